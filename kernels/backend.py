@@ -1,0 +1,139 @@
+"""One contract for the arithmetic, and the door to its implementations.
+
+Signs, updates, masks and digests are equal to the bit on every backend; matrix products and
+log-probabilities agree within the tolerance that a backend states. Tensors are torch tensors
+on the backend's device; a backend keeps no state between calls, so calls may run in any order
+and on several threads.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from kernels.errors import BackendMissingError
+
+BackendName = Literal["reference", "cpu", "triton"]
+
+ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter (DESIGN §4)
+
+
+class Backend(Protocol):
+    """What every implementation of the perturbation arithmetic guarantees."""
+
+    name: BackendName
+
+    def signs(self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int) -> Tensor:
+        """Give the signs of pairs 0..pairs-1 at elements first..first+count-1.
+
+        key: the generation's 64-bit key; tensor: `noise.tensor_id(name)`; side: ROWS, COLUMNS
+            or FULL; first, count: range of element indices in the unsharded tensor
+        returns: (pairs, count) int8, each +1 or -1
+        """
+        ...
+
+    def full_member(
+        self, base: Tensor, *, key: int, tensor: int, member: int, sigma_log2: int, frozen: "Frozen | None"
+    ) -> Tensor:
+        """Write one full-rank member W ± 2^s·E from the resident base; the base is only read.
+
+        base: (out, in); member: 2p for +, 2p+1 for −; frozen units receive no noise
+        returns: (out, in) in the base's dtype
+        """
+        ...
+
+    def member_linear(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, rows: Tensor, columns: Tensor, *, sigma_log2: int
+    ) -> Tensor:
+        """Apply many rank-1 members of one linear layer, with one product by its weight.
+
+        y_m = x_m Wᵀ + 2^s · (x_m · b_m) a_mᵀ   (EGGROLL, Sarkar et al. 2025, sec. 4)
+
+        x: (members, tokens, in); weight: (out, in); bias: (out,) or None
+        rows: (members, out) int8 a_m, the member's ± and the mask already in it; columns:
+            (members, in) int8 b_m; zeros where a unit is frozen
+        returns: (members, tokens, out) in x's dtype
+        """
+        ...
+
+    def accumulate(
+        self,
+        master: Tensor,
+        *,
+        key: int,
+        tensor: int,
+        coefficients: Sequence[int],
+        step: int,
+        frozen: "Frozen | None",
+        full_rank: bool = False,
+    ) -> None:
+        """Add one generation to the integer master, in place: K += step · Σ_p c_p a_p b_pᵀ.
+
+        master: (out, in) int32; coefficients: one integer a pair, |c_p| ≤ 255; step: signed
+            integer (negative takes the generation out again)
+        raises: ValueError when Σ|c_p| ≥ 2²⁴ (a float32 product would round), ExplodedError
+            when K would leave int32 (K is then unchanged)
+        """
+        ...
+
+    def materialise(self, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:
+        """Round base + 2^exponent · K once: float64 sum, one cast to float32, then to the base's dtype.
+
+        raises: ExplodedError when a weight is not finite
+        """
+        ...
+
+    def digest(self, master: Tensor) -> int:
+        """Sum a 64-bit mix of every (row-major index, value); any order of blocks gives the same.
+
+        returns: unsigned 64-bit integer
+        """
+        ...
+
+    def token_logprobs(self, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+        """Score target tokens without storing logits (chunked logsumexp over the vocabulary).
+
+        hidden: (tokens, width), after the final norm; head: (vocabulary, width); targets:
+            (tokens,) int64
+        returns: (tokens,) float32 natural log-probabilities
+        """
+        ...
+
+
+class Frozen(Protocol):
+    """The frozen units of one tensor: which rows and columns may move (None: all may)."""
+
+    @property
+    def rows(self) -> Tensor | None:
+        """(out,) int8, 1 where the row may move and 0 where it is frozen."""
+        ...
+
+    @property
+    def columns(self) -> Tensor | None:
+        """(in,) int8, likewise."""
+        ...
+
+
+def open_backend(name: BackendName) -> Backend:
+    """Give the backend of that name; nothing falls back to another.
+
+    raises: BackendMissingError, naming the extra to install; ValueError for an unknown name
+    """
+    match name:
+        case "reference":
+            from kernels.reference import ReferenceBackend
+
+            return ReferenceBackend()
+        case "cpu":
+            from kernels.cpu import CpuBackend
+
+            return CpuBackend()
+        case "triton":
+            try:
+                from kernels.gpu import TritonBackend
+            except ImportError as missing:
+                raise BackendMissingError(
+                    "the triton backend needs the package triton: pip install 'quickset[triton]'"
+                ) from missing
+            return TritonBackend()
+    raise ValueError(f"unknown backend {name!r}: choose reference, cpu or triton")

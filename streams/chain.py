@@ -1,0 +1,69 @@
+"""The hash chain that makes sessions need no header: a turn is keyed by its whole conversation.
+
+The key after message i is hash(key after i−1, message i). A request whose messages pass through a
+turn's key continues that turn's conversation, whichever client sends it. Messages are compared in
+canonical form: text parts joined, outer white space dropped, tool-call arguments as JSON values;
+a client that sends them back re-formatted is still in the same conversation.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from streams.records import Message, canonical_json
+
+ROOT = hashlib.sha256(b"quickset conversation").hexdigest()
+
+
+def extend(key: str, message: Message) -> str:
+    """Give the key of the conversation `key` with one more message."""
+    digest = hashlib.sha256(bytes.fromhex(key))
+    digest.update(canonical_json(_canonical(message)))
+    return digest.hexdigest()
+
+
+def keys(messages: Iterable[Message], root: str = ROOT) -> list[str]:
+    """Give the key after each message, in order.
+
+    >>> a, b = keys([Message(role="user", content="hi"), Message(role="assistant", content="yo")])
+    >>> b == extend(a, Message(role="assistant", content=" yo "))
+    True
+    """
+    chain: list[str] = []
+    for message in messages:
+        root = extend(root, message)
+        chain.append(root)
+    return chain
+
+
+def session_of(messages: Sequence[Message], principal: str) -> str:
+    """Name the session of a request without a header: its principal and opening messages.
+
+    All requests of one conversation open alike, so they share the name, and with it the partition
+    that keeps their order; two conversations that open alike share it harmlessly.
+    """
+    opening: list[Message] = []
+    for message in messages:
+        opening.append(message)
+        if message.role == "user":
+            break
+    seed = hashlib.sha256(principal.encode()).hexdigest()
+    return (keys(opening, seed) or [seed])[-1][:32]
+
+
+def _canonical(message: Message) -> list[Any]:
+    calls = [
+        [call.get("function", {}).get("name"), _arguments(call.get("function", {}).get("arguments"))]
+        for call in message.tool_calls or []
+    ]
+    return [message.role, (message.content or "").strip(), message.tool_call_id, calls]
+
+
+def _arguments(arguments: Any) -> Any:
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments

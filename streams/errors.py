@@ -1,0 +1,58 @@
+"""What can go wrong between processes.
+
+    StreamsError
+    ├── RecordError
+    │   ├── UnreadableRecordError   bytes that are no record of ours
+    │   ├── NewerSchemaError        a record version that this build does not know
+    │   └── RecordTooLargeError     over the limit of the log
+    ├── LogUnavailableError         the log cannot be reached now; nothing was appended
+    ├── SchemaError                 a log or store file of another or damaged schema; untouched
+    ├── ConflictError               compare-and-swap lost: somebody changed it first
+    ├── LeaseLostError              another process holds the lease; stop, write nothing
+    ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
+    └── ModelFilesError             a model directory that is missing, half-written or unsupported
+"""
+
+
+class StreamsError(Exception):
+    """Root of the errors that this package raises on purpose."""
+
+
+class RecordError(StreamsError):
+    """A wire record that cannot be used."""
+
+
+class UnreadableRecordError(RecordError):
+    """Bytes that are not a record of ours."""
+
+
+class NewerSchemaError(RecordError):
+    """A record of a version that this build does not know."""
+
+
+class RecordTooLargeError(RecordError):
+    """A record over the log's size limit."""
+
+
+class LogUnavailableError(StreamsError):
+    """The log cannot be reached now; nothing was appended."""
+
+
+class SchemaError(StreamsError):
+    """A log or store of a newer or damaged schema; it was left untouched."""
+
+
+class ConflictError(StreamsError):
+    """Somebody else changed the thing first; read it again."""
+
+
+class LeaseLostError(StreamsError):
+    """Another process holds the lease now: stop and write nothing."""
+
+
+class LedgerError(StreamsError):
+    """A recipe that does not fit its parent, or a chain with a hole."""
+
+
+class ModelFilesError(StreamsError):
+    """A model directory that is missing, half-written or of an unsupported architecture."""

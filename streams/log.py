@@ -1,0 +1,101 @@
+"""The log: what was said, in order, kept. One contract, an embedded log and Kafka behind it.
+
+Guarantees, on every implementation:
+- `append` is durable when it returns; when it raises, nothing that it was given is visible
+  except through a later retry (which the reader deduplicates by record id).
+- Records of one key are read in the order in which they were appended (at least once).
+- An offset names one record of a partition for ever; offsets grow, and may have holes.
+
+The log keeps no consumer's position: a consumer stores its offset in the same SQL transaction as
+what it derived (streams.offsets), and starts from there.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Topic = Literal["turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters"]
+TOPICS: tuple[Topic, ...] = (
+    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record on its way into the log."""
+
+    topic: Topic
+    key: str  # records of one key keep their order
+    id: str  # readers drop a second record of the same id
+    value: bytes  # streams.records.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One ordered part of a topic."""
+
+    topic: Topic
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record as it stands in the log."""
+
+    partition: Partition
+    offset: int
+    key: str
+    id: str
+    value: bytes
+    time_ms: int  # when it was appended
+
+
+class Subscription(Protocol):
+    """A reader's place in some topics. Not shared between threads."""
+
+    def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
+        """Give the next entries, waiting at most wait_s for the first.
+
+        raises: LogUnavailableError (poll again later; the position is kept)
+        """
+        ...
+
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions that this reader holds now."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Log(Protocol):
+    """A durable, ordered, at-least-once log."""
+
+    def append(self, records: Iterable[Outgoing]) -> None:
+        """Append records, in order; durable when it returns.
+
+        raises: LogUnavailableError, RecordTooLargeError (before anything is appended)
+        """
+        ...
+
+    def subscribe(
+        self,
+        topics: Iterable[Topic],
+        *,
+        group: str | None,
+        positions: Callable[[frozenset[Partition]], Mapping[Partition, int]],
+        on_revoked: Callable[[frozenset[Partition]], None] = lambda _: None,
+    ) -> Subscription:
+        """Read topics from stored positions.
+
+        group: readers of one group share the partitions between them; None reads all of them
+        positions: asked whenever partitions are assigned; gives the next offset to read of each
+            (missing: from the beginning)
+        on_revoked: told, before they are read elsewhere, which partitions were taken away
+        """
+        ...
+
+    def end_offsets(self, topic: Topic) -> dict[Partition, int]:
+        """The offset that the next record of each partition will get (for lag)."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,234 @@
+"""Wire records: what the agent, the learner and the operators tell each other.
+
+Every record is frozen, versioned and named by its id; its bytes are canonical JSON, so the same
+record is the same bytes everywhere. A record of an older version stays readable for ever (golden
+files in tests/golden); one of a newer version raises NewerSchemaError and belongs to dead letters.
+
+Knows nothing of topics, offsets or tables.
+"""
+
+import hashlib
+import json
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streams.errors import NewerSchemaError, UnreadableRecordError
+
+Json = dict[str, Any]
+
+
+class Record(BaseModel):
+    """Root of the wire records; `kind` and `v` open every encoded one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    VERSION: ClassVar[int] = 1
+    KIND: ClassVar[str]
+
+
+class Part(BaseModel):
+    """A piece of a record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Message(Part):
+    """One message of a conversation, in OpenAI's form; content parts are joined to text."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | None = None
+    name: str | None = None
+    tool_calls: list[Json] | None = None
+    tool_call_id: str | None = None
+
+
+class Sampling(Part):
+    """How the tokens of a reply were chosen."""
+
+    temperature: float = Field(ge=0)
+    top_p: float = Field(gt=0, le=1)
+    max_tokens: int = Field(gt=0)
+    seed: int
+    stop: list[str] = []
+
+
+class Turn(Record):
+    """One reply to one request, exactly as it was sampled."""
+
+    KIND: ClassVar[str] = "turn"
+
+    id: str
+    line: str
+    version: str
+    principal: str
+    session: str
+    prefix_key: str = Field(description="hash of the conversation before the reply")
+    key: str = Field(description="hash of the conversation up to and including the reply")
+    messages: list[Message] = Field(description="the request's messages")
+    tools: list[Json] | None = None
+    reply: Message
+    prompt_token_ids: list[int]
+    token_ids: list[int] = Field(description="the reply's tokens, stop token included if sampled")
+    logprobs: list[float] = Field(description="log π(token), nats, at temperature 1, no truncation")
+    sampling_logprobs: list[float] = Field(
+        description="log-probability, nats, of the distribution that the token was drawn from"
+    )
+    sampling: Sampling
+    finish_reason: Literal["stop", "length", "tool_calls", "cancelled"]
+    learn: bool = Field(description="false: the client asked not to be learned from")
+    purpose: Literal["main", "side", "chore"] = Field(
+        description="side: marked by the client; chore: a client's own title, tag or follow-up request"
+    )
+    created_ms: int
+
+
+class Feedback(Record):
+    """What somebody said explicitly about one reply."""
+
+    KIND: ClassVar[str] = "feedback"
+
+    id: str
+    turn_id: str
+    line: str
+    principal: str
+    session: str
+    score: Literal[-1, 0, 1]
+    hint: str | None = Field(default=None, description="what the reply should have done")
+    comment: str | None = None
+    created_ms: int
+
+
+class Judgement(Record):
+    """A verdict on one turn, with what it rests on."""
+
+    KIND: ClassVar[str] = "judgement"
+
+    id: str
+    turn_id: str
+    line: str
+    version: str
+    principal: str
+    source: Literal["explicit", "lexical", "verifier", "model"]
+    score: Literal[-1, 0, 1]
+    confidence: float = Field(ge=0, le=1)
+    hint: str | None = None
+    votes: list[int] = []
+    evidence: str = Field(description="the rule, test or vote that decided, in a few words")
+    created_ms: int
+
+
+class Mask(Record):
+    """The frozen units of a base model: neurons and attention groups by layer."""
+
+    KIND: ClassVar[str] = "mask"
+
+    base: str
+    neurons: dict[int, list[int]] = Field(description="layer → frozen MLP neurons, ascending")
+    groups: dict[int, list[int]] = Field(description="layer → frozen attention (KV) groups")
+
+    @property
+    def digest(self) -> str:
+        """Name of this mask: what a recipe's `mask` must equal."""
+        return hashlib.sha256(encode(self)).hexdigest()
+
+
+class Recipe(Record):
+    """What turns a parent version into its child; the child's name is its hash."""
+
+    KIND: ClassVar[str] = "recipe"
+
+    line: str
+    number: int = Field(ge=1, description="length of the chain from the base to this version")
+    parent: str
+    strategy: Literal["es", "randopt"]
+    noise: Literal["rank1", "full"]
+    key: str = Field(pattern="^[0-9a-f]{16}$", description="the generation's 64-bit key")
+    coefficients: list[int] = Field(description="one a pair, |c| ≤ 255")
+    step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ")
+    sigma_log2: int = Field(description="members were probed at 2^(scale + sigma_log2)")
+    layers: list[int]
+    modules: list[str]
+    scales: list[int] = Field(description="log2 of each tensor's RMS at the base, rounded")
+    mask: str = Field(description="digest of the Mask in force")
+    digest: str = Field(description="digest of the child's integer master")
+
+    @property
+    def version(self) -> str:
+        """The child's name: hash of this recipe, its parent's name in it. Never reused."""
+        return hashlib.sha256(encode(self)).hexdigest()[:16]
+
+
+class Rollout(Record):
+    """Which version serves a line from now on, and why."""
+
+    KIND: ClassVar[str] = "rollout"
+
+    id: str
+    line: str
+    seq: int = Field(ge=1, description="grows by one a change of the line: its etag")
+    version: str
+    previous: str
+    state: Literal["completed", "aborted"]
+    verb: Literal["promote", "rollback"]
+    reason: str
+    who: str
+    created_ms: int
+
+
+class DeadLetter(Record):
+    """A record that could not be used, as it came, with the cause."""
+
+    KIND: ClassVar[str] = "dead-letter"
+
+    id: str
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    cause: str
+    payload_base64: str
+    created_ms: int
+
+
+KINDS: dict[str, type[Record]] = {
+    cls.KIND: cls for cls in (Turn, Feedback, Judgement, Mask, Recipe, Rollout, DeadLetter)
+}
+
+
+def canonical_json(value: Any) -> bytes:
+    """Give the one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def encode(record: Record) -> bytes:
+    """Give a record's canonical bytes.
+
+    >>> encode(Mask(base="b", neurons={3: [1]}, groups={}))
+    b'{"base":"b","groups":{},"kind":"mask","neurons":{"3":[1]},"v":1}'
+    """
+    body = record.model_dump(mode="json")
+    return canonical_json({"kind": record.KIND, "v": record.VERSION, **body})
+
+
+def decode(value: bytes) -> Record:
+    """Read a record of any known kind and version.
+
+    raises: UnreadableRecordError when the bytes are no record of ours, NewerSchemaError when
+        they are one of a version that this build does not know
+    """
+    try:
+        body = json.loads(value)
+        kind, version = body.pop("kind"), body.pop("v")
+        record_type = KINDS[kind]
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as cause:
+        raise UnreadableRecordError(f"not a record: {cause!r}") from cause
+    if not isinstance(version, int) or version > record_type.VERSION:
+        raise NewerSchemaError(
+            f"{kind} of version {version}: this build reads up to {record_type.VERSION}; upgrade it"
+        )
+    try:
+        return record_type.model_validate(body)
+    except ValidationError as cause:
+        raise UnreadableRecordError(f"not a {kind}: {cause.errors()[0]['msg']}") from cause

@@ -1,0 +1,166 @@
+"""The store's tables: what the learner derived, with the offset that it derived it from.
+
+One SQL transaction holds an offset and everything derived up to it, so a crash repeats nothing and
+loses nothing. Times are Unix milliseconds of the records (event time), so that a replay of the log
+gives the same rows. Created and changed by the migrations in deploy/migrations only.
+"""
+
+from typing import ClassVar
+
+from sqlalchemy import JSON, BigInteger, Column, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class Row(SQLModel):
+    """Root of the tables."""
+
+    __tablename__: ClassVar[str]  # type: ignore[assignment]
+
+
+class OffsetRow(Row, table=True):
+    """The next offset that a consumer group will read of a partition."""
+
+    __tablename__ = "offsets"
+
+    group: str = Field(primary_key=True)
+    topic: str = Field(primary_key=True)
+    partition: int = Field(primary_key=True)
+    next_offset: int = Field(sa_type=BigInteger)
+
+
+class SeenRow(Row, table=True):
+    """A record id that a group has used: a second one is dropped."""
+
+    __tablename__ = "seen"
+
+    group: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+
+
+class LeaseRow(Row, table=True):
+    """Who may write for a line; the epoch grows with every new holder and fences the old one."""
+
+    __tablename__ = "leases"
+
+    name: str = Field(primary_key=True)
+    holder: str
+    epoch: int
+    expires_ms: int = Field(sa_type=BigInteger)
+
+
+class OutboxRow(Row, table=True):
+    """A record that must reach the log because its transaction committed."""
+
+    __tablename__ = "outbox"
+
+    number: int | None = Field(default=None, primary_key=True)
+    topic: str
+    key: str
+    id: str
+    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class TurnRow(Row, table=True):
+    """A turn and what became of it: open → linked → judged, or closed without a verdict."""
+
+    __tablename__ = "turns"
+
+    id: str = Field(primary_key=True)
+    line: str = Field(index=True)
+    version: str = Field(index=True)
+    principal: str = Field(index=True)
+    session: str = Field(index=True)
+    key: str = Field(index=True, description="hash of the conversation including the reply")
+    prefix_key: str = Field(index=True)
+    state: str = Field(index=True, description="open, linked, judged, closed or untrained")
+    sequence: int = Field(sa_type=BigInteger, index=True, description="order of arrival at the learner")
+    record: dict = Field(sa_column=Column(JSON, nullable=False), description="the Turn as decoded")  # type: ignore[type-arg]
+    next_state: list | None = Field(default=None, sa_column=Column(JSON), description="the messages that followed")  # type: ignore[type-arg]
+    next_kind: str | None = Field(default=None, description="reply, retry or branch")
+    uses: int = Field(default=0, description="generations that this turn has scored")
+    created_ms: int = Field(sa_type=BigInteger, index=True)
+
+
+class JudgementRow(Row, table=True):
+    """A verdict on a turn."""
+
+    __tablename__ = "judgements"
+
+    id: str = Field(primary_key=True)
+    turn_id: str = Field(index=True)
+    source: str
+    score: int
+    confidence: float
+    hint: str | None = None
+    votes: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    evidence: str
+    created_ms: int = Field(sa_type=BigInteger)
+
+
+class GenerationRow(Row, table=True):
+    """One step of the population: planned (batch fixed), then done with its child, or void."""
+
+    __tablename__ = "generations"
+    __table_args__ = (UniqueConstraint("line", "number"),)
+
+    id: str = Field(primary_key=True)
+    line: str = Field(index=True)
+    number: int = Field(description="counts the line's generations, void ones too")
+    parent: str
+    child: str | None = None
+    key: str
+    state: str = Field(index=True, description="planned, released, held or void")
+    reason: str = ""
+    turn_ids: list = Field(sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    fitness: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False), description="turn × member")  # type: ignore[type-arg]
+    coefficients: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    step: int = 0
+    reward: float | None = Field(default=None, description="mean judged score of the batch, −1..1")
+    fitness_mean: float | None = Field(default=None, description="mean fitness over members")
+    fitness_spread: float | None = Field(default=None, description="standard deviation over members")
+    kl: float | None = Field(default=None, description="child from parent, nats a token")
+    gate: dict = Field(default_factory=dict, sa_column=Column(JSON, nullable=False), description="the gate's report")  # type: ignore[type-arg]
+    planned_ms: int = Field(sa_type=BigInteger)
+    done_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class RecipeRow(Row, table=True):
+    """The ledger: one recipe a version, append-only."""
+
+    __tablename__ = "recipes"
+
+    version: str = Field(primary_key=True)
+    parent: str = Field(index=True)
+    line: str = Field(index=True)
+    number: int
+    record: dict = Field(sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    created_ms: int = Field(sa_type=BigInteger)
+
+
+class RolloutRow(Row, table=True):
+    """Every change of the version that serves a line, with who and why (the audit)."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = (UniqueConstraint("line", "seq"),)
+
+    id: str = Field(primary_key=True)
+    line: str = Field(index=True)
+    seq: int
+    version: str
+    previous: str
+    state: str
+    verb: str
+    reason: str
+    who: str
+    created_ms: int = Field(sa_type=BigInteger)
+
+
+class ArtefactRow(Row, table=True):
+    """A document named by its digest: a mask, a unit map."""
+
+    __tablename__ = "artefacts"
+
+    digest: str = Field(primary_key=True)
+    kind: str
+    body: dict = Field(sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    created_ms: int = Field(sa_type=BigInteger)
