@@ -1,0 +1,126 @@
+"""Turns a seed into a tiny random model directory, the way a real one lies on disk.
+
+Everything about it is real but the size: config, safetensors, byte-level BPE tokenizer, chat
+template. It is built offline in about a second, and the same seed gives the same bytes, so tests
+may compare versions by name. The replies are noise, and different for different prompts.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+Family = Literal["llama", "mistral", "qwen2", "qwen3"]
+FAMILIES: tuple[Family, ...] = ("llama", "mistral", "qwen2", "qwen3")
+
+SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+# Enough text that frequent words become tokens and rare characters stay bytes, so that both the
+# merging and the splitting of characters over tokens are met.
+CORPUS = [
+    "You are a helpful assistant. What is the capital of France? The capital of France is Paris.",
+    "Please answer in one short sentence only. Thank you, that was better than the last answer!",
+    "user assistant system tool name arguments description parameters type object string",
+    "How do I write a function that adds two numbers? def add(a, b): return a + b",
+    "The weather today is sunny and warm; tomorrow it will rain. 0123456789",
+]
+
+CHAT_TEMPLATE = """\
+{%- if tools %}{{ '<|im_start|>system\\nTools: ' + (tools | tojson) + '<|im_end|>\\n' }}{% endif %}
+{%- for message in messages %}
+{{- '<|im_start|>' + message['role'] + '\\n' + (message['content'] or '') }}
+{%- for call in message.get('tool_calls') or [] %}
+{{- '<tool_call>' + (call['function'] | tojson) + '</tool_call>' }}
+{%- endfor %}
+{{- '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+
+SHAPE: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 4096,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 2,
+    # ten times the usual spread: the distributions are then peaked enough to be told apart
+    "initializer_range": 0.2,
+}
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer of 384 tokens that can spell any text."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=384,
+        special_tokens=SPECIALS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+        unk_token="<|endoftext|>",
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def tiny_model(*, seed: int = 0, family: Family = "llama", vocabulary: int = 384) -> Any:
+    """Build a random model of 4 layers, width 64, 4 heads over 2 KV heads; llama is tied."""
+    generator_state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        shape = SHAPE | {"vocab_size": vocabulary, "tie_word_embeddings": family == "llama"}
+        match family:
+            case "llama":
+                model = LlamaForCausalLM(LlamaConfig(**shape))
+            case "mistral":
+                model = MistralForCausalLM(MistralConfig(**shape, sliding_window=None))
+            case "qwen2":
+                model = Qwen2ForCausalLM(Qwen2Config(**shape))
+            case "qwen3":
+                model = Qwen3ForCausalLM(Qwen3Config(**shape))
+        _stir(model)
+    finally:
+        torch.random.set_rng_state(generator_state)
+    return model.eval().requires_grad_(False)
+
+
+def _stir(model: Any) -> None:
+    """Give norms and biases values of their own, so that a forward pass cannot forget them."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 1:
+                noise = 0.2 * torch.randn_like(parameter)
+                parameter.copy_(noise if name.endswith("bias") else 1 + noise)
+
+
+def tiny_model_dir(path: Path, *, seed: int = 0, family: Family = "llama") -> Path:
+    """Write a tiny model directory (config, safetensors, tokenizer, chat template) and give it."""
+    tokenizer = tiny_tokenizer()
+    model = tiny_model(seed=seed, family=family, vocabulary=len(tokenizer))
+    path.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
