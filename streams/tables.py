@@ -77,6 +77,8 @@ class TurnRow(Row, table=True):
     record: dict = Field(sa_column=Column(JSON, nullable=False), description="the Turn as decoded")  # type: ignore[type-arg]
     next_state: list | None = Field(default=None, sa_column=Column(JSON), description="the messages that followed")  # type: ignore[type-arg]
     next_kind: str | None = Field(default=None, description="reply, retry or branch")
+    next_ms: int | None = Field(default=None, sa_type=BigInteger, description="event time of the request that carried next_state")
+    target: dict | None = Field(default=None, sa_column=Column(JSON), description="the hinted rewrite: hint, teacher version, token ids")  # type: ignore[type-arg]
     uses: int = Field(default=0, description="generations that this turn has scored")
     created_ms: int = Field(sa_type=BigInteger, index=True)
 
@@ -88,6 +90,7 @@ class JudgementRow(Row, table=True):
 
     id: str = Field(primary_key=True)
     turn_id: str = Field(index=True)
+    principal: str = Field(index=True, description="who is answerable for the verdict")
     source: str
     score: int
     confidence: float
@@ -111,7 +114,9 @@ class GenerationRow(Row, table=True):
     key: str
     state: str = Field(index=True, description="planned, released, held or void")
     reason: str = ""
+    seq: int | None = Field(default=None, description="the Rollout.seq that its release claims; it must come back before the next plan")
     turn_ids: list = Field(sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    batch: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False), description="what was known of each turn at planning: score, weight, hint")  # type: ignore[type-arg]
     fitness: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False), description="turn × member")  # type: ignore[type-arg]
     coefficients: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
     step: int = 0
