@@ -1,0 +1,91 @@
+"""Contradictions between settings that are each fine alone: one sentence a contradiction.
+
+Knows what the settings mean together; knows nothing of where they came from.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+
+from agent.settings import AgentSettings
+from learner.settings import LearnerSettings
+from streams.settings import ModelSettings, StreamsSettings
+
+_HASH = re.compile("[0-9a-f]{64}")
+
+
+def conflicts(
+    model: ModelSettings, streams: StreamsSettings, agent: AgentSettings, learner: LearnerSettings
+) -> Iterator[str]:
+    """Give one sentence for each pair of settings that cannot both be meant."""
+    if model.path is not None and model.path.expanduser().is_file():
+        yield f"model.path {model.path} is a file: name the Hugging Face model directory"
+    yield from _streams(streams)
+    yield from _agent(agent)
+    if learner.strategy == "randopt" and learner.top_k > 2 * learner.pairs:
+        yield (
+            f"learner.top_k is {learner.top_k}, but learner.pairs {learner.pairs} gives only "
+            f"{2 * learner.pairs} members"
+        )
+
+
+def _streams(streams: StreamsSettings) -> Iterator[str]:
+    if streams.log != "sqlite" and not re.fullmatch(r"kafka://[^/,]+(,[^/,]+)*", streams.log):
+        yield f"streams.log is {streams.log!r}: give sqlite or kafka://host:port[,host:port…]"
+    if streams.spool_bytes < streams.max_record_bytes:
+        yield (
+            f"streams.spool_bytes {streams.spool_bytes} cannot hold one record of "
+            f"streams.max_record_bytes {streams.max_record_bytes}"
+        )
+    sasl = {
+        "streams.sasl_mechanism": streams.sasl_mechanism,
+        "streams.sasl_username": streams.sasl_username,
+        "streams.sasl_password_file": streams.sasl_password_file,
+    }
+    if streams.security_protocol.startswith("SASL"):
+        for name in (name for name, value in sasl.items() if value is None):
+            yield f"streams.security_protocol {streams.security_protocol} needs {name}"
+    else:
+        for name in (name for name, value in sasl.items() if value is not None):
+            yield (
+                f"{name} is set, but streams.security_protocol is {streams.security_protocol}: "
+                "set SASL_SSL or SASL_PLAINTEXT"
+            )
+    if streams.tls_ca is not None and not streams.security_protocol.endswith("SSL"):
+        yield (
+            f"streams.tls_ca is set, but streams.security_protocol is {streams.security_protocol}: "
+            "set SSL or SASL_SSL"
+        )
+
+
+def _agent(agent: AgentSettings) -> Iterator[str]:
+    if agent.port == agent.console_port != 0:
+        yield f"agent.port and agent.console_port are both {agent.port}: the console needs its own"
+    if not is_loopback(agent.console_host) and not agent.operator_keys:
+        yield (
+            f"agent.console_host {agent.console_host} can be reached from other machines: "
+            "set agent.operator_keys first, or bind 127.0.0.1"
+        )
+    yield from _keys("agent.keys", agent.keys)
+    yield from _keys("agent.operator_keys", agent.operator_keys)
+
+
+def _keys(name: str, keys: Mapping[str, str]) -> Iterator[str]:
+    for owner, digest in keys.items():
+        if not _HASH.fullmatch(digest):
+            yield (
+                f"{name}.{owner} must be the SHA-256 of the key in hex, never the key itself: "
+                "printf %s KEY | sha256sum"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address.
+
+    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,38 @@
+"""What can go wrong while the parts are assembled.
+
+DeployError               one sentence on stderr and exit code 2, never a trace
+├── SettingsError         an unknown, unreadable or contradictory setting; names it
+├── PortInUseError        somebody else listens where we would
+├── ChildFailedError      the agent does not stay up
+├── NotRunningError       no agent answers, and the command needs one
+├── RefusedError          the running agent refused what was asked
+└── ProofError            a rebuilt version does not have the promised bits
+"""
+
+
+class DeployError(Exception):
+    """Root of the errors that this package raises on purpose; the message says what to do."""
+
+
+class SettingsError(DeployError):
+    """An unknown, unreadable or contradictory setting."""
+
+
+class PortInUseError(DeployError):
+    """Somebody else listens on the port."""
+
+
+class ChildFailedError(DeployError):
+    """The agent does not stay up."""
+
+
+class NotRunningError(DeployError):
+    """No agent answers on the console's port."""
+
+
+class RefusedError(DeployError):
+    """The running agent refused what was asked."""
+
+
+class ProofError(DeployError):
+    """A rebuilt version does not have the bits that the ledger or the agent promises."""
