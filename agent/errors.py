@@ -1,0 +1,151 @@
+"""What can go wrong in the agent, and the JSON that a client of the OpenAI API expects for it.
+
+AgentError
+├── ApiError            answered to the client with its status; never a trace
+│   ├── InvalidError        400, names the parameter
+│   ├── KeyRefusedError     401, a missing or unknown API key
+│   ├── ForbiddenError      403, a key or a page that may not do this
+│   ├── NotFoundError       404, an unknown route, model or response
+│   ├── TooLargeError       413, a body over the limit
+│   ├── BusyError           429, the queue is full; says when to try again
+│   ├── UnavailableError    503, draining, or the engine has stopped
+│   └── BrokenError         500, our fault
+├── QueueFullError      the engine's queue has no room for another request
+├── EngineStoppedError  the engine's thread is not running
+├── SwapError           a version could not be taken into service; the old one serves on
+│   ├── UnknownVersionError   its chain of recipes is not known (yet)
+│   └── NoPreviousError       there is no earlier version to go back to
+└── BindError           an address cannot be served; the message says what to do
+"""
+
+from typing import Any
+
+
+class AgentError(Exception):
+    """Root of the errors that this package raises on purpose."""
+
+
+class QueueFullError(AgentError):
+    """The engine's queue has no room for another request."""
+
+
+class EngineStoppedError(AgentError):
+    """The engine's thread is not running, so no token will come."""
+
+
+class SwapError(AgentError):
+    """A version could not be taken into service; the one that served before serves on."""
+
+
+class UnknownVersionError(SwapError):
+    """A recipe or mask of the version's chain is not known (yet)."""
+
+
+class NoPreviousError(SwapError):
+    """There is no earlier version to go back to."""
+
+
+class BindError(AgentError):
+    """An address cannot be served: in use, not ours, or not safe to open."""
+
+
+class ApiError(AgentError):
+    """An error that the client is told, in OpenAI's shape."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Say what happened and what to do.
+
+        param: the parameter at fault, as the client spells it ("messages[0].content")
+        code: OpenAI's code for programs; none: the class's own
+        headers: further response headers
+        """
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or type(self).code
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        """Give the response body.
+
+        >>> InvalidError("must be positive", param="max_tokens").body()["error"]["param"]
+        'max_tokens'
+        """
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+class InvalidError(ApiError):
+    """The request cannot be understood, or asks for what this server cannot do."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class KeyRefusedError(ApiError):
+    """The API key is missing or unknown."""
+
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class ForbiddenError(ApiError):
+    """The caller is known, or is a web page, and may not do this."""
+
+    status = 403
+    type = "permission_error"
+
+
+class NotFoundError(ApiError):
+    """There is no such route, model or response."""
+
+    status = 404
+    type = "invalid_request_error"
+
+
+class TooLargeError(ApiError):
+    """The body is over the limit of the settings."""
+
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class BusyError(ApiError):
+    """More requests wait than the settings allow."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "queue_full"
+
+
+class UnavailableError(ApiError):
+    """This process takes no requests now."""
+
+    status = 503
+    type = "server_error"
+    code = "unavailable"
+
+
+class BrokenError(ApiError):
+    """Something failed here that should not have; the log has the trace."""
+
+    code = "internal_error"
