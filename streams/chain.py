@@ -54,8 +54,8 @@ def session_of(messages: Sequence[Message], principal: str) -> str:
 
 def _canonical(message: Message) -> list[Any]:
     calls = [
-        [call.get("function", {}).get("name"), _arguments(call.get("function", {}).get("arguments"))]
-        for call in message.tool_calls or []
+        [function.get("name"), _arguments(function.get("arguments"))]
+        for function in (call.get("function", {}) for call in message.tool_calls or [])
     ]
     return [message.role, (message.content or "").strip(), message.tool_call_id, calls]
 

@@ -1,16 +1,18 @@
 """What can go wrong between processes.
 
-    StreamsError
-    ├── RecordError
-    │   ├── UnreadableRecordError   bytes that are no record of ours
-    │   ├── NewerSchemaError        a record version that this build does not know
-    │   └── RecordTooLargeError     over the limit of the log
-    ├── LogUnavailableError         the log cannot be reached now; nothing was appended
-    ├── SchemaError                 a log or store file of another or damaged schema; untouched
-    ├── ConflictError               compare-and-swap lost: somebody changed it first
-    ├── LeaseLostError              another process holds the lease; stop, write nothing
-    ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
-    └── ModelFilesError             a model directory that is missing, half-written or unsupported
+StreamsError
+├── RecordError
+│   ├── UnreadableRecordError   bytes that are no record of ours
+│   ├── NewerSchemaError        a record version that this build does not know
+│   └── RecordTooLargeError     over the limit of the log
+├── LogUnavailableError         the log cannot be reached now; nothing was appended
+├── StoreUnavailableError       the store cannot be reached now; nothing was committed
+├── SchemaError                 a log or store file of another or damaged schema; untouched
+├── ConflictError               compare-and-swap lost: somebody changed it first
+├── LeaseLostError              another process holds the lease; stop, write nothing
+├── LedgerError                 a recipe that does not fit its parent, or a broken chain
+├── ExtraMissingError           an optional library is missing; the message names the extra
+└── ModelFilesError             a model directory that is missing, half-written or unsupported
 """
 
 
@@ -38,6 +40,10 @@ class LogUnavailableError(StreamsError):
     """The log cannot be reached now; nothing was appended."""
 
 
+class StoreUnavailableError(StreamsError):
+    """The store cannot be reached now, or was busy too long: try the transaction again."""
+
+
 class SchemaError(StreamsError):
     """A log or store of a newer or damaged schema; it was left untouched."""
 
@@ -52,6 +58,10 @@ class LeaseLostError(StreamsError):
 
 class LedgerError(StreamsError):
     """A recipe that does not fit its parent, or a chain with a hole."""
+
+
+class ExtraMissingError(StreamsError):
+    """An optional library is not installed."""
 
 
 class ModelFilesError(StreamsError):

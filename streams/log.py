@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from streams.records import Record, encode, record_id
+
 Topic = Literal["turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters"]
 TOPICS: tuple[Topic, ...] = (
     "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Outgoing:
     key: str  # records of one key keep their order
     id: str  # readers drop a second record of the same id
     value: bytes  # streams.records.encode
+
+
+def outgoing(topic: Topic, key: str, record: Record) -> Outgoing:
+    """Make a record ready for the log."""
+    return Outgoing(topic=topic, key=key, id=record_id(record), value=encode(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Log(Protocol):
     """A durable, ordered, at-least-once log."""
 
     def append(self, records: Iterable[Outgoing]) -> None:
-        """Append records, in order; durable when it returns.
+        """Append records, in order; durable when it returns. May be called from any thread.
 
         raises: LogUnavailableError, RecordTooLargeError (before anything is appended)
         """
@@ -90,12 +97,17 @@ class Log(Protocol):
         group: readers of one group share the partitions between them; None reads all of them
         positions: asked whenever partitions are assigned; gives the next offset to read of each
             (missing: from the beginning)
-        on_revoked: told, before they are read elsewhere, which partitions were taken away
+        on_revoked: told, before they are read elsewhere, which partitions were taken away (inside
+            `poll`; not by `close`, which the reader itself calls)
+        raises: LogUnavailableError
         """
         ...
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
-        """The offset that the next record of each partition will get (for lag)."""
+        """Give the offset that the next record of each partition will get (for lag).
+
+        raises: LogUnavailableError
+        """
         ...
 
     def close(self) -> None: ...

@@ -77,7 +77,8 @@ class Turn(Record):
     finish_reason: Literal["stop", "length", "tool_calls", "cancelled"]
     learn: bool = Field(description="false: the client asked not to be learned from")
     purpose: Literal["main", "side", "chore"] = Field(
-        description="side: marked by the client; chore: a client's own title, tag or follow-up request"
+        description="side: marked by the client; chore: a client's own title, tag or"
+        " follow-up request"
     )
     created_ms: int
 
@@ -180,19 +181,50 @@ class DeadLetter(Record):
 
     KIND: ClassVar[str] = "dead-letter"
 
-    id: str
+    id: str = Field(description="hash of where the record stood, so that it is buried once")
     topic: str
-    partition: int
-    offset: int
+    partition: int = Field(ge=-1, description="-1: it never reached the log")
+    offset: int = Field(ge=-1)
     key: str
+    record_id: str = Field(description="the id that the record was appended under")
     cause: str
-    payload_base64: str
+    payload_base64: str = Field(description="the record's bytes, cut when they are too many")
+    payload_bytes: int = Field(ge=0, description="how many they were")
+    created_ms: int
+
+
+class DeadLetterClosed(Record):
+    """What became of a dead letter: it was sent again, or given up."""
+
+    KIND: ClassVar[str] = "dead-letter-closed"
+
+    id: str
+    letter: str = Field(description="the dead letter's id")
+    verb: Literal["redrive", "drop"]
+    who: str
     created_ms: int
 
 
 KINDS: dict[str, type[Record]] = {
-    cls.KIND: cls for cls in (Turn, Feedback, Judgement, Mask, Recipe, Rollout, DeadLetter)
+    cls.KIND: cls for cls in (
+        Turn, Feedback, Judgement, Mask, Recipe, Rollout, DeadLetter, DeadLetterClosed,
+    )  # fmt: skip
 }
+
+
+def record_id(record: Record) -> str:
+    """Name a record for deduplication: its id, or the hash that names a recipe or a mask.
+
+    >>> mask = Mask(base="b", neurons={}, groups={})
+    >>> record_id(mask) == mask.digest
+    True
+    """
+    match record:
+        case Recipe():
+            return record.version
+        case Mask():
+            return record.digest
+    return str(record.id)  # type: ignore[attr-defined]
 
 
 def canonical_json(value: Any) -> bytes:

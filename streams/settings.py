@@ -15,23 +15,35 @@ class Section(BaseModel):
 class ModelSettings(Section):
     """The base model."""
 
-    path: Path | None = Field(None, description="Hugging Face model directory; none: the bundled SmolLM2-135M-Instruct")
+    path: Path | None = Field(
+        None, description="Hugging Face model directory; none: the bundled SmolLM2-135M-Instruct"
+    )
     cache: Path = Field(Path("~/.cache/quickset"), description="where converted models are kept")
 
 
 class StreamsSettings(Section):
     """The log, the store and the spool."""
 
-    home: Path = Field(Path(".quickset"), description="folder of the embedded log, store, spool and artefacts")
+    home: Path = Field(
+        Path(".quickset"), description="folder of the embedded log, store, spool and artefacts"
+    )
     log: str = Field("sqlite", description="sqlite, or kafka://host:port[,host:port…]")
-    store: str | None = Field(None, description="SQLAlchemy URL; none: SQLite in home. DATABASE_URL sets it too")
-    replication: int = Field(1, ge=1, description="copies of each partition that `streams init` asks Kafka for")
+    store: str | None = Field(
+        None, description="SQLAlchemy URL; none: SQLite in home. DATABASE_URL sets it too"
+    )
+    replication: int = Field(
+        1, ge=1, description="copies of each partition that `streams init` asks Kafka for"
+    )
     partitions: int = Field(6, ge=1, description="partitions of turns and feedback")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     tls_ca: Path | None = Field(None, description="certificate authority of the brokers, PEM")
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     sasl_username: str | None = None
     sasl_password_file: Path | None = Field(None, description="file that holds the SASL password")
-    max_record_bytes: int = Field(4 * 2**20, ge=1024, description="larger records go to dead letters")
-    spool_bytes: int = Field(256 * 2**20, ge=2**16, description="disk that the agent's spool may use")
+    max_record_bytes: int = Field(
+        4 * 2**20, ge=1024, description="larger records go to dead letters"
+    )
+    spool_bytes: int = Field(
+        256 * 2**20, ge=2**16, description="disk that the agent's spool may use"
+    )
     spool_when_full: Literal["drop-oldest", "drop-newest"] = "drop-oldest"

@@ -5,16 +5,16 @@ loses nothing. Times are Unix milliseconds of the records (event time), so that 
 gives the same rows. Created and changed by the migrations in deploy/migrations only.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Column, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
 class Row(SQLModel):
     """Root of the tables."""
 
-    __tablename__: ClassVar[str]  # type: ignore[assignment]
+    __tablename__: ClassVar[str]
 
 
 class OffsetRow(Row, table=True):
@@ -52,12 +52,14 @@ class OutboxRow(Row, table=True):
     """A record that must reach the log because its transaction committed."""
 
     __tablename__ = "outbox"
+    # A number is never used twice, so that a row is not taken for one that was published before.
+    __table_args__: ClassVar[dict[str, Any]] = {"sqlite_autoincrement": True}
 
     number: int | None = Field(default=None, primary_key=True)
     topic: str
     key: str
     id: str
-    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    value: bytes = Field(sa_type=LargeBinary)
 
 
 class TurnRow(Row, table=True):
@@ -73,12 +75,24 @@ class TurnRow(Row, table=True):
     key: str = Field(index=True, description="hash of the conversation including the reply")
     prefix_key: str = Field(index=True)
     state: str = Field(index=True, description="open, linked, judged, closed or untrained")
-    sequence: int = Field(sa_type=BigInteger, index=True, description="order of arrival at the learner")
-    record: dict = Field(sa_column=Column(JSON, nullable=False), description="the Turn as decoded")  # type: ignore[type-arg]
-    next_state: list | None = Field(default=None, sa_column=Column(JSON), description="the messages that followed")  # type: ignore[type-arg]
+    sequence: int = Field(
+        sa_type=BigInteger, index=True, description="order of arrival at the learner"
+    )
+    record: dict[str, Any] = Field(sa_type=JSON, description="the Turn as decoded")
+    next_state: list[Any] | None = Field(
+        default=None, sa_type=JSON, description="the messages that followed"
+    )
     next_kind: str | None = Field(default=None, description="reply, retry or branch")
-    next_ms: int | None = Field(default=None, sa_type=BigInteger, description="event time of the request that carried next_state")
-    target: dict | None = Field(default=None, sa_column=Column(JSON), description="the hinted rewrite: hint, teacher version, token ids")  # type: ignore[type-arg]
+    next_ms: int | None = Field(
+        default=None,
+        sa_type=BigInteger,
+        description="event time of the request that carried next_state",
+    )
+    target: dict[str, Any] | None = Field(
+        default=None,
+        sa_type=JSON,
+        description="the hinted rewrite: hint, teacher version, token ids",
+    )
     uses: int = Field(default=0, description="generations that this turn has scored")
     created_ms: int = Field(sa_type=BigInteger, index=True)
 
@@ -95,7 +109,7 @@ class JudgementRow(Row, table=True):
     score: int
     confidence: float
     hint: str | None = None
-    votes: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    votes: list[Any] = Field(default_factory=list, sa_type=JSON)
     evidence: str
     created_ms: int = Field(sa_type=BigInteger)
 
@@ -104,7 +118,7 @@ class GenerationRow(Row, table=True):
     """One step of the population: planned (batch fixed), then done with its child, or void."""
 
     __tablename__ = "generations"
-    __table_args__ = (UniqueConstraint("line", "number"),)
+    __table_args__ = (UniqueConstraint("line", "number", name="generations_line_number"),)
 
     id: str = Field(primary_key=True)
     line: str = Field(index=True)
@@ -114,17 +128,26 @@ class GenerationRow(Row, table=True):
     key: str
     state: str = Field(index=True, description="planned, released, held or void")
     reason: str = ""
-    seq: int | None = Field(default=None, description="the Rollout.seq that its release claims; it must come back before the next plan")
-    turn_ids: list = Field(sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
-    batch: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False), description="what was known of each turn at planning: score, weight, hint")  # type: ignore[type-arg]
-    fitness: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False), description="turn × member")  # type: ignore[type-arg]
-    coefficients: list = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    seq: int | None = Field(
+        default=None,
+        description="the Rollout.seq that its release claims; it must come back before the next plan",
+    )
+    turn_ids: list[Any] = Field(sa_type=JSON)
+    batch: list[Any] = Field(
+        default_factory=list,
+        sa_type=JSON,
+        description="what was known of each turn at planning: score, weight, hint",
+    )
+    fitness: list[Any] = Field(default_factory=list, sa_type=JSON, description="turn × member")
+    coefficients: list[Any] = Field(default_factory=list, sa_type=JSON)
     step: int = 0
     reward: float | None = Field(default=None, description="mean judged score of the batch, −1..1")
     fitness_mean: float | None = Field(default=None, description="mean fitness over members")
-    fitness_spread: float | None = Field(default=None, description="standard deviation over members")
+    fitness_spread: float | None = Field(default=None, description="its standard deviation")
     kl: float | None = Field(default=None, description="child from parent, nats a token")
-    gate: dict = Field(default_factory=dict, sa_column=Column(JSON, nullable=False), description="the gate's report")  # type: ignore[type-arg]
+    gate: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSON, description="the gate's report"
+    )
     planned_ms: int = Field(sa_type=BigInteger)
     done_ms: int | None = Field(default=None, sa_type=BigInteger)
 
@@ -138,7 +161,7 @@ class RecipeRow(Row, table=True):
     parent: str = Field(index=True)
     line: str = Field(index=True)
     number: int
-    record: dict = Field(sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    record: dict[str, Any] = Field(sa_type=JSON)
     created_ms: int = Field(sa_type=BigInteger)
 
 
@@ -146,7 +169,7 @@ class RolloutRow(Row, table=True):
     """Every change of the version that serves a line, with who and why (the audit)."""
 
     __tablename__ = "rollouts"
-    __table_args__ = (UniqueConstraint("line", "seq"),)
+    __table_args__ = (UniqueConstraint("line", "seq", name="rollouts_line_seq"),)
 
     id: str = Field(primary_key=True)
     line: str = Field(index=True)
@@ -167,5 +190,5 @@ class ArtefactRow(Row, table=True):
 
     digest: str = Field(primary_key=True)
     kind: str
-    body: dict = Field(sa_column=Column(JSON, nullable=False))  # type: ignore[type-arg]
+    body: dict[str, Any] = Field(sa_type=JSON)
     created_ms: int = Field(sa_type=BigInteger)

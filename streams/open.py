@@ -1,0 +1,37 @@
+"""Chooses the log that settings name. The only place in streams that chooses."""
+
+from streams.log import Log
+from streams.settings import StreamsSettings
+from streams.sqlite_log import SqliteLog
+
+KAFKA_SCHEME = "kafka://"
+
+
+def open_log(settings: StreamsSettings) -> Log:
+    """Open the embedded log, or connect to Kafka.
+
+    raises: ValueError when the setting names neither; SchemaError; ExtraMissingError
+    """
+    if settings.log == "sqlite":
+        path = settings.home.expanduser() / "log.db"
+        return SqliteLog(path, max_record_bytes=settings.max_record_bytes)
+    if settings.log.startswith(KAFKA_SCHEME):
+        from streams.kafka_log import KafkaLog
+
+        return KafkaLog(settings)
+    raise ValueError(f"log {settings.log!r}: choose sqlite, or kafka://host:port[,host:port…]")
+
+
+def init_streams(settings: StreamsSettings) -> list[str]:
+    """Make what is missing of the log, and prove that what is there fits the settings.
+
+    returns: what was done, one line each; empty when nothing was missing
+    raises: LogUnavailableError; SchemaError when a topic is there but does not fit (untouched)
+    """
+    if settings.log.startswith(KAFKA_SCHEME):
+        from streams.kafka_topics import init_topics
+
+        return init_topics(settings)
+    made = not (settings.home.expanduser() / "log.db").exists()
+    open_log(settings).close()
+    return [f"made the log {settings.home / 'log.db'}"] if made else []
