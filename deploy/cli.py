@@ -1,0 +1,69 @@
+"""The command `quickset`: which commands there are, and how their failures are told.
+
+A failure that we foresee is one clear sentence on stderr and exit code 2. A failure that we did not
+foresee is a sentence too, with exit code 1. `quickset --trace COMMAND` shows the trace of either.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from deploy.commands.agent import agent
+from deploy.commands.config import config
+from deploy.commands.learner import learner
+from deploy.commands.up import up
+from deploy.errors import DeployError
+from kernels.errors import KernelError
+from streams.errors import StreamsError
+
+app = typer.Typer(
+    name="quickset",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def root(
+    trace: Annotated[bool, typer.Option("--trace", help="Show the trace of a failure.")] = False,
+) -> None:
+    """Serve an LLM agent, and keep training it on its own conversations while it serves."""
+
+
+app.command()(up)
+app.command()(agent)
+app.command()(learner)
+app.command()(config)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; a failure becomes a sentence and an exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(arguments)
+    except Exception as failure:
+        if "--trace" in arguments:
+            raise
+        sentence, code = told(failure)
+        print(sentence, file=sys.stderr)
+        raise SystemExit(code) from None
+
+
+def told(failure: Exception) -> tuple[str, int]:
+    """Give the sentence that tells a failure, and the exit code: 2 when it was foreseen, else 1."""
+    if isinstance(failure, DeployError | KernelError | StreamsError):
+        return f"quickset: {failure}", 2
+    if isinstance(failure, OSError) and failure.strerror:
+        where = f"{failure.filename}: " if failure.filename else ""
+        return f"quickset: {where}{failure.strerror}", 2
+    name = type(failure).__name__
+    return f"quickset failed unexpectedly ({name}: {failure}); --trace shows where", 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""quickset up: agent, learner and pages together on this machine."""
+
+import asyncio
+import signal
+import sys
+from datetime import timedelta
+
+import typer
+
+from deploy.commands.options import with_settings
+from deploy.errors import SettingsError
+from deploy.model import prepared
+from deploy.ports import claim, url
+from deploy.ready import until_ready
+from deploy.settings import InForce
+from deploy.supervisor import Child, Supervisor
+
+LEARNER_GRACE_S = 10.0  # it commits or gives up a generation between two of its steps
+AGENT_MARGIN_S = 5.0  # beyond its own drain, to close files and sockets
+AGENT_RESTARTS = 3
+
+
+@with_settings("home", "model", "port", "console_port")
+def up(in_force: InForce) -> None:
+    """Start agent, learner and pages; Ctrl-C stops them all.
+
+    The first start converts the bundled model, which takes half a minute; later ones take seconds.
+    """
+    settings = in_force.settings
+    if settings.agent.line != settings.learner.line:
+        raise SettingsError(
+            f"agent.line is {settings.agent.line!r} but learner.line is {settings.learner.line!r}: "
+            "together they need the same line"
+        )
+    agent = claim(settings.agent)
+    prepared(settings.model)
+    ports = ("--port", str(agent.port), "--console-port", str(agent.console_port))
+    children = (
+        _child("learner", in_force, grace_s=LEARNER_GRACE_S),
+        _child("agent", in_force, *ports, grace_s=agent.drain_s + AGENT_MARGIN_S),
+    )
+    asyncio.run(
+        _run(children, url(agent.host, agent.port), url(agent.console_host, agent.console_port))
+    )
+
+
+def _child(name: str, in_force: InForce, *extra: str, grace_s: float) -> Child:
+    command = (sys.executable, "-m", "deploy.cli", name, "--with-parent")
+    restarts = AGENT_RESTARTS if name == "agent" else None
+    return Child(name, (*command, *in_force.arguments, *extra), grace_s, restarts)
+
+
+async def _run(children: tuple[Child, ...], agent: str, console: str) -> None:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    supervisor = Supervisor(children, say=_say)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, supervisor.stop)
+
+    async def announce() -> None:
+        await until_ready(agent)
+        took = timedelta(seconds=round(loop.time() - started))
+        _say("quickset", f"ready after {took.seconds} s; Ctrl-C stops all")
+        _say("quickset", f"chat     {agent}/")
+        _say("quickset", f"API      {agent}/v1")
+        _say("quickset", f"console  {console}/")
+
+    await supervisor.run(announce())
+    _say("quickset", "stopped")
+
+
+def _say(name: str, line: str) -> None:
+    colour = {"agent": typer.colors.CYAN, "learner": typer.colors.GREEN}.get(name)
+    prefix = typer.style(f"{name:>8} │", fg=colour, bold=colour is None)
+    typer.echo(f"{prefix} {line}", color=sys.stdout.isatty())
