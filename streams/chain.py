@@ -64,6 +64,8 @@ def _arguments(arguments: Any) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:
-        return json.loads(arguments)
-    except ValueError:
+        value = json.loads(arguments)
+        canonical_json(value)
+    except (ValueError, RecursionError):  # not JSON, or JSON that has no canonical form
         return arguments
+    return value

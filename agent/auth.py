@@ -1,0 +1,53 @@
+"""Turns a request's API key into its principal: who is answerable for what it teaches.
+
+Keys are known by their SHA-256 only, and compared in constant time, each with every known one. A
+server without keys has one principal, "anonymous", whatever key a client sends: who may choose
+their own principal could pass for a quorum.
+
+Knows nothing of sessions, nor of what a principal may do.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from agent.errors import KeyRefusedError
+
+ANONYMOUS = "anonymous"
+
+
+class Keys:
+    """The API keys that this server knows."""
+
+    def __init__(self, hashes: Mapping[str, str]) -> None:
+        """Keep the keys' hashes.
+
+        hashes: name → SHA-256 of the key, hex
+        """
+        self._hashes = {name: digest.lower() for name, digest in hashes.items()}
+
+    def principal(self, authorization: str | None) -> str:
+        """Name the principal of a request: the first 16 hex digits of its key's hash.
+
+        authorization: the header's value, "Bearer <key>"
+        raises: KeyRefusedError when keys are set and this is none of them
+
+        >>> Keys({}).principal("Bearer whatever")
+        'anonymous'
+        """
+        if not self._hashes:
+            return ANONYMOUS
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise KeyRefusedError(
+                "an API key is needed: send the header Authorization: Bearer <key>",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        given = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).hexdigest()
+        # no early exit: how long this takes tells nothing of which key was nearly right
+        known = [hmac.compare_digest(given, digest) for digest in self._hashes.values()]
+        if not any(known):
+            raise KeyRefusedError(
+                "the API key is not known here", headers={"WWW-Authenticate": "Bearer"}
+            )
+        return given[:16]
