@@ -29,6 +29,7 @@ from streams.settings import ModelSettings, StreamsSettings
 
 PREFIX = "QUICKSET_"
 DEFAULT_FILE = Path("quickset.toml")
+NOT_SETTINGS = {"QUICKSET_OPERATOR_KEY"}  # a secret of who calls, read where it is used
 
 
 class Settings(BaseSettings):
@@ -121,7 +122,7 @@ def _from_file(file: Path) -> dict[str, tuple[Any, str]]:
 def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     given: dict[str, tuple[Any, str]] = {}
     for variable, text in environ.items():
-        if not variable.upper().startswith(PREFIX):
+        if not variable.upper().startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
         parts = variable[len(PREFIX) :].lower().split("__")
         name = ".".join(parts[:2])
