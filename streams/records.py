@@ -205,11 +205,10 @@ class DeadLetterClosed(Record):
     created_ms: int
 
 
-KINDS: dict[str, type[Record]] = {
-    cls.KIND: cls for cls in (
-        Turn, Feedback, Judgement, Mask, Recipe, Rollout, DeadLetter, DeadLetterClosed,
-    )  # fmt: skip
-}
+_TYPES: tuple[type[Record], ...] = (
+    Turn, Feedback, Judgement, Mask, Recipe, Rollout, DeadLetter, DeadLetterClosed,
+)  # fmt: skip
+KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 
 
 def record_id(record: Record) -> str:

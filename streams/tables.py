@@ -130,7 +130,7 @@ class GenerationRow(Row, table=True):
     reason: str = ""
     seq: int | None = Field(
         default=None,
-        description="the Rollout.seq that its release claims; it must come back before the next plan",
+        description="the Rollout.seq that its release claims; it must be back before the next plan",
     )
     turn_ids: list[Any] = Field(sa_type=JSON)
     batch: list[Any] = Field(
