@@ -15,7 +15,7 @@ AgentError
 ├── SwapError           a version could not be taken into service; the old one serves on
 │   ├── UnknownVersionError   its chain of recipes is not known (yet)
 │   └── NoPreviousError       there is no earlier version to go back to
-└── BindError           an address cannot be served; the message says what to do
+└── StartError          the agent cannot start; the message says what to do
 """
 
 from typing import Any
@@ -45,8 +45,8 @@ class NoPreviousError(SwapError):
     """There is no earlier version to go back to."""
 
 
-class BindError(AgentError):
-    """An address cannot be served: in use, not ours, or not safe to open."""
+class StartError(AgentError):
+    """The agent cannot start: an address or a file of its own is not usable as it is."""
 
 
 class ApiError(AgentError):

@@ -1,5 +1,7 @@
 """Settings of the agent. Parsed by deploy.settings; every field says its unit."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from streams.settings import Section
@@ -19,7 +21,11 @@ class AgentSettings(Section):
     context_tokens: int = Field(2048, ge=64, description="prompt and reply together; never over the model's own")
     prefill_chunk_tokens: int = Field(128, ge=8, description="prompt tokens computed between two decode steps")
     default_max_tokens: int = Field(512, ge=1, description="length of a reply when the request names none, tokens")
+    default_temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature when the request names none")
+    default_top_p: float = Field(0.95, gt=0, le=1, description="nucleus that is sampled from when the request names none")
     max_body_bytes: int = Field(2**20, ge=1024, description="largest request body")
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
     keys: dict[str, str] = Field({}, description="API keys: name → SHA-256 of the key, hex; none: everybody may chat")
     operator_keys: dict[str, str] = Field({}, description="console keys, likewise; none: loopback only")
+    origins: tuple[str, ...] = Field((), description="web origins besides our own whose pages may call the API (CORS), such as https://chat.example.org")
+    response_secret: Path | None = Field(None, description="file with the secret that signs response ids, one for all replicas; none: made in streams.home")
