@@ -16,6 +16,7 @@ AgentError
 │   ├── UnknownVersionError   its chain of recipes is not known (yet)
 │   └── NoPreviousError       there is no earlier version to go back to
 └── StartError          the agent cannot start; the message says what to do
+        └── BindError           an address cannot be served: in use, not ours, not safe to open
 """
 
 from typing import Any
@@ -46,7 +47,11 @@ class NoPreviousError(SwapError):
 
 
 class StartError(AgentError):
-    """The agent cannot start: an address or a file of its own is not usable as it is."""
+    """The agent cannot start; the message says what to do."""
+
+
+class BindError(StartError):
+    """An address cannot be served: in use, not ours, or not safe to open."""
 
 
 class ApiError(AgentError):

@@ -15,7 +15,7 @@ import re
 import secrets
 from pathlib import Path
 
-from agent.errors import StartError, NotFoundError
+from agent.errors import NotFoundError, StartError
 
 SECRET_BYTES = 32
 _NONCE_BYTES = 8  # drawn once a response; with the session beside it, collisions do not happen
