@@ -10,10 +10,14 @@ from typing import Annotated
 
 import typer
 
+from agent.errors import AgentError
 from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.learner import learner
+from deploy.commands.prepare import prepare
+from deploy.commands.turns import turns
 from deploy.commands.up import up
+from deploy.commands.versions import versions
 from deploy.errors import DeployError
 from kernels.errors import KernelError
 from streams.errors import StreamsError
@@ -38,7 +42,10 @@ def root(
 app.command()(up)
 app.command()(agent)
 app.command()(learner)
+app.add_typer(versions, name="versions")
+app.command()(turns)
 app.command()(config)
+app.command()(prepare)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def told(failure: Exception) -> tuple[str, int]:
     """Give the sentence that tells a failure, and the exit code: 2 when it was foreseen, else 1."""
-    if isinstance(failure, DeployError | KernelError | StreamsError):
+    if isinstance(failure, DeployError | AgentError | KernelError | StreamsError):
         return f"quickset: {failure}", 2
     if isinstance(failure, OSError) and failure.strerror:
         where = f"{failure.filename}: " if failure.filename else ""

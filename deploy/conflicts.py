@@ -18,8 +18,8 @@ def conflicts(
     model: ModelSettings, streams: StreamsSettings, agent: AgentSettings, learner: LearnerSettings
 ) -> Iterator[str]:
     """Give one sentence for each pair of settings that cannot both be meant."""
-    if model.path is not None and model.path.expanduser().is_file():
-        yield f"model.path {model.path} is a file: name the Hugging Face model directory"
+    if model.path is not None and not model.path.expanduser().is_dir():
+        yield f"model.path {model.path} is no directory: name that of a Hugging Face model"
     yield from _streams(streams)
     yield from _agent(agent)
     if learner.strategy == "randopt" and learner.top_k > 2 * learner.pairs:

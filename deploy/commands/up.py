@@ -9,7 +9,7 @@ import typer
 
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
-from deploy.model import prepared
+from deploy.model import ensure
 from deploy.ports import claim, url
 from deploy.ready import until_ready
 from deploy.settings import InForce
@@ -33,7 +33,7 @@ def up(in_force: InForce) -> None:
             "together they need the same line"
         )
     agent = claim(settings.agent)
-    prepared(settings.model)
+    ensure(in_force)
     ports = ("--port", str(agent.port), "--console-port", str(agent.console_port))
     children = (
         _child("learner", in_force, grace_s=LEARNER_GRACE_S),

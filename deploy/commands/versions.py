@@ -54,8 +54,9 @@ def list_versions(
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    table = Table("", "number", "version", "parent", "state", "reward", "fitness", "KL", box=None)
-    table.add_column("made")
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "no.", "version", "parent", "state", "reward", "fitness", "KL", "made"):
+        table.add_column(name, no_wrap=name in ("version", "parent", "made"))
     for row in rows:
         table.add_row(
             "▶" if row["serving"] else "",

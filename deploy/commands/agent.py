@@ -1,0 +1,26 @@
+"""quickset agent: serving alone, where the learner runs elsewhere or not at all."""
+
+from typing import Annotated
+
+import typer
+
+from deploy.commands.options import with_settings
+from deploy.logs import begin_logging
+from deploy.parent import stop_with_parent
+from deploy.ports import claim
+from deploy.settings import InForce
+
+WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
+
+
+@with_settings("home", "model", "port", "console_port")
+def agent(in_force: InForce, with_parent: WithParent = False) -> None:
+    """Serve the API, the chat page and the console; learn nothing here."""
+    if with_parent:
+        stop_with_parent()
+    begin_logging()
+    settings = in_force.settings
+    ports = claim(settings.agent)
+    from agent.run import run  # torch takes seconds to import: after what can fail at once
+
+    run(model=settings.model, streams=settings.streams, settings=ports)

@@ -1,0 +1,19 @@
+"""quickset learner: learning alone, beside agents that share its log."""
+
+from deploy.commands.agent import WithParent
+from deploy.commands.options import with_settings
+from deploy.logs import begin_logging
+from deploy.parent import stop_with_parent
+from deploy.settings import InForce
+
+
+@with_settings("home", "model")
+def learner(in_force: InForce, with_parent: WithParent = False) -> None:
+    """Judge what the agents' users say, and turn it into new versions; serve nothing here."""
+    if with_parent:
+        stop_with_parent()
+    begin_logging()
+    settings = in_force.settings
+    from learner.run import run  # torch takes seconds to import
+
+    run(model=settings.model, streams=settings.streams, settings=settings.learner)

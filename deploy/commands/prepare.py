@@ -1,0 +1,18 @@
+"""quickset prepare: what the first start would do, done before it (for an image, say)."""
+
+import typer
+
+from deploy.commands.options import with_settings
+from deploy.model import convert
+from deploy.settings import InForce
+
+
+@with_settings("model")
+def prepare(in_force: InForce) -> None:
+    """Convert the bundled model into the cache; the first `up` does it otherwise."""
+    model = in_force.settings.model
+    if model.path is not None:
+        typer.echo(f"{model.path} needs no preparation")
+        return
+    convert(model)
+    typer.echo(f"the model is ready in {model.cache}")

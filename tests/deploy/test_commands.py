@@ -1,0 +1,155 @@
+"""The commands as a person runs them: what they print, and how they fail."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.cli import app, main, told
+from deploy.errors import DeployError
+from streams.errors import SchemaError
+from streams.settings import StreamsSettings
+from tests.deploy.conftest import BASE, recipe
+
+FIRST = recipe(1, BASE).version
+SECOND = recipe(2, FIRST).version
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Run a command and give (exit code, stdout, stderr)."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help names every command, and the help of each begins with a sentence."""
+    code, out, _ = run("--help", capsys=capsys)
+    assert code == 0
+    for command in ("up", "agent", "learner", "versions", "turns", "config", "replay", "demo"):
+        assert f" {command} " in out
+        code, text, _ = run(command, "--help", capsys=capsys)
+        assert code == 0
+        assert "Usage:" in text
+
+
+def test_settings_fault_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bad setting ends a command with its sentence on stderr, exit code 2 and no trace."""
+    code, out, err = run("config", "--set", "agent.prot=1", capsys=capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("quickset: unknown setting agent.prot")
+    assert "Traceback" not in err
+
+
+def test_set_without_section_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """--set needs section.name=value, and says so."""
+    code, _, err = run("config", "--set", "port=1", capsys=capsys)
+    assert code == 2
+    assert "section.name=value" in err
+
+
+def test_config_tells_where_each_value_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    """`config --json` gives value and origin of every setting; passwords are hidden."""
+    arguments = (
+        "config",
+        "--json",
+        "--port",
+        "9000",
+        "--set",
+        "streams.store=postgresql://u:pw@h/d",
+    )
+    code, out, _ = run(*arguments, capsys=capsys)
+    values = json.loads(out)
+    assert code == 0
+    assert values["agent.port"] == {"value": 9000, "from": "--port"}
+    assert values["agent.host"] == {"value": "127.0.0.1", "from": "default"}
+    assert values["streams.store"]["value"] == "postgresql://u:***@h/d"
+
+
+def test_versions_are_listed_with_the_serving_one(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`versions list` gives the newest first and marks the one that the log says serves."""
+    code, out, _ = run("versions", "list", "--json", "--home", str(taught.home), capsys=capsys)
+    rows = json.loads(out)
+    assert code == 0
+    assert [(row["version"], row["serving"]) for row in rows] == [(SECOND, True), (FIRST, False)]
+    code, out, _ = run("versions", "list", "--home", str(taught.home), capsys=capsys)
+    assert SECOND in out
+
+
+def test_version_is_shown_by_how_its_name_begins(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`versions show` takes a unique beginning of a name, and says when there is none."""
+    home = ("--home", str(taught.home))
+    code, out, _ = run("versions", "show", SECOND[:6], *home, "--json", capsys=capsys)
+    assert code == 0
+    assert json.loads(out)["recipe"]["parent"] == FIRST
+    code, _, err = run("versions", "show", "zz", *home, capsys=capsys)
+    assert code == 2
+    assert "no version begins with zz" in err
+
+
+def test_turns_show_what_was_judged(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`turns` gives the newest turn first, with its judgement, its hint, and texts as they are."""
+    code, out, _ = run("turns", "--json", "--home", str(taught.home), capsys=capsys)
+    rows = json.loads(out)
+    assert code == 0
+    assert rows[0]["asked"] == "[bold]second[/bold]"
+    assert rows[0]["judgements"][0]["hint"] == "be brief"
+    assert rows[1]["judgements"] == []
+
+
+def test_rollback_without_agent_is_written_to_the_log(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With no agent running, `versions rollback` makes the previous version serve in the log."""
+    home = ("--home", str(taught.home))
+    code, out, _ = run("versions", "rollback", "--console-port", "1", *home, capsys=capsys)
+    assert code == 0
+    assert f"{FIRST} serves the line main now" in out
+    _, out, _ = run("versions", "list", "--json", *home, capsys=capsys)
+    assert [row["serving"] for row in json.loads(out)] == [False, True]
+
+
+@pytest.mark.parametrize("command", [("turns",), ("versions", "list")])
+def test_empty_home_is_told(
+    tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A home without a store is a sentence that says what to do, and is not created."""
+    home = tmp_path / "nowhere"
+    code, _, err = run(*command, "--home", str(home), capsys=capsys)
+    assert code == 2
+    assert "quickset up" in err
+    assert not home.exists()
+
+
+def test_failures_become_sentences() -> None:
+    """Foreseen failures exit with 2, others with 1 and the way to their trace."""
+    assert told(DeployError("a port")) == ("quickset: a port", 2)
+    assert told(SchemaError("newer")) == ("quickset: newer", 2)
+    assert told(PermissionError(13, "Permission denied", "/x")) == (
+        "quickset: /x: Permission denied",
+        2,
+    )
+    sentence, code = told(RuntimeError("odd"))
+    assert code == 1
+    assert "RuntimeError: odd" in sentence
+    assert "--trace" in sentence
+
+
+def test_help_needs_no_heavy_library() -> None:
+    """The command line answers without importing torch."""
+    code = "import sys, deploy.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_app_is_named() -> None:
+    """The program calls itself quickset in its help."""
+    assert app.info.name == "quickset"
