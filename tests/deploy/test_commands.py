@@ -9,7 +9,10 @@ import pytest
 
 from deploy.cli import app, main, told
 from deploy.errors import DeployError
+from streams import dead_letters
 from streams.errors import SchemaError
+from streams.log import Outgoing
+from streams.open import open_log
 from streams.settings import StreamsSettings
 from tests.deploy.conftest import BASE, recipe
 
@@ -153,3 +156,49 @@ def test_help_needs_no_heavy_library() -> None:
 def test_app_is_named() -> None:
     """The program calls itself quickset in its help."""
     assert app.info.name == "quickset"
+
+
+def test_streams_status_tells_lag_and_dead_letters(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`streams status` counts what stands in each topic, what waits, and the open dead letters."""
+    home = ("--home", str(taught.home))
+    code, out, _ = run("streams", "status", "--json", *home, capsys=capsys)
+    body = json.loads(out)
+    assert code == 0
+    assert {row["topic"]: row["end"] for row in body["lags"]}["rollouts"] == 2
+    assert (body["outbox"], body["dead_letters"]) == (0, 0)
+    code, out, _ = run("streams", "status", *home, capsys=capsys)
+    assert "dead letters: 0 open" in out
+
+
+def test_dead_letter_is_shown_and_sent_again(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dead letter is listed with its cause, sent again once, and then closed."""
+    home = ("--home", str(taught.home))
+    log = open_log(taught)
+    poison = Outgoing(topic="turns", key="k", id="poison", value=b"no record")
+    log.append([dead_letters.of_outgoing(poison, "unreadable", max_bytes=2**20, now_ms=1)])
+    _, out, _ = run("streams", "dead-letters", "list", "--json", *home, capsys=capsys)
+    (letter,) = json.loads(out)
+    assert (letter["cause"], letter["closed"]) == ("unreadable", None)
+    _, out, _ = run("streams", "dead-letters", "show", letter["id"][:4], *home, capsys=capsys)
+    assert "no record" in out
+    code, out, _ = run("streams", "dead-letters", "redrive", letter["id"], *home, capsys=capsys)
+    assert code == 0
+    assert sum(log.end_offsets("turns").values()) == 1
+    code, _, err = run("streams", "dead-letters", "drop", letter["id"], *home, capsys=capsys)
+    assert code == 2
+    assert "closed" in err
+    log.close()
+
+
+def test_streams_init_can_be_repeated(
+    streams: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`streams init` makes log and store, and a second time finds them ready."""
+    for _ in range(2):
+        code, out, _ = run("streams", "init", "--home", str(streams.home), capsys=capsys)
+        assert code == 0
+        assert "ready" in out

@@ -1,0 +1,137 @@
+"""quickset streams: prepare the log and the store, see how they are, settle dead letters."""
+
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deploy.commands.options import with_settings
+from deploy.errors import DeployError
+from deploy.health import status as read_status
+from deploy.settings import InForce
+from streams import dead_letters
+from streams.dead_letters import Buried
+from streams.log import Log
+from streams.open import init_streams, open_log
+from streams.settings import StreamsSettings
+from streams.store import open_store
+
+streams = typer.Typer(
+    no_args_is_help=True, help="The log and the store: init, status, dead letters."
+)
+letters = typer.Typer(no_args_is_help=True, help="Records that nobody could use.")
+streams.add_typer(letters, name="dead-letters")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(help="Id of the dead letter, or how it begins.")]
+
+
+@streams.command()
+@with_settings("home")
+def init(in_force: InForce) -> None:
+    """Make topics and tables that are missing; prove that those that are there fit.
+
+    Harmless when repeated. `up` does it by itself for the embedded log and store.
+    """
+    settings = in_force.settings.streams
+    done = init_streams(settings)
+    open_store(settings).close()
+    for line in [*done, "log and store are ready"]:
+        typer.echo(line)
+
+
+@streams.command()
+@with_settings("home")
+def status(in_force: InForce, as_json: Json = False) -> None:
+    """Print lag, lease, outbox and open dead letters."""
+    health = read_status(in_force.settings.streams)
+    if as_json:
+        typer.echo(json.dumps(health.as_json(), indent=2))
+        return
+    table = Table("topic", "partition", "end", "group", "read", "lag", box=None, pad_edge=False)
+    for row in health.lags:
+        read = "–" if row.read is None else str(row.read)
+        table.add_row(row.topic, str(row.partition), str(row.end), row.group, read, str(row.lag))
+    Console().print(table)
+    for lease in health.leases:
+        until = datetime.fromtimestamp(lease.expires_ms / 1000).strftime("%H:%M:%S")
+        typer.echo(
+            f"lease {lease.name}: {lease.holder or 'nobody'}, epoch {lease.epoch}, until {until}"
+        )
+    typer.echo(f"outbox: {health.outbox} records wait; dead letters: {health.dead_letters} open")
+
+
+@letters.command("list")
+@with_settings("home")
+def list_letters(in_force: InForce, as_json: Json = False) -> None:
+    """Print every dead letter with its cause, where it stood, and what became of it."""
+    with _log(in_force.settings.streams) as log:
+        found = dead_letters.read_all(log)
+    if as_json:
+        rows = [
+            each.letter.model_dump(exclude={"payload_base64"})
+            | {"closed": each.closed.verb if each.closed else None}
+            for each in found
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("id", "came from", "bytes", "cause", "state", box=None, pad_edge=False)
+    for each in found:
+        table.add_row(
+            each.letter.id, _place(each), str(each.letter.payload_bytes),
+            Text(each.letter.cause), each.closed.verb if each.closed else "open",
+        )  # fmt: skip
+    Console().print(table if found else "no dead letters")
+
+
+@letters.command()
+@with_settings("home")
+def show(in_force: InForce, name: Name) -> None:
+    """Print one dead letter and the record as it came."""
+    with _log(in_force.settings.streams) as log:
+        each = dead_letters.find(log, name)
+    typer.echo(f"{each.letter.id} from {_place(each)}: {each.letter.cause}")
+    typer.echo(dead_letters.payload(each.letter).decode(errors="backslashreplace"))
+
+
+@letters.command()
+@with_settings("home")
+def redrive(in_force: InForce, name: Name) -> None:
+    """Append the record again where it came from."""
+    with _log(in_force.settings.streams) as log:
+        letter = dead_letters.redrive(log, name, who=getpass.getuser())
+    typer.echo(f"{letter.id}: sent to {letter.topic} again")
+
+
+@letters.command()
+@with_settings("home")
+def drop(in_force: InForce, name: Name) -> None:
+    """Close the dead letter for good."""
+    with _log(in_force.settings.streams) as log:
+        letter = dead_letters.drop(log, name, who=getpass.getuser())
+    typer.echo(f"{letter.id}: dropped")
+
+
+@contextmanager
+def _log(settings: StreamsSettings) -> Iterator[Log]:
+    log = open_log(settings)
+    try:
+        yield log
+    except KeyError as cause:
+        raise DeployError(str(cause.args[0])) from cause
+    finally:
+        log.close()
+
+
+def _place(each: Buried) -> str:
+    letter = each.letter
+    if letter.offset < 0:
+        return f"{letter.topic} (never in the log)"
+    return f"{letter.topic}/{letter.partition}/{letter.offset}"
