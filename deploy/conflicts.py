@@ -11,7 +11,7 @@ from agent.settings import AgentSettings
 from learner.settings import LearnerSettings
 from streams.settings import ModelSettings, StreamsSettings
 
-_HASH = re.compile("[0-9a-f]{64}")
+_HASH = re.compile("[0-9a-fA-F]{64}")
 
 
 def conflicts(
@@ -32,6 +32,9 @@ def conflicts(
 def _streams(streams: StreamsSettings) -> Iterator[str]:
     if streams.log != "sqlite" and not re.fullmatch(r"kafka://[^/,]+(,[^/,]+)*", streams.log):
         yield f"streams.log is {streams.log!r}: give sqlite or kafka://host:port[,host:port…]"
+    if streams.store and not streams.store.startswith(("sqlite:", "postgres:", "postgresql")):
+        scheme = streams.store.partition(":")[0]
+        yield f"streams.store begins with {scheme!r}: give sqlite:///… or postgresql://…"
     if streams.spool_bytes < streams.max_record_bytes:
         yield (
             f"streams.spool_bytes {streams.spool_bytes} cannot hold one record of "
@@ -51,11 +54,14 @@ def _streams(streams: StreamsSettings) -> Iterator[str]:
                 f"{name} is set, but streams.security_protocol is {streams.security_protocol}: "
                 "set SASL_SSL or SASL_PLAINTEXT"
             )
-    if streams.tls_ca is not None and not streams.security_protocol.endswith("SSL"):
-        yield (
-            f"streams.tls_ca is set, but streams.security_protocol is {streams.security_protocol}: "
-            "set SSL or SASL_SSL"
-        )
+    for name in ("tls_ca", "tls_certificate", "tls_key"):
+        if getattr(streams, name) is not None and not streams.security_protocol.endswith("SSL"):
+            yield (
+                f"streams.{name} is set, but streams.security_protocol is "
+                f"{streams.security_protocol}: set SSL or SASL_SSL"
+            )
+    if (streams.tls_certificate is None) != (streams.tls_key is None):
+        yield "streams.tls_certificate and streams.tls_key need each other: set both or neither"
 
 
 def _agent(agent: AgentSettings) -> Iterator[str]:

@@ -1,15 +1,14 @@
 """quickset config: what is in force, and where each value came from."""
 
 import json
-import re
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from deploy.commands.options import with_settings
+from deploy.reference import markdown, shown
 from deploy.settings import InForce
 
 
@@ -17,9 +16,15 @@ from deploy.settings import InForce
 def config(
     in_force: InForce,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print docs/SETTINGS.md: all settings explained.")
+    ] = False,
 ) -> None:
     """Print every setting in force and where its value came from."""
-    rows = [(name, _shown(value), origin) for name, value, origin in in_force.rows()]
+    if as_markdown:
+        typer.echo(markdown(), nl=False)
+        return
+    rows = [(name, shown(value), origin) for name, value, origin in in_force.rows()]
     if as_json:
         body = {name: {"value": value, "from": origin} for name, value, origin in rows}
         typer.echo(json.dumps(body, indent=2))
@@ -29,12 +34,3 @@ def config(
         style = "dim" if origin == "default" else "bold"
         table.add_row(name, json.dumps(value, ensure_ascii=False), origin, style=style)
     Console().print(table)
-
-
-def _shown(value: Any) -> Any:
-    """Give a value as JSON; passwords in URLs are hidden."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, str):
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", value)
-    return value

@@ -8,6 +8,7 @@ from deploy.errors import SettingsError
 from deploy.settings import InForce, load
 
 HASH = "ab" * 32
+EXAMPLES = sorted((Path(__file__).parents[2] / "deploy" / "examples").glob("*.toml"))
 
 
 def read(
@@ -153,3 +154,10 @@ def test_public_console_is_allowed_with_keys(tmp_path: Path) -> None:
     """A console on a public address is fine once operators have keys."""
     toml = f'[agent]\nconsole_host = "0.0.0.0"\noperator_keys = {{ann = "{HASH}"}}'
     assert read(tmp_path, toml).settings.agent.console_host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_is_good(example: Path) -> None:
+    """Every settings file that we ship is read without a fault."""
+    in_force = load(config=example, environ={}, flags={})
+    assert any(origin == str(example) for _, _, origin in in_force.rows())
