@@ -9,17 +9,15 @@ from collections.abc import Iterator, Mapping
 
 from agent.settings import AgentSettings
 from learner.settings import LearnerSettings
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import StreamsSettings
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
 
 
 def conflicts(
-    model: ModelSettings, streams: StreamsSettings, agent: AgentSettings, learner: LearnerSettings
+    streams: StreamsSettings, agent: AgentSettings, learner: LearnerSettings
 ) -> Iterator[str]:
     """Give one sentence for each pair of settings that cannot both be meant."""
-    if model.path is not None and not model.path.expanduser().is_dir():
-        yield f"model.path {model.path} is no directory: name that of a Hugging Face model"
     yield from _streams(streams)
     yield from _agent(agent)
     if learner.strategy == "randopt" and learner.top_k > 2 * learner.pairs:

@@ -19,7 +19,13 @@ def ensure(in_force: InForce) -> None:
     raises: DeployError when it failed; the child has said why
     """
     settings = in_force.settings.model
-    if settings.path is not None or is_whole(settings.cache.expanduser() / FOLDER):
+    if settings.path is not None:
+        if not settings.path.expanduser().is_dir():
+            raise DeployError(
+                f"model.path {settings.path} is no directory: name that of a Hugging Face model"
+            )
+        return
+    if is_whole(settings.cache.expanduser() / FOLDER):
         return
     command = [sys.executable, "-m", "deploy.cli", "prepare", *in_force.arguments]
     if subprocess.run(command, check=False).returncode != 0:
