@@ -12,7 +12,8 @@ StreamsError
 ├── LeaseLostError              another process holds the lease; stop, write nothing
 ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
 ├── ExtraMissingError           an optional library is missing; the message names the extra
-└── ModelFilesError             a model directory that is missing, half-written or unsupported
+├── ModelFilesError             a model directory that is missing, half-written or unsupported
+└── TemplateRefusedError        messages that the model's chat template does not accept
 """
 
 
@@ -66,3 +67,7 @@ class ExtraMissingError(StreamsError):
 
 class ModelFilesError(StreamsError):
     """A model directory that is missing, half-written or of an unsupported architecture."""
+
+
+class TemplateRefusedError(StreamsError):
+    """The model's chat template does not accept these messages; the message says why."""

