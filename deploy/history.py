@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
+from agent.line import Line
 from deploy.errors import DeployError
-from streams.log import Log
+from streams.log import Log, Partition
 from streams.open import open_log
 from streams.records import Rollout, decode
 from streams.settings import StreamsSettings
@@ -40,24 +41,24 @@ def store_session(settings: StreamsSettings) -> Iterator[Session]:
         store.close()
 
 
-def serving(settings: StreamsSettings, line: str) -> Rollout | None:
-    """Give the rollout in force of a line; None while the base serves.
+def serving(settings: StreamsSettings, line: str) -> Line | None:
+    """Say what serves a line by the log; None while the base does.
 
     raises: LogUnavailableError, SchemaError
     """
     log = open_log(settings)
     try:
-        return last_rollout(log, line)
+        return decided(log, line)
     finally:
         log.close()
 
 
-def last_rollout(log: Log, line: str) -> Rollout | None:
-    """Fold the topic `rollouts` as everybody does: the first record with the next seq wins."""
+def decided(log: Log, name: str) -> Line | None:
+    """Fold the topic `rollouts` as every agent does (agent.line)."""
     ends = {p: end for p, end in log.end_offsets("rollouts").items() if end > 0}
     reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})
-    last: Rollout | None = None
-    reached: dict[object, int] = {}
+    line: Line | None = None
+    reached: dict[Partition, int] = {}
     try:
         while any(reached.get(partition, 0) < end for partition, end in ends.items()):
             entries = reader.poll(wait_s=POLL_S)
@@ -66,11 +67,12 @@ def last_rollout(log: Log, line: str) -> Rollout | None:
             for entry in entries:
                 reached[entry.partition] = entry.offset + 1
                 record = decode(entry.value)
-                if isinstance(record, Rollout) and record.line == line:
-                    last = record if record.seq == (last.seq if last else 0) + 1 else last
+                if isinstance(record, Rollout) and record.line == name:
+                    # The first change names the base as what served before it.
+                    line = (line or Line(name, (record.previous,))).take(record)
     finally:
         reader.close()
-    return last
+    return line
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from deploy.errors import DeployError
 from deploy.settings import InForce
-from streams.bundled import FOLDER, converted, is_whole
+from streams.base_model_cache import FOLDER, converted, is_whole
 from streams.settings import ModelSettings
 
 

@@ -4,7 +4,7 @@ import time
 import uuid
 
 from deploy.errors import DeployError
-from deploy.history import last_rollout
+from deploy.history import decided
 from streams.log import Log, outgoing
 from streams.open import open_log
 from streams.records import Rollout
@@ -25,15 +25,15 @@ def append_rollback(settings: StreamsSettings, line: str, *, who: str, reason: s
 
 
 def _append(log: Log, line: str, *, who: str, reason: str) -> Rollout:
-    last = last_rollout(log, line)
-    if last is None:
+    now = decided(log, line)
+    if now is None or now.previous is None:
         raise DeployError(f"the line {line} is at its base: there is nothing to go back to")
     back = Rollout(
         id=uuid.uuid4().hex,
         line=line,
-        seq=last.seq + 1,
-        version=last.previous,
-        previous=last.version,
+        seq=now.seq + 1,
+        version=now.previous,
+        previous=now.version,
         state="aborted",
         verb="rollback",
         reason=reason,
@@ -41,7 +41,7 @@ def _append(log: Log, line: str, *, who: str, reason: str) -> Rollout:
         created_ms=int(time.time() * 1000),
     )
     log.append([outgoing("rollouts", line, back)])
-    won = last_rollout(log, line)
-    if won is None or won.id != back.id:
+    then = decided(log, line)
+    if then is None or (then.seq, then.since_ms) != (back.seq, back.created_ms):
         raise DeployError(f"somebody else changed the line {line} first: look, then try again")
     return back

@@ -166,10 +166,7 @@ def _checked(given: Mapping[str, tuple[Any, str]]) -> Settings:
     except ValidationError as cause:
         faults = [_fault(error, given) for error in cause.errors(include_url=False)]
         raise SettingsError("\n".join(faults)) from cause
-    contradictions = list(
-        conflicts(settings.model, settings.streams, settings.agent, settings.learner)
-    )
-    if contradictions:
+    if contradictions := list(conflicts(settings.streams, settings.agent, settings.learner)):
         raise SettingsError("\n".join(contradictions))
     return settings
 
