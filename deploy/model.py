@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from deploy.errors import DeployError
 from deploy.settings import InForce
-from streams.base_model_cache import FOLDER, converted, is_whole
+from streams.base_model_cache import FOLDER, is_whole
 from streams.settings import ModelSettings
 
 
@@ -37,6 +37,8 @@ def convert(settings: ModelSettings) -> None:
 
     raises: ModelFilesError
     """
+    from streams.base_model import load_base  # torch takes seconds to import
+
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True)) as bars:
         bar = bars.add_task("preparing the model", total=1.0)
@@ -44,4 +46,4 @@ def convert(settings: ModelSettings) -> None:
         def progress(stage: str, fraction: float) -> None:
             bars.update(bar, description=stage, completed=fraction)
 
-        converted(settings.cache.expanduser(), progress)
+        load_base(settings, progress=progress)
