@@ -1,0 +1,164 @@
+"""Who may use the console: operators with a key; where no key is set, whoever is at this machine.
+
+A browser proves itself by a cookie that scripts cannot read and other sites cannot send, and proves
+each write by its Origin and a token that only our own page knows. The chat page of the same machine
+is another port of the same site, so the cookie alone proves nothing. A program proves itself by its
+key as bearer; where no key is set, by not being a browser.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
+from agent.settings import AgentSettings
+
+COOKIE = "quickset_operator"
+TOKEN_HEADER = "X-CSRF-Token"
+SESSION_S = 12 * 3600.0  # one working day; then the key is asked for again
+# A person mistypes a few times; a guess at 256 random bits needs far more than this lets through.
+MAX_FAILURES = 10
+FAILURES_WINDOW_S = 60.0
+LOCAL = "local operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who asks, and how they proved it."""
+
+    name: str
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    until_s: float = float("inf")
+    browser: bool = True  # False: a program with a bearer key
+
+
+class Access:
+    """The operators' keys and the sessions opened with them, in memory only."""
+
+    def __init__(
+        self, settings: AgentSettings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the keys of the settings.
+
+        raises: BindError when other machines could reach a console that asks for no key
+        """
+        self._keys: Mapping[str, str] = settings.operator_keys
+        self._clock = clock
+        self._sessions: dict[str, Operator] = {}
+        self._failures: deque[float] = deque(maxlen=MAX_FAILURES)
+        self._local = Operator(LOCAL)
+        self._host = settings.console_host
+        if not self._keys and not is_loopback(self._host):
+            raise BindError(
+                f"the console at {self._host} can be reached from other machines: set"
+                " agent.operator_keys first, or agent.console_host = 127.0.0.1"
+            )
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether operators must log in."""
+        return bool(self._keys)
+
+    def who(self, request: web.Request) -> Operator:
+        """Give the operator behind a request.
+
+        raises: KeyRefusedError, BusyError (too many wrong keys), ForbiddenError (a page of another
+            name that resolves to this machine)
+        """
+        if not self._keys:
+            self._prove_local_name(request)
+            return self._local
+        bearer = request.headers.get("Authorization", "")
+        if bearer.startswith("Bearer "):
+            return Operator(self._name_of(bearer.removeprefix("Bearer ")), browser=False)
+        operator = self._sessions.get(request.cookies.get(COOKIE, ""))
+        if operator is None or operator.until_s < self._clock():
+            raise KeyRefusedError("log in with an operator key, or send it as bearer")
+        return operator
+
+    def prove_write(self, request: web.Request, operator: Operator) -> None:
+        """Prove that a write comes from our own page or from a program, not from another page.
+
+        raises: ForbiddenError
+        """
+        if not operator.browser:
+            return
+        from_program = "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers
+        if from_program and operator is self._local:
+            return
+        prove_same_origin(request)
+        if not hmac.compare_digest(
+            request.headers.get(TOKEN_HEADER, "").encode(), operator.csrf.encode()
+        ):
+            raise ForbiddenError(f"{TOKEN_HEADER} is missing or stale: reload the page")
+
+    def log_in(self, key: str) -> str:
+        """Open a session for a key and give its cookie value.
+
+        raises: KeyRefusedError, BusyError
+        """
+        now_s = self._clock()
+        self._sessions = {c: o for c, o in self._sessions.items() if o.until_s >= now_s}
+        cookie = secrets.token_urlsafe(32)
+        self._sessions[cookie] = Operator(self._name_of(key), until_s=now_s + SESSION_S)
+        return cookie
+
+    def log_out(self, request: web.Request) -> None:
+        """End the session of a request's cookie."""
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+
+    def _name_of(self, key: str) -> str:
+        now_s = self._clock()
+        if len(self._failures) == MAX_FAILURES and now_s - self._failures[0] < FAILURES_WINDOW_S:
+            wait_s = str(int(FAILURES_WINDOW_S - (now_s - self._failures[0])) + 1)
+            raise BusyError(
+                f"too many wrong keys: try again in {wait_s} seconds",
+                headers={"Retry-After": wait_s},
+            )
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        # Every key is compared, so that the time tells nothing of which one came close.
+        names = [
+            name
+            for name, expected in self._keys.items()
+            if hmac.compare_digest(digest, expected.lower())
+        ]
+        if not names:
+            self._failures.append(now_s)
+            raise KeyRefusedError("this is no operator key")
+        return names[0]
+
+    def _prove_local_name(self, request: web.Request) -> None:
+        """Refuse a page whose own name was made to resolve to this machine (DNS rebinding)."""
+        name = urlsplit(f"//{request.host}").hostname or ""
+        if not is_loopback(name) and name != self._host:
+            raise ForbiddenError(f"open the console as http://{self._host}:PORT, not as {name}")
+
+
+def prove_same_origin(request: web.Request) -> None:
+    """Prove that a browser's request comes from a page of this origin.
+
+    raises: ForbiddenError
+    """
+    origin = urlsplit(request.headers.get("Origin", ""))
+    if not origin.netloc or origin.netloc.lower() != request.host.lower():
+        raise ForbiddenError("this request comes from another page")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address is this machine's own.
+
+    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

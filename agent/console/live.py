@@ -1,0 +1,86 @@
+"""Pushes what changed to every open console page, as server-sent events.
+
+All pages share one reading, taken only while a page asks for it and at most once an interval. Each
+page is sent whole sections, and only those that differ from what it was sent last: a slow reader
+skips states, and never makes a queue grow.
+
+Knows nothing of what a section holds.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+Sections = Mapping[str, str]  # name → JSON text
+
+INTERVAL_S = 0.5
+HEARTBEAT_S = 15.0  # proxies drop a stream that is silent for half a minute
+RETRY_MS = 1000
+
+
+class Shared:
+    """One reading, shared by all that ask within an interval."""
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Sections]],
+        *,
+        interval_s: float = INTERVAL_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self.interval_s = interval_s
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._sections: Sections = {}
+        self._until_s = float("-inf")
+
+    async def sections(self) -> Sections:
+        """Give a reading that is at most an interval old."""
+        async with self._lock:
+            if self._clock() >= self._until_s:
+                self._sections = await self._read()
+                self._until_s = self._clock() + self.interval_s
+            return self._sections
+
+
+async def stream(
+    shared: Shared,
+    *,
+    closing: asyncio.Event,
+    connected: Callable[[], bool],
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[bytes]:
+    """Yield server-sent events until the page goes or the server closes.
+
+    closing: set when the server shuts down
+    connected: whether the page is still there, asked once an interval
+    """
+    sent: dict[str, str] = {}
+    spoke_s = clock()
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    while connected() and not closing.is_set():
+        current = await shared.sections()
+        changed = {name: text for name, text in current.items() if sent.get(name) != text}
+        if changed:
+            yield event(changed)
+            sent |= changed
+            spoke_s = clock()
+        elif clock() - spoke_s >= HEARTBEAT_S:
+            yield b": still here\n\n"
+            spoke_s = clock()
+        try:
+            await asyncio.wait_for(closing.wait(), shared.interval_s)
+        except TimeoutError:
+            continue
+
+
+def event(sections: Sections) -> bytes:
+    """Give one event that carries sections.
+
+    >>> event({"turns": "[]"})
+    b'event: sections\\ndata: {"turns":[]}\\n\\n'
+    """
+    # JSON has no raw line breaks, so the data is always one line.
+    body = ",".join(f'"{name}":{text}' for name, text in sections.items())
+    return f"event: sections\ndata: {{{body}}}\n\n".encode()

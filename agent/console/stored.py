@@ -1,0 +1,91 @@
+"""Reads the console's sections from the store, off the event loop, and says so when it cannot.
+
+The store belongs to the learner; the agent serves, and its console rolls back, without it. So a
+store that is missing, broken or slow becomes a section that says what is wrong, within a second.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.console import sections
+from streams.errors import StreamsError
+from streams.log import Log, Partition, Topic
+from streams.records import Json
+from streams.store import Store
+
+WAIT_S = 1.0  # a page that says nothing for longer looks broken
+NO_STORE = "This agent was started without the learner's store."
+NO_TABLES = "The store is empty so far. It is filled as soon as the learner runs."
+READ_TOPICS: tuple[Topic, ...] = ("turns", "feedback", "rollouts")
+
+
+class StoredSections:
+    """The sections that come from the learner's store."""
+
+    def __init__(self, store: Store | None, log: Log | None) -> None:
+        self._store = store
+        self._log = log
+        self._cut = sections.Cut()
+        # One thread: a store that hangs holds up one reading, and no second one is begun.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="console-store")
+        self._reading: asyncio.Future[dict[str, Json | list[Json]]] | None = None
+
+    async def read(self, lines: Collection[str]) -> dict[str, Json | list[Json]]:
+        """Give the sections of these lines, or only the section `store` with what is wrong."""
+        if self._store is None:
+            return _trouble(NO_STORE)
+        if self._reading is None:
+            loop = asyncio.get_running_loop()
+            self._reading = loop.run_in_executor(self._thread, self._read, self._store, lines)
+        done, _ = await asyncio.wait([self._reading], timeout=WAIT_S)
+        if not done:
+            return _trouble("The store has not answered yet.")
+        reading, self._reading = self._reading, None
+        return reading.result()
+
+    def close(self) -> None:
+        """Begin no further reading."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, store: Store, lines: Collection[str]) -> dict[str, Json | list[Json]]:
+        try:
+            ends = self._ends()
+            with store.reading() as session:
+                return {
+                    "store": {"ok": True, "message": ""},
+                    "turns": sections.turns(session, lines, self._cut),
+                    "generations": sections.generations(session, lines),
+                    "versions": sections.versions(session, lines, self._cut),
+                    "rollouts": sections.rollouts(session, lines),
+                    "learner": sections.learner(session, lines, ends),
+                    "masks": sections.masks(session, self._cut),
+                }
+        except StreamsError as cause:
+            return _trouble(_sentence(cause))
+        except SQLAlchemyError as cause:
+            missing = "no such table" in str(cause) or "UndefinedTable" in str(cause)
+            return _trouble(NO_TABLES if missing else f"The store cannot be read: {cause}")
+
+    def _ends(self) -> Mapping[Partition, int]:
+        """Give the log's end offsets; a log that is away only costs the figure of the lag."""
+        if self._log is None:
+            return {}
+        ends: dict[Partition, int] = {}
+        try:
+            for topic in READ_TOPICS:
+                ends |= self._log.end_offsets(topic)
+        except StreamsError:
+            return {}
+        return ends
+
+
+def _trouble(message: str) -> dict[str, Json | list[Json]]:
+    return {"store": {"ok": False, "message": message}}
+
+
+def _sentence(cause: Exception) -> str:
+    text = str(cause)
+    return text[:1].upper() + text[1:]
