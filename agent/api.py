@@ -64,6 +64,10 @@ def _unread(value: Any) -> Any:
     return value
 
 
+Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
+Stops = Annotated[list[Stop], Field(max_length=MAX_STOPS)]
+
+
 class Form(BaseModel):
     """Root of the request's parts: strict types, unknown names ignored."""
 
@@ -152,11 +156,7 @@ class ChatRequest(Form):
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     seed: int | None = Field(None, ge=0, le=MAX_SEED)
-    stop: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]] | None,
-        BeforeValidator(_listed),
-        Field(max_length=MAX_STOPS),
-    ] = None
+    stop: Annotated[Stops | None, BeforeValidator(_listed)] = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
     tools: list[Tool] | None = Field(None, max_length=MAX_TOOLS)
@@ -210,7 +210,7 @@ class ChatRequest(Form):
 class FeedbackRequest(Form):
     """The body of PUT /v1/feedback/{response_id}: a score or a thumb, and what it rests on."""
 
-    score: Literal[-1, 0, 1] | None = None
+    score: int | None = Field(None, ge=-1, le=1)
     thumb: Literal["up", "down"] | None = None
     hint: str | None = Field(None, max_length=4000)
     comment: str | None = Field(None, max_length=4000)
@@ -223,9 +223,8 @@ class FeedbackRequest(Form):
 
     def verdict(self) -> Literal[-1, 0, 1]:
         """Give the score; a thumb is worth one."""
-        if self.score is not None:
-            return self.score
-        return 1 if self.thumb == "up" else -1
+        score = self.score if self.score is not None else 1 if self.thumb == "up" else -1
+        return 0 if score == 0 else 1 if score > 0 else -1
 
 
 def read_chat(body: bytes) -> ChatRequest:

@@ -1,0 +1,59 @@
+"""What happened to this agent lately, for the console and the process's log: a bounded list.
+
+Kinds, so that pages and alerts can tell them apart:
+    swap, swap-failed, rollback, rollback-unwritten,
+    log-away, log-back, unreadable, dropped, engine-failed, draining
+
+Knows nothing of who reads it; what must not be lost goes to the streams, not here.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "swap", "swap-failed", "rollback", "rollback-unwritten",
+    "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining",
+]  # fmt: skip
+KEPT = 200  # some days of a healthy agent, some minutes of a sick one
+_WARNINGS = {"swap-failed", "rollback-unwritten", "log-away", "unreadable", "dropped"}
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened."""
+
+    time_ms: int
+    kind: Kind
+    text: str
+
+
+class Events:
+    """The last events, oldest first. Any thread may add."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        """Start empty. clock: Unix seconds."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: deque[Event] = deque(maxlen=KEPT)
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Keep an event, and write it to the process's log."""
+        if kind == "engine-failed":
+            level = logging.ERROR
+        else:
+            level = logging.WARNING if kind in _WARNINGS else logging.INFO
+        _LOG.log(level, "%s: %s", kind, text)
+        with self._lock:
+            self._kept.append(Event(int(self._clock() * 1000), kind, text))
+
+    def __iter__(self) -> Iterator[Event]:
+        """Give the events as they stand now, oldest first."""
+        with self._lock:
+            return iter(list(self._kept))

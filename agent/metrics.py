@@ -1,0 +1,98 @@
+"""Counts what the agent does, for Prometheus (GET /metrics); every name begins with quickset_.
+
+A registry of its own, so that two agents in one process (tests) do not add up. Gauges are read when
+they are asked for: what they tell is the state at the scrape, and costs nothing before.
+
+Knows numbers only; which alarms they ring is deploy's (Grafana).
+"""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+# Seconds. From one decode step of a small model to a cold prompt on a busy machine.
+GAP_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0)
+REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+Sample = tuple[str, str, float]  # name, what it is, value
+
+
+class Metrics:
+    """The agent's counters and histograms; `state` gives the rest when it is asked for."""
+
+    def __init__(self) -> None:
+        """Start at nought."""
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = self._counter("requests", "HTTP requests", "route", "status")
+        self.replies = self._counter("replies", "Replies, choices counted singly", "finish_reason")
+        self.turns = self._counter("turns", "Turns given to the spool", "purpose", "learn")
+        self.tokens = self._counter("tokens", "Tokens read and sampled", "kind")
+        self.feedback = self._counter("feedback", "Feedback taken", "score")
+        self.tool_calls = self._counter("tool_calls", "Tool calls in replies", "known")
+        self.swaps = self._counter("swaps", "Changes of the serving version", "verb")
+        self.failed_swaps = self._counter("failed_swaps", "Versions that failed a check", "cause")
+        self.unreadable = self._counter("unreadable_records", "Records that this agent cannot use")
+        self.request_s = self._histogram(
+            "request_seconds", "Request in to response out", REPLY_BUCKETS, "route"
+        )
+        self.first_token_s = self._histogram(
+            "time_to_first_token_seconds", "Request in to first token out", REPLY_BUCKETS
+        )
+        self.token_gap_s = self._histogram(
+            "inter_token_seconds", "Gap between two tokens of a reply", GAP_BUCKETS
+        )
+        self.swap_s = self._histogram(
+            "swap_seconds", "Rebuilding and proving a version, aside", REPLY_BUCKETS
+        )
+
+    def state(
+        self,
+        *,
+        serving: Callable[[], dict[str, str]],
+        gauges: Callable[[], list[Sample]],
+        counters: Callable[[], list[Sample]],
+    ) -> None:
+        """Name where the state is read at a scrape.
+
+        serving: labels of quickset_serving_info: line, version, base
+        """
+        self.registry.register(_State(serving, gauges, counters))
+
+    def text(self) -> bytes:
+        """Give everything in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"quickset_{name}", f"{text}.", labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            f"quickset_{name}", f"{text}.", labels, buckets=buckets, registry=self.registry
+        )
+
+
+class _State:
+    """A collector: reads the agent's state when Prometheus asks."""
+
+    def __init__(
+        self,
+        serving: Callable[[], dict[str, str]],
+        gauges: Callable[[], list[Sample]],
+        counters: Callable[[], list[Sample]],
+    ) -> None:
+        self._serving, self._gauges, self._counters = serving, gauges, counters
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("quickset_serving", "The version that serves.", self._serving())
+        for name, text, value in self._gauges():
+            yield GaugeMetricFamily(f"quickset_{name}", f"{text}.", value)
+        for name, text, value in self._counters():
+            yield CounterMetricFamily(f"quickset_{name}", f"{text}.", value)
