@@ -1,0 +1,86 @@
+"""The documents say what the code does: settings, endpoints, files, commands, links."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.cli import app
+from deploy.reference import markdown, shown
+from deploy.settings import load
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "BENCHMARKS", "EXPERIMENTS")
+
+
+def section(title: str) -> str:
+    """Give the text of one section of the README."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found, f"README has no section {title}"
+    return found[1]
+
+
+def test_reference_of_settings_is_the_settings() -> None:
+    """docs/SETTINGS.md is what `make docs` writes now."""
+    assert (ROOT / "docs" / "SETTINGS.md").read_text(encoding="utf-8") == markdown()
+
+
+def test_settings_in_the_readme_exist_with_their_defaults() -> None:
+    """Every setting in the README's table is a real one, with its real default."""
+    defaults = {
+        name: json.dumps(shown(value), ensure_ascii=False)
+        for name, value, _ in load(config=Path("/dev/null"), environ={}, flags={}).rows()
+    }
+    rows = re.findall(r"^\| `(\w+\.\w+)` \| `(.*?)` \|", section("Settings"), re.MULTILINE)
+    assert len(rows) > 5
+    assert [(name, value) for name, value in rows if defaults[name] != value] == []
+
+
+def test_commands_in_the_readme_are_the_commands() -> None:
+    """The README names every command of `quickset`, and no other."""
+    named = set(re.findall(r"^    quickset (\w+)(?: \| (\w+))?", section("Commands"), re.MULTILINE))
+    told = {name for pair in named for name in pair if name}
+    real = {
+        command.name or getattr(command.callback, "__name__", "")
+        for command in app.registered_commands
+    } | {group.name for group in app.registered_groups}
+    subcommands = {"show", "status", "list", "rollback"}  # written as init | status behind a group
+    assert told - subcommands == real
+
+
+def test_file_tree_is_the_tree() -> None:
+    """Every Python file of the packages stands in the README's file tree, and nothing else does."""
+    tree = section("Files")
+    told: set[str] = set()
+    for line in tree.splitlines():
+        if found := re.match(r" {4}((?:agent|deploy|kernels|learner|streams)/[\w/]*)\s+(.*)", line):
+            folder = found[1]
+            told |= {folder + name for name in re.findall(r"([\w/]+\.py)\b", found[2])}
+        elif line.startswith("        ") and told:
+            told |= {folder + name for name in re.findall(r"([\w/]+\.py)\b", line)}
+    real = {
+        str(file.relative_to(ROOT))
+        for package in ("agent", "deploy", "kernels", "learner", "streams")
+        for file in (ROOT / package).rglob("*.py")
+        if file.name != "__init__.py" and "migrations" not in file.parts
+    }
+    assert sorted(real - told) == []
+    assert sorted(told - real) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name: str) -> None:
+    """Every relative link and picture of a document is a file of the repository."""
+    text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_make_lists_its_targets() -> None:
+    """`make` alone explains every target."""
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("setup", "up", "test", "test-slow", "bench", "demo", "check"):
+        assert f"  {target} " in listed
