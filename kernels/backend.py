@@ -6,7 +6,7 @@ on the backend's device; a backend keeps no state between calls, so calls may ru
 and on several threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -23,7 +23,9 @@ class Backend(Protocol):
 
     name: BackendName
 
-    def signs(self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int) -> Tensor:
+    def signs(
+        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
+    ) -> Tensor:
         """Give the signs of pairs 0..pairs-1 at elements first..first+count-1.
 
         key: the generation's 64-bit key; tensor: `noise.tensor_id(name)`; side: ROWS, COLUMNS
@@ -33,7 +35,14 @@ class Backend(Protocol):
         ...
 
     def full_member(
-        self, base: Tensor, *, key: int, tensor: int, member: int, sigma_log2: int, frozen: "Frozen | None"
+        self,
+        base: Tensor,
+        *,
+        key: int,
+        tensor: int,
+        member: int,
+        sigma_log2: int,
+        frozen: "Frozen | None",
     ) -> Tensor:
         """Write one full-rank member W ± 2^s·E from the resident base; the base is only read.
 
@@ -42,16 +51,40 @@ class Backend(Protocol):
         """
         ...
 
+    def full_members(
+        self,
+        base: Tensor,
+        *,
+        key: int,
+        tensor: int,
+        members: Sequence[int],
+        sigma_log2: int,
+        frozen: "Frozen | None",
+    ) -> Iterator[Tensor]:
+        """Write members one after another, as full_member does but with noise shared by 64.
+
+        yields: (out, in) in the base's dtype; one buffer, valid until the next is asked for
+        """
+        ...
+
     def member_linear(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, rows: Tensor, columns: Tensor, *, sigma_log2: int
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        rows: Tensor,
+        columns: Tensor,
+        *,
+        sigma_log2: int,
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer, with one product by its weight.
 
         y_m = x_m Wᵀ + 2^s · (x_m · b_m) a_mᵀ   (EGGROLL, Sarkar et al. 2025, sec. 4)
 
-        x: (members, tokens, in); weight: (out, in); bias: (out,) or None
+        x: (members, tokens, in), or (1, tokens, in) while all members share their input
+        weight: (out, in); bias: (out,) or None
         rows: (members, out) int8 a_m, the member's ± and the mask already in it; columns:
-            (members, in) int8 b_m; zeros where a unit is frozen
+            (members, in) int8 b_m; zeros where a unit is frozen (kernels.factors makes both)
         returns: (members, tokens, out) in x's dtype
         """
         ...
@@ -77,7 +110,9 @@ class Backend(Protocol):
         ...
 
     def materialise(self, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:
-        """Round base + 2^exponent · K once: float64 sum, one cast to float32, then to the base's dtype.
+        """Round base + 2^exponent · K: sum in float64, cast to float32, then to the base's dtype.
+
+        Where K = 0 the base's own bits stay.
 
         raises: ExplodedError when a weight is not finite
         """
@@ -96,6 +131,14 @@ class Backend(Protocol):
         hidden: (tokens, width), after the final norm; head: (vocabulary, width); targets:
             (tokens,) int64
         returns: (tokens,) float32 natural log-probabilities
+        """
+        ...
+
+    def top_tokens(self, hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Give the k most probable tokens of each row without storing logits, best first.
+
+        returns: (tokens, k) float32 log-probabilities, (tokens, k) int64 token ids; the order
+            among equals is not promised
         """
         ...
 

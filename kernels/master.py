@@ -1,0 +1,197 @@
+"""The integers of a version, and the weights they stand for.
+
+Turns a base model and a chain of recipes into the weights of any version, to the bit:
+weights = base + 2^(scale + QUANTUM_LOG2) · K. It holds one int32 tensor K for each weight that
+may move and reads the base, which it never changes.
+
+Invariants: a recipe that fails any check leaves every K as it was; a K of zeros is the base,
+byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbers mean.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from kernels.backend import Backend
+from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
+from kernels.layout import TensorSpec, layout, scale_log2
+from kernels.mask import FrozenUnits
+from kernels.noise import tensor_id
+
+# One unit of K is 2^-18 of the tensor's RMS: far below one probing step (2^-4 RMS by default, so
+# a coefficient keeps its 8 bits at any step size), while int32 still reaches 2^13 RMS.
+QUANTUM_LOG2 = -18
+
+
+class Generation(Protocol):
+    """The part of a recipe that the arithmetic needs (streams.records.Recipe has it)."""
+
+    @property
+    def noise(self) -> Literal["rank1", "full"]:
+        """Which noise the coefficients weigh."""
+
+    @property
+    def key(self) -> str:
+        """The generation's 64-bit key, 16 hex digits."""
+
+    @property
+    def coefficients(self) -> list[int]:
+        """One integer a pair."""
+
+    @property
+    def step(self) -> int:
+        """u of K += u · Σ c a bᵀ."""
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers that moved."""
+
+    @property
+    def modules(self) -> list[str]:
+        """Modules that moved."""
+
+    @property
+    def scales(self) -> list[int]:
+        """log2 of each tensor's RMS, in the layout's order."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the child's integers."""
+
+
+class Master:
+    """The int32 tensors K of one version of one base model."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        layers: Sequence[int],
+        modules: Sequence[str],
+        backend: Backend,
+        frozen: Mapping[str, FrozenUnits],
+    ) -> None:
+        self.specs = layout(model, layers, modules)
+        self._backend = backend
+        self._frozen = frozen
+        self._base = {spec.name: model.get_parameter(spec.name).detach() for spec in self.specs}
+        self._scales = {name: scale_log2(weight) for name, weight in self._base.items()}
+        self._integers = {
+            name: torch.zeros(weight.shape, dtype=torch.int32, device=weight.device)
+            for name, weight in self._base.items()
+        }
+
+    @property
+    def scales(self) -> list[int]:
+        """log2 of each tensor's RMS at the base, rounded, in the order of specs."""
+        return [self._scales[spec.name] for spec in self.specs]
+
+    def apply(self, recipe: Generation, *, sign: Literal[1, -1] = 1, verify: bool = True) -> None:
+        """Add a recipe's generation (sign=+1), or take it out again (sign=−1), exactly.
+
+        verify: with sign=+1, compare with the recipe's digest; a learner that is making the
+            recipe cannot yet
+        raises: ValueError when the recipe moves tensors that this master does not hold,
+            DigestMismatchError when it was made for another base or gives other integers than
+            it promises, ExplodedError when K would leave int32; K is then as it was before
+        """
+        specs = self._specs_of(recipe)
+        self._add(specs, recipe, sign)
+        if sign == 1 and verify and (digest := self.digest()) != recipe.digest:
+            self._add(specs, recipe, -sign)
+            raise DigestMismatchError(
+                f"the recipe promises integers {recipe.digest[:16]}…, these are {digest[:16]}…: "
+                "it was made from another parent, base or mask"
+            )
+
+    def digest(self) -> str:
+        """Name these integers: SHA-256 over the tensors that moved, by name, shape and 64-bit sum.
+
+        A tensor whose K is all zeros is left out, so that a master that holds more tensors than
+        a chain of recipes moves still gives the chain's digests.
+
+        returns: 64 hex digits
+        """
+        whole = hashlib.sha256()
+        for name in sorted(self._integers):
+            integers = self._integers[name]
+            if bool(integers.any()):
+                rows, columns = integers.shape
+                sums = self._backend.digest(integers)
+                whole.update(f"{name} {rows} {columns} {sums:016x}\n".encode())
+        return whole.hexdigest()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Round every tensor once, to new tensors of the base's dtype.
+
+        raises: ExplodedError when a weight is not finite
+        """
+        return {
+            name: self._backend.materialise(
+                base, self._integers[name], exponent=self._scales[name] + QUANTUM_LOG2
+            )
+            for name, base in self._base.items()
+        }
+
+    def prove_frozen(self, weights: Mapping[str, Tensor]) -> None:
+        """Compare the frozen rows and columns of these weights with the base, byte by byte.
+
+        raises: FrozenMovedError naming the first tensor that differs
+        """
+        for name, weight in weights.items():
+            units, base = self._frozen.get(name), self._base[name]
+            if units is None:
+                continue
+            for mask, dim in ((units.rows, 0), (units.columns, 1)):
+                if mask is None:
+                    continue
+                places = (mask == 0).nonzero()[:, 0].to(base.device)
+                ours, theirs = (tensor.index_select(dim, places) for tensor in (weight, base))
+                if ours.dtype != theirs.dtype or not torch.equal(_bytes(ours), _bytes(theirs)):
+                    raise FrozenMovedError(f"a frozen unit of {name} differs from the base")
+
+    def copy(self) -> "Master":
+        """Give a master of the same version that can be moved on its own; the base is shared."""
+        twin = object.__new__(Master)
+        twin.__dict__.update(self.__dict__)
+        twin._integers = {name: integers.clone() for name, integers in self._integers.items()}
+        return twin
+
+    def _specs_of(self, recipe: Generation) -> list[TensorSpec]:
+        """Find the tensors that a recipe moves and check that it means this base."""
+        held = {(spec.layer, spec.module): spec for spec in self.specs}
+        wanted = [(layer, module) for layer in recipe.layers for module in recipe.modules]
+        if missing := [place for place in wanted if place not in held]:
+            raise ValueError(f"this master does not hold layer {missing[0][0]} {missing[0][1]}")
+        specs = [held[place] for place in wanted]
+        if recipe.scales != [self._scales[spec.name] for spec in specs]:
+            raise DigestMismatchError("the recipe's scales are not this base's: another base model")
+        return specs
+
+    def _add(self, specs: Sequence[TensorSpec], recipe: Generation, sign: int) -> None:
+        """Add sign × the recipe to each tensor; if one explodes, take it out of those before."""
+        for done, spec in enumerate(specs):
+            try:
+                self._add_one(spec, recipe, sign)
+            except ExplodedError as cause:
+                for earlier in specs[:done]:
+                    self._add_one(earlier, recipe, -sign)
+                raise ExplodedError(f"{spec.name}: {cause}") from cause
+
+    def _add_one(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
+        self._backend.accumulate(
+            self._integers[spec.name],
+            key=int(recipe.key, 16),
+            tensor=tensor_id(spec.name),
+            coefficients=recipe.coefficients,
+            step=sign * recipe.step,
+            frozen=self._frozen.get(spec.name),
+            full_rank=recipe.noise == "full",
+        )
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.contiguous().view(torch.uint8)

@@ -1,0 +1,435 @@
+"""The contract of kernels.backend, on every backend, against the reference."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from kernels.backend import Backend
+from kernels.errors import ExplodedError
+from kernels.mask import FrozenUnits
+
+KEY, TENSOR = 0xFEEDFACECAFEBEEF, 0x12345678
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+
+laws = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+sizes = st.one_of(st.integers(1, 9), st.sampled_from([31, 64, 65, 130]))
+coefficient_lists = st.lists(st.integers(-255, 255), min_size=1, max_size=40)
+
+
+def masks(rows: int, columns: int, seed: int) -> FrozenUnits:
+    """Freeze about a third of the rows and of the columns."""
+    draw = torch.Generator().manual_seed(seed)
+    return FrozenUnits(
+        (torch.rand(rows, generator=draw) > 0.3).to(torch.int8),
+        (torch.rand(columns, generator=draw) > 0.3).to(torch.int8),
+    )
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Give repeatable weights."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def integers(*shape: int, seed: int = 0, bound: int = 2**30) -> Tensor:
+    """Give repeatable masters."""
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randint(-bound, bound, shape, generator=draw, dtype=torch.int32)
+
+
+def same_bytes(left: Tensor, right: Tensor) -> bool:
+    """Compare dtype and bits, so that −0.0 is not +0.0."""
+    if left.dtype != right.dtype:
+        return False
+    return torch.equal(left.contiguous().view(torch.uint8), right.contiguous().view(torch.uint8))
+
+
+@laws
+@given(
+    key=st.integers(0, 2**64 - 1),
+    side=st.integers(0, 2),
+    first=st.integers(0, 2**33),
+    count=st.integers(0, 300),
+    pairs=st.integers(1, 70),
+)
+def test_signs_equal_the_reference(
+    backend: Backend, reference: Backend, key: int, side: int, first: int, count: int, pairs: int
+) -> None:
+    """Any range of any side has the reference's signs."""
+    address = {"key": key, "tensor": TENSOR, "side": side, "first": first}
+    ours = backend.signs(**address, count=count, pairs=pairs)
+    assert ours.dtype == torch.int8
+    assert torch.equal(ours.cpu(), reference.signs(**address, count=count, pairs=pairs))
+
+
+@laws
+@given(rows=sizes, columns=sizes, member=st.integers(0, 70), dtype=st.sampled_from(DTYPES))
+def test_full_members_equal_the_reference(
+    backend: Backend, reference: Backend, rows: int, columns: int, member: int, dtype: torch.dtype
+) -> None:
+    """A full-rank member has the reference's bits, written alone or in a row of members."""
+    base, frozen = normal(rows, columns, dtype=dtype), masks(rows, columns, member)
+    how = {"key": KEY, "tensor": TENSOR, "sigma_log2": -5, "frozen": frozen}
+    expected = reference.full_member(base, member=member, **how)
+    assert same_bytes(backend.full_member(base, member=member, **how).cpu(), expected)
+    others = [member, 0, member + 1]
+    for other, written in zip(
+        others, backend.full_members(base, members=others, **how), strict=True
+    ):
+        alone = reference.full_member(base, member=other, **how)
+        assert same_bytes(written.cpu(), alone), f"member {other}"
+
+
+def test_full_members_larger_than_a_block_equal_the_reference(
+    backend: Backend, reference: Backend
+) -> None:
+    """A tensor of several cache blocks and a rest has the reference's bits."""
+    base = normal(97, 161)
+    how = {"key": KEY, "tensor": TENSOR, "sigma_log2": -3, "frozen": None}
+    members = [5, 64]
+    for member, written in zip(
+        members, backend.full_members(base, members=members, **how), strict=True
+    ):
+        assert same_bytes(written.cpu(), reference.full_member(base, member=member, **how))
+
+
+@laws
+@given(rows=sizes, columns=sizes, pair=st.integers(0, 40))
+def test_antithetic_full_members_cancel(
+    backend: Backend, rows: int, columns: int, pair: int
+) -> None:
+    """On a base of zeros the two members of a pair sum to zero, and each moved everywhere."""
+    base = torch.zeros(rows, columns)
+    plus, minus = (
+        backend.full_member(
+            base, key=KEY, tensor=TENSOR, member=2 * pair + side, sigma_log2=-4, frozen=None
+        ).cpu()
+        for side in (0, 1)
+    )
+    assert torch.equal(plus, -minus)
+    assert torch.equal(plus.abs(), torch.full_like(plus, 2.0**-4))
+
+
+def test_full_members_leave_the_base_and_frozen_bits_alone(backend: Backend) -> None:
+    """Frozen −0.0 stays −0.0, and the base is only read."""
+    base = torch.full((6, 5), -0.0)
+    before, frozen = base.clone(), masks(6, 5, 3)
+    member = backend.full_member(
+        base, key=KEY, tensor=TENSOR, member=3, sigma_log2=0, frozen=frozen
+    ).cpu()
+    assert same_bytes(base, before)
+    assert frozen.rows is not None
+    assert frozen.columns is not None
+    assert same_bytes(member[frozen.rows == 0], base[frozen.rows == 0])
+    assert same_bytes(member[:, frozen.columns == 0], base[:, frozen.columns == 0])
+
+
+@laws
+@given(
+    rows=sizes,
+    columns=sizes,
+    coefficients=coefficient_lists,
+    step=st.integers(-(2**12), 2**12),
+    full_rank=st.booleans(),
+    masked=st.booleans(),
+)
+def test_updates_equal_the_reference(
+    backend: Backend,
+    reference: Backend,
+    rows: int,
+    columns: int,
+    coefficients: list[int],
+    step: int,
+    full_rank: bool,
+    masked: bool,
+) -> None:
+    """Any update of any master has the reference's integers, and so its digest."""
+    ours, theirs = integers(rows, columns), integers(rows, columns)
+    frozen = masks(rows, columns, step + 2**12) if masked else None
+    for one, master in ((backend, ours), (reference, theirs)):
+        accumulate(one, master, coefficients, step=step, frozen=frozen, full_rank=full_rank)
+    assert torch.equal(ours, theirs)
+    assert backend.digest(ours) == reference.digest(theirs)
+
+
+def test_updates_larger_than_a_block_equal_the_reference(
+    backend: Backend, reference: Backend
+) -> None:
+    """Pieces and threads leave no seam."""
+    for full_rank in (False, True):
+        ours, theirs = integers(300, 1100), integers(300, 1100)
+        for one, master in ((backend, ours), (reference, theirs)):
+            accumulate(one, master, [9, -200, 31], step=7, frozen=None, full_rank=full_rank)
+        assert torch.equal(ours, theirs)
+        assert backend.digest(ours) == reference.digest(theirs)
+
+
+@laws
+@given(coefficients=coefficient_lists, step=st.integers(1, 2**16), full_rank=st.booleans())
+def test_taking_an_update_out_restores_every_bit(
+    backend: Backend, coefficients: list[int], step: int, full_rank: bool
+) -> None:
+    """K + u·S − u·S is K."""
+    master = integers(13, 37)
+    before = master.clone()
+    for signed in (step, -step):
+        accumulate(backend, master, coefficients, step=signed, frozen=None, full_rank=full_rank)
+    assert torch.equal(master, before)
+
+
+@laws
+@given(order=st.permutations(range(4)))
+def test_generations_commute(backend: Backend, order: list[int]) -> None:
+    """Any order of the same generations gives the same digest."""
+
+    def after(sequence: Sequence[int]) -> int:
+        master = torch.zeros(20, 33, dtype=torch.int32)
+        for generation in sequence:
+            backend.accumulate(
+                master, key=generation, tensor=TENSOR, coefficients=[generation + 1, -7],
+                step=generation + 3, frozen=None,
+            )  # fmt: skip
+        return backend.digest(master)
+
+    assert after(order) == after(range(4))
+
+
+@pytest.mark.parametrize("full_rank", [False, True])
+def test_frozen_units_never_move(backend: Backend, full_rank: bool) -> None:
+    """Frozen rows and columns keep their integers; every other element of an odd sum moves."""
+    master, frozen = integers(40, 30), masks(40, 30, 1)
+    before = master.clone()
+    accumulate(backend, master, [1, 2, 4], step=1, frozen=frozen, full_rank=full_rank)
+    assert frozen.rows is not None
+    assert frozen.columns is not None
+    moves = (frozen.rows[:, None] * frozen.columns).bool()
+    assert torch.equal(master != before, moves)
+
+
+@pytest.mark.parametrize("full_rank", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_update_that_leaves_int32_changes_nothing(
+    backend: Backend, full_rank: bool, sign: int
+) -> None:
+    """One element over the edge stops the whole update, and K is as before."""
+    master, change = integers(70, 90), torch.zeros(70, 90, dtype=torch.int32)
+    accumulate(backend, change, [1], step=1, frozen=None, full_rank=full_rank)
+    outwards = sign * int(change[33, 44])
+    master[33, 44] = sign * (2**31 - 3)
+    before = master.clone()
+    with pytest.raises(ExplodedError, match="int32"):
+        accumulate(backend, master, [1], step=5 * outwards, frozen=None, full_rank=full_rank)
+    assert torch.equal(master, before)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "step", "message"),
+    [([256], 1, "255"), ([255] * 65794, 1, "2²⁴"), ([1], 2**31, "int32")],
+)
+def test_an_update_that_could_round_is_refused(
+    backend: Backend, coefficients: list[int], step: int, message: str
+) -> None:
+    """Too large coefficients, sums or steps are refused before anything moves."""
+    master = torch.zeros(2, 2, dtype=torch.int32)
+    with pytest.raises(ValueError, match=message):
+        accumulate(backend, master, coefficients, step=step, frozen=None, full_rank=False)
+    assert not master.any()
+
+
+def test_a_mask_of_another_shape_is_refused(backend: Backend) -> None:
+    """A mask that does not fit would freeze the wrong units."""
+    master, mask = torch.zeros(3, 4, dtype=torch.int32), torch.ones(4, dtype=torch.int8)
+    with pytest.raises(ValueError, match="mask of rows"):
+        accumulate(backend, master, [1], step=1, frozen=FrozenUnits(mask, None), full_rank=False)
+
+
+def accumulate(
+    backend: Backend,
+    master: Tensor,
+    coefficients: Sequence[int],
+    *,
+    step: int,
+    frozen: FrozenUnits | None,
+    full_rank: bool,
+) -> None:
+    """Accumulate at the address of these tests."""
+    backend.accumulate(
+        master, key=KEY, tensor=TENSOR, coefficients=coefficients, step=step, frozen=frozen,
+        full_rank=full_rank,
+    )  # fmt: skip
+
+
+@laws
+@given(rows=sizes, columns=sizes, dtype=st.sampled_from(DTYPES), exponent=st.integers(-24, -10))
+def test_weights_equal_the_reference(
+    backend: Backend,
+    reference: Backend,
+    rows: int,
+    columns: int,
+    dtype: torch.dtype,
+    exponent: int,
+) -> None:
+    """The last rounding has the reference's bits in every dtype."""
+    base, master = normal(rows, columns, dtype=dtype), integers(rows, columns, bound=2**21)
+    ours = backend.materialise(base, master, exponent=exponent)
+    assert same_bytes(ours.cpu(), reference.materialise(base, master, exponent=exponent))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_master_of_zeros_is_the_base_byte_for_byte(backend: Backend, dtype: torch.dtype) -> None:
+    """Even −0.0 keeps its sign, and the smallest numbers their bits."""
+    tiny = torch.finfo(dtype).smallest_normal
+    base = torch.tensor([[-0.0, 0.0, 1.5, tiny / 2, -tiny]]).to(dtype)
+    master = torch.zeros(1, 5, dtype=torch.int32)
+    assert same_bytes(backend.materialise(base, master, exponent=-18).cpu(), base)
+
+
+def test_the_last_rounding_is_float64_then_float32_then_the_dtype(backend: Backend) -> None:
+    """The stated sequence of roundings, in torch's own words, over many magnitudes."""
+    base, master = normal(50, 300) * 2.0 ** normal(50, 300, seed=1).round(), integers(50, 300)
+    stated = (base.double() + master.double() * 2.0**-30).float()
+    assert same_bytes(backend.materialise(base, master, exponent=-30).cpu(), stated)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "exponent", "value"),
+    [
+        (torch.float32, 100, 2**30),
+        (torch.float16, -10, 2**30),
+        (torch.bfloat16, 100, -(2**30)),
+        (torch.float32, 0, 0),
+    ],
+)
+def test_weights_that_are_not_finite_are_refused(
+    backend: Backend, dtype: torch.dtype, exponent: int, value: int
+) -> None:
+    """Overflow in any cast, or a base that is not a number, never becomes a version."""
+    base = torch.zeros(3, 3, dtype=dtype)
+    base[1, 1] = float("nan") if value == 0 else 1.0
+    master = torch.zeros(3, 3, dtype=torch.int32)
+    master[2, 2] = value
+    with pytest.raises(ExplodedError, match="finite"):
+        backend.materialise(base, master, exponent=exponent)
+
+
+def test_weights_of_another_dtype_are_refused(backend: Backend) -> None:
+    """The last rounding is defined for three dtypes only."""
+    with pytest.raises(ValueError, match="float64"):
+        backend.materialise(
+            torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.int32), exponent=0
+        )
+
+
+@laws
+@given(cut=st.integers(0, 23), value=st.integers(-(2**31), 2**31 - 1), place=st.integers(0, 23))
+def test_a_digest_sees_values_and_places(
+    backend: Backend, cut: int, value: int, place: int
+) -> None:
+    """Changing or moving an element changes the digest; the shape does not."""
+    master = integers(4, 6)
+    before = backend.digest(master)
+    assert backend.digest(master.view(6, 4)) == before
+    changed = master.clone().view(-1)
+    changed[place] = value
+    assert (backend.digest(changed.view(4, 6)) == before) == (
+        changed[place] == master.view(-1)[place]
+    )
+    rolled = master.view(-1).roll(cut).view(4, 6)
+    assert (backend.digest(rolled) == before) == (cut == 0)
+
+
+def test_a_digest_is_the_golden_one(backend: Backend) -> None:
+    """Recipes of the first release stay valid."""
+    ramp = (torch.arange(33 * 77) * 2654435761 % 2**32 - 2**31).to(torch.int32).view(33, 77)
+    assert f"{backend.digest(ramp):016x}" == "bf624b5403f3a7f5"
+
+
+@laws
+@given(
+    members=st.integers(1, 6),
+    tokens=st.integers(1, 9),
+    rows=sizes,
+    columns=sizes,
+    shared=st.booleans(),
+    bias=st.booleans(),
+)
+def test_member_linear_agrees_with_the_reference(
+    backend: Backend,
+    reference: Backend,
+    members: int,
+    tokens: int,
+    rows: int,
+    columns: int,
+    shared: bool,
+    bias: bool,
+) -> None:
+    """Members of one layer, with own or common input, agree within float32 rounding."""
+    x = normal(1 if shared else members, tokens, columns, seed=1)
+    a, b = factors(members, rows, columns)
+    arguments = (x, normal(rows, columns), normal(rows) if bias else None, a, b)
+    ours = backend.member_linear(*arguments, sigma_log2=-2).cpu()
+    theirs = reference.member_linear(*arguments, sigma_log2=-2)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
+def factors(members: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """Give factors with zeros in them, as frozen units have."""
+    a, b = normal(members, rows, seed=2), normal(members, columns, seed=3)
+    return a.round().clamp(-1, 1).to(torch.int8), b.round().clamp(-1, 1).to(torch.int8)
+
+
+def test_member_linear_is_the_layer_of_the_written_member(backend: Backend) -> None:
+    """y_m equals a plain linear layer with W + 2^s a_m b_mᵀ; half precision within its rounding."""
+    x, weight = normal(3, 5, 64, seed=1), normal(48, 64)
+    a, b = factors(3, 48, 64)
+    written = weight + 2.0**-3 * a[:, :, None].float() * b[:, None, :].float()
+    expected = torch.einsum("mti,moi->mto", x, written)
+    torch.testing.assert_close(
+        backend.member_linear(x, weight, None, a, b, sigma_log2=-3).cpu(),
+        expected,
+        rtol=1e-5,
+        atol=1e-4,
+    )
+    half = backend.member_linear(x.bfloat16(), weight.bfloat16(), None, a, b, sigma_log2=-3).cpu()
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), expected, rtol=0.05, atol=0.25)
+
+
+@laws
+@given(tokens=st.integers(0, 9), width=sizes, vocabulary=sizes)
+def test_token_logprobs_agree_with_the_reference(
+    backend: Backend, reference: Backend, tokens: int, width: int, vocabulary: int
+) -> None:
+    """Scores without logits are the scores with them, within float32 rounding."""
+    hidden, head = normal(tokens, width), normal(vocabulary, width, seed=1)
+    targets = torch.arange(tokens) % vocabulary
+    torch.testing.assert_close(
+        backend.token_logprobs(hidden, head, targets).cpu(),
+        reference.token_logprobs(hidden, head, targets),
+        rtol=1e-5,
+        atol=1e-4,
+    )
+
+
+def test_token_logprobs_over_many_blocks_agree_with_log_softmax(backend: Backend) -> None:
+    """More tokens and vocabulary than one block, with logits that would overflow exp."""
+    hidden, head = normal(300, 16) * 30, normal(9001, 16, seed=1)
+    targets = torch.arange(300) * 29
+    expected = torch.log_softmax((hidden @ head.T).double(), dim=1)[torch.arange(300), targets]
+    ours = backend.token_logprobs(hidden, head, targets).cpu()
+    assert torch.isfinite(ours).all()
+    torch.testing.assert_close(ours.double(), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_top_tokens_agree_with_sorting(backend: Backend) -> None:
+    """The best tokens over many blocks, with their log-probabilities, best first."""
+    hidden, head = normal(20, 16), normal(9001, 16, seed=1)
+    expected = torch.log_softmax((hidden @ head.T).double(), dim=1).topk(5, dim=1)
+    scores, ids = backend.top_tokens(hidden, head, 5)
+    assert torch.equal(ids.cpu(), expected.indices)
+    torch.testing.assert_close(scores.cpu().double(), expected.values, rtol=1e-4, atol=1e-3)

@@ -1,0 +1,93 @@
+"""Noise is the address of a sign; these vectors and laws may never change."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernels import noise
+from kernels.backend import COLUMNS, FULL, ROWS
+
+GOLDEN: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "golden/noise_v1.json").read_text()
+)
+
+
+@pytest.mark.parametrize("vector", GOLDEN["philox"], ids=lambda v: v["words"][0])
+def test_philox_gives_the_known_answers_of_random123(vector: dict[str, Any]) -> None:
+    """Counter and key of Random123's own test file give its words."""
+    low, high = (int(word, 16) for word in vector["key"])
+    counter = tuple(int(word, 16) for word in vector["counter"])
+    words = noise.philox(counter, high << 32 | low)
+    assert [f"{int(word):08x}" for word in words] == vector["words"]
+
+
+@pytest.mark.parametrize("vector", GOLDEN["signs"], ids=lambda v: v["key"])
+def test_signs_are_the_golden_ones(vector: dict[str, Any]) -> None:
+    """The signs at three far-apart addresses are those of the first release."""
+    signs = noise.signs(
+        key=int(vector["key"], 16),
+        **{name: vector[name] for name in ("tensor", "side", "first", "count", "pairs")},
+    )
+    drawn = ["".join("+" if sign > 0 else "-" for sign in row) for row in signs[-2:]]
+    assert drawn == vector["last_pairs"]
+
+
+@pytest.mark.parametrize(("name", "word"), GOLDEN["tensors"].items())
+def test_a_tensor_is_addressed_by_its_name(name: str, word: int) -> None:
+    """The tensor's counter word comes from its Hugging Face name alone."""
+    assert noise.tensor_id(name) == word
+
+
+def test_a_sign_is_the_documented_bit() -> None:
+    """Sign of pair p at element e is bit p & 31 of word e & 3 at (e >> 2, p >> 5, tensor, side)."""
+    key, tensor, element, pair = 77, 5, 1234567, 45
+    words = noise.philox((element >> 2, pair >> 5, tensor, FULL), key)
+    bit = int(words[element & 3]) >> (pair & 31) & 1
+    signs = noise.signs(key=key, tensor=tensor, side=FULL, first=element, count=1, pairs=pair + 1)
+    assert signs[pair, 0] == 1 - 2 * bit
+
+
+@given(
+    key=st.integers(0, 2**64 - 1),
+    first=st.integers(0, 2**34 - 64),
+    cut=st.integers(0, 50),
+    pairs=st.integers(1, 70),
+)
+def test_any_shard_holds_the_signs_of_the_whole(key: int, first: int, cut: int, pairs: int) -> None:
+    """A range cut in two, and fewer pairs, give the same signs."""
+    whole = noise.signs(key=key, tensor=9, side=ROWS, first=first, count=50, pairs=70)
+    left = noise.signs(key=key, tensor=9, side=ROWS, first=first, count=cut, pairs=pairs)
+    right = noise.signs(
+        key=key, tensor=9, side=ROWS, first=first + cut, count=50 - cut, pairs=pairs
+    )
+    assert np.array_equal(np.concatenate([left, right], axis=1), whole[:pairs])
+
+
+def test_signs_are_balanced_and_independent() -> None:
+    """Means and correlations over pairs, sides and keys are within five standard errors of 0."""
+    count = 4096
+    drawn = [
+        noise.signs(key=key, tensor=1, side=side, first=0, count=count, pairs=40)
+        for key in (1, 2)
+        for side in (ROWS, COLUMNS, FULL)
+    ]
+    rows = np.concatenate(drawn).astype(np.float64)
+    correlation = rows @ rows.T / count
+    assert np.abs(rows.mean(axis=1)).max() < 5 / np.sqrt(count)
+    assert np.abs(correlation - np.eye(len(rows))).max() < 5.5 / np.sqrt(count)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("key", 2**64), ("key", -1), ("tensor", 2**32), ("side", 3), ("first", -1), ("first", 2**34)],
+)
+def test_an_address_outside_the_counter_is_refused(word: str, value: int) -> None:
+    """A word that does not fit is an error that names it, never a silent wrap."""
+    address = {"key": 0, "tensor": 0, "side": 0, "first": 0, "count": 1, "pairs": 1, word: value}
+    with pytest.raises(ValueError, match=word if word != "first" else "elements"):
+        noise.signs(**address)
