@@ -19,9 +19,9 @@ from typing import Protocol
 
 from agent.errors import NoPreviousError, SwapError
 from agent.events import Events
-from agent.line import Line
 from agent.metrics import Metrics
 from streams.errors import ConflictError, LogUnavailableError, RecordError
+from streams.line import Line
 from streams.log import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
 from streams.records import Mask, Recipe, Rollout, decode
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from agent.line import Line
 from deploy.errors import DeployError
+from streams.line import Line
 from streams.log import Log, Partition
 from streams.open import open_log
 from streams.records import Rollout, decode
@@ -54,7 +54,7 @@ def serving(settings: StreamsSettings, line: str) -> Line | None:
 
 
 def decided(log: Log, name: str) -> Line | None:
-    """Fold the topic `rollouts` as every agent does (agent.line)."""
+    """Fold the topic `rollouts` as every agent does (streams.line)."""
     ends = {p: end for p, end in log.end_offsets("rollouts").items() if end > 0}
     reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})
     line: Line | None = None
