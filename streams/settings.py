@@ -31,15 +31,27 @@ class StreamsSettings(Section):
     store: str | None = Field(
         None, description="SQLAlchemy URL; none: SQLite in home. DATABASE_URL sets it too"
     )
+    topic_prefix: str = Field(
+        "",
+        pattern="^[a-zA-Z0-9._-]{0,64}$",
+        description="put before the names of Kafka's topics and groups, to share a cluster",
+    )
     replication: int = Field(
         1, ge=1, description="copies of each partition that `streams init` asks Kafka for"
     )
     partitions: int = Field(6, ge=1, description="partitions of turns and feedback")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     tls_ca: Path | None = Field(None, description="certificate authority of the brokers, PEM")
+    tls_certificate: Path | None = Field(None, description="our certificate for the brokers, PEM")
+    tls_key: Path | None = Field(None, description="its private key, PEM")
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     sasl_username: str | None = None
     sasl_password_file: Path | None = Field(None, description="file that holds the SASL password")
+    retention_days: int = Field(
+        90,
+        ge=1,
+        description="how long turns, feedback, judgements and dead letters stay in the log",
+    )
     max_record_bytes: int = Field(
         4 * 2**20, ge=1024, description="larger records go to dead letters"
     )

@@ -1,0 +1,133 @@
+"""kafka-python, as we use it: clients made from settings, its errors in our words.
+
+The only file that imports kafka-python. Its calls block and its clients are threads with sockets;
+they are kept off every event loop (the agent's spool, the readers' own threads).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from streams.errors import ExtraMissingError, LogUnavailableError, RecordTooLargeError
+from streams.settings import StreamsSettings
+
+try:
+    from kafka import (
+        ConsumerRebalanceListener,
+        KafkaAdminClient,
+        KafkaConsumer,
+        KafkaProducer,
+        TopicPartition,
+    )
+    from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.errors import (
+        KafkaConfigurationError,
+        KafkaError,
+        KafkaTimeoutError,
+        MessageSizeTooLargeError,
+        RecordListTooLargeError,
+    )
+    from kafka.net.compat import KafkaNetClient
+except ModuleNotFoundError as missing:
+    raise ExtraMissingError(
+        "a Kafka log needs the package kafka-python: pip install 'quickset[kafka]'"
+    ) from missing
+
+__all__ = [
+    "ConfigResource",
+    "ConfigResourceType",
+    "ConsumerRebalanceListener",
+    "KafkaAdminClient",
+    "KafkaConsumer",
+    "KafkaError",
+    "KafkaProducer",
+    "KafkaTimeoutError",
+    "TopicPartition",
+    "connection",
+    "open_client",
+    "servers",
+    "translated",
+]
+
+Client = TypeVar("Client")
+
+# How long a client may take to reach a first broker. The agent does not wait for it (it spools),
+# an operator at the command line does.
+BOOTSTRAP_S = 5.0
+REQUEST_S = 10.0
+# Topics that are made while we run are seen after this.
+METADATA_S = 30.0
+# A broker that comes back is found within this, however long it was away.
+RECONNECT_S = 2.0
+
+
+def servers(settings: StreamsSettings) -> list[str]:
+    """Read host:port[,host:port…] from the log setting kafka://…
+
+    >>> servers(StreamsSettings(log="kafka://a:9092,b:9092"))
+    ['a:9092', 'b:9092']
+    """
+    named = settings.log.removeprefix("kafka://").rstrip("/")
+    found = [server.strip() for server in named.split(",") if server.strip()]
+    if not found or any("/" in server for server in found):
+        raise ValueError(f"log {settings.log!r}: name it kafka://host:port[,host:port…]")
+    return found
+
+
+def connection(settings: StreamsSettings) -> dict[str, Any]:
+    """Give the settings that every client shares: where, as whom, and how patiently."""
+    configuration: dict[str, Any] = {
+        "bootstrap_servers": servers(settings),
+        "client_id": "quickset",
+        "security_protocol": settings.security_protocol,
+        "bootstrap_timeout_ms": int(BOOTSTRAP_S * 1000),
+        "request_timeout_ms": int(REQUEST_S * 1000),
+        "metadata_max_age_ms": int(METADATA_S * 1000),
+        "reconnect_backoff_max_ms": int(RECONNECT_S * 1000),
+    }
+    if settings.tls_ca is not None:
+        configuration["ssl_cafile"] = str(settings.tls_ca.expanduser())
+    if settings.tls_certificate is not None:
+        configuration["ssl_certfile"] = str(settings.tls_certificate.expanduser())
+    if settings.tls_key is not None:
+        configuration["ssl_keyfile"] = str(settings.tls_key.expanduser())
+    if settings.sasl_mechanism is not None:
+        configuration["sasl_mechanism"] = settings.sasl_mechanism
+        configuration["sasl_plain_username"] = settings.sasl_username
+        if settings.sasl_password_file is not None:
+            secret = settings.sasl_password_file.expanduser().read_text().strip()
+            configuration["sasl_plain_password"] = secret
+    return configuration
+
+
+def open_client(make: Callable[..., Client], **configuration: Any) -> Client:
+    """Connect a client; one that cannot connect leaves no thread or socket behind.
+
+    raises: LogUnavailableError
+    """
+    opened: list[Any] = []
+
+    def network(**given: Any) -> Any:
+        opened.append(KafkaNetClient(**given))
+        return opened[-1]
+
+    try:
+        with translated():
+            return make(kafka_client=network, **configuration)
+    except BaseException:
+        for client in opened:
+            client.close()
+        raise
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise kafka-python's errors as ours."""
+    try:
+        yield
+    except (MessageSizeTooLargeError, RecordListTooLargeError) as cause:
+        raise RecordTooLargeError(f"the broker refuses a record of this size: {cause}") from cause
+    except KafkaConfigurationError:
+        raise  # our mistake, which no waiting mends
+    except (KafkaError, OSError) as cause:
+        raise LogUnavailableError(f"Kafka cannot be used now: {cause}") from cause
