@@ -26,7 +26,7 @@ from streams.log import Entry, Log, Outgoing, Partition, Subscription, Topic, ou
 from streams.records import Mask, Recipe, Rollout, decode
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts")
-POLL_S = 0.5  # how long a stop or an operator's change may go unnoticed in this thread
+POLL_S = 0.5
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
 _LOG = logging.getLogger(__name__)
@@ -72,21 +72,24 @@ class Follower:
         events: Events,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
+        poll_s: float = POLL_S,
     ) -> None:
         """Take what is driven and what is read.
 
         base: name of the base model, which serves before the first rollout
         put: hands records to the spool (streams.spool.Spool.put)
         clock: Unix seconds
+        poll_s: how long a stop or an operator's change may go unnoticed in the thread
         """
         self._log, self._versions, self._put = log, versions, put
+        self._poll_s = poll_s
         self._events, self._metrics, self._clock = events, metrics, clock
-        self._base = base
         self._lock = threading.Lock()
         self._line = Line(line, (base,))
         self._unwritten: Rollout | None = None  # a rollback that the log does not have yet
         self._masks: set[str] = set()
         self._recipes: dict[str, Recipe] = {}
+        self._whole = {base}  # versions whose chain is known to be complete
         self._failed: tuple[int, str] | None = None  # seq, reason
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] | None = None
@@ -155,11 +158,14 @@ class Follower:
 
     def _known(self, version: str) -> bool:
         """Tell whether a version's whole chain, masks too, is here. Holds: the lock."""
-        while version != self._base:
+        walked: list[str] = []
+        while version not in self._whole:
             recipe = self._recipes.get(version)
             if recipe is None or recipe.mask not in self._masks:
                 return False
+            walked.append(version)
             version = recipe.parent
+        self._whole.update(walked)
         return True
 
     def _make_rollback(self, line: Line, version: str, who: str, reason: str) -> Rollout:
@@ -215,7 +221,7 @@ class Follower:
 
     def _step(self, subscription: Subscription) -> None:
         """Read what there is, to the end; then take what the last record decides into service."""
-        entries = subscription.poll(wait_s=POLL_S)
+        entries = subscription.poll(wait_s=self._poll_s)
         idle = not entries
         while entries and not self._stop.is_set():
             for entry in entries:
