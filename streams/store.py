@@ -54,6 +54,7 @@ class Store:
         """
         opened = Session(self.engine, expire_on_commit=False)
         with _translated(), opened as session, session.begin():
+            session.connection()  # begin now, not at the first statement
             yield session
 
     @contextmanager
