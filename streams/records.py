@@ -19,11 +19,24 @@ Json = dict[str, Any]
 
 
 class Record(BaseModel):
-    """Root of the wire records; `kind` and `v` open every encoded one."""
+    """Root of the wire records; `kind` and `v` open every encoded one.
+
+    A record keeps the version that it was written in, and is written in it again: a recipe's bytes
+    name its weights, so no later build may change them. A new version only adds fields: each with a
+    default, and named in ADDED.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    VERSION: ClassVar[int] = 1
     KIND: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+    ADDED: ClassVar[dict[str, int]] = {}  # field → the version that brought it
+
+    v: int = Field(default=0, ge=1, validate_default=False, description="version, newest if none")
+
+    def model_post_init(self, _: Any) -> None:
+        """Give a record that is made here the newest version."""
+        if self.v == 0:
+            object.__setattr__(self, "v", self.VERSION)
 
 
 class Part(BaseModel):
@@ -228,19 +241,23 @@ def record_id(record: Record) -> str:
 
 def canonical_json(value: Any) -> bytes:
     """Give the one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
-    return json.dumps(
+    text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    )
+    # JSON can escape half a surrogate pair, and a client's tool call may hold one; json.loads reads
+    # it back.
+    return text.encode(errors="surrogatepass")
 
 
 def encode(record: Record) -> bytes:
-    """Give a record's canonical bytes.
+    """Give a record's canonical bytes, in its own version.
 
     >>> encode(Mask(base="b", neurons={3: [1]}, groups={}))
     b'{"base":"b","groups":{},"kind":"mask","neurons":{"3":[1]},"v":1}'
     """
-    body = record.model_dump(mode="json")
-    return canonical_json({"kind": record.KIND, "v": record.VERSION, **body})
+    later = {name for name, version in record.ADDED.items() if version > record.v}
+    body = record.model_dump(mode="json", exclude=later)
+    return canonical_json({"kind": record.KIND, **body})
 
 
 def decode(value: bytes) -> Record:
@@ -251,15 +268,20 @@ def decode(value: bytes) -> Record:
     """
     try:
         body = json.loads(value)
-        kind, version = body.pop("kind"), body.pop("v")
-        record_type = KINDS[kind]
+        record_type = KINDS[body.pop("kind")]
+        version = body["v"]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as cause:
         raise UnreadableRecordError(f"not a record: {cause!r}") from cause
-    if not isinstance(version, int) or version > record_type.VERSION:
+    if type(version) is not int or version < 1:
+        raise UnreadableRecordError(f"not a {record_type.KIND}: version {version!r}")
+    if version > record_type.VERSION:
         raise NewerSchemaError(
-            f"{kind} of version {version}: this build reads up to {record_type.VERSION}; upgrade it"
+            f"{record_type.KIND} of version {version}: this build reads up to"
+            f" {record_type.VERSION}; upgrade it"
         )
     try:
         return record_type.model_validate(body)
     except ValidationError as cause:
-        raise UnreadableRecordError(f"not a {kind}: {cause.errors()[0]['msg']}") from cause
+        where = ".".join(map(str, cause.errors()[0]["loc"]))
+        what = cause.errors()[0]["msg"]
+        raise UnreadableRecordError(f"not a {record_type.KIND}: {where}: {what}") from cause
