@@ -74,9 +74,7 @@ def open_store(settings: StreamsSettings) -> Store:
     raises: SchemaError when its schema is newer than this build, or damaged (it is untouched);
         StoreUnavailableError when the database cannot be reached
     """
-    if settings.store is None:
-        settings.home.expanduser().mkdir(parents=True, exist_ok=True)
-    store = Store(settings.store or f"sqlite:///{settings.home.expanduser() / 'store.db'}")
+    store = reach_store(settings)
     try:
         with _translated():
             schema.migrate(store.engine)
@@ -84,6 +82,16 @@ def open_store(settings: StreamsSettings) -> Store:
         store.close()
         raise
     return store
+
+
+def reach_store(settings: StreamsSettings) -> Store:
+    """Name the store of the settings as it is: not migrated, and not opened before its first use.
+
+    For those who only read what others keep there, and go on without it while it is away.
+    """
+    if settings.store is None:
+        settings.home.expanduser().mkdir(parents=True, exist_ok=True)
+    return Store(settings.store or f"sqlite:///{settings.home.expanduser() / 'store.db'}")
 
 
 def store_url(url: str) -> URL:
