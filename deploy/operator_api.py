@@ -1,6 +1,6 @@
 """The running agent's console, called as a program calls it: JSON over its own port.
 
-Knows the routes of agent.console.routes; nothing of stores and logs.
+Knows the routes of agent.console.app; nothing of stores and logs.
 """
 
 import asyncio

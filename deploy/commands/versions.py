@@ -4,6 +4,7 @@ import getpass
 import json
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -111,9 +112,8 @@ def rollback(
     agent = in_force.settings.agent
     who = getpass.getuser()
     try:
-        body = {"line": agent.line, "reason": reason}
-        done: dict[str, Any] = call(agent, "POST", "/operator/rollback", body)
-        version = done["version"]
+        path = f"/operator/lines/{quote(agent.line, safe='')}/rollback"
+        version = call(agent, "POST", path, {"reason": reason})["rollout"]["version"]
     except NotRunningError:
         version = append_rollback(
             in_force.settings.streams, agent.line, who=who, reason=reason
