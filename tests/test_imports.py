@@ -19,7 +19,7 @@ ALSO_MAY = {  # the one bridge: it opens the model that kernels.forward walks
     "streams/base_model.py": {"kernels"},
 }
 ONLY_IN = {  # an optional or heavy library is known to the one file that adapts it
-    "kafka": ("streams/kafka_log.py",),
+    "kafka": ("streams/kafka_",),
     "triton": ("kernels/gpu/",),
     "ray": ("learner/ray_workers.py",),
     "numba": ("kernels/",),
