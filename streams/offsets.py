@@ -6,9 +6,8 @@ reader whose partition was given to another one gets ConflictError and commits n
 """
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
@@ -82,5 +81,4 @@ def _insert(session: Session, table: type[OffsetRow | SeenRow], values: dict[str
     """Insert a row unless its primary key is there; two writers cannot both succeed."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).values(values).on_conflict_do_nothing()
-    done = cast("CursorResult[Any]", session.execute(statement))
-    return bool(done.rowcount)
+    return session.execute(statement.returning(col(table.group))).first() is not None

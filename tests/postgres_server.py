@@ -29,7 +29,10 @@ class PostgresServer:
     """One server with its data in a folder; PostgreSQL refuses to run as root, so it does not."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the cluster; `start` starts it."""
+        """Make the cluster; `start` starts it.
+
+        folder: where another user may look, so not below pytest's own temporary folders
+        """
         programs = postgres_programs()
         if programs is None:
             raise RuntimeError("PostgreSQL is not installed")
@@ -41,10 +44,6 @@ class PostgresServer:
         folder.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
             shutil.chown(folder, self._user)
-            for parent in folder.parents:
-                # pytest's temporary folders are closed to others.
-                if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
         self._run("initdb", "-D", str(folder / "data"), "-U", "quickset", "-A", "trust", "-N")
 
     @property
@@ -58,7 +57,8 @@ class PostgresServer:
             "pg_ctl",
             *("-D", str(self.folder / "data"), "-l", str(self.folder / "server.log")),
             *("-w", "-t", str(int(START_S))),
-            *("-o", f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c max_connections=50"),
+            # -F: no sync; the machine itself stays up over every kill of a test.
+            *("-o", f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c max_connections=50 -F"),
             "start",
         )
 

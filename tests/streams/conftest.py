@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -35,17 +36,18 @@ def kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """One PostgreSQL server for the whole test session."""
     if named := os.environ.get("DATABASE_URL"):
         yield named
         return
     if postgres_programs() is None:
         pytest.skip("no PostgreSQL: install it, or set DATABASE_URL to a server's")
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server.url
-    server.stop()
+    with TemporaryDirectory(prefix="quickset-postgres-") as folder:
+        server = PostgresServer(Path(folder))
+        server.start()
+        yield server.url
+        server.stop()
 
 
 @pytest.fixture(params=LOGS)
