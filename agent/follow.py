@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.errors import NoPreviousError, SwapError
@@ -26,7 +26,7 @@ from streams.log import Entry, Log, Outgoing, Partition, Subscription, Topic, ou
 from streams.records import Mask, Recipe, Rollout, decode
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts")
-POLL_S = 0.5
+POLL_S = 0.1
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
 _LOG = logging.getLogger(__name__)
@@ -307,21 +307,3 @@ class Follower:
         self._metrics.swaps.labels(line.verb).inc()
         self._metrics.swap_s.observe(took_s)
         self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
-
-
-def as_serving(following: Following, version: str) -> dict[str, object]:
-    """Give what the console shows of a line.
-
-    version: what this agent really serves; it differs from what was decided while a version is
-        pending or after it failed
-    """
-    line = replace(following.line)
-    return {
-        "version": version,
-        "decided": line.version,
-        "previous": line.previous,
-        "seq": line.seq,
-        "since_ms": line.since_ms,
-        "pending": following.pending,
-        "failed": following.failed,
-    }

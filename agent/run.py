@@ -1,0 +1,129 @@
+"""Runs the agent until it is told to stop: opens its parts, serves API and console, drains.
+
+SIGTERM or SIGINT: /health/ready says 503 at once, new requests are refused, running replies have
+agent.drain_s to end, what was recorded goes to disk, and the process ends with 0.
+
+The one place of this package that chooses implementations.
+"""
+
+import asyncio
+import errno
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from agent.console import build_console
+from agent.engine import Engine
+from agent.errors import BindError
+from agent.response_ids import load_secret
+from agent.server import build_app
+from agent.service import AgentService
+from agent.settings import AgentSettings
+from agent.weights import Residents
+from streams.base_model import BaseModel, load_base
+from streams.log import Log
+from streams.open import open_log
+from streams.settings import ModelSettings, StreamsSettings
+from streams.spool import Spool
+from streams.store import Store, reach_store
+
+CLOSE_S = 2.0  # for connections that neither end nor take their last bytes
+SPOOL_S = 5.0  # to drain to the log at the end; what is left stays on disk for the next start
+
+_LOG = logging.getLogger(__name__)
+
+
+def run(*, model: ModelSettings, streams: StreamsSettings, settings: AgentSettings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    raises: ModelFilesError, SchemaError, StartError, each with a sentence that says what to do
+    """
+    base = load_base(model)
+    asyncio.run(_serve_until_told(base, streams, settings))
+
+
+async def _serve_until_told(
+    base: BaseModel, streams: StreamsSettings, settings: AgentSettings
+) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with serve(base, streams, settings) as (_, api, console):
+        _LOG.info("API and chat page at %s, console at %s", api, console)
+        await told.wait()
+
+
+@asynccontextmanager
+async def serve(
+    base: BaseModel, streams: StreamsSettings, settings: AgentSettings
+) -> AsyncIterator[tuple[AgentService, str, str]]:
+    """Serve inside the block; leaving it drains.
+
+    yields: the service, the address of the API and that of the console
+    """
+    home = streams.home.expanduser()
+    log, store = open_log(streams), reach_store(streams)
+    spool = Spool(home / "spool", log, streams)
+    try:
+        service = _assemble(base, streams, settings, log=log, spool=spool)
+        async with AsyncExitStack() as sites:
+            api = await _open_site(sites, build_app(service), settings.host, settings.port)
+            console = await _open_site(
+                sites,
+                build_console(service, store, log=log),
+                settings.console_host,
+                settings.console_port,
+            )
+            service.start()
+            try:
+                yield service, api, console
+            finally:
+                await service.stop()
+    finally:
+        await asyncio.to_thread(_close, spool, log, store)
+
+
+def _assemble(
+    base: BaseModel, streams: StreamsSettings, settings: AgentSettings, *, log: Log, spool: Spool
+) -> AgentService:
+    residents = Residents(base, "cpu")
+    return AgentService(
+        settings=settings,
+        base=base,
+        residents=residents,
+        engine=Engine(residents, settings=settings, base=base),
+        log=log,
+        spool=spool,
+        secret=load_secret(
+            settings.response_secret or streams.home.expanduser() / "response.secret"
+        ),
+    )
+
+
+async def _open_site(sites: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
+    # handler_cancellation: a client that goes while its request waits frees its place at once.
+    runner = web.AppRunner(
+        app, handler_cancellation=True, shutdown_timeout=CLOSE_S, access_log=None
+    )
+    await runner.setup()
+    sites.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as cause:
+        if cause.errno == errno.EADDRINUSE:
+            raise BindError(
+                f"port {port} of {host} is in use: stop what listens there, or choose another"
+            ) from cause
+        raise BindError(f"cannot listen on {host}:{port}: {cause.strerror or cause}") from cause
+    address, bound = runner.addresses[0][:2]
+    return f"http://{f'[{address}]' if ':' in address else address}:{bound}"
+
+
+def _close(spool: Spool, log: Log, store: Store) -> None:
+    spool.close(drain_s=SPOOL_S)
+    log.close()
+    store.close()

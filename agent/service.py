@@ -1,0 +1,223 @@
+"""The running agent: its parts, and what they answer together.
+
+Invariants: a request is answered by the version that served when it was admitted; nothing here
+waits for log, store or disk; a stop lets running replies end within the grace of the settings, and
+leaves every record on disk.
+
+Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
+"""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from agent import status
+from agent.answer import Answer
+from agent.api import ChatRequest
+from agent.ask import Asked, Renderer, ask
+from agent.auth import Keys
+from agent.engine import Request, Stream
+from agent.errors import NotFoundError, UnavailableError
+from agent.events import Events
+from agent.follow import Follower, Versions
+from agent.memory import Occasion
+from agent.metrics import Metrics, Sample
+from agent.recorder import Recorder
+from agent.response_ids import ResponseIds
+from agent.settings import AgentSettings
+from streams.log import Log
+from streams.records import Json, Rollout
+from streams.spool import Spool
+
+MODEL = "quickset"
+
+
+class Base(Renderer, Protocol):
+    """What is needed of the base model."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Residents(Versions, Protocol):
+    """What is needed of agent.weights.Residents."""
+
+    def digest_of(self, version: str) -> str: ...
+
+
+class Engine(Protocol):
+    """What is needed of agent.engine.Engine."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def queued(self) -> int: ...
+
+    @property
+    def running(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def submit(self, request: Request) -> Stream: ...
+
+    def drain(self, grace_s: float) -> None: ...
+
+
+class AgentService:
+    """The agent's parts, started and stopped together."""
+
+    def __init__(
+        self,
+        *,
+        settings: AgentSettings,
+        base: Base,
+        residents: Residents,
+        engine: Engine,
+        log: Log,
+        spool: Spool,
+        secret: bytes,
+    ) -> None:
+        """Connect the parts; nothing runs before `start`.
+
+        secret: signs response ids; one for all replicas of a service
+        """
+        self.settings, self.residents = settings, residents
+        self.events, self.metrics = Events(), Metrics()
+        self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
+        self._base, self._engine, self._spool = base, engine, spool
+        self.recorder = Recorder(
+            spool.put, line=settings.line, events=self.events, metrics=self.metrics
+        )
+        self._follower = Follower(
+            log,
+            residents,
+            line=settings.line,
+            base=base.name,
+            put=spool.put,
+            events=self.events,
+            metrics=self.metrics,
+        )
+        # One thread: a tokenizer is not for several, and a long prompt must not hold the loop.
+        self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
+        self._turning_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
+        self._draining = False
+        self._started_s = int(time.time())
+        self.metrics.state(serving=self._info, gauges=self._gauges, counters=self._counters)
+
+    def start(self) -> None:
+        """Begin to decode, and to follow the log."""
+        self._engine.start()
+        self._follower.start()
+
+    async def stop(self) -> None:
+        """Take no more requests, let running replies end within the grace, stop following.
+
+        The spool is not closed: replies that were cut are recorded after this.
+        """
+        if not self._draining:
+            self._draining = True
+            self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
+        await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
+        await asyncio.to_thread(self._follower.stop)
+        self._rendering.shutdown(wait=False, cancel_futures=True)
+        self._turning_back.shutdown(wait=False)
+
+    def prove_serving(self) -> None:
+        """Prove that a request can be taken now. Raises: UnavailableError."""
+        if self._draining:
+            raise UnavailableError(
+                "this server is stopping: ask another replica, or again in a while",
+                headers={"Retry-After": str(max(1, int(self.settings.drain_s)))},
+            )
+        if not self._engine.alive:
+            raise UnavailableError("the engine has stopped: see /health/ready")
+
+    def prove_model(self, name: str) -> None:
+        """Prove that a model of this name is served here. Raises: NotFoundError."""
+        if name not in (MODEL, f"{MODEL}:{self.settings.line}"):
+            raise NotFoundError(
+                f"there is no model {name[:100]!r}: /v1/models lists what is served",
+                param="model",
+                code="model_not_found",
+            )
+
+    def models(self) -> list[Json]:
+        """Give the models that can be asked for: one, the line that this agent serves."""
+        return [
+            {
+                "id": MODEL,
+                "object": "model",
+                "created": self._started_s,
+                "owned_by": "quickset",
+                "line": self.settings.line,
+                "version": self.residents.serving,
+                "base": self._base.name,
+                "context_tokens": min(self.settings.context_tokens, self._base.context_tokens),
+            }
+        ]
+
+    async def ask(self, call: ChatRequest) -> Asked:
+        """Render a request, in a thread. Raises: InvalidError, naming the parameter."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._rendering, ask, call, self._base, self.settings)
+
+    def answer(
+        self, call: ChatRequest, asked: Asked, occasion: Occasion, *, began_s: float
+    ) -> Answer:
+        """Prepare the answer to a request, to be used as a context manager."""
+        return Answer(
+            self.ids.new(principal=occasion.principal, session=occasion.session),
+            call,
+            asked,
+            occasion,
+            engine=self._engine,
+            recorder=self.recorder,
+            metrics=self.metrics,
+            began_s=began_s,
+        )
+
+    def serving(self) -> dict[str, dict[str, Any]]:
+        """Give line → what serves it, what served before, how that was decided; from memory."""
+        following = self._follower.following()
+        return {following.line.name: status.serving(following, self.residents.serving)}
+
+    async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the previous version again, now, with or without broker and database.
+
+        raises: ConflictError when the line's seq is not the expected one; SwapError when there is
+            nothing to go back to, or it cannot be taken
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._turning_back, self._follower.rollback, who, reason, expected_seq
+        )
+
+    def readiness(self) -> tuple[bool, Json]:
+        """Say whether this agent takes requests, and what is not as it should be."""
+        ready, body = status.readiness(
+            self._follower.following(),
+            self._spool.depth(),
+            engine_alive=self._engine.alive,
+            draining=self._draining,
+        )
+        return ready, body | self._info()
+
+    def _info(self) -> dict[str, str]:
+        return {
+            "line": self.settings.line,
+            "version": self.residents.serving,
+            "base": self._base.name,
+        }
+
+    def _gauges(self) -> list[Sample]:
+        return status.gauges(
+            self._follower.following(),
+            self._spool.depth(),
+            queued=self._engine.queued,
+            running=self._engine.running,
+        )
+
+    def _counters(self) -> list[Sample]:
+        return status.counters(self._spool.depth())
