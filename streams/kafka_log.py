@@ -252,8 +252,10 @@ class KafkaSubscription:
             session_timeout_ms=int(SESSION_S * 1000),
         )
         try:
+            # Asked for a group, too: a reader that joins before it knows the topics' partitions, and
+            # is its group's leader, assigns none to anybody.
+            places = _places(consumer, self._topics)
             if self._group is None:
-                places = _places(consumer, self._topics)
                 consumer.assign(places)
                 consumer.pause(*places)
                 self._take(places)
