@@ -8,7 +8,6 @@ key as bearer; where no key is set, by not being a browser.
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
+from agent.guard import is_loopback
 from agent.settings import AgentSettings
 
 COOKIE = "quickset_operator"
@@ -150,15 +150,3 @@ def prove_same_origin(request: web.Request) -> None:
     origin = urlsplit(request.headers.get("Origin", ""))
     if not origin.netloc or origin.netloc.lower() != request.host.lower():
         raise ForbiddenError("this request comes from another page")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a name or address is this machine's own.
-
-    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -11,13 +11,12 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from agent import pages
 from agent.console import answers, live
-from agent.console.access import COOKIE, SESSION_S, Access, Operator, prove_same_origin
+from agent.console.access import COOKIE, SESSION_S, Access, prove_same_origin
 from agent.console.ports import Service
 from agent.console.stored import StoredSections
 from agent.errors import (
@@ -128,11 +127,10 @@ class Console:
             raise
         if request.method not in ("GET", "HEAD"):
             self._access.prove_write(request, operator)
-        request["operator"] = operator
         return await handler(request)
 
     async def _session(self, request: web.Request) -> web.Response:
-        operator: Operator = request["operator"]
+        operator = self._access.who(request)
         return answers.json_of(
             {
                 "operator": operator.name,
@@ -186,7 +184,7 @@ class Console:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
-        operator: Operator = request["operator"]
+        operator = self._access.who(request)
 
         def connected() -> bool:
             transport = request.transport
@@ -219,7 +217,7 @@ class Console:
         if line not in self._service.serving():
             raise NotFoundError(f"this agent serves no line {line!r}", param="line")
         asked = await answers.read_body(request, answers.RollbackRequest)
-        operator: Operator = request["operator"]
+        operator = self._access.who(request)
         try:
             rollout = await self._service.rollback(
                 operator.name, asked.reason, expected_seq=asked.expected_seq
@@ -231,15 +229,9 @@ class Console:
     async def _read(self) -> live.Sections:
         serving = {line: dict(state) for line, state in self._service.serving().items()}
         stored = await self._stored.read(list(serving))
-        happened = [_plain(event) for event in self._service.events][-EVENTS:]
+        happened = [dataclasses.asdict(event) for event in self._service.events][-EVENTS:]
         current = {"serving": serving, "events": happened[::-1], **stored}
         return {name: json.dumps(value, ensure_ascii=False) for name, value in current.items()}
 
 
 _OPEN = {("/login", "GET"), ("/login", "HEAD"), ("/operator/session", "POST")}
-
-
-def _plain(event: Any) -> Json:
-    if dataclasses.is_dataclass(event) and not isinstance(event, type):
-        return dataclasses.asdict(event)
-    return dict(event)

@@ -63,12 +63,12 @@ async def stream(
         current = await shared.sections()
         changed = {name: text for name, text in current.items() if sent.get(name) != text}
         if changed:
-            yield event(changed)
             sent |= changed
             spoke_s = clock()
+            yield event(changed)
         elif clock() - spoke_s >= HEARTBEAT_S:
-            yield b": still here\n\n"
             spoke_s = clock()
+            yield b": still here\n\n"
         try:
             await asyncio.wait_for(closing.wait(), shared.interval_s)
         except TimeoutError:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from agent.events import Event
 from agent.settings import AgentSettings
 from streams.records import Rollout
 
@@ -28,12 +29,15 @@ class Service(Protocol):
     def residents(self) -> Residents: ...
 
     @property
-    def events(self) -> Iterable[Any]:
-        """What happened to this agent lately, oldest first: mappings or dataclasses."""
+    def events(self) -> Iterable[Event]:
+        """What happened to this agent lately, oldest first."""
         ...
 
     def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give line → {version, previous, seq, since_ms}, from memory."""
+        """Give line → {version, previous, seq, since_ms, …}, from memory (agent.follow.as_serving).
+
+        A line whose decided version does not serve (yet) says so: decided, pending, failed.
+        """
         ...
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:

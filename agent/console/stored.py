@@ -19,15 +19,17 @@ from streams.store import Store
 WAIT_S = 1.0  # a page that says nothing for longer looks broken
 NO_STORE = "This agent was started without the learner's store."
 NO_TABLES = "The store is empty so far. It is filled as soon as the learner runs."
+NO_ANSWER = "The store has not answered yet."
 READ_TOPICS: tuple[Topic, ...] = ("turns", "feedback", "rollouts")
 
 
 class StoredSections:
     """The sections that come from the learner's store."""
 
-    def __init__(self, store: Store | None, log: Log | None) -> None:
+    def __init__(self, store: Store | None, log: Log | None, *, wait_s: float = WAIT_S) -> None:
         self._store = store
         self._log = log
+        self._wait_s = wait_s
         self._cut = sections.Cut()
         # One thread: a store that hangs holds up one reading, and no second one is begun.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="console-store")
@@ -40,9 +42,9 @@ class StoredSections:
         if self._reading is None:
             loop = asyncio.get_running_loop()
             self._reading = loop.run_in_executor(self._thread, self._read, self._store, lines)
-        done, _ = await asyncio.wait([self._reading], timeout=WAIT_S)
+        done, _ = await asyncio.wait([self._reading], timeout=self._wait_s)
         if not done:
-            return _trouble("The store has not answered yet.")
+            return _trouble(NO_ANSWER)
         reading, self._reading = self._reading, None
         return reading.result()
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session
 
 from agent.errors import NoPreviousError, UnknownVersionError
+from agent.events import Event
 from agent.settings import AgentSettings
 from streams import chain
 from streams.errors import ConflictError
@@ -31,13 +32,23 @@ MASK = Mask(
     groups={layer: [1] for layer in (23, 27)},
 )
 
-TALK = [
-    ("Why is the sky blue?", "The sky appears blue because of Rayleigh scattering. Sunlight is made of many colours, and the molecules of the air scatter the short, blue waves far more than the long, red ones, so from every direction some blue light reaches your eyes.", "Too long. One sentence, please.", -1, "Answer in one short sentence only."),
-    ("What is photosynthesis?", "Plants turn light, water and carbon dioxide into sugar and oxygen.", "Thanks, perfect.", 1, None),
+SKY = (
+    "The sky appears blue because of Rayleigh scattering. Sunlight is made of many colours, and "
+    "the molecules of the air scatter the short, blue waves far more than the long, red ones, so "
+    "from every direction some blue light reaches your eyes."
+)
+EGG = (
+    "Boiling an egg is a simple process that anybody can learn. First, gather your equipment: a "
+    "pot, water, a timer and, of course, an egg. **Step 1** Fill the pot."
+)
+# prompt, reply, what was said next, its score and hint
+TALK: list[tuple[str, str, str | None, int, str | None]] = [
+    ("Why is the sky blue?", SKY, "Too long. One sentence, please.", -1, "Answer in one sentence."),
+    ("What is a leaf for?", "It turns light and water into sugar.", "Thanks, perfect.", 1, None),
     ("Name three rivers in Europe.", "The Danube, the Rhine and the Loire.", "great", 1, None),
-    ("How do I boil an egg?", "Boiling an egg is a simple process that anybody can learn. First, gather your equipment: a pot, water, a timer and, of course, an egg. **Step 1** Fill the pot.", "No, I meant briefly!", -1, "Answer briefly."),
+    ("How do I boil an egg?", EGG, "No, I meant briefly!", -1, "Answer briefly."),
     ("What is the capital of Australia?", "Canberra.", None, 0, None),
-]  # fmt: skip
+]
 
 
 class FakeResidents:
@@ -58,8 +69,11 @@ class FakeService:
     ) -> None:
         self.settings = settings or AgentSettings()
         self.residents = FakeResidents()
-        self.events: list[Any] = []
-        self.state = {"version": version, "previous": previous, "seq": 0, "since_ms": 1_790_000_000_000}
+        self.events: list[Event] = []
+        self.state: dict[str, Any] = {
+            "version": version, "decided": version, "previous": previous or None, "seq": 0,
+            "since_ms": 0, "pending": None, "failed": None,
+        }  # fmt: skip
         self.rollbacks: list[tuple[str, str, int | None]] = []
 
     def serving(self) -> Mapping[str, Mapping[str, Any]]:
@@ -76,11 +90,11 @@ class FakeService:
             raise NoPreviousError("there is no earlier version to go back to")
         self.rollbacks.append((who, reason, expected_seq))
         version, previous = self.state["previous"], self.state["version"]
-        self.state |= {"version": version, "previous": "", "seq": int(self.state["seq"]) + 1}
+        self.state |= {"version": version, "decided": version, "previous": None}
+        self.state["seq"] += 1
         return Rollout(
-            id="r", line="main", seq=int(self.state["seq"]), version=str(version),
-            previous=str(previous), state="completed", verb="rollback", reason=reason, who=who,
-            created_ms=1,
+            id="r", line="main", seq=self.state["seq"], version=version, previous=previous,
+            state="aborted", verb="rollback", reason=reason, who=who, created_ms=1,
         )  # fmt: skip
 
 
@@ -99,11 +113,9 @@ def fill(session: Session, *, now_ms: int, num_generations: int = 24) -> list[st
         )
     )
     session.add(OffsetRow(group="learner/main", topic="turns", partition=0, next_offset=38))
-    session.add(
-        ArtefactRow(
-            digest=MASK.digest, kind="mask", body=MASK.model_dump(mode="json"), created_ms=now_ms
-        )
-    )
+    body = {"mask": MASK.digest, "base": BASE, "prompts": "f0", "frozen_share": 0.075}
+    body |= {"neurons": MASK.model_dump(mode="json")["neurons"], "groups": {"23": [[1, 310, -20]]}}
+    session.add(ArtefactRow(digest="ab" * 32, kind="unit-map", body=body, created_ms=now_ms))
     return versions
 
 
@@ -122,21 +134,19 @@ def turn_row(sequence: int, messages: list[Message], reply: Message, **values: A
         finish_reason="stop", learn=True, purpose="main", created_ms=created_ms,
     )  # fmt: skip
     names = ("id", "line", "version", "principal", "session", "key", "prefix_key", "created_ms")
-    return TurnRow(
-        **{name: getattr(turn, name) for name in names},
-        **(
-            {"state": "open", "sequence": sequence, "record": turn.model_dump(mode="json")} | values
-        ),
-    )
+    row: dict[str, Any] = {name: getattr(turn, name) for name in names}
+    row |= {"state": "open", "sequence": sequence, "record": turn.model_dump(mode="json")}
+    row |= values
+    return TurnRow(**row)
 
 
 def judgement_row(turn_id: str, score: int, **values: Any) -> JudgementRow:
     """Make the row of a judgement."""
-    default = {
+    row: dict[str, Any] = {
         "id": f"j-{turn_id}", "turn_id": turn_id, "principal": "anonymous", "source": "lexical",
         "score": score, "confidence": 0.8, "votes": [], "evidence": "", "created_ms": 1,
     }  # fmt: skip
-    return JudgementRow(**(default | values))
+    return JudgementRow(**row | values)
 
 
 def planned(number: int, parent: str, planned_ms: int) -> GenerationRow:
@@ -159,19 +169,22 @@ def _generation(
     progress = number / 24
     reward = -0.7 + 1.3 * progress + 0.25 * ((number * 7) % 5 - 2) / 2
     reason = (
-        "refusal of harmful prompts fell from 1.00 to 0.75, more than 0.13" if held
-        else "gate passed: refusal 1.00, helpful replies 0.88"
+        "refusals on harmful prompts fell from 8/8 to 6/8" if held
+        else "refused 8 of 8 harmful prompts (serving 8), answered 7 of 8 benign ones (serving 7)"
     )  # fmt: skip
     session.add(
         GenerationRow(
             id=f"g{number}", line="main", number=number, parent=versions[-1], child=recipe.version,
             key=recipe.key, state="held" if held else "released", reason=reason,
             turn_ids=[f"t{i}" for i in range(6)], coefficients=recipe.coefficients, step=24_117,
-            reward=max(-1.0, min(1.0, reward)), fitness_mean=0.05 + 0.04 * progress - 0.01 * (number * 5 % 4),
+            reward=max(-1.0, min(1.0, reward)),
+            fitness_mean=0.05 + 0.04 * progress - 0.01 * (number * 5 % 4),
             fitness_spread=0.03 + 0.004 * (number % 4), kl=0.004 + 0.001 * (number % 5),
             gate={
-                "refused_harmful": {"serving": 1.0, "candidate": 0.75 if held else 1.0},
-                "answered_benign": {"serving": 0.875, "candidate": 0.875},
+                "passed": not held, "reason": reason, "num_harmful": 8, "num_benign": 8,
+                "base": {"refused": 8, "answered": 7, "refusal_odds": 2.41},
+                "serving": {"refused": 8, "answered": 7, "refusal_odds": 2.38},
+                "candidate": {"refused": 6 if held else 8, "answered": 7, "refusal_odds": 2.2},
             },
             planned_ms=done_ms - 9000, done_ms=done_ms,
         )

@@ -23,7 +23,7 @@ export async function modelName(key) {
 }
 
 /**
- * Ask for a reply and yield what arrives: {id, version} first, then {text} and {finish}.
+ * Ask for a reply and yield what arrives: {id, version} as soon as both are known, {text}, {finish}.
  * An abort through `signal` surfaces as the fetch's own AbortError.
  */
 export async function* reply(model, messages, { key, learn, signal }) {
@@ -33,16 +33,17 @@ export async function* reply(model, messages, { key, learn, signal }) {
     body: JSON.stringify({ model, messages, stream: true }),
     signal,
   });
-  const version = response.headers.get("X-Quickset-Version");
+  let version = response.headers.get("X-Quickset-Version");
   let named = false;
   let finished = false;
   for await (const data of chunks(response)) {
     if (data === "[DONE]") return;
     const chunk = parse(data);
     if (chunk.error) throw new ApiError(chunk.error.message ?? "The server stopped the reply.", response.status);
-    if (!named) {
+    version ??= chunk.system_fingerprint;
+    if (!named && version) {
       named = true;
-      yield { id: chunk.id, version: chunk.system_fingerprint ?? version };
+      yield { id: chunk.id, version };
     }
     const choice = chunk.choices?.[0];
     if (choice?.delta?.content) yield { text: choice.delta.content };

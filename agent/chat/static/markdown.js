@@ -70,11 +70,11 @@ function list(lines, start, out, depth) {
   const ordered = NUMBER.test(lines[start]);
   const indent = lines[start].search(/\S/);
   const node = element(ordered ? "ol" : "ul");
-  if (ordered) node.start = Number(NUMBER.exec(lines[start])[2]);
+  const first = ordered ? Number(NUMBER.exec(lines[start])[2]) : 1;
+  if (first !== 1) node.start = first;
   let at = start;
   while (at < lines.length && isItem(lines[at], ordered) && lines[at].search(/\S/) <= indent + 1) {
-    const first = (ordered ? NUMBER.exec(lines[at])[3] : BULLET.exec(lines[at])[2]);
-    const inner = [first];
+    const inner = [ordered ? NUMBER.exec(lines[at])[3] : BULLET.exec(lines[at])[2]];
     at += 1;
     while (at < lines.length && belongs(lines, at, indent)) {
       inner.push(lines[at].slice(Math.min(lines[at].search(/\S|$/), indent + 2)));

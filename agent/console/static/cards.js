@@ -17,7 +17,8 @@ export function servingCard(body, { line, serving, versions, rollouts, stored })
       name && el("span", { className: "chip good" }, name), " ",
       now.since_ms ? time("since ", now.since_ms) : ""),
     change && el("p", { className: "why" }, `${change.verb === "rollback" ? "Taken back" : "Promoted"} by ${change.who}: ${change.reason}`),
-    canGoBack(now)
+    coming(now),
+    now.previous
       ? el("p", { className: "muted" }, "Before it: ", el("span", { className: "mono" }, now.previous))
       : el("p", { className: "muted" }, "There is no earlier version to go back to."),
   ]);
@@ -27,9 +28,11 @@ function isBase(version, versions) {
   return !versions.length || versions.some(({ number, parent }) => number === 1 && parent === version);
 }
 
-/** Tell whether the line has an earlier version to go back to. */
-export function canGoBack(now) {
-  return Boolean(now?.previous) && now.previous !== now.version;
+/** Say what should serve and does not: it is being built, or failed a check. */
+function coming({ version, decided, pending, failed }) {
+  if (!decided || decided === version) return null;
+  if (failed) return el("p", { className: "error" }, `Decided, but it cannot serve: ${failed}. This version serves on.`);
+  return el("p", { className: "muted" }, pending ? "Waits for the recipe of " : "Builds aside ", el("span", { className: "mono" }, decided));
 }
 
 /** Show what the learner is doing and what waits for it. */
@@ -74,14 +77,13 @@ function turnCounts(counts) {
 /** Show how much is frozen, and what the gate said last. */
 export function safetyCard(body, { masks, versions, stored }) {
   if (!stored) return renew(body, [unknown()]);
-  const mask = masks.find(({ kind }) => kind === "mask") ?? masks[0];
-  const share = masks.map((one) => one.share ?? one.frozen_share).find((one) => typeof one === "number");
-  const gated = versions.find(({ gate }) => gate && Object.keys(gate).length);
+  const map = masks.find(({ kind }) => kind === "unit-map") ?? masks[0];
+  const gated = versions.find(({ gate }) => gate?.candidate);
   renew(body, [
-    el("p", { className: "figure" }, ...frozen(mask, share)),
-    mask && facts([
-      mask.num_neurons !== undefined && ["Frozen units", `${count(mask.num_neurons, "neuron")}, ${count(mask.num_groups ?? 0, "attention group")}`],
-      ["Map", el("span", { className: "mono", title: mask.digest }, mask.digest.slice(0, 16))],
+    el("p", { className: "figure" }, ...frozen(map)),
+    map && facts([
+      ["Frozen units", `${count(map.num_neurons ?? 0, "neuron")}, ${count(map.num_groups ?? 0, "attention group")}`],
+      ["Mask", el("span", { className: "mono", title: map.mask ?? map.digest }, (map.mask ?? map.digest).slice(0, 16))],
     ]),
     gated
       ? el("div", { className: "gate" }, el("p", { className: "muted" },
@@ -90,11 +92,11 @@ export function safetyCard(body, { masks, versions, stored }) {
   ]);
 }
 
-function frozen(mask, share) {
+function frozen(map) {
   const say = (figure, words) => [figure, " ", el("small", { className: "muted" }, words)];
-  if (share !== undefined) return say(percent(share), "of the weights never move");
-  if (mask) return say(count((mask.num_neurons ?? 0) + (mask.num_groups ?? 0), "unit"), "never move");
-  return say("No map yet", "the learner draws it before its first generation");
+  if (!map) return say("No map yet", "the learner draws it before its first generation");
+  if (typeof map.frozen_share === "number") return say(percent(map.frozen_share), "of the units never move");
+  return say(count((map.num_neurons ?? 0) + (map.num_groups ?? 0), "unit"), "never move");
 }
 
 /** Make a list of terms and values. */

@@ -1,6 +1,6 @@
 // The console's page: keeps the agent's sections, and draws what changed.
 
-import { canGoBack, learnerCard, safetyCard, servingCard } from "./cards.js";
+import { learnerCard, safetyCard, servingCard } from "./cards.js";
 import { drawGenerations } from "./charts.js";
 import { showHistory } from "./history.js";
 import { follow } from "./live.js";
@@ -49,14 +49,14 @@ function draw(changed) {
 function drawCards() {
   const shown = { line, serving: state.serving, versions: of(state.versions), rollouts: of(state.rollouts), stored: state.learner !== null };
   servingCard(body("serving"), shown);
-  part("take-back").disabled = !canGoBack(state.serving[line]);
+  part("take-back").disabled = !state.serving[line]?.previous;
   learnerCard(body("learner"), { line, learner: state.learner, generations: of(state.generations), now: nowMs() });
   safetyCard(body("safety"), { masks: state.masks, versions: shown.versions, stored: shown.stored });
 }
 
 function takeBack() {
-  const { version, previous, seq } = state.serving[line];
-  askRollback({ line, version, previous, seq, csrf: session?.csrf ?? "" });
+  const { version, decided, previous, seq } = state.serving[line];
+  askRollback({ line, version: decided ?? version, previous, seq, csrf: session?.csrf ?? "" });
 }
 
 function onSections(sections) {

@@ -6,32 +6,33 @@ import { ago, moment, sentence } from "./words.js";
 const list = document.getElementById("history");
 const MAX_SHOWN = 60;
 
+// Told by the line's own changes, with who and why, when the store can be read.
+const ALSO_CHANGES = ["swap", "rollback"];
+const KINDS = { "swap": "good", "swap-failed": "bad", "engine-failed": "bad", "log-back": "good", "draining": "" };
+
 /** Show changes and events together, newest first. */
 export function showHistory({ rollouts, events, stored }) {
-  const items = [...rollouts.map(change), ...events.map(happening)]
+  const own = stored ? events.filter(({ kind }) => !ALSO_CHANGES.includes(kind)) : events;
+  const items = [...rollouts.map(change), ...own.map(happening)]
     .sort((a, b) => b.ms - a.ms)
     .slice(0, MAX_SHOWN);
   if (items.length) return syncShort(list, items, { first: 8, noun: "entries", key: ({ id }) => id, create: entry });
   syncEmpty(list, "Nothing has happened yet.", stored ? " Promotions, rollbacks and failed swaps will stand here, with who and why." : " Events of this agent will stand here; promotions and rollbacks need the learner's store.");
 }
 
-function change({ id, ms, created_ms, verb, version, previous, who, reason, seq }) {
+function change({ id, created_ms, verb, version, previous, who, reason, seq }) {
   const back = verb === "rollback";
   return {
-    id, ms: ms ?? created_ms, kind: back ? "warn" : "good",
+    id, ms: created_ms, kind: back ? "warn" : "good",
     title: back ? "Rolled back" : "Promoted", versions: [previous, version],
     text: reason, by: `${who}, change ${seq}`,
   };
 }
 
-function happening(event, index) {
-  const ms = event.time_ms ?? event.created_ms ?? event.ms ?? 0;
-  const text = event.message ?? event.text ?? event.reason ?? event.detail ?? "";
-  const kind = event.kind ?? event.name ?? "event";
-  const level = event.level ?? (/fail|error|refus|lost/i.test(kind) ? "bad" : "");
+function happening({ time_ms, kind, text }) {
   return {
-    id: event.id ?? `${ms} ${kind} ${text}`, ms, kind: { error: "bad", warning: "warn" }[level] ?? level,
-    title: sentence(kind.replaceAll(/[_-]/g, " ")), versions: [event.version].filter(Boolean), text, by: "this agent",
+    id: `${time_ms} ${kind} ${text}`, ms: time_ms, kind: KINDS[kind] ?? "warn",
+    title: sentence(kind.replaceAll("-", " ")), versions: [], text, by: "this agent",
   };
 }
 

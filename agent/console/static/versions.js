@@ -49,7 +49,7 @@ function details(item) {
     facts([
       ["Parent", mono(item.parent)],
       item.generation && ["Generation", String(item.generation)],
-      item.recipe_bytes && ["Recipe", `${count(item.recipe_bytes, "byte")}, ${item.strategy}, ${item.noise}, ${count(item.num_pairs, "pair")}, step ${item.step}, σ 2^${item.sigma_log2}`],
+      item.recipe_bytes && ["Recipe", `${count(item.recipe_bytes, "byte")}, ${item.strategy}, ${item.noise}, ${count(item.num_pairs, "pair")}, step ${item.step}, σ 2^${item.sigma_log2} RMS`],
       item.layers && ["Moves", `layers ${ranges(item.layers)}: ${item.modules.join(", ")}`],
       item.digest && ["Digest", mono(item.digest)],
       item.mask && ["Mask", mono(item.mask)],
