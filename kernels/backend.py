@@ -119,7 +119,9 @@ class Backend(Protocol):
         ...
 
     def digest(self, master: Tensor) -> int:
-        """Sum a 64-bit mix of every (row-major index, value); any order of blocks gives the same.
+        """Sum a 64-bit mix of (row-major index, value) over the values that are not 0.
+
+        Any order of blocks gives the same; zeros give 0 (kernels.update.digest defines the mix).
 
         returns: unsigned 64-bit integer
         """

@@ -20,7 +20,6 @@ from kernels.errors import ExplodedError
 from kernels.noise import check_address
 from kernels.update import MAX_DIGEST_ELEMENTS, check_frozen, check_update
 
-SUM_ELEMENTS = 2**18  # a 1 MiB piece of a rank-1 sum is still in cache when it is added
 CAST_ELEMENTS = 2**15  # torch converts pieces up to this size on one thread: ours
 
 Write = Callable[[Array, Array, int], object]  # target and source float32, index of their first
@@ -183,30 +182,26 @@ class CpuBackend:
         step: int,
         frozen: Frozen | None,
     ) -> bool:
-        """Add step · Σ c_p a_p b_pᵀ, wrapping; say whether an element wrapped.
-
-        The sum is one float32 product of (A·c)ᵀ and B, exact because every partial sum is an
-        integer below 2²⁴; a piece of rows at a time, so that it never leaves the cache.
-        """
+        """Add step · Σ c_p a_p b_pᵀ, wrapping; say whether an element wrapped."""
+        pairs = -(-len(coefficients) // 8) * 8
+        padded = np.zeros((pairs, 1), np.int16)
+        padded[: len(coefficients), 0] = coefficients
         a, b = (
-            self.signs(
-                key=key, tensor=tensor, side=side, first=0, count=size, pairs=len(coefficients)
-            ).float()
+            self.signs(key=key, tensor=tensor, side=side, first=0, count=size, pairs=pairs).numpy()
             for side, size in zip((ROWS, COLUMNS), master.shape, strict=True)
         )
-        weighted = (a * torch.tensor(coefficients, dtype=torch.float32)[:, None]).T
-        if frozen is not None and frozen.rows is not None:
-            weighted *= frozen.rows[:, None]
-        if frozen is not None and frozen.columns is not None:
-            b *= frozen.columns
-        height = max(1, SUM_ELEMENTS // max(1, master.shape[1]))
-        wrapped = False
-        for start in range(0, master.shape[0], height):
-            sums = (weighted[start : start + height] @ b).view(-1).numpy()
-            flat = master[start : start + height].view(-1).numpy()
-            parts = self._threads.over(flat.size, _add_sums(flat, sums, step))
-            wrapped |= any(parts)
-        return wrapped
+        rows, columns = _moves(master, frozen)
+        weighted, signs = np.ascontiguousarray((a * padded * rows).T), b * columns.astype(np.int16)
+        integers = master.numpy()
+        return any(
+            self._threads.over(
+                master.shape[0],
+                lambda start, stop: bool(
+                    cpu_passes.add_rank1(integers[start:stop], weighted[start:stop], signs, step)
+                ),
+                items=master.shape[1],
+            )
+        )
 
     def _add_full(
         self,
@@ -226,27 +221,18 @@ class CpuBackend:
             count=master.numel(),
             pairs=len(coefficients),
         )
-        out_features, in_features = master.shape
-        tables = cpu_passes.byte_tables(coefficients)
-        rows = np.ones(out_features, np.int8)
-        columns = np.ones(in_features, np.int8)
-        if frozen is not None and frozen.rows is not None:
-            rows = frozen.rows.numpy()
-        if frozen is not None and frozen.columns is not None:
-            columns = frozen.columns.numpy()
+        tables, (rows, columns) = cpu_passes.byte_tables(coefficients), _moves(master, frozen)
         integers = master.numpy()
-        return any(
-            self._threads.over(
-                out_features,
-                lambda start, stop: bool(
-                    cpu_passes.add_full(
-                        integers[start:stop], np.uint64(key), tensor, start, tables, step,
-                        rows[start:stop], columns,
-                    )
-                ),
-                items=in_features * (len(tables) + 1),
-            )
-        )  # fmt: skip
+
+        def loop(start: int, stop: int) -> bool:
+            return bool(
+                cpu_passes.add_full(
+                    integers[start:stop], np.uint64(key), tensor, start, tables, step,
+                    rows[start:stop], columns,
+                )
+            )  # fmt: skip
+
+        return any(self._threads.over(master.shape[0], loop, items=master.shape[1]))
 
     def _rewrite(self, out: Tensor, base: Tensor, write: Write) -> list[bool]:
         """Call write(target, source, first) on float32 pieces of the base; cast what it wrote.
@@ -311,9 +297,14 @@ def _from_planes(planes: Array, key: int, tensor: int, pair: int, scale: float) 
     return write
 
 
-def _add_sums(flat: Array, sums: Array, step: int) -> Callable[[int, int], bool]:
-    """Give the loop that adds a piece of sums."""
-    return lambda start, stop: bool(cpu_passes.add_sums(flat[start:stop], sums[start:stop], step))
+def _moves(tensor: Tensor, frozen: Frozen | None) -> tuple[Array, Array]:
+    """Give (out,) and (in,) int8: 1 where a row or column may move."""
+    masks = (None, None) if frozen is None else (frozen.rows, frozen.columns)
+    rows, columns = (
+        np.ones(size, np.int8) if mask is None else mask.numpy()
+        for mask, size in zip(masks, tensor.shape, strict=True)
+    )
+    return rows, columns
 
 
 def _keep_frozen(out: Tensor, base: Tensor, frozen: Frozen | None) -> Tensor:

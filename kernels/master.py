@@ -117,10 +117,8 @@ class Master:
         """
         whole = hashlib.sha256()
         for name in sorted(self._integers):
-            integers = self._integers[name]
-            if bool(integers.any()):
-                rows, columns = integers.shape
-                sums = self._backend.digest(integers)
+            rows, columns = self._integers[name].shape
+            if sums := self._backend.digest(self._integers[name]):
                 whole.update(f"{name} {rows} {columns} {sums:016x}\n".encode())
         return whole.hexdigest()
 

@@ -123,10 +123,11 @@ def mix(word: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def digest(master: Integers) -> int:
-    """Sum mix(index · 2³² + (K mod 2³²)) over all elements, modulo 2⁶⁴.
+    """Sum mix(index · 2³² + (K mod 2³²)) over the elements that are not 0, modulo 2⁶⁴.
 
     Row-major index and value are the two words of what is mixed, so a moved, swapped or changed
-    element shows; a sum, so blocks and shards may come in any order. It finds accidents, not
+    element shows; a sum, so blocks and shards may come in any order; 0 exactly when nothing moved
+    (but for a chance of 2⁻⁶⁴). It finds accidents, not
     forgers: recipes that it checks are trusted already.
 
     returns: unsigned 64-bit integer
@@ -137,5 +138,7 @@ def digest(master: Integers) -> int:
     """
     if master.size >= MAX_DIGEST_ELEMENTS:
         raise ValueError(f"a digest takes tensors under {MAX_DIGEST_ELEMENTS} elements")
-    index = np.arange(master.size, dtype=np.uint64) << np.uint64(32)
-    return int(mix(index | master.ravel().view(np.uint32)).sum(dtype=np.uint64))
+    values = master.ravel()
+    index = np.arange(values.size, dtype=np.uint64) << np.uint64(32)
+    mixed = mix(index | values.view(np.uint32))
+    return int(np.where(values == 0, np.uint64(0), mixed).sum(dtype=np.uint64))

@@ -9,7 +9,7 @@ from kernels.backend import Backend, BackendName, open_backend
 opened = cache(open_backend)  # compiling once is enough for all tests
 
 
-@pytest.fixture(params=["reference", "cpu", pytest.param("triton", marks=pytest.mark.triton)])
+@pytest.fixture(params=["reference", "cpu"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Every implementation in turn."""
     name: BackendName = request.param

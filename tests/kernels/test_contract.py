@@ -1,6 +1,7 @@
 """The contract of kernels.backend, on every backend, against the reference."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -74,7 +75,7 @@ def test_full_members_equal_the_reference(
 ) -> None:
     """A full-rank member has the reference's bits, written alone or in a row of members."""
     base, frozen = normal(rows, columns, dtype=dtype), masks(rows, columns, member)
-    how = {"key": KEY, "tensor": TENSOR, "sigma_log2": -5, "frozen": frozen}
+    how: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "sigma_log2": -5, "frozen": frozen}
     expected = reference.full_member(base, member=member, **how)
     assert same_bytes(backend.full_member(base, member=member, **how).cpu(), expected)
     others = [member, 0, member + 1]
@@ -90,7 +91,7 @@ def test_full_members_larger_than_a_block_equal_the_reference(
 ) -> None:
     """A tensor of several cache blocks and a rest has the reference's bits."""
     base = normal(97, 161)
-    how = {"key": KEY, "tensor": TENSOR, "sigma_log2": -3, "frozen": None}
+    how: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "sigma_log2": -3, "frozen": None}
     members = [5, 64]
     for member, written in zip(
         members, backend.full_members(base, members=members, **how), strict=True
