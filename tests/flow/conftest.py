@@ -1,0 +1,269 @@
+"""A learner of real parts on the tiny model, whose process can be "killed" at any boundary."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import Session, select
+
+from kernels.backend import open_backend
+from learner.gate import Gate
+from learner.intake import Rules
+from learner.judges.lexical import LexicalJudge
+from learner.loop import Learner, Parts
+from learner.run import line_mask
+from learner.settings import LearnerSettings
+from learner.versions import Versions
+from streams import chain
+from streams.base_model import BaseModel
+from streams.lease import Clocks, Lease
+from streams.log import Log, Outgoing, Subscription, Topic, outgoing
+from streams.open import open_log
+from streams.records import Message, Record, Sampling, Turn
+from streams.settings import StreamsSettings
+from streams.store import Store, open_store
+from streams.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
+
+SETTINGS = LearnerSettings(
+    last_layers=2,
+    pairs=2,
+    turns_per_generation=2,
+    uses=2,
+    linger_s=0,
+    max_reply_tokens=8,
+    gate_prompts=1,
+    gate_tokens=4,
+    kl_budget=5.0,
+    gate_tolerance=1.0,
+    gate_odds_nats=100.0,
+)
+NOW_S = 1_800_000_000.0
+
+
+class KilledError(BaseException):
+    """The process ends here; nothing after this runs in it. No handler catches it."""
+
+
+@dataclass
+class Fate:
+    """Counts the boundaries that a process passes, and ends it at a chosen one."""
+
+    dies_at: int | None = None
+    passed: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def boundary(self, name: str) -> None:
+        """Pass a boundary, or end at it."""
+        self.passed += 1
+        self.names.append(name)
+        if self.passed == self.dies_at:
+            raise KilledError(name)
+
+
+class MortalStore(Store):
+    """A store whose process may end just before or just after any commit."""
+
+    def __init__(self, url: str, fate: Fate) -> None:
+        super().__init__(url)
+        self._fate = fate
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction with a boundary on either side of its commit."""
+        with super().transaction() as session:
+            yield session
+            self._fate.boundary("before a commit")
+        self._fate.boundary("after a commit")
+
+
+class MortalLog:
+    """A log whose process may end just before or just after any append."""
+
+    def __init__(self, log: Log, fate: Fate) -> None:
+        self._log = log
+        self._fate = fate
+
+    def append(self, records: Iterable[Outgoing]) -> None:
+        """Append with a boundary on either side."""
+        self._fate.boundary("before an append")
+        self._log.append(records)
+        self._fate.boundary("after an append")
+
+    def subscribe(self, topics: Iterable[Topic], **rest: Any) -> Subscription:
+        """Read as the log does."""
+        return self._log.subscribe(topics, **rest)
+
+    def end_offsets(self, topic: Topic) -> dict[Any, int]:
+        """Count as the log does."""
+        return self._log.end_offsets(topic)
+
+    def close(self) -> None:
+        """Close the log."""
+        self._log.close()
+
+
+class Workshop:
+    """A home on disk, and learners that come and go in it."""
+
+    def __init__(self, home: Path, base: BaseModel, settings: LearnerSettings = SETTINGS) -> None:
+        self.streams = StreamsSettings(home=home)
+        self.base = base
+        self.settings = settings
+        self._starts = itertools.count(1)
+        open_store(self.streams).close()
+
+    def say(self, records: Iterable[tuple[Topic, Record]]) -> None:
+        """Append what agents would append."""
+        log = open_log(self.streams)
+        log.append(outgoing(topic, "session", record) for topic, record in records)
+        log.close()
+
+    def learn(self, fate: Fate | None = None, *, most: int = 100) -> int:
+        """Run a learner as a fresh process until it has nothing to do; give its generations.
+
+        raises: KilledError when its fate is to end earlier
+        """
+        fate = fate or Fate()
+        store = MortalStore(f"sqlite:///{self.streams.home / 'store.db'}", fate)
+        log = MortalLog(open_log(self.streams), fate)
+        try:
+            return self._learn(store, log, most)
+        finally:  # what the kernel does when a process ends
+            log.close()
+            store.close()
+
+    def _learn(self, store: Store, log: Log, most: int) -> int:
+        # Each start finds the lease of a dead one expired: the wall clock has moved on.
+        start = next(self._starts)
+        clocks = Clocks(wall=lambda: NOW_S + 100.0 * start)
+        lease = Lease(store, "learner/main", holder=f"start {start}", clocks=clocks)
+        assert lease.acquire()
+        learner = Learner(self._parts(store, log, lease))
+        done, idle = 0, 0
+        try:
+            while idle < 2 and done < most:  # the first idle step may bring back our own records
+                worked = learner.step(wait_s=0)
+                done, idle = done + worked, 0 if worked else idle + 1
+        finally:
+            learner.close()
+        lease.release()
+        return done
+
+    def _parts(self, store: Store, log: Log, lease: Lease) -> Parts:
+        base, settings = self.base, self.settings
+        home = self.streams.home
+        mask = line_mask(store, lease, base, settings, home=home, pause=_go_on)
+        layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
+        backend = open_backend("cpu")
+        return Parts(
+            store=store,
+            log=log,
+            lease=lease,
+            versions=Versions(base, backend, mask, layers=layers, modules=settings.modules),
+            backend=backend,
+            gate=Gate(base, settings, between=_go_on),
+            rules=Rules(
+                line="main",
+                judges=(LexicalJudge(),),
+                idle_close_ms=10**9,
+                max_record_bytes=2**20,
+            ),
+            settings=settings,
+            pause=_go_on,
+            clock=lambda: NOW_S,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Give everything that learning has left, in store and log, in a comparable form."""
+        store, log = open_store(self.streams), open_log(self.streams)
+        with store.reading() as session:
+            tables = {
+                table.__tablename__: sorted(
+                    (row.model_dump() for row in session.exec(select(table))), key=str
+                )
+                for table in (
+                    TurnRow,
+                    JudgementRow,
+                    GenerationRow,
+                    RecipeRow,
+                    RolloutRow,
+                    OffsetRow,
+                )
+            }
+        said = {topic: _read(log, topic) for topic in ("recipes", "rollouts", "judgements")}
+        log.close()
+        store.close()
+        # Offsets count what was appended, and a crash may append a record twice.
+        tables["offsets"] = [
+            row for row in tables["offsets"] if row["topic"] in ("turns", "feedback")
+        ]
+        return tables | said
+
+
+def _go_on() -> None:
+    pass
+
+
+def _read(log: Log, topic: Topic) -> list[tuple[str, bytes]]:
+    """Give a topic's records in order, each once, as a reader that drops known ids sees them."""
+    reader = log.subscribe([topic], group=None, positions=lambda _: {})
+    seen: dict[str, bytes] = {}
+    while entries := reader.poll(wait_s=0):
+        for entry in entries:
+            assert seen.setdefault(entry.id, entry.value) == entry.value
+    reader.close()
+    return list(seen.items())
+
+
+def conversation(base: BaseModel, number: int, correction: str) -> list[Turn]:
+    """Give two turns: a reply, and the one after the user's correction of it."""
+    asked = Message(role="user", content=f"Question {number}: tell me about the number {number}.")
+    first = turn(base, f"turn-{number}-a", [asked], f"Reply {number}, with far too many words.")
+    messages = [*first.messages, first.reply, Message(role="user", content=correction)]
+    return [first, turn(base, f"turn-{number}-b", messages, "Short.")]
+
+
+def turn(base: BaseModel, name: str, messages: list[Message], reply: str) -> Turn:
+    """Make the turn that an agent would record, at the base version."""
+    answer = Message(role="assistant", content=reply)
+    keys = chain.keys([*messages, answer])
+    tokens = base.tokenizer.encode(reply, add_special_tokens=False)
+    place = len(messages)
+    return Turn(
+        id=name,
+        line="main",
+        version=base.name,
+        principal="anonymous",
+        session=chain.session_of(messages, "anonymous"),
+        prefix_key=keys[-2],
+        key=keys[-1],
+        messages=messages,
+        reply=answer,
+        prompt_token_ids=base.render(messages),
+        token_ids=tokens,
+        logprobs=[-3.0] * len(tokens),
+        sampling_logprobs=[-3.0] * len(tokens),
+        sampling=Sampling(temperature=1, top_p=1, max_tokens=64, seed=0),
+        finish_reason="stop",
+        learn=True,
+        purpose="main",
+        created_ms=int(NOW_S * 1000) - 100_000 + place,
+    )
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, tiny_base: BaseModel) -> Callable[[str], Workshop]:
+    """Give new homes by name, each with the same two corrected conversations in its log."""
+
+    def make(name: str) -> Workshop:
+        shop = Workshop(tmp_path / name, tiny_base)
+        for number in (1, 2):
+            turns = conversation(tiny_base, number, "That was too long. Shorter, please.")
+            shop.say(("turns", each) for each in turns)
+        return shop
+
+    return make
