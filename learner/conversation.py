@@ -18,6 +18,9 @@ from streams import chain
 from streams.records import Message, Turn
 
 Kind = Literal["reply", "retry", "branch"]
+# The same request later than this is not a retry: it is a conversation that opens alike.
+RETRY_MS: Final = 5 * 60 * 1000
+
 _RANK: Final[dict[str, int]] = {"retry": 0, "branch": 1, "reply": 2}
 
 
@@ -32,7 +35,7 @@ class Link:
 
 
 def trainable(turn: Turn) -> bool:
-    """Tell whether a turn may be learned from: not a chore, not marked, not asked to be left out."""
+    """Tell whether a turn may be learned from: no chore, not marked, not left out."""
     return turn.learn and turn.purpose == "main"
 
 
@@ -88,7 +91,8 @@ def _relation(
     if request.created_ms < turn.created_ms:
         return None  # a retry or a branch is what came later
     if turn.prefix_key == request.prefix_key:
-        return "retry", ()
+        again = request.created_ms - turn.created_ms <= RETRY_MS
+        return ("retry", ()) if again else None
     edited = _edited(turn.messages, request.messages)
     return ("branch", edited) if edited else None
 

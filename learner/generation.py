@@ -1,0 +1,213 @@
+"""One generation: from judged turns to a child of the serving version, forward passes only.
+
+    lessons ─▶ trunk ─▶ members scored ─▶ fitness ─▶ integers ─▶ child within the KL budget
+
+The same lessons, key and parent give the same child, so a crash repeats nothing differently.
+Nothing here reads or writes anything.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kernels.backend import Backend
+from kernels.errors import KernelError
+from kernels.master import QUANTUM_LOG2
+from learner import fitness, strategies
+from learner.fitness import Floats, Lesson, Terms
+from learner.population import Population, Trunk, final_states, lay_out, run_trunk, score
+from learner.settings import LearnerSettings
+from learner.strategies import Update
+from learner.versions import Candidate, Versions
+from streams.records import Recipe
+
+Pause = Callable[[], None]
+
+# Kept digits of a fitness: finer than any two members differ, and half the bytes of all of them.
+DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a generation came to."""
+
+    table: Floats  # fitness, (turns, members)
+    mean: float  # over members
+    spread: float
+    update: Update | None = None
+    child: Candidate | None = None  # none: the generation is void, for this reason
+    reason: str = ""
+    kl: float | None = None  # child from parent, nats a token
+    gain: float | None = None  # the child's fitness over its parent's, on the same lessons
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What members and child are held against: the parent on the same lessons."""
+
+    lessons: tuple[Lesson, ...]
+    terms: Terms
+    trunk: Trunk
+    states: Tensor  # (scored, width), the parent's
+    logprobs: Tensor  # (scored,)
+
+    def fitness(self, logprobs: Tensor) -> Floats:
+        """(members, scored) → (turns, members)."""
+        return fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
+
+
+def generation_key(seed: int, line: str, number: int, parent: str) -> str:
+    """Give the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
+    named = f"{seed}\0{line}\0{number}\0{parent}"
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+
+def void(reason: str) -> Outcome:
+    """Give the outcome of a generation that could not be scored."""
+    return Outcome(np.zeros((0, 0)), 0.0, 0.0, reason=reason)
+
+
+def run_generation(
+    key: str,
+    lessons: Sequence[Lesson],
+    versions: Versions,
+    settings: LearnerSettings,
+    *,
+    backend: Backend,
+    pause: Pause,
+) -> Outcome:
+    """Score a population on the lessons, and build the child that they ask for.
+
+    key: see generation_key; pause: called between pieces of work
+    """
+    if not lessons:
+        return void("nothing to learn from: the batch's turns are gone, or say nothing")
+    ground = _prepare(lessons, versions, settings, backend=backend, pause=pause)
+    population = Population(
+        backend,
+        versions.specs,
+        key=int(key, 16),
+        pairs=settings.pairs,
+        sigmas_log2=[scale + settings.sigma_log2 for scale in versions.scales],
+        frozen=versions.frozen,
+    )
+    logprobs = score(versions.decoder, ground.trunk, population, backend=backend, pause=pause)
+    table = ground.fitness(logprobs)
+    members = fitness.combined(ground.lessons, table)
+    if not np.isfinite(members).all():
+        return Outcome(np.nan_to_num(table), 0.0, 0.0, reason="a member's fitness is not finite")
+    outcome = Outcome(table.round(DIGITS), float(members.mean()), float(members.std()))
+    update = _update(members, settings)
+    if not any(update.coefficients):
+        return replace(outcome, reason="the members do not differ")
+    drafts = [_draft(key, each, versions, settings) for each in strategies.halvings(update)]
+    return _within_budget(outcome, drafts, versions, ground, settings.kl_budget, backend, pause)
+
+
+def _prepare(
+    lessons: Sequence[Lesson],
+    versions: Versions,
+    settings: LearnerSettings,
+    *,
+    backend: Backend,
+    pause: Pause,
+) -> _Ground:
+    parent = versions.decoder
+    scored = lay_out([lesson.passage for lesson in lessons])
+    trunk = run_trunk(parent, scored, moving=_moving(versions), pause=pause)
+    states = final_states(parent, trunk)[0]
+    logprobs = backend.token_logprobs(states, parent.head, scored.targets)
+    referenced = [
+        # a prompt that was cut is another condition: the parent under that condition stands in
+        lesson if lesson.logprobs else replace(lesson, logprobs=tuple(logprobs[reply].tolist()))
+        for lesson, (reply, *_) in zip(lessons, scored.places, strict=True)
+    ]
+    terms = Terms(
+        reward=settings.reward_weight,
+        hint=settings.hint_weight,
+        kl=settings.kl_weight,
+        ratio_clip=settings.ratio_clip,
+    )
+    pause()
+    return _Ground(tuple(referenced), terms, trunk, states, logprobs)
+
+
+def _moving(versions: Versions) -> int:
+    """How many last layers may differ between members."""
+    return versions.decoder.num_layers - min(versions.layers)
+
+
+def _update(members: Floats, settings: LearnerSettings) -> Update:
+    if settings.strategy == "randopt":
+        return strategies.randopt(
+            members,
+            top_k=settings.top_k,
+            sigma_log2=settings.sigma_log2,
+            quantum_log2=QUANTUM_LOG2,
+        )
+    return strategies.es(
+        members, step=settings.step, sigma_log2=settings.sigma_log2, quantum_log2=QUANTUM_LOG2
+    )
+
+
+def _draft(key: str, update: Update, versions: Versions, settings: LearnerSettings) -> Recipe:
+    return Recipe(
+        line=settings.line,
+        number=versions.number + 1,
+        parent=versions.name,
+        strategy=settings.strategy,
+        noise="rank1",
+        key=key,
+        coefficients=list(update.coefficients),
+        step=update.step,
+        sigma_log2=settings.sigma_log2,
+        layers=versions.layers,
+        modules=versions.modules,
+        scales=versions.scales,
+        mask=versions.mask.digest,
+        digest="",
+    )
+
+
+def _within_budget(
+    outcome: Outcome,
+    drafts: Sequence[Recipe],
+    versions: Versions,
+    ground: _Ground,
+    budget: float,
+    backend: Backend,
+    pause: Pause,
+) -> Outcome:
+    """Build the first child that stays within the KL budget; drafts come with falling steps."""
+    reason = ""
+    for draft in drafts:
+        outcome = replace(outcome, update=Update(tuple(draft.coefficients), draft.step))
+        try:
+            child = versions.child(draft)
+        except KernelError as cause:
+            reason = str(cause)
+            continue
+        pause()
+        states = final_states(child.decoder, ground.trunk)[0]
+        moved = fitness.kl(states, ground.states, versions.decoder.head)
+        pause()
+        if moved <= budget:  # false for one that is not finite, too
+            after = backend.token_logprobs(
+                states, versions.decoder.head, ground.trunk.scored.targets
+            )
+            return replace(outcome, child=child, kl=moved, gain=_gain(ground, after))
+        reason = f"moves {moved:.3f} nats a token, over the budget of {budget}"
+    return replace(outcome, reason=f"even the smallest step fails: {reason}")
+
+
+def _gain(ground: _Ground, after: Tensor) -> float | None:
+    """Give how much fitter the child is than its parent on what they were both scored on."""
+    both = fitness.combined(ground.lessons, ground.fitness(torch.stack((ground.logprobs, after))))
+    gain = float(both[1] - both[0])
+    return gain if math.isfinite(gain) else None

@@ -1,0 +1,261 @@
+"""Turns entries of the log into rows: each turn linked, judged and accounted for exactly once.
+
+Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
+repeats nothing and loses nothing. A record that was used before changes nothing, and one that
+cannot be used goes to the dead letters with the cause, without stopping those behind it.
+
+Knows nothing of generations, weights or the wall clock: times are the records' own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlmodel import Session, col, delete, select, update
+
+from learner import conversation, rollout
+from learner.conversation import Link
+from learner.judge import Judge
+from learner.judges.explicit import judge_feedback
+from streams import dead_letters, ledger, offsets, outbox
+from streams.errors import LedgerError, RecordError
+from streams.log import Entry, Topic
+from streams.records import Feedback, Judgement, Mask, Recipe, Rollout, Turn, decode
+from streams.tables import ArtefactRow, JudgementRow, TurnRow
+
+GROUP: Final = "learner"
+TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes")
+
+# An edited request is looked for among this many of the session's newest turns without a sequel.
+# Sessions without a header share a name when they open alike, and may be many.
+OPEN_TURNS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the intake is told once."""
+
+    line: str
+    judges: tuple[Judge, ...]
+    idle_close_ms: int
+    max_record_bytes: int
+
+
+def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
+    """Use entries, and move the group past them.
+
+    raises: ConflictError when another reader has used them: roll back and subscribe again
+    """
+    newest_ms = 0
+    for entry in entries:
+        try:
+            record = decode(entry.value)
+            # A record that cannot be used leaves nothing behind, and may be sent again.
+            with session.begin_nested():
+                if offsets.first_time(session, GROUP, f"{entry.partition.topic}/{entry.id}"):
+                    _use(session, record, entry, rules)
+        except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
+            _bury(session, entry, cause, rules)
+            continue
+        if isinstance(record, Turn):
+            newest_ms = max(newest_ms, record.created_ms)
+    _close_idle(session, newest_ms - rules.idle_close_ms)
+    offsets.advance(session, GROUP, entries)
+
+
+def judgements_of(session: Session, turns: Iterable[TurnRow]) -> dict[str, list[Judgement]]:
+    """Read the judgements on some turns, by turn."""
+    known = {turn.id: turn for turn in turns}
+    found: dict[str, list[Judgement]] = {id: [] for id in known}
+    rows = select(JudgementRow).where(col(JudgementRow.turn_id).in_(known))
+    for row in session.exec(rows):
+        found[row.turn_id].append(_judgement(row, known[row.turn_id]))
+    return found
+
+
+def _use(session: Session, record: object, entry: Entry, rules: Rules) -> None:
+    match record:
+        case Turn() if record.line == rules.line:
+            _admit(session, record, rules)
+        case Feedback() if record.line == rules.line:
+            _hear(session, record)
+        case Rollout():
+            rollout.project(session, record)
+        case Recipe():
+            ledger.append(session, record, created_ms=entry.time_ms)
+        case Mask():
+            keep_mask(session, record, created_ms=entry.time_ms)
+        case Turn() | Feedback():
+            pass  # of another line: its own learner's
+        case _:
+            raise ValueError(
+                f"a {type(record).__name__} does not belong on {entry.partition.topic}"
+            )
+
+
+def keep_mask(session: Session, mask: Mask, *, created_ms: int) -> bool:
+    """Keep a mask under its digest; False when it was there."""
+    if session.get(ArtefactRow, mask.digest) is not None:
+        return False
+    body = mask.model_dump(mode="json")
+    row = ArtefactRow(digest=mask.digest, kind="mask", body=body, created_ms=created_ms)
+    session.add(row)
+    session.flush()
+    return True
+
+
+def _admit(session: Session, turn: Turn, rules: Rules) -> None:
+    """Store a turn, and link it both ways: what it follows, and what already follows it."""
+    if session.get(TurnRow, turn.id) is not None:
+        return
+    latest = session.exec(select(TurnRow.sequence).order_by(col(TurnRow.sequence).desc())).first()
+    row = TurnRow(
+        id=turn.id,
+        line=turn.line,
+        version=turn.version,
+        principal=turn.principal,
+        session=turn.session,
+        key=turn.key,
+        prefix_key=turn.prefix_key,
+        state="open" if conversation.trainable(turn) else "untrained",
+        sequence=(latest or 0) + 1,
+        record=turn.model_dump(mode="json"),
+        created_ms=turn.created_ms,
+    )
+    session.add(row)
+    session.flush()
+    for link in conversation.link(turn, map(_turn, _earlier(session, turn))):
+        _follow(session, link, rules)
+    for later in _later(session, turn):
+        for link in conversation.link(_turn(later), [turn]):
+            _follow(session, link, rules)
+    _judge_early_feedback(session, row, turn)
+
+
+def _earlier(session: Session, turn: Turn) -> Iterable[TurnRow]:
+    """Turns that this request may follow: those that it passes through, and open ones."""
+    keys = list(conversation.next_states(turn.messages))
+    ours = select(TurnRow).where(TurnRow.line == turn.line, TurnRow.principal == turn.principal)
+    found = {row.id: row for row in session.exec(ours.where(col(TurnRow.key).in_(keys)))}
+    newest = ours.where(col(TurnRow.next_kind).is_(None)).order_by(col(TurnRow.sequence).desc())
+    # Twins are in the session too, unless the client named another one for its second try.
+    for alike in (TurnRow.session == turn.session, TurnRow.prefix_key == turn.prefix_key):
+        found |= {row.id: row for row in session.exec(newest.where(alike).limit(OPEN_TURNS))}
+    return found.values()
+
+
+def _later(session: Session, turn: Turn) -> Iterable[TurnRow]:
+    """Turns that came in before this one and are not older: it may have come late."""
+    query = select(TurnRow).where(
+        TurnRow.session == turn.session,
+        TurnRow.principal == turn.principal,
+        TurnRow.created_ms >= turn.created_ms,
+        TurnRow.id != turn.id,
+    )
+    return session.exec(query.order_by(col(TurnRow.created_ms), TurnRow.id)).all()
+
+
+def _follow(session: Session, link: Link, rules: Rules) -> None:
+    """Give a turn its next state, unless it has one that outweighs it, and judge it."""
+    row = session.get_one(TurnRow, link.turn_id)
+    if not conversation.outweighs(link, row.next_kind, row.next_ms):
+        return
+    row.next_state = [message.model_dump(mode="json") for message in link.messages]
+    row.next_kind, row.next_ms = link.kind, link.created_ms
+    if row.state in ("open", "closed"):
+        row.state = "linked"
+    session.add(row)
+    if row.state == "untrained":
+        return
+    for judge in rules.judges:
+        # the verdict on another next state, if there was one, is no verdict any more
+        session.exec(
+            delete(JudgementRow).where(
+                col(JudgementRow.turn_id) == row.id, col(JudgementRow.source) == judge.source
+            )
+        )
+        judgement = judge.judge(_turn(row), link)
+        if judgement is not None:
+            _note(session, row, judgement)
+
+
+def _hear(session: Session, feedback: Feedback) -> None:
+    """Take feedback; it waits when it overtook its turn."""
+    row = session.get(TurnRow, feedback.turn_id)
+    if row is not None:
+        _note(session, row, judge_feedback(feedback, _turn(row)))
+        return
+    session.add(
+        JudgementRow(
+            id=feedback.id,
+            turn_id=feedback.turn_id,
+            principal=feedback.principal,
+            source="explicit",
+            score=feedback.score,
+            confidence=1.0,
+            hint=feedback.hint,
+            evidence="feedback, before its turn",
+            created_ms=feedback.created_ms,
+        )
+    )
+
+
+def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn) -> None:
+    waiting = select(JudgementRow).where(
+        JudgementRow.turn_id == turn.id, JudgementRow.source == "explicit"
+    )
+    for early in session.exec(waiting).all():
+        feedback = Feedback.model_validate(
+            {
+                "id": early.id,
+                "turn_id": turn.id,
+                "line": turn.line,
+                "principal": early.principal,
+                "session": turn.session,
+                "score": early.score,
+                "hint": early.hint,
+                "created_ms": early.created_ms,
+            }
+        )
+        session.delete(early)
+        session.flush()
+        _note(session, row, judge_feedback(feedback, turn))
+
+
+def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
+    """Keep a judgement, and tell everybody."""
+    body = judgement.model_dump(exclude={"line", "version"})
+    session.merge(JudgementRow(**body))
+    if row.state != "untrained":
+        row.state = "judged"
+        session.add(row)
+    outbox.put(session, "judgements", row.session, judgement)
+
+
+def _close_idle(session: Session, before_ms: int) -> None:
+    """Close conversations that nobody went on with; a late word still counts for their turns."""
+    if before_ms > 0:
+        session.exec(
+            update(TurnRow)
+            .where(col(TurnRow.state) == "open", col(TurnRow.created_ms) < before_ms)
+            .values(state="closed")
+        )
+
+
+def _bury(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
+    letter = dead_letters.of_entry(
+        entry,
+        f"{type(cause).__name__}: {cause}",
+        max_bytes=rules.max_record_bytes,
+        now_ms=entry.time_ms,
+    )
+    outbox.put(session, dead_letters.TOPIC, letter.id, letter)
+
+
+def _turn(row: TurnRow) -> Turn:
+    return Turn.model_validate(row.record)
+
+
+def _judgement(row: JudgementRow, turn: TurnRow) -> Judgement:
+    body = row.model_dump() | {"line": turn.line, "version": turn.version}
+    return Judgement.model_validate(body)

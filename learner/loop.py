@@ -1,0 +1,227 @@
+"""The learner: poll, link, judge, plan, score, update, gate, commit, publish.
+
+- Each turn is accounted for exactly once: the offset, what was derived and what is to be published
+  are one transaction, and a lease fences a second learner.
+- A generation is planned before it is computed, and its outcome is one transaction; so whatever
+  the moment of a crash, the versions that follow are the same, digest for digest.
+- What serves is what the log says: a release counts when it has come back from the topic
+  `rollouts`, and the next generation waits for it.
+- All state is in the store and the log; this process may end at any time.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from kernels.backend import Backend
+from learner import intake, release, rollout
+from learner.generation import Outcome, run_generation, void
+from learner.lessons import Desk, Target, prepare
+from learner.plan import batch_of, plan, planned
+from learner.settings import LearnerSettings
+from learner.versions import Versions
+from streams import ledger, offsets, outbox
+from streams.errors import LogUnavailableError
+from streams.lease import Lease
+from streams.line import Line
+from streams.log import Log, Partition, Subscription
+from streams.store import Store
+from streams.tables import GenerationRow, TurnRow
+
+_LOG = logging.getLogger(__name__)
+
+# While a generation is computed the log is looked at this often, so that verdicts show at once.
+LISTEN_S: Final = 1.0
+# The lease lasts 15 seconds: three renewals may fail before somebody else takes over.
+RENEW_S: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a learner is made of; the entry point chooses the implementations."""
+
+    store: Store
+    log: Log
+    lease: Lease
+    versions: Versions
+    backend: Backend
+    gate: release.Gate
+    rules: intake.Rules
+    settings: LearnerSettings
+    pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
+    clock: Callable[[], float] = time.time  # Unix seconds
+
+
+class Learner:
+    """Extends one line. Not shared between threads; who holds the lease runs it."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Take the parts; nothing is read yet."""
+        self._parts = parts
+        self._line = Line(parts.settings.line, (parts.versions.base.name,))
+        self._reader: Subscription | None = None
+        self._listened_s = self._renewed_s = parts.clock()
+
+    def step(self, *, wait_s: float) -> bool:
+        """Use what the log brings, and run the generation that is due; False when none is.
+
+        wait_s: how long to wait for the first entry
+        raises: LogUnavailableError, StoreUnavailableError, ConflictError (try again);
+            LeaseLostError (somebody else is the learner now)
+        """
+        self._listen(wait_s=wait_s)
+        if not self._follow():
+            return False
+        generation = self._plan()
+        if generation is None:
+            return False
+        outcome, targets = self._compute(generation)
+        report = self._ask_gate(outcome)
+        self._finish(generation, outcome, report, targets)
+        outbox.publish(self._parts.store, self._parts.log)
+        return True
+
+    def close(self) -> None:
+        """Leave the group; the next step joins it again from the stored offsets."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _listen(self, *, wait_s: float) -> None:
+        """Poll, link and judge: everything that came is used in one transaction."""
+        self._listened_s = self._parts.clock()
+        self._renew()
+        if self._reader is None:
+            self._reader = self._parts.log.subscribe(
+                intake.TOPICS, group=intake.GROUP, positions=self._positions
+            )
+            outbox.publish(self._parts.store, self._parts.log)  # what a crash left behind
+        entries = self._reader.poll(wait_s=wait_s)
+        if entries:
+            with self._writing() as session:
+                intake.take(session, entries, self._parts.rules)
+            outbox.publish(self._parts.store, self._parts.log)
+
+    def _follow(self) -> bool:
+        """Become the version that serves; False while its recipes have not been read yet."""
+        versions = self._parts.versions
+        with self._parts.store.reading() as session:
+            self._line = rollout.line_now(session, self._line)
+            serving = self._line.version
+            if serving == versions.name:
+                return True
+            chain = ledger.chain(session, serving)
+        if not chain and serving != versions.base.name:
+            _LOG.warning("waiting for the recipe of %s, which serves", serving)
+            return False
+        versions.follow(serving, chain)
+        return True
+
+    def _plan(self) -> GenerationRow | None:
+        """Give the generation that is under way, or commit the plan of the one that is due."""
+        parts, base = self._parts, self._parts.versions.base.name
+        with parts.store.reading() as session:
+            under_way = planned(session, self._line.name)
+            if under_way is not None:
+                return under_way
+            due = plan(session, self._line, parts.settings, base=base, now_ms=self._now_ms())
+        if due is not None:
+            with self._writing() as session:
+                session.add(due)
+        return due
+
+    def _compute(self, generation: GenerationRow) -> tuple[Outcome, Mapping[str, Target]]:
+        """Score the population and build the child. Reads the plan, and nothing that is newer."""
+        parts = self._parts
+        if generation.parent != parts.versions.name:  # a crash, and a rollback before the restart
+            return void(f"its parent {generation.parent} does not serve any more"), {}
+        with parts.store.reading() as session:
+            query = select(TurnRow).where(col(TurnRow.id).in_(generation.turn_ids))
+            rows = {row.id: row for row in session.exec(query)}
+        desk = Desk(parts.versions, parts.settings, parts.backend, self._breathe)
+        lessons, targets = prepare(batch_of(generation), rows, desk)
+        outcome = run_generation(
+            generation.key,
+            lessons,
+            parts.versions,
+            parts.settings,
+            backend=parts.backend,
+            pause=self._breathe,
+        )
+        return outcome, targets
+
+    def _ask_gate(self, outcome: Outcome) -> release.Report | None:
+        if outcome.child is None:
+            return None
+        versions = self._parts.versions
+        return self._parts.gate.judge(
+            outcome.child.decoder,
+            versions.decoder,
+            versions.name,
+            candidate_name=outcome.child.recipe.version,
+        )
+
+    def _finish(
+        self,
+        generation: GenerationRow,
+        outcome: Outcome,
+        report: release.Report | None,
+        targets: Mapping[str, Target],
+    ) -> None:
+        with self._writing() as session:
+            row = release.commit(
+                session,
+                generation,
+                outcome,
+                report,
+                line=self._line,
+                targets=targets,
+                now_ms=self._now_ms(),
+            )
+        _LOG.info("%s", _told(row, outcome))
+
+    def _breathe(self) -> None:
+        """Between two pieces of work: keep the pace, keep the lease, hear what people say."""
+        self._parts.pause()
+        self._renew()
+        if self._parts.clock() - self._listened_s >= LISTEN_S:
+            # the plan holds all that a generation needs; the next step says what is wrong
+            with suppress(LogUnavailableError):
+                self._listen(wait_s=0)
+
+    def _renew(self) -> None:
+        if not 0 <= self._parts.clock() - self._renewed_s < RENEW_S:
+            self._parts.lease.renew()
+            self._renewed_s = self._parts.clock()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """A transaction in which this process is proved to be the line's learner."""
+        with self._parts.store.transaction() as session:
+            self._parts.lease.check(session)
+            yield session
+
+    def _positions(self, partitions: frozenset[Partition]) -> Mapping[Partition, int]:
+        with self._parts.store.reading() as session:
+            return offsets.positions(session, intake.GROUP, partitions)
+
+    def _now_ms(self) -> int:
+        return int(self._parts.clock() * 1000)
+
+
+def _told(row: GenerationRow, outcome: Outcome) -> str:
+    """Say in one line what a generation came to."""
+    took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
+    measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
+    if outcome.kl is not None:
+        measured += f", KL {outcome.kl:.4f}, gain {outcome.gain or 0.0:+.4f}"
+    child = f" as {row.child}" if row.child else ""
+    return (
+        f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "
+        f"{row.reward or 0.0:+.2f}, {measured}; {row.state}{child} in {took_s:.1f} s: {row.reason}"
+    )

@@ -1,0 +1,52 @@
+"""Keeps learning within its share of the machine, so that it does not slow replies.
+
+Called between pieces of work. It compares the process's CPU time with what the share allows for the
+time that has passed, and sleeps off what is owed. Idle time is not saved up: after an hour of
+waiting a generation starts no faster than after a second.
+
+Knows nothing of what is being computed. How many threads compute is the entry point's to choose.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Work may run ahead of its share by this much before it is slowed: shorter sleeps cost more
+# switches than they give back.
+BURST_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Where time comes from, seconds; and how to let it pass."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    process: Callable[[], float] = time.process_time
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Pace:
+    """Holds this process to CPU time ≤ share · cores · time."""
+
+    def __init__(self, cpu_share: float, *, cores: int, clocks: Clocks | None = None) -> None:
+        """Start counting now.
+
+        cpu_share: 0 to 1, of `cores`
+        """
+        self._rate = cpu_share * cores
+        self._clocks = clocks or Clocks()
+        self._owed_s = 0.0  # CPU time used beyond the share
+        self._wall, self._cpu = self._clocks.monotonic(), self._clocks.process()
+
+    def __call__(self) -> None:
+        """Sleep until this process is within its share again."""
+        self._count()
+        while self._owed_s > BURST_S * self._rate:
+            self._clocks.sleep(self._owed_s / self._rate)
+            self._count()
+
+    def _count(self) -> None:
+        wall, cpu = self._clocks.monotonic(), self._clocks.process()
+        self._owed_s += (cpu - self._cpu) - self._rate * (wall - self._wall)
+        self._owed_s = max(0.0, self._owed_s)
+        self._wall, self._cpu = wall, cpu

@@ -1,0 +1,130 @@
+"""Turns many token sequences into one row in which every token that they share stands once.
+
+Sequences that begin alike form a tree: a system prompt, a conversation and its later turns, a reply
+and the rewrite of it. Runs of tokens without a fork (segments) lie contiguous, and each attends to
+the segments above it and to itself; so every sequence sees exactly what it would see alone, nothing
+is computed twice, and nothing for padding, however the lengths differ.
+
+Knows nothing of text, prompts or scores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, takewhile
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+TokenIds = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of tokens without a fork: rows first..end of the packed row.
+
+    seen: (above + length,) int64, the rows that it attends to, in order; None at a root
+    mask: (length, above + length) bool; None where a root is causal, or one token sees all
+    """
+
+    first: int
+    end: int
+    seen: Tensor | None
+    mask: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Sequences folded into one row.
+
+    ids, positions: (1, tokens) int64, positions counted from each sequence's beginning
+    paths: for each sequence the row of each of its tokens
+    """
+
+    ids: Tensor
+    positions: Tensor
+    segments: tuple[Segment, ...]
+    paths: tuple[tuple[int, ...], ...]
+
+    def attend(self, _layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Let every segment attend to its own past (a kernels.forward.Attend)."""
+        found = torch.empty_like(q)
+        for part in self.segments:
+            own = slice(part.first, part.end)
+            past = own if part.seen is None else part.seen
+            found[:, :, own] = F.scaled_dot_product_attention(
+                q[:, :, own],
+                k[:, :, past],
+                v[:, :, past],
+                attn_mask=part.mask,
+                is_causal=part.seen is None,
+                enable_gqa=True,
+            )
+        return found
+
+
+@dataclass(slots=True)
+class _Row:
+    """The packed row while it grows."""
+
+    ids: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    paths: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+def pack(sequences: Sequence[TokenIds]) -> Packed:
+    """Fold token sequences into a tree of shared beginnings.
+
+    raises: ValueError for an empty sequence
+
+    >>> packed = pack([[7, 8, 5], [7, 8, 9], [7]])
+    >>> packed.ids.tolist(), packed.positions.tolist(), packed.paths
+    ([[7, 8, 5, 9]], [[0, 1, 2, 2]], ((0, 1, 2), (0, 1, 3), (0,)))
+    """
+    if not all(sequences):
+        raise ValueError("an empty sequence cannot be packed")
+    row = _Row()
+    _grow(row, sequences, list(range(len(sequences))), ())
+    return Packed(
+        ids=torch.tensor([row.ids], dtype=torch.int64),
+        positions=torch.tensor([row.positions], dtype=torch.int64),
+        segments=tuple(row.segments),
+        paths=tuple(row.paths[i] for i in range(len(sequences))),
+    )
+
+
+def _grow(
+    row: _Row, sequences: Sequence[TokenIds], members: list[int], above: tuple[int, ...]
+) -> None:
+    """Lay out what the members have behind the rows that they share."""
+    depth = len(above)
+    for i in members:
+        if len(sequences[i]) == depth:
+            row.paths[i] = above
+    longer = [i for i in members if len(sequences[i]) > depth]
+    longer.sort(key=lambda i: sequences[i][depth])  # stable: the layout follows from the input
+    for _, grouped in groupby(longer, key=lambda i: sequences[i][depth]):
+        group = list(grouped)
+        length = _shared(sequences, group, depth)
+        first = len(row.ids)
+        own = range(first, first + length)
+        row.ids += sequences[group[0]][depth : depth + length]
+        row.positions += range(depth, depth + length)
+        row.segments.append(_segment(above, own))
+        _grow(row, sequences, group, (*above, *own))
+
+
+def _shared(sequences: Sequence[TokenIds], group: Sequence[int], depth: int) -> int:
+    tails = zip(*(sequences[i][depth:] for i in group), strict=False)
+    return sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, tails))
+
+
+def _segment(above: tuple[int, ...], own: range) -> Segment:
+    if not above:
+        return Segment(own.start, own.stop, None, None)
+    length, total = len(own), len(above) + len(own)
+    mask = None
+    if length > 1:
+        mask = torch.ones(length, total, dtype=torch.bool).tril_(diagonal=len(above))
+    return Segment(own.start, own.stop, torch.tensor([*above, *own]), mask)

@@ -1,0 +1,185 @@
+"""Scores many perturbed members of a model on the same texts, with forward passes only.
+
+- What texts share (system prompt, conversation, prompt) is computed once (learner.packing).
+- The layers below the first that moves (the trunk) are computed once for all members.
+- Members share one product by each weight (Backend.member_linear), in pieces that bound memory.
+- Only positions that predict a scored token go through the final norm and the vocabulary.
+
+Knows nothing of rewards: token ids in, log-probabilities out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from kernels.backend import Backend, Frozen
+from kernels.factors import rank1_factors
+from kernels.forward import Decoder, Linear, Rope, plain
+from kernels.layout import TensorSpec
+from learner.packing import Packed, pack
+
+# Member tokens in flight: large enough for full matrix products, small enough that a pause is
+# never far and the widest activation (tokens × MLP width × 4 bytes) stays near the cache.
+PIECE_TOKENS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A prompt, and what is scored after it."""
+
+    prompt: tuple[int, ...]  # at least one token
+    continuations: tuple[tuple[int, ...], ...]  # each at least one token
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Packed passages, and which of their tokens are scored."""
+
+    packed: Packed
+    sources: Tensor  # (scored,) int64: the row that predicts each scored token
+    targets: Tensor  # (scored,) int64
+    places: tuple[tuple[slice, ...], ...]  # passage → continuation → its range of scored tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """What all members share: the texts behind the layers that do not move."""
+
+    scored: Scored
+    hidden: Tensor  # (1, tokens, width)
+    rope: Rope
+    layers: range  # those that are left to run
+
+
+class Population:
+    """The members of one generation: a version's weights plus ± signs of each pair, masked."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        specs: Sequence[TensorSpec],
+        *,
+        key: int,
+        pairs: int,
+        sigmas_log2: Sequence[int],
+        frozen: Mapping[str, Frozen],
+    ) -> None:
+        """Draw every member's signs.
+
+        sigmas_log2: log2 of each tensor's σ, in the order of the specs
+        frozen: parameter name → its frozen units; missing: none
+        """
+        self.size = 2 * pairs
+        self._backend = backend
+        self._sigmas = {spec.name: sigma for spec, sigma in zip(specs, sigmas_log2, strict=True)}
+        members = range(self.size)
+        self._factors = {
+            spec.name: rank1_factors(
+                backend, spec, key=key, members=members, frozen=frozen.get(spec.name)
+            )
+            for spec in specs
+        }
+
+    def linear(self, members: range) -> Linear:
+        """Give the linear layers of these members: (len(members), tokens, in) → (…, out)."""
+        chosen = slice(members.start, members.stop)
+
+        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+            if name not in self._factors:
+                return plain(name, layer, x)
+            rows, columns = self._factors[name]
+            sigma = self._sigmas[name]
+            return self._backend.member_linear(
+                x, layer.weight, layer.bias, rows[chosen], columns[chosen], sigma_log2=sigma
+            )
+
+        return apply
+
+
+def lay_out(passages: Sequence[Passage]) -> Scored:
+    """Pack passages and find what predicts each scored token.
+
+    raises: ValueError for an empty prompt or continuation
+    """
+    if not all(p.prompt and p.continuations and all(p.continuations) for p in passages):
+        raise ValueError("a passage needs a prompt, and tokens in every continuation")
+    texts = [(p.prompt, tokens) for p in passages for tokens in p.continuations]
+    # the last token of a text predicts nothing that is scored: it is left out
+    packed = pack([(*prompt, *tokens[:-1]) for prompt, tokens in texts])
+    sources: list[int] = []
+    targets: list[int] = []
+    ranges: list[slice] = []
+    for path, (prompt, tokens) in zip(packed.paths, texts, strict=True):
+        sources += path[len(prompt) - 1 :]
+        targets += tokens
+        ranges.append(slice(len(targets) - len(tokens), len(targets)))
+    found = iter(ranges)
+    places = tuple(tuple(next(found) for _ in p.continuations) for p in passages)
+    return Scored(packed, torch.tensor(sources), torch.tensor(targets), places)
+
+
+@torch.inference_mode()
+def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[[], None]) -> Trunk:
+    """Run the layers under the first that moves, once for everybody.
+
+    moving: number of last layers that move; pause: called between pieces of work
+    """
+    packed = scored.packed
+    rope = decoder.rope(packed.positions)
+    hidden = decoder.embed(packed.ids)
+    first = max(0, decoder.num_layers - moving)
+    for layer in range(first):
+        one = range(layer, layer + 1)
+        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one)
+        pause()
+    return Trunk(scored, hidden, rope, range(first, decoder.num_layers))
+
+
+@torch.inference_mode()
+def final_states(
+    decoder: Decoder, trunk: Trunk, linear: Linear = plain, members: int = 1
+) -> Tensor:
+    """Run the layers that move, and give the normed states that predict the scored tokens.
+
+    returns: (members, scored, width)
+    """
+    hidden = decoder.run(
+        trunk.hidden.expand(members, -1, -1),
+        rope=trunk.rope,
+        attend=trunk.scored.packed.attend,
+        layers=trunk.layers,
+        linear=linear,
+    )
+    return decoder.norm(hidden[:, trunk.scored.sources])
+
+
+@torch.inference_mode()
+def score(
+    decoder: Decoder,
+    trunk: Trunk,
+    population: Population,
+    *,
+    backend: Backend,
+    pause: Callable[[], None],
+) -> Tensor:
+    """Give the log-probability of every scored token under every member.
+
+    decoder: the parent version; pause: called between pieces of work
+    returns: (members, scored) float32, nats
+    """
+    targets = trunk.scored.targets
+    at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
+    found = torch.empty(population.size, len(targets))
+    for first in range(0, population.size, at_once):
+        members = range(first, min(first + at_once, population.size))
+        states = final_states(decoder, trunk, population.linear(members), len(members))
+        pause()
+        logprobs = backend.token_logprobs(
+            states.flatten(0, 1), decoder.head, targets.repeat(len(members))
+        )
+        found[members.start : members.stop] = logprobs.view(len(members), -1)
+        pause()
+    return found

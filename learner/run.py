@@ -1,0 +1,245 @@
+"""Runs the learner until it is told to stop: opens its parts, waits for the lease, steps.
+
+It computes at the lowest priority, on as many threads as its share of the machine, and no faster
+than that share. A log or store that is away is waited for; whatever was half done is repeated.
+
+The one place of this package that chooses implementations.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import torch
+from sqlmodel import Session, col, select
+
+from kernels.backend import Backend, open_backend
+from learner.gate import Gate
+from learner.intake import Rules, keep_mask
+from learner.judges.lexical import LexicalJudge
+from learner.loop import Learner, Parts
+from learner.pace import Pace
+from learner.safety import load_unit_map
+from learner.settings import LearnerSettings
+from learner.versions import Versions
+from streams import outbox
+from streams.base_model import BaseModel, load_base
+from streams.errors import (
+    ConflictError,
+    LeaseLostError,
+    LedgerError,
+    LogUnavailableError,
+    StoreUnavailableError,
+)
+from streams.lease import Lease
+from streams.log import Log
+from streams.open import open_log
+from streams.records import Mask
+from streams.settings import ModelSettings, StreamsSettings
+from streams.store import Store, open_store
+from streams.tables import ArtefactRow, RecipeRow
+
+_LOG = logging.getLogger(__name__)
+
+# How long an idle learner waits for the next entry: also how late a lingering turn is noticed.
+WAIT_S: Final = 0.5
+# Between two tries while log, store or lease cannot be had.
+RETRY_S: Final = 2.0
+# The lowest priority: a reply that wants a core gets it.
+NICE: Final = 19
+
+
+class Stopped(Exception):  # noqa: N818 - a wish, not an error
+    """The process was told to stop in the middle of a generation; it is repeated at the start."""
+
+
+def run(
+    *,
+    streams: StreamsSettings,
+    model: ModelSettings,
+    settings: LearnerSettings,
+    stop: threading.Event | None = None,
+) -> None:
+    """Learn until `stop` is set, or SIGTERM or SIGINT comes where there is none.
+
+    raises: ModelFilesError, SchemaError, LedgerError, each with a sentence that says what to do
+    """
+    if stop is None:
+        stop = _stop_at_signals()
+    pause = _yield_to_others(settings, stop)
+    base = load_base(model)
+    log, store = open_log(streams), open_store(streams)
+    try:
+        _learn(base, streams, settings, store=store, log=log, stop=stop, pause=pause)
+    except Stopped:
+        _LOG.info("stopped; the generation under way is repeated at the next start")
+    finally:
+        log.close()
+        store.close()
+
+
+def _learn(
+    base: BaseModel,
+    streams: StreamsSettings,
+    settings: LearnerSettings,
+    *,
+    store: Store,
+    log: Log,
+    stop: threading.Event,
+    pause: Callable[[], None],
+) -> None:
+    # A start that dies must not be taken for the next one, even on the same machine.
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    lease = Lease(store, f"learner/{settings.line}", holder=holder)
+    try:
+        while _acquired(lease, stop):
+            try:
+                parts = _parts(
+                    base, streams, settings, store=store, log=log, lease=lease, pause=pause
+                )
+                _step_until(stop, Learner(parts))
+            except LeaseLostError as cause:
+                _LOG.warning("%s; waiting until it is free", cause)
+    finally:
+        with suppress(StoreUnavailableError):  # it runs out by itself
+            lease.release()
+
+
+def _acquired(lease: Lease, stop: threading.Event) -> bool:
+    waiting = False
+    while not stop.is_set():
+        try:
+            if lease.acquire():
+                return True
+            if not waiting:
+                _LOG.info("another learner holds %s: standing by", lease.name)
+            waiting = True
+        except StoreUnavailableError as cause:
+            _LOG.warning("%s", cause)
+        stop.wait(RETRY_S)
+    return False
+
+
+def _step_until(stop: threading.Event, learner: Learner) -> None:
+    try:
+        while not stop.is_set():
+            try:
+                learner.step(wait_s=WAIT_S)
+            except (LogUnavailableError, StoreUnavailableError) as cause:
+                _LOG.warning("%s; trying again", cause)
+                stop.wait(RETRY_S)
+            except ConflictError as cause:
+                _LOG.warning("%s; reading again from the stored offsets", cause)
+                learner.close()
+    finally:
+        learner.close()
+
+
+def _parts(
+    base: BaseModel,
+    streams: StreamsSettings,
+    settings: LearnerSettings,
+    *,
+    store: Store,
+    log: Log,
+    lease: Lease,
+    pause: Callable[[], None],
+) -> Parts:
+    backend: Backend = open_backend("cpu")
+    home = streams.home.expanduser()
+    mask = line_mask(store, lease, base, settings, home=home, pause=pause)
+    first = max(0, base.decoder.num_layers - settings.last_layers)
+    layers = range(first, base.decoder.num_layers)
+    rules = Rules(
+        line=settings.line,
+        judges=(LexicalJudge(),),
+        idle_close_ms=int(settings.idle_close_s * 1000),
+        max_record_bytes=streams.max_record_bytes,
+    )
+    return Parts(
+        store=store,
+        log=log,
+        lease=lease,
+        versions=Versions(base, backend, mask, layers=layers, modules=settings.modules),
+        backend=backend,
+        gate=Gate(base, settings, between=pause),
+        rules=rules,
+        settings=settings,
+        pause=pause,
+    )
+
+
+def line_mask(
+    store: Store,
+    lease: Lease,
+    base: BaseModel,
+    settings: LearnerSettings,
+    *,
+    home: Path,
+    pause: Callable[[], None],
+) -> Mask:
+    """Give the frozen units of the line: those that it began with, or now measured and kept.
+
+    A mask goes to the log before the first recipe that names it.
+
+    raises: LedgerError when the line's mask is not in the store
+    """
+    with store.reading() as session:
+        kept = _mask_in_force(session, settings.line)
+    if kept is not None:
+        return kept
+    unit_map = load_unit_map(base, settings, home, pause)
+    with store.transaction() as session:
+        lease.check(session)
+        row = unit_map.row(created_ms=_now_ms())
+        if session.get(ArtefactRow, row.digest) is None:
+            session.add(row)
+        if keep_mask(session, unit_map.mask, created_ms=_now_ms()):
+            outbox.put(session, "recipes", settings.line, unit_map.mask)
+    return unit_map.mask
+
+
+def _mask_in_force(session: Session, line: str) -> Mask | None:
+    newest = select(RecipeRow).where(RecipeRow.line == line).order_by(col(RecipeRow.number).desc())
+    recipe = session.exec(newest).first()
+    if recipe is None:
+        return None
+    digest = recipe.record["mask"]
+    row = session.get(ArtefactRow, digest)
+    if row is None:
+        raise LedgerError(f"the store lacks the mask {digest} of line {line}: restore it")
+    return Mask.model_validate(row.body)
+
+
+def _yield_to_others(settings: LearnerSettings, stop: threading.Event) -> Callable[[], None]:
+    """Take this process out of the way of replies; give what is to be called between pieces."""
+    cores = len(os.sched_getaffinity(0))
+    os.nice(NICE)
+    torch.set_num_threads(max(1, round(cores * settings.cpu_share)))
+    pace = Pace(settings.cpu_share, cores=cores)
+
+    def pause() -> None:
+        if stop.is_set():
+            raise Stopped
+        pace()
+
+    return pause
+
+
+def _stop_at_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

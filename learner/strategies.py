@@ -1,0 +1,100 @@
+"""Turns the fitness of members into the integers of a recipe.
+
+ES (Salimans et al. 2017; Qiu et al. 2025): centred ranks, so that one absurd score cannot steer;
+pair differences; integers of root mean square 64, so that every recipe has the same resolution
+whatever the fitness was. RandOpt (Gan & Isola 2026) in its first form: the best K members folded
+into one version.
+
+Knows nothing of models: numbers in, integers out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+UNIT: Final = 64  # the integer that stands for 1: 4 × it is the largest that a recipe can carry
+LARGEST: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a generation adds to the master: K += step · Σ_p c_p a_p b_pᵀ."""
+
+    coefficients: tuple[int, ...]  # one a pair
+    step: int  # 0: smaller than one quantum
+
+
+def centred_ranks(fitness: Floats) -> Floats:
+    """Replace fitness by its rank, scaled to [-0.5, 0.5].
+
+    Only the order matters, so one absurd score cannot steer the update
+    (Salimans et al. 2017, sec. 2.1).
+
+    fitness: (members,), higher is better; ties share a rank
+    returns: (members,), sums to zero
+
+    >>> centred_ranks(np.array([3.0, 900.0, 1.0])).tolist()
+    [0.0, 0.5, -0.5]
+    """
+    if fitness.size < 2:
+        return np.zeros(fitness.shape)
+    _, place, count = np.unique(fitness, return_inverse=True, return_counts=True)
+    # the mean of the places that a group of equals takes
+    ranks = (np.cumsum(count) - (count + 1) / 2)[place]
+    return np.asarray(ranks / (fitness.size - 1) - 0.5, dtype=np.float64)
+
+
+def es(fitness: Floats, *, step: float, sigma_log2: int, quantum_log2: int) -> Update:
+    """Give the ES update: Δ = step · σ / pairs · Σ_p r_p E_p, with r of root mean square 1.
+
+    fitness: (2 · pairs,), members 2p and 2p+1 are the + and − of pair p
+    quantum_log2: weight of one unit of K, relative to the tensor's scale
+    returns: all-zero coefficients when the members do not differ
+    """
+    pairs = fitness.size // 2
+    ranks = centred_ranks(fitness)
+    coefficients = integers(ranks[0::2] - ranks[1::2])
+    scaled = step * 2.0 ** (sigma_log2 - quantum_log2) / (pairs * UNIT)
+    return Update(coefficients, max(1, round(scaled)))
+
+
+def randopt(fitness: Floats, *, top_k: int, sigma_log2: int, quantum_log2: int) -> Update:
+    """Fold the best K members into one: Δ = σ / K · Σ of their signs (K at most half of all)."""
+    top_k = min(top_k, fitness.size // 2)
+    best = np.argsort(-fitness, kind="stable")[:top_k]
+    folded = np.zeros(fitness.size // 2, dtype=np.int64)
+    np.add.at(folded, best // 2, np.where(best % 2 == 0, UNIT, -UNIT))
+    if np.ptp(fitness) == 0:
+        folded[:] = 0
+    scaled = 2.0 ** (sigma_log2 - quantum_log2) / (top_k * UNIT)
+    return Update(tuple(folded.tolist()), max(1, round(scaled)))
+
+
+def integers(values: Floats) -> tuple[int, ...]:
+    """Scale to root mean square 64, round, and clip to what a recipe carries.
+
+    >>> integers(np.array([1.0, -1.0, 1.0]))
+    (64, -64, 64)
+    >>> integers(np.array([0.0, 0.0]))
+    (0, 0)
+    """
+    size = float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
+    if size == 0:
+        return (0,) * values.size
+    scaled = np.rint(values / size * UNIT).clip(-LARGEST, LARGEST)
+    return tuple(scaled.astype(np.int64).tolist())
+
+
+def halvings(update: Update) -> Sequence[Update]:
+    """Give the update and its halves, down to the smallest step that moves anything."""
+    steps = []
+    step = update.step
+    while step >= 1:
+        steps.append(Update(update.coefficients, step))
+        step //= 2
+    return steps

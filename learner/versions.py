@@ -1,0 +1,174 @@
+"""The learner's own copy of the version that serves, and children of it.
+
+It follows the line wherever the log takes it, rollbacks included: exactly, by taking recipes out
+and adding others (kernels.master), every one checked against its digest.
+
+Knows nothing of the log or of fitness.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from kernels.backend import Backend
+from kernels.forward import Decoder, with_weights
+from kernels.layout import TensorSpec, layout
+from kernels.mask import FrozenUnits, frozen_units
+from kernels.master import Master
+from streams.base_model import BaseModel
+from streams.errors import LedgerError
+from streams.records import Mask, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A child of the serving version: its recipe, digest in it, and its weights."""
+
+    recipe: Recipe
+    decoder: Decoder
+
+
+class Versions:
+    """The serving version of one line."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        backend: Backend,
+        mask: Mask,
+        *,
+        layers: Sequence[int],
+        modules: Sequence[str],
+    ) -> None:
+        """Begin at the base.
+
+        layers, modules: what generations move
+        """
+        self.base = base
+        self.layers, self.modules = list(layers), list(modules)
+        self.frozen = _frozen(base.decoder, mask, layout(base.model, layers, modules))
+        self.specs = layout(base.model, layers, modules)
+        self._backend, self.mask = backend, mask
+        self._chain: list[Recipe] = []
+        self._master = self._new_master([])
+        self._decoder = base.decoder
+
+    @property
+    def name(self) -> str:
+        """The serving version."""
+        return self._chain[-1].version if self._chain else self.base.name
+
+    @property
+    def number(self) -> int:
+        """How many recipes lie between the base and the serving version."""
+        return len(self._chain)
+
+    @property
+    def decoder(self) -> Decoder:
+        """The serving version's weights."""
+        return self._decoder
+
+    @property
+    def scales(self) -> list[int]:
+        """log2 of each moving tensor's RMS at the base, in the order of specs."""
+        held = zip(self._master.specs, self._master.scales, strict=True)
+        scales = {spec.name: scale for spec, scale in held}
+        return [scales[spec.name] for spec in self.specs]
+
+    def follow(self, version: str, chain: Sequence[Recipe]) -> bool:
+        """Become another version; False when it serves already.
+
+        chain: its recipes, from the base on
+        raises: LedgerError when the chain does not lead from this base to the version,
+            KernelError when the arithmetic refuses a recipe; the old version is then kept
+        """
+        if version == self.name:
+            return False
+        if (chain[-1].version if chain else self.base.name) != version:
+            raise LedgerError(f"the ledger does not hold version {version}")
+        if chain and chain[0].parent != self.base.name:
+            raise LedgerError(
+                f"version {version} was grown on the base {chain[0].parent}, and this base is "
+                f"{self.base.name}: give the model that the line began with, or another home"
+            )
+        if any(recipe.mask != self.mask.digest for recipe in chain):
+            raise LedgerError(
+                f"version {version} was grown under another mask than {self.mask.digest[:16]}: a "
+                "line keeps the frozen units that it began with"
+            )
+        master = self._moved(list(chain))
+        self._decoder = self._decoder_of(master) if chain else self.base.decoder
+        self._master, self._chain = master, list(chain)
+        return True
+
+    def child(self, draft: Recipe) -> Candidate:
+        """Build the child that a recipe without a digest describes.
+
+        raises: KernelError when K or a weight leaves its range, or a frozen unit moved
+        """
+        master = self._master.copy()
+        master.apply(draft, verify=False)
+        recipe = draft.model_copy(update={"digest": master.digest()})
+        return Candidate(recipe, self._decoder_of(master))
+
+    def _moved(self, chain: list[Recipe]) -> Master:
+        shared = sum(
+            1
+            for _ in takewhile(
+                lambda pair: pair[0] == pair[1], zip(self._chain, chain, strict=False)
+            )
+        )
+        new = chain[shared:]
+        if _holds(self._master, new):
+            master = self._master.copy()
+            for recipe in reversed(self._chain[shared:]):
+                master.apply(recipe, sign=-1)
+        else:
+            master, new = self._new_master(chain), chain
+        for recipe in new:
+            master.apply(recipe)
+        return master
+
+    def _new_master(self, chain: Sequence[Recipe]) -> Master:
+        """A master at the base that holds what a chain moves, and what is to move next.
+
+        An earlier part of the line may have been grown with other layers or modules.
+        """
+        layers = sorted({*self.layers, *(layer for r in chain for layer in r.layers)})
+        modules = sorted({*self.modules, *(module for r in chain for module in r.modules)})
+        specs = layout(self.base.model, layers, modules)
+        return Master(
+            self.base.model,
+            layers=layers,
+            modules=modules,
+            backend=self._backend,
+            frozen=_frozen(self.base.decoder, self.mask, specs),
+        )
+
+    def _decoder_of(self, master: Master) -> Decoder:
+        weights = master.weights()
+        master.prove_frozen(weights)
+        model: Any = with_weights(self.base.model, weights)
+        return Decoder(model)
+
+
+def _holds(master: Master, recipes: Sequence[Recipe]) -> bool:
+    held = {(spec.layer, spec.module) for spec in master.specs}
+    return all(
+        (layer, module) in held for r in recipes for layer in r.layers for module in r.modules
+    )
+
+
+def _frozen(decoder: Decoder, mask: Mask, specs: Sequence[TensorSpec]) -> dict[str, FrozenUnits]:
+    return {
+        spec.name: frozen_units(
+            spec,
+            neurons=mask.neurons.get(spec.layer, []),
+            groups=mask.groups.get(spec.layer, []),
+            heads=decoder.heads,
+            kv_heads=decoder.kv_heads,
+            head_dim=decoder.head_dim,
+        )
+        for spec in specs
+    }

@@ -1,0 +1,27 @@
+"""What the learner's tests share."""
+
+import pytest
+
+from kernels.backend import Backend, open_backend
+from learner.settings import MODULES
+from learner.versions import Versions
+from streams.base_model import BaseModel
+from streams.records import Mask
+
+
+@pytest.fixture(scope="session")
+def backend() -> Backend:
+    """The backend that the product uses."""
+    return open_backend("cpu")
+
+
+@pytest.fixture
+def tiny_mask(tiny_base: BaseModel) -> Mask:
+    """A few frozen units of the tiny model's last layers."""
+    return Mask(base=tiny_base.name, neurons={2: [0, 5], 3: [7]}, groups={3: [1]})
+
+
+@pytest.fixture
+def versions(tiny_base: BaseModel, backend: Backend, tiny_mask: Mask) -> Versions:
+    """The tiny base, of which the last two layers may move."""
+    return Versions(tiny_base, backend, tiny_mask, layers=[2, 3], modules=MODULES)

@@ -1,0 +1,103 @@
+"""What a member's log-probabilities are worth."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learner import fitness
+from learner.fitness import Lesson, Terms
+from learner.population import lay_out
+
+TERMS = Terms(reward=1.0, hint=1.0, kl=0.0, ratio_clip=0.2)
+REPLY = (8, 9)
+
+
+def lesson(**changes: object) -> Lesson:
+    """Give a lesson of one turn that was sampled at log-probability −1 a token."""
+    given = {
+        "turn_id": "t", "weight": 1.0, "score": 0, "confidence": 1.0,
+        "prompt": (5, 6), "reply": REPLY, "logprobs": (-1.0, -1.0),
+    }  # fmt: skip
+    return Lesson(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def of(one: Lesson, *members: list[float], terms: Terms = TERMS) -> list[float]:
+    """Give the fitness of members with these log-probabilities (reply, then target)."""
+    scored = lay_out([one.passage])
+    table = fitness.table([one], scored, torch.tensor(members), terms)
+    return list(table[0].tolist())
+
+
+def test_a_praised_reply_pulls_only_so_far() -> None:
+    """A more likely reply is fitter until the ratio reaches 1 + ε."""
+    low, same, high, higher = of(
+        lesson(score=1), [-1.1, -1.1], [-1, -1], [-0.8, -0.8], [-0.1, -0.1]
+    )
+    assert low < same < high == higher == pytest.approx(1.2)
+
+
+def test_a_blamed_reply_pushes_only_so_far() -> None:
+    """A less likely reply is fitter until the ratio reaches 1 − ε."""
+    high, same, low, lower = of(
+        lesson(score=-1), [-0.9, -0.9], [-1, -1], [-1.5, -1.5], [-9.0, -9.0]
+    )
+    assert high < same < low == lower == pytest.approx(-0.8)
+
+
+def test_confidence_scales_the_reward() -> None:
+    """Half as sure is half as strong."""
+    (sure,) = of(lesson(score=1), [-0.9, -0.9])
+    (unsure,) = of(lesson(score=1, confidence=0.5), [-0.9, -0.9])
+    assert unsure == pytest.approx(sure / 2)
+
+
+def test_the_hinted_rewrite_counts_by_its_mean_logprob() -> None:
+    """The hint term is the target's mean log-probability."""
+    taught = lesson(target=(3, 4, 2))
+    assert of(taught, [-1.0, -1.0, -3.0, -2.0, -1.0]) == pytest.approx([-2.0])
+
+
+def test_advantages_weigh_the_replys_own_tokens() -> None:
+    """Tokens that the hinted teacher prefers count for, others against."""
+    assert of(lesson(advantages=(1.0, -1.0)), [-1.0, -3.0]) == pytest.approx([1.0])
+
+
+def test_the_anchor_punishes_moving_either_way() -> None:
+    """k3 is 0 at the logged policy and grows with the distance."""
+    terms = Terms(reward=0.0, hint=0.0, kl=1.0, ratio_clip=0.2)
+    still, up, down = of(lesson(), [-1, -1], [-0.5, -0.5], [-1.5, -1.5], terms=terms)
+    assert still == pytest.approx(0)
+    assert max(up, down) < 0
+    assert up == pytest.approx(-(math.exp(0.5) - 1 - 0.5))
+
+
+@given(st.lists(st.floats(-1e4, 0), min_size=2, max_size=2))
+def test_no_logprob_explodes(logprobs: list[float]) -> None:
+    """Even absurd members have a finite fitness."""
+    terms = Terms(reward=1.0, hint=1.0, kl=0.1, ratio_clip=0.2)
+    for score in (-1, 0, 1):
+        assert np.isfinite(of(lesson(score=score), logprobs, terms=terms)).all()
+
+
+def test_turns_count_by_their_weight() -> None:
+    """A member's fitness is the weighted sum over the table's rows."""
+    lessons = [lesson(weight=0.25), lesson(turn_id="u", weight=0.75)]
+    table = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert fitness.combined(lessons, table).tolist() == [2.5, 3.5]
+
+
+def test_kl_of_equal_states_is_zero_and_else_positive() -> None:
+    """KL is computed from whole distributions."""
+    torch.manual_seed(0)
+    head, states = torch.randn(11, 4), torch.randn(130, 4)
+    other = states + 0.1 * torch.randn(130, 4)
+    assert fitness.kl(states, states, head) == pytest.approx(0, abs=1e-6)
+    p, q = (s @ head.T for s in (other, states))
+    p, q = p.log_softmax(-1), q.log_softmax(-1)
+    assert fitness.kl(other, states, head) == pytest.approx(
+        float((p.exp() * (p - q)).sum(-1).mean()), rel=1e-4
+    )
