@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -32,9 +33,10 @@ async def send_whole(request: web.Request, answer: Answer) -> web.StreamResponse
     prompt_tokens = len(answer.asked.prompt_token_ids)
     body = completion(_head(answer), answer.replies, prompt_tokens=prompt_tokens)
     response = web.json_response(body, headers=_version(answer))
-    # Sent here and not by the caller, so that recording comes after the last byte.
-    await response.prepare(request)
-    await response.write_eof()
+    with suppress(ConnectionError):  # the client went: the reply is recorded all the same
+        # Sent here and not by the caller, so that recording comes after the last byte.
+        await response.prepare(request)
+        await response.write_eof()
     return response
 
 

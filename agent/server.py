@@ -56,8 +56,8 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
     """Answer one request; it is recorded after its last byte."""
     service, began_s = request.app[SERVICE], time.perf_counter()
     principal = service.keys.principal(request.headers.get("Authorization"))
-    service.prove_serving()
     call = read_chat(await guard.read_body(request))
+    service.prove_serving()
     service.prove_model(call.model)
     asked = await service.ask(call)
     occasion = recognise(asked.messages, request.headers, principal=principal, store=call.store)

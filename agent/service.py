@@ -102,7 +102,7 @@ class AgentService:
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
         self._turning_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
-        self._draining = False
+        self._draining = self._told_engine = False
         self._started_s = int(time.time())
         self.metrics.state(serving=self._info, gauges=self._gauges, counters=self._counters)
 
@@ -121,7 +121,7 @@ class AgentService:
             self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
-        self._rendering.shutdown(wait=False, cancel_futures=True)
+        self._rendering.shutdown(wait=False)
         self._turning_back.shutdown(wait=False)
 
     def prove_serving(self) -> None:
@@ -131,8 +131,8 @@ class AgentService:
                 "this server is stopping: ask another replica, or again in a while",
                 headers={"Retry-After": str(max(1, int(self.settings.drain_s)))},
             )
-        if not self._engine.alive:
-            raise UnavailableError("the engine has stopped: see /health/ready")
+        if not self._engine_alive():
+            raise UnavailableError("the engine has stopped: this process needs a restart")
 
     def prove_model(self, name: str) -> None:
         """Prove that a model of this name is served here. Raises: NotFoundError."""
@@ -199,10 +199,17 @@ class AgentService:
         ready, body = status.readiness(
             self._follower.following(),
             self._spool.depth(),
-            engine_alive=self._engine.alive,
+            engine_alive=self._engine_alive(),
             draining=self._draining,
         )
         return ready, body | self._info()
+
+    def _engine_alive(self) -> bool:
+        alive = self._engine.alive
+        if not alive and not self._told_engine and not self._draining:
+            self._told_engine = True
+            self.events.add("engine-failed", "the engine has stopped: restart this process")
+        return alive
 
     def _info(self) -> dict[str, str]:
         return {

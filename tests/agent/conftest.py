@@ -1,0 +1,93 @@
+"""A running API over a scripted engine, and a client of it."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from agent.settings import AgentSettings
+from streams.records import Feedback, Record, Turn, decode
+from streams.sqlite_log import SqliteLog
+
+if TYPE_CHECKING:
+    from agent.service import AgentService
+    from tests.agent.fakes import FakeBase, FakeEngine, FakeSpool
+
+ClientOf = TestClient[web.Request, web.Application]
+
+
+@dataclass
+class Api:
+    """The API under test, with the parts behind it in reach."""
+
+    service: "AgentService"
+    client: ClientOf
+    engine: "FakeEngine"
+    spool: "FakeSpool"
+    base: "FakeBase"
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def turns(self) -> list[Turn]:
+        return [record for record in self.records() if isinstance(record, Turn)]
+
+    def feedback(self) -> list[Feedback]:
+        return [record for record in self.records() if isinstance(record, Feedback)]
+
+    def records(self) -> list[Record]:
+        return [decode(record.value) for record in self.spool.records]
+
+    async def chat(self, text: str = "Hi there", **extra: Any) -> ClientResponse:
+        """Send one chat request."""
+        body = {"model": "quickset", "messages": [{"role": "user", "content": text}]} | extra
+        return await self.client.post("/v1/chat/completions", json=body, headers=self.headers)
+
+
+StartApi = Callable[..., Any]
+
+
+@pytest.fixture
+async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
+    """Give a function that starts an API with settings and parts of the test's choice."""
+    from agent.server import build_app
+    from agent.service import AgentService
+    from tests.agent.fakes import FakeBase, FakeEngine, FakeResidents, FakeSpool
+
+    started: list[Api] = []
+    log = SqliteLog(tmp_path / "log.db")
+
+    async def start(
+        *, engine: "FakeEngine | None" = None, base: "FakeBase | None" = None, **settings: Any
+    ) -> Api:
+        engine, base, spool = engine or FakeEngine(), base or FakeBase(), FakeSpool()
+        service = AgentService(
+            settings=AgentSettings(**settings),
+            base=base,
+            residents=FakeResidents(),
+            engine=engine,
+            log=log,
+            spool=spool,
+            secret=b"secret",
+        )
+        service.start()
+        server = TestServer(build_app(service))
+        await server.start_server(shutdown_timeout=1.0)
+        client: ClientOf = TestClient(server)
+        started.append(Api(service, client, engine, spool, base))
+        return started[-1]
+
+    yield start
+    for api in started:
+        await api.client.close()
+        await api.service.stop()
+    log.close()
+
+
+@pytest.fixture
+async def api(start_api: StartApi) -> Api:
+    """Give an API with default settings."""
+    made: Api = await start_api()
+    return made

@@ -1,0 +1,500 @@
+"""The API as clients see it: OpenAI's shapes, whole and streamed, and every failure in words."""
+
+import asyncio
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+
+from agent.errors import EngineStoppedError, QueueFullError
+from streams import chain
+from streams.records import Message
+from tests.agent.conftest import Api, StartApi
+from tests.agent.fakes import BASE, FakeBase, FakeEngine
+
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+CALL = ["Let me", " see. ", "<tool", '_call>{"name": "weather", ', '"arguments": {"city": "Oslo"}}',
+        "</tool_call>"]  # fmt: skip
+STREAM = {"stream": True}
+
+
+async def events(response: ClientResponse) -> list[Any]:
+    """Read a whole stream: the JSON of each event, and its end mark."""
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    lines = (await response.text()).split("\n\n")
+    assert lines.pop() == ""
+    data = [line.removeprefix("data: ") for line in lines]
+    return [each if each == "[DONE]" else json.loads(each) for each in data]
+
+
+async def error_of(response: ClientResponse, status: int) -> dict[str, Any]:
+    """Check that a response is an error of OpenAI's shape."""
+    body = await response.json()
+    assert response.status == status, body
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert "Traceback" not in body["error"]["message"]
+    error: dict[str, Any] = body["error"]
+    return error
+
+
+async def test_a_whole_reply(api: Api) -> None:
+    """A plain request is answered in one chat.completion, with the version that sampled it."""
+    response = await api.chat(temperature=0.2, seed=7)
+    body = await response.json()
+    assert response.headers["X-Quickset-Version"] == body["system_fingerprint"] == BASE
+    assert (body["object"], body["model"]) == ("chat.completion", "quickset")
+    choice = body["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": "Hello, world!", "refusal": None}
+    assert (choice["finish_reason"], choice["logprobs"]) == ("stop", None)
+    assert body["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+
+
+async def test_a_streamed_reply(api: Api) -> None:
+    """A stream opens with the role, goes on token by token, says why it ended, and ends."""
+    response = await api.chat(**STREAM)
+    assert response.headers["X-Quickset-Version"] == BASE
+    *chunks, done = await events(response)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas[0] == {"role": "assistant", "content": ""}
+    assert [delta["content"] for delta in deltas[1:-1]] == ["Hello", ",", " world", "!"]
+    assert deltas[-1] == {}
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * 5 + ["stop"]
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert {chunk["system_fingerprint"] for chunk in chunks} == {BASE}
+    assert done == "[DONE]"
+
+
+async def test_tokens_are_sent_when_they_are_sampled(start_api: StartApi) -> None:
+    """The first token reaches the reader before the second one is sampled."""
+    api: Api = await start_api(engine=FakeEngine(script=["first", "⏸", "second"]))
+    response = await api.chat(**STREAM)
+    seen = b""
+    while b"first" not in seen:
+        seen += await response.content.readany()
+    assert b"second" not in seen
+    api.engine.streams[0].gate.set()
+    assert b"second" in await response.content.read()
+
+
+async def test_usage_is_sent_when_asked_for(api: Api) -> None:
+    """stream_options.include_usage adds a last chunk without choices; the others say null."""
+    *chunks, _ = await events(await api.chat(stream=True, stream_options={"include_usage": True}))
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["total_tokens"] == 7
+    assert all(chunk["usage"] is None for chunk in chunks[:-1])
+
+
+async def test_logprobs_of_the_chosen_tokens(api: Api) -> None:
+    """logprobs: true gives what was recorded, whole and streamed, token by token."""
+    body = await (await api.chat(logprobs=True)).json()
+    whole = body["choices"][0]["logprobs"]["content"]
+    assert [each["token"] for each in whole] == ["Hello", ",", " world", "!"]
+    assert whole[0] == {"token": "Hello", "logprob": -0.5, "bytes": list(b"Hello"),
+                        "top_logprobs": []}  # fmt: skip
+    *chunks, _ = await events(await api.chat(stream=True, logprobs=True))
+    logprobs = [chunk["choices"][0]["logprobs"] for chunk in chunks]
+    assert [each for some in logprobs if some for each in some["content"]] == whole
+
+
+async def test_tool_calls_are_parsed(start_api: StartApi) -> None:
+    """A Hermes-style call in the reply becomes tool_calls, whole and streamed."""
+    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    choice = (await (await api.chat(tools=[TOOL])).json())["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["content"] == "Let me see. "
+    call = choice["message"]["tool_calls"][0]
+    assert call["function"] == {"name": "weather", "arguments": '{"city": "Oslo"}'}
+    *chunks, _ = await events(await api.chat(tools=[TOOL], stream=True))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert "".join(delta.get("content", "") for delta in deltas) == "Let me see. "
+    streamed = [delta["tool_calls"][0] for delta in deltas if "tool_calls" in delta]
+    assert [(each["index"], each["function"]["name"]) for each in streamed] == [(0, "weather")]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+async def test_without_tools_a_call_is_text(start_api: StartApi) -> None:
+    """Who offered no tools, or forbade them, gets the reply as it was sampled."""
+    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    for extra in ({}, {"tools": [TOOL], "tool_choice": "none"}):
+        message = (await (await api.chat(**extra)).json())["choices"][0]["message"]
+        assert message["content"] == "".join(CALL)
+        assert "tool_calls" not in message
+
+
+async def test_one_call_at_a_time_when_asked(start_api: StartApi) -> None:
+    """parallel_tool_calls: false keeps the first call only."""
+    api: Api = await start_api(engine=FakeEngine(script=CALL * 2))
+    body = await (await api.chat(tools=[TOOL], parallel_tool_calls=False, max_tokens=40)).json()
+    assert len(body["choices"][0]["message"]["tool_calls"]) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_several_choices(api: Api, stream: bool) -> None:
+    """n choices are sampled apart, numbered, and each recorded as a turn of its own."""
+    response = await api.chat(n=3, seed=10, stream=stream)
+    if stream:
+        *chunks, _ = await events(response)
+        texts = {
+            number: "".join(
+                chunk["choices"][0]["delta"].get("content", "")
+                for chunk in chunks
+                if chunk["choices"][0]["index"] == number
+            )
+            for number in range(3)
+        }
+        response_id = chunks[0]["id"]
+    else:
+        body = await response.json()
+        texts = {each["index"]: each["message"]["content"] for each in body["choices"]}
+        response_id = body["id"]
+        assert body["usage"]["completion_tokens"] == 12
+    assert texts == dict.fromkeys(range(3), "Hello, world!")
+    turns = api.turns()
+    assert [turn.id for turn in turns] == [response_id, f"{response_id}-1", f"{response_id}-2"]
+    assert [turn.sampling.seed for turn in turns] == [10, 11, 12]
+
+
+async def test_the_turn_is_recorded_as_it_was_sampled(api: Api) -> None:
+    """Token ids, both log-probabilities, sampling, version and keys are in the turn."""
+    body = await (await api.chat("What is it?", temperature=0, stop="END", seed=3)).json()
+    (turn,) = api.turns()
+    user = Message(role="user", content="What is it?")
+    assert turn.id == body["id"]
+    assert (turn.line, turn.version, turn.principal) == ("main", BASE, "anonymous")
+    assert turn.messages == [user]
+    assert turn.reply == Message(role="assistant", content="Hello, world!")
+    assert turn.prompt_token_ids == [0, 1, 2, 3]
+    assert turn.token_ids == [0, 1, 2, 3]
+    assert (turn.logprobs, turn.sampling_logprobs) == ([-0.5] * 4, [-0.25] * 4)
+    assert (turn.sampling.temperature, turn.sampling.seed, turn.sampling.stop) == (0, 3, ["END"])
+    assert turn.prefix_key == chain.keys([user])[-1]
+    assert turn.key == chain.extend(turn.prefix_key, turn.reply)
+    assert (turn.finish_reason, turn.learn, turn.purpose) == ("stop", True, "main")
+    assert turn.session == chain.session_of([user], "anonymous")
+    assert api.spool.records[0].key == f"main/{turn.session}"
+
+
+async def test_the_next_request_continues_the_chain(start_api: StartApi) -> None:
+    """What was streamed, sent back with a follow-up, passes through the recorded turn's key."""
+    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    *chunks, _ = await events(await api.chat("Weather?", tools=[TOOL], stream=True))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    calls = [
+        {key: value for key, value in each.items() if key != "index"}
+        for delta in deltas
+        for each in delta.get("tool_calls", [])
+    ]
+    history = [
+        Message(role="user", content="Weather?"),
+        Message(role="assistant", content="Let me see.", tool_calls=calls),
+    ]
+    assert chain.keys(history)[-1] == api.turns()[0].key
+
+
+@pytest.mark.parametrize(
+    ("headers", "extra", "learn", "purpose"),
+    [
+        ({}, {"store": False}, False, "main"),
+        ({"X-Learn": "off"}, {}, False, "main"),
+        ({"X-Turn-Type": "side"}, {}, True, "side"),
+        ({}, {"metadata": {"a": "b"}, "user": "u"}, True, "main"),
+    ],
+)
+async def test_what_the_client_says_about_learning(
+    api: Api, headers: dict[str, str], extra: dict[str, Any], learn: bool, purpose: str
+) -> None:
+    """Opt-outs and side turns are recorded as such."""
+    api.headers = headers
+    await api.chat(**extra)
+    assert [(turn.learn, turn.purpose) for turn in api.turns()] == [(learn, purpose)]
+
+
+async def test_a_chore_is_recorded_as_one(api: Api) -> None:
+    """A client's title request is answered, and marked as never to be trained on."""
+    response = await api.chat("### Task:\nGenerate a concise, 3-5 word title with an emoji")
+    assert response.status == 200
+    assert api.turns()[0].purpose == "chore"
+
+
+async def test_a_cancelled_stream_is_recorded(start_api: StartApi) -> None:
+    """When the client goes, the engine is told, and what was sampled is kept."""
+    api: Api = await start_api(engine=FakeEngine(script=["a", "b", "⏸", "c"]))
+    response = await api.chat(**STREAM)
+    seen = b""
+    while b'"b"' not in seen:
+        seen += await response.content.readany()
+    response.close()
+    await asyncio.wait_for(api.engine.streams[0].gate.wait(), 10)
+    while not api.turns():
+        await asyncio.sleep(0)
+    (turn,) = api.turns()
+    assert api.engine.streams[0].cancelled
+    assert (turn.finish_reason, turn.reply.content, len(turn.token_ids)) == ("cancelled", "ab", 2)
+
+
+async def test_a_client_that_goes_while_it_waits_frees_its_place(start_api: StartApi) -> None:
+    """A plain request whose client is gone is cancelled before its first token."""
+    api: Api = await start_api(engine=FakeEngine(script=["⏸", "never"]))
+    asking = asyncio.create_task(api.chat())
+    while not api.engine.streams:
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait_for(api.engine.streams[0].gate.wait(), 10)
+    assert api.engine.streams[0].cancelled
+    assert api.turns() == []
+
+
+async def test_a_full_queue_says_when_to_come_back(api: Api) -> None:
+    """429 with Retry-After; of several choices none stays behind."""
+    refusals = iter([None, QueueFullError("full")])
+    api.engine.refuse = lambda: next(refusals)
+    response = await api.chat(n=2)
+    error = await error_of(response, 429)
+    assert (error["type"], error["code"]) == ("rate_limit_error", "queue_full")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert api.engine.streams[0].cancelled
+
+
+async def test_a_stopped_engine_is_told(api: Api) -> None:
+    """503 in words, from the engine's refusal and from readiness alike."""
+    api.engine.refuse = lambda: EngineStoppedError("its thread ended")
+    await error_of(await api.chat(), 503)
+    api.engine.alive = False
+    await error_of(await api.chat(), 503)
+    response = await api.client.get("/health/ready")
+    assert response.status == 503
+    assert "engine" in (await response.json())["reasons"][0]
+
+
+@pytest.mark.parametrize("extra", [{}, STREAM])
+async def test_an_engine_that_breaks_is_our_fault(
+    start_api: StartApi, extra: dict[str, Any]
+) -> None:
+    """A failure before the first token is a 500 in words; the request is cancelled."""
+    api: Api = await start_api(engine=FakeEngine(script=[RuntimeError("boom")]))
+    error = await error_of(await api.chat(**extra), 500)
+    assert "boom" not in error["message"]
+    assert api.engine.streams[0].cancelled
+
+
+async def test_a_failure_in_mid_stream_is_an_event(start_api: StartApi) -> None:
+    """A stream that has begun tells its reader that it ends too early, and is recorded."""
+    api: Api = await start_api(engine=FakeEngine(script=["a", RuntimeError("boom")]))
+    *_, last = await events(await api.chat(**STREAM))
+    assert last["error"]["type"] == "server_error"
+    assert api.turns()[0].finish_reason == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("extra", "param", "code"),
+    [
+        ({"max_tokens": 10**12}, "max_tokens", "invalid_value"),
+        ({"max_completion_tokens": 65}, "max_completion_tokens", "invalid_value"),
+        ({"messages": [{"role": "user", "content": "w " * 64}]}, "messages",
+         "context_length_exceeded"),
+        ({"messages": [{"role": "user", "content": "refuse me"}]}, "messages", None),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content",
+         "invalid_value"),
+        ({"n": 9}, "n", "invalid_value"),
+        ({"temperature": "hot"}, "temperature", "invalid_value"),
+    ],
+)  # fmt: skip
+async def test_bad_requests_name_their_parameter(
+    api: Api, extra: dict[str, Any], param: str, code: str | None
+) -> None:
+    """What cannot be answered is a 400 with the parameter; nothing reaches the engine."""
+    error = await error_of(await api.chat(**extra), 400)
+    assert (error["param"], error["code"]) == (param, code)
+    assert api.engine.streams == []
+
+
+async def test_a_reply_is_cut_where_the_context_ends(api: Api) -> None:
+    """A limit within the context is shortened to the room that the prompt leaves."""
+    await api.chat("w " * 60, max_tokens=64)
+    assert api.engine.streams[0].request.sampling.max_tokens == 3
+
+
+async def test_defaults_come_from_the_settings(start_api: StartApi) -> None:
+    """A request that names no sampling is sampled as the settings say, with a drawn seed."""
+    api: Api = await start_api(
+        default_temperature=0.3, default_top_p=0.8, default_max_tokens=5, base=FakeBase()
+    )
+    await api.chat()
+    await api.chat()
+    first, second = (stream.request.sampling for stream in api.engine.streams)
+    assert (first.temperature, first.top_p, first.max_tokens) == (0.3, 0.8, 5)
+    assert first.seed != second.seed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/v2/chat", 404), ("GET", "/v1/chat/completions", 405), ("DELETE", "/health", 405),
+     ("GET", "/v1/models/gpt-4o", 404), ("POST", "/%ff%00", 404)],
+)  # fmt: skip
+async def test_unknown_routes_methods_and_models(
+    api: Api, method: str, path: str, status: int
+) -> None:
+    """They are OpenAI-shaped too."""
+    response = await api.client.request(method, path)
+    await error_of(response, status)
+    assert status != 405 or response.headers["Allow"]
+
+
+async def test_an_unknown_model_is_not_found(api: Api) -> None:
+    """Asking another model's name is a 404 that says where to look."""
+    error = await error_of(await api.chat(model="gpt-4o"), 404)
+    assert (error["param"], error["code"]) == ("model", "model_not_found")
+
+
+async def test_the_models_are_listed(api: Api) -> None:
+    """There is one model, the line, and it may be asked for with its line."""
+    (model,) = (await (await api.client.get("/v1/models")).json())["data"]
+    assert (model["id"], model["object"], model["version"]) == ("quickset", "model", BASE)
+    shown = await (await api.client.get("/v1/models/quickset:main")).json()
+    assert shown["id"] == "quickset:main"
+    assert (await api.chat(model="quickset:main")).status == 200
+
+
+async def test_an_oversized_body_is_refused(start_api: StartApi) -> None:
+    """413 in words, and the connection's next request is answered."""
+    api: Api = await start_api(max_body_bytes=2048)
+    error = await error_of(await api.chat("x" * 5000), 413)
+    assert "2048" in error["message"]
+    assert (await api.chat("short")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(b"", {}), (b"{", {}), (b"[" * 60_000, {}), (b"\x1f\x8b broken", {"Content-Encoding": "gzip"}),
+     (b"\xff\xfe", {}), (b'{"model": "quickset", "messages": NaN}', {})],
+    ids=["empty", "broken", "deep", "gzip", "utf-16", "nan"],
+)  # fmt: skip
+async def test_broken_bodies_are_refused(api: Api, body: bytes, headers: dict[str, str]) -> None:
+    """What is no JSON is a 400, whatever its bytes."""
+    response = await api.client.post("/v1/chat/completions", data=body, headers=headers)
+    await error_of(response, 400)
+
+
+async def test_keys_are_asked_for(start_api: StartApi) -> None:
+    """With keys set, a request without a known one is a 401; a known one is its principal."""
+    digest = hashlib.sha256(b"secret key").hexdigest()
+    api: Api = await start_api(keys={"ann": digest})
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        api.headers = headers
+        response = await api.chat()
+        assert (await error_of(response, 401))["code"] == "invalid_api_key"
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert (await api.client.get("/v1/models", headers=headers)).status == 401
+    api.headers = {"Authorization": "Bearer secret key"}
+    assert (await api.chat()).status == 200
+    assert api.turns()[0].principal == digest[:16]
+    assert (await api.client.get("/health")).status == 200
+
+
+async def test_feedback_is_kept_once(api: Api) -> None:
+    """A verdict is recorded; the same again is the same; another replaces it."""
+    response_id = (await (await api.chat()).json())["id"]
+    url = f"/v1/feedback/{response_id}"
+    first = await (await api.client.put(url, json={"score": -1, "hint": "Be brief."})).json()
+    again = await (await api.client.put(url, json={"thumb": "down", "hint": "Be brief."})).json()
+    assert first == again
+    assert (first["score"], first["hint"], first["response_id"]) == (-1, "Be brief.", response_id)
+    await api.client.put(url, json={"thumb": "up"})
+    await api.client.put(url, json={"score": -1, "hint": "Be brief."})
+    (turn,) = api.turns()
+    assert [record.score for record in api.feedback()] == [-1, 1, -1]
+    assert {record.turn_id for record in api.feedback()} == {turn.id}
+    assert {record.session for record in api.feedback()} == {turn.session}
+    assert len({record.id for record in api.feedback()}) == 3
+
+
+async def test_feedback_on_an_unknown_response_is_not_found(api: Api) -> None:
+    """Invented ids are a 404 that says where ids come from."""
+    for response_id in ("chatcmpl-1", "x", "chatcmpl-" + "0" * 64):
+        response = await api.client.put(f"/v1/feedback/{response_id}", json={"score": 1})
+        assert (await error_of(response, 404))["code"] == "response_not_found"
+    assert api.feedback() == []
+
+
+async def test_feedback_is_its_principals_own(start_api: StartApi) -> None:
+    """Whoever did not get the reply may not rate it."""
+    keys = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("ann", "bob")}
+    api: Api = await start_api(keys=keys)
+    api.headers = {"Authorization": "Bearer ann"}
+    url = f"/v1/feedback/{(await (await api.chat()).json())['id']}"
+    bob = {"Authorization": "Bearer bob"}
+    assert (await api.client.put(url, json={"score": 1}, headers=bob)).status == 404
+    assert (await api.client.put(url, json={"score": 1})).status == 401
+    assert (await api.client.put(url, json={"score": 1}, headers=api.headers)).status == 200
+
+
+async def test_feedback_that_cannot_be_kept_is_not_taken(api: Api) -> None:
+    """When the disk refuses it the client is told, and may give it again."""
+    url = f"/v1/feedback/{(await (await api.chat()).json())['id']}"
+    api.spool.keeps = False
+    await error_of(await api.client.put(url, json={"score": 1}), 503)
+    api.spool.keeps = True
+    assert (await api.client.put(url, json={"score": 1})).status == 200
+    assert len(api.feedback()) == 1
+
+
+async def test_a_spool_that_refuses_does_not_stop_replies(api: Api) -> None:
+    """Turns that cannot be kept are told once; replies go on."""
+    api.spool.keeps = False
+    for _ in range(3):
+        assert (await api.chat()).status == 200
+    assert [event.kind for event in api.service.events] == ["dropped"]
+
+
+async def test_ready_says_what_serves(api: Api) -> None:
+    """Alive at once; ready when the log has been read, with the version in the body."""
+    assert (await (await api.client.get("/health")).json()) == {"status": "alive"}
+    while (response := await api.client.get("/health/ready")).status != 200:
+        assert "ledger" in (await response.json())["reasons"][0]
+    body = await response.json()
+    assert (body["status"], body["version"], body["warnings"]) == ("ready", BASE, {})
+
+
+async def test_draining_refuses_new_requests(api: Api) -> None:
+    """While it stops, the agent says so and takes nothing new."""
+    await api.service.stop()
+    assert api.engine.drained_s == 20.0
+    response = await api.chat()
+    await error_of(response, 503)
+    assert response.headers["Retry-After"]
+    assert (await api.client.get("/health/ready")).status == 503
+    assert (await api.client.get("/health")).status == 200
+
+
+async def test_metrics_count_what_happened(api: Api) -> None:
+    """Requests, tokens, latencies, versions and the spool are in Prometheus's format."""
+    await api.chat(stream=True, tools=[TOOL])
+    await api.chat(n=99)
+    await api.client.get("/nowhere/else")
+    response = await api.client.get("/metrics")
+    text = await response.text()
+    assert response.headers["Content-Type"].startswith("text/plain")
+    for line in (
+        'quickset_requests_total{route="/v1/chat/completions",status="200"} 1.0',
+        'quickset_requests_total{route="/v1/chat/completions",status="400"} 1.0',
+        'quickset_requests_total{route="unknown",status="404"} 1.0',
+        'quickset_tokens_total{kind="prompt"} 4.0',
+        'quickset_tokens_total{kind="reply"} 4.0',
+        'quickset_replies_total{finish_reason="stop"} 1.0',
+        'quickset_turns_total{learn="true",purpose="main"} 1.0',
+        "quickset_time_to_first_token_seconds_count 1.0",
+        "quickset_inter_token_seconds_count 3.0",
+        "quickset_queue_depth 0.0",
+        "quickset_spool_dropped_total 0.0",
+        f'quickset_serving_info{{base="{BASE}",line="main",version="{BASE}"}} 1.0',
+    ):
+        assert line in text, line
+
+
+async def test_the_chat_page_is_served(api: Api) -> None:
+    """The root is the chat page."""
+    response = await api.client.get("/")
+    assert response.status == 200
+    assert response.headers["Content-Type"].startswith("text/html")

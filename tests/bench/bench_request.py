@@ -1,0 +1,145 @@
+"""What the log adds to a request: the same API and replies, once without and once with it.
+
+Requests alternate between the two, so that both see the same machine. The engine is scripted (its
+tokens cost nothing), so that what is measured is the rest: HTTP, schema, record, spool. Recording
+comes after the last byte; what it may add is contention: with the next request of the connection,
+and with the spool's threads. A second table times the recording itself, which is what other
+streams of the same event loop could wait for.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+from aiohttp import ClientSession, web
+
+from agent.api import read_chat
+from agent.ask import Asked, ask
+from agent.engine import Token
+from agent.memory import Occasion, recognise
+from agent.recorder import Recorder
+from agent.reply import Reply
+from agent.server import build_app
+from agent.service import AgentService
+from agent.settings import AgentSettings
+from streams.settings import StreamsSettings
+from streams.spool import Spool
+from streams.sqlite_log import SqliteLog
+from tests.agent.fakes import BASE, FakeBase, FakeEngine, FakeResidents
+
+REQUESTS = 1500  # for each side: the p99 then rests on 15 of them
+WARM = 100
+REPLY_TOKENS = 128
+PROMPT_WORDS = 400
+WORDS = " ".join(f"word{number}" for number in range(PROMPT_WORDS))
+CHAT = {"model": "quickset", "messages": [{"role": "user", "content": WORDS}], "max_tokens": 128}
+
+
+class NoRecorder(Recorder):
+    """Records nothing: the server as it would be without a log."""
+
+    def turn(
+        self, turn_id: str, asked: Asked, occasion: Occasion, *, choice: int, reply: Reply
+    ) -> None: ...
+
+
+@asynccontextmanager
+async def api(service: AgentService) -> AsyncIterator[str]:
+    """Serve; gives the address of the chat route."""
+    service.start()
+    runner = web.AppRunner(build_app(service), handler_cancellation=True, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1/chat/completions"
+    await runner.cleanup()
+    await service.stop()
+
+
+def make_service(spool: Spool, log: SqliteLog) -> AgentService:
+    return AgentService(
+        settings=AgentSettings(),
+        base=FakeBase(context_tokens=2048),
+        residents=FakeResidents(),
+        engine=FakeEngine(script=[" token"] * REPLY_TOKENS),
+        log=log,
+        spool=spool,
+        secret=b"secret",
+    )
+
+
+async def timed(client: ClientSession, url: str) -> float:
+    began_s = time.perf_counter()
+    async with client.post(url, json=CHAT) as response:
+        await response.read()
+        assert response.status == 200
+    return time.perf_counter() - began_s
+
+
+async def measure(folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
+    """Give the latencies without and with the log, and how many turns the log has."""
+    log = SqliteLog(folder / "log.db")
+    spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
+    bare, logged = make_service(spool, log), make_service(spool, log)
+    bare.recorder = NoRecorder(spool.put, line="main", events=bare.events, metrics=bare.metrics)
+    without, with_log = [], []
+    async with api(bare) as bare_url, api(logged) as logged_url, ClientSession() as client:
+        for number in range(WARM + REQUESTS):
+            pair = (await timed(client, bare_url), await timed(client, logged_url))
+            if number >= WARM:
+                without.append(pair[0])
+                with_log.append(pair[1])
+    spool.close(drain_s=60)
+    num_turns = sum(log.end_offsets("turns").values())
+    log.close()
+    return np.array(without), np.array(with_log), num_turns
+
+
+def measure_recording(folder: Path) -> np.ndarray:
+    """Time Recorder.turn, which is all that the event loop does for the log."""
+    log = SqliteLog(folder / "log.db")
+    spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
+    service = make_service(spool, log)
+    call = read_chat(str(CHAT).replace("'", '"').encode())
+    asked = ask(call, FakeBase(context_tokens=2048), AgentSettings())
+    occasion = recognise(asked.messages, {}, principal="anonymous")
+    took = []
+    for number in range(REQUESTS):
+        reply = Reply(tools=False)
+        for token in range(REPLY_TOKENS):
+            reply.add(Token(token, " token", -0.5, -0.25, BASE))
+        reply.finish("stop")
+        began_s = time.perf_counter()
+        service.recorder.turn(f"turn-{number}", asked, occasion, choice=0, reply=reply)
+        took.append(time.perf_counter() - began_s)
+    spool.close(drain_s=60)
+    log.close()
+    return np.array(took)
+
+
+def row(name: str, seconds: np.ndarray) -> str:
+    p50, p99 = np.percentile(seconds * 1000, [50, 99])
+    return f"{name:<24}{p50:>9.2f}{p99:>9.2f}"
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        without, with_log, num_turns = asyncio.run(measure(Path(folder) / "both"))
+        recording = measure_recording(Path(folder) / "recording")
+    print(f"{REQUESTS} requests each, {PROMPT_WORDS} words in, {REPLY_TOKENS} tokens out")
+    print(f"{'ms a request':<24}{'p50':>9}{'p99':>9}")
+    print(row("without the log", without))
+    print(row("with the log", with_log))
+    added = np.percentile(with_log, [50, 99]) - np.percentile(without, [50, 99])
+    print(f"{'added by the log':<24}{added[0] * 1000:>9.2f}{added[1] * 1000:>9.2f}")
+    print(row("recording, after reply", recording))
+    print(f"turns in the log: {num_turns} of {WARM + REQUESTS}")
+    assert num_turns == WARM + REQUESTS
+
+
+if __name__ == "__main__":
+    main()
