@@ -12,20 +12,63 @@ class AgentSettings(Section):
 
     host: str = Field("127.0.0.1", description="address of the chat page and the API")
     port: int = Field(8321, ge=0, le=65535, description="0 takes a free one")
-    console_host: str = Field("127.0.0.1", description="address of the operators' console; loopback unless keys are set")
+    console_host: str = Field(
+        "127.0.0.1",
+        description="address of the operators' console; loopback unless keys are set",
+    )
     console_port: int = Field(8322, ge=0, le=65535, description="0 takes a free one")
     line: str = Field("main", description="the line of versions that this agent serves")
     threads: int = Field(0, ge=0, description="torch threads; 0 takes every core")
     max_batch: int = Field(16, ge=1, description="requests decoded together; more wait their turn")
     max_queue: int = Field(256, ge=1, description="requests that may wait; more are answered 429")
-    context_tokens: int = Field(2048, ge=64, description="prompt and reply together; never over the model's own")
-    prefill_chunk_tokens: int = Field(128, ge=8, description="prompt tokens computed between two decode steps")
-    default_max_tokens: int = Field(512, ge=1, description="length of a reply when the request names none, tokens")
-    default_temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature when the request names none")
-    default_top_p: float = Field(0.95, gt=0, le=1, description="nucleus that is sampled from when the request names none")
+    context_tokens: int = Field(
+        2048,
+        ge=64,
+        description="prompt and reply together; never over the model's own",
+    )
+    prefill_chunk_tokens: int = Field(
+        128,
+        ge=8,
+        description="prompt tokens computed between two decode steps",
+    )
+    default_max_tokens: int = Field(
+        512,
+        ge=1,
+        description="length of a reply when the request names none, tokens",
+    )
+    default_temperature: float = Field(
+        0.7,
+        ge=0,
+        le=2,
+        description="sampling temperature when the request names none",
+    )
+    default_top_p: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="nucleus that is sampled from when the request names none",
+    )
     max_body_bytes: int = Field(2**20, ge=1024, description="largest request body")
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
-    keys: dict[str, str] = Field({}, description="API keys: name → SHA-256 of the key, hex; none: everybody may chat")
-    operator_keys: dict[str, str] = Field({}, description="console keys, likewise; none: loopback only")
-    origins: tuple[str, ...] = Field((), description="web origins besides our own whose pages may call the API (CORS), such as https://chat.example.org")
-    response_secret: Path | None = Field(None, description="file with the secret that signs response ids, one for all replicas; none: made in streams.home")
+    keys: dict[str, str] = Field(
+        {},
+        description="API keys: name → SHA-256 of the key, hex; none: everybody may chat",
+    )
+    operator_keys: dict[str, str] = Field(
+        {},
+        description="console keys, likewise; none: loopback only",
+    )
+    origins: tuple[str, ...] = Field(
+        (),
+        description=(
+            "web origins besides our own whose pages may call the API (CORS), such as "
+            "https://chat.example.org"
+        ),
+    )
+    response_secret: Path | None = Field(
+        None,
+        description=(
+            "file with the secret that signs response ids, one for all replicas; none: "
+            "made in streams.home"
+        ),
+    )
