@@ -34,6 +34,7 @@ class FakeAgent:
         self.headers: list[dict[str, str]] = []
         self.feedback: list[tuple[str, Json]] = []
         self.feedback_status = 200
+        self.serving: str | None = None  # none: the server does not say
         self.gone = asyncio.Event()  # set when a reader left in mid-stream
 
     def app(self) -> web.Application:
@@ -50,7 +51,8 @@ class FakeAgent:
         return app
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": "quickset"}]})
+        model = {"id": "quickset", "version": self.serving}
+        return web.json_response({"object": "list", "data": [model]})
 
     async def _feedback(self, request: web.Request) -> web.Response:
         self.feedback.append((request.match_info["id"], await request.json()))

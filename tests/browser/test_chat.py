@@ -56,6 +56,17 @@ async def test_each_reply_names_its_version_and_a_new_one_is_marked(
     assert order.index("change") == 5
 
 
+async def test_a_new_version_shows_before_it_answers(chat_page: Page, agent: FakeAgent) -> None:
+    """The header names what serves, and looks again by itself."""
+    await chat_page.clock.install()
+    agent.serving = "a" * 16
+    await chat_page.reload()
+    await expect(chat_page.locator("#serving")).to_have_text("a" * 16)
+    agent.serving = "b" * 16
+    await chat_page.clock.run_for(6000)
+    await expect(chat_page.locator("#serving")).to_have_text("b" * 16)
+
+
 async def test_the_conversation_is_sent_back_exactly(chat_page: Page, agent: FakeAgent) -> None:
     """The next request carries the reply as it was sampled, so that the session is recognised."""
     reply = "Line one\n\n- *a*  \n- b\n```py\nx = 1\n```\n"
@@ -103,7 +114,7 @@ async def test_feedback_that_fails_says_so(chat_page: Page, agent: FakeAgent) ->
     await say(chat_page, "And?")
     good = chat_page.get_by_role("button", name="Good reply")
     await good.click()
-    await expect(chat_page.locator(".thanks")).to_have_text("gone")
+    await expect(chat_page.locator(".thanks")).to_have_text("Gone")
     await expect(good).to_have_attribute("aria-pressed", "false")
 
 
@@ -122,11 +133,11 @@ async def test_stop_ends_the_reply_and_keeps_its_words(chat_page: Page, agent: F
 
 async def test_an_error_is_told_and_can_be_tried_again(chat_page: Page, agent: FakeAgent) -> None:
     """The server's message and parameter are shown; the question is not asked twice."""
-    error = {"message": "the messages are 4000 tokens, and 2048 fit", "param": "messages"}
+    error = {"message": "4000 tokens are too many", "param": "messages"}
     agent.scripts += [Script(status=400, error=error), Script(["Fine."])]
     await say(chat_page, "Go")
     problem = chat_page.get_by_role("alert")
-    await expect(problem).to_contain_text("4000 tokens, and 2048 fit (messages)")
+    await expect(problem).to_contain_text("4000 tokens are too many (messages)")
     await chat_page.get_by_role("button", name="Try again").click()
     await expect(chat_page.locator(".assistant .text")).to_have_text("Fine.")
     await expect(chat_page.locator(".user")).to_have_count(1)

@@ -14,23 +14,23 @@ export class ApiError extends Error {
   }
 }
 
-/** Name the model to ask for. */
-export async function modelName(key) {
+/** Give the model to ask for: {id, version}, the version that would answer now. */
+export async function model(key) {
   const response = await request("/v1/models", { headers: headers(key) });
   const models = (await response.json()).data;
   if (!models?.length) throw new ApiError("The server offers no model.");
-  return models[0].id;
+  return models[0];
 }
 
 /**
  * Ask for a reply and yield what arrives: {id, version} as soon as both are known, {text}, {finish}.
  * An abort through `signal` surfaces as the fetch's own AbortError.
  */
-export async function* reply(model, messages, { key, learn, signal }) {
+export async function* reply(name, messages, { key, learn, signal }) {
   const response = await request("/v1/chat/completions", {
     method: "POST",
     headers: { ...headers(key), "Content-Type": "application/json", ...(learn ? {} : { "X-Learn": "off" }) },
-    body: JSON.stringify({ model, messages, stream: true }),
+    body: JSON.stringify({ model: name, messages, stream: true }),
     signal,
   });
   let version = response.headers.get("X-Quickset-Version");
@@ -85,8 +85,9 @@ async function request(url, options) {
 
 async function explanation(response) {
   const error = await response.json().then((body) => body.error, () => null);
-  const message = error?.message ?? `The server answered ${response.status} ${response.statusText}.`;
-  return error?.param ? `${message} (${error.param})` : message;
+  const message = error?.message || `The server answered ${response.status} ${response.statusText}.`;
+  const whole = error?.param && !message.includes(error.param) ? `${message} (${error.param})` : message;
+  return whole[0].toUpperCase() + whole.slice(1);
 }
 
 function parse(data) {

@@ -1,12 +1,14 @@
 // The chat page: one conversation with the agent, streamed, and what its reader thinks of it.
 
-import { ApiError, feedback, modelName, reply } from "./api.js";
+import { ApiError, feedback, model, reply } from "./api.js";
 import { Conversation } from "./conversation.js";
 import { ReplyView, userMessage, versionChange } from "./messages.js";
 import { Follow } from "./scroll.js";
 
 const KEY_PLACE = "quickset.key";
 const LEARN_PLACE = "quickset.learn";
+const LOOK_MS = 5000; // between two looks at the version that serves
+const NOTICE_MS = 3000;
 
 const part = (id) => document.getElementById(id);
 const prompt = part("prompt");
@@ -69,9 +71,9 @@ async function ask(text) {
 async function* arriving(signal) {
   const key = stored(KEY_PLACE);
   const messages = conversation.messages();
-  const model = await modelName(key);
+  const { id } = await model(key);
   signal.throwIfAborted();
-  yield* reply(model, messages, { key, learn: stored(LEARN_PLACE) !== "off", signal });
+  yield* reply(id, messages, { key, learn: stored(LEARN_PLACE) !== "off", signal });
 }
 
 function take(event, entry, view) {
@@ -91,9 +93,24 @@ function take(event, entry, view) {
 function announce(entry, view) {
   const before = conversation.versionBefore(entry);
   if (before && entry.version && before !== entry.version) view.node.before(versionChange(entry.version));
-  part("serving").textContent = entry.version ?? "";
-  part("serving").hidden = !entry.version;
+  showServing(entry.version);
   follow.grown();
+}
+
+/** Show the version that answers now; a new one makes itself noticed. */
+function showServing(version) {
+  const chip = part("serving");
+  const changed = !chip.hidden && version && chip.textContent !== version;
+  chip.textContent = version ?? "";
+  chip.hidden = !version;
+  if (changed) chip.animate({ boxShadow: ["0 0 0 3px var(--accent)", "0 0 0 3px transparent"] }, NOTICE_MS);
+}
+
+/** Look whether another version serves by now; the chip is only an aside, so a failure is silent. */
+async function lookAgain() {
+  if (document.hidden || running) return;
+  const serving = await model(stored(KEY_PLACE)).catch(() => null);
+  if (serving && !running) showServing(serving.version);
 }
 
 function explain(error, entry, view) {
@@ -208,3 +225,5 @@ part("starters").addEventListener("click", (event) => {
 
 restore();
 showNote();
+lookAgain();
+setInterval(lookAgain, LOOK_MS);

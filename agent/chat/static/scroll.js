@@ -11,6 +11,7 @@ export class Follow {
     this.button = button;
     scroller.addEventListener("scroll", () => this.#look(), { passive: true });
     button.addEventListener("click", () => this.toEnd());
+    new ResizeObserver(() => this.#following && this.toEnd()).observe(scroller);
   }
 
   /** Content grew: go along if the reader does. */
