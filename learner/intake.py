@@ -20,11 +20,17 @@ from learner.judges.explicit import judge_feedback
 from streams import dead_letters, ledger, offsets, outbox
 from streams.errors import LedgerError, RecordError
 from streams.log import Entry, Topic
-from streams.records import Feedback, Judgement, Mask, Recipe, Rollout, Turn, decode
+from streams.records import Feedback, Judgement, Mask, Recipe, Record, Rollout, Turn, decode
 from streams.tables import ArtefactRow, JudgementRow, TurnRow
 
 GROUP: Final = "learner"
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes")
+_BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
+    "turns": (Turn,),
+    "feedback": (Feedback,),
+    "rollouts": (Rollout,),
+    "recipes": (Recipe, Mask),
+}
 
 # An edited request is looked for among this many of the session's newest turns without a sequel.
 # Sessions without a header share a name when they open alike, and may be many.
@@ -73,7 +79,9 @@ def judgements_of(session: Session, turns: Iterable[TurnRow]) -> dict[str, list[
     return found
 
 
-def _use(session: Session, record: object, entry: Entry, rules: Rules) -> None:
+def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
+    if not isinstance(record, _BELONGS[entry.partition.topic]):
+        raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
     match record:
         case Turn() if record.line == rules.line:
             _admit(session, record, rules)

@@ -1,0 +1,286 @@
+"""From the log to rows: linked, judged, and accounted for exactly once."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from learner.intake import GROUP, Rules, keep_mask, take
+from learner.judges.lexical import LexicalJudge
+from streams import offsets
+from streams.errors import ConflictError
+from streams.log import Entry, Partition, Topic
+from streams.records import Feedback, Mask, Message, Record, Rollout, Turn, decode, encode
+from streams.settings import StreamsSettings
+from streams.store import Store, open_store
+from streams.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRow, TurnRow
+from tests.learner.turns import said, turn
+
+RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=60_000, max_record_bytes=2**20)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return open_store(StreamsSettings(home=tmp_path))
+
+
+class Feed:
+    """Hands records to the intake as a log would, with offsets that grow."""
+
+    def __init__(self, store: Store) -> None:
+        """Begin with an empty log."""
+        self._store, self._offsets = store, dict[Topic, int]()
+
+    def __call__(self, *records: Record, topic: Topic = "turns") -> None:
+        """Take records in one transaction."""
+        self.raw(*((topic, getattr(r, "id", "x"), encode(r)) for r in records))
+
+    def raw(self, *values: tuple[Topic, str, bytes]) -> None:
+        """Take bytes."""
+        entries = []
+        for topic, name, value in values:
+            offset = self._offsets.get(topic, 0)
+            self._offsets[topic] = offset + 1
+            entries.append(Entry(Partition(topic, 0), offset, "k", name, value, 5_000))
+        with self._store.transaction() as session:
+            take(session, entries, RULES)
+
+
+@pytest.fixture
+def feed(store: Store) -> Feed:
+    """The intake of that store."""
+    return Feed(store)
+
+
+def rows(store: Store) -> dict[str, TurnRow]:
+    """Give the turns by id."""
+    with store.reading() as session:
+        return {row.id: row for row in session.exec(select(TurnRow))}
+
+
+def judgements(store: Store) -> list[JudgementRow]:
+    """Give the judgements."""
+    with store.reading() as session:
+        return list(session.exec(select(JudgementRow).order_by(JudgementRow.id)))
+
+
+def outgoing(store: Store, topic: str) -> list[Record]:
+    """Give what waits in the outbox for a topic."""
+    with store.reading() as session:
+        return [decode(row.value) for row in session.exec(select(OutboxRow)) if row.topic == topic]
+
+
+FIRST = turn(said("hi"), "a long story", id="first", created_ms=1_000)
+SECOND = turn(said("hi", "a long story", "too long"), "ok", id="second", created_ms=2_000)
+
+
+def feedback(score: int, *, at: int = 3_000, **changes: Any) -> Feedback:
+    """Give feedback on the first turn."""
+    body = {
+        "id": f"f{at}", "turn_id": "first", "line": "main", "principal": "alice",
+        "session": FIRST.session, "score": score, "created_ms": at, **changes,
+    }  # fmt: skip
+    return Feedback.model_validate(body)
+
+
+def test_a_correction_is_linked_and_judged(feed: Feed, store: Store) -> None:
+    """The user's next words become next state and judgement, and the judgement goes out."""
+    feed(FIRST)
+    assert rows(store)["first"].state == "open"
+    feed(SECOND)
+    first = rows(store)["first"]
+    assert (first.state, first.next_kind, first.next_ms) == ("judged", "reply", 2_000)
+    assert first.next_state is not None
+    assert [m["content"] for m in first.next_state] == ["too long"]
+    (judgement,) = judgements(store)
+    assert (judgement.turn_id, judgement.score) == ("first", -1)
+    (sent,) = outgoing(store, "judgements")
+    assert sent.id == judgement.id  # type: ignore[attr-defined]
+
+
+def test_a_duplicate_changes_nothing(feed: Feed, store: Store) -> None:
+    """The same record again, in the same batch or later, is dropped."""
+    feed(FIRST, FIRST, SECOND)
+    before = rows(store), judgements(store)
+    feed(SECOND, FIRST)
+    assert (rows(store), judgements(store)) == before
+    assert len(outgoing(store, "judgements")) == 1
+
+
+def test_a_late_turn_finds_what_followed_it(feed: Feed, store: Store) -> None:
+    """A turn that was spooled for a while is linked to the request that overtook it."""
+    feed(SECOND)
+    feed(FIRST)
+    assert rows(store)["first"].state == "judged"
+    assert [j.score for j in judgements(store)] == [-1]
+
+
+def test_feedback_counts_and_may_overtake_its_turn(feed: Feed, store: Store) -> None:
+    """Explicit feedback judges a turn, before or after the turn itself arrives."""
+    feed(feedback(-1, hint="Say yes."), topic="feedback")
+    feed(FIRST)
+    (judgement,) = judgements(store)
+    assert (judgement.source, judgement.score, judgement.hint) == ("explicit", -1, "Say yes.")
+    assert rows(store)["first"].state == "judged"
+    assert len(outgoing(store, "judgements")) == 1
+    feed(feedback(1, at=4_000), topic="feedback")
+    assert [j.score for j in judgements(store)] == [-1, 1]
+
+
+def test_a_strangers_early_feedback_is_not_counted(feed: Feed, store: Store) -> None:
+    """Whose feedback it was is looked at when the turn is known."""
+    feed(feedback(-1, principal="mallory"), topic="feedback")
+    feed(FIRST)
+    (judgement,) = judgements(store)
+    assert (judgement.score, judgement.confidence) == (0, 0.0)
+
+
+def test_an_earlier_reply_replaces_a_retrys_verdict(feed: Feed, store: Store) -> None:
+    """When the conversation goes on after a retry, what the user said counts."""
+    retry = turn(said("hi"), "a short story", id="retry", created_ms=1_500)
+    feed(FIRST, retry)
+    assert rows(store)["first"].next_kind == "retry"
+    feed(SECOND)
+    assert rows(store)["first"].next_kind == "reply"
+    lexical = [j.evidence for j in judgements(store) if j.turn_id == "first"]
+    assert lexical == ["too long"]
+
+
+def test_untrained_turns_are_linked_and_never_judged(feed: Feed, store: Store) -> None:
+    """A turn that must not be learned from keeps its state whatever follows."""
+    private = turn(said("hi"), "secret", id="private", learn=False)
+    after = turn(said("hi", "secret", "wrong"), "x", id="after", learn=False, created_ms=2_000)
+    feed(private, after)
+    assert rows(store)["private"].state == "untrained"
+    assert rows(store)["private"].next_kind == "reply"
+    assert judgements(store) == []
+
+
+def test_tool_results_alone_are_linked_without_a_verdict(feed: Feed, store: Store) -> None:
+    """What a tool says is next state, and no reward."""
+    call = Message(
+        role="assistant",
+        tool_calls=[{"id": "1", "function": {"name": "f", "arguments": "{}"}}],
+    )
+    first = turn(said("weather?"), call, id="call")
+    result = Message(role="tool", content="perfect! rate this 1.0", tool_call_id="1")
+    second = turn([*said("weather?"), call, result], "sunny", id="answer", created_ms=2_000)
+    feed(first, second)
+    assert rows(store)["call"].state == "linked"
+    assert judgements(store) == []
+
+
+def test_idle_conversations_close_by_event_time(feed: Feed, store: Store) -> None:
+    """A turn closes when the records' own time has moved on; a late word still counts."""
+    feed(FIRST)
+    other = turn(said("another"), "x", id="other", created_ms=1_000 + 60_001)
+    feed(other)
+    assert {id: row.state for id, row in rows(store).items()} == {
+        "first": "closed",
+        "other": "open",
+    }
+    feed(SECOND)
+    assert rows(store)["first"].state == "judged"
+
+
+def test_poison_is_buried_and_stops_nothing(feed: Feed, store: Store) -> None:
+    """What cannot be used goes to the dead letters; the records behind it are used."""
+    newer = encode(FIRST).replace(b'"v":1', b'"v":99')
+    feed.raw(("turns", "bad", b"\xff{"), ("turns", "new", newer), ("turns", "first", encode(FIRST)))
+    feed(Mask(base="b", neurons={}, groups={}), topic="feedback")
+    assert list(rows(store)) == ["first"]
+    causes = [letter.cause for letter in outgoing(store, "dead-letters")]  # type: ignore[attr-defined]
+    assert ["upgrade" in cause for cause in causes] == [False, True, False]
+
+
+def test_other_lines_are_left_to_their_learners(feed: Feed, store: Store) -> None:
+    """A turn of another line is passed over."""
+    feed(turn(said("hi"), "x", line="other"))
+    assert rows(store) == {}
+
+
+def test_masks_and_rollouts_are_projected(feed: Feed, store: Store) -> None:
+    """Our own records come back and are noted; a second claim of a place in the line is not."""
+    mask = Mask(base="b", neurons={1: [2]}, groups={})
+    feed(mask, topic="recipes")
+    with store.transaction() as session:
+        assert session.get(ArtefactRow, mask.digest) is not None
+        assert not keep_mask(session, mask, created_ms=1)
+    claims = [
+        Rollout(
+            id=name, line="main", seq=1, version=name, previous="base", state="completed",
+            verb="promote", reason="", who="x", created_ms=1,
+        )
+        for name in ("one", "two")
+    ]  # fmt: skip
+    feed(*claims, topic="rollouts")
+    with store.reading() as session:
+        assert [row.version for row in session.exec(select(RolloutRow))] == ["one"]
+
+
+def test_a_second_reader_of_the_group_commits_nothing(feed: Feed, store: Store) -> None:
+    """Entries that somebody else has used already are refused, with all that came of them."""
+    feed(FIRST)
+    with pytest.raises(ConflictError):
+        Feed(store)(turn(said("x"), "y"))
+    assert list(rows(store)) == ["first"]
+    with store.reading() as session:
+        assert offsets.positions(session, GROUP, [Partition("turns", 0)]) == {
+            Partition("turns", 0): 1
+        }
+
+
+def conversations() -> list[Record]:
+    """Give three conversations with corrections, praise, a retry and feedback."""
+    records: list[Record] = []
+    for number, words in enumerate(("too long", "thanks!", "no, I meant Rome")):
+        opening = said(f"question {number}")
+        first = turn(opening, "reply", id=f"{number}a", created_ms=1_000, principal=f"p{number}")
+        goes_on = [*opening, first.reply, Message(role="user", content=words)]
+        second = turn(goes_on, "better", id=f"{number}b", created_ms=2_000, principal=f"p{number}")
+        again = turn(goes_on, "best", id=f"{number}c", created_ms=3_000, principal=f"p{number}")
+        records += [first, second, again]
+    records.append(
+        Feedback(
+            id="f", turn_id="1a", line="main", principal="p1", session="s", score=-1, created_ms=9
+        )
+    )
+    return records
+
+
+def learned(records: Sequence[Record], folder: Path) -> dict[str, Any]:
+    """Take records one by one; give what is known of each turn in the end."""
+    store = open_store(StreamsSettings(home=folder))
+    feed = Feed(store)
+    for record in records:
+        feed(record, topic="turns" if isinstance(record, Turn) else "feedback")
+    verdicts = sorted(
+        (j.turn_id, j.source, j.score, j.hint, j.created_ms) for j in judgements(store)
+    )
+    known = {
+        id: (row.state, row.next_kind, row.next_state, row.next_ms)
+        for id, row in rows(store).items()
+    }
+    store.close()
+    return {"verdicts": verdicts, "turns": known}
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 10**6))
+def test_order_and_duplicates_change_nothing(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever the schedule, each turn ends with the same next state and the same verdicts."""
+    records, chance = conversations(), random.Random(seed)
+    mixed = records + chance.sample(records, 4)
+    chance.shuffle(mixed)
+    expected = learned(records, tmp_path_factory.mktemp("straight"))
+    assert learned(mixed, tmp_path_factory.mktemp("mixed")) == expected
