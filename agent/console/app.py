@@ -224,11 +224,14 @@ class Console:
             )
         except (ConflictError, SwapError) as cause:
             raise answers.ChangedError(str(cause)) from cause
+        finally:
+            self._shared.forget()
         return answers.json_of({"rollout": rollout.model_dump(mode="json")})
 
     async def _read(self) -> live.Sections:
         serving = {line: dict(state) for line, state in self._service.serving().items()}
-        stored = await self._stored.read(list(serving))
+        named = {state[name] for state in serving.values() for name in ("version", "previous")}
+        stored = await self._stored.read(list(serving), named - {None})
         happened = [dataclasses.asdict(event) for event in self._service.events][-EVENTS:]
         current = {"serving": serving, "events": happened[::-1], **stored}
         return {name: json.dumps(value, ensure_ascii=False) for name, value in current.items()}

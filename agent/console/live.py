@@ -43,6 +43,10 @@ class Shared:
                 self._until_s = self._clock() + self.interval_s
             return self._sections
 
+    def forget(self) -> None:
+        """Read anew when next asked: something was changed here."""
+        self._until_s = float("-inf")
+
 
 async def stream(
     shared: Shared,

@@ -46,9 +46,11 @@ class Cut:
 
 def turns(session: Session, lines: Collection[str], cut: Cut, *, limit: int = TURNS) -> list[Json]:
     """Give the last turns with what was said after them and how they were judged."""
+    # The empty text keeps SQLite from the index on the line, which would read and sort every turn
+    # ever given; by sequence it reads the last ones only.
     heads = session.execute(
         select(TurnRow.id, TurnRow.state, TurnRow.next_ms, TurnRow.uses)
-        .where(col(TurnRow.line).in_(lines))
+        .where((col(TurnRow.line) + "").in_(lines))
         .order_by(col(TurnRow.sequence).desc())
         .limit(limit)
     ).all()
@@ -156,34 +158,48 @@ def generations(
 
 
 def versions(
-    session: Session, lines: Collection[str], cut: Cut, *, limit: int = VERSIONS
+    session: Session,
+    lines: Collection[str],
+    named: Collection[str],
+    cut: Cut,
+    *,
+    limit: int = VERSIONS,
 ) -> list[Json]:
-    """Give the last versions of the ledger and the candidates that were held back, newest first."""
-    rows = session.exec(
-        select(RecipeRow)
-        .where(col(RecipeRow.line).in_(lines))
-        .order_by(col(RecipeRow.created_ms).desc(), col(RecipeRow.number).desc())
-        .limit(limit)
-    ).all()
-    cut.recipes = {row.version: cut.recipes.get(row.version) or _recipe(row) for row in rows}
+    """Give what the last generations made, released or held back, newest first.
+
+    named: versions that are shown however old they are: what serves, and what served before
+    """
     tried = session.exec(
         select(GenerationRow)
         .where(col(GenerationRow.line).in_(lines), col(GenerationRow.child).is_not(None))
         .order_by(col(GenerationRow.number).desc())
         .limit(limit)
     ).all()
+    _read_recipes(session, {str(generation.child) for generation in tried} | set(named), cut)
     shown = dict(cut.recipes)
     for generation in tried:
         name = str(generation.child)
-        if name not in shown and generation.state != "held":
-            continue  # older than the versions shown
         shown[name] = (shown.get(name) or _candidate(generation)) | {
             "generation": generation.number,
             "outcome": generation.state,
             "reason": generation.reason,
             "gate": generation.gate,
         }
-    return sorted(shown.values(), key=lambda version: -(version["created_ms"] or 0))
+    return sorted(shown.values(), key=lambda version: -version["created_ms"])
+
+
+def _read_recipes(session: Session, names: Collection[str], cut: Cut) -> None:
+    """Read the recipes that are not known yet, and forget those that are not shown."""
+    missing = [name for name in names if name not in cut.recipes]
+    rows = session.exec(select(RecipeRow).where(col(RecipeRow.version).in_(missing))).all()
+    known = {name: cut.recipes[name] for name in names if name in cut.recipes}
+    cut.recipes = known | {row.version: _recipe(row) for row in rows}
+
+
+def bases(session: Session, lines: Collection[str]) -> Json:
+    """Give line → the version that it started from, for lines that have changed since."""
+    first = select(RolloutRow).where(col(RolloutRow.line).in_(lines), RolloutRow.seq == 1)
+    return {row.line: row.previous for row in session.exec(first).all()}
 
 
 def _recipe(row: RecipeRow) -> Json:
@@ -223,7 +239,7 @@ def rollouts(session: Session, lines: Collection[str], *, limit: int = ROLLOUTS)
     rows = session.exec(
         select(RolloutRow)
         .where(col(RolloutRow.line).in_(lines))
-        .order_by(col(RolloutRow.created_ms).desc(), col(RolloutRow.seq).desc())
+        .order_by(col(RolloutRow.seq).desc())
         .limit(limit)
     ).all()
     return [row.model_dump() for row in rows]

@@ -35,13 +35,20 @@ class StoredSections:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="console-store")
         self._reading: asyncio.Future[dict[str, Json | list[Json]]] | None = None
 
-    async def read(self, lines: Collection[str]) -> dict[str, Json | list[Json]]:
-        """Give the sections of these lines, or only the section `store` with what is wrong."""
+    async def read(
+        self, lines: Collection[str], named: Collection[str]
+    ) -> dict[str, Json | list[Json]]:
+        """Give the sections of these lines, or only the section `store` with what is wrong.
+
+        named: versions that are shown however old they are
+        """
         if self._store is None:
             return _trouble(NO_STORE)
         if self._reading is None:
             loop = asyncio.get_running_loop()
-            self._reading = loop.run_in_executor(self._thread, self._read, self._store, lines)
+            self._reading = loop.run_in_executor(
+                self._thread, self._read, self._store, lines, named
+            )
         done, _ = await asyncio.wait([self._reading], timeout=self._wait_s)
         if not done:
             return _trouble(NO_ANSWER)
@@ -52,7 +59,9 @@ class StoredSections:
         """Begin no further reading."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, store: Store, lines: Collection[str]) -> dict[str, Json | list[Json]]:
+    def _read(
+        self, store: Store, lines: Collection[str], named: Collection[str]
+    ) -> dict[str, Json | list[Json]]:
         try:
             ends = self._ends()
             with store.reading() as session:
@@ -60,7 +69,8 @@ class StoredSections:
                     "store": {"ok": True, "message": ""},
                     "turns": sections.turns(session, lines, self._cut),
                     "generations": sections.generations(session, lines),
-                    "versions": sections.versions(session, lines, self._cut),
+                    "versions": sections.versions(session, lines, named, self._cut),
+                    "bases": sections.bases(session, lines),
                     "rollouts": sections.rollouts(session, lines),
                     "learner": sections.learner(session, lines, ends),
                     "masks": sections.masks(session, self._cut),

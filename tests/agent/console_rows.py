@@ -164,7 +164,7 @@ def _generation(
         line="main", number=len(versions), parent=versions[-1], strategy="es", noise="rank1",
         key=f"{number:016x}", coefficients=[120, -37, 255, -4, 18, -201, 77, 9], step=24_117,
         sigma_log2=-4, layers=list(range(22, 30)), modules=MODULES, scales=[-4] * 56,
-        mask=MASK.digest, digest=hashlib.sha256(bytes([number])).hexdigest(),
+        mask=MASK.digest, digest=hashlib.sha256(str(number).encode()).hexdigest(),
     )  # fmt: skip
     progress = number / 24
     reward = -0.7 + 1.3 * progress + 0.25 * ((number * 7) % 5 - 2) / 2

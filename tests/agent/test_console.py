@@ -347,7 +347,7 @@ async def test_the_stream_sends_all_first_and_then_what_changed(
                 state="completed", verb="promote", reason="", who="learner", created_ms=1,
             )
         )  # fmt: skip
-    assert set(await next_sections(response)) == {"rollouts"}
+    assert set(await next_sections(response)) == {"bases", "rollouts"}
     response.close()
 
 

@@ -125,12 +125,12 @@ async def test_a_store_that_hangs_holds_nothing_up() -> None:
     stored = StoredSections(store, None, wait_s=0.01)
     try:
         for _ in range(3):
-            assert (await stored.read(["main"]))["store"] == {"ok": False, "message": NO_ANSWER}
+            assert (await stored.read(["main"], []))["store"] == {"ok": False, "message": NO_ANSWER}
         assert store.num_readings == 1
         store.go.set()
         sections: Any = {"store": {"message": NO_ANSWER}}
         while sections["store"]["message"] == NO_ANSWER:
-            sections = await stored.read(["main"])
+            sections = await stored.read(["main"], [])
         assert sections["store"]["message"] == "The store cannot be used now: gone"
     finally:
         store.go.set()

@@ -5,11 +5,11 @@ import { ago, clock, count, moment, percent, sentence } from "./words.js";
 import { gateTable } from "./gate.js";
 
 /** Show what serves a line, since when and why. */
-export function servingCard(body, { line, serving, versions, rollouts, stored }) {
+export function servingCard(body, { line, serving, versions, rollouts, base, stored }) {
   const now = serving[line];
   if (!now) return renew(body, [el("p", { className: "muted" }, "Nothing serves yet.")]);
   const known = versions.find(({ version }) => version === now.version);
-  const name = known?.number ? `version ${known.number}` : stored && isBase(now.version, versions) && "the base model";
+  const name = known?.number ? `version ${known.number}` : stored && now.version === (base ?? now.version) && "the base model";
   const change = rollouts.find(({ seq, version }) => seq === now.seq && version === now.version);
   renew(body, [
     el("p", { className: "figure mono" }, now.version),
@@ -22,10 +22,6 @@ export function servingCard(body, { line, serving, versions, rollouts, stored })
       ? el("p", { className: "muted" }, "Before it: ", el("span", { className: "mono" }, now.previous))
       : el("p", { className: "muted" }, "There is no earlier version to go back to."),
   ]);
-}
-
-function isBase(version, versions) {
-  return !versions.length || versions.some(({ number, parent }) => number === 1 && parent === version);
 }
 
 /** Say what should serve and does not: it is being built, or failed a check. */

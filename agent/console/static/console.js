@@ -16,7 +16,7 @@ const body = (id) => part(id).querySelector(".body");
 
 const state = {
   serving: {}, events: [], store: { ok: true, message: "" },
-  turns: [], generations: [], versions: [], rollouts: [], masks: [], learner: null,
+  turns: [], generations: [], versions: [], rollouts: [], masks: [], bases: {}, learner: null,
 };
 let session = null;
 let line = null;
@@ -42,12 +42,12 @@ function draw(changed) {
   drawCards();
   if (has("generations", "serving", "store")) drawGenerations(of(state.generations), { stored });
   if (has("turns", "store", "serving")) showTurns({ turns: of(state.turns), judgedOnly, stored });
-  if (has("versions", "serving", "store")) showVersions({ versions: of(state.versions), serving: state.serving[line], stored });
+  if (has("versions", "bases", "serving", "store")) showVersions({ versions: of(state.versions), base: state.bases[line], serving: state.serving[line], stored });
   if (has("rollouts", "events", "store")) showHistory({ rollouts: of(state.rollouts), events: state.events, stored });
 }
 
 function drawCards() {
-  const shown = { line, serving: state.serving, versions: of(state.versions), rollouts: of(state.rollouts), stored: state.learner !== null };
+  const shown = { line, serving: state.serving, versions: of(state.versions), rollouts: of(state.rollouts), base: state.bases[line], stored: state.learner !== null };
   servingCard(body("serving"), shown);
   part("take-back").disabled = !state.serving[line]?.previous;
   learnerCard(body("learner"), { line, learner: state.learner, generations: of(state.generations), now: nowMs() });

@@ -6,7 +6,7 @@ export function el(name, properties = {}, ...children) {
   for (const [key, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
     if (key === "on") for (const [type, handler] of Object.entries(value)) node.addEventListener(type, handler);
-    else if (key in node && key !== "list") node[key] = value;
+    else if (key in node) node[key] = value;
     else node.setAttribute(key, value);
   }
   node.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false));

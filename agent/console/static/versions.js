@@ -7,8 +7,8 @@ import { ago, count, moment, sentence } from "./words.js";
 
 const list = document.getElementById("versions");
 
-/** Show the versions of a line, newest first, down to the base. */
-export function showVersions({ versions, serving, stored }) {
+/** Show the last versions of a line, newest first, and its base. */
+export function showVersions({ versions, base, serving, stored }) {
   if (!versions.length) {
     const text = stored
       ? ["There is only the base model so far.", " Each generation that passes the gate adds a version here: a recipe of a few hundred bytes that anybody can replay."]
@@ -16,8 +16,7 @@ export function showVersions({ versions, serving, stored }) {
     return syncEmpty(list, ...text);
   }
   const items = versions.map((version) => ({ ...version, place: place(version, serving) }));
-  const first = versions.findLast(({ number }) => number === 1);
-  if (first) items.push({ version: first.parent, number: 0, place: place({ version: first.parent }, serving) });
+  if (base) items.push({ version: base, number: 0, place: place({ version: base }, serving) });
   syncShort(list, items, { first: 8, noun: "versions", key: ({ version }) => version, create: entry });
 }
 
