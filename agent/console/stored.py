@@ -5,21 +5,27 @@ store that is missing, broken or slow becomes a section that says what is wrong,
 """
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.console import sections
+from agent.console.turns import Turns
+from agent.console.versions import Versions, bases
 from streams.errors import StreamsError
 from streams.log import Log, Partition, Topic
 from streams.records import Json
 from streams.store import Store
 
+_LOG = logging.getLogger(__name__)
+
 WAIT_S = 1.0  # a page that says nothing for longer looks broken
 NO_STORE = "This agent was started without the learner's store."
 NO_TABLES = "The store is empty so far. It is filled as soon as the learner runs."
 NO_ANSWER = "The store has not answered yet."
+BROKEN_ROW = "The store holds a row that this build cannot show; the agent's log has the reason."
 READ_TOPICS: tuple[Topic, ...] = ("turns", "feedback", "rollouts")
 
 
@@ -30,7 +36,7 @@ class StoredSections:
         self._store = store
         self._log = log
         self._wait_s = wait_s
-        self._cut = sections.Cut()
+        self._turns, self._versions, self._masks = Turns(), Versions(), sections.Masks()
         # One thread: a store that hangs holds up one reading, and no second one is begun.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="console-store")
         self._reading: asyncio.Future[dict[str, Json | list[Json]]] | None = None
@@ -67,19 +73,23 @@ class StoredSections:
             with store.reading() as session:
                 return {
                     "store": {"ok": True, "message": ""},
-                    "turns": sections.turns(session, lines, self._cut),
+                    "turns": self._turns.read(session, lines),
                     "generations": sections.generations(session, lines),
-                    "versions": sections.versions(session, lines, named, self._cut),
-                    "bases": sections.bases(session, lines),
+                    "versions": self._versions.read(session, lines, named),
+                    "bases": bases(session, lines),
                     "rollouts": sections.rollouts(session, lines),
                     "learner": sections.learner(session, lines, ends),
-                    "masks": sections.masks(session, self._cut),
+                    "masks": self._masks.read(session),
                 }
         except StreamsError as cause:
             return _trouble(_sentence(cause))
         except SQLAlchemyError as cause:
             missing = "no such table" in str(cause) or "UndefinedTable" in str(cause)
             return _trouble(NO_TABLES if missing else f"The store cannot be read: {cause}")
+        except Exception:
+            # A row that another build wrote must not take the serving version from the page.
+            _LOG.exception("the store's rows cannot be shown")
+            return _trouble(BROKEN_ROW)
 
     def _ends(self) -> Mapping[Partition, int]:
         """Give the log's end offsets; a log that is away only costs the figure of the lag."""

@@ -11,14 +11,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.stored import NO_STORE, NO_TABLES
+from agent.console.stored import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.events import Event
 from streams.errors import LogUnavailableError
 from streams.log import Partition, Topic
 from streams.records import Json, Message
 from streams.settings import StreamsSettings
 from streams.store import Store, open_store
-from streams.tables import RolloutRow, TurnRow
+from streams.tables import RecipeRow, RolloutRow, TurnRow
 from tests.agent.console_rows import BASE, FakeService, fill, judgement_row, turn_row
 
 Client = TestClient[web.Request, web.Application]
@@ -210,6 +210,18 @@ async def test_a_store_that_is_away_is_explained(tmp_path: Path) -> None:
     assert "cannot be used now" in state["message"]
     await client.close()
     store.close()
+
+
+async def test_a_row_of_another_build_does_not_hide_what_serves(
+    client: Client, store: Store, service: FakeService
+) -> None:
+    """A recipe that cannot be read is told in the section `store`; the rest of the page lives."""
+    with store.transaction() as session:
+        versions = fill(session, now_ms=NOW_MS)
+        session.get_one(RecipeRow, versions[-1]).record = {"strategy": "of the future"}
+    state = await read(client, "/operator/state")
+    assert state["store"] == {"ok": False, "message": BROKEN_ROW}
+    assert state["serving"] == {"main": service.state}
 
 
 async def test_lag_counts_what_the_learner_has_not_read(store: Store) -> None:
