@@ -12,6 +12,7 @@ AgentError
 │   └── BrokenError         500, our fault
 ├── QueueFullError      the engine's queue has no room for another request
 ├── EngineStoppedError  the engine's thread is not running
+├── BrokenLogitsError   the model's scores are not finite; ends that reply alone
 ├── SwapError           a version could not be taken into service; the old one serves on
 │   ├── UnknownVersionError   its chain of recipes is not known (yet)
 │   └── NoPreviousError       there is no earlier version to go back to
@@ -32,6 +33,10 @@ class QueueFullError(AgentError):
 
 class EngineStoppedError(AgentError):
     """The engine's thread is not running, so no token will come."""
+
+
+class BrokenLogitsError(AgentError):
+    """The model's scores for the next token are not finite; other replies go on."""
 
 
 class SwapError(AgentError):

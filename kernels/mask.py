@@ -5,8 +5,9 @@ units own: a neuron is a row of gate and up and a column of down; a group is hea
 and v, the rows of q of the heads that share it, and the same columns of o.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +24,43 @@ class FrozenUnits:
 
     rows: Tensor | None
     columns: Tensor | None
+
+
+class UnitMap(Protocol):
+    """Frozen units by layer (streams.records.Mask has them)."""
+
+    @property
+    def neurons(self) -> Mapping[int, Collection[int]]:
+        """Layer → frozen neurons."""
+
+    @property
+    def groups(self) -> Mapping[int, Collection[int]]:
+        """Layer → frozen KV groups."""
+
+
+class Heads(Protocol):
+    """The sizes of attention (kernels.forward.Decoder has them)."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+
+
+def frozen_by_name(
+    sizes: Heads, units: UnitMap, specs: Iterable[TensorSpec]
+) -> dict[str, FrozenUnits]:
+    """Map the frozen units of a whole model to its tensors, by their Hugging Face names."""
+    return {
+        spec.name: frozen_units(
+            spec,
+            neurons=units.neurons.get(spec.layer, []),
+            groups=units.groups.get(spec.layer, []),
+            heads=sizes.heads,
+            kv_heads=sizes.kv_heads,
+            head_dim=sizes.head_dim,
+        )
+        for spec in specs
+    }
 
 
 def frozen_units(

@@ -1,0 +1,54 @@
+"""Turns sampled token ids into text as they come: whole characters, and nothing of a stop string.
+
+Joined, the pieces are exactly the reply's text. Knows nothing of models or streams.
+"""
+
+from collections.abc import Callable, Sequence
+
+UNFINISHED = "\ufffd"  # what a decoder writes for the first bytes of a character
+
+
+class Detokenizer:
+    """The text of one reply, growing."""
+
+    def __init__(self, decode: Callable[[list[int]], str], stop: Sequence[str] = ()) -> None:
+        """Begin empty.
+
+        decode: token ids → text
+        stop: texts that end the reply and are no part of it
+        """
+        self._decode = decode
+        self._stop = [text for text in stop if text]
+        self._ids: list[int] = []
+        self._start = self._read = 0  # decoding begins a little before what is new
+        self._held = ""
+        self.stopped = False
+
+    def add(self, token_id: int, *, last: bool = False) -> str:
+        """Take a token and give the text that became certain; `last` gives all that is left."""
+        self._ids.append(token_id)
+        before = self._decode(self._ids[self._start : self._read])
+        after = self._decode(self._ids[self._start :])
+        if last or not after.endswith(UNFINISHED):
+            self._held += after[len(before) :]
+            self._start, self._read = self._read, len(self._ids)
+        return self._release(last=last)
+
+    def _release(self, *, last: bool) -> str:
+        found = [at for text in self._stop if (at := self._held.find(text)) >= 0]
+        if found:
+            self.stopped = True
+            text, self._held = self._held[: min(found)], ""
+            return text
+        keep = 0 if last else self._could_become_stop()
+        text = self._held[: len(self._held) - keep]
+        self._held = self._held[len(self._held) - keep :]
+        return text
+
+    def _could_become_stop(self) -> int:
+        """Give the length of the longest ending that a stop string begins with."""
+        longest = max((len(text) for text in self._stop), default=0) - 1
+        for length in range(min(longest, len(self._held)), 0, -1):
+            if any(text.startswith(self._held[-length:]) for text in self._stop):
+                return length
+        return 0

@@ -1,0 +1,199 @@
+"""The versions in memory: which one serves, which one served before, which still answer requests.
+
+A version is built aside from its chain of recipes, proved (digest of every recipe, finite weights,
+frozen slices byte-equal to the base), and only then referred to; whatever fails leaves the serving
+version as it is. A version stays while it serves, while it is the one to go back to, and while a
+request that began on it runs.
+
+Knows nothing of the log; agent.follow decides what to promote.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from kernels.backend import BackendName, open_backend
+from kernels.errors import KernelError
+from kernels.forward import Decoder, with_weights
+from kernels.layout import layout
+from kernels.mask import frozen_by_name
+from kernels.master import Master
+from streams.base_model import BaseModel
+from streams.base_model_cache import weights_digest
+from streams.records import Mask, Recipe
+
+BUILD_NICE = 10  # building yields to decoding wherever both want a core
+
+
+@dataclass(slots=True)
+class Resident:
+    """A version in memory and how many requests run on it."""
+
+    decoder: Decoder
+    users: int = 0
+
+
+class Residents:
+    """The versions of one line that this process holds. Any thread may call every method."""
+
+    def __init__(self, base: BaseModel, backend: BackendName) -> None:
+        """Begin with the base serving."""
+        self._base, self._backend = base, open_backend(backend)
+        self._masks: dict[str, Mask] = {}
+        self._recipes: dict[str, Recipe] = {}
+        self._residents = {base.name: Resident(base.decoder)}
+        self._history = [base.name]  # what has served, oldest first; the last serves
+        self._built: tuple[list[Recipe], Master] | None = None  # the last master, to go on from
+        self._lock = threading.Lock()
+        self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
+
+    @property
+    def serving(self) -> str:
+        """The version that new requests begin on."""
+        return self._history[-1]
+
+    @property
+    def resident(self) -> list[str]:
+        """The versions in memory."""
+        with self._lock:
+            return list(self._residents)
+
+    def add_mask(self, mask: Mask) -> None:
+        """Know the frozen units that recipes refer to."""
+        self._masks[mask.digest] = mask
+
+    def add_recipe(self, recipe: Recipe) -> None:
+        """Know how a version is made; it is not built before it is promoted."""
+        self._recipes[recipe.version] = recipe
+
+    def hold(self) -> tuple[str, Decoder]:
+        """Give the serving version to a request, which must `release` it."""
+        with self._lock:
+            resident = self._residents[self.serving]
+            resident.users += 1
+            return self.serving, resident.decoder
+
+    def release(self, version: str) -> None:
+        """End a request's use of a version; the last one of an old version frees it."""
+        with self._lock:
+            self._residents[version].users -= 1
+            self._prune()
+
+    def promote(self, version: str) -> None:
+        """Build a version aside if it is not resident, prove it, then flip to it.
+
+        raises: UnknownVersionError while a recipe or mask of its chain is missing, SwapError when
+            a check fails; the version that served before serves on
+        """
+        with self._lock:
+            if version in self._residents:
+                self._flip(version)
+                return
+        decoder = self._builder.submit(self._build, version).result()
+        with self._lock:
+            self._residents[version] = Resident(decoder)
+            self._flip(version)
+
+    def rollback(self) -> str:
+        """Flip to the version that served before this one; it is resident.
+
+        raises: NoPreviousError when nothing has served before
+        """
+        with self._lock:
+            if len(self._history) < 2:
+                raise NoPreviousError("no version has served before this one")
+            self._flip(self._history[-2])
+            return self.serving
+
+    def digest_of(self, version: str) -> str:
+        """Name the bits that a resident version serves: SHA-256 of its tensors, as replay has it.
+
+        raises: UnknownVersionError when it is not resident
+        """
+        with self._lock:
+            resident = self._residents.get(version)
+        if resident is None:
+            raise UnknownVersionError(f"version {version} is not in memory here")
+        return weights_digest(resident.decoder.model)
+
+    def _flip(self, version: str) -> None:
+        if version == self.serving:
+            return
+        # Going back takes the later version out of the history, so that a second step goes
+        # further back instead of forward again.
+        if version in self._history:
+            del self._history[self._history.index(version) + 1 :]
+        else:
+            self._history.append(version)
+        self._prune()
+
+    def _prune(self) -> None:
+        kept = {self._base.name, *self._history[-2:]}
+        for version in [v for v, r in self._residents.items() if v not in kept and not r.users]:
+            del self._residents[version]
+
+    def _chain(self, version: str) -> list[Recipe]:
+        chain: list[Recipe] = []
+        while version != self._base.name:
+            recipe = self._recipes.get(version)
+            if recipe is None:
+                raise UnknownVersionError(f"no recipe of version {version} is known here")
+            if recipe.mask not in self._masks:
+                raise UnknownVersionError(f"the mask {recipe.mask[:16]}… is not known here")
+            chain.append(recipe)
+            version = recipe.parent
+        return chain[::-1]
+
+    @torch.inference_mode()
+    def _build(self, version: str) -> Decoder:
+        chain = self._chain(version)
+        if not chain:
+            return self._base.decoder
+        try:
+            master = self._master_of(chain)
+            weights = master.weights()
+            master.prove_frozen(weights)
+        except (KernelError, ValueError) as cause:
+            raise SwapError(f"version {version} failed its checks: {cause}") from cause
+        self._built = (chain, master)
+        return Decoder(with_weights(self._base.model, weights))
+
+    def _master_of(self, chain: list[Recipe]) -> Master:
+        """Go on from the last master where the chains share a beginning, else from the base."""
+        before, master = self._built or ([], None)
+        if master is None or _places(chain) != _places(before) or chain[0].mask != before[0].mask:
+            before, master = [], self._new_master(chain)
+        shared = 0
+        while shared < min(len(before), len(chain)) and before[shared] == chain[shared]:
+            shared += 1
+        master = master.copy()
+        for recipe in reversed(before[shared:]):
+            master.apply(recipe, sign=-1)
+        for recipe in chain[shared:]:
+            master.apply(recipe)
+        return master
+
+    def _new_master(self, chain: Sequence[Recipe]) -> Master:
+        if len({recipe.mask for recipe in chain}) > 1:
+            raise ValueError("its recipes name different masks, and a line keeps one")
+        layers, modules = _places(chain)
+        model, decoder = self._base.model, self._base.decoder
+        mask = self._masks[chain[0].mask]
+        frozen = frozen_by_name(decoder, mask, layout(model, layers, modules))
+        return Master(model, layers=layers, modules=modules, backend=self._backend, frozen=frozen)
+
+
+def _places(chain: Sequence[Recipe]) -> tuple[list[int], list[str]]:
+    layers = sorted({layer for recipe in chain for layer in recipe.layers})
+    modules = sorted({module for recipe in chain for module in recipe.modules})
+    return layers, modules
+
+
+def _yield_to_decoding() -> None:
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICE)
