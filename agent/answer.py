@@ -8,7 +8,7 @@ Knows nothing of HTTP.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,21 +16,31 @@ from typing import Protocol, Self
 
 from agent.api import ChatRequest
 from agent.ask import Asked
-from agent.engine import Finish, Request, Stream, Token
 from agent.errors import BusyError, EngineStoppedError, QueueFullError, UnavailableError
 from agent.memory import Occasion
 from agent.metrics import Metrics
 from agent.recorder import Recorder
 from agent.reply import Reply
+from agent.stream import Finish, Request, Token
 from streams.records import Json
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
 
 
-class Engine(Protocol):
-    """What is needed of agent.engine.Engine."""
+class Stream(Protocol):
+    """One reply on its way: agent.stream.Stream."""
 
-    def submit(self, request: Request) -> Stream: ...
+    def cancel(self) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[Token | Finish]: ...
+
+
+class Source(Protocol):
+    """Where tokens come from: agent.engine.Engine."""
+
+    def submit(self, request: Request) -> Stream:
+        """Ask for a reply. Raises: QueueFullError, EngineStoppedError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class Answer:
         asked: Asked,
         occasion: Occasion,
         *,
-        engine: Engine,
+        engine: Source,
         recorder: Recorder,
         metrics: Metrics,
         began_s: float,
@@ -108,7 +118,7 @@ class Answer:
             self._recorder.turn(turn_id, self.asked, self.occasion, choice=choice, reply=reply)
             self._count(reply)
 
-    async def steps(self) -> AsyncIterator[Step]:
+    async def steps(self) -> AsyncGenerator[Step]:
         """Give what becomes certain, in the order in which it does, until every choice has ended.
 
         raises: UnavailableError when the engine ends a reply before its time
@@ -142,7 +152,7 @@ class Answer:
             self._metrics.tool_calls.labels(str(known).lower()).inc()
 
 
-async def _merged(streams: list[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:
+async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:
     """Give the events of several streams as they come."""
     if len(streams) == 1:
         async for event in streams[0]:
@@ -161,9 +171,9 @@ async def _merged(streams: list[Stream]) -> AsyncIterator[tuple[int, Token | Fin
     try:
         running = len(pumps)
         while running:
-            choice, event = await ready.get()
-            if event is not None:
-                yield choice, event
+            choice, got = await ready.get()
+            if got is not None:
+                yield choice, got
                 continue
             running -= 1
             await pumps[choice]

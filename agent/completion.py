@@ -9,8 +9,8 @@ Knows the API's JSON; nothing of sockets.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.engine import Token
 from agent.reply import Reply
+from agent.stream import Token
 from streams.records import Json
 
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from agent.errors import (
     ApiError,
@@ -27,9 +28,6 @@ from agent.errors import (
 )
 from agent.metrics import Metrics
 from agent.settings import AgentSettings
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 BODY_S = 30.0  # to send a body of the largest size over a slow line; longer is not a request
 CLIENT_GONE = 499  # nginx's word for it: counted, never sent

@@ -9,7 +9,7 @@ Knows nothing of HTTP, and of OpenAI's API only what a message looks like.
 import secrets
 from typing import Literal
 
-from agent.engine import Token
+from agent.stream import Token
 from agent.tools import Call, CallFinder
 from streams.records import Json, Message
 

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from agent.answer import Answer, Step
 from agent.completion import Head, chunk, completion, usage_chunk
-from agent.engine import Token
 from agent.errors import ApiError, BrokenError
+from agent.stream import Token
 from streams.records import Json
 
 STALLED_S = 60.0

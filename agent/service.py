@@ -9,15 +9,14 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from agent import status
-from agent.answer import Answer
+from agent.answer import Answer, Source
 from agent.api import ChatRequest
 from agent.ask import Asked, Renderer, ask
 from agent.auth import Keys
-from agent.engine import Request, Stream
 from agent.errors import NotFoundError, UnavailableError
 from agent.events import Events
 from agent.follow import Follower, Versions
@@ -26,9 +25,9 @@ from agent.metrics import Metrics, Sample
 from agent.recorder import Recorder
 from agent.response_ids import ResponseIds
 from agent.settings import AgentSettings
-from streams.log import Log
+from streams.log import Log, Outgoing
 from streams.records import Json, Rollout
-from streams.spool import Spool
+from streams.spool import Depth
 
 MODEL = "quickset"
 
@@ -46,7 +45,7 @@ class Residents(Versions, Protocol):
     def digest_of(self, version: str) -> str: ...
 
 
-class Engine(Protocol):
+class Engine(Source, Protocol):
     """What is needed of agent.engine.Engine."""
 
     @property
@@ -60,9 +59,15 @@ class Engine(Protocol):
 
     def start(self) -> None: ...
 
-    def submit(self, request: Request) -> Stream: ...
-
     def drain(self, grace_s: float) -> None: ...
+
+
+class Spool(Protocol):
+    """What is needed of streams.spool.Spool."""
+
+    def put(self, records: list[Outgoing]) -> Future[bool]: ...
+
+    def depth(self) -> Depth: ...
 
 
 class AgentService:

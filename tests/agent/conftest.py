@@ -3,19 +3,18 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from agent.server import build_app
+from agent.service import AgentService
 from agent.settings import AgentSettings
 from streams.records import Feedback, Record, Turn, decode
 from streams.sqlite_log import SqliteLog
-
-if TYPE_CHECKING:
-    from agent.service import AgentService
-    from tests.agent.fakes import FakeBase, FakeEngine, FakeSpool
+from tests.agent.fakes import FakeBase, FakeEngine, FakeResidents, FakeSpool
 
 ClientOf = TestClient[web.Request, web.Application]
 
@@ -24,11 +23,11 @@ ClientOf = TestClient[web.Request, web.Application]
 class Api:
     """The API under test, with the parts behind it in reach."""
 
-    service: "AgentService"
+    service: AgentService
     client: ClientOf
-    engine: "FakeEngine"
-    spool: "FakeSpool"
-    base: "FakeBase"
+    engine: FakeEngine
+    spool: FakeSpool
+    base: FakeBase
     headers: dict[str, str] = field(default_factory=dict)
 
     def turns(self) -> list[Turn]:
@@ -40,7 +39,7 @@ class Api:
     def records(self) -> list[Record]:
         return [decode(record.value) for record in self.spool.records]
 
-    async def chat(self, text: str = "Hi there", **extra: Any) -> ClientResponse:
+    async def chat(self, text: str = "Hi there", /, **extra: Any) -> ClientResponse:
         """Send one chat request."""
         body = {"model": "quickset", "messages": [{"role": "user", "content": text}]} | extra
         return await self.client.post("/v1/chat/completions", json=body, headers=self.headers)
@@ -52,15 +51,11 @@ StartApi = Callable[..., Any]
 @pytest.fixture
 async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
     """Give a function that starts an API with settings and parts of the test's choice."""
-    from agent.server import build_app
-    from agent.service import AgentService
-    from tests.agent.fakes import FakeBase, FakeEngine, FakeResidents, FakeSpool
-
     started: list[Api] = []
     log = SqliteLog(tmp_path / "log.db")
 
     async def start(
-        *, engine: "FakeEngine | None" = None, base: "FakeBase | None" = None, **settings: Any
+        *, engine: FakeEngine | None = None, base: FakeBase | None = None, **settings: Any
     ) -> Api:
         engine, base, spool = engine or FakeEngine(), base or FakeBase(), FakeSpool()
         service = AgentService(

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from agent.engine import Finish, Request, Token
 from agent.errors import UnknownVersionError
+from agent.stream import Finish, Request, Token
 from streams.errors import TemplateRefusedError
 from streams.log import Outgoing
 from streams.records import Json, Mask, Message, Recipe

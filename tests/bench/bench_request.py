@@ -19,13 +19,13 @@ from aiohttp import ClientSession, web
 
 from agent.api import read_chat
 from agent.ask import Asked, ask
-from agent.engine import Token
 from agent.memory import Occasion, recognise
 from agent.recorder import Recorder
 from agent.reply import Reply
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from agent.stream import Token
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.sqlite_log import SqliteLog
