@@ -1,19 +1,29 @@
-"""Greedy replies to a batch of prompts, for those who read whole replies: teachers and gates.
+"""Writes the most probable continuation of many prompts at once.
 
-Serving has an engine of its own (streams, sampling, versions); both stand on the same forward
-pass and cache. Knows nothing of text.
+The reply to a prompt does not depend on the prompts beside it, up to the rounding of the linear
+layers in use. Knows nothing of text or sampling.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from kernels.forward import Decoder, Linear, plain
-from kernels.kv import KVCache
+from kernels.kv import KvCache
+
+# Prompt tokens that one pass computes: past this the matrix product gains nothing more.
+CHUNK_TOKENS = 256
 
 
-@torch.inference_mode()
+@dataclass(slots=True)
+class _Row:
+    slot: int
+    last: int
+    tokens: list[int] = field(default_factory=list)
+
+
 def greedy(
     decoder: Decoder,
     prompts: Sequence[Sequence[int]],
@@ -21,72 +31,97 @@ def greedy(
     max_tokens: int,
     stop_ids: Collection[int],
     linear: Linear = plain,
-    between: Callable[[], None] = lambda: None,
+    between: Callable[[], object] = lambda: None,
 ) -> list[list[int]]:
-    """Continue every prompt by its likeliest token until a stop token or max_tokens.
+    """Continue each prompt with the most probable tokens.
 
-    prompts: token ids, each at least one token
-    between: called after every step, so that a caller can hold its pace
-    returns: the replies' token ids in the prompts' order, the stop token included where sampled
-    raises: ValueError for an empty prompt
+    prompts: token ids, none empty; max_tokens: longest continuation
+    stop_ids: a continuation ends with the first of these, which is part of it
+    between: called before each pass; may raise to give up, or wait to leave the cores to others
+    returns: the continuations, in the order of the prompts
     """
-    if any(not prompt for prompt in prompts):
-        raise ValueError("a prompt without tokens cannot be continued")
-    replies: list[list[int]] = [[] for _ in prompts]
     if not prompts or max_tokens < 1:
-        return replies
+        return [[] for _ in prompts]
     capacity = max(len(prompt) for prompt in prompts) + max_tokens
-    cache = KVCache(decoder, slots=len(prompts), capacity=capacity)
-    last = _prefill(decoder, cache, prompts, linear)
-    running = list(range(len(prompts)))
-    while running:
-        tokens = decoder.logits(last)[:, 0].argmax(dim=-1).tolist()
-        for row, token in zip(running, tokens, strict=True):
-            replies[row].append(token)
-        alive = [
-            (row, token)
-            for row, token in zip(running, tokens, strict=True)
-            if token not in stop_ids and len(replies[row]) < max_tokens
-        ]
-        running = [row for row, _ in alive]
-        between()
-        if running:
-            starts = [len(prompts[row]) + len(replies[row]) - 1 for row in running]
-            ids = torch.tensor([[token] for _, token in alive], device=decoder.device)
-            last = _step(decoder, cache, running, starts, ids, [1] * len(running), linear)
-    return replies
+    cache = KvCache(decoder, slots=len(prompts), capacity=capacity)
+    with torch.inference_mode():
+        rows = []
+        for prompt in prompts:
+            slot = cache.take()
+            rows.append(_Row(slot, _best(_read(decoder, cache, slot, prompt, linear, between))))
+        running = rows
+        while True:
+            for row in running:
+                row.tokens.append(row.last)
+            running = [
+                row for row in running if row.last not in stop_ids and len(row.tokens) < max_tokens
+            ]
+            if not running:
+                return [row.tokens for row in rows]
+            between()
+            logits = next_logits(
+                decoder, cache, [row.slot for row in running], [row.last for row in running], linear
+            )
+            for row, best in zip(running, logits.argmax(dim=-1).tolist(), strict=True):
+                row.last = best
 
 
-def _prefill(
-    decoder: Decoder, cache: KVCache, prompts: Sequence[Sequence[int]], linear: Linear
+def read_chunk(
+    decoder: Decoder, cache: KvCache, slot: int, ids: Sequence[int], linear: Linear = plain
 ) -> Tensor:
-    """Put every prompt into its slot: slot r holds prompt r.
+    """Read the next tokens of one slot, in one pass.
 
-    returns: (prompts, 1, width), the hidden state of each prompt's last token
+    returns: (tokens, width) hidden states before the final norm
     """
-    counts = [len(prompt) for prompt in prompts]
-    ids = torch.zeros(len(prompts), max(counts), dtype=torch.int64, device=decoder.device)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(list(prompt))
-    rows = list(range(len(prompts)))
-    hidden = _step(decoder, cache, rows, [0] * len(rows), ids, counts, linear)
-    ends = torch.tensor(counts, device=decoder.device) - 1
-    return hidden[torch.arange(len(prompts)), ends].unsqueeze(1)
-
-
-def _step(
-    decoder: Decoder,
-    cache: KVCache,
-    slots: Sequence[int],
-    starts: Sequence[int],
-    ids: Tensor,
-    counts: Sequence[int],
-    linear: Linear,
-) -> Tensor:
-    positions = torch.tensor(starts)[:, None] + torch.arange(ids.shape[1])
-    return decoder.run(
-        decoder.embed(ids),
-        rope=decoder.rope(positions.to(decoder.device)),
-        attend=cache.attend(slots, starts, counts),
+    start = cache.lengths[slot]
+    positions = torch.arange(start, start + len(ids), device=decoder.device)[None]
+    hidden = decoder.run(
+        decoder.embed(torch.tensor([list(ids)], device=decoder.device)),
+        rope=decoder.rope(positions),
+        attend=cache.chunk(slot, len(ids)),
         linear=linear,
     )
+    cache.grow([slot], len(ids))
+    return hidden[0]
+
+
+def next_logits(
+    decoder: Decoder,
+    cache: KvCache,
+    slots: Sequence[int],
+    last: Sequence[int],
+    linear: Linear = plain,
+) -> Tensor:
+    """Read one more token in each of these slots, in one pass.
+
+    last: the newest token of each slot, not read yet
+    returns: (rows, vocabulary) logits of the token after it
+    """
+    device = decoder.device
+    positions = torch.tensor([[cache.lengths[slot]] for slot in slots], device=device)
+    hidden = decoder.run(
+        decoder.embed(torch.tensor(last, device=device)[:, None]),
+        rope=decoder.rope(positions),
+        attend=cache.rows(slots),
+        linear=linear,
+    )
+    cache.grow(slots)
+    return decoder.logits(hidden[:, 0], linear)
+
+
+def _read(
+    decoder: Decoder,
+    cache: KvCache,
+    slot: int,
+    prompt: Sequence[int],
+    linear: Linear,
+    between: Callable[[], object],
+) -> Tensor:
+    for start in range(0, len(prompt), CHUNK_TOKENS):
+        between()
+        hidden = read_chunk(decoder, cache, slot, prompt[start : start + CHUNK_TOKENS], linear)
+    return decoder.logits(hidden[-1:], linear)
+
+
+def _best(logits: Tensor) -> int:
+    return int(logits.argmax(dim=-1))

@@ -112,9 +112,9 @@ class Decoder:
         normed: Tensor = self.model.model.norm(hidden)
         return normed
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def logits(self, hidden: Tensor, linear: Linear = plain) -> Tensor:
         """Score the vocabulary: (…, width) before the final norm → (…, vocabulary)."""
-        return F.linear(self.norm(hidden), self.head)
+        return linear("lm_head.weight", self.model.lm_head, self.norm(hidden))
 
 
 class _Block:

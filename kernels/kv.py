@@ -1,96 +1,178 @@
-"""Keeps keys and values of several sequences, a slot each: a step computes only new tokens.
+"""The past of many sequences: keys and values, one slot each, written in place.
 
-Invariants: a slot's memory is written in place and never moves while its sequence lives; what one
-sequence reads depends on no other slot's content. Memory is taken from the system as it is touched.
+- A step reads a slot's own length and nothing else: no padding, no mask over other rows, no copy
+  of the past. So a row's result does not depend on what runs beside it.
+- Memory is taken from the system when a slot is first used, and then kept.
 
-Knows nothing of tokens, versions or sampling; who uses a slot must not mix versions in it.
+Knows nothing of tokens, sampling or versions; one thread at a time.
 """
 
+import math
+import threading
 from collections.abc import Sequence
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kernels.cpu_threads import Threads
 from kernels.forward import Attend, Decoder
 
+Floats = npt.NDArray[np.float32]
 
-class KVCache:
-    """Keys and values by layer: (slots, kv_heads, capacity, head_dim) each.
+_THREADS: Final = Threads()
 
-    slots: sequences at a time; capacity: tokens of one sequence, prompt and reply together
-    """
+
+class KvCache:
+    """Keys and values of up to `slots` sequences of up to `capacity` tokens."""
 
     def __init__(self, decoder: Decoder, *, slots: int, capacity: int) -> None:
-        shape = (slots, decoder.kv_heads, capacity, decoder.head_dim)
-        # zeros, not empty: a masked place is multiplied by 0, and 0 × NaN would be NaN
-        self._keys = [decoder.head.new_zeros(shape) for _ in range(decoder.num_layers)]
-        self._values = [decoder.head.new_zeros(shape) for _ in range(decoder.num_layers)]
-        self._free = list(reversed(range(slots)))
+        """Reserve address space; a decoder of any version of the same model may use it."""
+        shape = (decoder.num_layers, slots, decoder.kv_heads, capacity, decoder.head_dim)
+        kind, device = decoder.dtype, decoder.device
         self.capacity = capacity
+        self.lengths = [0] * slots
+        self._keys = list(torch.empty(shape, dtype=kind, device=device).unbind())
+        self._values = list(torch.empty(shape, dtype=kind, device=device).unbind())
+        self._free = list(reversed(range(slots)))
+        self._compiled = device.type == "cpu" and kind == torch.float32
+        if self._compiled:
+            self._rows = _CompiledRows(capacity, decoder.head_dim)
 
     @property
     def free(self) -> int:
-        """Slots that no sequence holds."""
+        """How many slots nobody holds."""
         return len(self._free)
 
     def take(self) -> int:
-        """Hold a slot; the lowest free one, so that the held ones lie together.
+        """Give an empty slot.
 
         raises: IndexError when none is free
         """
-        return self._free.pop()
+        slot = self._free.pop()
+        self.lengths[slot] = 0
+        return slot
 
-    def give(self, slot: int) -> None:
-        """Let a slot go."""
+    def release(self, slot: int) -> None:
+        """Take a slot back; what it held is forgotten."""
+        if slot in self._free:
+            raise ValueError(f"slot {slot} is free already")
         self._free.append(slot)
-        self._free.sort(reverse=True)
 
-    def attend(self, slots: Sequence[int], starts: Sequence[int], counts: Sequence[int]) -> Attend:
-        """Give the attention of one step: row r adds counts[r] tokens to slots[r] after starts[r].
+    def chunk(self, slot: int, tokens: int) -> Attend:
+        """Give the attention of the next `tokens` tokens of one slot: they see its past and theirs.
 
-        The rows may be padded on the right to a common length; padding is neither stored nor seen.
+        To be used for every layer of one pass over (1, tokens); call `grow` after the pass.
+        raises: ValueError when the slot has no room for them
         """
-        ends = [start + count for start, count in zip(starts, counts, strict=True)]
-        reach, longest = max(ends), max(counts)
-        rows = _rows(slots)
-        mask = _mask(starts, longest, reach, like=self._keys[0])
-        places = torch.tensor(list(starts), dtype=torch.int64)
-        index = torch.tensor(list(slots), dtype=torch.int64)
+        start = self.lengths[slot]
+        end = start + tokens
+        if end > self.capacity:
+            raise ValueError(f"{end} tokens do not fit in a slot of {self.capacity}")
+        mask = None
+        if start and tokens > 1:
+            mask = torch.ones(tokens, end, dtype=torch.bool, device=self._keys[0].device)
+            mask = mask.tril(start)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self._keys[layer], self._values[layer]
-            if longest == 1:
-                keys[index, :, places] = k[:, :, 0]
-                values[index, :, places] = v[:, :, 0]
-            else:
-                for row, (slot, start, count) in enumerate(zip(slots, starts, counts, strict=True)):
-                    keys[slot, :, start : start + count] = k[row, :, :count]
-                    values[slot, :, start : start + count] = v[row, :, :count]
+            keys, values = self._keys[layer][slot, :, :end], self._values[layer][slot, :, :end]
+            keys[:, start:].copy_(k[0])
+            values[:, start:].copy_(v[0])
             return F.scaled_dot_product_attention(
-                q, keys[rows, :, :reach], values[rows, :, :reach], attn_mask=mask, enable_gqa=True
+                q, keys[None], values[None], attn_mask=mask, is_causal=not start, enable_gqa=True
             )
 
         return attend
 
+    def rows(self, slots: Sequence[int]) -> Attend:
+        """Give the attention of one new token in each of these slots.
 
-def _rows(slots: Sequence[int]) -> slice | list[int]:
-    """Neighbouring slots are read where they lie; others are gathered, which copies them."""
-    first = slots[0]
-    if list(slots) == list(range(first, first + len(slots))):
-        return slice(first, first + len(slots))
-    return list(slots)
+        To be used for every layer of one pass over (len(slots), 1); call `grow` after the pass.
+        raises: ValueError when a slot has no room
+        """
+        places = [self.lengths[slot] for slot in slots]
+        if max(places) >= self.capacity:
+            raise ValueError(f"a slot of {self.capacity} tokens is full")
+        slot_index, place_index = torch.tensor(slots), torch.tensor(places)
+        slot_numbers, lengths = slot_index.numpy(), place_index.numpy() + 1
+
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            keys, values = self._keys[layer], self._values[layer]
+            keys[slot_index, :, place_index] = k[:, :, 0]
+            values[slot_index, :, place_index] = v[:, :, 0]
+            if self._compiled:
+                return self._rows.attend(q, keys, values, slot_numbers, lengths)
+            return attend_row_by_row(q, keys, values, slots, places)
+
+        return attend
+
+    def grow(self, slots: Sequence[int], tokens: int = 1) -> None:
+        """Count the tokens that the last pass wrote as part of these slots' past."""
+        for slot in slots:
+            self.lengths[slot] += tokens
 
 
-def _mask(starts: Sequence[int], longest: int, reach: int, *, like: Tensor) -> Tensor | None:
-    """Say what each new token sees: everything up to itself in its own sequence.
+def attend_row_by_row(
+    q: Tensor, keys: Tensor, values: Tensor, slots: Sequence[int], places: Sequence[int]
+) -> Tensor:
+    """Attend for one new token a row, one row after another: the plain reference.
 
-    returns: (rows, 1, longest, reach) in like's dtype, 0 where seen and −∞ elsewhere; None when
-        every row is one token that sees all
+    q: (rows, heads, 1, d); keys, values: (slots, kv_heads, capacity, d), the new token written
+    places: index of each row's newest token
+    returns: (rows, heads, 1, d)
     """
-    if longest == 1 and all(start + 1 == reach for start in starts):
-        return None
-    places = torch.tensor(starts)[:, None] + torch.arange(longest)
-    seen = torch.arange(reach) <= places[:, :, None]
-    mask = like.new_zeros(seen.shape)
-    return mask.masked_fill_(~seen, float("-inf"))[:, None]
+    seen = [
+        F.scaled_dot_product_attention(
+            q[row : row + 1],
+            keys[slot : slot + 1, :, : place + 1],
+            values[slot : slot + 1, :, : place + 1],
+            enable_gqa=True,
+        )
+        for row, (slot, place) in enumerate(zip(slots, places, strict=True))
+    ]
+    return torch.cat(seen)
+
+
+class _CompiledRows:
+    """The same in compiled loops, several threads over the rows."""
+
+    def __init__(self, capacity: int, head_dim: int) -> None:
+        from kernels.cpu_attention import attend_rows
+
+        self._loop = attend_rows
+        self._capacity = capacity
+        self._scale = np.float32(1 / math.sqrt(head_dim))
+        self._scratch = threading.local()
+
+    def attend(
+        self,
+        q: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        slots: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+    ) -> Tensor:
+        out = torch.empty(q.shape, dtype=q.dtype)
+        flat, seen = q[:, :, 0].contiguous().numpy(), out[:, :, 0].numpy()
+        past, content = keys.numpy(), values.numpy()
+        pairs = q.shape[0] * keys.shape[1]
+
+        def loop(start: int, stop: int) -> None:
+            self._loop(
+                start, stop, flat, past, content, slots, lengths, self._scale, seen,
+                *self._own_scratch(),
+            )  # fmt: skip
+
+        # elements of K and V behind one pair
+        _THREADS.over(pairs, loop, items=int(lengths.mean()) * 2 * keys.shape[3])
+        return out
+
+    def _own_scratch(self) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
+        if not hasattr(self._scratch, "buffers"):
+            scores, powers = np.empty((2, self._capacity), dtype=np.float32)
+            self._scratch.buffers = scores, powers, powers.view(np.int32)
+        buffers: tuple[Floats, Floats, npt.NDArray[np.int32]] = self._scratch.buffers
+        return buffers

