@@ -15,6 +15,7 @@ from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
+from deploy.commands.replay import replay
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
 from deploy.commands.up import up
@@ -45,6 +46,7 @@ app.command()(agent)
 app.command()(learner)
 app.add_typer(versions, name="versions")
 app.command()(turns)
+app.command()(replay)
 app.add_typer(streams, name="streams")
 app.command()(config)
 app.command()(prepare)

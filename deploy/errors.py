@@ -33,6 +33,11 @@ class NotRunningError(DeployError):
 class RefusedError(DeployError):
     """The running agent refused what was asked."""
 
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        """status: of the HTTP answer; 0 when what answered was no console"""
+        super().__init__(message)
+        self.status = status
+
 
 class ProofError(DeployError):
     """A rebuilt version does not have the bits that the ledger or the agent promises."""

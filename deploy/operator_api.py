@@ -39,7 +39,7 @@ async def _call(settings: AgentSettings, method: str, path: str, body: Any) -> A
             told = await answer.json(content_type=None)
             if answer.status < 400:
                 return told
-            raise RefusedError(_reason(told, answer.status, address))
+            raise RefusedError(_reason(told, answer.status, address), status=answer.status)
     except aiohttp.ClientConnectorError as cause:
         raise NotRunningError(f"no agent answers at {address}") from cause
     except (aiohttp.ClientError, TimeoutError, ValueError) as cause:

@@ -16,7 +16,7 @@ from deploy.settings import InForce
 from deploy.supervisor import Child, Supervisor
 
 LEARNER_GRACE_S = 10.0  # it commits or gives up a generation between two of its steps
-AGENT_MARGIN_S = 5.0  # beyond its own drain, to close files and sockets
+AGENT_MARGIN_S = 10.0  # beyond its own drain: connections, then the spool, then files
 AGENT_RESTARTS = 3
 
 
