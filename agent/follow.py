@@ -3,24 +3,24 @@
 A thread of its own builds each version aside; the engine flips to it between two decode steps.
 What cannot be built, or fails a check, leaves the serving version as it is, and is counted, told as
 an event and shown by /health/ready. A rollback flips first and is written down afterwards, so it
-needs neither log nor store; until the log has it, nothing else is taken into service.
+needs neither log nor store.
 
-Knows nothing of HTTP; the weights' own checks are in agent.weights.
+Knows nothing of HTTP; what should serve is agent.decisions', the weights' checks agent.weights'.
 """
 
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.errors import NoPreviousError, SwapError
+from agent.decisions import Decisions
+from agent.errors import SwapError
 from agent.events import Events
 from agent.metrics import Metrics
-from streams.errors import ConflictError, LogUnavailableError, RecordError
+from streams.errors import LogUnavailableError, RecordError
 from streams.line import Line
 from streams.log import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
 from streams.records import Mask, Recipe, Rollout, decode
@@ -83,14 +83,9 @@ class Follower:
         """
         self._log, self._versions, self._put = log, versions, put
         self._poll_s = poll_s
-        self._events, self._metrics, self._clock = events, metrics, clock
-        self._lock = threading.Lock()
-        self._line = Line(line, (base,))
-        self._unwritten: Rollout | None = None  # a rollback that the log does not have yet
-        self._masks: set[str] = set()
-        self._recipes: dict[str, Recipe] = {}
-        self._whole = {base}  # versions whose chain is known to be complete
-        self._failed: tuple[int, str] | None = None  # seq, reason
+        self._events, self._metrics = events, metrics
+        self.decisions = Decisions(line, base=base, clock=clock)
+        self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] | None = None
         self._away: str | None = None
@@ -110,77 +105,38 @@ class Follower:
 
     def following(self) -> Following:
         """Say how far this agent has come. Any thread may ask."""
-        with self._lock:
-            line = self._decided()
-            failed = self._failed[1] if self._failed and self._failed[0] == line.seq else None
-            known = self._known(line.version)
+        line, failed = self.decisions.line(), self._failed
         return Following(
             caught_up=self._caught_up.is_set(),
             away=self._away,
-            pending=None if known else line.version,
-            failed=failed,
+            pending=None if self.decisions.can_be_built(line.version) else line.version,
+            failed=failed[1] if failed and failed[0] == line.seq else None,
             line=line,
         )
 
     def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Take the previous version back into service now, then write it down.
 
+        A version that cannot be taken is passed over for the one before it.
+
         expected_seq: the line's seq that the operator saw; None: whatever it is
-        raises: ConflictError when the line has changed since; NoPreviousError; SwapError when the
-            previous version cannot be taken (the one that served serves on)
+        raises: ConflictError when the line has changed since; NoPreviousError; SwapError when no
+            earlier version can be taken (the one that served serves on)
         """
-        with self._lock:
-            line, before = self._decided(), self._unwritten
-            if expected_seq not in (None, line.seq):
-                raise ConflictError(
-                    f"the line {line.name} was changed meanwhile (seq {line.seq}, not "
-                    f"{expected_seq}): look again, then decide"
-                )
-            if line.previous is None:
-                raise NoPreviousError(f"the line {line.name} is at its base already")
-            rollout = self._make_rollback(line, line.previous, who, reason)
-            self._unwritten = rollout
-        try:
-            self._versions.promote(rollout.version)
-        except Exception as cause:
-            with self._lock:
-                self._unwritten = before
-            self._metrics.failed_swaps.labels(type(cause).__name__).inc()
-            raise SwapError(f"{rollout.version} cannot be taken back: {cause}") from cause
+        failed: dict[str, str] = {}
+        while True:
+            rollout = self.decisions.intend(who, reason, expected_seq=expected_seq, without=failed)
+            try:
+                self._versions.promote(rollout.version)
+                break
+            except Exception as cause:
+                self.decisions.withdraw(rollout)
+                failed[rollout.version] = str(cause)
+                self._count_failure(rollout.version, cause)
         self._metrics.swaps.labels("rollback").inc()
         self._events.add("rollback", f"{who} took {rollout.version} back: {reason}")
         self._write_down(rollout)
         return rollout
-
-    def _decided(self) -> Line:
-        """Give the line with an unwritten rollback in it. Holds: the lock."""
-        return self._line.take(self._unwritten) if self._unwritten else self._line
-
-    def _known(self, version: str) -> bool:
-        """Tell whether a version's whole chain, masks too, is here. Holds: the lock."""
-        walked: list[str] = []
-        while version not in self._whole:
-            recipe = self._recipes.get(version)
-            if recipe is None or recipe.mask not in self._masks:
-                return False
-            walked.append(version)
-            version = recipe.parent
-        self._whole.update(walked)
-        return True
-
-    def _make_rollback(self, line: Line, version: str, who: str, reason: str) -> Rollout:
-        return Rollout(
-            id=uuid.uuid4().hex,
-            line=line.name,
-            seq=line.seq + 1,
-            version=version,
-            previous=line.version,
-            state="aborted",
-            verb="rollback",
-            reason=reason,
-            who=who,
-            created_ms=int(self._clock() * 1000),
-        )
 
     def _write_down(self, rollout: Rollout) -> None:
         def told(done: Future[bool]) -> None:
@@ -250,60 +206,59 @@ class Follower:
             match record:
                 case Mask():
                     self._versions.add_mask(record)
-                    with self._lock:
-                        self._masks.add(record.digest)
+                    self.decisions.add_mask(record)
                 case Recipe():
                     self._versions.add_recipe(record)
-                    with self._lock:
-                        self._recipes[record.version] = record
+                    self.decisions.add_recipe(record)
                 case Rollout():
-                    self._decide(record)
+                    again = self.decisions.take(record)
+                    if again is not None:
+                        self._write_down(again)
         except (RecordError, SwapError) as cause:
             self._metrics.unreadable.inc()
             place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"
             self._events.add("unreadable", f"{place}: {cause}")
 
-    def _decide(self, rollout: Rollout) -> None:
-        """Take a rollout of the log into account; an operator's unwritten rollback outlives it."""
-        again: Rollout | None = None
-        with self._lock:
-            self._line, before = self._line.take(rollout), self._line
-            ours = self._unwritten
-            if self._line is before or ours is None:
-                return
-            self._unwritten = None
-            if rollout.id != ours.id and self._line.version != ours.version:
-                # Somebody else's change came first. The operator saw the line before it, and
-                # took a version back that it may stand on: the decision holds for it as well.
-                again = self._make_rollback(self._line, ours.version, ours.who, ours.reason)
-                self._unwritten = again
-        if again is not None:
-            self._write_down(again)
-
     def _steer(self) -> None:
         while not self._stop.is_set():
-            with self._lock:
-                line = self._decided()
-                failed = self._failed is not None and self._failed[0] == line.seq
-                if failed or not self._known(line.version):
-                    return
+            line = self.decisions.line()
+            if self._failed is not None and self._failed[0] == line.seq:
+                return
             if self._versions.serving == line.version:
+                return
+            if not self.decisions.can_be_built(line.version):
                 return
             self._swap(line)
 
     def _swap(self, line: Line) -> None:
         before, began_s = self._versions.serving, time.monotonic()
         try:
+            self._warm(line, before)
             self._versions.promote(line.version)
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
-            _LOG.debug("swap failed", exc_info=True)
-            with self._lock:
-                self._failed = (line.seq, f"{line.version}: {cause or repr(cause)}")
-            self._metrics.failed_swaps.labels(type(cause).__name__).inc()
-            self._events.add("swap-failed", f"{before} serves on, {line.version} failed: {cause}")
+            self._failed = (line.seq, f"{line.version}: {cause!r}")
+            self._count_failure(line.version, cause)
             return
         took_s = time.monotonic() - began_s
         self._metrics.swaps.labels(line.verb).inc()
         self._metrics.swap_s.observe(took_s)
         self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
+
+    def _warm(self, line: Line, before: str) -> None:
+        """Take the previous version on the way, so that a rollback finds it in memory.
+
+        It is there already, unless this agent leaps: at its start, or after it was away.
+        """
+        if line.verb != "promote" or line.previous in (None, before):
+            return
+        try:
+            self._versions.promote(line.previous)
+        except Exception:
+            # What serves is another question; a rollback will say this again.
+            _LOG.warning("the previous version %s cannot be built", line.previous)
+
+    def _count_failure(self, version: str, cause: Exception) -> None:
+        self._metrics.failed_swaps.labels(type(cause).__name__).inc()
+        serving = self._versions.serving
+        self._events.add("swap-failed", f"{serving} serves on, {version} failed: {cause!r}")

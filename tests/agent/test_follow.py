@@ -13,6 +13,7 @@ from agent.follow import Follower
 from agent.metrics import Metrics
 from kernels.errors import DigestMismatchError
 from streams.errors import ConflictError, LogUnavailableError
+from streams.line import Line
 from streams.log import Log, Outgoing, outgoing
 from streams.records import Mask, Recipe, Record, Rollout
 from streams.sqlite_log import SqliteLog
@@ -147,13 +148,13 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.log.close()
 
 
-def test_only_the_last_decision_is_built_when_catching_up(bench: Bench) -> None:
-    """An agent that starts late does not build the versions that no longer serve."""
+def test_an_agent_that_starts_late_builds_what_it_needs(bench: Bench) -> None:
+    """Of a long history only what serves is built, and what a rollback would take back."""
     bench.publish(MASK, A, rollout(1, A.version), B, rollout(2, B.version), C)
     bench.publish(rollout(3, C.version))
     bench.follower.start()
     bench.versions.wait(C.version)
-    assert bench.versions.promoted == [C.version]
+    assert bench.versions.promoted == [B.version, C.version]
     bench.wait(lambda: bench.follower.following().caught_up)
     assert bench.follower.following().line.previous == B.version
     assert bench.sample("swaps", verb="promote") == 1
@@ -218,7 +219,7 @@ def test_a_rollback_serves_at_once_and_is_written_down(bench: Bench) -> None:
     assert bench.versions.serving == A.version
     assert (back.seq, back.version, back.previous) == (3, A.version, B.version)
     assert (back.verb, back.state, back.who) == ("rollback", "aborted", "ann")
-    bench.wait(lambda: bench.follower._unwritten is None)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
     assert bench.follower.following().line.previous == "base"
     assert bench.versions.serving == A.version
     assert bench.sample("swaps", verb="rollback") == 1
@@ -268,7 +269,7 @@ def test_a_rollback_that_comes_second_is_written_again(bench: Bench) -> None:
     bench.put = bench.append
     for records in held:
         bench.log.append(records)
-    bench.wait(lambda: bench.follower._unwritten is None)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
     line = bench.follower.following().line
     assert (line.seq, line.version) == (3, "base")
     assert bench.versions.serving == "base"
@@ -285,7 +286,7 @@ def test_two_operators_who_take_back_the_same_version_take_it_back_once(bench: B
     bench.follower.rollback("ann", "wrong")
     other = rollout(3, A.version).model_copy(update={"verb": "rollback", "who": "bob", "id": "bob"})
     bench.publish(other)
-    bench.wait(lambda: bench.follower._unwritten is None)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
     assert len(held) == 1
     assert bench.follower.following().line.version == A.version
 
@@ -307,7 +308,7 @@ def test_a_rollback_during_a_swap_has_the_last_word(bench: Bench) -> None:
     assert building.wait(WAIT_S)
     bench.follower.rollback("ann", "stop")
     finish.set()
-    bench.wait(lambda: bench.follower._unwritten is None)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
     bench.versions.wait(A.version)
     assert bench.versions.promoted[-1] == A.version
 
@@ -328,13 +329,46 @@ def test_the_base_has_nothing_before_it(bench: Bench) -> None:
         bench.follower.rollback("ann", "wrong")
 
 
-def test_a_rollback_that_cannot_be_taken_changes_nothing(bench: Bench) -> None:
-    """When the previous version cannot be built, the serving one serves on and nothing is said."""
+def test_a_rollback_passes_over_a_version_that_cannot_be_taken(bench: Bench) -> None:
+    """When the previous version cannot be built, the one before it is taken back."""
+    bench.versions.failing[A.version] = DigestMismatchError("broken")
     bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
     bench.follower.start()
     bench.versions.wait(B.version)
-    bench.versions.failing[A.version] = MemoryError("no room")
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    assert bench.follower.rollback("ann", "wrong").version == "base"
+    assert bench.versions.serving == "base"
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert bench.follower.following().line.version == "base"
+
+
+def test_a_rollback_that_cannot_be_taken_changes_nothing(bench: Bench) -> None:
+    """When no earlier version can be built, the serving one serves on and nothing is said."""
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    bench.versions.failing["base"] = MemoryError("no room")
     with pytest.raises(SwapError, match="no room"):
         bench.follower.rollback("ann", "wrong")
-    assert bench.versions.serving == B.version
-    assert bench.follower.following().line.version == B.version
+    assert bench.versions.serving == A.version
+    assert bench.follower.following().line.version == A.version
+
+
+def test_two_rollbacks_without_a_log_go_back_twice(bench: Bench) -> None:
+    """Rollbacks that the log does not have yet add up, and stay in force until it has them."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    held: list[list[Outgoing]] = []
+    bench.put = lambda records: held.append(records) or Future()  # type: ignore[func-returns-value]
+    assert bench.follower.rollback("ann", "wrong").seq == 3
+    assert bench.follower.rollback("ann", "wrong, too").seq == 4
+    bench.publish(C)
+    bench.wait(lambda: bench.follower.decisions.can_be_built(C.version))
+    assert bench.versions.serving == "base"
+    for records in held:
+        bench.log.append(records)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert bench.follower.following().line == Line("main", ("base",), 4, 1000, "rollback")
+    assert bench.versions.serving == "base"

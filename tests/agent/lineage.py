@@ -1,0 +1,73 @@
+"""A line of real versions of the tiny model: recipes whose digests are right, without a learner."""
+
+from kernels.backend import open_backend
+from kernels.layout import layout
+from kernels.mask import frozen_units
+from kernels.master import Master
+from streams.base_model import BaseModel
+from streams.records import Mask, Recipe, Rollout
+
+LAYERS, MODULES = [2, 3], ["up_proj", "down_proj"]
+STEP = 2000  # with coefficients of some 100, weights move by about their own size: replies differ
+
+
+class Lineage:
+    """Makes one version after another."""
+
+    def __init__(self, base: BaseModel) -> None:
+        self.mask = Mask(base=base.name, neurons={2: [0, 5], 3: [7]}, groups={})
+        self.recipes: list[Recipe] = []
+        self._base = base
+        frozen = {
+            spec.name: frozen_units(
+                spec,
+                neurons=self.mask.neurons[spec.layer],
+                groups=[],
+                heads=base.decoder.heads,
+                kv_heads=base.decoder.kv_heads,
+                head_dim=base.decoder.head_dim,
+            )
+            for spec in layout(base.model, LAYERS, MODULES)
+        }
+        self._master = Master(
+            base.model, layers=LAYERS, modules=MODULES, backend=open_backend("cpu"), frozen=frozen
+        )
+
+    def next(self, *, step: int = STEP) -> Recipe:
+        """Give the next version's recipe."""
+        number = len(self.recipes) + 1
+        recipe = Recipe(
+            line="main",
+            number=number,
+            parent=self.recipes[-1].version if self.recipes else self._base.name,
+            strategy="es",
+            noise="rank1",
+            key=f"{number:016x}",
+            coefficients=[100, -80, 60, 40],
+            step=step,
+            sigma_log2=-4,
+            layers=LAYERS,
+            modules=MODULES,
+            scales=self._master.scales,
+            mask=self.mask.digest,
+            digest="",
+        )
+        self._master.apply(recipe, verify=False)
+        self.recipes.append(recipe.model_copy(update={"digest": self._master.digest()}))
+        return self.recipes[-1]
+
+
+def promotion(seq: int, version: str, previous: str) -> Rollout:
+    """Give the rollout that takes a version into service."""
+    return Rollout(
+        id=f"promote-{seq}",
+        line="main",
+        seq=seq,
+        version=version,
+        previous=previous,
+        state="completed",
+        verb="promote",
+        reason="a test says so",
+        who="test",
+        created_ms=seq,
+    )
