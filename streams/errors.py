@@ -5,8 +5,8 @@ StreamsError
 │   ├── UnreadableRecordError   bytes that are no record of ours
 │   ├── NewerSchemaError        a record version that this build does not know
 │   └── RecordTooLargeError     over the limit of the log
-├── LogUnavailableError         the log cannot be reached now; nothing was appended
-├── StoreUnavailableError       the store cannot be reached now; nothing was committed
+├── LogUnavailableError         the log cannot be reached now: try the same again
+├── StoreUnavailableError       the store cannot be reached now: try the same again
 ├── SchemaError                 a log or store file of another or damaged schema; untouched
 ├── ConflictError               compare-and-swap lost: somebody changed it first
 ├── LeaseLostError              another process holds the lease; stop, write nothing
@@ -38,7 +38,7 @@ class RecordTooLargeError(RecordError):
 
 
 class LogUnavailableError(StreamsError):
-    """The log cannot be reached now; nothing was appended."""
+    """The log cannot be reached now: try the same again."""
 
 
 class StoreUnavailableError(StreamsError):

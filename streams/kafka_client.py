@@ -4,8 +4,10 @@ The only file that imports kafka-python. Its calls block and its clients are thr
 they are kept off every event loop (the agent's spool, the readers' own threads).
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from streams.errors import ExtraMissingError, LogUnavailableError, RecordTooLargeError
@@ -42,6 +44,7 @@ __all__ = [
     "KafkaError",
     "KafkaProducer",
     "KafkaTimeoutError",
+    "Patience",
     "TopicPartition",
     "connection",
     "open_client",
@@ -51,14 +54,20 @@ __all__ = [
 
 Client = TypeVar("Client")
 
-# How long a client may take to reach a first broker. The agent does not wait for it (it spools),
-# an operator at the command line does.
-BOOTSTRAP_S = 5.0
-REQUEST_S = 10.0
-# Topics that are made while we run are seen after this.
-METADATA_S = 30.0
-# A broker that comes back is found within this, however long it was away.
-RECONNECT_S = 2.0
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the clients wait, seconds."""
+
+    bootstrap_s: float = 5.0  # for a first broker; the agent spools meanwhile
+    request_s: float = 10.0
+    append_s: float = 10.0  # then an append says that Kafka is away
+    reconnect_s: float = 2.0  # a broker that comes back is found within this
+    metadata_s: float = 30.0  # topics that are made while we run are seen within this
+    session_s: float = 15.0  # a member of a group whose process died is replaced after this
+    # A member that does not poll for this long is put out of its group. The learner computes
+    # between two polls; who may write is the lease's to say, not the group's.
+    max_poll_s: float = 600.0
 
 
 def servers(settings: StreamsSettings) -> list[str]:
@@ -74,16 +83,16 @@ def servers(settings: StreamsSettings) -> list[str]:
     return found
 
 
-def connection(settings: StreamsSettings) -> dict[str, Any]:
+def connection(settings: StreamsSettings, patience: Patience) -> dict[str, Any]:
     """Give the settings that every client shares: where, as whom, and how patiently."""
     configuration: dict[str, Any] = {
         "bootstrap_servers": servers(settings),
         "client_id": "quickset",
         "security_protocol": settings.security_protocol,
-        "bootstrap_timeout_ms": int(BOOTSTRAP_S * 1000),
-        "request_timeout_ms": int(REQUEST_S * 1000),
-        "metadata_max_age_ms": int(METADATA_S * 1000),
-        "reconnect_backoff_max_ms": int(RECONNECT_S * 1000),
+        "bootstrap_timeout_ms": int(patience.bootstrap_s * 1000),
+        "request_timeout_ms": int(patience.request_s * 1000),
+        "metadata_max_age_ms": int(patience.metadata_s * 1000),
+        "reconnect_backoff_max_ms": int(patience.reconnect_s * 1000),
     }
     if settings.tls_ca is not None:
         configuration["ssl_cafile"] = str(settings.tls_ca.expanduser())
@@ -105,6 +114,9 @@ def open_client(make: Callable[..., Client], **configuration: Any) -> Client:
 
     raises: LogUnavailableError
     """
+    # While a broker is away, kafka-python logs every refused connection, several a second, as an
+    # error; what its callers have to know is raised.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     opened: list[Any] = []
 
     def network(**given: Any) -> Any:

@@ -1,10 +1,11 @@
 """The log on Kafka: the contract of streams.log over topics that `streams init` made.
 
 Order: records go out a chunk at a time, all of a chunk's records of a partition in one batch, and
-the next chunk only after the broker has settled the one before. A batch is appended whole or not at
-all, so nothing that failed can end up behind what followed it. When a chunk's fate is unknown (the
-broker went away in the middle), the next append waits for it first, and skips what turns out to be
-in the log. The producer is idempotent with acks=all; correctness does not rest on Kafka's
+the next chunk only after the broker has confirmed the one before. A batch is appended whole or not
+at all, so what failed cannot end up behind what followed it. When a chunk is not confirmed in time,
+its fate is unknown: the append raises, the producer is thrown away with all that it would still
+try, and whoever appends the chunk again repeats its records at worst, in order, to be dropped by
+their ids. The producer is idempotent with acks=all; correctness does not rest on Kafka's
 transactions (no Python client implements KIP-890) but on record ids.
 
 Positions are the reader's own (streams.offsets); nothing is committed to Kafka. Partitions that a
@@ -13,6 +14,7 @@ rebalance assigns stay paused until the reader's `positions` have been asked and
 Clients connect at their first use, so a process starts while the broker is away.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +27,7 @@ from streams.kafka_client import (
     KafkaError,
     KafkaProducer,
     KafkaTimeoutError,
+    Patience,
     TopicPartition,
     connection,
     open_client,
@@ -33,21 +36,16 @@ from streams.kafka_client import (
 from streams.log import Entry, Outgoing, Partition, Topic
 from streams.settings import StreamsSettings
 
+_log = logging.getLogger(__name__)
+
 ID_HEADER = "id"
 # Sent in one go: large enough to hide a round trip, small enough for one batch a partition.
 CHUNK_BYTES = 2**20
 # What a batch needs beside keys and values: its own header, and each record's id and lengths.
 OVERHEAD_BYTES = 64 * 1024
-APPEND_S = 10.0
-# Past this the producer itself gives a batch up; longer than APPEND_S, so that the next append
-# finds out what became of it.
-DELIVERY_S = 20.0
 # The batch leaves when it is flushed, never by itself in the middle of being filled.
-LINGER_S = 5.0
-# A member that does not poll for this long is put out of its group (the learner computes between
-# polls); one whose process died, after SESSION_S.
-MAX_POLL_S = 600.0
-SESSION_S = 15.0
+LINGER_S = 1.0
+CLOSE_S = 5.0
 # How long a poll waits before it looks at newly assigned partitions.
 STEP_S = 0.25
 
@@ -55,17 +53,17 @@ STEP_S = 0.25
 class KafkaLog:
     """A log on Kafka. `append` and `end_offsets` may be called from any thread."""
 
-    def __init__(self, settings: StreamsSettings) -> None:
+    def __init__(self, settings: StreamsSettings, *, patience: Patience | None = None) -> None:
         """Name the brokers; nothing connects before it is used.
 
         raises: ValueError when the setting names no broker
         """
         self._settings = settings
-        self._connection = connection(settings)
+        self._patience = patience or Patience()
+        self._connection = connection(settings, self._patience)
         self._prefix = settings.topic_prefix
         self._lock = threading.Lock()
         self._producer: Any = None
-        self._unsettled: dict[tuple[str, str], Any] = {}  # (topic, id) → the future of its send
         self._looking = threading.Lock()
         self._looker: Any = None
 
@@ -78,11 +76,14 @@ class KafkaLog:
                     f"{record.topic} {record.id} has {len(record.value)} bytes, over the log's"
                     f" limit of {self._settings.max_record_bytes}"
                 )
-        with self._lock, translated():
-            producer = self._open_producer()
-            late = self._settle()
-            for chunk in _chunks(r for r in batch if (r.topic, r.id) not in late):
-                self._send(producer, chunk)
+        with self._lock:
+            for chunk in _chunks(batch):
+                try:
+                    with translated():
+                        self._send(chunk)
+                except BaseException:
+                    self._throw_away()
+                    raise
 
     def subscribe(
         self,
@@ -99,6 +100,7 @@ class KafkaLog:
         return KafkaSubscription(
             self._settings,
             list(topics),
+            self._patience,
             group=group,
             positions=positions,
             on_revoked=on_revoked,
@@ -110,21 +112,18 @@ class KafkaLog:
             if self._looker is None:
                 self._looker = open_client(KafkaConsumer, **_reading(self._connection))
             places = _places(self._looker, [self._prefix + topic])
-            ends = self._looker.end_offsets(places, timeout_ms=int(APPEND_S * 1000))
+            ends = self._looker.end_offsets(places, timeout_ms=int(self._patience.append_s * 1000))
         return {Partition(topic, place.partition): end for place, end in ends.items()}
 
     def close(self) -> None:
-        """Close the connections, waiting a little for what is on its way."""
+        """Close the connections; every append has returned, so nothing is on its way."""
         with self._lock:
             if self._producer is not None:
-                try:
-                    self._producer.close(timeout=APPEND_S)
-                except KafkaError:  # what could not be sent was reported by its append
-                    self._producer.close(timeout=0)
+                self._producer.close(timeout=CLOSE_S)
                 self._producer = None
         with self._looking:
             if self._looker is not None:
-                self._looker.close(autocommit=False, timeout_ms=1000)
+                self._looker.close(autocommit=False, timeout_ms=int(CLOSE_S * 1000))
                 self._looker = None
 
     def _open_producer(self) -> Any:
@@ -140,50 +139,50 @@ class KafkaLog:
                 batch_size=largest,
                 max_request_size=largest,
                 linger_ms=int(LINGER_S * 1000),
-                delivery_timeout_ms=int(DELIVERY_S * 1000),
-                max_block_ms=int(APPEND_S * 1000),
+                # Later than append_s, which decides.
+                delivery_timeout_ms=int(
+                    (self._patience.append_s + self._patience.request_s + LINGER_S) * 1000
+                ),
+                max_block_ms=int(self._patience.append_s * 1000),
                 metrics_enabled=False,
             )
         return self._producer
 
-    def _send(self, producer: Any, chunk: list[Outgoing]) -> None:
-        """Send a chunk and wait for it."""
-        sent: dict[tuple[str, str], Any] = {}
+    def _send(self, chunk: list[Outgoing]) -> None:
+        """Send a chunk and wait until the broker has confirmed it."""
+        producer = self._open_producer()
         try:
-            for record in chunk:
-                sent[record.topic, record.id] = producer.send(
+            sent = [
+                producer.send(
                     self._prefix + record.topic,
                     key=record.key.encode(),
                     value=record.value,
                     headers=[(ID_HEADER, record.id.encode())],
                 )
-            producer.flush(timeout=APPEND_S)
+                for record in chunk
+            ]
+            producer.flush(timeout=self._patience.append_s)
         except KafkaTimeoutError as cause:
-            self._unsettled = sent
             raise LogUnavailableError(
-                f"Kafka did not take {len(chunk)} records in {APPEND_S:.0f} s; are its topics"
-                f" there (quickset streams init)? {cause}"
+                f"Kafka did not take {len(chunk)} records in {self._patience.append_s:g} s; are its"
+                f" topics there (quickset streams init)? {cause}"
             ) from cause
-        for future in sent.values():
+        for future in sent:
             if future.failed():
-                self._unsettled = sent
                 raise future.exception
 
-    def _settle(self) -> set[tuple[str, str]]:
-        """Wait for what an earlier append left open, and say what of it is in the log."""
-        deadline = time.monotonic() + APPEND_S
-        for future in self._unsettled.values():
-            if not future.is_done:
-                try:
-                    future.get(timeout=max(0.0, deadline - time.monotonic()))
-                except KafkaTimeoutError:
-                    if not future.is_done:
-                        raise
-                except KafkaError:
-                    pass  # it failed: it is not in the log, and the caller sends it again
-        late = {name for name, future in self._unsettled.items() if future.succeeded()}
-        self._unsettled = {}
-        return late
+    def _throw_away(self) -> None:
+        """End the producer now, with what it would still send."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        # Its own close() would first wait for what cannot be sent, and give up before it closes.
+        producer._sender.force_close()
+        producer._sender.join(CLOSE_S)
+        try:
+            producer.close(timeout=CLOSE_S)
+        except KafkaError:
+            _log.exception("a producer could not be closed")
 
 
 class KafkaSubscription:
@@ -193,12 +192,14 @@ class KafkaSubscription:
         self,
         settings: StreamsSettings,
         topics: list[Topic],
+        patience: Patience,
         *,
         group: str | None,
         positions: Callable[[frozenset[Partition]], Mapping[Partition, int]],
         on_revoked: Callable[[frozenset[Partition]], None],
     ) -> None:
         self._settings = settings
+        self._patience = patience
         self._prefix = settings.topic_prefix
         self._topics = [self._prefix + topic for topic in topics]
         self._group = group
@@ -238,22 +239,22 @@ class KafkaSubscription:
         """Leave the group, so that its other readers take over at once."""
         self._closing = True
         if self._consumer is not None:
-            self._consumer.close(autocommit=False, timeout_ms=int(APPEND_S * 1000))
+            self._consumer.close(autocommit=False, timeout_ms=int(CLOSE_S * 1000))
             self._consumer = None
         self._assigned = self._unplaced = frozenset()
 
     def _open(self) -> None:
         consumer = open_client(
             KafkaConsumer,
-            **_reading(connection(self._settings)),
+            **_reading(connection(self._settings, self._patience)),
             group_id=None if self._group is None else self._prefix + self._group,
             max_partition_fetch_bytes=batch_bytes(self._settings.max_record_bytes),
-            max_poll_interval_ms=int(MAX_POLL_S * 1000),
-            session_timeout_ms=int(SESSION_S * 1000),
+            max_poll_interval_ms=int(self._patience.max_poll_s * 1000),
+            session_timeout_ms=int(self._patience.session_s * 1000),
         )
         try:
-            # Asked for a group, too: a reader that joins before it knows the topics' partitions, and
-            # is its group's leader, assigns none to anybody.
+            # Asked for a group, too: a reader that joins before it knows the partitions, and is
+            # its group's leader, assigns none to anybody.
             places = _places(consumer, self._topics)
             if self._group is None:
                 consumer.assign(places)

@@ -13,6 +13,7 @@ from streams.kafka_client import (
     ConfigResource,
     ConfigResourceType,
     KafkaAdminClient,
+    Patience,
     connection,
     open_client,
     translated,
@@ -73,7 +74,7 @@ def init_topics(settings: StreamsSettings) -> list[str]:
         copies than the settings ask for (nothing is changed then)
     """
     wanted = plan(settings)
-    admin: Any = open_client(KafkaAdminClient, **connection(settings))
+    admin: Any = open_client(KafkaAdminClient, **connection(settings, Patience()))
     try:
         with translated():
             present = {t["name"]: t for t in admin.describe_topics() if t["name"] in wanted}

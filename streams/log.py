@@ -1,8 +1,9 @@
 """The log: what was said, in order, kept. One contract, an embedded log and Kafka behind it.
 
 Guarantees, on every implementation:
-- `append` is durable when it returns; when it raises, nothing that it was given is visible
-  except through a later retry (which the reader deduplicates by record id).
+- `append` is durable when it returns. When it raises LogUnavailableError, the same records have to
+  be appended again before others of their keys: some of them may be in the log already (readers
+  deduplicate by record id), and none can appear behind what is appended after that.
 - Records of one key are read in the order in which they were appended (at least once).
 - An offset names one record of a partition for ever; offsets grow, and may have holes.
 
@@ -80,7 +81,8 @@ class Log(Protocol):
     def append(self, records: Iterable[Outgoing]) -> None:
         """Append records, in order; durable when it returns. May be called from any thread.
 
-        raises: LogUnavailableError, RecordTooLargeError (before anything is appended)
+        raises: LogUnavailableError (append the same again), RecordTooLargeError (before anything
+            is appended)
         """
         ...
 

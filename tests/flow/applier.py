@@ -1,4 +1,4 @@
-"""A consumer as small as the promises allow: reads turns, and uses each once, in one transaction."""
+"""A consumer as small as the promises allow: it reads turns, and uses each once."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,8 @@ def turn(number: int, key: str, size: int = 50) -> Outgoing:
 class Applier:
     """Uses each turn once: a judgement in the outbox stands for what a learner derives."""
 
-    def __init__(self, log: Log, store: Store, *, boundary: Callable[[str], None] = lambda _: None
+    def __init__(
+        self, log: Log, store: Store, *, boundary: Callable[[str], None] = lambda _: None
     ) -> None:
         """Name the log and the store.
 
@@ -50,8 +51,8 @@ class Applier:
                     on_revoked=self.revoked.append,
                 )
             entries = self._subscription.poll(wait_s=wait_s, max_records=max_records)
-            self._boundary("read")
             if entries:
+                self._boundary("read")
                 self._use(entries)
             return len(entries)
         except (ConflictError, StoreUnavailableError):
@@ -86,8 +87,7 @@ def _judgement(entry: Entry) -> Judgement:
         turn_id=entry.id,
         line="main",
         version="base",
-        principal="p",
-        session=entry.key,
+        principal=entry.key,
         source="verifier",
         score=1,
         confidence=1,
@@ -101,4 +101,4 @@ def applied(store: Store) -> list[Applied]:
     with store.reading() as session:
         rows = session.exec(select(OutboxRow).order_by(col(OutboxRow.number))).all()
     judgements = [decode(row.value) for row in rows]
-    return [Applied(key=j.session, id=j.turn_id) for j in judgements if isinstance(j, Judgement)]
+    return [Applied(key=j.principal, id=j.turn_id) for j in judgements if isinstance(j, Judgement)]

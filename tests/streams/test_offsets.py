@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from sqlmodel import Session, SQLModel
@@ -96,6 +96,7 @@ def test_an_id_is_new_once_for_each_group(store: Store) -> None:
         assert first_time(session, "h", "a")
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=5), max_size=12))
 def test_whatever_is_delivered_again_no_offset_counts_twice(batches: list[list[int]]) -> None:
     """Any schedule of batches, repeated and overlapping, commits each offset at most once."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from streams import dead_letters
@@ -238,6 +239,7 @@ def test_a_closed_spool_refuses_and_counts(tmp_path: Path) -> None:
     assert spool.depth().dropped == 1
 
 
+@examples(deadline=None)
 @given(cut=st.integers(0, 400), flip=st.integers(0, 399))
 def test_whatever_a_crash_does_to_the_end_the_rest_is_read(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int

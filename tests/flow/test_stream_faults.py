@@ -1,0 +1,361 @@
+"""Real faults of real servers: Kafka stopped, killed and rebalanced, PostgreSQL killed, processes
+killed at every boundary. After each, the history of the run is judged."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import pytest
+
+from streams.errors import LogUnavailableError
+from streams.kafka_client import Patience
+from streams.kafka_log import KafkaLog
+from streams.open import init_streams, open_log
+from streams.settings import StreamsSettings
+from streams.spool import Spool
+from streams.store import Store, open_store
+from tests.flow.applier import Applier, applied, turn
+from tests.flow.history import Appended, Applied, violations
+from tests.kafka_broker import KafkaBroker, kafka_home
+from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
+
+# Short, so that a broker that is away is noticed, given up and found again within seconds.
+IMPATIENT = Patience(bootstrap_s=2, request_s=1, append_s=1.5, reconnect_s=0.5, session_s=6)
+LIMIT_S = 100.0
+
+# kafka-python leaves the sockets of lost connections to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collect_lost_connections() -> Iterator[None]:
+    """Collect them while the filter above is in force."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker of this module's own, to be stopped and killed."""
+    if kafka_home() is None:
+        pytest.skip("no Kafka: set KAFKA_HOME to the folder of an Apache Kafka 4")
+    started = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this module's own, to be killed."""
+    if postgres_programs() is None:
+        pytest.skip("no PostgreSQL programs: install PostgreSQL")
+    with TemporaryDirectory(prefix="quickset-postgres-") as folder:
+        started = PostgresServer(Path(folder))
+        started.start()
+        yield started
+        started.stop()
+
+
+@pytest.fixture
+def on_kafka(broker: KafkaBroker, tmp_path: Path) -> StreamsSettings:
+    """Fresh topics on the broker, four partitions of turns."""
+    prefix = f"{uuid4().hex[:8]}."
+    settings = StreamsSettings(home=tmp_path, log=broker.url, topic_prefix=prefix, partitions=4)
+    init_streams(settings)
+    return settings
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An embedded store."""
+    opened = open_store(StreamsSettings(home=tmp_path))
+    yield opened
+    opened.close()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something that another process or thread does."""
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {LIMIT_S:.0f} s until {what}"
+        time.sleep(0.02)
+
+
+class Working:
+    """Runs a step again and again in a thread, until it is told to stop."""
+
+    def __init__(self, step: Callable[[], object]) -> None:
+        self._step = step
+        self._stop = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive(), "the step hangs"
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._step()
+        except BaseException as error:  # shown by stop()
+            self.error = error
+
+
+class SpooledLoad:
+    """An agent's traffic: puts a turn every few milliseconds, whatever happens to the log."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._number = 0
+        self.history: list[Appended] = []
+
+    def step(self) -> None:
+        record = turn(self._number, key=f"session-{self._number % 7}")
+        self._number += 1
+        kept = self._spool.put([record]).result(LIMIT_S)
+        self.history.append(Appended(record.key, record.id, "acknowledged" if kept else "unknown"))
+        time.sleep(0.004)
+
+
+class DirectLoad:
+    """A writer without a spool: appends batches, and tries each again until it is taken."""
+
+    def __init__(self, log: KafkaLog, name: str = "session") -> None:
+        self._log = log
+        self._name = name
+        self._number = 0
+        self.retries = 0
+        self.history: list[Appended] = []
+
+    def step(self) -> None:
+        batch = [turn(self._number + n, f"{self._name}-{n % 5}", size=400) for n in range(40)]
+        self._number += len(batch)
+        while True:
+            try:
+                self._log.append(batch)
+            except LogUnavailableError:
+                self.retries += 1
+                self.history += [Appended(r.key, r.id, "unknown") for r in batch]
+            else:
+                self.history += [Appended(r.key, r.id, "acknowledged") for r in batch]
+                return
+
+
+def drain(applier: Applier, store: Store, history: list[Appended]) -> None:
+    """Apply until everything that was acknowledged is there."""
+    wanted = {attempt.id for attempt in history if attempt.outcome == "acknowledged"}
+    deadline = time.monotonic() + LIMIT_S
+    while len({use.id for use in applied(store)} & wanted) < len(wanted):
+        assert time.monotonic() < deadline, "not everything was applied in time"
+        applier.step()
+    applier.close()
+
+
+@pytest.mark.kafka
+def test_the_broker_is_stopped_for_long_and_started_again_under_load(
+    broker: KafkaBroker, on_kafka: StreamsSettings, store: Store, tmp_path: Path
+) -> None:
+    """The agent goes on, its spool grows, and everything arrives once when the broker is back."""
+    log = KafkaLog(on_kafka, patience=IMPATIENT)
+    spool = Spool(tmp_path / "spool", log, on_kafka)
+    load = SpooledLoad(spool)
+    applier = Applier(KafkaLog(on_kafka, patience=IMPATIENT), store)
+    traffic, learner = Working(load.step), Working(applier.step)
+    until(lambda: len(applied(store)) > 100, "the load is applied")
+    broker.stop()
+    away_s = time.monotonic()
+    until(lambda: spool.depth().log_away is not None, "the spool notices")
+    # Longer than any client tries by itself, so that batches are given up, not only delayed.
+    until(lambda: time.monotonic() - away_s > 10, "the outage has been long")
+    assert spool.depth().records > 200
+    broker.start()
+    until(lambda: spool.depth().log_away is None, "the spool finds the broker")
+    traffic.stop()
+    assert spool.wait_drained(LIMIT_S)
+    learner.stop()
+    drain(applier, store, load.history)
+    spool.close()
+    log.close()
+    assert all(attempt.outcome == "acknowledged" for attempt in load.history)
+    assert violations(load.history, applied(store)) == []
+
+
+@pytest.mark.kafka
+def test_the_broker_is_killed_in_the_middle_of_batches(
+    broker: KafkaBroker, on_kafka: StreamsSettings, store: Store
+) -> None:
+    """Killed again and again while batches are on their way: none lost, doubled or overtaken."""
+    log = KafkaLog(on_kafka, patience=IMPATIENT)
+    load = DirectLoad(log)
+    traffic = Working(load.step)
+    for _ in range(3):
+        size = len(load.history)
+        until(lambda size=size: len(load.history) > size + 400, "batches flow")  # type: ignore[misc]
+        broker.kill()
+        tried = load.retries
+        until(lambda tried=tried: load.retries > tried, "an append fails")  # type: ignore[misc]
+        broker.start()
+    size = len(load.history)
+    until(lambda: len(load.history) > size + 400, "batches flow again")
+    traffic.stop()
+    applier = Applier(log, store)
+    drain(applier, store, load.history)
+    log.close()
+    assert violations(load.history, applied(store)) == []
+
+
+@pytest.mark.kafka
+def test_a_process_starts_while_the_broker_is_away(
+    broker: KafkaBroker, on_kafka: StreamsSettings, store: Store, tmp_path: Path
+) -> None:
+    """Opening, spooling and reading wait for no broker; they find it when it comes."""
+    broker.stop()
+    log = KafkaLog(on_kafka, patience=IMPATIENT)
+    spool = Spool(tmp_path / "spool", log, on_kafka)
+    load = SpooledLoad(spool)
+    load.step()
+    applier = Applier(log, store)
+    assert applier.step() == 0
+    with pytest.raises(LogUnavailableError):
+        log.end_offsets("turns")
+    threads = threading.active_count()
+    for _ in range(3):
+        applier.step()
+    assert threading.active_count() <= threads + 1, "a failed try leaves no thread behind"
+    broker.start()
+    assert spool.wait_drained(LIMIT_S)
+    drain(applier, store, load.history)
+    spool.close()
+    log.close()
+    assert violations(load.history, applied(store)) == []
+
+
+@pytest.mark.kafka
+def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_path: Path) -> None:
+    """Readers that come and go take partitions from each other; every turn is applied once."""
+    log = KafkaLog(on_kafka, patience=IMPATIENT)
+    load = DirectLoad(log)
+    other_store = open_store(StreamsSettings(home=tmp_path))
+    first = Applier(KafkaLog(on_kafka, patience=IMPATIENT), store)
+    second = Applier(KafkaLog(on_kafka, patience=IMPATIENT), other_store)
+
+    def append_and_rest() -> None:
+        load.step()
+        time.sleep(0.02)
+
+    traffic = Working(append_and_rest)
+    one = Working(lambda: first.step(max_records=7))
+    for _ in range(3):
+        revoked = len(first.revoked)
+        two = Working(lambda: second.step(max_records=7))
+        until(
+            lambda revoked=revoked: len(first.revoked) > revoked,  # type: ignore[misc]
+            "the second reader takes partitions away",
+        )
+        used = len(applied(store))
+        until(lambda used=used: len(applied(store)) > used + 50, "both apply")  # type: ignore[misc]
+        two.stop()
+        second.close()
+    traffic.stop()
+    one.stop()
+    drain(first, store, load.history)
+    log.close()
+    other_store.close()
+    assert violations(load.history, applied(store)) == []
+
+
+@pytest.mark.postgres
+def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path: Path) -> None:
+    """Killed in the middle of transactions: what committed is there, the rest is applied again."""
+    url = fresh_database(server.url)
+    settings = StreamsSettings(home=tmp_path, store=url)
+    store, log = open_store(settings), open_log(settings)
+    history: list[Appended] = []
+    for number in range(3000):
+        history.append(
+            Appended(f"key-{number % 5}", f"key-{number % 5}-{number:06d}", "acknowledged")
+        )
+    log.append(turn(number, f"key-{number % 5}") for number in range(3000))
+    applier = Applier(log, store)
+    learner = Working(lambda: applier.step(max_records=10))
+    for wanted in (200, 600):
+        until(lambda wanted=wanted: len(applied(store)) > wanted, "turns are applied")  # type: ignore[misc]
+        server.kill()
+        server.start()
+    learner.stop()
+    drain(applier, store, history)
+    store.close()
+    log.close()
+    assert violations(history, applied_at(url)) == []
+
+
+def applied_at(url: str) -> list[Applied]:
+    """Read what was applied through fresh connections."""
+    store = Store(url)
+    try:
+        return list(applied(store))
+    finally:
+        store.close()
+
+
+def apply_and_die(settings: StreamsSettings, boundary: str, times: int) -> None:
+    """Apply turns, and be killed the n-th time that a boundary is reached."""
+    reached = 0
+
+    def die(name: str) -> None:
+        nonlocal reached
+        reached += name == boundary
+        if reached >= times:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    applier = Applier(open_log(settings), open_store(settings), boundary=die)
+    while True:
+        applier.step(max_records=10)
+
+
+def kill_at_every_boundary(settings: StreamsSettings) -> None:
+    """Append turns, let a process die at each boundary in turn, and judge what was applied."""
+    log, store = open_log(settings), open_store(settings)
+    keys = [f"key-{number % 5}" for number in range(200)]
+    log.append(turn(number, key) for number, key in enumerate(keys))
+    history = [Appended(key, f"{key}-{n:06d}", "acknowledged") for n, key in enumerate(keys)]
+    context = multiprocessing.get_context("spawn")
+    for boundary in ("read", "written", "committed"):
+        process = context.Process(target=apply_and_die, args=(settings, boundary, 2))
+        process.start()
+        process.join(LIMIT_S)
+        assert process.exitcode == -signal.SIGKILL
+        assert 0 < len(applied(store)) < len(keys)
+    drain(Applier(log, store), store, history)
+    assert violations(history, applied(store)) == []
+    log.close()
+    store.close()
+
+
+def test_kill_9_at_every_boundary_embedded(tmp_path: Path) -> None:
+    """Over the embedded log and store."""
+    settings = StreamsSettings(home=tmp_path)
+    init_streams(settings)
+    kill_at_every_boundary(settings)
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+def test_kill_9_at_every_boundary_on_kafka_and_postgresql(
+    on_kafka: StreamsSettings, server: PostgresServer
+) -> None:
+    """Over Kafka and PostgreSQL; a dead reader's partitions are given to the next one."""
+    kill_at_every_boundary(on_kafka.model_copy(update={"store": fresh_database(server.url)}))
