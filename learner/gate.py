@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from kernels.backend import Backend
 from kernels.forward import Decoder
 from learner.safety.asking import Behaviour, Questions
 from learner.safety.prompts import PromptSet, load_prompts
@@ -59,10 +60,16 @@ class Gate:
         base: BaseModel,
         settings: LearnerSettings,
         *,
+        backend: Backend,
         between: Callable[[], None],
         prompts: PromptSet | None = None,
     ) -> None:
-        self._base, self._settings, self._between = base, settings, between
+        """Ask nothing yet.
+
+        between: called between pieces of work; prompts: what to ask, by default the repository's
+        """
+        self._base, self._settings = base, settings
+        self._backend, self._between = backend, between
         self._prompts = prompts or load_prompts("gate")
         self._questions: Questions | None = None
         self._base_behaviour: Behaviour | None = None
@@ -106,6 +113,7 @@ class Gate:
                 self._prompts,
                 count=self._settings.gate_prompts,
                 max_tokens=self._settings.gate_tokens,
+                backend=self._backend,
                 between=self._between,
             )
         return self._questions

@@ -155,7 +155,7 @@ def _parts(
 ) -> Parts:
     backend: Backend = open_backend("cpu")
     home = streams.home.expanduser()
-    mask = line_mask(store, lease, base, settings, home=home, pause=pause)
+    mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
     first = max(0, base.decoder.num_layers - settings.last_layers)
     layers = range(first, base.decoder.num_layers)
     rules = Rules(
@@ -170,7 +170,7 @@ def _parts(
         lease=lease,
         versions=Versions(base, backend, mask, layers=layers, modules=settings.modules),
         backend=backend,
-        gate=Gate(base, settings, between=pause),
+        gate=Gate(base, settings, backend=backend, between=pause),
         rules=rules,
         settings=settings,
         pause=pause,
@@ -184,6 +184,7 @@ def line_mask(
     settings: LearnerSettings,
     *,
     home: Path,
+    backend: Backend,
     pause: Callable[[], None],
 ) -> Mask:
     """Give the frozen units of the line: those that it began with, or now measured and kept.
@@ -196,7 +197,7 @@ def line_mask(
         kept = _mask_in_force(session, settings.line)
     if kept is not None:
         return kept
-    unit_map = load_unit_map(base, settings, home, pause)
+    unit_map = load_unit_map(base, settings, home, pause, backend=backend)
     with store.transaction() as session:
         lease.check(session)
         row = unit_map.row(created_ms=_now_ms())

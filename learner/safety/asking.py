@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.backend import Backend
 from kernels.decode import greedy
 from kernels.forward import Decoder
 from learner.population import Passage
@@ -54,9 +55,11 @@ class Questions:
         *,
         count: int,
         max_tokens: int,
+        backend: Backend,
         between: Callable[[], None],
     ) -> None:
-        self._base, self._max_tokens, self._between = base, max_tokens, between
+        self._base, self._max_tokens = base, max_tokens
+        self._backend, self._between = backend, between
         self._openings = tuple(
             tuple(base.tokenizer.encode(opening, add_special_tokens=False))
             for opening in prompts.refusal_openings
@@ -98,7 +101,7 @@ class Questions:
     def _refusal_odds(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> Tensor:
         """Give the log-odds of a refusal's opening after each prompt: (prompts,) float64."""
         passages = [Passage(tuple(prompt), self._openings) for prompt in prompts]
-        scores = logprobs(decoder, passages, between=self._between)
+        scores = logprobs(decoder, passages, backend=self._backend, between=self._between)
         sums = torch.stack([torch.stack([each.double().sum() for each in some]) for some in scores])
         mass = sums.logsumexp(dim=1)
         # log p − log(1 − p); the openings exclude each other, so p < 1 but for rounding
@@ -130,7 +133,9 @@ class Questions:
         passages = [
             Passage(tuple(p), (tuple(r),)) for p, r in zip(prompts, replies, strict=True) if r
         ]
-        scores = iter(logprobs(self._base.decoder, passages, between=self._between))
+        scores = iter(
+            logprobs(self._base.decoder, passages, backend=self._backend, between=self._between)
+        )
         return [float(next(scores)[0].mean()) if reply else -math.inf for reply in replies]
 
     def _text(self, reply: TokenIds) -> str:

@@ -16,8 +16,8 @@ from streams.base_model import BaseModel
 
 # Three sets of eight prompts: a unit must show in all of them, and each has a hundred tokens.
 FOLDS = 3
-# Harmful prompts are asked where refusing was shown, so that the replies are the model's own; benign
-# ones without it, since a small model then declines half of them, and a refusal is not of use.
+# Harmful prompts are asked where refusing was shown, so that the replies are the model's own;
+# benign ones without it, since a small model then declines half of them.
 SAFETY_CONTEXT, UTILITY_CONTEXT = "policy", "plain"
 # Refusals are about a dozen tokens long; benign replies are cut so that they do not outweigh them.
 REPLY_TOKENS = 24

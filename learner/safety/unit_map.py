@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from kernels.backend import Backend
 from learner.safety.calibration import FOLDS, calibration_folds
 from learner.safety.prompts import PromptSet, load_prompts
-from learner.safety.units import UnitScores, unit_scores
+from learner.safety.units import unit_scores
 from learner.settings import LearnerSettings
 from streams.base_model import BaseModel
 from streams.records import Mask, canonical_json
@@ -82,17 +83,27 @@ class UnitMap:
 
 
 def load_mask(
-    base: BaseModel, settings: LearnerSettings, home: Path, pace: Callable[[], None]
+    base: BaseModel,
+    settings: LearnerSettings,
+    home: Path,
+    pace: Callable[[], None],
+    *,
+    backend: Backend,
 ) -> Mask:
     """Give the frozen units of a base, measuring them when this home has not yet.
 
     home: folder of the artefacts; pace: called between two passes, where the caller may yield
     """
-    return load_unit_map(base, settings, home, pace).mask
+    return load_unit_map(base, settings, home, pace, backend=backend).mask
 
 
 def load_unit_map(
-    base: BaseModel, settings: LearnerSettings, home: Path, pace: Callable[[], None]
+    base: BaseModel,
+    settings: LearnerSettings,
+    home: Path,
+    pace: Callable[[], None],
+    *,
+    backend: Backend,
 ) -> UnitMap:
     """Give the frozen units of a base and the scores behind them; see `load_mask`."""
     share = settings.frozen_share
@@ -102,7 +113,7 @@ def load_unit_map(
     path = home / "artefacts" / f"units-{base.name}-{prompts.digest[:12]}.safetensors"
     measured = _read(path, base.name, prompts.digest)
     if measured is None:
-        measured = measure(base, prompts, between=pace)
+        measured = measure(base, prompts, backend=backend, between=pace)
         _write(path, measured)
     mask = Mask(
         base=base.name,
@@ -112,13 +123,17 @@ def load_unit_map(
     return UnitMap(mask, measured, share)
 
 
-def measure(base: BaseModel, prompts: PromptSet, *, between: Callable[[], None]) -> Measured:
+def measure(
+    base: BaseModel, prompts: PromptSet, *, backend: Backend, between: Callable[[], None]
+) -> Measured:
     """Score every unit of the base on each calibration set; forward passes only."""
-    scored: list[tuple[UnitScores, UnitScores]] = []
-    for fold in calibration_folds(base, prompts, between=between):
-        safety = unit_scores(base.decoder, fold.safety, between=between).standardised()
-        utility = unit_scores(base.decoder, fold.utility, between=between).standardised()
-        scored.append((safety, utility))
+    scored = [
+        [
+            unit_scores(base.decoder, samples, backend=backend, between=between).standardised()
+            for samples in (fold.safety, fold.utility)
+        ]
+        for fold in calibration_folds(base, prompts, between=between)
+    ]
     return Measured(
         base=base.name,
         prompts=prompts.digest,

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kernels.backend import Backend
 from kernels.forward import Decoder, plain
 from kernels.layout import parameter_name
+from kernels.variance import Moments
 from learner.packing import pack
 
 # Sequences in one pass: few enough that the caller can yield the processor about once a second.
@@ -44,50 +46,16 @@ class UnitScores:
         return UnitScores(_standardised(self.neurons), _standardised(self.groups))
 
 
-class Moments:
-    """Running mean and variance of features, in float64, in any number of pieces.
-
-    Welford's recurrence, for whole batches (Chan, Golub & LeVeque 1979, eq. 2.1): the naive
-    difference of sums loses everything where the mean is large.
-    """
-
-    def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
-        self.count = 0
-        self.mean = torch.zeros(width, dtype=torch.float64, device=device)
-        self._squares = torch.zeros(width, dtype=torch.float64, device=device)
-
-    def add(self, rows: Tensor) -> None:
-        """Take in more rows: (rows, width)."""
-        if not len(rows):
-            return
-        wide = rows.double()
-        mean = wide.mean(dim=0)
-        delta, total = mean - self.mean, self.count + len(rows)
-        self._squares += (wide - mean).square().sum(dim=0)
-        self._squares += delta.square() * (self.count * len(rows) / total)
-        self.mean += delta * (len(rows) / total)
-        self.count = total
-
-    def variance(self) -> Tensor:
-        """Give the unbiased variance: (width,) float64.
-
-        raises: ValueError with fewer than two rows
-        """
-        if self.count < 2:
-            raise ValueError("a variance needs at least two tokens of replies")
-        return self._squares / (self.count - 1)
-
-
 class _Tap:
     """A `linear` that watches what enters o_proj and down_proj at some positions."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, backend: Backend) -> None:
         layers = range(decoder.num_layers)
         self.names = [
             parameter_name(layer, module) for layer in layers for module in ("o_proj", "down_proj")
         ]
         self.moments = {
-            name: Moments(decoder.model.get_parameter(name).shape[1], decoder.device)
+            name: Moments(decoder.model.get_parameter(name).shape[1], backend=backend)
             for name in self.names
         }
         self.rows: list[int] = []
@@ -103,6 +71,7 @@ def unit_scores(
     decoder: Decoder,
     samples: Sequence[Sample],
     *,
+    backend: Backend,
     between: Callable[[], None] = lambda: None,
 ) -> UnitScores:
     """Score every neuron and KV group on the reply tokens of some samples.
@@ -111,7 +80,7 @@ def unit_scores(
     between: called between two passes, where the caller may yield the processor
     raises: ValueError with fewer than two reply tokens in all
     """
-    tap = _Tap(decoder)
+    tap = _Tap(decoder, backend)
     for some in _chunks(samples):
         between()
         packed = pack([(*s.prompt, *s.reply) for s in some])
@@ -137,7 +106,7 @@ def unit_scores(
 
 def _reply_rows(paths: Iterable[Sequence[int]], samples: Sequence[Sample]) -> list[int]:
     """Give the row of every reply token; one that several samples share counts for each."""
-    return [node for path, s in zip(paths, samples, strict=True) for node in path[len(s.prompt) :]]
+    return [row for path, s in zip(paths, samples, strict=True) for row in path[len(s.prompt) :]]
 
 
 def _chunks(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:

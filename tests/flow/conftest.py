@@ -156,16 +156,16 @@ class Workshop:
     def _parts(self, store: Store, log: Log, lease: Lease) -> Parts:
         base, settings = self.base, self.settings
         home = self.streams.home
-        mask = line_mask(store, lease, base, settings, home=home, pause=_go_on)
-        layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
         backend = open_backend("cpu")
+        mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=_go_on)
+        layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
         return Parts(
             store=store,
             log=log,
             lease=lease,
             versions=Versions(base, backend, mask, layers=layers, modules=settings.modules),
             backend=backend,
-            gate=Gate(base, settings, between=_go_on),
+            gate=Gate(base, settings, backend=backend, between=_go_on),
             rules=Rules(
                 line="main",
                 judges=(LexicalJudge(),),
