@@ -25,8 +25,9 @@ from agent.sampler import Sampler
 from agent.settings import AgentSettings
 from agent.stream import Event, Finish, Request, Stream, Token
 from agent.text import Detokenizer
-from kernels.forward import Decoder
-from kernels.kv import KVCache
+from agent.weights import Resident
+from kernels.decode import next_logits, read_chunk
+from kernels.kv import KvCache
 from streams.base_model import BaseModel
 
 __all__ = ["Engine", "Finish", "Request", "Stream", "Token"]
@@ -39,9 +40,9 @@ _LOG = logging.getLogger(__name__)
 class Versions(Protocol):
     """Who knows which version serves: agent.weights.Residents."""
 
-    def hold(self) -> tuple[str, Decoder]: ...
+    def hold(self) -> Resident: ...
 
-    def release(self, version: str) -> None: ...
+    def release(self, resident: Resident) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -50,8 +51,7 @@ class Running:
 
     request: Request
     stream: Stream
-    version: str
-    decoder: Decoder
+    resident: Resident
     slot: int
     sampler: Sampler
     text: Detokenizer
@@ -71,7 +71,7 @@ class Engine:
         """Prepare; nothing runs before `start`."""
         self._versions, self._settings, self._base = versions, settings, base
         capacity = min(settings.context_tokens, base.context_tokens)
-        self._cache = KVCache(base.decoder, slots=settings.max_batch, capacity=capacity)
+        self._cache = KvCache(base.decoder, slots=settings.max_batch, capacity=capacity)
         self._waiting: deque[tuple[Request, Stream]] = deque()
         self._running: list[Running] = []
         self._changed = threading.Condition()
@@ -167,12 +167,12 @@ class Engine:
         while self._cache.free:
             if not self._waiting:
                 return
-            version, decoder = self._versions.hold()
+            resident = self._versions.hold()
             with self._changed:  # only now, so that a fault before this tells the one who waits
                 request, stream = self._waiting.popleft()
             text = Detokenizer(self._decode_ids, request.sampling.stop)
             sampler, slot = Sampler(request.sampling), self._cache.take()
-            self._running.append(Running(request, stream, version, decoder, slot, sampler, text))
+            self._running.append(Running(request, stream, resident, slot, sampler, text))
 
     def _prefill(self) -> None:
         """Compute the next piece of the oldest prompt; its last piece gives the first token."""
@@ -184,34 +184,23 @@ class Engine:
         prompt, start = reply.request.prompt_token_ids, reply.computed
         piece = prompt[start : start + size]
         reply.computed += len(piece)
-        hidden = self._forward(reply.decoder, [reply.slot], [start], [piece])
+        decoder, linear = reply.resident.decoder, reply.resident.linear
+        hidden = read_chunk(decoder, self._cache, reply.slot, piece, linear)
         if reply.computed == len(prompt):
-            self._advance([reply], reply.decoder.logits(hidden[:, -1]))
+            self._advance([reply], decoder.logits(hidden[-1:], linear))
 
     def _groups(self) -> Iterable[list[Running]]:
-        """The replies that have a token to go on from, by version, neighbours in the cache."""
+        """The replies that have a token to go on from, by version, by slot."""
         ready = [reply for reply in self._running if reply.prefilled]
-        ready.sort(key=lambda reply: (reply.version, reply.slot))
-        for _, group in groupby(ready, key=lambda reply: reply.version):
+        ready.sort(key=lambda reply: (reply.resident.version, reply.slot))
+        for _, group in groupby(ready, key=lambda reply: reply.resident.version):
             yield list(group)
 
     def _decode(self, group: list[Running]) -> None:
-        starts = [len(r.request.prompt_token_ids) + len(r.token_ids) - 1 for r in group]
-        slots, tokens = [r.slot for r in group], [r.token_ids[-1:] for r in group]
-        hidden = self._forward(group[0].decoder, slots, starts, tokens)
-        self._advance(group, group[0].decoder.logits(hidden[:, -1]))
-
-    def _forward(
-        self, decoder: Decoder, slots: list[int], starts: list[int], tokens: list[list[int]]
-    ) -> Tensor:
-        """Compute new tokens of some slots, equally many of each: (slots, tokens, width)."""
-        ids = torch.tensor(tokens, device=decoder.device)
-        positions = torch.tensor(starts)[:, None] + torch.arange(ids.shape[1])
-        return decoder.run(
-            decoder.embed(ids),
-            rope=decoder.rope(positions.to(decoder.device)),
-            attend=self._cache.attend(slots, starts, [ids.shape[1]] * len(slots)),
-        )
+        resident = group[0].resident
+        slots, last = [reply.slot for reply in group], [reply.token_ids[-1] for reply in group]
+        logits = next_logits(resident.decoder, self._cache, slots, last, resident.linear)
+        self._advance(group, logits)
 
     def _advance(self, group: list[Running], logits: Tensor) -> None:
         """Sample and deliver one token of each reply; logits: (group, vocabulary)."""
@@ -226,7 +215,7 @@ class Engine:
             text = reply.text.add(choice.id, last=reason is not None)
             reason = "stop" if reply.text.stopped else reason
             logprobs = (choice.logprob, choice.sampling_logprob)
-            reply.stream.deliver(Token(choice.id, text, *logprobs, reply.version))
+            reply.stream.deliver(Token(choice.id, text, *logprobs, reply.resident.version))
             if reason is not None:
                 self._end(reply, Finish(reason))
 
@@ -239,8 +228,8 @@ class Engine:
 
     def _end(self, reply: Running, event: Event) -> None:
         self._running.remove(reply)
-        self._cache.give(reply.slot)
-        self._versions.release(reply.version)
+        self._cache.release(reply.slot)
+        self._versions.release(reply.resident)
         reply.stream.deliver(event)
 
     def _end_all(self) -> None:

@@ -19,10 +19,11 @@ import torch
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from kernels.backend import BackendName, open_backend
 from kernels.errors import KernelError
-from kernels.forward import Decoder, with_weights
+from kernels.forward import Decoder, Linear, with_weights
 from kernels.layout import layout
 from kernels.mask import frozen_by_name
 from kernels.master import Master
+from kernels.packed import fast_linear
 from streams.base_model import BaseModel
 from streams.base_model_cache import weights_digest
 from streams.records import Mask, Recipe
@@ -30,11 +31,13 @@ from streams.records import Mask, Recipe
 BUILD_NICE = 10  # building yields to decoding wherever both want a core
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Resident:
     """A version in memory and how many requests run on it."""
 
+    version: str
     decoder: Decoder
+    linear: Linear  # how its linear layers are applied fastest here
     users: int = 0
 
 
@@ -46,7 +49,8 @@ class Residents:
         self._base, self._backend = base, open_backend(backend)
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
-        self._residents = {base.name: Resident(base.decoder)}
+        self._linear = fast_linear(base.model)
+        self._residents = {base.name: Resident(base.name, base.decoder, self._linear)}
         self._history = [base.name]  # what has served, oldest first; the last serves
         self._built: tuple[list[Recipe], Master] | None = None  # the last master, to go on from
         self._lock = threading.Lock()
@@ -71,17 +75,17 @@ class Residents:
         """Know how a version is made; it is not built before it is promoted."""
         self._recipes[recipe.version] = recipe
 
-    def hold(self) -> tuple[str, Decoder]:
+    def hold(self) -> Resident:
         """Give the serving version to a request, which must `release` it."""
         with self._lock:
             resident = self._residents[self.serving]
             resident.users += 1
-            return self.serving, resident.decoder
+            return resident
 
-    def release(self, version: str) -> None:
+    def release(self, resident: Resident) -> None:
         """End a request's use of a version; the last one of an old version frees it."""
         with self._lock:
-            self._residents[version].users -= 1
+            resident.users -= 1
             self._prune()
 
     def promote(self, version: str) -> None:
@@ -94,9 +98,9 @@ class Residents:
             if version in self._residents:
                 self._flip(version)
                 return
-        decoder = self._builder.submit(self._build, version).result()
+        resident = self._builder.submit(self._build, version).result()
         with self._lock:
-            self._residents[version] = Resident(decoder)
+            self._residents[version] = resident
             self._flip(version)
 
     def rollback(self) -> str:
@@ -150,10 +154,8 @@ class Residents:
         return chain[::-1]
 
     @torch.inference_mode()
-    def _build(self, version: str) -> Decoder:
+    def _build(self, version: str) -> Resident:
         chain = self._chain(version)
-        if not chain:
-            return self._base.decoder
         try:
             master = self._master_of(chain)
             weights = master.weights()
@@ -161,7 +163,8 @@ class Residents:
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
         self._built = (chain, master)
-        return Decoder(with_weights(self._base.model, weights))
+        model = with_weights(self._base.model, weights)
+        return Resident(version, Decoder(model), fast_linear(model, like=self._linear))
 
     def _master_of(self, chain: list[Recipe]) -> Master:
         """Go on from the last master where the chains share a beginning, else from the base."""

@@ -9,9 +9,8 @@ import pytest
 from agent.engine import Engine, Finish, Request, Token
 from agent.errors import EngineStoppedError, QueueFullError
 from agent.settings import AgentSettings
-from agent.weights import Residents
+from agent.weights import Resident, Residents
 from kernels.decode import greedy
-from kernels.forward import Decoder
 from streams.base_model import BaseModel
 from streams.records import Sampling
 
@@ -104,7 +103,7 @@ async def test_a_full_queue_is_said(tiny_base: BaseModel) -> None:
     admitted, go_on = threading.Event(), threading.Event()
 
     class Slow(Residents):
-        def hold(self) -> tuple[str, Decoder]:
+        def hold(self) -> Resident:
             admitted.set()
             go_on.wait(60)
             return super().hold()
@@ -143,7 +142,7 @@ async def test_a_dead_engine_tells_every_reader(tiny_base: BaseModel) -> None:
     """A fault of the engine itself ends all replies with an error, and is shown."""
 
     class Broken(Residents):
-        def hold(self) -> tuple[str, Decoder]:
+        def hold(self) -> Resident:
             raise RuntimeError("no memory")
 
     engine = Engine(
