@@ -27,6 +27,7 @@ from streams.records import Mask, Recipe, Rollout, decode
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts")
 POLL_S = 0.1
+SILENCE_S = 2.0  # of a log that can be read; a broker answers its first fetch well within it
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
 _LOG = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Follower:
         self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] | None = None
+        self._last_entry_s = 0.0
         self._away: str | None = None
         self._caught_up = threading.Event()
         self._stop = threading.Event()
@@ -154,6 +156,7 @@ class Follower:
         while not self._stop.is_set():
             try:
                 subscription = self._subscribe()
+                self._last_entry_s = time.monotonic()
                 try:
                     while not self._stop.is_set():
                         self._step(subscription)
@@ -178,7 +181,8 @@ class Follower:
     def _step(self, subscription: Subscription) -> None:
         """Read what there is, to the end; then take what the last record decides into service."""
         entries = subscription.poll(wait_s=self._poll_s)
-        idle = not entries
+        if entries:
+            self._last_entry_s = time.monotonic()
         while entries and not self._stop.is_set():
             for entry in entries:
                 self._take(entry)
@@ -188,12 +192,15 @@ class Follower:
             self._events.add("log-back", "the log can be read again")
             self._away = None
         self._steer()
-        # An idle poll says it too: on Kafka the last offsets may be marks that no reader sees.
-        if idle or self._reached_ends():
+        if self._reached_ends():
             self._caught_up.set()
 
     def _reached_ends(self) -> bool:
-        return all(self._positions.get(p, 0) >= end for p, end in (self._ends or {}).items())
+        ends = (self._ends or {}).items()
+        if all(self._positions.get(partition, 0) >= end for partition, end in ends):
+            return True
+        # On Kafka the last offsets may be marks that no reader sees: silence is the end, too.
+        return time.monotonic() - self._last_entry_s > SILENCE_S
 
     def _lose_log(self, why: str) -> None:
         if self._away is None:

@@ -86,7 +86,7 @@ async def running(base: BaseModel, home: Path, **settings: Any) -> AsyncIterator
     """Serve the tiny model on free ports, and wait until it is ready."""
     streams = StreamsSettings(home=home)
     agent_settings = AgentSettings(
-        **{"port": 0, "console_port": 0, "drain_s": 5.0, "max_batch": 4} | settings
+        **{"port": 0, "console_port": 0, "drain_s": 5.0, "max_batch": 4, "threads": 1} | settings
     )
     async with (
         serve(base, streams, agent_settings) as (service, api, console),
@@ -144,7 +144,7 @@ async def until_turns(agent: Agent, number: int) -> list[Turn]:
 async def test_a_swap_drops_no_stream(tiny_base: BaseModel, tmp_path: Path) -> None:
     """A stream ends on the version it began with; the next request is answered by the new one."""
     lineage = Lineage(tiny_base)
-    long = GREEDY | {"max_tokens": 600, "temperature": 1.5, "seed": 3}
+    long = GREEDY | {"max_tokens": 300, "temperature": 1.5, "seed": 3}
     async with running(tiny_base, tmp_path) as agent:
         before = await agent.said(**long)
         stream = await agent.http.post(
@@ -250,8 +250,9 @@ async def test_a_port_in_use_is_said(tiny_base: BaseModel, tmp_path: Path) -> No
 
 async def test_stopping_drains(tiny_dir: Path, tmp_path: Path) -> None:
     """SIGTERM: a running stream ends as it would have, new requests are refused, the exit is 0."""
-    command = [sys.executable, "-m", "deploy.cli", "agent", "--model", str(tiny_dir), "--home",
-               str(tmp_path), "--port", "0", "--console-port", "0"]  # fmt: skip
+    command = [sys.executable, "-m", "deploy.cli", "agent", "--model", str(tiny_dir),
+               "--home", str(tmp_path), "--port", "0", "--console-port", "0",
+               "--set", "agent.threads=1"]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     )
@@ -264,7 +265,7 @@ async def test_stopping_drains(tiny_dir: Path, tmp_path: Path) -> None:
                 assert line, "the agent ended too early"
                 found = re.search(r"chat page at (http://\S+?),", line)
                 url = found[1] if found else ""
-            long = GREEDY | {"stream": True, "max_tokens": 600, "temperature": 1.5, "seed": 1}
+            long = GREEDY | {"stream": True, "max_tokens": 400, "temperature": 1.5, "seed": 1}
             stream = await http.post(f"{url}/v1/chat/completions", json=long)
             await stream.content.readany()
             process.send_signal(signal.SIGTERM)
