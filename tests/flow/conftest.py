@@ -1,6 +1,7 @@
 """A learner of real parts on the tiny model, whose process can be "killed" at any boundary."""
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 from sqlmodel import Session, select
 
-from kernels.backend import open_backend
+from kernels.backend import Backend, open_backend
 from learner.gate import Gate
 from learner.intake import Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import Learner, Parts
 from learner.run import line_mask
+from learner.safety import load_unit_map
 from learner.settings import LearnerSettings
 from learner.versions import Versions
 from streams import chain
@@ -106,14 +108,26 @@ class MortalLog:
         self._log.close()
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What every life of a process would compute again, to the same bits: made once for all."""
+
+    base: BaseModel
+    backend: Backend
+    gate: Gate
+    artefacts: Path
+
+
 class Workshop:
     """A home on disk, and learners that come and go in it."""
 
-    def __init__(self, home: Path, base: BaseModel, settings: LearnerSettings = SETTINGS) -> None:
+    def __init__(self, home: Path, bench: Bench, settings: LearnerSettings = SETTINGS) -> None:
         self.streams = StreamsSettings(home=home)
-        self.base = base
+        self.base = bench.base
         self.settings = settings
+        self._bench = bench
         self._starts = itertools.count(1)
+        shutil.copytree(bench.artefacts, home / "artefacts")
         open_store(self.streams).close()
 
     def say(self, records: Iterable[tuple[Topic, Record]]) -> None:
@@ -154,18 +168,21 @@ class Workshop:
         return done
 
     def _parts(self, store: Store, log: Log, lease: Lease) -> Parts:
-        base, settings = self.base, self.settings
-        home = self.streams.home
-        backend = open_backend("cpu")
-        mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=_go_on)
-        layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
+        bench, settings, home = self._bench, self.settings, self.streams.home
+        mask = line_mask(
+            store, lease, bench.base, settings, home=home, backend=bench.backend, pause=_go_on
+        )
+        num_layers = bench.base.decoder.num_layers
+        layers = range(num_layers - settings.last_layers, num_layers)
         return Parts(
             store=store,
             log=log,
             lease=lease,
-            versions=Versions(base, backend, mask, layers=layers, modules=settings.modules),
-            backend=backend,
-            gate=Gate(base, settings, backend=backend, between=_go_on),
+            versions=Versions(
+                bench.base, bench.backend, mask, layers=layers, modules=settings.modules
+            ),
+            backend=bench.backend,
+            gate=bench.gate,
             rules=Rules(
                 line="main",
                 judges=(LexicalJudge(),),
@@ -255,14 +272,23 @@ def turn(base: BaseModel, name: str, messages: list[Message], reply: str) -> Tur
     )
 
 
+@pytest.fixture(scope="session")
+def bench(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The tiny base with its gate and its unit map."""
+    backend, home = open_backend("cpu"), tmp_path_factory.mktemp("bench")
+    load_unit_map(tiny_base, SETTINGS, home, _go_on, backend=backend)
+    gate = Gate(tiny_base, SETTINGS, backend=backend, between=_go_on)
+    return Bench(tiny_base, backend, gate, home / "artefacts")
+
+
 @pytest.fixture
-def workshop(tmp_path: Path, tiny_base: BaseModel) -> Callable[[str], Workshop]:
+def workshop(tmp_path: Path, bench: Bench) -> Callable[[str], Workshop]:
     """Give new homes by name, each with the same two corrected conversations in its log."""
 
     def make(name: str) -> Workshop:
-        shop = Workshop(tmp_path / name, tiny_base)
+        shop = Workshop(tmp_path / name, bench)
         for number in (1, 2):
-            turns = conversation(tiny_base, number, "That was too long. Shorter, please.")
+            turns = conversation(bench.base, number, "That was too long. Shorter, please.")
             shop.say(("turns", each) for each in turns)
         return shop
 
