@@ -251,6 +251,7 @@ class KafkaSubscription:
             max_partition_fetch_bytes=batch_bytes(self._settings.max_record_bytes),
             max_poll_interval_ms=int(self._patience.max_poll_s * 1000),
             session_timeout_ms=int(self._patience.session_s * 1000),
+            heartbeat_interval_ms=int(self._patience.session_s * 200),
         )
         try:
             # Asked for a group, too: a reader that joins before it knows the partitions, and is

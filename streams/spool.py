@@ -43,7 +43,7 @@ class Depth:
 
     records: int  # on disk, not yet in the log
     num_bytes: int
-    dropped: int  # since the process started
+    dropped: int  # since the spool was made, over restarts
     drained: int
     log_away: str | None  # why the log cannot be reached now
 

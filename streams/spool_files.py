@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from streams.log import Outgoing
 
 _FRAME = struct.Struct(">II")
 _DRAINED = struct.Struct(">QQ")
+_COUNT = struct.Struct(">Q")
 _log = logging.getLogger(__name__)
 
 # macOS has no fdatasync.
@@ -74,8 +76,9 @@ class SpoolFiles:
         self._segment_bytes = max(1, max_bytes // SEGMENTS)
         self._drop_oldest = drop_oldest
         self._write, self._sync = write, sync
-        self.dropped = 0
         folder.mkdir(parents=True, exist_ok=True)
+        self._dropped_file = os.open(folder / "dropped", os.O_RDWR | os.O_CREAT, 0o600)
+        self._dropped = _COUNT.unpack(_read_exactly(self._dropped_file, _COUNT.size))[0]
         self._segments = [_recover(path) for path in sorted(folder.glob("*.spool"))]
         self._drained = os.open(folder / "drained", os.O_RDWR | os.O_CREAT, 0o600)
         self._recover_drained()
@@ -86,6 +89,11 @@ class SpoolFiles:
     def num_records(self) -> int:
         """Records that still have to reach the log."""
         return sum(s.num_records - s.drained_records for s in self._segments)
+
+    @property
+    def dropped(self) -> int:
+        """Records that were not kept, ever since the folder was made."""
+        return int(self._dropped)
 
     @property
     def num_bytes(self) -> int:
@@ -101,14 +109,14 @@ class SpoolFiles:
         kept: list[bool] = []
         for frame in frames:
             kept.append(self._make_room(len(frame)) and self._append_frame(frame))
-            self.dropped += not kept[-1]
+        self._count_dropped(kept.count(False))
         try:
             if self._file is not None:
                 self._sync(self._file)
         except OSError as cause:
             # What a failed sync left behind is unknown (fsyncgate): none of it is promised.
             _log.error("the spool %s cannot be synced: %s", self._folder, cause)
-            self.dropped += sum(kept)
+            self._count_dropped(sum(kept))
             return [False] * len(records)
         return kept
 
@@ -134,7 +142,7 @@ class SpoolFiles:
         segment.drained_bytes = batch.end
         segment.drained_records += len(batch.records)
         if batch.end == segment.num_bytes:  # a frame that was damaged since counts as lost
-            self.dropped += segment.num_records - segment.drained_records
+            self._count_dropped(segment.num_records - segment.drained_records)
             segment.drained_records = segment.num_records
         os.pwrite(self._drained, _DRAINED.pack(segment.number, segment.drained_bytes), 0)
         if segment.drained_bytes >= max(segment.num_bytes, self._segment_bytes):
@@ -144,6 +152,12 @@ class SpoolFiles:
         """Close the files; what was not drained stays."""
         self._close_last()
         os.close(self._drained)
+        os.close(self._dropped_file)
+
+    def _count_dropped(self, count: int) -> None:
+        if count:
+            self._dropped += count
+            os.pwrite(self._dropped_file, _COUNT.pack(self._dropped), 0)
 
     def _append_frame(self, frame: bytes) -> bool:
         segment = self._last()
@@ -183,7 +197,7 @@ class SpoolFiles:
     def _drop(self, segment: Segment) -> None:
         lost = segment.num_records - segment.drained_records
         if lost:
-            self.dropped += lost
+            self._count_dropped(lost)
             _log.warning("the spool %s is full: dropped its %d oldest", self._folder, lost)
         self._remove(segment)
 
@@ -197,7 +211,7 @@ class SpoolFiles:
         """Give the segment to append to, a fresh one when the last is long enough."""
         if not self._segments or self._segments[-1].num_bytes >= self._segment_bytes:
             self._close_last()
-            drained = _DRAINED.unpack(self._read_drained())[0]
+            drained = _DRAINED.unpack(_read_exactly(self._drained, _DRAINED.size))[0]
             number = max(drained, self._segments[-1].number if self._segments else 0) + 1
             self._segments.append(Segment(number, self._folder / f"{number:016d}.spool"))
         return self._segments[-1]
@@ -207,21 +221,10 @@ class SpoolFiles:
             os.close(self._file)
             self._file = None
 
-    def _read_drained(self) -> bytes:
-        packed = os.pread(self._drained, _DRAINED.size, 0)
-        return packed if len(packed) == _DRAINED.size else bytes(_DRAINED.size)
-
     def _recover_drained(self) -> None:
-        number, end = _DRAINED.unpack(self._read_drained())
+        number, end = _DRAINED.unpack(_read_exactly(self._drained, _DRAINED.size))
         for segment in self._segments:
-            if segment.number < number:
-                segment.drained_bytes, segment.drained_records = (
-                    segment.num_bytes,
-                    segment.num_records,
-                )
-            elif segment.number == number and end <= segment.num_bytes:
-                segment.drained_bytes = end
-                segment.drained_records = sum(1 for at, _ in _frames(segment.path) if at < end)
+            _mark_drained(segment, number, end)
 
 
 def adopt(own: Path, other: Path) -> None:
@@ -237,6 +240,26 @@ def adopt(own: Path, other: Path) -> None:
     for path in sorted(other.glob("*.spool")):
         number += 1
         path.rename(own / f"{number:016d}.spool")
+
+
+def look(folder: Path) -> tuple[int, int, int]:
+    """Say from outside how full a spool's folder is: records to drain, bytes on disk, dropped.
+
+    Reads only, and does not disturb the process that uses the folder.
+    """
+    number = end = dropped = 0
+    with suppress(FileNotFoundError, struct.error):
+        number, end = _DRAINED.unpack((folder / "drained").read_bytes())
+    with suppress(FileNotFoundError, struct.error):
+        (dropped,) = _COUNT.unpack((folder / "dropped").read_bytes())
+    records = num_bytes = 0
+    for path in sorted(folder.glob("*.spool")):
+        with suppress(FileNotFoundError):  # drained and removed meanwhile
+            segment = _measure(path)
+            _mark_drained(segment, number, end)
+            records += segment.num_records - segment.drained_records
+            num_bytes += segment.num_bytes
+    return records, num_bytes, dropped
 
 
 def _frame(record: Outgoing) -> bytes:
@@ -276,12 +299,32 @@ def _read(segment: Segment, max_records: int, max_bytes: int) -> tuple[list[Outg
     return records, end
 
 
-def _recover(path: Path) -> Segment:
-    """Read a segment that an earlier process left, without what it did not finish writing."""
+def _measure(path: Path) -> Segment:
     segment = Segment(int(path.stem), path)
     for start, payload in _frames(path):
         segment.num_bytes = start + _FRAME.size + len(payload)
         segment.num_records += 1
+    return segment
+
+
+def _mark_drained(segment: Segment, number: int, end: int) -> None:
+    """Note in a segment that the spool is drained up to byte `end` of segment `number`."""
+    if segment.number < number:
+        segment.drained_bytes, segment.drained_records = segment.num_bytes, segment.num_records
+    elif segment.number == number and end <= segment.num_bytes:
+        segment.drained_bytes = end
+        segment.drained_records = sum(1 for at, _ in _frames(segment.path) if at < end)
+
+
+def _read_exactly(file: int, size: int) -> bytes:
+    """Read a number that may not have been written whole: zeros then."""
+    packed = os.pread(file, size, 0)
+    return packed if len(packed) == size else bytes(size)
+
+
+def _recover(path: Path) -> Segment:
+    """Read a segment that an earlier process left, without what it did not finish writing."""
+    segment = _measure(path)
     torn = path.stat().st_size - segment.num_bytes
     if torn:
         _log.warning("%s: cut off %d bytes that were not written whole", path, torn)

@@ -17,6 +17,7 @@ import pytest
 from streams.errors import LogUnavailableError
 from streams.kafka_client import Patience
 from streams.kafka_log import KafkaLog
+from streams.log import Log
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
 from streams.spool import Spool
@@ -311,6 +312,13 @@ def applied_at(url: str) -> list[Applied]:
         store.close()
 
 
+def open_impatient(settings: StreamsSettings) -> Log:
+    """Open a log whose clients notice soon that somebody died."""
+    if settings.log == "sqlite":
+        return open_log(settings)
+    return KafkaLog(settings, patience=IMPATIENT)
+
+
 def apply_and_die(settings: StreamsSettings, boundary: str, times: int) -> None:
     """Apply turns, and be killed the n-th time that a boundary is reached."""
     reached = 0
@@ -321,14 +329,14 @@ def apply_and_die(settings: StreamsSettings, boundary: str, times: int) -> None:
         if reached >= times:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    applier = Applier(open_log(settings), open_store(settings), boundary=die)
+    applier = Applier(open_impatient(settings), open_store(settings), boundary=die)
     while True:
         applier.step(max_records=10)
 
 
 def kill_at_every_boundary(settings: StreamsSettings) -> None:
     """Append turns, let a process die at each boundary in turn, and judge what was applied."""
-    log, store = open_log(settings), open_store(settings)
+    log, store = open_impatient(settings), open_store(settings)
     keys = [f"key-{number % 5}" for number in range(200)]
     log.append(turn(number, key) for number, key in enumerate(keys))
     history = [Appended(key, f"{key}-{n:06d}", "acknowledged") for n, key in enumerate(keys)]
