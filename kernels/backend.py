@@ -7,6 +7,7 @@ and on several threads.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -89,6 +90,40 @@ class Backend(Protocol):
         """
         ...
 
+    def pair_factors(
+        self,
+        *,
+        key: int,
+        tensor: int,
+        shape: tuple[int, int],
+        pairs: int,
+        frozen: "Frozen | None",
+    ) -> "PairFactors":
+        """Keep a generation's factors of one tensor as rows_linear reads them.
+
+        shape: (out, in)
+        """
+        ...
+
+    def rows_linear(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        members: Tensor,
+        factors: "PairFactors",
+        *,
+        sigma_log2: int,
+    ) -> Tensor:
+        """Apply to each row of a batch the layer of that row's own member, −1 for the base.
+
+        As member_linear, for batches that mix members freely (serving).
+
+        x: (rows, in); members: (rows,) int64; factors: this backend's `pair_factors`
+        returns: (rows, out) in x's dtype
+        """
+        ...
+
     def accumulate(
         self,
         master: Tensor,
@@ -118,6 +153,26 @@ class Backend(Protocol):
         """
         ...
 
+    def advance(
+        self,
+        master: Tensor,
+        base: Tensor,
+        *,
+        key: int,
+        tensor: int,
+        coefficients: Sequence[int],
+        step: int,
+        exponent: int,
+        frozen: "Frozen | None",
+        full_rank: bool = False,
+    ) -> tuple[Tensor, int]:
+        """Accumulate, materialise and digest in one pass over memory.
+
+        returns: the weights and the digest of the moved master
+        raises: as accumulate and materialise; the master is then unchanged
+        """
+        ...
+
     def digest(self, master: Tensor) -> int:
         """Sum a 64-bit mix of (row-major index, value) over the values that are not 0.
 
@@ -143,6 +198,27 @@ class Backend(Protocol):
             among equals is not promised
         """
         ...
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the mean of every unit and its sum of squared differences from it, in one pass.
+
+        x: (tokens, units), at least one token (kernels.variance merges more)
+        returns: (units,) and (units,) float32 or float64
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PairFactors:
+    """The rank-1 factors of all pairs of one tensor, in the form of the backend that made it.
+
+    rows, columns: ±1 (pairs, out) and (pairs, in) int8 with zeros where frozen, or a bit a sign
+        in (groups of 32 pairs, out) and (…, in) int32, the masks apart
+    """
+
+    rows: Tensor
+    columns: Tensor
+    frozen: "Frozen | None" = None
 
 
 class Frozen(Protocol):

@@ -32,6 +32,7 @@ _MIX1, _MIX2, _MIX_SHIFT = (
 PAIRS = 32  # pairs that one noise word serves
 CHUNK = 1024  # elements at a time: their words and sums stay in the first-level cache
 EXACT_INT16 = 128  # pairs whose sum stays below 2¹⁵ at |c| ≤ 255
+TOKENS = 32  # activations of a tile are read twice, the second time from cache
 LANES = 128  # words side by side in a plane: long enough for vector loops, BLOCK in cache
 BLOCK = PAIRS * LANES  # elements of one transposed block of sign planes
 
@@ -320,3 +321,32 @@ def mix_sum(master: Array, first: int) -> Any:
         word = (word ^ (word >> _MIX_SHIFT)) * _MIX2
         total += word ^ (word >> _MIX_SHIFT) if master[e] else uint64(0)
     return total
+
+
+@_compiled
+def unit_moments(start: int, stop: int, x: Array, mean: Array, squares: Array) -> None:
+    """Add up the moments of units start..stop-1 over all tokens, a tile of tokens at a time.
+
+    (Chan, Golub & LeVeque 1979, eq. 2.1.)
+
+    x: (tokens, units) float32; mean, squares: (units,) float64, zeros on entry
+    """
+    width = stop - start
+    tile_mean, tile_squares = np.empty(width), np.empty(width)
+    means, sums = mean[start:stop], squares[start:stop]
+    for begin in range(0, x.shape[0], TOKENS):
+        end = min(begin + TOKENS, x.shape[0])
+        tile_mean[:] = 0.0
+        tile_squares[:] = 0.0
+        for token in range(begin, end):
+            row = x[token, start:stop]
+            for unit in range(width):
+                tile_mean[unit] += row[unit] / (end - begin)
+        for token in range(begin, end):
+            row = x[token, start:stop]
+            for unit in range(width):
+                tile_squares[unit] += (row[unit] - tile_mean[unit]) ** 2
+        for unit in range(width):
+            delta = tile_mean[unit] - means[unit]
+            sums[unit] += tile_squares[unit] + delta * delta * begin * (end - begin) / end
+            means[unit] += delta * (end - begin) / end

@@ -36,6 +36,14 @@ def rank1_factors(
         sides.append(signs[pairs])
     rows, columns = sides
     rows = rows * torch.tensor([1 - 2 * (m % 2) for m in members], dtype=torch.int8)[:, None]
+    return mask_factors(rows, columns, frozen)
+
+
+def mask_factors(rows: Tensor, columns: Tensor, frozen: Frozen | None) -> tuple[Tensor, Tensor]:
+    """Put zeros where a unit is frozen.
+
+    rows: (any, out); columns: (any, in)
+    """
     if frozen is not None and frozen.rows is not None:
         rows = rows * frozen.rows
     if frozen is not None and frozen.columns is not None:

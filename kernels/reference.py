@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from kernels import logprob, members, noise, update
-from kernels.backend import COLUMNS, FULL, ROWS, BackendName, Frozen
+from kernels.backend import COLUMNS, FULL, ROWS, BackendName, Frozen, PairFactors
 from kernels.dtypes import check_dtype, require_finite
+from kernels.factors import mask_factors
 
 
 class ReferenceBackend:
@@ -83,6 +84,40 @@ class ReferenceBackend:
         )
         return torch.from_numpy(y).to(x.dtype)
 
+    def pair_factors(
+        self,
+        *,
+        key: int,
+        tensor: int,
+        shape: tuple[int, int],
+        pairs: int,
+        frozen: Frozen | None,
+    ) -> PairFactors:
+        """Keep a generation's factors: one int8 a sign, zeros where frozen."""
+        rows, columns = (
+            self.signs(key=key, tensor=tensor, side=side, first=0, count=size, pairs=pairs)
+            for side, size in zip((ROWS, COLUMNS), shape, strict=True)
+        )
+        return PairFactors(*mask_factors(rows, columns, frozen))
+
+    def rows_linear(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        members: Tensor,
+        factors: PairFactors,
+        *,
+        sigma_log2: int,
+    ) -> Tensor:
+        """Apply to each row the layer of its own member: every row a batch of one."""
+        signs = 1 - 2 * (members % 2)
+        signs[members < 0] = 0
+        rows = factors.rows[members // 2] * signs[:, None].to(torch.int8)
+        columns = factors.columns[members // 2]
+        y = self.member_linear(x[:, None], weight, bias, rows, columns, sigma_log2=sigma_log2)
+        return y[:, 0]
+
     def accumulate(
         self,
         master: Tensor,
@@ -101,16 +136,35 @@ class ReferenceBackend:
             signs = _full_signs(master, key, tensor, pairs=pairs, frozen=frozen)
             total = update.full_sum(signs, coefficients)
         else:
-            rows, columns = (
-                self.signs(key=key, tensor=tensor, side=side, first=0, count=size, pairs=pairs)
-                for side, size in zip((ROWS, COLUMNS), master.shape, strict=True)
+            height, width = master.shape
+            factors = self.pair_factors(
+                key=key, tensor=tensor, shape=(height, width), pairs=pairs, frozen=frozen
             )
-            if frozen is not None and frozen.rows is not None:
-                rows = rows * frozen.rows
-            if frozen is not None and frozen.columns is not None:
-                columns = columns * frozen.columns
-            total = update.rank1_sum(rows.numpy(), columns.numpy(), coefficients)
+            total = update.rank1_sum(factors.rows.numpy(), factors.columns.numpy(), coefficients)
         update.add(master.numpy(), total, step)
+
+    def advance(
+        self,
+        master: Tensor,
+        base: Tensor,
+        *,
+        key: int,
+        tensor: int,
+        coefficients: Sequence[int],
+        step: int,
+        exponent: int,
+        frozen: Frozen | None,
+        full_rank: bool = False,
+    ) -> tuple[Tensor, int]:
+        """Accumulate, materialise and digest, one after another."""
+        moved = master.clone()
+        self.accumulate(
+            moved, key=key, tensor=tensor, coefficients=coefficients, step=step, frozen=frozen,
+            full_rank=full_rank,
+        )  # fmt: skip
+        weights = self.materialise(base, moved, exponent=exponent)
+        master.copy_(moved)
+        return weights, self.digest(master)
 
     def materialise(self, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:
         """Round base + 2^exponent · K once."""
@@ -120,6 +174,7 @@ class ReferenceBackend:
 
     def digest(self, master: Tensor) -> int:
         """Sum a 64-bit mix of every (row-major index, value)."""
+        update.check_digest_size(master)
         return update.digest(master.contiguous().numpy())
 
     def token_logprobs(self, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
@@ -132,6 +187,12 @@ class ReferenceBackend:
         """Give the k most probable tokens of each row."""
         scores, ids = logprob.top_tokens(hidden.float().numpy(), head.float().numpy(), k)
         return torch.from_numpy(scores), torch.from_numpy(ids)
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Give every unit's mean and sum of squared differences from it."""
+        wide = x.double().numpy()
+        mean = wide.mean(axis=0)
+        return torch.from_numpy(mean), torch.from_numpy(np.square(wide - mean).sum(axis=0))
 
 
 def _full_signs(

@@ -59,6 +59,15 @@ def check_frozen(tensor: torch.Tensor, frozen: Frozen | None) -> None:
             raise ValueError(f"the mask of {side} must be ({size},) int8")
 
 
+def check_digest_size(master: torch.Tensor) -> None:
+    """Refuse a tensor whose index does not fit the digest's high word; every backend asks first.
+
+    raises: ValueError for 2³² elements or more
+    """
+    if master.numel() >= MAX_DIGEST_ELEMENTS:
+        raise ValueError(f"a digest takes tensors under {MAX_DIGEST_ELEMENTS} elements")
+
+
 def rank1_sum(rows: Signs, columns: Signs, coefficients: Sequence[int]) -> npt.NDArray[np.int64]:
     """Sum c_p a_p b_pᵀ over the pairs.
 
@@ -131,13 +140,10 @@ def digest(master: Integers) -> int:
     forgers: recipes that it checks are trusted already.
 
     returns: unsigned 64-bit integer
-    raises: ValueError for 2³² elements or more
 
     >>> hex(digest(np.int32([[0, 1]])))
     '0xad0f115abd5e507'
     """
-    if master.size >= MAX_DIGEST_ELEMENTS:
-        raise ValueError(f"a digest takes tensors under {MAX_DIGEST_ELEMENTS} elements")
     values = master.ravel()
     index = np.arange(values.size, dtype=np.uint64) << np.uint64(32)
     mixed = mix(index | values.view(np.uint32))

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+# Triton reads this when it is imported, which importing a transformers model does.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 from streams.base_model import BaseModel, load_base
 from streams.settings import ModelSettings
 from tests.tiny import tiny_model_dir

@@ -1,5 +1,6 @@
-"""Backends under the one contract, and strategies for the addresses they are asked."""
+"""Backends under the one contract."""
 
+import importlib.util
 from functools import cache
 
 import pytest
@@ -9,10 +10,12 @@ from kernels.backend import Backend, BackendName, open_backend
 opened = cache(open_backend)  # compiling once is enough for all tests
 
 
-@pytest.fixture(params=["reference", "cpu"])
+@pytest.fixture(params=["reference", "cpu", pytest.param("triton", marks=pytest.mark.triton)])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Every implementation in turn."""
     name: BackendName = request.param
+    if name == "triton" and importlib.util.find_spec("triton") is None:
+        pytest.skip("needs triton: pip install 'quickset[triton]'")
     return opened(name)
 
 
