@@ -16,7 +16,14 @@ from typing import Protocol, Self
 
 from agent.api import ChatRequest
 from agent.ask import Asked
-from agent.errors import BusyError, EngineStoppedError, QueueFullError, UnavailableError
+from agent.errors import (
+    BrokenError,
+    BrokenLogitsError,
+    BusyError,
+    EngineStoppedError,
+    QueueFullError,
+    UnavailableError,
+)
 from agent.memory import Occasion
 from agent.metrics import Metrics
 from agent.recorder import Recorder
@@ -80,6 +87,7 @@ class Answer:
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
+        self._last_s: dict[int, float] = {}  # when each choice's last token came
 
     def __enter__(self) -> Self:
         """Ask the engine for every choice, or for none.
@@ -121,23 +129,31 @@ class Answer:
     async def steps(self) -> AsyncGenerator[Step]:
         """Give what becomes certain, in the order in which it does, until every choice has ended.
 
-        raises: UnavailableError when the engine ends a reply before its time
+        raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
+            this reply
         """
-        last_s: dict[int, float] = {}
-        async for choice, event in _merged(self._streams):
-            now_s = self._clock()
-            reply = self.replies[choice]
-            if isinstance(event, Finish):
-                if event.reason == "cancelled":
+        try:
+            async for choice, event in _merged(self._streams):
+                reply = self.replies[choice]
+                if isinstance(event, Token):
+                    self._measure(choice)
+                    yield Step(choice, reply.add(event), event)
+                elif event.reason == "cancelled":
                     raise UnavailableError("the server stops: ask again")
-                yield Step(choice, reply.finish(event.reason), None)
-                continue
-            if choice in last_s:
-                self._metrics.token_gap_s.observe(now_s - last_s[choice])
-            else:
-                self._metrics.first_token_s.observe(now_s - self._began_s)
-            last_s[choice] = now_s
-            yield Step(choice, reply.add(event), event)
+                else:
+                    yield Step(choice, reply.finish(event.reason), None)
+        except EngineStoppedError as cause:
+            raise UnavailableError(f"{cause}: ask again") from cause
+        except BrokenLogitsError as cause:
+            raise BrokenError(str(cause)) from cause
+
+    def _measure(self, choice: int) -> None:
+        now_s = self._clock()
+        if choice in self._last_s:
+            self._metrics.token_gap_s.observe(now_s - self._last_s[choice])
+        else:
+            self._metrics.first_token_s.observe(now_s - self._began_s)
+        self._last_s[choice] = now_s
 
     def _cancel(self) -> None:
         for stream in self._streams:

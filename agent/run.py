@@ -11,13 +11,13 @@ import errno
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from aiohttp import web
 
 from agent.console import build_console
 from agent.engine import Engine
-from agent.errors import BindError
+from agent.errors import BindError, EngineStoppedError
 from agent.response_ids import load_secret
 from agent.server import build_app
 from agent.service import AgentService
@@ -30,6 +30,7 @@ from streams.settings import ModelSettings, StreamsSettings
 from streams.spool import Spool
 from streams.store import Store, reach_store
 
+WATCH_S = 1.0  # how long an engine that has died goes unnoticed
 CLOSE_S = 2.0  # for connections that neither end nor take their last bytes
 SPOOL_S = 5.0  # to drain to the log at the end; what is left stays on disk for the next start
 
@@ -39,22 +40,28 @@ _LOG = logging.getLogger(__name__)
 def run(*, model: ModelSettings, streams: StreamsSettings, settings: AgentSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    raises: ModelFilesError, SchemaError, StartError, each with a sentence that says what to do
+    raises: ModelFilesError, SchemaError, StartError, each with a sentence that says what to do;
+        EngineStoppedError when the engine died, so that whoever supervises starts a new process
     """
     base = load_base(model)
-    asyncio.run(_serve_until_told(base, streams, settings))
+    asyncio.run(serve_until_told(base, streams, settings))
 
 
-async def _serve_until_told(
+async def serve_until_told(
     base: BaseModel, streams: StreamsSettings, settings: AgentSettings
 ) -> None:
+    """Serve a loaded model until SIGTERM or SIGINT. Raises: StartError, EngineStoppedError."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    async with serve(base, streams, settings) as (_, api, console):
+    async with serve(base, streams, settings) as (service, api, console):
         _LOG.info("API and chat page at %s, console at %s", api, console)
-        await told.wait()
+        while service.works and not told.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), WATCH_S)
+    if not told.is_set():
+        raise EngineStoppedError("the engine has stopped: the log has the reason")
 
 
 @asynccontextmanager

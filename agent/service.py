@@ -129,6 +129,11 @@ class AgentService:
         self._rendering.shutdown(wait=False)
         self._turning_back.shutdown(wait=False)
 
+    @property
+    def works(self) -> bool:
+        """Whether tokens can come; once started, only a restart of the process brings it back."""
+        return self._engine_alive()
+
     def prove_serving(self) -> None:
         """Prove that a request can be taken now. Raises: UnavailableError."""
         if self._draining:

@@ -1,6 +1,7 @@
 """The whole agent on a tiny real model: chat, swap, rollback, restart, stop."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import re
@@ -16,8 +17,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from agent.errors import BindError
-from agent.run import serve
+from agent.errors import BindError, EngineStoppedError
+from agent.run import serve, serve_until_told
 from agent.service import AgentService
 from agent.settings import AgentSettings
 from streams import chain
@@ -282,3 +283,27 @@ async def test_stopping_drains(tiny_dir: Path, tmp_path: Path) -> None:
     log = open_log(StreamsSettings(home=tmp_path))
     assert sum(log.end_offsets("turns").values()) == 1
     log.close()
+
+
+class BrokenTokenizer:
+    """A tokenizer that fails where the engine's thread needs it."""
+
+    def decode(self, *_: object, **__: object) -> str:
+        raise RuntimeError("out of order")
+
+
+async def test_a_dead_engine_ends_the_process(
+    tiny_base: BaseModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An engine that dies is told to its reader, and ends the agent, so that it is started anew."""
+    caplog.set_level("INFO")
+    base = dataclasses.replace(tiny_base, tokenizer=BrokenTokenizer())
+    settings = AgentSettings(port=0, console_port=0, drain_s=0, threads=1)
+    serving = asyncio.create_task(serve_until_told(base, StreamsSettings(home=tmp_path), settings))
+    async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
+        while not (found := re.search(r"chat page at (http://\S+?),", caplog.text)):
+            await asyncio.sleep(0.01)
+        response = await http.post(f"{found[1]}/v1/chat/completions", json=GREEDY)
+        assert response.status == 503
+        with pytest.raises(EngineStoppedError):
+            await serving

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
-from agent.errors import EngineStoppedError, QueueFullError
+from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError
 from streams import chain
 from streams.records import Message
 from tests.agent.conftest import Api, StartApi
@@ -266,6 +266,19 @@ async def test_a_stopped_engine_is_told(api: Api) -> None:
     response = await api.client.get("/health/ready")
     assert response.status == 503
     assert "engine" in (await response.json())["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [(EngineStoppedError("it died"), 503), (BrokenLogitsError("NaN"), 500)]
+)
+async def test_a_reply_that_the_engine_gives_up_is_told(
+    start_api: StartApi, fault: Exception, status: int
+) -> None:
+    """What ends a reply too early is said in the engine's words."""
+    api: Api = await start_api(engine=FakeEngine(script=["a", fault]))
+    assert str(fault) in (await error_of(await api.chat(), status))["message"]
+    *_, last = await events(await api.chat(stream=True))
+    assert str(fault) in last["error"]["message"]
 
 
 @pytest.mark.parametrize("extra", [{}, STREAM])
