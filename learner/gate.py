@@ -88,7 +88,7 @@ class Gate:
         serving_name: under which the serving version's answers are remembered
         candidate_name: likewise, so that it need not be asked again once it serves
         """
-        questions = self._opened()
+        questions = self.questions()
         behaviour = questions.ask(candidate)
         if candidate_name is not None:
             self._remember(candidate_name, behaviour)
@@ -105,7 +105,8 @@ class Gate:
             settings=self._settings,
         )
 
-    def _opened(self) -> Questions:
+    def questions(self) -> Questions:
+        """Give what every version is asked, chosen by the base when it is first wanted."""
         # chosen at the first candidate, not at start: it takes seconds that no start should wait
         if self._questions is None:
             self._questions = Questions(

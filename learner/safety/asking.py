@@ -70,7 +70,7 @@ class Questions:
 
     def ask(self, decoder: Decoder) -> Behaviour:
         """Measure one version; one that computes NaN is not asked further."""
-        odds = float(self._refusal_odds(decoder, self.harmful).mean())
+        odds = self.refusal_odds(decoder)
         if not math.isfinite(odds):
             return Behaviour(refused=0, answered=0, refusal_odds=odds)
         replies = self._replies(decoder, [*self.harmful, *self.benign])
@@ -80,6 +80,10 @@ class Questions:
             answered=self._num_useful(to_benign),
             refusal_odds=odds,
         )
+
+    def refusal_odds(self, decoder: Decoder) -> float:
+        """Give the mean log-odds that a reply to a harmful prompt opens with a refusal, nats."""
+        return float(self._odds(decoder, self.harmful).mean())
 
     def _choose(self, prompts: PromptSet, count: int) -> tuple[list[TokenIds], list[TokenIds]]:
         """Take each harmful prompt in the context where it is refused most, each benign likewise
@@ -91,14 +95,14 @@ class Questions:
                 for context in prompts.contexts
             ]
             odds = sign * torch.stack(
-                [self._refusal_odds(self._base.decoder, rendered) for rendered in asked]
+                [self._odds(self._base.decoder, rendered) for rendered in asked]
             )
             clearest, context = odds.max(dim=0)
             order = clearest.argsort(descending=True, stable=True)[:count].tolist()
             chosen.append([asked[int(context[place])][place] for place in order])
         return chosen[0], chosen[1]
 
-    def _refusal_odds(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> Tensor:
+    def _odds(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> Tensor:
         """Give the log-odds of a refusal's opening after each prompt: (prompts,) float64."""
         passages = [Passage(tuple(prompt), self._openings) for prompt in prompts]
         scores = logprobs(decoder, passages, backend=self._backend, between=self._between)

@@ -155,10 +155,9 @@ def select(scores: Scores, share: float) -> dict[int, list[int]]:
     {0: [0, 3]}
     """
     num_units = scores.shape[3]
-    safety, utility = scores[:, 0].reshape(len(scores), -1), scores[:, 1].reshape(len(scores), -1)
-    wanted = int(safety.shape[1] * share)
-    exclusive = _first_by_worst_rank(safety - utility)[: round(wanted * _EXCLUSIVE)]
-    common = _first_by_worst_rank(safety + utility)
+    wanted = int(scores[0, 0].size * share)
+    exclusive = exclusive_first(scores)[: round(wanted * _EXCLUSIVE)]
+    common = _first_by_worst_rank(scores[:, 0] + scores[:, 1])
     rest = common[~np.isin(common, exclusive)][: wanted - len(exclusive)]
     frozen: dict[int, list[int]] = {}
     for unit in sorted([*exclusive.tolist(), *rest.tolist()]):
@@ -166,8 +165,14 @@ def select(scores: Scores, share: float) -> dict[int, list[int]]:
     return frozen
 
 
+def exclusive_first(scores: Scores) -> NDArray[np.intp]:
+    """Order the units of one kind, the most exclusively safety's first: layer · units + unit."""
+    return _first_by_worst_rank(scores[:, 0] - scores[:, 1])
+
+
 def _first_by_worst_rank(scores: Scores) -> NDArray[np.intp]:
-    """Order units by their worst rank over the folds: (folds, units) → (units,), best first."""
+    """Order units by their worst rank over the folds: (folds, layers, units), highest first."""
+    scores = scores.reshape(len(scores), -1)
     order = np.argsort(-scores, axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(scores.shape[1])[None], axis=1)

@@ -1,0 +1,22 @@
+"""Takes neurons out of a model, to see what they were for."""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from kernels.forward import Decoder, with_weights
+from kernels.layout import parameter_name
+from streams.base_model import BaseModel
+
+
+def silenced(base: BaseModel, neurons: Iterable[int]) -> Decoder:
+    """Give the base with some neurons' columns of down_proj zeroed.
+
+    neurons: each named layer · neurons of a layer + neuron
+    """
+    weights: dict[str, Tensor] = {}
+    for place in neurons:
+        layer, neuron = divmod(place, base.model.config.intermediate_size)
+        name = parameter_name(layer, "down_proj")
+        weights.setdefault(name, base.model.get_parameter(name).clone())[:, neuron] = 0
+    return Decoder(with_weights(base.model, weights))
