@@ -51,13 +51,10 @@ def rewrites(
 
     The stop token is part of the lesson: it is what makes a short answer short.
 
-    returns: empty for a reply that says nothing
+    returns: empty for a reply that says nothing, which would teach silence
     """
-    replies = greedy(
-        teacher, prompts, max_tokens=max_tokens, stop_ids=frozenset(stop_ids), between=pause
-    )
-    stop = min(stop_ids, default=None)
-    return [_ended(reply, max_tokens, stop) for reply in replies]
+    replies = greedy(teacher, prompts, max_tokens=max_tokens, stop_ids=stop_ids, between=pause)
+    return [() if set(reply) <= set(stop_ids) else tuple(reply) for reply in replies]
 
 
 def advantages(teacher_logprobs: Sequence[float], logged: Sequence[float]) -> tuple[float, ...]:

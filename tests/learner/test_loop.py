@@ -1,0 +1,398 @@
+"""The whole loop on the tiny model, with a log and a store on disk and a clock of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from kernels.backend import Backend
+from kernels.forward import Decoder
+from learner.intake import Rules
+from learner.judges.lexical import LexicalJudge
+from learner.loop import Learner, Parts
+from learner.settings import MODULES, LearnerSettings
+from learner.versions import Versions
+from streams.base_model import BaseModel
+from streams.errors import LeaseLostError
+from streams.lease import Clocks, Lease
+from streams.log import Log, Topic, outgoing
+from streams.open import open_log
+from streams.records import Mask, Message, Record, Rollout, Turn, decode
+from streams.settings import StreamsSettings
+from streams.store import Store, open_store
+from streams.tables import GenerationRow, JudgementRow, RolloutRow, TurnRow
+from tests.learner.turns import said, turn
+
+SETTINGS = LearnerSettings(
+    last_layers=2, pairs=2, turns_per_generation=2, uses=3, linger_s=10, max_reply_tokens=8,
+    kl_budget=5.0,
+)  # fmt: skip
+
+
+@dataclass
+class Clock:
+    """Time that only tests move."""
+
+    now_s: float = 1_000.0
+
+    def __call__(self) -> float:
+        """Unix seconds."""
+        return self.now_s
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A gate's report."""
+
+    passed: bool
+    reason: str = "as told"
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything."""
+        return {"passed": self.passed}
+
+
+@dataclass
+class ToldGate:
+    """A gate that decides as it is told."""
+
+    passes: bool = True
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def judge(
+        self,
+        candidate: Decoder,
+        serving: Decoder,
+        serving_name: str,
+        *,
+        candidate_name: str | None = None,
+    ) -> Opinion:
+        """Note what was asked."""
+        assert candidate is not serving
+        self.asked.append((serving_name, candidate_name))
+        return Opinion(self.passes)
+
+
+@dataclass
+class School:
+    """One home: its log, its store, and a learner."""
+
+    streams: StreamsSettings
+    store: Store
+    log: Log
+    clock: Clock
+    gate: ToldGate
+    learner: Learner
+    base: BaseModel
+    pauses: list[Callable[[], None]]  # run once each, at the next pause
+
+    def say(self, *records: Record, topic: Topic = "turns") -> None:
+        """Append records."""
+        self.log.append(outgoing(topic, "k", record) for record in records)
+
+    def step(self) -> bool:
+        """One step of the loop, without waiting."""
+        return self.learner.step(wait_s=0)
+
+    def corrected(self, name: str, *, words: str = "too long", version: str | None = None) -> None:
+        """Let a user correct a reply, now."""
+        asked, now_ms = said(f"question {name}"), int(self.clock() * 1000)
+        served = version or self.base.name
+        tokens = self.base.tokenizer.encode("a long reply", add_special_tokens=False)
+        prompt = self.base.render(asked)
+        rest: dict[str, Any] = {
+            "version": served, "prompt": prompt, "tokens": tokens, "logprobs": [-3.0] * len(tokens),
+        }  # fmt: skip
+        first = turn(asked, "a long reply", id=name, created_ms=now_ms - 10, **rest)
+        goes_on = [*asked, first.reply, Message(role="user", content=words)]
+        self.say(first, turn(goes_on, "ok", id=f"{name}-next", created_ms=now_ms, **rest))
+
+    def rows(self, table: Any) -> list[Any]:
+        """Read a table."""
+        with self.store.reading() as session:
+            return list(session.exec(select(table)))
+
+    def generations(self) -> list[GenerationRow]:
+        """Read the generations, in order."""
+        return sorted(self.rows(GenerationRow), key=lambda row: row.number)
+
+    def published(self, topic: Topic) -> list[Record]:
+        """Read a topic."""
+        reader = self.log.subscribe([topic], group=None, positions=lambda _: {})
+        found = []
+        while entries := reader.poll(wait_s=0):
+            found += [decode(entry.value) for entry in entries]
+        reader.close()
+        return found
+
+    def rollback(self, *, seq: int, version: str, previous: str) -> None:
+        """Let an operator take a version back."""
+        self.say(
+            Rollout(
+                id=f"rollback-{seq}", line="main", seq=seq, version=version, previous=previous,
+                state="aborted", verb="rollback", reason="worse", who="op", created_ms=1,
+            ),
+            topic="rollouts",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def school(tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend) -> School:
+    """A home with a learner that holds the lease."""
+    return open_school(tmp_path, tiny_base, tiny_mask, backend)
+
+
+def open_school(
+    home: Path, base: BaseModel, mask: Mask, backend: Backend, *, start: int = 1
+) -> School:
+    """Open a home as a process does at its start; the lease of an earlier one has run out."""
+    streams, clock, gate = StreamsSettings(home=home), Clock(1_000.0 * start), ToldGate()
+    store, log = open_store(streams), open_log(streams)
+    lease = Lease(store, "learner/main", holder=f"start {start}", clocks=Clocks(clock, clock))
+    assert lease.acquire()
+    pauses: list[Callable[[], None]] = []
+
+    def pause() -> None:
+        if pauses:
+            pauses.pop(0)()
+
+    learner = Learner(
+        Parts(
+            store=store,
+            log=log,
+            lease=lease,
+            versions=Versions(base, backend, mask, layers=[2, 3], modules=MODULES),
+            backend=backend,
+            gate=gate,
+            rules=Rules("main", (LexicalJudge(),), 10**9, 2**20),
+            settings=SETTINGS,
+            pause=pause,
+            clock=clock,
+        )
+    )
+    return School(streams, store, log, clock, gate, learner, base, pauses)
+
+
+def test_corrections_become_a_version(school: School) -> None:
+    """Two corrected turns lead to a generation whose recipe and rollout go to the log."""
+    school.corrected("a")
+    school.corrected("b", words="shorter please")
+    assert school.step()
+    (row,) = school.generations()
+    assert (row.state, row.parent, row.seq) == ("released", school.base.name, 1)
+    assert sorted(row.turn_ids) == ["a", "b"]
+    assert [len(members) for members in row.fitness] == [4, 4]
+    assert row.kl is not None
+    assert (row.reward, row.gate) == (-1.0, {"passed": True})
+    (recipe,) = school.published("recipes")
+    (rollout,) = school.published("rollouts")
+    assert isinstance(rollout, Rollout)
+    assert rollout.version == row.child == recipe.version  # type: ignore[attr-defined]
+    assert school.gate.asked == [(school.base.name, row.child)]
+    assert len(school.published("judgements")) == 2
+    turns = {t.id: t for t in school.rows(TurnRow)}
+    assert (turns["a"].uses, turns["b"].uses) == (1, 1)
+    assert turns["a"].target is not None
+    assert turns["a"].target["version"] == school.base.name
+
+
+def test_the_next_generation_waits_for_the_release_to_come_back(school: School) -> None:
+    """Until the log has decided on the last release, nothing new is planned."""
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    assert school.rows(RolloutRow) == []  # published, not yet read back
+    assert school.step()
+    first, second = school.generations()
+    assert school.rows(RolloutRow)[0].version == first.child == second.parent
+    assert second.key != first.key
+
+
+def test_each_turn_scores_so_many_generations_and_no_more(school: School) -> None:
+    """The loop ends when the uses are used up."""
+    school.corrected("a")
+    school.corrected("b")
+    assert [school.step() for _ in range(6)] == [True, True, True, False, False, False]
+    assert {t.uses for t in school.rows(TurnRow) if t.state == "judged"} == {3}
+    targets = {t.id: t.target["version"] for t in school.rows(TurnRow) if t.target}
+    assert set(targets.values()) == {school.base.name}  # made once, by the version stable then
+
+
+def test_one_corrected_chat_alone_leads_to_exactly_one_generation(school: School) -> None:
+    """A lone correction waits for company, then learns alone, once."""
+    school.corrected("a")
+    assert not school.step()
+    school.clock.now_s += 11
+    assert school.step()
+    school.clock.now_s += 3600
+    assert not school.step()
+    assert not school.step()
+
+
+def test_a_gate_that_says_no_holds_the_child_back(school: School) -> None:
+    """A held child is in the ledger, serves nobody, and its turns have scored."""
+    school.gate.passes = False
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    (row,) = school.generations()
+    assert (row.state, row.seq) == ("held", None)
+    assert "as told" in row.reason
+    assert school.published("rollouts") == []
+    school.gate.passes = True
+    assert school.step()
+    second = school.generations()[1]
+    assert (second.parent, second.state) == (school.base.name, "released")
+
+
+def test_an_operators_rollback_wins_and_is_followed(school: School) -> None:
+    """What was taken back serves no more, and is not learned again from the same turns."""
+    school.corrected("a")
+    school.corrected("b")
+    school.step()
+    child = school.generations()[0].child
+    assert child is not None
+    school.rollback(seq=2, version=school.base.name, previous=child)
+    assert not school.step()
+    assert {t.state for t in school.rows(TurnRow) if t.id in ("a", "b")} == {"closed"}
+    school.corrected("c")
+    school.corrected("d")
+    assert school.step()
+    second = school.generations()[1]
+    assert (second.parent, second.seq) == (school.base.name, 3)
+
+
+def test_a_promotion_that_comes_second_is_held(school: School) -> None:
+    """When an operator changed the line first, the learner's claim counts for nothing."""
+    school.corrected("a")
+    school.corrected("b")
+    school.pauses.append(
+        lambda: school.rollback(seq=1, version=school.base.name, previous=school.base.name)
+    )
+    assert school.step()
+    assert school.generations()[0].state == "released"
+    school.step()
+    first = school.generations()[0]
+    assert first.state == "held"
+    assert "op came first" in first.reason
+    assert [row.who for row in school.rows(RolloutRow)] == ["op"]
+
+
+def test_verdicts_show_while_a_generation_runs(school: School) -> None:
+    """What people say meanwhile is judged at once, and waits for the next generation."""
+    school.corrected("a")
+    school.corrected("b")
+
+    def meanwhile() -> None:
+        school.corrected("late")
+        school.clock.now_s += 2
+
+    seen: list[int] = []
+    school.pauses += [meanwhile, lambda: seen.append(len(school.rows(JudgementRow)))]
+    school.pauses += [lambda: seen.append(len(school.rows(JudgementRow)))]
+    assert school.step()
+    assert seen[-1] == 3
+    assert sorted(school.generations()[0].turn_ids) == ["a", "b"]
+
+
+def test_a_zombie_commits_nothing(school: School) -> None:
+    """A learner that was replaced while it computed finds out before it writes."""
+    school.corrected("a")
+    school.corrected("b")
+
+    def replaced() -> None:
+        school.clock.now_s += 100
+        other = Clocks(school.clock, school.clock)
+        assert Lease(school.store, "learner/main", holder="b", clocks=other).acquire()
+
+    school.pauses.append(replaced)
+    with pytest.raises(LeaseLostError):
+        school.step()
+    (row,) = school.generations()
+    assert row.state == "planned"
+    assert school.published("rollouts") == []
+
+
+def test_a_planned_generation_is_repeated_after_a_crash(
+    school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
+) -> None:
+    """A crash in the middle leaves the plan; the next process makes the same child of it."""
+
+    class CrashError(BaseException):
+        """The process ends."""
+
+    def crash() -> None:
+        raise CrashError
+
+    school.corrected("a")
+    school.corrected("b")
+    school.pauses += [lambda: None, lambda: None, crash]
+    with pytest.raises(CrashError):
+        school.step()
+    (plan,) = school.generations()
+    school.learner.close()
+    again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
+    again.corrected("late")  # known before the repetition, and not part of the plan
+    assert again.step()
+    (row,) = again.generations()
+    assert (row.key, row.turn_ids, row.state) == (plan.key, plan.turn_ids, "released")
+
+
+def test_a_plan_whose_parent_was_taken_back_is_void(
+    school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
+) -> None:
+    """A crash and a rollback before the restart: the plan is given up, with the reason."""
+    school.corrected("a")
+    school.corrected("b")
+    school.step()
+    child = school.generations()[0].child
+    assert child is not None
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    school.pauses.append(crash)
+    with pytest.raises(KeyboardInterrupt):
+        school.step()
+    school.learner.close()
+    school.rollback(seq=2, version=school.base.name, previous=child)
+    again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
+    assert again.step()
+    assert again.generations()[1].state == "void"
+    assert child in again.generations()[1].reason
+
+
+def test_a_lost_store_is_rebuilt_from_the_log(
+    school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
+) -> None:
+    """Without its database a learner finds recipes, rollouts and turns again in the log."""
+    school.corrected("a")
+    school.corrected("b")
+    school.say(tiny_mask, topic="recipes")
+    school.step()
+    child = school.generations()[0].child
+    school.learner.close()
+    for name in ("store.db", "store.db-wal", "store.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
+    assert again.step()
+    assert again.generations()[0].parent == child
+
+
+def untrained(words: Turn) -> Turn:
+    """Give the same turn, not to be learned from."""
+    return words.model_copy(update={"learn": False})
+
+
+def test_what_must_not_be_learned_from_is_not(school: School) -> None:
+    """A conversation that opted out leads to no generation, whatever is said in it."""
+    asked = said("q")
+    first = untrained(turn(asked, "r", id="x"))
+    second = untrained(turn([*asked, first.reply, *said("wrong!")], "s", id="y", created_ms=2_000))
+    school.say(first, second)
+    school.clock.now_s += 60
+    assert not school.step()
+    assert school.rows(JudgementRow) == []
