@@ -1,8 +1,9 @@
-"""Decodes many replies together: a step admits, computes a piece of a prompt, and a token for all.
+"""Decodes many replies together: a step admits, reads a piece of a prompt, decodes a token each.
 
 Invariants: a request runs from its first to its last token on the version that served when it was
-admitted; requests are admitted in the order in which they came; a long prompt is computed in
-pieces, so that running replies wait for one piece at most; a fault of one reply ends that reply.
+admitted; requests are admitted in the order in which they came; a long prompt is read in pieces, so
+that running replies wait for one piece at most; a seeded reply is the same to the bit whatever runs
+beside it; a fault of one reply ends that reply.
 
 One thread, its own, touches model and cache. Knows nothing of HTTP, the log or how versions come.
 """
@@ -12,18 +13,20 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from agent.errors import AgentError, EngineStoppedError, QueueFullError
-from agent.sampler import Sampler
+from agent.errors import EngineStoppedError, QueueFullError, ReplyFailedError
+from agent.running import Running
+from agent.sampler import Choice, Sampler, choose
 from agent.settings import AgentSettings
-from agent.stream import Event, Finish, Request, Stream, Token
+from agent.slots import Slots
+from agent.stream import Event, Finish, Request, Stream, Token, deliver
 from agent.text import Detokenizer
 from agent.weights import Resident
 from kernels.decode import next_logits, read_chunk
@@ -31,8 +34,6 @@ from kernels.kv import KvCache
 from streams.base_model import BaseModel
 
 __all__ = ["Engine", "Finish", "Request", "Stream", "Token"]
-
-IDLE_CHUNKS = 4  # with nobody to keep waiting, a prompt is computed in larger pieces
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,23 +46,14 @@ class Versions(Protocol):
     def release(self, resident: Resident) -> None: ...
 
 
-@dataclass(slots=True, eq=False)
-class Running:
-    """A reply in the making."""
+@dataclass(slots=True)
+class Counts:
+    """What the engine has done since it started."""
 
-    request: Request
-    stream: Stream
-    resident: Resident
-    slot: int
-    sampler: Sampler
-    text: Detokenizer
-    computed: int = 0  # prompt tokens in the cache
-    token_ids: list[int] = field(default_factory=list)
-
-    @property
-    def prefilled(self) -> bool:
-        """Its whole prompt is in the cache, and its first token has been sampled."""
-        return bool(self.token_ids)
+    read_tokens: int = 0  # prompt tokens computed
+    reused_tokens: int = 0  # prompt tokens found in the cache
+    sampled_tokens: int = 0
+    failed_replies: int = 0
 
 
 class Engine:
@@ -70,14 +62,16 @@ class Engine:
     def __init__(self, versions: Versions, *, settings: AgentSettings, base: BaseModel) -> None:
         """Prepare; nothing runs before `start`."""
         self._versions, self._settings, self._base = versions, settings, base
-        capacity = min(settings.context_tokens, base.context_tokens)
-        self._cache = KvCache(base.decoder, slots=settings.max_batch, capacity=capacity)
+        self._capacity = min(settings.context_tokens, base.context_tokens)
+        self._cache = KvCache(base.decoder, slots=settings.max_batch, capacity=self._capacity)
+        self._slots = Slots(self._cache, piece_tokens=settings.prefill_chunk_tokens)
         self._waiting: deque[tuple[Request, Stream]] = deque()
         self._running: list[Running] = []
         self._changed = threading.Condition()
         self._state: Literal["new", "serving", "draining", "stopped"] = "new"
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self.counts = Counts()
 
     @property
     def alive(self) -> bool:
@@ -102,8 +96,13 @@ class Engine:
     def submit(self, request: Request) -> Stream:
         """Ask for a reply. Call it in the event loop that will read the stream.
 
-        raises: QueueFullError, EngineStoppedError
+        raises: QueueFullError, EngineStoppedError; ValueError for a prompt that is empty or
+            leaves no room for a reply
         """
+        if not 0 < len(request.prompt_token_ids) < self._capacity:
+            raise ValueError(
+                f"a prompt of {len(request.prompt_token_ids)} tokens: 1 to {self._capacity - 1} fit"
+            )
         stream = Stream()
         with self._changed:
             if self._state != "serving" or not self.alive:
@@ -142,9 +141,9 @@ class Engine:
     def _step(self) -> None:
         self._drop_cancelled()
         self._admit()
-        self._prefill()
-        for version_group in self._groups():
-            self._decode(version_group)
+        for replies, logits in chain(self._prefill(), self._decode()):
+            choices = choose([reply.sampler for reply in replies], logits)
+            deliver(self._take(replies, choices))
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -157,80 +156,102 @@ class Engine:
         with self._changed:
             gone = [stream for _, stream in self._waiting if stream.cancelled]
             self._waiting = deque(each for each in self._waiting if not each[1].cancelled)
-        for stream in gone:
-            stream.deliver(Finish("cancelled"))
+        deliver([(stream, Finish("cancelled")) for stream in gone])
         for reply in [reply for reply in self._running if reply.stream.cancelled]:
-            self._end(reply, Finish("cancelled"))
+            deliver([self._end(reply, Finish("cancelled"))])
 
     def _admit(self) -> None:
-        """Give free places to those who wait; from here on each keeps the version that serves."""
-        while self._cache.free:
-            if not self._waiting:
-                return
+        """Give free slots to those who wait; from here on each keeps the version that serves."""
+        while self._slots.free and self._waiting:
             resident = self._versions.hold()
             with self._changed:  # only now, so that a fault before this tells the one who waits
                 request, stream = self._waiting.popleft()
-            text = Detokenizer(self._decode_ids, request.sampling.stop)
-            sampler, slot = Sampler(request.sampling), self._cache.take()
-            self._running.append(Running(request, stream, resident, slot, sampler, text))
+            slot = self._slots.take(resident.version, request.prompt_token_ids)
+            read = self._cache.lengths[slot]
+            text = Detokenizer(self._text_of, request.sampling.stop)
+            sampler = Sampler(request.sampling)
+            reply = Running(request, stream, resident, slot, read, sampler, text)
+            self._running.append(reply)
+            self.counts.reused_tokens += read
 
-    def _prefill(self) -> None:
-        """Compute the next piece of the oldest prompt; its last piece gives the first token."""
-        reply = next((reply for reply in self._running if not reply.prefilled), None)
-        if reply is None:
-            return
-        alone = not any(other.prefilled for other in self._running)
-        size = self._settings.prefill_chunk_tokens * (IDLE_CHUNKS if alone else 1)
-        prompt, start = reply.request.prompt_token_ids, reply.computed
-        piece = prompt[start : start + size]
-        reply.computed += len(piece)
-        decoder, linear = reply.resident.decoder, reply.resident.linear
-        hidden = read_chunk(decoder, self._cache, reply.slot, piece, linear)
-        if reply.computed == len(prompt):
-            self._advance([reply], decoder.logits(hidden[-1:], linear))
+    def _prefill(self) -> Iterator[tuple[list[Running], Tensor]]:
+        """Read pieces of prompts, oldest first, up to one piece's worth of tokens.
 
-    def _groups(self) -> Iterable[list[Running]]:
-        """The replies that have a token to go on from, by version, by slot."""
-        ready = [reply for reply in self._running if reply.prefilled]
-        ready.sort(key=lambda reply: (reply.resident.version, reply.slot))
-        for _, group in groupby(ready, key=lambda reply: reply.resident.version):
-            yield list(group)
-
-    def _decode(self, group: list[Running]) -> None:
-        resident = group[0].resident
-        slots, last = [reply.slot for reply in group], [reply.token_ids[-1] for reply in group]
-        logits = next_logits(resident.decoder, self._cache, slots, last, resident.linear)
-        self._advance(group, logits)
-
-    def _advance(self, group: list[Running], logits: Tensor) -> None:
-        """Sample and deliver one token of each reply; logits: (group, vocabulary)."""
-        for reply, scores in zip(group, logits, strict=True):
+        yields: each reply whose prompt is read to its end, with the logits of its first token
+        """
+        size = budget = self._settings.prefill_chunk_tokens
+        for reply in [reply for reply in self._running if not reply.has_read]:
+            if budget <= 0:
+                return
+            piece = reply.piece(size)
+            budget -= len(piece)
+            decoder, linear = reply.resident.decoder, reply.resident.linear
             try:
-                choice = reply.sampler.choose(scores)
-            except AgentError as fault:
-                self._end(reply, fault)
+                hidden = read_chunk(decoder, self._cache, reply.slot, piece, linear)
+                logits = decoder.logits(hidden[-1:], linear)
+            except Exception as cause:
+                self._fail([reply], cause)
                 continue
-            reply.token_ids.append(choice.id)
-            reason = self._why_last(reply, choice.id)
-            text = reply.text.add(choice.id, last=reason is not None)
-            reason = "stop" if reply.text.stopped else reason
-            logprobs = (choice.logprob, choice.sampling_logprob)
-            reply.stream.deliver(Token(choice.id, text, *logprobs, reply.resident.version))
+            reply.read += len(piece)
+            self.counts.read_tokens += len(piece)
+            if reply.has_read:
+                yield [reply], logits
+
+    def _decode(self) -> Iterator[tuple[list[Running], Tensor]]:
+        """Read the newest token of every reply that has one, all replies of a version in one pass.
+
+        yields: these replies, with the logits (replies, vocabulary) of the token after it
+        """
+        ready = [reply for reply in self._running if reply.has_read]
+        ready.sort(key=lambda reply: reply.resident.version)
+        for _, group in groupby(ready, key=lambda reply: reply.resident.version):
+            replies = list(group)
+            resident = replies[0].resident
+            slots, last = [r.slot for r in replies], [r.token_ids[-1] for r in replies]
+            try:
+                logits = next_logits(resident.decoder, self._cache, slots, last, resident.linear)
+            except Exception as cause:
+                self._fail(replies, cause)
+                continue
+            yield replies, logits
+
+    def _take(
+        self, replies: list[Running], choices: list[Choice | ReplyFailedError]
+    ) -> list[tuple[Stream, Event]]:
+        """Add a token to each reply, end those whose last it was, and give what is to be told."""
+        told: list[tuple[Stream, Event]] = []
+        stop_ids, capacity = self._base.stop_ids, self._capacity
+        for reply, choice in zip(replies, choices, strict=True):
+            try:
+                if isinstance(choice, Exception):
+                    raise choice
+                token, reason = reply.take(choice, stop_ids=stop_ids, capacity=capacity)
+            except Exception as cause:
+                self._fail([reply], cause)
+                continue
+            self.counts.sampled_tokens += 1
+            told.append((reply.stream, token))
             if reason is not None:
-                self._end(reply, Finish(reason))
+                told.append(self._end(reply, Finish(reason)))
+        return told
 
-    def _why_last(self, reply: Running, token_id: int) -> Literal["stop", "length"] | None:
-        if token_id in self._base.stop_ids:
-            return "stop"
-        used = len(reply.request.prompt_token_ids) + len(reply.token_ids)
-        full = len(reply.token_ids) >= reply.request.sampling.max_tokens
-        return "length" if full or used >= self._cache.capacity else None
+    def _fail(self, replies: list[Running], cause: Exception) -> None:
+        """End replies by a fault that concerns only them."""
+        _LOG.error("replies have failed", exc_info=cause)
+        fault = cause
+        if not isinstance(cause, ReplyFailedError):
+            fault = ReplyFailedError(f"the reply could not be made: {cause}")
+        for reply in replies:
+            reply.read = 0  # what the slot holds is not to be trusted
+            self.counts.failed_replies += 1
+            deliver([self._end(reply, fault)])
 
-    def _end(self, reply: Running, event: Event) -> None:
+    def _end(self, reply: Running, event: Event) -> tuple[Stream, Event]:
         self._running.remove(reply)
-        self._cache.release(reply.slot)
+        known = reply.request.prompt_token_ids[: reply.read]
+        self._slots.release(reply.slot, reply.resident.version, known)
         self._versions.release(reply.resident)
-        reply.stream.deliver(event)
+        return reply.stream, event
 
     def _end_all(self) -> None:
         with self._changed:
@@ -239,13 +260,13 @@ class Engine:
         event: Event = Finish("cancelled")
         if self._fault is not None:
             event = EngineStoppedError(f"the engine has stopped: {self._fault}")
-        for _, stream in waiting:
-            stream.deliver(event)
+        deliver([(stream, event) for _, stream in waiting])
+        deliver([(reply.stream, event) for reply in self._running])
         for reply in list(self._running):
             self._end(reply, event)
         with self._changed:
             self._changed.notify_all()
 
-    def _decode_ids(self, ids: list[int]) -> str:
+    def _text_of(self, ids: list[int]) -> str:
         text: Any = self._base.tokenizer.decode(ids, skip_special_tokens=True)
         return str(text)

@@ -12,7 +12,8 @@ AgentError
 │   └── BrokenError         500, our fault
 ├── QueueFullError      the engine's queue has no room for another request
 ├── EngineStoppedError  the engine's thread is not running
-├── BrokenLogitsError   the model's scores are not finite; ends that reply alone
+├── ReplyFailedError    this reply could not be made; the others go on
+│   └── BrokenLogitsError     the model's scores of its next token are not finite
 ├── SwapError           a version could not be taken into service; the old one serves on
 │   ├── UnknownVersionError   its chain of recipes is not known (yet)
 │   └── NoPreviousError       there is no earlier version to go back to
@@ -35,8 +36,12 @@ class EngineStoppedError(AgentError):
     """The engine's thread is not running, so no token will come."""
 
 
-class BrokenLogitsError(AgentError):
-    """The model's scores for the next token are not finite; other replies go on."""
+class ReplyFailedError(AgentError):
+    """This reply could not be made; the others go on."""
+
+
+class BrokenLogitsError(ReplyFailedError):
+    """The model's scores of the next token are not finite."""
 
 
 class SwapError(AgentError):

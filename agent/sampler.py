@@ -1,22 +1,25 @@
-"""Chooses the next token of one reply from its logits.
+"""Chooses the next token of each reply of a batch from its logits.
 
-Invariants: a seed and the logits decide the tokens, whatever else runs beside; every choice comes
-with log π(token) at temperature 1 and with the log-probability that it was drawn with.
+Invariants: a seed and a row of logits decide the token, to the bit, whatever rows stand beside it;
+every choice comes with log π(token) at temperature 1 and with the log-probability of what it was
+drawn from; a row that is not finite concerns its own reply alone.
 
-Knows nothing of text or of batches.
+Knows nothing of text, models or versions.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from agent.errors import BrokenLogitsError
+from agent.errors import BrokenLogitsError, ReplyFailedError
 from streams.records import Sampling
 
-# The nucleus nearly always lies among so many; only when it does not is the vocabulary sorted.
-_NUCLEUS_FIRST = 512
+# How many of the likeliest tokens are looked at until they hold the nucleus: finding 64 costs a
+# fortieth of sorting a vocabulary, and a model that knows what to say rarely needs more.
+_LADDER = (64, 2048, 16384)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,46 +36,75 @@ class Choice:
 
 
 class Sampler:
-    """The random state of one reply."""
+    """How one reply is sampled, and its random state: one number is drawn a token."""
 
     def __init__(self, sampling: Sampling) -> None:
-        self._sampling = sampling
-        self._generator = torch.Generator().manual_seed(sampling.seed)
+        self.temperature, self.top_p = sampling.temperature, sampling.top_p
+        self._generator = torch.Generator().manual_seed(sampling.seed % 2**63)  # what it takes
 
-    def choose(self, logits: Tensor) -> Choice:
-        """Draw the next token.
-
-        logits: (vocabulary,)
-        raises: BrokenLogitsError when they are not finite
-        """
-        logprobs = torch.log_softmax(logits.float().cpu(), dim=-1)
-        best = int(logprobs.argmax())
-        if not math.isfinite(float(logprobs[best])):
-            raise BrokenLogitsError("the model's scores for the next token are not finite")
-        if self._sampling.temperature == 0:
-            return Choice(best, float(logprobs[best]), 0.0)
-        tempered = torch.log_softmax(logprobs / self._sampling.temperature, dim=-1)
-        ids, kept = _nucleus(tempered, self._sampling.top_p)
-        share = kept.double().exp().cumsum(0)
-        # One draw a token, in float64: the generator's state depends on the reply's length alone.
-        point = torch.rand((), generator=self._generator, dtype=torch.float64) * share[-1]
-        place = min(int(torch.searchsorted(share, point, right=True)), len(share) - 1)
-        token = place if ids is None else int(ids[place])
-        drawn = float(kept[place]) - math.log(float(share[-1]))
-        return Choice(token, float(logprobs[token]), min(drawn, 0.0))
+    def draw(self) -> float:
+        """Give the next number of [0, 1)."""
+        return float(torch.rand((), generator=self._generator, dtype=torch.float64))
 
 
-def _nucleus(logprobs: Tensor, top_p: float) -> tuple[Tensor | None, Tensor]:
+def choose(samplers: Sequence[Sampler], logits: Tensor) -> list[Choice | ReplyFailedError]:
+    """Draw the next token of each reply.
+
+    logits: (replies, vocabulary)
+    returns: in order; an error in the place of a reply whose logits are not finite
+    """
+    # softmax is computed row by row on every batch; a sum of all rows would not be
+    logprobs = torch.log_softmax(logits.float().cpu(), dim=-1)
+    best = logprobs.argmax(dim=-1)
+    highest = logprobs.gather(1, best[:, None])[:, 0].tolist()
+    warm = [row for row, sampler in enumerate(samplers) if sampler.temperature > 0]
+    drawn = dict(zip(warm, _draw([samplers[row] for row in warm], logprobs[warm]), strict=True))
+    choices: list[Choice | ReplyFailedError] = []
+    for row, (token, logprob) in enumerate(zip(best.tolist(), highest, strict=True)):
+        if not math.isfinite(logprob):
+            choices.append(BrokenLogitsError("the model's scores of the next token are not finite"))
+        elif row in drawn:
+            token, sampling_logprob = drawn[row]
+            choices.append(Choice(token, float(logprobs[row, token]), sampling_logprob))
+        else:
+            choices.append(Choice(token, logprob, 0.0))  # nothing else could have been taken
+    return choices
+
+
+def _draw(samplers: Sequence[Sampler], logprobs: Tensor) -> list[tuple[int, float]]:
+    """Draw from each tempered nucleus: the token, and its log-probability there."""
+    if not samplers:
+        return []
+    temperatures = torch.tensor([[sampler.temperature] for sampler in samplers])
+    # the likeliest token's score is 0 before the division, so that no temperature overflows
+    tempered = (logprobs - logprobs.amax(dim=-1, keepdim=True)) / temperatures
+    tempered = torch.log_softmax(tempered, dim=-1)
+    kept, ids = tempered.topk(min(_LADDER[0], tempered.shape[-1]))
+    draws = []
+    for row, sampler in enumerate(samplers):
+        nucleus, tokens = _nucleus(tempered[row], kept[row], ids[row], sampler.top_p)
+        mass = nucleus.double().exp().cumsum(0)
+        point = sampler.draw() * float(mass[-1])
+        place = min(int(torch.searchsorted(mass, point, right=True)), len(mass) - 1)
+        token = place if tokens is None else int(tokens[place])
+        share = float(nucleus[place]) - math.log(float(mass[-1]))
+        draws.append((token, min(share, 0.0)))  # rounding must not make a log-probability positive
+    return draws
+
+
+def _nucleus(
+    logprobs: Tensor, kept: Tensor, ids: Tensor, top_p: float
+) -> tuple[Tensor, Tensor | None]:
     """Keep the likeliest tokens that together have top_p of the mass (Holtzman et al. 2020).
 
-    returns: their ids (None: all, in order) and log-probabilities, likeliest first
+    kept, ids: the first rung of the ladder
+    returns: their log-probabilities, likeliest first, and ids (None: all, in order of id)
     """
     if top_p >= 1:
-        return None, logprobs
-    kept, ids = logprobs.topk(min(_NUCLEUS_FIRST, len(logprobs)))
-    mass = kept.double().exp().cumsum(0)
-    if float(mass[-1]) < top_p:
-        kept, ids = logprobs.sort(descending=True)
-        mass = kept.double().exp().cumsum(0)
-    size = min(int((mass < top_p).sum()) + 1, len(ids))
-    return ids[:size], kept[:size]
+        return logprobs, None
+    for rung in (*_LADDER[1:], len(logprobs)):
+        if float(kept.double().exp().sum()) >= top_p:
+            break
+        kept, ids = logprobs.topk(min(rung, len(logprobs)))
+    size = int((kept.double().exp().cumsum(0) < top_p).sum()) + 1
+    return kept[:size], ids[:size]

@@ -6,7 +6,7 @@ of the reply's own limit.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,8 +46,8 @@ class Stream:
     """One reply on its way; read it in the event loop that asked for it, once."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self.loop = asyncio.get_running_loop()
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
         self._cancelled = threading.Event()
 
     @property
@@ -59,21 +59,36 @@ class Stream:
         """Ask the engine to end this reply; it does so before its next step."""
         self._cancelled.set()
 
-    def deliver(self, event: Event) -> None:
-        """Hand an event over to the reader; called by the engine's thread, never waits."""
-        # A loop that has closed has no reader left.
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
-
     async def __aiter__(self) -> AsyncIterator[Token | Finish]:
         """Give the tokens, then the Finish.
 
-        raises: BrokenLogitsError, EngineStoppedError, when no more tokens will come
+        raises: ReplyFailedError, EngineStoppedError, when no more tokens will come
         """
         while True:
-            event = await self._events.get()
+            event = await self.events.get()
             if isinstance(event, Exception):
                 raise event
             yield event
             if isinstance(event, Finish):
                 return
+
+
+def deliver(events: Sequence[tuple[Stream, Event]]) -> None:
+    """Hand events over to their readers; called by the engine's thread, never waits.
+
+    One call a loop: waking a loop costs a system call, and a step has an event for each reply.
+    """
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Stream, Event]]] = {}
+    for stream, event in events:
+        by_loop.setdefault(stream.loop, []).append((stream, event))
+    for loop, due in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_put, due)
+        except RuntimeError:  # the loop has closed: nobody is left to read
+            for stream, _ in due:
+                stream.cancel()
+
+
+def _put(events: Sequence[tuple[Stream, Event]]) -> None:
+    for stream, event in events:
+        stream.events.put_nowait(event)

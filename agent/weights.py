@@ -198,5 +198,11 @@ def _places(chain: Sequence[Recipe]) -> tuple[list[int], list[str]]:
 
 
 def _yield_to_decoding() -> None:
-    if hasattr(os, "setpriority"):
+    """Make this thread take one core, and only while decoding leaves it.
+
+    Each thread has its own count of torch threads (OpenMP); the engine sets its own, so that only
+    threads made from here on begin with one.
+    """
+    torch.set_num_threads(1)
+    if hasattr(os, "setpriority"):  # Linux keeps a priority for each thread
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICE)

@@ -35,20 +35,23 @@ def greedy(
 ) -> list[list[int]]:
     """Continue each prompt with the most probable tokens.
 
-    prompts: token ids, none empty; max_tokens: longest continuation
+    prompts: token ids; max_tokens: longest continuation
     stop_ids: a continuation ends with the first of these, which is part of it
     between: called before each pass; may raise to give up, or wait to leave the cores to others
     returns: the continuations, in the order of the prompts
+    raises: ValueError for a prompt without tokens
     """
+    if not all(prompts):
+        raise ValueError("a prompt without tokens has no next token")
     if not prompts or max_tokens < 1:
         return [[] for _ in prompts]
     capacity = max(len(prompt) for prompt in prompts) + max_tokens
     cache = KvCache(decoder, slots=len(prompts), capacity=capacity)
     with torch.inference_mode():
-        rows = []
-        for prompt in prompts:
-            slot = cache.take()
-            rows.append(_Row(slot, _best(_read(decoder, cache, slot, prompt, linear, between))))
+        rows = [
+            _Row(slot, _best(_read(decoder, cache, slot, prompt, linear, between)))
+            for slot, prompt in enumerate(prompts)
+        ]
         running = rows
         while True:
             for row in running:

@@ -37,30 +37,18 @@ class KvCache:
         self.lengths = [0] * slots
         self._keys = list(torch.empty(shape, dtype=kind, device=device).unbind())
         self._values = list(torch.empty(shape, dtype=kind, device=device).unbind())
-        self._free = list(reversed(range(slots)))
         self._compiled = device.type == "cpu" and kind == torch.float32
         if self._compiled:
             self._rows = _CompiledRows(capacity, decoder.head_dim)
 
-    @property
-    def free(self) -> int:
-        """How many slots nobody holds."""
-        return len(self._free)
+    def reset(self, slot: int, keep: int = 0) -> None:
+        """Forget what a slot holds, but for its first `keep` tokens.
 
-    def take(self) -> int:
-        """Give an empty slot.
-
-        raises: IndexError when none is free
+        raises: ValueError when it does not hold so many
         """
-        slot = self._free.pop()
-        self.lengths[slot] = 0
-        return slot
-
-    def release(self, slot: int) -> None:
-        """Take a slot back; what it held is forgotten."""
-        if slot in self._free:
-            raise ValueError(f"slot {slot} is free already")
-        self._free.append(slot)
+        if not 0 <= keep <= self.lengths[slot]:
+            raise ValueError(f"slot {slot} holds {self.lengths[slot]} tokens, not {keep}")
+        self.lengths[slot] = keep
 
     def chunk(self, slot: int, tokens: int) -> Attend:
         """Give the attention of the next `tokens` tokens of one slot: they see its past and theirs.
@@ -146,6 +134,9 @@ class _CompiledRows:
         self._capacity = capacity
         self._scale = np.float32(1 / math.sqrt(head_dim))
         self._scratch = threading.local()
+        # compiles now, or reads the machine code from disk, so that no reply waits for it
+        one = torch.zeros(1, 1, 1, head_dim)
+        self.attend(one, one, one, np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
 
     def attend(
         self,

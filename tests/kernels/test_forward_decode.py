@@ -29,7 +29,7 @@ def test_chunks_of_any_size_give_the_whole(linear: Linear) -> None:
     """Reading a prompt in uneven chunks gives the hidden states of reading it at once."""
     whole = read_chunk(DECODER, KvCache(DECODER, slots=1, capacity=40), 0, IDS)
     cache = KvCache(DECODER, slots=3, capacity=40)
-    slot, parts, start = cache.take(), list[Tensor](), 0
+    slot, parts, start = 2, list[Tensor](), 0
     for size in (1, 7, 1, 20, 11):
         parts.append(read_chunk(DECODER, cache, slot, IDS[start : start + size], linear))
         start += size
@@ -39,8 +39,7 @@ def test_chunks_of_any_size_give_the_whole(linear: Linear) -> None:
 def test_rows_of_different_lengths_see_only_their_own_past(linear: Linear) -> None:
     """Decoding rows of unlike lengths in shuffled slots gives the model's own logits for each."""
     cache = KvCache(DECODER, slots=4, capacity=40)
-    slots = [cache.take() for _ in range(4)]
-    lengths = {slots[2]: 1, slots[0]: 17, slots[3]: 39}
+    lengths = {2: 1, 0: 17, 3: 39}
     for slot, length in lengths.items():
         read_chunk(DECODER, cache, slot, IDS[:length], linear)
     last = [IDS[length] for length in lengths.values()]
@@ -56,10 +55,10 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
 
     def logits(lengths: Sequence[int]) -> list[Tensor]:
         cache = KvCache(DECODER, slots=len(lengths), capacity=40)
-        slots = [cache.take() for _ in lengths]
-        for slot, length in zip(slots, lengths, strict=True):
+        for slot, length in enumerate(lengths):
             read_chunk(DECODER, cache, slot, IDS[:length], linear)
-        return list(next_logits(DECODER, cache, slots, [IDS[n] for n in lengths], linear))
+        last = [IDS[length] for length in lengths]
+        return list(next_logits(DECODER, cache, range(len(lengths)), last, linear))
 
     lengths = [3, 30, 9, 9, 1, 22, 38, 14, 5]
     for row, length in zip(logits(lengths), lengths, strict=True):
@@ -105,19 +104,17 @@ def test_a_fault_in_one_row_shows_there_and_only_there(poison: str) -> None:
     assert torch.equal(seen[[0, 2]], torch.ones(2, 2, 1, 16))
 
 
-def test_slots_are_taken_and_released() -> None:
-    """A slot belongs to one sequence at a time and begins empty; releasing twice is an error."""
-    cache = KvCache(DECODER, slots=2, capacity=8)
-    first, second = cache.take(), cache.take()
-    assert {first, second} == {0, 1}
-    with pytest.raises(IndexError):
-        cache.take()
-    read_chunk(DECODER, cache, first, IDS[:5])
-    cache.release(first)
-    assert (cache.take(), cache.lengths[first]) == (first, 0)
-    cache.release(second)
-    with pytest.raises(ValueError, match="free already"):
-        cache.release(second)
+def test_a_slot_can_be_cut_back_to_its_beginning() -> None:
+    """What is kept of a slot is what reading that much gives; more than it holds is refused."""
+    cache = KvCache(DECODER, slots=1, capacity=40)
+    read_chunk(DECODER, cache, 0, IDS[:20])
+    cache.reset(0, keep=7)
+    again = read_chunk(DECODER, cache, 0, IDS[7:12])
+    other = KvCache(DECODER, slots=1, capacity=40)
+    whole = read_chunk(DECODER, other, 0, IDS[:12])
+    torch.testing.assert_close(again, whole[7:], atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="holds 12 tokens, not 13"):
+        cache.reset(0, keep=13)
 
 
 def test_a_full_slot_refuses_more() -> None:
@@ -156,9 +153,11 @@ def test_greedy_stops_at_a_stop_token() -> None:
 
 
 def test_greedy_of_nothing_is_nothing() -> None:
-    """No prompts, or no tokens to write, are no error."""
+    """No prompts, or no tokens to write, are no error; a prompt of nothing is."""
     assert greedy(DECODER, [], max_tokens=3, stop_ids=()) == []
     assert greedy(DECODER, [IDS], max_tokens=0, stop_ids=()) == [[]]
+    with pytest.raises(ValueError, match="without tokens"):
+        greedy(DECODER, [IDS, []], max_tokens=3, stop_ids=())
 
 
 def test_greedy_asks_between_passes() -> None:

@@ -1,0 +1,122 @@
+"""Tokens a second of the engine against `transformers.generate`, same weights, same prompts.
+
+Three ways, in turns, so that all see the same machine: `generate`; the bare loop over the same
+modules that anybody would write next (KV cache in place, torch's products, no `generate` around
+it); and the engine as a request sees it: packed weights, sampling at temperature 0.7 within a
+nucleus of 0.95, log-probabilities, text, streams. Prompts are read before the clock starts.
+"""
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from agent.engine import Engine, Finish, Request
+from agent.settings import AgentSettings
+from agent.weights import Residents
+from kernels.decode import next_logits, read_chunk
+from kernels.kv import KvCache
+from streams.base_model import BaseModel, load_base
+from streams.records import Sampling
+from streams.settings import ModelSettings
+
+BATCHES = (1, 8, 32)
+PROMPT_TOKENS = 96
+TOKENS = 32
+ROUNDS = 1
+
+
+def prompts(batch: int) -> list[list[int]]:
+    """Give prompts of common words; what they say does not matter for speed."""
+    generator = torch.Generator().manual_seed(batch)
+    shape = (batch, PROMPT_TOKENS)
+    return torch.randint(500, 20000, shape, generator=generator).tolist()
+
+
+def time_generate(base: BaseModel, ids: list[list[int]]) -> float:
+    """Give seconds for TOKENS more tokens of each prompt, past the first one."""
+
+    def timed(tokens: int) -> float:
+        began_s = time.perf_counter()
+        base.model.generate(
+            torch.tensor(ids),
+            attention_mask=torch.ones(len(ids), PROMPT_TOKENS, dtype=torch.int64),
+            min_new_tokens=tokens,
+            max_new_tokens=tokens,
+            do_sample=False,
+        )
+        return time.perf_counter() - began_s
+
+    return timed(TOKENS + 1) - timed(1)
+
+
+def time_loop(base: BaseModel, ids: list[list[int]]) -> float:
+    """Give seconds for the same with our modules but torch's own products."""
+    cache = KvCache(base.decoder, slots=len(ids), capacity=PROMPT_TOKENS + TOKENS)
+    slots = range(len(ids))
+    with torch.inference_mode():
+        for slot, prompt in enumerate(ids):
+            read_chunk(base.decoder, cache, slot, prompt)
+        last = [5] * len(ids)
+        began_s = time.perf_counter()
+        for _ in range(TOKENS):
+            last = next_logits(base.decoder, cache, slots, last).argmax(dim=-1).tolist()
+    return time.perf_counter() - began_s
+
+
+async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
+    """Give the tokens a second while all replies run: after the last one's first token."""
+
+    async def read(number: int, prompt: list[int]) -> list[float]:
+        tokens = TOKENS + 2 * len(ids)  # the first replies run while the last prompts are read
+        sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=tokens, seed=number)
+        stream = engine.submit(Request(prompt, sampling))
+        return [time.perf_counter() async for event in stream if not isinstance(event, Finish)]
+
+    times = await asyncio.gather(*(read(*each) for each in enumerate(ids)))
+    began_s, ended_s = max(each[0] for each in times), min(each[-1] for each in times)
+    counted = sum(began_s < at <= ended_s for each in times for at in each)
+    return counted / (ended_s - began_s)
+
+
+async def measure(base: BaseModel) -> None:
+    """Print the table."""
+    settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512)
+    engine = Engine(Residents(base, "cpu"), settings=settings, base=base)
+    engine.start()
+    print(
+        f"{'tokens/s':<10}{'generate':>10}{'bare loop':>11}{'engine':>9}{'ratio':>8}   (of medians)"
+    )
+    for batch in BATCHES:
+        ids = prompts(batch)
+        rates: list[tuple[float, float, float]] = []
+        for _ in range(ROUNDS):
+            made = batch * TOKENS
+            slow, loop = time_generate(base, ids), time_loop(base, ids)
+            rates.append((made / slow, made / loop, await engine_rate(engine, ids)))
+        theirs, bare, ours = np.median(rates, axis=0)
+        print(
+            f"{f'batch {batch}':<10}{theirs:>10.1f}{bare:>11.1f}{ours:>9.1f}{ours / theirs:>8.1f}",
+            flush=True,
+        )
+    await asyncio.to_thread(engine.drain, 0)
+
+
+def main() -> None:
+    """Load the bundled model and measure."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    base = load_base(ModelSettings())
+    # a reply that stopped by itself would leave its batch smaller
+    base = replace(base, stop_ids=frozenset())
+    base.model.generation_config.eos_token_id = None
+    weights = sum(parameter.numel() for parameter in base.model.parameters()) * 4 / 1e6
+    print(f"{weights:.0f} MB of float32 weights, prompts of {PROMPT_TOKENS} tokens, ", end="")
+    print(f"{TOKENS} tokens each, {torch.get_num_threads()} threads, {ROUNDS} rounds in turns")
+    asyncio.run(measure(base))
+
+
+if __name__ == "__main__":
+    main()
