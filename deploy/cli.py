@@ -13,6 +13,7 @@ import typer
 from agent.errors import AgentError
 from deploy.commands.agent import agent
 from deploy.commands.config import config
+from deploy.commands.demo import demo
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
@@ -47,6 +48,7 @@ app.command()(learner)
 app.add_typer(versions, name="versions")
 app.command()(turns)
 app.command()(replay)
+app.command()(demo)
 app.add_typer(streams, name="streams")
 app.command()(config)
 app.command()(prepare)

@@ -6,7 +6,8 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── ChildFailedError      the agent does not stay up
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
-└── ProofError            a rebuilt version does not have the promised bits
+├── ProofError            a rebuilt version does not have the promised bits
+└── DemoError             the demo's services do not run, or its picture cannot be drawn
 """
 
 
@@ -41,3 +42,7 @@ class RefusedError(DeployError):
 
 class ProofError(DeployError):
     """A rebuilt version does not have the bits that the ledger or the agent promises."""
+
+
+class DemoError(DeployError):
+    """The demo's services do not run, or its picture cannot be drawn."""
