@@ -123,7 +123,7 @@ class Workshop:
 
     def __init__(self, home: Path, bench: Bench, settings: LearnerSettings = SETTINGS) -> None:
         self.streams = StreamsSettings(home=home)
-        self.base = bench.base
+        self.base, self.backend = bench.base, bench.backend
         self.settings = settings
         self._bench = bench
         self._starts = itertools.count(1)
