@@ -8,16 +8,19 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import aiohttp
+from sqlmodel import Session, select
 
 from deploy.demo.services import Services
-from deploy.demo.user import Prompts, Reply, User
+from deploy.demo.user import WISH, Prompts, User
 from deploy.history import store_session
 from deploy.history import versions as read_versions
 from streams.settings import StreamsSettings
+from streams.tables import GenerationRow
 
 # Conversations held at once: they are decoded in one batch.
 AT_ONCE: Final = 4
@@ -27,8 +30,8 @@ MEASURE_EVERY: Final = 4
 # to keep learning from what the newest versions say.
 FRESH: Final = 1
 _POLL_S: Final = 0.5
-_LINE: Final = "main"
-_ALL: Final = 10_000
+LINE: Final = "main"
+EVERYTHING: Final = 100_000  # versions; more than minutes can bring
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Lessons:
     """What the user has said so far, and what came of it."""
 
     learning: list[Point] = field(default_factory=list)
-    frozen: list[Point] = field(default_factory=list)
+    frozen: list[Point] = field(default_factory=list)  # the other service, at the start and the end
+    told: list[Point] = field(default_factory=list)  # the same, with the wish in every prompt
     conversations: int = 0
     corrections: int = 0
     held: list[str] = field(default_factory=list)  # why generations were not released
@@ -82,6 +86,8 @@ class Teacher:
         lessons = self._lessons
         await self._measure()
         lessons.frozen.append(await self._point(self._other, 0))
+        told = [f"{prompt} {WISH}" for prompt in self._prompts.test]
+        lessons.told.append(await self._point(self._other, 0, told))
         await self._talk(len(self._prompts.training))
         seen = lessons.learning[0].version
         while self._minutes() < minutes:
@@ -94,13 +100,59 @@ class Teacher:
                 await self._measure()
             await self._talk(FRESH)
         await self._measure()
-        lessons.frozen.append(await self._point(self._other, lessons.learning[-1].number))
+        last = lessons.learning[-1].number
+        lessons.frozen.append(await self._point(self._other, last))
+        lessons.told.append(replace(lessons.told[0], number=last))
         lessons.held = self._held()
         return lessons
 
     async def _talk(self, conversations: int) -> None:
         prompts = list(itertools.islice(self._next, conversations))
-        for some in itertools.batched(prompts, AT_ONCE):
+        for first in range(0, len(prompts), AT_ONCE):
+            some = prompts[first : first + AT_ONCE]
             pleased = await asyncio.gather(*map(self._user.converse, some))
             self._lessons.conversations += len(pleased)
             self._lessons.corrections += pleased.count(False)
+
+    async def _measure(self) -> None:
+        point = await self._point(self._user, None)
+        if self._lessons.learning and point.version == self._lessons.learning[-1].version:
+            return  # nothing new has been released since
+        self._lessons.learning.append(point)
+        self._say(
+            f"minute {point.minutes:4.1f}, version {point.number:2d}: {point.pleased:4.0%} of the "
+            f"replies to unseen prompts please, {point.words:.0f} words"
+        )
+
+    async def _point(
+        self, user: User, number: int | None, prompts: Sequence[str] | None = None
+    ) -> Point:
+        replies = await user.examine(prompts or self._prompts.test)
+        version = replies[-1].version
+        return Point(
+            number=self._number(version) if number is None else number,
+            version=version,
+            minutes=self._minutes(),
+            pleased=sum(reply.pleases for reply in replies) / len(replies),
+            words=sum(reply.num_words for reply in replies) / len(replies),
+            examples=[reply.text for reply in replies],
+        )
+
+    def _minutes(self) -> float:
+        return (self._clock() - self._began_s) / 60
+
+    def _number(self, version: str) -> int:
+        """Count the versions from the base to this one, as the ledger has them."""
+        if not (self._home / "store.db").exists():  # the learner has not begun
+            return 0
+        with self._store() as session:
+            made = read_versions(session, LINE, EVERYTHING)
+        return next((each.recipe.number for each in made if each.recipe.version == version), 0)
+
+    def _held(self) -> list[str]:
+        with self._store() as session:
+            rows = session.exec(select(GenerationRow).where(GenerationRow.state == "held"))
+            return [row.reason for row in rows]
+
+    def _store(self) -> AbstractContextManager[Session]:
+        return store_session(StreamsSettings(home=self._home))

@@ -1,59 +1,60 @@
-"""Draws what the course came to, as it was measured."""
+"""Draws what the demo measured: the share of replies that please, and their length, over versions.
 
+Needs matplotlib (the extra dev), and nothing else does.
+"""
+
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
-from deploy.demo.course import Result
+from deploy.demo.lessons import Lessons, Point
 from deploy.errors import DemoError
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+# Told apart by people who see colours otherwise, and in print (Okabe & Ito 2008).
+_LEARNS: Final = "#0072b2"
+_FROZEN: Final = "#999999"
+_SIZE_INCHES: Final = (9.0, 3.6)
+_DOTS_PER_INCH: Final = 160
 
-GREEN, GREY, ORANGE = "#2d6a4a", "#8a8f8a", "#b4651f"
 
+def prove_drawable() -> None:
+    """Check, before the minutes are spent, that a picture can be drawn.
 
-def draw(result: Result, path: Path) -> None:
-    """Write a PNG of two panels: length of replies, and how many please, over generations.
-
-    raises: DemoError when matplotlib is not installed
+    raises: DemoError naming what to install
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as missing:
-        raise DemoError(
-            "drawing needs the package matplotlib: pip install 'quickset[dev]', or --no-picture"
-        ) from missing
-    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    generations = [measure.generations for measure in result.measures]
-    _panel(left, "Reply length, unseen prompts", "mean tokens, cut at 64")
-    left.plot(generations, [m.frozen_tokens for m in result.measures], color=GREY, label="frozen")
-    left.plot(
-        generations,
-        [m.tokens for m in result.measures],
-        color=GREEN,
-        marker="o",
-        markersize=4,
-        label="learning",
-    )
-    left.axhline(
-        result.hinted_tokens, color=ORANGE, linestyle=":", label="frozen, told in every prompt"
-    )
-    left.set_ylim(0, 68)
-    _panel(right, "Replies that please, unseen prompts", "share of 8")
-    right.plot(generations, [m.frozen_pleased for m in result.measures], color=GREY)
-    right.plot(
-        generations, [m.pleased for m in result.measures], color=GREEN, marker="o", markersize=4
-    )
-    right.axhline(result.hinted_pleased, color=ORANGE, linestyle=":")
-    right.set_ylim(-0.03, 1.03)
-    left.legend(frameon=False, loc="lower left")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise DemoError("the picture needs matplotlib: pip install 'quickset[dev]'")
+
+
+def draw(lessons: Lessons, path: Path) -> None:
+    """Write the picture as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    shares, words = figure.subplots(1, 2)
+    _plot(shares, lessons, lambda point: 100 * point.pleased)
+    shares.set(ylabel="replies that please, %", ylim=(-4, 104))
+    shares.legend(frameon=False)
+    _plot(words, lessons, lambda point: point.words)
+    words.set(ylabel="mean length, words")
+    words.set_ylim(bottom=0)
+    figure.suptitle("A user who likes short answers, on prompts never asked before", fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)
 
 
-def _panel(axes: "Axes", title: str, unit: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlabel("generations")
-    axes.set_ylabel(unit)
+def _plot(axes: Any, lessons: Lessons, value: Callable[[Point], float]) -> None:
+    """Draw one measure of both services over versions."""
+    for label, points, colour, style in (
+        ("learns", lessons.learning, _LEARNS, "o-"),
+        ("does not learn", lessons.frozen, _FROZEN, "--"),
+        ("does not learn, told in every prompt", lessons.told, _FROZEN, ":"),
+    ):
+        numbers = [point.number for point in points]
+        axes.plot(numbers, [value(p) for p in points], style, color=colour, label=label)
+    axes.set_xlabel("version")
     axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)

@@ -1,17 +1,12 @@
-"""Runs the demo: lets the user teach, measures now and then, tells and draws what came of it.
+"""Runs the demo: starts both services, lets the user teach, tells and draws what came of it.
 
-What is shown is what was measured, whatever it is. Test prompts are asked greedily and with
-learning off, of both services; the one that does not learn is asked once, since it cannot change.
+What is shown is what was measured, whatever it is.
 """
 
 import asyncio
-import itertools
 import json
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -19,48 +14,20 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo.services import Services, services
-from deploy.demo.user import Prompts, Reply, User, load_prompts
-from deploy.history import store_session
-from deploy.history import versions as read_versions
+from deploy.demo.lessons import Lessons, Teacher
+from deploy.demo.picture import draw, prove_drawable
+from deploy.demo.services import services
+from deploy.demo.user import MOST_WORDS, load_prompts
 from deploy.model import ensure
 from deploy.settings import InForce
-from streams.settings import StreamsSettings
 
-# What the demo sets differently from an ordinary service, and why (EXPERIMENTS, "Demo"):
+# What the service that learns is told beyond its defaults (EXPERIMENTS, "Demo"). Flags of the
+# command line are stronger.
 LEARNER: Final = {
-    "cpu_share": "0.9",  # nobody else wants this machine meanwhile
-    "max_reply_tokens": "64",  # as long as the replies are
-    "linger_s": "2",
+    "learner.cpu_share": "0.9",  # nobody else wants this machine meanwhile
+    "learner.max_reply_tokens": "64",  # as long as the replies are
+    "learner.linger_s": "2",
 }
-# Conversations held at once: they are decoded in one batch.
-_AT_ONCE: Final = 4
-# Versions between two measurements; each takes a quarter of a minute.
-_MEASURE_EVERY: Final = 4
-_POLL_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """How a version answers the test prompts."""
-
-    number: int  # versions since the base
-    version: str
-    minutes: float  # since the service came up
-    pleased: float  # share of replies that the user likes
-    words: float  # mean length
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What the demo measured."""
-
-    learning: list[Point]
-    frozen: Point
-    conversations: int
-    corrections: int
-    versions: int
-    held: list[str]  # reasons of generations that were not released
 
 
 def run(
@@ -69,35 +36,57 @@ def run(
     minutes: float,
     picture: Path | None = None,
     figures: Path | None = None,
-) -> Result:
-    """Run the demo for some minutes; print the result, and draw or write it where asked.
+    folder: Path | None = None,
+) -> Lessons:
+    """Teach for some minutes, print what was measured, and draw or write it where asked.
 
-    picture: a PNG; figures: the same as JSON
-    raises: DemoError
+    picture: a PNG to draw; figures: a JSON file to write; folder: where logs and stores are kept,
+        by default nowhere
+    raises: DemoError when a service does not run, or the picture cannot be drawn
     """
     if picture is not None:
-        from deploy.demo.picture import draw  # before the minutes, for it may be missing
+        prove_drawable()
     ensure(in_force)
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="quickset-demo-") as folder:
-        result = asyncio.run(_hold(Path(folder), in_force, minutes, console))
-    _tell(result, console)
+    with tempfile.TemporaryDirectory(prefix="quickset-demo-") as temporary:
+        home = (folder or Path(temporary)).resolve()
+        lessons = asyncio.run(_teach(home, in_force, minutes, console))
+    console.print(_table(lessons))
+    console.print(
+        f"{lessons.conversations} conversations, {lessons.corrections} of them corrected; "
+        f"{len(lessons.held)} generations held by the gate"
+    )
+    for reason in sorted(set(lessons.held)):
+        console.print(f"  held: {reason}", markup=False)
     if figures is not None:
-        figures.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+        figures.write_text(json.dumps(asdict(lessons), indent=1) + "\n", encoding="utf-8")
     if picture is not None:
-        draw(result, picture)
-        console.print(f"drawn in {picture}")
-    return result
+        draw(lessons, picture)
+        console.print(f"drawn: {picture}")
+    return lessons
 
 
-async def _hold(home: Path, in_force: InForce, minutes: float, console: Console) -> Result:
-    prompts = load_prompts()
-    with _stage(console, "starting a service that learns, and one that does not"):
-        running = services(home, arguments=in_force.arguments, learner=LEARNER)
-        found = await running.__aenter__()
-    try:
-        async with aiohttp.ClientSession() as client:
-            lesson = Lessons(found, prompts, client, console)
-            return await lesson.hold(minutes)
-    finally:
-        await running.__aexit__(None, None, None)
+async def _teach(home: Path, in_force: InForce, minutes: float, console: Console) -> Lessons:
+    console.print("starting a service that learns, and one that does not")
+    async with (
+        services(home, arguments=in_force.arguments, learner=LEARNER) as both,
+        aiohttp.ClientSession() as client,
+    ):
+        console.print(
+            f"the user likes finished answers of at most {MOST_WORDS} words, and teaches for "
+            f"{minutes:g} minutes"
+        )
+        teacher = Teacher(client, both, load_prompts(), say=console.print)
+        return await teacher.teach(minutes)
+
+
+def _table(lessons: Lessons) -> Table:
+    table = Table("minute", "version", "replies that please", "mean words", box=None)
+    for point in lessons.learning:
+        table.add_row(
+            f"{point.minutes:.1f}", str(point.number), f"{point.pleased:.0%}", f"{point.words:.1f}"
+        )
+    for kind, points in (("does not learn", lessons.frozen), ("… told each time", lessons.told)):
+        point = points[-1]
+        table.add_row("", kind, f"{point.pleased:.0%}", f"{point.words:.1f}", style="dim")
+    return table

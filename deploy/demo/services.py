@@ -43,14 +43,15 @@ async def services(
 ) -> AsyncIterator[Services]:
     """Run both services meanwhile.
 
-    home: an empty folder; arguments: flags that every service gets; learner: learning settings
+    home: an empty folder; arguments: the caller's flags; learner: settings of the one that learns,
+        weaker than those flags
     raises: DemoError, with the last that they said, when they do not come up or do not stay up
     """
     learning, frozen = home / "learning", home / "frozen"
     settings = [claim(AgentSettings(port=0, console_port=0)) for _ in range(2)]
     lines: list[str] = []
     children = (
-        _child("learner", learning, arguments, {f"learner.{k}": v for k, v in learner.items()}),
+        _child("learner", learning, [*_flags(learner), *arguments], {}),
         _child("agent", learning, arguments, _ports(settings[0])),
         _child("agent", frozen, arguments, _ports(settings[1]), name="frozen agent"),
     )
@@ -95,9 +96,12 @@ def _child(
         "learner.line": "main",
         **settings,
     }
-    flags = [flag for key, value in own.items() for flag in ("--set", f"{key}={value}")]
-    argv = (sys.executable, "-m", "deploy.cli", command, "--with-parent", *arguments, *flags)
+    argv = (sys.executable, "-m", "deploy.cli", command, "--with-parent", *arguments, *_flags(own))
     return Child(name or command, argv, _GRACE_S, _RESTARTS)
+
+
+def _flags(settings: Mapping[str, str]) -> list[str]:
+    return [flag for name, value in settings.items() for flag in ("--set", f"{name}={value}")]
 
 
 def _ports(settings: AgentSettings) -> dict[str, str]:

@@ -17,7 +17,8 @@ from deploy.errors import DemoError
 
 # A sentence of a news text has about twenty words. More, or no end, and the user complains.
 MOST_WORDS: Final = 25
-CORRECTION: Final = "Too long. Answer in one short sentence only."
+WISH: Final = "Answer in one short sentence only."
+CORRECTION: Final = f"Too long. {WISH}"
 PRAISE: Final = "Perfect, thanks!"
 
 # Replies in a conversation: long enough to be too long, short enough not to be waited for.
