@@ -8,19 +8,13 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
-from sqlmodel import Session, select
 
 from deploy.demo.services import Services
 from deploy.demo.user import WISH, Prompts, User
-from deploy.history import store_session
-from deploy.history import versions as read_versions
-from streams.settings import StreamsSettings
-from streams.tables import GenerationRow
 
 # Conversations held at once: they are decoded in one batch.
 AT_ONCE: Final = 4
@@ -30,8 +24,6 @@ MEASURE_EVERY: Final = 4
 # to keep learning from what the newest versions say.
 FRESH: Final = 1
 _POLL_S: Final = 0.5
-LINE: Final = "main"
-EVERYTHING: Final = 100_000  # versions; more than minutes can bring
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +50,18 @@ class Lessons:
     held: list[str] = field(default_factory=list)  # why generations were not released
 
 
+class Past(Protocol):
+    """What the service that learns has written down (deploy.demo.past)."""
+
+    def number(self, version: str) -> int:
+        """Count the versions from the base to this one."""
+        ...
+
+    def held(self) -> list[str]:
+        """Give the reasons of generations that were not released."""
+        ...
+
+
 class Teacher:
     """The user at both services."""
 
@@ -66,13 +70,14 @@ class Teacher:
         client: aiohttp.ClientSession,
         services: Services,
         prompts: Prompts,
+        past: Past,
         *,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """say: told each measurement as it is made; clock: seconds"""
         self._user, self._other = User(client, services.learning), User(client, services.frozen)
-        self._home, self._prompts = services.home, prompts
+        self._past, self._prompts = past, prompts
         self._say, self._clock = say, clock
         self._began_s = clock()
         self._next = itertools.cycle(prompts.training)
@@ -96,14 +101,14 @@ class Teacher:
                 await asyncio.sleep(_POLL_S)
                 continue
             seen = version
-            if self._number(version) >= lessons.learning[-1].number + MEASURE_EVERY:
+            if self._past.number(version) >= lessons.learning[-1].number + MEASURE_EVERY:
                 await self._measure()
             await self._talk(FRESH)
         await self._measure()
         last = lessons.learning[-1].number
         lessons.frozen.append(await self._point(self._other, last))
         lessons.told.append(replace(lessons.told[0], number=last))
-        lessons.held = self._held()
+        lessons.held = self._past.held()
         return lessons
 
     async def _talk(self, conversations: int) -> None:
@@ -130,7 +135,7 @@ class Teacher:
         replies = await user.examine(prompts or self._prompts.test)
         version = replies[-1].version
         return Point(
-            number=self._number(version) if number is None else number,
+            number=self._past.number(version) if number is None else number,
             version=version,
             minutes=self._minutes(),
             pleased=sum(reply.pleases for reply in replies) / len(replies),
@@ -140,19 +145,3 @@ class Teacher:
 
     def _minutes(self) -> float:
         return (self._clock() - self._began_s) / 60
-
-    def _number(self, version: str) -> int:
-        """Count the versions from the base to this one, as the ledger has them."""
-        if not (self._home / "store.db").exists():  # the learner has not begun
-            return 0
-        with self._store() as session:
-            made = read_versions(session, LINE, EVERYTHING)
-        return next((each.recipe.number for each in made if each.recipe.version == version), 0)
-
-    def _held(self) -> list[str]:
-        with self._store() as session:
-            rows = session.exec(select(GenerationRow).where(GenerationRow.state == "held"))
-            return [row.reason for row in rows]
-
-    def _store(self) -> AbstractContextManager[Session]:
-        return store_session(StreamsSettings(home=self._home))

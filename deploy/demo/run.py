@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo.lessons import Lessons, Teacher
+from deploy.demo.past import Past
 from deploy.demo.picture import draw, prove_drawable
 from deploy.demo.services import services
 from deploy.demo.user import MOST_WORDS, load_prompts
@@ -76,7 +77,7 @@ async def _teach(home: Path, in_force: InForce, minutes: float, console: Console
             f"the user likes finished answers of at most {MOST_WORDS} words, and teaches for "
             f"{minutes:g} minutes"
         )
-        teacher = Teacher(client, both, load_prompts(), say=console.print)
+        teacher = Teacher(client, both, load_prompts(), Past(both.home), say=console.print)
         return await teacher.teach(minutes)
 
 
