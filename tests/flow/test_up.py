@@ -1,0 +1,70 @@
+"""`quickset up` with real processes: the loop over HTTP, kill −9, Ctrl-C, a second start."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.flow.service import Up, gone, up
+
+pytestmark = pytest.mark.timeout(400)  # starts torch in several processes, on few cores
+
+CORRECTION = "That was far too long. Shorter, please."
+
+
+def until_served(service: Up, old: str) -> str:
+    """Wait for the swap that follows a correction; give the version that serves then."""
+    version = service.said(rf"swap: (\w+) serves after {old}")
+    assert service.chat("And now?")[1] == version
+    return version
+
+
+def test_the_loop_turns_is_proved_and_survives_kills(tiny_dir: Path, tmp_path: Path) -> None:
+    """Correction, new version, proof; kill −9 of the learner; another version; Ctrl-C; restart."""
+    home = tmp_path / "home"
+    with up(home, model=tiny_dir) as service:
+        base = service.correct("What is the capital of France?", CORRECTION)
+        first = until_served(service, base)
+        proof = service.quickset("replay", "--json")
+        assert (proof["version"], proof["served"]) == (first, proof["sha256"])
+
+        os.kill(service.child("learner"), signal.SIGKILL)
+        assert "starts again" in service.said(r"learner │ was ended by SIGKILL")
+        service.correct("Tell me about the weather.", CORRECTION)
+        second = until_served(service, first)
+
+        listed = service.quickset("versions", "list", "--json")
+        assert [row["version"] for row in listed] == [second, first]
+        turns = service.quickset("turns", "--json")
+        judged = [row for row in turns if row["judgements"]]
+        assert {each["source"] for row in judged for each in row["judgements"]} == {"lexical"}
+        assert any(each["hint"] for row in judged for each in row["judgements"])
+
+        assert first in service.quickset("versions", "rollback", "--reason", "a test")
+        assert service.chat("Hello?")[1] == first
+        assert service.stop() == 0
+        assert service.lines[-1].endswith("stopped")
+    with up(home, model=tiny_dir) as service:
+        until = service.chat("Hello?")[1]
+        assert until == first
+        assert service.quickset("replay", "--json")["served"] is not None
+        assert service.stop(signal.SIGTERM) == 0
+
+
+def test_children_end_with_a_killed_supervisor(tiny_dir: Path, tmp_path: Path) -> None:
+    """kill −9 of `up` leaves no agent behind."""
+    with up(tmp_path / "home", model=tiny_dir) as service:
+        service.process.kill()
+        assert gone(service.api)
+
+
+def test_agent_that_cannot_start_ends_everything(tmp_path: Path) -> None:
+    """A model directory that is no model is said in a sentence, and `up` ends with 2."""
+    (tmp_path / "model").mkdir()
+    with (
+        pytest.raises(AssertionError, match=r"has no config\.json") as told,
+        up(tmp_path / "home", model=tmp_path / "model"),
+    ):
+        pass
+    assert "Traceback" not in str(told.value)
