@@ -12,7 +12,7 @@ from rich.table import Table
 
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
-from deploy.history import find_version, serving, store_session
+from deploy.history import Version, find_version, serving, store_session
 from deploy.history import versions as read_versions
 from deploy.operator_api import call
 from deploy.rollback import append_rollback
@@ -21,7 +21,9 @@ from streams.records import Recipe, encode
 
 versions = typer.Typer(no_args_is_help=True, help="The versions: list, show one, roll back.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
+
+_MEASURED = ("reward", "fitness_mean", "fitness_spread", "kl")
 
 
 @versions.command("list")
@@ -36,39 +38,21 @@ def list_versions(
     line = settings.agent.line
     with store_session(settings.streams) as session:
         found = read_versions(session, line, limit)
-    rollout = serving(settings.streams, line)
-    rows = [
-        {
-            "version": each.recipe.version,
-            "number": each.recipe.number,
-            "parent": each.recipe.parent,
-            "serving": rollout is not None and rollout.version == each.recipe.version,
-            "state": each.generation.state if each.generation else "",
-            "reason": each.generation.reason if each.generation else "",
-            "reward": each.generation.reward if each.generation else None,
-            "fitness_mean": each.generation.fitness_mean if each.generation else None,
-            "kl": each.generation.kl if each.generation else None,
-            "created_ms": each.recipe.created_ms,
-        }
-        for each in found
-    ]
+    now = serving(settings.streams, line)
+    rows = [_row(each, now.version if now else None) for each in found]
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     for name in ("", "no.", "version", "parent", "state", "reward", "fitness", "KL", "made"):
-        table.add_column(name, no_wrap=name in ("version", "parent", "made"))
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(
-            "▶" if row["serving"] else "",
-            str(row["number"]),
-            str(row["version"]),
-            str(row["parent"])[:8],
-            str(row["state"]),
-            *(_figure(row[name]) for name in ("reward", "fitness_mean", "kl")),
-            _time(each_ms) if isinstance(each_ms := row["created_ms"], int) else "",
-        )
+        measured = [_figure(row[name]) for name in ("reward", "fitness_mean", "kl")]
+        cells = ["▶" if row["serving"] else "", str(row["number"]), row["version"]]
+        table.add_row(*cells, row["parent"][:8], row["state"], *measured, _time(row["created_ms"]))
     Console().print(table if rows else f"the line {line} is at its base; no version yet")
+    if rows and now is not None and now.previous is None:
+        typer.echo(f"▶ the base {now.version} serves")
 
 
 @versions.command()
@@ -78,23 +62,22 @@ def show(
     version: Annotated[str, typer.Argument(help="Name of the version, or how it begins.")],
     as_json: Json = False,
 ) -> None:
-    """Print one version: its recipe, its generation and the gate's report."""
+    """Print one version: its recipe, its generation and the gate's verdict."""
     with store_session(in_force.settings.streams) as session:
         found = find_version(session, version)
-        recipe = Recipe.model_validate(found.recipe.record)
-        generation = found.generation.model_dump(exclude={"fitness"}) if found.generation else None
-    whole = {
-        "version": recipe.version,
-        "recipe_bytes": len(encode(recipe)),
-        "recipe": recipe.model_dump(mode="json"),
-        "generation": generation,
-    }
+    recipe = Recipe.model_validate(found.recipe.record)
     if as_json:
+        whole = {
+            "version": recipe.version,
+            "recipe_bytes": len(encode(recipe)),
+            "recipe": recipe.model_dump(mode="json"),
+            "generation": found.generation.model_dump() if found.generation else None,
+        }
         typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _flat(whole):
-        table.add_row(name, value if isinstance(value, str) else json.dumps(value))
+    for name, value in _told(found, recipe):
+        table.add_row(name, value)
     Console().print(table)
 
 
@@ -109,31 +92,63 @@ def rollback(
     The running agent does it between two tokens. Where none runs, the rollback is written to the
     log, and the next agent begins with it.
     """
-    agent = in_force.settings.agent
-    who = getpass.getuser()
+    agent, streams = in_force.settings.agent, in_force.settings.streams
     try:
         path = f"/operator/lines/{quote(agent.line, safe='')}/rollback"
         version = call(agent, "POST", path, {"reason": reason})["rollout"]["version"]
     except NotRunningError:
-        version = append_rollback(
-            in_force.settings.streams, agent.line, who=who, reason=reason
-        ).version
+        version = append_rollback(streams, agent.line, who=getpass.getuser(), reason=reason).version
         typer.echo("no agent is running: written to the log for the next one")
     typer.echo(f"{version} serves the line {agent.line} now")
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for name, value in tree.items():
-        if isinstance(value, dict) and value:
-            rows += _flat(value, f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", value))
-    return rows
+def _row(each: Version, serving: str | None) -> dict[str, Any]:
+    made = each.generation
+    return {
+        "version": each.recipe.version,
+        "number": each.recipe.number,
+        "parent": each.recipe.parent,
+        "serving": each.recipe.version == serving,
+        "state": made.state if made else "",
+        "reason": made.reason if made else "",
+        **{name: getattr(made, name) if made else None for name in _MEASURED},
+        "created_ms": each.recipe.created_ms,
+    }
+
+
+def _told(found: Version, recipe: Recipe) -> list[tuple[str, str]]:
+    """Give what a person wants to know of a version, name by name."""
+    members = f"{len(recipe.coefficients)} {recipe.noise} pairs at σ = 2^{recipe.sigma_log2} RMS"
+    rows = [
+        ("version", f"{recipe.version}, number {recipe.number} of the line {recipe.line}"),
+        ("parent", recipe.parent),
+        ("made", _time(found.recipe.created_ms)),
+        ("recipe", f"{len(encode(recipe))} bytes: {recipe.strategy}, {members}"),
+        ("moves", f"{', '.join(recipe.modules)} of layers {_range(recipe.layers)}"),
+        ("key", recipe.key),
+        ("digest", recipe.digest),
+        ("mask", recipe.mask),
+    ]
+    made = found.generation
+    if made is None:
+        return rows
+    measured = (f"{name.replace('_', ' ')} {_figure(getattr(made, name))}" for name in _MEASURED)
+    return [
+        *rows,
+        ("generation", f"{made.number}, from {len(made.turn_ids)} turns: {made.state}"),
+        ("measured", ", ".join(measured)),
+        ("because", made.reason),
+    ]
+
+
+def _range(layers: list[int]) -> str:
+    if layers == list(range(layers[0], layers[-1] + 1)) and len(layers) > 1:
+        return f"{layers[0]} to {layers[-1]}"
+    return ", ".join(map(str, layers))
 
 
 def _figure(value: object) -> str:
-    return f"{value:+.4f}" if isinstance(value, float) else "–"
+    return f"{value:+.3g}" if isinstance(value, float) else "–"
 
 
 def _time(unix_ms: int) -> str:
