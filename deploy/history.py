@@ -15,15 +15,15 @@ from streams.log import Log, Partition
 from streams.open import open_log
 from streams.records import Rollout, decode
 from streams.settings import StreamsSettings
-from streams.store import open_store
+from streams.store import Store, open_store
 from streams.tables import GenerationRow, JudgementRow, RecipeRow, TurnRow
 
 POLL_S = 5.0  # a broker that says nothing for this long while records are known to be there
 
 
 @contextmanager
-def store_session(settings: StreamsSettings) -> Iterator[Session]:
-    """Open the store for reading; it must be there already.
+def existing_store(settings: StreamsSettings) -> Iterator[Store]:
+    """Open the store; it must be there already.
 
     raises: DeployError saying how to make one; SchemaError, StoreUnavailableError
     """
@@ -35,10 +35,16 @@ def store_session(settings: StreamsSettings) -> Iterator[Session]:
         )
     store = open_store(settings)
     try:
-        with store.reading() as session:
-            yield session
+        yield store
     finally:
         store.close()
+
+
+@contextmanager
+def store_session(settings: StreamsSettings) -> Iterator[Session]:
+    """Open the store for reading; raises as `existing_store`."""
+    with existing_store(settings) as store, store.reading() as session:
+        yield session
 
 
 def serving(settings: StreamsSettings, line: str) -> Line | None:

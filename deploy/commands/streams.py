@@ -4,6 +4,7 @@ import getpass
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -14,13 +15,14 @@ from rich.text import Text
 
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
-from deploy.health import status as read_status
+from deploy.history import existing_store
 from deploy.settings import InForce
 from streams import dead_letters
 from streams.dead_letters import Buried
 from streams.log import Log
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
+from streams.status import read_status
 from streams.store import open_store
 
 streams = typer.Typer(
@@ -50,22 +52,28 @@ def init(in_force: InForce) -> None:
 @streams.command()
 @with_settings("home")
 def status(in_force: InForce, as_json: Json = False) -> None:
-    """Print lag, lease, outbox and open dead letters."""
-    health = read_status(in_force.settings.streams)
+    """Print lag, lease, spools, outbox and open dead letters."""
+    settings = in_force.settings.streams
+    with existing_store(settings) as store, _log(settings) as log:
+        found = read_status(store, log, spools=settings.home.expanduser() / "spool")
     if as_json:
-        typer.echo(json.dumps(health.as_json(), indent=2))
+        body = asdict(found)
+        body["lags"] = [asdict(each) | {"lag": each.lag} for each in found.lags]
+        typer.echo(json.dumps(body, indent=2))
         return
     table = Table("topic", "partition", "end", "group", "read", "lag", box=None, pad_edge=False)
-    for row in health.lags:
+    for row in found.lags:
         read = "–" if row.read is None else str(row.read)
-        table.add_row(row.topic, str(row.partition), str(row.end), row.group, read, str(row.lag))
+        cells = row.topic, str(row.partition), str(row.end), row.group or "–", read, str(row.lag)
+        table.add_row(*cells)
     Console().print(table)
-    for lease in health.leases:
+    for lease in found.leases:
         until = datetime.fromtimestamp(lease.expires_ms / 1000).strftime("%H:%M:%S")
-        typer.echo(
-            f"lease {lease.name}: {lease.holder or 'nobody'}, epoch {lease.epoch}, until {until}"
-        )
-    typer.echo(f"outbox: {health.outbox} records wait; dead letters: {health.dead_letters} open")
+        holder = lease.holder or "nobody"
+        typer.echo(f"lease {lease.name}: {holder}, epoch {lease.epoch}, until {until}")
+    for each in found.spools:
+        typer.echo(f"spool {each.folder}: {each.records} records wait, {each.dropped} were dropped")
+    typer.echo(f"outbox: {found.outbox} records wait; dead letters: {found.dead_letters} open")
 
 
 @letters.command("list")
