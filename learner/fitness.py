@@ -20,14 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
-from torch.nn import functional as F
 
 from learner.population import Passage, Scored
 
 Floats = npt.NDArray[np.float64]
-
-# Rows whose whole distributions are compared at a time: 64 × 49,152 float32 are 12 MB.
-KL_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +75,6 @@ def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Te
 def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
     """Give each member's fitness: (turns, members) → (members,)."""
     return np.asarray([lesson.weight for lesson in lessons]) @ fitness
-
-
-def kl(child: Tensor, parent: Tensor, head: Tensor) -> float:
-    """Give the mean KL(child ‖ parent) over positions, from whole distributions.
-
-    child, parent: (positions, width), normed; head: (vocabulary, width)
-    returns: nats a token
-    """
-    total = 0.0
-    for first in range(0, child.shape[0], KL_ROWS):
-        rows = slice(first, first + KL_ROWS)
-        after = F.log_softmax(F.linear(child[rows], head).float(), dim=-1)
-        before = F.log_softmax(F.linear(parent[rows], head).float(), dim=-1)
-        total += float(F.kl_div(before, after, reduction="sum", log_target=True))
-    return total / max(1, child.shape[0])
 
 
 def _turn_fitness(lesson: Lesson, scored: Sequence[Floats], terms: Terms) -> Floats:

@@ -23,6 +23,7 @@ from learner import fitness, strategies
 from learner.fitness import Floats, Lesson, Terms
 from learner.population import Population, Trunk, final_states, lay_out, run_trunk, score
 from learner.settings import LearnerSettings
+from learner.shortlist import Shortlist
 from learner.strategies import Update
 from learner.versions import Candidate, Versions
 from streams.records import Recipe
@@ -54,8 +55,7 @@ class _Ground:
     lessons: tuple[Lesson, ...]
     terms: Terms
     trunk: Trunk
-    states: Tensor  # (scored, width), the parent's
-    logprobs: Tensor  # (scored,)
+    shortlist: Shortlist
 
     def fitness(self, logprobs: Tensor) -> Floats:
         """(members, scored) → (turns, members)."""
@@ -97,7 +97,9 @@ def run_generation(
         sigmas_log2=[scale + settings.sigma_log2 for scale in versions.scales],
         frozen=versions.frozen,
     )
-    logprobs = score(versions.decoder, ground.trunk, population, backend=backend, pause=pause)
+    logprobs = score(
+        versions.decoder, ground.trunk, population, shortlist=ground.shortlist, pause=pause
+    )
     table = ground.fitness(logprobs)
     members = fitness.combined(ground.lessons, table)
     if not np.isfinite(members).all():
@@ -122,7 +124,9 @@ def _prepare(
     scored = lay_out([lesson.passage for lesson in lessons])
     trunk = run_trunk(parent, scored, moving=_moving(versions), pause=pause)
     states = final_states(parent, trunk)[0]
-    logprobs = backend.token_logprobs(states, parent.head, scored.targets)
+    pause()
+    shortlist = Shortlist(backend, states, parent.head, scored.targets)
+    logprobs = shortlist.parent
     referenced = [
         # a prompt that was cut is another condition: the parent under that condition stands in
         lesson if lesson.logprobs else replace(lesson, logprobs=tuple(logprobs[reply].tolist()))
@@ -135,7 +139,7 @@ def _prepare(
         ratio_clip=settings.ratio_clip,
     )
     pause()
-    return _Ground(tuple(referenced), terms, trunk, states, logprobs)
+    return _Ground(tuple(referenced), terms, trunk, shortlist)
 
 
 def _moving(versions: Versions) -> int:
@@ -195,12 +199,11 @@ def _within_budget(
             continue
         pause()
         states = final_states(child.decoder, ground.trunk)[0]
-        moved = fitness.kl(states, ground.states, versions.decoder.head)
+        targets = ground.trunk.scored.targets
+        after = backend.token_logprobs(states, child.decoder.head, targets)
+        moved = ground.shortlist.divergence(states, after)
         pause()
         if moved <= budget:  # false for one that is not finite, too
-            after = backend.token_logprobs(
-                states, versions.decoder.head, ground.trunk.scored.targets
-            )
             return replace(outcome, child=child, kl=moved, gain=_gain(ground, after))
         reason = f"moves {moved:.3f} nats a token, over the budget of {budget}"
     return replace(outcome, reason=f"even the smallest step fails: {reason}")
@@ -208,6 +211,8 @@ def _within_budget(
 
 def _gain(ground: _Ground, after: Tensor) -> float | None:
     """Give how much fitter the child is than its parent on what they were both scored on."""
-    both = fitness.combined(ground.lessons, ground.fitness(torch.stack((ground.logprobs, after))))
+    both = fitness.combined(
+        ground.lessons, ground.fitness(torch.stack((ground.shortlist.parent, after)))
+    )
     gain = float(both[1] - both[0])
     return gain if math.isfinite(gain) else None

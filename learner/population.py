@@ -3,7 +3,8 @@
 - What texts share (system prompt, conversation, prompt) is computed once (learner.packing).
 - The layers below the first that moves (the trunk) are computed once for all members.
 - Members share one product by each weight (Backend.member_linear), in pieces that bound memory.
-- Only positions that predict a scored token go through the final norm and the vocabulary.
+- Only positions that predict a scored token go through the final norm, and only the likeliest
+  tokens of the vocabulary are computed for each (learner.shortlist).
 
 Knows nothing of rewards: token ids in, log-probabilities out.
 """
@@ -20,6 +21,7 @@ from kernels.factors import rank1_factors
 from kernels.forward import Decoder, Linear, Rope, plain
 from kernels.layout import TensorSpec
 from learner.packing import Packed, pack
+from learner.shortlist import Shortlist
 
 # Member tokens in flight: large enough for full matrix products, small enough that a pause is
 # never far and the widest activation (tokens × MLP width × 4 bytes) stays near the cache.
@@ -162,7 +164,7 @@ def score(
     trunk: Trunk,
     population: Population,
     *,
-    backend: Backend,
+    shortlist: Shortlist,
     pause: Callable[[], None],
 ) -> Tensor:
     """Give the log-probability of every scored token under every member.
@@ -170,16 +172,12 @@ def score(
     decoder: the parent version; pause: called between pieces of work
     returns: (members, scored) float32, nats
     """
-    targets = trunk.scored.targets
     at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
-    found = torch.empty(population.size, len(targets))
+    pieces = []
     for first in range(0, population.size, at_once):
         members = range(first, min(first + at_once, population.size))
         states = final_states(decoder, trunk, population.linear(members), len(members))
         pause()
-        logprobs = backend.token_logprobs(
-            states.flatten(0, 1), decoder.head, targets.repeat(len(members))
-        )
-        found[members.start : members.stop] = logprobs.view(len(members), -1)
+        pieces.append(shortlist.logprobs(states))
         pause()
-    return found
+    return torch.cat(pieces)

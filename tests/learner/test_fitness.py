@@ -88,16 +88,3 @@ def test_turns_count_by_their_weight() -> None:
     lessons = [lesson(weight=0.25), lesson(turn_id="u", weight=0.75)]
     table = np.array([[1.0, 2.0], [3.0, 4.0]])
     assert fitness.combined(lessons, table).tolist() == [2.5, 3.5]
-
-
-def test_kl_of_equal_states_is_zero_and_else_positive() -> None:
-    """KL is computed from whole distributions."""
-    torch.manual_seed(0)
-    head, states = torch.randn(11, 4), torch.randn(130, 4)
-    other = states + 0.1 * torch.randn(130, 4)
-    assert fitness.kl(states, states, head) == pytest.approx(0, abs=1e-6)
-    p, q = (s @ head.T for s in (other, states))
-    p, q = p.log_softmax(-1), q.log_softmax(-1)
-    assert fitness.kl(other, states, head) == pytest.approx(
-        float((p.exp() * (p - q)).sum(-1).mean()), rel=1e-4
-    )
