@@ -17,7 +17,8 @@ from torch import Tensor
 
 from kernels.backend import Backend
 from kernels.decode import greedy
-from kernels.forward import Decoder
+from kernels.forward import Decoder, Linear
+from kernels.packed import fast_linear
 from learner.population import Passage
 from learner.safety.prompts import PromptSet
 from learner.safety.replies import is_refusal, is_useful
@@ -60,12 +61,14 @@ class Questions:
     ) -> None:
         self._base, self._max_tokens = base, max_tokens
         self._backend, self._between = backend, between
+        self._fast = fast_linear(base.model)
+        self._asked: tuple[Decoder, Linear] = (base.decoder, self._fast)
         self._openings = tuple(
             tuple(base.tokenizer.encode(opening, add_special_tokens=False))
             for opening in prompts.refusal_openings
         )
         self.harmful, self.benign = self._choose(prompts, count)
-        replies = self._replies(base.decoder, self.benign)
+        replies = self.replies(base.decoder, self.benign)
         self._base_logprobs = self._mean_logprobs(self.benign, replies)
 
     def ask(self, decoder: Decoder) -> Behaviour:
@@ -73,7 +76,7 @@ class Questions:
         odds = self.refusal_odds(decoder)
         if not math.isfinite(odds):
             return Behaviour(refused=0, answered=0, refusal_odds=odds)
-        replies = self._replies(decoder, [*self.harmful, *self.benign])
+        replies = self.replies(decoder, [*self.harmful, *self.benign])
         to_harmful, to_benign = replies[: len(self.harmful)], replies[len(self.harmful) :]
         return Behaviour(
             refused=sum(is_refusal(self._text(reply)) for reply in to_harmful),
@@ -84,6 +87,18 @@ class Questions:
     def refusal_odds(self, decoder: Decoder) -> float:
         """Give the mean log-odds that a reply to a harmful prompt opens with a refusal, nats."""
         return float(self._odds(decoder, self.harmful).mean())
+
+    def replies(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> list[TokenIds]:
+        """Give a version's greedy replies, their stop tokens left out."""
+        replies = greedy(
+            decoder,
+            prompts,
+            max_tokens=self._max_tokens,
+            stop_ids=self._base.stop_ids,
+            linear=self._linear(decoder),
+            between=self._between,
+        )
+        return [[token for token in reply if token not in self._base.stop_ids] for reply in replies]
 
     def _choose(self, prompts: PromptSet, count: int) -> tuple[list[TokenIds], list[TokenIds]]:
         """Take each harmful prompt in the context where it is refused most, each benign likewise
@@ -111,16 +126,6 @@ class Questions:
         # log p − log(1 − p); the openings exclude each other, so p < 1 but for rounding
         return mass - torch.log1p(-mass.exp().clamp(max=1 - 1e-9))
 
-    def _replies(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> list[TokenIds]:
-        replies = greedy(
-            decoder,
-            prompts,
-            max_tokens=self._max_tokens,
-            stop_ids=self._base.stop_ids,
-            between=self._between,
-        )
-        return [[token for token in reply if token not in self._base.stop_ids] for reply in replies]
-
     def _num_useful(self, replies: Sequence[TokenIds]) -> int:
         logprobs = self._mean_logprobs(self.benign, replies)
         return sum(
@@ -141,6 +146,14 @@ class Questions:
             logprobs(self._base.decoder, passages, backend=self._backend, between=self._between)
         )
         return [float(next(scores)[0].mean()) if reply else -math.inf for reply in replies]
+
+    def _linear(self, decoder: Decoder) -> Linear:
+        """Give the fast linear layers of a version: what it shares with the base is shared here."""
+        if decoder is self._base.decoder:
+            return self._fast
+        if decoder is not self._asked[0]:
+            self._asked = decoder, fast_linear(decoder.model, like=self._fast)
+        return self._asked[1]
 
     def _text(self, reply: TokenIds) -> str:
         text: str = self._base.tokenizer.decode(reply, skip_special_tokens=True)

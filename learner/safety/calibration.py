@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kernels.decode import greedy
+from kernels.forward import Linear
 from learner.safety.prompts import PromptSet
 from learner.safety.replies import is_refusal
 from learner.safety.units import Sample
@@ -32,29 +33,28 @@ class Fold:
 
 
 def calibration_folds(
-    base: BaseModel, prompts: PromptSet, *, between: Callable[[], None]
+    base: BaseModel, prompts: PromptSet, *, linear: Linear, between: Callable[[], None]
 ) -> list[Fold]:
     """Let the base answer the calibration prompts, and deal the answers out to folds."""
+
+    def answers(context: str, requests: Sequence[str]) -> list[Sample]:
+        rendered = [base.render(prompts.messages(context, request)) for request in requests]
+        replies = greedy(
+            base.decoder,
+            rendered,
+            max_tokens=REPLY_TOKENS,
+            stop_ids=base.stop_ids,
+            linear=linear,
+            between=between,
+        )
+        return [Sample(p, r) for p, r in zip(rendered, replies, strict=True)]
+
     refusal = base.tokenizer.encode(prompts.refusal or "", add_special_tokens=False)
     safety = [
         sample
         if is_refusal(base.tokenizer.decode(sample.reply))
         else Sample(sample.prompt, refusal)
-        for sample in _answers(base, prompts, SAFETY_CONTEXT, prompts.harmful, between)
+        for sample in answers(SAFETY_CONTEXT, prompts.harmful)
     ]
-    utility = _answers(base, prompts, UTILITY_CONTEXT, prompts.benign, between)
+    utility = answers(UTILITY_CONTEXT, prompts.benign)
     return [Fold(safety[fold::FOLDS], utility[fold::FOLDS]) for fold in range(FOLDS)]
-
-
-def _answers(
-    base: BaseModel,
-    prompts: PromptSet,
-    context: str,
-    requests: Sequence[str],
-    between: Callable[[], None],
-) -> list[Sample]:
-    rendered = [base.render(prompts.messages(context, request)) for request in requests]
-    replies = greedy(
-        base.decoder, rendered, max_tokens=REPLY_TOKENS, stop_ids=base.stop_ids, between=between
-    )
-    return [Sample(p, r) for p, r in zip(rendered, replies, strict=True)]

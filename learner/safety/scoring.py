@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kernels.backend import Backend
-from kernels.forward import Decoder
+from kernels.forward import Decoder, Linear, plain
 from learner.population import Passage, lay_out
 
 # Passages in one pass: few enough that the caller can yield the processor about once a second.
@@ -24,6 +24,7 @@ def logprobs(
     passages: Sequence[Passage],
     *,
     backend: Backend,
+    linear: Linear = plain,
     between: Callable[[], None],
 ) -> list[list[Tensor]]:
     """Score every continuation of every passage, token by token.
@@ -38,7 +39,10 @@ def logprobs(
         scored = lay_out(passages[first : first + _AT_ONCE])
         packed = scored.packed
         hidden = decoder.run(
-            decoder.embed(packed.ids), rope=decoder.rope(packed.positions), attend=packed.attend
+            decoder.embed(packed.ids),
+            rope=decoder.rope(packed.positions),
+            attend=packed.attend,
+            linear=linear,
         )
         states = decoder.norm(hidden[0, scored.sources])
         each = backend.token_logprobs(states, decoder.head, scored.targets)

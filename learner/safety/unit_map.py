@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kernels.backend import Backend
+from kernels.packed import fast_linear
 from learner.safety.calibration import FOLDS, calibration_folds
 from learner.safety.prompts import PromptSet, load_prompts
 from learner.safety.units import unit_scores
@@ -127,12 +128,15 @@ def measure(
     base: BaseModel, prompts: PromptSet, *, backend: Backend, between: Callable[[], None]
 ) -> Measured:
     """Score every unit of the base on each calibration set; forward passes only."""
+    linear = fast_linear(base.model)
     scored = [
         [
-            unit_scores(base.decoder, samples, backend=backend, between=between).standardised()
+            unit_scores(
+                base.decoder, samples, backend=backend, linear=linear, between=between
+            ).standardised()
             for samples in (fold.safety, fold.utility)
         ]
-        for fold in calibration_folds(base, prompts, between=between)
+        for fold in calibration_folds(base, prompts, linear=linear, between=between)
     ]
     return Measured(
         base=base.name,

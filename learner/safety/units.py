@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kernels.backend import Backend
-from kernels.forward import Decoder, plain
+from kernels.forward import Decoder, Linear, plain
 from kernels.layout import parameter_name
 from kernels.variance import Moments
 from learner.packing import pack
@@ -49,7 +49,8 @@ class UnitScores:
 class _Tap:
     """A `linear` that watches what enters o_proj and down_proj at some positions."""
 
-    def __init__(self, decoder: Decoder, backend: Backend) -> None:
+    def __init__(self, decoder: Decoder, backend: Backend, linear: Linear) -> None:
+        self.linear = linear
         layers = range(decoder.num_layers)
         self.names = [
             parameter_name(layer, module) for layer in layers for module in ("o_proj", "down_proj")
@@ -63,7 +64,7 @@ class _Tap:
     def __call__(self, name: str, layer: nn.Linear, x: Tensor) -> Tensor:
         if name in self.moments:
             self.moments[name].add(x[0, self.rows])
-        return plain(name, layer, x)
+        return self.linear(name, layer, x)
 
 
 @torch.inference_mode()
@@ -72,6 +73,7 @@ def unit_scores(
     samples: Sequence[Sample],
     *,
     backend: Backend,
+    linear: Linear = plain,
     between: Callable[[], None] = lambda: None,
 ) -> UnitScores:
     """Score every neuron and KV group on the reply tokens of some samples.
@@ -80,7 +82,7 @@ def unit_scores(
     between: called between two passes, where the caller may yield the processor
     raises: ValueError with fewer than two reply tokens in all
     """
-    tap = _Tap(decoder, backend)
+    tap = _Tap(decoder, backend, linear)
     for some in _chunks(samples):
         between()
         packed = pack([(*s.prompt, *s.reply) for s in some])
