@@ -51,16 +51,27 @@ def test_commands_in_the_readme_are_the_commands() -> None:
     assert told - subcommands == real
 
 
+@pytest.mark.parametrize("file", ["agent/server.py", "agent/console/app.py"])
+def test_endpoints_are_the_routes(file: str) -> None:
+    """Every route of the API and of the console stands in the README."""
+    source = (ROOT / file).read_text(encoding="utf-8")
+    told = set(re.findall(r"`(?:[A-Z]+ )?(/[^`]*)`", section("Endpoints")))
+    routes = re.findall(r'web\.(?:get|post|put|delete)\(\s*"([^"]+)"', source)
+    assert len(routes) > 5
+    bare = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route) for route in routes}
+    assert sorted(bare - told) == []
+
+
 def test_file_tree_is_the_tree() -> None:
     """Every Python file of the packages stands in the README's file tree, and nothing else does."""
-    tree = section("Files")
     told: set[str] = set()
-    for line in tree.splitlines():
-        if found := re.match(r" {4}((?:agent|deploy|kernels|learner|streams)/[\w/]*)\s+(.*)", line):
+    folder = ""
+    for line in section("Files").splitlines():
+        if found := re.match(r" {4}(\w[\w/]*/) ", line):
             folder = found[1]
-            told |= {folder + name for name in re.findall(r"([\w/]+\.py)\b", found[2])}
-        elif line.startswith("        ") and told:
-            told |= {folder + name for name in re.findall(r"([\w/]+\.py)\b", line)}
+            assert (ROOT / folder).is_dir()
+        elif line.startswith(" " * 8):
+            told |= {folder + name for name in re.findall(r"\w+\.py\b", line)}
     real = {
         str(file.relative_to(ROOT))
         for package in ("agent", "deploy", "kernels", "learner", "streams")

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,7 +23,7 @@ from streams.dead_letters import Buried
 from streams.log import Log
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
-from streams.status import read_status
+from streams.status import Holder, read_status
 from streams.store import open_store
 
 streams = typer.Typer(
@@ -68,9 +69,7 @@ def status(in_force: InForce, as_json: Json = False) -> None:
         table.add_row(*cells)
     Console().print(table)
     for lease in found.leases:
-        until = datetime.fromtimestamp(lease.expires_ms / 1000).strftime("%H:%M:%S")
-        holder = lease.holder or "nobody"
-        typer.echo(f"lease {lease.name}: {holder}, epoch {lease.epoch}, until {until}")
+        typer.echo(f"lease {lease.name}: {_held(lease)}")
     for each in found.spools:
         typer.echo(f"spool {each.folder}: {each.records} records wait, {each.dropped} were dropped")
     typer.echo(f"outbox: {found.outbox} records wait; dead letters: {found.dead_letters} open")
@@ -136,6 +135,13 @@ def _log(settings: StreamsSettings) -> Iterator[Log]:
         raise DeployError(str(cause.args[0])) from cause
     finally:
         log.close()
+
+
+def _held(lease: Holder) -> str:
+    if lease.expires_ms <= time.time() * 1000:
+        return f"free, last held by {lease.holder}, epoch {lease.epoch}"
+    until = datetime.fromtimestamp(lease.expires_ms / 1000).strftime("%H:%M:%S")
+    return f"{lease.holder}, epoch {lease.epoch}, until {until}"
 
 
 def _place(each: Buried) -> str:
