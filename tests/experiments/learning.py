@@ -1,0 +1,146 @@
+"""Learns the demo's preference offline, with the learner's own stages, to choose its settings.
+
+Run: python -m tests.experiments.learning --generations 20 --set pairs=16 --set step=2.1
+Any learner setting can be given. Prints, every few generations, how the hinted targets of unseen
+prompts gained in log-probability (sensitive, cheap), and how long greedy replies to them are.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
+from kernels.backend import Backend, open_backend
+from kernels.decode import greedy
+from kernels.forward import Decoder
+from kernels.packed import fast_linear
+from learner.fitness import Lesson
+from learner.generation import generation_key, run_generation
+from learner.hints import with_hint
+from learner.population import Passage
+from learner.safety import load_mask
+from learner.safety.scoring import logprobs
+from learner.settings import LearnerSettings
+from learner.versions import Versions
+from streams.base_model import BaseModel, load_base
+from streams.records import Message, Recipe
+from streams.settings import ModelSettings
+
+Tokens = tuple[int, ...]
+
+
+def nothing() -> None:
+    """No pace."""
+
+
+class Course:
+    """The base's replies and hinted rewrites, and what is measured on unseen prompts."""
+
+    def __init__(self, base: BaseModel, backend: Backend) -> None:
+        self._base, self._backend = base, backend
+        self._linear = fast_linear(base.model)
+        prompts = load_prompts()
+        self.lessons = self._lessons(prompts.training)
+        self._unseen = [self._prompt(prompt) for prompt in prompts.test]
+        rewrites = self._greedy(base.decoder, [self._prompt(p, WISH) for p in prompts.test])
+        pairs = zip(self._unseen, rewrites, strict=True)
+        self._targets = [Passage(prompt, (target,)) for prompt, target in pairs]
+        self._before = self._target_logprob(base.decoder)
+
+    def measure(self, decoder: Decoder, *, decode: bool) -> str:
+        """Say how a version does on unseen prompts."""
+        told = f"targets {self._target_logprob(decoder) - self._before:+.3f}"
+        if not decode:
+            return told
+        replies = self._greedy(decoder, self._unseen)
+        words = [len(self._text(reply).split()) for reply in replies]
+        ended = [reply[-1] in self._base.stop_ids for reply in replies]
+        pleased = sum(e and w <= MOST_WORDS for e, w in zip(ended, words, strict=True))
+        length = sum(map(len, replies)) / len(replies)
+        return f"{told}  {length:5.1f} tokens  {pleased}/{len(replies)} please"
+
+    def _lessons(self, prompts: Sequence[str]) -> list[Lesson]:
+        asked = [self._prompt(prompt) for prompt in prompts]
+        replies = self._greedy(self._base.decoder, asked)
+        rewrites = self._greedy(self._base.decoder, [self._prompt(p, WISH) for p in prompts])
+        return [
+            Lesson(name, 1.0, -1, 0.8, prompt, reply, (), target=target)
+            for name, prompt, reply, target in zip(prompts, asked, replies, rewrites, strict=True)
+        ]
+
+    def _prompt(self, text: str, hint: str = "") -> Tokens:
+        messages = [Message(role="user", content=text)]
+        return tuple(self._base.render(with_hint(messages, hint) if hint else messages))
+
+    def _greedy(self, decoder: Decoder, prompts: Sequence[Tokens]) -> list[Tokens]:
+        linear = fast_linear(decoder.model, like=self._linear)
+        stop_ids = self._base.stop_ids
+        found = greedy(decoder, prompts, max_tokens=CHAT_TOKENS, stop_ids=stop_ids, linear=linear)
+        return [tuple(reply) for reply in found]
+
+    def _target_logprob(self, decoder: Decoder) -> float:
+        found = logprobs(decoder, self._targets, backend=self._backend, between=nothing)
+        return sum(float(each.mean()) for (each,) in found) / len(found)
+
+    def _text(self, reply: Tokens) -> str:
+        text: str = self._base.tokenizer.decode(reply, skip_special_tokens=True)
+        return text
+
+
+def main() -> None:
+    """Run some generations and print how unseen prompts fare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generations", type=int, default=20)
+    parser.add_argument("--decode-every", type=int, default=10)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON")
+    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
+    given = parser.parse_args()
+    values: dict[str, Any] = {
+        name: json.loads(value) for name, _, value in (text.partition("=") for text in given.set)
+    }
+    settings = LearnerSettings(**({"max_reply_tokens": CHAT_TOKENS} | values))
+    base, backend = load_base(ModelSettings()), open_backend("cpu")
+    course = Course(base, backend)
+    versions = _versions(base, backend, settings, given.home)
+    chain: list[Recipe] = []
+    print(f"{values}\n   0 {course.measure(versions.decoder, decode=True)}", flush=True)
+    for number in range(1, given.generations + 1):
+        began_s = time.process_time()
+        size = settings.turns_per_generation
+        turns = [course.lessons[(number * size + i) % len(course.lessons)] for i in range(size)]
+        some = [replace(turn, weight=1 / size) for turn in turns]
+        outcome = run_generation(
+            generation_key(settings.seed, "main", number, versions.name),
+            some,
+            versions,
+            settings,
+            backend=backend,
+            pause=nothing,
+        )
+        if outcome.child is None:
+            print(f"{number:4d} void: {outcome.reason}", flush=True)
+            continue
+        chain.append(outcome.child.recipe)
+        versions.follow(chain[-1].version, chain)
+        spent_s = time.process_time() - began_s
+        decode = number % given.decode_every == 0
+        told = course.measure(versions.decoder, decode=decode)
+        print(
+            f"{number:4d} {told}  kl {outcome.kl:.4f}  gain {outcome.gain:+.3f}  "
+            f"spread {outcome.spread:.3f}  step {chain[-1].step}  {spent_s:.1f} s of processor",
+            flush=True,
+        )
+
+
+def _versions(base: BaseModel, backend: Backend, settings: LearnerSettings, home: Path) -> Versions:
+    mask = load_mask(base, settings, home, nothing, backend=backend)
+    layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
+    return Versions(base, backend, mask, layers=layers, modules=settings.modules)
+
+
+if __name__ == "__main__":
+    main()
