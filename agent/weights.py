@@ -104,15 +104,17 @@ class Residents:
             self._flip(version)
 
     def rollback(self) -> str:
-        """Flip to the version that served before this one; it is resident.
+        """Flip to the version that served before this one, which is resident, and give its name.
 
-        raises: NoPreviousError when nothing has served before
+        raises: NoPreviousError when nothing has served before; as `promote` when it is asked for
+            several steps back, whose version must be built again
         """
         with self._lock:
             if len(self._history) < 2:
                 raise NoPreviousError("no version has served before this one")
-            self._flip(self._history[-2])
-            return self.serving
+            previous = self._history[-2]
+        self.promote(previous)
+        return previous
 
     def digest_of(self, version: str) -> str:
         """Name the bits that a resident version serves: SHA-256 of its tensors, as replay has it.
