@@ -8,6 +8,7 @@ key as bearer; where no key is set, by not being a browser.
 
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections import deque
@@ -40,6 +41,36 @@ class Operator:
     browser: bool = True  # False: a program with a bearer key
 
 
+class Guesses:
+    """Wrong keys by the address that sent them, so that who guesses locks out nobody else."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._wrong: dict[str | None, deque[float]] = {}
+
+    def prove_few(self, address: str | None) -> None:
+        """Raises: BusyError while an address has sent too many wrong keys."""
+        wrong = self._wrong.get(address)
+        if wrong is None or len(wrong) < MAX_FAILURES:
+            return
+        wait_s = math.ceil(FAILURES_WINDOW_S - (self._clock() - wrong[0]))
+        if wait_s > 0:
+            raise BusyError(
+                f"too many wrong keys: try again in {wait_s} seconds",
+                headers={"Retry-After": str(wait_s)},
+            )
+
+    def count(self, address: str | None) -> None:
+        """Note a wrong key, and forget the addresses that have been quiet since long."""
+        now_s = self._clock()
+        self._wrong.setdefault(address, deque(maxlen=MAX_FAILURES)).append(now_s)
+        self._wrong = {
+            who: wrong
+            for who, wrong in self._wrong.items()
+            if now_s - wrong[-1] < FAILURES_WINDOW_S
+        }
+
+
 class Access:
     """The operators' keys and the sessions opened with them, in memory only."""
 
@@ -53,7 +84,7 @@ class Access:
         self._keys: Mapping[str, str] = settings.operator_keys
         self._clock = clock
         self._sessions: dict[str, Operator] = {}
-        self._failures: deque[float] = deque(maxlen=MAX_FAILURES)
+        self._guesses = Guesses(clock)
         self._local = Operator(LOCAL)
         self._host = settings.console_host
         if not self._keys and not is_loopback(self._host):
@@ -78,7 +109,8 @@ class Access:
             return self._local
         bearer = request.headers.get("Authorization", "")
         if bearer.startswith("Bearer "):
-            return Operator(self._name_of(bearer.removeprefix("Bearer ")), browser=False)
+            name = self._name_of(bearer.removeprefix("Bearer "), request.remote)
+            return Operator(name, browser=False)
         operator = self._sessions.get(request.cookies.get(COOKIE, ""))
         if operator is None or operator.until_s < self._clock():
             raise KeyRefusedError("log in with an operator key, or send it as bearer")
@@ -96,34 +128,28 @@ class Access:
             return
         prove_same_origin(request)
         if not hmac.compare_digest(
-            request.headers.get(TOKEN_HEADER, "").encode(), operator.csrf.encode()
+            _octets(request.headers.get(TOKEN_HEADER, "")), _octets(operator.csrf)
         ):
             raise ForbiddenError(f"{TOKEN_HEADER} is missing or stale: reload the page")
 
-    def log_in(self, key: str) -> str:
-        """Open a session for a key and give its cookie value.
+    def log_in(self, key: str, address: str | None) -> str:
+        """Open a session for a key sent from an address, and give its cookie value.
 
         raises: KeyRefusedError, BusyError
         """
         now_s = self._clock()
         self._sessions = {c: o for c, o in self._sessions.items() if o.until_s >= now_s}
         cookie = secrets.token_urlsafe(32)
-        self._sessions[cookie] = Operator(self._name_of(key), until_s=now_s + SESSION_S)
+        self._sessions[cookie] = Operator(self._name_of(key, address), until_s=now_s + SESSION_S)
         return cookie
 
     def log_out(self, request: web.Request) -> None:
         """End the session of a request's cookie."""
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
-    def _name_of(self, key: str) -> str:
-        now_s = self._clock()
-        if len(self._failures) == MAX_FAILURES and now_s - self._failures[0] < FAILURES_WINDOW_S:
-            wait_s = str(int(FAILURES_WINDOW_S - (now_s - self._failures[0])) + 1)
-            raise BusyError(
-                f"too many wrong keys: try again in {wait_s} seconds",
-                headers={"Retry-After": wait_s},
-            )
-        digest = hashlib.sha256(key.encode()).hexdigest()
+    def _name_of(self, key: str, address: str | None) -> str:
+        self._guesses.prove_few(address)
+        digest = hashlib.sha256(_octets(key)).hexdigest()
         # Every key is compared, so that the time tells nothing of which one came close.
         names = [
             name
@@ -131,7 +157,7 @@ class Access:
             if hmac.compare_digest(digest, expected.lower())
         ]
         if not names:
-            self._failures.append(now_s)
+            self._guesses.count(address)
             raise KeyRefusedError("this is no operator key")
         return names[0]
 
@@ -140,6 +166,11 @@ class Access:
         name = urlsplit(f"//{request.host}").hostname or ""
         if not is_loopback(name) and name != self._host:
             raise ForbiddenError(f"open the console as http://{self._host}:PORT, not as {name}")
+
+
+def _octets(text: str) -> bytes:
+    """Give the bytes of a header or key, those that are no UTF-8 too."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def prove_same_origin(request: web.Request) -> None:

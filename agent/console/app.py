@@ -145,7 +145,8 @@ class Console:
             return answers.json_of({})
         if "Origin" in request.headers:
             prove_same_origin(request)
-        cookie = self._access.log_in((await answers.read_body(request, answers.LoginRequest)).key)
+        asked = await answers.read_body(request, answers.LoginRequest)
+        cookie = self._access.log_in(asked.key, request.remote)
         response = answers.json_of({})
         response.set_cookie(
             COOKIE,

@@ -1,5 +1,6 @@
 """Who may use the console: keys, sessions, and the attacks of other pages."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -8,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.access import COOKIE, FAILURES_WINDOW_S, MAX_FAILURES, SESSION_S
-from agent.errors import BindError
+from agent.console.access import COOKIE, FAILURES_WINDOW_S, MAX_FAILURES, SESSION_S, Guesses
+from agent.errors import BindError, BusyError
 from agent.settings import AgentSettings
 from tests.agent.console_rows import FakeService
 
@@ -121,6 +122,29 @@ async def test_guessing_is_slowed_down(keyed: Client, clock: Clock) -> None:
     assert await log_in(keyed) == 429
     clock.now_s += FAILURES_WINDOW_S + 1
     assert await log_in(keyed) == 200
+
+
+def test_who_guesses_locks_out_nobody_else(clock: Clock) -> None:
+    """Wrong keys count against their own address, and are forgotten in time."""
+    guesses = Guesses(clock)
+    for _ in range(MAX_FAILURES):
+        guesses.prove_few("10.0.0.1")
+        guesses.count("10.0.0.1")
+    with pytest.raises(BusyError, match="60 seconds"):
+        guesses.prove_few("10.0.0.1")
+    guesses.prove_few("10.0.0.2")
+    clock.now_s += FAILURES_WINDOW_S + 1
+    guesses.prove_few("10.0.0.1")
+
+
+async def test_a_key_of_strange_bytes_is_only_wrong(keyed: Client) -> None:
+    """Bytes that are no UTF-8 are a wrong key, not a failure of the console."""
+    request = b"GET /operator/state HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", keyed.port)
+    writer.write(request)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_a_session_ends_after_a_day_and_at_logout(keyed: Client, clock: Clock) -> None:
