@@ -17,6 +17,7 @@ import numpy.typing as npt
 from numba import float32, float64, int8, int16, int32, int64, uint32, uint64
 
 from kernels.noise import INCREMENTS, MULTIPLIERS
+from kernels.update import MIX_MULTIPLIER
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
@@ -24,11 +25,7 @@ Array = npt.NDArray[Any]
 _M0, _M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
 _K0, _K1 = np.uint32(INCREMENTS[0]), np.uint32(INCREMENTS[1])
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-_MIX1, _MIX2, _MIX_SHIFT = (
-    np.uint64(0xFF51AFD7ED558CCD),
-    np.uint64(0xC4CEB9FE1A85EC53),
-    np.uint64(33),
-)
+_MIX = np.uint64(MIX_MULTIPLIER)
 PAIRS = 32  # pairs that one noise word serves
 CHUNK = 1024  # elements at a time: their words and sums stay in the first-level cache
 EXACT_INT16 = 128  # pairs whose sum stays below 2¹⁵ at |c| ≤ 255
@@ -317,9 +314,9 @@ def mix_sum(master: Array, first: int) -> Any:
     total = uint64(0)
     for e in range(master.size):
         word = (uint64(first + e) << _HALF) | uint64(uint32(master[e]))
-        word = (word ^ (word >> _MIX_SHIFT)) * _MIX1
-        word = (word ^ (word >> _MIX_SHIFT)) * _MIX2
-        total += word ^ (word >> _MIX_SHIFT) if master[e] else uint64(0)
+        word = (word ^ (word >> _HALF)) * _MIX
+        word = (word ^ (word >> _HALF)) * _MIX
+        total += word ^ (word >> _HALF) if master[e] else uint64(0)
     return total
 
 

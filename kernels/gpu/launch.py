@@ -12,7 +12,7 @@ from triton import cdiv
 from kernels.backend import Frozen
 from kernels.noise import key_words
 
-TILE = {"HEIGHT": 32, "WIDTH": 128}  # 4,096 elements a program, 32 a thread of four warps
+TILE = {"HEIGHT": 64, "WIDTH": 64}  # 32 elements a thread; sizes of layers are multiples of 64
 EXACT = {"enable_fp_fusion": False, "num_warps": 4}  # a fused a·b + c would round once less
 
 

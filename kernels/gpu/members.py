@@ -19,17 +19,17 @@ from kernels.gpu.numbers import load_weights, store_weights
 from kernels.gpu.tuning import LINEAR, tuned
 
 
-@triton.jit(do_not_specialize=["group", "bit", "tensor", "key_low", "key_high"])
+@triton.jit(do_not_specialize=["scale_bits", "group", "bit", "tensor", "key_low", "key_high"])
 def full_member_kernel(
-    out, base, moving_rows, moving_columns, height, width, scale, group, bit, tensor,
+    out, base, moving_rows, moving_columns, height, width, scale_bits, group, bit, tensor,
     key_low, key_high,
     MASK_ROWS: tl.constexpr, MASK_COLUMNS: tl.constexpr, WHOLE: tl.constexpr,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Write base ± scale; where frozen, the base's own bits.
 
-    out, base: (height, width) float32, float16 or bfloat16 bits; scale: 2^s, negative for the
-        pair's − member; bit: the pair's place in its group's words
+    out, base: (height, width) float32, float16 or bfloat16 bits; scale_bits: float32
+        bits of 2^s, negative for the pair's − member; bit: the pair's place in its group's words
     """
     row, column = tl.program_id(0) * HEIGHT, tl.program_id(1) * WIDTH
     rows, columns = row + tl.arange(0, HEIGHT), column + tl.arange(0, WIDTH)
@@ -37,7 +37,8 @@ def full_member_kernel(
     place = rows.to(tl.int64)[:, None] * width + columns[None, :]
     words = tile_words(row, column, width, group, tensor, key_low, key_high, HEIGHT, WIDTH, WHOLE)
     old = load_weights(base + place, inside)
-    new = old + tl.where(((words >> bit.to(tl.uint32)) & 1) == 0, scale, -scale)
+    sign = (words << (31 - bit).to(tl.uint32)) & 0x80000000
+    new = old + (sign ^ scale_bits.to(tl.uint32)).to(tl.float32, bitcast=True)
     if MASK_ROWS:
         moves = tl.load(moving_rows + rows, mask=rows < height, other=0)
         new = tl.where(moves[:, None] == 0, old, new)
@@ -158,9 +159,10 @@ def write_member(
 ) -> None:
     """Write one full-rank member of the base to out, both contiguous."""
     pair, minus = divmod(member, 2)
-    scale = 2.0**sigma_log2 * (-1 if minus else 1)
+    scale = torch.tensor(2.0**sigma_log2 * (-1 if minus else 1), dtype=torch.float32)
     full_member_kernel[tiles(base)](
-        bits(out), bits(base), *moving(frozen, base), *base.shape, scale, pair // 32, pair % 32,
+        bits(out), bits(base), *moving(frozen, base), *base.shape,
+        int(scale.view(torch.int32)), pair // 32, pair % 32,
         *address(key, tensor),
         **masked(frozen), WHOLE=base.shape[1] % 4 == 0, **TILE, **EXACT,
     )  # fmt: skip

@@ -23,15 +23,33 @@ def load_weights(pointers, inside):
 
 @triton.jit
 def store_weights(pointers, weights, inside):
-    """Round float32 once more to the dtype and store; give 1 where the stored is not finite."""
+    """Round float32 once more to the dtype and store; give its bits without the sign.
+
+    Not a finite weight where these reach `infinity(pointers)`.
+    """
+    bits = weights.to(tl.uint32, bitcast=True)
     if pointers.dtype.element_ty == tl.int16:
-        bits = weights.to(tl.uint32, bitcast=True)
         rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
         tl.store(pointers, rounded.to(tl.uint16).to(tl.int16, bitcast=True), mask=inside)
-        # a NaN may wrap to a number when rounded so: look before as well as after
-        stored = tl.maximum(bits & 0x7FFFFFFF, (rounded & 0x7FFF) << 16)
     else:
-        narrow = weights.to(pointers.dtype.element_ty)
-        tl.store(pointers, narrow, mask=inside)
-        stored = narrow.to(tl.float32).to(tl.uint32, bitcast=True) & 0x7FFFFFFF
-    return (inside & (stored >= 0x7F800000)).to(tl.int32)
+        tl.store(pointers, weights.to(pointers.dtype.element_ty), mask=inside)
+    return (bits & 0x7FFFFFFF).to(tl.int32, bitcast=True)
+
+
+@triton.jit
+def infinity(pointers):
+    """Give the least float32 magnitude, as bits, that the dtype rounds to infinity."""
+    if pointers.dtype.element_ty == tl.int16:
+        least = 0x7F7F8000  # half a step above bfloat16's largest; its tie goes up, to even
+    elif pointers.dtype.element_ty == tl.float16:
+        least = 0x477FF000  # 65520, likewise above 65504
+    else:
+        least = 0x7F800000
+    return least
+
+
+@triton.jit
+def highest(values, SIZE: tl.constexpr):
+    """Give the largest of a block of bits, as unsigned: 0 if and only if all are 0."""
+    flat = tl.reshape(values, (SIZE,)).to(tl.uint32, bitcast=True)
+    return tl.max(flat, 0).to(tl.int32, bitcast=True)

@@ -32,8 +32,8 @@ LINEAR = [
 # Rows are tokens, height is vocabulary: wide, because each block of logits ends in a reduction.
 LOGPROB = [
     _shape(32, 128, 32, warps=4, stages=3),
-    _shape(64, 128, 64, warps=4, stages=4),
-    _shape(128, 128, 64, warps=8, stages=3),
+    _shape(64, 128, 64, warps=8, stages=3),
+    _shape(128, 64, 64, warps=8, stages=3),
 ]
 
 

@@ -1,12 +1,14 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 """One pass over a tensor: add a generation, mask, round to weights, sum the digest.
 
-Each program owns a tile: it generates the tile's noise in registers, adds step · Σ c_p a_p b_pᵀ
-(or E_p) to K in integers, rounds base + 2^e · K as kernels.update says, and leaves one partial
-digest and two flags. So a parameter is read and written once however many pairs there are.
+Each program owns a tile: it adds step · Σ c_p a_p b_pᵀ (or Σ c_p E_p) to K in integers, rounds
+base + 2^e · K as kernels.update says, and leaves one part of the digest and a count of faults.
+So a parameter is read and written once however many pairs there are.
 
-Exactness of the rank-1 sum on tensor cores: inputs are integers up to 255 (exact in float16),
-and every partial sum is an integer below 2²⁴, for which accumulators of 24 bits never round.
+The rank-1 sum is a product of two thin matrices that a first, tiny launch writes: c_p a_p and
+b_p, zeros where frozen, padded to 32 pairs. It is exact on tensor cores: inputs are integers up
+to 255 (exact in float16), and every partial sum is an integer below 2²⁴, for which accumulators
+of 24 bits never round. Full-rank signs are made in registers.
 """
 
 from collections.abc import Sequence
@@ -17,111 +19,159 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.backend import Frozen
+from kernels.backend import COLUMNS, ROWS, Frozen
 from kernels.gpu.launch import EXACT, TILE, address, bits, masked, moving, tiles
-from kernels.gpu.noise import COLUMNS, PAIRS, ROWS, tile_words, vector_words
-from kernels.gpu.numbers import load_weights, store_weights
+from kernels.gpu.noise import PAIRS, tile_words, vector_words
+from kernels.gpu.numbers import highest, infinity, load_weights, store_weights
 
 NONE, RANK1, FULL_RANK = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+TABLE = tl.constexpr(18)  # numbers that full_sums reads for 32 pairs
+
+
+@triton.jit(do_not_specialize=["tensor", "key_low", "key_high"])
+def factor_kernel(
+    out, coefficients, moves, count, padded, tensor, key_low, key_high,
+    SIDE: tl.constexpr, MASKED: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Write one side's factors of one group of 32 pairs as float16.
+
+    SIDE ROWS: out (count, padded) gets c_p · a_p; COLUMNS: out (padded, count) gets b_p, 0 for
+        the pairs that only pad
+    coefficients: (padded,) int32; moves: (count,) int8, 0 where frozen, read if MASKED
+    """
+    first, group = tl.program_id(0) * BLOCK, tl.program_id(1)
+    words = vector_words(first, group, tensor, SIDE, key_low, key_high, BLOCK)
+    element = first + tl.arange(0, BLOCK)
+    inside = element < count
+    if MASKED:
+        free = tl.load(moves + element, mask=inside, other=0) != 0
+    else:
+        free = inside
+    for bit in tl.static_range(PAIRS):
+        pair = group * PAIRS + bit
+        c = tl.load(coefficients + pair)
+        if SIDE == 1:
+            c = tl.where(c == 0, 0, 1)
+            place = pair.to(tl.int64) * count + element
+        else:
+            place = element.to(tl.int64) * padded + pair
+        signed = tl.where(((words >> bit) & 1) == 0, c, -c)
+        tl.store(out + place, tl.where(free, signed, 0).to(tl.float16), mask=inside)
 
 
 @triton.jit
 def rank1_sums(
-    row, column, coefficients, groups, tensor, key_low, key_high,
+    rows, columns, left, right, height, width, groups,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Give Σ c_p a_p b_pᵀ of a tile as int32: signs from bits, 32 pairs a product."""
+    """Give a tile of the product of left (height, pairs) and right (pairs, width) as int32."""
+    pair = tl.arange(0, PAIRS)
+    a_place = left + rows.to(tl.int64)[:, None] * (groups * PAIRS) + pair[None, :]
+    b_place = right + pair.to(tl.int64)[:, None] * width + columns[None, :]
     sums = tl.zeros((HEIGHT, WIDTH), tl.float32)
-    bit = tl.arange(0, PAIRS).to(tl.uint32)
-    for group in range(groups):
-        c = tl.load(coefficients + group * PAIRS + tl.arange(0, PAIRS))[None, :]
-        a = vector_words(row, group, tensor, ROWS, key_low, key_high, HEIGHT)
-        b = vector_words(column, group, tensor, COLUMNS, key_low, key_high, WIDTH)
-        weighted = tl.where(((a[:, None] >> bit[None, :]) & 1) == 0, c, -c).to(tl.float16)
-        signs = tl.where(((b[None, :] >> bit[:, None]) & 1) == 0, 1.0, -1.0).to(tl.float16)
-        sums = tl.dot(weighted, signs, sums)
+    for _ in range(groups):
+        a = tl.load(a_place, mask=(rows < height)[:, None], other=0)
+        b = tl.load(b_place, mask=(columns < width)[None, :], other=0)
+        sums = tl.dot(a, b, sums)
+        a_place += PAIRS
+        b_place += PAIRS * width
     return sums.to(tl.int32)
 
 
 @triton.jit
 def full_sums(
-    row, column, width, coefficients, groups, tensor, key_low, key_high,
+    row, column, width, tables, groups, tensor, key_low, key_high,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """Give Σ c_p E_p of a tile as int32: Σ c_p − 2 Σ (c_p where the bit is 1)."""
+    """Give Σ c_p E_p of a tile as int32: two pairs a multiplication, see `pair_tables`.
+
+    With b_p the sign's bit, flipped where c_p < 0, the sum is Σ|c_p| − 2 Σ |c_p| b_p. Bits p and
+    p + 16 times (|c_p| · 2¹⁶ + |c_{p+16}|) leave |c_p| b_p + |c_{p+16}| b_{p+16} in the upper
+    half word; below it is a sum under 2¹⁶, above it what 32 bits drop.
+    """
     sums = tl.zeros((HEIGHT, WIDTH), tl.int32)
     for group in range(groups):
+        table = tables + group * TABLE
         words = tile_words(
             row, column, width, group, tensor, key_low, key_high, HEIGHT, WIDTH, WHOLE
         )
-        for pair in tl.static_range(PAIRS):
-            c = tl.load(coefficients + group * PAIRS + pair)
-            sums += tl.where((words & (1 << pair)) == 0, c, -c)
+        words ^= tl.load(table + 16).to(tl.uint32, bitcast=True)
+        both = tl.zeros((HEIGHT, WIDTH), tl.uint32)
+        for pair in tl.static_range(16):
+            both += ((words >> pair) & 0x00010001) * tl.load(table + pair).to(tl.uint32)
+        sums += tl.load(table + 17) - 2 * (both >> 16).to(tl.int32)
     return sums
 
 
 @triton.jit
 def mix(word):
     """Scramble uint64 words (kernels.update.mix)."""
-    word = (word ^ (word >> 33)) * 0xFF51AFD7ED558CCD
-    word = (word ^ (word >> 33)) * 0xC4CEB9FE1A85EC53
-    return word ^ (word >> 33)
+    word = (word ^ (word >> 32)) * 0xD6E8FEB86659FD93
+    word = (word ^ (word >> 32)) * 0xD6E8FEB86659FD93
+    return word ^ (word >> 32)
 
 
 @triton.jit(do_not_specialize=["groups", "step", "tensor", "key_low", "key_high"])
 def update_kernel(
-    master, base, weights, moving_rows, moving_columns, coefficients, sums, faults,
+    master, base, weights, left, right, moving_rows, moving_columns, tables, sums, faults,
     height, width, groups, step, unit, tensor, key_low, key_high,
     NOISE: tl.constexpr, MASK_ROWS: tl.constexpr, MASK_COLUMNS: tl.constexpr,
-    WEIGHTS: tl.constexpr, WHOLE: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
+    WEIGHTS: tl.constexpr, EVEN: tl.constexpr, WHOLE: tl.constexpr,
+    HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Do one tile of the pass; see the module.
 
     master: (height, width) int32, changed unless NOISE is NONE (wrapping); base, weights: of
-        that shape, float32, float16 or bfloat16 bits; moving_*: int8, 0 where frozen;
-        coefficients: (32 · groups,) int32; unit: 2^exponent
-    sums: (programs,) int64, each tile's part of the digest; faults: (programs,) int32, elements
-        that wrapped + 2¹⁶ · weights that are not finite (a tile has fewer than 2¹⁵)
+        that shape, float32, float16 or bfloat16 bits; left, right: factors, for RANK1;
+        moving_*: int8, 0 where frozen, and tables (groups, TABLE) int32, for FULL_RANK; unit:
+        2^exponent; EVEN: the tensor is whole tiles
+    sums: (programs,) int64, each tile's part of the digest; faults: (programs,) int32, 1 if an
+        element wrapped, plus 2 if a weight is not finite
     """
     row, column = tl.program_id(0) * HEIGHT, tl.program_id(1) * WIDTH
     rows, columns = row + tl.arange(0, HEIGHT), column + tl.arange(0, WIDTH)
     inside = (rows < height)[:, None] & (columns < width)[None, :]
+    if EVEN:
+        inside = tl.full((HEIGHT, WIDTH), 1, tl.int1)
     place = rows.to(tl.int64)[:, None] * width + columns[None, :]
     k = tl.load(master + place, mask=inside, other=0)
-    fault = tl.zeros((HEIGHT, WIDTH), tl.int32)
+    fault = 0
     if NOISE != NONE:
         if NOISE == RANK1:
-            total = rank1_sums(
-                row, column, coefficients, groups, tensor, key_low, key_high, HEIGHT, WIDTH
-            )
+            total = rank1_sums(rows, columns, left, right, height, width, groups, HEIGHT, WIDTH)
         else:
             total = full_sums(
-                row, column, width, coefficients, groups, tensor, key_low, key_high,
+                row, column, width, tables, groups, tensor, key_low, key_high,
                 HEIGHT, WIDTH, WHOLE,
             )  # fmt: skip
-        if MASK_ROWS:
-            moves = tl.load(moving_rows + rows, mask=rows < height, other=0)
-            total = tl.where(moves[:, None] == 0, 0, total)
-        if MASK_COLUMNS:
-            moves = tl.load(moving_columns + columns, mask=columns < width, other=0)
-            total = tl.where(moves[None, :] == 0, 0, total)
+            total = tl.where(inside, total, 0)
+            if MASK_ROWS:
+                moves = tl.load(moving_rows + rows, mask=rows < height, other=0)
+                total = tl.where(moves[:, None] == 0, 0, total)
+            if MASK_COLUMNS:
+                moves = tl.load(moving_columns + columns, mask=columns < width, other=0)
+                total = tl.where(moves[None, :] == 0, 0, total)
         moved = k.to(tl.int64) + total.to(tl.int64) * step
         k = moved.to(tl.int32)
         tl.store(master + place, k, mask=inside)
-        fault = (inside & (k.to(tl.int64) != moved)).to(tl.int32)
+        beyond = (moved >> 32).to(tl.int32) ^ (k >> 31)  # 0 where 32 bits hold the sum
+        fault += (highest(beyond, HEIGHT * WIDTH) != 0).to(tl.int32)
     if WEIGHTS:
         old = load_weights(base + place, inside)
         wide = old.to(tl.float64) + k.to(tl.float64) * unit
         new = tl.where(k == 0, old, wide.to(tl.float32))
-        fault += store_weights(weights + place, new, inside) << 16
-    word = (place.to(tl.uint64) << 32) | k.to(tl.uint32, bitcast=True).to(tl.uint64)
-    mixed = tl.where(inside & (k != 0), mix(word), 0)
+        magnitude = store_weights(weights + place, new, inside)
+        fault += 2 * (highest(magnitude, HEIGHT * WIDTH) >= infinity(weights)).to(tl.int32)
+    index = (rows * width)[:, None] + columns[None, :]  # below 2³² for tensors with a digest
+    word = (index.to(tl.uint32).to(tl.uint64) << 32) | k.to(tl.uint32, bitcast=True).to(tl.uint64)
+    mixed = tl.where(k == 0, 0, mix(word))
     program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
     tl.store(sums + program, tl.sum(tl.reshape(mixed, (HEIGHT * WIDTH,)), 0).to(tl.int64))
-    tl.store(faults + program, tl.sum(tl.reshape(fault, (HEIGHT * WIDTH,)), 0))
+    tl.store(faults + program, fault)
 
 
 MAX_EXPONENT = 126  # 2^exponent is handed over as a float32
+FACTOR_BLOCK = 512  # elements a program: one counter a thread of four warps
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,25 +219,62 @@ def sweep(
         raise ValueError(f"exponent {exponent} leaves ±{MAX_EXPONENT}")
     source = master if base is None else base.detach().contiguous()
     weights = source if base is None else torch.empty_like(source)
-    grid = tiles(master)
-    programs, device = grid[0] * grid[1], master.device
-    sums = torch.zeros(programs, dtype=torch.int64, device=device)
+    programs = tiles(master)[0] * tiles(master)[1]
+    sums = torch.zeros(programs, dtype=torch.int64, device=master.device)
     faults = torch.zeros_like(sums, dtype=torch.int32)
     noise, step, frozen, words = NONE, 0, None, (0, 0, 0)
-    coefficients = torch.zeros(0, dtype=torch.int32)
+    tables, left, right = master, master, master  # of no meaning without a generation
     if generation is not None:
         noise = FULL_RANK if generation.full_rank else RANK1
         step, frozen = generation.step, generation.frozen
         words = address(generation.key, generation.tensor)
         coefficients = _padded(generation.coefficients)
-    update_kernel[grid](
-        master, bits(source), bits(weights), *moving(frozen, master),
-        coefficients.to(device), sums, faults, *master.shape, len(coefficients) // 32, step,
-        2.0**exponent, *words, NOISE=noise.value, **masked(frozen), WEIGHTS=base is not None,
+        if generation.full_rank:
+            tables = pair_tables(coefficients).to(master.device)
+        else:
+            left, right = _factors(master, generation, coefficients.to(master.device))
+    groups = 0 if generation is None else len(coefficients) // PAIRS.value
+    even = all(size % tile == 0 for size, tile in zip(master.shape, TILE.values(), strict=True))
+    update_kernel[tiles(master)](
+        master, bits(source), bits(weights), left, right, *moving(frozen, master), tables,
+        sums, faults, *master.shape, groups, step, 2.0**exponent, *words,
+        NOISE=noise.value, **masked(frozen), WEIGHTS=base is not None, EVEN=even,
         WHOLE=master.shape[1] % 4 == 0, **TILE, **EXACT,
     )  # fmt: skip
-    wrapped, infinite = bool((faults & 0xFFFF).any()), bool((faults >> 16).any())  # waits here
+    wrapped, infinite = bool((faults & 1).any()), bool((faults & 2).any())  # waits here
     return Swept(weights, int(sums.sum()) % 2**64, wrapped, infinite)
+
+
+def _factors(master: Tensor, generation: Generation, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+    """Write c_p a_p (out, pairs) and b_p (pairs, in) as float16."""
+    height, width = master.shape
+    pairs, device = len(coefficients), master.device
+    left = torch.empty(height, pairs, dtype=torch.float16, device=device)
+    right = torch.empty(pairs, width, dtype=torch.float16, device=device)
+    mask, masks = masked(generation.frozen), moving(generation.frozen, master)
+    sides = zip((ROWS, COLUMNS), (left, right), (height, width), masks, mask.values(), strict=True)
+    for side, out, count, moves, is_masked in sides:
+        factor_kernel[triton.cdiv(count, FACTOR_BLOCK), pairs // PAIRS.value](
+            out, coefficients, moves, count, pairs, *address(generation.key, generation.tensor),
+            SIDE=side, MASKED=is_masked, BLOCK=FACTOR_BLOCK, num_warps=4,
+        )  # fmt: skip
+    return left, right
+
+
+def pair_tables(coefficients: Tensor) -> Tensor:
+    """Give what full_sums reads: 16 multipliers, the mask of negative pairs, and Σ|c|.
+
+    coefficients: (32 · groups,)
+    returns: (groups, 18) int32
+
+    >>> pair_tables(torch.tensor([3, -5] + [0] * 30))[0, [0, 1, 16, 17]].tolist()
+    [196608, 327680, 2, 8]
+    """
+    pairs = coefficients.view(-1, 32).long()
+    multipliers = (pairs[:, :16].abs() << 16) + pairs[:, 16:].abs()
+    negative = ((pairs < 0) << torch.arange(32)).sum(dim=1, keepdim=True)
+    total = pairs.abs().sum(dim=1, keepdim=True)
+    return torch.cat([multipliers, negative, total], dim=1).to(torch.int32)
 
 
 def _padded(coefficients: Sequence[int]) -> Tensor:

@@ -40,7 +40,7 @@ def moments_kernel(
     tl.store(squares + split * units + unit, square, mask=unit < units)
 
 
-TILE = {"TOKENS": 32, "UNITS": 64}
+TILE = {"TOKENS": 128, "UNITS": 64}
 PROGRAMS = 256  # enough to fill a large GPU
 MIN_SHARE = 128  # tokens a program, at least: fewer are not worth the merge
 
