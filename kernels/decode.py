@@ -6,6 +6,7 @@ layers in use. Knows nothing of text or sampling.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -49,8 +50,8 @@ def greedy(
     cache = KvCache(decoder, slots=len(prompts), capacity=capacity)
     with torch.inference_mode():
         rows = [
-            _Row(slot, _best(_read(decoder, cache, slot, prompt, linear, between)))
-            for slot, prompt in enumerate(prompts)
+            _Row(slot, _best(logits))
+            for slot, logits in enumerate(_read_all(decoder, cache, prompts, linear, between))
         ]
         running = rows
         while True:
@@ -112,6 +113,30 @@ def next_logits(
     return decoder.logits(hidden[:, 0], linear)
 
 
+def _read_all(
+    decoder: Decoder,
+    cache: KvCache,
+    prompts: Sequence[Sequence[int]],
+    linear: Linear,
+    between: Callable[[], object],
+) -> list[Tensor]:
+    """Read prompts into the slots of their places; what neighbours in order share is read once."""
+    logits: dict[int, Tensor] = {}
+    previous: int | None = None
+    for slot in sorted(range(len(prompts)), key=lambda slot: list(prompts[slot])):
+        if previous is not None:
+            cache.copy(previous, slot, _shared(prompts[previous], prompts[slot]))
+        logits[slot] = _read(decoder, cache, slot, prompts[slot], linear, between)
+        previous = slot
+    return [logits[slot] for slot in range(len(prompts))]
+
+
+def _shared(read: Sequence[int], prompt: Sequence[int]) -> int:
+    """Count the tokens with which both begin; the prompt's last one is always read anew."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(read, prompt[:-1], strict=False))
+    return sum(1 for _ in same)
+
+
 def _read(
     decoder: Decoder,
     cache: KvCache,
@@ -120,7 +145,7 @@ def _read(
     linear: Linear,
     between: Callable[[], object],
 ) -> Tensor:
-    for start in range(0, len(prompt), CHUNK_TOKENS):
+    for start in range(cache.lengths[slot], len(prompt), CHUNK_TOKENS):
         between()
         hidden = read_chunk(decoder, cache, slot, prompt[start : start + CHUNK_TOKENS], linear)
     return decoder.logits(hidden[-1:], linear)

@@ -50,6 +50,17 @@ class KvCache:
             raise ValueError(f"slot {slot} holds {self.lengths[slot]} tokens, not {keep}")
         self.lengths[slot] = keep
 
+    def copy(self, source: int, slot: int, tokens: int) -> None:
+        """Let a slot hold the first tokens of another one, and nothing else.
+
+        raises: ValueError when the other one does not hold so many
+        """
+        if not 0 <= tokens <= self.lengths[source]:
+            raise ValueError(f"slot {source} holds {self.lengths[source]} tokens, not {tokens}")
+        for layer in (*self._keys, *self._values):
+            layer[slot, :, :tokens] = layer[source, :, :tokens]
+        self.lengths[slot] = tokens
+
     def chunk(self, slot: int, tokens: int) -> Attend:
         """Give the attention of the next `tokens` tokens of one slot: they see its past and theirs.
 

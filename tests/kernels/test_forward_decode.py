@@ -152,6 +152,29 @@ def test_greedy_stops_at_a_stop_token() -> None:
     assert short[1] == long[1][: long[1].index(stop) + 1 if stop in long[1] else None]
 
 
+def test_greedy_reads_what_prompts_share_once() -> None:
+    """Prompts that begin alike, that contain each other, or that are equal, reply as if alone."""
+    prompts = [IDS[:9], [*IDS[:6], 7, 7], IDS[:3], IDS[:9], [9, *IDS[1:5]]]
+    together = greedy(DECODER, prompts, max_tokens=12, stop_ids=())
+    alone = [greedy(DECODER, [prompt], max_tokens=12, stop_ids=())[0] for prompt in prompts]
+    assert together == alone
+
+
+def test_a_slot_can_begin_as_another_one() -> None:
+    """A copied beginning is what reading it gives, and what stood there before is forgotten."""
+    cache = KvCache(DECODER, slots=2, capacity=40)
+    read_chunk(DECODER, cache, 0, IDS[:20])
+    read_chunk(DECODER, cache, 1, IDS[20:30])
+    cache.copy(0, 1, 7)
+    assert cache.lengths == [20, 7]
+    again = read_chunk(DECODER, cache, 1, IDS[7:12])
+    other = KvCache(DECODER, slots=1, capacity=40)
+    whole = read_chunk(DECODER, other, 0, IDS[:12])
+    torch.testing.assert_close(again, whole[7:], atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="holds 20 tokens, not 21"):
+        cache.copy(0, 1, 21)
+
+
 def test_greedy_of_nothing_is_nothing() -> None:
     """No prompts, or no tokens to write, are no error; a prompt of nothing is."""
     assert greedy(DECODER, [], max_tokens=3, stop_ids=()) == []
