@@ -16,7 +16,8 @@ from kernels.errors import BackendMissingError
 
 BackendName = Literal["reference", "cpu", "triton"]
 
-ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter (DESIGN §4)
+ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
+GAUSSIAN = 16  # added to it for normal noise, so that no sign shares its words
 
 
 class Backend(Protocol):
@@ -32,6 +33,18 @@ class Backend(Protocol):
         key: the generation's 64-bit key; tensor: `noise.tensor_id(name)`; side: ROWS, COLUMNS
             or FULL; first, count: range of element indices in the unsharded tensor
         returns: (pairs, count) int8, each +1 or -1
+        """
+        ...
+
+    def gaussians(
+        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
+    ) -> Tensor:
+        """Give standard normal noise at the same addresses (kernels.noise.gaussians).
+
+        For comparison with methods that use it; no version is made of it, as its bits are not
+        the same on every device (they agree within float32 rounding).
+
+        returns: (pairs, count) float32
         """
         ...
 

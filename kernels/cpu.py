@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kernels import cpu_logprob, cpu_members, cpu_passes, cpu_update
-from kernels.backend import COLUMNS, ROWS, BackendName, Frozen, PairFactors
+from kernels.backend import COLUMNS, FULL, GAUSSIAN, ROWS, BackendName, Frozen, PairFactors
 from kernels.cpu_members import Perturbed
 from kernels.cpu_passes import BLOCK
 from kernels.cpu_threads import Threads
@@ -50,6 +50,26 @@ class CpuBackend:
             items=pairs,
         )
         return out
+
+    def gaussians(
+        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
+    ) -> Tensor:
+        """Give standard normal noise at a range of elements."""
+        check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
+        offset = first % 4
+        words = torch.empty(pairs, -(-(offset + count) // 4) * 4, dtype=torch.int32)
+        view = words.numpy().view(np.uint32)
+        self._threads.over(
+            pairs,
+            lambda start, stop: cpu_passes.fill_normal_words(
+                start, stop, view, np.uint64(key), tensor, side + GAUSSIAN, first - offset
+            ),
+            items=words.shape[1],
+        )
+        uniform = ((words >> 8) & 0xFFFFFF).float().add_(0.5).mul_(2.0**-24).view(pairs, -1, 2)
+        radius, angle = uniform[..., 0].log().mul_(-2).sqrt_(), uniform[..., 1] * (2 * torch.pi)
+        normals = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=2).flatten(1)
+        return normals[:, offset : offset + count]
 
     def full_member(
         self,
@@ -214,3 +234,4 @@ class CpuBackend:
             generation = self._generation(0, 0, [1], 1, None, full_rank)
             cpu_update.advance(self._threads, master, base, generation, exponent=0)
         self.moments(base)
+        self.gaussians(key=0, tensor=0, side=FULL, first=0, count=1, pairs=1)

@@ -117,6 +117,18 @@ def fill_signs(
 
 
 @_compiled
+def fill_normal_words(
+    start: int, stop: int, out: Array, key: np.uint64, tensor: int, side: int, first: int
+) -> None:
+    """Write the words of pairs start..stop-1 at elements first.. to out; one counter a pair.
+
+    out: (pairs, a multiple of 4) uint32; first: a multiple of 4
+    """
+    for pair in range(start, stop):
+        fill_words(out[pair], key, pair, tensor, side, first, out.shape[1])
+
+
+@_compiled
 def write_member(
     out: Array, base: Array, key: np.uint64, tensor: int, first: int, pair: int, scale: float
 ) -> None:

@@ -35,7 +35,8 @@ def rank1_factors(
         )
         sides.append(signs[pairs])
     rows, columns = sides
-    rows = rows * torch.tensor([1 - 2 * (m % 2) for m in members], dtype=torch.int8)[:, None]
+    half = torch.tensor([1 - 2 * (m % 2) for m in members], dtype=torch.int8, device=rows.device)
+    rows = rows * half[:, None]
     return mask_factors(rows, columns, frozen)
 
 
@@ -45,7 +46,7 @@ def mask_factors(rows: Tensor, columns: Tensor, frozen: Frozen | None) -> tuple[
     rows: (any, out); columns: (any, in)
     """
     if frozen is not None and frozen.rows is not None:
-        rows = rows * frozen.rows
+        rows = rows * frozen.rows.to(rows.device)
     if frozen is not None and frozen.columns is not None:
-        columns = columns * frozen.columns
+        columns = columns * frozen.columns.to(columns.device)
     return rows, columns

@@ -9,8 +9,8 @@ byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbe
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -99,13 +99,37 @@ class Master:
             it promises, ExplodedError when K would leave int32; K is then as it was before
         """
         specs = self._specs_of(recipe)
-        self._add(specs, recipe, sign)
-        if sign == 1 and verify and (digest := self.digest()) != recipe.digest:
-            self._add(specs, recipe, -sign)
-            raise DigestMismatchError(
-                f"the recipe promises integers {recipe.digest[:16]}…, these are {digest[:16]}…: "
-                "it was made from another parent, base or mask"
+        self._each(specs, recipe, lambda spec: self._add(spec, recipe, sign), undo=-sign)
+        if sign == 1 and verify:
+            self._verify(specs, recipe, self.digest())
+
+    def advance(self, recipe: Generation, *, verify: bool = True) -> tuple[dict[str, Tensor], str]:
+        """Apply a recipe and give the child's weights and digest, in one pass over memory.
+
+        Equal to `apply`, `weights` and `digest` one after another.
+
+        raises: as these do; K is then as it was before
+        """
+        specs = self._specs_of(recipe)
+        weights: dict[str, Tensor] = {}
+        sums: dict[str, int] = {}
+
+        def advance_one(spec: TensorSpec) -> None:
+            weights[spec.name], sums[spec.name] = self._backend.advance(
+                self._integers[spec.name],
+                self._base[spec.name],
+                exponent=self._exponent(spec.name),
+                **self._update(spec, recipe, sign=1),
             )
+
+        self._each(specs, recipe, advance_one, undo=-1)
+        for name, integers in self._integers.items():
+            if name not in sums:
+                weights[name], sums[name] = self._rounded(name), self._backend.digest(integers)
+        digest = self._digest_of(sums)
+        if verify:
+            self._verify(specs, recipe, digest)
+        return weights, digest
 
     def digest(self) -> str:
         """Name these integers: SHA-256 over the tensors that moved, by name, shape and 64-bit sum.
@@ -115,24 +139,15 @@ class Master:
 
         returns: 64 hex digits
         """
-        whole = hashlib.sha256()
-        for name in sorted(self._integers):
-            rows, columns = self._integers[name].shape
-            if sums := self._backend.digest(self._integers[name]):
-                whole.update(f"{name} {rows} {columns} {sums:016x}\n".encode())
-        return whole.hexdigest()
+        sums = {name: self._backend.digest(held) for name, held in self._integers.items()}
+        return self._digest_of(sums)
 
     def weights(self) -> dict[str, Tensor]:
         """Round every tensor once, to new tensors of the base's dtype.
 
         raises: ExplodedError when a weight is not finite
         """
-        return {
-            name: self._backend.materialise(
-                base, self._integers[name], exponent=self._scales[name] + QUANTUM_LOG2
-            )
-            for name, base in self._base.items()
-        }
+        return {name: self._rounded(name) for name in self._base}
 
     def prove_frozen(self, weights: Mapping[str, Tensor]) -> None:
         """Compare the frozen rows and columns of these weights with the base, byte by byte.
@@ -169,26 +184,61 @@ class Master:
             raise DigestMismatchError("the recipe's scales are not this base's: another base model")
         return specs
 
-    def _add(self, specs: Sequence[TensorSpec], recipe: Generation, sign: int) -> None:
-        """Add sign × the recipe to each tensor; if one explodes, take it out of those before."""
+    def _each(
+        self,
+        specs: Sequence[TensorSpec],
+        recipe: Generation,
+        move: Callable[[TensorSpec], None],
+        *,
+        undo: int,
+    ) -> None:
+        """Move each tensor; if one explodes, bring back those before it with the sign `undo`."""
         for done, spec in enumerate(specs):
             try:
-                self._add_one(spec, recipe, sign)
+                move(spec)
             except ExplodedError as cause:
                 for earlier in specs[:done]:
-                    self._add_one(earlier, recipe, -sign)
+                    self._add(earlier, recipe, undo)
                 raise ExplodedError(f"{spec.name}: {cause}") from cause
 
-    def _add_one(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
-        self._backend.accumulate(
-            self._integers[spec.name],
-            key=int(recipe.key, 16),
-            tensor=tensor_id(spec.name),
-            coefficients=recipe.coefficients,
-            step=sign * recipe.step,
-            frozen=self._frozen.get(spec.name),
-            full_rank=recipe.noise == "full",
-        )
+    def _add(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
+        update = self._update(spec, recipe, sign=sign)
+        self._backend.accumulate(self._integers[spec.name], **update)
+
+    def _update(self, spec: TensorSpec, recipe: Generation, *, sign: int) -> dict[str, Any]:
+        """Give what a recipe means for one tensor, as the backend's arguments."""
+        return {
+            "key": int(recipe.key, 16),
+            "tensor": tensor_id(spec.name),
+            "coefficients": recipe.coefficients,
+            "step": sign * recipe.step,
+            "frozen": self._frozen.get(spec.name),
+            "full_rank": recipe.noise == "full",
+        }
+
+    def _verify(self, specs: Sequence[TensorSpec], recipe: Generation, digest: str) -> None:
+        """Take the recipe out again if it did not lead where it promises."""
+        if digest != recipe.digest:
+            self._each(specs, recipe, lambda spec: self._add(spec, recipe, -1), undo=1)
+            raise DigestMismatchError(
+                f"the recipe promises integers {recipe.digest[:16]}…, these are {digest[:16]}…: "
+                "it was made from another parent, base or mask"
+            )
+
+    def _digest_of(self, sums: Mapping[str, int]) -> str:
+        whole = hashlib.sha256()
+        for name in sorted(sums):
+            rows, columns = self._integers[name].shape
+            if sums[name]:
+                whole.update(f"{name} {rows} {columns} {sums[name]:016x}\n".encode())
+        return whole.hexdigest()
+
+    def _exponent(self, name: str) -> int:
+        return self._scales[name] + QUANTUM_LOG2
+
+    def _rounded(self, name: str) -> Tensor:
+        integers, exponent = self._integers[name], self._exponent(name)
+        return self._backend.materialise(self._base[name], integers, exponent=exponent)
 
 
 def _bytes(tensor: Tensor) -> Tensor:

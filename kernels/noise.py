@@ -17,7 +17,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from kernels.backend import COLUMNS, FULL, ROWS
+from kernels.backend import COLUMNS, FULL, GAUSSIAN, ROWS
 
 Words = npt.NDArray[np.uint32]
 Signs = npt.NDArray[np.int8]
@@ -94,6 +94,30 @@ def signs(*, key: int, tensor: int, side: int, first: int, count: int, pairs: in
     word = np.take_along_axis(words, (element & np.uint64(3)).astype(np.int64)[None], axis=0)[0]
     bit = (word >> (pair & np.uint64(31))) & np.uint64(1)
     return np.where(bit == 0, np.int8(1), np.int8(-1))
+
+
+def gaussians(
+    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
+) -> npt.NDArray[np.float32]:
+    """Give standard normal noise at the same addresses, for comparison with methods that use it.
+
+    Box and Muller's transform of the words at (element >> 2, pair, tensor, side + GAUSSIAN): two
+    words, 24 bits each, give two normals. Its bits are not promised: devices round logarithms
+    and cosines differently.
+
+    returns: (pairs, count) float32
+    """
+    check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
+    quads = np.arange(first >> 2, (first + count + 3) >> 2, dtype=np.uint64)[None, :]
+    pair = np.arange(pairs, dtype=np.uint64)[:, None]
+    words = philox((quads, pair, tensor, side + GAUSSIAN), key)
+    uniform = [((word >> np.uint32(8)) + 0.5) * 2.0**-24 for word in words]
+    normals = []
+    for first_half, second_half in ((uniform[0], uniform[1]), (uniform[2], uniform[3])):
+        radius, angle = np.sqrt(-2.0 * np.log(first_half)), 2.0 * np.pi * second_half
+        normals += [radius * np.cos(angle), radius * np.sin(angle)]
+    rows = np.stack(normals, axis=2).reshape(pairs, -1)
+    return rows[:, first % 4 : first % 4 + count].astype(np.float32)
 
 
 def check_address(*, key: int, tensor: int, side: int, first: int, count: int, pairs: int) -> None:

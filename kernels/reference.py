@@ -28,6 +28,16 @@ class ReferenceBackend:
             noise.signs(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
         )
 
+    def gaussians(
+        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
+    ) -> Tensor:
+        """Give standard normal noise at a range of elements."""
+        return torch.from_numpy(
+            noise.gaussians(
+                key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs
+            )
+        )
+
     def full_member(
         self,
         base: Tensor,

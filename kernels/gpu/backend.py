@@ -15,7 +15,7 @@ from kernels.dtypes import check_dtype
 from kernels.errors import BackendMissingError, ExplodedError
 from kernels.gpu.logprob import score_targets, search_top
 from kernels.gpu.members import linear, write_member
-from kernels.gpu.noise import pack_words, write_signs
+from kernels.gpu.noise import pack_words, write_gaussians, write_signs
 from kernels.gpu.tuning import INTERPRETED
 from kernels.gpu.update import Generation, sweep
 from kernels.gpu.variance import moments
@@ -47,6 +47,16 @@ class TritonBackend:
         """Give the signs at a range of elements."""
         check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
         return write_signs(
+            key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs,
+            device=self.device,
+        )  # fmt: skip
+
+    def gaussians(
+        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
+    ) -> Tensor:
+        """Give standard normal noise at a range of elements."""
+        check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
+        return write_gaussians(
             key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs,
             device=self.device,
         )  # fmt: skip

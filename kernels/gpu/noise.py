@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.backend import GAUSSIAN
 from kernels.gpu.launch import address
 
 _MULTIPLIER0, _MULTIPLIER1 = tl.constexpr(0xD2511F53), tl.constexpr(0xCD9E8D57)
@@ -100,6 +101,32 @@ def words_kernel(
     tl.store(out + group * count + place, words.to(tl.int32, bitcast=True), place < count)
 
 
+@triton.jit(do_not_specialize=["first", "tensor", "key_low", "key_high"])
+def gaussians_kernel(
+    out, first, count, tensor, key_low, key_high, SIDE: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """Write the normals of one pair at elements first.. to out (pairs, count) float32."""
+    pair = tl.program_id(1)
+    element = first - first % 4 + tl.program_id(0) * BLOCK
+    quads = (element // 4).to(tl.uint32) + tl.arange(0, BLOCK // 4).to(tl.uint32)
+    w0, w1, w2, w3 = philox(quads, pair, tensor, SIDE, key_low, key_high)
+    n0, n1 = box_muller(w0, w1)
+    n2, n3 = box_muller(w2, w3)
+    normals = tl.reshape(tl.join(tl.join(n0, n2), tl.join(n1, n3)), (BLOCK,))
+    place = element + tl.arange(0, BLOCK) - first
+    target = out + pair.to(tl.int64) * count + place
+    tl.store(target, normals, mask=(place >= 0) & (place < count))
+
+
+@triton.jit
+def box_muller(first, second):
+    """Turn two blocks of words into two blocks of normals (kernels.noise.gaussians)."""
+    u = ((first >> 8).to(tl.float32) + 0.5) * (1.0 / 16777216)
+    v = ((second >> 8).to(tl.float32) + 0.5) * (6.283185307179586 / 16777216)
+    radius = tl.sqrt(-2.0 * tl.log(u))
+    return radius * tl.cos(v), radius * tl.sin(v)
+
+
 SIGNS_BLOCK = 1024
 
 
@@ -123,4 +150,16 @@ def pack_words(
     out = torch.empty(triton.cdiv(pairs, 32), count, dtype=torch.int32, device=device)
     grid = (triton.cdiv(count, SIGNS_BLOCK), len(out))
     words_kernel[grid](out, count, *address(key, tensor), SIDE=side, BLOCK=SIGNS_BLOCK)
+    return out
+
+
+def write_gaussians(
+    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int, device: torch.device
+) -> Tensor:
+    """Give (pairs, count) float32 normals."""
+    out = torch.empty(pairs, count, dtype=torch.float32, device=device)
+    if out.numel():
+        gaussians_kernel[triton.cdiv(count + 3, SIGNS_BLOCK), pairs](
+            out, first, count, *address(key, tensor), SIDE=side + GAUSSIAN, BLOCK=SIGNS_BLOCK
+        )
     return out

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kernels.backend import Backend
+from kernels.backend import FULL, Backend
 from kernels.errors import ExplodedError
 from kernels.mask import FrozenUnits
 
@@ -66,6 +66,31 @@ def test_signs_equal_the_reference(
     ours = backend.signs(**address, count=count, pairs=pairs)
     assert ours.dtype == torch.int8
     assert torch.equal(ours.cpu(), reference.signs(**address, count=count, pairs=pairs))
+
+
+@laws
+@given(first=st.integers(0, 2**33), count=st.integers(0, 200), pairs=st.integers(1, 3))
+def test_normal_noise_agrees_with_the_reference(
+    backend: Backend, reference: Backend, first: int, count: int, pairs: int
+) -> None:
+    """Any range has the reference's normals, within the rounding of logarithms and cosines."""
+    address: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "side": FULL, "first": first}
+    ours = backend.gaussians(**address, count=count, pairs=pairs).cpu()
+    theirs = reference.gaussians(**address, count=count, pairs=pairs)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_normal_noise_is_standard_and_independent_of_signs(backend: Backend) -> None:
+    """Mean 0, variance 1, kurtosis 3, no correlation between pairs or with the signs."""
+    address: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "side": FULL, "first": 0}
+    count = 20_000
+    normals = backend.gaussians(**address, count=count, pairs=3).cpu().double()
+    signs = backend.signs(**address, count=count, pairs=3).cpu().double()
+    assert normals.mean().abs() < 5 / count**0.5
+    assert (normals.square().mean() - 1).abs() < 5 * (2 / count) ** 0.5
+    assert (normals.pow(4).mean() - 3).abs() < 5 * (96 / count) ** 0.5
+    correlation = torch.cat([normals, signs]).corrcoef() - torch.eye(6)
+    assert correlation.abs().max() < 5 / count**0.5
 
 
 @laws

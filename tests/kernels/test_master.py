@@ -89,6 +89,38 @@ def test_every_backend_gives_the_same_version(
         assert torch.equal(weights[name].cpu(), weight)
 
 
+@pytest.mark.parametrize("noise", ["rank1", "full"])
+def test_advancing_is_applying_and_weighing_in_one(
+    tiny_base: BaseModel, backend: Backend, noise: Literal["rank1", "full"]
+) -> None:
+    """Weights and digest of the one pass are those of the steps, of tensors that stay as well."""
+    master = master_of(tiny_base, backend)
+    recipe = finished(master, Draft(master.scales[:5], noise=noise, layers=LAYERS[:1]))
+    twin = master.copy()
+    weights, digest = master.advance(recipe)
+    twin.apply(recipe)
+    assert digest == recipe.digest == master.digest()
+    expected = twin.weights()
+    assert weights.keys() == expected.keys()
+    for name, weight in expected.items():
+        assert torch.equal(weights[name], weight)
+
+
+def test_advancing_to_another_digest_changes_nothing(tiny_base: BaseModel) -> None:
+    """A broken promise or an explosion leaves the master as it was."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    before = master.digest()
+    with pytest.raises(DigestMismatchError):
+        master.advance(Draft(master.scales, digest="00" * 32))
+    assert master.digest() == before
+    huge = Draft(master.scales, coefficients=[255, 255], step=2**22)
+    master.apply(huge, verify=False)
+    before = master.digest()
+    with pytest.raises(ExplodedError, match=r"model\.layers"):
+        master.advance(huge, verify=False)
+    assert master.digest() == before
+
+
 def test_an_update_moves_along_the_members_that_it_weighs(tiny_base: BaseModel) -> None:
     """Weights move by 2^(scale + quantum) · step · Σ c_p a_p b_pᵀ, the factors the members'."""
     backend = open_backend("cpu")
