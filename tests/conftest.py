@@ -1,7 +1,14 @@
 """What every test may use: a tiny real model, built once a session, and the bundled one."""
 
-import importlib.util
+# ruff: noqa: E402
+
 import os
+
+# As deploy.cli does, before torch is loaded: OpenMP's threads else wait for one another by
+# spinning, and a step takes seconds where two processes share the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import importlib.util
 from pathlib import Path
 
 import pytest
