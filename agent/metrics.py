@@ -8,7 +8,13 @@ Knows numbers only; which alarms they ring is deploy's (Grafana).
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
@@ -27,6 +33,8 @@ class Metrics:
 
     def __init__(self) -> None:
         """Start at nought."""
+        # A second series of every metric, of which Prometheus makes nothing.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = self._counter("requests", "HTTP requests", "route", "status")

@@ -1,10 +1,10 @@
 """What the log adds to a request: the same API and replies, once without and once with it.
 
-Requests alternate between the two, so that both see the same machine. The engine is scripted (its
-tokens cost nothing), so that what is measured is the rest: HTTP, schema, record, spool. Recording
-comes after the last byte; what it may add is contention: with the next request of the connection,
-and with the spool's threads. A second table times the recording itself, which is what other
-streams of the same event loop could wait for.
+Blocks of requests alternate between the two, so that both see the same machine, and what recording
+one reply costs falls on a request of its own side. The engine is scripted (its tokens cost
+nothing), so that what is measured is the rest: HTTP, schema, record, spool. Recording comes after
+the last byte; what it may add is contention, with the next request and with the spool's threads.
+The last row times the recording itself, which other streams of the event loop could wait for.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ from streams.sqlite_log import SqliteLog
 from tests.agent.fakes import BASE, FakeBase, FakeEngine, FakeResidents
 
 REQUESTS = 1500  # for each side: the p99 then rests on 15 of them
-WARM = 100
+BLOCK = 50
+WARM_BLOCKS = 2
 REPLY_TOKENS = 128
 PROMPT_WORDS = 400
 WORDS = " ".join(f"word{number}" for number in range(PROMPT_WORDS))
@@ -85,13 +86,13 @@ async def measure(folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
     spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
     bare, logged = make_service(spool, log), make_service(spool, log)
     bare.recorder = NoRecorder(spool.put, line="main", events=bare.events, metrics=bare.metrics)
-    without, with_log = [], []
+    without: list[float] = []
+    with_log: list[float] = []
     async with api(bare) as bare_url, api(logged) as logged_url, ClientSession() as client:
-        for number in range(WARM + REQUESTS):
-            pair = (await timed(client, bare_url), await timed(client, logged_url))
-            if number >= WARM:
-                without.append(pair[0])
-                with_log.append(pair[1])
+        for number in range(-WARM_BLOCKS, REQUESTS // BLOCK):
+            for url, took in ((bare_url, without), (logged_url, with_log)):
+                block = [await timed(client, url) for _ in range(BLOCK)]
+                took.extend(block if number >= 0 else [])
     spool.close(drain_s=60)
     num_turns = sum(log.end_offsets("turns").values())
     log.close()
@@ -137,8 +138,8 @@ def main() -> None:
     added = np.percentile(with_log, [50, 99]) - np.percentile(without, [50, 99])
     print(f"{'added by the log':<24}{added[0] * 1000:>9.2f}{added[1] * 1000:>9.2f}")
     print(row("recording, after reply", recording))
-    print(f"turns in the log: {num_turns} of {WARM + REQUESTS}")
-    assert num_turns == WARM + REQUESTS
+    print(f"turns in the log: {num_turns} of {WARM_BLOCKS * BLOCK + REQUESTS}")
+    assert num_turns == WARM_BLOCKS * BLOCK + REQUESTS
 
 
 if __name__ == "__main__":
