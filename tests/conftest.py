@@ -1,6 +1,5 @@
 """What every test may use: a tiny real model, built once a session, and the bundled one."""
 
-# ruff: noqa: E402
 
 import os
 
