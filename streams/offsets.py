@@ -15,6 +15,9 @@ from streams.errors import ConflictError
 from streams.log import Entry, Partition
 from streams.tables import OffsetRow, SeenRow
 
+# Rows of one statement; SQLite takes 32,766 values in one.
+_ROWS = 1000
+
 
 def positions(
     session: Session, group: str, partitions: Iterable[Partition]
@@ -57,6 +60,23 @@ def first_time(session: Session, group: str, id: str) -> bool:
     return _insert(session, SeenRow, {"group": group, "id": id})
 
 
+def first_times(session: Session, group: str, entries: Iterable[Entry]) -> list[Entry]:
+    """Give the entries whose records the group has not used before, and note that it uses them.
+
+    As `first_time` of topic/id for each, in one statement; of two of one id the first is given.
+    """
+    wanted: dict[str, Entry] = {}
+    for entry in entries:
+        wanted.setdefault(f"{entry.partition.topic}/{entry.id}", entry)
+    ids = list(wanted)
+    fresh: set[str] = set()
+    for start in range(0, len(ids), _ROWS):
+        rows = [{"group": group, "id": id} for id in ids[start : start + _ROWS]]
+        statement = _dialect(session).insert(SeenRow).values(rows).on_conflict_do_nothing()
+        fresh.update(session.execute(statement.returning(col(SeenRow.id))).scalars())
+    return [entry for id, entry in wanted.items() if id in fresh]
+
+
 def _locked(session: Session, group: str, partition: Partition) -> OffsetRow:
     """Give the row of a partition, locked, made when it is missing."""
     key = {"group": group, "topic": partition.topic, "partition": partition.number}
@@ -79,6 +99,10 @@ def _locked(session: Session, group: str, partition: Partition) -> OffsetRow:
 
 def _insert(session: Session, table: type[OffsetRow | SeenRow], values: dict[str, Any]) -> bool:
     """Insert a row unless its primary key is there; two writers cannot both succeed."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    statement = _dialect(session).insert(table).values(values).on_conflict_do_nothing()
     return session.execute(statement.returning(col(table.group))).first() is not None
+
+
+def _dialect(session: Session) -> Any:
+    """Give the module whose insert knows ON CONFLICT for this database."""
+    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

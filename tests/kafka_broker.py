@@ -55,19 +55,19 @@ class KafkaBroker:
         *,
         listeners: tuple[str, ...] = (),
         extra: str = "",
-        java_options: str = "",
+        format_options: tuple[str, ...] = (),
     ) -> None:
         """Format the storage; `start` starts it.
 
         listeners: further listeners beside PLAINTEXT, each a security protocol
         extra: further lines for server.properties
+        format_options: further options for formatting the storage, such as users to add
         """
         home = kafka_home()
         if home is None:
             raise RuntimeError("KAFKA_HOME names no Apache Kafka")
         self._home = home
         self.folder = folder
-        self._java_options = java_options
         self._process: subprocess.Popen[bytes] | None = None
         self.ports = {name: free_port() for name in ("PLAINTEXT", *listeners)}
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class KafkaBroker:
             )
         )
         cluster = self._run("random-uuid").strip()
-        self._run("format", "-t", cluster, "-c", str(self._properties))
+        self._run("format", "-t", cluster, "-c", str(self._properties), *format_options)
 
     @property
     def url(self) -> str:
@@ -140,6 +140,5 @@ class KafkaBroker:
     def _environment(self) -> dict[str, str]:
         return os.environ | {
             "KAFKA_HEAP_OPTS": "-Xms128m -Xmx384m",
-            "KAFKA_OPTS": self._java_options,
             "LOG_DIR": str(self.folder / "logs"),
         }

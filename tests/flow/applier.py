@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from streams import outbox
 from streams.errors import ConflictError, LogUnavailableError, StoreUnavailableError
 from streams.log import Entry, Log, Outgoing, Partition, Subscription
-from streams.offsets import advance, first_time, positions
+from streams.offsets import advance, first_times, positions
 from streams.records import Judgement, decode
 from streams.store import Store
 from streams.tables import OutboxRow
@@ -74,9 +74,8 @@ class Applier:
     def _use(self, entries: Sequence[Entry]) -> None:
         with self._store.transaction() as session:
             advance(session, GROUP, entries)
-            for entry in entries:
-                if first_time(session, GROUP, entry.id):
-                    outbox.put(session, "judgements", entry.key, _judgement(entry))
+            for entry in first_times(session, GROUP, entries):
+                outbox.put(session, "judgements", entry.key, _judgement(entry))
             self._boundary("written")
         self._boundary("committed")
 

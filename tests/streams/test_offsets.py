@@ -10,7 +10,7 @@ from sqlmodel import Session, SQLModel
 
 from streams.errors import ConflictError
 from streams.log import Entry, Partition
-from streams.offsets import advance, first_time, positions
+from streams.offsets import advance, first_time, first_times, positions
 from streams.store import Store
 
 ZERO, ONE = Partition("turns", 0), Partition("turns", 1)
@@ -94,6 +94,18 @@ def test_an_id_is_new_once_for_each_group(store: Store) -> None:
     with store.transaction() as session:
         assert not first_time(session, "g", "a")
         assert first_time(session, "h", "a")
+
+
+def test_many_ids_are_asked_at_once(store: Store) -> None:
+    """Repeats within the batch, from before, and of another group; however many there are."""
+    many = [entry(offset) for offset in range(2500)]
+    with store.transaction() as session:
+        assert first_times(session, "g", [entry(5), entry(3), entry(5)]) == [entry(5), entry(3)]
+        assert not first_time(session, "g", "turns/id-3")
+    with store.transaction() as session:
+        assert first_times(session, "g", many) == [e for e in many if e.offset not in (3, 5)]
+        assert first_times(session, "g", many) == []
+        assert first_times(session, "h", []) == []
 
 
 @settings(deadline=None)
