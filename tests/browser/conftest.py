@@ -22,10 +22,15 @@ Serve = Callable[[web.Application], Awaitable[str]]
 EXPECTED = "Failed to load resource"
 
 
+def chromium_program() -> str | None:
+    """Find the browser."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """The browser, started once."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    program = chromium_program()
     if program is None:
         pytest.skip("needs Chromium: apt-get install chromium")
     async with async_playwright() as playwright:
