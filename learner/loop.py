@@ -219,7 +219,7 @@ def _told(row: GenerationRow, outcome: Outcome) -> str:
     took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
     measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
     if outcome.kl is not None:
-        measured += f", KL {outcome.kl:.4f}, gain {outcome.gain or 0.0:+.4f}"
+        measured += f", KL {outcome.kl:.4f}"
     child = f" as {row.child}" if row.child else ""
     return (
         f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "

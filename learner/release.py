@@ -100,4 +100,4 @@ def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_m
     row.child = outcome.child.recipe.version
     row.gate = report.as_json()
     row.state = "released" if report.passed else "held"
-    row.reason = f"fitness {outcome.gain or 0.0:+.4f} on its batch; {report.reason}"
+    row.reason = f"gained {outcome.gain or 0.0:+.4f} on its own batch; {report.reason}"

@@ -67,14 +67,16 @@ def run(
     model: ModelSettings,
     settings: LearnerSettings,
     stop: threading.Event | None = None,
+    nice: int = NICE,
 ) -> None:
     """Learn until `stop` is set, or SIGTERM or SIGINT comes where there is none.
 
+    nice: how far this thread and what it starts step back behind replies, 0 to 19
     raises: ModelFilesError, SchemaError, LedgerError, each with a sentence that says what to do
     """
     if stop is None:
         stop = _stop_at_signals()
-    pause = _yield_to_others(settings, stop)
+    pause = _yield_to_others(settings, stop, nice)
     base = load_base(model)
     log, store = open_log(streams), open_store(streams)
     try:
@@ -220,10 +222,12 @@ def _mask_in_force(session: Session, line: str) -> Mask | None:
     return Mask.model_validate(row.body)
 
 
-def _yield_to_others(settings: LearnerSettings, stop: threading.Event) -> Callable[[], None]:
+def _yield_to_others(
+    settings: LearnerSettings, stop: threading.Event, nice: int
+) -> Callable[[], None]:
     """Take this process out of the way of replies; give what is to be called between pieces."""
     cores = len(os.sched_getaffinity(0))
-    os.nice(NICE)
+    os.nice(nice)
     torch.set_num_threads(max(1, round(cores * settings.cpu_share)))
     pace = Pace(settings.cpu_share, cores=cores)
 

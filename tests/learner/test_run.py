@@ -1,0 +1,134 @@
+"""The learner as a process runs it: opened from settings, stopped when told, line kept."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sqlmodel import select
+
+from kernels.backend import Backend
+from learner.run import line_mask, run
+from learner.settings import MODULES, LearnerSettings
+from learner.versions import Versions
+from streams import ledger
+from streams.base_model import BaseModel
+from streams.errors import LedgerError
+from streams.lease import Lease
+from streams.log import outgoing
+from streams.open import open_log
+from streams.records import Mask, Message, Recipe, Rollout, decode
+from streams.settings import ModelSettings, StreamsSettings
+from streams.store import Store, open_store
+from streams.tables import ArtefactRow, GenerationRow, LeaseRow, OutboxRow
+from tests.learner.test_versions import draft
+from tests.learner.turns import said, turn
+
+SETTINGS = LearnerSettings(
+    last_layers=2, pairs=1, turns_per_generation=1, uses=1, linger_s=0, max_reply_tokens=4,
+    gate_prompts=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0, kl_budget=9.0,
+    cpu_share=1.0, frozen_share=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def streams(tmp_path: Path) -> StreamsSettings:
+    """A home of its own."""
+    return StreamsSettings(home=tmp_path / "home")
+
+
+def go_on() -> None:
+    """Never pause."""
+
+
+@pytest.mark.timeout(300)
+def test_a_learner_runs_until_it_is_told_to_stop(
+    streams: StreamsSettings, tiny_dir: Path, tiny_base: BaseModel
+) -> None:
+    """From a corrected turn in the log to a rollout in the log, and a clean end."""
+    asked, threads = said("hello"), torch.get_num_threads()
+    ids = tiny_base.render(asked)
+    first = turn(asked, "a long reply", id="a", version=tiny_base.name, prompt=ids)
+    after = [*asked, first.reply, Message(role="user", content="too long")]
+    second = turn(after, "ok", id="b", version=tiny_base.name, created_ms=2_000)
+    log, stop = open_log(streams), threading.Event()
+    log.append(outgoing("turns", "k", each) for each in (first, second))
+    model = ModelSettings(path=tiny_dir, cache=streams.home)
+    learner = threading.Thread(
+        target=run,
+        kwargs={"streams": streams, "model": model, "settings": SETTINGS, "stop": stop, "nice": 0},
+    )
+    learner.start()
+    reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})
+    (entry,) = reader.poll(wait_s=200)
+    stop.set()
+    learner.join(30)
+    torch.set_num_threads(threads)
+    assert not learner.is_alive()
+    rollout = decode(entry.value)
+    assert isinstance(rollout, Rollout)
+    reader.close()
+    store = open_store(streams)
+    with store.reading() as session:
+        (row,) = session.exec(select(GenerationRow)).all()
+        assert (row.child, row.state) == (rollout.version, "released")
+        assert ledger.chain(session, rollout.version)[0].parent == tiny_base.name
+        (lease,) = session.exec(select(LeaseRow)).all()
+        assert lease.expires_ms == 0  # given back, so that the next start need not wait
+    masks = log.subscribe(["recipes"], group=None, positions=lambda _: {})
+    kinds = [type(decode(each.value)) for each in masks.poll(wait_s=0)]
+    assert kinds == [Mask, Recipe]  # a mask stands before the first recipe that names it
+    masks.close()
+    log.close()
+    store.close()
+
+
+@pytest.fixture
+def store(streams: StreamsSettings) -> Store:
+    """An empty store."""
+    return open_store(streams)
+
+
+@pytest.fixture
+def lease(store: Store) -> Lease:
+    """A lease that is held."""
+    lease = Lease(store, "learner/main", holder="test")
+    assert lease.acquire()
+    return lease
+
+
+def grow(store: Store, versions: Versions) -> None:
+    """Put one recipe of the line into the ledger."""
+    with store.transaction() as session:
+        ledger.append(session, versions.child(draft(versions)).recipe)
+
+
+def test_a_line_keeps_the_mask_that_it_began_with(
+    store: Store, lease: Lease, tiny_base: BaseModel, backend: Backend, tmp_path: Path
+) -> None:
+    """When settings change, a line that has versions keeps its frozen units."""
+    rest: Any = {"home": tmp_path, "backend": backend, "pause": go_on}
+    mask = line_mask(store, lease, tiny_base, SETTINGS, **rest)
+    again = line_mask(store, lease, tiny_base, SETTINGS, **rest)
+    assert mask == again
+    with store.reading() as session:
+        sent = [row.topic for row in session.exec(select(OutboxRow))]
+    assert sent == ["recipes"]  # published once
+    grow(store, Versions(tiny_base, backend, mask, layers=[2, 3], modules=MODULES))
+    share = SETTINGS.model_copy(update={"frozen_share": 0.1})
+    other = line_mask(store, lease, tiny_base, share, **rest)
+    assert other == mask
+
+
+def test_a_lost_mask_is_said(
+    store: Store, lease: Lease, versions: Versions, backend: Backend, tmp_path: Path
+) -> None:
+    """A line whose mask is gone is not continued under another one."""
+    grow(store, versions)
+    with pytest.raises(LedgerError, match="lacks the mask"):
+        line_mask(
+            store, lease, versions.base, SETTINGS, home=tmp_path, backend=backend, pause=go_on
+        )
+    with store.reading() as session:
+        assert session.exec(select(ArtefactRow)).all() == []
