@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.engine import Engine, Finish, Request, Token
 from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError, ReplyFailedError
@@ -28,12 +30,12 @@ def sampling(**changes: object) -> Sampling:
     return Sampling.model_validate(values)
 
 
-def open_engine(base: BaseModel, residents: Residents | None = None, **settings: int) -> Engine:
+def open_engine(base: BaseModel, residents: Residents | None = None, **changes: int) -> Engine:
     """Give an engine of four places that has not been started."""
     values = {"max_batch": 4, "context_tokens": 128, "prefill_chunk_tokens": 8, "threads": 1}
     return Engine(
         residents or Residents(base, "cpu"),
-        settings=AgentSettings(**(values | settings)),
+        settings=AgentSettings(**(values | changes)),
         base=base,
     )
 
@@ -175,6 +177,40 @@ async def test_a_slow_reader_does_not_hold_the_others(engine: Engine) -> None:
     assert len(tokens) == 100
     events = [event async for event in unread]
     assert (len(events), events[-1]) == (31, Finish("length"))
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.data())
+def test_whatever_comes_and_goes_every_stream_ends(
+    tiny_base: BaseModel, data: st.DataObject
+) -> None:
+    """Requests and cancellations in any order: each stream ends once, and every place is free."""
+    lengths = data.draw(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 30)), max_size=14))
+    patience = data.draw(st.lists(st.integers(0, 40), min_size=14, max_size=14))
+
+    async def client(engine: Engine, number: int, prompt: int, tokens: int) -> None:
+        asked = sampling(max_tokens=tokens, temperature=1.0, seed=number)
+        stream, events = engine.submit(Request([5 + number] * prompt, asked)), 0
+        async for event in stream:
+            events += 1
+            last = event
+            if events > patience[number]:
+                stream.cancel()
+        assert isinstance(last, Finish)
+        assert events <= tokens + 1
+        assert last.reason != "cancelled" or events > patience[number]
+
+    async def all_clients() -> None:
+        residents = Residents(tiny_base, "cpu")
+        engine = open_engine(tiny_base, residents)
+        engine.start()
+        await asyncio.gather(*(client(engine, n, *each) for n, each in enumerate(lengths)))
+        assert (engine.running, engine.queued, engine._slots.free) == (0, 0, 4)
+        resident = residents.hold()
+        assert resident.users == 1
+        await asyncio.to_thread(engine.drain, 0)
+
+    asyncio.run(all_clients())
 
 
 async def test_a_full_queue_is_said(tiny_base: BaseModel) -> None:

@@ -1,0 +1,156 @@
+"""The longest gap between two tokens of a running stream while a version is swapped in.
+
+Replies stream without pause, and meanwhile, in turns, nothing else happens, or a version is built
+aside and flipped to. Beside it stands the time of the same build with nothing running: the gap of a
+server that stands still while it loads weights. A version moves the last 8 of 30 blocks, 28 million
+weights, by 8 pairs.
+"""
+
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+
+from agent.engine import Engine, Finish, Request
+from agent.settings import AgentSettings
+from agent.weights import Residents
+from kernels.backend import open_backend
+from kernels.master import Master
+from streams.base_model import BaseModel, load_base
+from streams.records import Mask, Recipe, Sampling
+from streams.settings import ModelSettings
+
+STREAMS = 4
+LAST_LAYERS = 8
+MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+ROUNDS = 5
+QUIET_S = 3.0
+
+
+class Line:
+    """Makes one version after another."""
+
+    def __init__(self, base: BaseModel) -> None:
+        layers = base.decoder.num_layers
+        self._layers = list(range(layers - LAST_LAYERS, layers))
+        self.mask = Mask(base=base.name, neurons={}, groups={})
+        self._master = Master(
+            base.model,
+            layers=self._layers,
+            modules=MODULES,
+            backend=open_backend("cpu"),
+            frozen={},
+        )
+        self._parent, self._number = base.name, 0
+
+    def next(self) -> Recipe:
+        """Give the next version's recipe, at the step of a usual generation."""
+        self._number += 1
+        draft = Recipe(
+            line="main",
+            number=self._number,
+            parent=self._parent,
+            strategy="es",
+            noise="rank1",
+            key=f"{self._number:016x}",
+            coefficients=[100, -80, 60, 40, -20, 10, 90, -70],
+            step=16,
+            sigma_log2=-4,
+            layers=self._layers,
+            modules=MODULES,
+            scales=self._master.scales,
+            mask=self.mask.digest,
+            digest="",
+        )
+        self._master.apply(draft, verify=False)
+        recipe = draft.model_copy(update={"digest": self._master.digest()})
+        self._parent = recipe.version
+        return recipe
+
+
+async def watched(streams: list[list[float]], during: Callable[[], Awaitable[float]]) -> float:
+    """Give the longest gap, ms, of any stream while something happens."""
+    began_s = time.perf_counter()
+    await during()
+    ended_s = time.perf_counter()
+    await asyncio.sleep(0.3)  # until the token after it
+    gaps = [
+        later - earlier
+        for times in streams
+        for earlier, later in pairwise(times)
+        if later > began_s and earlier < ended_s
+    ]
+    return max(gaps) * 1000
+
+
+async def measure(base: BaseModel) -> None:
+    """Print the table."""
+    line, residents = Line(base), Residents(base, "cpu")
+    residents.add_mask(line.mask)
+    settings = AgentSettings(max_batch=STREAMS, context_tokens=4096)
+    engine = Engine(residents, settings=settings, base=base)
+    engine.start()
+    streams: list[list[float]] = [[] for _ in range(STREAMS)]
+
+    async def read(number: int) -> None:
+        sampling = Sampling(temperature=1.0, top_p=0.95, max_tokens=4000, seed=number)
+        async for event in engine.submit(Request(list(range(500, 532)), sampling)):
+            if not isinstance(event, Finish):
+                streams[number].append(time.perf_counter())
+
+    readers = [asyncio.create_task(read(number)) for number in range(STREAMS)]
+    while not all(streams):
+        await asyncio.sleep(0.05)
+
+    async def nothing() -> float:
+        await asyncio.sleep(QUIET_S)
+        return QUIET_S
+
+    async def swap() -> float:
+        recipe = line.next()
+        residents.add_recipe(recipe)
+        began_s = time.perf_counter()
+        await asyncio.to_thread(residents.promote, recipe.version)
+        builds.append(time.perf_counter() - began_s)
+        return builds[-1]
+
+    builds, quiet, swapped = list[float](), list[float](), list[float]()
+    for _ in range(ROUNDS):
+        quiet.append(await watched(streams, nothing))
+        swapped.append(await watched(streams, swap))
+    await asyncio.to_thread(engine.drain, 0)
+    await asyncio.gather(*readers)
+    still = []
+    for _ in range(ROUNDS):
+        recipe = line.next()
+        residents.add_recipe(recipe)
+        began_s = time.perf_counter()
+        residents.promote(recipe.version)
+        still.append((time.perf_counter() - began_s) * 1000)
+    steps = [b - a for times in streams for a, b in pairwise(times)]
+    print(
+        f"{STREAMS} streams, {ROUNDS} swaps; a step takes {statistics.median(steps) * 1000:.0f} ms"
+    )
+    print(f"{'longest gap, ms':<34}{'median':>8}{'worst':>8}")
+    for name, gaps in (
+        (f"{QUIET_S:g} s without a swap", quiet),
+        (f"swap ({statistics.median(builds):.2f} s aside)", swapped),
+        ("standing still while it is built", still),
+    ):
+        print(f"{name:<34}{statistics.median(gaps):>8.0f}{max(gaps):>8.0f}")
+
+
+def main() -> None:
+    """Load the bundled model and measure."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    base = load_base(ModelSettings())
+    asyncio.run(measure(replace(base, stop_ids=frozenset())))
+
+
+if __name__ == "__main__":
+    main()
