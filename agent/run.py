@@ -60,6 +60,7 @@ async def serve_until_told(
         while service.works and not told.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(told.wait(), WATCH_S)
+        loop.remove_signal_handler(signal.SIGINT)  # a second Ctrl-C does not wait for replies
     if not told.is_set():
         raise EngineStoppedError("the engine has stopped: the log has the reason")
 
