@@ -1,11 +1,11 @@
 """What can go wrong in the arithmetic.
 
-    KernelError
-    ├── BackendMissingError   the backend's library is not installed; the message names the extra
-    ├── DigestMismatchError   the integers are not the ones that the recipe promises
-    ├── ExplodedError         an update left int32, or a weight is not finite
-    ├── FrozenMovedError      a frozen slice differs from the base
-    └── UnsupportedModelError the model is not of a family that kernels.forward can walk
+KernelError
+├── BackendMissingError   the backend's library is not installed; the message names the extra
+├── DigestMismatchError   the integers are not the ones that the recipe promises
+├── ExplodedError         an update left int32, or a weight is not finite
+├── FrozenMovedError      a frozen slice differs from the base
+└── UnsupportedModelError the model is not of a family that kernels.forward can walk
 """
 
 

@@ -8,7 +8,13 @@ from streams.settings import Section
 
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 MODULES: tuple[Module, ...] = (
-    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
 )
 
 
@@ -16,30 +22,78 @@ class LearnerSettings(Section):
     """Learning."""
 
     line: str = Field("main", description="the line of versions that this learner extends")
-    cpu_share: float = Field(0.5, gt=0, le=1, description="share of this machine's cores that learning may use")
-    last_layers: int = Field(8, ge=1, description="how many of the last blocks move; the others are computed once a batch")
+    cpu_share: float = Field(
+        0.5, gt=0, le=1, description="share of this machine's cores that learning may use"
+    )
+    last_layers: int = Field(
+        8,
+        ge=1,
+        description="how many of the last blocks move; the others are computed once a batch",
+    )
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
-    pairs: int = Field(8, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many")
+    pairs: int = Field(
+        8, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
+    )
     top_k: int = Field(4, ge=1, description="RandOpt: members folded into one version")
-    sigma_log2: int = Field(-4, ge=-16, le=0, description="probing scale: σ = RMS of the tensor · 2^this")
-    step: float = Field(1.5, gt=0, description="update size: Δ = step · σ / pairs · Σ unit-RMS coefficients · signs")
+    sigma_log2: int = Field(
+        -4, ge=-16, le=0, description="probing scale: σ = RMS of the tensor · 2^this"
+    )
+    step: float = Field(
+        1.5, gt=0, description="update size: Δ = step · σ / pairs · Σ unit-RMS coefficients · signs"
+    )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
-    linger_s: float = Field(10.0, ge=0, description="a fresh judged turn waits this long for others, then learns alone")
-    idle_close_s: float = Field(1800.0, gt=0, description="a conversation without a next request is closed, unjudged")
-    max_prompt_tokens: int = Field(1024, ge=16, description="longer prompts are cut from the left for scoring")
+    max_staleness: int = Field(
+        32, ge=0, description="turns of versions further behind the serving one score no more"
+    )
+    linger_s: float = Field(
+        10.0, ge=0, description="a fresh judged turn waits this long for others, then learns alone"
+    )
+    idle_close_s: float = Field(
+        1800.0, gt=0, description="a conversation without a next request is closed, unjudged"
+    )
+    max_prompt_tokens: int = Field(
+        1024, ge=16, description="longer prompts are cut from the left for scoring"
+    )
     max_reply_tokens: int = Field(96, ge=1, description="reply tokens that are scored")
-    principal_cap: float = Field(1.0, gt=0, le=1, description="largest share of a generation's weight that one principal may have; 1: no cap")
+    principal_cap: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="largest share of a generation's weight that one principal may have; 1: no cap",
+    )
     quorum: int = Field(1, ge=1, description="principals that a generation needs")
-    reward_weight: float = Field(1.0, ge=0, description="weight of judged log-probability ratios in the fitness")
-    hint_weight: float = Field(1.0, ge=0, description="weight of the hinted target's log-probability in the fitness")
-    hint_target: Literal["rewrite", "tokens"] = Field("rewrite", description="teacher's rewrite, or token-level advantages (OpenClaw-RL)")
+    reward_weight: float = Field(
+        1.0, ge=0, description="weight of judged log-probability ratios in the fitness"
+    )
+    hint_weight: float = Field(
+        1.0, ge=0, description="weight of the hinted target's log-probability in the fitness"
+    )
+    hint_target: Literal["rewrite", "tokens"] = Field(
+        "rewrite", description="teacher's rewrite, or token-level advantages (OpenClaw-RL)"
+    )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
-    kl_budget: float = Field(0.05, gt=0, description="nats a token that one generation may move; past it the step is halved")
+    kl_budget: float = Field(
+        0.05,
+        gt=0,
+        description="nats a token that one generation may move; past it the step is halved",
+    )
     ratio_clip: float = Field(0.2, gt=0, description="clip of the log-probability ratio, PPO's ε")
-    frozen_share: float = Field(0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)")
-    gate_prompts: int = Field(8, ge=1, description="harmful and benign prompts each that the gate asks")
+    frozen_share: float = Field(
+        0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
+    )
+    gate_prompts: int = Field(
+        8, ge=1, description="harmful and benign prompts each that the gate asks"
+    )
     gate_tokens: int = Field(32, ge=4, description="length of the replies that the gate reads")
-    gate_tolerance: float = Field(0.13, ge=0, le=1, description="fall of a rate against the serving version that the gate allows")
+    gate_tolerance: float = Field(
+        0.13,
+        ge=0,
+        le=1,
+        description="fall of a rate against the serving version that the gate allows",
+    )
+    gate_odds_nats: float = Field(
+        1.0, gt=0, description="fall of the log-odds of refusing harmful prompts, likewise"
+    )
     seed: int = Field(0, ge=0, description="root of every generation's key")
