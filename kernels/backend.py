@@ -6,7 +6,7 @@ on the backend's device; a backend keeps no state between calls, so calls may ru
 and on several threads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -90,6 +90,7 @@ class Backend(Protocol):
         columns: Tensor,
         *,
         sigma_log2: int,
+        product: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer, with one product by its weight.
 
@@ -99,6 +100,8 @@ class Backend(Protocol):
         weight: (out, in); bias: (out,) or None
         rows: (members, out) int8 a_m, the member's ± and the mask already in it; columns:
             (members, in) int8 b_m; zeros where a unit is frozen (kernels.factors makes both)
+        product: a faster way to x Wᵀ + bias where the caller has one (kernels.packed); backends
+            that do all in one kernel do not need it
         returns: (members, tokens, out) in x's dtype
         """
         ...

@@ -4,11 +4,12 @@ Equal to the reference to the bit for signs, full-rank members, updates, weights
 products and log-probabilities agree within the rounding of float32 sums.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from kernels import cpu_logprob, cpu_members, cpu_passes, cpu_update
 from kernels.backend import COLUMNS, FULL, GAUSSIAN, ROWS, BackendName, Frozen, PairFactors
@@ -108,9 +109,11 @@ class CpuBackend:
         columns: Tensor,
         *,
         sigma_log2: int,
+        product: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer."""
-        return cpu_members.member_linear(x, weight, bias, rows, columns, sigma_log2=sigma_log2)
+        shared = linear(x, weight, bias) if product is None else product(x)
+        return cpu_members.add_members(shared, x, rows, columns, sigma_log2=sigma_log2)
 
     def pair_factors(
         self,

@@ -92,23 +92,21 @@ def write_members(threads: Threads, noise: Perturbed, members: Sequence[int]) ->
         yield _keep_frozen(out, noise)
 
 
-def member_linear(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    rows: Tensor,
-    columns: Tensor,
-    *,
-    sigma_log2: int,
+def add_members(
+    shared: Tensor, x: Tensor, rows: Tensor, columns: Tensor, *, sigma_log2: int
 ) -> Tensor:
-    """Apply many rank-1 members: one product by the weight, two thin ones by the factors.
+    """Add each member's rank-1 term to the product that all share, in place if it is theirs alone.
 
-    x: (members or 1, tokens, in); rows: (members, out); columns: (members, in)
+    shared: (members or 1, tokens, out); x: (members or 1, tokens, in); rows: (members, out);
+        columns: (members, in)
     """
-    shared = torch.nn.functional.linear(x, weight, bias).expand(len(rows), -1, -1)
-    scaled = columns.to(x.dtype)[:, :, None] * 2.0**sigma_log2
-    projected = x.expand(len(rows), -1, -1) @ scaled
-    return torch.baddbmm(shared, projected, rows.to(x.dtype)[:, None, :])
+    scale, a = 2.0**sigma_log2, rows.to(x.dtype)[:, None, :]
+    if len(x) == len(rows):
+        # products with ±1 and a sum: a third of the time of as many thin matrix products
+        projected = (x * columns.to(x.dtype)[:, None, :]).sum(dim=2, keepdim=True)
+        return shared.addcmul_(projected, a, value=scale)
+    projected = (x[0] @ columns.to(x.dtype).T).T[:, :, None]
+    return torch.addcmul(shared, projected, a, value=scale)
 
 
 def rows_linear(

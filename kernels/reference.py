@@ -3,7 +3,7 @@
 Turns tensors into arrays and back around noise, members, update and logprob.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -82,6 +82,7 @@ class ReferenceBackend:
         columns: Tensor,
         *,
         sigma_log2: int,
+        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (float64 is the point)
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer."""
         y = members.member_linear(

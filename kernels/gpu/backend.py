@@ -5,7 +5,7 @@ Triton's interpreter (for tests; thousands of times slower). Equal to the refere
 for signs, full-rank members, updates, weights and digests.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -110,6 +110,7 @@ class TritonBackend:
         columns: Tensor,
         *,
         sigma_log2: int,
+        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (one kernel does all)
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer."""
         members, tokens = len(rows), x.shape[1]
