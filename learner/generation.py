@@ -123,7 +123,7 @@ def _prepare(
     parent = versions.decoder
     scored = lay_out([lesson.passage for lesson in lessons])
     trunk = run_trunk(parent, scored, moving=_moving(versions), pause=pause)
-    states = final_states(parent, trunk)[0]
+    states = final_states(parent, trunk, pause=pause)[0]
     pause()
     shortlist = Shortlist(backend, states, parent.head, scored.targets)
     logprobs = shortlist.parent
@@ -198,7 +198,7 @@ def _within_budget(
             reason = str(cause)
             continue
         pause()
-        states = final_states(child.decoder, ground.trunk)[0]
+        states = final_states(child.decoder, ground.trunk, pause=pause)[0]
         targets = ground.trunk.scored.targets
         after = backend.token_logprobs(states, child.decoder.head, targets)
         moved = ground.shortlist.divergence(states, after)

@@ -113,7 +113,7 @@ def _with_advantages(
     teacher = desk.versions.decoder
     scored = lay_out([Passage(prompts[x.turn_id], (x.reply,)) for x in lessons])
     trunk = run_trunk(teacher, scored, moving=1, pause=desk.pause)
-    states = final_states(teacher, trunk)[0]
+    states = final_states(teacher, trunk, pause=desk.pause)[0]
     found = desk.backend.token_logprobs(states, teacher.head, scored.targets)
     return {
         lesson.turn_id: replace(

@@ -65,6 +65,7 @@ class Learner:
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.versions.base.name,))
         self._reader: Subscription | None = None
+        self._owes_log = True  # a crash may have left something in the outbox
         self._listened_s = self._renewed_s = parts.clock()
 
     def step(self, *, wait_s: float) -> bool:
@@ -83,7 +84,7 @@ class Learner:
         outcome, targets = self._compute(generation)
         report = self._ask_gate(outcome)
         self._finish(generation, outcome, report, targets)
-        outbox.publish(self._parts.store, self._parts.log)
+        self._publish()
         return True
 
     def close(self) -> None:
@@ -100,12 +101,11 @@ class Learner:
             self._reader = self._parts.log.subscribe(
                 intake.TOPICS, group=intake.GROUP, positions=self._positions
             )
-            outbox.publish(self._parts.store, self._parts.log)  # what a crash left behind
         entries = self._reader.poll(wait_s=wait_s)
         if entries:
             with self._writing() as session:
                 intake.take(session, entries, self._parts.rules)
-            outbox.publish(self._parts.store, self._parts.log)
+        self._publish()
 
     def _follow(self) -> bool:
         """Become the version that serves; False while its recipes have not been read yet."""
@@ -185,10 +185,15 @@ class Learner:
             )
         _LOG.info("%s", _told(row, outcome))
 
+    def _publish(self) -> None:
+        """Append what committed transactions owe the log; what fails is owed on."""
+        if self._owes_log:
+            outbox.publish(self._parts.store, self._parts.log)
+            self._owes_log = False
+
     def _breathe(self) -> None:
         """Between two pieces of work: keep the pace, keep the lease, hear what people say."""
         self._parts.pause()
-        self._renew()
         if self._parts.clock() - self._listened_s >= LISTEN_S:
             # the plan holds all that a generation needs; the next step says what is wrong
             with suppress(LogUnavailableError):
@@ -204,6 +209,7 @@ class Learner:
         """A transaction in which this process is proved to be the line's learner."""
         with self._parts.store.transaction() as session:
             self._parts.lease.check(session)
+            self._owes_log = True
             yield session
 
     def _positions(self, partitions: frozenset[Partition]) -> Mapping[Partition, int]:

@@ -142,19 +142,22 @@ def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[
 
 @torch.inference_mode()
 def final_states(
-    decoder: Decoder, trunk: Trunk, linear: Linear = plain, members: int = 1
+    decoder: Decoder,
+    trunk: Trunk,
+    linear: Linear = plain,
+    *,
+    members: int = 1,
+    pause: Callable[[], None],
 ) -> Tensor:
     """Run the layers that move, and give the normed states that predict the scored tokens.
 
     returns: (members, scored, width)
     """
-    hidden = decoder.run(
-        trunk.hidden.expand(members, -1, -1),
-        rope=trunk.rope,
-        attend=trunk.scored.packed.attend,
-        layers=trunk.layers,
-        linear=linear,
-    )
+    hidden, attend = trunk.hidden.expand(members, -1, -1), trunk.scored.packed.attend
+    for layer in trunk.layers:
+        one = range(layer, layer + 1)
+        hidden = decoder.run(hidden, rope=trunk.rope, attend=attend, layers=one, linear=linear)
+        pause()
     return decoder.norm(hidden[:, trunk.scored.sources])
 
 
@@ -176,8 +179,9 @@ def score(
     pieces = []
     for first in range(0, population.size, at_once):
         members = range(first, min(first + at_once, population.size))
-        states = final_states(decoder, trunk, population.linear(members), len(members))
-        pause()
+        states = final_states(
+            decoder, trunk, population.linear(members), members=len(members), pause=pause
+        )
         pieces.append(shortlist.logprobs(states))
         pause()
     return torch.cat(pieces)

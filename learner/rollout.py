@@ -8,7 +8,7 @@ lost against an operator's rollback never enters it, and its generation is marke
 import hashlib
 from collections.abc import Sequence
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from streams import ledger
 from streams.line import Line
@@ -72,12 +72,10 @@ def project(session: Session, rollout: Rollout) -> bool:
 
 def awaited(session: Session, line: str) -> int:
     """Give the highest seq that this line's generations have claimed; 0 for none."""
-    claimed = select(GenerationRow.seq).where(
-        GenerationRow.line == line,
-        GenerationRow.state == "released",
-        col(GenerationRow.seq) != None,  # noqa: E711
+    claimed = select(func.max(GenerationRow.seq)).where(
+        GenerationRow.line == line, GenerationRow.state == "released"
     )
-    return max((seq for seq in session.exec(claimed) if seq is not None), default=0)
+    return session.exec(claimed).one() or 0
 
 
 def _mark_beaten(session: Session, winner: Rollout) -> None:

@@ -25,7 +25,7 @@ from kernels.backend import Backend, open_backend
 from learner.gate import Gate
 from learner.intake import Rules, keep_mask
 from learner.judges.lexical import LexicalJudge
-from learner.loop import Learner, Parts
+from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.safety import load_unit_map
 from learner.settings import LearnerSettings
@@ -156,6 +156,7 @@ def _parts(
     pause: Callable[[], None],
 ) -> Parts:
     backend: Backend = open_backend("cpu")
+    pause = _renewing(lease, pause)
     home = streams.home.expanduser()
     mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
     first = max(0, base.decoder.num_layers - settings.last_layers)
@@ -237,6 +238,20 @@ def _yield_to_others(
         pace()
 
     return pause
+
+
+def _renewing(lease: Lease, pause: Callable[[], None]) -> Callable[[], None]:
+    """Keep the lease through work that takes longer than it lasts: measuring, the gate."""
+    renewed_s = time.monotonic()
+
+    def renewing() -> None:
+        nonlocal renewed_s
+        pause()
+        if time.monotonic() - renewed_s >= RENEW_S:
+            lease.renew()
+            renewed_s = time.monotonic()
+
+    return renewing
 
 
 def _stop_at_signals() -> threading.Event:

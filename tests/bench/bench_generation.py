@@ -71,7 +71,7 @@ class Ours:
             frozen={},
         )
         trunk = run_trunk(decoder, lay_out(passages), moving=settings.last_layers, pause=_go_on)
-        states, targets = final_states(decoder, trunk)[0], trunk.scored.targets
+        states, targets = final_states(decoder, trunk, pause=_go_on)[0], trunk.scored.targets
         shortlist = Shortlist(self.backend, states, decoder.head, targets)
         return score(decoder, trunk, population, shortlist=shortlist, pause=_go_on)
 
@@ -165,7 +165,7 @@ def check(ours: Ours, textbook: Textbook, passages: Sequence[Passage]) -> None:
     """
     decoder = ours.base.decoder
     trunk = run_trunk(decoder, lay_out(passages), moving=ours.settings.last_layers, pause=_go_on)
-    states, targets = final_states(decoder, trunk)[0], trunk.scored.targets
+    states, targets = final_states(decoder, trunk, pause=_go_on)[0], trunk.scored.targets
     found = Shortlist(ours.backend, states, decoder.head, targets).parent
     torch.testing.assert_close(found, textbook.score(), rtol=1e-3, atol=1e-3)
 

@@ -34,7 +34,10 @@ def members(versions: Versions, backend: Backend, pairs: int = 3) -> Population:
 
 def shortlist(versions: Versions, backend: Backend, trunk: Trunk) -> Shortlist:
     """Score the parent; the tiny vocabulary is kept whole, so scores are exact."""
-    states, targets = final_states(versions.decoder, trunk)[0], trunk.scored.targets
+    states, targets = (
+        final_states(versions.decoder, trunk, pause=lambda: None)[0],
+        trunk.scored.targets,
+    )
     return Shortlist(backend, states, versions.decoder.head, targets)
 
 
