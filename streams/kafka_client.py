@@ -36,6 +36,9 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 __all__ = [
+    "CHUNK_BYTES",
+    "CLOSE_S",
+    "ID_HEADER",
     "ConfigResource",
     "ConfigResourceType",
     "ConsumerRebalanceListener",
@@ -46,6 +49,7 @@ __all__ = [
     "KafkaTimeoutError",
     "Patience",
     "TopicPartition",
+    "batch_bytes",
     "connection",
     "open_client",
     "servers",
@@ -53,6 +57,13 @@ __all__ = [
 ]
 
 Client = TypeVar("Client")
+
+ID_HEADER = "id"  # the header that carries a record's id
+# Sent in one go: large enough to hide a round trip, small enough for one batch a partition.
+CHUNK_BYTES = 2**20
+# What a batch needs beside keys and values: its own header, and each record's id and lengths.
+OVERHEAD_BYTES = 64 * 1024
+CLOSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,11 @@ class Patience:
     # A member that does not poll for this long is put out of its group. The learner computes
     # between two polls; who may write is the lease's to say, not the group's.
     max_poll_s: float = 600.0
+
+
+def batch_bytes(max_record_bytes: int) -> int:
+    """Give the largest batch that we send, and that a topic must take."""
+    return max(max_record_bytes, CHUNK_BYTES) + OVERHEAD_BYTES
 
 
 def servers(settings: StreamsSettings) -> list[str]:

@@ -14,11 +14,11 @@ from streams.kafka_client import (
     ConfigResourceType,
     KafkaAdminClient,
     Patience,
+    batch_bytes,
     connection,
     open_client,
     translated,
 )
-from streams.kafka_log import batch_bytes
 from streams.settings import StreamsSettings
 
 DAY_MS = 24 * 60 * 60 * 1000

@@ -24,7 +24,8 @@ from streams import dead_letters
 from streams.errors import LogUnavailableError, RecordTooLargeError
 from streams.log import Log, Outgoing
 from streams.settings import StreamsSettings
-from streams.spool_files import SYNC, Batch, SpoolFiles, adopt
+from streams.spool_files import SYNC, Batch, SpoolFiles
+from streams.spool_segments import adopt
 
 # Appended to the log at once: large enough to hide its round trip, small beside its limits.
 BATCH_RECORDS = 256

@@ -23,28 +23,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from streams.errors import LogUnavailableError, RecordTooLargeError, SchemaError
-from streams.log import TOPICS, Entry, Outgoing, Partition, Topic
+from streams.errors import RecordTooLargeError
+from streams.log import Entry, Outgoing, Partition, Topic
+from streams.sqlite_file import OFFSET_BITS, connect, create, look_first, translated
 
-APPLICATION_ID = int.from_bytes(b"QSlg")  # marks the file as a log of ours (SQLite file header)
-SCHEMA_VERSION = 1
-# `place` is topic number · 2^48 + offset: one clustered table in which every topic is a range.
-OFFSET_BITS = 48
-BUSY_S = 10.0
 # Longest time until a waiting reader sees an append of another process.
 WAKE_S = 0.02
-WAL_LIMIT_BYTES = 64 * 2**20
 MAX_RECORD_BYTES = 4 * 2**20
-
-_SCHEMA = (
-    """CREATE TABLE topics (
-        number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, next_offset INTEGER NOT NULL
-    )""",
-    """CREATE TABLE entries (
-        place INTEGER PRIMARY KEY, key TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL,
-        time_ms INTEGER NOT NULL
-    )""",
-)
 
 
 class SqliteLog:
@@ -69,10 +54,10 @@ class SqliteLog:
         self._lock = threading.Lock()
         self._appended = threading.Condition()
         path.parent.mkdir(parents=True, exist_ok=True)
-        _look_first(path)
-        self._connection = _connect(path)
+        look_first(path)
+        self._connection = connect(path)
         with self._transaction():
-            _create(self._connection)
+            create(self._connection)
             rows = self._connection.execute("SELECT name, number FROM topics").fetchall()
         self._numbers: dict[str, int] = dict(rows)
 
@@ -178,7 +163,7 @@ class SqliteSubscription:
         self._locks: dict[Topic, int] = {}
         self._wanted = list(dict.fromkeys(topics))
         self._next: dict[Partition, int] = {}
-        self._connection = _connect(log.path)
+        self._connection = connect(log.path)
         try:
             self._take_partitions()
         except BaseException:
@@ -263,71 +248,3 @@ class SqliteSubscription:
             self._log.wait_appended(min(WAKE_S, left_s))
             if self._wanted or self._data_version() != seen:
                 return
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    with translated(path):
-        connection = sqlite3.connect(
-            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        # FULL: an appended record survives a power cut.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
-        return connection
-
-
-def _look_first(path: Path) -> None:
-    """Refuse what is not ours through a connection that cannot write: it stays untouched."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    with translated(path):
-        look = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
-        try:
-            _prove_ours(look, path)
-        finally:
-            look.close()
-
-
-def _prove_ours(connection: sqlite3.Connection, path: Path) -> None:
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if mark == APPLICATION_ID and version > SCHEMA_VERSION:
-        raise SchemaError(
-            f"the log {path} is of schema {version}, this build reads up to {SCHEMA_VERSION}:"
-            " upgrade quickset"
-        )
-    if tables and mark != APPLICATION_ID:
-        raise SchemaError(f"{path} is a database of another program: name another streams home")
-    if tables and not {"topics", "entries"} <= tables:
-        raise SchemaError(f"the log {path} is damaged: restore it from a backup, or move it away")
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        for statement in _SCHEMA:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    # A topic that a later build adds gets the next number; the numbers never change.
-    connection.executemany(
-        "INSERT INTO topics (name, next_offset) VALUES (?, 0) ON CONFLICT DO NOTHING",
-        [(topic,) for topic in TOPICS],
-    )
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Tell a damaged file from one that cannot be used just now."""
-    try:
-        yield
-    except sqlite3.DatabaseError as cause:
-        if getattr(cause, "sqlite_errorcode", 0) & 0xFF in (
-            sqlite3.SQLITE_CORRUPT,
-            sqlite3.SQLITE_NOTADB,
-        ):
-            raise SchemaError(
-                f"the log {path} is damaged ({cause}): restore it from a backup, or move it away"
-            ) from cause
-        raise LogUnavailableError(f"the log {path} cannot be used now: {cause}") from cause

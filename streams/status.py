@@ -12,7 +12,7 @@ from sqlmodel import Session, func, select
 
 from streams import dead_letters
 from streams.log import TOPICS, Log, Topic
-from streams.spool_files import look
+from streams.spool_segments import look
 from streams.store import Store
 from streams.tables import LeaseRow, OffsetRow, OutboxRow
 

@@ -13,7 +13,8 @@ import pytest
 
 from streams.errors import LogUnavailableError, SchemaError
 from streams.log import Entry, Log, Outgoing
-from streams.sqlite_log import SCHEMA_VERSION, SqliteLog
+from streams.sqlite_file import SCHEMA_VERSION
+from streams.sqlite_log import SqliteLog
 
 
 def made(number: int, key: str = "a", size: int = 10) -> Outgoing:
