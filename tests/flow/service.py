@@ -30,6 +30,7 @@ QUICK = {
     "learner.gate_odds_nats": "100",
     "learner.kl_budget": "5",
     "learner.cpu_share": "1",
+    "agent.threads": "1",
     "agent.port": "0",
     "agent.console_port": "0",
 }

@@ -16,7 +16,8 @@ FITNESS = st.integers(1, 24).flatmap(
 @given(FITNESS)
 def test_ranks_survive_monotone_maps(fitness: np.ndarray) -> None:
     """Only the order of the members matters."""
-    assert np.array_equal(centred_ranks(fitness), centred_ranks(np.arctan(fitness / 1e3) * 7 + 3))
+    whole = np.round(fitness)  # far enough apart that the map's own rounding joins no two
+    assert np.array_equal(centred_ranks(whole), centred_ranks(np.arctan(whole / 1e3) * 7 + 3))
 
 
 @given(FITNESS)
