@@ -1,6 +1,5 @@
 """What every test may use: a tiny real model, built once a session, and the bundled one."""
 
-
 import os
 
 # As deploy.cli does, before torch is loaded: OpenMP's threads else wait for one another by
