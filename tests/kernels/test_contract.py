@@ -16,8 +16,9 @@ from kernels.mask import FrozenUnits
 KEY, TENSOR = 0xFEEDFACECAFEBEEF, 0x12345678
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
+# Few examples: Triton's interpreter takes a tenth of a second for each of the launches.
 laws = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 sizes = st.one_of(st.integers(1, 9), st.sampled_from([31, 64, 65, 130]))
 coefficient_lists = st.lists(st.integers(-255, 255), min_size=1, max_size=40)
@@ -188,7 +189,7 @@ def test_updates_larger_than_a_block_equal_the_reference(
 ) -> None:
     """Pieces and threads leave no seam."""
     for full_rank in (False, True):
-        ours, theirs = integers(300, 1100), integers(300, 1100)
+        ours, theirs = integers(130, 1100), integers(130, 1100)
         for one, master in ((backend, ours), (reference, theirs)):
             accumulate(one, master, [9, -200, 31], step=7, frozen=None, full_rank=full_rank)
         assert torch.equal(ours, theirs)
@@ -567,9 +568,9 @@ def test_token_logprobs_agree_with_the_reference(
 
 def test_token_logprobs_over_many_blocks_agree_with_log_softmax(backend: Backend) -> None:
     """More tokens and vocabulary than one block, with logits that would overflow exp."""
-    hidden, head = normal(300, 16) * 30, normal(9001, 16, seed=1)
-    targets = torch.arange(300) * 29
-    expected = torch.log_softmax((hidden @ head.T).double(), dim=1)[torch.arange(300), targets]
+    hidden, head = normal(270, 16) * 30, normal(5001, 16, seed=1)
+    targets = torch.arange(270) * 18
+    expected = torch.log_softmax((hidden @ head.T).double(), dim=1)[torch.arange(270), targets]
     ours = backend.token_logprobs(hidden, head, targets).cpu()
     assert torch.isfinite(ours).all()
     torch.testing.assert_close(ours.double(), expected, rtol=1e-4, atol=1e-3)
