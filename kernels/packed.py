@@ -7,15 +7,17 @@ batch. Costs the memory of the weights once more.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from kernels.cpu_rows import MOST_ROWS, PackedRows, packed_rows
 from kernels.forward import Linear, plain
 
-# Packed for at least this many rows: oneDNN's layout for a single row is another one, whose sums
-# differ in the last bit; from 8 rows on there is one layout for all (measured, and tested).
+# Packed for this many rows: oneDNN's layout for a single row is another one, whose sums differ in
+# the last bit; from 8 rows on there is one layout for all (measured, and tested).
 ROWS = 32
 
 
@@ -39,6 +41,15 @@ def fast_linear(model: Any, *, like: Linear | None = None) -> Linear:
     return PackedLinear(model, like=like if isinstance(like, PackedLinear) else None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A parameter, oneDNN's copy of it, and the faster product for a few rows, if there is one."""
+
+    parameter: Tensor
+    weight: Tensor
+    rows: PackedRows | None
+
+
 class PackedLinear:
     """A `kernels.forward.Linear` over packed copies of one model's weights."""
 
@@ -46,19 +57,28 @@ class PackedLinear:
         """Pack every linear layer; one whose parameter is the same object in `like` is shared."""
         # resolved once: looking an operator up by name costs as much as a small product
         self._apply = cast(Callable[..., Tensor], torch.ops.mkldnn._linear_pointwise.default)
-        self._packed: dict[str, tuple[Tensor, Tensor]] = {}  # parameter, its packed copy
+        self._packed: dict[str, _Packed] = {}
         known = like._packed if like else {}
         for module_name, layer in model.named_modules():
             if isinstance(layer, nn.Linear):
                 name = f"{module_name}.weight"
-                shared = name in known and known[name][0] is layer.weight
-                self._packed[name] = known[name] if shared else (layer.weight, _pack(layer.weight))
+                shared = name in known and known[name].parameter is layer.weight
+                self._packed[name] = known[name] if shared else _pack(layer.weight)
 
     def __call__(self, name: str, layer: nn.Linear, x: Tensor) -> Tensor:
         """Apply the packed layer of this name."""
-        return self._apply(x, self._packed[name][1], layer.bias, "none", [], "")
+        packed = self._packed[name]
+        if packed.rows is not None and x.numel() <= MOST_ROWS * x.shape[-1]:
+            out = packed.rows.apply(x)
+            return out if layer.bias is None else out.add_(layer.bias)
+        if x.numel() == x.shape[-1]:
+            # oneDNN sums one row in another order than several, when it has over 512 inputs
+            pair = x.reshape(1, -1).expand(2, -1).contiguous()
+            out = self._apply(pair, packed.weight, layer.bias, "none", [], "")
+            return out[0].view(*x.shape[:-1], -1)
+        return self._apply(x, packed.weight, layer.bias, "none", [], "")
 
 
-def _pack(weight: Tensor) -> Tensor:
-    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
-    return packed
+def _pack(parameter: Tensor) -> _Packed:
+    weight = torch.ops.mkldnn._reorder_linear_weight(parameter.detach(), ROWS)
+    return _Packed(parameter, weight, packed_rows(weight, *parameter.shape))

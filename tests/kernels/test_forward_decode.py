@@ -1,12 +1,13 @@
 """Reading a sequence bit by bit through the KV cache equals reading it at once."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from kernels.decode import greedy, next_logits, read_chunk
 from kernels.forward import Decoder, Linear, plain, with_weights
@@ -63,6 +64,29 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
     lengths = [3, 30, 9, 9, 1, 22, 38, 14, 5]
     for row, length in zip(logits(lengths), lengths, strict=True):
         assert torch.equal(row, logits([length])[0])
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["compiled rows", "oneDNN alone"])
+@pytest.mark.parametrize(
+    ("out_features", "in_features"), [(192, 576), (576, 1536), (64, 2048), (96, 64), (40, 24)]
+)
+def test_packed_rows_do_not_depend_on_how_many_there_are(
+    out_features: int, in_features: int, fast: bool
+) -> None:
+    """A row's product is the same to the bit alone, among a few and among many, by both ways."""
+    holder = nn.Module()
+    holder.layer = nn.Linear(in_features, out_features)
+    packed = PackedLinear(holder)
+    if not fast:
+        packed._packed = {
+            name: dataclasses.replace(each, rows=None) for name, each in packed._packed.items()
+        }
+    x = torch.randn(130, in_features, generator=torch.Generator().manual_seed(in_features))
+    with torch.inference_mode():
+        whole = packed("layer.weight", holder.layer, x)
+        for rows in (1, 2, 3, 4, 5, 8, 31, 128):
+            assert torch.equal(packed("layer.weight", holder.layer, x[:rows]), whole[:rows])
+        torch.testing.assert_close(whole, holder.layer(x), atol=1e-4, rtol=1e-4)
 
 
 @given(
