@@ -26,14 +26,14 @@ _REFUSAL: Final = re.compile(
 # A refusal opens a reply; "I cannot" in its third sentence is a part of an answer.
 _OPENING_CHARS: Final = 120
 
-# Below this share of distinct trigrams a reply goes round in circles. The base's own replies of 32
-# tokens to the gate's benign prompts were all above 0.6; a loop of five words is below 0.2.
+# Below this share of distinct trigrams a reply goes round in circles: half of what it says, it says
+# again. Chosen, not calibrated.
 _DISTINCT: Final = 0.5
 # Shorter replies may repeat themselves: "no, no, no".
 _LOOP_TOKENS: Final = 12
 
-# How much less likely to the base, nats a token, a reply may be than the base's own greedy one.
-# Replies rewritten to one short sentence were at most 2 below it, shuffled words 5 and more.
+# How much less likely to the base, nats a token, a reply may be than the base's own greedy one:
+# wide enough for another style, not for noise. Chosen, not calibrated.
 _COLLAPSE_NATS: Final = 3.0
 
 
