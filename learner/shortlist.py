@@ -3,8 +3,8 @@
 Once, for the parent, the whole vocabulary is scored, and at every position the likeliest few tokens
 are kept. For a member only these are computed; the rest, a few thousandths of the probability, is
 taken to move as the lower half of the kept ones does. Members are ranked, so what matters is the
-error of their differences: with 512 tokens kept it is a fortieth of the spread of the members'
-fitness (EXPERIMENTS, "Shortlist"), for a thirtieth of the products.
+error of their differences: with 512 of SmolLM2's 49,152 tokens kept it was at most 0.0005 nats,
+where the members' fitness spread by 0.014 (replies) and 0.029 (rewrites); 16 members, 6 turns.
 
 With as many kept as there are tokens the scores are exact.
 """

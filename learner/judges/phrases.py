@@ -4,7 +4,8 @@ A phrase counts only where a sentence begins, so that "my commute is too long" o
 with this code?" is a topic and not a complaint. Patterns meet case-folded text with plain quotes.
 Rules are tried in order: complaints before praise, so "thanks, but that's wrong" is a complaint.
 
-The wishes are worded as the embedded model follows them best (EXPERIMENTS, "Hints").
+The wishes are worded as the embedded model follows them: to five questions its greedy replies had 54
+tokens of at most 64 with "That's too long. Shorter please." behind them, and 26 with the wish.
 """
 
 # ruff: noqa: E501 - a pattern that is broken in two is read wrong

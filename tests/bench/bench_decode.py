@@ -26,7 +26,7 @@ from streams.settings import ModelSettings
 BATCHES = (1, 8, 32)
 PROMPT_TOKENS = 96
 TOKENS = 32
-ROUNDS = 1
+ROUNDS = 5
 
 
 def prompts(batch: int) -> list[list[int]]:
