@@ -13,7 +13,7 @@ from deploy.errors import ProofError
 from kernels.backend import Backend
 from kernels.forward import with_weights
 from kernels.layout import layout
-from kernels.mask import frozen_units
+from kernels.mask import frozen_by_name
 from kernels.master import Master
 from streams.base_model import BaseModel
 from streams.base_model_cache import weights_digest
@@ -81,16 +81,5 @@ def replay(
 def _master(base: BaseModel, chain: Sequence[Recipe], mask: Mask, backend: Backend) -> Master:
     layers = sorted({layer for recipe in chain for layer in recipe.layers})
     modules = sorted({module for recipe in chain for module in recipe.modules})
-    decoder = base.decoder
-    frozen = {
-        spec.name: frozen_units(
-            spec,
-            neurons=mask.neurons.get(spec.layer, []),
-            groups=mask.groups.get(spec.layer, []),
-            heads=decoder.heads,
-            kv_heads=decoder.kv_heads,
-            head_dim=decoder.head_dim,
-        )
-        for spec in layout(base.model, layers, modules)
-    }
+    frozen = frozen_by_name(base.decoder, mask, layout(base.model, layers, modules))
     return Master(base.model, layers=layers, modules=modules, backend=backend, frozen=frozen)

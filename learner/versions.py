@@ -13,8 +13,8 @@ from typing import Any
 
 from kernels.backend import Backend
 from kernels.forward import Decoder, with_weights
-from kernels.layout import TensorSpec, layout
-from kernels.mask import FrozenUnits, frozen_units
+from kernels.layout import layout
+from kernels.mask import frozen_by_name
 from kernels.master import Master
 from streams.base_model import BaseModel
 from streams.errors import LedgerError
@@ -47,7 +47,7 @@ class Versions:
         """
         self.base = base
         self.layers, self.modules = list(layers), list(modules)
-        self.frozen = _frozen(base.decoder, mask, layout(base.model, layers, modules))
+        self.frozen = frozen_by_name(base.decoder, mask, layout(base.model, layers, modules))
         self.specs = layout(base.model, layers, modules)
         self._backend, self.mask = backend, mask
         self._chain: list[Recipe] = []
@@ -143,7 +143,7 @@ class Versions:
             layers=layers,
             modules=modules,
             backend=self._backend,
-            frozen=_frozen(self.base.decoder, self.mask, specs),
+            frozen=frozen_by_name(self.base.decoder, self.mask, specs),
         )
 
     def _decoder_of(self, master: Master) -> Decoder:
@@ -158,17 +158,3 @@ def _holds(master: Master, recipes: Sequence[Recipe]) -> bool:
     return all(
         (layer, module) in held for r in recipes for layer in r.layers for module in r.modules
     )
-
-
-def _frozen(decoder: Decoder, mask: Mask, specs: Sequence[TensorSpec]) -> dict[str, FrozenUnits]:
-    return {
-        spec.name: frozen_units(
-            spec,
-            neurons=mask.neurons.get(spec.layer, []),
-            groups=mask.groups.get(spec.layer, []),
-            heads=decoder.heads,
-            kv_heads=decoder.kv_heads,
-            head_dim=decoder.head_dim,
-        )
-        for spec in specs
-    }
