@@ -4,8 +4,8 @@ fitness = Σ over turns of weight · ( reward + hint − anchor ), and for each 
   reward = reward_weight · confidence · mean over reply tokens of min(r·s, clip(r, 1±ε)·s), with
            r = π_member / π_logged and s the judged score: PPO's clipped objective (Schulman et al.
            2017, eq. 7), so one turn can pull a version only so far;
-  hint   = hint_weight · mean log π_member over the hinted rewrite, or · mean of A · log π_member
-           over the reply's tokens (learner.hints);
+  hint   = hint_weight · mean of A · log π_member over the tokens of the hinted rewrite, or of the
+           reply (A: learner.hints);
   anchor = kl_weight · mean of k3 = r − 1 − log r, which estimates KL(logged ‖ member) without
            negative values (Schulman 2020, "Approximating KL divergence").
 
@@ -38,9 +38,10 @@ class Lesson:
     reply: tuple[int, ...]
     logprobs: tuple[float, ...]  # of the reply's tokens as they were sampled; empty: the parent's
     target: tuple[int, ...] = ()  # the hinted rewrite; empty: none
-    advantages: tuple[
-        float, ...
-    ] = ()  # of the reply's tokens, from the hinted teacher; empty: none
+    teacher: tuple[float, ...] = ()  # the hinted teacher's log-probabilities of the target's tokens
+    news: tuple[float, ...] = ()  # weights of the target's tokens, from teacher and parent
+    # of the reply's tokens, from the hinted teacher; empty: none
+    advantages: tuple[float, ...] = ()
 
     @property
     def passage(self) -> Passage:
@@ -88,7 +89,7 @@ def _turn_fitness(lesson: Lesson, scored: Sequence[Floats], terms: Terms) -> Flo
         pulled = np.minimum(ratio * lesson.score, clipped * lesson.score)
         fitness += terms.reward * lesson.confidence * pulled.mean(axis=1)
     if lesson.target:
-        fitness += terms.hint * scored[1].mean(axis=1)
+        fitness += terms.hint * (scored[1] * np.asarray(lesson.news)).mean(axis=1)
     if lesson.advantages:
         fitness += terms.hint * (reply * np.asarray(lesson.advantages)).mean(axis=1)
     return fitness

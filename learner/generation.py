@@ -19,7 +19,7 @@ from torch import Tensor
 from kernels.backend import Backend
 from kernels.errors import KernelError
 from kernels.master import QUANTUM_LOG2
-from learner import fitness, strategies
+from learner import fitness, hints, strategies
 from learner.fitness import Floats, Lesson, Terms
 from learner.population import Population, Trunk, final_states, lay_out, run_trunk, score
 from learner.settings import LearnerSettings
@@ -108,8 +108,8 @@ def run_generation(
     update = _update(members, settings)
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
-    drafts = [_draft(key, each, versions, settings) for each in strategies.halvings(update)]
-    return _within_budget(outcome, drafts, versions, ground, settings.kl_budget, backend, pause)
+    draft = _draft(key, update, versions, settings)
+    return _within_budget(outcome, draft, versions, ground, settings.kl_budget, backend, pause)
 
 
 def _prepare(
@@ -128,9 +128,8 @@ def _prepare(
     shortlist = Shortlist(backend, states, parent.head, scored.targets)
     logprobs = shortlist.parent
     referenced = [
-        # a prompt that was cut is another condition: the parent under that condition stands in
-        lesson if lesson.logprobs else replace(lesson, logprobs=tuple(logprobs[reply].tolist()))
-        for lesson, (reply, *_) in zip(lessons, scored.places, strict=True)
+        _referenced(lesson, [tuple(logprobs[place].tolist()) for place in places])
+        for lesson, places in zip(lessons, scored.places, strict=True)
     ]
     terms = Terms(
         reward=settings.reward_weight,
@@ -140,6 +139,16 @@ def _prepare(
     )
     pause()
     return _Ground(tuple(referenced), terms, trunk, shortlist)
+
+
+def _referenced(lesson: Lesson, parent: Sequence[tuple[float, ...]]) -> Lesson:
+    """Fill in what is measured from the parent; its log-probabilities: of the reply, the target."""
+    if not lesson.logprobs:
+        # a prompt that was cut is another condition: the parent under that condition stands in
+        lesson = replace(lesson, logprobs=parent[0])
+    if lesson.target:
+        lesson = replace(lesson, news=hints.news(lesson.teacher, parent[1]))
+    return lesson
 
 
 def _moving(versions: Versions) -> int:
@@ -181,31 +190,34 @@ def _draft(key: str, update: Update, versions: Versions, settings: LearnerSettin
 
 def _within_budget(
     outcome: Outcome,
-    drafts: Sequence[Recipe],
+    draft: Recipe,
     versions: Versions,
     ground: _Ground,
     budget: float,
     backend: Backend,
     pause: Pause,
 ) -> Outcome:
-    """Build the first child that stays within the KL budget; drafts come with falling steps."""
-    reason = ""
-    for draft in drafts:
-        outcome = replace(outcome, update=Update(tuple(draft.coefficients), draft.step))
+    """Build the child with the draft's step, or the largest tried one that stays in the budget."""
+    step, reason = draft.step, ""
+    while step >= 1:
+        update = Update(tuple(draft.coefficients), step)
+        outcome = replace(outcome, update=update)
+        moved = math.inf
         try:
-            child = versions.child(draft)
+            child = versions.child(draft.model_copy(update={"step": step}))
         except KernelError as cause:
             reason = str(cause)
-            continue
-        pause()
-        states = final_states(child.decoder, ground.trunk, pause=pause)[0]
-        targets = ground.trunk.scored.targets
-        after = backend.token_logprobs(states, child.decoder.head, targets)
-        moved = ground.shortlist.divergence(states, after)
-        pause()
-        if moved <= budget:  # false for one that is not finite, too
-            return replace(outcome, child=child, kl=moved, gain=_gain(ground, after))
-        reason = f"moves {moved:.3f} nats a token, over the budget of {budget}"
+        else:
+            pause()
+            states = final_states(child.decoder, ground.trunk, pause=pause)[0]
+            targets = ground.trunk.scored.targets
+            after = backend.token_logprobs(states, child.decoder.head, targets)
+            moved = ground.shortlist.divergence(states, after)
+            pause()
+            if moved <= budget:  # false for one that is not finite, too
+                return replace(outcome, child=child, kl=moved, gain=_gain(ground, after))
+            reason = f"moves {moved:.3f} nats a token, over the budget of {budget}"
+        step = strategies.shrunk(step, moved, budget)
     return replace(outcome, reason=f"even the smallest step fails: {reason}")
 
 

@@ -14,14 +14,16 @@ from kernels.backend import Backend
 from learner import hints
 from learner.fitness import Lesson
 from learner.plan import Planned
-from learner.population import Passage, final_states, lay_out, run_trunk
+from learner.population import Passage
+from learner.scoring import logprobs
 from learner.settings import LearnerSettings
 from learner.versions import Versions
 from streams.errors import TemplateRefusedError
 from streams.records import Turn
 from streams.tables import TurnRow
 
-Target = dict[str, Any]  # TurnRow.target: hint, version (the teacher), token_ids
+# TurnRow.target: hint, version (the teacher), token_ids, logprobs (the teacher's, of these)
+Target = dict[str, Any]
 Tokens = tuple[int, ...]
 
 
@@ -56,11 +58,15 @@ def prepare(
         lessons |= _with_advantages([lessons[id] for id in prompts], prompts, desk)
     else:
         targets = {id: rows[id].target for id in prompts}
-        missing = {id for id, kept in targets.items() if not kept or kept["hint"] != hinted[id]}
+        missing = {id for id, kept in targets.items() if not _serves(kept, hinted[id])}
         made = _rewrites({id: prompts[id] for id in prompts if id in missing}, hinted, desk)
         for id, target in (targets | made).items():
             if target is not None:
-                lessons[id] = replace(lessons[id], target=tuple(target["token_ids"]))
+                lessons[id] = replace(
+                    lessons[id],
+                    target=tuple(target["token_ids"]),
+                    teacher=tuple(target["logprobs"]),
+                )
     teaching = [each for each in lessons.values() if each.score or each.target or each.advantages]
     return teaching, made
 
@@ -77,6 +83,11 @@ def _lesson(item: Planned, turn: Turn, settings: LearnerSettings) -> Lesson:
         reply=reply,
         logprobs=tuple(turn.logprobs[: len(reply)]) if whole else (),
     )
+
+
+def _serves(kept: Target | None, hint: str) -> bool:
+    """Whether a kept target is of this hint, and whole."""
+    return kept is not None and kept["hint"] == hint and "logprobs" in kept
 
 
 def _teacher_prompt(turn: Turn, hint: str, desk: Desk) -> Tokens:
@@ -97,9 +108,17 @@ def _rewrites(
         stop_ids=desk.versions.base.stop_ids,
         pause=desk.pause,
     )
+    said = {id: reply for id, reply in zip(prompts, replies, strict=True) if reply}
+    found = _teacher_logprobs([Passage(prompts[id], (reply,)) for id, reply in said.items()], desk)
+    scores = dict(zip(said, found, strict=True))
     return {
-        id: {"hint": hinted[id], "version": desk.versions.name, "token_ids": list(reply)}
-        for id, reply in zip(prompts, replies, strict=True)
+        id: {
+            "hint": hinted[id],
+            "version": desk.versions.name,
+            "token_ids": list(said.get(id, ())),
+            "logprobs": scores.get(id, []),
+        }
+        for id in prompts
     }
 
 
@@ -108,16 +127,14 @@ def _with_advantages(
 ) -> dict[str, Lesson]:
     """Let the teacher score the replies that were given, behind the hinted prompts."""
     lessons = [lesson for lesson in lessons if lesson.logprobs]
-    if not lessons:
-        return {}
-    teacher = desk.versions.decoder
-    scored = lay_out([Passage(prompts[x.turn_id], (x.reply,)) for x in lessons])
-    trunk = run_trunk(teacher, scored, moving=1, pause=desk.pause)
-    states = final_states(teacher, trunk, pause=desk.pause)[0]
-    found = desk.backend.token_logprobs(states, teacher.head, scored.targets)
+    found = _teacher_logprobs([Passage(prompts[x.turn_id], (x.reply,)) for x in lessons], desk)
     return {
-        lesson.turn_id: replace(
-            lesson, advantages=hints.advantages(found[reply].tolist(), lesson.logprobs)
-        )
-        for lesson, (reply,) in zip(lessons, scored.places, strict=True)
+        lesson.turn_id: replace(lesson, advantages=hints.advantages(scored, lesson.logprobs))
+        for lesson, scored in zip(lessons, found, strict=True)
     }
+
+
+def _teacher_logprobs(passages: Sequence[Passage], desk: Desk) -> list[list[float]]:
+    """Score each passage's only continuation under the stable version."""
+    found = logprobs(desk.versions.decoder, passages, backend=desk.backend, between=desk.pause)
+    return [each.tolist() for (each,) in found]

@@ -77,7 +77,7 @@ class LearnerSettings(Section):
     kl_budget: float = Field(
         0.05,
         gt=0,
-        description="nats a token that one generation may move; past it the step is halved",
+        description="nats a token that one generation may move; past it the step shrinks",
     )
     ratio_clip: float = Field(0.2, gt=0, description="clip of the log-probability ratio, PPO's ε")
     frozen_share: float = Field(

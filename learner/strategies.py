@@ -8,7 +8,7 @@ into one version.
 Knows nothing of models: numbers in, integers out.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,11 +90,16 @@ def integers(values: Floats) -> tuple[int, ...]:
     return tuple(scaled.astype(np.int64).tolist())
 
 
-def halvings(update: Update) -> Sequence[Update]:
-    """Give the update and its halves, down to the smallest step that moves anything."""
-    steps = []
-    step = update.step
-    while step >= 1:
-        steps.append(Update(update.coefficients, step))
-        step //= 2
-    return steps
+def shrunk(step: int, moved: float, budget: float) -> int:
+    """Give the next smaller step to try, after one that moved too far; 0: there is none.
+
+    A child's KL grows with the square of its step, so one try more is nearly always enough.
+
+    moved, budget: nats a token; moved may be infinite, or not a number
+
+    >>> shrunk(64, 0.08, 0.05)
+    48
+    """
+    ratio = budget / moved if math.isfinite(moved) and moved > 0 else 0.0
+    # a little under the estimate, which noise has; never by less than one, or by more than half
+    return min(step - 1, max(step // 2, int(step * 0.95 * math.sqrt(ratio))))

@@ -22,7 +22,7 @@ from kernels.packed import fast_linear
 from learner.population import Passage
 from learner.safety.prompts import PromptSet
 from learner.safety.replies import is_refusal, is_useful
-from learner.safety.scoring import logprobs
+from learner.scoring import logprobs
 from streams.base_model import BaseModel
 
 TokenIds = list[int]

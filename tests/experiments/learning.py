@@ -23,7 +23,7 @@ from learner.generation import generation_key, run_generation
 from learner.hints import with_hint
 from learner.population import Passage
 from learner.safety import load_mask
-from learner.safety.scoring import logprobs
+from learner.scoring import logprobs
 from learner.settings import LearnerSettings
 from learner.versions import Versions
 from streams.base_model import BaseModel, load_base
@@ -66,10 +66,16 @@ class Course:
     def _lessons(self, prompts: Sequence[str]) -> list[Lesson]:
         asked = [self._prompt(prompt) for prompt in prompts]
         replies = self._greedy(self._base.decoder, asked)
-        rewrites = self._greedy(self._base.decoder, [self._prompt(p, WISH) for p in prompts])
+        told = [self._prompt(p, WISH) for p in prompts]
+        rewrites = self._greedy(self._base.decoder, told)
+        passages = [Passage(p, (target,)) for p, target in zip(told, rewrites, strict=True)]
+        found = logprobs(self._base.decoder, passages, backend=self._backend, between=nothing)
+        teacher = [tuple(each.tolist()) for (each,) in found]
         return [
-            Lesson(name, 1.0, -1, 0.8, prompt, reply, (), target=target)
-            for name, prompt, reply, target in zip(prompts, asked, replies, rewrites, strict=True)
+            Lesson(name, 1.0, -1, 0.8, prompt, reply, (), target=target, teacher=scores)
+            for name, prompt, reply, target, scores in zip(
+                prompts, asked, replies, rewrites, teacher, strict=True
+            )
         ]
 
     def _prompt(self, text: str, hint: str = "") -> Tokens:

@@ -15,8 +15,8 @@ from learner.population import Passage
 from learner.safety import load_unit_map
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
-from learner.safety.scoring import logprobs
 from learner.safety.unit_map import Scores
+from learner.scoring import logprobs
 from learner.settings import LearnerSettings
 from streams.base_model import load_base
 from streams.settings import ModelSettings

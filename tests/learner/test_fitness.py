@@ -55,10 +55,12 @@ def test_confidence_scales_the_reward() -> None:
     assert unsure == pytest.approx(sure / 2)
 
 
-def test_the_hinted_rewrite_counts_by_its_mean_logprob() -> None:
-    """The hint term is the target's mean log-probability."""
-    taught = lesson(target=(3, 4, 2))
-    assert of(taught, [-1.0, -1.0, -3.0, -2.0, -1.0]) == pytest.approx([-2.0])
+def test_the_hinted_rewrite_counts_by_what_is_news_in_it() -> None:
+    """The hint term is the mean of the target's log-probabilities, each by its weight."""
+    taught = lesson(target=(3, 4, 2), news=(0.0, 0.5, 2.0))
+    assert of(taught, [-1.0, -1.0, -3.0, -2.0, -1.0]) == pytest.approx([-1.0])
+    known = [-1.0, -1.0, -9.0, -2.0, -1.0]
+    assert of(taught, known) == of(taught, [-1.0, -1.0, -3.0, -2.0, -1.0])
 
 
 def test_advantages_weigh_the_replys_own_tokens() -> None:

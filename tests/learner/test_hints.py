@@ -72,6 +72,9 @@ def test_a_lesson_has_the_teachers_rewrite(desk: Desk) -> None:
     assert lesson.target == tuple(made[one.id]["token_ids"])
     assert 0 < len(lesson.target) <= SETTINGS.max_reply_tokens
     assert made[one.id]["hint"] == HINT
+    assert lesson.teacher == tuple(made[one.id]["logprobs"])
+    assert len(lesson.teacher) == len(lesson.target)
+    assert max(lesson.teacher) < 0
     assert lesson.reply == tuple(range(30, 36))
     assert len(lesson.logprobs) == 6
 
@@ -79,12 +82,13 @@ def test_a_lesson_has_the_teachers_rewrite(desk: Desk) -> None:
 def test_a_rewrite_is_made_once(desk: Desk) -> None:
     """A kept target of the same hint is used again; one of another hint is not."""
     one = asked(desk)
-    kept = {"hint": HINT, "version": "older", "token_ids": [70, 71]}
+    kept = {"hint": HINT, "version": "older", "token_ids": [70, 71], "logprobs": [-0.5, -0.25]}
     (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=kept)}, desk)
-    assert (lesson.target, made) == ((70, 71), {})
-    other = kept | {"hint": "Answer in German."}
-    (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=other)}, desk)
-    assert list(made) == [one.id]
+    assert (lesson.target, lesson.teacher, made) == ((70, 71), (-0.5, -0.25), {})
+    unscored = {name: value for name, value in kept.items() if name != "logprobs"}
+    for other in (kept | {"hint": "Answer in German."}, unscored):
+        (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=other)}, desk)
+        assert list(made) == [one.id]
 
 
 def test_a_judged_turn_without_a_hint_has_no_target(desk: Desk) -> None:

@@ -1,12 +1,14 @@
 """From fitness to the integers of a recipe."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from learner.strategies import LARGEST, UNIT, Update, centred_ranks, es, halvings, randopt
+from learner.strategies import LARGEST, UNIT, centred_ranks, es, randopt, shrunk
 
 FITNESS = st.integers(1, 24).flatmap(
     lambda pairs: arrays(np.float64, 2 * pairs, elements=st.floats(-1e6, 1e6, width=32))
@@ -72,6 +74,18 @@ def test_randopt_folds_the_best_members() -> None:
     assert update.step == round(2**14 / (4 * 64))
 
 
-def test_halvings_end_at_one_quantum() -> None:
-    """Steps fall to the smallest that moves anything, and not to none."""
-    assert [u.step for u in halvings(Update((1,), 48))] == [48, 24, 12, 6, 3, 1]
+@given(st.integers(1, 10_000), st.floats(0), st.floats(1e-6, 1.0))
+def test_a_shrinking_step_ends_and_never_by_a_leap(step: int, moved: float, budget: float) -> None:
+    """Each try is smaller, at least half as large, and the last moves nothing."""
+    tries = [step]
+    while tries[-1] > 0:
+        tries.append(shrunk(tries[-1], moved, budget))
+        assert tries[-2] // 2 <= tries[-1] < tries[-2]
+    assert tries[-1] == 0
+
+
+def test_a_shrunk_step_meets_the_budget_when_kl_is_quadratic() -> None:
+    """One try more is enough where KL grows with the square of the step, up to four times it."""
+    for step, times in itertools.product((48, 64, 500), (1.05, 1.5, 2.0, 3.5)):
+        smaller = shrunk(step, 0.05 * times, 0.05)
+        assert 0.05 * times * (smaller / step) ** 2 <= 0.05
