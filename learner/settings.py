@@ -33,14 +33,14 @@ class LearnerSettings(Section):
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
     pairs: int = Field(
-        8, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
+        16, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
     )
     top_k: int = Field(4, ge=1, description="RandOpt: members folded into one version")
     sigma_log2: int = Field(
         -4, ge=-16, le=0, description="probing scale: σ = RMS of the tensor · 2^this"
     )
     step: float = Field(
-        1.5, gt=0, description="update size: Δ = step · σ / pairs · Σ unit-RMS coefficients · signs"
+        3.0, gt=0, description="update size: Δ = step · σ / pairs · Σ unit-RMS coefficients · signs"
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
