@@ -30,6 +30,9 @@ from streams.records import Recipe
 
 Pause = Callable[[], None]
 
+# Ranks have the same size whether turns say something or nothing, and a full step into noise only
+# wears the model down: α of the step is taken. Not less than this, for α of few turns is a guess.
+LEAST_AGREEMENT: Final = 0.25
 # Kept digits of a fitness: finer than any two members differ, and half the bytes of all of them.
 DIGITS: Final = 6
 
@@ -105,7 +108,7 @@ def run_generation(
     if not np.isfinite(members).all():
         return Outcome(np.nan_to_num(table), 0.0, 0.0, reason="a member's fitness is not finite")
     outcome = Outcome(table.round(DIGITS), float(members.mean()), float(members.std()))
-    update = _update(members, settings)
+    update = _update(members, settings, agreement=fitness.agreement(ground.lessons, table))
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
     draft = _draft(key, update, versions, settings)
@@ -128,8 +131,8 @@ def _prepare(
     shortlist = Shortlist(backend, states, parent.head, scored.targets)
     logprobs = shortlist.parent
     referenced = [
-        _referenced(lesson, [tuple(logprobs[place].tolist()) for place in places])
-        for lesson, places in zip(lessons, scored.places, strict=True)
+        _referenced(lesson, tuple(logprobs[place].tolist()))
+        for lesson, (place,) in zip(lessons, scored.places, strict=True)
     ]
     terms = Terms(
         reward=settings.reward_weight,
@@ -141,14 +144,12 @@ def _prepare(
     return _Ground(tuple(referenced), terms, trunk, shortlist)
 
 
-def _referenced(lesson: Lesson, parent: Sequence[tuple[float, ...]]) -> Lesson:
-    """Fill in what is measured from the parent; its log-probabilities: of the reply, the target."""
-    if not lesson.logprobs:
-        # a prompt that was cut is another condition: the parent under that condition stands in
-        lesson = replace(lesson, logprobs=parent[0])
+def _referenced(lesson: Lesson, parent: tuple[float, ...]) -> Lesson:
+    """Fill in what is measured from the parent's log-probabilities of what is scored."""
     if lesson.target:
-        lesson = replace(lesson, news=hints.news(lesson.teacher, parent[1]))
-    return lesson
+        return replace(lesson, news=hints.news(lesson.teacher, parent))
+    # a prompt that was cut is another condition: the parent under that condition stands in
+    return lesson if lesson.logprobs else replace(lesson, logprobs=parent)
 
 
 def _moving(versions: Versions) -> int:
@@ -156,7 +157,7 @@ def _moving(versions: Versions) -> int:
     return versions.decoder.num_layers - min(versions.layers)
 
 
-def _update(members: Floats, settings: LearnerSettings) -> Update:
+def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> Update:
     if settings.strategy == "randopt":
         return strategies.randopt(
             members,
@@ -165,7 +166,10 @@ def _update(members: Floats, settings: LearnerSettings) -> Update:
             quantum_log2=QUANTUM_LOG2,
         )
     return strategies.es(
-        members, step=settings.step, sigma_log2=settings.sigma_log2, quantum_log2=QUANTUM_LOG2
+        members,
+        step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)),
+        sigma_log2=settings.sigma_log2,
+        quantum_log2=QUANTUM_LOG2,
     )
 
 

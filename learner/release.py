@@ -93,11 +93,11 @@ def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_m
     row.fitness_mean, row.fitness_spread = outcome.mean, outcome.spread
     if outcome.update is not None:
         row.coefficients, row.step = list(outcome.update.coefficients), outcome.update.step
-    row.kl, row.done_ms = outcome.kl, now_ms
+    row.gain, row.kl, row.done_ms = outcome.gain, outcome.kl, now_ms
     if outcome.child is None or report is None:
         row.state, row.reason = "void", outcome.reason
         return
     row.child = outcome.child.recipe.version
     row.gate = report.as_json()
     row.state = "released" if report.passed else "held"
-    row.reason = f"gained {outcome.gain or 0.0:+.4f} on its own batch; {report.reason}"
+    row.reason = report.reason

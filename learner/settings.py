@@ -40,7 +40,10 @@ class LearnerSettings(Section):
         -4, ge=-16, le=0, description="probing scale: σ = RMS of the tensor · 2^this"
     )
     step: float = Field(
-        3.0, gt=0, description="update size: Δ = step · σ / pairs · Σ unit-RMS coefficients · signs"
+        4.0,
+        gt=0,
+        description="update size, where the turns agree: Δ = step · σ / pairs · Σ unit-RMS "
+        "coefficients · signs",
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")

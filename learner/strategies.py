@@ -100,6 +100,6 @@ def shrunk(step: int, moved: float, budget: float) -> int:
     >>> shrunk(64, 0.08, 0.05)
     48
     """
-    ratio = budget / moved if math.isfinite(moved) and moved > 0 else 0.0
+    ratio = min(1.0, budget / moved) if math.isfinite(moved) and moved > 0 else 0.0
     # a little under the estimate, which noise has; never by less than one, or by more than half
     return min(step - 1, max(step // 2, int(step * 0.95 * math.sqrt(ratio))))

@@ -144,6 +144,9 @@ class GenerationRow(Row, table=True):
     reward: float | None = Field(default=None, description="mean judged score of the batch, −1..1")
     fitness_mean: float | None = Field(default=None, description="mean fitness over members")
     fitness_spread: float | None = Field(default=None, description="its standard deviation")
+    gain: float | None = Field(
+        default=None, description="fitness of the child less that of its parent, on the batch"
+    )
     kl: float | None = Field(default=None, description="child from parent, nats a token")
     gate: dict[str, Any] = Field(
         default_factory=dict, sa_type=JSON, description="the gate's report"

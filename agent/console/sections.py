@@ -35,7 +35,7 @@ def generations(
     """Give the last generations, newest first, without the fitness of single members."""
     names = (
         "id", "line", "number", "parent", "child", "state", "reason", "turn_ids", "coefficients",
-        "step", "reward", "fitness_mean", "fitness_spread", "kl", "planned_ms", "done_ms",
+        "step", "reward", "fitness_mean", "fitness_spread", "gain", "kl", "planned_ms", "done_ms",
     )  # fmt: skip
     rows = session.execute(
         select(*(getattr(GenerationRow, name) for name in names))

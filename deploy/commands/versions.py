@@ -23,7 +23,7 @@ versions = typer.Typer(no_args_is_help=True, help="The versions: list, show one,
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
 
-_MEASURED = ("reward", "fitness_mean", "fitness_spread", "kl")
+_MEASURED = ("reward", "fitness_mean", "fitness_spread", "gain", "kl")
 
 
 @versions.command("list")
@@ -44,10 +44,10 @@ def list_versions(
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
-    for name in ("", "no.", "version", "parent", "state", "reward", "fitness", "KL", "made"):
+    for name in ("", "no.", "version", "parent", "state", "reward", "gain", "KL", "made"):
         table.add_column(name, no_wrap=True)
     for row in rows:
-        measured = [_figure(row[name]) for name in ("reward", "fitness_mean", "kl")]
+        measured = [_figure(row[name]) for name in ("reward", "gain", "kl")]
         cells = ["▶" if row["serving"] else "", str(row["number"]), row["version"]]
         table.add_row(*cells, row["parent"][:8], row["state"], *measured, _time(row["created_ms"]))
     Console().print(table if rows else f"the line {line} is at its base; no version yet")

@@ -29,6 +29,7 @@ RETRY_CONFIDENCE: Final = 0.15
 _QUOTED: Final = re.compile(
     r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|^\s*>.*?$|\"[^\"]*\"|“[^”]*”|«[^»]*»", re.S | re.M
 )
+_NEXT_QUESTION: Final = re.compile(r"\s*[:：]\s.*[?？]$")
 _SENTENCE: Final = re.compile(r"[^.!?…。！？\n]+[.!?…。！？]*")
 _COMPILED: Final = [(rule, [re.compile(pattern) for pattern in rule.patterns]) for rule in RULES]
 
@@ -90,7 +91,12 @@ def _hint(rule: Phrases, sentence: str) -> str | None:
     """What the reply should have done: what the rule understood, or the user's own sentence."""
     if rule.wish:
         return rule.wish
-    return " ".join(sentence.split())[:HINT_CHARS] if rule.hint else None
+    if not rule.hint:
+        return None
+    # "In one sentence, please: what is rust?" wishes something of the next answer as well; what is
+    # asked there is not to be answered in the place of what was asked here
+    wish = _NEXT_QUESTION.sub("", " ".join(sentence.split()))
+    return wish[:HINT_CHARS]
 
 
 def _asked_again(messages: Sequence[Message], words: str) -> bool:

@@ -177,7 +177,7 @@ def _generation(
             id=f"g{number}", line="main", number=number, parent=versions[-1], child=recipe.version,
             key=recipe.key, state="held" if held else "released", reason=reason,
             turn_ids=[f"t{i}" for i in range(6)], coefficients=recipe.coefficients, step=24_117,
-            reward=max(-1.0, min(1.0, reward)),
+            reward=max(-1.0, min(1.0, reward)), gain=0.09 + 0.02 * (number * 3 % 4) - 0.02,
             fitness_mean=0.05 + 0.04 * progress - 0.01 * (number * 5 % 4),
             fitness_spread=0.03 + 0.004 * (number % 4), kl=0.004 + 0.001 * (number % 5),
             gate={

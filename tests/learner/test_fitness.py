@@ -26,7 +26,7 @@ def lesson(**changes: object) -> Lesson:
 
 
 def of(one: Lesson, *members: list[float], terms: Terms = TERMS) -> list[float]:
-    """Give the fitness of members with these log-probabilities (reply, then target)."""
+    """Give the fitness of members with these log-probabilities (of its target, else its reply)."""
     scored = lay_out([one.passage])
     table = fitness.table([one], scored, torch.tensor(members), terms)
     return list(table[0].tolist())
@@ -57,10 +57,9 @@ def test_confidence_scales_the_reward() -> None:
 
 def test_the_hinted_rewrite_counts_by_what_is_news_in_it() -> None:
     """The hint term is the mean of the target's log-probabilities, each by its weight."""
-    taught = lesson(target=(3, 4, 2), news=(0.0, 0.5, 2.0))
-    assert of(taught, [-1.0, -1.0, -3.0, -2.0, -1.0]) == pytest.approx([-1.0])
-    known = [-1.0, -1.0, -9.0, -2.0, -1.0]
-    assert of(taught, known) == of(taught, [-1.0, -1.0, -3.0, -2.0, -1.0])
+    taught = lesson(target=(3, 4, 2), news=(0.0, 0.5, 2.0), score=-1)
+    assert of(taught, [-3.0, -2.0, -1.0]) == pytest.approx([-1.0])
+    assert of(taught, [-9.0, -2.0, -1.0]) == of(taught, [-3.0, -2.0, -1.0])
 
 
 def test_advantages_weigh_the_replys_own_tokens() -> None:
@@ -83,6 +82,45 @@ def test_no_logprob_explodes(logprobs: list[float]) -> None:
     terms = Terms(reward=1.0, hint=1.0, kl=0.1, ratio_clip=0.2)
     for score in (-1, 0, 1):
         assert np.isfinite(of(lesson(score=score), logprobs, terms=terms)).all()
+
+
+def three(weights: tuple[float, ...] = (1.0, 1.0, 1.0)) -> list[Lesson]:
+    """Give lessons that count this much."""
+    return [lesson(turn_id=str(i), weight=weight) for i, weight in enumerate(weights)]
+
+
+@given(st.integers(0, 99), st.floats(0.01, 100))
+def test_turns_that_say_the_same_agree(seed: int, size: float) -> None:
+    """α is 1 for equal opinions, whatever their size, and for one turn alone."""
+    one = np.random.default_rng(seed).normal(size=16) * size
+    assert fitness.agreement(three(), np.stack([one, one, one])) == pytest.approx(1)
+    assert fitness.agreement(three()[:1], one[None]) == 1
+
+
+def test_turns_that_say_anything_do_not_agree() -> None:
+    """α is 0 on average for opinions that have nothing in common, and low for contrary ones."""
+    rng = np.random.default_rng(0)
+    chance = [fitness.agreement(three(), rng.normal(size=(3, 128))) for _ in range(200)]
+    assert abs(np.mean(chance)) < 0.05
+    one = rng.normal(size=128)
+    assert fitness.agreement(three(), np.stack([one, -one, 0.1 * one])) < 0
+    assert fitness.agreement(three(), np.ones((3, 16))) == 0
+
+
+@given(st.integers(0, 99), st.floats(0.01, 100))
+def test_agreement_is_of_differences_and_weights(seed: int, size: float) -> None:
+    """What all members share counts nothing, nor does the unit; a turn without weight is none."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(3, 16)) + rng.normal(size=16)
+    alpha = fitness.agreement(three(), table)
+    assert alpha <= 1
+    assert fitness.agreement(three(), size * table + rng.normal(size=(3, 1))) == pytest.approx(
+        alpha
+    )
+    mute = np.concatenate([table[:2], 1e3 * table[2:]])
+    two = fitness.agreement(three()[:2], table[:2])
+    # the weightless third counts as a rater who says nothing: 3/2 against 2/1
+    assert fitness.agreement(three((1, 1, 0)), mute) == pytest.approx(0.75 * two)
 
 
 def test_turns_count_by_their_weight() -> None:

@@ -90,6 +90,19 @@ def test_the_step_shrinks_until_the_budget_holds(versions: Versions, backend: Ba
     assert tight.update.coefficients == free.update.coefficients
 
 
+def test_turns_that_contradict_each_other_take_a_smaller_step(
+    versions: Versions, backend: Backend
+) -> None:
+    """The step is what the turns agree on, and never nothing."""
+    contrary = replace(LESSONS[0], target=(), score=1, logprobs=())
+    quarrel = [contrary, replace(contrary, turn_id="c", score=-1)]
+    agreed = generate(versions, backend, lessons=[contrary, replace(contrary, turn_id="c")])
+    torn = generate(versions, backend, lessons=quarrel)
+    assert agreed.update is not None
+    assert torn.update is not None
+    assert torn.update.step == round(agreed.update.step / 4)
+
+
 def test_a_budget_that_nothing_meets_voids_the_generation(
     versions: Versions, backend: Backend
 ) -> None:

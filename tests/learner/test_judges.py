@@ -132,6 +132,13 @@ def test_the_hint_is_the_users_own_sentence() -> None:
     assert given.hint == "No, I meant the band."
 
 
+def test_a_hint_ends_where_the_next_question_begins() -> None:
+    """A wish and the next question in one sentence: only the wish is about this reply."""
+    given = verdict(user("Please answer in one short sentence: what is photosynthesis?"))
+    assert given is not None
+    assert given.hint == "Please answer in one short sentence"
+
+
 def test_a_bare_complaint_becomes_a_wish() -> None:
     """ "Too long" is told to the teacher as what it should do instead."""
     given = verdict(user("too long!"))

@@ -31,7 +31,7 @@ function build() {
   area.append(el("details", { className: "generations" },
     el("summary", {}, "As a table"),
     el("div", { className: "scroll", tabIndex: 0 }, el("table", {},
-      el("thead", {}, el("tr", {}, ["Generation", "When", "Outcome", "Turns", "Reward", "Fitness", "KL", "Child", "Reason"].map((title) => el("th", { scope: "col" }, title)))),
+      el("thead", {}, el("tr", {}, ["Generation", "When", "Outcome", "Turns", "Reward", "Gain", "Spread", "KL", "Child", "Reason"].map((title) => el("th", { scope: "col" }, title)))),
       el("tbody")))));
 }
 
@@ -51,21 +51,19 @@ function rewardChart() {
   });
 }
 
+// Fitness itself is not comparable from one batch to the next; what a generation gained on its own is.
 function fitnessChart() {
   const accent = colour("--accent");
-  const edge = (sign) => (row) => (row.fitness_mean === null ? null : row.fitness_mean + sign * (row.fitness_spread ?? 0));
-  return chart("Fitness of the members, mean ± spread", {
+  return chart("Fitness: gain of the child, spread of the members", {
     series: [
-      line("mean + spread", "transparent", { class: "silent", points: { show: false } }),
-      line("mean − spread", "transparent", { class: "silent", points: { show: false } }),
-      line("mean ± spread", accent, { width: 2, points: { show: rows.length < 60, size: 5, fill: accent }, value: spread }),
+      line("spread", colour("--muted"), { width: 1, dash: [4, 4], points: { show: false } }),
+      line("gain", accent, { width: 2, points: { show: rows.length < 60, size: 5, fill: accent } }),
     ],
-    bands: [{ series: [1, 2], fill: colour("--accent-soft") }],
-    data: (all) => [numbers(all), all.map(edge(1)), all.map(edge(-1)), all.map(({ fitness_mean }) => fitness_mean)],
+    data: (all) => [numbers(all), all.map(({ fitness_spread }) => fitness_spread), all.map(({ gain }) => gain)],
   });
 }
 
-function chart(title, { series, data, splits, bands, scales = {} }) {
+function chart(title, { series, data, splits, scales = {} }) {
   const figure = el("figure", {}, el("figcaption", {}, title));
   area.append(figure);
   const axis = {
@@ -83,7 +81,6 @@ function chart(title, { series, data, splits, bands, scales = {} }) {
       { ...axis, size: 30, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] },
       { ...axis, size: 52, values: (_, marks) => marks.map(small), ...(splits && { splits }) },
     ],
-    bands,
     cursor: { sync: { key: "generations" }, drag: { x: false, y: false } },
   };
   const plot = new uPlot(options, data(rows), figure);
@@ -103,11 +100,6 @@ function shown(_, value) {
   return value === null || value === undefined ? "–" : small(value);
 }
 
-function spread(_, mean, __, index) {
-  if (mean === null || mean === undefined) return "–";
-  return `${small(mean)} ± ${small(rows[index]?.fitness_spread ?? 0)}`;
-}
-
 function table(generations) {
   sync(area.querySelector(".generations tbody"), generations.slice(0, SHOWN_ROWS), {
     key: ({ id }) => id,
@@ -117,7 +109,8 @@ function table(generations) {
       sentence(row.state === "held" ? "held back" : row.state),
       row.num_turns,
       row.reward === null ? "–" : signed(row.reward),
-      row.fitness_mean === null ? "–" : `${small(row.fitness_mean)} ± ${small(row.fitness_spread ?? 0)}`,
+      row.gain === null ? "–" : signed(row.gain),
+      row.fitness_spread === null ? "–" : small(row.fitness_spread),
       row.kl === null ? "–" : small(row.kl),
       el("span", { className: "mono" }, row.child ?? "–"),
       row.reason,
