@@ -26,21 +26,21 @@ class LearnerSettings(Section):
         0.5, gt=0, le=1, description="share of this machine's cores that learning may use"
     )
     last_layers: int = Field(
-        8,
+        4,
         ge=1,
         description="how many of the last blocks move; the others are computed once a batch",
     )
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
     pairs: int = Field(
-        16, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
+        32, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
     )
     top_k: int = Field(4, ge=1, description="RandOpt: members folded into one version")
     sigma_log2: int = Field(
         -4, ge=-16, le=0, description="probing scale: σ = RMS of the tensor · 2^this"
     )
     step: float = Field(
-        4.0,
+        6.0,
         gt=0,
         description="update size, where the turns agree: Δ = step · σ / pairs · Σ unit-RMS "
         "coefficients · signs",

@@ -19,6 +19,10 @@ from deploy.errors import DemoError
 MOST_WORDS: Final = 25
 WISH: Final = "Answer in one short sentence only."
 CORRECTION: Final = f"Too long. {WISH}"
+# What is shorter is no answer, whatever its length: an empty reply, a heading, a lone word.
+LEAST_WORDS: Final = 3
+_ENDS: Final = (".", "!", "?")
+ASK_AGAIN: Final = "That is no answer. Answer in one short sentence."
 PRAISE: Final = "Perfect, thanks!"
 
 # Replies in a conversation: long enough to be too long, short enough not to be waited for.
@@ -53,8 +57,21 @@ class Reply:
 
     @property
     def pleases(self) -> bool:
-        """Tell whether it is what the user likes: short, and finished."""
-        return self.ended and 0 < self.num_words <= MOST_WORDS
+        """Tell whether it is what the user likes: short, and a finished sentence."""
+        return self.ended and self.answers and self.num_words <= MOST_WORDS
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether it says anything: some words, which end as a sentence does unless cut."""
+        finished = not self.ended or self.text.rstrip().rstrip("\"')*").endswith(_ENDS)
+        return finished and self.num_words >= LEAST_WORDS
+
+    @property
+    def reaction(self) -> str:
+        """What the user says to it."""
+        if self.pleases:
+            return PRAISE
+        return CORRECTION if self.answers else ASK_AGAIN
 
 
 def load_prompts() -> Prompts:
@@ -82,9 +99,8 @@ class User:
         """
         asked = [{"role": "user", "content": prompt}]
         reply = await self._complete(asked, max_tokens=CHAT_TOKENS)
-        reaction = PRAISE if reply.pleases else CORRECTION
         said = {"role": "assistant", "content": reply.text}
-        followed = [*asked, said, {"role": "user", "content": reaction}]
+        followed = [*asked, said, {"role": "user", "content": reply.reaction}]
         await self._complete(followed, max_tokens=CHAT_TOKENS)
         return reply.pleases
 

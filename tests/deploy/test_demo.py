@@ -24,7 +24,7 @@ from learner.judges.lexical import match
 from streams.settings import StreamsSettings
 from tests.deploy.conftest import BASE, recipe
 
-LONG = "word " * 40
+LONG = "word " * 40 + "ends."
 SHORT = "One short sentence."
 PROMPTS = Prompts(training=("What is tea?", "What is milk?"), test=("What is rain?",))
 
@@ -169,6 +169,8 @@ async def test_teaching_shows_on_prompts_that_were_never_taught(
         (Reply(SHORT, False, "v"), False),
         (Reply(LONG, True, "v"), False),
         (Reply("", True, "v"), False),
+        (Reply("Rainbows:", True, "v"), False),
+        (Reply("The colours of rain", True, "v"), False),
     ],
 )
 def test_what_pleases(reply: Reply, pleases: bool) -> None:
@@ -177,7 +179,7 @@ def test_what_pleases(reply: Reply, pleases: bool) -> None:
 
 
 def test_the_user_is_understood() -> None:
-    """The lexical judge reads the correction with its wish, and the praise."""
+    """The lexical judge reads the corrections with their wish, and the praise."""
     corrected, praised = match(CORRECTION), match(PRAISE)
     assert corrected is not None
     assert praised is not None
