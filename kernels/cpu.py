@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from kernels import cpu_logprob, cpu_members, cpu_passes, cpu_update
+from kernels import cpu_logprob, cpu_members, cpu_moments, cpu_passes, cpu_update
 from kernels.backend import COLUMNS, FULL, GAUSSIAN, ROWS, BackendName, Frozen, PairFactors
 from kernels.cpu_members import Perturbed
 from kernels.cpu_passes import BLOCK
@@ -157,7 +157,7 @@ class CpuBackend:
     ) -> None:
         """Add one generation to the integer master, in place."""
         check_update(master, coefficients, step, frozen)
-        generation = self._generation(key, tensor, coefficients, step, frozen, full_rank)
+        generation = Generation(key, tensor, coefficients, step, frozen, full_rank)
         cpu_update.accumulate(self._threads, master, generation)
 
     def advance(
@@ -177,7 +177,7 @@ class CpuBackend:
         check_dtype(base)
         check_update(master, coefficients, step, frozen)
         check_digest_size(master)
-        generation = self._generation(key, tensor, coefficients, step, frozen, full_rank)
+        generation = Generation(key, tensor, coefficients, step, frozen, full_rank)
         source = base.detach().contiguous()
         return cpu_update.advance(self._threads, master, source, generation, exponent=exponent)
 
@@ -206,26 +206,10 @@ class CpuBackend:
         mean, squares = np.zeros(wide.shape[1]), np.zeros(wide.shape[1])
         self._threads.over(
             wide.shape[1],
-            lambda start, stop: cpu_passes.unit_moments(start, stop, wide, mean, squares),
+            lambda start, stop: cpu_moments.unit_moments(start, stop, wide, mean, squares),
             items=wide.shape[0],
         )
         return torch.from_numpy(mean), torch.from_numpy(squares)
-
-    def _generation(
-        self,
-        key: int,
-        tensor: int,
-        coefficients: Sequence[int],
-        step: int,
-        frozen: Frozen | None,
-        full_rank: bool,
-    ) -> Generation:
-        def signs(side: int, count: int, pairs: int) -> cpu_passes.Array:
-            return self.signs(
-                key=key, tensor=tensor, side=side, first=0, count=count, pairs=pairs
-            ).numpy()
-
-        return Generation(key, tensor, coefficients, step, frozen, full_rank, signs)
 
     def _compile(self) -> None:
         """Call every loop once, with the types that it will be called with."""
@@ -234,7 +218,9 @@ class CpuBackend:
         cpu_members.write_member(self._threads, noise, 0)
         next(cpu_members.write_members(self._threads, noise, [0]))
         for full_rank in (False, True):
-            generation = self._generation(0, 0, [1], 1, None, full_rank)
+            generation = Generation(0, 0, [1], 1, None, full_rank)
             cpu_update.advance(self._threads, master, base, generation, exponent=0)
+        self.materialise(base, master, exponent=0)
+        self.digest(master)
         self.moments(base)
         self.gaussians(key=0, tensor=0, side=FULL, first=0, count=1, pairs=1)

@@ -29,7 +29,6 @@ _MIX = np.uint64(MIX_MULTIPLIER)
 PAIRS = 32  # pairs that one noise word serves
 CHUNK = 1024  # elements at a time: their words and sums stay in the first-level cache
 EXACT_INT16 = 128  # pairs whose sum stays below 2¹⁵ at |c| ≤ 255
-TOKENS = 32  # activations of a tile are read twice, the second time from cache
 LANES = 128  # words side by side in a plane: long enough for vector loops, BLOCK in cache
 BLOCK = PAIRS * LANES  # elements of one transposed block of sign planes
 
@@ -197,80 +196,194 @@ def write_member_from_plane(out: Array, base: Array, plane: Array, scale: float)
 
 
 @_compiled
-def add_rank1(master: Array, weighted: Array, columns: Array, step: int) -> bool:
-    """Add step · Σ_p weighted[:, p] · columns[p]ᵀ to some rows, wrapping; say whether one wrapped.
+def rank1_tables(words: Array, coefficients: Array, moves: Array) -> Array:
+    """Give what four pairs add to each column, for each of the 16 ways a row's signs can fall.
 
-    Sums of EXACT_INT16 pairs fit 16 bits, so a vector instruction does twice the elements of a
-    float32 product. Eight pairs at a time: a sum is loaded and stored once for eight products.
+    A row's sum over 32 pairs is then eight look-ups of whole rows, not 32 products: the method of
+    four Russians (Arlazarov et al. 1970).
 
-    master: (rows, in) int32; weighted: (rows, pairs) int16, c_p · a_p; columns: (pairs, in)
-        int16; pairs a multiple of 8
+    words: (groups, in) uint32, the columns' noise; coefficients: (32 · groups,) int16, 0 where
+        there is no pair; moves: (in,) int8, 0 where frozen
+    returns: (8 · groups, 16, in) int16
+    """
+    groups, width = words.shape
+    tables, part = np.empty((groups * 8, 16, width), np.int16), np.empty(width, np.int16)
+    for four in range(groups * 8):
+        noise, table = words[four // 8], tables[four]
+        table[0, :] = 0
+        for i in range(4):
+            c, bit = coefficients[4 * four + i], uint32(4 * (four % 8) + i)
+            for e in range(width):
+                sign = int16(1) - int16(2) * int16((noise[e] >> bit) & uint32(1))
+                part[e] = int16(int16(sign * c) * moves[e])
+            half = 1 << i
+            for signs in range(half):
+                plus, minus = table[signs], table[signs + half]
+                for e in range(width):
+                    minus[e] = int16(plus[e] - part[e])
+                for e in range(width):
+                    plus[e] = int16(plus[e] + part[e])
+    return tables
+
+
+@_compiled
+def move_rank1(
+    master: Array, base: Array, out: Array, weigh: bool, first_row: int, words: Array,
+    moves: Array, tables: Array, step: int, narrow: bool, unit: float,
+) -> tuple[bool, bool, int]:  # fmt: skip
+    """Add step · Σ c_p a_p b_pᵀ to some rows, wrapping; round them and sum their digest if asked.
+
+    master: (these rows, in) int32; base, out: likewise float32, read and written if `weigh`;
+        words: (groups, out) uint32, the rows' noise, and moves: (out,) int8, of the whole tensor;
+        tables: `rank1_tables`; narrow: no |step · sum| leaves int32; unit: 2^exponent
+    returns: whether an integer wrapped, whether all weights are finite, their part of the digest
     """
     height, width = master.shape
-    pairs, wrapped = columns.shape[0], 0
-    narrow, wide = np.empty(CHUNK, np.int16), np.empty(CHUNK, np.int32)
-    for start in range(0, width, CHUNK):
-        stop = min(start + CHUNK, width)
-        short, sums = narrow[: stop - start], wide[: stop - start]
-        for row in range(height):
-            sums[:] = 0
-            for begin in range(0, pairs, EXACT_INT16):
-                short[:] = 0
-                for p in range(begin, min(begin + EXACT_INT16, pairs), 8):
-                    _add_eight(short, weighted[row, p : p + 8], columns, p, start, stop)
-                for e in range(short.size):
-                    sums[e] += int32(short[e])
-            target = master[row, start:stop]
-            for e in range(target.size):
-                moved = int64(target[e]) + int64(step) * int64(sums[e])
-                target[e] = int32(moved)
-                wrapped |= moved ^ int64(int32(moved))
-    return wrapped != 0
+    sums, short = np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int16)
+    wrapped, finite, total = False, True, uint64(0)
+    for row in range(height):
+        for start in range(0, width, CHUNK):
+            stop = min(start + CHUNK, width)
+            k, added = master[row, start:stop], sums[: stop - start]
+            if moves[first_row + row]:
+                _rank1_sums(added, short, words[:, first_row + row], tables, start, stop)
+            else:
+                added[:] = 0
+            if not (weigh and narrow):
+                wrapped |= _add(k, added, step, narrow)
+            if weigh:
+                place = (first_row + row) * width + start
+                found = _add_and_weigh(
+                    k, added, base[row, start:stop], out[row, start:stop],
+                    step if narrow else 0, unit, place,
+                )  # fmt: skip
+                wrapped |= found[0]
+                finite &= found[1]
+                total += found[2]
+    return wrapped, finite, total
 
 
 @_compiled
-def _add_eight(sums: Array, c: Array, signs: Array, p: int, start: int, stop: int) -> None:
-    """Add eight products of a coefficient and a piece of a row of signs."""
-    c0, c1, c2, c3, c4, c5, c6, c7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
-    s0, s1 = signs[p, start:stop], signs[p + 1, start:stop]
-    s2, s3 = signs[p + 2, start:stop], signs[p + 3, start:stop]
-    s4, s5 = signs[p + 4, start:stop], signs[p + 5, start:stop]
-    s6, s7 = signs[p + 6, start:stop], signs[p + 7, start:stop]
+def _rank1_sums(
+    sums: Array, short: Array, words: Array, tables: Array, start: int, stop: int
+) -> None:
+    """Sum a row's pairs over columns start..stop-1.
+
+    Sums of EXACT_INT16 pairs fit 16 bits, so a vector instruction does twice the elements.
+
+    words: (groups,) uint32, the row's noise
+    """
+    count, block = stop - start, EXACT_INT16 // PAIRS
+    for group in range(words.size):
+        w, t = words[group], tables[8 * group : 8 * group + 8]
+        t0, t1 = t[0, w & 15, start:stop], t[1, (w >> uint32(4)) & 15, start:stop]
+        t2, t3 = t[2, (w >> uint32(8)) & 15, start:stop], t[3, (w >> uint32(12)) & 15, start:stop]
+        t4, t5 = t[4, (w >> uint32(16)) & 15, start:stop], t[5, (w >> uint32(20)) & 15, start:stop]
+        t6, t7 = t[6, (w >> uint32(24)) & 15, start:stop], t[7, w >> uint32(28), start:stop]
+        if group % block == 0:
+            short[:count] = 0
+        for e in range(count):
+            left, right = t0[e] + t1[e] + t2[e] + t3[e], t4[e] + t5[e] + t6[e] + t7[e]
+            short[e] = int16(short[e] + left + right)
+        if group < block:
+            for e in range(count):
+                sums[e] = int32(short[e])
+        elif group % block == block - 1 or group == words.size - 1:
+            for e in range(count):
+                sums[e] += int32(short[e])
+
+
+@_compiled
+def _add(master: Array, sums: Array, step: int, narrow: bool) -> bool:
+    """Add step · sums, wrapping; say whether one wrapped.
+
+    narrow: no product leaves int32, so that 32-bit lanes do; a sum has wrapped when its sign is
+        neither summand's
+    """
+    if narrow:
+        signs, factor = int32(0), int32(step)
+        for e in range(sums.size):
+            old, change = master[e], int32(factor * sums[e])
+            new = int32(old + change)
+            master[e] = new
+            signs = int32(signs | int32(int32(old ^ new) & int32(change ^ new)))
+        return bool(signs < 0)
+    wrapped = int64(0)
     for e in range(sums.size):
-        left = int16(c0 * s0[e] + c1 * s1[e] + c2 * s2[e] + c3 * s3[e])
-        right = int16(c4 * s4[e] + c5 * s5[e] + c6 * s6[e] + c7 * s7[e])
-        sums[e] = int16(sums[e] + left + right)
+        moved = int64(master[e]) + int64(step) * int64(sums[e])
+        master[e] = int32(moved)
+        wrapped |= moved ^ int64(int32(moved))
+    return bool(wrapped != 0)
 
 
 @_compiled
-def add_full(
-    master: Array, key: np.uint64, tensor: int, first_row: int, tables: Array, step: int,
-    rows: Array, columns: Array,
-) -> bool:  # fmt: skip
-    """Add step · Σ c_p E_p to the rows first_row.. of a tensor, wrapping; say whether one wrapped.
+def _add_and_weigh(
+    master: Array, sums: Array, base: Array, out: Array, step: int, unit: float, first: int
+) -> tuple[bool, bool, int]:
+    """Do `_add` (narrow), `round_weights` and `mix_sum` in one loop, which waits for memory once.
 
-    master: (these rows, in) int32; tables: `byte_tables(coefficients)`; rows: (these rows,) and
-        columns: (in,) int8, 0 where frozen
+    Three loops over the same kilobytes take a third longer: none of them has loads enough in
+    flight to keep the memory busy.
+    """
+    signs, factor, total = int32(0), int32(step), uint64(0)
+    for e in range(master.size):
+        old, change = master[e], int32(factor * sums[e])
+        k = int32(old + change)
+        master[e] = k
+        signs = int32(signs | int32(int32(old ^ k) & int32(change ^ k)))
+        moved = float32(float64(base[e]) + float64(unit) * float64(k))
+        out[e] = base[e] if k == 0 else moved
+        word = (uint64(first + e) << _HALF) | uint64(uint32(k))
+        word = (word ^ (word >> _HALF)) * _MIX
+        word = (word ^ (word >> _HALF)) * _MIX
+        total += word ^ (word >> _HALF) if k else uint64(0)
+    return signs < 0, _finite(out), total
+
+
+@_compiled
+def _finite(weights: Array) -> bool:
+    """Say whether every float32 is finite."""
+    largest, bits = int32(0), weights.view(np.int32)
+    for e in range(weights.size):
+        largest = max(largest, int32(bits[e] & int32(0x7FFFFFFF)))
+    return bool(largest < int32(0x7F800000))  # the bits of infinity; those of NaN are above
+
+
+@_compiled
+def move_full(
+    master: Array, base: Array, out: Array, weigh: bool, first_row: int, key: np.uint64,
+    tensor: int, moves: Array, columns: Array, tables: Array, step: int, narrow: bool, unit: float,
+) -> tuple[bool, bool, int]:  # fmt: skip
+    """Do for step · Σ c_p E_p what `move_rank1` does.
+
+    moves: (out,) and columns: (in,) int8, 0 where frozen; tables: `byte_tables(coefficients)`
     """
     words, sums = np.empty(CHUNK + 8, np.uint32), np.empty(CHUNK, np.int32)
-    width, wrapped = master.shape[1], 0
+    width = master.shape[1]
+    wrapped, finite, total = False, True, uint64(0)
     for row in range(master.shape[0]):
-        if rows[row] == 0:
-            continue
-        for begin in range(0, width, CHUNK):
-            count = min(CHUNK, width - begin)
-            target, moves = master[row, begin : begin + count], columns[begin : begin + count]
-            total = sums[:count]
-            total[:] = 0
-            for group in range(tables.shape[0]):
-                first = (first_row + row) * width + begin
-                offset = fill_words(words, key, group, tensor, 2, first, count)
-                _look_up(total, words[offset : offset + count], tables[group])
-            for e in range(count):
-                moved = int64(target[e]) + int64(step) * int64(moves[e] * total[e])
-                target[e] = int32(moved)
-                wrapped |= moved ^ int64(int32(moved))
-    return wrapped != 0
+        for start in range(0, width, CHUNK):
+            count = min(CHUNK, width - start)
+            stop, place = start + count, (first_row + row) * width + start
+            k, added, free = master[row, start:stop], sums[:count], columns[start:stop]
+            added[:] = 0
+            if moves[first_row + row]:
+                for group in range(tables.shape[0]):
+                    offset = fill_words(words, key, group, tensor, 2, place, count)
+                    _look_up(added, words[offset : offset + count], tables[group])
+                for e in range(count):
+                    added[e] *= free[e]
+            if not (weigh and narrow):
+                wrapped |= _add(k, added, step, narrow)
+            if weigh:
+                found = _add_and_weigh(
+                    k, added, base[row, start:stop], out[row, start:stop],
+                    step if narrow else 0, unit, place,
+                )  # fmt: skip
+                wrapped |= found[0]
+                finite &= found[1]
+                total += found[2]
+    return wrapped, finite, total
 
 
 @_compiled
@@ -305,16 +418,13 @@ def byte_tables(coefficients: Sequence[int]) -> npt.NDArray[np.int32]:
 def round_weights(out: Array, base: Array, master: Array, unit: float) -> bool:
     """Write float32(float64(base) + unit · K), the base's bits where K = 0; say if all is finite.
 
-    out, base: flat float32; master: flat int32; unit: 2^exponent
+    out, base: flat float32, perhaps the same; master: flat int32; unit: 2^exponent
     """
-    not_finite = 0
     for e in range(out.size):
         k = master[e]
         moved = float32(float64(base[e]) + float64(unit) * float64(k))
-        weight = base[e] if k == 0 else moved
-        out[e] = weight
-        not_finite += weight - weight != float32(0.0)  # inf − inf and NaN − NaN are NaN
-    return not_finite == 0
+        out[e] = base[e] if k == 0 else moved
+    return _finite(out)
 
 
 @_compiled
@@ -330,32 +440,3 @@ def mix_sum(master: Array, first: int) -> Any:
         word = (word ^ (word >> _HALF)) * _MIX
         total += word ^ (word >> _HALF) if master[e] else uint64(0)
     return total
-
-
-@_compiled
-def unit_moments(start: int, stop: int, x: Array, mean: Array, squares: Array) -> None:
-    """Add up the moments of units start..stop-1 over all tokens, a tile of tokens at a time.
-
-    (Chan, Golub & LeVeque 1979, eq. 2.1.)
-
-    x: (tokens, units) float32; mean, squares: (units,) float64, zeros on entry
-    """
-    width = stop - start
-    tile_mean, tile_squares = np.empty(width), np.empty(width)
-    means, sums = mean[start:stop], squares[start:stop]
-    for begin in range(0, x.shape[0], TOKENS):
-        end = min(begin + TOKENS, x.shape[0])
-        tile_mean[:] = 0.0
-        tile_squares[:] = 0.0
-        for token in range(begin, end):
-            row = x[token, start:stop]
-            for unit in range(width):
-                tile_mean[unit] += row[unit] / (end - begin)
-        for token in range(begin, end):
-            row = x[token, start:stop]
-            for unit in range(width):
-                tile_squares[unit] += (row[unit] - tile_mean[unit]) ** 2
-        for unit in range(width):
-            delta = tile_mean[unit] - means[unit]
-            sums[unit] += tile_squares[unit] + delta * delta * begin * (end - begin) / end
-            means[unit] += delta * (end - begin) / end

@@ -184,6 +184,29 @@ def test_updates_equal_the_reference(
     assert backend.digest(ours) == reference.digest(theirs)
 
 
+@pytest.mark.parametrize(("pairs", "step"), [(32, 3), (33, -3), (130, 1), (300, 2**16)])
+@pytest.mark.parametrize("full_rank", [False, True])
+def test_many_pairs_and_long_steps_equal_the_reference(
+    backend: Backend, reference: Backend, pairs: int, step: int, full_rank: bool
+) -> None:
+    """Beyond the pairs whose sum fits 16 bits, and products that could leave 32, nothing rounds."""
+    coefficients = [255 - 3 * (pair % 7) for pair in range(pairs)]
+    frozen, base = masks(19, 70, pairs), normal(19, 70)
+    ours, theirs = (integers(19, 70, bound=2**16) for _ in range(2))
+    where: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "step": step, "frozen": frozen}
+    where |= {"coefficients": coefficients, "full_rank": full_rank}
+    try:
+        reference.accumulate(theirs, **where)
+    except ExplodedError:
+        with pytest.raises(ExplodedError):
+            backend.advance(ours, base, exponent=-18, **where)
+    else:
+        weights, digest = backend.advance(ours, base, exponent=-18, **where)
+        assert digest == reference.digest(theirs)
+        assert same_bytes(weights.cpu(), reference.materialise(base, theirs, exponent=-18))
+    assert torch.equal(ours, theirs)
+
+
 def test_updates_larger_than_a_block_equal_the_reference(
     backend: Backend, reference: Backend
 ) -> None:
