@@ -49,8 +49,8 @@ class Residents:
         self._base, self._backend = base, open_backend(backend)
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
-        self._linear = fast_linear(base.model)
-        self._residents = {base.name: Resident(base.name, base.decoder, self._linear)}
+        resident = Resident(base.name, base.decoder, fast_linear(base.model))
+        self._residents = {base.name: resident}
         self._history = [base.name]  # what has served, oldest first; the last serves
         self._built: tuple[list[Recipe], Master] | None = None  # the last master, to go on from
         self._lock = threading.Lock()
@@ -166,7 +166,7 @@ class Residents:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
         self._built = (chain, master)
         model = with_weights(self._base.model, weights)
-        return Resident(version, Decoder(model), fast_linear(model, like=self._linear))
+        return Resident(version, Decoder(model), fast_linear(model))
 
     def _master_of(self, chain: list[Recipe]) -> Master:
         """Go on from the last master where the chains share a beginning, else from the base."""

@@ -9,6 +9,7 @@ Knows nothing of text, sampling, caches or versions.
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -35,6 +36,17 @@ _SUPPORTED: Final = (
     "supported are llama, mistral, qwen2 and qwen3 without sliding window, with a rope that does "
     "not depend on the length (default, linear, llama3, yarn)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The positions whose final states are wanted.
+
+    rows: (n,) int64; attend: as Attend, but q (b, heads, n, d) holds their queries only
+    """
+
+    rows: Tensor
+    attend: Attend
 
 
 def plain(_name: str, layer: nn.Linear, x: Tensor) -> Tensor:
@@ -96,15 +108,21 @@ class Decoder:
         attend: Attend,
         layers: range | None = None,
         linear: Linear = plain,
+        wanted: Wanted | None = None,
     ) -> Tensor:
         """Pass hidden states through some of the blocks (default: all).
 
-        hidden: (b, t, width); rope: of the same b and t, or b = 1
-        returns: (b, t, width), before the final norm
+        hidden: (b, t, width), or b = 1 where `linear` makes many of one input; rope: of the same
+            b and t, or b = 1
+        wanted: let the last of these blocks compute nothing for other positions but what the
+            wanted ones attend to, their keys and values
+        returns: (b, t, width), or (b, n, width) of those wanted, before the final norm
         """
-        cosine, sine = rope[0].unsqueeze(1), rope[1].unsqueeze(1)
-        for index in layers if layers is not None else range(self.num_layers):
-            hidden = self._layers[index].run(hidden, cosine, sine, attend, linear)
+        blocks = layers if layers is not None else range(self.num_layers)
+        whole = _rotation(rope)
+        for index in blocks:
+            last = wanted if index == blocks[-1] else None
+            hidden = self._layers[index].run(hidden, whole, attend, linear, last)
         return hidden
 
     def norm(self, hidden: Tensor) -> Tensor:
@@ -134,32 +152,47 @@ class _Block:
         self.gate, self.up, self.down = (f"{mlp}.{x}_proj.weight" for x in ("gate", "up", "down"))
 
     def run(
-        self, hidden: Tensor, cosine: Tensor, sine: Tensor, attend: Attend, linear: Linear
+        self, hidden: Tensor, rope: Rope, attend: Attend, linear: Linear, wanted: Wanted | None
     ) -> Tensor:
-        hidden = hidden + self._attend(self.norm_in(hidden), cosine, sine, attend, linear)
+        attended = self._attend(self.norm_in(hidden), rope, attend, linear, wanted)
+        hidden = (hidden if wanted is None else hidden[:, wanted.rows]) + attended
         x = self.norm_mlp(hidden)
         gated = self.mlp.act_fn(linear(self.gate, self.mlp.gate_proj, x))
         gated = gated * linear(self.up, self.mlp.up_proj, x)
         return hidden + linear(self.down, self.mlp.down_proj, gated)
 
     def _attend(
-        self, x: Tensor, cosine: Tensor, sine: Tensor, attend: Attend, linear: Linear
+        self, x: Tensor, rope: Rope, attend: Attend, linear: Linear, wanted: Wanted | None
     ) -> Tensor:
-        attention = self.attention
-        per_head = (*x.shape[:-1], -1, attention.head_dim)
-        q = linear(self.q, attention.q_proj, x).view(per_head)
-        k = linear(self.k, attention.k_proj, x).view(per_head)
-        v = linear(self.v, attention.v_proj, x).view(per_head).transpose(1, 2)
+        attention, rope_q = self.attention, rope
+        k = self._heads(linear(self.k, attention.k_proj, x))
+        v = self._heads(linear(self.v, attention.v_proj, x)).transpose(1, 2)
+        if wanted is not None:
+            x, attend = x[:, wanted.rows], wanted.attend
+            rope_q = rope[0][:, :, wanted.rows], rope[1][:, :, wanted.rows]
+        q = self._heads(linear(self.q, attention.q_proj, x))
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
-        q = _rotate(q.transpose(1, 2), cosine, sine)
-        k = _rotate(k.transpose(1, 2), cosine, sine)
+        q, k = _rotate(q.transpose(1, 2), rope_q), _rotate(k.transpose(1, 2), rope)
+        if not len(q) == len(k) == len(v):  # only some of them differ between members
+            largest = max(len(q), len(k), len(v))
+            q, k, v = (part.expand(largest, -1, -1, -1) for part in (q, k, v))
         seen = attend(self.index, q, k, v).transpose(1, 2).flatten(2)
         return linear(self.o, attention.o_proj, seen)
 
+    def _heads(self, x: Tensor) -> Tensor:
+        """(b, t, heads · d) → (b, t, heads, d)."""
+        return x.view(*x.shape[:-1], -1, self.attention.head_dim)
 
-def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+
+def _rotation(rope: Rope) -> Rope:
+    """Cosine and sine as (b, 1, t, d), the same for every head."""
+    return rope[0].unsqueeze(1), rope[1].unsqueeze(1)
+
+
+def _rotate(x: Tensor, rope: Rope) -> Tensor:
     # Hugging Face's layout: the two halves of a head are the two coordinates of each plane
+    cosine, sine = rope
     first, second = x.chunk(2, dim=-1)
     return x * cosine + torch.cat((-second, first), dim=-1) * sine
 

@@ -4,11 +4,16 @@ oneDNN reads weights that were packed once two to three times faster than torch'
 reads them as they lie (BENCHMARKS), at one token as at many. And a row of its result does not
 depend, to the bit, on how many rows stand beside it: what lets a seeded reply be the same in any
 batch. Costs the memory of the weights once more.
+
+A parameter is packed once in a process and its copy lives as long as it does: versions share what
+did not move, and so do all who work with them. A parameter must not be changed in place.
 """
 
+import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,39 +36,38 @@ def packable(model: Any) -> bool:
     )
 
 
-def fast_linear(model: Any, *, like: Linear | None = None) -> Linear:
+def fast_linear(model: Any) -> Linear:
     """Give the fastest way to apply this model's linear layers here: packed, or plain.
 
-    like: what was given for a model that shares tensors with this one; they are packed once
+    Any thread may call it. Packing takes a tenth of a millisecond a megabyte, the first time.
     """
-    if not packable(model):
-        return plain
-    return PackedLinear(model, like=like if isinstance(like, PackedLinear) else None)
+    return PackedLinear(model) if packable(model) else plain
 
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """A parameter, oneDNN's copy of it, and the faster product for a few rows, if there is one."""
+    """oneDNN's copy of a parameter, and the faster product for a few rows, if there is one."""
 
-    parameter: Tensor
     weight: Tensor
     rows: PackedRows | None
+
+
+_KNOWN: Final[dict[int, _Packed]] = {}  # by the identity of the parameter, while it lives
+_PACKING: Final = threading.Lock()
 
 
 class PackedLinear:
     """A `kernels.forward.Linear` over packed copies of one model's weights."""
 
-    def __init__(self, model: Any, *, like: "PackedLinear | None" = None) -> None:
-        """Pack every linear layer; one whose parameter is the same object in `like` is shared."""
+    def __init__(self, model: Any) -> None:
+        """Pack the linear layers that no one has packed before."""
         # resolved once: looking an operator up by name costs as much as a small product
         self._apply = cast(Callable[..., Tensor], torch.ops.mkldnn._linear_pointwise.default)
-        self._packed: dict[str, _Packed] = {}
-        known = like._packed if like else {}
-        for module_name, layer in model.named_modules():
-            if isinstance(layer, nn.Linear):
-                name = f"{module_name}.weight"
-                shared = name in known and known[name].parameter is layer.weight
-                self._packed[name] = known[name] if shared else _pack(layer.weight)
+        self._packed = {
+            f"{name}.weight": _packed(layer.weight)
+            for name, layer in model.named_modules()
+            if isinstance(layer, nn.Linear)
+        }
 
     def __call__(self, name: str, layer: nn.Linear, x: Tensor) -> Tensor:
         """Apply the packed layer of this name."""
@@ -79,6 +83,11 @@ class PackedLinear:
         return self._apply(x, packed.weight, layer.bias, "none", [], "")
 
 
-def _pack(parameter: Tensor) -> _Packed:
-    weight = torch.ops.mkldnn._reorder_linear_weight(parameter.detach(), ROWS)
-    return _Packed(parameter, weight, packed_rows(weight, *parameter.shape))
+def _packed(parameter: Tensor) -> _Packed:
+    key = id(parameter)
+    with _PACKING:
+        if key not in _KNOWN:
+            weight = torch.ops.mkldnn._reorder_linear_weight(parameter.detach(), ROWS)
+            _KNOWN[key] = _Packed(weight, packed_rows(weight, *parameter.shape))
+            weakref.finalize(parameter, _KNOWN.pop, key)
+        return _KNOWN[key]

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kernels.forward import Wanted
+
 TokenIds = Sequence[int]
 
 
@@ -51,16 +53,52 @@ class Packed:
         found = torch.empty_like(q)
         for part in self.segments:
             own = slice(part.first, part.end)
-            past = own if part.seen is None else part.seen
-            found[:, :, own] = F.scaled_dot_product_attention(
-                q[:, :, own],
-                k[:, :, past],
-                v[:, :, past],
-                attn_mask=part.mask,
-                is_causal=part.seen is None,
-                enable_gqa=True,
-            )
+            found[:, :, own] = _attended(part, q[:, :, own], k, v, part.mask)
         return found
+
+    def wanted(self, rows: Tensor) -> Wanted:
+        """Let only some rows attend, each to all that it sees.
+
+        rows: int64, ascending, none twice
+        """
+        parts, begun = [], 0
+        for part in self.segments:
+            own = rows[(rows >= part.first) & (rows < part.end)] - part.first
+            if len(own):
+                place = slice(begun, begun + len(own))
+                parts.append((part, place, _mask_of(part, own)))
+                begun += len(own)
+
+        def attend(_layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            found = torch.empty_like(q)
+            for part, place, mask in parts:
+                found[:, :, place] = _attended(part, q[:, :, place], k, v, mask)
+            return found
+
+        return Wanted(rows, attend)
+
+
+def _attended(part: Segment, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Let rows of a segment attend; at a root no mask means causal, elsewhere that all is seen."""
+    past = slice(part.first, part.end) if part.seen is None else part.seen
+    return F.scaled_dot_product_attention(
+        q,
+        k[:, :, past],
+        v[:, :, past],
+        attn_mask=mask,
+        is_causal=part.seen is None and mask is None,
+        enable_gqa=True,
+    )
+
+
+def _mask_of(part: Segment, rows: Tensor) -> Tensor | None:
+    """Give the mask of some rows of a segment, counted from its beginning."""
+    length = part.end - part.first
+    if part.mask is not None:
+        return part.mask[rows]
+    if part.seen is not None or len(rows) == length:
+        return None  # one row that sees all, or the whole of a root
+    return torch.ones(length, length, dtype=torch.bool).tril_()[rows]
 
 
 @dataclass(slots=True)

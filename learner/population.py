@@ -3,23 +3,26 @@
 - What texts share (system prompt, conversation, prompt) is computed once (learner.packing).
 - The layers below the first that moves (the trunk) are computed once for all members.
 - Members share one product by each weight (Backend.member_linear), in pieces that bound memory.
-- Only positions that predict a scored token go through the final norm, and only the likeliest
-  tokens of the vocabulary are computed for each (learner.shortlist).
+- Only positions that predict a scored token go through the last layer's queries and MLP, and only
+  the likeliest tokens of the vocabulary are computed for each (learner.shortlist).
 
 Knows nothing of rewards: token ids in, log-probabilities out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kernels.backend import Backend, Frozen
 from kernels.factors import rank1_factors
-from kernels.forward import Decoder, Linear, Rope, plain
+from kernels.forward import Decoder, Linear, Rope, Wanted
 from kernels.layout import TensorSpec
+from kernels.packed import fast_linear
 from learner.packing import Packed, pack
 from learner.shortlist import Shortlist
 
@@ -41,7 +44,8 @@ class Scored:
     """Packed passages, and which of their tokens are scored."""
 
     packed: Packed
-    sources: Tensor  # (scored,) int64: the row that predicts each scored token
+    wanted: Wanted  # the rows that predict a scored token, each once
+    sources: Tensor  # (scored,) int64: which of these predicts each scored token
     targets: Tensor  # (scored,) int64
     places: tuple[tuple[slice, ...], ...]  # passage → continuation → its range of scored tokens
 
@@ -85,17 +89,27 @@ class Population:
             for spec in specs
         }
 
-    def linear(self, members: range) -> Linear:
-        """Give the linear layers of these members: (len(members), tokens, in) → (…, out)."""
+    def linear(self, members: range, shared: Linear) -> Linear:
+        """Give the linear layers of these members.
+
+        shared: how the parent's layers are applied fastest
+        returns: from (len(members), tokens, in), or (1, tokens, in) while they still share their
+            input, to (len(members), tokens, out)
+        """
         chosen = slice(members.start, members.stop)
 
         def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
             if name not in self._factors:
-                return plain(name, layer, x)
+                return shared(name, layer, x)
             rows, columns = self._factors[name]
-            sigma = self._sigmas[name]
             return self._backend.member_linear(
-                x, layer.weight, layer.bias, rows[chosen], columns[chosen], sigma_log2=sigma
+                x,
+                layer.weight,
+                layer.bias,
+                rows[chosen],
+                columns[chosen],
+                sigma_log2=self._sigmas[name],
+                product=partial(shared, name, layer),
             )
 
         return apply
@@ -120,22 +134,23 @@ def lay_out(passages: Sequence[Passage]) -> Scored:
         ranges.append(slice(len(targets) - len(tokens), len(targets)))
     found = iter(ranges)
     places = tuple(tuple(next(found) for _ in p.continuations) for p in passages)
-    return Scored(packed, torch.tensor(sources), torch.tensor(targets), places)
+    rows, among = (torch.from_numpy(part) for part in np.unique(sources, return_inverse=True))
+    return Scored(packed, packed.wanted(rows), among, torch.tensor(targets), places)
 
 
 @torch.inference_mode()
 def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[[], None]) -> Trunk:
     """Run the layers under the first that moves, once for everybody.
 
-    moving: number of last layers that move; pause: called between pieces of work
+    moving: number of last layers that move, at least 1; pause: called between pieces of work
     """
-    packed = scored.packed
+    packed, linear = scored.packed, fast_linear(decoder.model)
     rope = decoder.rope(packed.positions)
     hidden = decoder.embed(packed.ids)
     first = max(0, decoder.num_layers - moving)
     for layer in range(first):
         one = range(layer, layer + 1)
-        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one)
+        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one, linear=linear)
         pause()
     return Trunk(scored, hidden, rope, range(first, decoder.num_layers))
 
@@ -144,21 +159,28 @@ def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[
 def final_states(
     decoder: Decoder,
     trunk: Trunk,
-    linear: Linear = plain,
+    linear: Linear | None = None,
     *,
-    members: int = 1,
     pause: Callable[[], None],
 ) -> Tensor:
     """Run the layers that move, and give the normed states that predict the scored tokens.
 
+    linear: how members' layers are applied; None: one version's own, as fast as they can be
     returns: (members, scored, width)
     """
-    hidden, attend = trunk.hidden.expand(members, -1, -1), trunk.scored.packed.attend
+    hidden, scored, rope = trunk.hidden, trunk.scored, trunk.rope
+    linear = linear or fast_linear(decoder.model)
     for layer in trunk.layers:
-        one = range(layer, layer + 1)
-        hidden = decoder.run(hidden, rope=trunk.rope, attend=attend, layers=one, linear=linear)
+        hidden = decoder.run(
+            hidden,
+            rope=rope,
+            attend=scored.packed.attend,
+            layers=range(layer, layer + 1),
+            linear=linear,
+            wanted=scored.wanted if layer == trunk.layers[-1] else None,
+        )
         pause()
-    return decoder.norm(hidden[:, trunk.scored.sources])
+    return decoder.norm(hidden)[:, scored.sources]
 
 
 @torch.inference_mode()
@@ -176,12 +198,10 @@ def score(
     returns: (members, scored) float32, nats
     """
     at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
-    pieces = []
+    shared, pieces = fast_linear(decoder.model), []
     for first in range(0, population.size, at_once):
         members = range(first, min(first + at_once, population.size))
-        states = final_states(
-            decoder, trunk, population.linear(members), members=len(members), pause=pause
-        )
+        states = final_states(decoder, trunk, population.linear(members, shared), pause=pause)
         pieces.append(shortlist.logprobs(states))
         pause()
     return torch.cat(pieces)

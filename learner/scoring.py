@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from kernels.backend import Backend
-from kernels.forward import Decoder, Linear, plain
+from kernels.forward import Decoder
+from kernels.packed import fast_linear
 from learner.population import Passage, lay_out
 
 # Passages in one pass: few enough that the caller can yield the processor about once a second.
@@ -24,7 +25,6 @@ def logprobs(
     passages: Sequence[Passage],
     *,
     backend: Backend,
-    linear: Linear = plain,
     between: Callable[[], None],
 ) -> list[list[Tensor]]:
     """Score every continuation of every passage, token by token.
@@ -33,7 +33,7 @@ def logprobs(
     between: called between two passes, where the caller may yield the processor
     returns: passage → continuation → (tokens,) float32 natural log-probabilities
     """
-    found: list[list[Tensor]] = []
+    linear, found = fast_linear(decoder.model), list[list[Tensor]]()
     for first in range(0, len(passages), _AT_ONCE):
         between()
         scored = lay_out(passages[first : first + _AT_ONCE])
@@ -43,8 +43,9 @@ def logprobs(
             rope=decoder.rope(packed.positions),
             attend=packed.attend,
             linear=linear,
+            wanted=scored.wanted,
         )
-        states = decoder.norm(hidden[0, scored.sources])
+        states = decoder.norm(hidden[0])[scored.sources]
         each = backend.token_logprobs(states, decoder.head, scored.targets)
         found += [[each[place] for place in places] for places in scored.places]
     return found

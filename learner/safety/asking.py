@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kernels.backend import Backend
 from kernels.decode import greedy
-from kernels.forward import Decoder, Linear
+from kernels.forward import Decoder
 from kernels.packed import fast_linear
 from learner.population import Passage
 from learner.safety.prompts import PromptSet
@@ -61,8 +61,6 @@ class Questions:
     ) -> None:
         self._base, self._max_tokens = base, max_tokens
         self._backend, self._between = backend, between
-        self._fast = fast_linear(base.model)
-        self._asked: tuple[Decoder, Linear] = (base.decoder, self._fast)
         self._openings = tuple(
             tuple(base.tokenizer.encode(opening, add_special_tokens=False))
             for opening in prompts.refusal_openings
@@ -95,7 +93,7 @@ class Questions:
             prompts,
             max_tokens=self._max_tokens,
             stop_ids=self._base.stop_ids,
-            linear=self._linear(decoder),
+            linear=fast_linear(decoder.model),
             between=self._between,
         )
         return [[token for token in reply if token not in self._base.stop_ids] for reply in replies]
@@ -146,14 +144,6 @@ class Questions:
             logprobs(self._base.decoder, passages, backend=self._backend, between=self._between)
         )
         return [float(next(scores)[0].mean()) if reply else -math.inf for reply in replies]
-
-    def _linear(self, decoder: Decoder) -> Linear:
-        """Give the fast linear layers of a version: what it shares with the base is shared here."""
-        if decoder is self._base.decoder:
-            return self._fast
-        if decoder is not self._asked[0]:
-            self._asked = decoder, fast_linear(decoder.model, like=self._fast)
-        return self._asked[1]
 
     def _text(self, reply: TokenIds) -> str:
         text: str = self._base.tokenizer.decode(reply, skip_special_tokens=True)

@@ -42,7 +42,6 @@ class Course:
 
     def __init__(self, base: BaseModel, backend: Backend) -> None:
         self._base, self._backend = base, backend
-        self._linear = fast_linear(base.model)
         prompts = load_prompts()
         self.lessons = self._lessons(prompts.training)
         self._unseen = [self._prompt(prompt) for prompt in prompts.test]
@@ -83,7 +82,7 @@ class Course:
         return tuple(self._base.render(with_hint(messages, hint) if hint else messages))
 
     def _greedy(self, decoder: Decoder, prompts: Sequence[Tokens]) -> list[Tokens]:
-        linear = fast_linear(decoder.model, like=self._linear)
+        linear = fast_linear(decoder.model)
         stop_ids = self._base.stop_ids
         found = greedy(decoder, prompts, max_tokens=CHAT_TOKENS, stop_ids=stop_ids, linear=linear)
         return [tuple(reply) for reply in found]

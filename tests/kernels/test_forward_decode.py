@@ -1,6 +1,7 @@
 """Reading a sequence bit by bit through the KV cache equals reading it at once."""
 
 import dataclasses
+import gc
 from collections.abc import Sequence
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from kernels import packed
 from kernels.decode import greedy, next_logits, read_chunk
 from kernels.forward import Decoder, Linear, plain, with_weights
 from kernels.kv import KvCache, attend_row_by_row
@@ -225,11 +227,24 @@ def test_packing_shares_what_a_twin_shares() -> None:
     first = PackedLinear(MODEL)
     name = "model.layers.3.mlp.up_proj.weight"
     twin = with_weights(MODEL, {name: MODEL.get_parameter(name) * 2})
-    second = PackedLinear(twin, like=first)
+    second = PackedLinear(twin)
     differing = {key for key in first._packed if first._packed[key] is not second._packed[key]}
     assert differing == {name}
     reply = greedy(Decoder(twin), [IDS[:5]], max_tokens=8, stop_ids=(), linear=second)
     assert reply == greedy(Decoder(twin), [IDS[:5]], max_tokens=8, stop_ids=())
+
+
+def test_a_packed_copy_lives_as_long_as_its_parameter() -> None:
+    """Whoever asks first packs; when the last version with a parameter goes, its copy goes."""
+    PackedLinear(MODEL)
+    before, name = len(packed._KNOWN), "model.layers.3.mlp.up_proj.weight"
+    twin = with_weights(MODEL, {name: MODEL.get_parameter(name) * 2})
+    first, second = PackedLinear(twin), PackedLinear(twin)
+    assert first._packed[name] is second._packed[name]
+    assert len(packed._KNOWN) == before + 1
+    del twin
+    gc.collect()
+    assert len(packed._KNOWN) == before
 
 
 def test_only_float32_on_a_processor_is_packed() -> None:

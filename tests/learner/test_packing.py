@@ -1,5 +1,7 @@
 """Sequences that share their beginnings see exactly what they would see alone."""
 
+from random import Random
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -47,6 +49,22 @@ def test_packed_states_equal_separate_ones(
             rope = decoder.rope(torch.arange(len(tokens))[None])
             alone = decoder.run(decoder.embed(ids), rope=rope, attend=causal)
             torch.testing.assert_close(together[:, list(path)], alone, rtol=1e-4, atol=1e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sequences=SEQUENCES, draw=st.randoms(use_true_random=False))
+def test_states_of_some_rows_are_those_of_all(
+    tiny_base: BaseModel, sequences: list[list[int]], draw: Random
+) -> None:
+    """Leaving out what no one asks for in the last block changes nothing of what is asked for."""
+    decoder, packed = tiny_base.decoder, pack(sequences)
+    count = packed.ids.shape[1]
+    rows = torch.tensor(sorted(draw.sample(range(count), draw.randint(1, count))))
+    with torch.inference_mode():
+        hidden, rope = decoder.embed(packed.ids), decoder.rope(packed.positions)
+        whole = decoder.run(hidden, rope=rope, attend=packed.attend)
+        some = decoder.run(hidden, rope=rope, attend=packed.attend, wanted=packed.wanted(rows))
+    torch.testing.assert_close(some, whole[:, rows], rtol=1e-5, atol=1e-5)
 
 
 def test_an_empty_sequence_is_refused() -> None:
