@@ -6,10 +6,12 @@ and adding others (kernels.master), every one checked against its digest.
 Knows nothing of the log or of fitness.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
+
+from torch import Tensor
 
 from kernels.backend import Backend
 from kernels.forward import Decoder, with_weights
@@ -108,9 +110,9 @@ class Versions:
         raises: KernelError when K or a weight leaves its range, or a frozen unit moved
         """
         master = self._master.copy()
-        master.apply(draft, verify=False)
-        recipe = draft.model_copy(update={"digest": master.digest()})
-        return Candidate(recipe, self._decoder_of(master))
+        weights, digest = master.advance(draft, verify=False)
+        recipe = draft.model_copy(update={"digest": digest})
+        return Candidate(recipe, self._proved(master, weights))
 
     def _moved(self, chain: list[Recipe]) -> Master:
         shared = sum(
@@ -147,7 +149,9 @@ class Versions:
         )
 
     def _decoder_of(self, master: Master) -> Decoder:
-        weights = master.weights()
+        return self._proved(master, master.weights())
+
+    def _proved(self, master: Master, weights: Mapping[str, Tensor]) -> Decoder:
         master.prove_frozen(weights)
         model: Any = with_weights(self.base.model, weights)
         return Decoder(model)
