@@ -9,6 +9,7 @@ bytes a parameter), peak that of torch's square float32 product, measured in the
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from kernels.backend import Backend, open_backend
+from kernels.packed import PackedLinear
 
 WIDTH, MLP, KEYS, VOCABULARY = 576, 1536, 192, 49152
 BLOCK = [(WIDTH, WIDTH), (KEYS, WIDTH), (KEYS, WIDTH), (WIDTH, WIDTH)]
@@ -139,13 +141,16 @@ def updates(backend: Backend, base: Sequence[Tensor]) -> None:
 
 
 def products(backend: Backend) -> None:
-    """A linear layer of many members against the plain layer on as many rows."""
+    """A linear layer of many members, as scoring uses it, against one layer on as many rows."""
     side = 1024
     a, b = torch.randn(side, side), torch.randn(side, side)
     (square_s,) = medians(lambda: a @ b)
     peak = 2 * side**3 / square_s
     print(f"{'square product, float32':34s} {peak / 1e9:9.1f} GFLOP/s")
-    tokens, weight = 64, torch.randn(MLP, WIDTH) * 0.02
+    tokens, layer = 64, torch.nn.Linear(WIDTH, MLP, bias=False)
+    weight = layer.weight.detach()
+    fast = PackedLinear(torch.nn.ModuleDict({"layer": layer}))
+    product = partial(fast, "layer.weight", layer)
     for members in (1, 8, 32):
         x = torch.randn(members, tokens, WIDTH)
         factors = [
@@ -153,22 +158,39 @@ def products(backend: Backend) -> None:
             for side, count in ((0, MLP), (1, WIDTH))
         ]
         rows, columns = factors
-        ours, shared, plain = medians(
-            lambda x=x, a=rows, b=columns: backend.member_linear(  # type: ignore[misc]
-                x, weight, None, a, b, sigma_log2=-9
-            ),
-            lambda x=x, a=rows, b=columns: backend.member_linear(  # type: ignore[misc]
-                x[:1], weight, None, a, b, sigma_log2=-9
-            ),
-            lambda x=x: torch.nn.functional.linear(x, weight),  # type: ignore[misc]
+        apply = partial(backend.member_linear, sigma_log2=-9, product=product)
+        ours, shared, packed, plain = medians(
+            partial(apply, x, weight, None, rows, columns),
+            partial(apply, x[:1], weight, None, rows, columns),
+            partial(product, x),
+            partial(torch.nn.functional.linear, x, weight),
             rounds=15,
         )
         share = 2 * members * tokens * MLP * WIDTH / ours / peak
         unit = members * tokens
         name = f"linear of {members} members × {tokens} tokens"
-        row(name, ours, unit, "the plain layer", plain, f"{share:.0%} of the product's peak")
+        more = f"{ours / packed:.2f}× of the packed layer; {share:.0%} of the product's peak"
+        row(name, ours, unit, "the plain layer", plain, more)
         if members > 1:
             row("  on an input still common to all", shared, unit, "the plain layer", plain, "")
+
+
+def packing(base: Sequence[Tensor]) -> None:
+    """What a version pays once for its packed layers, against copying them."""
+    layers = [torch.nn.Linear(width, out, bias=False) for out, width in SHAPES]
+    copies = [torch.empty_like(weight) for weight in base]
+
+    def packed() -> None:
+        for layer, weight in zip(layers, base, strict=True):
+            layer.weight = torch.nn.Parameter(weight, requires_grad=False)  # not known, so packed
+            PackedLinear(torch.nn.ModuleDict({"layer": layer}))
+
+    def copied() -> None:
+        for copy, weight in zip(copies, base, strict=True):
+            copy.copy_(weight)
+
+    packed_s, copy_s = medians(packed, copied)
+    row("packing a version's layers", packed_s, PARAMETERS, "copying", copy_s, f"{packed_s:.3f} s")
 
 
 def log_probabilities(backend: Backend) -> None:
@@ -216,6 +238,7 @@ def main() -> None:
     )
     full_members(backend, base)
     updates(backend, base)
+    packing(base)
     print()
     products(backend)
     log_probabilities(backend)
