@@ -12,7 +12,7 @@ from deploy.settings import InForce
 @with_settings("model")
 def demo(
     in_force: InForce,
-    minutes: Annotated[float, typer.Option(min=0, help="How long to teach.")] = 17.0,
+    minutes: Annotated[float, typer.Option(min=0, help="How long to teach.")] = 16.0,
     picture: Annotated[Path, typer.Option(help="Where to draw the result (PNG).")] = Path(
         "docs/demo.png"
     ),

@@ -14,7 +14,7 @@ from deploy.errors import DemoError
 # Told apart by people who see colours otherwise, and in print (Okabe & Ito 2008).
 _LEARNS: Final = "#0072b2"
 _FROZEN: Final = "#999999"
-_SIZE_INCHES: Final = (9.0, 3.6)
+_SIZE_INCHES: Final = (9.0, 3.9)
 _DOTS_PER_INCH: Final = 160
 
 
@@ -37,10 +37,11 @@ def draw(lessons: Lessons, path: Path) -> None:
     shares, words = figure.subplots(1, 2)
     _plot(shares, lessons, lambda point: 100 * point.pleased)
     shares.set(ylabel="replies that please, %", ylim=(-4, 104))
-    shares.legend(frameon=False)
     _plot(words, lessons, lambda point: point.words)
     words.set(ylabel="mean length, words")
     words.set_ylim(bottom=0)
+    handles, labels = shares.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     figure.suptitle("A user who likes short answers, on prompts never asked before", fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
