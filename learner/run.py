@@ -76,7 +76,7 @@ def run(
     """
     if stop is None:
         stop = _stop_at_signals()
-    pause = _yield_to_others(settings, stop, nice)
+    pause = yield_to_others(settings, stop, nice)
     base = load_base(model)
     log, store = open_log(streams), open_store(streams)
     try:
@@ -223,10 +223,13 @@ def _mask_in_force(session: Session, line: str) -> Mask | None:
     return Mask.model_validate(row.body)
 
 
-def _yield_to_others(
+def yield_to_others(
     settings: LearnerSettings, stop: threading.Event, nice: int
 ) -> Callable[[], None]:
-    """Take this process out of the way of replies; give what is to be called between pieces."""
+    """Take this process out of the way of replies; give what is to be called between pieces.
+
+    nice: how far it steps back behind replies, 0 to 19
+    """
     cores = len(os.sched_getaffinity(0))
     os.nice(nice)
     torch.set_num_threads(max(1, round(cores * settings.cpu_share)))
