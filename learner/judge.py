@@ -83,9 +83,9 @@ def combine(judgements: Iterable[Judgement]) -> Verdict | None:
     return Verdict(score, confidence, hinted.hint if hinted else None)
 
 
-def judgement_id(turn_id: str, source: Source, said: str) -> str:
+def judgement_id(turn_id: str, source: Source, said: bytes) -> str:
     """Name a judgement by what it rests on, so that giving it again gives the same record."""
-    return hashlib.sha256(f"{turn_id}\0{source}\0{said}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{turn_id}\0{source}\0".encode() + said).hexdigest()[:32]
 
 
 def _weighted(judgements: list[Judgement]) -> tuple[Literal[-1, 0, 1], float]:

@@ -21,6 +21,9 @@ from streams.records import Json, Message
 # Put into special tokens that stand in a text, to break them; a Unicode noncharacter, which no
 # well-formed text holds (Unicode 16, sec. 23.7).
 _BREAK = "\ufdd0"
+# Half of a surrogate pair, which JSON can escape and no tokenizer takes; the model reads the
+# replacement character in its place, as in any text that was decoded with errors.
+_HALF = re.compile("[\ud800-\udfff]")
 
 _TOOLS = """\
 You may call one or more functions to assist with the user's request. The functions, as JSON \
@@ -72,7 +75,7 @@ class Prompt:
     def _defused(self, value: Any) -> Any:
         match value:
             case str():
-                text = value.replace(_BREAK, "")
+                text = _HALF.sub("\N{REPLACEMENT CHARACTER}", value.replace(_BREAK, ""))
                 return self._special.sub(lambda found: found[0][0] + _BREAK + found[0][1:], text)
             case list():
                 return [self._defused(item) for item in value]

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from streams.any_text import hold_any_text
+
 
 class Row(SQLModel):
     """Root of the tables."""
@@ -195,3 +197,7 @@ class ArtefactRow(Row, table=True):
     kind: str
     body: dict[str, Any] = Field(sa_type=JSON)
     created_ms: int = Field(sa_type=BigInteger)
+
+
+# Nobody who adds a column has to think of it.
+hold_any_text(Row.metadata)

@@ -119,9 +119,7 @@ def _judgement(
     evidence: str,
     hint: str | None,
 ) -> Judgement:
-    said = canonical_json(
-        [link.kind, *(message.model_dump() for message in link.messages)]
-    ).decode()
+    said = canonical_json([link.kind, *(message.model_dump() for message in link.messages)])
     return Judgement(
         id=judgement_id(turn.id, "lexical", said),
         turn_id=turn.id,

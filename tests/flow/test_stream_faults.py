@@ -13,18 +13,25 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
+from sqlmodel import select
 
+from learner.intake import TOPICS as INTAKE_TOPICS
+from learner.intake import Rules, take
+from learner.judges.lexical import LexicalJudge
 from streams.errors import LogUnavailableError
 from streams.kafka_client import Patience
 from streams.kafka_log import KafkaLog
-from streams.log import Log
+from streams.log import Log, outgoing
 from streams.open import init_streams, open_log
+from streams.records import Feedback, Message
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.store import Store, open_store
+from streams.tables import JudgementRow, OutboxRow, TurnRow
 from tests.flow.applier import Applier, applied, turn
 from tests.flow.history import Appended, Applied, violations
 from tests.kafka_broker import KafkaBroker, kafka_home
+from tests.learner.turns import turn as talk
 from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
 
 # Short, so that a broker that is away is noticed, given up and found again within seconds.
@@ -301,6 +308,55 @@ def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path:
     store.close()
     log.close()
     assert violations(history, applied_at(url)) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("odd", ["a\0b", "a\ud800b"], ids=["NUL", "half a surrogate pair"])
+def test_odd_text_stops_nothing(server: PostgresServer, tmp_path: Path, odd: str) -> None:
+    """In a message, a tool's output, a hint: PostgreSQL keeps what SQLite keeps, and nothing less.
+
+    PostgreSQL takes no NUL in a text, and no database half of a surrogate pair.
+    """
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": f'{{"{odd}": 1}}'},
+    }
+    asked = [Message(role="user", content=f"Read the file {odd}.")]
+    called = Message(role="assistant", content=odd, tool_calls=[call])
+    result = Message(role="tool", content=odd, tool_call_id="c")
+    correction = Message(role="user", content=f"That was too long. {odd}")
+    answer = Message(role="assistant", content=odd)
+    records = [
+        talk(asked, called, id="first"),
+        talk([*asked, called, result], answer, id="second"),
+        talk([*asked, called, result, answer, correction], answer, id="third"),
+    ]
+    said = Feedback(
+        id="f", turn_id="second", line="main", principal="alice", session=records[1].session,
+        score=-1, hint=f"Say {odd}.", comment=odd, created_ms=2_000,
+    )  # fmt: skip
+    kept = []
+    for url in (None, fresh_database(server.url)):
+        settings = StreamsSettings(home=tmp_path / str(url is None), store=url)
+        store, log = open_store(settings), open_log(settings)
+        log.append(outgoing("turns", "k", record) for record in records)
+        log.append([outgoing("feedback", "k", said)])
+        reader = log.subscribe(INTAKE_TOPICS, group=None, positions=lambda _: {})
+        rules = Rules("main", (LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+        while entries := reader.poll(wait_s=0):
+            with store.transaction() as session:
+                take(session, entries, rules)
+        reader.close()
+        with store.reading() as session:
+            tables = (TurnRow, JudgementRow, OutboxRow)
+            kept.append([sorted(session.exec(select(t)), key=str) for t in tables])
+        store.close()
+        log.close()
+    assert kept[0] == kept[1]
+    turns, judgements, _ = kept[0]
+    assert [turn.state for turn in turns] == ["linked", "judged", "open"]
+    assert f"Say {odd}." in {judgement.hint for judgement in judgements}
 
 
 def applied_at(url: str) -> list[Applied]:

@@ -52,6 +52,18 @@ def test_a_plain_conversation_is_what_the_template_says() -> None:
     assert text.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
 
 
+def test_half_a_surrogate_pair_is_read_as_a_replacement_character() -> None:
+    """No tokenizer takes one, and the escapes in a tool call's arguments may spell it."""
+    call = {"function": {"name": "say", "arguments": '{"text": "\\ud800"}'}}
+    said = [
+        Message(role="user", content="a\udfffb"),
+        Message(role="assistant", content=None, tool_calls=[call]),
+    ]
+    text = text_of(SMOLLM2, said)
+    assert "a\N{REPLACEMENT CHARACTER}b" in text
+    assert '{"text": "\N{REPLACEMENT CHARACTER}"}' in text
+
+
 def test_tools_render_where_the_template_knows_none() -> None:
     """Offers, calls and results become text in the convention of Hermes; roles still alternate."""
     text = text_of(SMOLLM2, CONVERSATION, [TOOL])

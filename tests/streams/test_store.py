@@ -4,12 +4,16 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlmodel import AutoString, col, select
 
+from streams.any_text import restored, stored
 from streams.errors import StoreUnavailableError
+from streams.offsets import first_time
 from streams.settings import StreamsSettings
 from streams.store import Store, open_store, store_url
-from streams.tables import ArtefactRow, OffsetRow
+from streams.tables import ArtefactRow, OffsetRow, Row, SeenRow
 
 
 def artefact(digest: str) -> ArtefactRow:
@@ -28,6 +32,43 @@ def test_what_a_transaction_wrote_is_there_when_it_ends(store: Store) -> None:
     with store.reading() as session:
         row = session.get_one(ArtefactRow, "a")
     assert (row.body, row.created_ms) == ({"ß": [1, 2.5, None]}, 2**40)
+
+
+ANY_TEXT = [
+    "a\0b", "\0", "\ud800", "x\udfff\ud800y", "\x10", "\x100000", "\x10\x10d8000", "", "ß🙂\x1b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ANY_TEXT)
+def test_any_text_comes_back_unchanged(store: Store, text: str) -> None:
+    """NUL and half surrogate pairs, which databases refuse: as key, as value, in JSON, sought."""
+    with store.transaction() as session:
+        row = artefact(f"digest {text}")
+        row.kind, row.body = text, {"said": text, text: [text]}
+        session.add(row)
+        session.add(SeenRow(group=text, id=text))
+    with store.transaction() as session:
+        assert not first_time(session, text, text)
+    with store.reading() as session:
+        row = session.exec(select(ArtefactRow).where(ArtefactRow.kind == text)).one()
+        sought = select(ArtefactRow.digest).where(col(ArtefactRow.kind).in_([text]))
+        assert session.exec(sought).one() == row.digest == f"digest {text}"
+    assert (row.kind, row.body) == (text, {"said": text, text: [text]})
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_any_text_is_stored_without_what_databases_refuse(text: str) -> None:
+    """It can be encoded, holds no NUL, and is the text again."""
+    kept = stored(text)
+    assert b"\0" not in kept.encode()
+    assert restored(kept) == text
+
+
+def test_every_text_column_holds_any_text() -> None:
+    """A table that is added later does, too."""
+    for table in Row.metadata.sorted_tables:
+        for column in table.columns:
+            assert not isinstance(column.type, AutoString), f"{table.name}.{column.name}"
 
 
 def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
