@@ -25,7 +25,7 @@ from agent.settings import AgentSettings
 from agent.weights import Residents
 from streams.base_model import BaseModel, load_base
 from streams.log import Log
-from streams.open import open_log
+from streams.open import open_log, open_snapshots
 from streams.settings import ModelSettings, StreamsSettings
 from streams.spool import Spool
 from streams.store import Store, reach_store
@@ -98,7 +98,7 @@ async def serve(
 def _assemble(
     base: BaseModel, streams: StreamsSettings, settings: AgentSettings, *, log: Log, spool: Spool
 ) -> AgentService:
-    residents = Residents(base, "cpu")
+    residents = Residents(base, "cpu", snapshots=open_snapshots(streams))
     return AgentService(
         settings=settings,
         base=base,

@@ -24,6 +24,7 @@ from kernels.layout import layout
 from kernels.mask import frozen_by_name
 from kernels.master import Master
 from kernels.packed import fast_linear
+from kernels.walk import Snapshots, Stand, Step, keep, walk
 from streams.base_model import BaseModel
 from streams.base_model_cache import weights_digest
 from streams.records import Mask, Recipe
@@ -44,15 +45,21 @@ class Resident:
 class Residents:
     """The versions of one line that this process holds. Any thread may call every method."""
 
-    def __init__(self, base: BaseModel, backend: BackendName) -> None:
-        """Begin with the base serving."""
+    def __init__(
+        self, base: BaseModel, backend: BackendName, *, snapshots: Snapshots | None = None
+    ) -> None:
+        """Begin with the base serving.
+
+        snapshots: short cuts along the ledger, read and written; None: the ledger alone
+        """
         self._base, self._backend = base, open_backend(backend)
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
         resident = Resident(base.name, base.decoder, fast_linear(base.model))
         self._residents = {base.name: resident}
         self._history = [base.name]  # what has served, oldest first; the last serves
-        self._built: tuple[list[Recipe], Master] | None = None  # the last master, to go on from
+        self._built: Stand | None = None  # the last one built, to go on from
+        self._snapshots = snapshots
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
 
@@ -102,6 +109,8 @@ class Residents:
         with self._lock:
             self._residents[version] = resident
             self._flip(version)
+        # Behind the flip: nobody waits for the disk.
+        self._builder.submit(self._keep)
 
     def rollback(self) -> str:
         """Flip to the version that served before this one, which is resident, and give its name.
@@ -159,33 +168,20 @@ class Residents:
     def _build(self, version: str) -> Resident:
         chain = self._chain(version)
         try:
-            master = self._master_of(chain)
-            weights = master.weights()
-            master.prove_frozen(weights)
+            stand = walk(self._built, chain, fresh=self._new_master, snapshots=self._snapshots)
+            weights = stand.master.weights()
+            stand.master.prove_frozen(weights)
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
-        self._built = (chain, master)
+        self._built = stand
         model = with_weights(self._base.model, weights)
         return Resident(version, Decoder(model), fast_linear(model))
 
-    def _master_of(self, chain: list[Recipe]) -> Master:
-        """Go on from the last master where the chains share a beginning, else from the base."""
-        before, master = self._built or ([], None)
-        if master is None or _places(chain) != _places(before) or chain[0].mask != before[0].mask:
-            before, master = [], self._new_master(chain)
-        shared = 0
-        while shared < min(len(before), len(chain)) and before[shared] == chain[shared]:
-            shared += 1
-        master = master.copy()
-        for recipe in reversed(before[shared:]):
-            master.apply(recipe, sign=-1)
-        for recipe in chain[shared:]:
-            master.apply(recipe)
-        return master
+    def _keep(self) -> None:
+        if self._built is not None:
+            keep(self._built, self._snapshots)
 
-    def _new_master(self, chain: Sequence[Recipe]) -> Master:
-        if len({recipe.mask for recipe in chain}) > 1:
-            raise ValueError("its recipes name different masks, and a line keeps one")
+    def _new_master(self, chain: Sequence[Step]) -> Master:
         layers, modules = _places(chain)
         model, decoder = self._base.model, self._base.decoder
         mask = self._masks[chain[0].mask]
@@ -193,7 +189,7 @@ class Residents:
         return Master(model, layers=layers, modules=modules, backend=self._backend, frozen=frozen)
 
 
-def _places(chain: Sequence[Recipe]) -> tuple[list[int], list[str]]:
+def _places(chain: Sequence[Step]) -> tuple[list[int], list[str]]:
     layers = sorted({layer for recipe in chain for layer in recipe.layers})
     modules = sorted({module for recipe in chain for module in recipe.modules})
     return layers, modules

@@ -12,7 +12,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kernels.backend import Backend
@@ -165,6 +167,28 @@ class Master:
                 ours, theirs = (tensor.index_select(dim, places) for tensor in (weight, base))
                 if ours.dtype != theirs.dtype or not torch.equal(_bytes(ours), _bytes(theirs)):
                     raise FrozenMovedError(f"a frozen unit of {name} differs from the base")
+
+    def integers(self) -> dict[str, NDArray[np.int32]]:
+        """Give a copy of K, tensor by tensor, of the tensors that have moved."""
+        moved = {name: held for name, held in self._integers.items() if held.any()}
+        return {name: np.array(held.cpu().numpy()) for name, held in moved.items()}
+
+    def restore(self, integers: Mapping[str, NDArray[np.int32]], digest: str) -> None:
+        """Become the version of these integers; a tensor that is not among them is at the base.
+
+        digest: what they must have
+        raises: ValueError for a tensor that this master does not hold or holds in another shape,
+            DigestMismatchError; K is then as it was before
+        """
+        restored = {name: torch.zeros_like(held) for name, held in self._integers.items()}
+        for name, values in integers.items():
+            if name not in restored or restored[name].shape != values.shape:
+                raise ValueError(f"this master does not hold {name} of shape {values.shape}")
+            restored[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        found = self._digest_of({name: self._backend.digest(k) for name, k in restored.items()})
+        if found != digest:
+            raise DigestMismatchError(f"promised are integers {digest[:16]}…, found {found[:16]}…")
+        self._integers = restored
 
     def copy(self) -> "Master":
         """Give a master of the same version that can be moved on its own; the base is shared."""

@@ -41,7 +41,7 @@ from streams.errors import (
 )
 from streams.lease import Lease
 from streams.log import Log
-from streams.open import open_log
+from streams.open import open_log, open_snapshots
 from streams.records import Mask
 from streams.settings import ModelSettings, StreamsSettings
 from streams.store import Store, open_store
@@ -171,7 +171,14 @@ def _parts(
         store=store,
         log=log,
         lease=lease,
-        versions=Versions(base, backend, mask, layers=layers, modules=settings.modules),
+        versions=Versions(
+            base,
+            backend,
+            mask,
+            layers=layers,
+            modules=settings.modules,
+            snapshots=open_snapshots(streams),
+        ),
         backend=backend,
         gate=Gate(base, settings, backend=backend, between=pause),
         rules=rules,

@@ -8,7 +8,6 @@ Knows nothing of the log or of fitness.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 from torch import Tensor
@@ -18,6 +17,7 @@ from kernels.forward import Decoder, with_weights
 from kernels.layout import layout
 from kernels.mask import frozen_by_name
 from kernels.master import Master
+from kernels.walk import Snapshots, Stand, Step, keep, walk
 from streams.base_model import BaseModel
 from streams.errors import LedgerError
 from streams.records import Mask, Recipe
@@ -42,18 +42,21 @@ class Versions:
         *,
         layers: Sequence[int],
         modules: Sequence[str],
+        snapshots: Snapshots | None = None,
     ) -> None:
         """Begin at the base.
 
         layers, modules: what generations move
+        snapshots: short cuts along the ledger, read and written; None: the ledger alone
         """
         self.base = base
         self.layers, self.modules = list(layers), list(modules)
         self.frozen = frozen_by_name(base.decoder, mask, layout(base.model, layers, modules))
         self.specs = layout(base.model, layers, modules)
         self._backend, self.mask = backend, mask
+        self._snapshots = snapshots
         self._chain: list[Recipe] = []
-        self._master = self._new_master([])
+        self._stand = Stand((), self._new_master([]))
         self._decoder = base.decoder
 
     @property
@@ -74,7 +77,7 @@ class Versions:
     @property
     def scales(self) -> list[int]:
         """log2 of each moving tensor's RMS at the base, in the order of specs."""
-        held = zip(self._master.specs, self._master.scales, strict=True)
+        held = zip(self._stand.master.specs, self._stand.master.scales, strict=True)
         scales = {spec.name: scale for spec, scale in held}
         return [scales[spec.name] for spec in self.specs]
 
@@ -99,9 +102,10 @@ class Versions:
                 f"version {version} was grown under another mask than {self.mask.digest[:16]}: a "
                 "line keeps the frozen units that it began with"
             )
-        master = self._moved(list(chain))
-        self._decoder = self._decoder_of(master) if chain else self.base.decoder
-        self._master, self._chain = master, list(chain)
+        stand = walk(self._stand, chain, fresh=self._new_master, snapshots=self._snapshots)
+        self._decoder = self._decoder_of(stand.master) if chain else self.base.decoder
+        self._stand, self._chain = stand, list(chain)
+        keep(stand, self._snapshots)
         return True
 
     def child(self, draft: Recipe) -> Candidate:
@@ -109,30 +113,12 @@ class Versions:
 
         raises: KernelError when K or a weight leaves its range, or a frozen unit moved
         """
-        master = self._master.copy()
+        master = self._stand.master.copy()
         weights, digest = master.advance(draft, verify=False)
         recipe = draft.model_copy(update={"digest": digest})
         return Candidate(recipe, self._proved(master, weights))
 
-    def _moved(self, chain: list[Recipe]) -> Master:
-        shared = sum(
-            1
-            for _ in takewhile(
-                lambda pair: pair[0] == pair[1], zip(self._chain, chain, strict=False)
-            )
-        )
-        new = chain[shared:]
-        if _holds(self._master, new):
-            master = self._master.copy()
-            for recipe in reversed(self._chain[shared:]):
-                master.apply(recipe, sign=-1)
-        else:
-            master, new = self._new_master(chain), chain
-        for recipe in new:
-            master.apply(recipe)
-        return master
-
-    def _new_master(self, chain: Sequence[Recipe]) -> Master:
+    def _new_master(self, chain: Sequence[Step]) -> Master:
         """A master at the base that holds what a chain moves, and what is to move next.
 
         An earlier part of the line may have been grown with other layers or modules.
@@ -155,10 +141,3 @@ class Versions:
         master.prove_frozen(weights)
         model: Any = with_weights(self.base.model, weights)
         return Decoder(model)
-
-
-def _holds(master: Master, recipes: Sequence[Recipe]) -> bool:
-    held = {(spec.layer, spec.module) for spec in master.specs}
-    return all(
-        (layer, module) in held for r in recipes for layer in r.layers for module in r.modules
-    )

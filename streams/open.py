@@ -1,7 +1,8 @@
-"""Chooses the log that settings name. The only place in streams that chooses."""
+"""Opens the log and the snapshots that settings name. The only place in streams that chooses."""
 
 from streams.log import Log
 from streams.settings import StreamsSettings
+from streams.snapshots import Snapshots
 from streams.sqlite_log import SqliteLog
 
 KAFKA_SCHEME = "kafka://"
@@ -20,6 +21,17 @@ def open_log(settings: StreamsSettings) -> Log:
 
         return KafkaLog(settings)
     raise ValueError(f"log {settings.log!r}: choose sqlite, or kafka://host:port[,host:port…]")
+
+
+def open_snapshots(settings: StreamsSettings) -> Snapshots | None:
+    """Name the folder of snapshots; None when the settings want none."""
+    if settings.snapshot_every == 0:
+        return None
+    return Snapshots(
+        (settings.snapshots or settings.home / "snapshots").expanduser(),
+        every=settings.snapshot_every,
+        keep=settings.snapshots_kept,
+    )
 
 
 def init_streams(settings: StreamsSettings) -> list[str]:

@@ -50,8 +50,19 @@ class StreamsSettings(Section):
     retention_days: int = Field(
         90,
         ge=1,
-        description="how long turns, feedback, judgements and dead letters stay in the log",
+        description="how long turns, feedback, judgements and dead letters stay in the log, and"
+        " what turns said in the store; recipes and rollouts stay for ever",
     )
+    snapshots: Path | None = Field(
+        None, description="folder of the snapshots, which replicas may share; none: in home"
+    )
+    snapshot_every: int = Field(
+        50,
+        ge=0,
+        description="versions from one snapshot of the weights' integers to the next, so that a"
+        " start repeats no more of the ledger; 0: no snapshots",
+    )
+    snapshots_kept: int = Field(3, ge=1, description="snapshots that are kept, the newest ones")
     max_record_bytes: int = Field(
         4 * 2**20, ge=1024, description="larger records go to dead letters"
     )

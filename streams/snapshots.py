@@ -6,14 +6,16 @@ Written aside and renamed, so that a crash leaves a whole one or none; a file th
 flipped since is noticed by its checksum, told, put aside, and treated as missing.
 
 Integers are stored in the narrowest type that holds them, which loses nothing. Knows nothing of
-weights, recipes or when a snapshot is worth its disk.
+weights or recipes; kernels.walk decides when one is read or written.
 """
 
 import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,11 @@ Integers = Mapping[str, NDArray[np.int32]]
 FORMAT = "1"
 # The newest ones are kept: of two, one may be damaged, or of a branch that was rolled back.
 KEEP = 3
+# Taking in a recipe costs a pass over the integers, about what writing them costs: so many of
+# them at most are repeated at a start.
+EVERY = 50
+# No write takes this long: who began a part so long ago was killed.
+ABANDONED_S = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,17 +45,20 @@ class Snapshots:
         self,
         folder: Path,
         *,
+        every: int = EVERY,
         keep: int = KEEP,
         tell: Callable[[str], None] = _log.warning,
         write: Callable[..., None] = save_file,
     ) -> None:
         """Name the folder; it is made when the first snapshot is.
 
+        every: how many versions may lie between one and the next; 0: none are written
         keep: how many to keep
         tell: told of a snapshot that cannot be used, in a sentence
         write: writes the file, as safetensors' save_file
         """
         self._folder = folder
+        self.every = every
         self._keep = keep
         self._tell = tell
         self._write = write
@@ -71,8 +81,7 @@ class Snapshots:
         finally:
             aside.unlink(missing_ok=True)
         _sync(self._folder)
-        for old in self._newest_first()[self._keep :]:
-            old.unlink(missing_ok=True)
+        self._tidy()
         return path
 
     def load(self, version: str) -> dict[str, NDArray[np.int32]] | None:
@@ -102,14 +111,28 @@ class Snapshots:
         kept = {path.stem for path in self._newest_first()}
         return next((version for version in reversed(chain) if version in kept), None)
 
+    def refuse(self, version: str, why: str) -> None:
+        """Tell that a snapshot is not what its name says, and put it aside."""
+        self._put_aside(self._path(version), f"is of other integers ({why})")
+
     def _path(self, version: str) -> Path:
         if not version.isalnum():  # it becomes a file's name
             raise ValueError(f"{version!r} is not a version's name")
         return self._folder / f"{version}.safetensors"
 
-    def _newest_first(self) -> list[Path]:
+    def _tidy(self) -> None:
+        """Remove the oldest snapshots, and what damage and killed writers left long ago."""
+        for kind in ("*.safetensors", "*.damaged"):
+            for old in self._newest_first(kind)[self._keep :]:
+                old.unlink(missing_ok=True)
+        for part in self._newest_first("*.part"):
+            with suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > ABANDONED_S:
+                    part.unlink()
+
+    def _newest_first(self, kind: str = "*.safetensors") -> list[Path]:
         written: list[tuple[int, Path]] = []
-        for path in self._folder.glob("*.safetensors"):
+        for path in self._folder.glob(kind):
             try:
                 written.append((path.stat().st_mtime_ns, path))
             except FileNotFoundError:  # another process removed it meanwhile

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from streams import outbox
 from streams.errors import ConflictError, LogUnavailableError, StoreUnavailableError
@@ -93,6 +93,12 @@ def _judgement(entry: Entry) -> Judgement:
         evidence="",
         created_ms=0,
     )
+
+
+def num_applied(store: Store) -> int:
+    """Count what was used: cheap enough to be asked again and again."""
+    with store.reading() as session:
+        return session.exec(select(func.count()).select_from(OutboxRow)).one()
 
 
 def applied(store: Store) -> list[Applied]:

@@ -1,19 +1,22 @@
 """A learner of real parts on the tiny model, whose process can be "killed" at any boundary."""
 
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlmodel import Session, select
 
 from kernels.backend import Backend, open_backend
 from learner.gate import Gate
-from learner.intake import Rules
+from learner.intake import TOPICS, Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import Learner, Parts
 from learner.run import line_mask
@@ -22,13 +25,18 @@ from learner.settings import LearnerSettings
 from learner.versions import Versions
 from streams import chain
 from streams.base_model import BaseModel
+from streams.kafka_client import Patience
+from streams.kafka_log import KafkaLog
 from streams.lease import Clocks, Lease
 from streams.log import Log, Outgoing, Subscription, Topic, outgoing
-from streams.open import open_log
+from streams.open import init_streams, open_log
 from streams.records import Message, Record, Sampling, Turn
 from streams.settings import StreamsSettings
-from streams.store import Store, open_store
+from streams.status import lags
+from streams.store import Store, open_store, reach_store
 from streams.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
+from tests.kafka_broker import KafkaBroker, kafka_home
+from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
 
 SETTINGS = LearnerSettings(
     last_layers=2,
@@ -43,6 +51,10 @@ SETTINGS = LearnerSettings(
     gate_tolerance=1.0,
     gate_odds_nats=100.0,
 )
+# Short, so that a broker that is away is noticed, given up and found again within seconds.
+IMPATIENT = {
+    "bootstrap_s": 2.0, "request_s": 1.0, "append_s": 1.5, "reconnect_s": 0.5, "session_s": 6.0,
+}  # fmt: skip
 NOW_S = 1_800_000_000.0
 
 
@@ -50,11 +62,16 @@ class KilledError(BaseException):
     """The process ends here; nothing after this runs in it. No handler catches it."""
 
 
+def _raise(name: str) -> None:
+    raise KilledError(name)
+
+
 @dataclass
 class Fate:
     """Counts the boundaries that a process passes, and ends it at a chosen one."""
 
     dies_at: int | None = None
+    end: Callable[[str], None] = _raise
     passed: int = 0
     names: list[str] = field(default_factory=list)
 
@@ -63,7 +80,7 @@ class Fate:
         self.passed += 1
         self.names.append(name)
         if self.passed == self.dies_at:
-            raise KilledError(name)
+            self.end(name)
 
 
 class MortalStore(Store):
@@ -121,13 +138,27 @@ class Bench:
 class Workshop:
     """A home on disk, and learners that come and go in it."""
 
-    def __init__(self, home: Path, bench: Bench, settings: LearnerSettings = SETTINGS) -> None:
-        self.streams = StreamsSettings(home=home)
+    def __init__(
+        self,
+        home: Path,
+        bench: Bench,
+        settings: LearnerSettings = SETTINGS,
+        *,
+        streams: StreamsSettings | None = None,
+        life: int = 1,
+    ) -> None:
+        """Take a home, which is made if it is missing.
+
+        streams: where log or store are not in the home
+        life: number of the next start; each begins when the lease of the one before has run out
+        """
+        self.streams = streams or StreamsSettings(home=home)
         self.base, self.backend = bench.base, bench.backend
         self.settings = settings
         self._bench = bench
-        self._starts = itertools.count(1)
-        shutil.copytree(bench.artefacts, home / "artefacts")
+        self._wait_s = 0.0 if self.streams.log == "sqlite" else 0.2  # a group joins while it waits
+        self._starts = itertools.count(life)
+        shutil.copytree(bench.artefacts, home / "artefacts", dirs_exist_ok=True)
         open_store(self.streams).close()
 
     def say(self, records: Iterable[tuple[Topic, Record]]) -> None:
@@ -142,8 +173,8 @@ class Workshop:
         raises: KilledError when its fate is to end earlier
         """
         fate = fate or Fate()
-        store = MortalStore(f"sqlite:///{self.streams.home / 'store.db'}", fate)
-        log = MortalLog(open_log(self.streams), fate)
+        store = MortalStore(reach_store(self.streams).url.render_as_string(False), fate)
+        log = MortalLog(open_impatient(self.streams), fate)
         try:
             return self._learn(store, log, most)
         finally:  # what the kernel does when a process ends
@@ -160,8 +191,8 @@ class Workshop:
         done, idle = 0, 0
         try:
             while idle < 2 and done < most:  # the first idle step may bring back our own records
-                worked = learner.step(wait_s=0)
-                done, idle = done + worked, 0 if worked else idle + 1
+                worked = learner.step(wait_s=self._wait_s)
+                done, idle = done + worked, 0 if worked or _waits(store, log) else idle + 1
         finally:
             learner.close()
         lease.release()
@@ -211,7 +242,8 @@ class Workshop:
                     OffsetRow,
                 )
             }
-        said = {topic: _read(log, topic) for topic in ("recipes", "rollouts", "judgements")}
+        topics: tuple[Topic, ...] = ("recipes", "rollouts", "judgements")
+        said = {f"log of {topic}": _read(log, topic) for topic in topics}
         log.close()
         store.close()
         # Offsets count what was appended, and a crash may append a record twice.
@@ -225,15 +257,93 @@ def _go_on() -> None:
     pass
 
 
+def _waits(store: Store, log: Log) -> bool:
+    """Whether the log holds something that the learner has not used."""
+    with store.reading() as session:
+        found = [each for each in lags(session, log) if each.topic in TOPICS]
+    return any(each.lag if each.group else each.end for each in found)
+
+
 def _read(log: Log, topic: Topic) -> list[tuple[str, bytes]]:
     """Give a topic's records in order, each once, as a reader that drops known ids sees them."""
+    missing = {partition: end for partition, end in log.end_offsets(topic).items() if end}
     reader = log.subscribe([topic], group=None, positions=lambda _: {})
     seen: dict[str, bytes] = {}
-    while entries := reader.poll(wait_s=0):
+    # Kafka's first fetch takes a moment; the embedded log has at once what it has.
+    wait_s = 5.0 if isinstance(log, KafkaLog) else 0.0
+    while missing and (entries := reader.poll(wait_s=wait_s)):
         for entry in entries:
             assert seen.setdefault(entry.id, entry.value) == entry.value
+            if entry.offset + 1 >= missing.get(entry.partition, 0):
+                missing.pop(entry.partition, None)
     reader.close()
     return list(seen.items())
+
+
+def open_impatient(settings: StreamsSettings) -> Log:
+    """Open a log whose clients notice soon that somebody died."""
+    if settings.log == "sqlite":
+        return open_log(settings)
+    return KafkaLog(settings, patience=Patience(**IMPATIENT))
+
+
+@pytest.fixture
+def seed() -> int:
+    """What random schedules are made of: the same each time, or the round of `make faults`."""
+    return int(os.environ.get("FAULT_SEED", "0"))
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker of a module's own, to be stopped and killed."""
+    if kafka_home() is None:
+        pytest.skip("no Kafka: set KAFKA_HOME to the folder of an Apache Kafka 4")
+    started = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of a module's own, to be killed."""
+    if postgres_programs() is None:
+        pytest.skip("no PostgreSQL programs: install PostgreSQL")
+    with TemporaryDirectory(prefix="quickset-postgres-") as folder:
+        started = PostgresServer(Path(folder))
+        started.start()
+        yield started
+        started.stop()
+
+
+Stack = Callable[[str], StreamsSettings]
+
+
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("kafka and postgres", marks=[pytest.mark.kafka, pytest.mark.postgres]),
+    ]
+)
+def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
+    """Makes empty streams by name: all in a folder, or on Kafka and PostgreSQL."""
+
+    def make(name: str) -> StreamsSettings:
+        settings = StreamsSettings(home=tmp_path / name)
+        if request.param != "embedded":
+            broker, server = (request.getfixturevalue(each) for each in ("broker", "server"))
+            settings = StreamsSettings(
+                home=tmp_path / name,
+                log=broker.url,
+                store=fresh_database(server.url),
+                topic_prefix=f"{uuid4().hex[:8]}.",
+                partitions=4,
+            )
+        init_streams(settings)
+        open_store(settings).close()
+        return settings
+
+    return make
 
 
 def conversation(base: BaseModel, number: int, correction: str) -> list[Turn]:

@@ -36,7 +36,33 @@ QUICK = {
 }
 
 
-class Up:
+class Api:
+    """An agent's API at an address."""
+
+    api: str
+
+    def chat(self, *said: str, **options: Any) -> tuple[str, str]:
+        """Ask (user and assistant in turns); give the reply and the version that answered."""
+        roles = ("user", "assistant")
+        messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
+        body = {"model": "quickset", "messages": messages, "max_tokens": 16} | options
+        request = urllib.request.Request(
+            f"{self.api}/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            text = json.load(answer)["choices"][0]["message"]["content"]
+            return text, answer.headers["X-Quickset-Version"]
+
+    def correct(self, question: str, correction: str) -> str:
+        """Ask, then correct the reply; give the version that was corrected."""
+        reply, version = self.chat(question)
+        self.chat(question, reply or "…", correction)
+        return version
+
+
+class Up(Api):
     """A running `quickset up`, with what it has said so far."""
 
     def __init__(self, process: "subprocess.Popen[str]", home: Path, flags: Sequence[str]) -> None:
@@ -58,26 +84,6 @@ class Up:
             if found := re.search(pattern, line.rstrip()):
                 return found[1] if found.groups() else line
         raise AssertionError("\n".join(["it ended; it said:", *self.lines]))
-
-    def chat(self, *said: str, **options: Any) -> tuple[str, str]:
-        """Ask (user and assistant in turns); give the reply and the version that answered."""
-        roles = ("user", "assistant")
-        messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
-        body = {"model": "quickset", "messages": messages, "max_tokens": 16} | options
-        request = urllib.request.Request(
-            f"{self.api}/v1/chat/completions",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            text = json.load(answer)["choices"][0]["message"]["content"]
-            return text, answer.headers["X-Quickset-Version"]
-
-    def correct(self, question: str, correction: str) -> str:
-        """Ask, then correct the reply; give the version that was corrected."""
-        reply, version = self.chat(question)
-        self.chat(question, reply or "…", correction)
-        return version
 
     def quickset(self, *arguments: str) -> Any:
         """Run another command on the same home, and give the JSON that it prints."""

@@ -14,11 +14,12 @@ def test_uninterrupted_run_learns(workshop: Homes) -> None:
     shop = workshop("whole")
     assert shop.learn() >= 2
     state = shop.state()
-    assert len(state["recipes"]) >= 3  # the mask and two versions
+    assert len(state["log of recipes"]) >= 3  # the mask and two versions
     assert {row["state"] for row in state["generations"]} <= {"released", "held", "void"}
     assert any(row["state"] == "released" for row in state["generations"])
 
 
+@pytest.mark.fault("crash of the learner at each boundary")
 def test_a_crash_at_any_boundary_changes_nothing(workshop: Homes) -> None:
     """However a process ends around a commit or an append, the next one reaches the same state."""
     whole, count = workshop("whole"), Fate()

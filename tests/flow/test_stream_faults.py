@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -21,21 +20,22 @@ from learner.judges.lexical import LexicalJudge
 from streams.errors import LogUnavailableError
 from streams.kafka_client import Patience
 from streams.kafka_log import KafkaLog
-from streams.log import Log, outgoing
+from streams.log import outgoing
 from streams.open import init_streams, open_log
 from streams.records import Feedback, Message
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.store import Store, open_store
 from streams.tables import JudgementRow, OutboxRow, TurnRow
-from tests.flow.applier import Applier, applied, turn
+from tests.flow.applier import Applier, applied, num_applied, turn
+from tests.flow.conftest import IMPATIENT as SHORT
+from tests.flow.conftest import open_impatient
 from tests.flow.history import Appended, Applied, violations
-from tests.kafka_broker import KafkaBroker, kafka_home
+from tests.kafka_broker import KafkaBroker
 from tests.learner.turns import turn as talk
-from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
+from tests.postgres_server import PostgresServer, fresh_database
 
-# Short, so that a broker that is away is noticed, given up and found again within seconds.
-IMPATIENT = Patience(bootstrap_s=2, request_s=1, append_s=1.5, reconnect_s=0.5, session_s=6)
+IMPATIENT = Patience(**SHORT)
 LIMIT_S = 100.0
 
 # kafka-python leaves the sockets of lost connections to the garbage collector.
@@ -47,29 +47,6 @@ def _collect_lost_connections() -> Iterator[None]:
     """Collect them while the filter above is in force."""
     yield
     gc.collect()
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """A broker of this module's own, to be stopped and killed."""
-    if kafka_home() is None:
-        pytest.skip("no Kafka: set KAFKA_HOME to the folder of an Apache Kafka 4")
-    started = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    """A PostgreSQL of this module's own, to be killed."""
-    if postgres_programs() is None:
-        pytest.skip("no PostgreSQL programs: install PostgreSQL")
-    with TemporaryDirectory(prefix="quickset-postgres-") as folder:
-        started = PostgresServer(Path(folder))
-        started.start()
-        yield started
-        started.stop()
 
 
 @pytest.fixture
@@ -166,12 +143,13 @@ def drain(applier: Applier, store: Store, history: list[Appended]) -> None:
     """Apply until everything that was acknowledged is there."""
     wanted = {attempt.id for attempt in history if attempt.outcome == "acknowledged"}
     deadline = time.monotonic() + LIMIT_S
-    while len({use.id for use in applied(store)} & wanted) < len(wanted):
+    while num_applied(store) < len(wanted) or not wanted <= {use.id for use in applied(store)}:
         assert time.monotonic() < deadline, "not everything was applied in time"
         applier.step()
     applier.close()
 
 
+@pytest.mark.fault("broker stopped and started")
 @pytest.mark.kafka
 def test_the_broker_is_stopped_for_long_and_started_again_under_load(
     broker: KafkaBroker, on_kafka: StreamsSettings, store: Store, tmp_path: Path
@@ -182,7 +160,7 @@ def test_the_broker_is_stopped_for_long_and_started_again_under_load(
     load = SpooledLoad(spool)
     applier = Applier(KafkaLog(on_kafka, patience=IMPATIENT), store)
     traffic, learner = Working(load.step), Working(applier.step)
-    until(lambda: len(applied(store)) > 100, "the load is applied")
+    until(lambda: num_applied(store) > 100, "the load is applied")
     broker.stop()
     away_s = time.monotonic()
     until(lambda: spool.depth().log_away is not None, "the spool notices")
@@ -201,6 +179,7 @@ def test_the_broker_is_stopped_for_long_and_started_again_under_load(
     assert violations(load.history, applied(store)) == []
 
 
+@pytest.mark.fault("broker killed in mid-batch")
 @pytest.mark.kafka
 def test_the_broker_is_killed_in_the_middle_of_batches(
     broker: KafkaBroker, on_kafka: StreamsSettings, store: Store
@@ -225,6 +204,7 @@ def test_the_broker_is_killed_in_the_middle_of_batches(
     assert violations(load.history, applied(store)) == []
 
 
+@pytest.mark.fault("broker stopped and started")
 @pytest.mark.kafka
 def test_a_process_starts_while_the_broker_is_away(
     broker: KafkaBroker, on_kafka: StreamsSettings, store: Store, tmp_path: Path
@@ -251,6 +231,7 @@ def test_a_process_starts_while_the_broker_is_away(
     assert violations(load.history, applied(store)) == []
 
 
+@pytest.mark.fault("rebalance in mid-update")
 @pytest.mark.kafka
 def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_path: Path) -> None:
     """Readers that come and go take partitions from each other; every turn is applied once."""
@@ -260,11 +241,14 @@ def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_p
     first = Applier(KafkaLog(on_kafka, patience=IMPATIENT), store)
     second = Applier(KafkaLog(on_kafka, patience=IMPATIENT), other_store)
 
-    def append_and_rest() -> None:
-        load.step()
-        time.sleep(0.02)
+    def append_what_is_used() -> None:
+        # Far ahead of the readers, the load would only make the end of the test longer.
+        if len(load.history) < num_applied(store) + 400:
+            load.step()
+        else:
+            time.sleep(0.02)
 
-    traffic = Working(append_and_rest)
+    traffic = Working(append_what_is_used)
     one = Working(lambda: first.step(max_records=7))
     for _ in range(3):
         revoked = len(first.revoked)
@@ -273,8 +257,8 @@ def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_p
             lambda revoked=revoked: len(first.revoked) > revoked,  # type: ignore[misc]
             "the second reader takes partitions away",
         )
-        used = len(applied(store))
-        until(lambda used=used: len(applied(store)) > used + 50, "both apply")  # type: ignore[misc]
+        used = num_applied(store)
+        until(lambda used=used: num_applied(store) > used + 50, "both apply")  # type: ignore[misc]
         two.stop()
         second.close()
     traffic.stop()
@@ -285,6 +269,7 @@ def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_p
     assert violations(load.history, applied(store)) == []
 
 
+@pytest.mark.fault("database gone and back")
 @pytest.mark.postgres
 def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path: Path) -> None:
     """Killed in the middle of transactions: what committed is there, the rest is applied again."""
@@ -300,7 +285,7 @@ def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path:
     applier = Applier(log, store)
     learner = Working(lambda: applier.step(max_records=10))
     for wanted in (200, 600):
-        until(lambda wanted=wanted: len(applied(store)) > wanted, "turns are applied")  # type: ignore[misc]
+        until(lambda wanted=wanted: num_applied(store) > wanted, "turns are applied")  # type: ignore[misc]
         server.kill()
         server.start()
     learner.stop()
@@ -310,6 +295,7 @@ def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path:
     assert violations(history, applied_at(url)) == []
 
 
+@pytest.mark.fault("text that a database refuses")
 @pytest.mark.postgres
 @pytest.mark.parametrize("odd", ["a\0b", "a\ud800b"], ids=["NUL", "half a surrogate pair"])
 def test_odd_text_stops_nothing(server: PostgresServer, tmp_path: Path, odd: str) -> None:
@@ -368,13 +354,6 @@ def applied_at(url: str) -> list[Applied]:
         store.close()
 
 
-def open_impatient(settings: StreamsSettings) -> Log:
-    """Open a log whose clients notice soon that somebody died."""
-    if settings.log == "sqlite":
-        return open_log(settings)
-    return KafkaLog(settings, patience=IMPATIENT)
-
-
 def apply_and_die(settings: StreamsSettings, boundary: str, times: int) -> None:
     """Apply turns, and be killed the n-th time that a boundary is reached."""
     reached = 0
@@ -402,13 +381,14 @@ def kill_at_every_boundary(settings: StreamsSettings) -> None:
         process.start()
         process.join(LIMIT_S)
         assert process.exitcode == -signal.SIGKILL
-        assert 0 < len(applied(store)) < len(keys)
+        assert 0 < num_applied(store) < len(keys)
     drain(Applier(log, store), store, history)
     assert violations(history, applied(store)) == []
     log.close()
     store.close()
 
 
+@pytest.mark.fault("kill -9 at each boundary of a consumer")
 def test_kill_9_at_every_boundary_embedded(tmp_path: Path) -> None:
     """Over the embedded log and store."""
     settings = StreamsSettings(home=tmp_path)
@@ -416,6 +396,7 @@ def test_kill_9_at_every_boundary_embedded(tmp_path: Path) -> None:
     kill_at_every_boundary(settings)
 
 
+@pytest.mark.fault("kill -9 at each boundary of a consumer")
 @pytest.mark.kafka
 @pytest.mark.postgres
 def test_kill_9_at_every_boundary_on_kafka_and_postgresql(

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,6 +105,7 @@ def running() -> Iterator[tuple[Run, Store]]:
             store.close()
 
 
+@pytest.mark.fault("any schedule of appends, crashes, takeovers")
 @settings(max_examples=60, deadline=None)
 @given(schedules)
 def test_any_schedule_applies_each_record_once_and_in_order(

@@ -68,6 +68,7 @@ def test_the_oldest_are_removed(tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.iterdir()} == {"v3", "v4"}
 
 
+@pytest.mark.fault("torn or flipped snapshot")
 @pytest.mark.parametrize("at", [0, 7, 40, 200, -1, -40])
 def test_a_flipped_byte_is_noticed(tmp_path: Path, at: int) -> None:
     """Anywhere in the file: told, put aside, and not used."""
@@ -84,6 +85,7 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path, at: int) -> None:
     assert path.with_suffix(".damaged").exists()
 
 
+@pytest.mark.fault("torn or flipped snapshot")
 @pytest.mark.parametrize("length", [0, 5, 100, 300])
 def test_a_torn_file_is_noticed(tmp_path: Path, length: int) -> None:
     """Cut anywhere: told, and not used."""
@@ -104,6 +106,7 @@ def test_another_versions_file_is_noticed(tmp_path: Path) -> None:
     assert len(told) == 1
 
 
+@pytest.mark.fault("full disk")
 def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path) -> None:
     """A snapshot that could not be written leaves no part behind, and the old ones whole."""
     snapshots = Snapshots(tmp_path)
@@ -123,3 +126,18 @@ def test_a_name_that_is_no_version_is_refused(tmp_path: Path) -> None:
     """It would become a path."""
     with pytest.raises(ValueError, match="not a version's name"):
         Snapshots(tmp_path).load("../outside")
+
+
+def test_what_damage_and_killed_writers_left_does_not_pile_up(tmp_path: Path) -> None:
+    """A few damaged files stay, to be looked at; parts that nobody writes any more go."""
+    snapshots = Snapshots(tmp_path, keep=2, tell=lambda _: None)
+    for number in range(5):
+        snapshots.save(f"v{number}", INTEGERS)
+        snapshots.refuse(f"v{number}", "a test says so")
+    for name, age_s in (("old.7.part", 7200), ("new.8.part", 0)):
+        (tmp_path / name).touch()
+        then = (tmp_path / name).stat().st_mtime - age_s
+        os.utime(tmp_path / name, (then, then))
+    snapshots.save("v9", INTEGERS)
+    assert len(list(tmp_path.glob("*.damaged"))) == 2
+    assert [path.name for path in tmp_path.glob("*.part")] == ["new.8.part"]
