@@ -21,6 +21,7 @@ from streams import dead_letters, ledger, offsets, outbox
 from streams.errors import LedgerError, RecordError
 from streams.log import Entry, Topic
 from streams.records import Feedback, Judgement, Mask, Recipe, Record, Rollout, Turn, decode
+from streams.retention import EXPIRED
 from streams.tables import ArtefactRow, JudgementRow, TurnRow
 
 GROUP: Final = "learner"
@@ -58,7 +59,7 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             record = decode(entry.value)
             # A record that cannot be used leaves nothing behind, and may be sent again.
             with session.begin_nested():
-                if offsets.first_time(session, GROUP, f"{entry.partition.topic}/{entry.id}"):
+                if offsets.first_time(session, GROUP, entry):
                     _use(session, record, entry, rules)
         except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
             _bury(session, entry, cause, rules)
@@ -190,6 +191,8 @@ def _follow(session: Session, link: Link, rules: Rules) -> None:
 def _hear(session: Session, feedback: Feedback) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
+    if row is not None and row.state == EXPIRED:
+        return  # a verdict on what nobody knows any more
     if row is not None:
         _note(session, row, judge_feedback(feedback, _turn(row)))
         return

@@ -30,6 +30,7 @@ from streams.errors import LogUnavailableError
 from streams.lease import Lease
 from streams.line import Line
 from streams.log import Log, Partition, Subscription
+from streams.retention import Retention
 from streams.store import Store
 from streams.tables import GenerationRow, TurnRow
 
@@ -39,6 +40,8 @@ _LOG = logging.getLogger(__name__)
 LISTEN_S: Final = 1.0
 # The lease lasts 15 seconds: three renewals may fail before somebody else takes over.
 RENEW_S: Final = 4.0
+# Retention is a matter of days: once all that is old is gone, an hour may pass.
+TIDY_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Parts:
     settings: LearnerSettings
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = time.time  # Unix seconds
+    retention: Retention | None = None  # None: everything is kept
 
 
 class Learner:
@@ -67,6 +71,7 @@ class Learner:
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._listened_s = self._renewed_s = parts.clock()
+        self._tidied_s = -TIDY_S
 
     def step(self, *, wait_s: float) -> bool:
         """Use what the log brings, and run the generation that is due; False when none is.
@@ -80,6 +85,7 @@ class Learner:
             return False
         generation = self._plan()
         if generation is None:
+            self._tidy()
             return False
         outcome, targets = self._compute(generation)
         report = self._ask_gate(outcome)
@@ -190,6 +196,16 @@ class Learner:
         if self._owes_log:
             outbox.publish(self._parts.store, self._parts.log)
             self._owes_log = False
+
+    def _tidy(self) -> None:
+        """While there is nothing to learn: let go of what is old, a little at a step."""
+        retention = self._parts.retention
+        if retention is None or 0 <= self._parts.clock() - self._tidied_s < TIDY_S:
+            return
+        with self._writing() as session:
+            gone = retention.prune(session, now_ms=self._now_ms())
+        if not gone:
+            self._tidied_s = self._parts.clock()
 
     def _breathe(self) -> None:
         """Between two pieces of work: keep the pace, keep the lease, hear what people say."""

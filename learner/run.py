@@ -41,7 +41,7 @@ from streams.errors import (
 )
 from streams.lease import Lease
 from streams.log import Log
-from streams.open import open_log, open_snapshots
+from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
 from streams.settings import ModelSettings, StreamsSettings
 from streams.store import Store, open_store
@@ -184,6 +184,7 @@ def _parts(
         rules=rules,
         settings=settings,
         pause=pause,
+        retention=open_retention(streams, log),
     )
 
 

@@ -55,26 +55,34 @@ def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:
         session.add(row)
 
 
-def first_time(session: Session, group: str, id: str) -> bool:
-    """Note that the group uses the record of this id; False when it has used it before."""
-    return _insert(session, SeenRow, {"group": group, "id": id})
+def first_time(session: Session, group: str, entry: Entry) -> bool:
+    """Note that the group uses an entry's record; False when it has used it before."""
+    return _insert(session, SeenRow, _seen(group, entry))
 
 
 def first_times(session: Session, group: str, entries: Iterable[Entry]) -> list[Entry]:
     """Give the entries whose records the group has not used before, and note that it uses them.
 
-    As `first_time` of topic/id for each, in one statement; of two of one id the first is given.
+    As `first_time` for each, in one statement; of two of one id the first is given.
     """
     wanted: dict[str, Entry] = {}
     for entry in entries:
-        wanted.setdefault(f"{entry.partition.topic}/{entry.id}", entry)
+        wanted.setdefault(_name(entry), entry)
     ids = list(wanted)
     fresh: set[str] = set()
     for start in range(0, len(ids), _ROWS):
-        rows = [{"group": group, "id": id} for id in ids[start : start + _ROWS]]
+        rows = [_seen(group, wanted[id]) for id in ids[start : start + _ROWS]]
         statement = _dialect(session).insert(SeenRow).values(rows).on_conflict_do_nothing()
         fresh.update(session.execute(statement.returning(col(SeenRow.id))).scalars())
     return [entry for id, entry in wanted.items() if id in fresh]
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.partition.topic}/{entry.id}"
+
+
+def _seen(group: str, entry: Entry) -> dict[str, Any]:
+    return {"group": group, "id": _name(entry), "time_ms": entry.time_ms}
 
 
 def _locked(session: Session, group: str, partition: Partition) -> OffsetRow:

@@ -1,6 +1,7 @@
-"""Opens the log and the snapshots that settings name. The only place in streams that chooses."""
+"""Opens the log, snapshots and retention that settings name; the only place that chooses."""
 
 from streams.log import Log
+from streams.retention import Retention
 from streams.settings import StreamsSettings
 from streams.snapshots import Snapshots
 from streams.sqlite_log import SqliteLog
@@ -32,6 +33,12 @@ def open_snapshots(settings: StreamsSettings) -> Snapshots | None:
         every=settings.snapshot_every,
         keep=settings.snapshots_kept,
     )
+
+
+def open_retention(settings: StreamsSettings, log: Log) -> Retention:
+    """Give what prunes the store, and the log where that does not prune by itself."""
+    pruned = log if isinstance(log, SqliteLog) else None
+    return Retention(settings.retention_days, log=pruned)
 
 
 def init_streams(settings: StreamsSettings) -> list[str]:

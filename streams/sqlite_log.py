@@ -104,6 +104,27 @@ class SqliteLog:
             ).fetchone()
         return {Partition(topic, 0): row[0]}
 
+    def prune(self, partition: Partition, *, before_ms: int, below: int, most: int) -> int:
+        """Remove records of a partition from its beginning; offsets keep their meaning.
+
+        Only the oldest `most` are looked at. What is freed is used again: the file stops growing,
+        and does not shrink.
+
+        before_ms: Unix milliseconds; what was appended earlier goes
+        below: an offset; only what stands before it goes
+        returns: number of records removed
+        """
+        low = self._numbers[partition.topic] << OFFSET_BITS
+        with self._transaction() as connection:
+            oldest = connection.execute(
+                "SELECT place, time_ms FROM entries WHERE place >= ? AND place < ?"
+                " ORDER BY place LIMIT ?",
+                (low, low + below, most),
+            ).fetchall()
+            old = [(place,) for place, time_ms in oldest if time_ms < before_ms]
+            connection.executemany("DELETE FROM entries WHERE place = ?", old)
+        return len(old)
+
     def close(self) -> None:
         """Close the file; subscriptions are closed by their readers."""
         with self._lock:

@@ -37,6 +37,7 @@ class SeenRow(Row, table=True):
 
     group: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
+    time_ms: int = Field(sa_type=BigInteger, index=True, description="when the log took it")
 
 
 class LeaseRow(Row, table=True):
@@ -76,7 +77,7 @@ class TurnRow(Row, table=True):
     session: str = Field(index=True)
     key: str = Field(index=True, description="hash of the conversation including the reply")
     prefix_key: str = Field(index=True)
-    state: str = Field(index=True, description="open, linked, judged, closed or untrained")
+    state: str = Field(index=True, description="open, linked, judged, closed, untrained or expired")
     sequence: int = Field(
         sa_type=BigInteger, index=True, description="order of arrival at the learner"
     )

@@ -89,11 +89,11 @@ def test_of_two_readers_at_once_one_commits(store: Store) -> None:
 def test_an_id_is_new_once_for_each_group(store: Store) -> None:
     """A second delivery is told apart, in the same transaction and in a later one."""
     with store.transaction() as session:
-        assert first_time(session, "g", "a")
-        assert not first_time(session, "g", "a")
+        assert first_time(session, "g", entry(1))
+        assert not first_time(session, "g", entry(1))
     with store.transaction() as session:
-        assert not first_time(session, "g", "a")
-        assert first_time(session, "h", "a")
+        assert not first_time(session, "g", entry(1))
+        assert first_time(session, "h", entry(1))
 
 
 def test_many_ids_are_asked_at_once(store: Store) -> None:
@@ -101,7 +101,7 @@ def test_many_ids_are_asked_at_once(store: Store) -> None:
     many = [entry(offset) for offset in range(2500)]
     with store.transaction() as session:
         assert first_times(session, "g", [entry(5), entry(3), entry(5)]) == [entry(5), entry(3)]
-        assert not first_time(session, "g", "turns/id-3")
+        assert not first_time(session, "g", entry(3))
     with store.transaction() as session:
         assert first_times(session, "g", many) == [e for e in many if e.offset not in (3, 5)]
         assert first_times(session, "g", many) == []
