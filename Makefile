@@ -6,11 +6,12 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 EXTRAS ?= kafka,postgres,triton,dev
 ARGS ?=
+TIMES ?= 10
 
 BIN := .venv/bin
 PACKAGES := agent deploy kernels learner streams tests
 
-.PHONY: help setup up demo test test-slow check format docs bench bench-gpu-static clean
+.PHONY: help setup up demo test test-slow faults check format docs bench bench-gpu-static clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -58,6 +59,9 @@ test: setup check ## checks and tests, under 15 minutes on two cores (ARGS="-k s
 
 test-slow: setup ## the tests that take longer than a minute each
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+faults: .venv/installed ## every fault of the streams TIMES times (10), another seed each; a table
+	$(BIN)/python -m tests.faults $(TIMES) $(ARGS)
 
 bench: .venv/installed ## every benchmark, with this machine's hardware above the figures
 	$(BIN)/python -m tests.bench $(ARGS)

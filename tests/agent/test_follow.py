@@ -239,6 +239,7 @@ def test_a_rollback_needs_no_log(bench: Bench) -> None:
     assert len(spooled) == 1
 
 
+@pytest.mark.fault("full disk")
 def test_a_disk_that_is_full_does_not_stop_a_rollback(bench: Bench) -> None:
     """What cannot be written down still serves, and the operator is told what that means."""
     bench.publish(MASK, A, rollout(1, A.version))

@@ -8,16 +8,20 @@ figures are the median of rounds that take turns, so that a noisy neighbour hits
 import gc
 import os
 import statistics
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from streams import chain
-from streams.log import Log, Outgoing, outgoing
+from learner.intake import GROUP, Rules, take
+from learner.intake import TOPICS as INTAKE
+from learner.judges.lexical import LexicalJudge
+from streams import chain, offsets, outbox
+from streams.log import Log, Outgoing, Partition, outgoing
 from streams.open import init_streams, open_log
 from streams.records import Message, Sampling, Turn
 from streams.settings import StreamsSettings
@@ -25,10 +29,12 @@ from streams.spool import BATCH_RECORDS, Spool
 from streams.store import open_store
 from tests.flow.applier import Applier
 from tests.kafka_broker import KafkaBroker, kafka_home
+from tests.learner.turns import said, turn
 
 NUM_TURNS = 4096
 ROUNDS = 5
 NUM_SINGLE = 300
+NUM_JUDGED = 200
 NUM_LONG = 100_096  # a multiple of the batch
 TARGET = 0.80  # of the bare client's rate
 
@@ -150,6 +156,58 @@ def bench_whole_way(folder: Path, records: list[Outgoing]) -> None:
     store.close()
 
 
+def bench_judgement(name: str, settings: StreamsSettings) -> None:
+    """From the moment that an agent hands over a correction to the judgement on the log."""
+    log, store = open_log(settings), open_store(settings)
+    spool = Spool(settings.home / "spool", log, settings)
+    rules = Rules("main", (LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**22)
+    stop = threading.Event()
+
+    def positions(partitions: frozenset[Partition]) -> Mapping[Partition, int]:
+        with store.reading() as session:
+            return offsets.positions(session, GROUP, partitions)
+
+    def listen() -> None:  # what the learner does between two generations
+        reader = log.subscribe(INTAKE, group=GROUP, positions=positions)
+        while not stop.is_set():
+            if entries := reader.poll(wait_s=0.5):
+                with store.transaction() as session:
+                    take(session, entries, rules)
+                outbox.publish(store, log)
+        reader.close()
+
+    learner = threading.Thread(target=listen)
+    learner.start()
+    told = log.subscribe(["judgements"], group=None, positions=lambda _: {})
+    taken = []
+    for number in range(NUM_JUDGED + 10):
+        first, second = corrected(number)
+        spool.put([first]).result()
+        began = time.perf_counter()
+        spool.put([second])
+        while not told.poll(wait_s=5):
+            pass
+        if number >= 10:  # by then the group has met and everything is connected
+            taken.append((time.perf_counter() - began) * 1000)
+    stop.set()
+    learner.join()
+    told.close()
+    spool.close()
+    store.close()
+    log.close()
+    show(f"{name}: until judged, p50 / p99", percentiles(taken))
+
+
+def corrected(number: int) -> tuple[Outgoing, Outgoing]:
+    """Give a turn, and the one whose request corrects it."""
+    asked = said(f"Question {number}?")
+    first = turn(asked, "A reply with far too many words.", created_ms=number * 10)
+    goes_on = [*asked, first.reply, Message(role="user", content="That was too long.")]
+    second = turn(goes_on, "Short.", created_ms=number * 10 + 5)
+    made = (outgoing("turns", record.session, record) for record in (first, second))
+    return next(made), next(made)
+
+
 def resident_mib() -> float:
     """Give this process's resident memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -232,13 +290,18 @@ def main() -> int:
     with TemporaryDirectory() as name:
         bench_embedded(Path(name), records)
         bench_whole_way(Path(name) / "long", records)
+        bench_judgement("embedded", StreamsSettings(home=Path(name) / "judged"))
         if kafka_home() is None:
             print("Kafka: skipped, KAFKA_HOME names no Apache Kafka 4")
             return 0
         broker = KafkaBroker(Path(name) / "kafka")
         broker.start()
         try:
-            return 0 if bench_kafka(broker, records) else 1
+            good = bench_kafka(broker, records)
+            home = Path(name) / "judged on Kafka"
+            settings = fresh_topics(broker).model_copy(update={"home": home})
+            bench_judgement("Kafka", settings)
+            return 0 if good else 1
         finally:
             broker.stop()
 

@@ -298,6 +298,7 @@ def test_verdicts_show_while_a_generation_runs(school: School) -> None:
     assert sorted(school.generations()[0].turn_ids) == ["a", "b"]
 
 
+@pytest.mark.fault("zombie learner")
 def test_a_zombie_commits_nothing(school: School) -> None:
     """A learner that was replaced while it computed finds out before it writes."""
     school.corrected("a")

@@ -78,6 +78,7 @@ def test_a_dead_holder_is_replaced_when_its_time_has_passed(store: Store, clock:
     assert second.acquire()
 
 
+@pytest.mark.fault("zombie learner")
 def test_a_zombie_commits_nothing(store: Store, second_store: Store, clock: Clock) -> None:
     """A holder that was paused past its time and replaced is stopped inside its own transaction."""
     zombie, second = lease(store, "zombie", clock), lease(second_store, "second", clock)
@@ -124,6 +125,7 @@ def test_nobody_takes_the_lease_between_check_and_commit(
     assert events == ["committed", "taken"]
 
 
+@pytest.mark.fault("clock jump")
 def test_a_clock_set_back_does_not_keep_a_dead_holder(store: Store, clock: Clock) -> None:
     """An expiry far in the future frees the lease once it has not moved for its duration."""
     assert lease(store, "dead", clock).acquire()
@@ -136,6 +138,7 @@ def test_a_clock_set_back_does_not_keep_a_dead_holder(store: Store, clock: Clock
     assert second.acquire()
 
 
+@pytest.mark.fault("clock jump")
 def test_a_clock_set_forward_costs_the_holder_its_lease_but_no_data(
     store: Store, second_store: Store, clock: Clock
 ) -> None:
@@ -149,6 +152,7 @@ def test_a_clock_set_forward_costs_the_holder_its_lease_but_no_data(
         first.check(session)
 
 
+@pytest.mark.fault("clock jump")
 def test_a_holder_that_renews_under_a_wrong_clock_stays(store: Store, clock: Clock) -> None:
     """A renewal moves the row, whatever the wall clock says, so watchers see that it lives."""
     first, second = lease(store, "first", clock), lease(store, "second", clock)

@@ -125,6 +125,7 @@ def put_for_ever(folder: Path, log_path: Path, kept: "multiprocessing.Queue[int]
         number += 1
 
 
+@pytest.mark.fault("kill -9 of an agent's spool")
 def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """After a kill at any moment, each acknowledged record is in the log once its successor ran."""
     path = tmp_path / "log.db"
@@ -185,6 +186,7 @@ def test_a_full_spool_drops_as_settings_say_and_counts(tmp_path: Path, policy: s
     spool.close()
 
 
+@pytest.mark.fault("full disk")
 def test_a_full_disk_is_counted_and_said_and_passes(tmp_path: Path) -> None:
     """No space left: the future says False; with space again, records are kept again."""
     full = threading.Event()

@@ -43,6 +43,7 @@ def append_for_ever(path: Path, key: str, acknowledged: "multiprocessing.Queue[i
         number += 2
 
 
+@pytest.mark.fault("kill -9 of a writer of the log")
 def test_many_processes_append_and_one_is_killed(tmp_path: Path) -> None:
     """What was acknowledged before kill −9 is there, in order; a pair is there whole or not."""
     path = tmp_path / "log.db"
@@ -112,6 +113,7 @@ def test_a_waiting_reader_costs_next_to_nothing(tmp_path: Path) -> None:
     log.close()
 
 
+@pytest.mark.fault("full disk")
 def test_a_full_disk_refuses_the_append_whole_and_recovers(tmp_path: Path) -> None:
     """No record of an append that did not fit is there; with room again, the next one is."""
     log = SqliteLog(tmp_path / "log.db")

@@ -1,0 +1,104 @@
+"""Seconds until an agent that starts late serves what its line serves, with and without snapshots.
+
+The ledger is of 1,000 generations on a tiny model; the agent's own classes read it from the
+embedded log, build the version and flip to it. The baseline is the same start from the base up. On
+a larger model each recipe costs more, so the ratio grows with the recipes that are left out; what
+is not taken in at a start is the same for every model: all but `streams.snapshot_every` recipes.
+"""
+
+import statistics
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from agent.events import Events
+from agent.follow import Follower
+from agent.metrics import Metrics
+from agent.weights import Residents
+from streams.base_model import BaseModel, load_base
+from streams.log import Outgoing, outgoing
+from streams.open import open_log, open_snapshots
+from streams.settings import ModelSettings, StreamsSettings
+from tests.agent.lineage import Lineage, promotion
+from tests.tiny import tiny_model_dir
+
+GENERATIONS = 1000
+ROUNDS = 3
+STEP = 20  # small, so that a thousand of them stay within what the weights can hold
+
+
+def write_ledger(base: BaseModel, settings: StreamsSettings) -> str:
+    """Append a thousand released versions as a learner would, and give the last one's name."""
+    lineage, log = Lineage(base), open_log(settings)
+    log.append([outgoing("recipes", "main", lineage.mask)])
+    before = base.name
+    for number in range(1, GENERATIONS + 1):
+        recipe = lineage.next(step=STEP)
+        log.append(
+            [
+                outgoing("recipes", "main", recipe),
+                outgoing("rollouts", "main", promotion(number, recipe.version, before)),
+            ]
+        )
+        before = recipe.version
+    log.close()
+    return before
+
+
+def _write_nothing(_: list[Outgoing]) -> Future[bool]:
+    raise AssertionError("only a rollback is written down")
+
+
+def catch_up(base: BaseModel, settings: StreamsSettings, version: str) -> tuple[float, str]:
+    """Start an agent's follower and give the seconds until a version serves, and its bits."""
+    log, residents = open_log(settings), Residents(base, "cpu", snapshots=open_snapshots(settings))
+    follower = Follower(
+        log,
+        residents,
+        line="main",
+        base=base.name,
+        put=_write_nothing,
+        events=Events(),
+        metrics=Metrics(),
+    )
+    began = time.perf_counter()
+    follower.start()
+    while residents.serving != version:
+        time.sleep(0.001)
+    took_s = time.perf_counter() - began
+    follower.stop()
+    log.close()
+    return took_s, residents.digest_of(version)
+
+
+def main() -> int:
+    """Print both times; fails when the bits differ or the short cut is none."""
+    torch.set_num_threads(1)
+    with TemporaryDirectory() as name:
+        base = load_base(ModelSettings(path=tiny_model_dir(Path(name) / "tiny")))
+        settings = StreamsSettings(home=Path(name) / "home")
+        version = write_ledger(base, settings)
+        plain = settings.model_copy(update={"snapshot_every": 0})
+        catch_up(base, settings, version)  # writes a snapshot, as every start that was far behind
+        while not list((settings.home / "snapshots").glob("*.safetensors")):
+            time.sleep(0.01)
+        without: list[float] = []
+        with_them: list[float] = []
+        digests = set()
+        for _ in range(ROUNDS):
+            for times, chosen in ((without, plain), (with_them, settings)):
+                took_s, digest = catch_up(base, chosen, version)
+                times.append(took_s)
+                digests.add(digest)
+    slow, fast = statistics.median(without), statistics.median(with_them)
+    print(f"a tiny model, {GENERATIONS} generations, median of {ROUNDS} rounds")
+    print(f"{'from the base up':<38}{slow:>12.2f} s")
+    print(f"{'from the newest snapshot':<38}{fast:>12.2f} s{slow / fast:>12.1f} times faster")
+    return 0 if len(digests) == 1 and fast < slow else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
