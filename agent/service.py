@@ -193,6 +193,10 @@ class AgentService:
         following = self._follower.following()
         return {following.line.name: status.serving(following, self.residents.serving)}
 
+    def spool(self) -> dict[str, Any]:
+        """Give what is on this agent's disk and not in the log yet; from memory."""
+        return status.spooled(self._spool.depth())
+
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Serve the previous version again, now, with or without broker and database.
 

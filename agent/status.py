@@ -52,6 +52,16 @@ def serving(following: Following, version: str) -> dict[str, Any]:
     }
 
 
+def spooled(depth: Depth) -> dict[str, Any]:
+    """Say what is on this agent's disk and not in the log yet."""
+    return {
+        "records": depth.records,
+        "bytes": depth.num_bytes,
+        "dropped": depth.dropped,
+        "log_away": depth.log_away,
+    }
+
+
 def gauges(following: Following, depth: Depth, *, queued: int, running: int) -> list[Sample]:
     """Give what goes up and down."""
     away = following.away is not None or depth.log_away is not None

@@ -234,7 +234,8 @@ class Console:
         named = {state[name] for state in serving.values() for name in ("version", "previous")}
         stored = await self._stored.read(list(serving), named - {None})
         happened = [dataclasses.asdict(event) for event in self._service.events][-EVENTS:]
-        current = {"serving": serving, "events": happened[::-1], **stored}
+        spool = dict(self._service.spool())
+        current = {"serving": serving, "spool": spool, "events": happened[::-1], **stored}
         return {name: json.dumps(value, ensure_ascii=False) for name, value in current.items()}
 
 

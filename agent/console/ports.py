@@ -40,6 +40,13 @@ class Service(Protocol):
         """
         ...
 
+    def spool(self) -> Mapping[str, Any]:
+        """Give what is on this agent's disk and not in the log yet: records, bytes, dropped, why.
+
+        From memory (agent.status.spooled).
+        """
+        ...
+
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Serve the previous version again, now, with or without broker and database.
 

@@ -63,8 +63,13 @@ def rollouts(session: Session, lines: Collection[str], *, limit: int = ROLLOUTS)
     return [row.model_dump() for row in rows]
 
 
-def learner(session: Session, lines: Collection[str], ends: Ends) -> Json:
-    """Give what the learner does: its lease, the generation in work, and what waits for it."""
+def learner(
+    session: Session, lines: Collection[str], ends: Ends, num_dead_letters: int | None
+) -> Json:
+    """Give what the learner does: its lease, the generation in work, and what waits for it.
+
+    num_dead_letters: open ones; None: not known
+    """
     last = session.exec(select(func.max(TurnRow.sequence))).one() or 0
     recent = session.execute(
         select(TurnRow.state, TurnRow.uses).where(TurnRow.sequence > last - RECENT_TURNS)
@@ -81,18 +86,21 @@ def learner(session: Session, lines: Collection[str], ends: Ends) -> Json:
         "num_turns": {str(state): count for state, count in counts},
         "num_fresh": sum(state == "judged" and uses == 0 for state, uses in recent),
         "lag": lag(session, ends),
+        "dead_letters": num_dead_letters,
     }
 
 
 def lag(session: Session, ends: Ends) -> Json:
     """Give group → topic → records not read yet; an upper bound, as offsets may have holes."""
-    behind: dict[str, dict[str, int]] = {}
+    read: dict[str, dict[tuple[str, int], int]] = {}
     for row in session.exec(select(OffsetRow)).all():
-        topics = behind.setdefault(row.group, {})
+        read.setdefault(row.group, {})[row.topic, row.partition] = row.next_offset
+    behind: dict[str, dict[str, int]] = {group: {} for group in read}
+    for group, places in read.items():
         for partition, end in ends.items():
-            if (partition.topic, partition.number) == (row.topic, row.partition):
-                left = max(0, end - row.next_offset)
-                topics[row.topic] = topics.get(row.topic, 0) + left
+            if end:  # a partition that was never read has no place yet, and everything is left
+                left = max(0, end - places.get((partition.topic, partition.number), 0))
+                behind[group][partition.topic] = behind[group].get(partition.topic, 0) + left
     return behind
 
 

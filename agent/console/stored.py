@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.console import sections
 from agent.console.turns import Turns
 from agent.console.versions import Versions, bases
+from streams import dead_letters
 from streams.errors import StreamsError
 from streams.log import Log, Partition, Topic
 from streams.records import Json
@@ -37,6 +38,7 @@ class StoredSections:
         self._log = log
         self._wait_s = wait_s
         self._turns, self._versions, self._masks = Turns(), Versions(), sections.Masks()
+        self._letters: tuple[Mapping[Partition, int], int] = ({}, 0)
         # One thread: a store that hangs holds up one reading, and no second one is begun.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="console-store")
         self._reading: asyncio.Future[dict[str, Json | list[Json]]] | None = None
@@ -69,7 +71,7 @@ class StoredSections:
         self, store: Store, lines: Collection[str], named: Collection[str]
     ) -> dict[str, Json | list[Json]]:
         try:
-            ends = self._ends()
+            ends, num_dead_letters = self._ends(), self._num_dead_letters()
             with store.reading() as session:
                 return {
                     "store": {"ok": True, "message": ""},
@@ -78,7 +80,7 @@ class StoredSections:
                     "versions": self._versions.read(session, lines, named),
                     "bases": bases(session, lines),
                     "rollouts": sections.rollouts(session, lines),
-                    "learner": sections.learner(session, lines, ends),
+                    "learner": sections.learner(session, lines, ends, num_dead_letters),
                     "masks": self._masks.read(session),
                 }
         except StreamsError as cause:
@@ -102,6 +104,19 @@ class StoredSections:
         except StreamsError:
             return {}
         return ends
+
+    def _num_dead_letters(self) -> int | None:
+        """Count the open dead letters, again only when something was buried or settled since."""
+        if self._log is None:
+            return None
+        try:
+            ends = self._log.end_offsets(dead_letters.TOPIC)
+            if ends != self._letters[0]:
+                buried = dead_letters.read_all(self._log) if any(ends.values()) else []
+                self._letters = ends, sum(each.closed is None for each in buried)
+        except StreamsError:
+            return None
+        return self._letters[1]
 
 
 def _trouble(message: str) -> dict[str, Json | list[Json]]:

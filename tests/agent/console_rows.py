@@ -80,6 +80,10 @@ class FakeService:
         """Give what serves the line main."""
         return {"main": dict(self.state)}
 
+    def spool(self) -> Mapping[str, Any]:
+        """Give a spool in which two records wait."""
+        return {"records": 2, "bytes": 200, "dropped": 0, "log_away": "no broker"}
+
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Swap version and previous, if the caller saw this state."""
         if expected_seq is not None and expected_seq != self.state["seq"]:

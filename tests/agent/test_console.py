@@ -13,10 +13,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from agent.console import build_console
 from agent.console.stored import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.events import Event
+from streams import dead_letters
 from streams.errors import LogUnavailableError
-from streams.log import Partition, Topic
+from streams.log import Entry, Partition, Topic, outgoing
 from streams.records import Json, Message
 from streams.settings import StreamsSettings
+from streams.sqlite_log import SqliteLog
 from streams.store import Store, open_store
 from streams.tables import RecipeRow, RolloutRow, TurnRow
 from tests.agent.console_rows import BASE, FakeService, fill, judgement_row, turn_row
@@ -231,8 +233,33 @@ async def test_lag_counts_what_the_learner_has_not_read(store: Store) -> None:
     log: Any = Ends({Partition("turns", 0): 41, Partition("feedback", 0): 7})
     client = await connect(FakeService(), store, log)
     lag = (await read(client, "/operator/state"))["learner"]["lag"]
-    assert lag == {"learner/main": {"turns": 3}}
+    # Of feedback nothing was read ever, so all of it is left.
+    assert lag == {"learner/main": {"turns": 3, "feedback": 7}}
     await client.close()
+
+
+async def test_open_dead_letters_and_the_spool_are_shown(store: Store, tmp_path: Path) -> None:
+    """Letters are counted until somebody settles them; the spool is this agent's own."""
+    with store.transaction() as session:
+        fill(session, now_ms=NOW_MS)
+    log = SqliteLog(tmp_path / "log.db")
+    client = await connect(FakeService(), store, log)
+
+    async def num_letters() -> Any:
+        return (await read(client, "/operator/state"))["learner"]["dead_letters"]
+
+    assert await num_letters() == 0
+    for offset in (1, 2):
+        entry = Entry(Partition("turns", 0), offset, "k", f"id {offset}", b"poison", NOW_MS)
+        letter = dead_letters.of_entry(entry, "a test says so", max_bytes=99, now_ms=NOW_MS)
+        log.append([outgoing("dead-letters", letter.id, letter)])
+    assert await num_letters() == 2
+    dead_letters.drop(log, letter.id, who="a test")
+    assert await num_letters() == 1
+    spool = (await read(client, "/operator/state"))["spool"]
+    assert spool == {"records": 2, "bytes": 200, "dropped": 0, "log_away": "no broker"}
+    await client.close()
+    log.close()
 
 
 async def test_a_log_that_is_away_costs_only_the_lag(store: Store) -> None:

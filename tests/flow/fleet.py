@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.flow.service import QUICK, QUICKSET, ROOT, Api
 
@@ -66,9 +67,19 @@ class Member(Api):
     def serves(self, version: str) -> str:
         """Wait until an agent serves a version, and give the digest of the bits that it holds."""
         self.said(rf"swap: ({version}) serves after")
-        address = f"{self.console}/operator/versions/{version}/digest"
-        with urllib.request.urlopen(address) as answer:
-            return str(json.load(answer)["sha256"])
+        return str(self.operator(f"versions/{version}/digest")["sha256"])
+
+    def operator(self, path: str) -> Any:
+        """Read the console's JSON."""
+        with urllib.request.urlopen(f"{self.console}/operator/{path}") as answer:
+            return json.load(answer)
+
+    def quickset(self, *arguments: str) -> Any:
+        """Run another command with this member's settings, and give the JSON that it prints."""
+        command = [*QUICKSET, *arguments, "--json", *self._flags]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
 
 @contextmanager

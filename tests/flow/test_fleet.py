@@ -47,6 +47,20 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
+def show_how_they_are(agent: Member) -> None:
+    """`streams status` and the console tell lag, lease, spools and dead letters alike."""
+    status = agent.quickset("streams", "status")
+    assert {row["topic"] for row in status["lags"] if row["group"] == "learner"} >= {"turns"}
+    assert [lease["name"] for lease in status["leases"]] == ["learner/main"]
+    assert status["dead_letters"] == 0
+    assert sum(spool["dropped"] for spool in status["spools"]) == 0
+    shown = agent.operator("state")
+    assert shown["learner"]["lag"]["learner"]["turns"] >= 0
+    assert [lease["name"] for lease in shown["learner"]["leases"]] == ["learner/main"]
+    assert shown["learner"]["dead_letters"] == 0
+    assert (shown["spool"]["dropped"], shown["spool"]["log_away"]) == (0, None)
+
+
 def live_through_it(members: dict[str, Member], snapshots: Path) -> None:
     """Teach, start an agent late, kill and damage, and compare the bits at each step."""
     first, second, learner = members["first"], members["second"], members["learner"]
@@ -70,6 +84,7 @@ def live_through_it(members: dict[str, Member], snapshots: Path) -> None:
     assert second.serves(three) == first.serves(three)
     assert "it is not used, and the ledger is" in second.text
 
+    show_how_they_are(first)
     learner.stop(signal.SIGKILL)
     learner.start()  # begins at a snapshot, too
     four = teach(second, "Something else.")

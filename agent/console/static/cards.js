@@ -32,8 +32,9 @@ function coming({ version, decided, pending, failed }) {
 }
 
 /** Show what the learner is doing and what waits for it. */
-export function learnerCard(body, { learner, generations, line, now }) {
-  if (!learner) return renew(body, [unknown()]);
+export function learnerCard(body, { learner, generations, spool, line, now }) {
+  const here = spooled(spool);
+  if (!learner) return renew(body, [unknown(), here.length > 0 && facts(here)]);
   const work = learner.in_work.find((one) => one.line === line);
   const last = generations.find(({ state }) => state !== "planned");
   const lease = learner.leases.find(({ name }) => name.includes(line)) ?? learner.leases[0];
@@ -46,8 +47,19 @@ export function learnerCard(body, { learner, generations, line, now }) {
       ["Last generation", last ? `${last.number}, ${OUTCOMES[last.state] ?? last.state} ${ago(last.done_ms ?? last.planned_ms)}` : "none yet"],
       behind.length > 0 && ["Not read yet", count(behind.reduce((sum, one) => sum + one, 0), "record")],
       ["Turns", turnCounts(learner.num_turns)],
+      learner.dead_letters > 0 && ["Dead letters", `${learner.dead_letters.toLocaleString()} open`],
+      ...here,
     ]),
   ]);
+}
+
+/** Say what this agent has on its disk and not in the log, and what it lost; nothing when all is well. */
+function spooled(spool) {
+  if (!spool) return [];
+  return [
+    (spool.records > 0 || spool.log_away) && ["On disk, not in the log yet", count(spool.records, "record")],
+    spool.dropped > 0 && ["Lost, the spool was full", count(spool.dropped, "record")],
+  ].filter(Boolean);
 }
 
 const OUTCOMES = { released: "released", held: "held back", void: "void", planned: "in work" };

@@ -15,7 +15,7 @@ const part = (id) => document.getElementById(id);
 const body = (id) => part(id).querySelector(".body");
 
 const state = {
-  serving: {}, events: [], store: { ok: true, message: "" },
+  serving: {}, spool: null, events: [], store: { ok: true, message: "" },
   turns: [], generations: [], versions: [], rollouts: [], masks: [], bases: {}, learner: null,
 };
 let session = null;
@@ -50,7 +50,7 @@ function drawCards() {
   const shown = { line, serving: state.serving, versions: of(state.versions), rollouts: of(state.rollouts), base: state.bases[line], stored: state.learner !== null };
   servingCard(body("serving"), shown);
   part("take-back").disabled = !state.serving[line]?.previous;
-  learnerCard(body("learner"), { line, learner: state.learner, generations: of(state.generations), now: nowMs() });
+  learnerCard(body("learner"), { line, learner: state.learner, generations: of(state.generations), spool: state.spool, now: nowMs() });
   safetyCard(body("safety"), { masks: state.masks, versions: shown.versions, stored: shown.stored });
 }
 
