@@ -78,6 +78,8 @@ class Snapshots:
             self._write(narrow, aside, metadata=about)
             _sync(aside)
             aside.replace(path)
+        except SafetensorError as cause:  # what its writer makes of a disk that is full
+            raise OSError(f"{path} cannot be written: {cause}") from cause
         finally:
             aside.unlink(missing_ok=True)
         _sync(self._folder)

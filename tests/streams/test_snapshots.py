@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from streams.snapshots import Snapshots
 
@@ -107,14 +108,15 @@ def test_another_versions_file_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("full disk")
-def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [OSError, SafetensorError])
+def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path, kind: type[Exception]) -> None:
     """A snapshot that could not be written leaves no part behind, and the old ones whole."""
     snapshots = Snapshots(tmp_path)
     snapshots.save("v1", INTEGERS)
 
     def full(_: object, path: Path, **__: object) -> None:
         path.write_bytes(b"the first part")
-        raise OSError(28, "No space left on device")
+        raise kind("No space left on device (os error 28)")
 
     with pytest.raises(OSError, match="No space left"):
         Snapshots(tmp_path, write=full).save("v2", INTEGERS)
