@@ -14,7 +14,7 @@ Knows nothing of whose data it is, or when there is time for it.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import delete, tuple_, update
 from sqlmodel import Session, col, func, select
@@ -104,7 +104,7 @@ def _expire_turns(session: Session, before_ms: int, most: int) -> int:
     )
     ids = session.exec(old).all()
     if ids:
-        emptied = {
+        emptied: dict[str, Any] = {
             "state": EXPIRED, "record": {}, "next_state": None, "target": None,
             "session": "", "key": "", "prefix_key": "",
         }  # fmt: skip

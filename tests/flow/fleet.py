@@ -93,7 +93,7 @@ def fleet(
     """
     made = {}
     for name, role in names.items():
-        own = {key: text.replace("{name}", name) for key, text in (QUICK | settings).items()}
+        own = {key: text.replace("{name}", name) for key, text in {**QUICK, **settings}.items()}
         made[name] = Member(folder / name, role, own)
     try:
         yield made
