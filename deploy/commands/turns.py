@@ -15,8 +15,6 @@ from deploy.history import turns as read_turns
 from deploy.settings import InForce
 from streams.tables import JudgementRow, TurnRow
 
-SHOWN_CHARACTERS = 160  # of a request or reply in the table; --json has all
-
 
 @with_settings("home")
 def turns(
@@ -31,15 +29,25 @@ def turns(
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    table = Table("when", "version", "asked", "answered", "state", "judged", "hint", box=None)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True, min_width=len("01-31 23:59:59"))
+    table.add_column(no_wrap=True, overflow="ellipsis")
     for row in found:
-        judged = " ".join(f"{each['score']:+d} {each['source']}" for each in row["judgements"])
-        hints = [each["hint"] for each in row["judgements"] if each["hint"]]
-        cells = [_time(row["created_ms"]), row["version"][:8], row["asked"], row["answered"]]
-        cells += [row["state"], judged or "–", hints[-1] if hints else "–"]
-        # Text, not markup: what people and models write is shown as it is.
-        table.add_row(*(Text(cell[:SHOWN_CHARACTERS]) for cell in cells))
+        for name, words in _told(row):
+            # Text, not markup: what people and models write is shown as it is, each on one line.
+            table.add_row(name, Text(" ".join(words.split())))
     Console().print(table if found else "no turns yet")
+
+
+def _told(row: dict[str, Any]) -> list[tuple[str, str]]:
+    judged = ", ".join(f"{each['score']:+d} {each['source']}" for each in row["judgements"])
+    hints = [each["hint"] for each in row["judgements"] if each["hint"]]
+    lines = [
+        (_time(row["created_ms"]), f"{row['version'][:8]} {judged or row['state']}"),
+        ("  asked", row["asked"]),
+        ("  answered", row["answered"]),
+    ]
+    return [*lines, ("  hint", hints[-1])] if hints else lines
 
 
 def _row(turn: TurnRow, verdicts: list[JudgementRow]) -> dict[str, Any]:
