@@ -43,7 +43,7 @@ class Course:
     def __init__(self, base: BaseModel, backend: Backend) -> None:
         self._base, self._backend = base, backend
         prompts = load_prompts()
-        self.lessons = self._lessons(prompts.training)
+        self.lessons = self.lessons_on(prompts.training)
         self._unseen = [self._prompt(prompt) for prompt in prompts.test]
         rewrites = self._greedy(base.decoder, [self._prompt(p, WISH) for p in prompts.test])
         pairs = zip(self._unseen, rewrites, strict=True)
@@ -62,7 +62,8 @@ class Course:
         length = sum(map(len, replies)) / len(replies)
         return f"{told}  {length:5.1f} tokens  {pleased}/{len(replies)} please"
 
-    def _lessons(self, prompts: Sequence[str]) -> list[Lesson]:
+    def lessons_on(self, prompts: Sequence[str]) -> list[Lesson]:
+        """Give the base's replies to prompts, and its hinted rewrites of them."""
         asked = [self._prompt(prompt) for prompt in prompts]
         replies = self._greedy(self._base.decoder, asked)
         told = [self._prompt(p, WISH) for p in prompts]
