@@ -54,6 +54,8 @@ def show_how_they_are(agent: Member) -> None:
     assert [lease["name"] for lease in status["leases"]] == ["learner/main"]
     assert status["dead_letters"] == 0
     assert sum(spool["dropped"] for spool in status["spools"]) == 0
+    # A page is answered within a second, with or without a store or log that takes longer.
+    until(lambda: "learner" in agent.operator("state"), "the console has read store and log")
     shown = agent.operator("state")
     assert shown["learner"]["lag"]["learner"]["turns"] >= 0
     assert [lease["name"] for lease in shown["learner"]["leases"]] == ["learner/main"]
