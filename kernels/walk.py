@@ -161,7 +161,8 @@ def _names(chain: Sequence[Step]) -> list[str]:
 
 def _shared(stand: Stand | None, chain: Sequence[Step]) -> int:
     pairs = zip(stand.chain if stand else (), chain, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    # Most are the same objects, which costs less to see than that they are equal.
+    return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1] or pair[0] == pair[1], pairs))
 
 
 def _fits(stand: Stand, chain: Sequence[Step]) -> bool:

@@ -121,7 +121,7 @@ class Learner:
             serving = self._line.version
             if serving == versions.name:
                 return True
-            chain = ledger.chain(session, serving)
+            chain = ledger.chain(session, serving, known=versions.chain)
         if not chain and serving != versions.base.name:
             _LOG.warning("waiting for the recipe of %s, which serves", serving)
             return False

@@ -65,6 +65,11 @@ class Versions:
         return self._chain[-1].version if self._chain else self.base.name
 
     @property
+    def chain(self) -> Sequence[Recipe]:
+        """The recipes of the serving version, from the base on."""
+        return tuple(self._chain)
+
+    @property
     def number(self) -> int:
         """How many recipes lie between the base and the serving version."""
         return len(self._chain)

@@ -51,6 +51,26 @@ def test_a_chain_comes_back_in_order(store: Store) -> None:
         assert ledger.verify(session) == 5
 
 
+@pytest.mark.parametrize("known", range(6))
+@pytest.mark.parametrize("wanted", range(1, 6))
+def test_a_known_chain_is_gone_on_from(store: Store, known: int, wanted: int) -> None:
+    """Forward, back and on a branch it is the same chain, and only what is new is read."""
+    chain = grown(store, 5)
+    branch = recipe(chain[1].version, 3, line="tenant")
+    with store.transaction() as session:
+        ledger.append(session, branch, created_ms=9)
+        for row in session.exec(select(RecipeRow).where(RecipeRow.line == "main")):
+            if row.number <= min(known, wanted):
+                session.delete(row)  # whoever reads it now misses it
+    with store.reading() as session:
+        read = ledger.chain(session, chain[wanted - 1].version, known=chain[:known])
+        assert read == chain[:wanted]
+        if known >= 2:
+            aside = ledger.chain(session, branch.version, known=chain[:known])
+            assert aside == [*chain[:2], branch]
+        assert ledger.chain(session, BASE, known=chain[:known]) == []
+
+
 def test_the_ledger_branches(store: Store) -> None:
     """A line may begin at any version of another; both chains share their beginning."""
     chain = grown(store, 3)
