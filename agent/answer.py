@@ -96,9 +96,8 @@ class Answer:
         """
         try:
             for sampling in self.asked.sampling:
-                self._streams.append(
-                    self._engine.submit(Request(self.asked.prompt_token_ids, sampling))
-                )
+                request = Request(self.asked.prompt_token_ids, sampling, self.occasion.principal)
+                self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
             self._cancel()
             raise BusyError(

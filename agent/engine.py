@@ -166,7 +166,7 @@ class Engine:
             resident = self._versions.hold()
             with self._changed:  # only now, so that a fault before this tells the one who waits
                 request, stream = self._waiting.popleft()
-            slot = self._slots.take(resident.version, request.prompt_token_ids)
+            slot = self._slots.take(resident.version, request.owner, request.prompt_token_ids)
             read = self._cache.lengths[slot]
             text = Detokenizer(self._text_of, request.sampling.stop)
             sampler = Sampler(request.sampling)
@@ -249,7 +249,7 @@ class Engine:
     def _end(self, reply: Running, event: Event) -> tuple[Stream, Event]:
         self._running.remove(reply)
         known = reply.request.prompt_token_ids[: reply.read]
-        self._slots.release(reply.slot, reply.resident.version, known)
+        self._slots.release(reply.slot, reply.resident.version, reply.request.owner, known)
         self._versions.release(reply.resident)
         return reply.stream, event
 

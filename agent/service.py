@@ -17,6 +17,7 @@ from agent.answer import Answer, Source
 from agent.api import ChatRequest
 from agent.ask import Asked, Renderer, ask
 from agent.auth import Keys
+from agent.engine import Counts
 from agent.errors import NotFoundError, UnavailableError
 from agent.events import Events
 from agent.follow import Follower, Versions
@@ -47,6 +48,8 @@ class Residents(Versions, Protocol):
 
 class Engine(Source, Protocol):
     """What is needed of agent.engine.Engine."""
+
+    counts: Counts
 
     @property
     def alive(self) -> bool: ...
@@ -241,4 +244,4 @@ class AgentService:
         )
 
     def _counters(self) -> list[Sample]:
-        return status.counters(self._spool.depth())
+        return status.counters(self._spool.depth(), self._engine.counts)

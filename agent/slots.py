@@ -2,7 +2,8 @@
 
 A conversation's next request begins with what the last one began with: that part is not read
 again. Only whole pieces of a prompt are taken up, cut where every prompt is cut, so what is found
-is to the bit what would be computed; and only under the same version.
+is to the bit what would be computed; and only under the same version, for the same owner: how soon
+a reply begins must not tell what somebody else has asked.
 
 Knows nothing of text, streams or time.
 """
@@ -14,9 +15,10 @@ from kernels.kv import KvCache
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a free slot still holds: the beginning of a prompt, read by a version."""
+    """What a free slot still holds: the beginning of a prompt, read by a version for its owner."""
 
     version: str
+    owner: str
     token_ids: list[int]
 
 
@@ -30,38 +32,38 @@ class Slots:
         """
         self._cache, self._piece = cache, piece_tokens
         # oldest first: the slot that was left longest ago is the first to be overwritten
-        self._free: dict[int, Held] = {slot: Held("", []) for slot in range(len(cache.lengths))}
+        self._free: dict[int, Held] = {slot: Held("", "", []) for slot in range(len(cache.lengths))}
 
     @property
     def free(self) -> int:
         """How many slots no reply has."""
         return len(self._free)
 
-    def take(self, version: str, prompt: list[int]) -> int:
+    def take(self, version: str, owner: str, prompt: list[int]) -> int:
         """Give a slot whose length is what it holds of this prompt: fewer tokens than the prompt.
 
         raises: StopIteration when none is free
         """
         slot, tokens = next(iter(self._free)), 0
         for each, held in self._free.items():
-            shared = self._shared(held, version, prompt)
+            shared = self._shared(held, version, owner, prompt)
             if shared > tokens:
                 slot, tokens = each, shared
         del self._free[slot]
         self._cache.reset(slot, keep=tokens)
         return slot
 
-    def release(self, slot: int, version: str, prompt: list[int]) -> None:
+    def release(self, slot: int, version: str, owner: str, prompt: list[int]) -> None:
         """Take a slot back, whose reply had read this much of its prompt; [] forgets it.
 
         raises: ValueError when nobody has the slot
         """
         if slot in self._free:
             raise ValueError(f"slot {slot} is free already")
-        self._free[slot] = Held(version, prompt)
+        self._free[slot] = Held(version, owner, prompt)
 
-    def _shared(self, held: Held, version: str, prompt: list[int]) -> int:
-        if held.version != version:
+    def _shared(self, held: Held, version: str, owner: str, prompt: list[int]) -> int:
+        if (held.version, held.owner) != (version, owner):
             return 0
         # the last token of a prompt is always read: its hidden state scores the first reply token
         longest, shared = min(len(held.token_ids), len(prompt) - 1), 0

@@ -5,6 +5,7 @@ Knows the parts by what they tell of themselves; changes nothing.
 
 from typing import Any
 
+from agent.engine import Counts
 from agent.follow import Following
 from agent.metrics import Sample
 from streams.records import Json
@@ -80,9 +81,12 @@ def gauges(following: Following, depth: Depth, *, queued: int, running: int) -> 
     ]
 
 
-def counters(depth: Depth) -> list[Sample]:
-    """Give what the spool has counted."""
+def counters(depth: Depth, counts: Counts) -> list[Sample]:
+    """Give what spool and engine have counted."""
     return [
+        ("prompt_tokens_computed", "Prompt tokens that the engine read", counts.read_tokens),
+        ("prompt_tokens_reused", "Prompt tokens found in the cache", counts.reused_tokens),
+        ("failed_replies", "Replies that a fault ended", counts.failed_replies),
         ("spool_dropped", "Records lost because the spool was full", depth.dropped),
         ("spool_drained", "Records that reached the log", depth.drained),
     ]

@@ -19,6 +19,7 @@ class Request:
 
     prompt_token_ids: list[int]
     sampling: Sampling
+    owner: str = ""  # whose it is: what others asked is not found again in the cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from agent.engine import Counts
 from agent.errors import UnknownVersionError
 from agent.stream import Finish, Request, Token
 from streams.errors import TemplateRefusedError
@@ -69,6 +70,7 @@ class FakeEngine:
     alive: bool = True
     queued: int = 0
     running: int = 0
+    counts: Counts = field(default_factory=Counts)
     streams: list[FakeStream] = field(default_factory=list)
     refuse: Callable[[], Exception | None] = lambda: None
     drained_s: float | None = None

@@ -98,6 +98,17 @@ async def test_a_known_beginning_is_not_read_again(engine: Engine) -> None:
     assert engine.counts.read_tokens - read_before == len(longer) - 32
 
 
+async def test_what_somebody_else_asked_is_read_again(engine: Engine) -> None:
+    """How soon a reply begins tells nobody what others asked: only an owner's prompts are found."""
+    prompt = list(range(20, 57))
+    one = sampling(max_tokens=1)
+    await read(engine, Request(prompt, one, owner="alice"))
+    await read(engine, Request(prompt, one, owner="bob"))
+    assert engine.counts.reused_tokens == 0
+    await read(engine, Request(prompt, one, owner="alice"))
+    assert engine.counts.reused_tokens == 32
+
+
 async def test_a_reply_ends_at_its_length(engine: Engine) -> None:
     """max_tokens ends a reply, and so does the end of the context."""
     tokens, finish = await read(engine, Request(PROMPTS[0], sampling(max_tokens=3)))
