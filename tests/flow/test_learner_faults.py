@@ -212,6 +212,7 @@ def test_kill_9_of_the_learner_changes_no_digest(
     expected = whole.state()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.flow.conftest"])
+    ends = []
     for place in range(1 + seed % STRIDE, count.passed + 1, STRIDE):
         shop = prepared(stack(f"killed-{place}"), bench)
         process = context.Process(
@@ -219,9 +220,12 @@ def test_kill_9_of_the_learner_changes_no_digest(
         )
         process.start()
         process.join(LIMIT_S)
-        assert process.exitcode == -signal.SIGKILL
+        ends.append(process.exitcode)
         prepared(shop.streams, bench, life=2).learn()
         assert shop.state() == expected, f"killed at {place}: {count.names[place - 1]}"
+    # How many polls, and so boundaries, a run takes over Kafka differs by a few.
+    assert set(ends[:-1]) <= {-signal.SIGKILL}
+    assert ends[-1] in (-signal.SIGKILL, 0)
 
 
 async def talk(api: str, number: int, told: asyncio.Event, ids: list[str]) -> None:
@@ -233,7 +237,8 @@ async def talk(api: str, number: int, told: asyncio.Event, ids: list[str]) -> No
             try:
                 async with http.post(f"{api}/v1/chat/completions", json=body) as answer:
                     whole = await answer.json()
-            except aiohttp.ClientConnectorError:
+            except aiohttp.ClientConnectionError:
+                # Nobody listens any more. A reply that was cut would show by its turn in the log.
                 assert told.is_set()
                 return
             if answer.status == 503 and told.is_set():
