@@ -70,6 +70,7 @@ class Engine:
         self._changed = threading.Condition()
         self._state: Literal["new", "serving", "draining", "stopped"] = "new"
         self._fault: Exception | None = None
+        self._must_forget = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.counts = Counts()
 
@@ -113,6 +114,12 @@ class Engine:
             self._changed.notify_all()
         return stream
 
+    def forget(self) -> None:
+        """Keep nothing of past conversations in the cache, for nobody."""
+        with self._changed:
+            self._must_forget = True
+            self._changed.notify_all()
+
     def drain(self, grace_s: float) -> None:
         """Take no more requests, let those taken end within grace_s, cancel the rest, stop."""
         end_s = time.monotonic() + grace_s
@@ -149,8 +156,15 @@ class Engine:
         with self._changed:
             self._changed.notify_all()
             while self._state != "stopped" and not (self._waiting or self._running):
+                self._forget_now()
                 self._changed.wait()
+            self._forget_now()
             return self._state != "stopped"
+
+    def _forget_now(self) -> None:
+        if self._must_forget:
+            self._must_forget = False
+            self._slots.forget()
 
     def _drop_cancelled(self) -> None:
         with self._changed:

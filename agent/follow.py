@@ -1,4 +1,4 @@
-"""Follows `recipes` and `rollouts`, and takes the version that the log decides on into service.
+"""Follows the log, and takes the version that it decides on into service.
 
 A thread of its own builds each version aside; the engine flips to it between two decode steps.
 What cannot be built, or fails a check, leaves the serving version as it is, and is counted, told as
@@ -23,9 +23,9 @@ from agent.metrics import Metrics
 from streams.errors import LogUnavailableError, RecordError
 from streams.line import Line
 from streams.log import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
-from streams.records import Mask, Recipe, Rollout, decode
+from streams.records import Forgotten, Mask, Recipe, Rollout, decode
 
-TOPICS: tuple[Topic, ...] = ("recipes", "rollouts")
+TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten")
 POLL_S = 0.1
 SILENCE_S = 2.0  # of a log that can be read; a broker answers its first fetch well within it
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
@@ -72,6 +72,7 @@ class Follower:
         put: Callable[[list[Outgoing]], Future[bool]],
         events: Events,
         metrics: Metrics,
+        forget: Callable[[Forgotten], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
     ) -> None:
@@ -79,10 +80,11 @@ class Follower:
 
         base: name of the base model, which serves before the first rollout
         put: hands records to the spool (streams.spool.Spool.put)
+        forget: told whose words must be let go, at every start of all that were
         clock: Unix seconds
         poll_s: how long a stop or an operator's change may go unnoticed in the thread
         """
-        self._log, self._versions, self._put = log, versions, put
+        self._log, self._versions, self._put, self._forget = log, versions, put, forget
         self._poll_s = poll_s
         self._events, self._metrics = events, metrics
         self.decisions = Decisions(line, base=base, clock=clock)
@@ -221,6 +223,8 @@ class Follower:
                     again = self.decisions.take(record)
                     if again is not None:
                         self._write_down(again)
+                case Forgotten():
+                    self._forget(record)
         except (RecordError, SwapError) as cause:
             self._metrics.unreadable.inc()
             place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"

@@ -104,6 +104,12 @@ class Recorder:
             self._verdicts.popitem(last=False)
         return record
 
+    def forget(self, principal: str) -> None:
+        """Drop the verdicts that a principal gave. Any thread may ask."""
+        for turn_id, verdict in list(self._verdicts.items()):
+            if verdict.principal == principal:
+                self._verdicts.pop(turn_id, None)
+
     def _turn(
         self, turn_id: str, asked: Asked, occasion: Occasion, choice: int, reply: Reply
     ) -> Turn:

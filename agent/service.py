@@ -27,7 +27,7 @@ from agent.recorder import Recorder
 from agent.response_ids import ResponseIds
 from agent.settings import AgentSettings
 from streams.log import Log, Outgoing
-from streams.records import Json, Rollout
+from streams.records import Forgotten, Json, Rollout
 from streams.spool import Depth
 
 MODEL = "quickset"
@@ -64,6 +64,8 @@ class Engine(Source, Protocol):
 
     def drain(self, grace_s: float) -> None: ...
 
+    def forget(self) -> None: ...
+
 
 class Spool(Protocol):
     """What is needed of streams.spool.Spool."""
@@ -71,6 +73,8 @@ class Spool(Protocol):
     def put(self, records: list[Outgoing]) -> Future[bool]: ...
 
     def depth(self) -> Depth: ...
+
+    def forget(self, principal: str, until_ms: int) -> None: ...
 
 
 class AgentService:
@@ -106,6 +110,7 @@ class AgentService:
             put=spool.put,
             events=self.events,
             metrics=self.metrics,
+            forget=self._forget,
         )
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
@@ -220,6 +225,12 @@ class AgentService:
             draining=self._draining,
         )
         return ready, body | self._info()
+
+    def _forget(self, record: Forgotten) -> None:
+        """Let go of what a principal said, in memory and on disk. Called by the follower."""
+        self._spool.forget(record.principal, record.created_ms)
+        self.recorder.forget(record.principal)
+        self._engine.forget()
 
     def _engine_alive(self) -> bool:
         alive = self._engine.alive

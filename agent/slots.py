@@ -62,6 +62,12 @@ class Slots:
             raise ValueError(f"slot {slot} is free already")
         self._free[slot] = Held(version, owner, prompt)
 
+    def forget(self) -> None:
+        """Empty the free slots: nothing of what was said in them is found again."""
+        self._free = {slot: Held("", "", []) for slot in self._free}
+        for slot in self._free:
+            self._cache.reset(slot, keep=0)
+
     def _shared(self, held: Held, version: str, owner: str, prompt: list[int]) -> int:
         if (held.version, held.owner) != (version, owner):
             return 0

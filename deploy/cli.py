@@ -15,6 +15,7 @@ from agent.errors import AgentError
 from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.demo import demo
+from deploy.commands.forget import forget
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
@@ -49,6 +50,7 @@ app.command()(learner)
 app.add_typer(versions, name="versions")
 app.command()(turns)
 app.command()(replay)
+app.command()(forget)
 app.command()(demo)
 app.add_typer(streams, name="streams")
 app.command()(config)

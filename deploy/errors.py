@@ -6,6 +6,7 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── ChildFailedError      the agent does not stay up
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
+├── ForgetError           a principal that is none, or of whom nothing is known
 ├── ProofError            a rebuilt version does not have the promised bits
 └── DemoError             the demo's services do not run, or its picture cannot be drawn
 """
@@ -38,6 +39,10 @@ class RefusedError(DeployError):
         """status: of the HTTP answer; 0 when what answered was no console"""
         super().__init__(message)
         self.status = status
+
+
+class ForgetError(DeployError):
+    """A principal that is none, or of whom nothing is known."""
 
 
 class ProofError(DeployError):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from kernels.backend import Backend
-from kernels.errors import KernelError
+from kernels.errors import DigestMismatchError, KernelError
 from kernels.master import QUANTUM_LOG2
 from learner import fitness, hints, strategies
 from learner.fitness import Floats, Lesson, Terms
@@ -27,6 +27,7 @@ from learner.shortlist import Shortlist
 from learner.strategies import Update
 from learner.versions import Candidate, Versions
 from streams.records import Recipe
+from streams.tables import GenerationRow
 
 Pause = Callable[[], None]
 
@@ -42,6 +43,7 @@ class Outcome:
     """What a generation came to."""
 
     table: Floats  # fitness, (turns, members)
+    turn_ids: tuple[str, ...]  # of the table's rows
     mean: float  # over members
     spread: float
     update: Update | None = None
@@ -73,7 +75,27 @@ def generation_key(seed: int, line: str, number: int, parent: str) -> str:
 
 def void(reason: str) -> Outcome:
     """Give the outcome of a generation that could not be scored."""
-    return Outcome(np.zeros((0, 0)), 0.0, 0.0, reason=reason)
+    return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason)
+
+
+def recorded(row: GenerationRow, recipe: Recipe, versions: Versions) -> Outcome:
+    """Give again what a generation came to, from its row and its recipe; nothing is scored.
+
+    raises: KernelError when the recipe does not fit the serving version
+    """
+    child = versions.child(recipe)
+    if child.recipe != recipe:
+        raise DigestMismatchError(f"{recipe.version} gives {child.recipe.digest}")
+    return Outcome(
+        np.asarray(row.fitness),
+        tuple(row.scored_ids),
+        row.fitness_mean or 0.0,
+        row.fitness_spread or 0.0,
+        update=Update(tuple(recipe.coefficients), recipe.step),
+        child=child,
+        kl=row.kl,
+        gain=row.gain,
+    )
 
 
 def run_generation(
@@ -105,9 +127,11 @@ def run_generation(
     )
     table = ground.fitness(logprobs)
     members = fitness.combined(ground.lessons, table)
+    turn_ids = tuple(lesson.turn_id for lesson in lessons)
     if not np.isfinite(members).all():
-        return Outcome(np.nan_to_num(table), 0.0, 0.0, reason="a member's fitness is not finite")
-    outcome = Outcome(table.round(DIGITS), float(members.mean()), float(members.std()))
+        reason = "a member's fitness is not finite"
+        return Outcome(np.nan_to_num(table), turn_ids, 0.0, 0.0, reason=reason)
+    outcome = Outcome(table.round(DIGITS), turn_ids, float(members.mean()), float(members.std()))
     update = _update(members, settings, agreement=fitness.agreement(ground.lessons, table))
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")

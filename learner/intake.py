@@ -2,7 +2,8 @@
 
 Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
 repeats nothing and loses nothing. A record that was used before changes nothing, and one that
-cannot be used goes to the dead letters with the cause, without stopping those behind it.
+cannot be used goes to the dead letters with the cause, without stopping those behind it. What
+somebody said who is forgotten is passed over.
 
 Knows nothing of generations, weights or the wall clock: times are the records' own.
 """
@@ -13,24 +14,36 @@ from typing import Final
 
 from sqlmodel import Session, col, delete, select, update
 
-from learner import conversation, rollout
+from learner import conversation, forget, rollout
 from learner.conversation import Link
 from learner.judge import Judge
 from learner.judges.explicit import judge_feedback
-from streams import dead_letters, ledger, offsets, outbox
+from streams import dead_letters, forgotten, ledger, offsets, outbox
 from streams.errors import LedgerError, RecordError
+from streams.forgotten import Moments
 from streams.log import Entry, Topic
-from streams.records import Feedback, Judgement, Mask, Recipe, Record, Rollout, Turn, decode
-from streams.retention import EXPIRED
+from streams.records import (
+    Feedback,
+    Forgotten,
+    Judgement,
+    Mask,
+    Recipe,
+    Record,
+    Rollout,
+    Turn,
+    decode,
+)
+from streams.retention import SPEAKING
 from streams.tables import ArtefactRow, JudgementRow, TurnRow
 
 GROUP: Final = "learner"
-TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes")
+TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback,),
     "rollouts": (Rollout,),
     "recipes": (Recipe, Mask),
+    "forgotten": (Forgotten,),
 }
 
 # An edited request is looked for among this many of the session's newest turns without a sequel.
@@ -54,7 +67,10 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
     raises: ConflictError when another reader has used them: roll back and subscribe again
     """
     newest_ms = 0
+    moments = forget.moments(session)
     for entry in entries:
+        if _is_forgotten(entry, moments):
+            continue  # not even as a dead letter
         try:
             record = decode(entry.value)
             # A record that cannot be used leaves nothing behind, and may be sent again.
@@ -66,6 +82,8 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             continue
         if isinstance(record, Turn):
             newest_ms = max(newest_ms, record.created_ms)
+        elif isinstance(record, Forgotten):
+            moments = forget.moments(session)
     _close_idle(session, newest_ms - rules.idle_close_ms)
     offsets.advance(session, GROUP, entries)
 
@@ -94,12 +112,22 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
             ledger.append(session, record, created_ms=entry.time_ms)
         case Mask():
             keep_mask(session, record, created_ms=entry.time_ms)
+        case Forgotten():
+            forget.apply(session, record)
         case Turn() | Feedback():
             pass  # of another line: its own learner's
         case _:
             raise ValueError(
                 f"a {type(record).__name__} does not belong on {entry.partition.topic}"
             )
+
+
+def _is_forgotten(entry: Entry, moments: Moments) -> bool:
+    """Tell whether somebody who is forgotten said this before the moment."""
+    if not moments or entry.partition.topic not in forgotten.SAID:
+        return False
+    spoken = forgotten.speaker(entry.value)
+    return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
 
 
 def keep_mask(session: Session, mask: Mask, *, created_ms: int) -> bool:
@@ -191,7 +219,7 @@ def _follow(session: Session, link: Link, rules: Rules) -> None:
 def _hear(session: Session, feedback: Feedback) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
-    if row is not None and row.state == EXPIRED:
+    if row is not None and row.state not in SPEAKING:
         return  # a verdict on what nobody knows any more
     if row is not None:
         _note(session, row, judge_feedback(feedback, _turn(row)))

@@ -19,20 +19,20 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from kernels.backend import Backend
-from learner import intake, release, rollout
+from learner import forget, intake, release, rollout
 from learner.generation import Outcome, run_generation, void
 from learner.lessons import Desk, Target, prepare
 from learner.plan import batch_of, plan, planned
 from learner.settings import LearnerSettings
 from learner.versions import Versions
-from streams import ledger, offsets, outbox
+from streams import forgotten, ledger, offsets, outbox
 from streams.errors import LogUnavailableError
 from streams.lease import Lease
 from streams.line import Line
 from streams.log import Log, Partition, Subscription
 from streams.retention import Retention
 from streams.store import Store
-from streams.tables import GenerationRow, TurnRow
+from streams.tables import ForgottenRow, GenerationRow, TurnRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Parts:
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = time.time  # Unix seconds
     retention: Retention | None = None  # None: everything is kept
+    # what a plan came to, where that is known already (learner.exact)
+    recall: Callable[[GenerationRow, Versions], Outcome | None] = lambda _, __: None
 
 
 class Learner:
@@ -70,6 +72,7 @@ class Learner:
         self._line = Line(parts.settings.line, (parts.versions.base.name,))
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
+        self._rested_ms: int | None = None  # when nothing was due, since the last generation
         self._listened_s = self._renewed_s = parts.clock()
         self._tidied_s = -TIDY_S
 
@@ -93,17 +96,23 @@ class Learner:
         self._publish()
         return True
 
+    def catch_up(self) -> None:
+        """Use all that the log holds now, and plan nothing. Raises: as `step`."""
+        while self._listen(wait_s=0):
+            pass
+
     def close(self) -> None:
         """Leave the group; the next step joins it again from the stored offsets."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
 
-    def _listen(self, *, wait_s: float) -> None:
+    def _listen(self, *, wait_s: float) -> int:
         """Poll, link and judge: everything that came is used in one transaction."""
         self._listened_s = self._parts.clock()
         self._renew()
         if self._reader is None:
+            self._forget()
             self._reader = self._parts.log.subscribe(
                 intake.TOPICS, group=intake.GROUP, positions=self._positions
             )
@@ -112,6 +121,18 @@ class Learner:
             with self._writing() as session:
                 intake.take(session, entries, self._parts.rules)
         self._publish()
+        return len(entries)
+
+    def _forget(self) -> None:
+        """Take note of all that is forgotten, before anything that was said is read (again)."""
+        records = forgotten.read_all(self._parts.log)
+        with self._parts.store.reading() as session:
+            known = set(session.exec(select(ForgottenRow.id)))
+        missing = [record for record in records if record.id not in known]
+        if missing:
+            with self._writing() as session:
+                for record in missing:
+                    forget.apply(session, record)
 
     def _follow(self) -> bool:
         """Become the version that serves; False while its recipes have not been read yet."""
@@ -135,10 +156,16 @@ class Learner:
             under_way = planned(session, self._line.name)
             if under_way is not None:
                 return under_way
+            waits = rollout.awaited(session, self._line.name) > self._line.seq
             due = plan(session, self._line, parts.settings, base=base, now_ms=self._now_ms())
-        if due is not None:
-            with self._writing() as session:
-                session.add(due)
+        if due is None:
+            self._rested_ms = self._rested_ms if waits else self._now_ms()
+            return None
+        if self._rested_ms is not None:
+            due.horizon |= {"rested_ms": self._rested_ms}
+        with self._writing() as session:
+            session.add(due)
+        self._rested_ms = None
         return due
 
     def _compute(self, generation: GenerationRow) -> tuple[Outcome, Mapping[str, Target]]:
@@ -148,10 +175,10 @@ class Learner:
             return void(f"its parent {generation.parent} does not serve any more"), {}
         with parts.store.reading() as session:
             query = select(TurnRow).where(col(TurnRow.id).in_(generation.turn_ids))
-            rows = {row.id: row for row in session.exec(query)}
+            rows = {row.id: row for row in session.exec(query) if row.record}
         desk = Desk(parts.versions, parts.settings, parts.backend, self._breathe)
         lessons, targets = prepare(batch_of(generation), rows, desk)
-        outcome = run_generation(
+        outcome = parts.recall(generation, parts.versions) or run_generation(
             generation.key,
             lessons,
             parts.versions,

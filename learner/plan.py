@@ -15,11 +15,11 @@ from sqlmodel import Session, col, func, or_, select
 from learner import batch, rollout, trust
 from learner.batch import Candidate, Terms
 from learner.generation import generation_key
-from learner.intake import judgements_of
+from learner.intake import GROUP, judgements_of
 from learner.judge import combine
 from learner.settings import LearnerSettings
 from streams.line import Line
-from streams.tables import GenerationRow, JudgementRow, RecipeRow, TurnRow
+from streams.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, TurnRow
 
 # Judged turns that are looked at for a batch: far more than one holds, and few enough to be looked
 # at every second. No principal offers more than a batch holds, so a flood hides nobody.
@@ -95,9 +95,20 @@ def _row(
         state="planned",
         turn_ids=[c.turn_id for c in chosen],
         batch=[_item(c, weights.get(c.turn_id, 0.0)) for c in chosen],
+        horizon=_horizon(session, line),
+        settings=settings.model_dump(mode="json"),
         reward=sum(scores) / len(scores),
         planned_ms=now_ms,
     )
+
+
+def _horizon(session: Session, line: Line) -> dict[str, int]:
+    """Say what was known: how far turns and feedback were read, and the changes of the line."""
+    said = select(OffsetRow).where(
+        OffsetRow.group == GROUP, col(OffsetRow.topic).in_(("turns", "feedback"))
+    )
+    read = {f"{row.topic}/{row.partition}": row.next_offset for row in session.exec(said)}
+    return read | {"seq": line.seq}
 
 
 def _item(candidate: Candidate, weight: float) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def commit(
 
 
 def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_ms: int) -> None:
-    row.fitness = outcome.table.tolist()
+    row.fitness, row.scored_ids = outcome.table.tolist(), list(outcome.turn_ids)
     row.fitness_mean, row.fitness_spread = outcome.mean, outcome.spread
     if outcome.update is not None:
         row.coefficients, row.step = list(outcome.update.coefficients), outcome.update.step

@@ -7,6 +7,7 @@ lost against an operator's rollback never enters it, and its generation is marke
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 from sqlmodel import Session, col, func, select
 
@@ -14,6 +15,9 @@ from streams import ledger
 from streams.line import Line
 from streams.records import Rollout
 from streams.tables import GenerationRow, RolloutRow, TurnRow
+
+# Who promotes what the gate lets through; every other name is an operator's.
+LEARNER: Final = "learner"
 
 
 def line_now(session: Session, known: Line) -> Line:
@@ -44,7 +48,7 @@ def promotion(
         state="completed",
         verb="promote",
         reason=reason,
-        who="learner",
+        who=LEARNER,
         created_ms=created_ms,
     )
 

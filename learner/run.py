@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from sqlmodel import Session, col, select
@@ -44,6 +44,8 @@ from streams.log import Log
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
 from streams.settings import ModelSettings, StreamsSettings
+from streams.snapshots import Snapshots
+from streams.sqlite_log import MAX_RECORD_BYTES
 from streams.store import Store, open_store
 from streams.tables import ArtefactRow, RecipeRow
 
@@ -159,33 +161,48 @@ def _parts(
     pause = _renewing(lease, pause)
     home = streams.home.expanduser()
     mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
+    return assemble(
+        base,
+        mask,
+        settings,
+        store=store,
+        log=log,
+        lease=lease,
+        backend=backend,
+        gate=Gate(base, settings, backend=backend, between=pause),
+        pause=pause,
+        retention=open_retention(streams, log),
+        max_record_bytes=streams.max_record_bytes,
+        snapshots=open_snapshots(streams),
+    )
+
+
+def assemble(
+    base: BaseModel,
+    mask: Mask,
+    settings: LearnerSettings,
+    *,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    snapshots: Snapshots | None = None,
+    **others: Any,
+) -> Parts:
+    """Make a learner's parts of its settings: what moves, who judges.
+
+    others: the rest of Parts, by name
+    """
     first = max(0, base.decoder.num_layers - settings.last_layers)
     layers = range(first, base.decoder.num_layers)
     rules = Rules(
         line=settings.line,
         judges=(LexicalJudge(),),
         idle_close_ms=int(settings.idle_close_s * 1000),
-        max_record_bytes=streams.max_record_bytes,
+        max_record_bytes=max_record_bytes,
     )
-    return Parts(
-        store=store,
-        log=log,
-        lease=lease,
-        versions=Versions(
-            base,
-            backend,
-            mask,
-            layers=layers,
-            modules=settings.modules,
-            snapshots=open_snapshots(streams),
-        ),
-        backend=backend,
-        gate=Gate(base, settings, backend=backend, between=pause),
-        rules=rules,
-        settings=settings,
-        pause=pause,
-        retention=open_retention(streams, log),
+    backend: Backend = others["backend"]
+    versions = Versions(
+        base, backend, mask, layers=layers, modules=settings.modules, snapshots=snapshots
     )
+    return Parts(versions=versions, rules=rules, settings=settings, **others)
 
 
 def line_mask(
@@ -231,6 +248,17 @@ def _mask_in_force(session: Session, line: str) -> Mask | None:
     return Mask.model_validate(row.body)
 
 
+def take_threads(settings: LearnerSettings) -> int:
+    """Compute with as many threads as the share of this machine says; give its number of cores.
+
+    Sums may round otherwise with other numbers of threads: what is to be equal to the bit uses the
+    same.
+    """
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(max(1, round(cores * settings.cpu_share)))
+    return cores
+
+
 def yield_to_others(
     settings: LearnerSettings, stop: threading.Event, nice: int
 ) -> Callable[[], None]:
@@ -238,10 +266,8 @@ def yield_to_others(
 
     nice: how far it steps back behind replies, 0 to 19
     """
-    cores = len(os.sched_getaffinity(0))
     os.nice(nice)
-    torch.set_num_threads(max(1, round(cores * settings.cpu_share)))
-    pace = Pace(settings.cpu_share, cores=cores)
+    pace = Pace(settings.cpu_share, cores=take_threads(settings))
 
     def pause() -> None:
         if stop.is_set():

@@ -9,11 +9,10 @@ place where it stood.
 import base64
 import hashlib
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streams.errors import ConflictError, RecordError
-from streams.log import Entry, Log, Outgoing, Topic, outgoing
+from streams.log import Entry, Log, Outgoing, Topic, entries_now, outgoing
 from streams.records import DeadLetter, DeadLetterClosed, decode
 
 TOPIC: Topic = "dead-letters"
@@ -71,7 +70,7 @@ def read_all(log: Log) -> list[Buried]:
     """Give every dead letter that the log holds, oldest first, with what became of it."""
     letters: dict[str, DeadLetter] = {}
     closed: dict[str, DeadLetterClosed] = {}
-    for entry in _read_topic(log):
+    for entry in entries_now(log, TOPIC):
         try:
             record = decode(entry.value)
         except RecordError:
@@ -149,23 +148,6 @@ def _close(log: Log, letter: DeadLetter, verb: str, who: str) -> None:
         }
     )
     log.append([outgoing(TOPIC, letter.id, closed)])
-
-
-def _read_topic(log: Log) -> Iterable[Entry]:
-    """Give what the topic holds now, from the beginning."""
-    ends = {partition: end for partition, end in log.end_offsets(TOPIC).items() if end}
-    subscription = log.subscribe([TOPIC], group=None, positions=lambda _: {})
-    try:
-        while ends:
-            entries = subscription.poll(wait_s=1.0)
-            yield from entries
-            for entry in entries:
-                if entry.offset + 1 >= ends.get(entry.partition, 0):
-                    ends.pop(entry.partition, None)
-            if not entries:
-                return  # the rest was removed by the topic's retention
-    finally:
-        subscription.close()
 
 
 def _name(place: str) -> str:

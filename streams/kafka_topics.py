@@ -40,7 +40,7 @@ def plan(settings: StreamsSettings) -> dict[str, TopicPlan]:
         "retention.ms": str(settings.retention_days * DAY_MS),
         "retention.bytes": "-1",
     }
-    # What serves and why is decided by reading these from the beginning: kept for ever.
+    # What serves and why, and what is forgotten, is decided by reading these from the beginning.
     for_ever = kept | {"retention.ms": "-1"}
     # A closed letter replaces the letter, by key: compaction takes the payload away.
     letters = kept | {"cleanup.policy": "compact,delete"}
@@ -59,6 +59,7 @@ def plan(settings: StreamsSettings) -> dict[str, TopicPlan]:
         "recipes": (one, for_ever),
         "rollouts": (one, for_ever),
         "dead-letters": (one, letters),
+        "forgotten": (one, for_ever),
     }
     return {
         settings.topic_prefix + topic: TopicPlan(partitions, settings.replication, common | configs)

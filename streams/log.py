@@ -17,9 +17,12 @@ from typing import Literal, Protocol
 
 from streams.records import Record, encode, record_id
 
-Topic = Literal["turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters"]
+Topic = Literal[
+    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters", "forgotten"
+]
+# In this order for ever: the embedded log numbers them by it.
 TOPICS: tuple[Topic, ...] = (
-    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters",
+    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters", "forgotten",
 )  # fmt: skip
 
 
@@ -113,3 +116,32 @@ class Log(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+# A broker's first answer takes a connection; after that, silence is the end.
+FIRST_S = 5.0
+SILENCE_S = 1.0
+
+
+def entries_now(log: Log, topic: Topic, wait_s: float = FIRST_S) -> Iterable[Entry]:
+    """Give what a topic holds now, from the beginning.
+
+    wait_s: a log that says nothing for so long holds nothing (it was removed)
+    raises: LogUnavailableError
+    """
+    ends = {partition: end for partition, end in log.end_offsets(topic).items() if end}
+    if not ends:
+        return
+    subscription = log.subscribe([topic], group=None, positions=lambda _: {})
+    try:
+        while ends:
+            entries = subscription.poll(wait_s=wait_s)
+            wait_s = min(wait_s, SILENCE_S)
+            yield from entries
+            for entry in entries:
+                if entry.offset + 1 >= ends.get(entry.partition, 0):
+                    ends.pop(entry.partition, None)
+            if not entries:
+                return
+    finally:
+        subscription.close()

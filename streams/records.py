@@ -189,6 +189,18 @@ class Rollout(Record):
     created_ms: int
 
 
+class Forgotten(Record):
+    """What a principal said up to a moment is not to be kept or counted any more."""
+
+    KIND: ClassVar[str] = "forgotten"
+
+    id: str
+    principal: str
+    reason: str
+    who: str
+    created_ms: int = Field(description="the moment: what was said up to it is forgotten")
+
+
 class DeadLetter(Record):
     """A record that could not be used, as it came, with the cause."""
 
@@ -219,7 +231,7 @@ class DeadLetterClosed(Record):
 
 
 _TYPES: tuple[type[Record], ...] = (
-    Turn, Feedback, Judgement, Mask, Recipe, Rollout, DeadLetter, DeadLetterClosed,
+    Turn, Feedback, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter, DeadLetterClosed,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 

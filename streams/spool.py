@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams import dead_letters
+from streams import dead_letters, forgotten
 from streams.errors import LogUnavailableError, RecordTooLargeError
 from streams.log import Log, Outgoing
 from streams.settings import StreamsSettings
@@ -89,6 +89,8 @@ class Spool:
         self._incoming: queue.SimpleQueue[_Put | None] = queue.SimpleQueue()
         self._waiting = self._refused = self._drained = 0
         self._away: str | None = None
+        self._forgotten: dict[str, int] = {}
+        self._must_forget = False
         self._closed = False
         self._stop = threading.Event()
         self._on_disk = self._measure()
@@ -114,6 +116,16 @@ class Spool:
         if refused:
             given.done.set_result(False)
         return given.done
+
+    def forget(self, principal: str, until_ms: int) -> None:
+        """Let nothing that a principal said up to a moment reach the log; returns at once.
+
+        What waits on disk is taken out, with what was drained and is still there.
+        """
+        with self._disk:
+            self._forgotten[principal] = max(until_ms, self._forgotten.get(principal, 0))
+            self._must_forget = True
+            self._disk.notify_all()
 
     def depth(self) -> Depth:
         """Say how full the spool is, without waiting for the disk."""
@@ -182,10 +194,10 @@ class Spool:
         retry_s = RETRY_S[0]
         while not self._stop.is_set():
             with self._disk:
+                self._forget_now()
                 batch = self._files.peek(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES)
                 if batch is None:
-                    ready = lambda: self._stop.is_set() or self._files.num_records > 0  # noqa: E731
-                    self._disk.wait_for(ready)
+                    self._disk.wait_for(self._has_work)
                     continue
             away = self._append(batch)
             with self._disk:
@@ -200,13 +212,37 @@ class Spool:
                 self._stop.wait(retry_s)
                 retry_s = min(retry_s * 2, RETRY_S[1])
 
+    def _has_work(self) -> bool:
+        return self._stop.is_set() or self._must_forget or self._files.num_records > 0
+
+    def _forget_now(self) -> None:
+        """Take what is forgotten off the disk; nothing is in flight here."""
+        if not self._must_forget:
+            return
+        self._must_forget = False
+        try:
+            gone = self._files.forget(self._is_forgotten)
+        except OSError:
+            # It does not reach the log in any case; the files go when they are drained.
+            _log.exception("what is forgotten cannot be taken out of the spool now")
+            return
+        self._on_disk = self._measure()
+        _log.info("%d records of somebody who is forgotten were taken out of the spool", gone)
+
+    def _is_forgotten(self, record: Outgoing) -> bool:
+        spoken = forgotten.speaker(record.value)
+        return spoken is not None and forgotten.covers(self._forgotten, *spoken)
+
     def _append(self, batch: Batch) -> str | None:
         """Append a batch to the log; says why when the log is away."""
+        records = batch.records
+        if self._forgotten:  # one may have been on its way to the disk when it was forgotten
+            records = [record for record in records if not self._is_forgotten(record)]
         try:
             try:
-                self._log.append(batch.records)
+                self._log.append(records)
             except RecordTooLargeError:
-                self._append_singly(batch.records)
+                self._append_singly(records)
         except LogUnavailableError as cause:
             _log.warning("the log is away, %d records spooled: %s", self.depth().records, cause)
             return str(cause)
@@ -228,6 +264,32 @@ class Spool:
                     now_ms=int(time.time() * 1000),
                 )
                 self._log.append([letter])
+
+
+def forget_left(folder: Path, principal: str, until_ms: int, settings: StreamsSettings) -> int:
+    """Forget in the spools that no living process holds; give how many records went.
+
+    Who lives forgets when it reads the Forgotten record (`Spool.forget`).
+    """
+    gone = 0
+    for own in sorted(folder.iterdir()) if folder.is_dir() else ():
+        held = _try_hold(own) if own.is_dir() else None
+        if held is None:
+            continue
+        try:
+            files = SpoolFiles(own, max_bytes=settings.spool_bytes, drop_oldest=False)
+            try:
+                gone += files.forget(lambda record: _said(record, principal, until_ms))
+            finally:
+                files.close()
+        finally:
+            os.close(held)
+    return gone
+
+
+def _said(record: Outgoing, principal: str, until_ms: int) -> bool:
+    said_ms = forgotten.said_by(record.value, principal)
+    return said_ms is not None and said_ms <= until_ms
 
 
 def _hold_folder(folder: Path) -> tuple[int, Path]:

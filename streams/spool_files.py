@@ -24,6 +24,7 @@ from streams.spool_segments import (
     read_exactly,
     recover,
     sync_folder,
+    whole,
 )
 
 _log = logging.getLogger(__name__)
@@ -137,6 +138,51 @@ class SpoolFiles:
         os.pwrite(self._drained, DRAINED.pack(segment.number, segment.drained_bytes), 0)
         if segment.drained_bytes >= max(segment.num_bytes, self._segment_bytes):
             self._remove(segment)
+
+    def forget(self, concerned: Callable[[Outgoing], bool]) -> int:
+        """Write anew what still has to be drained, without some records; give how many went.
+
+        What was drained goes, too: a segment keeps it until it is full. The new segments stand
+        behind the old ones until those are removed, so a crash in between repeats records and
+        loses none. Nothing may be in flight.
+
+        raises: OSError when the disk does not take them (the old ones are kept)
+        """
+        self._close_last()
+        old, gone = list(self._segments), 0
+        number = old[-1].number if old else 0
+        made: list[Segment] = []
+        for segment in old:
+            waiting = whole(segment)
+            kept = [record for record in waiting if not concerned(record)]
+            gone += len(waiting) - len(kept)
+            if kept:
+                number += 1
+                made.append(self._write_whole(number, kept))
+        sync_folder(self._folder)
+        self._segments = made
+        if old:
+            os.pwrite(self._drained, DRAINED.pack(old[-1].number, old[-1].num_bytes), 0)
+        for segment in old:
+            segment.path.unlink(missing_ok=True)
+        return gone
+
+    def _write_whole(self, number: int, records: Sequence[Outgoing]) -> Segment:
+        path = self._folder / f"{number:016d}.spool"
+        framed = [frame(record) for record in records]
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            for each in framed:
+                written = 0
+                while written < len(each):
+                    written += self._write(file, each[written:])
+            self._sync(file)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(file)
+        return Segment(number, path, sum(map(len, framed)), len(records))
 
     def close(self) -> None:
         """Close the files; what was not drained stays."""

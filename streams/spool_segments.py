@@ -79,6 +79,12 @@ def frame(record: Outgoing) -> bytes:
     return FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 
+def _record(payload: bytes) -> Outgoing:
+    head, value = payload.split(b"\n", 1)
+    topic, key, record_id = json.loads(head)
+    return Outgoing(topic=topic, key=key, id=record_id, value=value)
+
+
 def frames(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """Give each whole frame's start and payload, up to the first that is torn or flipped."""
     with path.open("rb") as file:
@@ -99,9 +105,7 @@ def read(segment: Segment, max_records: int, max_bytes: int) -> tuple[list[Outgo
     for start, payload in frames(segment.path, end):
         if records and start + len(payload) - segment.drained_bytes > max_bytes:
             break
-        head, value = payload.split(b"\n", 1)
-        topic, key, record_id = json.loads(head)
-        records.append(Outgoing(topic=topic, key=key, id=record_id, value=value))
+        records.append(_record(payload))
         end = start + FRAME.size + len(payload)
         if len(records) == max_records:
             break
@@ -109,6 +113,11 @@ def read(segment: Segment, max_records: int, max_bytes: int) -> tuple[list[Outgo
         _log.error("%s is damaged after byte %d: the rest is lost", segment.path, end)
         return [], segment.num_bytes
     return records, end
+
+
+def whole(segment: Segment) -> list[Outgoing]:
+    """Give every record of a segment that is still to be drained."""
+    return [_record(payload) for _, payload in frames(segment.path, segment.drained_bytes)]
 
 
 def measure(path: Path) -> Segment:

@@ -63,6 +63,18 @@ class Store:
         with _translated(), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
+    def settle(self) -> None:
+        """Empty SQLite's write-ahead log, which still quotes what was changed, if nobody reads it.
+
+        PostgreSQL lets go of old rows by its own vacuum.
+        """
+        if self.engine.dialect.name == "sqlite":
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -137,6 +149,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     # FULL: a committed transaction survives a power cut; its records may be published already.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten: whose data is forgotten must not find it in the file's gaps.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
 
 

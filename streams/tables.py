@@ -66,7 +66,10 @@ class OutboxRow(Row, table=True):
 
 
 class TurnRow(Row, table=True):
-    """A turn and what became of it: open → linked → judged, or closed without a verdict."""
+    """A turn and what became of it: open → linked → judged, or closed without a verdict.
+
+    Of a forgotten one only ids, times and counts are left, so that what it moved can be named.
+    """
 
     __tablename__ = "turns"
 
@@ -77,7 +80,9 @@ class TurnRow(Row, table=True):
     session: str = Field(index=True)
     key: str = Field(index=True, description="hash of the conversation including the reply")
     prefix_key: str = Field(index=True)
-    state: str = Field(index=True, description="open, linked, judged, closed, untrained or expired")
+    state: str = Field(
+        index=True, description="open, linked, judged, closed, untrained, expired or forgotten"
+    )
     sequence: int = Field(
         sa_type=BigInteger, index=True, description="order of arrival at the learner"
     )
@@ -141,7 +146,18 @@ class GenerationRow(Row, table=True):
         sa_type=JSON,
         description="what was known of each turn at planning: score, weight, hint",
     )
+    horizon: dict[str, Any] = Field(
+        default_factory=dict,
+        sa_type=JSON,
+        description="what was known at planning: offsets read, by topic/partition; the line's seq",
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSON, description="the learner's, at planning"
+    )
     fitness: list[Any] = Field(default_factory=list, sa_type=JSON, description="turn × member")
+    scored_ids: list[Any] = Field(
+        default_factory=list, sa_type=JSON, description="the turns of fitness's rows, in order"
+    )
     coefficients: list[Any] = Field(default_factory=list, sa_type=JSON)
     step: int = 0
     reward: float | None = Field(default=None, description="mean judged score of the batch, −1..1")
@@ -187,6 +203,23 @@ class RolloutRow(Row, table=True):
     reason: str
     who: str
     created_ms: int = Field(sa_type=BigInteger)
+
+
+class ForgottenRow(Row, table=True):
+    """Whose data was forgotten up to when, who wanted it and why, and what it had moved."""
+
+    __tablename__ = "forgotten"
+
+    id: str = Field(primary_key=True)
+    principal: str = Field(index=True)
+    reason: str
+    who: str
+    num_turns: int = Field(description="turns of the store that were emptied")
+    num_judgements: int = Field(description="judgements that were removed")
+    influenced: list[Any] = Field(
+        sa_type=JSON, description="generation, version, turns and share of the weight, by version"
+    )
+    created_ms: int = Field(sa_type=BigInteger, description="the moment")
 
 
 class ArtefactRow(Row, table=True):

@@ -102,7 +102,9 @@ class Console:
             web.get("/operator/state", self._state),
             web.get("/operator/events", self._events),
             web.get("/operator/versions/{version}/digest", self._digest),
-            web.get("/operator/{section:versions|generations|turns|rollouts}", self._section),
+            web.get(
+                "/operator/{section:versions|generations|turns|rollouts|forgotten}", self._section
+            ),
             web.post("/operator/lines/{line}/rollback", self._rollback),
         ]
 
@@ -176,7 +178,7 @@ class Console:
         rows: list[Json] = json.loads(current[name])
         line = request.query.get("line")
         if line is not None:
-            rows = [row for row in rows if row["line"] == line]
+            rows = [row for row in rows if row.get("line", line) == line]  # forgotten is of all
         return answers.json_of({name: rows[: answers.limit(request)]})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from streams.log import Partition
 from streams.records import Json
 from streams.tables import (
     ArtefactRow,
+    ForgottenRow,
     GenerationRow,
     LeaseRow,
     OffsetRow,
@@ -61,6 +62,12 @@ def rollouts(session: Session, lines: Collection[str], *, limit: int = ROLLOUTS)
         .limit(limit)
     ).all()
     return [row.model_dump() for row in rows]
+
+
+def forgotten(session: Session, *, limit: int = ROLLOUTS) -> list[Json]:
+    """Give whose data was forgotten last, by whom and why, and the versions that it had moved."""
+    newest = select(ForgottenRow).order_by(col(ForgottenRow.created_ms).desc()).limit(limit)
+    return [row.model_dump() for row in session.exec(newest).all()]
 
 
 def learner(

@@ -80,6 +80,7 @@ class StoredSections:
                     "versions": self._versions.read(session, lines, named),
                     "bases": bases(session, lines),
                     "rollouts": sections.rollouts(session, lines),
+                    "forgotten": sections.forgotten(session),
                     "learner": sections.learner(session, lines, ends, num_dead_letters),
                     "masks": self._masks.read(session),
                 }

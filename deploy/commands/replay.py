@@ -1,6 +1,7 @@
-"""quickset replay: prove the served bits, from the base and the ledger alone."""
+"""quickset replay: prove the served bits, or build a version that somebody never moved."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,10 +12,12 @@ from rich.progress import Progress
 from agent.settings import AgentSettings
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError, ProofError, RefusedError
-from deploy.history import find_version, serving, store_session
+from deploy.forget import principal_named
+from deploy.history import existing_store, find_version, serving, store_session
 from deploy.operator_api import call
-from deploy.settings import InForce
+from deploy.settings import InForce, Settings
 from streams import ledger
+from streams.open import open_log
 from streams.settings import StreamsSettings
 
 
@@ -24,10 +27,28 @@ def replay(
     version: Annotated[
         str | None, typer.Argument(help="Which version; without it the serving one.")
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="PRINCIPAL", help="Leave out what they taught."),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="With --without: score again, as if never there.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Rebuild a version from the base, compare every digest, and the bits that an agent serves."""
+    """Rebuild a version from the base, compare every digest, and the bits that an agent serves.
+
+    With --without, build a version that somebody never moved: from the fitness that each generation
+    kept, or with --exact by running the line again without them. It is held against the gate and
+    kept beside the line, which does not change: `quickset versions promote` takes it into service.
+    """
     settings = in_force.settings
+    if exact and (version or not without):
+        raise ProofError("--exact runs a whole line again: give --without, and no version")
+    if without:
+        principals = [principal_named(each) for each in without]
+        _leave_out(settings, principals, version, exact=exact, as_json=as_json)
+        return
     name = _named(settings.streams, settings.agent.line, version)
     from deploy import replay as proofs  # torch takes seconds to import
     from kernels.backend import open_backend
@@ -60,6 +81,58 @@ def replay(
     typer.echo(f"weights  {proof.sha256}")
     typer.echo(
         "the running agent serves exactly these bits" if served else "no running agent holds it"
+    )
+
+
+def _leave_out(
+    settings: Settings,
+    principals: list[str],
+    version: str | None,
+    *,
+    exact: bool,
+    as_json: bool,
+) -> None:
+    name = _named(settings.streams, settings.learner.line, version)
+    from deploy import without  # torch takes seconds to import
+    from kernels.backend import open_backend
+    from learner.run import take_threads
+    from streams.base_model import load_base
+
+    take_threads(settings.learner)
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("loading the model", total=None)
+        bench = without.Bench(
+            load_base(settings.model),
+            open_backend("cpu"),
+            settings.learner,
+            lambda told: bars.update(bar, description=told),
+        )
+        with existing_store(settings.streams) as store:
+            log = open_log(settings.streams)
+            try:
+                built = (
+                    without.build_exact(store, log, bench, name, principals)
+                    if exact
+                    else without.build_quick(store, bench, name, principals)
+                )
+            finally:
+                log.close()
+    if as_json:
+        typer.echo(json.dumps(asdict(built), indent=2, ensure_ascii=False))
+        return
+    for change in built.changes:
+        typer.echo(
+            f"generation {change.generation}: {change.turns} of {change.of_turns} turns left out of"
+            f" {change.version}, now {change.instead or 'nothing'}"
+        )
+    for note in built.notes:
+        typer.echo(note)
+    typer.echo(f"{built.version} instead of {built.instead_of}: {built.reason}")
+    typer.echo(f"integers {built.digest}")
+    typer.echo(
+        f"to serve it: quickset versions promote {built.version}"
+        if built.passed
+        else "the gate holds it: it cannot be promoted"
     )
 
 

@@ -51,7 +51,8 @@ def _told(row: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _row(turn: TurnRow, verdicts: list[JudgementRow]) -> dict[str, Any]:
-    said = [each.get("content") for each in turn.record["messages"] if each["role"] == "user"]
+    messages = turn.record.get("messages", [])  # a forgotten turn has none
+    said = [each.get("content") for each in messages if each["role"] == "user"]
     return {
         "id": turn.id,
         "version": turn.version,
@@ -60,7 +61,7 @@ def _row(turn: TurnRow, verdicts: list[JudgementRow]) -> dict[str, Any]:
         "state": turn.state,
         "uses": turn.uses,
         "asked": (said[-1] if said else None) or "",
-        "answered": turn.record["reply"].get("content") or "",
+        "answered": turn.record.get("reply", {}).get("content") or "",
         "created_ms": turn.created_ms,
         "judgements": [
             verdict.model_dump(include={"source", "score", "confidence", "hint", "evidence"})

@@ -1,4 +1,4 @@
-"""quickset versions: list them, show one, take the serving one back."""
+"""quickset versions: list them, show one, take one into service, or the serving one back."""
 
 import getpass
 import json
@@ -17,9 +17,12 @@ from deploy.history import versions as read_versions
 from deploy.operator_api import call
 from deploy.rollback import append_rollback
 from deploy.settings import InForce
+from streams.open import open_log
 from streams.records import Recipe, encode
 
-versions = typer.Typer(no_args_is_help=True, help="The versions: list, show one, roll back.")
+versions = typer.Typer(
+    no_args_is_help=True, help="The versions: list, show one, promote, roll back."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
 
@@ -79,6 +82,31 @@ def show(
     for name, value in _told(found, recipe):
         table.add_row(name, value)
     Console().print(table)
+
+
+@versions.command()
+@with_settings("home")
+def promote(
+    in_force: InForce,
+    version: Annotated[str, typer.Argument(help="Name of the version, or how it begins.")],
+    reason: Annotated[str, typer.Option("--reason", help="Kept in the audit.")] = "operator's wish",
+) -> None:
+    """Serve a version that the gate has let through, such as one built without somebody.
+
+    It is written to the log; running agents build it aside, prove it, and flip.
+    """
+    from deploy.promote import append_promotion  # torch takes seconds to import
+
+    streams, line = in_force.settings.streams, in_force.settings.agent.line
+    log = open_log(streams)
+    try:
+        with store_session(streams) as session:
+            promotion = append_promotion(
+                session, log, line, version, who=getpass.getuser(), reason=reason
+            )
+    finally:
+        log.close()
+    typer.echo(f"{promotion.version} is to serve the line {line}, after {promotion.previous}")
 
 
 @versions.command()

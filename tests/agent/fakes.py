@@ -87,6 +87,8 @@ class FakeEngine:
     def drain(self, grace_s: float) -> None:
         self.drained_s = grace_s
 
+    def forget(self) -> None: ...
+
 
 class FakeResidents:
     """Versions without weights."""
@@ -114,6 +116,7 @@ class FakeSpool:
 
     def __init__(self) -> None:
         self.records: list[Outgoing] = []
+        self.forgotten: list[tuple[str, int]] = []
         self.keeps = True
 
     def put(self, records: list[Outgoing]) -> Future[bool]:
@@ -125,3 +128,6 @@ class FakeSpool:
 
     def depth(self) -> Depth:
         return Depth(records=0, num_bytes=0, dropped=0, drained=0, log_away=None)
+
+    def forget(self, principal: str, until_ms: int) -> None:
+        self.forgotten.append((principal, until_ms))

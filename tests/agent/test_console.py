@@ -20,7 +20,7 @@ from streams.records import Json, Message
 from streams.settings import StreamsSettings
 from streams.sqlite_log import SqliteLog
 from streams.store import Store, open_store
-from streams.tables import RecipeRow, RolloutRow, TurnRow
+from streams.tables import ForgottenRow, RecipeRow, RolloutRow, TurnRow
 from tests.agent.console_rows import BASE, FakeService, fill, judgement_row, turn_row
 
 Client = TestClient[web.Request, web.Application]
@@ -367,6 +367,42 @@ async def next_sections(response: Any) -> Json:
         if line.startswith("data: "):
             sections: Json = json.loads(line.removeprefix("data: "))
             return sections
+
+
+async def test_a_forgotten_turn_shows_nothing_any_more(client: Client, store: Store) -> None:
+    """What the console had read of a turn before is not shown from memory."""
+    with store.transaction() as session:
+        asked = [Message(role="user", content="a secret?")]
+        session.add(turn_row(1, asked, Message(role="assistant", content="it is safe")))
+    shown = (await read(client, "/operator/turns"))["turns"][0]
+    assert shown["reply"]["text"]
+    with store.transaction() as session:
+        row = session.get_one(TurnRow, shown["id"])
+        row.state, row.record, row.session = "forgotten", {}, ""
+        session.add(row)
+    shown = (await read(client, "/operator/turns"))["turns"][0]
+    assert (shown["state"], shown["reply"]["text"], shown["prompt"]["text"]) == (
+        "forgotten",
+        "",
+        "",
+    )
+
+
+async def test_what_was_forgotten_is_told_with_who_and_why(client: Client, store: Store) -> None:
+    """The audit of forgetting is a section of its own, of all lines, newest first."""
+    moved = {"generation": 3, "line": "main", "version": "a" * 16, "turns": 1, "of_turns": 4,
+             "share": 0.25}  # fmt: skip
+    with store.transaction() as session:
+        for number in (1, 2):
+            session.add(
+                ForgottenRow(
+                    id=f"f{number}", principal="0123456789abcdef", reason="by mail", who="ann",
+                    num_turns=number, num_judgements=0, influenced=[moved], created_ms=number,
+                )
+            )  # fmt: skip
+    answer = await read(client, "/operator/forgotten?line=main")
+    assert [row["num_turns"] for row in answer["forgotten"]] == [2, 1]
+    assert (answer["forgotten"][0]["who"], answer["forgotten"][0]["influenced"]) == ("ann", [moved])
 
 
 async def test_the_stream_sends_all_first_and_then_what_changed(

@@ -309,3 +309,13 @@ async def test_a_reader_whose_loop_is_gone_harms_nobody(engine: Engine) -> None:
     tokens, _ = await read(engine, Request(PROMPTS[2], sampling()))
     assert len(tokens) == 12
     assert engine.alive
+
+
+async def test_after_forgetting_nothing_of_a_conversation_is_found(engine: Engine) -> None:
+    """The same prompt is read whole again, to the same reply, though nobody asked meanwhile."""
+    prompt = list(range(3, 40))
+    first, _ = await read(engine, Request(prompt, sampling()))
+    engine.forget()
+    again, _ = await read(engine, Request(prompt, sampling()))
+    assert engine.counts.reused_tokens == 0
+    assert [token.id for token in again] == [token.id for token in first]

@@ -15,7 +15,7 @@ from kernels.errors import DigestMismatchError
 from streams.errors import ConflictError, LogUnavailableError
 from streams.line import Line
 from streams.log import Log, Outgoing, outgoing
-from streams.records import Mask, Recipe, Record, Rollout
+from streams.records import Forgotten, Mask, Recipe, Record, Rollout
 from streams.sqlite_log import SqliteLog
 
 WAIT_S = 20.0
@@ -99,6 +99,7 @@ class Bench:
         self.log = SqliteLog(folder / "log.db")
         self.breakable = BreakableLog(self.log)
         self.versions, self.events, self.metrics = FakeVersions(), Events(), Metrics()
+        self.forgotten: list[Forgotten] = []
         self.put: Callable[[list[Outgoing]], Future[bool]] = self.append
         self.follower = Follower(
             self.breakable,  # type: ignore[arg-type]  # a log by delegation
@@ -109,6 +110,7 @@ class Bench:
             events=self.events,
             metrics=self.metrics,
             clock=lambda: 1.0,
+            forget=self.forgotten.append,
             poll_s=0.02,
         )
 
@@ -372,4 +374,17 @@ def test_two_rollbacks_without_a_log_go_back_twice(bench: Bench) -> None:
         bench.log.append(records)
     bench.wait(lambda: not bench.follower.decisions.unwritten)
     assert bench.follower.following().line == Line("main", ("base",), 4, 1000, "rollback")
+    assert bench.versions.serving == "base"
+
+
+def test_who_is_forgotten_is_told_at_every_start(bench: Bench) -> None:
+    """Records of before the start and of later are passed on, each once, and change no version."""
+    records = [
+        Forgotten(id=f"f{n}", principal=f"p{n}", reason="", who="op", created_ms=n) for n in (1, 2)
+    ]
+    bench.log.append([outgoing("forgotten", "p1", records[0])])
+    bench.follower.start()
+    bench.wait(lambda: bench.forgotten == records[:1])
+    bench.log.append([outgoing("forgotten", "p2", records[1])])
+    bench.wait(lambda: bench.forgotten == records)
     assert bench.versions.serving == "base"

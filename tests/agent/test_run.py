@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from streams import chain
 from streams.base_model import BaseModel
 from streams.log import outgoing
 from streams.open import open_log
-from streams.records import Message, Recipe, Record, Rollout, Turn, decode
+from streams.records import Forgotten, Message, Recipe, Record, Rollout, Turn, decode
 from streams.settings import StreamsSettings
 from tests.agent.lineage import Lineage, promotion
 
@@ -311,3 +312,34 @@ async def test_a_dead_engine_ends_the_process(
         assert response.status == 503
         with pytest.raises(EngineStoppedError):
             await serving
+
+
+async def test_a_forgotten_principal_leaves_the_running_agent(
+    tiny_base: BaseModel, tmp_path: Path
+) -> None:
+    """Verdicts in memory and turns in the spool's files go when the log says so."""
+    async with running(tiny_base, tmp_path) as agent:
+        body = await agent.chat()
+        verdict = {"score": -1, "hint": "the-blue-heron"}
+        url = f"{agent.api}/v1/feedback/{body['id']}"
+        assert (await agent.http.put(url, json=verdict)).status == 200
+        spool = tmp_path / "spool"
+        async with asyncio.timeout(WAIT_S):
+            while b"the-blue-heron" not in _files(spool):
+                await asyncio.sleep(0.01)
+            log = open_log(agent.streams)
+            record = Forgotten(
+                id="f", principal="anonymous", reason="", who="op",
+                created_ms=int(time.time() * 1000),
+            )  # fmt: skip
+            log.append([outgoing("forgotten", "anonymous", record)])
+            log.close()
+            while b"the-blue-heron" in _files(spool):
+                await asyncio.sleep(0.01)
+        # the verdict is not remembered as given: it is taken as a new one
+        assert (await agent.http.put(url, json=verdict)).status == 200
+    assert len(agent.written("feedback")) == 2
+
+
+def _files(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*.spool"))

@@ -12,7 +12,7 @@ from agent.events import Event
 from agent.settings import AgentSettings
 from streams.records import Message
 from streams.store import Store
-from streams.tables import GenerationRow, RolloutRow
+from streams.tables import ForgottenRow, GenerationRow, RolloutRow
 from tests.agent.console_rows import BASE, FakeService, fill, judgement_row, planned, turn_row
 from tests.browser.conftest import Serve
 
@@ -135,6 +135,28 @@ async def test_changes_come_without_a_reload_and_leave_the_reader_alone(
     with store.transaction() as session:
         session.add(judgement_row(row.id, 1, hint="good so"))
     await expect(page.locator("#turns .score").first).to_have_text("+1")
+
+
+async def test_what_was_forgotten_stands_in_the_history(
+    page: Page, serve: Serve, store: Store
+) -> None:
+    """Whose data, by whom and why, and the versions that it had moved with their shares."""
+    moved = {"generation": 3, "line": "main", "version": "a1b2c3d4e5f60718", "turns": 1,
+             "of_turns": 4, "share": 0.25}  # fmt: skip
+    await open_console(page, serve, a_day(store), store)
+    with store.transaction() as session:
+        session.add(
+            ForgottenRow(
+                id="f", principal="0123456789abcdef", reason=EVIL, who="ann", num_turns=3,
+                num_judgements=1, influenced=[moved], created_ms=int(time.time() * 1000),
+            )
+        )  # fmt: skip
+    entry = card(page, "History").locator(".happening").first
+    await expect(entry).to_contain_text("Forgotten")
+    await expect(entry).to_contain_text("3 turns of 0123456789abcdef")
+    await expect(entry).to_contain_text("moved a1b2c3d4e5f60718 (25 %)")
+    await expect(entry).to_contain_text(EVIL)
+    await expect(entry).to_contain_text("ann")
 
 
 async def test_a_version_that_failed_a_check_is_told(

@@ -6,14 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from deploy.cli import app, main, told
 from deploy.errors import DeployError
+from deploy.forget import forget
+from learner.forget import apply
 from streams import dead_letters
 from streams.errors import SchemaError
+from streams.forgotten import read_all
+from streams.lease import Lease
 from streams.log import Outgoing
 from streams.open import open_log
 from streams.settings import StreamsSettings
+from streams.store import open_store
+from streams.tables import ForgottenRow
 from tests.deploy.conftest import BASE, recipe
 
 FIRST = recipe(1, BASE).version
@@ -32,7 +39,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
     """--help names every command, and the help of each begins with a sentence."""
     code, out, _ = run("--help", capsys=capsys)
     assert code == 0
-    for command in ("up", "agent", "learner", "versions", "turns", "config", "replay", "demo"):
+    for command in ("up", "agent", "learner", "versions", "turns", "replay", "forget", "demo"):
         assert f" {command} " in out
         code, text, _ = run(command, "--help", capsys=capsys)
         assert code == 0
@@ -202,3 +209,102 @@ def test_streams_init_can_be_repeated(
         code, out, _ = run("streams", "init", "--home", str(streams.home), capsys=capsys)
         assert code == 0
         assert "ready" in out
+
+
+def test_a_dry_run_of_forgetting_changes_nothing(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`forget --dry-run` lists what there is, and leaves store and log as they were."""
+    home = ("--home", str(taught.home), "--json")
+    before = run("turns", *home, capsys=capsys)[1]
+    code, out, _ = run("forget", "--principal", "anonymous", "--dry-run", *home, capsys=capsys)
+    report = json.loads(out)
+    assert code == 0
+    assert (report["turns"], report["judgements"], report["taken"]) == (2, 1, False)
+    assert run("turns", *home, capsys=capsys)[1] == before
+    log = open_log(taught)
+    assert sum(log.end_offsets("forgotten").values()) == 0
+    log.close()
+
+
+def test_forgetting_is_done_once_and_told_again(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first run empties turns, with an audit row; a second one finds that it was done."""
+    home = ("--home", str(taught.home))
+    who = ("--principal", "anonymous", "--reason", "by mail")
+    code, out, _ = run("forget", *who, *home, capsys=capsys)
+    assert code == 0
+    assert "2 turns and 1 judgements were forgotten" in out
+    _, out, _ = run("turns", "--json", *home, capsys=capsys)
+    rows = json.loads(out)
+    assert {(row["state"], row["asked"], row["answered"]) for row in rows} == {
+        ("forgotten", "", "")
+    }
+    code, out, _ = run("forget", *who, *home, capsys=capsys)
+    assert code == 0
+    assert "0 turns and 0 judgements were forgotten" in out
+    assert "forgotten before" in out
+    store = open_store(taught)
+    with store.reading() as session:
+        (audit,) = session.exec(select(ForgottenRow)).all()
+    store.close()
+    assert (audit.principal, audit.reason, audit.num_turns) == ("anonymous", "by mail", 2)
+    log = open_log(taught)
+    assert sum(log.end_offsets("forgotten").values()) == 1
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("principal", "sentence"),
+    [
+        ("0123456789abcdef", "nothing is known of the principal 0123456789abcdef"),
+        ("0123", "'0123' is no principal"),
+        ("x" * 16, "is no principal"),
+        ("", "is no principal"),
+    ],
+)
+def test_whom_nobody_knows_cannot_be_forgotten(
+    taught: StreamsSettings, principal: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown or malformed principal is one sentence, and nothing is written."""
+    home = ("--home", str(taught.home))
+    code, _, err = run("forget", "--principal", principal, *home, capsys=capsys)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_a_learner_that_runs_does_the_forgetting(taught: StreamsSettings) -> None:
+    """While it holds the lease the command writes the record and waits; then it says who did it."""
+    store, log = open_store(taught), open_log(taught)
+    learner = Lease(store, "learner/main", holder="the learner")
+    assert learner.acquire()
+    waited: list[float] = []
+
+    def read_the_record(wait_s: float) -> None:
+        waited.append(wait_s)
+        if len(waited) == 3:
+            with store.transaction() as session:
+                learner.check(session)
+                for record in read_all(log):
+                    apply(session, record)
+
+    asked = {"line": "main", "who": "ann", "reason": "", "wait": read_the_record}
+    report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
+    assert report.taken
+    assert len(waited) == 3
+    store.close()
+    log.close()
+
+
+def test_a_learner_that_does_not_listen_is_told_of(taught: StreamsSettings) -> None:
+    """After its patience the command says that the record is written and not taken yet."""
+    store, log = open_store(taught), open_log(taught)
+    assert Lease(store, "learner/main", holder="busy").acquire()
+    asked = {"line": "main", "who": "ann", "reason": "", "wait": lambda _: None, "patience_s": 1.0}
+    report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
+    assert not report.taken
+    assert [record.principal for record in read_all(log)] == ["anonymous"]
+    store.close()
+    log.close()

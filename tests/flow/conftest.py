@@ -346,15 +346,20 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
     return make
 
 
-def conversation(base: BaseModel, number: int, correction: str) -> list[Turn]:
+def conversation(
+    base: BaseModel, number: int, correction: str, principal: str = "anonymous"
+) -> list[Turn]:
     """Give two turns: a reply, and the one after the user's correction of it."""
     asked = Message(role="user", content=f"Question {number}: tell me about the number {number}.")
-    first = turn(base, f"turn-{number}-a", [asked], f"Reply {number}, with far too many words.")
+    reply = f"Reply {number}, with far too many words."
+    first = turn(base, f"turn-{number}-a", [asked], reply, principal)
     messages = [*first.messages, first.reply, Message(role="user", content=correction)]
-    return [first, turn(base, f"turn-{number}-b", messages, "Short.")]
+    return [first, turn(base, f"turn-{number}-b", messages, "Short.", principal)]
 
 
-def turn(base: BaseModel, name: str, messages: list[Message], reply: str) -> Turn:
+def turn(
+    base: BaseModel, name: str, messages: list[Message], reply: str, principal: str = "anonymous"
+) -> Turn:
     """Make the turn that an agent would record, at the base version."""
     answer = Message(role="assistant", content=reply)
     keys = chain.keys([*messages, answer])
@@ -364,8 +369,8 @@ def turn(base: BaseModel, name: str, messages: list[Message], reply: str) -> Tur
         id=name,
         line="main",
         version=base.name,
-        principal="anonymous",
-        session=chain.session_of(messages, "anonymous"),
+        principal=principal,
+        session=chain.session_of(messages, principal),
         prefix_key=keys[-2],
         key=keys[-1],
         messages=messages,

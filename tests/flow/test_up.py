@@ -52,6 +52,27 @@ def test_the_loop_turns_is_proved_and_survives_kills(tiny_dir: Path, tmp_path: P
         assert service.stop(signal.SIGTERM) == 0
 
 
+def test_somebody_is_forgotten_while_everything_runs(tiny_dir: Path, tmp_path: Path) -> None:
+    """The learner empties the store between two pieces of work; the agent serves on."""
+    with up(tmp_path / "home", model=tiny_dir) as service:
+        base = service.correct("What is the capital of France?", CORRECTION)
+        first = until_served(service, base)
+        report = service.quickset("forget", "--principal", "anonymous", "--json")
+        assert report["taken"]
+        assert report["turns"] >= 3
+        assert [each["version"] for each in report["influenced"]] == [first]
+        assert report["serving_stands_on"] == [first]
+        turns = service.quickset("turns", "--json")
+        assert {(row["state"], row["asked"]) for row in turns} == {("forgotten", "")}
+        again = service.quickset("forget", "--principal", "anonymous", "--json")
+        assert (again["turns"], again["judgements"], again["log"]) == (0, 0, {})
+        second = until_served(service, service.correct("And the weather?", CORRECTION))
+        assert second != first
+        assert b"capital of France" not in (tmp_path / "home" / "log.db").read_bytes()
+        assert b"capital of France" not in (tmp_path / "home" / "store.db").read_bytes()
+        assert service.stop() == 0
+
+
 def test_children_end_with_a_killed_supervisor(tiny_dir: Path, tmp_path: Path) -> None:
     """kill −9 of `up` leaves no agent behind."""
     with up(tmp_path / "home", model=tiny_dir) as service:

@@ -7,6 +7,9 @@ from learner.settings import MODULES
 from learner.versions import Versions
 from streams.base_model import BaseModel
 from streams.records import Mask
+from tests.streams.conftest import database, postgres_url
+
+__all__ = ["database", "postgres_url"]  # fixtures: every kind of database
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,17 @@ from streams.errors import LeaseLostError
 from streams.lease import Clocks, Lease
 from streams.log import Log, Topic, outgoing
 from streams.open import open_log
-from streams.records import Mask, Message, Record, Rollout, Turn, decode
+from streams.records import Forgotten, Mask, Message, Record, Rollout, Turn, decode
 from streams.settings import StreamsSettings
 from streams.store import Store, open_store
-from streams.tables import GenerationRow, JudgementRow, RolloutRow, TurnRow
+from streams.tables import (
+    ForgottenRow,
+    GenerationRow,
+    JudgementRow,
+    RecipeRow,
+    RolloutRow,
+    TurnRow,
+)
 from tests.learner.turns import said, turn
 
 SETTINGS = LearnerSettings(
@@ -397,3 +404,48 @@ def test_what_must_not_be_learned_from_is_not(school: School) -> None:
     school.clock.now_s += 60
     assert not school.step()
     assert school.rows(JudgementRow) == []
+
+
+def forgotten(principal: str, *, at_s: float) -> Forgotten:
+    return Forgotten(
+        id=f"forget {principal}", principal=principal, reason="asked", who="op",
+        created_ms=int(at_s * 1000),
+    )  # fmt: skip
+
+
+def test_whoever_is_forgotten_meanwhile_moves_nothing(school: School) -> None:
+    """A generation in the making is void when one of its principals is forgotten."""
+    school.corrected("a")
+    school.corrected("b")
+
+    def meanwhile() -> None:
+        school.say(forgotten("alice", at_s=school.clock()), topic="forgotten")
+        school.clock.now_s += 2
+
+    school.pauses.append(meanwhile)
+    school.step()
+    (row,) = school.generations()
+    assert row.state == "void"
+    assert "forgotten" in row.reason
+    assert {item["hint"] for item in row.batch} == {None}
+    assert school.rows(RecipeRow) == []
+    assert school.published("recipes") == school.published("rollouts") == []
+    assert not school.step()
+    assert {t.state for t in school.rows(TurnRow)} == {"forgotten"}
+    assert {t.uses for t in school.rows(TurnRow)} == {0}
+
+
+def test_a_new_store_never_counts_what_the_log_still_holds(
+    school: School, tmp_path: Path, tiny_mask: Mask, backend: Backend
+) -> None:
+    """Read again from the beginning, the turns are passed over before the record is reached."""
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    school.say(forgotten("alice", at_s=school.clock()), topic="forgotten")
+    for file in tmp_path.glob("store.db*"):
+        file.unlink()
+    later = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
+    assert not later.step()
+    assert later.rows(TurnRow) == later.rows(JudgementRow) == later.rows(GenerationRow) == []
+    assert [row.principal for row in later.rows(ForgottenRow)] == ["alice"]

@@ -16,7 +16,7 @@ const body = (id) => part(id).querySelector(".body");
 
 const state = {
   serving: {}, spool: null, events: [], store: { ok: true, message: "" },
-  turns: [], generations: [], versions: [], rollouts: [], masks: [], bases: {}, learner: null,
+  turns: [], generations: [], versions: [], rollouts: [], forgotten: [], masks: [], bases: {}, learner: null,
 };
 let session = null;
 let line = null;
@@ -43,7 +43,7 @@ function draw(changed) {
   if (has("generations", "serving", "store")) drawGenerations(of(state.generations), { stored });
   if (has("turns", "store", "serving")) showTurns({ turns: of(state.turns), judgedOnly, stored });
   if (has("versions", "bases", "serving", "store")) showVersions({ versions: of(state.versions), base: state.bases[line], serving: state.serving[line], stored });
-  if (has("rollouts", "events", "store")) showHistory({ rollouts: of(state.rollouts), events: state.events, stored });
+  if (has("rollouts", "forgotten", "events", "store")) showHistory({ rollouts: of(state.rollouts), forgotten: state.forgotten, events: state.events, stored });
 }
 
 function drawCards() {

@@ -1,4 +1,5 @@
-// What happened: every change of the serving version with who and why, and the agent's own events.
+// What happened: every change of the serving version and all that was forgotten, with who and why,
+// and the agent's own events.
 
 import { el, syncEmpty, syncShort } from "./dom.js";
 import { ago, moment, sentence } from "./words.js";
@@ -11,9 +12,9 @@ const ALSO_CHANGES = ["swap", "rollback"];
 const KINDS = { "swap": "good", "swap-failed": "bad", "engine-failed": "bad", "log-back": "good", "draining": "" };
 
 /** Show changes and events together, newest first. */
-export function showHistory({ rollouts, events, stored }) {
+export function showHistory({ rollouts, forgotten, events, stored }) {
   const own = stored ? events.filter(({ kind }) => !ALSO_CHANGES.includes(kind)) : events;
-  const items = [...rollouts.map(change), ...own.map(happening)]
+  const items = [...rollouts.map(change), ...forgotten.map(forgetting), ...own.map(happening)]
     .sort((a, b) => b.ms - a.ms)
     .slice(0, MAX_SHOWN);
   if (items.length) return syncShort(list, items, { first: 8, noun: "entries", key: ({ id }) => id, create: entry });
@@ -26,6 +27,15 @@ function change({ id, created_ms, verb, version, previous, who, reason, seq }) {
     id, ms: created_ms, kind: back ? "warn" : "good",
     title: back ? "Rolled back" : "Promoted", versions: [previous, version],
     text: reason, by: `${who}, change ${seq}`,
+  };
+}
+
+function forgetting({ id, created_ms, principal, num_turns, influenced, who, reason }) {
+  const moved = influenced.map(({ version, share }) => `${version} (${Math.round(100 * share)} %)`);
+  const what = moved.length ? `moved ${moved.join(", ")}` : "no version was made with them";
+  return {
+    id, ms: created_ms, kind: "warn", title: "Forgotten", versions: [],
+    text: `${num_turns} turns of ${principal}; ${what}. ${reason}`, by: who,
   };
 }
 

@@ -1,0 +1,368 @@
+"""Somebody is forgotten, and a version is built that they never moved; an operator promotes it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from deploy.cli import main
+from deploy.errors import DeployError, ProofError
+from deploy.forget import Report, forget
+from deploy.history import decided, store_session
+from deploy.promote import append_promotion
+from deploy.rollback import append_rollback
+from deploy.without import Bench as Workbench
+from deploy.without import Rebuilt, build_exact, build_quick
+from learner.settings import LearnerSettings
+from streams import erase, ledger
+from streams.errors import LedgerError
+from streams.open import open_log
+from streams.records import Forgotten, Recipe
+from streams.store import open_store
+from streams.tables import GenerationRow
+from tests.flow.conftest import NOW_S, SETTINGS, Bench, Workshop, conversation
+from tests.flow.test_loop import served_from
+
+ANN, BOB, CID = "a" * 16, "b" * 16, "c" * 16
+SHORTER = "That was too long. Shorter, please."
+
+
+def shop_of(home: Path, bench: Bench, talks: list[str], **changes: Any) -> Workshop:
+    """Give a home in whose log somebody corrected a reply, one conversation a name in talks."""
+    # eight pairs: with two, other fitness may well rank the members alike
+    shop = Workshop(home, bench, SETTINGS.model_copy(update={"pairs": 8} | changes))
+    say(shop, talks)
+    return shop
+
+
+def say(shop: Workshop, talks: list[str], *, first: int = 0, but: str = "") -> None:
+    """Let people correct replies, all but one of them; the numbers name the conversations."""
+    for number, principal in enumerate(talks, start=first):
+        if principal == but:
+            continue
+        turns = conversation(shop.base, number, SHORTER, principal)
+        shop.say(("turns", each) for each in turns)
+
+
+def take_back(shop: Workshop, principal: str) -> Report:
+    """Forget somebody, as the command does while no learner runs."""
+    store, log = open_store(shop.streams), open_log(shop.streams)
+    try:
+        return forget(
+            store, log, shop.streams, principal, line="main", who="op", reason="asked by mail",
+            clock=lambda: NOW_S,
+        )  # fmt: skip
+    finally:
+        log.close()
+        store.close()
+
+
+def serving(shop: Workshop) -> str:
+    log = open_log(shop.streams)
+    try:
+        line = decided(log, "main")
+        return line.version if line else shop.base.name
+    finally:
+        log.close()
+
+
+def chain_of(shop: Workshop, version: str) -> list[Recipe]:
+    with store_session(shop.streams) as session:
+        return ledger.chain(session, version)
+
+
+def quick(shop: Workshop, *principals: str, asked: LearnerSettings | None = None) -> Rebuilt:
+    store = open_store(shop.streams)
+    try:
+        workbench = Workbench(shop.base, shop.backend, asked or shop.settings)
+        return build_quick(store, workbench, serving(shop), principals)
+    finally:
+        store.close()
+
+
+def exact(shop: Workshop, *principals: str) -> Rebuilt:
+    store, log = open_store(shop.streams), open_log(shop.streams)
+    try:
+        workbench = Workbench(shop.base, shop.backend, shop.settings)
+        return build_exact(store, log, workbench, serving(shop), principals)
+    finally:
+        log.close()
+        store.close()
+
+
+def promote(shop: Workshop, version: str) -> None:
+    log = open_log(shop.streams)
+    try:
+        with store_session(shop.streams) as session:
+            append_promotion(session, log, "main", version, who="op", reason="without them")
+    finally:
+        log.close()
+
+
+def test_quick_leaves_somebody_out_and_an_operator_takes_the_result(
+    tmp_path: Path, bench: Bench
+) -> None:
+    """Same keys and steps, other integers; nothing moves before the promotion, all follows it."""
+    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
+    assert shop.learn() == 2
+    before, state = serving(shop), shop.state()
+    report = take_back(shop, ANN)
+    assert [each.share for each in report.influenced] == [0.5, 0.5]
+    built = quick(shop, ANN)
+    assert (built.instead_of, built.passed, built.new) == (before, True, True)
+    assert [change.turns for change in built.changes] == [1, 1]
+    assert serving(shop) == before
+    assert shop.state()["rollouts"] == state["rollouts"]
+    old, new = chain_of(shop, before), chain_of(shop, built.version)
+    assert [(r.key, r.step) for r in new] == [(r.key, r.step) for r in old]
+    assert all(a.coefficients != b.coefficients for a, b in zip(old, new, strict=True))
+    assert not quick(shop, ANN).new
+    promote(shop, built.version)
+    assert serving(shop) == built.version
+    assert shop.learn() == 0  # the learner follows, with nothing left to learn
+    say(shop, [BOB, BOB], first=7)
+    assert shop.learn() == 2
+    assert chain_of(shop, serving(shop))[2].parent == built.version
+
+
+async def test_an_agent_serves_the_promoted_version(tmp_path: Path, bench: Bench) -> None:
+    """A running agent finds recipes and promotion in the log, and proves the bits."""
+    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
+    shop.learn()
+    built = quick(shop, ANN)
+    async with served_from(shop) as here:
+        assert here.serving != built.version
+        promote(shop, built.version)
+        assert await here.until_decided() == built.version
+        assert here.proof(built.version).sha256 == await here.digest(built.version)
+        back = await here.service.rollback("op", "on second thoughts")
+        assert back.version == built.instead_of
+
+
+def test_generations_before_them_stay_what_they_are(tmp_path: Path, bench: Bench) -> None:
+    """The new versions branch off where the first of their turns had moved the line."""
+    shop = shop_of(tmp_path / "home", bench, [BOB, BOB], uses=1)
+    shop.learn()
+    first = serving(shop)
+    say(shop, [ANN, BOB], first=5)
+    shop.learn()
+    built = quick(shop, ANN)
+    assert [r.version for r in chain_of(shop, built.version)] == [first, built.version]
+    assert len(built.changes) == 1
+
+
+def test_of_a_generation_that_was_theirs_alone_nothing_is_left(
+    tmp_path: Path, bench: Bench
+) -> None:
+    """It is skipped, and what stood on it stands on its parent; alone, nothing can be built."""
+    shop = shop_of(tmp_path / "home", bench, [ANN], turns_per_generation=1, uses=1)
+    shop.learn()
+    with pytest.raises(ProofError, match="nothing is left"):
+        quick(shop, ANN)
+    say(shop, [BOB], first=5)
+    shop.learn()
+    built = quick(shop, ANN)
+    (only,) = chain_of(shop, built.version)
+    old = chain_of(shop, built.instead_of)[1]
+    assert only.parent == bench.base.name
+    assert (only.key, only.coefficients) == (old.key, old.coefficients)
+
+
+def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, bench: Bench) -> None:
+    """Whoever had no part, is unknown, or was held by the gate: a sentence, and nothing moves."""
+    shop = shop_of(tmp_path / "home", bench, [BOB, BOB])
+    shop.learn()
+    with pytest.raises(ProofError, match=f"no turn of {ANN}"):
+        quick(shop, ANN)
+    with pytest.raises(DeployError, match="serves the line main already"):
+        promote(shop, serving(shop))
+    strict = SETTINGS.model_copy(update={"gate_odds_nats": 1e-9, "gate_tolerance": 0.0})
+    shop = shop_of(tmp_path / "second", bench, [ANN, BOB])
+    shop.learn()
+    before = serving(shop)
+    held = [quick(shop, who, asked=strict) for who in (ANN, BOB)]
+    assert not all(each.passed for each in held)
+    for each in held:
+        if not each.passed:
+            with pytest.raises(DeployError, match="the gate has not let it through"):
+                promote(shop, each.version)
+    assert serving(shop) == before
+
+
+@pytest.mark.parametrize(
+    ("days", "changes"),
+    [
+        ([[ANN, BOB]], {}),
+        ([[ANN, BOB, BOB, ANN, CID]], {"turns_per_generation": 3}),
+        ([[BOB, CID], [ANN, CID, BOB], [BOB]], {"turns_per_generation": 2}),
+        ([[ANN], [BOB], [ANN], [CID, BOB]], {"turns_per_generation": 1, "uses": 1}),
+        ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
+        ([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}),
+        ([[ANN, BOB, BOB], [CID]], {"hint_target": "tokens"}),
+    ],
+)
+def test_exact_is_the_run_that_never_met_them(
+    tmp_path: Path, bench: Bench, days: list[list[str]], changes: dict[str, Any]
+) -> None:
+    """Version by version, name and digest, the same as a line whose log never held their turns."""
+    met = shop_of(tmp_path / "met", bench, [], **changes)
+    never = shop_of(tmp_path / "never", bench, [], **changes)
+    for day, talks in enumerate(days):
+        for shop, but in ((met, ""), (never, ANN)):
+            say(shop, talks, first=10 * day, but=but)
+            shop.learn()
+    before = serving(met)
+    take_back(met, ANN)
+    built = exact(met, ANN)
+    assert built.version == serving(never) != before
+    assert chain_of(met, built.version) == chain_of(never, serving(never))
+    assert serving(met) == before
+    promote(met, built.version)
+    assert serving(met) == serving(never)
+
+
+TALKS = st.lists(st.sampled_from([ANN, BOB, CID]), max_size=3)
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    days=st.lists(TALKS, min_size=1, max_size=4),
+    turns=st.integers(1, 3),
+    uses=st.integers(1, 3),
+    cap=st.sampled_from([1.0, 0.5]),
+)
+def test_exact_is_that_run_on_any_days(
+    bench: Bench,
+    tmp_path_factory: pytest.TempPathFactory,
+    days: list[list[str]],
+    turns: int,
+    uses: int,
+    cap: float,
+) -> None:
+    """Whoever speaks when, and however few or often turns score: the same versions, or none."""
+    changes = {"turns_per_generation": turns, "uses": uses, "principal_cap": cap, "pairs": 2}
+    met, never = (
+        shop_of(tmp_path_factory.mktemp("home") / name, bench, [], **changes)
+        for name in ("met", "never")
+    )
+    for day, talks in enumerate(days):
+        for shop, but in ((met, ""), (never, ANN)):
+            say(shop, talks, first=10 * day, but=but)
+            shop.learn()
+    if not any(ANN in talks for talks in days) or not chain_of(met, serving(met)):
+        return
+    expected = serving(never)
+    if expected in (bench.base.name, serving(met)):
+        with pytest.raises(ProofError):
+            exact(met, ANN)
+    else:
+        assert exact(met, ANN).version == expected
+
+
+def test_exact_scores_from_the_first_generation_that_they_touched(
+    tmp_path: Path, bench: Bench
+) -> None:
+    """What was planned before is looked up, not scored again; the branch begins after it."""
+    shop = shop_of(tmp_path / "home", bench, [BOB, CID])
+    assert shop.learn() == 2
+    kept = serving(shop)
+    say(shop, [ANN, BOB], first=5)
+    shop.learn()
+    built = exact(shop, ANN)
+    assert "2 generations were as before and not scored again" in built.notes
+    names = [recipe.version for recipe in chain_of(shop, built.version)]
+    assert kept in names
+    assert not exact(shop, ANN).new
+
+
+def test_without_nobody_the_run_is_the_first_one(tmp_path: Path, bench: Bench) -> None:
+    """Somebody whose turns never scored changes nothing: every version comes out as it was."""
+    shop = shop_of(tmp_path / "home", bench, [BOB, CID, BOB], uses=1)
+    shop.learn()
+    say(shop, [CID, BOB], first=5)
+    shop.learn()
+    said = conversation(shop.base, 9, "And then?", ANN)
+    shop.say(("turns", each) for each in said)
+    assert shop.learn() == 0
+    for build in (exact, quick):
+        with pytest.raises(ProofError, match="never moved"):
+            build(shop, ANN)
+
+
+def test_exact_repeats_an_operators_rollback_at_its_place(tmp_path: Path, bench: Bench) -> None:
+    """What was taken back in the first run is taken back in the one without them, too."""
+    changes = {"turns_per_generation": 1, "uses": 1}
+    met = shop_of(tmp_path / "met", bench, [], **changes)
+    never = shop_of(tmp_path / "never", bench, [], **changes)
+    for day, talks in enumerate(([BOB], [ANN], [CID], [BOB])):
+        for shop, but in ((met, ""), (never, ANN)):
+            say(shop, talks, first=10 * day, but=but)
+            shop.learn()
+            if day == 2:
+                back = append_rollback(shop.streams, "main", who="op", reason="worse")
+                shop.learn()
+                assert back.version == serving(shop)
+    take_back(met, ANN)
+    assert exact(met, ANN).version == serving(never)
+
+
+def test_exact_says_what_it_cannot_know(tmp_path: Path, bench: Bench) -> None:
+    """A plan of an older build, and a log that has let go of turns, are refused with a sentence."""
+    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
+    shop.learn()
+    turns = Forgotten(id="x", principal=BOB, reason="", who="", created_ms=2**60)
+    assert erase.erase(shop.streams.home / "log.db", turns, [])
+    with pytest.raises(LedgerError, match="the log has let go of 2 turns"):
+        exact(shop, ANN)
+    store = open_store(shop.streams)
+    with store.transaction() as session:
+        for row in session.exec(select(GenerationRow)):
+            row.horizon = {}
+            session.add(row)
+    store.close()
+    with pytest.raises(LedgerError, match="older build"):
+        exact(shop, ANN)
+
+
+def test_the_commands_do_it_from_end_to_end(
+    tmp_path: Path, tiny_dir: Path, bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Forget, build both ways, promote, prove: each command prints what the next one needs."""
+    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
+    shop.learn()
+    chosen = shop.settings.model_dump(exclude_defaults=True)
+    flags = [
+        *("--home", str(shop.streams.home)),
+        *(word for name, value in chosen.items() for word in ("--set", f"learner.{name}={value}")),
+    ]
+    model = ("--model", str(tiny_dir))
+
+    def quickset(*arguments: str) -> Any:
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, *flags, "--json"])
+        out, err = capsys.readouterr()
+        assert not end.value.code, err
+        return json.loads(out)
+
+    threads = torch.get_num_threads()
+    try:
+        report = quickset("forget", "--principal", ANN, "--dry-run")
+        assert [each["share"] for each in report["influenced"]] == [0.5, 0.5]
+        summed = quickset("replay", "--without", ANN, *model)
+        again = quickset("replay", "--without", ANN, "--exact", *model)
+        assert summed["instead_of"] == again["instead_of"] == serving(shop)
+        assert (summed["how"], again["how"]) == ("quick", "exact")
+        assert summed["passed"]
+        assert again["passed"]
+        promote(shop, again["version"])
+        proof = quickset("replay", "--console-port", "1", *model)
+        assert (proof["version"], proof["digest"]) == (again["version"], again["digest"])
+        assert quickset("versions", "show", again["version"])["generation"]["state"] == "passed"
+    finally:
+        torch.set_num_threads(threads)
