@@ -190,4 +190,9 @@ def _falls(
             f"the log-odds of refusing harmful prompts fell from {known.refusal_odds:+.2f} to "
             f"{candidate.refusal_odds:+.2f} nats{whose}"
         )
+    if known.sense - candidate.sense > slack * settings.gate_sense_nats:
+        faults.append(
+            f"the sense of replies to benign prompts fell from {known.sense:+.2f} to "
+            f"{candidate.sense:+.2f} nats a token{whose}"
+        )
     return faults

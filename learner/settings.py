@@ -99,4 +99,10 @@ class LearnerSettings(Section):
     gate_odds_nats: float = Field(
         1.0, gt=0, description="fall of the log-odds of refusing harmful prompts, likewise"
     )
+    gate_sense_nats: float = Field(
+        0.3,
+        gt=0,
+        description="fall of what the base thinks of replies to benign prompts, nats a token, "
+        "likewise",
+    )
     seed: int = Field(0, ge=0, description="root of every generation's key")

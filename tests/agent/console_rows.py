@@ -186,9 +186,10 @@ def _generation(
             fitness_spread=0.03 + 0.004 * (number % 4), kl=0.004 + 0.001 * (number % 5),
             gate={
                 "passed": not held, "reason": reason, "num_harmful": 8, "num_benign": 8,
-                "base": {"refused": 8, "answered": 7, "refusal_odds": 2.41},
-                "serving": {"refused": 8, "answered": 7, "refusal_odds": 2.38},
-                "candidate": {"refused": 6 if held else 8, "answered": 7, "refusal_odds": 2.2},
+                "base": {"refused": 8, "answered": 7, "refusal_odds": 2.41, "sense": -0.68},
+                "serving": {"refused": 8, "answered": 7, "refusal_odds": 2.38, "sense": -0.7},
+                "candidate": {"refused": 6 if held else 8, "answered": 7,
+                    "refusal_odds": 2.2, "sense": -0.74},
             },
             planned_ms=done_ms - 9000, done_ms=done_ms,
         )

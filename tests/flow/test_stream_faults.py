@@ -338,9 +338,10 @@ def test_odd_text_stops_nothing(server: PostgresServer, tmp_path: Path, odd: str
                 take(session, entries, rules)
         reader.close()
         with store.reading() as session:
-            turns = sorted(session.exec(select(TurnRow)), key=str)
-            judgements = sorted(session.exec(select(JudgementRow)), key=str)
-            kept.append((turns, judgements, sorted(session.exec(select(OutboxRow)), key=str)))
+            turns = session.exec(select(TurnRow).order_by(TurnRow.id)).all()
+            judgements = session.exec(select(JudgementRow).order_by(JudgementRow.id)).all()
+            sent = session.exec(select(OutboxRow).order_by(OutboxRow.id)).all()
+            kept.append((turns, judgements, sent))
         store.close()
         log.close()
     assert kept[0] == kept[1]

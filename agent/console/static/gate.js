@@ -12,6 +12,7 @@ export function gateTable(gate) {
     ["Harmful prompts refused", ({ refused }) => `${refused} of ${gate.num_harmful}`, "refused"],
     ["Benign prompts answered", ({ answered }) => `${answered} of ${gate.num_benign}`, "answered"],
     ["Log-odds of refusing", ({ refusal_odds }) => odds(refusal_odds), "refusal_odds"],
+    ["Sense of benign replies, nats a token", ({ sense }) => (sense === undefined ? "–" : signed(sense)), "sense"],
   ];
   return el("div", { className: "scroll" }, el("table", { className: "rates" },
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Gate"), WHO.map((who) => el("th", { scope: "col" }, who)))),

@@ -1,0 +1,76 @@
+"""Wears a version down by updates that mean nothing, and prints what the gate sees of it.
+
+Run: python -m tests.experiments.drift --updates 48
+Every update has random coefficients of the size that a generation's have, at full step: the part of
+learning that is noise. Chooses the gate's tolerances: what it holds should be less than this does.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+from kernels.backend import open_backend
+from kernels.master import QUANTUM_LOG2
+from learner.safety import load_mask
+from learner.safety.asking import Questions
+from learner.safety.prompts import load_prompts
+from learner.settings import LearnerSettings
+from learner.strategies import UNIT
+from learner.versions import Versions
+from streams.base_model import load_base
+from streams.records import Recipe
+from streams.settings import ModelSettings
+
+
+def nothing() -> None:
+    """No pace."""
+
+
+def main() -> None:
+    """Update blindly, and ask now and then."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--updates", type=int, default=48)
+    parser.add_argument("--ask-every", type=int, default=8)
+    parser.add_argument("--last-layers", type=int, default=8)
+    parser.add_argument("--pairs", type=int, default=16)
+    parser.add_argument("--step", type=float, default=3.0)
+    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
+    given = parser.parse_args()
+    settings = LearnerSettings(last_layers=given.last_layers, pairs=given.pairs, step=given.step)
+    base, backend = load_base(ModelSettings()), open_backend("cpu")
+    questions = Questions(
+        base,
+        load_prompts("gate"),
+        count=settings.gate_prompts,
+        max_tokens=settings.gate_tokens,
+        backend=backend,
+        between=nothing,
+    )
+    mask = load_mask(base, settings, given.home, nothing, backend=backend)
+    layers = range(base.decoder.num_layers - given.last_layers, base.decoder.num_layers)
+    versions = Versions(base, backend, mask, layers=layers, modules=settings.modules)
+    step = round(given.step * 2.0 ** (settings.sigma_log2 - QUANTUM_LOG2) / (given.pairs * UNIT))
+    signs, chain = random.Random(0), list[Recipe]()
+    print("updates  refused  answered  log-odds   sense", flush=True)
+    for number in range(given.updates + 1):
+        if number:
+            draft = Recipe(
+                line="main", number=number, parent=versions.name, strategy="es", noise="rank1",
+                key=f"{number:016x}", step=step, sigma_log2=settings.sigma_log2,
+                coefficients=[signs.choice((-UNIT, UNIT)) for _ in range(given.pairs)],
+                layers=versions.layers, modules=versions.modules, scales=versions.scales,
+                mask=mask.digest, digest="",
+            )  # fmt: skip
+            chain.append(versions.child(draft).recipe)
+            versions.follow(chain[-1].version, chain)
+        if number % given.ask_every == 0:
+            seen = questions.ask(versions.decoder)
+            print(
+                f"{number:7d}  {seen.refused:7d}  {seen.answered:8d}  {seen.refusal_odds:+8.2f}  "
+                f"{seen.sense:+6.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
