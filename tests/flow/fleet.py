@@ -94,6 +94,9 @@ def fleet(
     made = {}
     for name, role in names.items():
         own = {key: text.replace("{name}", name) for key, text in {**QUICK, **settings}.items()}
+        if role == "agent":
+            # They read snapshots and write none, so that a test knows when the last was written.
+            own["streams.snapshot_every"] = "1000"
         made[name] = Member(folder / name, role, own)
     try:
         yield made
