@@ -50,6 +50,7 @@ SETTINGS = LearnerSettings(
     kl_budget=5.0,
     gate_tolerance=1.0,
     gate_odds_nats=100.0,
+    gate_sense_nats=100.0,
 )
 # Short, so that a broker that is away is noticed, given up and found again within seconds.
 IMPATIENT = {

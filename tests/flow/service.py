@@ -28,6 +28,7 @@ QUICK = {
     "learner.gate_tokens": "4",
     "learner.gate_tolerance": "1",
     "learner.gate_odds_nats": "100",
+    "learner.gate_sense_nats": "100",
     "learner.kl_budget": "5",
     "learner.cpu_share": "1",
     "agent.threads": "1",
