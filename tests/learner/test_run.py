@@ -1,6 +1,7 @@
 """The learner as a process runs it: opened from settings, stopped when told, line kept."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from tests.learner.turns import said, turn
 
 SETTINGS = LearnerSettings(
     last_layers=2, pairs=1, turns_per_generation=1, uses=1, linger_s=0, max_reply_tokens=4,
-    gate_prompts=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0, kl_budget=9.0,
+    gate_prompts=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0, gate_sense_nats=100.0,
+    kl_budget=9.0,
     cpu_share=1.0, frozen_share=0.0,
 )  # fmt: skip
 
@@ -61,9 +63,11 @@ def test_a_learner_runs_until_it_is_told_to_stop(
     )
     learner.start()
     reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})
-    while not (entries := reader.poll(wait_s=1)):
+    deadline_s = time.monotonic() + 120
+    while not (entries := reader.poll(wait_s=1)) and time.monotonic() < deadline_s:
         assert learner.is_alive()
     stop.set()
+    assert entries, "the learner released nothing"
     learner.join(30)
     torch.set_num_threads(threads)
     assert not learner.is_alive()
