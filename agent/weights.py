@@ -20,11 +20,9 @@ from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from kernels.backend import BackendName, open_backend
 from kernels.errors import KernelError
 from kernels.forward import Decoder, Linear, with_weights
-from kernels.layout import layout
-from kernels.mask import frozen_by_name
 from kernels.master import Master
 from kernels.packed import fast_linear
-from kernels.walk import Snapshots, Stand, Step, keep, walk
+from kernels.walk import Snapshots, Stand, Step, keep, master_at_base, walk
 from streams.base_model import BaseModel
 from streams.base_model_cache import weights_digest
 from streams.records import Mask, Recipe
@@ -182,17 +180,8 @@ class Residents:
             keep(self._built, self._snapshots)
 
     def _new_master(self, chain: Sequence[Step]) -> Master:
-        layers, modules = _places(chain)
-        model, decoder = self._base.model, self._base.decoder
         mask = self._masks[chain[0].mask]
-        frozen = frozen_by_name(decoder, mask, layout(model, layers, modules))
-        return Master(model, layers=layers, modules=modules, backend=self._backend, frozen=frozen)
-
-
-def _places(chain: Sequence[Step]) -> tuple[list[int], list[str]]:
-    layers = sorted({layer for recipe in chain for layer in recipe.layers})
-    modules = sorted({module for recipe in chain for module in recipe.modules})
-    return layers, modules
+        return master_at_base(self._base.decoder, mask, self._backend, chain)
 
 
 def _yield_to_decoding() -> None:

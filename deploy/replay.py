@@ -12,9 +12,7 @@ from sqlmodel import Session
 from deploy.errors import ProofError
 from kernels.backend import Backend
 from kernels.forward import with_weights
-from kernels.layout import layout
-from kernels.mask import frozen_by_name
-from kernels.master import Master
+from kernels.walk import master_at_base
 from streams.base_model import BaseModel
 from streams.base_model_cache import weights_digest
 from streams.records import Mask, Recipe
@@ -68,7 +66,7 @@ def replay(
             f"the first recipe stands on the base {chain[0].parent}, this one is {base.name}: "
             "name the right model with --model"
         )
-    master = _master(base, chain, mask, backend)
+    master = master_at_base(base.decoder, mask, backend, chain)
     for number, recipe in enumerate(chain, start=1):
         master.apply(recipe)
         progress(number)
@@ -76,10 +74,3 @@ def replay(
     master.prove_frozen(weights)
     rebuilt = with_weights(base.model, weights)
     return Proof(chain[-1].version, len(chain), master.digest(), weights_digest(rebuilt))
-
-
-def _master(base: BaseModel, chain: Sequence[Recipe], mask: Mask, backend: Backend) -> Master:
-    layers = sorted({layer for recipe in chain for layer in recipe.layers})
-    modules = sorted({module for recipe in chain for module in recipe.modules})
-    frozen = frozen_by_name(base.decoder, mask, layout(base.model, layers, modules))
-    return Master(base.model, layers=layers, modules=modules, backend=backend, frozen=frozen)

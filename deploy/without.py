@@ -22,9 +22,8 @@ from sqlmodel import Session, col, select
 from deploy.errors import ProofError
 from deploy.replay import mask_of
 from kernels.backend import Backend
-from kernels.layout import layout
-from kernels.mask import frozen_by_name
 from kernels.master import Master
+from kernels.walk import master_at_base, moved
 from learner import exact, quick
 from learner.gate import Gate
 from learner.quick import Kept
@@ -108,7 +107,7 @@ def build_quick(store: Store, bench: Bench, version: str, principals: Collection
     rests = [quick.kept(rows[r.version], r, left_out) for r in chain]
     if not any(rest.touched for rest in rests):
         raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
-    master = _master(bench, chain, mask)
+    master = master_at_base(bench.base.decoder, mask, bench.backend, chain)
     made: list[Recipe] = []
     new: list[GenerationRow] = []
     changes: list[Change] = []
@@ -293,14 +292,8 @@ def _ask(
 ) -> tuple[bool, str, dict[str, Any]]:
     """Hold the last version against the one that it would replace, as every candidate is."""
     base, settings = bench.base, bench.settings
-    recipes = [*instead_of, *made]
-    versions = Versions(
-        base,
-        bench.backend,
-        mask,
-        layers=sorted({layer for recipe in recipes for layer in recipe.layers}),
-        modules=sorted({module for recipe in recipes for module in recipe.modules}),
-    )
+    layers, modules = moved([*instead_of, *made])
+    versions = Versions(base, bench.backend, mask, layers=layers, modules=modules)
     versions.follow(instead_of[-1].version, instead_of)
     serving = versions.decoder
     versions.follow(made[-1].version, made)
@@ -334,13 +327,3 @@ def _keep(
                 row.state, row.gate = ("passed" if passed else "held"), report
                 row.reason = f"{row.reason}; {reason}"
             session.add(row)
-
-
-def _master(bench: Bench, chain: Sequence[Recipe], mask: Mask) -> Master:
-    layers = sorted({layer for recipe in chain for layer in recipe.layers})
-    modules = sorted({module for recipe in chain for module in recipe.modules})
-    specs = layout(bench.base.model, layers, modules)
-    frozen = frozen_by_name(bench.base.decoder, mask, specs)
-    return Master(
-        bench.base.model, layers=layers, modules=modules, backend=bench.backend, frozen=frozen
-    )

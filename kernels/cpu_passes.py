@@ -244,22 +244,20 @@ def move_rank1(
     for row in range(height):
         for start in range(0, width, CHUNK):
             stop = min(start + CHUNK, width)
-            k, added = master[row, start:stop], sums[: stop - start]
+            added = sums[: stop - start]
             if moves[first_row + row]:
                 _rank1_sums(added, short, words[:, first_row + row], tables, start, stop)
             else:
                 added[:] = 0
-            if not (weigh and narrow):
-                wrapped |= _add(k, added, step, narrow)
             if weigh:
                 place = (first_row + row) * width + start
                 found = _add_and_weigh(
-                    k, added, base[row, start:stop], out[row, start:stop],
-                    step if narrow else 0, unit, place,
+                    master[row, start:stop], added, base[row, start:stop], out[row, start:stop],
+                    step, narrow, unit, place,
                 )  # fmt: skip
-                wrapped |= found[0]
-                finite &= found[1]
-                total += found[2]
+                wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
+            else:
+                wrapped |= _add(master[row, start:stop], added, step, narrow)
     return wrapped, finite, total
 
 
@@ -318,13 +316,17 @@ def _add(master: Array, sums: Array, step: int, narrow: bool) -> bool:
 
 @_compiled
 def _add_and_weigh(
-    master: Array, sums: Array, base: Array, out: Array, step: int, unit: float, first: int
-) -> tuple[bool, bool, int]:
-    """Do `_add` (narrow), `round_weights` and `mix_sum` in one loop, which waits for memory once.
+    master: Array, sums: Array, base: Array, out: Array, step: int, narrow: bool, unit: float,
+    first: int,
+) -> tuple[bool, bool, int]:  # fmt: skip
+    """Do `_add`, `round_weights` and `mix_sum` in one loop, which waits for memory once.
 
     Three loops over the same kilobytes take a third longer: none of them has loads enough in
-    flight to keep the memory busy.
+    flight to keep the memory busy. Wide products are added before it, as they are rare.
     """
+    wrapped = False
+    if not narrow:
+        wrapped, step = _add(master, sums, step, narrow), 0
     signs, factor, total = int32(0), int32(step), uint64(0)
     for e in range(master.size):
         old, change = master[e], int32(factor * sums[e])
@@ -337,7 +339,7 @@ def _add_and_weigh(
         word = (word ^ (word >> _HALF)) * _MIX
         word = (word ^ (word >> _HALF)) * _MIX
         total += word ^ (word >> _HALF) if k else uint64(0)
-    return signs < 0, _finite(out), total
+    return wrapped | (signs < 0), _finite(out), total
 
 
 @_compiled
@@ -365,7 +367,7 @@ def move_full(
         for start in range(0, width, CHUNK):
             count = min(CHUNK, width - start)
             stop, place = start + count, (first_row + row) * width + start
-            k, added, free = master[row, start:stop], sums[:count], columns[start:stop]
+            added, free = sums[:count], columns[start:stop]
             added[:] = 0
             if moves[first_row + row]:
                 for group in range(tables.shape[0]):
@@ -373,16 +375,14 @@ def move_full(
                     _look_up(added, words[offset : offset + count], tables[group])
                 for e in range(count):
                     added[e] *= free[e]
-            if not (weigh and narrow):
-                wrapped |= _add(k, added, step, narrow)
             if weigh:
                 found = _add_and_weigh(
-                    k, added, base[row, start:stop], out[row, start:stop],
-                    step if narrow else 0, unit, place,
+                    master[row, start:stop], added, base[row, start:stop], out[row, start:stop],
+                    step, narrow, unit, place,
                 )  # fmt: skip
-                wrapped |= found[0]
-                finite &= found[1]
-                total += found[2]
+                wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
+            else:
+                wrapped |= _add(master[row, start:stop], added, step, narrow)
     return wrapped, finite, total
 
 

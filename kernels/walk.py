@@ -12,7 +12,7 @@ Knows nothing of files, ledgers or what a version's weights are used for.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
@@ -20,7 +20,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.backend import Backend
 from kernels.errors import DigestMismatchError
+from kernels.forward import Decoder
+from kernels.layout import layout
+from kernels.mask import UnitMap, frozen_by_name
 from kernels.master import Generation, Master
 
 _LOG = logging.getLogger(__name__)
@@ -68,6 +72,32 @@ class Stand:
 
     chain: tuple[Step, ...]
     master: Master
+
+
+def moved(chain: Iterable[Step]) -> tuple[list[int], list[str]]:
+    """Give the layers and modules that any recipe of a chain moves, sorted."""
+    steps = list(chain)
+    layers = {layer for step in steps for layer in step.layers}
+    return sorted(layers), sorted({module for step in steps for module in step.modules})
+
+
+def master_at_base(
+    base: Decoder,
+    units: UnitMap,
+    backend: Backend,
+    chain: Iterable[Step],
+    *,
+    layers: Iterable[int] = (),
+    modules: Iterable[str] = (),
+) -> Master:
+    """Give a master of zeros that can hold all that a chain moves, and what else is named.
+
+    units: the frozen ones
+    """
+    of_chain = moved(chain)
+    layers, modules = sorted({*layers, *of_chain[0]}), sorted({*modules, *of_chain[1]})
+    frozen = frozen_by_name(base, units, layout(base.model, layers, modules))
+    return Master(base.model, layers=layers, modules=modules, backend=backend, frozen=frozen)
 
 
 def walk(
@@ -168,6 +198,6 @@ def _shared(stand: Stand | None, chain: Sequence[Step]) -> int:
 def _fits(stand: Stand, chain: Sequence[Step]) -> bool:
     """Whether this master can hold a chain: the same frozen units, and every tensor it moves."""
     held = {(spec.layer, spec.module) for spec in stand.master.specs}
-    moved = {(layer, module) for s in chain for layer in s.layers for module in s.modules}
+    wanted = {(layer, module) for s in chain for layer in s.layers for module in s.modules}
     same_mask = not (stand.chain and chain) or stand.chain[0].mask == chain[0].mask
-    return same_mask and moved <= held
+    return same_mask and wanted <= held

@@ -135,7 +135,13 @@ def run_generation(
     update = _update(members, settings, agreement=fitness.agreement(ground.lessons, table))
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
-    draft = _draft(key, update, versions, settings)
+    draft = versions.draft(
+        key,
+        update,
+        sigma_log2=settings.sigma_log2,
+        strategy=settings.strategy,
+        line=settings.line,
+    )
     return _within_budget(outcome, draft, versions, ground, settings.kl_budget, backend, pause)
 
 
@@ -194,25 +200,6 @@ def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> 
         step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)),
         sigma_log2=settings.sigma_log2,
         quantum_log2=QUANTUM_LOG2,
-    )
-
-
-def _draft(key: str, update: Update, versions: Versions, settings: LearnerSettings) -> Recipe:
-    return Recipe(
-        line=settings.line,
-        number=versions.number + 1,
-        parent=versions.name,
-        strategy=settings.strategy,
-        noise="rank1",
-        key=key,
-        coefficients=list(update.coefficients),
-        step=update.step,
-        sigma_log2=settings.sigma_log2,
-        layers=versions.layers,
-        modules=versions.modules,
-        scales=versions.scales,
-        mask=versions.mask.digest,
-        digest="",
     )
 
 

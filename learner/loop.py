@@ -269,6 +269,8 @@ def _told(row: GenerationRow, outcome: Outcome) -> str:
     measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
     if outcome.kl is not None:
         measured += f", KL {outcome.kl:.4f}"
+    if outcome.gain is not None:
+        measured += f", gain {outcome.gain:+.4f}"
     child = f" as {row.child}" if row.child else ""
     return (
         f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "

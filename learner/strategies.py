@@ -59,8 +59,7 @@ def es(fitness: Floats, *, step: float, sigma_log2: int, quantum_log2: int) -> U
     pairs = fitness.size // 2
     ranks = centred_ranks(fitness)
     coefficients = integers(ranks[0::2] - ranks[1::2])
-    scaled = step * 2.0 ** (sigma_log2 - quantum_log2) / (pairs * UNIT)
-    return Update(coefficients, max(1, round(scaled)))
+    return Update(coefficients, quanta(step / pairs, sigma_log2, quantum_log2))
 
 
 def randopt(fitness: Floats, *, top_k: int, sigma_log2: int, quantum_log2: int) -> Update:
@@ -71,8 +70,16 @@ def randopt(fitness: Floats, *, top_k: int, sigma_log2: int, quantum_log2: int) 
     np.add.at(folded, best // 2, np.where(best % 2 == 0, UNIT, -UNIT))
     if np.ptp(fitness) == 0:
         folded[:] = 0
-    scaled = 2.0 ** (sigma_log2 - quantum_log2) / (top_k * UNIT)
-    return Update(tuple(folded.tolist()), max(1, round(scaled)))
+    return Update(tuple(folded.tolist()), quanta(1 / top_k, sigma_log2, quantum_log2))
+
+
+def quanta(step: float, sigma_log2: int, quantum_log2: int) -> int:
+    """Give the integer step that moves K by `step` · σ for a coefficient of UNIT; at least 1.
+
+    >>> quanta(6 / 32, sigma_log2=-4, quantum_log2=-18)
+    48
+    """
+    return max(1, round(step * 2.0 ** (sigma_log2 - quantum_log2) / UNIT))
 
 
 def integers(values: Floats) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ Knows nothing of the log or of fitness.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -17,7 +17,8 @@ from kernels.forward import Decoder, with_weights
 from kernels.layout import layout
 from kernels.mask import frozen_by_name
 from kernels.master import Master
-from kernels.walk import Snapshots, Stand, Step, keep, walk
+from kernels.walk import Snapshots, Stand, Step, keep, master_at_base, walk
+from learner.strategies import Update
 from streams.base_model import BaseModel
 from streams.errors import LedgerError
 from streams.records import Mask, Recipe
@@ -113,6 +114,34 @@ class Versions:
         keep(stand, self._snapshots)
         return True
 
+    def draft(
+        self,
+        key: str,
+        update: Update,
+        *,
+        sigma_log2: int,
+        strategy: Literal["es", "randopt"] = "es",
+        noise: Literal["rank1", "full"] = "rank1",
+        line: str = "main",
+    ) -> Recipe:
+        """Describe a child of the serving version; its digest is not known before it is built."""
+        return Recipe(
+            line=line,
+            number=self.number + 1,
+            parent=self.name,
+            strategy=strategy,
+            noise=noise,
+            key=key,
+            coefficients=list(update.coefficients),
+            step=update.step,
+            sigma_log2=sigma_log2,
+            layers=self.layers,
+            modules=self.modules,
+            scales=self.scales,
+            mask=self.mask.digest,
+            digest="",
+        )
+
     def child(self, draft: Recipe) -> Candidate:
         """Build the child that a recipe without a digest describes.
 
@@ -128,15 +157,13 @@ class Versions:
 
         An earlier part of the line may have been grown with other layers or modules.
         """
-        layers = sorted({*self.layers, *(layer for r in chain for layer in r.layers)})
-        modules = sorted({*self.modules, *(module for r in chain for module in r.modules)})
-        specs = layout(self.base.model, layers, modules)
-        return Master(
-            self.base.model,
-            layers=layers,
-            modules=modules,
-            backend=self._backend,
-            frozen=frozen_by_name(self.base.decoder, self.mask, specs),
+        return master_at_base(
+            self.base.decoder,
+            self.mask,
+            self._backend,
+            chain,
+            layers=self.layers,
+            modules=self.modules,
         )
 
     def _decoder_of(self, master: Master) -> Decoder:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kernels.backend import open_backend
 from learner.settings import LearnerSettings
+from learner.strategies import Update
 from learner.versions import Versions
 from streams.base_model import BaseModel, load_base
 from streams.records import Mask, Recipe, decode, encode
@@ -58,22 +59,8 @@ def _child(versions: Versions, settings: LearnerSettings, pairs: int) -> Recipe:
     """Make a recipe with coefficients as wide as real ones, up to three digits and a sign."""
     chance = torch.Generator().manual_seed(pairs)
     coefficients = torch.randint(-255, 256, (pairs,), generator=chance).tolist()
-    draft = Recipe(
-        line="main",
-        number=1,
-        parent=versions.name,
-        strategy="es",
-        noise="rank1",
-        key=f"{pairs:016x}",
-        coefficients=coefficients,
-        step=9,
-        sigma_log2=settings.sigma_log2,
-        layers=versions.layers,
-        modules=versions.modules,
-        scales=versions.scales,
-        mask=versions.mask.digest,
-        digest="",
-    )
+    update = Update(tuple(coefficients), step=9)
+    draft = versions.draft(f"{pairs:016x}", update, sigma_log2=settings.sigma_log2)
     return versions.child(draft).recipe
 
 

@@ -20,7 +20,8 @@ from agent.engine import Engine, Finish, Request
 from agent.settings import AgentSettings
 from agent.weights import Residents
 from kernels.backend import open_backend
-from kernels.master import Master
+from learner.strategies import Update
+from learner.versions import Versions
 from streams.base_model import BaseModel, load_base
 from streams.records import Mask, Recipe, Sampling
 from streams.settings import ModelSettings
@@ -28,6 +29,7 @@ from streams.settings import ModelSettings
 STREAMS = 4
 LAST_LAYERS = 8
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+UPDATE = Update((100, -80, 60, 40, -20, 10, 90, -70), step=16)
 ROUNDS = 5
 QUIET_S = 3.0
 
@@ -37,39 +39,21 @@ class Line:
 
     def __init__(self, base: BaseModel) -> None:
         layers = base.decoder.num_layers
-        self._layers = list(range(layers - LAST_LAYERS, layers))
         self.mask = Mask(base=base.name, neurons={}, groups={})
-        self._master = Master(
-            base.model,
-            layers=self._layers,
+        self._versions = Versions(
+            base,
+            open_backend("cpu"),
+            self.mask,
+            layers=range(layers - LAST_LAYERS, layers),
             modules=MODULES,
-            backend=open_backend("cpu"),
-            frozen={},
         )
-        self._parent, self._number = base.name, 0
 
     def next(self) -> Recipe:
         """Give the next version's recipe, at the step of a usual generation."""
-        self._number += 1
-        draft = Recipe(
-            line="main",
-            number=self._number,
-            parent=self._parent,
-            strategy="es",
-            noise="rank1",
-            key=f"{self._number:016x}",
-            coefficients=[100, -80, 60, 40, -20, 10, 90, -70],
-            step=16,
-            sigma_log2=-4,
-            layers=self._layers,
-            modules=MODULES,
-            scales=self._master.scales,
-            mask=self.mask.digest,
-            digest="",
-        )
-        self._master.apply(draft, verify=False)
-        recipe = draft.model_copy(update={"digest": self._master.digest()})
-        self._parent = recipe.version
+        number = self._versions.number + 1
+        draft = self._versions.draft(f"{number:016x}", UPDATE, sigma_log2=-4)
+        recipe = self._versions.child(draft).recipe
+        self._versions.follow(recipe.version, [*self._versions.chain, recipe])
         return recipe
 
 

@@ -15,7 +15,7 @@ from learner.safety import load_mask
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
 from learner.settings import LearnerSettings
-from learner.strategies import UNIT
+from learner.strategies import UNIT, Update, quanta
 from learner.versions import Versions
 from streams.base_model import load_base
 from streams.records import Recipe
@@ -49,18 +49,13 @@ def main() -> None:
     mask = load_mask(base, settings, given.home, nothing, backend=backend)
     layers = range(base.decoder.num_layers - given.last_layers, base.decoder.num_layers)
     versions = Versions(base, backend, mask, layers=layers, modules=settings.modules)
-    step = round(given.step * 2.0 ** (settings.sigma_log2 - QUANTUM_LOG2) / (given.pairs * UNIT))
+    step = quanta(given.step / given.pairs, settings.sigma_log2, QUANTUM_LOG2)
     signs, chain = random.Random(0), list[Recipe]()
     print("updates  refused  answered  log-odds   sense", flush=True)
     for number in range(given.updates + 1):
         if number:
-            draft = Recipe(
-                line="main", number=number, parent=versions.name, strategy="es", noise="rank1",
-                key=f"{number:016x}", step=step, sigma_log2=settings.sigma_log2,
-                coefficients=[signs.choice((-UNIT, UNIT)) for _ in range(given.pairs)],
-                layers=versions.layers, modules=versions.modules, scales=versions.scales,
-                mask=mask.digest, digest="",
-            )  # fmt: skip
+            update = Update(tuple(signs.choice((-UNIT, UNIT)) for _ in range(given.pairs)), step)
+            draft = versions.draft(f"{number:016x}", update, sigma_log2=settings.sigma_log2)
             chain.append(versions.child(draft).recipe)
             versions.follow(chain[-1].version, chain)
         if number % given.ask_every == 0:

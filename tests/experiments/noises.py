@@ -118,22 +118,11 @@ class Noise:
         return (rows * weights[:, None]).T @ columns
 
     def _recipe(self, update: Update) -> Recipe:
-        versions = self.versions
-        return Recipe(
-            line="main",
-            number=versions.number + 1,
-            parent=versions.name,
-            strategy="es",
-            noise="full" if self._full else "rank1",
-            key=f"{self.key:016x}",
-            coefficients=list(update.coefficients),
-            step=update.step,
+        return self.versions.draft(
+            f"{self.key:016x}",
+            update,
             sigma_log2=self.sigma_log2,
-            layers=versions.layers,
-            modules=versions.modules,
-            scales=versions.scales,
-            mask=versions.mask.digest,
-            digest="",
+            noise="full" if self._full else "rank1",
         )
 
 
