@@ -180,7 +180,11 @@ class Spool:
     def _write_batch(self, taken: Sequence["_Put"]) -> None:
         records = [record for given in taken for record in given.records]
         with self._disk:
-            kept = self._files.append(records)
+            try:
+                kept = self._files.append(records)
+            except OSError as cause:  # one that it does not see to itself: nothing is promised
+                _log.error("%d records were not spooled: %s", len(records), cause)
+                kept, self._refused = [False] * len(records), self._refused + len(records)
             self._on_disk = self._measure()
             with self._calls:
                 self._waiting -= len(records)
@@ -193,17 +197,13 @@ class Spool:
     def _drain_all(self) -> None:
         retry_s = RETRY_S[0]
         while not self._stop.is_set():
+            try:
+                away = self._drain_next()
+            except OSError as cause:
+                # Retried: a thread that died here would hold back every record to come.
+                away = f"the spool cannot be read: {cause}"
+                _log.error("%s", away)
             with self._disk:
-                self._forget_now()
-                batch = self._files.peek(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES)
-                if batch is None:
-                    self._disk.wait_for(self._has_work)
-                    continue
-            away = self._append(batch)
-            with self._disk:
-                self._files.release(batch, drained=away is None)
-                self._on_disk = self._measure()
-                self._drained += len(batch.records) if away is None else 0
                 self._away = away
                 self._disk.notify_all()
             if away is None:
@@ -211,6 +211,21 @@ class Spool:
             else:
                 self._stop.wait(retry_s)
                 retry_s = min(retry_s * 2, RETRY_S[1])
+
+    def _drain_next(self) -> str | None:
+        """Append the front of the spool to the log, once there is one; says why it could not be."""
+        with self._disk:
+            self._forget_now()
+            batch = self._files.peek(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES)
+            if batch is None:
+                self._disk.wait_for(self._has_work)
+                return None
+        away = self._append(batch)
+        with self._disk:
+            self._files.release(batch, drained=away is None)
+            self._on_disk = self._measure()
+            self._drained += len(batch.records) if away is None else 0
+        return away
 
     def _has_work(self) -> bool:
         return self._stop.is_set() or self._must_forget or self._files.num_records > 0

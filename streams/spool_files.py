@@ -135,7 +135,7 @@ class SpoolFiles:
         if batch.end == segment.num_bytes:  # a frame that was damaged since counts as lost
             self._count_dropped(segment.num_records - segment.drained_records)
             segment.drained_records = segment.num_records
-        os.pwrite(self._drained, DRAINED.pack(segment.number, segment.drained_bytes), 0)
+        self._note(self._drained, DRAINED.pack(segment.number, segment.drained_bytes))
         if segment.drained_bytes >= max(segment.num_bytes, self._segment_bytes):
             self._remove(segment)
 
@@ -193,7 +193,17 @@ class SpoolFiles:
     def _count_dropped(self, count: int) -> None:
         if count:
             self._dropped += count
-            os.pwrite(self._dropped_file, DROPPED.pack(self._dropped), 0)
+            self._note(self._dropped_file, DROPPED.pack(self._dropped))
+
+    def _note(self, file: int, counted: bytes) -> None:
+        """Write a count down. A disk that takes no more is no reason to stop: it is said.
+
+        The next count holds this one; after a crash, records would be drained again, none skipped.
+        """
+        try:
+            os.pwrite(file, counted, 0)
+        except OSError as cause:
+            _log.error("the spool %s cannot note its counts: %s", self._folder, cause)
 
     def _append_frame(self, framed: bytes) -> bool:
         segment = self._last()

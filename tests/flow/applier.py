@@ -1,6 +1,7 @@
 """A consumer as small as the promises allow: it reads turns, and uses each once."""
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlmodel import col, func, select
@@ -15,6 +16,7 @@ from streams.tables import OutboxRow
 from tests.flow.history import Applied
 
 GROUP = "applier"
+REST_S = 0.01  # after a refusal, so that trying again leaves the processor to others
 
 
 def turn(number: int, key: str, size: int = 50) -> Outgoing:
@@ -36,6 +38,7 @@ class Applier:
         self._log, self._store, self._boundary = log, store, boundary
         self._subscription: Subscription | None = None
         self.revoked: list[frozenset[Partition]] = []
+        self.refused = 0  # transactions that the store did not take
 
     def step(self, *, wait_s: float = 0.2, max_records: int = 64) -> int:
         """Read and use what there is; what is away now is tried again at the next step.
@@ -56,7 +59,9 @@ class Applier:
                 self._use(entries)
             return len(entries)
         except (ConflictError, StoreUnavailableError):
+            self.refused += 1
             self.close()  # read again from what the store says
+            time.sleep(REST_S)
         except LogUnavailableError:
             pass
         return 0

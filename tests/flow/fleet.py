@@ -21,7 +21,8 @@ class Member(Api):
     """One process of a fleet. What it says goes to a file, of this start only."""
 
     def __init__(self, folder: Path, role: str, settings: Mapping[str, str]) -> None:
-        """Describe it; `start` starts it."""
+        """Describe it; `start` starts it, with `environ` in its environment."""
+        self.environ: dict[str, str] = {}
         self._file, self._role = folder / "said.txt", role
         self._flags = [w for name, text in settings.items() for w in ("--set", f"{name}={text}")]
         self._process: subprocess.Popen[bytes] | None = None
@@ -37,7 +38,7 @@ class Member(Api):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environ,
+                env=environ | self.environ,
             )
         if self._role == "agent":
             self.api, self.console = self.said(r"API and chat page at (\S+), console at (\S+)")

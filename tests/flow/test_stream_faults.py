@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -31,12 +31,12 @@ from tests.flow.applier import Applier, applied, num_applied, turn
 from tests.flow.conftest import IMPATIENT as SHORT
 from tests.flow.conftest import open_impatient
 from tests.flow.history import Appended, Applied, violations
+from tests.flow.load import LIMIT_S, DirectLoad, SpooledLoad, Working, drain, until
 from tests.kafka_broker import KafkaBroker
 from tests.learner.turns import turn as talk
 from tests.postgres_server import PostgresServer, fresh_database
 
 IMPATIENT = Patience(**SHORT)
-LIMIT_S = 100.0
 
 # kafka-python leaves the sockets of lost connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
@@ -64,89 +64,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(StreamsSettings(home=tmp_path))
     yield opened
     opened.close()
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for something that another process or thread does."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {LIMIT_S:.0f} s until {what}"
-        time.sleep(0.02)
-
-
-class Working:
-    """Runs a step again and again in a thread, until it is told to stop."""
-
-    def __init__(self, step: Callable[[], object]) -> None:
-        self._step = step
-        self._stop = threading.Event()
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(LIMIT_S)
-        assert not self._thread.is_alive(), "the step hangs"
-        if self.error is not None:
-            raise self.error
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                self._step()
-        except BaseException as error:  # shown by stop()
-            self.error = error
-
-
-class SpooledLoad:
-    """An agent's traffic: puts a turn every few milliseconds, whatever happens to the log."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._number = 0
-        self.history: list[Appended] = []
-
-    def step(self) -> None:
-        record = turn(self._number, key=f"session-{self._number % 7}")
-        self._number += 1
-        kept = self._spool.put([record]).result(LIMIT_S)
-        self.history.append(Appended(record.key, record.id, "acknowledged" if kept else "unknown"))
-        time.sleep(0.004)
-
-
-class DirectLoad:
-    """A writer without a spool: appends batches, and tries each again until it is taken."""
-
-    def __init__(self, log: KafkaLog, name: str = "session") -> None:
-        self._log = log
-        self._name = name
-        self._number = 0
-        self.retries = 0
-        self.history: list[Appended] = []
-
-    def step(self) -> None:
-        batch = [turn(self._number + n, f"{self._name}-{n % 5}", size=400) for n in range(40)]
-        self._number += len(batch)
-        while True:
-            try:
-                self._log.append(batch)
-            except LogUnavailableError:
-                self.retries += 1
-                self.history += [Appended(r.key, r.id, "unknown") for r in batch]
-            else:
-                self.history += [Appended(r.key, r.id, "acknowledged") for r in batch]
-                return
-
-
-def drain(applier: Applier, store: Store, history: list[Appended]) -> None:
-    """Apply until everything that was acknowledged is there."""
-    wanted = {attempt.id for attempt in history if attempt.outcome == "acknowledged"}
-    deadline = time.monotonic() + LIMIT_S
-    while num_applied(store) < len(wanted) or not wanted <= {use.id for use in applied(store)}:
-        assert time.monotonic() < deadline, "not everything was applied in time"
-        applier.step()
-    applier.close()
 
 
 @pytest.mark.fault("broker stopped and started")
