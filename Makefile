@@ -34,9 +34,9 @@ setup: .venv/installed system ## the virtual environment with everything in it
 .PHONY: system
 system:
 	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-		&& ! command -v chromium >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium \
-			>/dev/null || echo "chromium could not be installed: the browser tests will be skipped"; \
+		&& ! { command -v chromium && command -v faketime; } >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium faketime \
+			>/dev/null || echo "no chromium or faketime: the tests that need them will be skipped"; \
 	fi
 
 up: .venv/installed ## start agent, learner and pages; Ctrl-C stops them (ARGS="--port 9000")

@@ -103,7 +103,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
     match record:
         case Turn() if record.line == rules.line:
-            _admit(session, record, rules)
+            _admit(session, record, rules, taken_ms=entry.time_ms)
         case Feedback() if record.line == rules.line:
             _hear(session, record)
         case Rollout():
@@ -141,7 +141,7 @@ def keep_mask(session: Session, mask: Mask, *, created_ms: int) -> bool:
     return True
 
 
-def _admit(session: Session, turn: Turn, rules: Rules) -> None:
+def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
     if session.get(TurnRow, turn.id) is not None:
         return
@@ -158,6 +158,7 @@ def _admit(session: Session, turn: Turn, rules: Rules) -> None:
         sequence=(latest or 0) + 1,
         record=turn.model_dump(mode="json"),
         created_ms=turn.created_ms,
+        taken_ms=taken_ms,
     )
     session.add(row)
     session.flush()

@@ -10,10 +10,9 @@
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlmodel import Session, col, select
@@ -26,6 +25,7 @@ from learner.plan import batch_of, plan, planned
 from learner.settings import LearnerSettings
 from learner.versions import Versions
 from streams import forgotten, ledger, offsets, outbox
+from streams.clock import steady
 from streams.errors import LogUnavailableError
 from streams.lease import Lease
 from streams.line import Line
@@ -57,7 +57,7 @@ class Parts:
     rules: intake.Rules
     settings: LearnerSettings
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
-    clock: Callable[[], float] = time.time  # Unix seconds
+    clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     retention: Retention | None = None  # None: everything is kept
     # what a plan came to, where that is known already (learner.exact)
     recall: Callable[[GenerationRow, Versions], Outcome | None] = lambda _, __: None

@@ -7,8 +7,9 @@
   be named.
 - Recipes, masks and rollouts are never pruned: every version can be rebuilt for ever.
 
-Little goes at a time, so that nobody waits for it. What is old is told by the newest record's time,
-not by the clock alone: a clock that jumps ahead prunes nothing.
+Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
+not by the clock of the agent that said it, and against the newest record, not a clock alone: one
+that is set wrong, the agent's or the learner's, prunes nothing.
 
 Knows nothing of whose data it is, or when there is time for it.
 """
@@ -95,11 +96,11 @@ def _expire_turns(session: Session, before_ms: int, most: int) -> int:
     old = (
         select(TurnRow.id)
         .where(
-            TurnRow.created_ms < before_ms,
+            TurnRow.taken_ms < before_ms,
             col(TurnRow.state).in_(SPEAKING),
             col(TurnRow.id).not_in(planned),
         )
-        .order_by(col(TurnRow.created_ms))
+        .order_by(col(TurnRow.taken_ms))
         .limit(most)
     )
     ids = session.exec(old).all()

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from streams.clock import steady
 from streams.errors import RecordTooLargeError
 from streams.log import Entry, Outgoing, Partition, Topic
 from streams.sqlite_file import OFFSET_BITS, connect, create, look_first, translated
@@ -40,17 +41,17 @@ class SqliteLog:
         path: Path,
         *,
         max_record_bytes: int = MAX_RECORD_BYTES,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Open the log, or make it.
 
-        clock: Unix time in seconds, for the entries' time_ms
+        clock: Unix time in seconds, for the entries' time_ms; by default one that does not jump
         raises: SchemaError when the file is of a newer schema, damaged or not a log (untouched);
             LogUnavailableError when it cannot be opened
         """
         self.path = path
         self._max_record_bytes = max_record_bytes
-        self._clock = clock
+        self._clock = clock or steady()
         self._lock = threading.Lock()
         self._appended = threading.Condition()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -102,7 +102,10 @@ class TurnRow(Row, table=True):
         description="the hinted rewrite: hint, teacher version, token ids",
     )
     uses: int = Field(default=0, description="generations that this turn has scored")
-    created_ms: int = Field(sa_type=BigInteger, index=True)
+    created_ms: int = Field(
+        sa_type=BigInteger, index=True, description="by the clock of the agent that replied"
+    )
+    taken_ms: int = Field(sa_type=BigInteger, index=True, description="when the log took it")
 
 
 class JudgementRow(Row, table=True):

@@ -140,6 +140,7 @@ def turn_row(sequence: int, messages: list[Message], reply: Message, **values: A
     names = ("id", "line", "version", "principal", "session", "key", "prefix_key", "created_ms")
     row: dict[str, Any] = {name: getattr(turn, name) for name in names}
     row |= {"state": "open", "sequence": sequence, "record": turn.model_dump(mode="json")}
+    row |= {"taken_ms": created_ms}
     row |= values
     return TurnRow(**row)
 

@@ -95,6 +95,7 @@ def taught(streams: StreamsSettings) -> StreamsSettings:
                 state="judged",
                 sequence=number,
                 record=record.model_dump(mode="json"),
+                taken_ms=record.created_ms,
                 **record.model_dump(
                     include={
                         "id", "line", "version", "principal", "session", "key", "prefix_key",

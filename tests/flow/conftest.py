@@ -247,6 +247,8 @@ class Workshop:
         said = {f"log of {topic}": _read(log, topic) for topic in topics}
         log.close()
         store.close()
+        for row in tables["turns"]:
+            del row["taken_ms"]  # by the log's clock, and each run has a log of its own
         # Offsets count what was appended, and a crash may append a record twice.
         tables["offsets"] = [
             row for row in tables["offsets"] if row["topic"] in ("turns", "feedback")

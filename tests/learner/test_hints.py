@@ -23,7 +23,8 @@ def row(one: Turn, target: dict[str, Any] | None = None) -> TurnRow:
     names = set(TurnRow.model_fields) & set(Turn.model_fields)
     body: dict[str, Any] = one.model_dump(include=names)
     record = one.model_dump(mode="json")
-    return TurnRow(**body, state="judged", sequence=1, record=record, target=target)
+    body |= {"state": "judged", "sequence": 1, "taken_ms": one.created_ms}
+    return TurnRow(**body, record=record, target=target)
 
 
 def planned(turn_id: str, *, score: int = -1, hint: str | None = HINT) -> Planned:

@@ -83,11 +83,13 @@ def prune(store: Store, retention: Retention, *, now_ms: int = NOW_MS) -> int:
         gone += some
 
 
-def talk(id: str, *, day: float, state: str = "judged") -> TurnRow:
+def talk(id: str, *, day: float, said_day: float | None = None, state: str = "judged") -> TurnRow:
+    said = day if said_day is None else said_day
     return TurnRow(
         id=id, line="main", version="v", principal="p", session="s", key="k", prefix_key="pk",
         state=state, sequence=1, record={"messages": ["words"]}, next_state=["more words"],
-        target={"token_ids": [1]}, uses=2, created_ms=int(day * DAY_MS),
+        target={"token_ids": [1]}, uses=2,
+        created_ms=int(said * DAY_MS), taken_ms=int(day * DAY_MS),
     )  # fmt: skip
 
 
@@ -212,3 +214,16 @@ def test_a_clock_that_jumps_ahead_prunes_nothing(log: SqliteLog, store: Store) -
     assert prune(store, Retention(DAYS, log=log), now_ms=NOW_MS + 5_000 * DAY_MS) == 0
     seen(store, time_ms=NOW_MS + 4_000 * DAY_MS, id="from a clock that ran ahead")
     assert prune(store, Retention(DAYS, log=log)) == 0
+
+
+@pytest.mark.fault("clock jump")
+def test_an_agent_whose_clock_is_wrong_loses_nothing(store: Store) -> None:
+    """Years behind or ahead, what it said is as old as the log says."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        session.add(talk("behind", day=1_000, said_day=10))
+        session.add(talk("ahead", day=980, said_day=9_000))
+    assert prune(store, Retention(DAYS, log=None)) == 1
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+    assert states == {"behind": "judged", "ahead": "expired"}

@@ -1,0 +1,27 @@
+"""A clock for what must not jump: how long something has been kept, and when the log took it."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+# Linux's count that goes on while the machine sleeps; elsewhere a sleep is not counted.
+_PASSED: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def steady(
+    wall: Callable[[], float] = time.time, passed: Callable[[], float] | None = None
+) -> Callable[[], float]:
+    """Give a clock in Unix seconds that nobody can set: it was right when it was made, and goes on.
+
+    A wall clock that is set years ahead, even for a moment, would make everything old at once, and
+    what is old is pruned. One that is made while the wall clock is wrong stays wrong.
+
+    passed: seconds since any moment
+
+    >>> wall, passed = iter([1000.0, 9e9]), iter([5.0, 6.5])
+    >>> steady(lambda: next(wall), lambda: next(passed))()
+    1001.5
+    """
+    since = passed or (time.monotonic if _PASSED is None else lambda: time.clock_gettime(_PASSED))
+    began = wall() - since()
+    return lambda: began + since()
