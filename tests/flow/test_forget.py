@@ -23,19 +23,27 @@ from streams import erase, ledger
 from streams.errors import LedgerError
 from streams.open import open_log
 from streams.records import Forgotten, Recipe
+from streams.settings import StreamsSettings
 from streams.store import open_store
 from streams.tables import GenerationRow
-from tests.flow.conftest import NOW_S, SETTINGS, Bench, Workshop, conversation
+from tests.flow.conftest import NOW_S, SETTINGS, Bench, Stack, Workshop, conversation
 from tests.flow.test_loop import served_from
 
 ANN, BOB, CID = "a" * 16, "b" * 16, "c" * 16
 SHORTER = "That was too long. Shorter, please."
 
 
-def shop_of(home: Path, bench: Bench, talks: list[str], **changes: Any) -> Workshop:
-    """Give a home in whose log somebody corrected a reply, one conversation a name in talks."""
+def shop_of(
+    home: Path | StreamsSettings, bench: Bench, talks: list[str], **changes: Any
+) -> Workshop:
+    """Give a home in whose log somebody corrected a reply, one conversation a name in talks.
+
+    home: where it is embedded, or the streams
+    """
+    streams = StreamsSettings(home=home) if isinstance(home, Path) else home
     # eight pairs: with two, other fitness may well rank the members alike
-    shop = Workshop(home, bench, SETTINGS.model_copy(update={"pairs": 8} | changes))
+    settings = SETTINGS.model_copy(update={"pairs": 8} | changes)
+    shop = Workshop(streams.home, bench, settings, streams=streams)
     say(shop, talks)
     return shop
 
@@ -105,10 +113,10 @@ def promote(shop: Workshop, version: str) -> None:
 
 
 def test_quick_leaves_somebody_out_and_an_operator_takes_the_result(
-    tmp_path: Path, bench: Bench
+    stack: Stack, bench: Bench
 ) -> None:
     """Same keys and steps, other integers; nothing moves before the promotion, all follows it."""
-    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
+    shop = shop_of(stack("home"), bench, [ANN, BOB])
     assert shop.learn() == 2
     before, state = serving(shop), shop.state()
     report = take_back(shop, ANN)
@@ -130,9 +138,9 @@ def test_quick_leaves_somebody_out_and_an_operator_takes_the_result(
     assert chain_of(shop, serving(shop))[2].parent == built.version
 
 
-async def test_an_agent_serves_the_promoted_version(tmp_path: Path, bench: Bench) -> None:
+async def test_an_agent_serves_the_promoted_version(stack: Stack, bench: Bench) -> None:
     """A running agent finds recipes and promotion in the log, and proves the bits."""
-    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
+    shop = shop_of(stack("home"), bench, [ANN, BOB])
     shop.learn()
     built = quick(shop, ANN)
     async with served_from(shop) as here:
@@ -207,11 +215,11 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, bench: Bench) 
     ],
 )
 def test_exact_is_the_run_that_never_met_them(
-    tmp_path: Path, bench: Bench, days: list[list[str]], changes: dict[str, Any]
+    stack: Stack, bench: Bench, days: list[list[str]], changes: dict[str, Any]
 ) -> None:
     """Version by version, name and digest, the same as a line whose log never held their turns."""
-    met = shop_of(tmp_path / "met", bench, [], **changes)
-    never = shop_of(tmp_path / "never", bench, [], **changes)
+    met = shop_of(stack("met"), bench, [], **changes)
+    never = shop_of(stack("never"), bench, [], **changes)
     for day, talks in enumerate(days):
         for shop, but in ((met, ""), (never, ANN)):
             say(shop, talks, first=10 * day, but=but)
@@ -295,11 +303,11 @@ def test_without_nobody_the_run_is_the_first_one(tmp_path: Path, bench: Bench) -
             build(shop, ANN)
 
 
-def test_exact_repeats_an_operators_rollback_at_its_place(tmp_path: Path, bench: Bench) -> None:
+def test_exact_repeats_an_operators_rollback_at_its_place(stack: Stack, bench: Bench) -> None:
     """What was taken back in the first run is taken back in the one without them, too."""
     changes = {"turns_per_generation": 1, "uses": 1}
-    met = shop_of(tmp_path / "met", bench, [], **changes)
-    never = shop_of(tmp_path / "never", bench, [], **changes)
+    met = shop_of(stack("met"), bench, [], **changes)
+    never = shop_of(stack("never"), bench, [], **changes)
     for day, talks in enumerate(([BOB], [ANN], [CID], [BOB])):
         for shop, but in ((met, ""), (never, ANN)):
             say(shop, talks, first=10 * day, but=but)
@@ -331,16 +339,15 @@ def test_exact_says_what_it_cannot_know(tmp_path: Path, bench: Bench) -> None:
 
 
 def test_the_commands_do_it_from_end_to_end(
-    tmp_path: Path, tiny_dir: Path, bench: Bench, capsys: pytest.CaptureFixture[str]
+    stack: Stack, tiny_dir: Path, bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Forget, build both ways, promote, prove: each command prints what the next one needs."""
-    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
+    shop = shop_of(stack("home"), bench, [ANN, BOB])
     shop.learn()
     chosen = shop.settings.model_dump(exclude_defaults=True)
-    flags = [
-        *("--home", str(shop.streams.home)),
-        *(word for name, value in chosen.items() for word in ("--set", f"learner.{name}={value}")),
-    ]
+    values = {f"learner.{name}": value for name, value in chosen.items()}
+    values |= {f"streams.{k}": v for k, v in shop.streams.model_dump(exclude_defaults=True).items()}
+    flags = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
     model = ("--model", str(tiny_dir))
 
     def quickset(*arguments: str) -> Any:
