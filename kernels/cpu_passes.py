@@ -26,6 +26,7 @@ _M0, _M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
 _K0, _K1 = np.uint32(INCREMENTS[0]), np.uint32(INCREMENTS[1])
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _MIX = np.uint64(MIX_MULTIPLIER)
+_SPREAD = np.uint64(2**32 + 1)
 PAIRS = 32  # pairs that one noise word serves
 CHUNK = 1024  # elements at a time: their words and sums stay in the first-level cache
 EXACT_INT16 = 128  # pairs whose sum stays below 2¹⁵ at |c| ≤ 255
@@ -322,24 +323,66 @@ def _add_and_weigh(
     """Do `_add`, `round_weights` and `mix_sum` in one loop, which waits for memory once.
 
     Three loops over the same kilobytes take a third longer: none of them has loads enough in
-    flight to keep the memory busy. Wide products are added before it, as they are rare.
+    flight to keep the memory busy. What is rare, wide products and large integers, has loops of
+    its own before and after.
     """
     wrapped = False
     if not narrow:
         wrapped, step = _add(master, sums, step, narrow), 0
-    signs, factor, total = int32(0), int32(step), uint64(0)
+    signs, reach, factor, total = int32(0), int32(0), int32(step), uint64(0)
+    single, place = float32(unit), uint64(first) * _SPREAD
     for e in range(master.size):
         old, change = master[e], int32(factor * sums[e])
         k = int32(old + change)
         master[e] = k
         signs = int32(signs | int32(int32(old ^ k) & int32(change ^ k)))
+        reach = int32(reach | int32(k ^ int32(k >> 31)))
+        out[e] = _moved(base[e], single, k)
+        total += _mixed(place, k)
+        place += _SPREAD
+    if not _is_single(unit, reach):
+        _round_wide(out, base, master, unit)
+    return wrapped | (signs < 0), _finite(out), total
+
+
+@_inlined
+def _moved(base: Any, single: Any, k: Any) -> Any:
+    """Give float32(float64(base) + unit · K) in single precision, and base's own bits where K = 0.
+
+    unit · K is exact for |K| < 2²⁴, and a sum of two float32 rounded first to float64 and then to
+    float32 is the sum rounded once, as 53 ≥ 2 · 24 + 2 (Figueroa 1995, "When is double rounding
+    innocuous?"). Minus −K, so that K = 0 leaves −0 what it is.
+    """
+    return float32(base - float32(single * float32(int32(-k))))
+
+
+@_inlined
+def _is_single(unit: Any, reach: Any) -> Any:
+    """Say whether `_moved` is exact: no more than 24 bits, and no under- or overflow.
+
+    reach: the bits that any K or −K − 1 has
+    """
+    return (reach < 2**24 - 1) & (unit >= 2.0**-126) & (unit <= 2.0**100)
+
+
+@_compiled
+def _round_wide(out: Array, base: Array, master: Array, unit: float) -> None:
+    """Round by way of float64, which holds base + unit · K of any int32 before its one rounding."""
+    for e in range(out.size):
+        k = master[e]
         moved = float32(float64(base[e]) + float64(unit) * float64(k))
         out[e] = base[e] if k == 0 else moved
-        word = (uint64(first + e) << _HALF) | uint64(uint32(k))
-        word = (word ^ (word >> _HALF)) * _MIX
-        word = (word ^ (word >> _HALF)) * _MIX
-        total += word ^ (word >> _HALF) if k else uint64(0)
-    return wrapped | (signs < 0), _finite(out), total
+
+
+@_inlined
+def _mixed(place: Any, k: Any) -> Any:
+    """Give mix(index · 2³² + K), 0 where K = 0 (update.mix).
+
+    place: index · _SPREAD, which with K is the word after its first shift
+    """
+    word = (place ^ uint64(uint32(k))) * _MIX
+    word = (word ^ (word >> _HALF)) * _MIX
+    return word ^ (word >> _HALF) if k else uint64(0)
 
 
 @_compiled
@@ -418,12 +461,19 @@ def byte_tables(coefficients: Sequence[int]) -> npt.NDArray[np.int32]:
 def round_weights(out: Array, base: Array, master: Array, unit: float) -> bool:
     """Write float32(float64(base) + unit · K), the base's bits where K = 0; say if all is finite.
 
-    out, base: flat float32, perhaps the same; master: flat int32; unit: 2^exponent
+    out, base: flat float32, not the same; master: flat int32; unit: 2^exponent
     """
-    for e in range(out.size):
-        k = master[e]
-        moved = float32(float64(base[e]) + float64(unit) * float64(k))
-        out[e] = base[e] if k == 0 else moved
+    single = float32(unit)
+    for begin in range(0, out.size, CHUNK):
+        end = min(begin + CHUNK, out.size)
+        target, source, integers = out[begin:end], base[begin:end], master[begin:end]
+        reach = int32(0)
+        for e in range(end - begin):
+            k = integers[e]
+            reach = int32(reach | int32(k ^ int32(k >> 31)))
+            target[e] = _moved(source[e], single, k)
+        if not _is_single(unit, reach):
+            _round_wide(target, source, integers, unit)
     return _finite(out)
 
 
@@ -433,10 +483,8 @@ def mix_sum(master: Array, first: int) -> Any:
 
     master: flat int32
     """
-    total = uint64(0)
+    total, place = uint64(0), uint64(first) * _SPREAD
     for e in range(master.size):
-        word = (uint64(first + e) << _HALF) | uint64(uint32(master[e]))
-        word = (word ^ (word >> _HALF)) * _MIX
-        word = (word ^ (word >> _HALF)) * _MIX
-        total += word ^ (word >> _HALF) if master[e] else uint64(0)
+        total += _mixed(place, master[e])
+        place += _SPREAD
     return total

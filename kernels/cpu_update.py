@@ -189,8 +189,9 @@ def _weigh(move: Move, base: Tensor, out: Tensor, start: int, stop: int, unit: f
     for row in range(start, stop, at_once):
         end = min(row + at_once, stop)
         wide = base[row:end].float()
-        piece = move(row, end, wide.numpy(), wide.numpy(), unit)
-        out[row:end] = wide
+        written = torch.empty_like(wide)
+        piece = move(row, end, wide.numpy(), written.numpy(), unit)
+        out[row:end] = written
         wrapped, finite, total = wrapped or piece[0], finite and piece[1], total + piece[2]
     return wrapped, finite, total
 

@@ -44,8 +44,9 @@ def write_range(target: Tensor, source: Tensor, begin: int, end: int, write: Wri
     good = True
     for first, last in _pieces(begin, end):
         wide = source[first:last].float()
-        good &= write(wide.numpy(), wide.numpy(), first)
-        target[first:last] = wide
+        written = torch.empty_like(wide)
+        good &= write(written.numpy(), wide.numpy(), first)
+        target[first:last] = written
     return good
 
 
