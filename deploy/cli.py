@@ -4,7 +4,6 @@ A failure that we foresee is one clear sentence on stderr and exit code 2. A fai
 foresee is a sentence too, with exit code 1. `quickset --trace COMMAND` shows the trace of either.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 
 from agent.errors import AgentError
+from deploy import process
 from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.demo import demo
@@ -60,9 +60,7 @@ app.command()(prepare)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; a failure becomes a sentence and an exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Before torch is loaded: agent and learner share the cores, and OpenMP's threads, which wait
-    # for one another by spinning, then take ten times as long as sleeping ones (EXPERIMENTS).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    process.prepare()
     try:
         app(arguments)
     except Exception as failure:

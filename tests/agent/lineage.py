@@ -1,9 +1,9 @@
 """A line of real versions of the tiny model: recipes whose digests are right, without a learner."""
 
+from collections.abc import Sequence
+
 from kernels.backend import open_backend
-from kernels.layout import layout
-from kernels.mask import frozen_units
-from kernels.master import Master
+from kernels.walk import master_at_base
 from streams.base_model import BaseModel
 from streams.records import Mask, Recipe, Rollout
 
@@ -14,23 +14,12 @@ STEP = 2000  # with coefficients of some 100, weights move by about their own si
 class Lineage:
     """Makes one version after another."""
 
-    def __init__(self, base: BaseModel) -> None:
-        self.mask = Mask(base=base.name, neurons={2: [0, 5], 3: [7]}, groups={})
+    def __init__(self, base: BaseModel, layers: Sequence[int] = LAYERS) -> None:
+        self.mask = Mask(base=base.name, neurons={layers[0]: [0, 5], layers[-1]: [7]}, groups={})
         self.recipes: list[Recipe] = []
-        self._base = base
-        frozen = {
-            spec.name: frozen_units(
-                spec,
-                neurons=self.mask.neurons[spec.layer],
-                groups=[],
-                heads=base.decoder.heads,
-                kv_heads=base.decoder.kv_heads,
-                head_dim=base.decoder.head_dim,
-            )
-            for spec in layout(base.model, LAYERS, MODULES)
-        }
-        self._master = Master(
-            base.model, layers=LAYERS, modules=MODULES, backend=open_backend("cpu"), frozen=frozen
+        self._base, self._layers = base, list(layers)
+        self._master = master_at_base(
+            base.decoder, self.mask, open_backend("cpu"), (), layers=layers, modules=MODULES
         )
 
     def next(self, *, step: int = STEP) -> Recipe:
@@ -46,7 +35,7 @@ class Lineage:
             coefficients=[100, -80, 60, 40],
             step=step,
             sigma_log2=-4,
-            layers=LAYERS,
+            layers=self._layers,
             modules=MODULES,
             scales=self._master.scales,
             mask=self.mask.digest,

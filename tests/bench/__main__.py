@@ -1,7 +1,8 @@
 """Runs every benchmark of this folder, one after the other, each in its own process.
 
 A benchmark is a file bench_*.py with a `main()` that prints its table; it compares what it measures
-with a baseline in the same run, on the same data. Names as arguments choose some of them:
+with a baseline in the same run, on the same data, with memory and threads as the command has them.
+Names as arguments choose some of them:
 
     python -m tests.bench [NAME …]
 
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from deploy.process import environ
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
@@ -49,7 +52,7 @@ def main(chosen: list[str]) -> int:
         print(f"\n== {name}", flush=True)
         started = time.monotonic()
         command = [sys.executable, "-m", f"tests.bench.bench_{name}"]
-        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        code = subprocess.run(command, cwd=ROOT, env=environ(), check=False).returncode
         print(f"-- {name} took {time.monotonic() - started:.0f} s, exit code {code}", flush=True)
         failed += code != 0
     return failed
