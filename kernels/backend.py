@@ -8,13 +8,15 @@ and on several threads.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from torch import Tensor
 
 from kernels.errors import BackendMissingError
 
 BackendName = Literal["reference", "cpu", "triton"]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
 GAUSSIAN = 16  # added to it for normal noise, so that no sign shares its words
@@ -24,6 +26,14 @@ class Backend(Protocol):
     """What every implementation of the perturbation arithmetic guarantees."""
 
     name: BackendName
+
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Do independent work of this backend for every item, at once where that is faster.
+
+        returns: the results, in the order of the items
+        raises: what a work raised, the first in order, when all have ended
+        """
+        ...
 
     def signs(
         self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int

@@ -12,7 +12,17 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from kernels import cpu_logprob, cpu_members, cpu_moments, cpu_passes, cpu_update
-from kernels.backend import COLUMNS, FULL, GAUSSIAN, ROWS, BackendName, Frozen, PairFactors
+from kernels.backend import (
+    COLUMNS,
+    FULL,
+    GAUSSIAN,
+    ROWS,
+    BackendName,
+    Frozen,
+    Item,
+    PairFactors,
+    Result,
+)
 from kernels.cpu_members import Perturbed
 from kernels.cpu_passes import BLOCK
 from kernels.cpu_threads import Threads
@@ -35,6 +45,10 @@ class CpuBackend:
     def __init__(self) -> None:
         self._threads = Threads()
         self._compile()
+
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Share the items out among the threads."""
+        return self._threads.each(work, items)
 
     def signs(
         self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int

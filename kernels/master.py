@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kernels.backend import Backend
+from kernels.backend import Backend, Result
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
 from kernels.layout import TensorSpec, layout, scale_log2
 from kernels.mask import FrozenUnits
@@ -125,9 +125,9 @@ class Master:
             )
 
         self._each(specs, recipe, advance_one, undo=-1)
-        for name, integers in self._integers.items():
-            if name not in sums:
-                weights[name], sums[name] = self._rounded(name), self._backend.digest(integers)
+        others = [name for name in self._integers if name not in sums]
+        weights |= self._of_each(self._rounded, others)
+        sums |= self._sums({name: self._integers[name] for name in others})
         digest = self._digest_of(sums)
         if verify:
             self._verify(specs, recipe, digest)
@@ -141,15 +141,14 @@ class Master:
 
         returns: 64 hex digits
         """
-        sums = {name: self._backend.digest(held) for name, held in self._integers.items()}
-        return self._digest_of(sums)
+        return self._digest_of(self._sums(self._integers))
 
     def weights(self) -> dict[str, Tensor]:
         """Round every tensor once, to new tensors of the base's dtype.
 
         raises: ExplodedError when a weight is not finite
         """
-        return {name: self._rounded(name) for name in self._base}
+        return self._of_each(self._rounded, list(self._base))
 
     def prove_frozen(self, weights: Mapping[str, Tensor]) -> None:
         """Compare the frozen rows and columns of these weights with the base, byte by byte.
@@ -185,7 +184,7 @@ class Master:
             if name not in restored or restored[name].shape != values.shape:
                 raise ValueError(f"this master does not hold {name} of shape {values.shape}")
             restored[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
-        found = self._digest_of({name: self._backend.digest(k) for name, k in restored.items()})
+        found = self._digest_of(self._sums(restored))
         if found != digest:
             raise DigestMismatchError(f"promised are integers {digest[:16]}…, found {found[:16]}…")
         self._integers = restored
@@ -216,14 +215,22 @@ class Master:
         *,
         undo: int,
     ) -> None:
-        """Move each tensor; if one explodes, bring back those before it with the sign `undo`."""
-        for done, spec in enumerate(specs):
+        """Move each tensor; if one explodes, bring the others back with the sign `undo`."""
+
+        def tried(spec: TensorSpec) -> ExplodedError | None:
             try:
                 move(spec)
             except ExplodedError as cause:
-                for earlier in specs[:done]:
-                    self._add(earlier, recipe, undo)
-                raise ExplodedError(f"{spec.name}: {cause}") from cause
+                return cause
+            return None
+
+        causes = dict(zip(specs, self._backend.each(tried, specs), strict=True))
+        if not any(causes.values()):
+            return
+        for spec in (spec for spec, cause in causes.items() if cause is None):
+            self._add(spec, recipe, undo)
+        exploded, cause = next((spec, cause) for spec, cause in causes.items() if cause)
+        raise ExplodedError(f"{exploded.name}: {cause}") from cause
 
     def _add(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
         update = self._update(spec, recipe, sign=sign)
@@ -248,6 +255,12 @@ class Master:
                 f"the recipe promises integers {recipe.digest[:16]}…, these are {digest[:16]}…: "
                 "it was made from another parent, base or mask"
             )
+
+    def _of_each(self, work: Callable[[str], Result], names: Sequence[str]) -> dict[str, Result]:
+        return dict(zip(names, self._backend.each(work, names), strict=True))
+
+    def _sums(self, integers: Mapping[str, Tensor]) -> dict[str, int]:
+        return self._of_each(lambda name: self._backend.digest(integers[name]), list(integers))
 
     def _digest_of(self, sums: Mapping[str, int]) -> str:
         whole = hashlib.sha256()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kernels import logprob, members, noise, update
-from kernels.backend import COLUMNS, FULL, ROWS, BackendName, Frozen, PairFactors
+from kernels.backend import COLUMNS, FULL, ROWS, BackendName, Frozen, Item, PairFactors, Result
 from kernels.dtypes import check_dtype, require_finite
 from kernels.factors import mask_factors
 
@@ -19,6 +19,10 @@ class ReferenceBackend:
     """Plain NumPy on the CPU; see kernels.backend for the contract."""
 
     name: BackendName = "reference"
+
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Do them one after the other."""
+        return [work(item) for item in items]
 
     def signs(
         self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from kernels.backend import COLUMNS, FULL, ROWS, BackendName, Frozen, PairFactors
+from kernels.backend import COLUMNS, FULL, ROWS, BackendName, Frozen, Item, PairFactors, Result
 from kernels.dtypes import check_dtype
 from kernels.errors import BackendMissingError, ExplodedError
 from kernels.gpu.logprob import score_targets, search_top
@@ -40,6 +40,10 @@ class TritonBackend:
                 "the triton backend needs a CUDA or ROCm device; choose the backend cpu"
             )
         self.device = torch.device("cpu" if INTERPRETED else "cuda")
+
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Do them one after the other: each fills the device."""
+        return [work(item) for item in items]
 
     def signs(
         self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int

@@ -69,8 +69,8 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
                 )
                 for number, weight in enumerate(base)
             ]
-            for _ in zip(*streams, strict=True):
-                pass
+            for _ in range(members):
+                backend.each(next, streams)
 
         return work
 
@@ -94,15 +94,14 @@ def updates(backend: Backend, base: Sequence[Tensor]) -> None:
     masters = [torch.zeros(weight.shape, dtype=torch.int32) for weight in base]
     address: dict[str, Any] = {"key": 7, "tensor": 3}
 
-    def accumulated(full_rank: bool) -> Callable[[], None]:
-        def work() -> None:
-            for master in masters:
-                backend.accumulate(
-                    master, **address, coefficients=COEFFICIENTS, step=1, frozen=None,
-                    full_rank=full_rank,
-                )  # fmt: skip
+    def accumulated(full_rank: bool) -> Callable[[], object]:
+        def add(master: Tensor) -> None:
+            backend.accumulate(
+                master, **address, coefficients=COEFFICIENTS, step=1, frozen=None,
+                full_rank=full_rank,
+            )  # fmt: skip
 
-        return work
+        return lambda: backend.each(add, masters)
 
     def advance(place: int) -> None:
         backend.advance(
@@ -111,8 +110,7 @@ def updates(backend: Backend, base: Sequence[Tensor]) -> None:
         )  # fmt: skip
 
     def advanced() -> None:
-        for place in range(len(base)):
-            advance(place)
+        backend.each(advance, range(len(base)))
 
     largest = len(BLOCK) - 1  # 10 MB with its master and weights: stays in the last-level cache
 
@@ -121,8 +119,7 @@ def updates(backend: Backend, base: Sequence[Tensor]) -> None:
             advance(largest)
 
     def digested() -> None:
-        for master in masters:
-            backend.digest(master)
+        backend.each(backend.digest, masters)
 
     def randn_loop() -> None:
         for weight in looped:

@@ -339,11 +339,21 @@ def test_a_master_of_zeros_is_the_base_byte_for_byte(backend: Backend, dtype: to
     assert same_bytes(backend.materialise(base, master, exponent=-18).cpu(), base)
 
 
-def test_the_last_rounding_is_float64_then_float32_then_the_dtype(backend: Backend) -> None:
-    """The stated sequence of roundings, in torch's own words, over many magnitudes."""
-    base, master = normal(50, 300) * 2.0 ** normal(50, 300, seed=1).round(), integers(50, 300)
-    stated = (base.double() + master.double() * 2.0**-30).float()
-    assert same_bytes(backend.materialise(base, master, exponent=-30).cpu(), stated)
+@pytest.mark.parametrize("exponent", [-126, -100, -30, -20, 0])
+@pytest.mark.parametrize("bound", [2, 2**12, 2**24, 2**31 - 1])
+def test_the_last_rounding_is_float64_then_float32_then_the_dtype(
+    backend: Backend, bound: int, exponent: int
+) -> None:
+    """The stated sequence of roundings, in torch's own words, over all magnitudes there are."""
+    base = normal(50, 300) * 2.0 ** (20 * normal(50, 300, seed=1)).round()
+    base[0, :4] = torch.tensor([-0.0, 0.0, 2.0**-149, -(2.0**-126)])
+    master = integers(50, 300, bound=bound)
+    edges = torch.tensor([0, 1, -1, 2**24 - 1, 2**24, -(2**24), 2**31 - 1, -(2**31)])
+    master[1:9, 7] = edges.clamp(-bound, bound).int()
+    base[2:30, 8] = -(master[2:30, 8].double() * 2.0**exponent).float()  # sums that cancel
+    stated = (base.double() + master.double() * 2.0**exponent).float()
+    stated = torch.where(master == 0, base, stated)
+    assert same_bytes(backend.materialise(base, master, exponent=exponent).cpu(), stated)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # Triton's interpreter: NumPy
@@ -606,3 +616,33 @@ def test_top_tokens_agree_with_sorting(backend: Backend) -> None:
     scores, ids = backend.top_tokens(hidden, head, 5)
     assert torch.equal(ids.cpu(), expected.indices)
     torch.testing.assert_close(scores.cpu().double(), expected.values, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_each_gives_the_results_in_order(backend: Backend, threads: int) -> None:
+    """Whoever does which, and work that asks for work itself does not wait for itself."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        masters = [integers(40, 900, seed=n) for n in range(17)]
+        expected = [backend.digest(master) for master in masters]
+        assert backend.each(backend.digest, masters) == expected
+        assert backend.each(lambda n: backend.each(backend.digest, masters[n:]), range(3)) == [
+            expected[n:] for n in range(3)
+        ]
+        assert backend.each(backend.digest, []) == []
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_each_raises_the_first_failure_when_all_have_ended(backend: Backend) -> None:
+    """What one item raises keeps no other from being done, on backends that do many at once."""
+
+    def work(number: int) -> int:
+        if number in (3, 5):
+            raise ExplodedError(f"number {number}")
+        return number
+
+    with pytest.raises(ExplodedError, match="number 3"):
+        backend.each(work, range(9))
+    assert backend.each(work, [1, 2]) == [1, 2]
