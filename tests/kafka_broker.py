@@ -1,6 +1,7 @@
 """A real Apache Kafka for tests: one KRaft node from KAFKA_HOME, that can be stopped and killed."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -44,6 +45,12 @@ def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+def dies_with_us(with_signal: signal.Signals) -> list[str]:
+    """Give what stands before a command, so that no server outlives tests that are killed."""
+    setpriv = shutil.which("setpriv")  # util-linux; elsewhere a killed test leaves its servers
+    return [setpriv, "--pdeathsig", with_signal.name.removeprefix("SIG")] if setpriv else []
 
 
 class KafkaBroker:
@@ -93,7 +100,10 @@ class KafkaBroker:
         """Start it and wait until it answers."""
         with (self.folder / "broker.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [str(self._home / "bin/kafka-server-start.sh"), str(self._properties)],
+                [
+                    *dies_with_us(signal.SIGKILL),
+                    *(str(self._home / "bin/kafka-server-start.sh"), str(self._properties)),
+                ],
                 stdout=output,
                 stderr=output,
                 env=self._environment(),

@@ -5,13 +5,14 @@ import pwd
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import create_engine, text
 
 from streams.store import store_url
-from tests.kafka_broker import free_port
+from tests.kafka_broker import dies_with_us, free_port
 
 START_S = 60.0
 
@@ -52,28 +53,45 @@ class PostgresServer:
         return f"postgresql://quickset@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
-        self._run(
-            "pg_ctl",
-            *("-D", str(self.folder / "data"), "-l", str(self.folder / "server.log")),
-            *("-w", "-t", str(int(START_S))),
-            # -F: no sync; the machine itself stays up over every kill of a test.
-            *("-o", f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c max_connections=50 -F"),
-            "start",
-        )
+        """Start it, unless it runs, and wait until it answers."""
+        if self._process is None or self._process.poll() is not None:
+            with (self.folder / "server.log").open("ab") as output:
+                self._process = subprocess.Popen(
+                    [
+                        *dies_with_us(signal.SIGQUIT),
+                        *(str(self._programs / "postgres"), "-D", str(self.folder / "data")),
+                        *("-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)),
+                        # -F: no sync; the machine itself stays up over every kill of a test
+                        *("-c", "max_connections=50", "-F"),
+                    ],
+                    user=self._user,
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                )
+        began = time.monotonic()
+        asked = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(asked, stdout=subprocess.DEVNULL, check=False).returncode:
+            if self._process.poll() is not None or time.monotonic() - began > START_S:
+                raise RuntimeError((self.folder / "server.log").read_text()[-4000:])
+            time.sleep(0.05)  # another program's start can only be watched
 
     def stop(self) -> None:
         """Stop it at once, connections and all."""
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "fast", "-w", "stop")
+        self._end(signal.SIGINT)
 
     def kill(self) -> None:
         """Kill it as a power cut would."""
-        pid = int((self.folder / "data/postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGQUIT)  # "immediate": no checkpoint, recovery at the next start
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+        self._end(signal.SIGQUIT)  # "immediate": no checkpoint, recovery at the next start
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(with_signal)
+            self._process.wait(START_S)
+        self._process = None
 
     def _run(self, program: str, *arguments: str) -> None:
-        # Its output goes to a file: the server that pg_ctl starts would keep a pipe open.
         output = self.folder / f"{program}.log"
         with output.open("wb") as file:
             done = subprocess.run(
@@ -85,7 +103,7 @@ class PostgresServer:
                 stderr=file,
                 timeout=START_S,
             )
-        if done.returncode and program != "pg_ctl":
+        if done.returncode:
             raise RuntimeError(output.read_text())
 
 
