@@ -25,6 +25,7 @@ from kernels.backend import Backend
 from kernels.master import Master
 from kernels.walk import master_at_base, moved
 from learner import exact, quick
+from learner.first_run import read_history
 from learner.gate import Gate
 from learner.quick import Kept
 from learner.settings import LearnerSettings
@@ -147,7 +148,7 @@ def build_exact(
         left_out = turns_of(session, principals)
         chain = ledger.chain(session, version)
         mask = mask_of(session, chain)
-        history = exact.read_history(session, log, bench.settings, mask, principals)
+        history = read_history(session, log, bench.settings, mask, principals)
     with TemporaryDirectory(prefix="quickset-without-") as home:
         found = exact.run_without(
             history,

@@ -17,18 +17,17 @@ than the one that the first run went back to. What an operator promoted is not: 
 Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
 
-import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from pydantic import ValidationError
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from kernels.backend import Backend
 from kernels.forward import Decoder
-from learner import forget, intake, rollout
+from learner import intake, rollout
+from learner.first_run import History, place_of, settings_of
 from learner.gate import Gate
 from learner.generation import Outcome, recorded
 from learner.loop import Learner, Parts
@@ -36,34 +35,16 @@ from learner.release import Report
 from learner.run import assemble
 from learner.settings import LearnerSettings
 from learner.versions import Versions
-from streams import forgotten, ledger
+from streams import ledger
 from streams.base_model import BaseModel
-from streams.errors import LedgerError
-from streams.forgotten import Moments
 from streams.lease import Lease
 from streams.line import Line
-from streams.log import Entry, Log, Outgoing, entries_now, outgoing
-from streams.records import Mask, Recipe, Rollout
+from streams.log import Entry, Outgoing, outgoing
+from streams.records import Recipe, Rollout
 from streams.settings import StreamsSettings
 from streams.sqlite_log import SqliteLog
 from streams.store import Store, open_store
-from streams.tables import GenerationRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
-
-_SAID: Final = ("turns", "feedback")
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What is known of the first run, without those who are left out."""
-
-    line: str
-    mask: Mask
-    settings: LearnerSettings  # of now: for what comes after the last plan
-    said: tuple[Entry, ...]  # turns and feedback that were read, in an order that each key keeps
-    plans: tuple[GenerationRow, ...]
-    changes: tuple[RolloutRow, ...]  # by operators, in order
-    recipes: Mapping[str, Recipe]  # of the plans' children
-    left_out: Collection[str]  # principals
+from streams.tables import GenerationRow, RolloutRow
 
 
 @dataclass(slots=True)
@@ -74,44 +55,6 @@ class Rerun:
     generations: dict[str, GenerationRow] = field(default_factory=dict)  # by child
     recalled: int = 0  # generations that were not scored again
     notes: list[str] = field(default_factory=list)
-
-
-def read_history(
-    session: Session, log: Log, settings: LearnerSettings, mask: Mask, left_out: Collection[str]
-) -> History:
-    """Read what is needed for a run without somebody, and prove that it is all there.
-
-    raises: LedgerError when an older build noted too little, or the log has let go of a turn
-    """
-    line = settings.line
-    of_line = select(GenerationRow).where(GenerationRow.line == line)
-    plans = session.exec(of_line.order_by(col(GenerationRow.number))).all()
-    for row in plans:
-        if "seq" not in row.horizon or not row.settings:
-            raise LedgerError(
-                f"generation {row.number} of {line} was planned by an older build, which did not"
-                " note what it knew: only replay --without, without --exact, can leave somebody out"
-            )
-    changes = session.exec(
-        select(RolloutRow)
-        .where(RolloutRow.line == line, RolloutRow.who != rollout.LEARNER)
-        .order_by(col(RolloutRow.seq))
-    ).all()
-    children = [str(row.child) for row in plans if row.child]
-    kept = select(RecipeRow).where(col(RecipeRow.version).in_(children))
-    recipes = {row.version: Recipe.model_validate(row.record) for row in session.exec(kept)}
-    said = _said(session, log, forget.moments(session), left_out)
-    _prove_whole(session, line, said, left_out)
-    return History(
-        line=line,
-        mask=mask,
-        settings=settings,
-        said=tuple(said),
-        plans=tuple(plans),
-        changes=tuple(changes),
-        recipes=recipes,
-        left_out=tuple(left_out),
-    )
 
 
 def run_without(
@@ -171,13 +114,13 @@ class _Run:
 
     def follow(self, plan: GenerationRow) -> None:
         """Come to the moment at which the first run made a plan, and do what is due then."""
-        settings = _settings_of(plan)
+        settings = settings_of(plan)
         rested_ms = plan.horizon.get("rested_ms")
         if rested_ms is not None:
             self._now_ms = rested_ms
             self._until_idle(settings, number=plan.number - 1)
         self._now_ms = plan.planned_ms
-        self._give(lambda entry: entry.offset < plan.horizon.get(_name(entry), 0))
+        self._give(lambda entry: entry.offset < plan.horizon.get(place_of(entry), 0))
         self._repeat_changes(settings, known_seq=plan.horizon["seq"])
         self._step(settings, number=plan.number)
 
@@ -334,56 +277,3 @@ class _KnownReport:
     def as_json(self) -> dict[str, Any]:
         """Everything."""
         return self.body
-
-
-def _said(session: Session, log: Log, moments: Moments, left_out: Collection[str]) -> list[Entry]:
-    """Read turns and feedback as far as the learner has, without theirs and forgotten ones'."""
-    rows = session.exec(select(OffsetRow).where(OffsetRow.group == intake.GROUP)).all()
-    read = {f"{row.topic}/{row.partition}": row.next_offset for row in rows}
-    streams: dict[str, list[Entry]] = {}
-    for topic in _SAID:
-        for entry in entries_now(log, topic):
-            if entry.offset < read.get(_name(entry), 0):
-                streams.setdefault(_name(entry), []).append(entry)
-    merged = heapq.merge(*streams.values(), key=lambda entry: entry.time_ms)
-    return [entry for entry in merged if not _out(entry, moments, left_out)]
-
-
-def _out(entry: Entry, moments: Moments, left_out: Collection[str]) -> bool:
-    spoken = forgotten.speaker(entry.value)
-    if spoken is None:
-        return False
-    return spoken[0] in left_out or forgotten.covers(moments, *spoken, entry.time_ms)
-
-
-def _prove_whole(
-    session: Session, line: str, said: Sequence[Entry], left_out: Collection[str]
-) -> None:
-    """Prove that the log still holds every turn that the store knows of the others."""
-    ids = {entry.id for entry in said}
-    others = select(TurnRow.id).where(
-        TurnRow.line == line,
-        TurnRow.state != "forgotten",
-        col(TurnRow.principal).not_in(list(left_out)),
-    )
-    missing = [id for id in session.exec(others) if id not in ids]
-    if missing:
-        raise LedgerError(
-            f"the log has let go of {len(missing)} turns that the line learned from ({missing[0]}"
-            " …): what a run without somebody would have read is not known any more; use replay"
-            " --without, without --exact"
-        )
-
-
-def _settings_of(plan: GenerationRow) -> LearnerSettings:
-    try:
-        return LearnerSettings.model_validate(plan.settings)
-    except ValidationError as cause:
-        raise LedgerError(
-            f"generation {plan.number} of {plan.line} was planned with settings that this build"
-            f" does not know ({cause.errors()[0]['msg']}): use the build that planned it"
-        ) from cause
-
-
-def _name(entry: Entry) -> str:
-    return f"{entry.partition.topic}/{entry.partition.number}"
