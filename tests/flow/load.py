@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from streams.errors import LogUnavailableError
 from streams.log import Log
+from streams.settings import StreamsSettings
 from streams.spool import Spool
-from streams.store import Store
+from streams.store import Store, open_store
 from tests.flow.applier import Applier, applied, num_applied, turn
-from tests.flow.history import Appended
+from tests.flow.history import Appended, violations
 
 LIMIT_S = 100.0  # for whatever another process or thread does
 
@@ -98,3 +99,36 @@ def drain(applier: Applier, store: Store, history: list[Appended]) -> None:
         assert time.monotonic() < deadline, "not everything was applied in time"
         applier.step()
     applier.close()
+
+
+class Town:
+    """An agent that spools and somebody who uses each of its turns once, at work until `settle`."""
+
+    def __init__(
+        self, settings: StreamsSettings, open_log: Callable[[StreamsSettings], Log]
+    ) -> None:
+        """Start both. open_log: called once for each of them."""
+        self.store = open_store(settings)
+        self._log = open_log(settings)
+        self.spool = Spool(settings.home / "spool", self._log, settings)
+        self.load = SpooledLoad(self.spool)
+        self.applier = Applier(open_log(settings), self.store)
+        self._traffic = Working(self.load.step)
+        self._reader = Working(self.applier.step)
+
+    def used(self, more: int) -> Callable[[], bool]:
+        """Give a condition: so many turns more than now have been used."""
+        enough = num_applied(self.store) + more
+        return lambda: num_applied(self.store) > enough
+
+    def settle(self) -> list[str]:
+        """Stop the agent, use all that it said, and give what is wrong with the history."""
+        self._traffic.stop()
+        assert self.spool.wait_drained(LIMIT_S)
+        self._reader.stop()
+        drain(self.applier, self.store, self.load.history)
+        self.spool.close()
+        self._log.close()
+        found = violations(self.load.history, applied(self.store))
+        self.store.close()
+        return found

@@ -1,24 +1,18 @@
 """Faults of the machines below: a disk that is really full, clocks that really jump."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from streams.kafka_client import Patience
-from streams.kafka_log import KafkaLog
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
-from streams.spool import Spool
-from streams.store import Store, open_store
-from tests.flow.applier import Applier, applied, num_applied
-from tests.flow.conftest import IMPATIENT, Stack
+from tests.flow.conftest import Stack, open_impatient
 from tests.flow.disk import SmallDisk, small_disk
 from tests.flow.fleet import Member, fleet
-from tests.flow.history import violations
-from tests.flow.load import LIMIT_S, SpooledLoad, Working, drain, until
+from tests.flow.load import Town, until
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
 
@@ -38,43 +32,25 @@ def _collect_lost_connections() -> Iterator[None]:
     gc.collect()
 
 
-def used_further(store: Store, by: int = 50) -> Callable[[], bool]:
-    """Give a condition: so many turns more than now have been used."""
-    enough = num_applied(store) + by
-    return lambda: num_applied(store) > enough
-
-
 @pytest.mark.fault("full disk")
 def test_a_full_disk_under_log_store_and_spool(tmp_path: Path) -> None:
     """What was refused is counted, what was acknowledged is used once, room again is enough."""
     with small_disk(tmp_path / "disk", 24) as disk:
-        settings = StreamsSettings(home=disk.folder)
-        store, log = open_store(settings), open_log(settings)
-        spool = Spool(disk.folder / "spool", log, settings)
-        load, applier = SpooledLoad(spool), Applier(open_log(settings), store)
-        traffic, learner = Working(load.step), Working(applier.step)
-        used = used_further(store)
+        town = Town(StreamsSettings(home=disk.folder), open_log)
+        used, depth = town.used(50), town.spool.depth
         for _ in range(2):
             until(used, "the load is used")
-            refused = spool.depth().dropped
+            refused = depth().dropped
             disk.fill()
             until(
-                lambda refused=refused: spool.depth().dropped > refused + 5,  # type: ignore[misc]
+                lambda refused=refused: depth().dropped > refused + 5,  # type: ignore[misc]
                 "records are refused",
             )
             disk.free()
-            used = used_further(store)
+            used = town.used(50)
         until(used, "the load is used again")
-        traffic.stop()
-        assert spool.wait_drained(LIMIT_S)
-        learner.stop()
-        drain(applier, store, load.history)
-        assert spool.depth().log_away is None
-        assert spool.depth().dropped == sum(a.outcome == "unknown" for a in load.history)
-        spool.close()
-        assert violations(load.history, applied(store)) == []
-        log.close()
-        store.close()
+        assert town.settle() == []
+        assert depth().dropped == sum(a.outcome == "unknown" for a in town.load.history)
 
 
 @pytest.mark.fault("full disk")
@@ -95,28 +71,17 @@ def test_a_full_disk_under_kafka(tmp_path: Path) -> None:
 def _fill_under_kafka(broker: KafkaBroker, disk: SmallDisk, home: Path) -> None:
     settings = StreamsSettings(home=home, log=broker.url, partitions=4)
     init_streams(settings)
-    store, patience = open_store(settings), Patience(**IMPATIENT)
-    log = KafkaLog(settings, patience=patience)
-    spool = Spool(home / "spool", log, settings)
-    load, applier = SpooledLoad(spool), Applier(KafkaLog(settings, patience=patience), store)
-    traffic, learner = Working(load.step), Working(applier.step)
-    until(lambda: num_applied(store) > 100, "the load is used")
+    town = Town(settings, open_impatient)
+    until(town.used(100), "the load is used")
     disk.fill()
-    until(lambda: spool.depth().log_away is not None, "the spool notices")
-    until(lambda: spool.depth().records > 200, "the spool grows")
+    until(lambda: town.spool.depth().log_away is not None, "the spool notices")
+    until(lambda: town.spool.depth().records > 200, "the spool grows")
     disk.free()
     broker.kill()  # what is left of it
     broker.start()
-    until(lambda: spool.depth().log_away is None, "the spool finds the broker")
-    traffic.stop()
-    assert spool.wait_drained(LIMIT_S)
-    learner.stop()
-    drain(applier, store, load.history)
-    spool.close()
-    log.close()
-    assert all(attempt.outcome == "acknowledged" for attempt in load.history)
-    assert violations(load.history, applied(store)) == []
-    store.close()
+    until(lambda: town.spool.depth().log_away is None, "the spool finds the broker")
+    assert town.settle() == []
+    assert all(attempt.outcome == "acknowledged" for attempt in town.load.history)
 
 
 @pytest.mark.fault("full disk")
@@ -139,28 +104,16 @@ def test_a_full_disk_under_postgresql(tmp_path: Path) -> None:
 
 
 def _fill_under_postgresql(server: PostgresServer, disk: SmallDisk, home: Path) -> None:
-    settings = StreamsSettings(home=home, store=fresh_database(server.url))
-    store, log = open_store(settings), open_log(settings)
-    spool = Spool(home / "spool", log, settings)
-    load, applier = SpooledLoad(spool), Applier(open_log(settings), store)
-    traffic = Working(load.step)
-    learner = Working(lambda: applier.step(max_records=10))
-    until(lambda: num_applied(store) > 100, "the load is used")
+    town = Town(StreamsSettings(home=home, store=fresh_database(server.url)), open_log)
+    until(town.used(100), "the load is used")
     disk.fill()
-    ahead = len(load.history)
-    until(lambda: applier.refused > 2, "the database refuses")
-    until(lambda: len(load.history) > ahead + 100, "the agent goes on")
+    ahead = len(town.load.history)
+    until(lambda: town.applier.refused > 2, "the database refuses")
+    until(lambda: len(town.load.history) > ahead + 100, "the agent goes on")
     disk.free()
     server.start()  # if it gave up; otherwise it runs on
-    until(used_further(store), "the load is used again")
-    traffic.stop()
-    assert spool.wait_drained(LIMIT_S)
-    learner.stop()
-    drain(applier, store, load.history)
-    spool.close()
-    log.close()
-    assert violations(load.history, applied(store)) == []
-    store.close()
+    until(town.used(50), "the load is used again")
+    assert town.settle() == []
 
 
 class WallClock:

@@ -31,7 +31,7 @@ from tests.flow.applier import Applier, applied, num_applied, turn
 from tests.flow.conftest import IMPATIENT as SHORT
 from tests.flow.conftest import open_impatient
 from tests.flow.history import Appended, Applied, violations
-from tests.flow.load import LIMIT_S, DirectLoad, SpooledLoad, Working, drain, until
+from tests.flow.load import LIMIT_S, DirectLoad, SpooledLoad, Town, Working, drain, until
 from tests.kafka_broker import KafkaBroker
 from tests.learner.turns import turn as talk
 from tests.postgres_server import PostgresServer, fresh_database
@@ -69,31 +69,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.mark.fault("broker stopped and started")
 @pytest.mark.kafka
 def test_the_broker_is_stopped_for_long_and_started_again_under_load(
-    broker: KafkaBroker, on_kafka: StreamsSettings, store: Store, tmp_path: Path
+    broker: KafkaBroker, on_kafka: StreamsSettings
 ) -> None:
     """The agent goes on, its spool grows, and everything arrives once when the broker is back."""
-    log = KafkaLog(on_kafka, patience=IMPATIENT)
-    spool = Spool(tmp_path / "spool", log, on_kafka)
-    load = SpooledLoad(spool)
-    applier = Applier(KafkaLog(on_kafka, patience=IMPATIENT), store)
-    traffic, learner = Working(load.step), Working(applier.step)
-    until(lambda: num_applied(store) > 100, "the load is applied")
+    town = Town(on_kafka, open_impatient)
+    until(town.used(100), "the load is applied")
     broker.stop()
     away_s = time.monotonic()
-    until(lambda: spool.depth().log_away is not None, "the spool notices")
+    until(lambda: town.spool.depth().log_away is not None, "the spool notices")
     # Longer than any client tries by itself, so that batches are given up, not only delayed.
     until(lambda: time.monotonic() - away_s > 10, "the outage has been long")
-    assert spool.depth().records > 200
+    assert town.spool.depth().records > 200
     broker.start()
-    until(lambda: spool.depth().log_away is None, "the spool finds the broker")
-    traffic.stop()
-    assert spool.wait_drained(LIMIT_S)
-    learner.stop()
-    drain(applier, store, load.history)
-    spool.close()
-    log.close()
-    assert all(attempt.outcome == "acknowledged" for attempt in load.history)
-    assert violations(load.history, applied(store)) == []
+    until(lambda: town.spool.depth().log_away is None, "the spool finds the broker")
+    assert town.settle() == []
+    assert all(attempt.outcome == "acknowledged" for attempt in town.load.history)
 
 
 @pytest.mark.fault("broker killed in mid-batch")

@@ -339,8 +339,8 @@ def test_a_master_of_zeros_is_the_base_byte_for_byte(backend: Backend, dtype: to
     assert same_bytes(backend.materialise(base, master, exponent=-18).cpu(), base)
 
 
-@pytest.mark.parametrize("exponent", [-126, -100, -30, -20, 0])
-@pytest.mark.parametrize("bound", [2, 2**12, 2**24, 2**31 - 1])
+@pytest.mark.parametrize("exponent", [-126, -30, 0])
+@pytest.mark.parametrize("bound", [2**12, 2**31 - 1])
 def test_the_last_rounding_is_float64_then_float32_then_the_dtype(
     backend: Backend, bound: int, exponent: int
 ) -> None:
