@@ -1,12 +1,13 @@
 """What every test may use: a tiny real model, built once a session, and the bundled one."""
 
-import os
+# ruff: noqa: E402  (what torch reads when it is loaded is set before)
 
-# As deploy.cli does, before torch is loaded: OpenMP's threads else wait for one another by
-# spinning, and a step takes seconds where two processes share the cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from deploy import process
+
+process.prepare()  # as the command does, before torch is loaded
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
