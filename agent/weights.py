@@ -166,8 +166,9 @@ class Residents:
     def _build(self, version: str) -> Resident:
         chain = self._chain(version)
         try:
-            stand = walk(self._built, chain, fresh=self._new_master, snapshots=self._snapshots)
-            weights = stand.master.weights()
+            stand, weights = walk(
+                self._built, chain, fresh=self._new_master, snapshots=self._snapshots
+            )
             stand.master.prove_frozen(weights)
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause

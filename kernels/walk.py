@@ -19,6 +19,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kernels.backend import Backend
 from kernels.errors import DigestMismatchError
@@ -106,13 +107,14 @@ def walk(
     *,
     fresh: Callable[[Sequence[Step]], Master],
     snapshots: Snapshots | None = None,
-) -> Stand:
+) -> tuple[Stand, dict[str, Tensor]]:
     """Go to the version that a chain of recipes leads to.
 
     stand: where to go on from; it is not changed; None: from nowhere
     chain: recipes from the base on
     fresh: gives a master at the base that holds what a chain moves
-    raises: ValueError when the recipes name different masks; as Master.apply
+    returns: where one stands then, and its weights, made in the same pass as the last step
+    raises: ValueError when the recipes name different masks; as Master.advance
     """
     if len({step.mask for step in chain}) > 1:
         raise ValueError("its recipes name different masks, and a line keeps one")
@@ -130,9 +132,10 @@ def walk(
             master.apply(step, sign=-1)
     else:
         master = fresh(chain)
-    for step in chain[shared:]:
+    for step in chain[shared:-1]:
         master.apply(step)
-    return Stand(tuple(chain), master)
+    weights = master.advance(chain[-1])[0] if shared < len(chain) else master.weights()
+    return Stand(tuple(chain), master), weights
 
 
 def keep(stand: Stand, snapshots: Snapshots | None) -> bool:

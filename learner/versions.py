@@ -108,8 +108,8 @@ class Versions:
                 f"version {version} was grown under another mask than {self.mask.digest[:16]}: a "
                 "line keeps the frozen units that it began with"
             )
-        stand = walk(self._stand, chain, fresh=self._new_master, snapshots=self._snapshots)
-        self._decoder = self._decoder_of(stand.master) if chain else self.base.decoder
+        stand, weights = walk(self._stand, chain, fresh=self._new_master, snapshots=self._snapshots)
+        self._decoder = self._proved(stand.master, weights) if chain else self.base.decoder
         self._stand, self._chain = stand, list(chain)
         keep(stand, self._snapshots)
         return True
@@ -165,9 +165,6 @@ class Versions:
             layers=self.layers,
             modules=self.modules,
         )
-
-    def _decoder_of(self, master: Master) -> Decoder:
-        return self._proved(master, master.weights())
 
     def _proved(self, master: Master, weights: Mapping[str, Tensor]) -> Decoder:
         master.prove_frozen(weights)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from kernels.backend import open_backend
 from kernels.errors import DigestMismatchError
@@ -53,6 +55,21 @@ def ground(tiny_base: BaseModel) -> Ground:
     return Ground(chains, fresh, trunk.recipes)
 
 
+def to(
+    stand: Stand | None,
+    chain: Sequence[Step],
+    *,
+    fresh: Callable[[Sequence[Step]], Master],
+    snapshots: Snapshots | None = None,
+) -> Stand:
+    """Walk, and see that the weights are those of where one stands then."""
+    there, weights = walk(stand, chain, fresh=fresh, snapshots=snapshots)
+    expected = there.master.weights()
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weight, expected[name]) for name, weight in weights.items())
+    return there
+
+
 def master_of(base: BaseModel, mask: Mask) -> Master:
     specs = layout(base.model, LAYERS, MODULES)
     frozen = frozen_by_name(base.decoder, mask, specs)
@@ -75,6 +92,10 @@ class Counting:
                 counting.steps += 1
                 super().apply(*args, **kwargs)  # type: ignore[arg-type]
 
+            def advance(self, *args: object, **kwargs: object) -> tuple[dict[str, Tensor], str]:
+                counting.steps += 1
+                return super().advance(*args, **kwargs)  # type: ignore[arg-type]
+
             def copy(self) -> Master:
                 twin = super().copy()
                 twin.__class__ = Counted
@@ -95,7 +116,7 @@ def test_every_way_gives_the_same_integers(
     stand: Stand | None = None
     for name in data.draw(st.lists(st.sampled_from(sorted(ground.chains)), max_size=6)):
         chain = ground.chains[name]
-        stand = walk(stand, chain, fresh=ground.fresh, snapshots=snapshots)
+        stand = to(stand, chain, fresh=ground.fresh, snapshots=snapshots)
         expected = chain[-1].digest if chain else ground.fresh([]).digest()
         assert stand.master.digest() == expected
         assert list(stand.chain) == chain
@@ -111,11 +132,11 @@ def test_a_late_start_takes_in_no_more_than_what_follows_the_snapshot(
     stand: Stand | None = None
     written = []
     for count in range(1, 6):
-        stand = walk(stand, ground.trunk[:count], fresh=ground.fresh, snapshots=snapshots)
+        stand = to(stand, ground.trunk[:count], fresh=ground.fresh, snapshots=snapshots)
         written.append(keep(stand, snapshots))
     assert written == [False, True, False, True, False]
     late = Counting(ground)
-    walk(None, ground.trunk, fresh=late, snapshots=snapshots)
+    to(None, ground.trunk, fresh=late, snapshots=snapshots)
     assert late.steps == 2
 
 
@@ -123,14 +144,14 @@ def test_going_on_is_preferred_where_it_is_not_longer(ground: Ground, tmp_path: 
     """A snapshot is not read for what memory has already; far away, it is."""
     snapshots = Snapshots(tmp_path, every=1, keep=9)
     going = Counting(ground)
-    stand = walk(None, ground.trunk[:2], fresh=going, snapshots=snapshots)
+    stand = to(None, ground.trunk[:2], fresh=going, snapshots=snapshots)
     keep(stand, snapshots)
     going.steps = 0
-    stand = walk(stand, ground.trunk[:3], fresh=going, snapshots=snapshots)
+    stand = to(stand, ground.trunk[:3], fresh=going, snapshots=snapshots)
     assert going.steps == 1
-    stand = walk(stand, ground.trunk, fresh=going, snapshots=snapshots)
+    stand = to(stand, ground.trunk, fresh=going, snapshots=snapshots)
     going.steps = 0
-    walk(stand, ground.trunk[:2], fresh=going, snapshots=snapshots)
+    to(stand, ground.trunk[:2], fresh=going, snapshots=snapshots)
     assert going.steps == 0
 
 
@@ -142,7 +163,7 @@ def test_a_damaged_snapshot_is_refused_for_the_next_older_one(
     told: list[str] = []
     snapshots = Snapshots(tmp_path, every=1, keep=9, tell=told.append)
     for count in (1, 3, 4, 5):
-        stand = walk(None, ground.trunk[:count], fresh=ground.fresh)
+        stand = to(None, ground.trunk[:count], fresh=ground.fresh)
         keep(stand, snapshots)
     names = [recipe.version for recipe in ground.trunk]
     flipped, torn = (tmp_path / f"{names[at]}.safetensors" for at in (4, 3))
@@ -150,9 +171,9 @@ def test_a_damaged_snapshot_is_refused_for_the_next_older_one(
     content[-9] ^= 1
     flipped.write_bytes(content)
     torn.write_bytes(torn.read_bytes()[:-100])
-    snapshots.save(names[2], walk(None, ground.trunk[:2], fresh=ground.fresh).master.integers())
+    snapshots.save(names[2], to(None, ground.trunk[:2], fresh=ground.fresh).master.integers())
     going = Counting(ground)
-    stand = walk(None, ground.trunk, fresh=going, snapshots=snapshots)
+    stand = to(None, ground.trunk, fresh=going, snapshots=snapshots)
     assert stand.master.digest() == ground.trunk[-1].digest
     assert going.steps == 5  # from the first version on
     assert [name for line in told for name in names if name in line] == [*names[4:1:-1]]
@@ -163,21 +184,21 @@ def test_a_snapshot_of_tensors_that_are_not_held_is_refused(ground: Ground, tmp_
     """It comes from another base model."""
     told: list[str] = []
     snapshots = Snapshots(tmp_path, every=1, tell=told.append)
-    stand = walk(None, ground.trunk[:1], fresh=ground.fresh)
+    stand = to(None, ground.trunk[:1], fresh=ground.fresh)
     held = stand.master.integers()
     name = sorted(held)[0]
     snapshots.save(ground.trunk[0].version, held | {name: held[name][:-1]})
-    again = walk(None, ground.trunk[:1], fresh=ground.fresh, snapshots=snapshots)
+    again = to(None, ground.trunk[:1], fresh=ground.fresh, snapshots=snapshots)
     assert again.master.digest() == stand.master.digest()
     assert len(told) == 1
 
 
 def test_what_was_stood_on_is_not_moved(ground: Ground) -> None:
     """A recipe that is refused leaves the integers from which the walk began."""
-    stand = walk(None, ground.trunk[:2], fresh=ground.fresh)
+    stand = to(None, ground.trunk[:2], fresh=ground.fresh)
     forged = ground.trunk[2].model_copy(update={"step": 3})
     with pytest.raises(DigestMismatchError):
-        walk(stand, [*ground.trunk[:2], forged], fresh=ground.fresh)
+        to(stand, [*ground.trunk[:2], forged], fresh=ground.fresh)
     assert stand.master.digest() == ground.trunk[1].digest
 
 
@@ -188,5 +209,5 @@ def test_a_disk_that_is_full_stops_nothing(ground: Ground, tmp_path: Path) -> No
         raise OSError(28, "No space left on device")
 
     snapshots = Snapshots(tmp_path, every=1, write=full)
-    assert not keep(walk(None, ground.trunk, fresh=ground.fresh), snapshots)
-    assert not keep(walk(None, ground.trunk, fresh=ground.fresh), None)
+    assert not keep(to(None, ground.trunk, fresh=ground.fresh), snapshots)
+    assert not keep(to(None, ground.trunk, fresh=ground.fresh), None)
