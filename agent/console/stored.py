@@ -2,16 +2,19 @@
 
 The store belongs to the learner; the agent serves, and its console rolls back, without it. So a
 store that is missing, broken or slow becomes a section that says what is wrong, within a second.
+The log is read beside it: while a broker is away, what the store tells is shown all the same.
 """
 
-import asyncio
 import logging
+import time
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.console import sections
+from agent.console.reading import Reading
 from agent.console.turns import Turns
 from agent.console.versions import Versions, bases
 from streams import dead_letters
@@ -22,6 +25,8 @@ from streams.store import Store
 
 _LOG = logging.getLogger(__name__)
 
+Sections = dict[str, Json | list[Json]]
+
 WAIT_S = 1.0  # a page that says nothing for longer looks broken
 NO_STORE = "This agent was started without the learner's store."
 NO_TABLES = "The store is empty so far. It is filled as soon as the learner runs."
@@ -30,48 +35,50 @@ BROKEN_ROW = "The store holds a row that this build cannot show; the agent's log
 READ_TOPICS: tuple[Topic, ...] = ("turns", "feedback", "rollouts")
 
 
+@dataclass(frozen=True, slots=True)
+class LogFigures:
+    """What is shown of the log."""
+
+    ends: Mapping[Partition, int] = field(default_factory=dict)  # of the topics that groups read
+    dead_letters: int | None = None  # open ones; None: not known
+
+
 class StoredSections:
-    """The sections that come from the learner's store."""
+    """The sections that come from the learner's store, with figures of the log among them."""
 
     def __init__(self, store: Store | None, log: Log | None, *, wait_s: float = WAIT_S) -> None:
+        """Read nothing yet. wait_s: how long a page waits for either, in seconds."""
         self._store = store
         self._log = log
         self._wait_s = wait_s
         self._turns, self._versions, self._masks = Turns(), Versions(), sections.Masks()
         self._letters: tuple[Mapping[Partition, int], int] = ({}, 0)
-        # One thread: a store that hangs holds up one reading, and no second one is begun.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="console-store")
-        self._reading: asyncio.Future[dict[str, Json | list[Json]]] | None = None
+        self._of_log = Reading[LogFigures]("console-log")
+        self._of_store = Reading[Sections]("console-store")
 
-    async def read(
-        self, lines: Collection[str], named: Collection[str]
-    ) -> dict[str, Json | list[Json]]:
+    async def read(self, lines: Collection[str], named: Collection[str]) -> Sections:
         """Give the sections of these lines, or only the section `store` with what is wrong.
 
         named: versions that are shown however old they are
         """
         if self._store is None:
             return _trouble(NO_STORE)
-        if self._reading is None:
-            loop = asyncio.get_running_loop()
-            self._reading = loop.run_in_executor(
-                self._thread, self._read, self._store, lines, named
-            )
-        done, _ = await asyncio.wait([self._reading], timeout=self._wait_s)
-        if not done:
-            return _trouble(NO_ANSWER)
-        reading, self._reading = self._reading, None
-        return reading.result()
+        # A broker that is away costs its own figures, and no others.
+        ends_s = time.monotonic() + self._wait_s
+        figures = await self._of_log.ask(self._figures, wait_s=self._wait_s / 2)
+        read = partial(self._read, self._store, lines, named, figures or LogFigures())
+        found = await self._of_store.ask(read, wait_s=ends_s - time.monotonic())
+        return _trouble(NO_ANSWER) if found is None else found
 
     def close(self) -> None:
         """Begin no further reading."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._of_log.close()
+        self._of_store.close()
 
     def _read(
-        self, store: Store, lines: Collection[str], named: Collection[str]
-    ) -> dict[str, Json | list[Json]]:
+        self, store: Store, lines: Collection[str], named: Collection[str], figures: LogFigures
+    ) -> Sections:
         try:
-            ends, num_dead_letters = self._ends(), self._num_dead_letters()
             with store.reading() as session:
                 return {
                     "store": {"ok": True, "message": ""},
@@ -81,7 +88,7 @@ class StoredSections:
                     "bases": bases(session, lines),
                     "rollouts": sections.rollouts(session, lines),
                     "forgotten": sections.forgotten(session),
-                    "learner": sections.learner(session, lines, ends, num_dead_letters),
+                    "learner": sections.learner(session, lines, figures.ends, figures.dead_letters),
                     "masks": self._masks.read(session),
                 }
         except StreamsError as cause:
@@ -94,33 +101,27 @@ class StoredSections:
             _LOG.exception("the store's rows cannot be shown")
             return _trouble(BROKEN_ROW)
 
-    def _ends(self) -> Mapping[Partition, int]:
-        """Give the log's end offsets; a log that is away only costs the figure of the lag."""
+    def _figures(self) -> LogFigures:
         if self._log is None:
-            return {}
+            return LogFigures()
         ends: dict[Partition, int] = {}
         try:
             for topic in READ_TOPICS:
                 ends |= self._log.end_offsets(topic)
+            return LogFigures(ends, self._num_dead_letters(self._log))
         except StreamsError:
-            return {}
-        return ends
+            return LogFigures()
 
-    def _num_dead_letters(self) -> int | None:
+    def _num_dead_letters(self, log: Log) -> int:
         """Count the open dead letters, again only when something was buried or settled since."""
-        if self._log is None:
-            return None
-        try:
-            ends = self._log.end_offsets(dead_letters.TOPIC)
-            if ends != self._letters[0]:
-                buried = dead_letters.read_all(self._log) if any(ends.values()) else []
-                self._letters = ends, sum(each.closed is None for each in buried)
-        except StreamsError:
-            return None
+        ends = log.end_offsets(dead_letters.TOPIC)
+        if ends != self._letters[0]:
+            buried = dead_letters.read_all(log) if any(ends.values()) else []
+            self._letters = ends, sum(each.closed is None for each in buried)
         return self._letters[1]
 
 
-def _trouble(message: str) -> dict[str, Json | list[Json]]:
+def _trouble(message: str) -> Sections:
     return {"store": {"ok": False, "message": message}}
 
 

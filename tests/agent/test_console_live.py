@@ -4,12 +4,17 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from agent.console import live
 from agent.console.live import HEARTBEAT_S, Sections, Shared, event, stream
 from agent.console.stored import NO_ANSWER, StoredSections
 from streams.errors import StoreUnavailableError
+from streams.log import Partition, Topic
+from streams.settings import StreamsSettings
+from streams.store import open_store
+from streams.tables import OffsetRow
 
 
 class Clock:
@@ -135,3 +140,36 @@ async def test_a_store_that_hangs_holds_nothing_up() -> None:
     finally:
         store.go.set()
         stored.close()
+
+
+class HangingLog:
+    """A log whose broker does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def end_offsets(self, topic: Topic) -> dict[Partition, int]:
+        """Wait, then answer."""
+        self.go.wait(30)
+        return {Partition(topic, 0): 7} if topic == "turns" else {}
+
+
+async def test_a_broker_that_does_not_answer_costs_no_figure_of_the_store(tmp_path: Path) -> None:
+    """What the store tells is shown at once, and the lag as soon as the broker answers."""
+    store, log = open_store(StreamsSettings(home=tmp_path)), HangingLog()
+    with store.transaction() as session:
+        session.add(OffsetRow(group="learner", topic="turns", partition=0, next_offset=3))
+    anything: Any = log
+    stored = StoredSections(store, anything, wait_s=2.0)
+    try:
+        found: Any = await stored.read(["main"], [])
+        assert found["store"]["ok"]
+        assert found["learner"]["lag"] == {"learner": {}}
+        log.go.set()
+        while not found["learner"]["lag"]["learner"]:
+            found = await stored.read(["main"], [])
+        assert found["learner"]["lag"]["learner"]["turns"] == 4
+    finally:
+        log.go.set()
+        stored.close()
+        store.close()

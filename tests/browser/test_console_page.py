@@ -55,6 +55,9 @@ async def test_a_day_of_learning(page: Page, serve: Serve, store: Store) -> None
     await expect(serving).to_contain_text("Promoted by learner: refused 8 of 8")
     await expect(card(page, "Learner")).to_contain_text("Generation 25")
     await expect(card(page, "Learner")).to_contain_text("40, 32 judged")
+    # the fake agent's broker is away
+    await expect(page.get_by_role("alert").first).to_contain_text("The log is away")
+    await expect(card(page, "Learner")).to_contain_text("On disk, not in the log yet2 records")
     await expect(card(page, "Safety")).to_contain_text("7.5 %")
     await expect(card(page, "Safety")).to_contain_text("8 of 8")
     await expect(page.locator("#charts canvas")).to_have_count(2)
@@ -101,11 +104,11 @@ async def test_without_a_store_the_page_says_so_and_takes_back(page: Page, serve
     """Broker and database down: what serves, events and the rollback are there."""
     service = FakeService(version="b" * 16, previous="a" * 16)
     service.events.append(Event(1, "log-away", "the log cannot be read, serving on"))
+    service.events.append(Event(2, "swap", f"{'b' * 16} serves after {'a' * 16}"))
     await open_console(page, serve, service, None)
     await expect(page.get_by_role("alert").first).to_contain_text("without the learner's store")
-    await expect(card(page, "History")).to_contain_text(
-        "the log cannot be read, serving on".title()[:3]
-    )
+    await expect(card(page, "History")).to_contain_text("The log cannot be read, serving on")
+    await expect(card(page, "History")).to_contain_text(f"{'b' * 16} serves after")
     await expect(card(page, "Last turns")).to_contain_text("Not known")
     await page.get_by_role("button", name="Take this version back…").click()
     await page.get_by_label("Why?").fill("rude")

@@ -34,11 +34,20 @@ function chooseLine() {
   part("line").replaceChildren(...lines.map((name) => new Option(name, name, false, name === line)));
 }
 
+/** Say what cannot be reached, and what that means for who reads this. */
+function troubles(stored) {
+  return [
+    !state.store.ok && `${state.store.message} ${stored ? "What was last read of it is shown." : "What serves, and the way back, work without it."}`,
+    state.spool?.log_away && "The log is away: replies go on, and what is said waits on this agent's disk.",
+  ].filter(Boolean);
+}
+
 function draw(changed) {
   const has = (...names) => names.some((name) => changed.includes(name));
   const stored = state.learner !== null;
-  part("trouble").hidden = state.store.ok;
-  part("trouble").textContent = state.store.ok ? "" : `${state.store.message} ${stored ? "What was last read of it is shown." : "What serves, and the way back, work without it."}`;
+  const trouble = troubles(stored);
+  part("trouble").hidden = trouble.length === 0;
+  part("trouble").textContent = trouble.join(" ");
   drawCards();
   if (has("generations", "serving", "store")) drawGenerations(of(state.generations), { stored });
   if (has("turns", "store", "serving")) showTurns({ turns: of(state.turns), judgedOnly, stored });

@@ -51,5 +51,10 @@ function entry({ ms, kind, title, versions, text, by }) {
     el("span", { className: `chip ${kind}` }, title),
     el("span", { className: "mono versions" }, versions.join(" → ")),
     el("span", { className: "muted when", title: moment(ms), "data-ms": ms }, ago(ms)),
-    el("p", {}, text && `${sentence(text)} `, el("span", { className: "muted by" }, by)));
+    el("p", {}, text && `${named(text) ? text : sentence(text)} `, el("span", { className: "muted by" }, by)));
+}
+
+/** Whether a text begins with a version's name, which is not written with a large letter. */
+function named(text) {
+  return /^[0-9a-f]{16}\b/.test(text);
 }
