@@ -1,6 +1,7 @@
 """The file of the embedded log: opened, made, and refused untouched when it is not one of ours."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ SCHEMA_VERSION = 1
 # `place` is topic number · 2^48 + offset: one clustered table in which every topic is a range.
 OFFSET_BITS = 48
 BUSY_S = 10.0
+RETRY_S = 0.01  # another process switches a new file's mode within this, mostly
 WAL_LIMIT_BYTES = 64 * 2**20
 
 _SCHEMA = (
@@ -36,11 +38,28 @@ def connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_wal(connection)
         # FULL: an appended record survives a power cut.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
         return connection
+
+
+def use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a file to write-ahead logging; of many that open a new file at once, one does it.
+
+    SQLite's own timeout does not hold here: who comes while another writes is refused at once.
+    """
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as cause:
+            busy = cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
 
 
 def look_first(path: Path) -> None:

@@ -22,6 +22,7 @@ from sqlmodel import Session
 from streams import schema
 from streams.errors import ExtraMissingError, SchemaError, StoreUnavailableError
 from streams.settings import StreamsSettings
+from streams.sqlite_file import use_wal
 
 # Longer than any transaction of ours takes, short enough that a stuck writer is noticed.
 BUSY_S = 30.0
@@ -145,7 +146,7 @@ def _open_engine(url: URL, busy_s: float) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # we begin transactions, not the driver
-    connection.execute("PRAGMA journal_mode = WAL")
+    use_wal(connection)
     # FULL: a committed transaction survives a power cut; its records may be published already.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

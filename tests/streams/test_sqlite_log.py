@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 
 from streams.errors import LogUnavailableError, SchemaError
 from streams.log import Entry, Log, Outgoing
+from streams.settings import StreamsSettings
 from streams.sqlite_file import SCHEMA_VERSION
 from streams.sqlite_log import SqliteLog
+from streams.store import open_store
 
 
 def made(number: int, key: str = "a", size: int = 10) -> Outgoing:
@@ -204,3 +207,18 @@ def test_a_log_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
     (tmp_path / "log.db").mkdir()
     with pytest.raises(LogUnavailableError, match=r"log\.db"):
         SqliteLog(tmp_path / "log.db")
+
+
+@pytest.mark.parametrize("name", ["log.db", "store.db"])
+def test_who_opens_a_new_file_waits_for_who_makes_it(tmp_path: Path, name: str) -> None:
+    """Agent and learner start together in an empty home: SQLite refuses the later one at once."""
+    maker = sqlite3.connect(tmp_path / name, isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.2, lambda: maker.execute("COMMIT"))
+    done.start()
+    if name == "log.db":
+        SqliteLog(tmp_path / name).close()
+    else:
+        open_store(StreamsSettings(home=tmp_path)).close()
+    done.join()
+    maker.close()
