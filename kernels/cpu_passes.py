@@ -27,9 +27,11 @@ _K0, _K1 = np.uint32(INCREMENTS[0]), np.uint32(INCREMENTS[1])
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _MIX = np.uint64(MIX_MULTIPLIER)
 _SPREAD = np.uint64(2**32 + 1)
+INFINITY = np.int32(0x7F800000)  # its bits; those of NaN are above
 PAIRS = 32  # pairs that one noise word serves
 CHUNK = 1024  # elements at a time: their words and sums stay in the first-level cache
 EXACT_INT16 = 128  # pairs whose sum stays below 2¹⁵ at |c| ≤ 255
+EXACT_GROUPS = EXACT_INT16 // PAIRS
 LANES = 128  # words side by side in a plane: long enough for vector loops, BLOCK in cache
 BLOCK = PAIRS * LANES  # elements of one transposed block of sign planes
 
@@ -242,23 +244,25 @@ def move_rank1(
     height, width = master.shape
     sums, short = np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int16)
     wrapped, finite, total = False, True, uint64(0)
+    few = words.shape[0] <= EXACT_GROUPS
     for row in range(height):
         for start in range(0, width, CHUNK):
             stop = min(start + CHUNK, width)
-            added = sums[: stop - start]
+            k, part, added = master[row, start:stop], short[: stop - start], sums[: stop - start]
             if moves[first_row + row]:
-                _rank1_sums(added, short, words[:, first_row + row], tables, start, stop)
+                _rank1_sums(added, part, words[:, first_row + row], tables, start, stop)
             else:
+                part[:] = 0
                 added[:] = 0
-            if weigh:
-                place = (first_row + row) * width + start
-                found = _add_and_weigh(
-                    master[row, start:stop], added, base[row, start:stop], out[row, start:stop],
-                    step, narrow, unit, place,
-                )  # fmt: skip
-                wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
+            if not weigh:
+                wrapped |= _add(k, part, step, narrow) if few else _add(k, added, step, narrow)
+                continue
+            b, w, place = base[row, start:stop], out[row, start:stop], (first_row + row) * width
+            if few:
+                found = _add_and_weigh(k, part, b, w, step, narrow, unit, place + start)
             else:
-                wrapped |= _add(master[row, start:stop], added, step, narrow)
+                found = _add_and_weigh(k, added, b, w, step, narrow, unit, place + start)
+            wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
     return wrapped, finite, total
 
 
@@ -270,24 +274,28 @@ def _rank1_sums(
 
     Sums of EXACT_INT16 pairs fit 16 bits, so a vector instruction does twice the elements.
 
+    short: (count,) int16, left with the sums where the pairs are as few as that; sums: (count,)
+        int32, left with them otherwise
     words: (groups,) uint32, the row's noise
     """
-    count, block = stop - start, EXACT_INT16 // PAIRS
+    count = stop - start
     for group in range(words.size):
         w, t = words[group], tables[8 * group : 8 * group + 8]
         t0, t1 = t[0, w & 15, start:stop], t[1, (w >> uint32(4)) & 15, start:stop]
         t2, t3 = t[2, (w >> uint32(8)) & 15, start:stop], t[3, (w >> uint32(12)) & 15, start:stop]
         t4, t5 = t[4, (w >> uint32(16)) & 15, start:stop], t[5, (w >> uint32(20)) & 15, start:stop]
         t6, t7 = t[6, (w >> uint32(24)) & 15, start:stop], t[7, w >> uint32(28), start:stop]
-        if group % block == 0:
+        if group % EXACT_GROUPS == 0:
             short[:count] = 0
         for e in range(count):
             left, right = t0[e] + t1[e] + t2[e] + t3[e], t4[e] + t5[e] + t6[e] + t7[e]
             short[e] = int16(short[e] + left + right)
-        if group < block:
+        if words.size <= EXACT_GROUPS:
+            continue
+        if group == EXACT_GROUPS - 1:
             for e in range(count):
                 sums[e] = int32(short[e])
-        elif group % block == block - 1 or group == words.size - 1:
+        elif group % EXACT_GROUPS == EXACT_GROUPS - 1 or group == words.size - 1:
             for e in range(count):
                 sums[e] += int32(short[e])
 
@@ -330,19 +338,22 @@ def _add_and_weigh(
     if not narrow:
         wrapped, step = _add(master, sums, step, narrow), 0
     signs, reach, factor, total = int32(0), int32(0), int32(step), uint64(0)
-    single, place = float32(unit), uint64(first) * _SPREAD
+    single, place, top = float32(unit), uint64(first) * _SPREAD, int32(0)
     for e in range(master.size):
         old, change = master[e], int32(factor * sums[e])
         k = int32(old + change)
         master[e] = k
         signs = int32(signs | int32(int32(old ^ k) & int32(change ^ k)))
         reach = int32(reach | int32(k ^ int32(k >> 31)))
-        out[e] = _moved(base[e], single, k)
+        weight = _moved(base[e], single, k)
+        out[e] = weight
+        top = max(top, int32(np.float32(weight).view(np.int32) & int32(0x7FFFFFFF)))
         total += _mixed(place, k)
         place += _SPREAD
     if not _is_single(unit, reach):
         _round_wide(out, base, master, unit)
-    return wrapped | (signs < 0), _finite(out), total
+        return wrapped | (signs < 0), _finite(out), total
+    return wrapped | (signs < 0), top < INFINITY, total
 
 
 @_inlined
@@ -391,7 +402,7 @@ def _finite(weights: Array) -> bool:
     largest, bits = int32(0), weights.view(np.int32)
     for e in range(weights.size):
         largest = max(largest, int32(bits[e] & int32(0x7FFFFFFF)))
-    return bool(largest < int32(0x7F800000))  # the bits of infinity; those of NaN are above
+    return bool(largest < INFINITY)
 
 
 @_compiled
