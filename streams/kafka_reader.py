@@ -53,6 +53,7 @@ class KafkaSubscription:
         self._lock = threading.Lock()  # the listener is called from the consumer's thread
         self._assigned: frozenset[Partition] = frozenset()
         self._unplaced: frozenset[Partition] = frozenset()
+        self._assignment = 0  # how many times partitions were given
         self._closing = False
 
     def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
@@ -115,7 +116,7 @@ class KafkaSubscription:
     def _place(self) -> None:
         """Start newly assigned partitions where the reader's positions say."""
         with self._lock:
-            unplaced = self._unplaced
+            unplaced, assignment = self._unplaced, self._assignment
         if not unplaced:
             return
         stored = self._positions(unplaced)
@@ -127,10 +128,13 @@ class KafkaSubscription:
                 self._consumer.seek_to_beginning(place)
             self._consumer.resume(place)
         with self._lock:
-            self._unplaced -= unplaced
+            if self._assignment == assignment:
+                self._unplaced = frozenset()
+            # Else the partitions were taken and given anew meanwhile, and wait for their places.
 
     def _take(self, places: Iterable[Any]) -> None:
         with self._lock:
+            self._assignment += 1
             self._assigned = self._unplaced = frozenset(map(self._partition, places))
 
     def _partition(self, place: Any) -> Partition:
