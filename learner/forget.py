@@ -94,8 +94,13 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
     known = session.get(ForgottenRow, record.id)
     if known is not None:
         return known
-    said = (TurnRow.principal == record.principal, TurnRow.created_ms <= record.created_ms)
-    query = select(TurnRow.id).where(*said, TurnRow.state != "forgotten")
+    # By the agent's clock or the log's (forgotten.covers): one that ran ahead keeps nothing back.
+    said = or_(
+        col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
+    )
+    query = select(TurnRow.id).where(
+        TurnRow.principal == record.principal, said, TurnRow.state != "forgotten"
+    )
     turn_ids = list(session.exec(query))
     num_judgements = _remove_judgements(session, record, turn_ids)
     _clean_outbox(session, record, set(turn_ids))

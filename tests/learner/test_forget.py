@@ -145,8 +145,20 @@ def test_tombstones_keep_ids_and_counts_only(store: Store) -> None:
         "id": first.id, "line": "main", "version": "base", "principal": "ann", "session": "",
         "key": "", "prefix_key": "", "state": "forgotten", "sequence": 1, "record": {},
         "next_state": None, "next_kind": None, "next_ms": None, "target": None, "uses": 3,
-        "created_ms": 1_000,
+        "created_ms": 1_000, "taken_ms": 60_000,
     }  # fmt: skip
+
+
+def test_an_agents_clock_that_ran_ahead_keeps_nothing_back(store: Store) -> None:
+    """What the log took before the moment is forgotten, whenever the agent says that it was."""
+    first, second = talk("ann", 1, WORDS[0], at_ms=MOMENT_MS + 10**12)
+    read(store, [first, second])
+    with store.transaction() as session:
+        for row in session.exec(select(TurnRow)):
+            row.taken_ms = MOMENT_MS - 1
+            session.add(row)
+    with store.transaction() as session:
+        assert forget.apply(session, forgotten()).num_turns == 2
 
 
 def test_forgetting_again_changes_nothing(store: Store) -> None:
