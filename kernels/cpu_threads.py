@@ -53,6 +53,7 @@ class Threads:
         failed: dict[int, BaseException] = {}
 
         def help_out() -> None:
+            before = getattr(self._busy, "each", False)
             self._busy.each = True
             try:
                 for place in waiting:
@@ -61,7 +62,7 @@ class Threads:
                     except BaseException as cause:
                         failed[place] = cause
             finally:
-                self._busy.each = False
+                self._busy.each = before
 
         others = 0 if getattr(self._busy, "each", False) else torch.get_num_threads() - 1
         helping = [self._pool.submit(help_out) for _ in range(min(others, len(items) - 1))]

@@ -627,9 +627,12 @@ def test_each_gives_the_results_in_order(backend: Backend, threads: int) -> None
         masters = [integers(40, 900, seed=n) for n in range(17)]
         expected = [backend.digest(master) for master in masters]
         assert backend.each(backend.digest, masters) == expected
-        assert backend.each(lambda n: backend.each(backend.digest, masters[n:]), range(3)) == [
-            expected[n:] for n in range(3)
-        ]
+
+        def nested(number: int) -> list[int]:
+            inner = backend.each(backend.digest, masters[number:])
+            return [*inner, backend.digest(masters[0])]
+
+        assert backend.each(nested, range(9)) == [[*expected[n:], expected[0]] for n in range(9)]
         assert backend.each(backend.digest, []) == []
     finally:
         torch.set_num_threads(before)
