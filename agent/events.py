@@ -2,7 +2,7 @@
 
 Kinds, so that pages and alerts can tell them apart:
     swap, swap-failed, rollback, rollback-unwritten,
-    log-away, log-back, unreadable, dropped, engine-failed, draining
+    log-away, log-back, unreadable, dropped, engine-failed, draining, limited
 
 Knows nothing of who reads it; what must not be lost goes to the streams, not here.
 """
@@ -17,7 +17,7 @@ from typing import Literal
 
 Kind = Literal[
     "swap", "swap-failed", "rollback", "rollback-unwritten",
-    "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining",
+    "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
 _WARNINGS = {"swap-failed", "rollback-unwritten", "log-away", "unreadable", "dropped"}

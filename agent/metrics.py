@@ -46,6 +46,7 @@ class Metrics:
         self.swaps = self._counter("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = self._counter("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = self._counter("unreadable_records", "Records that this agent cannot use")
+        self.limited = self._counter("limited", "Requests refused by a key's limit", "limit")
         self.request_s = self._histogram(
             "request_seconds", "Request in to response out", REPLY_BUCKETS, "route"
         )

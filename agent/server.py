@@ -56,12 +56,16 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
     """Answer one request; it is recorded after its last byte."""
     service, began_s = request.app[SERVICE], time.perf_counter()
     principal = service.keys.principal(request.headers.get("Authorization"))
+    service.limits.count_request(principal)
     call = read_chat(await guard.read_body(request))
     service.prove_serving()
     service.prove_model(call.model)
     asked = await service.ask(call)
     occasion = recognise(asked.messages, request.headers, principal=principal, store=call.store)
-    with service.answer(call, asked, occasion, began_s=began_s) as answer:
+    with (
+        service.limits.hold_replies(principal, len(asked.sampling)),
+        service.answer(call, asked, occasion, began_s=began_s) as answer,
+    ):
         if call.stream:
             return await send_stream(request, answer)
         return await send_whole(request, answer)
@@ -71,6 +75,7 @@ async def take_feedback(request: web.Request) -> web.Response:
     """Keep a verdict on an answer; only whom it was given to may give one."""
     service, response_id = request.app[SERVICE], request.match_info["response_id"]
     principal = service.keys.principal(request.headers.get("Authorization"))
+    service.limits.count_request(principal)
     verdict = read_feedback(await guard.read_body(request))
     session = service.ids.session(response_id, principal=principal)
     kept = await service.recorder.feedback(

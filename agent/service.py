@@ -21,6 +21,7 @@ from agent.engine import Counts
 from agent.errors import NotFoundError, UnavailableError
 from agent.events import Events
 from agent.follow import Follower, Versions
+from agent.limits import Limits
 from agent.memory import Occasion
 from agent.metrics import Metrics, Sample
 from agent.recorder import Recorder
@@ -98,6 +99,7 @@ class AgentService:
         self.settings, self.residents = settings, residents
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
+        self.limits = Limits(settings, events=self.events, metrics=self.metrics)
         self._base, self._engine, self._spool = base, engine, spool
         self.recorder = Recorder(
             spool.put, line=settings.line, events=self.events, metrics=self.metrics

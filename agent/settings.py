@@ -1,8 +1,9 @@
 """Settings of the agent. Parsed by deploy.settings; every field says its unit."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from streams.settings import Section
 
@@ -48,6 +49,22 @@ class AgentSettings(Section):
         le=1,
         description="nucleus that is sampled from when the request names none",
     )
+    requests_per_minute: int = Field(
+        0,
+        ge=0,
+        description=(
+            "requests of one API key in a minute, which may come at once; more are answered 429; "
+            "0: no limit"
+        ),
+    )
+    replies_per_key: int = Field(
+        128,
+        ge=0,
+        description=(
+            "replies of one API key that wait or are made at once, so that it cannot fill the "
+            "queue; more are answered 429; 0: no limit"
+        ),
+    )
     max_body_bytes: int = Field(2**20, ge=1024, description="largest request body")
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
     keys: dict[str, str] = Field(
@@ -72,3 +89,12 @@ class AgentSettings(Section):
             "made in streams.home"
         ),
     )
+
+    @model_validator(mode="after")
+    def _limits_somebody(self) -> Self:
+        if self.requests_per_minute and not self.keys:
+            raise ValueError(
+                "requests_per_minute limits each API key, and keys names none: without keys nobody "
+                "can be told apart"
+            )
+        return self
