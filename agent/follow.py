@@ -27,7 +27,6 @@ from streams.records import Forgotten, Mask, Recipe, Rollout, decode
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten")
 POLL_S = 0.1
-SILENCE_S = 2.0  # of a log that can be read; a broker answers its first fetch well within it
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
 _LOG = logging.getLogger(__name__)
@@ -90,8 +89,7 @@ class Follower:
         self.decisions = Decisions(line, base=base, clock=clock)
         self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
         self._positions: dict[Partition, int] = {}
-        self._ends: dict[Partition, int] | None = None
-        self._last_entry_s = 0.0
+        self._ends: dict[Partition, int] = {}  # of the log, when it was begun to be read
         self._away: str | None = None
         self._caught_up = threading.Event()
         self._stop = threading.Event()
@@ -158,7 +156,6 @@ class Follower:
         while not self._stop.is_set():
             try:
                 subscription = self._subscribe()
-                self._last_entry_s = time.monotonic()
                 try:
                     while not self._stop.is_set():
                         self._step(subscription)
@@ -175,16 +172,14 @@ class Follower:
             retry_s = min(retry_s * 2, RETRY_S[1])
 
     def _subscribe(self) -> Subscription:
-        if self._ends is None:
+        if not self._caught_up.is_set():
             ends = [self._log.end_offsets(topic) for topic in TOPICS]
-            self._ends = {p: end for each in ends for p, end in each.items() if end > 0}
+            self._ends = {p: end for each in ends for p, end in each.items()}
         return self._log.subscribe(TOPICS, group=None, positions=lambda _: dict(self._positions))
 
     def _step(self, subscription: Subscription) -> None:
         """Read what there is, to the end; then take what the last record decides into service."""
         entries = subscription.poll(wait_s=self._poll_s)
-        if entries:
-            self._last_entry_s = time.monotonic()
         while entries and not self._stop.is_set():
             for entry in entries:
                 self._take(entry)
@@ -194,15 +189,12 @@ class Follower:
             self._events.add("log-back", "the log can be read again")
             self._away = None
         self._steer()
-        if self._reached_ends():
+        if not self._caught_up.is_set() and self._reached_ends(subscription):
             self._caught_up.set()
 
-    def _reached_ends(self) -> bool:
-        ends = (self._ends or {}).items()
-        if all(self._positions.get(partition, 0) >= end for partition, end in ends):
-            return True
-        # On Kafka the last offsets may be marks that no reader sees: silence is the end, too.
-        return time.monotonic() - self._last_entry_s > SILENCE_S
+    def _reached_ends(self, subscription: Subscription) -> bool:
+        reached = subscription.reached()
+        return all(reached.get(partition, 0) >= end for partition, end in self._ends.items())
 
     def _lose_log(self, why: str) -> None:
         if self._away is None:

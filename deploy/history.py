@@ -11,14 +11,12 @@ from sqlmodel import Session, col, select
 
 from deploy.errors import DeployError
 from streams.line import Line
-from streams.log import Log, Partition
+from streams.log import Log, records_now
 from streams.open import open_log
-from streams.records import Rollout, decode
+from streams.records import Rollout
 from streams.settings import StreamsSettings
 from streams.store import Store, open_store
 from streams.tables import GenerationRow, JudgementRow, RecipeRow, TurnRow
-
-POLL_S = 5.0  # a broker that says nothing for this long while records are known to be there
 
 
 @contextmanager
@@ -60,24 +58,15 @@ def serving(settings: StreamsSettings, line: str) -> Line | None:
 
 
 def decided(log: Log, name: str) -> Line | None:
-    """Fold the topic `rollouts` as every agent does (streams.line)."""
-    ends = {p: end for p, end in log.end_offsets("rollouts").items() if end > 0}
-    reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})
+    """Fold the topic `rollouts` as every agent does (streams.line); None while the base serves.
+
+    raises: LogUnavailableError
+    """
     line: Line | None = None
-    reached: dict[Partition, int] = {}
-    try:
-        while any(reached.get(partition, 0) < end for partition, end in ends.items()):
-            entries = reader.poll(wait_s=POLL_S)
-            if not entries:
-                break
-            for entry in entries:
-                reached[entry.partition] = entry.offset + 1
-                record = decode(entry.value)
-                if isinstance(record, Rollout) and record.line == name:
-                    # The first change names the base as what served before it.
-                    line = (line or Line(name, (record.previous,))).take(record)
-    finally:
-        reader.close()
+    for record in records_now(log, "rollouts"):
+        if isinstance(record, Rollout) and record.line == name:
+            # The first change names the base as what served before it.
+            line = (line or Line(name, (record.previous,))).take(record)
     return line
 
 

@@ -15,10 +15,9 @@ from deploy.errors import DeployError
 from deploy.history import decided, find_version
 from deploy.replay import mask_of
 from streams import ledger
-from streams.errors import RecordError
 from streams.line import Line
-from streams.log import Log, entries_now, outgoing
-from streams.records import Mask, Recipe, Record, Rollout, decode, record_id
+from streams.log import Log, outgoing, records_now
+from streams.records import Mask, Recipe, Record, Rollout, record_id
 
 # What the gate has let through: by the learner, or after it was built again.
 PASSED = ("released", "passed")
@@ -67,11 +66,6 @@ def append_promotion(
 
 def _missing(log: Log, mask: Mask, chain: Sequence[Recipe]) -> list[Record]:
     """Give what the log lacks of a version: agents read its recipes there, and nowhere else."""
-    known: set[str] = set()
-    for entry in entries_now(log, "recipes"):
-        try:
-            known.add(record_id(decode(entry.value)))
-        except RecordError:
-            continue
+    known = {record_id(record) for record in records_now(log, "recipes")}
     records: list[Record] = [mask, *chain]
     return [record for record in records if record_id(record) not in known]

@@ -11,9 +11,9 @@ import hashlib
 import time
 from dataclasses import dataclass
 
-from streams.errors import ConflictError, RecordError
-from streams.log import Entry, Log, Outgoing, Topic, entries_now, outgoing
-from streams.records import DeadLetter, DeadLetterClosed, decode
+from streams.errors import ConflictError
+from streams.log import Entry, Log, Outgoing, Topic, outgoing, records_now
+from streams.records import DeadLetter, DeadLetterClosed
 
 TOPIC: Topic = "dead-letters"
 # What a letter needs beside the payload: names, cause, JSON.
@@ -67,14 +67,13 @@ def of_outgoing(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) ->
 
 
 def read_all(log: Log) -> list[Buried]:
-    """Give every dead letter that the log holds, oldest first, with what became of it."""
+    """Give every dead letter that the log holds, oldest first, with what became of it.
+
+    raises: LogUnavailableError
+    """
     letters: dict[str, DeadLetter] = {}
     closed: dict[str, DeadLetterClosed] = {}
-    for entry in entries_now(log, TOPIC):
-        try:
-            record = decode(entry.value)
-        except RecordError:
-            continue  # an unreadable dead letter cannot be buried any deeper
+    for record in records_now(log, TOPIC):  # an unreadable one cannot be buried any deeper
         match record:
             case DeadLetter():
                 letters.setdefault(record.id, record)

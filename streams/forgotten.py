@@ -13,9 +13,8 @@ import json
 import re
 from collections.abc import Mapping
 
-from streams.errors import RecordError
-from streams.log import Log, Topic, entries_now
-from streams.records import DeadLetter, Forgotten, decode
+from streams.log import Log, Topic, records_now
+from streams.records import DeadLetter, Forgotten
 
 TOPIC: Topic = "forgotten"
 # Where a principal's words may lie in the log.
@@ -29,15 +28,7 @@ def read_all(log: Log) -> list[Forgotten]:
 
     raises: LogUnavailableError
     """
-    found = []
-    for entry in entries_now(log, TOPIC):
-        try:
-            record = decode(entry.value)
-        except RecordError:
-            continue  # of a later build, which will read it
-        if isinstance(record, Forgotten):
-            found.append(record)
-    return found
+    return [record for record in records_now(log, TOPIC) if isinstance(record, Forgotten)]
 
 
 def covers(moments: Moments, principal: str, *times_ms: int) -> bool:

@@ -80,6 +80,17 @@ class KafkaSubscription:
         with self._lock:
             return self._assigned
 
+    def reached(self) -> Mapping[Partition, int]:
+        """The next offset to be read of each partition that has its place."""
+        with self._lock:
+            placed = self._assigned - self._unplaced
+        found = {}
+        with translated():
+            for partition in placed:
+                place = TopicPartition(self._prefix + partition.topic, partition.number)
+                found[partition] = self._consumer.position(place, timeout_ms=0)
+        return {partition: offset for partition, offset in found.items() if offset is not None}
+
     def close(self) -> None:
         """Leave the group, so that its other readers take over at once."""
         self._closing = True

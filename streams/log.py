@@ -11,11 +11,13 @@ The log keeps no consumer's position: a consumer stores its offset in the same S
 what it derived (streams.offsets), and starts from there.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from streams.records import Record, encode, record_id
+from streams.errors import LogUnavailableError, RecordError
+from streams.records import Record, decode, encode, record_id
 
 Topic = Literal[
     "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters", "forgotten"
@@ -75,6 +77,13 @@ class Subscription(Protocol):
         """The partitions that this reader holds now."""
         ...
 
+    def reached(self) -> Mapping[Partition, int]:
+        """The next offset to be read of each partition held, where that is known.
+
+        It is the end offset where all has been read, whatever became of the last records.
+        """
+        ...
+
     def close(self) -> None: ...
 
 
@@ -118,30 +127,42 @@ class Log(Protocol):
     def close(self) -> None: ...
 
 
-# A broker's first answer takes a connection; after that, silence is the end.
-FIRST_S = 5.0
-SILENCE_S = 1.0
+# Of a log that holds more: a broker that was started again elects its leaders within it.
+SILENCE_S = 15.0
+# How soon what a poll gave, and where it came to, are looked at.
+_STEP_S = 0.25
 
 
-def entries_now(log: Log, topic: Topic, wait_s: float = FIRST_S) -> Iterable[Entry]:
-    """Give what a topic holds now, from the beginning.
+def entries_now(log: Log, topic: Topic, *, silence_s: float = SILENCE_S) -> Iterator[Entry]:
+    """Give all that a topic holds now, from the beginning.
 
-    wait_s: a log that says nothing for so long holds nothing (it was removed)
-    raises: LogUnavailableError
+    silence_s: how long a log that holds more may give nothing
+    raises: LogUnavailableError, also after some entries: those were not all then
     """
-    ends = {partition: end for partition, end in log.end_offsets(topic).items() if end}
-    if not ends:
+    ends = log.end_offsets(topic)
+    if not any(ends.values()):
         return
     subscription = log.subscribe([topic], group=None, positions=lambda _: {})
     try:
-        while ends:
-            entries = subscription.poll(wait_s=wait_s)
-            wait_s = min(wait_s, SILENCE_S)
+        heard_s, reached = time.monotonic(), subscription.reached()
+        while any(reached.get(partition, 0) < end for partition, end in ends.items()):
+            entries = subscription.poll(wait_s=_STEP_S)
             yield from entries
-            for entry in entries:
-                if entry.offset + 1 >= ends.get(entry.partition, 0):
-                    ends.pop(entry.partition, None)
-            if not entries:
-                return
+            before, reached = reached, subscription.reached()
+            if reached != before:
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s > silence_s:
+                raise LogUnavailableError(
+                    f"the log holds more of {topic} and gave nothing for {silence_s:g} s"
+                )
     finally:
         subscription.close()
+
+
+def records_now(log: Log, topic: Topic, *, silence_s: float = SILENCE_S) -> Iterator[Record]:
+    """Give all that a topic holds now and this build can read. Raises: as `entries_now`."""
+    for entry in entries_now(log, topic, silence_s=silence_s):
+        try:
+            yield decode(entry.value)
+        except RecordError:
+            continue  # of a later build, which will read it, or poison, which its reader buries

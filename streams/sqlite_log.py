@@ -209,6 +209,10 @@ class SqliteSubscription:
         """The partitions that this reader holds now."""
         return frozenset(self._next)
 
+    def reached(self) -> Mapping[Partition, int]:
+        """The next offset to be read of each partition."""
+        return dict(self._next)
+
     def close(self) -> None:
         """Let the partitions go; the group's next reader may take them at once."""
         self._next.clear()
@@ -244,6 +248,7 @@ class SqliteSubscription:
 
     def _read(self, max_records: int) -> list[Entry]:
         entries: list[Entry] = []
+        ends = dict(self._connection.execute("SELECT name, next_offset FROM topics").fetchall())
         # The partition that was read longest ago comes first, so that none starves.
         for partition, start in list(self._next.items()):
             room = max_records - len(entries)
@@ -255,7 +260,8 @@ class SqliteSubscription:
                 " WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
                 (low + start, low + (1 << OFFSET_BITS), room),
             ).fetchall()
-            if not found:
+            if not found:  # nothing up to the end, that is, which may stand behind a hole
+                self._next[partition] = max(start, ends[partition.topic])
                 continue
             entries += [Entry(partition, place - low, *rest) for place, *rest in found]
             del self._next[partition]

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,11 +19,12 @@ from learner.intake import TOPICS as INTAKE_TOPICS
 from learner.intake import Rules, take
 from learner.judges.lexical import LexicalJudge
 from streams.errors import LogUnavailableError
+from streams.forgotten import read_all
 from streams.kafka_client import Patience
 from streams.kafka_log import KafkaLog
-from streams.log import outgoing
+from streams.log import entries_now, outgoing
 from streams.open import init_streams, open_log
-from streams.records import Feedback, Message
+from streams.records import Feedback, Forgotten, Message
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.store import Store, open_store
@@ -136,6 +138,43 @@ def test_a_process_starts_while_the_broker_is_away(
     spool.close()
     log.close()
     assert violations(load.history, applied(store)) == []
+
+
+class Hushed(KafkaLog):
+    """A log whose broker falls silent between the count of what it holds and the reading of it."""
+
+    broker: KafkaBroker
+
+    def subscribe(self, *topics: Any, **rest: Any) -> Any:
+        """Subscribe, and hear nothing."""
+        opened = super().subscribe(*topics, **rest)
+        opened.poll(wait_s=0)  # connects
+        self.broker.pause()
+        return opened
+
+
+@pytest.mark.fault("broker falls silent")
+@pytest.mark.kafka
+def test_what_a_silent_broker_keeps_back_is_not_taken_for_nothing(
+    broker: KafkaBroker, on_kafka: StreamsSettings
+) -> None:
+    """Who is forgotten is read before turns are: a slow broker must not mean that nobody is."""
+    log = Hushed(on_kafka, patience=IMPATIENT)
+    log.broker = broker
+    forgotten = [
+        Forgotten(id=f"f{n}", principal=f"p{n}", reason="asked", who="op", created_ms=n)
+        for n in range(3)
+    ]
+    log.append(outgoing("forgotten", each.principal, each) for each in forgotten)
+    try:
+        with pytest.raises(LogUnavailableError, match="gave nothing for 4 s"):
+            list(entries_now(log, "forgotten", silence_s=4))
+    finally:
+        broker.resume()
+    log.close()
+    again = open_impatient(on_kafka)
+    assert read_all(again) == forgotten
+    again.close()
 
 
 @pytest.mark.fault("rebalance in mid-update")

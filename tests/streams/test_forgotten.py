@@ -34,7 +34,7 @@ def record(principal: str = "ann", at_ms: int = 10) -> Forgotten:
 
 
 def ids(log: Log, topic: Topic = "feedback") -> list[str]:
-    return [entry.id for entry in entries_now(log, topic, wait_s=0.1)]
+    return [entry.id for entry in entries_now(log, topic)]
 
 
 def on_disk(folder: Path) -> bytes:
@@ -50,7 +50,7 @@ def test_the_embedded_log_gives_back_what_they_said_to_the_byte(tmp_path: Path) 
     assert erase.count(tmp_path / "log.db", record(), []) == {"feedback": 1}
     assert erase.erase(tmp_path / "log.db", record(), []) == {"feedback": 1}
     assert erase.erase(tmp_path / "log.db", record(), []) == {}
-    left = list(entries_now(log, "feedback", wait_s=0.1))
+    left = list(entries_now(log, "feedback"))
     assert [(entry.offset, entry.id) for entry in left] == [(1, "2"), (2, "3")]
     assert SECRET.encode() not in on_disk(tmp_path)
     log.append([word("4", "bob")])

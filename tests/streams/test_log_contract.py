@@ -3,13 +3,17 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from streams.errors import RecordTooLargeError
-from streams.log import TOPICS, Entry, Log, Outgoing, Partition, Subscription
+from streams.errors import LogUnavailableError, RecordTooLargeError
+from streams.kafka_client import KafkaAdminClient, TopicPartition, servers
+from streams.log import TOPICS, Entry, Log, Outgoing, Partition, Subscription, Topic, entries_now
 from streams.open import init_streams
 from streams.settings import StreamsSettings
+from streams.sqlite_log import SqliteLog
 
 Positions = Callable[[frozenset[Partition]], Mapping[Partition, int]]
 
@@ -35,10 +39,37 @@ def read(subscription: Subscription, count: int, *, within_s: float = 30.0) -> l
 
 def hold(subscription: Subscription, count: int, *, within_s: float = 30.0) -> None:
     """Poll until the reader holds `count` partitions."""
+    hear_nothing(subscription, lambda: len(subscription.assigned()) == count, within_s=within_s)
+
+
+def hear_nothing(
+    subscription: Subscription, until: Callable[[], bool], *, within_s: float = 30.0
+) -> None:
+    """Poll until it is so; nothing comes meanwhile."""
     deadline = time.monotonic() + within_s
-    while len(subscription.assigned()) != count:
+    while not until():
         assert time.monotonic() < deadline, f"holds {subscription.assigned()}"
         assert subscription.poll(wait_s=0.1) == []
+
+
+def remove_all(log: Log, settings: StreamsSettings, partition: Partition) -> None:
+    """Remove all records of a partition, as retention does in time."""
+    end = log.end_offsets(partition.topic)[partition]
+    if isinstance(log, SqliteLog):
+        assert log.prune(partition, before_ms=2**62, below=end, most=1000) == end
+        return
+    place = TopicPartition(settings.topic_prefix + partition.topic, partition.number)
+    admin: Any = KafkaAdminClient(bootstrap_servers=servers(settings))
+    admin.delete_records({place: end})
+    admin.close()
+
+
+class SilentLog(SqliteLog):
+    """A log whose last record never comes."""
+
+    def end_offsets(self, topic: Topic) -> dict[Partition, int]:
+        """Count one more."""
+        return {partition: end + 1 for partition, end in super().end_offsets(topic).items()}
 
 
 def test_a_record_comes_back_as_it_was_appended(log: Log) -> None:
@@ -216,6 +247,56 @@ def test_end_offsets_count_what_is_there(log: Log) -> None:
     log.append([made(number, key=str(number)) for number in range(20)])
     assert sum(log.end_offsets("turns").values()) == 20
     assert sum(log.end_offsets("feedback").values()) == 0
+
+
+def test_a_reader_knows_how_far_it_has_come(log: Log) -> None:
+    """To the next record, by partition; at its end where all was read or nothing ever was."""
+    log.append([made(number, key=f"key-{number % 5}") for number in range(20)])
+    subscription = log.subscribe(["turns", "feedback"], group=None, positions=from_the_beginning)
+    got: list[Entry] = []
+    while len(got) < 20:
+        got += subscription.poll(wait_s=0.5, max_records=3)
+        reached = subscription.reached()
+        for partition in {entry.partition for entry in got}:
+            newest = [entry.offset for entry in got if entry.partition == partition][-1]
+            assert reached[partition] == newest + 1
+    ends = log.end_offsets("turns") | log.end_offsets("feedback")
+    hear_nothing(subscription, lambda: len(subscription.reached()) == len(ends))
+    assert subscription.reached() == ends
+    subscription.close()
+
+
+def test_what_a_topic_holds_now_is_read_whole(log: Log) -> None:
+    """All of it, in order per key, however much more comes; of an empty topic nothing."""
+    records = [made(number, key=f"key-{number % 5}") for number in range(600)]
+    log.append(records)
+    entries = list(entries_now(log, "turns"))
+    for key in {record.key for record in records}:
+        assert [e.id for e in entries if e.key == key] == [r.id for r in records if r.key == key]
+    assert list(entries_now(log, "feedback")) == []
+
+
+def test_what_was_removed_is_not_waited_for(log: Log, log_settings: StreamsSettings) -> None:
+    """What retention took, to the last record, is no reason to wait, nor to say that more comes."""
+    log.append([made(number, key=f"key-{number % 5}") for number in range(20)])
+    *first, last = sorted(log.end_offsets("turns"), key=lambda each: each.number)
+    for partition in first or [last]:
+        remove_all(log, log_settings, partition)
+    began_s = time.monotonic()
+    left = [entry.partition for entry in entries_now(log, "turns", silence_s=60)]
+    assert time.monotonic() - began_s < 30
+    assert set(left) == ({last} if first else set())
+
+
+def test_a_log_that_keeps_something_back_is_away(tmp_path: Path) -> None:
+    """What came before it fell silent was not all, and nobody may take it for all."""
+    log = SilentLog(tmp_path / "log.db")
+    log.append([made(0), made(1)])
+    came: list[str] = []
+    with pytest.raises(LogUnavailableError, match="holds more of turns"):
+        came.extend(entry.id for entry in entries_now(log, "turns", silence_s=0.3))
+    assert came == ["turns-a-0", "turns-a-1"]
+    log.close()
 
 
 def test_an_append_of_nothing_does_nothing(log: Log) -> None:
