@@ -48,8 +48,11 @@ def replay(
     if without:
         principals = [principal_named(each) for each in without]
         _leave_out(settings, principals, version, exact=exact, as_json=as_json)
-        return
-    name = _named(settings.streams, settings.agent.line, version)
+    else:
+        _prove(settings, _named(settings.streams, settings.agent.line, version), as_json=as_json)
+
+
+def _prove(settings: Settings, name: str, *, as_json: bool) -> None:
     from deploy import replay as proofs  # torch takes seconds to import
     from kernels.backend import open_backend
     from streams.base_model import load_base
