@@ -201,10 +201,10 @@ class Spool:
         while not self._stop.is_set():
             try:
                 away = self._drain_next()
-            except OSError as cause:
+            except Exception as cause:
                 # Retried: a thread that died here would hold back every record to come.
                 away = f"the spool cannot be read: {cause}"
-                _log.error("%s", away)
+                _log.exception("the spool cannot be drained")
             with self._disk:
                 self._away = away
                 self._disk.notify_all()

@@ -97,18 +97,20 @@ class SpoolFiles:
         What cannot be kept (bound reached, disk full or broken) is counted as dropped.
         """
         kept: list[bool] = []
-        for record in records:
-            framed = frame(record)
-            kept.append(self._make_room(len(framed)) and self._append_frame(framed))
-        self._count_dropped(kept.count(False))
         try:
+            for record in records:
+                framed = frame(record)
+                kept.append(self._make_room(len(framed)) and self._append_frame(framed))
             if self._file is not None:
                 self._sync(self._file)
         except OSError as cause:
-            # What a failed sync left behind is unknown (fsyncgate): none of it is promised.
+            # What a failed sync left behind is unknown (fsyncgate): none of it is promised, and
+            # nothing that will be may stand behind it.
             _log.error("the spool %s cannot be synced: %s", self._folder, cause)
-            self._count_dropped(sum(kept))
-            return [False] * len(records)
+            if self._segments:
+                self._segments[-1].sealed = True
+            kept = [False] * len(records)
+        self._count_dropped(kept.count(False))
         return kept
 
     def peek(self, *, max_records: int, max_bytes: int) -> Batch | None:
@@ -152,14 +154,19 @@ class SpoolFiles:
         old, gone = list(self._segments), 0
         number = old[-1].number if old else 0
         made: list[Segment] = []
-        for segment in old:
-            waiting = whole(segment)
-            kept = [record for record in waiting if not concerned(record)]
-            gone += len(waiting) - len(kept)
-            if kept:
-                number += 1
-                made.append(self._write_whole(number, kept))
-        sync_folder(self._folder)
+        try:
+            for segment in old:
+                waiting = whole(segment)
+                kept = [record for record in waiting if not concerned(record)]
+                gone += len(waiting) - len(kept)
+                if kept:
+                    number += 1
+                    made.append(self._write_whole(number, kept))
+            sync_folder(self._folder)
+        except OSError:
+            for segment in made:  # their numbers will be others'
+                segment.path.unlink(missing_ok=True)
+            raise
         self._segments = made
         if old:
             os.pwrite(self._drained, DRAINED.pack(old[-1].number, old[-1].num_bytes), 0)
@@ -218,6 +225,8 @@ class SpoolFiles:
             _log.error("the spool %s cannot be written: %s", self._folder, cause)
             if self._file is not None:
                 os.ftruncate(self._file, segment.num_bytes)
+            if not segment.num_bytes:
+                self._close_last()  # opened again, so that its name is known to be on the disk
             return False
         segment.num_bytes += len(framed)
         segment.num_records += 1
@@ -254,11 +263,17 @@ class SpoolFiles:
         self._segments.remove(segment)
 
     def _last(self) -> Segment:
-        """Give the segment to append to, a fresh one when the last is long enough."""
-        if not self._segments or self._segments[-1].num_bytes >= self._segment_bytes:
+        """Give the segment to append to, a fresh one when the last is long enough.
+
+        raises: OSError when the last one cannot be synced
+        """
+        last = self._segments[-1] if self._segments else None
+        if last is None or last.sealed or last.num_bytes >= self._segment_bytes:
+            if self._file is not None and last is not None and not last.sealed:
+                self._sync(self._file)  # it may hold records of the append that goes on
             self._close_last()
             drained = DRAINED.unpack(read_exactly(self._drained, DRAINED.size))[0]
-            number = max(drained, self._segments[-1].number if self._segments else 0) + 1
+            number = max(drained, last.number if last else 0) + 1
             self._segments.append(Segment(number, self._folder / f"{number:016d}.spool"))
         return self._segments[-1]
 

@@ -35,6 +35,7 @@ class Segment:
     num_records: int = 0
     drained_bytes: int = 0
     drained_records: int = 0
+    sealed: bool = False  # nothing may be appended any more
 
 
 def adopt(own: Path, other: Path) -> None:
@@ -92,7 +93,8 @@ def frames(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
         while len(head := file.read(FRAME.size)) == FRAME.size:
             length, checksum = FRAME.unpack(head)
             payload = file.read(length)
-            if len(payload) < length or zlib.crc32(payload) != checksum:
+            # A length of nought is no frame, but what a file system leaves where it lost blocks.
+            if not length or len(payload) < length or zlib.crc32(payload) != checksum:
                 return
             yield start, payload
             start += FRAME.size + length

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -222,6 +222,101 @@ def test_a_disk_that_cannot_sync_promises_nothing(tmp_path: Path) -> None:
     assert not spool.put([made(0)]).result(30)
     assert spool.depth().dropped == 1
     spool.close(drain_s=0)
+
+
+class Disk:
+    """A disk that keeps what was synced, and whose syncs may fail; seen through one's calls."""
+
+    def __init__(self, failing: set[int]) -> None:
+        self._failing = failing
+        self._syncs = 0
+        self._synced: dict[str, int] = {}  # up to where a sync has tried
+        self._lost: dict[str, list[tuple[int, int]]] = {}  # what a failed sync threw away
+        self.durable: dict[str, bytes] = {}
+
+    def sync(self, file: int) -> None:
+        """Make a file durable; or lose what was new, as Linux does, and say so this once."""
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        content, before = path.read_bytes(), self._synced.get(path.name, 0)
+        self._syncs += 1
+        self._synced[path.name] = len(content)
+        if self._syncs in self._failing:
+            self._lost.setdefault(path.name, []).append((before, len(content)))
+            raise OSError(errno.EIO, "the disk failed")
+        kept = bytearray(content)
+        for start, end in self._lost.get(path.name, []):
+            kept[start:end] = bytes(len(kept[start:end]))
+        self.durable[path.name] = bytes(kept)
+
+    def cut_power(self, folder: Path) -> None:
+        """Leave in a folder what the disk has kept."""
+        for path in folder.glob("*.spool"):
+            path.write_bytes(self.durable.get(path.name, b""))
+
+
+@given(
+    batches=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+    size=st.integers(0, 400),
+    failing=st.sets(st.integers(1, 40), max_size=6),
+)
+@example(batches=[1, 1, 1, 9, 9, 9, 9, 9, 1], size=299, failing={19})  # a hole of zeros
+@examples(max_examples=200, deadline=None)
+def test_a_power_cut_loses_nothing_that_was_promised(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[int], size: int, failing: set[int]
+) -> None:
+    """Over however many files a batch goes, and whichever syncs failed before or between."""
+    folder = tmp_path_factory.mktemp("spool")
+    disk, numbers, promised = Disk(failing), iter(range(1000)), []
+    files = SpoolFiles(folder, max_bytes=16 * 1024, drop_oldest=False, sync=disk.sync)
+    for count in batches:
+        records = [made(next(numbers), size) for _ in range(count)]
+        kept = files.append(records)
+        promised += [record.id for record, safe in zip(records, kept, strict=True) if safe]
+    assert files.dropped == sum(batches) - len(promised)
+    files.close()
+    disk.cut_power(folder)
+    assert [id for id in ids_in(folder) if id in promised] == promised
+
+
+def ids_in(folder: Path) -> list[str]:
+    """Read the spool of a folder to its end."""
+    files, ids = SpoolFiles(folder, max_bytes=2**20, drop_oldest=False), []
+    while (batch := files.peek(max_records=7, max_bytes=2**20)) is not None:
+        ids += [record.id for record in batch.records]
+        files.release(batch, drained=True)
+    files.close()
+    return ids
+
+
+@given(room=st.integers(0, 6000))
+@examples(max_examples=50, deadline=None)
+def test_a_disk_that_fills_while_somebody_is_forgotten_loses_nobody_else(
+    tmp_path_factory: pytest.TempPathFactory, room: int
+) -> None:
+    """Either all of theirs is gone, or everything is as it was; what comes then is kept, too."""
+    folder, left = tmp_path_factory.mktemp("spool"), None
+
+    def write(file: int, data: bytes) -> int:
+        nonlocal left
+        if left is not None:
+            if left < len(data):
+                raise OSError(errno.ENOSPC, "no space left on device")
+            left -= len(data)
+        return os.write(file, data)
+
+    files = SpoolFiles(folder, max_bytes=16 * 512, drop_oldest=False, write=write)
+    assert all(files.append([made(number) for number in range(30)]))
+    before, left = files.num_records, room
+    try:
+        gone = files.forget(lambda record: record.key == "key 1")
+    except OSError:
+        gone = 0
+    left = None
+    assert files.num_records == before - gone
+    assert all(files.append([made(number) for number in range(30, 40)]))
+    files.close()
+    kept = [number for number in range(40) if not gone or number >= 30 or number % 3 != 1]
+    assert ids_in(folder) == [f"id-{number}" for number in kept]
 
 
 def test_a_record_that_is_too_large_is_buried_and_holds_up_nobody(tmp_path: Path) -> None:
