@@ -77,6 +77,8 @@ def _make_secret(file: Path) -> None:
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(secrets.token_hex(SECRET_BYTES))
+        opened.flush()
+        os.fsync(opened.fileno())  # ids that were signed must hold after a power cut
     with contextlib.suppress(FileExistsError):  # of two agents that start at once, one's wins
         os.link(draft, file)  # whole or not at all, unlike writing in place
     draft.unlink()
