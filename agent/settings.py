@@ -1,9 +1,8 @@
 """Settings of the agent. Parsed by deploy.settings; every field says its unit."""
 
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from streams.settings import Section
 
@@ -89,12 +88,3 @@ class AgentSettings(Section):
             "made in streams.home"
         ),
     )
-
-    @model_validator(mode="after")
-    def _limits_somebody(self) -> Self:
-        if self.requests_per_minute and not self.keys:
-            raise ValueError(
-                "requests_per_minute limits each API key, and keys names none: without keys nobody "
-                "can be told apart"
-            )
-        return self

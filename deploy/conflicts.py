@@ -70,6 +70,11 @@ def _agent(agent: AgentSettings) -> Iterator[str]:
             f"agent.console_host {agent.console_host} can be reached from other machines: "
             "set agent.operator_keys first, or bind 127.0.0.1"
         )
+    if agent.requests_per_minute and not agent.keys:
+        yield (
+            f"agent.requests_per_minute {agent.requests_per_minute} limits each API key: name some "
+            "in agent.keys, without them nobody can be told apart"
+        )
     yield from _keys("agent.keys", agent.keys)
     yield from _keys("agent.operator_keys", agent.operator_keys)
 

@@ -49,12 +49,6 @@ def passes(limits: Limits, principal: str) -> bool:
     return True
 
 
-def test_a_limit_without_keys_is_refused() -> None:
-    """Where nobody can be told apart, a limit of each would be one of all."""
-    with pytest.raises(ValueError, match="requests_per_minute limits each API key"):
-        AgentSettings(requests_per_minute=10)
-
-
 @given(
     per_minute=st.integers(1, 300),
     pauses=st.lists(st.floats(0, 20), min_size=1, max_size=200),
