@@ -15,7 +15,7 @@ from streams import dead_letters, forgotten
 from streams.errors import RecordError
 from streams.log import TOPICS, Log, Topic
 from streams.records import DeadLetter, Forgotten, Judgement, decode
-from streams.sqlite_file import OFFSET_BITS, connect, translated
+from streams.sqlite_file import OFFSET_BITS, begin, connect, translated
 
 # Rows that are looked at in one piece, so that a large log does not fill the memory.
 _ROWS = 256
@@ -44,7 +44,7 @@ def erase(path: Path, record: Forgotten, turn_ids: Collection[str]) -> Counter[T
             # Looked for before the transaction: who appends must not wait for a long search, and
             # a place never gets another record.
             found = _places(connection, record, turn_ids)
-            connection.execute("BEGIN IMMEDIATE")
+            begin(connection)
             connection.executemany(
                 "DELETE FROM entries WHERE place = ?", [(place,) for _, place in found]
             )

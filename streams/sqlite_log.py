@@ -26,7 +26,7 @@ from urllib.parse import quote
 from streams.clock import steady
 from streams.errors import RecordTooLargeError
 from streams.log import Entry, Outgoing, Partition, Topic
-from streams.sqlite_file import OFFSET_BITS, connect, create, look_first, translated
+from streams.sqlite_file import OFFSET_BITS, begin, connect, create, look_first, translated
 
 # Longest time until a waiting reader sees an append of another process.
 WAKE_S = 0.02
@@ -144,7 +144,7 @@ class SqliteLog:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.path):
             connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
+            begin(connection)
             try:
                 yield connection
                 connection.execute("COMMIT")
