@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from agent.errors import BusyError
+from agent.errors import BusyError, InvalidError
 from agent.events import Events
 from agent.metrics import Metrics
 from agent.settings import AgentSettings
@@ -67,8 +67,15 @@ class Limits:
     def hold_replies(self, principal: str, count: int) -> Iterator[None]:
         """Hold places for as many replies, until they have ended.
 
-        raises: BusyError when the key would have more replies at once than it may
+        raises: BusyError when the key would have more replies at once than it may; InvalidError
+            when a request alone is more than that
         """
+        if 0 < self._at_once < count:
+            raise InvalidError(
+                f"n: this key may have {self._at_once} replies at once",
+                param="n",
+                code="invalid_value",
+            )
         if self._at_once and self._replies[principal] + count > self._at_once:
             raise self._refused(
                 principal,

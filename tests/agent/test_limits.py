@@ -156,6 +156,7 @@ async def test_replies_over_a_keys_places_are_answered_429(start_api: StartApi) 
         engine=FakeEngine(script=["a", "⏸", "b"]), keys=KEYS, replies_per_key=2
     )
     api.headers = ANN
+    assert (await error_of(await api.chat(n=3), 400))["param"] == "n"  # no wait would help
     first = await api.chat(stream=True)
     await error_of(await api.chat(n=2), 429)
     second = await api.chat(stream=True)
