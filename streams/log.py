@@ -160,9 +160,9 @@ def entries_now(log: Log, topic: Topic, *, silence_s: float = SILENCE_S) -> Iter
         subscription.close()
 
 
-def records_now(log: Log, topic: Topic, *, silence_s: float = SILENCE_S) -> Iterator[Record]:
+def records_now(log: Log, topic: Topic) -> Iterator[Record]:
     """Give all that a topic holds now and this build can read. Raises: as `entries_now`."""
-    for entry in entries_now(log, topic, silence_s=silence_s):
+    for entry in entries_now(log, topic):
         try:
             yield decode(entry.value)
         except RecordError:

@@ -179,17 +179,11 @@ class Spool:
 
     def _write_batch(self, taken: Sequence["_Put"]) -> None:
         records = [record for given in taken for record in given.records]
-        uncounted = 0
         with self._disk:
-            try:
-                kept = self._files.append(records)
-            except OSError as cause:  # one that it does not see to itself: nothing is promised
-                _log.error("%d records were not spooled: %s", len(records), cause)
-                kept, uncounted = [False] * len(records), len(records)
+            kept = self._files.append(records)
             self._on_disk = self._measure()
             with self._calls:
                 self._waiting -= len(records)
-                self._refused += uncounted
             self._disk.notify_all()
         start = 0
         for given in taken:

@@ -106,7 +106,7 @@ class SpoolFiles:
         except OSError as cause:
             # What a failed sync left behind is unknown (fsyncgate): none of it is promised, and
             # nothing that will be may stand behind it.
-            _log.error("the spool %s cannot be synced: %s", self._folder, cause)
+            _log.error("the spool %s keeps nothing now: %s", self._folder, cause)
             if self._segments:
                 self._segments[-1].sealed = True
             kept = [False] * len(records)
