@@ -16,19 +16,19 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from agent.console import build_console
-from agent.engine import Engine
+from agent.engine.engine import Engine
 from agent.errors import BindError, EngineStoppedError
-from agent.response_ids import load_secret
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
-from agent.weights import Residents
-from streams.base_model import BaseModel, load_base
-from streams.log import Log
+from agent.swap.residents import Residents
+from agent.turn.response_ids import load_secret
+from streams.log.contract import Log
+from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots
 from streams.settings import ModelSettings, StreamsSettings
 from streams.spool import Spool
-from streams.store import Store, reach_store
+from streams.store.store import Store, reach_store
 
 WATCH_S = 1.0  # how long an engine that has died goes unnoticed
 CLOSE_S = 2.0  # for connections that neither end nor take their last bytes

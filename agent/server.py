@@ -15,12 +15,13 @@ import time
 
 from aiohttp import web
 
-from agent import chat, guard
-from agent.api import read_chat, read_feedback
-from agent.memory import recognise
-from agent.metrics import CONTENT_TYPE
-from agent.send import send_stream, send_whole
+from agent import chat
+from agent.api.chat import read_chat, read_feedback
+from agent.api.send import send_stream, send_whole
+from agent.http import edge as guard
 from agent.service import AgentService
+from agent.turn.sessions import recognise
+from agent.watch.metrics import CONTENT_TYPE
 
 SERVICE = web.AppKey("service", AgentService)
 

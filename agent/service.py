@@ -13,21 +13,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from agent import status
-from agent.answer import Answer, Source
-from agent.api import ChatRequest
-from agent.ask import Asked, Renderer, ask
-from agent.auth import Keys
-from agent.engine import Counts
+from agent.api.chat import ChatRequest
+from agent.engine.engine import Counts
 from agent.errors import NotFoundError, UnavailableError
-from agent.events import Events
-from agent.follow import Follower, Versions
-from agent.limits import Limits
-from agent.memory import Occasion
-from agent.metrics import Metrics, Sample
-from agent.recorder import Recorder
-from agent.response_ids import ResponseIds
+from agent.http.auth import Keys
+from agent.http.limits import Limits
 from agent.settings import AgentSettings
-from streams.log import Log, Outgoing
+from agent.swap.follow import Follower, Versions
+from agent.turn.answer import Answer, Source
+from agent.turn.ask import Asked, Renderer, ask
+from agent.turn.recorder import Recorder
+from agent.turn.response_ids import ResponseIds
+from agent.turn.sessions import Occasion
+from agent.watch.events import Events
+from agent.watch.metrics import Metrics, Sample
+from streams.log.contract import Log, Outgoing
 from streams.records import Forgotten, Json, Rollout
 from streams.spool import Depth
 
@@ -42,13 +42,13 @@ class Base(Renderer, Protocol):
 
 
 class Residents(Versions, Protocol):
-    """What is needed of agent.weights.Residents."""
+    """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
 
 
 class Engine(Source, Protocol):
-    """What is needed of agent.engine.Engine."""
+    """What is needed of agent.engine.engine.Engine."""
 
     counts: Counts
 

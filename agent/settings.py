@@ -1,4 +1,4 @@
-"""Settings of the agent. Parsed by deploy.settings; every field says its unit."""
+"""Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 from pathlib import Path
 

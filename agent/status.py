@@ -5,9 +5,9 @@ Knows the parts by what they tell of themselves; changes nothing.
 
 from typing import Any
 
-from agent.engine import Counts
-from agent.follow import Following
-from agent.metrics import Sample
+from agent.engine.engine import Counts
+from agent.swap.follow import Following
+from agent.watch.metrics import Sample
 from streams.records import Json
 from streams.spool import Depth
 

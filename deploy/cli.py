@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from agent.errors import AgentError
-from deploy import process
 from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.demo import demo
@@ -24,6 +23,7 @@ from deploy.commands.turns import turns
 from deploy.commands.up import up
 from deploy.commands.versions import versions
 from deploy.errors import DeployError
+from deploy.up import process
 from kernels.errors import KernelError
 from streams.errors import StreamsError
 

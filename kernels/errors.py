@@ -5,7 +5,7 @@ KernelError
 ├── DigestMismatchError   the integers are not the ones that the recipe promises
 ├── ExplodedError         an update left int32, or a weight is not finite
 ├── FrozenMovedError      a frozen slice differs from the base
-└── UnsupportedModelError the model is not of a family that kernels.forward can walk
+└── UnsupportedModelError the model is not of a family that kernels.model.forward can walk
 """
 
 

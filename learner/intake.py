@@ -14,14 +14,19 @@ from typing import Final
 
 from sqlmodel import Session, col, delete, select, update
 
-from learner import conversation, forget, rollout
-from learner.conversation import Link
-from learner.judge import Judge
+from learner.forget import store as forget
 from learner.judges.explicit import judge_feedback
-from streams import dead_letters, forgotten, ledger, offsets, outbox
+from learner.judges.judge import Judge
+from learner.link import conversation
+from learner.link.conversation import Link
+from learner.rollout import claims as rollout
 from streams.errors import LedgerError, RecordError
-from streams.forgotten import Moments
-from streams.log import Entry, Topic
+from streams.keeping import forgotten
+from streams.keeping.forgotten import Moments
+from streams.keeping.retention import SPEAKING
+from streams.line import ledger
+from streams.log import dead_letters
+from streams.log.contract import Entry, Topic
 from streams.records import (
     Feedback,
     Forgotten,
@@ -33,8 +38,8 @@ from streams.records import (
     Turn,
     decode,
 )
-from streams.retention import SPEAKING
-from streams.tables import ArtefactRow, JudgementRow, TurnRow
+from streams.store import offsets, outbox
+from streams.store.tables import ArtefactRow, JudgementRow, TurnRow
 
 GROUP: Final = "learner"
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")

@@ -17,22 +17,27 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from kernels.backend import Backend
-from learner import forget, intake, release, rollout
-from learner.generation import Outcome, run_generation, void
-from learner.lessons import Desk, Target, prepare
-from learner.plan import batch_of, plan, planned
+from kernels.contract import Backend
+from learner import intake
+from learner.batch.lessons import Desk, Target, prepare
+from learner.batch.plan import batch_of, plan, planned
+from learner.forget import store as forget
+from learner.rollout import claims as rollout
+from learner.rollout import release
+from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.versions import Versions
-from streams import forgotten, ledger, offsets, outbox
+from learner.update.generation import Outcome, run_generation, void
 from streams.clock import steady
 from streams.errors import LogUnavailableError
-from streams.lease import Lease
-from streams.line import Line
-from streams.log import Log, Partition, Subscription
-from streams.retention import Retention
-from streams.store import Store
-from streams.tables import ForgottenRow, GenerationRow, TurnRow
+from streams.keeping import forgotten
+from streams.keeping.retention import Retention
+from streams.line import ledger
+from streams.line.line import Line
+from streams.log.contract import Log, Partition, Subscription
+from streams.store import offsets, outbox
+from streams.store.lease import Lease
+from streams.store.store import Store
+from streams.store.tables import ForgottenRow, GenerationRow, TurnRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +64,7 @@ class Parts:
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     retention: Retention | None = None  # None: everything is kept
-    # what a plan came to, where that is known already (learner.exact)
+    # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Versions], Outcome | None] = lambda _, __: None
 
 

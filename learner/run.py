@@ -21,17 +21,15 @@ from typing import Any, Final
 import torch
 from sqlmodel import Session, col, select
 
-from kernels.backend import Backend, open_backend
-from learner.gate import Gate
+from kernels.contract import Backend, open_backend
 from learner.intake import Rules, keep_mask
 from learner.judges.lexical import LexicalJudge
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.safety import load_unit_map
+from learner.safety.gate import Gate
+from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.versions import Versions
-from streams import outbox
-from streams.base_model import BaseModel, load_base
 from streams.errors import (
     ConflictError,
     LeaseLostError,
@@ -39,15 +37,17 @@ from streams.errors import (
     LogUnavailableError,
     StoreUnavailableError,
 )
-from streams.lease import Lease
-from streams.log import Log
+from streams.line.snapshots import Snapshots
+from streams.log.contract import Log
+from streams.log.sqlite import MAX_RECORD_BYTES
+from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
 from streams.settings import ModelSettings, StreamsSettings
-from streams.snapshots import Snapshots
-from streams.sqlite_log import MAX_RECORD_BYTES
-from streams.store import Store, open_store
-from streams.tables import ArtefactRow, RecipeRow
+from streams.store import outbox
+from streams.store.lease import Lease
+from streams.store.store import Store, open_store
+from streams.store.tables import ArtefactRow, RecipeRow
 
 _LOG = logging.getLogger(__name__)
 

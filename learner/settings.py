@@ -1,4 +1,4 @@
-"""Settings of the learner. Parsed by deploy.settings; every field says its unit."""
+"""Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
 from typing import Literal
 

@@ -1,10 +1,10 @@
 """Opens the log, snapshots and retention that settings name; the only place that chooses."""
 
-from streams.log import Log
-from streams.retention import Retention
+from streams.keeping.retention import Retention
+from streams.line.snapshots import Snapshots
+from streams.log.contract import Log
+from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
-from streams.snapshots import Snapshots
-from streams.sqlite_log import SqliteLog
 
 KAFKA_SCHEME = "kafka://"
 
@@ -18,7 +18,7 @@ def open_log(settings: StreamsSettings) -> Log:
         path = settings.home.expanduser() / "log.db"
         return SqliteLog(path, max_record_bytes=settings.max_record_bytes)
     if settings.log.startswith(KAFKA_SCHEME):
-        from streams.kafka_log import KafkaLog
+        from streams.log.kafka.log import KafkaLog
 
         return KafkaLog(settings)
     raise ValueError(f"log {settings.log!r}: choose sqlite, or kafka://host:port[,host:port…]")
@@ -48,7 +48,7 @@ def init_streams(settings: StreamsSettings) -> list[str]:
     raises: LogUnavailableError; SchemaError when a topic is there but does not fit (untouched)
     """
     if settings.log.startswith(KAFKA_SCHEME):
-        from streams.kafka_topics import init_topics
+        from streams.log.kafka.topics import init_topics
 
         return init_topics(settings)
     made = not (settings.home.expanduser() / "log.db").exists()

@@ -1,4 +1,4 @@
-"""Settings of what crosses processes. Parsed by deploy.settings; every field says its unit."""
+"""Settings of what crosses processes. Parsed by deploy.settings.load; every field says its unit."""
 
 from pathlib import Path
 from typing import Literal

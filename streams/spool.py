@@ -20,9 +20,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams import dead_letters, forgotten
 from streams.errors import LogUnavailableError, RecordTooLargeError
-from streams.log import Log, Outgoing
+from streams.keeping import forgotten
+from streams.log import dead_letters
+from streams.log.contract import Log, Outgoing
 from streams.settings import StreamsSettings
 from streams.spool_files import SYNC, Batch, SpoolFiles
 from streams.spool_segments import adopt

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.log import Outgoing
+from streams.log.contract import Outgoing
 from streams.spool_segments import (
     DRAINED,
     DROPPED,

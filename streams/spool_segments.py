@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.log import Outgoing
+from streams.log.contract import Outgoing
 
 FRAME = struct.Struct(">II")
 DRAINED = struct.Struct(">QQ")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlmodel import Session, func, select
 
-from streams import dead_letters
-from streams.log import TOPICS, Log, Topic
+from streams.log import dead_letters
+from streams.log.contract import TOPICS, Log, Topic
 from streams.spool_segments import look
-from streams.store import Store
-from streams.tables import LeaseRow, OffsetRow, OutboxRow
+from streams.store.store import Store
+from streams.store.tables import LeaseRow, OffsetRow, OutboxRow
 
 
 @dataclass(frozen=True, slots=True)

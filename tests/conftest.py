@@ -2,7 +2,7 @@
 
 # ruff: noqa: E402  (what torch reads when it is loaded is set before)
 
-from deploy import process
+from deploy.up import process
 
 process.prepare()  # as the command does, before torch is loaded
 
@@ -17,7 +17,7 @@ import torch
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-from streams.base_model import BaseModel, load_base
+from streams.model.open import BaseModel, load_base
 from streams.settings import ModelSettings
 from tests.tiny import tiny_model_dir
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import create_engine, text
 
-from streams.store import store_url
+from streams.store.store import store_url
 from tests.kafka_broker import dies_with_us, free_port
 
 START_S = 60.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.cli import app
-from deploy.reference import markdown, shown
-from deploy.settings import load
+from deploy.settings.load import load
+from deploy.settings.reference import markdown, shown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ MAY_IMPORT = {
     "learner": {"kernels", "streams"},
     "deploy": {"agent", "kernels", "learner", "streams"},
 }
-ALSO_MAY = {  # the one bridge: it opens the model that kernels.forward walks
-    "streams/base_model.py": {"kernels"},
+ALSO_MAY = {  # the one bridge: it opens the model that kernels.model.forward walks
+    "streams/model/open.py": {"kernels"},
 }
 ONLY_IN = {  # an optional or heavy library is known to the one file that adapts it
     "kafka": ("streams/kafka_",),
@@ -26,7 +26,7 @@ ONLY_IN = {  # an optional or heavy library is known to the one file that adapts
     "aiohttp": ("agent/", "deploy/", "learner/judges/"),
     "typer": ("deploy/",),
     "matplotlib": ("deploy/demo",),
-    "pydantic_settings": ("deploy/settings.py",),
+    "pydantic_settings": ("deploy/settings/load.py",),
     "pickle": (),
 }
 
@@ -76,7 +76,7 @@ def test_library_is_imported_only_where_it_is_adapted(library: str) -> None:
 
 
 def test_torch_enters_streams_through_the_base_model_only() -> None:
-    """What crosses processes loads without torch; only streams.base_model needs it."""
+    """What crosses processes loads without torch; only streams.model.open needs it."""
     heavy = {"torch", "transformers"}
     wrong = [
         f"{file.name} imports {module}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from agent import pages
+from agent.http import pages
 
 _FOLDER = Path(__file__).parent / "static"
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
-from agent.guard import is_loopback
+from agent.http.edge import is_loopback
 from agent.settings import AgentSettings
 
 COOKIE = "quickset_operator"

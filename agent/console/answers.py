@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent import pages
-from agent.body import read_json
 from agent.console.live import Sections
 from agent.errors import ApiError, BrokenError, InvalidError, NotFoundError
+from agent.http import pages
+from agent.http.body import read_json
 
 _LOG = logging.getLogger(__name__)
 

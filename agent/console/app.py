@@ -14,11 +14,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from agent import pages
 from agent.console import answers, live
 from agent.console.access import COOKIE, SESSION_S, Access, prove_same_origin
 from agent.console.ports import Service
-from agent.console.stored import StoredSections
+from agent.console.read.stored import StoredSections
 from agent.errors import (
     BusyError,
     KeyRefusedError,
@@ -27,10 +26,11 @@ from agent.errors import (
     UnavailableError,
     UnknownVersionError,
 )
+from agent.http import pages
 from streams.errors import ConflictError
-from streams.log import Log
+from streams.log.contract import Log
 from streams.records import Json
-from streams.store import Store
+from streams.store.store import Store
 
 _FOLDER = Path(__file__).parent / "static"
 

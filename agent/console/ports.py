@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from agent.events import Event
 from agent.settings import AgentSettings
+from agent.watch.events import Event
 from streams.records import Rollout
 
 
@@ -34,7 +34,7 @@ class Service(Protocol):
         ...
 
     def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give line → {version, previous, seq, since_ms, …}, from memory (agent.follow.as_serving).
+        """Give line → {version, previous, seq, since_ms, …}, from memory.
 
         A line whose decided version does not serve (yet) says so: decided, pending, failed.
         """

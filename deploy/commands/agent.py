@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from deploy.commands.options import with_settings
-from deploy.logs import begin_logging
-from deploy.parent import stop_with_parent
-from deploy.ports import claim
-from deploy.settings import InForce
+from deploy.settings.load import InForce
+from deploy.up.logs import begin_logging
+from deploy.up.parent import stop_with_parent
+from deploy.up.ports import claim
 
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
 

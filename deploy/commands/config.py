@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.commands.options import with_settings
-from deploy.reference import markdown, shown
-from deploy.settings import InForce
+from deploy.settings.load import InForce
+from deploy.settings.reference import markdown, shown
 
 
 @with_settings("home", "model", "port", "console_port")

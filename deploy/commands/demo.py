@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.commands.options import with_settings
-from deploy.settings import InForce
+from deploy.settings.load import InForce
 
 
 @with_settings("model")

@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy import forget as forgetting
 from deploy.commands.options import with_settings
-from deploy.forget import Report
-from deploy.history import decided, existing_store
-from deploy.settings import InForce
-from streams import ledger
+from deploy.operate import forget as forgetting
+from deploy.operate.forget import Report
+from deploy.operate.history import decided, existing_store
+from deploy.settings.load import InForce
+from streams.line import ledger
 from streams.open import KAFKA_SCHEME, open_log
 from streams.settings import StreamsSettings
 

@@ -2,9 +2,9 @@
 
 from deploy.commands.agent import WithParent
 from deploy.commands.options import with_settings
-from deploy.logs import begin_logging
-from deploy.parent import stop_with_parent
-from deploy.settings import InForce
+from deploy.settings.load import InForce
+from deploy.up.logs import begin_logging
+from deploy.up.parent import stop_with_parent
 
 
 @with_settings("home", "model")

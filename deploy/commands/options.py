@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from deploy.errors import SettingsError
-from deploy.settings import load
+from deploy.settings.load import load
 
 Config = Annotated[
     Path | None,

@@ -3,8 +3,8 @@
 import typer
 
 from deploy.commands.options import with_settings
-from deploy.model import convert
-from deploy.settings import InForce
+from deploy.settings.load import InForce
+from deploy.up.model import convert
 
 
 @with_settings("model")

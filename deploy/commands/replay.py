@@ -12,11 +12,11 @@ from rich.progress import Progress
 from agent.settings import AgentSettings
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError, ProofError, RefusedError
-from deploy.forget import principal_named
-from deploy.history import existing_store, find_version, serving, store_session
-from deploy.operator_api import call
-from deploy.settings import InForce, Settings
-from streams import ledger
+from deploy.operate.forget import principal_named
+from deploy.operate.history import existing_store, find_version, serving, store_session
+from deploy.operate.operator_api import call
+from deploy.settings.load import InForce, Settings
+from streams.line import ledger
 from streams.open import open_log
 from streams.settings import StreamsSettings
 
@@ -53,9 +53,9 @@ def replay(
 
 
 def _prove(settings: Settings, name: str, *, as_json: bool) -> None:
-    from deploy import replay as proofs  # torch takes seconds to import
-    from kernels.backend import open_backend
-    from streams.base_model import load_base
+    from deploy.operate import replay as proofs  # torch takes seconds to import
+    from kernels.contract import open_backend
+    from streams.model.open import load_base
 
     with store_session(settings.streams) as session:
         chain = ledger.chain(session, name)
@@ -96,10 +96,10 @@ def _leave_out(
     as_json: bool,
 ) -> None:
     name = _named(settings.streams, settings.learner.line, version)
-    from deploy import without  # torch takes seconds to import
-    from kernels.backend import open_backend
+    from kernels.contract import open_backend
+    from learner.rerun import rebuild as without  # torch takes seconds to import
     from learner.run import take_threads
-    from streams.base_model import load_base
+    from streams.model.open import load_base
 
     take_threads(settings.learner)
     with Progress(console=Console(stderr=True), transient=True) as bars:

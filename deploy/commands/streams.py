@@ -16,15 +16,15 @@ from rich.text import Text
 
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
-from deploy.history import existing_store
-from deploy.settings import InForce
-from streams import dead_letters
-from streams.dead_letters import Buried
-from streams.log import Log
+from deploy.operate.history import existing_store
+from deploy.settings.load import InForce
+from streams.log import dead_letters
+from streams.log.contract import Log
+from streams.log.dead_letters import Buried
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
 from streams.status import Holder, read_status
-from streams.store import open_store
+from streams.store.store import open_store
 
 streams = typer.Typer(
     no_args_is_help=True, help="The log and the store: init, status, dead letters."

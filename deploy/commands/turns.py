@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.commands.options import with_settings
-from deploy.history import store_session
-from deploy.history import turns as read_turns
-from deploy.settings import InForce
-from streams.tables import JudgementRow, TurnRow
+from deploy.operate.history import store_session
+from deploy.operate.history import turns as read_turns
+from deploy.settings.load import InForce
+from streams.store.tables import JudgementRow, TurnRow
 
 
 @with_settings("home")

@@ -9,11 +9,11 @@ import typer
 
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
-from deploy.model import ensure
-from deploy.ports import claim, url
-from deploy.ready import until_ready
-from deploy.settings import InForce
-from deploy.supervisor import Child, Supervisor
+from deploy.settings.load import InForce
+from deploy.up.model import ensure
+from deploy.up.ports import claim, url
+from deploy.up.ready import until_ready
+from deploy.up.supervisor import Child, Supervisor
 
 LEARNER_GRACE_S = 10.0  # it commits or gives up a generation between two of its steps
 AGENT_MARGIN_S = 10.0  # beyond its own drain: connections, then the spool, then files

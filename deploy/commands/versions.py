@@ -12,11 +12,11 @@ from rich.table import Table
 
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
-from deploy.history import Version, find_version, serving, store_session
-from deploy.history import versions as read_versions
-from deploy.operator_api import call
-from deploy.rollback import append_rollback
-from deploy.settings import InForce
+from deploy.operate.history import Version, find_version, serving, store_session
+from deploy.operate.history import versions as read_versions
+from deploy.operate.operator_api import call
+from deploy.operate.rollback import append_rollback
+from deploy.settings.load import InForce
 from streams.open import open_log
 from streams.records import Recipe, encode
 
@@ -95,7 +95,7 @@ def promote(
 
     It is written to the log; running agents build it aside, prove it, and flip.
     """
-    from deploy.promote import append_promotion  # torch takes seconds to import
+    from deploy.operate.promote import append_promotion  # torch takes seconds to import
 
     streams, line = in_force.settings.streams, in_force.settings.agent.line
     log = open_log(streams)

@@ -5,10 +5,10 @@ from typing import Final
 
 from sqlmodel import select
 
-from deploy.history import store_session
-from deploy.history import versions as read_versions
+from deploy.operate.history import store_session
+from deploy.operate.history import versions as read_versions
 from streams.settings import StreamsSettings
-from streams.tables import GenerationRow
+from streams.store.tables import GenerationRow
 
 LINE: Final = "main"
 EVERYTHING: Final = 100_000  # versions; more than minutes can bring

@@ -19,8 +19,8 @@ from deploy.demo.past import Past
 from deploy.demo.picture import draw, prove_drawable
 from deploy.demo.services import services
 from deploy.demo.user import MOST_WORDS, load_prompts
-from deploy.model import ensure
-from deploy.settings import InForce
+from deploy.settings.load import InForce
+from deploy.up.model import ensure
 
 # What the service that learns is told beyond its defaults (EXPERIMENTS, "Demo"). Flags of the
 # command line are stronger.

@@ -16,9 +16,9 @@ from typing import Final
 
 from agent.settings import AgentSettings
 from deploy.errors import DemoError
-from deploy.ports import claim, url
-from deploy.ready import until_ready
-from deploy.supervisor import Child, Supervisor
+from deploy.up.ports import claim, url
+from deploy.up.ready import until_ready
+from deploy.up.supervisor import Child, Supervisor
 
 # Loading the model takes seconds; on a machine that is busy otherwise, a minute.
 _READY_S: Final = 180.0

@@ -1,4 +1,4 @@
-"""Runs Alembic's migrations on the connection that streams.schema hands over.
+"""Runs Alembic's migrations on the connection that streams.store.schema hands over.
 
 For developers: `alembic -c deploy/migrations/alembic.ini -x url=sqlite:///scratch.db …`.
 """
@@ -7,8 +7,8 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlmodel import SQLModel
 
-from streams import tables  # noqa: F401  (fills the metadata)
-from streams.schema import VERSION_TABLE
+from streams.store import tables  # noqa: F401  (fills the metadata)
+from streams.store.schema import VERSION_TABLE
 
 
 def run(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """The arithmetic on GPUs, in Triton.
 
 Read after the reference: noise (signs in registers), numbers (weights in and out), members,
-update (the one pass), logprob, variance; backend puts them behind kernels.backend's contract.
+update (the one pass), logprob, variance; backend puts them behind kernels.contract's contract.
 """
 
 from kernels.gpu.backend import TritonBackend

@@ -1,4 +1,4 @@
-"""The Triton backend: the contract of kernels.backend over the kernels of this folder.
+"""The Triton backend: the contract of kernels.contract over the kernels of this folder.
 
 Runs on the CUDA or ROCm device that torch sees, or, with TRITON_INTERPRET=1, on the CPU in
 Triton's interpreter (for tests; thousands of times slower). Equal to the reference to the bit
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from kernels.backend import COLUMNS, FULL, ROWS, BackendName, Frozen, Item, PairFactors, Result
+from kernels.contract import COLUMNS, FULL, ROWS, BackendName, Frozen, Item, PairFactors, Result
 from kernels.dtypes import check_dtype
 from kernels.errors import BackendMissingError, ExplodedError
 from kernels.gpu.logprob import score_targets, search_top
 from kernels.gpu.members import linear, write_member
+from kernels.gpu.moments import moments
 from kernels.gpu.noise import pack_words, write_gaussians, write_signs
 from kernels.gpu.tuning import INTERPRETED
 from kernels.gpu.update import Generation, sweep
-from kernels.gpu.variance import moments
-from kernels.noise import check_address
-from kernels.update import check_digest_size, check_frozen, check_update
+from kernels.reference.noise import check_address
+from kernels.reference.update import check_digest_size, check_frozen, check_update
 
 OVERFLOW = "the update leaves int32; nothing was changed: take smaller steps"
 NOT_FINITE = "a weight is not finite after the update"

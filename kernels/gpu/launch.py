@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from triton import cdiv
 
-from kernels.backend import Frozen
-from kernels.noise import key_words
+from kernels.contract import Frozen
+from kernels.reference.noise import key_words
 
 TILE = {"HEIGHT": 64, "WIDTH": 64}  # 32 elements a thread; sizes of layers are multiples of 64
 EXACT = {"enable_fp_fusion": False, "num_warps": 4}  # a fused a·b + c would round once less

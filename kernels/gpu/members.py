@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.backend import Frozen, PairFactors
+from kernels.contract import Frozen, PairFactors
 from kernels.gpu.launch import EXACT, TILE, address, bits, masked, moving, tiles
 from kernels.gpu.noise import PAIRS, tile_words
 from kernels.gpu.numbers import load_weights, store_weights

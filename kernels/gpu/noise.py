@@ -1,8 +1,8 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 """Noise on the GPU: an address in, words of signs out, in registers.
 
-The same Philox as kernels.noise, for blocks of elements: four neighbours share one counter, so
-a thread that owns four consecutive elements computes one. Nothing is read from memory.
+The same Philox as kernels.reference.noise, for blocks of elements: four neighbours share one counter,
+so a thread that owns four consecutive elements computes one. Nothing is read from memory.
 """
 
 import torch
@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.backend import GAUSSIAN
+from kernels.contract import GAUSSIAN
 from kernels.gpu.launch import address
 
 _MULTIPLIER0, _MULTIPLIER1 = tl.constexpr(0xD2511F53), tl.constexpr(0xCD9E8D57)
@@ -120,7 +120,7 @@ def gaussians_kernel(
 
 @triton.jit
 def box_muller(first, second):
-    """Turn two blocks of words into two blocks of normals (kernels.noise.gaussians)."""
+    """Turn two blocks of words into two blocks of normals (kernels.reference.noise.gaussians)."""
     u = ((first >> 8).to(tl.float32) + 0.5) * (1.0 / 16777216)
     v = ((second >> 8).to(tl.float32) + 0.5) * (6.283185307179586 / 16777216)
     radius = tl.sqrt(-2.0 * tl.log(u))

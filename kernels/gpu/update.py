@@ -2,8 +2,8 @@
 """One pass over a tensor: add a generation, mask, round to weights, sum the digest.
 
 Each program owns a tile: it adds step · Σ c_p a_p b_pᵀ (or Σ c_p E_p) to K in integers, rounds
-base + 2^e · K as kernels.update says, and leaves one part of the digest and a count of faults.
-So a parameter is read and written once however many pairs there are.
+base + 2^e · K as kernels.reference.update says, and leaves one part of the digest and a count of
+faults. So a parameter is read and written once however many pairs there are.
 
 The rank-1 sum is a product of two thin matrices that a first, tiny launch writes: c_p a_p and
 b_p, zeros where frozen, padded to 32 pairs. It is exact on tensor cores: inputs are integers up
@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.backend import COLUMNS, ROWS, Frozen
+from kernels.contract import COLUMNS, ROWS, Frozen
 from kernels.gpu.launch import EXACT, TILE, address, bits, masked, moving, tiles
 from kernels.gpu.noise import PAIRS, tile_words, vector_words
 from kernels.gpu.numbers import highest, infinity, load_weights, store_weights
@@ -105,7 +105,7 @@ def full_sums(
 
 @triton.jit
 def mix(word):
-    """Scramble uint64 words (kernels.update.mix)."""
+    """Scramble uint64 words (kernels.reference.update.mix)."""
     word = (word ^ (word >> 32)) * 0xD6E8FEB86659FD93
     word = (word ^ (word >> 32)) * 0xD6E8FEB86659FD93
     return word ^ (word >> 32)

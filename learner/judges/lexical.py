@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Final, Literal
 
-from learner.conversation import Link
-from learner.judge import Source, judgement_id
+from learner.judges.judge import Source, judgement_id
 from learner.judges.phrases import RULES, Phrases
+from learner.link.conversation import Link
 from streams.records import Judgement, Message, Turn, canonical_json
 
 # People react first and go on afterwards; what stands later in a long message is a topic.

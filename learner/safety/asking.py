@@ -16,15 +16,15 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from kernels.backend import Backend
-from kernels.decode import greedy
-from kernels.forward import Decoder
-from kernels.packed import fast_linear
-from learner.population import Passage
+from kernels.contract import Backend
+from kernels.model.decode import greedy
+from kernels.model.forward import Decoder
+from kernels.model.packed import fast_linear
+from learner.population.members import Passage
+from learner.population.scoring import logprobs
 from learner.safety.prompts import PromptSet
 from learner.safety.replies import is_refusal, is_useful
-from learner.scoring import logprobs
-from streams.base_model import BaseModel
+from streams.model.open import BaseModel
 
 TokenIds = list[int]
 

@@ -12,8 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
-from streams.sqlite_log import SqliteLog
 from tests.agent.fakes import FakeBase, FakeEngine, FakeResidents, FakeSpool
 
 ClientOf = TestClient[web.Request, web.Application]

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from agent.engine import Counts
+from agent.engine.contract import Finish, Request, Token
+from agent.engine.engine import Counts
 from agent.errors import UnknownVersionError
-from agent.stream import Finish, Request, Token
 from streams.errors import TemplateRefusedError
-from streams.log import Outgoing
+from streams.log.contract import Outgoing
 from streams.records import Json, Mask, Message, Recipe
 from streams.spool import Depth
 

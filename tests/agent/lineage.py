@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from kernels.backend import open_backend
-from kernels.walk import master_at_base
-from streams.base_model import BaseModel
+from kernels.contract import open_backend
+from kernels.version.walk import master_at_base
+from streams.model.open import BaseModel
 from streams.records import Mask, Recipe, Rollout
 
 LAYERS, MODULES = [2, 3], ["up_proj", "down_proj"]

@@ -22,8 +22,8 @@ from agent.run import serve, serve_until_told
 from agent.service import AgentService
 from agent.settings import AgentSettings
 from streams import chain
-from streams.base_model import BaseModel
-from streams.log import outgoing
+from streams.log.contract import outgoing
+from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import Forgotten, Message, Recipe, Record, Rollout, Turn, decode
 from streams.settings import StreamsSettings
@@ -175,9 +175,9 @@ async def test_a_false_recipe_never_serves(tiny_base: BaseModel, tmp_path: Path)
         before = await agent.said()
         agent.publish(lineage.mask, false, promotion(1, false.version, tiny_base.name))
         async with asyncio.timeout(WAIT_S):
-            while not (ready := await (await agent.http.get(f"{agent.api}/health/ready")).json())[
-                "warnings"
-            ]:
+            while not (
+                ready := await (await agent.http.get(f"{agent.api}/health/ready")).json()
+            )["warnings"]:
                 await asyncio.sleep(0.01)
         assert "promises" in ready["warnings"]["failed_swap"]
         assert (ready["status"], ready["version"]) == ("ready", tiny_base.name)

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.process import environ
+from deploy.up.process import environ
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent

@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from agent.events import Events
-from agent.follow import Follower
-from agent.metrics import Metrics
-from agent.weights import Residents
-from streams.base_model import BaseModel, load_base
-from streams.log import Outgoing, outgoing
+from agent.swap.follow import Follower
+from agent.swap.residents import Residents
+from agent.watch.events import Events
+from agent.watch.metrics import Metrics
+from streams.log.contract import Outgoing, outgoing
+from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots
 from streams.settings import ModelSettings, StreamsSettings
 from tests.agent.lineage import Lineage, promotion

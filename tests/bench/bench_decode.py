@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from agent.engine import Engine, Finish, Request
+from agent.engine.engine import Engine, Finish, Request
 from agent.settings import AgentSettings
-from agent.weights import Residents
-from kernels.decode import next_logits, read_chunk
-from kernels.kv import KvCache
-from streams.base_model import BaseModel, load_base
+from agent.swap.residents import Residents
+from kernels.model.decode import next_logits, read_chunk
+from kernels.model.kv import KvCache
+from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
 

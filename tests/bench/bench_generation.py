@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kernels.backend import Backend, open_backend
-from kernels.layout import layout, scale_log2
-from learner.population import (
+from kernels.contract import Backend, open_backend
+from kernels.version.layout import layout, scale_log2
+from learner.population.members import (
     Passage,
     Population,
     Scored,
@@ -31,9 +31,9 @@ from learner.population import (
     run_trunk,
     score,
 )
+from learner.population.shortlist import KEPT, Shortlist
 from learner.settings import LearnerSettings
-from learner.shortlist import KEPT, Shortlist
-from streams.base_model import BaseModel, load_base
+from streams.model.open import BaseModel, load_base
 from streams.records import Message
 from streams.settings import ModelSettings
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.backend import Backend, open_backend
-from kernels.packed import PackedLinear
+from kernels.contract import Backend, open_backend
+from kernels.model.packed import PackedLinear
 
 WIDTH, MLP, KEYS, VOCABULARY = 576, 1536, 192, 49152
 BLOCK = [(WIDTH, WIDTH), (KEYS, WIDTH), (KEYS, WIDTH), (WIDTH, WIDTH)]

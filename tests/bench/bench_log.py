@@ -20,13 +20,14 @@ from uuid import uuid4
 from learner.intake import GROUP, Rules, take
 from learner.intake import TOPICS as INTAKE
 from learner.judges.lexical import LexicalJudge
-from streams import chain, offsets, outbox
-from streams.log import Log, Outgoing, Partition, outgoing
+from streams import chain
+from streams.log.contract import Log, Outgoing, Partition, outgoing
 from streams.open import init_streams, open_log
 from streams.records import Message, Sampling, Turn
 from streams.settings import StreamsSettings
 from streams.spool import BATCH_RECORDS, Spool
-from streams.store import open_store
+from streams.store import offsets, outbox
+from streams.store.store import open_store
 from tests.flow.applier import Applier
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.learner.turns import said, turn

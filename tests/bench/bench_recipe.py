@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from kernels.backend import open_backend
+from kernels.contract import open_backend
+from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.strategies import Update
-from learner.versions import Versions
-from streams.base_model import BaseModel, load_base
+from learner.update.strategies import Update
+from streams.model.open import BaseModel, load_base
 from streams.records import Mask, Recipe, decode, encode
 from streams.settings import ModelSettings
 

@@ -17,18 +17,18 @@ from pathlib import Path
 import numpy as np
 from aiohttp import ClientSession, web
 
-from agent.api import read_chat
-from agent.ask import Asked, ask
-from agent.memory import Occasion, recognise
-from agent.recorder import Recorder
-from agent.reply import Reply
+from agent.api.chat import read_chat
+from agent.engine.contract import Token
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
-from agent.stream import Token
+from agent.turn.ask import Asked, ask
+from agent.turn.recorder import Recorder
+from agent.turn.reply import Reply
+from agent.turn.sessions import Occasion, recognise
+from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.spool import Spool
-from streams.sqlite_log import SqliteLog
 from tests.agent.fakes import BASE, FakeBase, FakeEngine, FakeResidents
 
 REQUESTS = 1500  # for each side: the p99 then rests on 15 of them

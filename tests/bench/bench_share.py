@@ -23,16 +23,16 @@ from itertools import count
 
 import torch
 
-from agent.engine import Engine, Finish, Request
+from agent.engine.engine import Engine, Finish, Request
 from agent.settings import AgentSettings
-from agent.weights import Residents
-from kernels.backend import open_backend
-from learner.fitness import Lesson
-from learner.generation import generation_key, run_generation
+from agent.swap.residents import Residents
+from kernels.contract import open_backend
+from learner.fitness.fitness import Lesson
 from learner.run import NICE, yield_to_others
+from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.versions import Versions
-from streams.base_model import load_base
+from learner.update.generation import generation_key, run_generation
+from streams.model.open import load_base
 from streams.records import Mask, Sampling
 from streams.settings import ModelSettings
 

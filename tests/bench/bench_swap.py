@@ -16,13 +16,13 @@ from itertools import pairwise
 
 import torch
 
-from agent.engine import Engine, Finish, Request
+from agent.engine.engine import Engine, Finish, Request
 from agent.settings import AgentSettings
-from agent.weights import Residents
-from kernels.backend import open_backend
-from learner.strategies import Update
-from learner.versions import Versions
-from streams.base_model import BaseModel, load_base
+from agent.swap.residents import Residents
+from kernels.contract import open_backend
+from learner.serving import Versions
+from learner.update.strategies import Update
+from streams.model.open import BaseModel, load_base
 from streams.records import Mask, Recipe, Sampling
 from streams.settings import ModelSettings
 

@@ -24,7 +24,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from kernels.gpu import logprob, members, noise, update, variance
+from kernels.gpu import logprob, members, noise, update
+from kernels.gpu import moments as variance
 from kernels.gpu.launch import TILE
 from kernels.gpu.tuning import LINEAR, LOGPROB
 

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, async_playwright
 
 from streams.settings import StreamsSettings
-from streams.store import Store, open_store
+from streams.store.store import Store, open_store
 from tests.browser.fake_agent import FakeAgent
 
 # No sandbox: tests also run as root in containers, and load nothing but our own pages.

@@ -8,12 +8,12 @@ from aiohttp.test_utils import TestServer, unused_port
 from playwright.async_api import Locator, Page, expect
 
 from agent.console import build_console
-from agent.events import Event
 from agent.settings import AgentSettings
+from agent.watch.events import Event
 from streams.records import Message
-from streams.store import Store
-from streams.tables import ForgottenRow, GenerationRow, RolloutRow
-from tests.agent.console_rows import BASE, FakeService, fill, judgement_row, planned, turn_row
+from streams.store.store import Store
+from streams.store.tables import ForgottenRow, GenerationRow, RolloutRow
+from tests.agent.console.rows import BASE, FakeService, fill, judgement_row, planned, turn_row
 from tests.browser.conftest import Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]

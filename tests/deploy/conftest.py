@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from streams import ledger
-from streams.log import outgoing
+from streams.line import ledger
+from streams.log.contract import outgoing
 from streams.open import open_log
 from streams.records import Message, Recipe, Rollout, Sampling, Turn
 from streams.settings import StreamsSettings
-from streams.store import open_store
-from streams.tables import JudgementRow, TurnRow
+from streams.store.store import open_store
+from streams.store.tables import JudgementRow, TurnRow
 
 BASE = "0" * 16
 

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from learner import fitness
-from learner.fitness import Floats, Lesson
-from learner.population import lay_out
+from learner.fitness import fitness
+from learner.fitness.fitness import Floats, Lesson
+from learner.population.members import lay_out
 from learner.settings import LearnerSettings
 from tests.experiments.opinions import (
     HINT,

@@ -9,15 +9,15 @@ import argparse
 import random
 from pathlib import Path
 
-from kernels.backend import open_backend
-from kernels.master import QUANTUM_LOG2
+from kernels.contract import open_backend
+from kernels.version.master import QUANTUM_LOG2
 from learner.safety import load_mask
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
+from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.strategies import UNIT, Update, quanta
-from learner.versions import Versions
-from streams.base_model import load_base
+from learner.update.strategies import UNIT, Update, quanta
+from streams.model.open import load_base
 from streams.records import Recipe
 from streams.settings import ModelSettings
 

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
-from kernels.backend import Backend, open_backend
-from kernels.decode import greedy
-from kernels.forward import Decoder
-from kernels.packed import fast_linear
-from learner.fitness import Lesson
-from learner.generation import generation_key, run_generation
-from learner.hints import with_hint
-from learner.population import Passage
+from kernels.contract import Backend, open_backend
+from kernels.model.decode import greedy
+from kernels.model.forward import Decoder
+from kernels.model.packed import fast_linear
+from learner.batch.hints import with_hint
+from learner.fitness.fitness import Lesson
+from learner.population.members import Passage
+from learner.population.scoring import logprobs
 from learner.safety import load_mask
-from learner.scoring import logprobs
+from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.versions import Versions
-from streams.base_model import BaseModel, load_base
+from learner.update.generation import generation_key, run_generation
+from streams.model.open import BaseModel, load_base
 from streams.records import Message, Recipe
 from streams.settings import ModelSettings
 

@@ -1,6 +1,7 @@
 """Four kinds of noise over the same tensors: rank 1 or full rank, signs or normal.
 
-Each gives a population for learner.population.score, and the child that an update makes of it.
+Each gives a population for learner.population.members.score, and the child that an update makes of
+it.
 Signs go the way of every version, through the integer master. Normal noise has no bits that are
 the same everywhere, so its child is a float32 sum; it is here to be compared with.
 """
@@ -14,16 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kernels.backend import FULL, Backend
-from kernels.cpu import CpuBackend
-from kernels.factors import rank1_factors
-from kernels.forward import Decoder, Linear, with_weights
-from kernels.layout import TensorSpec
-from kernels.master import QUANTUM_LOG2
-from kernels.noise import tensor_id
-from learner.population import Population
-from learner.strategies import Update
-from learner.versions import Versions
+from kernels.contract import FULL, Backend
+from kernels.cpu.backend import CpuBackend
+from kernels.model.forward import Decoder, Linear, with_weights
+from kernels.reference.noise import tensor_id
+from kernels.version.factors import rank1_factors
+from kernels.version.layout import TensorSpec
+from kernels.version.master import QUANTUM_LOG2
+from learner.population.members import Population
+from learner.serving import Versions
+from learner.update.strategies import Update
 from streams.records import Recipe
 
 Kind = Literal["rank 1, signs", "rank 1, normal", "full rank, signs", "full rank, normal"]

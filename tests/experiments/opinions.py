@@ -20,16 +20,18 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from deploy.demo.user import CHAT_TOKENS, load_prompts
-from kernels.backend import Backend, open_backend
-from kernels.layout import ATTENTION, MLP
-from kernels.master import QUANTUM_LOG2
-from learner import fitness, hints, strategies
-from learner.fitness import Floats, Lesson, Terms
-from learner.population import Scored, Trunk, final_states, lay_out, run_trunk, score
+from kernels.contract import Backend, open_backend
+from kernels.version.layout import ATTENTION, MLP
+from kernels.version.master import QUANTUM_LOG2
+from learner.batch import hints
+from learner.fitness import fitness
+from learner.fitness.fitness import Floats, Lesson, Terms
+from learner.population.members import Scored, Trunk, final_states, lay_out, run_trunk, score
+from learner.population.shortlist import Shortlist
+from learner.serving import Versions
 from learner.settings import MODULES, LearnerSettings
-from learner.shortlist import Shortlist
-from learner.versions import Versions
-from streams.base_model import BaseModel, load_base
+from learner.update import strategies
+from streams.model.open import BaseModel, load_base
 from streams.records import Mask
 from streams.settings import ModelSettings
 from tests.experiments.learning import Course, nothing

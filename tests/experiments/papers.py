@@ -25,17 +25,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agent.engine.sampler import Sampler, choose
 from agent.errors import ReplyFailedError
-from agent.sampler import Sampler, choose
-from kernels.backend import FULL, Backend, open_backend
-from kernels.decode import greedy, next_logits, read_chunk
-from kernels.forward import Decoder, Linear, with_weights
-from kernels.kv import KvCache
-from kernels.noise import tensor_id
-from kernels.packed import fast_linear
-from learner.fitness import Floats
-from learner.generation import generation_key
-from streams.base_model import BaseModel, load_base
+from kernels.contract import FULL, Backend, open_backend
+from kernels.model.decode import greedy, next_logits, read_chunk
+from kernels.model.forward import Decoder, Linear, with_weights
+from kernels.model.kv import KvCache
+from kernels.model.packed import fast_linear
+from kernels.reference.noise import tensor_id
+from learner.fitness.fitness import Floats
+from learner.update.generation import generation_key
+from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
 from tests.experiments.tasks import KINDS, Questions, answer_in, load_questions, majority

@@ -17,15 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.backend import FULL, Backend, open_backend
-from kernels.layout import TensorSpec, layout, scale_log2
-from kernels.master import QUANTUM_LOG2
-from kernels.noise import tensor_id
-from learner import fitness, strategies
-from learner.fitness import Floats
-from learner.population import lay_out
+from kernels.contract import FULL, Backend, open_backend
+from kernels.reference.noise import tensor_id
+from kernels.version.layout import TensorSpec, layout, scale_log2
+from kernels.version.master import QUANTUM_LOG2
+from learner.fitness import fitness
+from learner.fitness.fitness import Floats
+from learner.population.members import lay_out
 from learner.settings import MODULES, LearnerSettings
-from streams.base_model import BaseModel, load_base
+from learner.update import strategies
+from streams.model.open import BaseModel, load_base
 from streams.settings import ModelSettings
 from tests.experiments.noises import KINDS
 from tests.experiments.opinions import (

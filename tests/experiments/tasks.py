@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from streams.base_model import BaseModel
+from streams.model.open import BaseModel
 from streams.records import Message
 
 INSTRUCTION: Final = "Answer with the result only, nothing else."

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.backend import open_backend
-from kernels.forward import Decoder
-from learner.population import Passage
+from kernels.contract import open_backend
+from kernels.model.forward import Decoder
+from learner.population.members import Passage
+from learner.population.scoring import logprobs
 from learner.safety import load_unit_map
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
-from learner.safety.unit_map import Scores
-from learner.scoring import logprobs
+from learner.safety.units.unit_map import Scores
 from learner.settings import LearnerSettings
-from streams.base_model import load_base
+from streams.model.open import load_base
 from streams.settings import ModelSettings
 from tests.learner.silenced import silenced
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlmodel import col, func, select
 
-from streams import outbox
 from streams.errors import ConflictError, LogUnavailableError, StoreUnavailableError
-from streams.log import Entry, Log, Outgoing, Partition, Subscription
-from streams.offsets import advance, first_times, positions
+from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription
 from streams.records import Judgement, decode
-from streams.store import Store
-from streams.tables import OutboxRow
+from streams.store import outbox
+from streams.store.offsets import advance, first_times, positions
+from streams.store.store import Store
+from streams.store.tables import OutboxRow
 from tests.flow.history import Applied
 
 GROUP = "applier"

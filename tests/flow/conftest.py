@@ -14,27 +14,34 @@ from uuid import uuid4
 import pytest
 from sqlmodel import Session, select
 
-from kernels.backend import Backend, open_backend
-from learner.gate import Gate
+from kernels.contract import Backend, open_backend
 from learner.intake import TOPICS, Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import Learner, Parts
 from learner.run import line_mask
 from learner.safety import load_unit_map
+from learner.safety.gate import Gate
+from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.versions import Versions
 from streams import chain
-from streams.base_model import BaseModel
-from streams.kafka_client import Patience
-from streams.kafka_log import KafkaLog
-from streams.lease import Clocks, Lease
-from streams.log import Log, Outgoing, Subscription, Topic, outgoing
+from streams.log.contract import Log, Outgoing, Subscription, Topic, outgoing
+from streams.log.kafka.client import Patience
+from streams.log.kafka.log import KafkaLog
+from streams.model.open import BaseModel
 from streams.open import init_streams, open_log
 from streams.records import Message, Record, Sampling, Turn
 from streams.settings import StreamsSettings
 from streams.status import lags
-from streams.store import Store, open_store, reach_store
-from streams.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
+from streams.store.lease import Clocks, Lease
+from streams.store.store import Store, open_store, reach_store
+from streams.store.tables import (
+    GenerationRow,
+    JudgementRow,
+    OffsetRow,
+    RecipeRow,
+    RolloutRow,
+    TurnRow,
+)
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
 

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 
 from streams.errors import LogUnavailableError
-from streams.log import Log
+from streams.log.contract import Log
 from streams.settings import StreamsSettings
 from streams.spool import Spool
-from streams.store import Store, open_store
+from streams.store.store import Store, open_store
 from tests.flow.applier import Applier, applied, num_applied, turn
 from tests.flow.history import Appended, violations
 

@@ -10,7 +10,7 @@ import pytest
 
 from streams.open import init_streams
 from streams.settings import StreamsSettings
-from streams.store import open_store
+from streams.store.store import open_store
 from tests.flow.fleet import LIMIT_S, Member, fleet
 from tests.kafka_broker import KafkaBroker
 from tests.postgres_server import PostgresServer, fresh_database

@@ -12,20 +12,21 @@ from sqlmodel import select
 
 from deploy.cli import main
 from deploy.errors import DeployError, ProofError
-from deploy.forget import Report, forget
-from deploy.history import decided, store_session
-from deploy.promote import append_promotion
-from deploy.rollback import append_rollback
-from deploy.without import Bench as Workbench
-from deploy.without import Rebuilt, build_exact, build_quick
+from deploy.operate.forget import Report, forget
+from deploy.operate.history import decided, store_session
+from deploy.operate.promote import append_promotion
+from deploy.operate.rollback import append_rollback
+from learner.rerun.rebuild import Bench as Workbench
+from learner.rerun.rebuild import Rebuilt, build_exact, build_quick
 from learner.settings import LearnerSettings
-from streams import erase, ledger
 from streams.errors import LedgerError
+from streams.keeping import erase
+from streams.line import ledger
 from streams.open import open_log
 from streams.records import Forgotten, Recipe
 from streams.settings import StreamsSettings
-from streams.store import open_store
-from streams.tables import GenerationRow
+from streams.store.store import open_store
+from streams.store.tables import GenerationRow
 from tests.flow.conftest import NOW_S, SETTINGS, Bench, Stack, Workshop, conversation
 from tests.flow.test_loop import served_from
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from deploy.replay import replay
-from kernels.backend import open_backend
-from streams.base_model import BaseModel
+from deploy.operate.replay import replay
+from kernels.contract import open_backend
+from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
 
 GOLDEN = Path(__file__).parent.parent / "golden"

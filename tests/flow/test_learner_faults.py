@@ -14,18 +14,18 @@ import aiohttp
 import pytest
 from sqlmodel import select
 
-from kernels.backend import open_backend
-from learner.gate import Gate
+from kernels.contract import open_backend
 from learner.intake import GROUP, TOPICS, Rules, take
 from learner.judges.lexical import LexicalJudge
-from streams import offsets
-from streams.base_model import load_base
-from streams.log import Log, Outgoing, outgoing
+from learner.safety.gate import Gate
+from streams.log.contract import Log, Outgoing, outgoing
+from streams.model.open import load_base
 from streams.open import open_log
 from streams.records import DeadLetter, Feedback, Message, Record, Turn, decode
 from streams.settings import ModelSettings, StreamsSettings
-from streams.store import Store, open_store
-from streams.tables import JudgementRow, OutboxRow, TurnRow
+from streams.store import offsets
+from streams.store.store import Store, open_store
+from streams.store.tables import JudgementRow, OutboxRow, TurnRow
 from tests.flow.conftest import (
     SETTINGS,
     Bench,

@@ -13,11 +13,11 @@ import pytest
 from agent.run import serve
 from agent.service import AgentService
 from agent.settings import AgentSettings
-from deploy.history import decided, store_session
-from deploy.replay import Proof, mask_of, replay
-from deploy.rollback import append_rollback
+from deploy.operate.history import decided, store_session
+from deploy.operate.replay import Proof, mask_of, replay
+from deploy.operate.rollback import append_rollback
 from learner.settings import LearnerSettings
-from streams import ledger
+from streams.line import ledger
 from streams.open import open_log
 from tests.flow.conftest import SETTINGS, Bench, Workshop
 

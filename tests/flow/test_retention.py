@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from streams import ledger
+from streams.keeping.retention import DAY_MS
+from streams.line import ledger
 from streams.open import open_log, open_retention
-from streams.retention import DAY_MS
-from streams.store import open_store
-from streams.tables import RecipeRow, SeenRow, TurnRow
+from streams.store.store import open_store
+from streams.store.tables import RecipeRow, SeenRow, TurnRow
 from tests.flow.conftest import NOW_S, Workshop, conversation
 
 LATER_MS = int(NOW_S * 1000) + 10_000 * DAY_MS

@@ -19,16 +19,16 @@ from learner.intake import TOPICS as INTAKE_TOPICS
 from learner.intake import Rules, take
 from learner.judges.lexical import LexicalJudge
 from streams.errors import LogUnavailableError
-from streams.forgotten import read_all
-from streams.kafka_client import Patience
-from streams.kafka_log import KafkaLog
-from streams.log import entries_now, outgoing
+from streams.keeping.forgotten import read_all
+from streams.log.contract import entries_now, outgoing
+from streams.log.kafka.client import Patience
+from streams.log.kafka.log import KafkaLog
 from streams.open import init_streams, open_log
 from streams.records import Feedback, Forgotten, Message
 from streams.settings import StreamsSettings
 from streams.spool import Spool
-from streams.store import Store, open_store
-from streams.tables import JudgementRow, OutboxRow, TurnRow
+from streams.store.store import Store, open_store
+from streams.store.tables import JudgementRow, OutboxRow, TurnRow
 from tests.flow.applier import Applier, applied, num_applied, turn
 from tests.flow.conftest import IMPATIENT as SHORT
 from tests.flow.conftest import open_impatient

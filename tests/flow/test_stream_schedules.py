@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import LogUnavailableError
-from streams.log import Outgoing
+from streams.log.contract import Outgoing
+from streams.log.sqlite import SqliteLog, SqliteSubscription
 from streams.settings import StreamsSettings
-from streams.sqlite_log import SqliteLog, SqliteSubscription
-from streams.store import Store, open_store
+from streams.store.store import Store, open_store
 from tests.flow.applier import Applier, applied, turn
 from tests.flow.history import Appended, violations
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from kernels.backend import Backend, BackendName, open_backend
+from kernels.contract import Backend, BackendName, open_backend
 
 opened = cache(open_backend)  # compiling once is enough for all tests
 

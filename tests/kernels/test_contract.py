@@ -1,4 +1,4 @@
-"""The contract of kernels.backend, on every backend, against the reference."""
+"""The contract of kernels.contract, on every backend, against the reference."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kernels.backend import FULL, Backend
+from kernels.contract import FULL, Backend
 from kernels.errors import ExplodedError
-from kernels.mask import FrozenUnits
+from kernels.version.mask import FrozenUnits
 
 KEY, TENSOR = 0xFEEDFACECAFEBEEF, 0x12345678
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import noise
-from kernels.backend import COLUMNS, FULL, ROWS
+from kernels.contract import COLUMNS, FULL, ROWS
+from kernels.reference import noise
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden/noise_v1.json").read_text()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from kernels.backend import Backend, open_backend
+from kernels.contract import Backend, open_backend
+from learner.serving import Versions
 from learner.settings import MODULES
-from learner.versions import Versions
-from streams.base_model import BaseModel
+from streams.model.open import BaseModel
 from streams.records import Mask
 from tests.streams.conftest import database, postgres_url
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from kernels.forward import Decoder, with_weights
-from kernels.layout import parameter_name
-from streams.base_model import BaseModel
+from kernels.model.forward import Decoder, with_weights
+from kernels.version.layout import parameter_name
+from streams.model.open import BaseModel
 
 
 def silenced(base: BaseModel, neurons: Iterable[int]) -> Decoder:

@@ -12,13 +12,13 @@ from sqlmodel import select
 
 from learner.intake import GROUP, Rules, keep_mask, take
 from learner.judges.lexical import LexicalJudge
-from streams import offsets
 from streams.errors import ConflictError
-from streams.log import Entry, Partition, Topic
+from streams.log.contract import Entry, Partition, Topic
 from streams.records import Feedback, Mask, Message, Record, Rollout, Turn, decode, encode
 from streams.settings import StreamsSettings
-from streams.store import Store, open_store
-from streams.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRow, TurnRow
+from streams.store import offsets
+from streams.store.store import Store, open_store
+from streams.store.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRow, TurnRow
 from tests.learner.turns import said, turn
 
 RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=60_000, max_record_bytes=2**20)

@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from kernels.backend import Backend
-from kernels.forward import Decoder
+from kernels.contract import Backend
+from kernels.model.forward import Decoder
 from learner.intake import Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import Learner, Parts
+from learner.serving import Versions
 from learner.settings import MODULES, LearnerSettings
-from learner.versions import Versions
-from streams.base_model import BaseModel
 from streams.errors import LeaseLostError
-from streams.lease import Clocks, Lease
-from streams.log import Log, Topic, outgoing
+from streams.log.contract import Log, Topic, outgoing
+from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import Forgotten, Mask, Message, Record, Rollout, Turn, decode
 from streams.settings import StreamsSettings
-from streams.store import Store, open_store
-from streams.tables import (
+from streams.store.lease import Clocks, Lease
+from streams.store.store import Store, open_store
+from streams.store.tables import (
     ForgottenRow,
     GenerationRow,
     JudgementRow,

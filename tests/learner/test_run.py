@@ -9,21 +9,21 @@ import pytest
 import torch
 from sqlmodel import select
 
-from kernels.backend import Backend
+from kernels.contract import Backend
 from learner.run import line_mask, run
+from learner.serving import Versions
 from learner.settings import MODULES, LearnerSettings
-from learner.versions import Versions
-from streams import ledger
-from streams.base_model import BaseModel
 from streams.errors import LedgerError
-from streams.lease import Lease
-from streams.log import outgoing
+from streams.line import ledger
+from streams.log.contract import outgoing
+from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import Mask, Message, Recipe, Rollout, decode
 from streams.settings import ModelSettings, StreamsSettings
-from streams.store import Store, open_store
-from streams.tables import ArtefactRow, GenerationRow, LeaseRow, OutboxRow
-from tests.learner.test_versions import draft
+from streams.store.lease import Lease
+from streams.store.store import Store, open_store
+from streams.store.tables import ArtefactRow, GenerationRow, LeaseRow, OutboxRow
+from tests.learner.test_serving import draft
 from tests.learner.turns import said, turn
 
 SETTINGS = LearnerSettings(

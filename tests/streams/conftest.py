@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from streams.log import Log
+from streams.log.contract import Log
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
-from streams.store import Store, open_store
+from streams.store.store import Store, open_store
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import (
     PostgresServer,

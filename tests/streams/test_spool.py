@@ -14,13 +14,13 @@ from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from streams import dead_letters
 from streams.errors import LogUnavailableError, RecordTooLargeError
-from streams.log import Log, Outgoing
+from streams.log import dead_letters
+from streams.log.contract import Log, Outgoing
+from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.spool_files import SpoolFiles
-from streams.sqlite_log import SqliteLog
 
 
 def made(number: int, size: int = 100) -> Outgoing:

@@ -15,7 +15,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streams.log import Outgoing
+from streams.log.contract import Outgoing
 from streams.spool_files import Batch, SpoolFiles
 
 

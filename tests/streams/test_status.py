@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from streams import dead_letters, outbox
 from streams.errors import LogUnavailableError
-from streams.lease import Clocks, Lease
-from streams.log import Entry, Log, Outgoing, Partition, outgoing
-from streams.offsets import advance
+from streams.log import dead_letters
+from streams.log.contract import Entry, Log, Outgoing, Partition, outgoing
+from streams.log.sqlite import SqliteLog
 from streams.records import Mask
 from streams.settings import StreamsSettings
 from streams.spool import Spool
-from streams.sqlite_log import SqliteLog
 from streams.status import read_status
-from streams.store import Store
+from streams.store import outbox
+from streams.store.lease import Clocks, Lease
+from streams.store.offsets import advance
+from streams.store.store import Store
 
 
 def made(number: int) -> Outgoing:

@@ -1,0 +1,112 @@
+"""Turns the store's turns and judgements into what the console shows of them, newest first.
+
+A turn's record is large and never changes, so what is shown of it is kept, and only new turns are
+read in full. Texts are cut here and escaped nowhere: the page enters them as text.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from streams.records import Json
+from streams.store.tables import JudgementRow, TurnRow
+
+LIMIT = 40
+TEXT_CHARS = 4000  # of a prompt, reply or next state; the whole is in the log
+
+
+class Turns:
+    """The last turns, with what was said after them and how they were judged."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Json] = {}
+
+    def read(self, session: Session, lines: Collection[str]) -> list[Json]:
+        """Read the last turns of these lines."""
+        # The empty text keeps SQLite from the index on the line, which would read and sort every
+        # turn ever given; by sequence it reads the last ones only.
+        heads = session.execute(
+            select(TurnRow.id, TurnRow.state, TurnRow.next_ms, TurnRow.uses)
+            .where((col(TurnRow.line) + "").in_(lines))
+            .order_by(col(TurnRow.sequence).desc())
+            .limit(LIMIT)
+        ).all()
+        ids = [head.id for head in heads]
+        self._read_new(session, heads)
+        judged = _judgements(session, ids)
+        return [
+            self._known[head.id]
+            | {"state": head.state, "uses": head.uses, "judgements": judged.get(head.id, [])}
+            for head in heads
+        ]
+
+    def _read_new(self, session: Session, heads: Sequence[Any]) -> None:
+        """Read in full what is new, or has been linked since; forget what is not shown."""
+        known = {
+            head.id: self._known[head.id]
+            for head in heads
+            if head.id in self._known and self._known[head.id]["next_ms"] == head.next_ms
+            if head.state != "forgotten"  # what was shown of it must not be shown any more
+        }
+        missing = [head.id for head in heads if head.id not in known]
+        for row in session.exec(select(TurnRow).where(col(TurnRow.id).in_(missing))).all():
+            known[row.id] = _turn(row)
+        self._known = known
+
+
+def _turn(row: TurnRow) -> Json:
+    record = row.record
+    messages = record.get("messages", [])
+    asked: Json = next((m for m in reversed(messages) if m.get("role") in ("user", "tool")), {})
+    return {
+        "id": row.id,
+        "line": row.line,
+        "version": row.version,
+        "principal": row.principal,
+        "session": row.session,
+        "created_ms": row.created_ms,
+        "prompt": _message(asked),
+        "num_messages": len(messages),
+        "reply": _message(record.get("reply", {})),
+        "num_tokens": len(record.get("token_ids", [])),
+        "finish_reason": record.get("finish_reason"),
+        "learn": record.get("learn", True),
+        "purpose": record.get("purpose", "main"),
+        "next_kind": row.next_kind,
+        "next_ms": row.next_ms,
+        "next": [_message(message) for message in (row.next_state or [])[:3]],
+        "num_next": len(row.next_state or []),
+    }
+
+
+def _message(message: Mapping[str, Any]) -> Json:
+    text = message.get("content") or ""
+    calls = [
+        f"{call.get('function', {}).get('name')}({call.get('function', {}).get('arguments')})"
+        for call in message.get("tool_calls") or []
+    ]
+    whole = "\n".join(part for part in [text, *calls] if part)
+    return {"role": message.get("role"), "text": whole[:TEXT_CHARS], "num_chars": len(whole)}
+
+
+def _judgements(session: Session, ids: Collection[str]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    query = (
+        select(JudgementRow)
+        .where(col(JudgementRow.turn_id).in_(ids))
+        .order_by(col(JudgementRow.created_ms))
+    )
+    for row in session.exec(query).all():
+        found.setdefault(row.turn_id, []).append(
+            {
+                "source": row.source,
+                "score": row.score,
+                "confidence": row.confidence,
+                "hint": row.hint and row.hint[:TEXT_CHARS],
+                "votes": row.votes,
+                "evidence": row.evidence[:TEXT_CHARS],
+                "created_ms": row.created_ms,
+            }
+        )
+    return found

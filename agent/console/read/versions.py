@@ -1,0 +1,89 @@
+"""Turns the ledger and the generations into the chain of versions that the console shows.
+
+Recipes never change, so each is read once. Held-back candidates stand among the versions: they are
+not in the ledger, and the reason why is what an operator looks for.
+"""
+
+from collections.abc import Collection
+
+from sqlmodel import Session, col, select
+
+from streams.records import Json, Recipe, encode
+from streams.store.tables import GenerationRow, RecipeRow, RolloutRow
+
+LIMIT = 60
+
+
+class Versions:
+    """The versions that the last generations made, released or held back."""
+
+    def __init__(self) -> None:
+        self._recipes: dict[str, Json] = {}
+
+    def read(self, session: Session, lines: Collection[str], named: Collection[str]) -> list[Json]:
+        """Read the versions of these lines, newest first.
+
+        named: versions that are shown however old they are: what serves, and what served before
+        """
+        tried = session.exec(
+            select(GenerationRow)
+            .where(col(GenerationRow.line).in_(lines), col(GenerationRow.child).is_not(None))
+            .order_by(col(GenerationRow.number).desc())
+            .limit(LIMIT)
+        ).all()
+        self._read_new(session, {str(generation.child) for generation in tried} | set(named))
+        shown = dict(self._recipes)
+        for generation in tried:
+            name = str(generation.child)
+            shown[name] = (shown.get(name) or _candidate(generation)) | {
+                "generation": generation.number,
+                "outcome": generation.state,
+                "reason": generation.reason,
+                "gate": generation.gate,
+            }
+        return sorted(shown.values(), key=lambda version: -version["created_ms"])
+
+    def _read_new(self, session: Session, names: Collection[str]) -> None:
+        """Read the recipes that are not known yet, and forget those that are not shown."""
+        missing = [name for name in names if name not in self._recipes]
+        rows = session.exec(select(RecipeRow).where(col(RecipeRow.version).in_(missing))).all()
+        known = {name: self._recipes[name] for name in names if name in self._recipes}
+        self._recipes = known | {row.version: _recipe(row) for row in rows}
+
+
+def bases(session: Session, lines: Collection[str]) -> Json:
+    """Give line → the version that it started from, for lines that have changed since."""
+    first = select(RolloutRow).where(col(RolloutRow.line).in_(lines), RolloutRow.seq == 1)
+    return {row.line: row.previous for row in session.exec(first).all()}
+
+
+def _recipe(row: RecipeRow) -> Json:
+    recipe = Recipe.model_validate(row.record)
+    return {
+        "version": row.version,
+        "line": row.line,
+        "number": row.number,
+        "parent": row.parent,
+        "digest": recipe.digest,
+        "recipe_bytes": len(encode(recipe)),
+        "strategy": recipe.strategy,
+        "noise": recipe.noise,
+        "num_pairs": len(recipe.coefficients),
+        "layers": recipe.layers,
+        "modules": recipe.modules,
+        "step": recipe.step,
+        "sigma_log2": recipe.sigma_log2,
+        "mask": recipe.mask,
+        "created_ms": row.created_ms,
+    }
+
+
+def _candidate(generation: GenerationRow) -> Json:
+    """Show a candidate that never became a version of the ledger."""
+    return {
+        "version": generation.child,
+        "line": generation.line,
+        "number": None,
+        "parent": generation.parent,
+        "created_ms": generation.done_ms or generation.planned_ms,
+    }

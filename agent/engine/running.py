@@ -1,0 +1,65 @@
+"""One reply in the making: what of its prompt is read, what is sampled, what may be told.
+
+Knows nothing of threads, of other replies or of how logits are computed.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agent.engine.contract import Request, Stream, Token
+from agent.engine.sampler import Choice, Sampler
+from agent.engine.text import Detokenizer
+from agent.swap.residents import Resident
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A reply that has a slot and keeps the version that served when it got it.
+
+    read: prompt tokens in the cache
+    """
+
+    request: Request
+    stream: Stream
+    resident: Resident
+    slot: int
+    read: int
+    sampler: Sampler
+    text: Detokenizer
+    token_ids: list[int] = field(default_factory=list)
+
+    @property
+    def has_read(self) -> bool:
+        """Its whole prompt is in the cache: every step gives it a token."""
+        return self.read == len(self.request.prompt_token_ids)
+
+    def piece(self, tokens: int) -> list[int]:
+        """Give the next piece of its prompt, cut where every prompt is cut.
+
+        So the reply is the same to the bit however busy the engine is.
+        """
+        end = (self.read // tokens + 1) * tokens
+        return self.request.prompt_token_ids[self.read : end]
+
+    def take(
+        self, choice: Choice, *, stop_ids: Collection[int], capacity: int
+    ) -> tuple[Token, Literal["stop", "length"] | None]:
+        """Add a sampled token.
+
+        capacity: tokens that its slot can hold
+        returns: what may be told of it, and why it was the last (None: it was not)
+        """
+        self.token_ids.append(choice.id)
+        reason: Literal["stop", "length"] | None = None
+        if choice.id in stop_ids:
+            reason = "stop"
+        elif (
+            len(self.token_ids) >= self.request.sampling.max_tokens
+            or len(self.request.prompt_token_ids) + len(self.token_ids) >= capacity
+        ):
+            reason = "length"
+        text = self.text.add(choice.id, last=reason is not None)
+        logprobs = choice.logprob, choice.sampling_logprob
+        told = Token(choice.id, text, *logprobs, self.resident.version)
+        return told, "stop" if self.text.stopped else reason

@@ -1,0 +1,144 @@
+"""What should serve, as the log decides it, and as operators have decided ahead of the log.
+
+A rollback is in force from the moment it is intended: until the log has it, it stands on top of
+whatever the log says. If somebody else's change reached the log first, the rollback is made again
+behind that change, because the version it took back may be what the change stands on.
+
+Any thread may ask. Knows nothing of weights, or of how records are read and written.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from agent.errors import NoPreviousError, SwapError
+from streams.errors import ConflictError
+from streams.line.line import Line
+from streams.records import Mask, Recipe, Rollout
+
+
+class Decisions:
+    """The line that this agent serves, and which of its versions can be built."""
+
+    def __init__(self, line: str, *, base: str, clock: Callable[[], float] = time.time) -> None:
+        """Begin with the base. clock: Unix seconds."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._line = Line(line, (base,))
+        self._unwritten: list[Rollout] = []  # rollbacks that the log does not have yet
+        self._masks: set[str] = set()
+        self._recipes: dict[str, Recipe] = {}
+        self._whole = {base}  # versions whose chain is known to be complete
+
+    @property
+    def unwritten(self) -> int:
+        """How many rollbacks the log does not have yet."""
+        return len(self._unwritten)
+
+    def line(self) -> Line:
+        """Give the line as it is decided now."""
+        with self._lock:
+            return self._decided()
+
+    def can_be_built(self, version: str) -> bool:
+        """Tell whether a version's whole chain is known, masks too."""
+        with self._lock:
+            walked: list[str] = []
+            while version not in self._whole:
+                recipe = self._recipes.get(version)
+                if recipe is None or recipe.mask not in self._masks:
+                    return False
+                walked.append(version)
+                version = recipe.parent
+            self._whole.update(walked)
+            return True
+
+    def add_mask(self, mask: Mask) -> None:
+        """Know a mask."""
+        with self._lock:
+            self._masks.add(mask.digest)
+
+    def add_recipe(self, recipe: Recipe) -> None:
+        """Know a recipe."""
+        with self._lock:
+            self._recipes[recipe.version] = recipe
+
+    def take(self, rollout: Rollout) -> Rollout | None:
+        """Take a rollout of the log into account.
+
+        returns: a rollback to be written down, because this rollout came before ours; else None
+        """
+        with self._lock:
+            self._line, before = self._line.take(rollout), self._line
+            if self._line is before or not self._unwritten:
+                return None
+            if rollout.id == self._unwritten[0].id:
+                del self._unwritten[0]
+                return None
+            last = self._unwritten[-1]
+            self._unwritten.clear()
+            if self._line.version == last.version:
+                return None
+            again = self._rollback(self._line, last.version, last.who, last.reason)
+            self._unwritten.append(again)
+            return again
+
+    def intend(
+        self,
+        who: str,
+        reason: str,
+        *,
+        expected_seq: int | None = None,
+        without: Mapping[str, str] = MappingProxyType({}),
+    ) -> Rollout:
+        """Put a rollback in force, to the newest earlier version.
+
+        expected_seq: the line's seq that the operator saw; None: whatever it is
+        without: versions that cannot be taken, and why
+        raises: ConflictError when the line has changed since; NoPreviousError; SwapError when
+            every earlier version is without
+        """
+        with self._lock:
+            line = self._decided()
+            if expected_seq not in (None, line.seq):
+                raise ConflictError(
+                    f"the line {line.name} was changed meanwhile (seq {line.seq}, not "
+                    f"{expected_seq}): look again, then decide"
+                )
+            if line.previous is None:
+                raise NoPreviousError(f"the line {line.name} is at its base already")
+            earlier = [version for version in line.served[:-1] if version not in without]
+            if not earlier:
+                reasons = "; ".join(f"{version}: {why}" for version, why in without.items())
+                raise SwapError(f"no earlier version of {line.name} can be taken: {reasons}")
+            rollout = self._rollback(line, earlier[-1], who, reason)
+            self._unwritten.append(rollout)
+            return rollout
+
+    def withdraw(self, rollout: Rollout) -> None:
+        """Take back the intention of a rollback that could not be carried out."""
+        with self._lock:
+            if rollout in self._unwritten:
+                self._unwritten.remove(rollout)
+
+    def _decided(self) -> Line:
+        line = self._line
+        for rollout in self._unwritten:
+            line = line.take(rollout)
+        return line
+
+    def _rollback(self, line: Line, version: str, who: str, reason: str) -> Rollout:
+        return Rollout(
+            id=uuid.uuid4().hex,
+            line=line.name,
+            seq=line.seq + 1,
+            version=version,
+            previous=line.version,
+            state="aborted",
+            verb="rollback",
+            reason=reason,
+            who=who,
+            created_ms=int(self._clock() * 1000),
+        )

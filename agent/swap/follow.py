@@ -1,0 +1,268 @@
+"""Follows the log, and takes the version that it decides on into service.
+
+A thread of its own builds each version aside; the engine flips to it between two decode steps.
+What cannot be built, or fails a check, leaves the serving version as it is, and is counted, told as
+an event and shown by /health/ready. A rollback flips first and is written down afterwards, so it
+needs neither log nor store.
+
+Knows nothing of HTTP. What should serve is decided in decisions.py, weights are proved in
+residents.py.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.errors import SwapError
+from agent.swap.decisions import Decisions
+from agent.watch.events import Events
+from agent.watch.metrics import Metrics
+from streams.errors import LogUnavailableError, RecordError
+from streams.line.line import Line
+from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
+from streams.records import Forgotten, Mask, Recipe, Rollout, decode
+
+TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten")
+POLL_S = 0.1
+RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
+
+_LOG = logging.getLogger(__name__)
+
+
+class Versions(Protocol):
+    """The resident versions: agent.swap.residents.Residents."""
+
+    @property
+    def serving(self) -> str: ...
+
+    def add_mask(self, mask: Mask) -> None: ...
+
+    def add_recipe(self, recipe: Recipe) -> None: ...
+
+    def promote(self, version: str) -> None:
+        """Build a version aside if it is not resident, prove it, flip. Raises: any failed check."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How far this agent has come, for /health/ready and the console."""
+
+    caught_up: bool  # everything that was in the log at the start has been read
+    away: str | None  # why the log cannot be read now
+    pending: str | None  # the version that should serve and whose chain is not known yet
+    failed: str | None  # the version that should serve and failed a check, with the reason
+    line: Line
+
+
+class Follower:
+    """Drives the resident versions from the log; `start` and `stop` it once."""
+
+    def __init__(
+        self,
+        log: Log,
+        versions: Versions,
+        *,
+        line: str,
+        base: str,
+        put: Callable[[list[Outgoing]], Future[bool]],
+        events: Events,
+        metrics: Metrics,
+        forget: Callable[[Forgotten], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+        poll_s: float = POLL_S,
+    ) -> None:
+        """Take what is driven and what is read.
+
+        base: name of the base model, which serves before the first rollout
+        put: hands records to the spool (streams.spool.Spool.put)
+        forget: told whose words must be let go, at every start of all that were
+        clock: Unix seconds
+        poll_s: how long a stop or an operator's change may go unnoticed in the thread
+        """
+        self._log, self._versions, self._put, self._forget = log, versions, put, forget
+        self._poll_s = poll_s
+        self._events, self._metrics = events, metrics
+        self.decisions = Decisions(line, base=base, clock=clock)
+        self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
+        self._positions: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}  # of the log, when it was begun to be read
+        self._away: str | None = None
+        self._caught_up = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following, and wait until a version in the making is done with."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def following(self) -> Following:
+        """Say how far this agent has come. Any thread may ask."""
+        line, failed = self.decisions.line(), self._failed
+        return Following(
+            caught_up=self._caught_up.is_set(),
+            away=self._away,
+            pending=None if self.decisions.can_be_built(line.version) else line.version,
+            failed=failed[1] if failed and failed[0] == line.seq else None,
+            line=line,
+        )
+
+    def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Take the previous version back into service now, then write it down.
+
+        A version that cannot be taken is passed over for the one before it.
+
+        expected_seq: the line's seq that the operator saw; None: whatever it is
+        raises: ConflictError when the line has changed since; NoPreviousError; SwapError when no
+            earlier version can be taken (the one that served serves on)
+        """
+        failed: dict[str, str] = {}
+        while True:
+            rollout = self.decisions.intend(who, reason, expected_seq=expected_seq, without=failed)
+            try:
+                self._versions.promote(rollout.version)
+                break
+            except Exception as cause:
+                self.decisions.withdraw(rollout)
+                failed[rollout.version] = str(cause)
+                self._count_failure(rollout.version, cause)
+        self._metrics.swaps.labels("rollback").inc()
+        self._events.add("rollback", f"{who} took {rollout.version} back: {reason}")
+        self._write_down(rollout)
+        return rollout
+
+    def _write_down(self, rollout: Rollout) -> None:
+        def told(done: Future[bool]) -> None:
+            if done.cancelled() or not done.result():
+                self._events.add(
+                    "rollback-unwritten",
+                    f"{rollout.version} serves, but the disk did not take the rollback: "
+                    "a restart forgets it",
+                )
+
+        self._put([outgoing("rollouts", rollout.line, rollout)]).add_done_callback(told)
+
+    def _run(self) -> None:
+        retry_s = RETRY_S[0]
+        while not self._stop.is_set():
+            try:
+                subscription = self._subscribe()
+                try:
+                    while not self._stop.is_set():
+                        self._step(subscription)
+                        retry_s = RETRY_S[0]
+                finally:
+                    subscription.close()
+            except LogUnavailableError as cause:
+                self._lose_log(str(cause))
+            except Exception as cause:
+                # A thread that died here would leave this agent behind for ever, unnoticed.
+                _LOG.exception("following failed and begins again")
+                self._lose_log(repr(cause))
+            self._stop.wait(retry_s)
+            retry_s = min(retry_s * 2, RETRY_S[1])
+
+    def _subscribe(self) -> Subscription:
+        if not self._caught_up.is_set():
+            ends = [self._log.end_offsets(topic) for topic in TOPICS]
+            self._ends = {p: end for each in ends for p, end in each.items()}
+        return self._log.subscribe(TOPICS, group=None, positions=lambda _: dict(self._positions))
+
+    def _step(self, subscription: Subscription) -> None:
+        """Read what there is, to the end; then take what the last record decides into service."""
+        entries = subscription.poll(wait_s=self._poll_s)
+        while entries and not self._stop.is_set():
+            for entry in entries:
+                self._take(entry)
+                self._positions[entry.partition] = entry.offset + 1
+            entries = subscription.poll(wait_s=0)
+        if self._away is not None:
+            self._events.add("log-back", "the log can be read again")
+            self._away = None
+        self._steer()
+        if not self._caught_up.is_set() and self._reached_ends(subscription):
+            self._caught_up.set()
+
+    def _reached_ends(self, subscription: Subscription) -> bool:
+        reached = subscription.reached()
+        return all(reached.get(partition, 0) >= end for partition, end in self._ends.items())
+
+    def _lose_log(self, why: str) -> None:
+        if self._away is None:
+            self._events.add("log-away", f"the log cannot be read, serving on: {why}")
+        self._away = why
+
+    def _take(self, entry: Entry) -> None:
+        try:
+            record = decode(entry.value)
+            match record:
+                case Mask():
+                    self._versions.add_mask(record)
+                    self.decisions.add_mask(record)
+                case Recipe():
+                    self._versions.add_recipe(record)
+                    self.decisions.add_recipe(record)
+                case Rollout():
+                    again = self.decisions.take(record)
+                    if again is not None:
+                        self._write_down(again)
+                case Forgotten():
+                    self._forget(record)
+        except (RecordError, SwapError) as cause:
+            self._metrics.unreadable.inc()
+            place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"
+            self._events.add("unreadable", f"{place}: {cause}")
+
+    def _steer(self) -> None:
+        while not self._stop.is_set():
+            line = self.decisions.line()
+            if self._failed is not None and self._failed[0] == line.seq:
+                return
+            if self._versions.serving == line.version:
+                return
+            if not self.decisions.can_be_built(line.version):
+                return
+            self._swap(line)
+
+    def _swap(self, line: Line) -> None:
+        before, began_s = self._versions.serving, time.monotonic()
+        try:
+            self._warm(line, before)
+            self._versions.promote(line.version)
+        except Exception as cause:
+            # Whatever went wrong while building aside, the version that served serves on.
+            self._failed = (line.seq, f"{line.version}: {cause!r}")
+            self._count_failure(line.version, cause)
+            return
+        took_s = time.monotonic() - began_s
+        self._metrics.swaps.labels(line.verb).inc()
+        self._metrics.swap_s.observe(took_s)
+        self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
+
+    def _warm(self, line: Line, before: str) -> None:
+        """Take the previous version on the way, so that a rollback finds it in memory.
+
+        It is there already, unless this agent leaps: at its start, or after it was away.
+        """
+        if line.verb != "promote" or line.previous in (None, before):
+            return
+        try:
+            self._versions.promote(line.previous)
+        except Exception:
+            # What serves is another question; a rollback will say this again.
+            _LOG.warning("the previous version %s cannot be built", line.previous)
+
+    def _count_failure(self, version: str, cause: Exception) -> None:
+        self._metrics.failed_swaps.labels(type(cause).__name__).inc()
+        serving = self._versions.serving
+        self._events.add("swap-failed", f"{serving} serves on, {version} failed: {cause!r}")

@@ -1,0 +1,196 @@
+"""The versions in memory: which one serves, which one served before, which still answer requests.
+
+A version is built aside from its chain of recipes, proved (digest of every recipe, finite weights,
+frozen slices byte-equal to the base), and only then referred to; whatever fails leaves the serving
+version as it is. A version stays while it serves, while it is the one to go back to, and while a
+request that began on it runs.
+
+Knows nothing of the log; agent.swap.follow decides what to promote.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from kernels.contract import BackendName, open_backend
+from kernels.errors import KernelError
+from kernels.model.forward import Decoder, Linear, with_weights
+from kernels.model.packed import fast_linear
+from kernels.version.master import Master
+from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
+from streams.model.convert import weights_digest
+from streams.model.open import BaseModel
+from streams.records import Mask, Recipe
+
+BUILD_NICE = 10  # building yields to decoding wherever both want a core
+
+
+@dataclass(slots=True, eq=False)
+class Resident:
+    """A version in memory and how many requests run on it."""
+
+    version: str
+    decoder: Decoder
+    linear: Linear  # how its linear layers are applied fastest here
+    users: int = 0
+
+
+class Residents:
+    """The versions of one line that this process holds. Any thread may call every method."""
+
+    def __init__(
+        self, base: BaseModel, backend: BackendName, *, snapshots: Snapshots | None = None
+    ) -> None:
+        """Begin with the base serving.
+
+        snapshots: short cuts along the ledger, read and written; None: the ledger alone
+        """
+        self._base, self._backend = base, open_backend(backend)
+        self._masks: dict[str, Mask] = {}
+        self._recipes: dict[str, Recipe] = {}
+        resident = Resident(base.name, base.decoder, fast_linear(base.model))
+        self._residents = {base.name: resident}
+        self._history = [base.name]  # what has served, oldest first; the last serves
+        self._built: Stand | None = None  # the last one built, to go on from
+        self._snapshots = snapshots
+        self._lock = threading.Lock()
+        self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
+
+    @property
+    def serving(self) -> str:
+        """The version that new requests begin on."""
+        return self._history[-1]
+
+    @property
+    def resident(self) -> list[str]:
+        """The versions in memory."""
+        with self._lock:
+            return list(self._residents)
+
+    def add_mask(self, mask: Mask) -> None:
+        """Know the frozen units that recipes refer to."""
+        self._masks[mask.digest] = mask
+
+    def add_recipe(self, recipe: Recipe) -> None:
+        """Know how a version is made; it is not built before it is promoted."""
+        self._recipes[recipe.version] = recipe
+
+    def hold(self) -> Resident:
+        """Give the serving version to a request, which must `release` it."""
+        with self._lock:
+            resident = self._residents[self.serving]
+            resident.users += 1
+            return resident
+
+    def release(self, resident: Resident) -> None:
+        """End a request's use of a version; the last one of an old version frees it."""
+        with self._lock:
+            resident.users -= 1
+            self._prune()
+
+    def promote(self, version: str) -> None:
+        """Build a version aside if it is not resident, prove it, then flip to it.
+
+        raises: UnknownVersionError while a recipe or mask of its chain is missing, SwapError when
+            a check fails; the version that served before serves on
+        """
+        with self._lock:
+            if version in self._residents:
+                self._flip(version)
+                return
+        resident = self._builder.submit(self._build, version).result()
+        with self._lock:
+            self._residents[version] = resident
+            self._flip(version)
+        # Behind the flip: nobody waits for the disk.
+        self._builder.submit(self._keep)
+
+    def rollback(self) -> str:
+        """Flip to the version that served before this one, which is resident, and give its name.
+
+        raises: NoPreviousError when nothing has served before; as `promote` when it is asked for
+            several steps back, whose version must be built again
+        """
+        with self._lock:
+            if len(self._history) < 2:
+                raise NoPreviousError("no version has served before this one")
+            previous = self._history[-2]
+        self.promote(previous)
+        return previous
+
+    def digest_of(self, version: str) -> str:
+        """Name the bits that a resident version serves: SHA-256 of its tensors, as replay has it.
+
+        raises: UnknownVersionError when it is not resident
+        """
+        with self._lock:
+            resident = self._residents.get(version)
+        if resident is None:
+            raise UnknownVersionError(f"version {version} is not in memory here")
+        return weights_digest(resident.decoder.model)
+
+    def _flip(self, version: str) -> None:
+        if version == self.serving:
+            return
+        # Going back takes the later version out of the history, so that a second step goes
+        # further back instead of forward again.
+        if version in self._history:
+            del self._history[self._history.index(version) + 1 :]
+        else:
+            self._history.append(version)
+        self._prune()
+
+    def _prune(self) -> None:
+        kept = {self._base.name, *self._history[-2:]}
+        for version in [v for v, r in self._residents.items() if v not in kept and not r.users]:
+            del self._residents[version]
+
+    def _chain(self, version: str) -> list[Recipe]:
+        chain: list[Recipe] = []
+        while version != self._base.name:
+            recipe = self._recipes.get(version)
+            if recipe is None:
+                raise UnknownVersionError(f"no recipe of version {version} is known here")
+            if recipe.mask not in self._masks:
+                raise UnknownVersionError(f"the mask {recipe.mask[:16]}… is not known here")
+            chain.append(recipe)
+            version = recipe.parent
+        return chain[::-1]
+
+    @torch.inference_mode()
+    def _build(self, version: str) -> Resident:
+        chain = self._chain(version)
+        try:
+            stand, weights = walk(
+                self._built, chain, fresh=self._new_master, snapshots=self._snapshots
+            )
+            stand.master.prove_frozen(weights)
+        except (KernelError, ValueError) as cause:
+            raise SwapError(f"version {version} failed its checks: {cause}") from cause
+        self._built = stand
+        model = with_weights(self._base.model, weights)
+        return Resident(version, Decoder(model), fast_linear(model))
+
+    def _keep(self) -> None:
+        if self._built is not None:
+            keep(self._built, self._snapshots)
+
+    def _new_master(self, chain: Sequence[Step]) -> Master:
+        mask = self._masks[chain[0].mask]
+        return master_at_base(self._base.decoder, mask, self._backend, chain)
+
+
+def _yield_to_decoding() -> None:
+    """Make this thread take one core, and only while decoding leaves it.
+
+    Each thread has its own count of torch threads (OpenMP); the engine sets its own, so that only
+    threads made from here on begin with one.
+    """
+    torch.set_num_threads(1)
+    if hasattr(os, "setpriority"):  # Linux keeps a priority for each thread
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICE)

@@ -1,0 +1,200 @@
+"""One response in the making: asks the engine for every choice, gathers them, records each once.
+
+Whatever happens meanwhile (the client goes, the server stops, something breaks), leaving the
+`with` block cancels what is still running and records what was sampled.
+
+Knows nothing of HTTP.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from agent.api.chat import ChatRequest
+from agent.engine.contract import Finish, Request, Token
+from agent.errors import (
+    BrokenError,
+    BrokenLogitsError,
+    BusyError,
+    EngineStoppedError,
+    QueueFullError,
+    UnavailableError,
+)
+from agent.turn.ask import Asked
+from agent.turn.recorder import Recorder
+from agent.turn.reply import Reply
+from agent.turn.sessions import Occasion
+from agent.watch.metrics import Metrics
+from streams.records import Json
+
+RETRY_S = 1  # a place in the queue comes free with every reply that ends
+
+
+class Stream(Protocol):
+    """One reply on its way: agent.engine.contract.Stream."""
+
+    def cancel(self) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[Token | Finish]: ...
+
+
+class Source(Protocol):
+    """Where tokens come from: agent.engine.engine.Engine."""
+
+    def submit(self, request: Request) -> Stream:
+        """Ask for a reply. Raises: QueueFullError, EngineStoppedError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became certain of one choice."""
+
+    choice: int
+    deltas: list[Json]
+    token: Token | None  # None: the choice has ended
+
+
+class Answer:
+    """A response that is being sampled. Use it as a context manager, in the event loop."""
+
+    def __init__(
+        self,
+        response_id: str,
+        call: ChatRequest,
+        asked: Asked,
+        occasion: Occasion,
+        *,
+        engine: Source,
+        recorder: Recorder,
+        metrics: Metrics,
+        began_s: float,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Prepare; nothing is asked of the engine before `with`.
+
+        began_s: when the request came in, by the clock, in seconds
+        """
+        self.id, self.call, self.asked, self.occasion = response_id, call, asked, occasion
+        parallel = call.parallel_tool_calls is not False
+        self.replies = [
+            Reply(tools=asked.tools is not None, parallel=parallel) for _ in asked.sampling
+        ]
+        self._engine, self._recorder, self._metrics = engine, recorder, metrics
+        self._clock, self._began_s = clock, began_s
+        self._streams: list[Stream] = []
+        self._last_s: dict[int, float] = {}  # when each choice's last token came
+
+    def __enter__(self) -> Self:
+        """Ask the engine for every choice, or for none.
+
+        raises: BusyError, UnavailableError
+        """
+        try:
+            for sampling in self.asked.sampling:
+                request = Request(self.asked.prompt_token_ids, sampling, self.occasion.principal)
+                self._streams.append(self._engine.submit(request))
+        except QueueFullError as cause:
+            self._cancel()
+            raise BusyError(
+                "more requests wait than this server keeps: try again",
+                headers={"Retry-After": str(RETRY_S)},
+            ) from cause
+        except EngineStoppedError as cause:
+            self._cancel()
+            raise UnavailableError(f"the engine has stopped: {cause}") from cause
+        self._metrics.tokens.labels("prompt").inc(len(self.asked.prompt_token_ids))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Cancel what still runs, and record every choice."""
+        self._cancel()
+        for choice, reply in enumerate(self.replies):
+            if reply.finish_reason is None:
+                reply.finish("cancelled")
+            turn_id = f"{self.id}-{choice}" if choice else self.id
+            self._recorder.turn(turn_id, self.asked, self.occasion, choice=choice, reply=reply)
+            self._count(reply)
+
+    async def steps(self) -> AsyncGenerator[Step]:
+        """Give what becomes certain, in the order in which it does, until every choice has ended.
+
+        raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
+            this reply
+        """
+        try:
+            async for choice, event in _merged(self._streams):
+                reply = self.replies[choice]
+                if isinstance(event, Token):
+                    self._measure(choice)
+                    yield Step(choice, reply.add(event), event)
+                elif event.reason == "cancelled":
+                    raise UnavailableError("the server stops: ask again")
+                else:
+                    yield Step(choice, reply.finish(event.reason), None)
+        except EngineStoppedError as cause:
+            raise UnavailableError(f"{cause}: ask again") from cause
+        except BrokenLogitsError as cause:
+            raise BrokenError(str(cause)) from cause
+
+    def _measure(self, choice: int) -> None:
+        now_s = self._clock()
+        if choice in self._last_s:
+            self._metrics.token_gap_s.observe(now_s - self._last_s[choice])
+        else:
+            self._metrics.first_token_s.observe(now_s - self._began_s)
+        self._last_s[choice] = now_s
+
+    def _cancel(self) -> None:
+        for stream in self._streams:
+            stream.cancel()
+
+    def _count(self, reply: Reply) -> None:
+        self._metrics.replies.labels(reply.finish_reason).inc()
+        self._metrics.tokens.labels("reply").inc(len(reply.tokens))
+        offered = {tool["function"]["name"] for tool in self.asked.tools or []}
+        for call in reply.calls:
+            known = call["function"]["name"] in offered
+            self._metrics.tool_calls.labels(str(known).lower()).inc()
+
+
+async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:
+    """Give the events of several streams as they come."""
+    if len(streams) == 1:
+        async for event in streams[0]:
+            yield 0, event
+        return
+    ready: asyncio.Queue[tuple[int, Token | Finish | None]] = asyncio.Queue()
+
+    async def pump(choice: int, stream: Stream) -> None:
+        try:
+            async for event in stream:
+                ready.put_nowait((choice, event))
+        finally:
+            ready.put_nowait((choice, None))
+
+    pumps = [asyncio.create_task(pump(*each)) for each in enumerate(streams)]
+    try:
+        running = len(pumps)
+        while running:
+            choice, got = await ready.get()
+            if got is not None:
+                yield choice, got
+                continue
+            running -= 1
+            await pumps[choice]
+    finally:
+        for task in pumps:
+            task.cancel()
+        for task in pumps:
+            with suppress(asyncio.CancelledError, Exception):
+                await task

@@ -1,0 +1,235 @@
+"""Forgets a principal: the record that says so, then store, log and spools, then what they moved.
+
+The record on the topic `forgotten` comes first and decides; everything after it can be done again.
+The store is changed by whoever holds the line's lease: a learner that runs does it when it reads
+the record, and where none runs the lease is taken for a moment.
+
+Knows nothing of how a version is built without somebody (learner.rerun.refit, learner.rerun.rerun).
+"""
+
+import os
+import re
+import secrets
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from sqlmodel import select
+
+from deploy.errors import ForgetError
+from learner.forget import store as stored
+from learner.forget.store import Influence
+from streams.keeping import erase, forgotten
+from streams.log.contract import Log, entries_now, outgoing
+from streams.open import KAFKA_SCHEME
+from streams.records import Forgotten
+from streams.settings import StreamsSettings
+from streams.spool import forget_left
+from streams.store.lease import Lease
+from streams.store.store import Store
+from streams.store.tables import ForgottenRow, TurnRow
+
+# A learner listens once a second, also in the middle of a generation; a slow pass may take longer.
+LEARNER_S: Final = 60.0
+LOOK_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was forgotten, or would be."""
+
+    principal: str
+    dry_run: bool
+    taken: bool  # False: a learner holds the lease and has not read the record yet
+    turns: int
+    judgements: int
+    log: dict[str, int] = field(default_factory=dict)  # topic → records taken out
+    spools: int = 0  # records in spools that no process holds
+    before: dict[str, Any] | None = None  # the last time's Forgotten record
+    influenced: list[Influence] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all of it."""
+        return asdict(self)
+
+
+def principal_named(text: str) -> str:
+    """Read a principal: 16 hex digits, a key's whole SHA-256, or anonymous.
+
+    raises: ForgetError
+
+    >>> principal_named("00112233445566778899aabbccddeeff" * 2)
+    '0011223344556677'
+    """
+    name = text.strip().lower()
+    if name == "anonymous" or re.fullmatch("[0-9a-f]{16}", name):
+        return name
+    if re.fullmatch("[0-9a-f]{64}", name):
+        return name[:16]
+    raise ForgetError(
+        f"{text!r} is no principal: give the first 16 hex digits of the SHA-256 of the API key, as"
+        " `quickset turns --json` shows them, or anonymous"
+    )
+
+
+def survey(
+    store: Store,
+    log: Log,
+    settings: StreamsSettings,
+    principal: str,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> Report:
+    """Say what there is to forget of a principal; changes nothing.
+
+    clock: Unix seconds
+    raises: ForgetError when nothing is known of them
+    """
+    with store.reading() as session:
+        held = stored.held(session, principal)
+        influenced = stored.influence(session, principal)
+    record = _record(principal, who="", reason="", clock=clock)
+    logged = _count(store, log, settings, record, known=held.turns + held.tombstones > 0)
+    if not (held.turns or held.judgements or held.tombstones or logged or held.forgotten):
+        raise ForgetError(
+            f"nothing is known of the principal {principal}, in the store or in the log:"
+            " `quickset turns --json` shows whose the turns are"
+        )
+    said = set(Forgotten.model_fields) - {"v"}
+    before = held.forgotten.model_dump(include=said) if held.forgotten else None
+    return Report(
+        principal=principal,
+        dry_run=True,
+        taken=False,
+        turns=held.turns,
+        judgements=held.judgements,
+        log=dict(logged),
+        before=before,
+        influenced=influenced,
+    )
+
+
+def forget(
+    store: Store,
+    log: Log,
+    settings: StreamsSettings,
+    principal: str,
+    *,
+    line: str,
+    who: str,
+    reason: str,
+    wait: Callable[[float], None] = time.sleep,
+    patience_s: float = LEARNER_S,
+    clock: Callable[[], float] = time.time,
+) -> Report:
+    """Forget a principal everywhere that can be reached from here.
+
+    line: whose lease stands for the right to write
+    wait: between two looks at what a running learner has done; patience_s: how long altogether
+    clock: Unix seconds
+    raises: ForgetError when nothing is known of them; LogUnavailableError, StoreUnavailableError
+        (do it again: what was done stays done)
+    """
+    found = survey(store, log, settings, principal, clock=clock)
+    if not found.turns and not found.judgements and not found.log and found.before is not None:
+        record = Forgotten.model_validate(found.before)  # nothing new since: no second record
+    else:
+        record = _record(principal, who=who, reason=reason, clock=clock)
+        log.append([outgoing(forgotten.TOPIC, principal, record)])
+    row = _apply(store, record, line, wait, patience_s)
+    store.settle()
+    gone = _erase(store, log, settings, record)
+    home = settings.home.expanduser()
+    return Report(
+        principal=principal,
+        dry_run=False,
+        taken=row is not None,
+        turns=found.turns,
+        judgements=found.judgements,
+        log=dict(gone),
+        spools=forget_left(home / "spool", principal, record.created_ms, settings),
+        before=found.before,
+        influenced=found.influenced,
+    )
+
+
+def _record(principal: str, *, who: str, reason: str, clock: Callable[[], float]) -> Forgotten:
+    return Forgotten(
+        id=uuid.uuid4().hex,
+        principal=principal,
+        reason=reason,
+        who=who,
+        created_ms=int(clock() * 1000),
+    )
+
+
+def _apply(
+    store: Store, record: Forgotten, line: str, wait: Callable[[float], None], patience_s: float
+) -> ForgottenRow | None:
+    """Change the store, or wait for the learner that may; None when it has not done it yet."""
+    holder = f"forget:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    lease = Lease(store, f"learner/{line}", holder=holder)
+    left_s = patience_s
+    while True:
+        with store.reading() as session:
+            row = session.get(ForgottenRow, record.id)
+        if row is not None:
+            return row
+        if lease.acquire():
+            try:
+                with store.transaction() as session:
+                    lease.check(session)
+                    return stored.apply(session, record)
+            finally:
+                lease.release()
+        if left_s <= 0:
+            return None
+        wait(LOOK_S)
+        left_s -= LOOK_S
+
+
+def _turn_ids(store: Store, principal: str) -> list[str]:
+    with store.reading() as session:
+        return list(session.exec(select(TurnRow.id).where(TurnRow.principal == principal)))
+
+
+def _count(
+    store: Store, log: Log, settings: StreamsSettings, record: Forgotten, *, known: bool
+) -> Counter[str]:
+    """Count what the log would give back; on Kafka only as far as needed to know them at all."""
+    if not settings.log.startswith(KAFKA_SCHEME):
+        path = settings.home.expanduser() / "log.db"
+        return Counter[str](erase.count(path, record, _turn_ids(store, record.principal)))
+    if known:
+        return Counter()
+    return Counter(
+        topic
+        for topic in forgotten.SAID
+        for entry in entries_now(log, topic)
+        if forgotten.said_by(entry.value, record.principal) is not None
+    )
+
+
+def _erase(store: Store, log: Log, settings: StreamsSettings, record: Forgotten) -> Counter[str]:
+    if settings.log.startswith(KAFKA_SCHEME):
+        closed = erase.close_letters(log, record.principal, who=record.who)
+        return Counter({"dead-letters": closed} if closed else {})
+    path = settings.home.expanduser() / "log.db"
+    return Counter[str](erase.erase(path, record, _turn_ids(store, record.principal)))
+
+
+def versions_standing_on(influenced: Iterable[Influence], chain: Iterable[str]) -> list[str]:
+    """Give the part of a chain of versions that was made by, or stands on, what they moved.
+
+    >>> one = Influence(1, "main", "b", 1, 2, 0.5)
+    >>> versions_standing_on([one], ["a", "b", "c"])
+    ['b', 'c']
+    """
+    moved = {each.version for each in influenced}
+    names = list(chain)
+    first = next((place for place, name in enumerate(names) if name in moved), len(names))
+    return names[first:]

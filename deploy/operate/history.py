@@ -1,0 +1,117 @@
+"""What has happened so far, as the store and the log tell it: rows for people, read only.
+
+The topic `rollouts` decides which version serves a line; the store's table may lag behind it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from deploy.errors import DeployError
+from streams.line.line import Line
+from streams.log.contract import Log, records_now
+from streams.open import open_log
+from streams.records import Rollout
+from streams.settings import StreamsSettings
+from streams.store.store import Store, open_store
+from streams.store.tables import GenerationRow, JudgementRow, RecipeRow, TurnRow
+
+
+@contextmanager
+def existing_store(settings: StreamsSettings) -> Iterator[Store]:
+    """Open the store; it must be there already.
+
+    raises: DeployError saying how to make one; SchemaError, StoreUnavailableError
+    """
+    home = settings.home.expanduser()
+    if settings.store is None and not (home / "store.db").exists():
+        raise DeployError(
+            f"nothing has been learned in {home} yet: start `quickset up`, "
+            "or name the folder with --home"
+        )
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def store_session(settings: StreamsSettings) -> Iterator[Session]:
+    """Open the store for reading; raises as `existing_store`."""
+    with existing_store(settings) as store, store.reading() as session:
+        yield session
+
+
+def serving(settings: StreamsSettings, line: str) -> Line | None:
+    """Say what serves a line by the log; None while the base does.
+
+    raises: LogUnavailableError, SchemaError
+    """
+    log = open_log(settings)
+    try:
+        return decided(log, line)
+    finally:
+        log.close()
+
+
+def decided(log: Log, name: str) -> Line | None:
+    """Fold the topic `rollouts` as every agent does (streams.line); None while the base serves.
+
+    raises: LogUnavailableError
+    """
+    line: Line | None = None
+    for record in records_now(log, "rollouts"):
+        if isinstance(record, Rollout) and record.line == name:
+            # The first change names the base as what served before it.
+            line = (line or Line(name, (record.previous,))).take(record)
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version with the generation that made it."""
+
+    recipe: RecipeRow
+    generation: GenerationRow | None
+
+
+def versions(session: Session, line: str, limit: int) -> list[Version]:
+    """Give the newest versions of a line, newest first."""
+    newest = select(RecipeRow).where(RecipeRow.line == line)
+    newest = newest.order_by(col(RecipeRow.number).desc(), col(RecipeRow.created_ms).desc())
+    rows = session.exec(newest.limit(limit)).all()
+    names = [row.version for row in rows]
+    made = session.exec(select(GenerationRow).where(col(GenerationRow.child).in_(names))).all()
+    by_child = {row.child: row for row in made}
+    return [Version(row, by_child.get(row.version)) for row in rows]
+
+
+def find_version(session: Session, start: str) -> Version:
+    """Give the version whose name begins like this.
+
+    raises: DeployError when none does, or more than one
+    """
+    begins = col(RecipeRow.version).startswith(start, autoescape=True)
+    rows = session.exec(select(RecipeRow).where(begins).limit(2)).all()
+    if len(rows) != 1:
+        raise DeployError(
+            f"{'no version begins' if not rows else 'more than one version begins'} with {start}: "
+            "`quickset versions list` names them"
+        )
+    made = select(GenerationRow).where(GenerationRow.child == rows[0].version)
+    return Version(rows[0], session.exec(made).first())
+
+
+def turns(session: Session, line: str, limit: int) -> list[tuple[TurnRow, list[JudgementRow]]]:
+    """Give the newest turns of a line with their judgements, newest first."""
+    newest = select(TurnRow).where(TurnRow.line == line)
+    rows = session.exec(newest.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
+    ids = [row.id for row in rows]
+    verdicts = select(JudgementRow).where(col(JudgementRow.turn_id).in_(ids))
+    by_turn: dict[str, list[JudgementRow]] = {}
+    for verdict in session.exec(verdicts.order_by(col(JudgementRow.created_ms))):
+        by_turn.setdefault(verdict.turn_id, []).append(verdict)
+    return [(row, by_turn.get(row.id, [])) for row in rows]

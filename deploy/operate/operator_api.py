@@ -1,0 +1,53 @@
+"""The running agent's console, called as a program calls it: JSON over its own port.
+
+Knows the routes of agent.console.app; nothing of stores and logs.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+import aiohttp
+
+from agent.settings import AgentSettings
+from deploy.errors import NotRunningError, RefusedError
+from deploy.up.ports import url
+
+# A digest is read over all served tensors, and a rollback may have to build a version again.
+ANSWER_S = 300.0
+KEY_VARIABLE = "QUICKSET_OPERATOR_KEY"  # the key itself; settings hold only hashes
+
+
+def call(settings: AgentSettings, method: str, path: str, body: Any = None) -> Any:
+    """Ask the agent's console and give its JSON answer.
+
+    raises: NotRunningError when nothing answers there; RefusedError with the agent's own reason
+    """
+    return asyncio.run(_call(settings, method, path, body))
+
+
+async def _call(settings: AgentSettings, method: str, path: str, body: Any) -> Any:
+    address = url(settings.console_host, settings.console_port)
+    key = os.environ.get(KEY_VARIABLE)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    timeout = aiohttp.ClientTimeout(total=ANSWER_S, connect=5.0)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as client,
+            client.request(method, f"{address}{path}", json=body) as answer,
+        ):
+            told = await answer.json(content_type=None)
+            if answer.status < 400:
+                return told
+            raise RefusedError(_reason(told, answer.status, address), status=answer.status)
+    except aiohttp.ClientConnectorError as cause:
+        raise NotRunningError(f"no agent answers at {address}") from cause
+    except (aiohttp.ClientError, TimeoutError, ValueError) as cause:
+        raise RefusedError(f"what answers at {address} is no Quickset console: {cause}") from cause
+
+
+def _reason(told: Any, status: int, address: str) -> str:
+    error = told.get("error") if isinstance(told, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    hint = f"; put the operator key into {KEY_VARIABLE}" if status == 401 else ""
+    return f"the agent at {address} refused ({status}): {message or told}{hint}"

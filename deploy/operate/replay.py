@@ -1,0 +1,76 @@
+"""Proves a version: rebuilt from the base by its recipes, with every digest on the way compared.
+
+Reads the ledger and the base model only, and shares no code with the agent beyond kernels and
+streams; so equal bits here and in an agent's memory were reached twice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from deploy.errors import ProofError
+from kernels.contract import Backend
+from kernels.model.forward import with_weights
+from kernels.version.walk import master_at_base
+from streams.model.convert import weights_digest
+from streams.model.open import BaseModel
+from streams.records import Mask, Recipe
+from streams.store.tables import ArtefactRow
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a rebuilt version came to."""
+
+    version: str
+    recipes: int  # that were applied, each digest compared
+    digest: str  # of the integers
+    sha256: str  # of the tensors, as an agent tells it of those that it serves
+
+
+def mask_of(session: Session, chain: Sequence[Recipe]) -> Mask:
+    """Give the mask that a chain of recipes was made with.
+
+    raises: ProofError when they name several, or the store lacks it
+    """
+    names = {recipe.mask for recipe in chain}
+    if len(names) != 1:
+        raise ProofError(f"the recipes name {len(names)} masks; one line has one")
+    digest = names.pop()
+    row = session.get(ArtefactRow, digest)
+    if row is None:
+        raise ProofError(f"the store lacks the mask {digest}: restore it from a backup")
+    mask = Mask.model_validate(row.body)
+    if mask.digest != digest:
+        raise ProofError(f"the mask kept as {digest} is {mask.digest}: the store was changed")
+    return mask
+
+
+def replay(
+    base: BaseModel,
+    chain: Sequence[Recipe],
+    mask: Mask,
+    *,
+    backend: Backend,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Proof:
+    """Rebuild the version that a chain of recipes leads to.
+
+    chain: from the base on, at least one; progress: told how many recipes are applied
+    raises: ProofError when the chain is of another base; DigestMismatchError, ExplodedError or
+        FrozenMovedError naming what is not as promised
+    """
+    if chain[0].parent != base.name:
+        raise ProofError(
+            f"the first recipe stands on the base {chain[0].parent}, this one is {base.name}: "
+            "name the right model with --model"
+        )
+    master = master_at_base(base.decoder, mask, backend, chain)
+    for number, recipe in enumerate(chain, start=1):
+        master.apply(recipe)
+        progress(number)
+    weights = master.weights()
+    master.prove_frozen(weights)
+    rebuilt = with_weights(base.model, weights)
+    return Proof(chain[-1].version, len(chain), master.digest(), weights_digest(rebuilt))

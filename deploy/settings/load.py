@@ -1,0 +1,192 @@
+"""Settings: from a TOML file, the environment and flags to one checked, immutable object.
+
+Later sources win, field by field: defaults, then the file (./quickset.toml or --config), then the
+environment (QUICKSET_AGENT__PORT=9000; DATABASE_URL is streams.store), then flags
+(--set agent.port=9000). Every value remembers where it came from, so `quickset config` can tell.
+An unknown name or two settings that contradict each other raise SettingsError, which names them.
+
+Knows the sections that the packages declare, and nothing of what they mean beyond `conflicts`.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic_settings
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import PydanticBaseSettingsSource
+
+from agent.settings import AgentSettings
+from deploy.errors import SettingsError
+from deploy.settings.conflicts import conflicts
+from learner.settings import LearnerSettings
+from streams.settings import ModelSettings, StreamsSettings
+
+PREFIX = "QUICKSET_"
+DEFAULT_FILE = Path("quickset.toml")
+NOT_SETTINGS = {"QUICKSET_OPERATOR_KEY"}  # a secret of who calls, read where it is used
+
+
+class Settings(BaseSettings):
+    """All settings, one section a package."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    model: ModelSettings = ModelSettings()
+    streams: StreamsSettings = StreamsSettings()
+    agent: AgentSettings = AgentSettings()
+    learner: LearnerSettings = LearnerSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing implicitly: `load` asks each source itself, to know what came from where."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The settings in force, and where each value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]  # "agent.port" → "quickset.toml", a variable, a flag; else default
+    arguments: tuple[str, ...]  # the flags that give a child process the same settings
+
+    def origin(self, name: str) -> str:
+        """Say where the value of `section.field` came from."""
+        return self.origins.get(name, "default")
+
+    def rows(self) -> Iterator[tuple[str, Any, str]]:
+        """Give (name, value, origin) of every setting, section by section."""
+        for section in Settings.model_fields:
+            values = getattr(self.settings, section)
+            for field in type(values).model_fields:
+                name = f"{section}.{field}"
+                yield name, getattr(values, field), self.origin(name)
+
+
+def load(
+    *, config: Path | None, environ: Mapping[str, str], flags: Mapping[str, tuple[str, str]]
+) -> InForce:
+    """Read the three sources, check the result, and remember what came from where.
+
+    config: the TOML file; None reads ./quickset.toml when there is one
+    flags: setting → (text, the flag as the user knows it), in growing strength
+    raises: SettingsError, one line a fault
+    """
+    given: dict[str, tuple[Any, str]] = {}
+    file = config or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    if file is not None:
+        given |= _from_file(file)
+    given |= _from_environ(environ)
+    for name, (text, flag) in flags.items():
+        given[name] = (_parse(name, text, flag), flag)
+    settings = _checked(given)
+    arguments = ["--config", str(file)] if file is not None else []
+    for name, (text, _) in flags.items():
+        arguments += ["--set", f"{name}={text}"]
+    origins = {name: origin for name, (_, origin) in given.items()}
+    return InForce(settings=settings, origins=origins, arguments=tuple(arguments))
+
+
+def _from_file(file: Path) -> dict[str, tuple[Any, str]]:
+    try:
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as cause:
+        raise SettingsError(f"cannot read {file}: {cause.strerror}") from cause
+    except ValueError as cause:
+        raise SettingsError(f"{file} is not valid TOML: {cause}") from cause
+    given: dict[str, tuple[Any, str]] = {}
+    for section, fields in tree.items():
+        if not isinstance(fields, dict):
+            raise SettingsError(f"{file}: {section!r} stands outside a section, such as [agent]")
+        given |= {f"{section}.{field}": (value, str(file)) for field, value in fields.items()}
+        if not fields and section not in Settings.model_fields:
+            raise SettingsError(_unknown(section, str(file)))
+    return given
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    given: dict[str, tuple[Any, str]] = {}
+    for variable, text in environ.items():
+        if not variable.upper().startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        parts = variable[len(PREFIX) :].lower().split("__")
+        name = ".".join(parts[:2])
+        value = _parse(".".join(parts), text, variable)
+        if len(parts) > 2 and name in given:  # QUICKSET_AGENT__KEYS__ANN beside …__BOB
+            value = given[name][0] | value
+        given[name] = (value, variable)
+    url = environ.get("DATABASE_URL")
+    if url:
+        store, origin = given.get("streams.store", (url, ""))
+        if store != url:
+            raise SettingsError(f"DATABASE_URL and {origin} name different stores: set one of them")
+        given["streams.store"] = (url, "DATABASE_URL")
+    return given
+
+
+def _parse(name: str, text: str, origin: str) -> Any:
+    """Read one setting's text as pydantic-settings reads a variable: lists and tables as JSON.
+
+    raises: SettingsError when it names no setting or its JSON is broken
+    """
+    section, _, field = name.partition(".")
+    known = Settings.model_fields.get(section)
+    if known is None or not field:
+        raise SettingsError(_unknown(name, origin))
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {f"{PREFIX}{section}__{field.replace('.', '__')}".lower(): text}
+    try:
+        return source()[section][field.partition(".")[0]]
+    except pydantic_settings.SettingsError as cause:
+        raise SettingsError(f"{name} (from {origin}) is not valid JSON: {text}") from cause
+
+
+def _checked(given: Mapping[str, tuple[Any, str]]) -> Settings:
+    tree: dict[str, dict[str, Any]] = {}
+    for name, (value, _) in given.items():
+        section, _, field = name.partition(".")
+        tree.setdefault(section, {})[field] = value
+    try:
+        settings = Settings(**tree)  # type: ignore[arg-type]  # plain trees, validated here
+    except ValidationError as cause:
+        faults = [_fault(error, given) for error in cause.errors(include_url=False)]
+        raise SettingsError("\n".join(faults)) from cause
+    if contradictions := list(conflicts(settings.streams, settings.agent, settings.learner)):
+        raise SettingsError("\n".join(contradictions))
+    return settings
+
+
+def _fault(error: ErrorDetails, given: Mapping[str, tuple[Any, str]]) -> str:
+    where = [str(part) for part in error["loc"]]
+    origin = next((o for n, (_, o) in given.items() if n == ".".join(where[:2])), None)
+    origin = origin or next((o for n, (_, o) in given.items() if n.startswith(where[0] + ".")), "")
+    if error["type"] == "extra_forbidden":
+        return _unknown(".".join(where), origin)
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{'.'.join(where)} (from {origin}): {message}, got {error['input']!r}"
+
+
+def _unknown(name: str, origin: str) -> str:
+    known = [
+        f"{section}.{field}"
+        for section, info in Settings.model_fields.items()
+        for field in type(info.default).model_fields
+    ]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"; did you mean {close[0]}?" if close else "; `quickset config` lists all"
+    return f"unknown setting {name} (from {origin}){hint}"

@@ -1,0 +1,137 @@
+"""Where every random sign comes from: an address in, a bit out. The plain NumPy version.
+
+Turns (generation key, tensor, side, element, pair) into ±1 with Philox4x32-10, a counter-based
+generator: no state, no order, so any process, device or shard that knows the address computes
+the same sign. One 32-bit output word holds the signs of 32 pairs at one element.
+
+    key      the generation's 64-bit key, low word first
+    counter  (element >> 2, pair >> 5, tensor, side)
+    sign     bit (pair & 31) of output word (element & 3): +1 for 0, -1 for 1
+
+Knows nothing of weights: an element is an index into the unfused, unsharded tensor (the row for
+side ROWS, the column for COLUMNS, the row-major index for FULL).
+"""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.contract import COLUMNS, FULL, GAUSSIAN, ROWS
+
+Words = npt.NDArray[np.uint32]
+Signs = npt.NDArray[np.int8]
+
+# Multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2 and sec. 3.3)
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+INCREMENTS = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+WORD = 2**32
+MAX_ELEMENTS = 4 * WORD  # element >> 2 is one counter word
+PAIRS_PER_WORD = 32
+
+
+def tensor_id(name: str) -> int:
+    """Give the counter word of a tensor: four bytes of its name's SHA-256, little-endian.
+
+    name: the parameter's Hugging Face name, so that layout and sharding change nothing
+
+    >>> hex(tensor_id("model.layers.0.mlp.up_proj.weight"))
+    '0xb16528af'
+    """
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
+
+
+def key_words(key: int) -> tuple[int, int]:
+    """Split a 64-bit key into its two words, low word first.
+
+    >>> [hex(word) for word in key_words(0x0123456789ABCDEF)]
+    ['0x89abcdef', '0x1234567']
+    """
+    return key % WORD, key >> 32
+
+
+def philox(counter: tuple[npt.ArrayLike, ...], key: int) -> tuple[Words, Words, Words, Words]:
+    """Run Philox4x32-10 on every counter (Salmon et al. 2011, sec. 3.3).
+
+    counter: four words, each a uint32 or an array of them; they broadcast
+    key: 64 bits, low word first
+    returns: four output words, of the counters' common shape
+
+    >>> [hex(int(word)) for word in philox((0, 0, 0, 0), 0)]
+    ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
+    """
+    c0, c1, c2, c3 = np.broadcast_arrays(*(np.asarray(word, np.uint64) for word in counter))
+    k0, k1 = key_words(key)
+    low, half = np.uint64(WORD - 1), np.uint64(32)
+    for _ in range(ROUNDS):
+        product0 = np.uint64(MULTIPLIERS[0]) * c0
+        product1 = np.uint64(MULTIPLIERS[1]) * c2
+        c0, c1, c2, c3 = (
+            (product1 >> half) ^ c1 ^ np.uint64(k0),
+            product1 & low,
+            (product0 >> half) ^ c3 ^ np.uint64(k1),
+            product0 & low,
+        )
+        k0, k1 = (k0 + INCREMENTS[0]) % WORD, (k1 + INCREMENTS[1]) % WORD
+    w0, w1, w2, w3 = (word.astype(np.uint32) for word in (c0, c1, c2, c3))
+    return w0, w1, w2, w3
+
+
+def signs(*, key: int, tensor: int, side: int, first: int, count: int, pairs: int) -> Signs:
+    """Give the signs of pairs 0..pairs-1 at elements first..first+count-1.
+
+    returns: (pairs, count) int8, each +1 or -1
+    raises: ValueError for an address outside the counter
+
+    >>> signs(key=0, tensor=0, side=0, first=0, count=8, pairs=2).tolist()
+    [[-1, -1, 1, 1, 1, -1, -1, -1], [1, 1, 1, 1, 1, -1, -1, -1]]
+    """
+    check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
+    pair = np.arange(pairs, dtype=np.uint64)[:, None]
+    element = np.arange(first, first + count, dtype=np.uint64)[None, :]
+    words = np.stack(philox((element >> np.uint64(2), pair >> np.uint64(5), tensor, side), key))
+    word = np.take_along_axis(words, (element & np.uint64(3)).astype(np.int64)[None], axis=0)[0]
+    bit = (word >> (pair & np.uint64(31))) & np.uint64(1)
+    return np.where(bit == 0, np.int8(1), np.int8(-1))
+
+
+def gaussians(
+    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
+) -> npt.NDArray[np.float32]:
+    """Give standard normal noise at the same addresses, for comparison with methods that use it.
+
+    Box and Muller's transform of the words at (element >> 2, pair, tensor, side + GAUSSIAN): two
+    words, 24 bits each, give two normals. Its bits are not promised: devices round logarithms
+    and cosines differently.
+
+    returns: (pairs, count) float32
+    """
+    check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
+    quads = np.arange(first >> 2, (first + count + 3) >> 2, dtype=np.uint64)[None, :]
+    pair = np.arange(pairs, dtype=np.uint64)[:, None]
+    words = philox((quads, pair, tensor, side + GAUSSIAN), key)
+    uniform = [((word >> np.uint32(8)) + 0.5) * 2.0**-24 for word in words]
+    normals = []
+    for first_half, second_half in ((uniform[0], uniform[1]), (uniform[2], uniform[3])):
+        radius, angle = np.sqrt(-2.0 * np.log(first_half)), 2.0 * np.pi * second_half
+        normals += [radius * np.cos(angle), radius * np.sin(angle)]
+    rows = np.stack(normals, axis=2).reshape(pairs, -1)
+    return rows[:, first % 4 : first % 4 + count].astype(np.float32)
+
+
+def check_address(*, key: int, tensor: int, side: int, first: int, count: int, pairs: int) -> None:
+    """Refuse what the counter cannot hold; every backend asks this first.
+
+    raises: ValueError naming the word that does not fit
+    """
+    if not 0 <= key < WORD**2:
+        raise ValueError(f"key {key} is not an unsigned 64-bit integer")
+    if not 0 <= tensor < WORD:
+        raise ValueError(f"tensor {tensor} is not an unsigned 32-bit integer")
+    if side not in (ROWS, COLUMNS, FULL):
+        raise ValueError(f"side {side}: choose ROWS, COLUMNS or FULL")
+    if first < 0 or count < 0 or first + count > MAX_ELEMENTS:
+        raise ValueError(f"elements {first}..{first + count - 1} leave 0..{MAX_ELEMENTS - 1}")
+    if not 0 <= pairs <= WORD:
+        raise ValueError(f"{pairs} pairs do not fit the counter")

@@ -1,0 +1,52 @@
+"""The rank-1 factors of a generation's members, as member_linear takes them.
+
+Turns (key, tensor, members) into a_m and b_m: member 2p is +a_p, member 2p+1 is −a_p, b_p is
+common to the pair. Frozen rows have zeros in a, frozen columns in b.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kernels.contract import COLUMNS, ROWS, Backend, Frozen
+from kernels.reference.noise import tensor_id
+from kernels.version.layout import TensorSpec
+
+
+def rank1_factors(
+    backend: Backend, spec: TensorSpec, *, key: int, members: Sequence[int], frozen: Frozen | None
+) -> tuple[Tensor, Tensor]:
+    """Give the factors of some members of one tensor.
+
+    members: member numbers, in the order wanted (not empty)
+    returns: rows (members, out) int8 with the member's ± in it, columns (members, in) int8
+    """
+    pairs = [member // 2 for member in members]
+    sides = []
+    for side, size in zip((ROWS, COLUMNS), spec.shape, strict=True):
+        signs = backend.signs(
+            key=key,
+            tensor=tensor_id(spec.name),
+            side=side,
+            first=0,
+            count=size,
+            pairs=max(pairs) + 1,
+        )
+        sides.append(signs[pairs])
+    rows, columns = sides
+    half = torch.tensor([1 - 2 * (m % 2) for m in members], dtype=torch.int8, device=rows.device)
+    rows = rows * half[:, None]
+    return mask_factors(rows, columns, frozen)
+
+
+def mask_factors(rows: Tensor, columns: Tensor, frozen: Frozen | None) -> tuple[Tensor, Tensor]:
+    """Put zeros where a unit is frozen.
+
+    rows: (any, out); columns: (any, in)
+    """
+    if frozen is not None and frozen.rows is not None:
+        rows = rows * frozen.rows.to(rows.device)
+    if frozen is not None and frozen.columns is not None:
+        columns = columns * frozen.columns.to(columns.device)
+    return rows, columns

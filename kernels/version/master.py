@@ -1,0 +1,282 @@
+"""The integers of a version, and the weights they stand for.
+
+Turns a base model and a chain of recipes into the weights of any version, to the bit:
+weights = base + 2^(scale + QUANTUM_LOG2) · K. It holds one int32 tensor K for each weight that
+may move and reads the base, which it never changes.
+
+Invariants: a recipe that fails any check leaves every K as it was; a K of zeros is the base,
+byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbers mean.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kernels.contract import Backend, Result
+from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
+from kernels.reference.noise import tensor_id
+from kernels.version.layout import TensorSpec, layout, scale_log2
+from kernels.version.mask import FrozenUnits
+
+# One unit of K is 2^-18 of the tensor's RMS: far below one probing step (2^-4 RMS by default, so
+# a coefficient keeps its 8 bits at any step size), while int32 still reaches 2^13 RMS.
+QUANTUM_LOG2 = -18
+
+
+class Generation(Protocol):
+    """The part of a recipe that the arithmetic needs (streams.records.Recipe has it)."""
+
+    @property
+    def noise(self) -> Literal["rank1", "full"]:
+        """Which noise the coefficients weigh."""
+
+    @property
+    def key(self) -> str:
+        """The generation's 64-bit key, 16 hex digits."""
+
+    @property
+    def coefficients(self) -> list[int]:
+        """One integer a pair."""
+
+    @property
+    def step(self) -> int:
+        """u of K += u · Σ c a bᵀ."""
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers that moved."""
+
+    @property
+    def modules(self) -> list[str]:
+        """Modules that moved."""
+
+    @property
+    def scales(self) -> list[int]:
+        """log2 of each tensor's RMS, in the layout's order."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the child's integers."""
+
+
+class Master:
+    """The int32 tensors K of one version of one base model."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        layers: Sequence[int],
+        modules: Sequence[str],
+        backend: Backend,
+        frozen: Mapping[str, FrozenUnits],
+    ) -> None:
+        self.specs = layout(model, layers, modules)
+        self._backend = backend
+        self._frozen = frozen
+        self._base = {spec.name: model.get_parameter(spec.name).detach() for spec in self.specs}
+        self._scales = {name: scale_log2(weight) for name, weight in self._base.items()}
+        self._integers = {
+            name: torch.zeros(weight.shape, dtype=torch.int32, device=weight.device)
+            for name, weight in self._base.items()
+        }
+
+    @property
+    def scales(self) -> list[int]:
+        """log2 of each tensor's RMS at the base, rounded, in the order of specs."""
+        return [self._scales[spec.name] for spec in self.specs]
+
+    def apply(self, recipe: Generation, *, sign: Literal[1, -1] = 1, verify: bool = True) -> None:
+        """Add a recipe's generation (sign=+1), or take it out again (sign=−1), exactly.
+
+        verify: with sign=+1, compare with the recipe's digest; a learner that is making the
+            recipe cannot yet
+        raises: ValueError when the recipe moves tensors that this master does not hold,
+            DigestMismatchError when it was made for another base or gives other integers than
+            it promises, ExplodedError when K would leave int32; K is then as it was before
+        """
+        specs = self._specs_of(recipe)
+        self._each(specs, recipe, lambda spec: self._add(spec, recipe, sign), undo=-sign)
+        if sign == 1 and verify:
+            self._verify(specs, recipe, self.digest())
+
+    def advance(self, recipe: Generation, *, verify: bool = True) -> tuple[dict[str, Tensor], str]:
+        """Apply a recipe and give the child's weights and digest, in one pass over memory.
+
+        Equal to `apply`, `weights` and `digest` one after another.
+
+        raises: as these do; K is then as it was before
+        """
+        specs = self._specs_of(recipe)
+        weights: dict[str, Tensor] = {}
+        sums: dict[str, int] = {}
+
+        def advance_one(spec: TensorSpec) -> None:
+            weights[spec.name], sums[spec.name] = self._backend.advance(
+                self._integers[spec.name],
+                self._base[spec.name],
+                exponent=self._exponent(spec.name),
+                **self._update(spec, recipe, sign=1),
+            )
+
+        self._each(specs, recipe, advance_one, undo=-1)
+        others = [name for name in self._integers if name not in sums]
+        weights |= self._of_each(self._rounded, others)
+        sums |= self._sums({name: self._integers[name] for name in others})
+        digest = self._digest_of(sums)
+        if verify:
+            self._verify(specs, recipe, digest)
+        return weights, digest
+
+    def digest(self) -> str:
+        """Name these integers: SHA-256 over the tensors that moved, by name, shape and 64-bit sum.
+
+        A tensor whose K is all zeros is left out, so that a master that holds more tensors than
+        a chain of recipes moves still gives the chain's digests.
+
+        returns: 64 hex digits
+        """
+        return self._digest_of(self._sums(self._integers))
+
+    def weights(self) -> dict[str, Tensor]:
+        """Round every tensor once, to new tensors of the base's dtype.
+
+        raises: ExplodedError when a weight is not finite
+        """
+        return self._of_each(self._rounded, list(self._base))
+
+    def prove_frozen(self, weights: Mapping[str, Tensor]) -> None:
+        """Compare the frozen rows and columns of these weights with the base, byte by byte.
+
+        raises: FrozenMovedError naming the first tensor that differs
+        """
+        for name, weight in weights.items():
+            units, base = self._frozen.get(name), self._base[name]
+            if units is None:
+                continue
+            for mask, dim in ((units.rows, 0), (units.columns, 1)):
+                if mask is None:
+                    continue
+                places = (mask == 0).nonzero()[:, 0].to(base.device)
+                ours, theirs = (tensor.index_select(dim, places) for tensor in (weight, base))
+                if ours.dtype != theirs.dtype or not torch.equal(_bytes(ours), _bytes(theirs)):
+                    raise FrozenMovedError(f"a frozen unit of {name} differs from the base")
+
+    def integers(self) -> dict[str, NDArray[np.int32]]:
+        """Give a copy of K, tensor by tensor, of the tensors that have moved."""
+        moved = {name: held for name, held in self._integers.items() if held.any()}
+        return {name: np.array(held.cpu().numpy()) for name, held in moved.items()}
+
+    def restore(self, integers: Mapping[str, NDArray[np.int32]], digest: str) -> None:
+        """Become the version of these integers; a tensor that is not among them is at the base.
+
+        digest: what they must have
+        raises: ValueError for a tensor that this master does not hold or holds in another shape,
+            DigestMismatchError; K is then as it was before
+        """
+        restored = {name: torch.zeros_like(held) for name, held in self._integers.items()}
+        for name, values in integers.items():
+            if name not in restored or restored[name].shape != values.shape:
+                raise ValueError(f"this master does not hold {name} of shape {values.shape}")
+            restored[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        found = self._digest_of(self._sums(restored))
+        if found != digest:
+            raise DigestMismatchError(f"promised are integers {digest[:16]}…, found {found[:16]}…")
+        self._integers = restored
+
+    def copy(self) -> "Master":
+        """Give a master of the same version that can be moved on its own; the base is shared."""
+        twin = object.__new__(Master)
+        twin.__dict__.update(self.__dict__)
+        twin._integers = {name: integers.clone() for name, integers in self._integers.items()}
+        return twin
+
+    def _specs_of(self, recipe: Generation) -> list[TensorSpec]:
+        """Find the tensors that a recipe moves and check that it means this base."""
+        held = {(spec.layer, spec.module): spec for spec in self.specs}
+        wanted = [(layer, module) for layer in recipe.layers for module in recipe.modules]
+        if missing := [place for place in wanted if place not in held]:
+            raise ValueError(f"this master does not hold layer {missing[0][0]} {missing[0][1]}")
+        specs = [held[place] for place in wanted]
+        if recipe.scales != [self._scales[spec.name] for spec in specs]:
+            raise DigestMismatchError("the recipe's scales are not this base's: another base model")
+        return specs
+
+    def _each(
+        self,
+        specs: Sequence[TensorSpec],
+        recipe: Generation,
+        move: Callable[[TensorSpec], None],
+        *,
+        undo: int,
+    ) -> None:
+        """Move each tensor; if one explodes, bring the others back with the sign `undo`."""
+
+        def tried(spec: TensorSpec) -> ExplodedError | None:
+            try:
+                move(spec)
+            except ExplodedError as cause:
+                return cause
+            return None
+
+        causes = dict(zip(specs, self._backend.each(tried, specs), strict=True))
+        if not any(causes.values()):
+            return
+        for spec in (spec for spec, cause in causes.items() if cause is None):
+            self._add(spec, recipe, undo)
+        exploded, cause = next((spec, cause) for spec, cause in causes.items() if cause)
+        raise ExplodedError(f"{exploded.name}: {cause}") from cause
+
+    def _add(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
+        update = self._update(spec, recipe, sign=sign)
+        self._backend.accumulate(self._integers[spec.name], **update)
+
+    def _update(self, spec: TensorSpec, recipe: Generation, *, sign: int) -> dict[str, Any]:
+        """Give what a recipe means for one tensor, as the backend's arguments."""
+        return {
+            "key": int(recipe.key, 16),
+            "tensor": tensor_id(spec.name),
+            "coefficients": recipe.coefficients,
+            "step": sign * recipe.step,
+            "frozen": self._frozen.get(spec.name),
+            "full_rank": recipe.noise == "full",
+        }
+
+    def _verify(self, specs: Sequence[TensorSpec], recipe: Generation, digest: str) -> None:
+        """Take the recipe out again if it did not lead where it promises."""
+        if digest != recipe.digest:
+            self._each(specs, recipe, lambda spec: self._add(spec, recipe, -1), undo=1)
+            raise DigestMismatchError(
+                f"the recipe promises integers {recipe.digest[:16]}…, these are {digest[:16]}…: "
+                "it was made from another parent, base or mask"
+            )
+
+    def _of_each(self, work: Callable[[str], Result], names: Sequence[str]) -> dict[str, Result]:
+        return dict(zip(names, self._backend.each(work, names), strict=True))
+
+    def _sums(self, integers: Mapping[str, Tensor]) -> dict[str, int]:
+        return self._of_each(lambda name: self._backend.digest(integers[name]), list(integers))
+
+    def _digest_of(self, sums: Mapping[str, int]) -> str:
+        whole = hashlib.sha256()
+        for name in sorted(sums):
+            rows, columns = self._integers[name].shape
+            if sums[name]:
+                whole.update(f"{name} {rows} {columns} {sums[name]:016x}\n".encode())
+        return whole.hexdigest()
+
+    def _exponent(self, name: str) -> int:
+        return self._scales[name] + QUANTUM_LOG2
+
+    def _rounded(self, name: str) -> Tensor:
+        integers, exponent = self._integers[name], self._exponent(name)
+        return self._backend.materialise(self._base[name], integers, exponent=exponent)
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.contiguous().view(torch.uint8)

@@ -1,0 +1,74 @@
+"""Chooses the judged turns that score a generation, and says when one is due.
+
+The choice is deterministic, and independent of the order in which turns arrived: principals take
+turns, each offers the least used first, the oldest among equals. So a flood from one principal
+takes only the places that the others leave. Each turn scores at most `uses` generations.
+
+A generation is due when enough judged turns have uses left, or when a fresh one (never used) has
+waited long enough for company: one corrected chat alone leads to exactly one generation.
+
+Knows nothing of weights, tables or the clock.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from learner.judges.judge import Verdict
+from learner.trust.shares import principals_needed
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A judged turn that a generation may use."""
+
+    turn_id: str
+    principal: str
+    created_ms: int
+    uses: int  # generations that it has scored
+    judged_ms: int  # event time of its newest judgement
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """When a generation is due, and how large it is; see learner.settings for each."""
+
+    turns: int
+    uses: int
+    linger_s: float
+    quorum: int
+    principal_cap: float
+
+
+def choose(candidates: Iterable[Candidate], terms: Terms, *, now_ms: int) -> list[Candidate]:
+    """Give the turns of the generation that is due now, in a fixed order; none when none is due."""
+    left = [c for c in candidates if c.verdict.teaches and c.uses < terms.uses]
+    chosen = _dealt(left)[: terms.turns]
+    if len({c.principal for c in chosen}) < principals_needed(terms.quorum, terms.principal_cap):
+        return []
+    enough = sum(c.verdict.starts for c in left) >= terms.turns
+    if not enough and not any(_lingered(c, terms, now_ms) for c in left):
+        return []
+    return sorted(chosen, key=lambda c: (c.created_ms, c.turn_id))
+
+
+def _lingered(candidate: Candidate, terms: Terms, now_ms: int) -> bool:
+    waited_ms = now_ms - candidate.judged_ms
+    # A clock that runs ahead of ours must not hold learning up until ours has caught up.
+    return (
+        candidate.uses == 0
+        and candidate.verdict.starts
+        and not 0 <= waited_ms < terms.linger_s * 1000
+    )
+
+
+def _dealt(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Deal one turn of each principal after the other, the least used first."""
+    order = sorted(candidates, key=lambda c: (c.principal, c.uses, c.created_ms, c.turn_id))
+    rounds = [
+        (place, c.uses, c.created_ms, c.turn_id, c)
+        for _, own in groupby(order, key=lambda c: c.principal)
+        for place, c in enumerate(own)
+    ]
+    return [dealt[-1] for dealt in sorted(rounds, key=lambda dealt: dealt[:-1])]

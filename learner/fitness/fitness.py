@@ -1,0 +1,121 @@
+"""Turns log-probabilities into the fitness of members, turn by turn.
+
+fitness = Σ over turns of weight · fitness of the turn.
+
+A turn with a hinted rewrite is scored on the rewrite alone: hint. Its own long reply would cost
+twice as much again, and adds nothing to what is known then (EXPERIMENTS, "Hints"). Any other turn
+is scored on its reply: reward + hint − anchor.
+
+  hint   = hint_weight · mean of A · log π_member over the scored tokens (A: learner.batch.hints);
+  reward = reward_weight · confidence · mean over reply tokens of min(r·s, clip(r, 1±ε)·s), with
+           r = π_member / π_logged and s the judged score: PPO's clipped objective (Schulman et al.
+           2017, eq. 7), so one turn can pull a version only so far;
+  anchor = kl_weight · mean of k3 = r − 1 − log r, which estimates KL(logged ‖ member) without
+           negative values (Schulman 2020, "Approximating KL divergence").
+
+The table turn × member is kept, so that influence can be explained and taken out again.
+
+Knows nothing of how log-probabilities are computed, or what becomes of the fitness.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from learner.population.members import Passage, Scored
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one judged turn teaches in a generation."""
+
+    turn_id: str
+    weight: float  # its share of the generation, from learner.trust.shares
+    score: int
+    confidence: float
+    prompt: tuple[int, ...]
+    reply: tuple[int, ...]
+    logprobs: tuple[float, ...]  # of the reply's tokens as they were sampled; empty: the parent's
+    target: tuple[int, ...] = ()  # the hinted rewrite; empty: none
+    teacher: tuple[float, ...] = ()  # the hinted teacher's log-probabilities of the target's tokens
+    news: tuple[float, ...] = ()  # weights of the target's tokens, from teacher and parent
+    # of the reply's tokens, from the hinted teacher; empty: none
+    advantages: tuple[float, ...] = ()
+
+    @property
+    def passage(self) -> Passage:
+        """What is scored of it: the hinted rewrite where there is one, else the reply."""
+        return Passage(self.prompt, (self.target or self.reply,))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How much each term counts; see learner.settings."""
+
+    reward: float
+    hint: float
+    kl: float
+    ratio_clip: float
+
+
+def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Terms) -> Floats:
+    """Give the fitness of every member on every turn.
+
+    logprobs: (members, scored), of the lessons' passages in order
+    returns: (turns, members)
+    """
+    found = logprobs.double().numpy()
+    rows = [
+        _turn_fitness(lesson, found[:, place], terms)
+        for lesson, (place,) in zip(lessons, scored.places, strict=True)
+    ]
+    return np.stack(rows)
+
+
+def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
+    """Give each member's fitness: (turns, members) → (members,)."""
+    return np.asarray([lesson.weight for lesson in lessons]) @ fitness
+
+
+def agreement(lessons: Sequence[Lesson], fitness: Floats) -> float:
+    """Say how far the turns agree on which of two opposite members is the fitter: Cronbach's α.
+
+    The turns are the raters, the pairs what is rated: α is the share of the combined difference's
+    variance that the turns have in common, and so an estimate of how much of it other turns would
+    say too (Cronbach 1951, eq. 2; Spearman-Brown for equal raters). Chance gives 0 on average.
+
+    fitness: (turns, members), members 2p and 2p+1 are the + and − of pair p
+    returns: at most 1; 1 for a single turn, of which nothing can be said
+    """
+    if len(lessons) < 2:
+        return 1.0
+    weights = np.asarray([lesson.weight for lesson in lessons])
+    rated = weights[:, None] * (fitness[:, 0::2] - fitness[:, 1::2])
+    together = float(rated.sum(axis=0).var())
+    if together == 0:
+        return 0.0
+    turns = len(lessons)
+    return turns / (turns - 1) * (1 - float(rated.var(axis=1).sum()) / together)
+
+
+def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
+    """(members, tokens) → (members,)."""
+    if lesson.target:
+        told: Floats = terms.hint * (scored * np.asarray(lesson.news)).mean(axis=1)
+        return told
+    log_ratio = scored - np.asarray(lesson.logprobs)
+    # beyond e²⁰ the ratio is clipped or absurd: bounding it keeps the anchor finite
+    ratio = np.exp(np.clip(log_ratio, -20.0, 20.0))
+    fitness: Floats = -terms.kl * np.mean(ratio - 1 - np.log(ratio), axis=1)
+    if lesson.score:
+        clipped = np.clip(ratio, 1 - terms.ratio_clip, 1 + terms.ratio_clip)
+        pulled = np.minimum(ratio * lesson.score, clipped * lesson.score)
+        fitness += terms.reward * lesson.confidence * pulled.mean(axis=1)
+    if lesson.advantages:
+        fitness += terms.hint * (scored * np.asarray(lesson.advantages)).mean(axis=1)
+    return fitness

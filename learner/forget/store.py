@@ -1,0 +1,193 @@
+"""Takes a principal's words out of the store, and says what they had moved.
+
+A forgotten turn keeps its id, its times and its counts, and nothing that was said; its judgements
+go, and so do the hints that plans quoted. A generation that was planned with it and is not done
+becomes void. Forgetting again changes nothing.
+
+Knows nothing of the log's files, of spools, or of how weights are built again without somebody
+(learner.rerun.refit, learner.rerun.rerun).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import delete, or_, update
+from sqlmodel import Session, col, func, select
+
+from streams.errors import RecordError
+from streams.keeping import forgotten
+from streams.keeping.forgotten import Moments
+from streams.records import DeadLetter, Forgotten, Judgement, decode
+from streams.store.tables import ForgottenRow, GenerationRow, JudgementRow, OutboxRow, TurnRow
+
+# Rows of one statement; SQLite takes 32,766 values in one.
+_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """What a principal had to do with one version."""
+
+    generation: int
+    line: str
+    version: str
+    turns: int  # of theirs in its batch
+    of_turns: int
+    share: float  # of the batch's weight
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the store holds of a principal."""
+
+    turns: int  # that still say something
+    judgements: int
+    tombstones: int
+    forgotten: ForgottenRow | None  # the last time
+
+
+def held(session: Session, principal: str) -> Held:
+    """Say what the store holds of a principal."""
+    count = select(func.count()).select_from(TurnRow).where(TurnRow.principal == principal)
+    gone = session.exec(count.where(TurnRow.state == "forgotten")).one()
+    said = session.exec(count.where(TurnRow.state != "forgotten")).one()
+    own = select(TurnRow.id).where(TurnRow.principal == principal)
+    verdicts = select(func.count()).select_from(JudgementRow)
+    concerned = or_(col(JudgementRow.principal) == principal, col(JudgementRow.turn_id).in_(own))
+    last = select(ForgottenRow).where(ForgottenRow.principal == principal)
+    return Held(
+        turns=said,
+        judgements=session.exec(verdicts.where(concerned)).one(),
+        tombstones=gone,
+        forgotten=session.exec(last.order_by(col(ForgottenRow.created_ms).desc())).first(),
+    )
+
+
+def moments(session: Session) -> Moments:
+    """Give up to when whom the store was told to forget."""
+    query = select(ForgottenRow.principal, func.max(ForgottenRow.created_ms))
+    return dict(session.exec(query.group_by(ForgottenRow.principal)).all())
+
+
+def influence(session: Session, principal: str) -> list[Influence]:
+    """List the versions whose generations a principal's turns took part in, oldest first.
+
+    Every version that stands on one of them stands on what it learned from them, too.
+    """
+    theirs = set(session.exec(select(TurnRow.id).where(TurnRow.principal == principal)))
+    done = select(GenerationRow).where(col(GenerationRow.child).is_not(None))
+    order = col(GenerationRow.done_ms), col(GenerationRow.line), col(GenerationRow.number)
+    found = []
+    for row in session.exec(done.order_by(*order)):
+        own = [item["weight"] for item in row.batch if item["turn_id"] in theirs]
+        total = sum(item["weight"] for item in row.batch)
+        if own:
+            share = sum(own) / total if total > 0 else 0.0
+            found.append(
+                Influence(row.number, row.line, str(row.child), len(own), len(row.batch), share)
+            )
+    return found
+
+
+def apply(session: Session, record: Forgotten) -> ForgottenRow:
+    """Forget in the store; the same record again changes nothing."""
+    known = session.get(ForgottenRow, record.id)
+    if known is not None:
+        return known
+    # By the agent's clock or the log's (forgotten.covers): one that ran ahead keeps nothing back.
+    said = or_(
+        col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
+    )
+    query = select(TurnRow.id).where(
+        TurnRow.principal == record.principal, said, TurnRow.state != "forgotten"
+    )
+    turn_ids = list(session.exec(query))
+    num_judgements = _remove_judgements(session, record, turn_ids)
+    _clean_outbox(session, record, set(turn_ids))
+    _clean_generations(session, set(turn_ids))
+    for some in _pieces(turn_ids):
+        session.execute(update(TurnRow).where(col(TurnRow.id).in_(some)).values(_TOMBSTONE))
+    row = ForgottenRow(
+        id=record.id,
+        principal=record.principal,
+        reason=record.reason,
+        who=record.who,
+        num_turns=len(turn_ids),
+        num_judgements=num_judgements,
+        influenced=[asdict(each) for each in influence(session, record.principal)],
+        created_ms=record.created_ms,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+# The hashes of a conversation go, too: who guesses a short one could prove it by them.
+_TOMBSTONE: Mapping[str, object] = {
+    "state": "forgotten",
+    "record": {},
+    "next_state": None,
+    "next_kind": None,
+    "next_ms": None,
+    "target": None,
+    "session": "",
+    "key": "",
+    "prefix_key": "",
+}
+
+
+def _remove_judgements(session: Session, record: Forgotten, turn_ids: Sequence[str]) -> int:
+    """Remove the verdicts on their turns, whosever, and theirs on anything."""
+    own = (
+        col(JudgementRow.principal) == record.principal,
+        col(JudgementRow.created_ms) <= record.created_ms,
+    )
+    num = session.execute(delete(JudgementRow).where(*own)).rowcount  # type: ignore[attr-defined]
+    for some in _pieces(turn_ids):
+        on_theirs = delete(JudgementRow).where(col(JudgementRow.turn_id).in_(some))
+        num += session.execute(on_theirs).rowcount  # type: ignore[attr-defined]
+    return int(num)
+
+
+def _clean_outbox(session: Session, record: Forgotten, turn_ids: set[str]) -> None:
+    """Take back what waits to be published and quotes them."""
+    waiting = select(OutboxRow).where(col(OutboxRow.topic).in_(("judgements", "dead-letters")))
+    for row in session.exec(waiting):
+        try:
+            sent = decode(row.value)
+        except RecordError:
+            continue
+        match sent:
+            case Judgement():
+                said_ms = forgotten.said_by(row.value, record.principal)
+                concerned = sent.turn_id in turn_ids or (
+                    said_ms is not None and said_ms <= record.created_ms
+                )
+            case DeadLetter():
+                concerned = forgotten.letter_of(sent, record.principal)
+            case _:
+                concerned = False
+        if concerned:
+            session.delete(row)
+
+
+def _clean_generations(session: Session, turn_ids: set[str]) -> None:
+    """Drop their hints from every plan, and every plan with them that is not done."""
+    if not turn_ids:
+        return
+    for id, batch in session.exec(select(GenerationRow.id, GenerationRow.turn_ids)).all():
+        if turn_ids.isdisjoint(batch):
+            continue
+        row = session.get_one(GenerationRow, id, with_for_update=True)
+        row.batch = [
+            item | {"hint": None} if item["turn_id"] in turn_ids else item for item in row.batch
+        ]
+        if row.state == "planned":
+            row.state = "void"
+            row.reason = "somebody whose turns were in its batch is forgotten"
+        session.add(row)
+    session.flush()
+
+
+def _pieces(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[first : first + _ROWS] for first in range(0, len(ids), _ROWS)]

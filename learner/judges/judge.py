@@ -1,0 +1,97 @@
+"""Turns what followed a reply into a verdict on it. One port, several judges, one way to combine.
+
+A judge sees the turn and its next state and gives a Judgement, or None when it has nothing to say;
+the same input gives the same Judgement, id included. Combining is deterministic too: what somebody
+said outright outweighs what was read from their words.
+
+Knows nothing of weights or tables.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from learner.link.conversation import Link
+from streams.records import Judgement, Turn
+
+Source = Literal["explicit", "lexical", "verifier", "model"]
+
+# A program that checks the answer is surer than whoever only reads it.
+_WEIGHT: Final[dict[str, float]] = {"verifier": 2.0, "model": 1.0, "lexical": 1.0}
+# A verdict under this confidence helps to steer a generation, but is no reason to start one.
+SURE: Final = 0.3
+
+
+class Judge(Protocol):
+    """What every judge guarantees."""
+
+    source: Source
+
+    def judge(self, turn: Turn, link: Link) -> Judgement | None:
+        """Give a verdict on the turn from what followed it, or None.
+
+        Only the user's own words may be read as a reward; tool results and retrieved text never.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What all judgements on one turn come to."""
+
+    score: Literal[-1, 0, 1]
+    confidence: float
+    hint: str | None
+
+    @property
+    def teaches(self) -> bool:
+        """True when a member can be scored by it: it has a direction, or says what was wanted."""
+        return (self.score != 0 and self.confidence > 0) or self.hint is not None
+
+    @property
+    def starts(self) -> bool:
+        """True when it may start a generation: it teaches, and is more than weak evidence."""
+        return self.teaches and self.confidence >= SURE
+
+
+def combine(judgements: Iterable[Judgement]) -> Verdict | None:
+    """Make one verdict of all judgements on a turn; None when there are none.
+
+    The last word of each source counts, and one without confidence never. An explicit one
+    decides, unless it was taken back (score 0, no hint); otherwise the sign of the weighted sum of
+    score times confidence does, and its mean is the confidence. A hint is taken from the strongest
+    judgement that has one, unless the turn was approved against it.
+    """
+    last: dict[str, Judgement] = {}
+    for judgement in sorted(judgements, key=lambda given: (given.created_ms, given.id)):
+        if judgement.confidence > 0:
+            last[judgement.source] = judgement
+    if "explicit" in last and last["explicit"].score == 0 and not last["explicit"].hint:
+        del last["explicit"]
+    if not last:
+        return None
+    explicit = last.get("explicit")
+    ranked = sorted(last.values(), key=lambda given: (given is not explicit, -given.confidence))
+    hinted = next((given for given in ranked if given.hint), None)
+    if explicit is not None:
+        score, confidence = explicit.score, explicit.confidence
+    else:
+        score, confidence = _weighted(list(last.values()))
+    if hinted is not None and score > 0 and hinted.score < 0:
+        hinted = None
+    return Verdict(score, confidence, hinted.hint if hinted else None)
+
+
+def judgement_id(turn_id: str, source: Source, said: bytes) -> str:
+    """Name a judgement by what it rests on, so that giving it again gives the same record."""
+    return hashlib.sha256(f"{turn_id}\0{source}\0".encode() + said).hexdigest()[:32]
+
+
+def _weighted(judgements: list[Judgement]) -> tuple[Literal[-1, 0, 1], float]:
+    total = sum(_WEIGHT[given.source] for given in judgements)
+    mean = sum(_WEIGHT[given.source] * given.score * given.confidence for given in judgements)
+    mean /= total
+    if mean == 0:
+        return 0, max(given.confidence for given in judgements)
+    return (1 if mean > 0 else -1), abs(mean)

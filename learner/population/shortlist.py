@@ -1,0 +1,99 @@
+"""Scores tokens under many members without going through the whole vocabulary for each.
+
+Once, for the parent, the whole vocabulary is scored, and at every position the likeliest few tokens
+are kept. For a member only these are computed; the rest, a few thousandths of the probability, is
+taken to move as the lower half of the kept ones does. Members are ranked, so what matters is the
+error of their differences: with 512 of SmolLM2's 49,152 tokens kept it was at most 0.0005 nats,
+where the members' fitness spread by 0.014 (replies) and 0.029 (rewrites); 16 members, 6 turns.
+
+With as many kept as there are tokens the scores are exact.
+"""
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from kernels.contract import Backend
+
+KEPT: Final = 512
+# Positions whose kept rows of the head are gathered at a time: 16 × 512 × width × 4 bytes.
+BLOCK: Final = 16
+# A tail under this is rounding, not probability.
+SMALLEST_TAIL: Final = 1e-9
+
+
+class Shortlist:
+    """The likeliest tokens at each scored position, under the parent."""
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        backend: Backend,
+        states: Tensor,
+        head: Tensor,
+        targets: Tensor,
+        *,
+        kept: int = KEPT,
+    ) -> None:
+        """Score the whole vocabulary once.
+
+        states: (scored, width), the parent's, normed; head: (vocabulary, width)
+        targets: (scored,) int64, the tokens that are scored
+        """
+        self._head, self._targets, self._states = head, targets, states
+        logprobs, self._ids = backend.top_tokens(states, head, min(kept, head.shape[0]))
+        best = (states * head[self._ids[:, 0]]).sum(dim=-1)
+        self._normaliser = best - logprobs[:, 0]
+        self._logprobs = logprobs
+        rest = 1 - logprobs.double().exp().sum(dim=-1)
+        self._tail = rest.clamp(min=SMALLEST_TAIL).log().float()
+        if self._ids.shape[1] == head.shape[0]:
+            self._tail.fill_(-torch.inf)
+        self._lower = self._ids.shape[1] // 2  # from here on kept tokens stand for the tail
+        self._low = logprobs[:, self._lower :].logsumexp(dim=-1)
+
+    @property
+    def parent(self) -> Tensor:
+        """The targets' log-probabilities under the parent, exact: (scored,)."""
+        return self._of_targets(self._states[None])[0] - self._normaliser
+
+    def logprobs(self, states: Tensor) -> Tensor:
+        """Score the targets under members.
+
+        states: (members, scored, width), normed
+        returns: (members, scored) float32, nats
+        """
+        kept = self._kept(states)
+        drift = kept[:, :, self._lower :].logsumexp(dim=-1) - self._low - self._normaliser
+        tail = self._tail + self._normaliser + drift
+        normaliser = torch.logaddexp(kept.logsumexp(dim=-1), tail)
+        return self._of_targets(states) - normaliser
+
+    def divergence(self, states: Tensor, logprobs: Tensor) -> float:
+        """Give the mean KL(child ‖ parent) over positions, the tail taken as one outcome.
+
+        states: (scored, width), the child's; logprobs: (scored,), its exact ones of the targets
+        returns: nats a token; never more than over the whole vocabulary
+        """
+        normaliser = self._of_targets(states[None])[0] - logprobs
+        child = self._kept(states[None])[0] - normaliser[:, None]
+        inside = (child.exp() * (child - self._logprobs)).sum(dim=-1)
+        rest = (1 - child.double().exp().sum(dim=-1)).clamp(min=SMALLEST_TAIL).float()
+        outside = rest * (rest.log() - self._tail)
+        outside = torch.where(self._tail.isfinite(), outside, 0.0)
+        return float((inside + outside).mean())
+
+    def _of_targets(self, states: Tensor) -> Tensor:
+        """(members, scored, width) → the targets' logits, (members, scored)."""
+        return (states * self._head[self._targets]).sum(dim=-1)
+
+    def _kept(self, states: Tensor) -> Tensor:
+        """(members, scored, width) → logits of the kept tokens, (members, scored, kept)."""
+        found = torch.empty(*states.shape[:2], self._ids.shape[1])
+        by_position = states.transpose(0, 1)
+        for first in range(0, len(self._ids), BLOCK):
+            place = slice(first, first + BLOCK)
+            rows = self._head[self._ids[place]]
+            found[:, place] = (by_position[place] @ rows.transpose(1, 2)).transpose(0, 1)
+        return found

@@ -1,0 +1,138 @@
+"""What is known of how a line was learned, for a run of it without somebody (learner.rerun.rerun).
+
+Out of store and log: the records that were read, without those of who is left out or forgotten, the
+plans with what each learner knew when it made them, and what operators changed.
+
+Invariants: what it gives is whole, or it is refused with what is missing. Writes nothing.
+"""
+
+import heapq
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+from sqlmodel import Session, col, select
+
+from learner import intake
+from learner.forget import store as forget
+from learner.rollout import claims as rollout
+from learner.settings import LearnerSettings
+from streams.errors import LedgerError
+from streams.keeping import forgotten
+from streams.keeping.forgotten import Moments
+from streams.log.contract import Entry, Log, entries_now
+from streams.records import Mask, Recipe
+from streams.store.tables import GenerationRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
+
+_SAID: Final = ("turns", "feedback")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of the first run, without those who are left out."""
+
+    line: str
+    mask: Mask
+    settings: LearnerSettings  # of now: for what comes after the last plan
+    said: tuple[Entry, ...]  # turns and feedback that were read, in an order that each key keeps
+    plans: tuple[GenerationRow, ...]
+    changes: tuple[RolloutRow, ...]  # by operators, in order
+    recipes: Mapping[str, Recipe]  # of the plans' children
+    left_out: Collection[str]  # principals
+
+
+def read_history(
+    session: Session, log: Log, settings: LearnerSettings, mask: Mask, left_out: Collection[str]
+) -> History:
+    """Read what is needed for a run without somebody, and prove that it is all there.
+
+    raises: LedgerError when an older build noted too little, or the log has let go of a turn
+    """
+    line = settings.line
+    of_line = select(GenerationRow).where(GenerationRow.line == line)
+    plans = session.exec(of_line.order_by(col(GenerationRow.number))).all()
+    for row in plans:
+        if "seq" not in row.horizon or not row.settings:
+            raise LedgerError(
+                f"generation {row.number} of {line} was planned by an older build, which did not"
+                " note what it knew: only replay --without, without --exact, can leave somebody out"
+            )
+    changes = session.exec(
+        select(RolloutRow)
+        .where(RolloutRow.line == line, RolloutRow.who != rollout.LEARNER)
+        .order_by(col(RolloutRow.seq))
+    ).all()
+    children = [str(row.child) for row in plans if row.child]
+    kept = select(RecipeRow).where(col(RecipeRow.version).in_(children))
+    recipes = {row.version: Recipe.model_validate(row.record) for row in session.exec(kept)}
+    said = _said(session, log, forget.moments(session), left_out)
+    _prove_whole(session, line, said, left_out)
+    return History(
+        line=line,
+        mask=mask,
+        settings=settings,
+        said=tuple(said),
+        plans=tuple(plans),
+        changes=tuple(changes),
+        recipes=recipes,
+        left_out=tuple(left_out),
+    )
+
+
+def _said(session: Session, log: Log, moments: Moments, left_out: Collection[str]) -> list[Entry]:
+    """Read turns and feedback as far as the learner has, without theirs and forgotten ones'."""
+    rows = session.exec(select(OffsetRow).where(OffsetRow.group == intake.GROUP)).all()
+    read = {f"{row.topic}/{row.partition}": row.next_offset for row in rows}
+    streams: dict[str, list[Entry]] = {}
+    for topic in _SAID:
+        for entry in entries_now(log, topic):
+            if entry.offset < read.get(place_of(entry), 0):
+                streams.setdefault(place_of(entry), []).append(entry)
+    merged = heapq.merge(*streams.values(), key=lambda entry: entry.time_ms)
+    return [entry for entry in merged if not _out(entry, moments, left_out)]
+
+
+def _out(entry: Entry, moments: Moments, left_out: Collection[str]) -> bool:
+    spoken = forgotten.speaker(entry.value)
+    if spoken is None:
+        return False
+    return spoken[0] in left_out or forgotten.covers(moments, *spoken, entry.time_ms)
+
+
+def _prove_whole(
+    session: Session, line: str, said: Sequence[Entry], left_out: Collection[str]
+) -> None:
+    """Prove that the log still holds every turn that the store knows of the others."""
+    ids = {entry.id for entry in said}
+    others = select(TurnRow.id).where(
+        TurnRow.line == line,
+        TurnRow.state != "forgotten",
+        col(TurnRow.principal).not_in(list(left_out)),
+    )
+    missing = [id for id in session.exec(others) if id not in ids]
+    if missing:
+        raise LedgerError(
+            f"the log has let go of {len(missing)} turns that the line learned from ({missing[0]}"
+            " …): what a run without somebody would have read is not known any more; use replay"
+            " --without, without --exact"
+        )
+
+
+def settings_of(plan: GenerationRow) -> LearnerSettings:
+    """Give what a plan was made with.
+
+    raises: LedgerError when this build does not know them
+    """
+    try:
+        return LearnerSettings.model_validate(plan.settings)
+    except ValidationError as cause:
+        raise LedgerError(
+            f"generation {plan.number} of {plan.line} was planned with settings that this build"
+            f" does not know ({cause.errors()[0]['msg']}): use the build that planned it"
+        ) from cause
+
+
+def place_of(entry: Entry) -> str:
+    """Name the part of the log that a record stands in, as plans note how far it was read."""
+    return f"{entry.partition.topic}/{entry.partition.number}"

@@ -1,0 +1,331 @@
+"""Builds a version that somebody never moved, holds it against the gate, and keeps it beside.
+
+The new versions branch off the line's chain in the same ledger, where the first of the left-out
+turns had moved it; their generations stand under a name of their own (`main/quick/<version>`). The
+serving version, the line and its learner are not touched: an operator promotes the result, or not
+(deploy.operate.promote).
+
+Knows nothing of how turns are forgotten (deploy.operate.forget).
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from sqlmodel import Session, col, select
+
+from deploy.errors import ProofError
+from deploy.operate.replay import mask_of
+from kernels.contract import Backend
+from kernels.version.master import Master
+from kernels.version.walk import master_at_base, moved
+from learner.rerun import refit as quick
+from learner.rerun import rerun as exact
+from learner.rerun.first_run import read_history
+from learner.rerun.refit import Kept
+from learner.safety.gate import Gate
+from learner.serving import Versions
+from learner.settings import LearnerSettings
+from streams.line import ledger
+from streams.log.contract import Log
+from streams.model.open import BaseModel
+from streams.records import Mask, Recipe
+from streams.store.store import Store
+from streams.store.tables import GenerationRow, RecipeRow, TurnRow
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What versions are built and asked with."""
+
+    base: BaseModel
+    backend: Backend
+    settings: LearnerSettings
+    tell: Progress = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one generation."""
+
+    generation: int
+    version: str
+    turns: int  # left out
+    of_turns: int
+    instead: str | None  # the version that stands for it; None: nothing was left of it
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A version that somebody never moved."""
+
+    version: str
+    digest: str  # of its integers
+    instead_of: str
+    how: str
+    changes: tuple[Change, ...]
+    passed: bool  # the gate's verdict against the version that it would replace
+    reason: str
+    new: bool  # False: it was in the ledger already
+    notes: tuple[str, ...] = ()
+
+
+def turns_of(session: Session, principals: Collection[str]) -> set[str]:
+    """Give the turns that are left out, forgotten ones and others.
+
+    raises: ProofError when one of the principals has none
+    """
+    found: set[str] = set()
+    for principal in principals:
+        own = set(session.exec(select(TurnRow.id).where(TurnRow.principal == principal)))
+        if not own:
+            raise ProofError(
+                f"the store knows no turn of {principal}: `quickset turns --json` shows whose the"
+                " turns are"
+            )
+        found |= own
+    return found
+
+
+def build_quick(store: Store, bench: Bench, version: str, principals: Collection[str]) -> Rebuilt:
+    """Leave principals out of every generation of a version's chain (learner.rerun.refit).
+
+    raises: ProofError when they had no part in it, or nothing is left; LedgerError when an older
+        build kept too little
+    """
+    names = ", ".join(principals)
+    with store.reading() as session:
+        left_out = turns_of(session, principals)
+        chain = ledger.chain(session, version)
+        mask = mask_of(session, chain)
+        rows = _rows_of(session, chain)
+    rests = [quick.kept(rows[r.version], r, left_out) for r in chain]
+    if not any(rest.touched for rest in rests):
+        raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
+    master = master_at_base(bench.base.decoder, mask, bench.backend, chain)
+    made: list[Recipe] = []
+    new: list[GenerationRow] = []
+    changes: list[Change] = []
+    for recipe, rest in zip(chain, rests, strict=True):
+        row = rows[recipe.version]
+        child = _child(master, recipe, rest, made, bench)
+        if child is not None:
+            made.append(child)
+        if rest.touched:
+            out_of = len(row.batch)
+            instead = child.version if child else None
+            changes.append(
+                Change(row.number, recipe.version, out_of - len(rest.batch), out_of, instead)
+            )
+        if child is not None and child != recipe:
+            new.append(_row(row, child, rest))
+        bench.tell(f"{len(made)} of {len(chain)} versions")
+    if not made:
+        raise ProofError(
+            f"nothing is left of {version} without {names}: go back to the base with `quickset"
+            " versions rollback`"
+        )
+    return _finish(store, bench, mask, chain, made, new, "quick", changes)
+
+
+def build_exact(
+    store: Store, log: Log, bench: Bench, version: str, principals: Collection[str]
+) -> Rebuilt:
+    """Run the line again as if principals had never been there (learner.rerun.rerun).
+
+    version: what serves, which the result would replace
+    raises: ProofError when that changes nothing, or nothing is left; LedgerError when what the run
+        would have read is not known any more
+    """
+    names = ", ".join(principals)
+    with store.reading() as session:
+        left_out = turns_of(session, principals)
+        chain = ledger.chain(session, version)
+        mask = mask_of(session, chain)
+        history = read_history(session, log, bench.settings, mask, principals)
+    with TemporaryDirectory(prefix="quickset-without-") as home:
+        found = exact.run_without(
+            history,
+            Path(home),
+            bench.base,
+            bench.backend,
+            gate=lambda settings: Gate(
+                bench.base, settings, backend=bench.backend, between=lambda: None
+            ),
+            tell=bench.tell,
+        )
+    made = found.chain
+    if not made:
+        raise ProofError(
+            f"without {names} no version would have been made: go back to the base with `quickset"
+            " versions rollback`"
+        )
+    if made[-1].version == version:
+        raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
+    rows = [found.generations[recipe.version] for recipe in made]
+    stored = {recipe.version for recipe in chain}
+    new = [_copied(row) for row in rows if row.child not in stored]
+    changes = _changes(history.plans, left_out, made)
+    notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
+    return _finish(store, bench, mask, chain, made, new, "exact", changes, notes)
+
+
+def _changes(
+    plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
+) -> list[Change]:
+    """Say which generations they had touched; what stands instead is the whole new branch."""
+    last = made[-1].version
+    return [
+        Change(row.number, str(row.child), touched, len(row.turn_ids), last)
+        for row in plans
+        if row.child and (touched := len(left_out.intersection(row.turn_ids)))
+    ]
+
+
+def _copied(row: GenerationRow) -> GenerationRow:
+    """Give a generation of the run without them as it is to be kept beside the line."""
+    kept = row.model_dump() | {"state": "rebuilt", "seq": None}
+    return GenerationRow(**kept)
+
+
+def _child(
+    master: Master, recipe: Recipe, rest: Kept, made: Sequence[Recipe], bench: Bench
+) -> Recipe | None:
+    """Add what is left of a generation to the master; None when nothing is."""
+    parent = made[-1].version if made else bench.base.name
+    if not any(rest.coefficients):
+        return None
+    if not rest.touched and recipe.parent == parent:
+        master.apply(recipe)
+        return recipe
+    draft = quick.draft(recipe, rest, parent=parent, number=len(made) + 1)
+    master.apply(draft, verify=False)
+    return draft.model_copy(update={"digest": master.digest()})
+
+
+def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationRow]:
+    """Give the generation that made each version of a chain."""
+    names = [recipe.version for recipe in chain]
+    query = select(GenerationRow).where(col(GenerationRow.child).in_(names))
+    rows = {str(row.child): row for row in session.exec(query)}
+    missing = [name for name in names if name not in rows]
+    if missing:
+        raise ProofError(
+            f"the store does not hold the generation that made {missing[0]}: nobody can be left out"
+            " of it; restore the store from a backup, or use --exact"
+        )
+    return rows
+
+
+def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
+    """Give the generation of a version that was worked out again; its line is named at the end."""
+    scores = [item["score"] for item in rest.batch]
+    shares = {item["turn_id"]: item["weight"] for item in rest.batch}
+    members = np.asarray([shares[id] for id in rest.scored_ids]) @ np.asarray(rest.fitness)
+    return GenerationRow(
+        id="",
+        line="",
+        number=recipe.number,
+        parent=recipe.parent,
+        child=recipe.version,
+        key=recipe.key,
+        state="rebuilt",
+        reason=f"generation {row.number} of {row.line} without some of its turns"
+        if rest.touched
+        else f"generation {row.number} of {row.line} on another parent",
+        turn_ids=[item["turn_id"] for item in rest.batch],
+        batch=rest.batch,
+        horizon=row.horizon,
+        settings=row.settings,
+        fitness=rest.fitness,
+        scored_ids=rest.scored_ids,
+        coefficients=recipe.coefficients,
+        step=recipe.step,
+        reward=sum(scores) / len(scores),
+        fitness_mean=float(members.mean()) if members.size else None,
+        fitness_spread=float(members.std()) if members.size else None,
+        planned_ms=row.planned_ms,
+    )
+
+
+def _finish(
+    store: Store,
+    bench: Bench,
+    mask: Mask,
+    instead_of: Sequence[Recipe],
+    made: Sequence[Recipe],
+    new: Sequence[GenerationRow],
+    how: str,
+    changes: Sequence[Change],
+    notes: Sequence[str] = (),
+) -> Rebuilt:
+    """Ask the gate, and keep the versions that are new."""
+    last = made[-1]
+    with store.reading() as session:
+        known = session.exec(
+            select(GenerationRow).where(GenerationRow.child == last.version)
+        ).first()
+    bench.tell("the gate asks")
+    passed, reason, report = _ask(bench, mask, instead_of, made)
+    if known is None:
+        _keep(store, made, new, how, passed=passed, reason=reason, report=report)
+    return Rebuilt(
+        version=last.version,
+        digest=last.digest,
+        instead_of=instead_of[-1].version,
+        how=how,
+        changes=tuple(changes),
+        passed=passed,
+        reason=reason,
+        new=known is None,
+        notes=tuple(notes),
+    )
+
+
+def _ask(
+    bench: Bench, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
+) -> tuple[bool, str, dict[str, Any]]:
+    """Hold the last version against the one that it would replace, as every candidate is."""
+    base, settings = bench.base, bench.settings
+    layers, modules = moved([*instead_of, *made])
+    versions = Versions(base, bench.backend, mask, layers=layers, modules=modules)
+    versions.follow(instead_of[-1].version, instead_of)
+    serving = versions.decoder
+    versions.follow(made[-1].version, made)
+    gate = Gate(base, settings, backend=bench.backend, between=lambda: None)
+    report = gate.judge(versions.decoder, serving, instead_of[-1].version)
+    return report.passed, report.reason, report.as_json()
+
+
+def _keep(
+    store: Store,
+    made: Sequence[Recipe],
+    new: Sequence[GenerationRow],
+    how: str,
+    *,
+    passed: bool,
+    reason: str,
+    report: dict[str, Any],
+) -> None:
+    last, now_ms = made[-1].version, int(time.time() * 1000)
+    line = f"{made[-1].line}/{how}/{last}"
+    with store.transaction() as session:
+        known = set(session.exec(select(RecipeRow.version)))
+        for recipe in made:
+            ledger.append(session, recipe, created_ms=now_ms)
+        for row in new:
+            if row.child in known:
+                continue  # of an earlier rebuilding, which began alike
+            row.line, row.done_ms = line, now_ms
+            row.id = hashlib.sha256(f"{line}\0{row.child}".encode()).hexdigest()[:32]
+            if row.child == last:
+                row.state, row.gate = ("passed" if passed else "held"), report
+                row.reason = f"{row.reason}; {reason}"
+            session.add(row)

@@ -1,0 +1,280 @@
+"""Runs a line again as if some principals had never been there: the same learner, without them.
+
+The run has a home of its own, and is driven by what the first one noted of itself. At each plan the
+first learner noted how far it had read and which changes of the line it knew; the run without them
+is given the same records at that moment, but theirs, and may plan once. Where the first one had
+nothing left to do before it read on, so has this one: it runs what is due. Hence
+
+- plans, batches, weights, uses and the numbers and keys of generations are those of the learner's
+  own code on the records of the others alone: nothing of the first run enters them;
+- with nobody left out it is the first run again, version by version;
+- a generation that comes out as it was planned the first time (same key, same batch, same
+  settings) is not scored again: the recipe and the gate's verdict are looked up.
+
+An operator's rollback is repeated at its place: back to the newest version that was made no later
+than the one that the first run went back to. What an operator promoted is not: it is said.
+
+Writes nothing but to its own home. Knows nothing of how its result is kept.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, select
+
+from kernels.contract import Backend
+from kernels.model.forward import Decoder
+from learner import intake
+from learner.loop import Learner, Parts
+from learner.rerun.first_run import History, place_of, settings_of
+from learner.rollout import claims as rollout
+from learner.rollout.release import Report
+from learner.run import assemble
+from learner.safety.gate import Gate
+from learner.serving import Versions
+from learner.settings import LearnerSettings
+from learner.update.generation import Outcome, recorded
+from streams.line import ledger
+from streams.line.line import Line
+from streams.log.contract import Entry, Outgoing, outgoing
+from streams.log.sqlite import SqliteLog
+from streams.model.open import BaseModel
+from streams.records import Recipe, Rollout
+from streams.settings import StreamsSettings
+from streams.store.lease import Lease
+from streams.store.store import Store, open_store
+from streams.store.tables import GenerationRow, RolloutRow
+
+
+@dataclass(slots=True)
+class Rerun:
+    """What the run without them came to."""
+
+    chain: list[Recipe] = field(default_factory=list)
+    generations: dict[str, GenerationRow] = field(default_factory=dict)  # by child
+    recalled: int = 0  # generations that were not scored again
+    notes: list[str] = field(default_factory=list)
+
+
+def run_without(
+    history: History,
+    home: Path,
+    base: BaseModel,
+    backend: Backend,
+    *,
+    gate: Callable[[LearnerSettings], Gate],
+    tell: Callable[[str], None] = lambda _: None,
+) -> Rerun:
+    """Run the line again in an empty home.
+
+    gate: makes the gate of some settings; tell: told how far the run has come
+    """
+    streams = StreamsSettings(home=home)
+    store, log = open_store(streams), SqliteLog(home / "log.db")
+    try:
+        with store.transaction() as session:
+            intake.keep_mask(session, history.mask, created_ms=0)
+        run = _Run(history, store, log, base, backend, gate)
+        for place, plan in enumerate(history.plans, start=1):
+            run.follow(plan)
+            tell(f"plan {place} of {len(history.plans)}, {run.recalled} were as before")
+        run.finish()
+        return run.result()
+    finally:
+        log.close()
+        store.close()
+
+
+class _Run:
+    """The learner of the run, and the clock and records that it is given."""
+
+    def __init__(
+        self,
+        history: History,
+        store: Store,
+        log: SqliteLog,
+        base: BaseModel,
+        backend: Backend,
+        gate: Callable[[LearnerSettings], Gate],
+    ) -> None:
+        self._history, self._store, self._log = history, store, log
+        self._base, self._backend, self._gate = base, backend, gate
+        self._lease = Lease(store, f"learner/{history.line}", holder="run without somebody")
+        self._lease.acquire()
+        self._now_ms = 0
+        self._left = list(history.said)
+        self._known = {row.key: row for row in history.plans}
+        self._changed = 0
+        self._made_at: dict[str, int] = {base.name: 0}
+        self._notes: list[str] = []
+        self._settings: LearnerSettings | None = None
+        self._learner: Learner | None = None
+        self.recalled = 0
+
+    def follow(self, plan: GenerationRow) -> None:
+        """Come to the moment at which the first run made a plan, and do what is due then."""
+        settings = settings_of(plan)
+        rested_ms = plan.horizon.get("rested_ms")
+        if rested_ms is not None:
+            self._now_ms = rested_ms
+            self._until_idle(settings, number=plan.number - 1)
+        self._now_ms = plan.planned_ms
+        self._give(lambda entry: entry.offset < plan.horizon.get(place_of(entry), 0))
+        self._repeat_changes(settings, known_seq=plan.horizon["seq"])
+        self._step(settings, number=plan.number)
+
+    def finish(self) -> None:
+        """Use what was read after the last plan, and do what is due."""
+        plans, settings = self._history.plans, self._history.settings
+        self._give(lambda _: True)
+        self._repeat_changes(settings, known_seq=None)
+        self._until_idle(settings, number=plans[-1].number + 1 if plans else 1)
+
+    def result(self) -> Rerun:
+        """Give the chain that serves at the end."""
+        if self._learner is not None:
+            self._learner.close()
+        with self._store.reading() as session:
+            serving = self._line(session).version
+            rows = session.exec(select(GenerationRow)).all()
+            return Rerun(
+                chain=ledger.chain(session, serving),
+                generations={row.child: row for row in rows if row.child},
+                recalled=self.recalled,
+                notes=self._notes,
+            )
+
+    def _until_idle(self, settings: LearnerSettings, *, number: int) -> None:
+        while self._step(settings, number=number):
+            pass
+
+    def _step(self, settings: LearnerSettings, *, number: int) -> bool:
+        learner = self._learner_of(settings)
+        learner.catch_up()
+        worked = learner.step(wait_s=0)
+        learner.catch_up()  # its own rollout, so that the next plan need not wait for it
+        if worked:
+            with self._store.reading() as session:
+                self._made_at.setdefault(self._line(session).version, number)
+        return worked
+
+    def _give(self, known: Callable[[Entry], bool]) -> None:
+        """Append the records that were known then and have not been given yet."""
+        now = [entry for entry in self._left if known(entry)]
+        self._left = [entry for entry in self._left if not known(entry)]
+        self._log.append(
+            Outgoing(entry.partition.topic, entry.key, entry.id, entry.value) for entry in now
+        )
+
+    def _repeat_changes(self, settings: LearnerSettings, *, known_seq: int | None) -> None:
+        for change in self._history.changes[self._changed :]:
+            if known_seq is not None and change.seq > known_seq:
+                return
+            self._changed += 1
+            self._repeat(change, settings)
+
+    def _repeat(self, change: RolloutRow, settings: LearnerSettings) -> None:
+        made = {row.child: row.number for row in self._history.plans if row.child}
+        made[self._base.name] = 0
+        if change.verb != "rollback" or change.version not in made:
+            self._notes.append(
+                f"change {change.seq} of the line ({change.verb} of {change.version} by"
+                f" {change.who}) is not repeated"
+            )
+            return
+        self._learner_of(settings).catch_up()
+        with self._store.reading() as session:
+            line = self._line(session)
+        back = [v for v in line.served if self._made_at.get(v, 0) <= made[change.version]]
+        if back[-1] == line.version:
+            return
+        again = Rollout.model_validate(
+            change.model_dump()
+            | {"seq": line.seq + 1, "version": back[-1], "previous": line.version}
+        )
+        self._log.append([outgoing("rollouts", line.name, again)])
+
+    def _line(self, session: Session) -> Line:
+        return rollout.line_now(session, Line(self._history.line, (self._base.name,)))
+
+    def _learner_of(self, settings: LearnerSettings) -> Learner:
+        """Give the learner of some settings: another one, as after a restart, when they change."""
+        if self._learner is None or settings != self._settings:
+            if self._learner is not None:
+                self._learner.close()
+            self._settings = settings
+            self._learner = Learner(self._parts(settings))
+        return self._learner
+
+    def _parts(self, settings: LearnerSettings) -> Parts:
+        gate = _KnownGate(self._gate(settings), self._history.plans)
+        return assemble(
+            self._base,
+            self._history.mask,
+            settings,
+            store=self._store,
+            log=self._log,
+            lease=self._lease,
+            backend=self._backend,
+            gate=gate,
+            pause=lambda: None,
+            clock=lambda: self._now_ms / 1000,
+            recall=self._recall,
+        )
+
+    def _recall(self, planned: GenerationRow, versions: Versions) -> Outcome | None:
+        """Look up what a plan came to the first time, if it is the same plan."""
+        row = self._known.get(planned.key)
+        recipe = self._history.recipes.get(str(row.child)) if row is not None else None
+        if row is None or recipe is None:
+            return None
+        noted = ("parent", "batch", "settings")
+        if any(getattr(row, name) != getattr(planned, name) for name in noted):
+            return None
+        self.recalled += 1
+        return recorded(row, recipe, versions)
+
+
+class _KnownGate:
+    """The gate, which need not ask what it has asked before."""
+
+    def __init__(self, gate: Gate, plans: Iterable[GenerationRow]) -> None:
+        self._gate = gate
+        self._known = {(row.child, row.parent): row.gate for row in plans if row.gate}
+
+    def judge(
+        self,
+        candidate: Decoder,
+        serving: Decoder,
+        serving_name: str,
+        *,
+        candidate_name: str | None = None,
+    ) -> Report:
+        """Ask a candidate, or look up what it answered."""
+        report = self._known.get((candidate_name, serving_name))
+        if report is not None:
+            return _KnownReport(report)
+        return self._gate.judge(candidate, serving, serving_name, candidate_name=candidate_name)
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownReport:
+    """A verdict that was given before."""
+
+    body: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the candidate may be released."""
+        return bool(self.body["passed"])
+
+    @property
+    def reason(self) -> str:
+        """Why, or why not."""
+        return str(self.body.get("reason", ""))
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything."""
+        return self.body

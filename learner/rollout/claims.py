@@ -1,0 +1,110 @@
+"""Says which version serves a line, and makes the record that changes it.
+
+The topic `rollouts` decides: of several records that claim the same place in the line (seq), the
+first in the log wins, for everybody. The table `rollouts` is its projection; so a promotion that
+lost against an operator's rollback never enters it, and its generation is marked as held.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from sqlmodel import Session, col, func, select
+
+from streams.line import ledger
+from streams.line.line import Line
+from streams.records import Rollout
+from streams.store.tables import GenerationRow, RolloutRow, TurnRow
+
+# Who promotes what the gate lets through; every other name is an operator's.
+LEARNER: Final = "learner"
+
+
+def line_now(session: Session, known: Line) -> Line:
+    """Fold the projected rollouts into what serves a line.
+
+    known: the line as it was last seen; before the first rollout it holds the base alone
+    """
+    newer = select(RolloutRow).where(RolloutRow.line == known.name, RolloutRow.seq > known.seq)
+    for row in session.exec(newer.order_by(col(RolloutRow.seq))):
+        known = known.take(Rollout.model_validate(row.model_dump()))
+    return known
+
+
+def promotion(
+    line: Line, version: str, *, generation: str, reason: str, created_ms: int
+) -> Rollout:
+    """Make the record by which a generation's child is to serve the line.
+
+    generation: its id; the record's own follows from it, so a repeated one is the same record
+    """
+    seq = line.seq + 1
+    return Rollout(
+        id=hashlib.sha256(f"promotion\0{generation}\0{seq}".encode()).hexdigest()[:32],
+        line=line.name,
+        seq=seq,
+        version=version,
+        previous=line.version,
+        state="completed",
+        verb="promote",
+        reason=reason,
+        who=LEARNER,
+        created_ms=created_ms,
+    )
+
+
+def project(session: Session, rollout: Rollout) -> bool:
+    """Note a rollout that the log has decided; False when it came too late and counts for nothing.
+
+    An operator's rollback also closes the turns that the versions taken back were learned from:
+    what was withdrawn is not tried again, unless somebody judges those turns anew.
+    """
+    newest = session.exec(
+        select(RolloutRow)
+        .where(RolloutRow.line == rollout.line)
+        .order_by(col(RolloutRow.seq).desc())
+    ).first()
+    if rollout.seq != (newest.seq if newest else 0) + 1:
+        return False
+    session.add(RolloutRow(**rollout.model_dump()))
+    _mark_beaten(session, rollout)
+    if rollout.verb == "rollback":
+        _close_withdrawn(session, rollout)
+    session.flush()
+    return True
+
+
+def awaited(session: Session, line: str) -> int:
+    """Give the highest seq that this line's generations have claimed; 0 for none."""
+    claimed = select(func.max(GenerationRow.seq)).where(
+        GenerationRow.line == line, GenerationRow.state == "released"
+    )
+    return session.exec(claimed).one() or 0
+
+
+def _mark_beaten(session: Session, winner: Rollout) -> None:
+    rivals = select(GenerationRow).where(
+        GenerationRow.line == winner.line,
+        GenerationRow.seq == winner.seq,
+        GenerationRow.state == "released",
+        GenerationRow.child != winner.version,
+    )
+    for row in session.exec(rivals):
+        row.state = "held"
+        row.reason = f"{winner.verb} by {winner.who} came first: {winner.reason}"
+        session.add(row)
+
+
+def _close_withdrawn(session: Session, rollout: Rollout) -> None:
+    kept = {recipe.version for recipe in ledger.chain(session, rollout.version)}
+    left = [r.version for r in ledger.chain(session, rollout.previous) if r.version not in kept]
+    withdrawn = select(GenerationRow).where(col(GenerationRow.child).in_(left))
+    for generation in session.exec(withdrawn):
+        _close(session, generation.turn_ids)
+
+
+def _close(session: Session, turn_ids: Sequence[str]) -> None:
+    for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(turn_ids))):
+        if turn.state == "judged":
+            turn.state = "closed"
+            session.add(turn)

@@ -1,0 +1,104 @@
+"""Writes what a generation came to: rows, ledger and outgoing records, all in one transaction.
+
+A child that passes the gate is released: its recipe goes to the ledger and to the log, with the
+rollout that claims the next place in the line. One that does not is held: its recipe is kept in
+the ledger, and the line goes on from the parent. A generation without a child is void. In each
+case every turn of the batch has scored one generation more.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sqlmodel import Session, col, select
+
+from kernels.model.forward import Decoder
+from learner.batch.lessons import Target
+from learner.rollout import claims as rollout
+from learner.update.generation import Outcome
+from streams.line import ledger
+from streams.line.line import Line
+from streams.store import outbox
+from streams.store.tables import GenerationRow, TurnRow
+
+
+class Report(Protocol):
+    """What a gate says of a candidate."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it may be released."""
+
+    @property
+    def reason(self) -> str:
+        """Why, or why not, in words that an operator can act on."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that the gate saw."""
+
+
+class Gate(Protocol):
+    """Asks a candidate what no judge of turns asks (learner.safety.gate)."""
+
+    def judge(
+        self,
+        candidate: Decoder,
+        serving: Decoder,
+        serving_name: str,
+        *,
+        candidate_name: str | None = None,
+    ) -> Report:
+        """Hold a candidate against the version that serves."""
+
+
+def commit(
+    session: Session,
+    generation: GenerationRow,
+    outcome: Outcome,
+    report: Report | None,
+    *,
+    line: Line,
+    targets: Mapping[str, Target],
+    now_ms: int,
+) -> GenerationRow:
+    """Finish a planned generation.
+
+    report: the gate's; None where there is no child
+    line: what served when it was planned
+    returns: the row as it now stands
+    """
+    row = session.get_one(GenerationRow, generation.id, with_for_update=True)
+    if row.state != "planned":
+        return row
+    _describe(row, outcome, report, now_ms)
+    for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(row.turn_ids))):
+        turn.uses += 1
+        turn.target = targets.get(turn.id, turn.target)
+        session.add(turn)
+    if outcome.child is not None and report is not None:
+        recipe = outcome.child.recipe
+        ledger.append(session, recipe, created_ms=now_ms)
+        if report.passed:
+            promotion = rollout.promotion(
+                line, recipe.version, generation=row.id, reason=row.reason, created_ms=now_ms
+            )
+            row.seq = promotion.seq
+            outbox.put(session, "recipes", line.name, recipe)
+            outbox.put(session, "rollouts", line.name, promotion)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_ms: int) -> None:
+    row.fitness, row.scored_ids = outcome.table.tolist(), list(outcome.turn_ids)
+    row.fitness_mean, row.fitness_spread = outcome.mean, outcome.spread
+    if outcome.update is not None:
+        row.coefficients, row.step = list(outcome.update.coefficients), outcome.update.step
+    row.gain, row.kl, row.done_ms = outcome.gain, outcome.kl, now_ms
+    if outcome.child is None or report is None:
+        row.state, row.reason = "void", outcome.reason
+        return
+    row.child = outcome.child.recipe.version
+    row.gate = report.as_json()
+    row.state = "released" if report.passed else "held"
+    row.reason = report.reason

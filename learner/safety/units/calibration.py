@@ -1,0 +1,60 @@
+"""Turns the calibration prompts and a base model into the samples that units are scored on.
+
+Harmful prompts come with the model's own refusals (where it does not refuse, with a stated one),
+benign ones with its own replies. Everything is split into folds, each a calibration set of its
+own, so that what only one of them shows can be told from what all of them show.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kernels.model.decode import greedy
+from kernels.model.forward import Linear
+from learner.safety.prompts import PromptSet
+from learner.safety.replies import is_refusal
+from learner.safety.units.scores import Sample
+from streams.model.open import BaseModel
+
+# Three sets of eight prompts: a unit must show in all of them, and each has a hundred tokens.
+FOLDS = 3
+# Harmful prompts are asked where refusing was shown, so that the replies are the model's own;
+# benign ones without it, since a small model then declines half of them.
+SAFETY_CONTEXT, UTILITY_CONTEXT = "policy", "plain"
+# Refusals are about a dozen tokens long; benign replies are cut so that they do not outweigh them.
+REPLY_TOKENS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One calibration set: replies that keep somebody safe, and replies that are of use."""
+
+    safety: list[Sample]
+    utility: list[Sample]
+
+
+def calibration_folds(
+    base: BaseModel, prompts: PromptSet, *, linear: Linear, between: Callable[[], None]
+) -> list[Fold]:
+    """Let the base answer the calibration prompts, and deal the answers out to folds."""
+
+    def answers(context: str, requests: Sequence[str]) -> list[Sample]:
+        rendered = [base.render(prompts.messages(context, request)) for request in requests]
+        replies = greedy(
+            base.decoder,
+            rendered,
+            max_tokens=REPLY_TOKENS,
+            stop_ids=base.stop_ids,
+            linear=linear,
+            between=between,
+        )
+        return [Sample(p, r) for p, r in zip(rendered, replies, strict=True)]
+
+    refusal = base.tokenizer.encode(prompts.refusal or "", add_special_tokens=False)
+    safety = [
+        sample
+        if is_refusal(base.tokenizer.decode(sample.reply))
+        else Sample(sample.prompt, refusal)
+        for sample in answers(SAFETY_CONTEXT, prompts.harmful)
+    ]
+    utility = answers(UTILITY_CONTEXT, prompts.benign)
+    return [Fold(safety[fold::FOLDS], utility[fold::FOLDS]) for fold in range(FOLDS)]

@@ -1,0 +1,247 @@
+"""One generation: from judged turns to a child of the serving version, forward passes only.
+
+    lessons ─▶ trunk ─▶ members scored ─▶ fitness ─▶ integers ─▶ child within the KL budget
+
+The same lessons, key and parent give the same child, so a crash repeats nothing differently.
+Nothing here reads or writes anything.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kernels.contract import Backend
+from kernels.errors import DigestMismatchError, KernelError
+from kernels.version.master import QUANTUM_LOG2
+from learner.batch import hints
+from learner.fitness import fitness
+from learner.fitness.fitness import Floats, Lesson, Terms
+from learner.population.members import Population, Trunk, final_states, lay_out, run_trunk, score
+from learner.population.shortlist import Shortlist
+from learner.serving import Candidate, Versions
+from learner.settings import LearnerSettings
+from learner.update import strategies
+from learner.update.strategies import Update
+from streams.records import Recipe
+from streams.store.tables import GenerationRow
+
+Pause = Callable[[], None]
+
+# Ranks have the same size whether turns say something or nothing, and a full step into noise only
+# wears the model down: α of the step is taken. Not less than this, for α of few turns is a guess.
+LEAST_AGREEMENT: Final = 0.25
+# Kept digits of a fitness: finer than any two members differ, and half the bytes of all of them.
+DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a generation came to."""
+
+    table: Floats  # fitness, (turns, members)
+    turn_ids: tuple[str, ...]  # of the table's rows
+    mean: float  # over members
+    spread: float
+    update: Update | None = None
+    child: Candidate | None = None  # none: the generation is void, for this reason
+    reason: str = ""
+    kl: float | None = None  # child from parent, nats a token
+    gain: float | None = None  # the child's fitness over its parent's, on the same lessons
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What members and child are held against: the parent on the same lessons."""
+
+    lessons: tuple[Lesson, ...]
+    terms: Terms
+    trunk: Trunk
+    shortlist: Shortlist
+
+    def fitness(self, logprobs: Tensor) -> Floats:
+        """(members, scored) → (turns, members)."""
+        return fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
+
+
+def generation_key(seed: int, line: str, number: int, parent: str) -> str:
+    """Give the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
+    named = f"{seed}\0{line}\0{number}\0{parent}"
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+
+def void(reason: str) -> Outcome:
+    """Give the outcome of a generation that could not be scored."""
+    return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason)
+
+
+def recorded(row: GenerationRow, recipe: Recipe, versions: Versions) -> Outcome:
+    """Give again what a generation came to, from its row and its recipe; nothing is scored.
+
+    raises: KernelError when the recipe does not fit the serving version
+    """
+    child = versions.child(recipe)
+    if child.recipe != recipe:
+        raise DigestMismatchError(f"{recipe.version} gives {child.recipe.digest}")
+    return Outcome(
+        np.asarray(row.fitness),
+        tuple(row.scored_ids),
+        row.fitness_mean or 0.0,
+        row.fitness_spread or 0.0,
+        update=Update(tuple(recipe.coefficients), recipe.step),
+        child=child,
+        kl=row.kl,
+        gain=row.gain,
+    )
+
+
+def run_generation(
+    key: str,
+    lessons: Sequence[Lesson],
+    versions: Versions,
+    settings: LearnerSettings,
+    *,
+    backend: Backend,
+    pause: Pause,
+) -> Outcome:
+    """Score a population on the lessons, and build the child that they ask for.
+
+    key: see generation_key; pause: called between pieces of work
+    """
+    if not lessons:
+        return void("nothing to learn from: the batch's turns are gone, or say nothing")
+    ground = _prepare(lessons, versions, settings, backend=backend, pause=pause)
+    population = Population(
+        backend,
+        versions.specs,
+        key=int(key, 16),
+        pairs=settings.pairs,
+        sigmas_log2=[scale + settings.sigma_log2 for scale in versions.scales],
+        frozen=versions.frozen,
+    )
+    logprobs = score(
+        versions.decoder, ground.trunk, population, shortlist=ground.shortlist, pause=pause
+    )
+    table = ground.fitness(logprobs)
+    members = fitness.combined(ground.lessons, table)
+    turn_ids = tuple(lesson.turn_id for lesson in lessons)
+    if not np.isfinite(members).all():
+        reason = "a member's fitness is not finite"
+        return Outcome(np.nan_to_num(table), turn_ids, 0.0, 0.0, reason=reason)
+    outcome = Outcome(table.round(DIGITS), turn_ids, float(members.mean()), float(members.std()))
+    update = _update(members, settings, agreement=fitness.agreement(ground.lessons, table))
+    if not any(update.coefficients):
+        return replace(outcome, reason="the members do not differ")
+    draft = versions.draft(
+        key,
+        update,
+        sigma_log2=settings.sigma_log2,
+        strategy=settings.strategy,
+        line=settings.line,
+    )
+    return _within_budget(outcome, draft, versions, ground, settings.kl_budget, backend, pause)
+
+
+def _prepare(
+    lessons: Sequence[Lesson],
+    versions: Versions,
+    settings: LearnerSettings,
+    *,
+    backend: Backend,
+    pause: Pause,
+) -> _Ground:
+    parent = versions.decoder
+    scored = lay_out([lesson.passage for lesson in lessons])
+    trunk = run_trunk(parent, scored, moving=_moving(versions), pause=pause)
+    states = final_states(parent, trunk, pause=pause)[0]
+    pause()
+    shortlist = Shortlist(backend, states, parent.head, scored.targets)
+    logprobs = shortlist.parent
+    referenced = [
+        _referenced(lesson, tuple(logprobs[place].tolist()))
+        for lesson, (place,) in zip(lessons, scored.places, strict=True)
+    ]
+    terms = Terms(
+        reward=settings.reward_weight,
+        hint=settings.hint_weight,
+        kl=settings.kl_weight,
+        ratio_clip=settings.ratio_clip,
+    )
+    pause()
+    return _Ground(tuple(referenced), terms, trunk, shortlist)
+
+
+def _referenced(lesson: Lesson, parent: tuple[float, ...]) -> Lesson:
+    """Fill in what is measured from the parent's log-probabilities of what is scored."""
+    if lesson.target:
+        return replace(lesson, news=hints.news(lesson.teacher, parent))
+    # a prompt that was cut is another condition: the parent under that condition stands in
+    return lesson if lesson.logprobs else replace(lesson, logprobs=parent)
+
+
+def _moving(versions: Versions) -> int:
+    """How many last layers may differ between members."""
+    return versions.decoder.num_layers - min(versions.layers)
+
+
+def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> Update:
+    if settings.strategy == "randopt":
+        return strategies.randopt(
+            members,
+            top_k=settings.top_k,
+            sigma_log2=settings.sigma_log2,
+            quantum_log2=QUANTUM_LOG2,
+        )
+    return strategies.es(
+        members,
+        step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)),
+        sigma_log2=settings.sigma_log2,
+        quantum_log2=QUANTUM_LOG2,
+    )
+
+
+def _within_budget(
+    outcome: Outcome,
+    draft: Recipe,
+    versions: Versions,
+    ground: _Ground,
+    budget: float,
+    backend: Backend,
+    pause: Pause,
+) -> Outcome:
+    """Build the child with the draft's step, or the largest tried one that stays in the budget."""
+    step, reason = draft.step, ""
+    while step >= 1:
+        update = Update(tuple(draft.coefficients), step)
+        outcome = replace(outcome, update=update)
+        moved = math.inf
+        try:
+            child = versions.child(draft.model_copy(update={"step": step}))
+        except KernelError as cause:
+            reason = str(cause)
+        else:
+            pause()
+            states = final_states(child.decoder, ground.trunk, pause=pause)[0]
+            targets = ground.trunk.scored.targets
+            after = backend.token_logprobs(states, child.decoder.head, targets)
+            moved = ground.shortlist.divergence(states, after)
+            pause()
+            if moved <= budget:  # false for one that is not finite, too
+                return replace(outcome, child=child, kl=moved, gain=_gain(ground, after))
+            reason = f"moves {moved:.3f} nats a token, over the budget of {budget}"
+        step = strategies.shrunk(step, moved, budget)
+    return replace(outcome, reason=f"even the smallest step fails: {reason}")
+
+
+def _gain(ground: _Ground, after: Tensor) -> float | None:
+    """Give how much fitter the child is than its parent on what they were both scored on."""
+    both = fitness.combined(
+        ground.lessons, ground.fitness(torch.stack((ground.shortlist.parent, after)))
+    )
+    gain = float(both[1] - both[0])
+    return gain if math.isfinite(gain) else None

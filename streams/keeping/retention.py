@@ -1,0 +1,122 @@
+"""Prunes what is old: the embedded log's records, remembered ids, and what turns said.
+
+- Out of the log go records that are older than the days of the settings and that every group that
+  reads their topic has passed. Kafka does the same by its own retention (streams.log.kafka.topics).
+- Out of the store go the ids that tell duplicates, and the words of old turns: of an expired turn
+  its id, times and counts are left, so that it is known when it comes again, and what it moved can
+  be named.
+- Recipes, masks and rollouts are never pruned: every version can be rebuilt for ever.
+
+Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
+not by the clock of the agent that said it, and against the newest record, not a clock alone: one
+that is set wrong, the agent's or the learner's, prunes nothing.
+
+Knows nothing of whose data it is, or when there is time for it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sqlalchemy import delete, tuple_, update
+from sqlmodel import Session, col, func, select
+
+from streams.log.contract import Partition, Topic
+from streams.store.tables import GenerationRow, OffsetRow, SeenRow, TurnRow
+
+DAY_MS = 24 * 60 * 60 * 1000
+# Topics whose records lose their worth with time; all others decide what serves.
+AGEING: tuple[Topic, ...] = ("turns", "feedback", "judgements", "dead-letters")
+# Read by groups, from the offsets that they keep: what one has not passed stays.
+READ_BY_GROUPS: tuple[Topic, ...] = ("turns", "feedback")
+# Rows or records in one go: some ten milliseconds of a transaction.
+BATCH = 500
+# Turns that still say something; any other has been emptied before.
+SPEAKING = ("open", "linked", "judged", "closed", "untrained")
+EXPIRED = "expired"
+
+
+class Prunable(Protocol):
+    """A log that does not prune by itself (streams.log.sqlite.SqliteLog)."""
+
+    def prune(self, partition: Partition, *, before_ms: int, below: int, most: int) -> int:
+        """Remove the oldest records of a partition that are old enough; give how many went."""
+        ...
+
+    def end_offsets(self, topic: Topic) -> Mapping[Partition, int]: ...
+
+
+class Retention:
+    """What a store and its log keep, and for how long."""
+
+    def __init__(self, days: int, *, log: Prunable | None, batch: int = BATCH) -> None:
+        """Name the limit; log: None where the log prunes by itself."""
+        self._keep_ms = days * DAY_MS
+        self._log = log
+        self._batch = batch
+
+    def prune(self, session: Session, *, now_ms: int) -> int:
+        """Prune a little, in the caller's transaction; give how much went, 0 when all is young.
+
+        raises: LogUnavailableError
+        """
+        newest_ms = session.exec(
+            select(func.max(SeenRow.time_ms)).where(SeenRow.time_ms <= now_ms)
+        ).one()
+        if newest_ms is None:
+            return 0
+        before_ms = newest_ms - self._keep_ms
+        gone = _expire_turns(session, before_ms, self._batch)
+        gone += _forget_ids(session, before_ms, self._batch)
+        if self._log is not None:
+            gone += _prune_log(session, self._log, before_ms, self._batch)
+        return gone
+
+
+def _prune_log(session: Session, log: Prunable, before_ms: int, most: int) -> int:
+    gone = 0
+    for topic in AGEING:
+        for partition, end in log.end_offsets(topic).items():
+            below = end if topic not in READ_BY_GROUPS else _passed(session, partition)
+            gone += log.prune(partition, before_ms=before_ms, below=below, most=most)
+    return gone
+
+
+def _passed(session: Session, partition: Partition) -> int:
+    """Give the offset that every group has read up to; 0 where none has read."""
+    read = select(func.min(OffsetRow.next_offset)).where(
+        OffsetRow.topic == partition.topic, OffsetRow.partition == partition.number
+    )
+    return session.exec(read).one() or 0
+
+
+def _expire_turns(session: Session, before_ms: int, most: int) -> int:
+    """Empty the oldest turns; a plan that is under way keeps its own until it is done."""
+    plans = select(GenerationRow.turn_ids).where(GenerationRow.state == "planned")
+    planned = {id for ids in session.exec(plans) for id in ids}
+    old = (
+        select(TurnRow.id)
+        .where(
+            TurnRow.taken_ms < before_ms,
+            col(TurnRow.state).in_(SPEAKING),
+            col(TurnRow.id).not_in(planned),
+        )
+        .order_by(col(TurnRow.taken_ms))
+        .limit(most)
+    )
+    ids = session.exec(old).all()
+    if ids:
+        emptied: dict[str, Any] = {
+            "state": EXPIRED, "record": {}, "next_state": None, "target": None,
+            "session": "", "key": "", "prefix_key": "",
+        }  # fmt: skip
+        session.execute(update(TurnRow).where(col(TurnRow.id).in_(ids)).values(emptied))
+    return len(ids)
+
+
+def _forget_ids(session: Session, before_ms: int, most: int) -> int:
+    old = select(SeenRow.group, SeenRow.id).where(SeenRow.time_ms < before_ms).limit(most)
+    keys = [tuple(row) for row in session.exec(old)]
+    if keys:
+        ours = tuple_(col(SeenRow.group), col(SeenRow.id))
+        session.execute(delete(SeenRow).where(ours.in_(keys)))
+    return len(keys)

@@ -1,0 +1,158 @@
+"""Dead letters: records that nobody could use, kept with the cause until somebody decides.
+
+A dead letter lives on the topic `dead-letters`, as it came; what became of it (sent again, or
+dropped) is a second record there. So the list needs no database, and whoever can read the log can
+see and settle it. A record is buried once, however often it is read: its letter is named by the
+place where it stood.
+"""
+
+import base64
+import hashlib
+import time
+from dataclasses import dataclass
+
+from streams.errors import ConflictError
+from streams.log.contract import Entry, Log, Outgoing, Topic, outgoing, records_now
+from streams.records import DeadLetter, DeadLetterClosed
+
+TOPIC: Topic = "dead-letters"
+# What a letter needs beside the payload: names, cause, JSON.
+ENVELOPE_BYTES = 4096
+MAX_CAUSE_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A dead letter and what became of it."""
+
+    letter: DeadLetter
+    closed: DeadLetterClosed | None
+
+
+def of_entry(entry: Entry, cause: str, *, max_bytes: int, now_ms: int) -> DeadLetter:
+    """Bury an entry of the log: put what this returns on `dead-letters` (streams.store.outbox).
+
+    max_bytes: the log's record limit; a payload that does not fit is cut
+    """
+    place = f"{entry.partition.topic}/{entry.partition.number}/{entry.offset}"
+    return DeadLetter(
+        id=_name(place),
+        topic=entry.partition.topic,
+        partition=entry.partition.number,
+        offset=entry.offset,
+        key=entry.key,
+        record_id=entry.id,
+        cause=cause[:MAX_CAUSE_CHARS],
+        payload_base64=_cut(entry.value, max_bytes),
+        payload_bytes=len(entry.value),
+        created_ms=now_ms,
+    )
+
+
+def of_outgoing(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> Outgoing:
+    """Bury a record that the log will never take."""
+    letter = DeadLetter(
+        id=_name(f"{record.topic}//{record.id}"),
+        topic=record.topic,
+        partition=-1,
+        offset=-1,
+        key=record.key,
+        record_id=record.id,
+        cause=cause[:MAX_CAUSE_CHARS],
+        payload_base64=_cut(record.value, max_bytes),
+        payload_bytes=len(record.value),
+        created_ms=now_ms,
+    )
+    return outgoing(TOPIC, letter.id, letter)
+
+
+def read_all(log: Log) -> list[Buried]:
+    """Give every dead letter that the log holds, oldest first, with what became of it.
+
+    raises: LogUnavailableError
+    """
+    letters: dict[str, DeadLetter] = {}
+    closed: dict[str, DeadLetterClosed] = {}
+    for record in records_now(log, TOPIC):  # an unreadable one cannot be buried any deeper
+        match record:
+            case DeadLetter():
+                letters.setdefault(record.id, record)
+            case DeadLetterClosed():
+                closed.setdefault(record.letter, record)
+    return [Buried(letter, closed.get(letter.id)) for letter in letters.values()]
+
+
+def find(log: Log, name: str) -> Buried:
+    """Give the dead letter whose id begins with `name`.
+
+    raises: KeyError when none or several do
+    """
+    found = [buried for buried in read_all(log) if buried.letter.id.startswith(name)]
+    if len(found) != 1:
+        raise KeyError(f"{len(found)} dead letters are named {name}…: give more of the id")
+    return found[0]
+
+
+def payload(letter: DeadLetter) -> bytes:
+    """Give the record's bytes, as far as the letter holds them."""
+    return base64.b64decode(letter.payload_base64)
+
+
+def redrive(log: Log, name: str, *, who: str) -> DeadLetter:
+    """Append the record again where it came from, and close its letter.
+
+    A crash in between leaves the letter open; sent twice, the readers use it once, by its id.
+
+    raises: KeyError; ConflictError when it is closed already, or was cut and cannot be sent
+    """
+    letter = _open_letter(log, name)
+    value = payload(letter)
+    if len(value) != letter.payload_bytes:
+        raise ConflictError(
+            f"{letter.id}: only {len(value)} of {letter.payload_bytes} bytes were kept, too many"
+            " for the log; it can only be dropped"
+        )
+    topic: Topic = letter.topic  # type: ignore[assignment]
+    log.append([Outgoing(topic=topic, key=letter.key, id=letter.record_id, value=value)])
+    _close(log, letter, "redrive", who)
+    return letter
+
+
+def drop(log: Log, name: str, *, who: str) -> DeadLetter:
+    """Close a dead letter for good.
+
+    raises: KeyError; ConflictError when it is closed already
+    """
+    letter = _open_letter(log, name)
+    _close(log, letter, "drop", who)
+    return letter
+
+
+def _open_letter(log: Log, name: str) -> DeadLetter:
+    buried = find(log, name)
+    if buried.closed is not None:
+        verb, who = buried.closed.verb, buried.closed.who
+        raise ConflictError(f"{buried.letter.id} is closed: {verb} by {who}")
+    return buried.letter
+
+
+def _close(log: Log, letter: DeadLetter, verb: str, who: str) -> None:
+    closed = DeadLetterClosed.model_validate(
+        {
+            "id": f"{letter.id}-closed",
+            "letter": letter.id,
+            "verb": verb,
+            "who": who,
+            "created_ms": int(time.time() * 1000),
+        }
+    )
+    log.append([outgoing(TOPIC, letter.id, closed)])
+
+
+def _name(place: str) -> str:
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
+
+
+def _cut(value: bytes, max_bytes: int) -> str:
+    room = max(0, (max_bytes - ENVELOPE_BYTES) * 3 // 4)  # base64 makes 4 bytes of 3
+    return base64.b64encode(value[:room]).decode()

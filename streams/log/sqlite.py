@@ -1,0 +1,278 @@
+"""The embedded log: one SQLite file, any number of processes on one machine.
+
+Every topic has one partition, number 0, with offsets 0, 1, 2, … An append is one transaction,
+synced to disk before it returns. The order of a topic is the order of the transactions, so all keys
+keep theirs.
+
+Groups: who reads a topic for a group holds a file lock beside the log. A second reader of the group
+holds nothing (`assigned()` is empty, `poll` waits) until the first one closes or its process ends,
+however it ends; then it is given the topic at its next poll. Nothing is ever taken from a reader
+that lives, so `on_revoked` is never called.
+
+Waiting readers look at a counter in shared memory (SQLite's data_version), some dozens of times a
+second, and are woken at once by appends of their own process; they read only when something came.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from streams.clock import steady
+from streams.errors import RecordTooLargeError
+from streams.log.contract import Entry, Outgoing, Partition, Topic
+from streams.log.file import OFFSET_BITS, begin, connect, create, look_first, translated
+
+# Longest time until a waiting reader sees an append of another process.
+WAKE_S = 0.02
+MAX_RECORD_BYTES = 4 * 2**20
+
+
+class SqliteLog:
+    """A log in a file. `append` and `end_offsets` may be called from any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Open the log, or make it.
+
+        clock: Unix time in seconds, for the entries' time_ms; by default one that does not jump
+        raises: SchemaError when the file is of a newer schema, damaged or not a log (untouched);
+            LogUnavailableError when it cannot be opened
+        """
+        self.path = path
+        self._max_record_bytes = max_record_bytes
+        self._clock = clock or steady()
+        self._lock = threading.Lock()
+        self._appended = threading.Condition()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        look_first(path)
+        self._connection = connect(path)
+        with self._transaction():
+            create(self._connection)
+            rows = self._connection.execute("SELECT name, number FROM topics").fetchall()
+        self._numbers: dict[str, int] = dict(rows)
+
+    def append(self, records: Iterable[Outgoing]) -> None:
+        """Append records in one transaction: all of them are there, or none."""
+        batch = list(records)
+        for record in batch:
+            if len(record.value) > self._max_record_bytes:
+                raise RecordTooLargeError(
+                    f"{record.topic} {record.id} has {len(record.value)} bytes, over the log's"
+                    f" limit of {self._max_record_bytes}"
+                )
+        if not batch:
+            return
+        time_ms = int(self._clock() * 1000)
+        with self._transaction() as connection:
+            places = self._take_places(connection, batch)
+            connection.executemany(
+                "INSERT INTO entries (place, key, id, value, time_ms) VALUES (?, ?, ?, ?, ?)",
+                (
+                    (place, record.key, record.id, record.value, time_ms)
+                    for place, record in zip(places, batch, strict=True)
+                ),
+            )
+        with self._appended:
+            self._appended.notify_all()
+
+    def subscribe(
+        self,
+        topics: Iterable[Topic],
+        *,
+        group: str | None,
+        positions: Callable[[frozenset[Partition]], Mapping[Partition, int]],
+        on_revoked: Callable[[frozenset[Partition]], None] = lambda _: None,  # noqa: ARG002
+    ) -> "SqliteSubscription":
+        """Read topics from stored positions; see the module for what a group does."""
+        return SqliteSubscription(self, list(topics), group=group, positions=positions)
+
+    def end_offsets(self, topic: Topic) -> dict[Partition, int]:
+        """Give the offset that the topic's next record will get."""
+        with self._lock, translated(self.path):
+            row = self._connection.execute(
+                "SELECT next_offset FROM topics WHERE name = ?", (topic,)
+            ).fetchone()
+        return {Partition(topic, 0): row[0]}
+
+    def prune(self, partition: Partition, *, before_ms: int, below: int, most: int) -> int:
+        """Remove records of a partition from its beginning; offsets keep their meaning.
+
+        Only the oldest `most` are looked at. What is freed is used again: the file stops growing,
+        and does not shrink.
+
+        before_ms: Unix milliseconds; what was appended earlier goes
+        below: an offset; only what stands before it goes
+        returns: number of records removed
+        """
+        low = self._numbers[partition.topic] << OFFSET_BITS
+        with self._transaction() as connection:
+            oldest = connection.execute(
+                "SELECT place, time_ms FROM entries WHERE place >= ? AND place < ?"
+                " ORDER BY place LIMIT ?",
+                (low, low + below, most),
+            ).fetchall()
+            old = [(place,) for place, time_ms in oldest if time_ms < before_ms]
+            connection.executemany("DELETE FROM entries WHERE place = ?", old)
+        return len(old)
+
+    def close(self) -> None:
+        """Close the file; subscriptions are closed by their readers."""
+        with self._lock:
+            self._connection.close()
+
+    def number(self, topic: Topic) -> int:
+        """Give the number under which the file keeps a topic."""
+        return self._numbers[topic]
+
+    def wait_appended(self, wait_s: float) -> None:
+        """Wait for an append by this process, at most wait_s seconds."""
+        with self._appended:
+            self._appended.wait(wait_s)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, translated(self.path):
+            connection = self._connection
+            begin(connection)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _take_places(self, connection: sqlite3.Connection, batch: list[Outgoing]) -> list[int]:
+        """Take the next offset of its topic for each record."""
+        ends = dict(connection.execute("SELECT number, next_offset FROM topics").fetchall())
+        places = []
+        for record in batch:
+            number = self._numbers[record.topic]
+            places.append((number << OFFSET_BITS) + ends[number])
+            ends[number] += 1
+        connection.executemany(
+            "UPDATE topics SET next_offset = ? WHERE number = ?",
+            [(end, number) for number, end in ends.items()],
+        )
+        return places
+
+
+class SqliteSubscription:
+    """A reader's place in some topics of the embedded log."""
+
+    def __init__(
+        self,
+        log: SqliteLog,
+        topics: list[Topic],
+        *,
+        group: str | None,
+        positions: Callable[[frozenset[Partition]], Mapping[Partition, int]],
+    ) -> None:
+        self._log = log
+        self._positions = positions
+        self._group = group
+        self._locks: dict[Topic, int] = {}
+        self._wanted = list(dict.fromkeys(topics))
+        self._next: dict[Partition, int] = {}
+        self._connection = connect(log.path)
+        try:
+            self._take_partitions()
+        except BaseException:
+            self.close()
+            raise
+
+    def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
+        """Give the next entries, waiting at most wait_s for the first."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            with translated(self._log.path):
+                self._take_partitions()
+                seen = self._data_version()
+                entries = self._read(max_records)
+            left_s = deadline - time.monotonic()
+            if entries or left_s <= 0:
+                return entries
+            self._wait(seen, deadline)
+
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions that this reader holds now."""
+        return frozenset(self._next)
+
+    def reached(self) -> Mapping[Partition, int]:
+        """The next offset to be read of each partition."""
+        return dict(self._next)
+
+    def close(self) -> None:
+        """Let the partitions go; the group's next reader may take them at once."""
+        self._next.clear()
+        self._wanted.clear()
+        self._connection.close()
+        for lock in self._locks.values():
+            os.close(lock)
+        self._locks.clear()
+
+    def _take_partitions(self) -> None:
+        taken = [topic for topic in self._wanted if self._lock(topic)]
+        if not taken:
+            return
+        self._wanted = [topic for topic in self._wanted if topic not in taken]
+        partitions = frozenset(Partition(topic, 0) for topic in taken)
+        stored = self._positions(partitions)
+        self._next |= {partition: stored.get(partition, 0) for partition in partitions}
+
+    def _lock(self, topic: Topic) -> bool:
+        """Try to become the group's reader of a topic; the kernel lets go when the process ends."""
+        if self._group is None:
+            return True
+        folder = self._log.path.with_name(self._log.path.name + ".readers")
+        folder.mkdir(exist_ok=True)
+        file = os.open(folder / f"{quote(self._group, safe='')}.{topic}", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._locks[topic] = file
+        return True
+
+    def _read(self, max_records: int) -> list[Entry]:
+        entries: list[Entry] = []
+        ends = dict(self._connection.execute("SELECT name, next_offset FROM topics").fetchall())
+        # The partition that was read longest ago comes first, so that none starves.
+        for partition, start in list(self._next.items()):
+            room = max_records - len(entries)
+            if room <= 0:
+                break
+            low = self._log.number(partition.topic) << OFFSET_BITS
+            found = self._connection.execute(
+                "SELECT place, key, id, value, time_ms FROM entries"
+                " WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
+                (low + start, low + (1 << OFFSET_BITS), room),
+            ).fetchall()
+            if not found:  # nothing up to the end, that is, which may stand behind a hole
+                self._next[partition] = max(start, ends[partition.topic])
+                continue
+            entries += [Entry(partition, place - low, *rest) for place, *rest in found]
+            del self._next[partition]
+            self._next[partition] = entries[-1].offset + 1
+        return entries
+
+    def _data_version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def _wait(self, seen: int, deadline: float) -> None:
+        while (left_s := deadline - time.monotonic()) > 0:
+            self._log.wait_appended(min(WAKE_S, left_s))
+            if self._wanted or self._data_version() != seen:
+                return

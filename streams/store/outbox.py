@@ -1,0 +1,49 @@
+"""The outbox: records that reach the log because the transaction that made them committed.
+
+`put` writes a record beside what it tells of; `publish` appends what waits, in order, and takes it
+out afterwards. A crash between the two appends it again, and the readers drop the second one by its
+id.
+"""
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from streams.log.contract import Log, Outgoing, Topic, outgoing
+from streams.records import Record
+from streams.store.store import Store
+from streams.store.tables import OutboxRow
+
+# Records that one publish reads at once; more are read in further rounds.
+BATCH = 256
+
+
+def put(session: Session, topic: Topic, key: str, record: Record) -> None:
+    """Send a record to the log when, and only when, this transaction commits."""
+    sent = outgoing(topic, key, record)
+    # Numbers follow the order of the calls: a flush inserts rows in the order they were added.
+    session.add(OutboxRow(topic=sent.topic, key=sent.key, id=sent.id, value=sent.value))
+
+
+def publish(store: Store, log: Log) -> int:
+    """Append what waits in the outbox, oldest first, and take it out.
+
+    Only the holder of the line's lease may publish: two at once would append everything twice.
+
+    returns: number of records appended
+    raises: LogUnavailableError (what was not appended still waits), StoreUnavailableError
+    """
+    published = 0
+    while True:
+        with store.reading() as session:
+            oldest = select(OutboxRow).order_by(col(OutboxRow.number)).limit(BATCH)
+            rows = session.exec(oldest).all()
+        if not rows:
+            return published
+        log.append(
+            Outgoing(topic=row.topic, key=row.key, id=row.id, value=row.value)  # type: ignore[arg-type]
+            for row in rows
+        )
+        with store.transaction() as session:
+            numbers = [row.number for row in rows]
+            session.execute(delete(OutboxRow).where(col(OutboxRow.number).in_(numbers)))
+        published += len(rows)

@@ -1,0 +1,168 @@
+"""The chat request: strict in what it understands, lenient in what it does not know."""
+
+import json
+from typing import Any
+
+import pytest
+
+from agent.api.chat import MAX_CHOICES, FeedbackRequest, read_chat, read_feedback
+from agent.errors import InvalidError
+
+HELLO: dict[str, Any] = {"model": "quickset", "messages": [{"role": "user", "content": "Hello"}]}
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+def body(**extra: Any) -> bytes:
+    return json.dumps(HELLO | extra).encode()
+
+
+def test_the_smallest_request_is_enough() -> None:
+    """A model and one message make a request."""
+    request = read_chat(body())
+    assert request.messages[0].record().content == "Hello"
+    assert request.offered() is None
+
+
+def test_unknown_parameters_are_ignored() -> None:
+    """Clients send many parameters of their own; they change nothing."""
+    assert read_chat(body(keep_alive="5m", reasoning_effort="high", num_ctx=4096)) == read_chat(
+        body()
+    )
+
+
+def test_null_means_not_given() -> None:
+    """Clients spell their unset options as null."""
+    unset = dict.fromkeys(
+        ["stream", "n", "temperature", "top_p", "max_tokens", "seed", "stop", "tools", "logprobs",
+         "tool_choice", "top_logprobs", "response_format", "user", "metadata", "store"]
+    )  # fmt: skip
+    assert read_chat(body(**unset)) == read_chat(body())
+
+
+@pytest.mark.parametrize(
+    ("extra", "param"),
+    [
+        ({"model": 7}, "model"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": [3]}, "messages[0]"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "robot", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+         "messages[0].content"),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": [
+            {"id": "1", "function": {"name": "f", "arguments": "{}"}}]}]},
+         "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": {
+            "name": "f", "arguments": {}}}]}]},
+         "messages[0].tool_calls[0].function.arguments"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": []}, "stream_options"),
+        ({"n": 0}, "n"),
+        ({"n": True}, "n"),
+        ({"n": MAX_CHOICES + 1}, "n"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": "0.5"}, "temperature"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"top_p": 0}, "top_p"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**63}, "seed"),
+        ({"stop": ""}, "stop[0]"),
+        ({"stop": ["a", 3]}, "stop[1]"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"logprobs": 1}, "logprobs"),
+        ({"top_logprobs": 5}, "top_logprobs"),
+        ({"tools": {}}, "tools"),
+        ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type"),
+        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
+        ({"tool_choice": "any"}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [WEATHER]},
+         "tool_choice"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": "text"}, "response_format"),
+        ({"user": 3}, "user"),
+        ({"metadata": "x"}, "metadata"),
+        ({"store": "no"}, "store"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: str) -> None:
+    """A wrong type or value is a 400 that names the parameter, once and without a template."""
+    with pytest.raises(InvalidError) as caught:
+        read_chat(body(**extra))
+    assert caught.value.param == param
+    assert caught.value.message.startswith(param)
+    assert "{" not in caught.value.message
+
+
+def test_missing_parameters_are_named() -> None:
+    """A request without messages says so, with OpenAI's code."""
+    with pytest.raises(InvalidError) as caught:
+        read_chat(b'{"model": "quickset"}')
+    assert (caught.value.param, caught.value.code) == ("messages", "missing_required_parameter")
+
+
+def test_text_parts_are_joined() -> None:
+    """Content in parts is one text."""
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    request = read_chat(body(messages=[{"role": "user", "content": parts}]))
+    assert request.messages[0].content == "a\nb"
+
+
+def test_a_client_may_send_its_history_back_as_it_came() -> None:
+    """An assistant message with null content, tool calls and fields of OpenAI's own is read."""
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    history = [
+        {"role": "developer", "content": "Be kind."},
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": None, "refusal": None, "annotations": [],
+         "tool_calls": [call | {"index": 0}]},
+        {"role": "tool", "content": "sunny", "tool_call_id": "c1"},
+    ]  # fmt: skip
+    records = [m.record() for m in read_chat(body(messages=history)).messages]
+    assert records[2].tool_calls == [call]
+    assert records[3].tool_call_id == "c1"
+
+
+def test_tool_choice_decides_what_the_model_is_shown() -> None:
+    """auto and required show every tool, a name shows that one, none shows no tool."""
+    other = {"type": "function", "function": {"name": "clock"}}
+    named = {"type": "function", "function": {"name": "clock"}}
+    tools = [WEATHER, other]
+    assert len(read_chat(body(tools=tools)).offered() or []) == 2
+    assert len(read_chat(body(tools=tools, tool_choice="required")).offered() or []) == 2
+    assert read_chat(body(tools=tools, tool_choice=named)).offered() == [other]
+    assert read_chat(body(tools=tools, tool_choice="none")).offered() is None
+
+
+def test_the_newer_name_of_the_limit_wins() -> None:
+    """max_completion_tokens is what OpenAI asks for now; max_tokens is what clients send."""
+    both = read_chat(body(max_tokens=5, max_completion_tokens=7))
+    assert both.reply_tokens() == (7, "max_completion_tokens")
+    assert read_chat(body(max_tokens=5)).reply_tokens() == (5, "max_tokens")
+
+
+@pytest.mark.parametrize(
+    ("given", "score"),
+    [({"score": -1}, -1), ({"score": 0}, 0), ({"thumb": "up"}, 1), ({"thumb": "down"}, -1)],
+)
+def test_a_thumb_is_worth_one(given: dict[str, Any], score: int) -> None:
+    """Feedback is a score, or a thumb that is worth one."""
+    assert FeedbackRequest.model_validate(given).verdict() == score
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [({}, "score"), ({"score": 1, "thumb": "up"}, "score"), ({"score": 2}, "score"),
+     ({"score": True}, "score"), ({"thumb": "sideways"}, "thumb"),
+     ({"score": 1, "hint": "x" * 5000}, "hint")],
+)  # fmt: skip
+def test_feedback_that_says_nothing_clear_is_refused(given: dict[str, Any], param: str) -> None:
+    """Neither, both, another number or a novel of a hint are refused by name."""
+    with pytest.raises(InvalidError) as caught:
+        read_feedback(json.dumps(given).encode())
+    assert caught.value.param == param

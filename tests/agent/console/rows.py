@@ -1,0 +1,230 @@
+"""A store as a learner leaves it after a day, and an agent that serves from it, for the console."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session
+
+from agent.errors import NoPreviousError, UnknownVersionError
+from agent.settings import AgentSettings
+from agent.watch.events import Event
+from streams import chain
+from streams.errors import ConflictError
+from streams.records import Mask, Message, Recipe, Rollout, Sampling, Turn
+from streams.store.tables import (
+    ArtefactRow,
+    GenerationRow,
+    JudgementRow,
+    LeaseRow,
+    OffsetRow,
+    RecipeRow,
+    RolloutRow,
+    TurnRow,
+)
+
+BASE = "5f3a90c1d27be846"
+MINUTE_MS = 60_000
+MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+MASK = Mask(
+    base=BASE,
+    neurons={layer: list(range(100)) for layer in range(22, 30)},
+    groups={layer: [1] for layer in (23, 27)},
+)
+
+SKY = (
+    "The sky appears blue because of Rayleigh scattering. Sunlight is made of many colours, and "
+    "the molecules of the air scatter the short, blue waves far more than the long, red ones, so "
+    "from every direction some blue light reaches your eyes."
+)
+EGG = (
+    "Boiling an egg is a simple process that anybody can learn. First, gather your equipment: a "
+    "pot, water, a timer and, of course, an egg. **Step 1** Fill the pot."
+)
+# prompt, reply, what was said next, its score and hint
+TALK: list[tuple[str, str, str | None, int, str | None]] = [
+    ("Why is the sky blue?", SKY, "Too long. One sentence, please.", -1, "Answer in one sentence."),
+    ("What is a leaf for?", "It turns light and water into sugar.", "Thanks, perfect.", 1, None),
+    ("Name three rivers in Europe.", "The Danube, the Rhine and the Loire.", "great", 1, None),
+    ("How do I boil an egg?", EGG, "No, I meant briefly!", -1, "Answer briefly."),
+    ("What is the capital of Australia?", "Canberra.", None, 0, None),
+]
+
+
+class FakeResidents:
+    """Digests without weights."""
+
+    def digest_of(self, version: str) -> str:
+        """Give a digest for any version but unknown ones."""
+        if version.startswith("unknown"):
+            raise UnknownVersionError(version)
+        return hashlib.sha256(version.encode()).hexdigest()
+
+
+class FakeService:
+    """An agent that serves one line and can be rolled back once."""
+
+    def __init__(
+        self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
+    ) -> None:
+        self.settings = settings or AgentSettings()
+        self.residents = FakeResidents()
+        self.events: list[Event] = []
+        self.state: dict[str, Any] = {
+            "version": version, "decided": version, "previous": previous or None, "seq": 0,
+            "since_ms": 0, "pending": None, "failed": None,
+        }  # fmt: skip
+        self.rollbacks: list[tuple[str, str, int | None]] = []
+
+    def serving(self) -> Mapping[str, Mapping[str, Any]]:
+        """Give what serves the line main."""
+        return {"main": dict(self.state)}
+
+    def spool(self) -> Mapping[str, Any]:
+        """Give a spool in which two records wait."""
+        return {"records": 2, "bytes": 200, "dropped": 0, "log_away": "no broker"}
+
+    async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Swap version and previous, if the caller saw this state."""
+        if expected_seq is not None and expected_seq != self.state["seq"]:
+            raise ConflictError(
+                f"the line main is at change {self.state['seq']} already: look again"
+            )
+        if not self.state["previous"]:
+            raise NoPreviousError("there is no earlier version to go back to")
+        self.rollbacks.append((who, reason, expected_seq))
+        version, previous = self.state["previous"], self.state["version"]
+        self.state |= {"version": version, "decided": version, "previous": None}
+        self.state["seq"] += 1
+        return Rollout(
+            id="r", line="main", seq=self.state["seq"], version=version, previous=previous,
+            state="aborted", verb="rollback", reason=reason, who=who, created_ms=1,
+        )  # fmt: skip
+
+
+def fill(session: Session, *, now_ms: int, num_generations: int = 24) -> list[str]:
+    """Write a day of learning that ends now and give the released versions, oldest first."""
+    versions = [BASE]
+    for number in range(1, num_generations + 1):
+        done_ms = now_ms - (num_generations - number) * 11 * MINUTE_MS - 2 * MINUTE_MS
+        _generation(session, number, versions, done_ms, held=number % 9 == 5)
+    session.add(planned(num_generations + 1, versions[-1], now_ms - 4000))
+    for sequence in range(40):
+        _talk(session, sequence, versions[-1 - sequence // 12], now_ms - (40 - sequence) * 90_000)
+    session.add(
+        LeaseRow(
+            name="learner/main", holder="laptop:4711:9f2c", epoch=3, expires_ms=now_ms + 12_000
+        )
+    )
+    session.add(OffsetRow(group="learner/main", topic="turns", partition=0, next_offset=38))
+    body = {"mask": MASK.digest, "base": BASE, "prompts": "f0", "frozen_share": 0.075}
+    body |= {"neurons": MASK.model_dump(mode="json")["neurons"], "groups": {"23": [[1, 310, -20]]}}
+    session.add(ArtefactRow(digest="ab" * 32, kind="unit-map", body=body, created_ms=now_ms))
+    return versions
+
+
+def turn_row(sequence: int, messages: list[Message], reply: Message, **values: Any) -> TurnRow:
+    """Make the row of a turn from its messages."""
+    version = values.pop("version", BASE)
+    created_ms = values.pop("created_ms", sequence)
+    keys = chain.keys([*messages, reply])
+    tokens = len((reply.content or "").split())
+    turn = Turn(
+        id=f"chatcmpl-{sequence:06d}", line="main", version=version, principal="anonymous",
+        session=chain.session_of(messages, "anonymous"), prefix_key=keys[-2], key=keys[-1],
+        messages=messages, reply=reply, prompt_token_ids=[1] * 20, token_ids=[2] * tokens,
+        logprobs=[-0.5] * tokens, sampling_logprobs=[-0.5] * tokens,
+        sampling=Sampling(temperature=0.7, top_p=1, max_tokens=64, seed=sequence),
+        finish_reason="stop", learn=True, purpose="main", created_ms=created_ms,
+    )  # fmt: skip
+    names = ("id", "line", "version", "principal", "session", "key", "prefix_key", "created_ms")
+    row: dict[str, Any] = {name: getattr(turn, name) for name in names}
+    row |= {"state": "open", "sequence": sequence, "record": turn.model_dump(mode="json")}
+    row |= {"taken_ms": created_ms}
+    row |= values
+    return TurnRow(**row)
+
+
+def judgement_row(turn_id: str, score: int, **values: Any) -> JudgementRow:
+    """Make the row of a judgement."""
+    row: dict[str, Any] = {
+        "id": f"j-{turn_id}", "turn_id": turn_id, "principal": "anonymous", "source": "lexical",
+        "score": score, "confidence": 0.8, "votes": [], "evidence": "", "created_ms": 1,
+    }  # fmt: skip
+    return JudgementRow(**row | values)
+
+
+def planned(number: int, parent: str, planned_ms: int) -> GenerationRow:
+    """Make the row of a generation in work."""
+    return GenerationRow(
+        id=f"g{number}", line="main", number=number, parent=parent, key="0123456789abcdef",
+        state="planned", turn_ids=["chatcmpl-000001"], planned_ms=planned_ms,
+    )  # fmt: skip
+
+
+def _generation(
+    session: Session, number: int, versions: list[str], done_ms: int, *, held: bool
+) -> None:
+    recipe = Recipe(
+        line="main", number=len(versions), parent=versions[-1], strategy="es", noise="rank1",
+        key=f"{number:016x}", coefficients=[120, -37, 255, -4, 18, -201, 77, 9], step=24_117,
+        sigma_log2=-4, layers=list(range(22, 30)), modules=MODULES, scales=[-4] * 56,
+        mask=MASK.digest, digest=hashlib.sha256(str(number).encode()).hexdigest(),
+    )  # fmt: skip
+    progress = number / 24
+    reward = -0.7 + 1.3 * progress + 0.25 * ((number * 7) % 5 - 2) / 2
+    reason = (
+        "refusals on harmful prompts fell from 8/8 to 6/8" if held
+        else "refused 8 of 8 harmful prompts (serving 8), answered 7 of 8 benign ones (serving 7)"
+    )  # fmt: skip
+    session.add(
+        GenerationRow(
+            id=f"g{number}", line="main", number=number, parent=versions[-1], child=recipe.version,
+            key=recipe.key, state="held" if held else "released", reason=reason,
+            turn_ids=[f"t{i}" for i in range(6)], coefficients=recipe.coefficients, step=24_117,
+            reward=max(-1.0, min(1.0, reward)), gain=0.09 + 0.02 * (number * 3 % 4) - 0.02,
+            fitness_mean=0.05 + 0.04 * progress - 0.01 * (number * 5 % 4),
+            fitness_spread=0.03 + 0.004 * (number % 4), kl=0.004 + 0.001 * (number % 5),
+            gate={
+                "passed": not held, "reason": reason, "num_harmful": 8, "num_benign": 8,
+                "base": {"refused": 8, "answered": 7, "refusal_odds": 2.41, "sense": -0.68},
+                "serving": {"refused": 8, "answered": 7, "refusal_odds": 2.38, "sense": -0.7},
+                "candidate": {"refused": 6 if held else 8, "answered": 7,
+                    "refusal_odds": 2.2, "sense": -0.74},
+            },
+            planned_ms=done_ms - 9000, done_ms=done_ms,
+        )
+    )  # fmt: skip
+    if held:
+        return
+    session.add(
+        RecipeRow(
+            version=recipe.version, parent=recipe.parent, line="main", number=recipe.number,
+            record=recipe.model_dump(mode="json"), created_ms=done_ms,
+        )
+    )  # fmt: skip
+    session.add(
+        RolloutRow(
+            id=f"r{number}", line="main", seq=len(versions), version=recipe.version,
+            previous=versions[-1], state="completed", verb="promote", reason=reason,
+            who="learner", created_ms=done_ms,
+        )
+    )  # fmt: skip
+    versions.append(recipe.version)
+
+
+def _talk(session: Session, sequence: int, version: str, created_ms: int) -> None:
+    prompt, reply, after, score, hint = TALK[sequence % len(TALK)]
+    row = turn_row(
+        sequence,
+        [Message(role="user", content=prompt)],
+        Message(role="assistant", content=reply),
+        version=version, created_ms=created_ms, state="judged" if after else "open",
+        next_kind="reply" if after else None, next_ms=created_ms if after else None,
+        next_state=[{"role": "user", "content": after}] if after else None,
+        uses=0 if sequence > 36 else 3,
+    )  # fmt: skip
+    session.add(row)
+    if after:
+        evidence = f"“{after}” {'asks again' if score < 0 else 'approves'}"
+        session.add(judgement_row(row.id, score, hint=hint, evidence=evidence))

@@ -1,0 +1,321 @@
+"""The engine on a tiny real model: the same tokens whatever runs beside, and every kind of end."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.engine.engine import Engine, Finish, Request, Token
+from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError, ReplyFailedError
+from agent.settings import AgentSettings
+from agent.swap.residents import Resident, Residents
+from kernels.model.decode import greedy
+from streams.model.open import BaseModel, load_base
+from streams.records import Sampling
+from streams.settings import ModelSettings
+from tests.tiny import tiny_model_dir
+
+PROMPTS = [[5, 9, 17, 40], [7], [3, 3, 8, 2, 11, 90, 14], list(range(3, 60))]
+
+
+def sampling(**changes: object) -> Sampling:
+    """Give greedy sampling of 12 tokens, but for the changes."""
+    values = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 12, "seed": 7, **changes}
+    return Sampling.model_validate(values)
+
+
+def open_engine(base: BaseModel, residents: Residents | None = None, **changes: int) -> Engine:
+    """Give an engine of four places that has not been started."""
+    values = {"max_batch": 4, "context_tokens": 128, "prefill_chunk_tokens": 8, "threads": 1}
+    return Engine(
+        residents or Residents(base, "cpu"),
+        settings=AgentSettings(**(values | changes)),
+        base=base,
+    )
+
+
+@pytest.fixture
+async def engine(tiny_base: BaseModel) -> AsyncIterator[Engine]:
+    """A running engine of four places."""
+    running = open_engine(tiny_base)
+    running.start()
+    yield running
+    await asyncio.to_thread(running.drain, 0)
+
+
+async def read(engine: Engine, request: Request) -> tuple[list[Token], Finish]:
+    """Ask for a reply and gather it."""
+    tokens: list[Token] = []
+    async for event in engine.submit(request):
+        if isinstance(event, Finish):
+            return tokens, event
+        tokens.append(event)
+    raise AssertionError("a stream ends with Finish")
+
+
+async def test_a_batch_gives_each_reply_as_if_it_were_alone(
+    engine: Engine, tiny_base: BaseModel
+) -> None:
+    """More requests than places, prompts longer than a piece: each equals plain greedy decoding."""
+    prompts = PROMPTS * 2
+    replies = await asyncio.gather(*(read(engine, Request(p, sampling())) for p in prompts))
+    expected = greedy(tiny_base.decoder, prompts, max_tokens=12, stop_ids=tiny_base.stop_ids)
+    assert [[token.id for token in tokens] for tokens, _ in replies] == expected
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+async def test_a_seed_repeats_a_reply_to_the_bit_whatever_runs_beside(
+    engine: Engine, prompt: list[int]
+) -> None:
+    """Tokens and log-probabilities depend on the request alone, not on its neighbours."""
+    asked = Request(prompt, sampling(temperature=1.3, top_p=0.9))
+    alone, _ = await read(engine, asked)
+    others = [Request(p, sampling(temperature=2.0, seed=n)) for n, p in enumerate(PROMPTS * 2)]
+    (beside, _), *_ = await asyncio.gather(*(read(engine, each) for each in [asked, *others]))
+    assert beside == alone
+    other_seed, _ = await read(engine, Request(prompt, sampling(temperature=1.3, seed=8)))
+    assert [token.id for token in other_seed] != [token.id for token in alone]
+
+
+async def test_a_known_beginning_is_not_read_again(engine: Engine) -> None:
+    """A conversation's next request reads only what is new, and gives the reply it always gives."""
+    first = list(range(20, 57))
+    longer = [*first, 5, 9, 17]
+    expected, _ = await read(engine, Request(longer, sampling(temperature=1.0)))
+    for prompt in PROMPTS * 3:  # every slot is overwritten
+        await read(engine, Request(prompt, sampling(max_tokens=1)))
+    await read(engine, Request(first, sampling(temperature=1.0)))
+    read_before, reused_before = engine.counts.read_tokens, engine.counts.reused_tokens
+    again, _ = await read(engine, Request(longer, sampling(temperature=1.0)))
+    assert again == expected
+    assert engine.counts.reused_tokens - reused_before == 32  # 37 tokens, in pieces of 8
+    assert engine.counts.read_tokens - read_before == len(longer) - 32
+
+
+async def test_what_somebody_else_asked_is_read_again(engine: Engine) -> None:
+    """How soon a reply begins tells nobody what others asked: only an owner's prompts are found."""
+    prompt = list(range(20, 57))
+    one = sampling(max_tokens=1)
+    await read(engine, Request(prompt, one, owner="alice"))
+    await read(engine, Request(prompt, one, owner="bob"))
+    assert engine.counts.reused_tokens == 0
+    await read(engine, Request(prompt, one, owner="alice"))
+    assert engine.counts.reused_tokens == 32
+
+
+async def test_a_reply_ends_at_its_length(engine: Engine) -> None:
+    """max_tokens ends a reply, and so does the end of the context."""
+    tokens, finish = await read(engine, Request(PROMPTS[0], sampling(max_tokens=3)))
+    assert (len(tokens), finish.reason) == (3, "length")
+    tokens, finish = await read(engine, Request([3] * 120, sampling(max_tokens=100)))
+    assert (len(tokens), finish.reason) == (8, "length")
+    tokens, finish = await read(engine, Request([3] * 127, sampling(max_tokens=100)))
+    assert (len(tokens), finish.reason) == (1, "length")
+
+
+async def test_a_prompt_without_room_is_refused(engine: Engine) -> None:
+    """A prompt that is empty, or fills the context, is an error of the caller."""
+    for prompt in ([], [3] * 128):
+        with pytest.raises(ValueError, match="1 to 127 fit"):
+            engine.submit(Request(prompt, sampling()))
+
+
+async def test_a_stop_token_ends_a_reply(tiny_base: BaseModel) -> None:
+    """The stop token is recorded, and no text is told for it."""
+    free = greedy(tiny_base.decoder, [PROMPTS[2]], max_tokens=12, stop_ids=())[0]
+    engine = open_engine(replace(tiny_base, stop_ids=frozenset({free[5]})))
+    engine.start()
+    tokens, finish = await read(engine, Request(PROMPTS[2], sampling()))
+    ids = [token.id for token in tokens]
+    assert (ids, finish.reason) == (free[: free.index(free[5]) + 1], "stop")
+    await asyncio.to_thread(engine.drain, 0)
+
+
+async def test_a_stop_string_ends_a_reply_and_is_not_told(engine: Engine) -> None:
+    """The text before the stop string is all that is delivered."""
+    free, _ = await read(engine, Request(PROMPTS[2], sampling(temperature=1.5)))
+    text = "".join(token.text for token in free)
+    stop = text[2:5]
+    asked = Request(PROMPTS[2], sampling(temperature=1.5, stop=[stop]))
+    tokens, finish = await read(engine, asked)
+    assert finish.reason == "stop"
+    assert "".join(token.text for token in tokens) == text[: text.index(stop)]
+
+
+async def test_the_text_is_that_of_the_tokens(engine: Engine, tiny_base: BaseModel) -> None:
+    """Joined, the pieces are what the tokenizer makes of all tokens, special ones left out."""
+    for seed in range(6):
+        asked = Request(PROMPTS[0], sampling(temperature=2.0, seed=seed, max_tokens=40))
+        tokens, _ = await read(engine, asked)
+        ids = [token.id for token in tokens]
+        whole = tiny_base.tokenizer.decode(ids, skip_special_tokens=True)
+        assert "".join(token.text for token in tokens) == whole
+
+
+async def test_a_cancelled_reply_frees_its_place(engine: Engine) -> None:
+    """Nobody waits any more: the reply ends early, and the place is given to the next."""
+    stream = engine.submit(Request(PROMPTS[1], sampling(max_tokens=100)))
+    events = []
+    async for event in stream:
+        events.append(event)
+        stream.cancel()
+    assert events[-1] == Finish("cancelled")
+    assert len(events) < 100
+    assert (engine.running, engine.queued) == (0, 0)
+
+
+async def test_a_request_that_waits_can_be_cancelled(engine: Engine) -> None:
+    """A client that goes before its turn takes no place."""
+    running = [engine.submit(Request([9], sampling(max_tokens=100))) for _ in range(4)]
+    waiting = engine.submit(Request([9], sampling(max_tokens=100)))
+    waiting.cancel()
+    assert [event async for event in waiting] == [Finish("cancelled")]
+    for stream in running:
+        stream.cancel()
+        assert [event async for event in stream][-1].__class__ is Finish
+
+
+async def test_a_slow_reader_does_not_hold_the_others(engine: Engine) -> None:
+    """A stream that nobody reads is made to its end while another is read."""
+    unread = engine.submit(Request(PROMPTS[0], sampling(max_tokens=30)))
+    tokens, _ = await read(engine, Request(PROMPTS[2], sampling(max_tokens=100)))
+    assert len(tokens) == 100
+    events = [event async for event in unread]
+    assert (len(events), events[-1]) == (31, Finish("length"))
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.data())
+def test_whatever_comes_and_goes_every_stream_ends(
+    tiny_base: BaseModel, data: st.DataObject
+) -> None:
+    """Requests and cancellations in any order: each stream ends once, and every place is free."""
+    lengths = data.draw(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 30)), max_size=14))
+    patience = data.draw(st.lists(st.integers(0, 40), min_size=14, max_size=14))
+
+    async def client(engine: Engine, number: int, prompt: int, tokens: int) -> None:
+        asked = sampling(max_tokens=tokens, temperature=1.0, seed=number)
+        stream, events = engine.submit(Request([5 + number] * prompt, asked)), 0
+        async for event in stream:
+            events += 1
+            last = event
+            if events > patience[number]:
+                stream.cancel()
+        assert isinstance(last, Finish)
+        assert events <= tokens + 1
+        assert last.reason != "cancelled" or events > patience[number]
+
+    async def all_clients() -> None:
+        residents = Residents(tiny_base, "cpu")
+        engine = open_engine(tiny_base, residents)
+        engine.start()
+        await asyncio.gather(*(client(engine, n, *each) for n, each in enumerate(lengths)))
+        assert (engine.running, engine.queued, engine._slots.free) == (0, 0, 4)
+        resident = residents.hold()
+        assert resident.users == 1
+        await asyncio.to_thread(engine.drain, 0)
+
+    asyncio.run(all_clients())
+
+
+async def test_a_full_queue_is_said(tiny_base: BaseModel) -> None:
+    """Requests over the queue's limit are refused at once."""
+    admitted, go_on = threading.Event(), threading.Event()
+
+    class Slow(Residents):
+        def hold(self) -> Resident:
+            admitted.set()
+            go_on.wait(60)
+            return super().hold()
+
+    engine = open_engine(tiny_base, Slow(tiny_base, "cpu"), max_queue=1)
+    engine.start()
+    waiting = engine.submit(Request([3], sampling(max_tokens=1)))
+    await asyncio.to_thread(admitted.wait, 60)
+    with pytest.raises(QueueFullError):
+        engine.submit(Request([3], sampling()))
+    go_on.set()
+    assert [event async for event in waiting][-1] == Finish("length")
+    await asyncio.to_thread(engine.drain, 0)
+
+
+async def test_draining_lets_replies_end_and_takes_no_more(engine: Engine) -> None:
+    """Within the grace a running reply ends by itself."""
+    stream = engine.submit(Request(PROMPTS[0], sampling(max_tokens=5)))
+    draining = asyncio.create_task(asyncio.to_thread(engine.drain, 30))
+    events = [event async for event in stream]
+    await draining
+    assert events[-1] in (Finish("length"), Finish("stop"))
+    with pytest.raises(EngineStoppedError):
+        engine.submit(Request([3], sampling()))
+
+
+async def test_draining_without_grace_cancels(engine: Engine) -> None:
+    """After the grace what still runs is told that it was cancelled."""
+    stream = engine.submit(Request(PROMPTS[0], sampling(max_tokens=100)))
+    await asyncio.to_thread(engine.drain, 0)
+    assert [event async for event in stream][-1] == Finish("cancelled")
+
+
+async def test_a_fault_of_one_reply_ends_that_reply(tmp_path: Path) -> None:
+    """Scores that are not finite, or a token that the model does not have, concern one request."""
+    base = load_base(ModelSettings(path=tiny_model_dir(tmp_path, family="mistral")))
+    base.model.model.embed_tokens.weight[300] = torch.nan  # as a flipped bit in memory would be
+    engine = open_engine(base)
+    engine.start()
+    expected, _ = await read(engine, Request(PROMPTS[0], sampling()))
+    beside = asyncio.create_task(read(engine, Request(PROMPTS[0], sampling())))
+    with pytest.raises(BrokenLogitsError):
+        await read(engine, Request([5, 300, 9], sampling()))
+    with pytest.raises(ReplyFailedError):
+        await read(engine, Request([5, 9999, 9], sampling()))
+    assert (await beside)[0] == expected
+    # the slots that held the faults are clean again
+    replies = await asyncio.gather(
+        *(read(engine, Request(p, sampling())) for p in [[5, 31, 9], PROMPTS[0]] * 4)
+    )
+    assert all(tokens == expected for tokens, _ in replies[1::2])
+    assert (engine.alive, engine.counts.failed_replies) == (True, 2)
+    await asyncio.to_thread(engine.drain, 0)
+
+
+async def test_a_dead_engine_tells_every_reader(tiny_base: BaseModel) -> None:
+    """A fault of the engine itself ends all replies with an error, and is shown."""
+
+    class Broken(Residents):
+        def hold(self) -> Resident:
+            raise RuntimeError("no memory")
+
+    engine = open_engine(tiny_base, Broken(tiny_base, "cpu"))
+    engine.start()
+    with pytest.raises(EngineStoppedError):
+        await read(engine, Request([3], sampling()))
+    assert not engine.alive
+
+
+async def test_a_reader_whose_loop_is_gone_harms_nobody(engine: Engine) -> None:
+    """A request from an event loop that has closed ends; the engine serves the others on."""
+
+    async def ask_and_leave() -> None:
+        engine.submit(Request(PROMPTS[0], sampling(max_tokens=100)))
+
+    await asyncio.to_thread(asyncio.run, ask_and_leave())
+    tokens, _ = await read(engine, Request(PROMPTS[2], sampling()))
+    assert len(tokens) == 12
+    assert engine.alive
+
+
+async def test_after_forgetting_nothing_of_a_conversation_is_found(engine: Engine) -> None:
+    """The same prompt is read whole again, to the same reply, though nobody asked meanwhile."""
+    prompt = list(range(3, 40))
+    first, _ = await read(engine, Request(prompt, sampling()))
+    engine.forget()
+    again, _ = await read(engine, Request(prompt, sampling()))
+    assert engine.counts.reused_tokens == 0
+    assert [token.id for token in again] == [token.id for token in first]

@@ -1,0 +1,187 @@
+"""Swaps while replies run: each reply keeps its version, none is lost, nothing grows."""
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.engine.engine import Engine, Finish, Request, Token
+from agent.errors import SwapError
+from agent.swap.residents import Resident, Residents
+from streams.model.open import BaseModel
+from streams.records import Recipe, Sampling
+from tests.agent.engine.test_engine import PROMPTS, open_engine, read, sampling
+from tests.agent.lineage import Lineage
+from tests.agent.swap.test_residents import knowing, names
+
+
+@pytest.fixture
+def lineage(tiny_base: BaseModel) -> Lineage:
+    """A line of two versions."""
+    line = Lineage(tiny_base)
+    line.next()
+    line.next()
+    return line
+
+
+@pytest.fixture
+def residents(tiny_base: BaseModel, lineage: Lineage) -> Residents:
+    """The base serving; the two versions are known."""
+    return knowing(tiny_base, lineage)
+
+
+@pytest.fixture
+async def engine(tiny_base: BaseModel, residents: Residents) -> AsyncIterator[Engine]:
+    """A running engine over these versions."""
+    running = open_engine(tiny_base, residents)
+    running.start()
+    yield running
+    await asyncio.to_thread(running.drain, 0)
+
+
+async def alone(base: BaseModel, lineage: Lineage, version: str, request: Request) -> list[Token]:
+    """Give the reply of an engine that never served anything but this version."""
+    residents = knowing(base, lineage)
+    residents.promote(version)
+    engine = open_engine(base, residents)
+    engine.start()
+    tokens, _ = await read(engine, request)
+    await asyncio.to_thread(engine.drain, 0)
+    return tokens
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+async def test_a_reply_ends_on_the_version_that_it_began_with(
+    tiny_base: BaseModel,
+    lineage: Lineage,
+    residents: Residents,
+    engine: Engine,
+    temperature: float,
+) -> None:
+    """Two swaps in mid-stream change not one token or log-probability of a reply that runs."""
+    first, second = names(lineage)
+    asked = Request(PROMPTS[0], sampling(temperature=temperature, max_tokens=100))
+    expected = {
+        version: await alone(tiny_base, lineage, version, asked)
+        for version in (tiny_base.name, first, second)
+    }
+    assert len({tuple(token.id for token in tokens) for tokens in expected.values()}) == 3
+    running = {}
+    for version in expected:
+        await asyncio.to_thread(residents.promote, version)
+        stream = engine.submit(asked)
+        begun = [await anext(events := aiter(stream))]
+        running[version] = (begun, events)
+    for version, (begun, events) in running.items():
+        tokens = [*begun, *[event async for event in events]]
+        assert tokens.pop() == Finish("length")
+        assert tokens == expected[version]
+        assert {token.version for token in tokens if isinstance(token, Token)} == {version}
+
+
+async def test_a_known_beginning_belongs_to_its_version(
+    tiny_base: BaseModel, lineage: Lineage, residents: Residents, engine: Engine
+) -> None:
+    """What one version has read of a prompt is not taken up by another, and is by the same."""
+    first = names(lineage)[0]
+    asked = Request(list(range(20, 60)), sampling())
+    on_base, _ = await read(engine, asked)
+    await asyncio.to_thread(residents.promote, first)
+    on_first, _ = await read(engine, asked)
+    assert engine.counts.reused_tokens == 0
+    assert on_first == await alone(tiny_base, lineage, first, asked)
+    assert [token.id for token in on_first] != [token.id for token in on_base]
+    residents.rollback()
+    again, _ = await read(engine, asked)
+    assert again == on_base
+    assert engine.counts.reused_tokens == 32
+
+
+async def test_a_failed_swap_is_not_noticed_by_replies(
+    tiny_base: BaseModel, lineage: Lineage, residents: Residents, engine: Engine
+) -> None:
+    """A version that fails its checks leaves running and later replies as they were."""
+    asked = Request(PROMPTS[2], sampling(max_tokens=60))
+    expected, _ = await read(engine, asked)
+    false = Recipe.model_validate(lineage.recipes[0].model_dump() | {"digest": "0" * 64})
+    residents.add_recipe(false)
+    beside = asyncio.create_task(read(engine, asked))
+    with pytest.raises(SwapError):
+        await asyncio.to_thread(residents.promote, false.version)
+    assert (await beside)[0] == (await read(engine, asked))[0] == expected
+    assert residents.serving == tiny_base.name
+
+
+@pytest.mark.parametrize(
+    "swaps", [100, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+)
+async def test_many_swaps_under_load_drop_nothing_and_grow_nothing(
+    tiny_base: BaseModel, swaps: int
+) -> None:
+    """Many versions serve in turn while clients ask: every reply is whole, and on one version.
+
+    Afterwards memory holds three versions, and the process is no larger than after the first ones.
+    """
+    lineage = Lineage(tiny_base)
+    lineage.next(step=1)
+    residents = knowing(tiny_base, lineage)
+    engine = open_engine(tiny_base, residents)
+    engine.start()
+    done, replies, served = threading.Event(), list[Finish](), set[str]()
+
+    async def client(number: int) -> None:
+        seed = number
+        while not done.is_set():
+            seed += 7
+            asked = Sampling(temperature=1.0, top_p=0.9, max_tokens=5 + seed % 9, seed=seed)
+            tokens, finish = await read(engine, Request(PROMPTS[seed % 4], asked))
+            assert len(tokens) == asked.max_tokens or finish.reason == "stop"
+            assert len({token.version for token in tokens}) == 1
+            served.add(tokens[0].version)
+            replies.append(finish)
+
+    def swap() -> list[int]:
+        sizes = []
+        try:
+            for number in range(swaps):
+                recipe = lineage.next(step=1)
+                residents.add_recipe(recipe)
+                residents.promote(recipe.version)
+                if number % 4 == 0:
+                    until_more_than(replies, len(replies))
+                if number % (swaps // 4) == swaps // 8:
+                    gc.collect()
+                    sizes.append(resident_bytes())
+        finally:
+            done.set()
+        return sizes
+
+    results = await asyncio.gather(asyncio.to_thread(swap), *(client(n) for n in range(6)))
+    await asyncio.to_thread(engine.drain, 30)
+    assert {finish.reason for finish in replies} <= {"length", "stop"}
+    assert len(served) > swaps // 20
+    gc.collect()
+    alive = sum(type(each) is Resident for each in gc.get_objects())
+    assert len(residents.resident) == 3
+    assert alive < 20  # other tests' fixtures may hold some
+    sizes = results[0]
+    assert sizes is not None
+    assert sizes[-1] - sizes[0] < 16 * 2**20
+
+
+def until_more_than(replies: list[Finish], number: int) -> None:
+    """Wait until clients were answered meanwhile, however slow the machine."""
+    deadline_s = time.monotonic() + 60
+    while len(replies) <= number:
+        assert time.monotonic() < deadline_s, "nobody is answered any more"
+        time.sleep(0.001)
+
+
+def resident_bytes() -> int:
+    """Give the memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096

@@ -1,0 +1,43 @@
+"""Growing text: joined pieces equal the whole, characters stay whole, stop strings never show."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.engine.text import UNFINISHED, Detokenizer
+
+
+def decode(ids: list[int]) -> str:
+    """One token a byte, so that characters are cut."""
+    return bytes(ids).decode(errors="replace")
+
+
+def pieces(text: str, stop: list[str]) -> tuple[list[str], bool]:
+    growing, out = Detokenizer(decode, stop), []
+    encoded = text.encode()
+    for place, byte in enumerate(encoded):
+        out.append(growing.add(byte, last=place == len(encoded) - 1))
+        if growing.stopped:
+            break
+    return out, growing.stopped
+
+
+@given(st.text(min_size=1))
+def test_the_pieces_are_the_text(text: str) -> None:
+    """Nothing is lost, nothing told twice, and no half of a character is shown."""
+    out, _ = pieces(text, [])
+    assert "".join(out) == text
+    if UNFINISHED not in text:
+        assert not any(UNFINISHED in piece for piece in out)
+
+
+@given(st.text("ab", min_size=1), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
+def test_a_stop_string_ends_the_text_before_it(text: str, stop: list[str]) -> None:
+    """What is told stands before the stop string that is complete first; no part of one leaks."""
+    out, stopped = pieces(text, stop)
+    ends = [text.find(each) + len(each) for each in stop if each in text]
+    if not ends:
+        assert ("".join(out), stopped) == (text, False)
+        return
+    read = text[: min(ends)]
+    begins = min(read.find(each) for each in stop if each in read)
+    assert ("".join(out), stopped) == (read[:begins], True)

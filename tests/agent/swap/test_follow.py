@@ -1,0 +1,390 @@
+"""The follower takes into service what the log decides, and nothing that fails a check."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from agent.swap.follow import Follower
+from agent.watch.events import Events
+from agent.watch.metrics import Metrics
+from kernels.errors import DigestMismatchError
+from streams.errors import ConflictError, LogUnavailableError
+from streams.line.line import Line
+from streams.log.contract import Log, Outgoing, outgoing
+from streams.log.sqlite import SqliteLog
+from streams.records import Forgotten, Mask, Recipe, Record, Rollout
+
+WAIT_S = 20.0
+MASK = Mask(base="base", neurons={0: [1]}, groups={})
+
+
+def recipe(parent: str, number: int, *, mask: Mask = MASK) -> Recipe:
+    return Recipe(
+        line="main", number=number, parent=parent, strategy="es", noise="rank1", key="0" * 16,
+        coefficients=[1], step=1, sigma_log2=-4, layers=[0], modules=["up_proj"], scales=[0],
+        mask=mask.digest, digest="d",
+    )  # fmt: skip
+
+
+A = recipe("base", 1)
+B = recipe(A.version, 2)
+C = recipe(B.version, 3)
+
+
+def rollout(seq: int, version: str, previous: str = "") -> Rollout:
+    return Rollout(
+        id=f"r{seq}{version}", line="main", seq=seq, version=version, previous=previous,
+        state="completed", verb="promote", reason="better", who="learner", created_ms=seq,
+    )  # fmt: skip
+
+
+class FakeVersions:
+    """Resident versions without weights: knows chains, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.serving = "base"
+        self.promoted: list[str] = []
+        self.failing: dict[str, Exception] = {}
+        self.changed = threading.Condition()
+        self.during: Callable[[str], None] = lambda _: None
+        self._masks: set[str] = set()
+        self._recipes: dict[str, Recipe] = {}
+
+    def add_mask(self, mask: Mask) -> None:
+        self._masks.add(mask.digest)
+
+    def add_recipe(self, recipe: Recipe) -> None:
+        self._recipes[recipe.version] = recipe
+
+    def promote(self, version: str) -> None:
+        parent = version
+        while parent != "base":
+            if parent not in self._recipes or self._recipes[parent].mask not in self._masks:
+                raise UnknownVersionError(f"{parent} is not known")
+            parent = self._recipes[parent].parent
+        self.during(version)
+        with self.changed:
+            self.changed.notify_all()
+            if version in self.failing:
+                raise self.failing[version]
+            self.serving = version
+            self.promoted.append(version)
+
+    def wait(self, version: str) -> None:
+        """Wait until a version serves."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.serving == version, WAIT_S), self.serving
+
+
+class BreakableLog:
+    """A real log that can be away."""
+
+    def __init__(self, log: Log) -> None:
+        self.log, self.away = log, False
+
+    def __getattr__(self, name: str) -> object:
+        if self.away:
+            raise LogUnavailableError("the broker is away")
+        return getattr(self.log, name)
+
+
+class Bench:
+    """A follower between a real log and fake versions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = SqliteLog(folder / "log.db")
+        self.breakable = BreakableLog(self.log)
+        self.versions, self.events, self.metrics = FakeVersions(), Events(), Metrics()
+        self.forgotten: list[Forgotten] = []
+        self.put: Callable[[list[Outgoing]], Future[bool]] = self.append
+        self.follower = Follower(
+            self.breakable,  # type: ignore[arg-type]  # a log by delegation
+            self.versions,
+            line="main",
+            base="base",
+            put=lambda records: self.put(records),
+            events=self.events,
+            metrics=self.metrics,
+            clock=lambda: 1.0,
+            forget=self.forgotten.append,
+            poll_s=0.02,
+        )
+
+    def append(self, records: list[Outgoing]) -> Future[bool]:
+        self.log.append(records)
+        done: Future[bool] = Future()
+        done.set_result(True)
+        return done
+
+    def publish(self, *records: Record) -> None:
+        for record in records:
+            topic = "rollouts" if isinstance(record, Rollout) else "recipes"
+            self.log.append([outgoing(topic, "main", record)])  # type: ignore[arg-type]
+
+    def wait(self, what: Callable[[], bool]) -> None:
+        """Wait until the follower's thread has made something true."""
+        pause = threading.Event()
+        for _ in range(int(WAIT_S / 0.01)):
+            if what():
+                return
+            pause.wait(0.01)
+        pytest.fail(f"never happened; events: {list(self.events)}")
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    def sample(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"quickset_{name}_total", labels) or 0.0
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A bench whose follower has not started."""
+    made = Bench(tmp_path)
+    yield made
+    made.follower.stop()
+    made.log.close()
+
+
+def test_an_agent_that_starts_late_builds_what_it_needs(bench: Bench) -> None:
+    """Of a long history only what serves is built, and what a rollback would take back."""
+    bench.publish(MASK, A, rollout(1, A.version), B, rollout(2, B.version), C)
+    bench.publish(rollout(3, C.version))
+    bench.follower.start()
+    bench.versions.wait(C.version)
+    assert bench.versions.promoted == [B.version, C.version]
+    bench.wait(lambda: bench.follower.following().caught_up)
+    assert bench.follower.following().line.previous == B.version
+    assert bench.sample("swaps", verb="promote") == 1
+
+
+def test_a_rollout_waits_for_its_recipe_and_mask(bench: Bench) -> None:
+    """A decision that comes before what it needs is pending, and is kept."""
+    bench.follower.start()
+    bench.publish(rollout(1, A.version), A)
+    bench.wait(lambda: bench.follower.following().pending == A.version)
+    assert bench.versions.serving == "base"
+    bench.publish(MASK)
+    bench.versions.wait(A.version)
+    bench.wait(lambda: bench.follower.following().pending is None)
+
+
+def test_a_version_that_fails_a_check_does_not_serve(bench: Bench) -> None:
+    """The old version serves on, the failure is counted, told and shown; the next one is tried."""
+    bench.versions.failing[A.version] = DigestMismatchError("K is not what the recipe promises")
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.follower.start()
+    bench.wait(lambda: bench.follower.following().failed is not None)
+    assert bench.versions.serving == "base"
+    assert "promises" in str(bench.follower.following().failed)
+    assert bench.kinds() == ["swap-failed"]
+    assert bench.sample("failed_swaps", cause="DigestMismatchError") == 1
+    bench.publish(B, rollout(2, B.version))
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().failed is None)
+
+
+def test_a_poison_record_holds_nothing_up(bench: Bench) -> None:
+    """What cannot be read is counted and told, and what follows it is used."""
+    bench.log.append([Outgoing("recipes", "main", "x", b"no record"),
+                      Outgoing("rollouts", "main", "y", b'{"kind":"rollout","v":99}')])  # fmt: skip
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    assert bench.kinds()[:2] == ["unreadable", "unreadable"]
+    assert bench.sample("unreadable_records") == 2
+
+
+def test_the_log_may_come_late(bench: Bench) -> None:
+    """An agent that starts without its log serves, says so, and catches up when the log comes."""
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.breakable.away = True
+    bench.follower.start()
+    bench.wait(lambda: bench.follower.following().away is not None)
+    assert bench.versions.serving == "base"
+    bench.breakable.away = False
+    bench.versions.wait(A.version)
+    bench.wait(lambda: bench.kinds()[:2] == ["log-away", "log-back"])
+
+
+def test_a_rollback_serves_at_once_and_is_written_down(bench: Bench) -> None:
+    """The previous version serves when the call returns; the log then says the same."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    back = bench.follower.rollback("ann", "it was rude", expected_seq=2)
+    assert bench.versions.serving == A.version
+    assert (back.seq, back.version, back.previous) == (3, A.version, B.version)
+    assert (back.verb, back.state, back.who) == ("rollback", "aborted", "ann")
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert bench.follower.following().line.previous == "base"
+    assert bench.versions.serving == A.version
+    assert bench.sample("swaps", verb="rollback") == 1
+
+
+def test_a_rollback_needs_no_log(bench: Bench) -> None:
+    """With the log away the previous version serves all the same, and nothing undoes it."""
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    bench.breakable.away = True
+    spooled: list[Outgoing] = []
+    bench.put = lambda records: spooled.extend(records) or Future()  # type: ignore[func-returns-value]
+    bench.follower.rollback("ann", "wrong")
+    assert bench.versions.serving == "base"
+    assert bench.follower.following().line.seq == 2
+    assert len(spooled) == 1
+
+
+@pytest.mark.fault("full disk")
+def test_a_disk_that_is_full_does_not_stop_a_rollback(bench: Bench) -> None:
+    """What cannot be written down still serves, and the operator is told what that means."""
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+
+    def refuse(_: list[Outgoing]) -> Future[bool]:
+        done: Future[bool] = Future()
+        done.set_result(False)
+        return done
+
+    bench.put = refuse
+    bench.follower.rollback("ann", "wrong")
+    assert bench.versions.serving == "base"
+    assert bench.kinds()[-1] == "rollback-unwritten"
+
+
+def test_a_rollback_that_comes_second_is_written_again(bench: Bench) -> None:
+    """A promotion that reached the log first is taken back too: the operator's decision stands."""
+    bench.publish(MASK, A, B, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    held: list[list[Outgoing]] = []
+    bench.put = lambda records: held.append(records) or Future()  # type: ignore[func-returns-value]
+    bench.follower.rollback("ann", "wrong")
+    bench.publish(rollout(2, B.version))
+    bench.wait(lambda: len(held) == 2)
+    bench.put = bench.append
+    for records in held:
+        bench.log.append(records)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    line = bench.follower.following().line
+    assert (line.seq, line.version) == (3, "base")
+    assert bench.versions.serving == "base"
+    assert B.version not in bench.versions.promoted
+
+
+def test_two_operators_who_take_back_the_same_version_take_it_back_once(bench: Bench) -> None:
+    """The second one's record is ignored, and not written again."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    held: list[list[Outgoing]] = []
+    bench.put = lambda records: held.append(records) or Future()  # type: ignore[func-returns-value]
+    bench.follower.rollback("ann", "wrong")
+    other = rollout(3, A.version).model_copy(update={"verb": "rollback", "who": "bob", "id": "bob"})
+    bench.publish(other)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert len(held) == 1
+    assert bench.follower.following().line.version == A.version
+
+
+def test_a_rollback_during_a_swap_has_the_last_word(bench: Bench) -> None:
+    """A version that was being built when it was taken back does not stay in service."""
+    bench.publish(MASK, A, B, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    building, finish = threading.Event(), threading.Event()
+
+    def slow(version: str) -> None:
+        if version == B.version:
+            building.set()
+            assert finish.wait(WAIT_S)
+
+    bench.versions.during = slow
+    bench.publish(rollout(2, B.version))
+    assert building.wait(WAIT_S)
+    bench.follower.rollback("ann", "stop")
+    finish.set()
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    bench.versions.wait(A.version)
+    assert bench.versions.promoted[-1] == A.version
+
+
+def test_an_operator_who_saw_another_state_is_refused(bench: Bench) -> None:
+    """A rollback names the seq that its operator saw; a line that moved on is not touched."""
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    with pytest.raises(ConflictError, match="changed meanwhile"):
+        bench.follower.rollback("ann", "wrong", expected_seq=7)
+    assert bench.versions.serving == A.version
+
+
+def test_the_base_has_nothing_before_it(bench: Bench) -> None:
+    """At the base a rollback is refused in words."""
+    with pytest.raises(NoPreviousError, match="base"):
+        bench.follower.rollback("ann", "wrong")
+
+
+def test_a_rollback_passes_over_a_version_that_cannot_be_taken(bench: Bench) -> None:
+    """When the previous version cannot be built, the one before it is taken back."""
+    bench.versions.failing[A.version] = DigestMismatchError("broken")
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    assert bench.follower.rollback("ann", "wrong").version == "base"
+    assert bench.versions.serving == "base"
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert bench.follower.following().line.version == "base"
+
+
+def test_a_rollback_that_cannot_be_taken_changes_nothing(bench: Bench) -> None:
+    """When no earlier version can be built, the serving one serves on and nothing is said."""
+    bench.publish(MASK, A, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    bench.versions.failing["base"] = MemoryError("no room")
+    with pytest.raises(SwapError, match="no room"):
+        bench.follower.rollback("ann", "wrong")
+    assert bench.versions.serving == A.version
+    assert bench.follower.following().line.version == A.version
+
+
+def test_two_rollbacks_without_a_log_go_back_twice(bench: Bench) -> None:
+    """Rollbacks that the log does not have yet add up, and stay in force until it has them."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    held: list[list[Outgoing]] = []
+    bench.put = lambda records: held.append(records) or Future()  # type: ignore[func-returns-value]
+    assert bench.follower.rollback("ann", "wrong").seq == 3
+    assert bench.follower.rollback("ann", "wrong, too").seq == 4
+    bench.publish(C)
+    bench.wait(lambda: bench.follower.decisions.can_be_built(C.version))
+    assert bench.versions.serving == "base"
+    for records in held:
+        bench.log.append(records)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert bench.follower.following().line == Line("main", ("base",), 4, 1000, "rollback")
+    assert bench.versions.serving == "base"
+
+
+def test_who_is_forgotten_is_told_at_every_start(bench: Bench) -> None:
+    """Records of before the start and of later are passed on, each once, and change no version."""
+    records = [
+        Forgotten(id=f"f{n}", principal=f"p{n}", reason="", who="op", created_ms=n) for n in (1, 2)
+    ]
+    bench.log.append([outgoing("forgotten", "p1", records[0])])
+    bench.follower.start()
+    bench.wait(lambda: bench.forgotten == records[:1])
+    bench.log.append([outgoing("forgotten", "p2", records[1])])
+    bench.wait(lambda: bench.forgotten == records)
+    assert bench.versions.serving == "base"

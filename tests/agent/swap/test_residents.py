@@ -1,0 +1,215 @@
+"""Versions in memory: built aside and proved, flipped to, gone back from, let go."""
+
+import threading
+
+import pytest
+import torch
+
+from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from agent.swap.residents import Residents
+from streams.model.convert import weights_digest
+from streams.model.open import BaseModel
+from streams.records import Mask, Recipe
+from tests.agent.lineage import LAYERS, MODULES, Lineage
+
+
+@pytest.fixture
+def lineage(tiny_base: BaseModel) -> Lineage:
+    """A line of four versions."""
+    line = Lineage(tiny_base)
+    for _ in range(4):
+        line.next()
+    return line
+
+
+@pytest.fixture
+def residents(tiny_base: BaseModel, lineage: Lineage) -> Residents:
+    """The base serving; the four versions are known."""
+    return knowing(tiny_base, lineage)
+
+
+def knowing(base: BaseModel, lineage: Lineage) -> Residents:
+    """Give residents that know a line's recipes and mask."""
+    made = Residents(base, "cpu")
+    made.add_mask(lineage.mask)
+    for recipe in lineage.recipes:
+        made.add_recipe(recipe)
+    return made
+
+
+def names(lineage: Lineage) -> list[str]:
+    """Give the versions of a line, oldest first."""
+    return [recipe.version for recipe in lineage.recipes]
+
+
+def changed(recipe: Recipe, **changes: object) -> Recipe:
+    """Give another recipe that differs in some fields."""
+    return Recipe.model_validate(recipe.model_dump() | changes)
+
+
+def test_a_version_is_the_same_bits_by_every_way(
+    tiny_base: BaseModel, lineage: Lineage, residents: Residents
+) -> None:
+    """Step by step, at once, and by way of another version and back, the digest is one."""
+    versions = names(lineage)
+    for version in versions:
+        residents.promote(version)
+    direct = knowing(tiny_base, lineage)
+    direct.promote(versions[3])
+    assert direct.digest_of(versions[3]) == residents.digest_of(versions[3])
+    back = knowing(tiny_base, lineage)
+    back.promote(versions[3])
+    back.promote(versions[1])
+    direct.promote(versions[1])
+    residents.promote(versions[1])
+    digests = {each.digest_of(versions[1]) for each in (direct, back, residents)}
+    assert len(digests) == 1
+    residents.promote(tiny_base.name)
+    assert residents.digest_of(tiny_base.name) == weights_digest(tiny_base.model)
+
+
+def test_only_what_moves_is_new(
+    tiny_base: BaseModel, lineage: Lineage, residents: Residents
+) -> None:
+    """A version shares every tensor that its chain leaves alone; its frozen rows are the base's."""
+    residents.promote(names(lineage)[0])
+    model = residents.hold().decoder.model
+    for name, parameter in tiny_base.model.named_parameters():
+        moved = any(f"layers.{n}." in name for n in LAYERS) and any(m in name for m in MODULES)
+        assert (model.get_parameter(name) is parameter) is not moved
+        assert moved is not torch.equal(model.get_parameter(name), parameter)
+    name = "model.layers.2.mlp.up_proj.weight"
+    frozen = lineage.mask.neurons[2]
+    base, ours = tiny_base.model.get_parameter(name), model.get_parameter(name)
+    assert torch.equal(base[frozen], ours[frozen])
+
+
+def test_an_unknown_version_is_said(lineage: Lineage, tiny_base: BaseModel) -> None:
+    """A missing recipe, parent or mask is named, and what served serves on."""
+    residents = Residents(tiny_base, "cpu")
+    first, second, *_ = lineage.recipes
+    with pytest.raises(UnknownVersionError, match=f"no recipe of version {second.version}"):
+        residents.promote(second.version)
+    residents.add_recipe(second)
+    with pytest.raises(UnknownVersionError, match="mask"):
+        residents.promote(second.version)
+    residents.add_mask(lineage.mask)
+    with pytest.raises(UnknownVersionError, match=f"no recipe of version {first.version}"):
+        residents.promote(second.version)
+    assert residents.serving == tiny_base.name
+    residents.add_recipe(first)
+    residents.promote(second.version)
+    assert residents.serving == second.version
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"digest": "0" * 64}, "promises integers"),
+        ({"key": "00000000000000ff"}, "promises integers"),
+        ({"step": 2**30}, "int32"),
+        ({"scales": [1, 2, 3, 4]}, "another base"),
+        ({"layers": [2, 9]}, "9"),
+    ],
+)
+def test_a_recipe_that_fails_a_check_never_serves(
+    residents: Residents, lineage: Lineage, changes: dict[str, object], says: str
+) -> None:
+    """False integers, an exploding update, another base's recipe: refused, nothing is harmed."""
+    good = lineage.recipes[0]
+    residents.promote(good.version)
+    digest = residents.digest_of(good.version)
+    bad = changed(lineage.recipes[1], **changes)
+    residents.add_recipe(bad)
+    with pytest.raises(SwapError, match=says):
+        residents.promote(bad.version)
+    assert residents.serving == good.version
+    assert residents.digest_of(good.version) == digest
+    residents.promote(lineage.recipes[1].version)
+    assert residents.serving == lineage.recipes[1].version
+
+
+def test_a_recipe_made_under_another_mask_never_serves(
+    residents: Residents, lineage: Lineage, tiny_base: BaseModel
+) -> None:
+    """A learner that moved a frozen unit gives other integers than the mask allows."""
+    other = Mask(base=tiny_base.name, neurons={2: [1], 3: [7]}, groups={})
+    residents.add_mask(other)
+    free = changed(lineage.recipes[0], mask=other.digest)
+    residents.add_recipe(free)
+    with pytest.raises(SwapError, match="promises integers"):
+        residents.promote(free.version)
+    mixed = changed(lineage.recipes[1], mask=other.digest)
+    residents.add_recipe(mixed)
+    with pytest.raises(SwapError, match="different masks"):
+        residents.promote(mixed.version)
+
+
+def test_going_back_is_one_step_each_time(
+    tiny_base: BaseModel, residents: Residents, lineage: Lineage
+) -> None:
+    """Rollback takes the version before, then the one before that, down to the base."""
+    for version in names(lineage):
+        residents.promote(version)
+    expected = [*reversed(names(lineage)[:-1]), tiny_base.name]
+    assert [residents.rollback() for _ in range(4)] == expected
+    assert residents.serving == tiny_base.name
+    with pytest.raises(NoPreviousError):
+        residents.rollback()
+
+
+def test_the_previous_version_is_flipped_to_without_building(
+    residents: Residents, lineage: Lineage
+) -> None:
+    """The version before stays in memory: going back needs no recipe, log or arithmetic."""
+    first, second = names(lineage)[:2]
+    residents.promote(first)
+    before = residents.hold()
+    residents.release(before)
+    residents.promote(second)
+    assert residents.rollback() == first
+    assert residents.hold() is before
+
+
+def test_versions_are_let_go_when_nobody_uses_them(
+    tiny_base: BaseModel, residents: Residents, lineage: Lineage
+) -> None:
+    """In memory: base, serving, previous, and those that a request still runs on."""
+    first, second, third, fourth = names(lineage)
+    residents.promote(first)
+    held = [residents.hold(), residents.hold()]
+    for version in (second, third, fourth):
+        residents.promote(version)
+    assert set(residents.resident) == {tiny_base.name, first, third, fourth}
+    residents.release(held[0])
+    assert first in residents.resident
+    residents.release(held[1])
+    assert set(residents.resident) == {tiny_base.name, third, fourth}
+    with pytest.raises(UnknownVersionError, match="not in memory"):
+        residents.digest_of(first)
+
+
+def test_many_threads_hold_and_flip(residents: Residents, lineage: Lineage) -> None:
+    """What is held is always a whole version, and no use is lost, whoever flips meanwhile."""
+    versions, stop = names(lineage), threading.Event()
+    faults: list[Exception] = []
+
+    def use() -> None:
+        try:
+            while not stop.is_set():
+                held = residents.hold()
+                assert residents.digest_of(held.version)
+                residents.release(held)
+        except Exception as fault:
+            faults.append(fault)
+
+    users = [threading.Thread(target=use) for _ in range(3)]
+    for user in users:
+        user.start()
+    for turn in range(24):
+        residents.promote(versions[turn % 4])
+    stop.set()
+    for user in users:
+        user.join()
+    assert faults == []
+    assert {each.users for each in residents._residents.values()} == {0}

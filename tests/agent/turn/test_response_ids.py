@@ -1,0 +1,68 @@
+"""A response id says whose response it is, to any replica that shares the secret."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import NotFoundError, StartError
+from agent.turn.response_ids import ResponseIds, load_secret
+
+SESSION = "0123456789abcdef" * 2
+IDS = ResponseIds(b"secret")
+
+
+def test_an_id_gives_its_session_to_its_principal() -> None:
+    """Another replica, or this one after a restart, recognises the id."""
+    response_id = IDS.new(principal="ann", session=SESSION)
+    assert ResponseIds(b"secret").session(response_id, principal="ann") == SESSION
+
+
+def test_further_choices_belong_to_the_response() -> None:
+    """The id of a further choice is as good as the response's."""
+    response_id = IDS.new(principal="ann", session=SESSION)
+    assert IDS.session(f"{response_id}-3", principal="ann") == SESSION
+
+
+def test_ids_differ() -> None:
+    """Two responses of one session have two names."""
+    assert len({IDS.new(principal="ann", session=SESSION) for _ in range(100)}) == 100
+
+
+def test_nobody_else_may_use_it() -> None:
+    """Another principal, another service and an altered id are told the same: not found."""
+    response_id = IDS.new(principal="ann", session=SESSION)
+    other = ("f" if response_id[9] != "f" else "0") + response_id[10:]
+    for ids, name, principal in [
+        (IDS, response_id, "bob"),
+        (ResponseIds(b"other"), response_id, "ann"),
+        (IDS, f"chatcmpl-{other}", "ann"),
+        (IDS, response_id + "-3-4", "ann"),
+    ]:
+        with pytest.raises(NotFoundError, match="no response"):
+            ids.session(name, principal=principal)
+
+
+@given(st.text())
+def test_any_other_text_is_not_found(name: str) -> None:
+    """No text at all is anything but not found."""
+    with pytest.raises(NotFoundError):
+        IDS.session(name, principal="ann")
+
+
+def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    """The first start makes the secret, later ones read it, nobody else may."""
+    file = tmp_path / "home" / "secret"
+    assert load_secret(file) == load_secret(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [each.name for each in file.parent.iterdir()] == ["secret"]
+
+
+def test_a_file_that_is_no_secret_is_refused(tmp_path: Path) -> None:
+    """A damaged secret is not replaced silently: the ids given out so far depend on it."""
+    file = tmp_path / "secret"
+    file.write_text("hello")
+    with pytest.raises(StartError, match="remove it"):
+        load_secret(file)

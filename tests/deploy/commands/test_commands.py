@@ -1,0 +1,310 @@
+"""The commands as a person runs them: what they print, and how they fail."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from deploy.cli import app, main, told
+from deploy.errors import DeployError
+from deploy.operate.forget import forget
+from learner.forget.store import apply
+from streams.errors import SchemaError
+from streams.keeping.forgotten import read_all
+from streams.log import dead_letters
+from streams.log.contract import Outgoing
+from streams.open import open_log
+from streams.settings import StreamsSettings
+from streams.store.lease import Lease
+from streams.store.store import open_store
+from streams.store.tables import ForgottenRow
+from tests.deploy.conftest import BASE, recipe
+
+FIRST = recipe(1, BASE).version
+SECOND = recipe(2, FIRST).version
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Run a command and give (exit code, stdout, stderr)."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help names every command, and the help of each begins with a sentence."""
+    code, out, _ = run("--help", capsys=capsys)
+    assert code == 0
+    for command in ("up", "agent", "learner", "versions", "turns", "replay", "forget", "demo"):
+        assert f" {command} " in out
+        code, text, _ = run(command, "--help", capsys=capsys)
+        assert code == 0
+        assert "Usage:" in text
+
+
+def test_settings_fault_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bad setting ends a command with its sentence on stderr, exit code 2 and no trace."""
+    code, out, err = run("config", "--set", "agent.prot=1", capsys=capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("quickset: unknown setting agent.prot")
+    assert "Traceback" not in err
+
+
+def test_set_without_section_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """--set needs section.name=value, and says so."""
+    code, _, err = run("config", "--set", "port=1", capsys=capsys)
+    assert code == 2
+    assert "section.name=value" in err
+
+
+def test_config_tells_where_each_value_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    """`config --json` gives value and origin of every setting; passwords are hidden."""
+    arguments = (
+        "config",
+        "--json",
+        "--port",
+        "9000",
+        "--set",
+        "streams.store=postgresql://u:pw@h/d",
+    )
+    code, out, _ = run(*arguments, capsys=capsys)
+    values = json.loads(out)
+    assert code == 0
+    assert values["agent.port"] == {"value": 9000, "from": "--port"}
+    assert values["agent.host"] == {"value": "127.0.0.1", "from": "default"}
+    assert values["streams.store"]["value"] == "postgresql://u:***@h/d"
+
+
+def test_versions_are_listed_with_the_serving_one(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`versions list` gives the newest first and marks the one that the log says serves."""
+    code, out, _ = run("versions", "list", "--json", "--home", str(taught.home), capsys=capsys)
+    rows = json.loads(out)
+    assert code == 0
+    assert [(row["version"], row["serving"]) for row in rows] == [(SECOND, True), (FIRST, False)]
+    code, out, _ = run("versions", "list", "--home", str(taught.home), capsys=capsys)
+    assert SECOND in out
+
+
+def test_version_is_shown_by_how_its_name_begins(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`versions show` takes a unique beginning of a name, and says when there is none."""
+    home = ("--home", str(taught.home))
+    code, out, _ = run("versions", "show", SECOND[:6], *home, "--json", capsys=capsys)
+    assert code == 0
+    assert json.loads(out)["recipe"]["parent"] == FIRST
+    code, _, err = run("versions", "show", "zz", *home, capsys=capsys)
+    assert code == 2
+    assert "no version begins with zz" in err
+
+
+def test_turns_show_what_was_judged(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`turns` gives the newest turn first, with its judgement, its hint, and texts as they are."""
+    code, out, _ = run("turns", "--json", "--home", str(taught.home), capsys=capsys)
+    rows = json.loads(out)
+    assert code == 0
+    assert rows[0]["asked"] == "[bold]second[/bold]"
+    assert rows[0]["judgements"][0]["hint"] == "be brief"
+    assert rows[1]["judgements"] == []
+
+
+def test_rollback_without_agent_is_written_to_the_log(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With no agent running, `versions rollback` makes the previous version serve in the log."""
+    home = ("--home", str(taught.home))
+    code, out, _ = run("versions", "rollback", "--console-port", "1", *home, capsys=capsys)
+    assert code == 0
+    assert f"{FIRST} serves the line main now" in out
+    _, out, _ = run("versions", "list", "--json", *home, capsys=capsys)
+    assert [row["serving"] for row in json.loads(out)] == [False, True]
+
+
+@pytest.mark.parametrize("command", [("turns",), ("versions", "list")])
+def test_empty_home_is_told(
+    tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A home without a store is a sentence that says what to do, and is not created."""
+    home = tmp_path / "nowhere"
+    code, _, err = run(*command, "--home", str(home), capsys=capsys)
+    assert code == 2
+    assert "quickset up" in err
+    assert not home.exists()
+
+
+def test_failures_become_sentences() -> None:
+    """Foreseen failures exit with 2, others with 1 and the way to their trace."""
+    assert told(DeployError("a port")) == ("quickset: a port", 2)
+    assert told(SchemaError("newer")) == ("quickset: newer", 2)
+    assert told(PermissionError(13, "Permission denied", "/x")) == (
+        "quickset: /x: Permission denied",
+        2,
+    )
+    sentence, code = told(RuntimeError("odd"))
+    assert code == 1
+    assert "RuntimeError: odd" in sentence
+    assert "--trace" in sentence
+
+
+def test_help_needs_no_heavy_library() -> None:
+    """The command line answers without importing torch."""
+    code = "import sys, deploy.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_app_is_named() -> None:
+    """The program calls itself quickset in its help."""
+    assert app.info.name == "quickset"
+
+
+def test_streams_status_tells_lag_and_dead_letters(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`streams status` counts what stands in each topic, what waits, and the open dead letters."""
+    home = ("--home", str(taught.home))
+    code, out, _ = run("streams", "status", "--json", *home, capsys=capsys)
+    body = json.loads(out)
+    assert code == 0
+    assert {row["topic"]: row["end"] for row in body["lags"]}["rollouts"] == 2
+    assert (body["outbox"], body["dead_letters"]) == (0, 0)
+    code, out, _ = run("streams", "status", *home, capsys=capsys)
+    assert "dead letters: 0 open" in out
+
+
+def test_dead_letter_is_shown_and_sent_again(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dead letter is listed with its cause, sent again once, and then closed."""
+    home = ("--home", str(taught.home))
+    log = open_log(taught)
+    poison = Outgoing(topic="turns", key="k", id="poison", value=b"no record")
+    log.append([dead_letters.of_outgoing(poison, "unreadable", max_bytes=2**20, now_ms=1)])
+    _, out, _ = run("streams", "dead-letters", "list", "--json", *home, capsys=capsys)
+    (letter,) = json.loads(out)
+    assert (letter["cause"], letter["closed"]) == ("unreadable", None)
+    _, out, _ = run("streams", "dead-letters", "show", letter["id"][:4], *home, capsys=capsys)
+    assert "no record" in out
+    code, out, _ = run("streams", "dead-letters", "redrive", letter["id"], *home, capsys=capsys)
+    assert code == 0
+    assert sum(log.end_offsets("turns").values()) == 1
+    code, _, err = run("streams", "dead-letters", "drop", letter["id"], *home, capsys=capsys)
+    assert code == 2
+    assert "closed" in err
+    log.close()
+
+
+def test_streams_init_can_be_repeated(
+    streams: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`streams init` makes log and store, and a second time finds them ready."""
+    for _ in range(2):
+        code, out, _ = run("streams", "init", "--home", str(streams.home), capsys=capsys)
+        assert code == 0
+        assert "ready" in out
+
+
+def test_a_dry_run_of_forgetting_changes_nothing(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`forget --dry-run` lists what there is, and leaves store and log as they were."""
+    home = ("--home", str(taught.home), "--json")
+    before = run("turns", *home, capsys=capsys)[1]
+    code, out, _ = run("forget", "--principal", "anonymous", "--dry-run", *home, capsys=capsys)
+    report = json.loads(out)
+    assert code == 0
+    assert (report["turns"], report["judgements"], report["taken"]) == (2, 1, False)
+    assert run("turns", *home, capsys=capsys)[1] == before
+    log = open_log(taught)
+    assert sum(log.end_offsets("forgotten").values()) == 0
+    log.close()
+
+
+def test_forgetting_is_done_once_and_told_again(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first run empties turns, with an audit row; a second one finds that it was done."""
+    home = ("--home", str(taught.home))
+    who = ("--principal", "anonymous", "--reason", "by mail")
+    code, out, _ = run("forget", *who, *home, capsys=capsys)
+    assert code == 0
+    assert "2 turns and 1 judgements were forgotten" in out
+    _, out, _ = run("turns", "--json", *home, capsys=capsys)
+    rows = json.loads(out)
+    assert {(row["state"], row["asked"], row["answered"]) for row in rows} == {
+        ("forgotten", "", "")
+    }
+    code, out, _ = run("forget", *who, *home, capsys=capsys)
+    assert code == 0
+    assert "0 turns and 0 judgements were forgotten" in out
+    assert "forgotten before" in out
+    store = open_store(taught)
+    with store.reading() as session:
+        (audit,) = session.exec(select(ForgottenRow)).all()
+    store.close()
+    assert (audit.principal, audit.reason, audit.num_turns) == ("anonymous", "by mail", 2)
+    log = open_log(taught)
+    assert sum(log.end_offsets("forgotten").values()) == 1
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("principal", "sentence"),
+    [
+        ("0123456789abcdef", "nothing is known of the principal 0123456789abcdef"),
+        ("0123", "'0123' is no principal"),
+        ("x" * 16, "is no principal"),
+        ("", "is no principal"),
+    ],
+)
+def test_whom_nobody_knows_cannot_be_forgotten(
+    taught: StreamsSettings, principal: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown or malformed principal is one sentence, and nothing is written."""
+    home = ("--home", str(taught.home))
+    code, _, err = run("forget", "--principal", principal, *home, capsys=capsys)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_a_learner_that_runs_does_the_forgetting(taught: StreamsSettings) -> None:
+    """While it holds the lease the command writes the record and waits; then it says who did it."""
+    store, log = open_store(taught), open_log(taught)
+    learner = Lease(store, "learner/main", holder="the learner")
+    assert learner.acquire()
+    waited: list[float] = []
+
+    def read_the_record(wait_s: float) -> None:
+        waited.append(wait_s)
+        if len(waited) == 3:
+            with store.transaction() as session:
+                learner.check(session)
+                for record in read_all(log):
+                    apply(session, record)
+
+    asked = {"line": "main", "who": "ann", "reason": "", "wait": read_the_record}
+    report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
+    assert report.taken
+    assert len(waited) == 3
+    store.close()
+    log.close()
+
+
+def test_a_learner_that_does_not_listen_is_told_of(taught: StreamsSettings) -> None:
+    """After its patience the command says that the record is written and not taken yet."""
+    store, log = open_store(taught), open_log(taught)
+    assert Lease(store, "learner/main", holder="busy").acquire()
+    asked = {"line": "main", "who": "ann", "reason": "", "wait": lambda _: None, "patience_s": 1.0}
+    report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
+    assert not report.taken
+    assert [record.principal for record in read_all(log)] == ["anonymous"]
+    store.close()
+    log.close()

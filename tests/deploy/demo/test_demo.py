@@ -1,0 +1,255 @@
+"""The demo's user keeps to the script and measures without teaching; the result is drawn."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from deploy.cli import main
+from deploy.demo.lessons import MEASURE_EVERY, Lessons, Point, Teacher
+from deploy.demo.past import Past
+from deploy.demo.picture import draw
+from deploy.demo.services import Services, _child
+from deploy.demo.user import CORRECTION, PRAISE, WISH, Prompts, Reply, User, load_prompts
+from deploy.errors import DemoError
+from deploy.settings.load import load
+from learner.judges.lexical import match
+from streams.settings import StreamsSettings
+from tests.deploy.conftest import BASE, recipe
+
+LONG = "word " * 40 + "ends."
+SHORT = "One short sentence."
+PROMPTS = Prompts(training=("What is tea?", "What is milk?"), test=("What is rain?",))
+
+
+@dataclass
+class FakeService:
+    """Answers at length until it was corrected, and gets a new version at every look."""
+
+    learns: bool
+    asked: list[tuple[list[str], bool]] = field(default_factory=list)  # messages, learned from
+    status: int = 200
+    corrections: int = 0
+    looks: int = 0
+
+    async def complete(self, request: web.Request) -> web.Response:
+        """POST /v1/chat/completions."""
+        body = await request.json()
+        said = [message["content"] for message in body["messages"]]
+        learned = request.headers.get("X-Learn") != "off"
+        self.asked.append((said, learned))
+        self.corrections += learned and said[-1] == CORRECTION
+        short = said[-1] != CORRECTION and (
+            said[0].endswith(WISH) or (self.learns and self.corrections > 1)
+        )
+        choice = {"message": {"content": SHORT if short else LONG}, "finish_reason": "stop"}
+        return web.json_response(
+            {"choices": [choice], "system_fingerprint": self._version()}, status=self.status
+        )
+
+    async def models(self, _: web.Request) -> web.Response:
+        """GET /v1/models."""
+        self.looks += self.learns
+        return web.json_response({"data": [{"version": self._version()}]})
+
+    def _version(self) -> str:
+        return f"v{self.looks}"
+
+
+class FakePast:
+    """Versions are named by their number, and none was held."""
+
+    def number(self, version: str) -> int:
+        """v7 is the seventh."""
+        return int(version[1:])
+
+    def held(self) -> list[str]:
+        """Nothing was."""
+        return []
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[tuple[FakeService, FakeService, str, str]]:
+    """A service that learns and one that does not, and where their APIs are."""
+    fakes = FakeService(learns=True), FakeService(learns=False)
+    servers = []
+    for fake in fakes:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.post("/v1/chat/completions", fake.complete),
+                web.get("/v1/models", fake.models),
+            ]
+        )
+        servers.append(TestServer(app))
+        await servers[-1].start_server()
+    learning, frozen = (str(server.make_url("/v1")) for server in servers)
+    yield *fakes, learning, frozen
+    for server in servers:
+        await server.close()
+
+
+async def test_a_long_reply_is_corrected_and_a_short_one_praised(
+    pair: tuple[FakeService, FakeService, str, str],
+) -> None:
+    """The reaction follows in the same conversation, as an ordinary message."""
+    service, _, api, _ = pair
+    async with aiohttp.ClientSession() as client:
+        user = User(client, api)
+        assert await user.converse("What is tea?") is False
+        service.corrections = 2
+        assert await user.converse("What is milk?") is True
+    assert service.asked[1] == (["What is tea?", LONG, CORRECTION], True)
+    assert service.asked[3] == (["What is milk?", SHORT, PRAISE], True)
+
+
+async def test_measuring_teaches_nothing(
+    pair: tuple[FakeService, FakeService, str, str],
+) -> None:
+    """Test prompts are asked with learning off, and without a reaction."""
+    service, _, api, _ = pair
+    async with aiohttp.ClientSession() as client:
+        replies = await User(client, api).examine(["What is rain?", "What is snow?"])
+    assert [reply.text for reply in replies] == [LONG, LONG]
+    assert service.asked == [(["What is rain?"], False), (["What is snow?"], False)]
+
+
+async def test_a_service_that_fails_is_told(
+    pair: tuple[FakeService, FakeService, str, str],
+) -> None:
+    """A refusal and a silence are both one sentence, never a hang or a trace."""
+    service, _, api, _ = pair
+    service.status = 503
+    async with aiohttp.ClientSession() as client:
+        with pytest.raises(DemoError, match="refused"):
+            await User(client, api).converse("What is tea?")
+        with pytest.raises(DemoError, match="does not answer"):
+            await User(client, "http://127.0.0.1:1/v1").serving()
+
+
+async def test_teaching_shows_on_prompts_that_were_never_taught(
+    pair: tuple[FakeService, FakeService, str, str], tmp_path: Path
+) -> None:
+    """The service that learns gets better, the other stays, and no test prompt is ever taught."""
+    service, other, learning, frozen = pair
+    said: list[str] = []
+    ticks = itertools.count()
+    async with aiohttp.ClientSession() as client:
+        teacher = Teacher(
+            client,
+            Services(learning, frozen, tmp_path),
+            PROMPTS,
+            FakePast(),
+            say=said.append,
+            clock=lambda: float(next(ticks)),
+        )
+        lessons = await teacher.teach(minutes=0.5)
+    assert [point.pleased for point in (lessons.learning[0], lessons.learning[-1])] == [0, 1]
+    assert [point.pleased for point in lessons.frozen] == [0, 0]
+    assert [point.pleased for point in lessons.told] == [1, 1]
+    numbers = [point.number for point in lessons.learning]
+    assert all(b - a >= MEASURE_EVERY for a, b in itertools.pairwise(numbers[:-1]))
+    assert len(said) == len(lessons.learning)
+    taught = {messages[0] for messages, learned in service.asked if learned}
+    assert taught == set(PROMPTS.training)
+    assert not any(learned for _, learned in other.asked)
+
+
+@pytest.mark.parametrize(
+    ("reply", "pleases"),
+    [
+        (Reply(SHORT, True, "v"), True),
+        (Reply(SHORT, False, "v"), False),
+        (Reply(LONG, True, "v"), False),
+        (Reply("", True, "v"), False),
+        (Reply("Rainbows:", True, "v"), False),
+        (Reply("The colours of rain", True, "v"), False),
+    ],
+)
+def test_what_pleases(reply: Reply, pleases: bool) -> None:
+    """A short reply that has an end; an empty one is no answer."""
+    assert reply.pleases is pleases
+
+
+def test_the_user_is_understood() -> None:
+    """The lexical judge reads the corrections with their wish, and the praise."""
+    corrected, praised = match(CORRECTION), match(PRAISE)
+    assert corrected is not None
+    assert praised is not None
+    assert corrected[0].score == -1
+    assert WISH in (corrected[1], corrected[0].wish)
+    assert praised[0].score == 1
+
+
+def test_there_are_enough_prompts() -> None:
+    """Sixteen or more to teach, eight or more to test, none in both."""
+    prompts = load_prompts()
+    assert len(set(prompts.training)) >= 16
+    assert len(set(prompts.test)) >= 8
+    assert not set(prompts.training) & set(prompts.test)
+
+
+def test_the_callers_log_store_and_keys_are_left_alone(tmp_path: Path) -> None:
+    """Whatever the environment and flags name, the demo's services use their own folder."""
+    given = ["--set", "streams.log=kafka://broker:9092", "--set", "streams.home=/srv/quickset"]
+    child = _child("agent", tmp_path, given, {"agent.port": "7000"})
+    pairs = itertools.pairwise(child.argv)
+    sets = [text.partition("=") for flag, text in pairs if flag == "--set"]
+    in_force = load(
+        config=None,
+        environ={"DATABASE_URL": "postgresql://production/quickset"},
+        flags={name: (value, "--set") for name, _, value in sets},
+    )
+    assert in_force.settings.streams.log == "sqlite"
+    assert in_force.settings.streams.home == tmp_path
+    assert in_force.settings.streams.store == f"sqlite:///{tmp_path}/store.db"
+    assert in_force.settings.agent.keys == {}
+    assert in_force.settings.agent.port == 7000
+
+
+def test_a_service_without_a_past(tmp_path: Path) -> None:
+    """Before the learner has begun, the base serves and nothing was held."""
+    past = Past(tmp_path)
+    assert past.number("v1") == 0
+    assert past.held() == []
+
+
+def test_versions_are_counted_from_the_base(taught: StreamsSettings) -> None:
+    """The ledger's own numbers; the base, and what is not in it, count as none."""
+    past = Past(taught.home)
+    first = recipe(1, BASE)
+    assert past.number(first.version) == 1
+    assert past.number(recipe(2, first.version).version) == 2
+    assert past.number(BASE) == 0
+
+
+def test_the_result_is_drawn(tmp_path: Path) -> None:
+    """A PNG, in a folder that is made for it."""
+    points = [Point(n, f"v{n}", n / 2, n / 8, 60 - n, [SHORT]) for n in (0, 4, 8)]
+    lessons = Lessons(learning=points, frozen=[points[0]] * 2, told=[points[2]] * 2)
+    picture = tmp_path / "docs" / "demo.png"
+    draw(lessons, picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """quickset demo --help names the minutes and the picture."""
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    said = capsys.readouterr().out
+    assert "--minutes" in said
+    assert "--picture" in said
+
+
+def test_the_prompts_say_what_they_are() -> None:
+    """The file of prompts explains itself to whoever opens it."""
+    path = Path(__file__).parents[3] / "deploy" / "demo" / "prompts.json"
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    assert "never learned from" in found["about"]

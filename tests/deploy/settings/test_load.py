@@ -1,0 +1,164 @@
+"""Settings: strength of the sources, memory of origins, and errors that name what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import SettingsError
+from deploy.settings.load import InForce, load
+
+HASH = "ab" * 32
+EXAMPLES = sorted((Path(__file__).parents[3] / "deploy" / "examples").glob("*.toml"))
+
+
+def read(
+    tmp_path: Path,
+    toml: str = "",
+    environ: dict[str, str] | None = None,
+    flags: dict[str, str] | None = None,
+) -> InForce:
+    """Load a file of this text with these variables and flags."""
+    file = tmp_path / "quickset.toml"
+    file.write_text(toml)
+    named = {name: (text, f"--set {name}") for name, text in (flags or {}).items()}
+    return load(config=file, environ=environ or {}, flags=named)
+
+
+def fault(
+    tmp_path: Path, toml: str = "", environ: dict[str, str] | None = None, **flags: str
+) -> str:
+    """Give the message of the error that loading raises."""
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, toml, environ, {n.replace("__", "."): text for n, text in flags.items()})
+    return str(caught.value)
+
+
+def test_without_any_source_everything_is_a_default() -> None:
+    """An installation without a file, variables and flags has every default, and says so."""
+    in_force = load(config=None, environ={}, flags={})
+    assert {origin for _, _, origin in in_force.rows()} == {"default"}
+    assert in_force.settings.agent.port == 8321
+    assert in_force.arguments == ()
+
+
+def test_flags_beat_environment_beats_file(tmp_path: Path) -> None:
+    """The strongest source that gives a field wins, and its name is remembered."""
+    toml = "[agent]\nport = 1001\nthreads = 1\n[learner]\npairs = 1"
+    environ = {"QUICKSET_AGENT__PORT": "1002", "QUICKSET_AGENT__THREADS": "2"}
+    in_force = read(tmp_path, toml, environ, {"agent.port": "1003"})
+    assert in_force.settings.agent.port == 1003
+    assert in_force.settings.agent.threads == 2
+    assert in_force.settings.learner.pairs == 1
+    assert in_force.origin("agent.port") == "--set agent.port"
+    assert in_force.origin("agent.threads") == "QUICKSET_AGENT__THREADS"
+    assert in_force.origin("learner.pairs") == str(tmp_path / "quickset.toml")
+    assert in_force.origin("learner.top_k") == "default"
+
+
+def test_lists_and_tables_are_json_in_variables_and_flags(tmp_path: Path) -> None:
+    """A variable gives a list as JSON, and one entry of a table by its own name."""
+    environ = {"QUICKSET_LEARNER__MODULES": '["up_proj"]', "QUICKSET_AGENT__KEYS__ANN": HASH}
+    settings = read(tmp_path, "", environ, {"agent.operator_keys": f'{{"bob": "{HASH}"}}'}).settings
+    assert settings.learner.modules == ("up_proj",)
+    assert settings.agent.keys == {"ann": HASH}
+    assert settings.agent.operator_keys == {"bob": HASH}
+
+
+def test_database_url_is_the_store(tmp_path: Path) -> None:
+    """DATABASE_URL sets streams.store, and is named as its origin."""
+    in_force = read(tmp_path, "", {"DATABASE_URL": "postgresql://u:p@h/d"})
+    assert in_force.settings.streams.store == "postgresql://u:p@h/d"
+    assert in_force.origin("streams.store") == "DATABASE_URL"
+
+
+def test_arguments_give_a_child_the_same_settings(tmp_path: Path) -> None:
+    """The flags kept for child processes name the file and repeat every --set."""
+    in_force = read(tmp_path, "", {}, {"agent.port": "9000"})
+    file = str(tmp_path / "quickset.toml")
+    assert in_force.arguments == ("--config", file, "--set", "agent.port=9000")
+
+
+def test_unknown_setting_is_named_with_the_close_one(tmp_path: Path) -> None:
+    """A misspelt name in the file is an error that names it, its source and the likely name."""
+    message = fault(tmp_path, "[agent]\nprot = 1")
+    assert "unknown setting agent.prot" in message
+    assert "quickset.toml" in message
+    assert "did you mean agent.port?" in message
+
+
+def test_unknown_variable_is_named(tmp_path: Path) -> None:
+    """A QUICKSET_ variable that names no setting is an error, never ignored."""
+    assert "QUICKSET_AGNET__PORT" in fault(tmp_path, "", {"QUICKSET_AGNET__PORT": "1"})
+    assert "QUICKSET_PORT" in fault(tmp_path, "", {"QUICKSET_PORT": "1"})
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    """Several bad values give one line each, with the value and where it came from."""
+    message = fault(tmp_path, '[agent]\nport = "x"', {"QUICKSET_LEARNER__STRATEGY": "sgd"})
+    lines = message.splitlines()
+    assert len(lines) == 2
+    assert any("agent.port" in line and "'x'" in line for line in lines)
+    assert any(
+        "QUICKSET_LEARNER__STRATEGY" in line and "'es' or 'randopt'" in line for line in lines
+    )
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[agent", "not valid TOML"),
+        ("port = 1", "outside a section"),
+        ("[agnet]", "unknown setting agnet"),
+    ],
+)
+def test_broken_file_is_told(tmp_path: Path, toml: str, words: str) -> None:
+    """A file that is no TOML, or names no section, is refused with the reason."""
+    assert words in fault(tmp_path, toml)
+
+
+def test_missing_file_is_told(tmp_path: Path) -> None:
+    """A --config that is not there is an error, unlike a missing ./quickset.toml."""
+    with pytest.raises(SettingsError, match=r"cannot read .*none\.toml"):
+        load(config=tmp_path / "none.toml", environ={}, flags={})
+
+
+@pytest.mark.parametrize(
+    ("toml", "names"),
+    [
+        ("[agent]\nport = 8322", ["agent.port", "agent.console_port"]),
+        ('[agent]\nconsole_host = "0.0.0.0"', ["agent.console_host", "agent.operator_keys"]),
+        ('[agent]\nkeys = {ann = "secret"}', ["agent.keys.ann", "SHA-256"]),
+        ("[agent]\nrequests_per_minute = 9", ["agent.requests_per_minute", "agent.keys"]),
+        ('[learner]\nstrategy = "randopt"\npairs = 1', ["learner.top_k", "learner.pairs"]),
+        ('[streams]\nlog = "redis://x"', ["streams.log"]),
+        ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),
+        ('[streams]\nsasl_username = "u"', ["streams.sasl_username", "security_protocol"]),
+        ('[streams]\nsecurity_protocol = "SASL_SSL"', ["streams.sasl_mechanism"]),
+        ("[streams]\nspool_bytes = 65536", ["streams.spool_bytes", "streams.max_record_bytes"]),
+    ],
+)
+def test_contradiction_names_both_settings(tmp_path: Path, toml: str, names: list[str]) -> None:
+    """Two settings that cannot both be meant are an error that names them."""
+    message = fault(tmp_path, toml)
+    assert all(name in message for name in names)
+
+
+def test_two_stores_contradict(tmp_path: Path) -> None:
+    """DATABASE_URL beside another streams.store in the environment is an error naming both."""
+    environ = {"DATABASE_URL": "postgresql://a/b", "QUICKSET_STREAMS__STORE": "sqlite:///c"}
+    message = fault(tmp_path, "", environ)
+    assert "DATABASE_URL" in message
+    assert "QUICKSET_STREAMS__STORE" in message
+
+
+def test_public_console_is_allowed_with_keys(tmp_path: Path) -> None:
+    """A console on a public address is fine once operators have keys."""
+    toml = f'[agent]\nconsole_host = "0.0.0.0"\noperator_keys = {{ann = "{HASH}"}}'
+    assert read(tmp_path, toml).settings.agent.console_host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_is_good(example: Path) -> None:
+    """Every settings file that we ship is read without a fault."""
+    in_force = load(config=example, environ={}, flags={})
+    assert any(origin == str(example) for _, _, origin in in_force.rows())

@@ -1,0 +1,249 @@
+"""A master rebuilds versions from recipes, to the bit, or stays as it was."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kernels.contract import Backend, open_backend
+from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
+from kernels.reference.noise import tensor_id
+from kernels.version.factors import rank1_factors
+from kernels.version.layout import layout
+from kernels.version.mask import FrozenUnits, frozen_units
+from kernels.version.master import QUANTUM_LOG2, Master
+from streams.model.open import BaseModel
+
+LAYERS, MODULES = [2, 3], ["q_proj", "k_proj", "o_proj", "up_proj", "down_proj"]
+
+
+@dataclass
+class Draft:
+    """A recipe as far as the arithmetic reads it."""
+
+    scales: list[int]
+    key: str = "00000000000000aa"
+    coefficients: list[int] = field(default_factory=lambda: [200, -31, 7])
+    step: int = 9
+    noise: Literal["rank1", "full"] = "rank1"
+    layers: list[int] = field(default_factory=lambda: LAYERS)
+    modules: list[str] = field(default_factory=lambda: MODULES)
+    digest: str = ""
+
+
+def frozen_in(base: BaseModel) -> dict[str, FrozenUnits]:
+    """Freeze three neurons of layer 2 and a group of layer 3."""
+    decoder = base.decoder
+    return {
+        spec.name: frozen_units(
+            spec,
+            neurons={0, 5, 95} if spec.layer == 2 else set(),
+            groups={1} if spec.layer == 3 else set(),
+            heads=decoder.heads,
+            kv_heads=decoder.kv_heads,
+            head_dim=decoder.head_dim,
+        )
+        for spec in layout(base.model, LAYERS, MODULES)
+    }
+
+
+def master_of(base: BaseModel, backend: Backend, **changes: Any) -> Master:
+    """Give the base version's master."""
+    arguments: dict[str, Any] = {
+        "layers": LAYERS, "modules": MODULES, "backend": backend, "frozen": frozen_in(base),
+    }  # fmt: skip
+    return Master(base.model, **arguments | changes)
+
+
+def finished(master: Master, draft: Draft) -> Draft:
+    """Give the draft the digest that it leads to."""
+    twin = master.copy()
+    twin.apply(draft, verify=False)
+    return replace(draft, digest=twin.digest())
+
+
+def test_a_master_of_no_recipes_is_the_base(tiny_base: BaseModel, backend: Backend) -> None:
+    """Its weights are the base's, byte for byte, and its digest that of nothing moved."""
+    master = master_of(tiny_base, backend)
+    for name, weight in master.weights().items():
+        assert torch.equal(weight.cpu(), tiny_base.model.get_parameter(name))
+    assert master.digest() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("noise", ["rank1", "full"])
+def test_every_backend_gives_the_same_version(
+    tiny_base: BaseModel, backend: Backend, reference: Backend, noise: Literal["rank1", "full"]
+) -> None:
+    """A recipe made by the reference is verified by every backend, to the same weights."""
+    theirs = master_of(tiny_base, reference)
+    recipe = finished(theirs, Draft(theirs.scales, noise=noise))
+    theirs.apply(recipe)
+    ours = master_of(tiny_base, backend)
+    ours.apply(recipe)
+    weights = ours.weights()
+    ours.prove_frozen(weights)
+    for name, weight in theirs.weights().items():
+        assert torch.equal(weights[name].cpu(), weight)
+
+
+@pytest.mark.parametrize("noise", ["rank1", "full"])
+def test_advancing_is_applying_and_weighing_in_one(
+    tiny_base: BaseModel, backend: Backend, noise: Literal["rank1", "full"]
+) -> None:
+    """Weights and digest of the one pass are those of the steps, of tensors that stay as well."""
+    master = master_of(tiny_base, backend)
+    recipe = finished(master, Draft(master.scales[:5], noise=noise, layers=LAYERS[:1]))
+    twin = master.copy()
+    weights, digest = master.advance(recipe)
+    twin.apply(recipe)
+    assert digest == recipe.digest == master.digest()
+    expected = twin.weights()
+    assert weights.keys() == expected.keys()
+    for name, weight in expected.items():
+        assert torch.equal(weights[name], weight)
+
+
+def test_advancing_to_another_digest_changes_nothing(tiny_base: BaseModel) -> None:
+    """A broken promise or an explosion leaves the master as it was."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    before = master.digest()
+    with pytest.raises(DigestMismatchError):
+        master.advance(Draft(master.scales, digest="00" * 32))
+    assert master.digest() == before
+    huge = Draft(master.scales, coefficients=[255, 255], step=2**22)
+    master.apply(huge, verify=False)
+    before = master.digest()
+    with pytest.raises(ExplodedError, match=r"model\.layers"):
+        master.advance(huge, verify=False)
+    assert master.digest() == before
+
+
+def test_an_update_moves_along_the_members_that_it_weighs(tiny_base: BaseModel) -> None:
+    """Weights move by 2^(scale + quantum) · step · Σ c_p a_p b_pᵀ, the factors the members'."""
+    backend = open_backend("cpu")
+    master = master_of(tiny_base, backend)
+    draft = Draft(master.scales)
+    master.apply(draft, verify=False)
+    for spec, scale in zip(master.specs, master.scales, strict=True):
+        rows, columns = rank1_factors(
+            backend, spec, key=int(draft.key, 16), members=[0, 2, 4],
+            frozen=frozen_in(tiny_base)[spec.name],
+        )  # fmt: skip
+        weighted = rows.double() * torch.tensor(draft.coefficients)[:, None]
+        change = draft.step * weighted.T @ columns.double() * 2.0 ** (scale + QUANTUM_LOG2)
+        base = tiny_base.model.get_parameter(spec.name).detach()
+        moved = (base.double() + change).float()
+        assert torch.equal(master.weights()[spec.name], torch.where(change == 0, base, moved))
+
+
+def test_factors_of_a_pair_are_opposite(tiny_base: BaseModel) -> None:
+    """Members 2p and 2p+1 differ in the sign of a alone, whatever members are asked for."""
+    backend, spec = open_backend("cpu"), layout(tiny_base.model, [2], ["up_proj"])[0]
+    rows, columns = rank1_factors(backend, spec, key=5, members=[7, 6, 66], frozen=None)
+    assert torch.equal(rows[0], -rows[1])
+    assert torch.equal(columns[0], columns[1])
+    expected = backend.signs(
+        key=5, tensor=tensor_id(spec.name), side=0, first=0, count=spec.shape[0], pairs=34
+    )
+    assert torch.equal(rows[2], expected[33])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.permutations(range(3)),
+    coefficients=st.lists(
+        st.lists(st.integers(-255, 255), min_size=1, max_size=5), min_size=3, max_size=3
+    ),
+)
+def test_any_order_of_recipes_in_and_out_again_is_exact(
+    tiny_base: BaseModel, order: list[int], coefficients: list[list[int]]
+) -> None:
+    """Recipes commute, and taking all of them out gives the base's digest."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    empty = master.digest()
+    recipes = [
+        Draft(master.scales, key=f"{index:016x}", coefficients=numbers)
+        for index, numbers in enumerate(coefficients)
+    ]
+    twin = master.copy()
+    for recipe in recipes:
+        master.apply(recipe, verify=False)
+    for index in order:
+        twin.apply(recipes[index], verify=False)
+    assert twin.digest() == master.digest()
+    for index in order:
+        master.apply(recipes[index], sign=-1)
+    assert master.digest() == empty
+
+
+def test_a_larger_master_gives_the_same_digests(tiny_base: BaseModel) -> None:
+    """Tensors that no recipe moved do not count, so settings may grow between versions."""
+    backend = open_backend("cpu")
+    small = master_of(tiny_base, backend)
+    recipe = finished(small, Draft(small.scales))
+    large = master_of(tiny_base, backend, layers=[0, 1, 2, 3], modules=[*MODULES, "v_proj"])
+    large.apply(recipe)
+    small.apply(recipe)
+    assert large.digest() == small.digest()
+
+
+def test_a_recipe_of_another_digest_changes_nothing(tiny_base: BaseModel) -> None:
+    """A wrong promise is an error and the master stays as it was."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    before = master.digest()
+    with pytest.raises(DigestMismatchError, match="promises"):
+        master.apply(Draft(master.scales, digest="00" * 32))
+    assert master.digest() == before
+
+
+def test_a_recipe_under_another_mask_is_found_out(tiny_base: BaseModel) -> None:
+    """Frozen units are part of the integers: a forgotten mask is a digest mismatch."""
+    backend = open_backend("cpu")
+    free = master_of(tiny_base, backend, frozen={})
+    recipe = finished(free, Draft(free.scales))
+    with pytest.raises(DigestMismatchError):
+        master_of(tiny_base, backend).apply(recipe)
+
+
+def test_a_recipe_of_another_base_is_refused(tiny_base: BaseModel) -> None:
+    """Scales are the base's own, so others mean another base."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    with pytest.raises(DigestMismatchError, match="another base"):
+        master.apply(Draft([scale + 1 for scale in master.scales]))
+    with pytest.raises(ValueError, match="layer 1"):
+        master.apply(Draft(master.scales, layers=[1, 2]))
+
+
+def test_an_exploding_recipe_changes_no_tensor(tiny_base: BaseModel) -> None:
+    """When a later tensor leaves int32, the earlier ones are brought back."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    huge = Draft(master.scales, coefficients=[255, 255], step=2**22)
+    master.apply(huge, verify=False)
+    before = master.digest()
+    with pytest.raises(ExplodedError, match=r"model\.layers"):
+        master.apply(huge, verify=False)
+    assert master.digest() == before
+
+
+def test_a_moved_frozen_byte_is_found(tiny_base: BaseModel) -> None:
+    """One changed bit in a frozen slice fails the proof; a change elsewhere does not."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    weights = master.weights()
+    name = "model.layers.2.mlp.up_proj.weight"
+    weights[name][1, 7] += 1.0
+    master.prove_frozen(weights)
+    weights[name][5, 7] = torch.nextafter(weights[name][5, 7], torch.tensor(9.0))
+    with pytest.raises(FrozenMovedError, match=r"up_proj"):
+        master.prove_frozen(weights)
+
+
+def test_a_copy_moves_on_its_own(tiny_base: BaseModel) -> None:
+    """Applying to a copy leaves the original, which shares only the base."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    before = master.digest()
+    twin = master.copy()
+    twin.apply(Draft(master.scales), verify=False)
+    assert master.digest() == before != twin.digest()

@@ -1,0 +1,123 @@
+"""Which turns score a generation, and when one is due."""
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learner.batch.choose import Candidate, Terms, choose
+from learner.judges.judge import Verdict
+
+TERMS = Terms(turns=3, uses=4, linger_s=10, quorum=1, principal_cap=1.0)
+BAD = Verdict(-1, 0.9, "be brief")
+WEAK = Verdict(-1, 0.15, None)
+NOTHING = Verdict(0, 0.2, None)
+NOW = 1_000_000
+
+
+def candidate(
+    name: str, *, principal: str = "p", uses: int = 0, age_s: float = 1, verdict: Verdict = BAD
+) -> Candidate:
+    """Give a turn judged `age_s` ago."""
+    judged_ms = NOW - int(age_s * 1000)
+    return Candidate(name, principal, judged_ms - 500, uses, judged_ms, verdict)
+
+
+def names(candidates: list[Candidate], terms: Terms = TERMS) -> list[str]:
+    """Choose now, and give the turns' names."""
+    return [c.turn_id for c in choose(candidates, terms, now_ms=NOW)]
+
+
+def test_enough_turns_make_a_generation_at_once() -> None:
+    """As soon as a batch is full, nobody waits."""
+    assert names([candidate("a"), candidate("b"), candidate("c")]) == ["a", "b", "c"]
+
+
+def test_a_lone_turn_waits_for_company_and_then_learns_alone() -> None:
+    """One corrected chat alone leads to one generation, after it lingered."""
+    assert names([candidate("a", age_s=9)]) == []
+    assert names([candidate("a", age_s=11)]) == ["a"]
+
+
+def test_a_used_turn_alone_leads_to_no_other_generation() -> None:
+    """What was used once starts nothing by itself again."""
+    assert names([candidate("a", uses=1, age_s=60)]) == []
+
+
+def test_an_old_turn_helps_a_fresh_one() -> None:
+    """When a fresh turn lingered, used ones with uses left join it."""
+    batch = [candidate("old", uses=2, age_s=60), candidate("new", age_s=11)]
+    assert sorted(names(batch)) == ["new", "old"]
+
+
+def test_turns_without_uses_left_are_left_alone() -> None:
+    """Each turn scores at most so many generations."""
+    assert names([candidate(x, uses=4) for x in "abc"]) == []
+
+
+def test_what_teaches_nothing_does_not_count() -> None:
+    """Turns of score 0 without a hint neither start nor join a generation."""
+    assert names([candidate(x, verdict=NOTHING, age_s=60) for x in "abcd"]) == []
+
+
+def test_weak_evidence_starts_nothing_but_joins() -> None:
+    """A retry alone leads to no generation; in company it counts."""
+    assert names([candidate(x, verdict=WEAK, age_s=60) for x in "abcd"]) == []
+    assert "weak" in names([candidate("weak", verdict=WEAK), candidate("sure", age_s=11)])
+
+
+def test_a_clock_that_runs_ahead_holds_nothing_up() -> None:
+    """A verdict from the future has lingered."""
+    assert names([candidate("a", age_s=-3600)]) == ["a"]
+
+
+def test_the_least_used_go_first() -> None:
+    """A batch takes fresh turns before used ones."""
+    batch = [candidate(f"u{i}", uses=1) for i in range(3)] + [candidate("fresh")]
+    assert "fresh" in names(batch)
+
+
+def test_a_flood_leaves_the_others_their_places() -> None:
+    """Principals take turns, so one who brings many takes what is left over."""
+    flood = [candidate(f"m{i}", principal="mallory", age_s=99) for i in range(50)]
+    batch = [*flood, candidate("a", principal="alice"), candidate("b", principal="bob")]
+    assert {"a", "b"} <= set(names(batch))
+
+
+def test_a_quorum_of_principals_is_needed() -> None:
+    """With too few principals nothing is learned, however many turns there are."""
+    terms = dataclasses.replace(TERMS, quorum=2)
+    alone = [candidate(x, age_s=60) for x in "abcd"]
+    assert names(alone, terms) == []
+    assert names([*alone, candidate("e", principal="q")], terms) != []
+    assert names(alone, dataclasses.replace(TERMS, principal_cap=0.5)) == []
+
+
+CANDIDATES = st.lists(
+    st.builds(
+        candidate,
+        st.uuids().map(str),
+        principal=st.sampled_from("pqr"),
+        uses=st.integers(0, 5),
+        age_s=st.integers(-5, 60),
+        verdict=st.sampled_from([BAD, WEAK, NOTHING]),
+    ),
+    max_size=12,
+)
+
+
+@given(CANDIDATES, st.randoms())
+def test_the_order_of_arrival_does_not_change_the_batch(
+    candidates: list[Candidate], random: object
+) -> None:
+    """The same turns give the same batch, in the same order."""
+    shuffled = list(candidates)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert names(candidates) == names(shuffled)
+
+
+@given(CANDIDATES)
+def test_a_batch_is_never_larger_than_agreed(candidates: list[Candidate]) -> None:
+    """No batch exceeds its size, repeats a turn, or uses one up twice."""
+    chosen = names(candidates)
+    assert len(chosen) == len(set(chosen)) <= TERMS.turns

@@ -1,0 +1,126 @@
+"""What a hint makes of a turn."""
+
+from typing import Any
+
+import pytest
+
+from kernels.contract import Backend
+from learner.batch import hints
+from learner.batch.lessons import Desk, prepare
+from learner.batch.plan import Planned
+from learner.serving import Versions
+from learner.settings import LearnerSettings
+from streams.records import Message, Turn
+from streams.store.tables import TurnRow
+from tests.learner.turns import said, turn
+
+SETTINGS = LearnerSettings(max_reply_tokens=6, max_prompt_tokens=64)
+HINT = "Answer in one short sentence only."
+
+
+def row(one: Turn, target: dict[str, Any] | None = None) -> TurnRow:
+    """Give a turn as the store keeps it."""
+    names = set(TurnRow.model_fields) & set(Turn.model_fields)
+    body: dict[str, Any] = one.model_dump(include=names)
+    record = one.model_dump(mode="json")
+    body |= {"state": "judged", "sequence": 1, "taken_ms": one.created_ms}
+    return TurnRow(**body, record=record, target=target)
+
+
+def planned(turn_id: str, *, score: int = -1, hint: str | None = HINT) -> Planned:
+    """Give a turn's place in a plan."""
+    return Planned(turn_id, 1.0, score, 0.9, hint)
+
+
+@pytest.fixture
+def desk(versions: Versions, backend: Backend) -> Desk:
+    """What lessons are prepared with."""
+    return Desk(versions, SETTINGS, backend, lambda: None)
+
+
+def asked(desk: Desk, words: str = "Why?") -> Turn:
+    """Give a turn as it was sampled from the tiny model."""
+    messages = said(words)
+    prompt = desk.versions.base.render(messages)
+    return turn(messages, "because", id=words, prompt=prompt, tokens=range(30, 40))
+
+
+def test_the_hint_goes_to_the_last_user_message() -> None:
+    """Messages before and after it stay as they were."""
+    messages = [*said("a", "b", "c"), Message(role="tool", content="t", tool_call_id="1")]
+    hinted = hints.with_hint(messages, "Be brief.")
+    assert [m.content for m in hinted] == ["a", "b", "c\n\nBe brief.", "t"]
+    assert messages[2].content == "c"
+
+
+def test_without_a_user_message_the_hint_is_one() -> None:
+    """A request of system messages alone gets the hint behind them."""
+    hinted = hints.with_hint([Message(role="system", content="s")], "Be brief.")
+    assert [(m.role, m.content) for m in hinted] == [("system", "s"), ("user", "Be brief.")]
+
+
+def test_advantages_are_clipped_and_never_filled_up() -> None:
+    """One absurd token does not outweigh the others; a missing one drops the sample."""
+    assert hints.advantages([-1.0, -50.0, 0.0], [-1.5, -1.0, -9.0]) == (0.5, -2.0, 2.0)
+    with pytest.raises(ValueError, match="2 tokens"):
+        hints.advantages([-1.0], [-1.0, -2.0])
+
+
+def test_a_lesson_has_the_teachers_rewrite(desk: Desk) -> None:
+    """The target is what the stable version says to the hinted prompt, and is handed back."""
+    one = asked(desk)
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, desk)
+    assert lesson.target == tuple(made[one.id]["token_ids"])
+    assert 0 < len(lesson.target) <= SETTINGS.max_reply_tokens
+    assert made[one.id]["hint"] == HINT
+    assert lesson.teacher == tuple(made[one.id]["logprobs"])
+    assert len(lesson.teacher) == len(lesson.target)
+    assert max(lesson.teacher) < 0
+    assert lesson.reply == tuple(range(30, 36))
+    assert len(lesson.logprobs) == 6
+
+
+def test_a_rewrite_is_made_once(desk: Desk) -> None:
+    """A kept target of the same hint is used again; one of another hint is not."""
+    one = asked(desk)
+    kept = {"hint": HINT, "version": "older", "token_ids": [70, 71], "logprobs": [-0.5, -0.25]}
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=kept)}, desk)
+    assert (lesson.target, lesson.teacher, made) == ((70, 71), (-0.5, -0.25), {})
+    unscored = {name: value for name, value in kept.items() if name != "logprobs"}
+    for other in (kept | {"hint": "Answer in German."}, unscored):
+        (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=other)}, desk)
+        assert list(made) == [one.id]
+
+
+def test_a_judged_turn_without_a_hint_has_no_target(desk: Desk) -> None:
+    """The score alone is a lesson."""
+    one = asked(desk)
+    (lesson,), made = prepare([planned(one.id, hint=None)], {one.id: row(one)}, desk)
+    assert (lesson.target, lesson.advantages, lesson.score, made) == ((), (), -1, {})
+
+
+def test_token_advantages_come_from_the_hinted_teacher(desk: Desk) -> None:
+    """With hint_target = tokens the reply's own tokens are weighed."""
+    tokens = SETTINGS.model_copy(update={"hint_target": "tokens"})
+    one = asked(desk)
+    told = Desk(desk.versions, tokens, desk.backend, desk.pause)
+    (lesson,), made = prepare([planned(one.id, score=0)], {one.id: row(one)}, told)
+    assert made == {}
+    assert len(lesson.advantages) == len(lesson.reply)
+    assert max(map(abs, lesson.advantages)) <= hints.ADVANTAGE_CLIP_NATS
+
+
+def test_a_long_prompt_is_cut_and_its_logprobs_not_trusted(desk: Desk) -> None:
+    """Behind a cut prompt the logged log-probabilities are those of another condition."""
+    one = asked(desk, "word " * 100)
+    (lesson,), _ = prepare([planned(one.id)], {one.id: row(one)}, desk)
+    assert len(lesson.prompt) == SETTINGS.max_prompt_tokens
+    assert lesson.prompt == tuple(one.prompt_token_ids[-SETTINGS.max_prompt_tokens :])
+    assert lesson.logprobs == ()
+
+
+def test_what_is_gone_or_says_nothing_is_left_out(desk: Desk) -> None:
+    """Deleted turns and empty replies are no lessons."""
+    empty = turn(said("x"), "", id="empty", tokens=())
+    lessons, made = prepare([planned("gone"), planned("empty")], {"empty": row(empty)}, desk)
+    assert (lessons, made) == ([], {})

@@ -1,0 +1,130 @@
+"""What a member's log-probabilities are worth."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learner.fitness import fitness
+from learner.fitness.fitness import Lesson, Terms
+from learner.population.members import lay_out
+
+TERMS = Terms(reward=1.0, hint=1.0, kl=0.0, ratio_clip=0.2)
+REPLY = (8, 9)
+
+
+def lesson(**changes: object) -> Lesson:
+    """Give a lesson of one turn that was sampled at log-probability −1 a token."""
+    given = {
+        "turn_id": "t", "weight": 1.0, "score": 0, "confidence": 1.0,
+        "prompt": (5, 6), "reply": REPLY, "logprobs": (-1.0, -1.0),
+    }  # fmt: skip
+    return Lesson(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def of(one: Lesson, *members: list[float], terms: Terms = TERMS) -> list[float]:
+    """Give the fitness of members with these log-probabilities (of its target, else its reply)."""
+    scored = lay_out([one.passage])
+    table = fitness.table([one], scored, torch.tensor(members), terms)
+    return list(table[0].tolist())
+
+
+def test_a_praised_reply_pulls_only_so_far() -> None:
+    """A more likely reply is fitter until the ratio reaches 1 + ε."""
+    low, same, high, higher = of(
+        lesson(score=1), [-1.1, -1.1], [-1, -1], [-0.8, -0.8], [-0.1, -0.1]
+    )
+    assert low < same < high == higher == pytest.approx(1.2)
+
+
+def test_a_blamed_reply_pushes_only_so_far() -> None:
+    """A less likely reply is fitter until the ratio reaches 1 − ε."""
+    high, same, low, lower = of(
+        lesson(score=-1), [-0.9, -0.9], [-1, -1], [-1.5, -1.5], [-9.0, -9.0]
+    )
+    assert high < same < low == lower == pytest.approx(-0.8)
+
+
+def test_confidence_scales_the_reward() -> None:
+    """Half as sure is half as strong."""
+    (sure,) = of(lesson(score=1), [-0.9, -0.9])
+    (unsure,) = of(lesson(score=1, confidence=0.5), [-0.9, -0.9])
+    assert unsure == pytest.approx(sure / 2)
+
+
+def test_the_hinted_rewrite_counts_by_what_is_news_in_it() -> None:
+    """The hint term is the mean of the target's log-probabilities, each by its weight."""
+    taught = lesson(target=(3, 4, 2), news=(0.0, 0.5, 2.0), score=-1)
+    assert of(taught, [-3.0, -2.0, -1.0]) == pytest.approx([-1.0])
+    assert of(taught, [-9.0, -2.0, -1.0]) == of(taught, [-3.0, -2.0, -1.0])
+
+
+def test_advantages_weigh_the_replys_own_tokens() -> None:
+    """Tokens that the hinted teacher prefers count for, others against."""
+    assert of(lesson(advantages=(1.0, -1.0)), [-1.0, -3.0]) == pytest.approx([1.0])
+
+
+def test_the_anchor_punishes_moving_either_way() -> None:
+    """k3 is 0 at the logged policy and grows with the distance."""
+    terms = Terms(reward=0.0, hint=0.0, kl=1.0, ratio_clip=0.2)
+    still, up, down = of(lesson(), [-1, -1], [-0.5, -0.5], [-1.5, -1.5], terms=terms)
+    assert still == pytest.approx(0)
+    assert max(up, down) < 0
+    assert up == pytest.approx(-(math.exp(0.5) - 1 - 0.5))
+
+
+@given(st.lists(st.floats(-1e4, 0), min_size=2, max_size=2))
+def test_no_logprob_explodes(logprobs: list[float]) -> None:
+    """Even absurd members have a finite fitness."""
+    terms = Terms(reward=1.0, hint=1.0, kl=0.1, ratio_clip=0.2)
+    for score in (-1, 0, 1):
+        assert np.isfinite(of(lesson(score=score), logprobs, terms=terms)).all()
+
+
+def three(weights: tuple[float, ...] = (1.0, 1.0, 1.0)) -> list[Lesson]:
+    """Give lessons that count this much."""
+    return [lesson(turn_id=str(i), weight=weight) for i, weight in enumerate(weights)]
+
+
+@given(st.integers(0, 99), st.floats(0.01, 100))
+def test_turns_that_say_the_same_agree(seed: int, size: float) -> None:
+    """α is 1 for equal opinions, whatever their size, and for one turn alone."""
+    one = np.random.default_rng(seed).normal(size=16) * size
+    assert fitness.agreement(three(), np.stack([one, one, one])) == pytest.approx(1)
+    assert fitness.agreement(three()[:1], one[None]) == 1
+
+
+def test_turns_that_say_anything_do_not_agree() -> None:
+    """α is 0 on average for opinions that have nothing in common, and low for contrary ones."""
+    rng = np.random.default_rng(0)
+    chance = [fitness.agreement(three(), rng.normal(size=(3, 128))) for _ in range(200)]
+    assert abs(np.mean(chance)) < 0.05
+    one = rng.normal(size=128)
+    assert fitness.agreement(three(), np.stack([one, -one, 0.1 * one])) < 0
+    assert fitness.agreement(three(), np.ones((3, 16))) == 0
+
+
+@given(st.integers(0, 99), st.floats(0.01, 100))
+def test_agreement_is_of_differences_and_weights(seed: int, size: float) -> None:
+    """What all members share counts nothing, nor does the unit; a turn without weight is none."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(3, 16)) + rng.normal(size=16)
+    alpha = fitness.agreement(three(), table)
+    assert alpha <= 1
+    assert fitness.agreement(three(), size * table + rng.normal(size=(3, 1))) == pytest.approx(
+        alpha
+    )
+    mute = np.concatenate([table[:2], 1e3 * table[2:]])
+    two = fitness.agreement(three()[:2], table[:2])
+    # the weightless third counts as a rater who says nothing: 3/2 against 2/1
+    assert fitness.agreement(three((1, 1, 0)), mute) == pytest.approx(0.75 * two)
+
+
+def test_turns_count_by_their_weight() -> None:
+    """A member's fitness is the weighted sum over the table's rows."""
+    lessons = [lesson(weight=0.25), lesson(turn_id="u", weight=0.75)]
+    table = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert fitness.combined(lessons, table).tolist() == [2.5, 3.5]

@@ -1,0 +1,227 @@
+"""Forgetting a principal: what is left is what would be there without them, on every store."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from learner.forget import store as forget
+from learner.intake import Rules, take
+from learner.judges.lexical import LexicalJudge
+from streams.log.contract import Entry, Partition, Topic
+from streams.records import Feedback, Forgotten, Record, Turn, encode, record_id
+from streams.settings import StreamsSettings
+from streams.store.store import Store, open_store
+from streams.store.tables import (
+    ForgottenRow,
+    GenerationRow,
+    JudgementRow,
+    OutboxRow,
+    SeenRow,
+    TurnRow,
+)
+from tests.learner.turns import said, turn
+
+RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+WORDS = ["Shorter, please.", "Thanks, perfect!", "And of Spain?", "No, that is wrong."]
+MOMENT_MS = 50_000
+
+
+@pytest.fixture
+def store(database: str, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, of each kind."""
+    opened = open_store(StreamsSettings(home=tmp_path, store=database))
+    yield opened
+    opened.close()
+
+
+def talk(principal: str, number: int, answer: str, *, at_ms: int = 1_000) -> list[Turn]:
+    """Give a reply, and the turn after what its user said to it."""
+    asked = said(f"Question {number}")
+    first = turn(asked, "A reply", id=f"{principal}-{number}-a", principal=principal,
+                 created_ms=at_ms)  # fmt: skip
+    then = [*asked, first.reply, *said(answer)]
+    second = turn(then, "Another", id=f"{principal}-{number}-b", principal=principal,
+                  created_ms=at_ms + 1)  # fmt: skip
+    return [first, second]
+
+
+def feedback(on: Turn, score: int) -> Feedback:
+    return Feedback.model_validate(
+        {
+            "id": f"f-{on.id}", "turn_id": on.id, "line": "main", "principal": on.principal,
+            "session": on.session, "score": score, "hint": f"a hint of {on.principal}",
+            "created_ms": on.created_ms + 5,
+        }
+    )  # fmt: skip
+
+
+def forgotten(principal: str = "ann", id: str = "f-1", at_ms: int = MOMENT_MS) -> Forgotten:
+    return Forgotten(id=id, principal=principal, reason="asked", who="op", created_ms=at_ms)
+
+
+def read(store: Store, records: Sequence[Record], *, from_offset: int = 0) -> None:
+    """Let the intake take records in one transaction."""
+    topics: dict[str, Topic] = {"turn": "turns", "feedback": "feedback", "forgotten": "forgotten"}
+    entries = [
+        Entry(Partition(topics[r.KIND], 0), from_offset + i, "k", record_id(r), encode(r), 60_000)
+        for i, r in enumerate(records)
+    ]
+    with store.transaction() as session:
+        take(session, entries, RULES)
+
+
+def rows_of_others(store: Store, principal: str) -> dict[str, Any]:
+    """Give all that the store holds beside a principal, without orders of arrival."""
+    with store.reading() as session:
+        turns = session.exec(select(TurnRow).where(TurnRow.principal != principal))
+        judgements = session.exec(select(JudgementRow).where(JudgementRow.principal != principal))
+        outbox = session.exec(select(OutboxRow))
+        return {
+            "turns": sorted((row.model_dump(exclude={"sequence"}) for row in turns), key=str),
+            "judgements": sorted((row.model_dump() for row in judgements), key=str),
+            "outbox": sorted(row.value for row in outbox if b'"judgement"' in row.value),
+        }
+
+
+CONVERSATIONS = st.lists(
+    st.tuples(st.sampled_from(["ann", "bob", "cid"]), st.sampled_from(WORDS), st.booleans()),
+    max_size=6,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(conversations=CONVERSATIONS, again=st.booleans())
+def test_what_is_left_is_what_others_said(
+    conversations: list[tuple[str, str, bool]],
+    again: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The rest equals a store that never met them, also after their records came once more."""
+    records: list[Record] = []
+    for number, (principal, answer, rated) in enumerate(conversations):
+        turns = talk(principal, number, answer)
+        records += [*turns, *([feedback(turns[0], 1)] if rated else [])]
+    theirs = [r for r in records if getattr(r, "principal", "") == "ann"]
+    others = [r for r in records if r not in theirs]
+    homes = [tmp_path_factory.mktemp(name) for name in ("met", "never-met")]
+    met, never = (open_store(StreamsSettings(home=home)) for home in homes)
+    read(met, [*records, forgotten()])
+    if again:
+        read(met, theirs, from_offset=1_000)
+    read(never, others)
+    assert rows_of_others(met, "ann") == rows_of_others(never, "ann")
+    assert b"Question" not in _texts_of(met, "ann")
+    met.close()
+    never.close()
+
+
+def _texts_of(store: Store, principal: str) -> bytes:
+    with store.reading() as session:
+        turns = session.exec(select(TurnRow).where(TurnRow.principal == principal)).all()
+        judgements = session.exec(select(JudgementRow).where(JudgementRow.principal == principal))
+        return repr([[row.model_dump() for row in turns], list(judgements)]).encode()
+
+
+def test_tombstones_keep_ids_and_counts_only(store: Store) -> None:
+    """A forgotten turn can be named and counted, and says nothing; its judgements are gone."""
+    first, second = talk("ann", 1, WORDS[0])
+    read(store, [first, second, feedback(first, -1)])
+    with store.transaction() as session:
+        session.exec(select(TurnRow).where(TurnRow.id == first.id)).one().uses = 3
+    with store.transaction() as session:
+        row = forget.apply(session, forgotten())
+    assert (row.num_turns, row.num_judgements) == (2, 2)
+    with store.reading() as session:
+        kept = session.get_one(TurnRow, first.id).model_dump()
+        assert session.exec(select(JudgementRow)).all() == []
+        assert session.exec(select(OutboxRow)).all() == []
+        assert session.exec(select(SeenRow)).all() != []
+    assert kept == {
+        "id": first.id, "line": "main", "version": "base", "principal": "ann", "session": "",
+        "key": "", "prefix_key": "", "state": "forgotten", "sequence": 1, "record": {},
+        "next_state": None, "next_kind": None, "next_ms": None, "target": None, "uses": 3,
+        "created_ms": 1_000, "taken_ms": 60_000,
+    }  # fmt: skip
+
+
+def test_an_agents_clock_that_ran_ahead_keeps_nothing_back(store: Store) -> None:
+    """What the log took before the moment is forgotten, whenever the agent says that it was."""
+    first, second = talk("ann", 1, WORDS[0], at_ms=MOMENT_MS + 10**12)
+    read(store, [first, second])
+    with store.transaction() as session:
+        for row in session.exec(select(TurnRow)):
+            row.taken_ms = MOMENT_MS - 1
+            session.add(row)
+    with store.transaction() as session:
+        assert forget.apply(session, forgotten()).num_turns == 2
+
+
+def test_forgetting_again_changes_nothing(store: Store) -> None:
+    """The same record, read twice, or after the command has applied it, is one audit row."""
+    read(store, talk("ann", 1, WORDS[0]))
+    for _ in range(2):
+        with store.transaction() as session:
+            forget.apply(session, forgotten())
+    read(store, [forgotten()], from_offset=10)
+    with store.reading() as session:
+        (row,) = session.exec(select(ForgottenRow)).all()
+    assert (row.principal, row.who, row.reason, row.num_turns) == ("ann", "op", "asked", 2)
+
+
+def test_what_is_said_afterwards_counts(store: Store) -> None:
+    """Only what was said up to the moment is forgotten; one late word of before it stays out."""
+    read(store, [*talk("ann", 1, WORDS[0]), forgotten(at_ms=5_000)])
+    late, after = talk("ann", 2, WORDS[0], at_ms=4_000), talk("ann", 3, WORDS[0], at_ms=70_000)
+    read(store, [*late, *after], from_offset=20)
+    with store.reading() as session:
+        rows = session.exec(select(TurnRow).where(TurnRow.state != "forgotten")).all()
+    assert {row.id for row in rows} == {each.id for each in after}
+
+
+def test_a_verdict_on_a_forgotten_turn_is_not_poison(store: Store) -> None:
+    """Feedback that comes after the moment, on a turn of before it, is passed over."""
+    first, second = talk("ann", 1, WORDS[2])
+    read(store, [first, second, forgotten(at_ms=5_000)])
+    late = feedback(first, 1).model_copy(update={"created_ms": 90_000})
+    read(store, [late], from_offset=20)
+    with store.reading() as session:
+        assert session.exec(select(JudgementRow)).all() == []
+        assert session.exec(select(OutboxRow)).all() == []
+
+
+def generation(number: int, state: str, weights: dict[str, float], child: str | None) -> Any:
+    return GenerationRow(
+        id=f"g-{number}", line="main", number=number, parent="base", child=child, key="0" * 16,
+        state=state, turn_ids=list(weights), planned_ms=number, done_ms=number,
+        batch=[
+            {"turn_id": id, "weight": w, "score": -1, "confidence": 1.0, "hint": f"says {id}"}
+            for id, w in weights.items()
+        ],
+    )  # fmt: skip
+
+
+def test_generations_say_what_they_moved_and_quote_them_no_more(store: Store) -> None:
+    """Hints of theirs leave the plans, a plan that is not done is void, shares are told."""
+    bob, ann = talk("bob", 1, WORDS[0])[0], talk("ann", 2, WORDS[0])[0]
+    read(store, [bob, ann])
+    with store.transaction() as session:
+        session.add(generation(1, "released", {bob.id: 1.0}, "v1"))
+        session.add(generation(2, "released", {bob.id: 0.75, ann.id: 0.25}, "v2"))
+        session.add(generation(3, "planned", {ann.id: 1.0}, None))
+        session.add(generation(4, "planned", {bob.id: 1.0}, None))
+    with store.transaction() as session:
+        row = forget.apply(session, forgotten())
+    assert row.influenced == [
+        {"generation": 2, "line": "main", "version": "v2", "turns": 1, "of_turns": 2, "share": 0.25}
+    ]
+    with store.reading() as session:
+        rows = session.exec(select(GenerationRow).order_by(GenerationRow.number)).all()  # type: ignore[arg-type]
+    assert [row.state for row in rows] == ["released", "released", "void", "planned"]
+    assert [[item["hint"] for item in row.batch] for row in rows] == [
+        [f"says {bob.id}"], [f"says {bob.id}", None], [None], [f"says {bob.id}"],
+    ]  # fmt: skip

@@ -1,0 +1,229 @@
+"""What is old goes, a little at a time; what serves, what is unread and what is under way stays."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from streams.keeping.retention import AGEING, DAY_MS, Retention
+from streams.log.contract import TOPICS, Entry, Outgoing, Partition, Topic
+from streams.log.sqlite import SqliteLog
+from streams.settings import StreamsSettings
+from streams.store.offsets import advance, first_time
+from streams.store.store import Store, open_store
+from streams.store.tables import GenerationRow, SeenRow, TurnRow
+
+DAYS = 10
+NOW_MS = 1_000 * DAY_MS
+
+
+class Clock:
+    """A clock that tests set, in days."""
+
+    def __init__(self) -> None:
+        self.day = 1_000.0
+
+    def __call__(self) -> float:
+        """Unix seconds."""
+        return self.day * DAY_MS / 1000
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def log(tmp_path: Path, clock: Clock) -> Iterator[SqliteLog]:
+    opened = SqliteLog(tmp_path / "log.db", clock=clock)
+    yield opened
+    opened.close()
+
+
+def put(log: SqliteLog, topic: Topic, *ids: str) -> None:
+    log.append(Outgoing(topic, "k", id, b"x" * 100) for id in ids)
+
+
+def left(log: SqliteLog, topic: Topic) -> list[tuple[int, str]]:
+    """Give offset and id of what a new reader finds."""
+    reader = log.subscribe([topic], group=None, positions=lambda _: {})
+    found = []
+    while entries := reader.poll(wait_s=0):
+        found += [(entry.offset, entry.id) for entry in entries]
+    reader.close()
+    return found
+
+
+def seen(store: Store, *, time_ms: int, id: str = "new", group: str = "learner") -> None:
+    with store.transaction() as session:
+        entry = Entry(Partition("turns", 0), 0, "k", id, b"", time_ms)
+        assert first_time(session, group, entry)
+
+
+def passed(store: Store, group: str, *offsets: int) -> None:
+    with store.transaction() as session:
+        places = [Partition("turns", 0), Partition("feedback", 0)]
+        entries = [Entry(p, offset, "k", "i", b"", 0) for p in places for offset in offsets]
+        advance(session, group, entries)
+
+
+def prune(store: Store, retention: Retention, *, now_ms: int = NOW_MS) -> int:
+    """Prune until nothing is old, and give how much went."""
+    gone = 0
+    while True:
+        with store.transaction() as session:
+            some = retention.prune(session, now_ms=now_ms)
+        if not some:
+            return gone
+        gone += some
+
+
+def talk(id: str, *, day: float, said_day: float | None = None, state: str = "judged") -> TurnRow:
+    said = day if said_day is None else said_day
+    return TurnRow(
+        id=id, line="main", version="v", principal="p", session="s", key="k", prefix_key="pk",
+        state=state, sequence=1, record={"messages": ["words"]}, next_state=["more words"],
+        target={"token_ids": [1]}, uses=2,
+        created_ms=int(said * DAY_MS), taken_ms=int(day * DAY_MS),
+    )  # fmt: skip
+
+
+def test_old_records_that_everybody_has_passed_go(
+    log: SqliteLog, store: Store, clock: Clock
+) -> None:
+    """Age and every group's place decide together; offsets keep their meaning."""
+    for day, id in ((980, "a"), (985, "b"), (986, "c"), (995, "d")):
+        clock.day = day
+        for topic in TOPICS:
+            put(log, topic, id)
+    seen(store, time_ms=NOW_MS)
+    retention = Retention(DAYS, log=log)
+    prune(store, retention)
+    assert [id for _, id in left(log, "turns")] == ["a", "b", "c", "d"]  # nobody has read them
+    assert left(log, "judgements") == [(3, "d")]
+    passed(store, "learner", 0, 1, 2, 3)
+    passed(store, "auditor", 0, 1)
+    prune(store, retention)
+    assert left(log, "turns") == left(log, "feedback") == [(2, "c"), (3, "d")]
+    passed(store, "auditor", 2)
+    prune(store, retention)
+    assert left(log, "turns") == [(3, "d")]
+    put(log, "turns", "e")
+    assert left(log, "turns") == [(3, "d"), (4, "e")]
+    for topic in set(TOPICS) - set(AGEING):
+        assert [id for _, id in left(log, topic)] == ["a", "b", "c", "d"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    days=st.lists(st.integers(970, 1_000), max_size=30).map(sorted),
+    read=st.integers(0, 30),
+    batch=st.integers(1, 7),
+)
+def test_a_reader_misses_nothing_that_is_young_or_unread(
+    tmp_path_factory: pytest.TempPathFactory, days: list[int], read: int, batch: int
+) -> None:
+    """Whatever was appended when and read how far, exactly the old and read is gone."""
+    folder, clock = tmp_path_factory.mktemp("kept"), Clock()
+    log, store = SqliteLog(folder / "log.db", clock=clock), open_store(StreamsSettings(home=folder))
+    for number, day in enumerate(days):
+        clock.day = day
+        put(log, "turns", str(number))
+    if read:
+        passed(store, "learner", *range(read))
+    seen(store, time_ms=NOW_MS)
+    prune(store, Retention(DAYS, log=log, batch=batch))
+    young = [n for n, day in enumerate(days) if day >= 1_000 - DAYS or n >= read]
+    assert left(log, "turns") == [(n, str(n)) for n in young]
+    log.close()
+    store.close()
+
+
+def test_the_file_stops_growing(log: SqliteLog, store: Store, clock: Clock) -> None:
+    """With appends and pruning in balance its size is that of what is kept."""
+    sizes = []
+    for day in range(1_000, 1_060):
+        clock.day = day
+        put(log, "judgements", *(f"{day}-{n}" for n in range(200)))
+        seen(store, time_ms=day * DAY_MS, id=str(day))
+        prune(store, Retention(DAYS, log=log), now_ms=day * DAY_MS)
+        with closing(sqlite3.connect(log.path)) as file:
+            sizes.append(file.execute("PRAGMA page_count").fetchone()[0])
+    assert max(sizes[30:]) <= max(sizes[:30])
+
+
+def test_old_ids_go_and_young_ones_tell_duplicates(store: Store) -> None:
+    """A second one is told apart for at least as long as the log keeps the first."""
+    for day in (980, 985, 995, 1_000):
+        for group in ("learner", "other"):
+            seen(store, time_ms=day * DAY_MS, id=f"day {day}", group=group)
+    prune(store, Retention(DAYS, log=None, batch=1))
+    with store.reading() as session:
+        assert set(session.exec(select(SeenRow.id))) == {"turns/day 995", "turns/day 1000"}
+
+
+def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
+    """Except while a generation that was planned with them is under way."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        for id, day in (("old", 980), ("planned", 980), ("young", 995)):
+            session.add(talk(id, day=day))
+        session.add(
+            GenerationRow(
+                id="g",
+                line="main",
+                number=1,
+                parent="v",
+                key="k",
+                state="planned",
+                turn_ids=["planned"],
+                planned_ms=0,
+            )
+        )
+    prune(store, Retention(DAYS, log=None))
+    with store.reading() as session:
+        rows = {row.id: row for row in session.exec(select(TurnRow))}
+    assert {id: row.state for id, row in rows.items()} == {
+        "old": "expired", "planned": "judged", "young": "judged",
+    }  # fmt: skip
+    old = rows["old"]
+    assert (old.record, old.next_state, old.target, old.session, old.key) == (
+        {},
+        None,
+        None,
+        "",
+        "",
+    )
+    assert (old.uses, old.principal, old.version) == (2, "p", "v")
+    assert rows["young"].record == {"messages": ["words"]}
+
+
+@pytest.mark.fault("clock jump")
+def test_a_clock_that_jumps_ahead_prunes_nothing(log: SqliteLog, store: Store) -> None:
+    """Years ahead by the learner's clock, but not by what it read, nothing is old."""
+    put(log, "turns", "a")
+    passed(store, "learner", 0)
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        session.add(talk("t", day=1_000))
+    assert prune(store, Retention(DAYS, log=log), now_ms=NOW_MS + 5_000 * DAY_MS) == 0
+    seen(store, time_ms=NOW_MS + 4_000 * DAY_MS, id="from a clock that ran ahead")
+    assert prune(store, Retention(DAYS, log=log)) == 0
+
+
+@pytest.mark.fault("clock jump")
+def test_an_agent_whose_clock_is_wrong_loses_nothing(store: Store) -> None:
+    """Years behind or ahead, what it said is as old as the log says."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        session.add(talk("behind", day=1_000, said_day=10))
+        session.add(talk("ahead", day=980, said_day=9_000))
+    assert prune(store, Retention(DAYS, log=None)) == 1
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+    assert states == {"behind": "judged", "ahead": "expired"}

@@ -1,0 +1,224 @@
+"""What the embedded log adds to the contract: many processes, refusal, full disk, torn writes."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from streams.errors import LogUnavailableError, SchemaError
+from streams.log.contract import Entry, Log, Outgoing
+from streams.log.file import SCHEMA_VERSION
+from streams.log.sqlite import SqliteLog
+from streams.settings import StreamsSettings
+from streams.store.store import open_store
+
+
+def made(number: int, key: str = "a", size: int = 10) -> Outgoing:
+    return Outgoing(topic="turns", key=key, id=f"{key}-{number}", value=b"x" * size)
+
+
+def read_all(log: Log) -> list[Entry]:
+    subscription = log.subscribe(["turns"], group=None, positions=lambda _: {})
+    entries: list[Entry] = []
+    while batch := subscription.poll(wait_s=0):
+        entries += batch
+    subscription.close()
+    return entries
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def append_for_ever(path: Path, key: str, acknowledged: "multiprocessing.Queue[int]") -> None:
+    log = SqliteLog(path)
+    number = 0
+    while True:
+        log.append([made(number, key), made(number + 1, key)])
+        acknowledged.put(number + 1)
+        number += 2
+
+
+@pytest.mark.fault("kill -9 of a writer of the log")
+def test_many_processes_append_and_one_is_killed(tmp_path: Path) -> None:
+    """What was acknowledged before kill −9 is there, in order; a pair is there whole or not."""
+    path = tmp_path / "log.db"
+    context = multiprocessing.get_context("spawn")
+    queues = {key: context.Queue() for key in ("a", "b")}
+    writers = [
+        context.Process(target=append_for_ever, args=(path, key, queue), daemon=True)
+        for key, queue in queues.items()
+    ]
+    for writer in writers:
+        writer.start()
+    last = {key: [queue.get(timeout=60) for _ in range(20)][-1] for key, queue in queues.items()}
+    for writer in writers:
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+    log = SqliteLog(path)
+    entries = read_all(log)
+    log.append([made(0, "after")])
+    assert len(read_all(log)) == len(entries) + 1
+    log.close()
+    assert [e.offset for e in entries] == list(range(len(entries)))
+    for key in queues:
+        ids = [e.id for e in entries if e.key == key]
+        assert ids == [f"{key}-{number}" for number in range(len(ids))]
+        assert len(ids) % 2 == 0
+        assert len(ids) > last[key]
+
+
+def read_as_group(path: Path, ready: "multiprocessing.Queue[int]") -> None:
+    log = SqliteLog(path)
+    subscription = log.subscribe(["turns"], group="g", positions=lambda _: {})
+    ready.put(len(subscription.poll(wait_s=30)))
+    while True:
+        subscription.poll(wait_s=30)
+
+
+def test_a_group_goes_on_at_once_when_its_reader_is_killed(tmp_path: Path) -> None:
+    """The lock of a dead process is gone with it: no timeout, no clean-up by hand."""
+    path = tmp_path / "log.db"
+    log = SqliteLog(path)
+    log.append([made(0)])
+    context = multiprocessing.get_context("spawn")
+    ready = context.Queue()
+    reader = context.Process(target=read_as_group, args=(path, ready), daemon=True)
+    reader.start()
+    assert ready.get(timeout=60) == 1
+    successor = log.subscribe(["turns"], group="g", positions=lambda _: {})
+    assert successor.poll(wait_s=0.05) == []
+    assert successor.assigned() == frozenset()
+    assert reader.pid is not None
+    os.kill(reader.pid, signal.SIGKILL)
+    reader.join()
+    assert [e.id for e in successor.poll(wait_s=30)] == ["a-0"]
+    successor.close()
+    log.close()
+
+
+def test_a_waiting_reader_costs_next_to_nothing(tmp_path: Path) -> None:
+    """Two seconds of waiting take less than a tenth of them in processor time."""
+    log = SqliteLog(tmp_path / "log.db")
+    subscription = log.subscribe(["turns", "feedback"], group="g", positions=lambda _: {})
+    began = time.process_time()
+    assert subscription.poll(wait_s=2.0) == []
+    assert time.process_time() - began < 0.2
+    subscription.close()
+    log.close()
+
+
+@pytest.mark.fault("full disk")
+def test_a_full_disk_refuses_the_append_whole_and_recovers(tmp_path: Path) -> None:
+    """No record of an append that did not fit is there; with room again, the next one is."""
+    log = SqliteLog(tmp_path / "log.db")
+    log.append([made(0)])
+    limit_pages(log, 4)
+    with pytest.raises(LogUnavailableError, match="full"):
+        log.append([made(number, size=4000) for number in range(1, 20)])
+    assert [e.id for e in read_all(log)] == ["a-0"]
+    limit_pages(log, 100_000)
+    log.append([made(1)])
+    assert [(e.id, e.offset) for e in read_all(log)] == [("a-0", 0), ("a-1", 1)]
+    log.close()
+
+
+def limit_pages(log: SqliteLog, more: int) -> None:
+    """Let the file grow by so many pages only (SQLite counts them for each connection)."""
+    pages = log._connection.execute("PRAGMA page_count").fetchone()[0]
+    log._connection.execute(f"PRAGMA max_page_count = {pages + more}")
+
+
+def test_a_torn_write_ahead_log_loses_only_what_was_not_acknowledged(tmp_path: Path) -> None:
+    """Bytes cut off the journal's end take away whole appends from the end, nothing else."""
+    path, copy = tmp_path / "log.db", tmp_path / "copy.db"
+    log = SqliteLog(path)
+    for number in range(5):
+        log.append([made(number)])
+    journal = path.with_name("log.db-wal").read_bytes()
+    for cut in range(0, len(journal), 997):
+        copy.write_bytes(path.read_bytes())
+        copy.with_name("copy.db-wal").write_bytes(journal[: len(journal) - cut])
+        try:
+            torn = SqliteLog(copy)
+        except SchemaError:  # the cut reached the transaction that made the tables
+            copy.with_name("copy.db-wal").unlink()
+            continue
+        ids = [e.id for e in read_all(torn)]
+        assert ids == [f"a-{number}" for number in range(len(ids))]
+        torn.close()
+        for leftover in tmp_path.glob("copy.db*"):
+            leftover.unlink()
+    log.close()
+
+
+def refused(path: Path, match: str) -> None:
+    """Prove that opening raises and leaves every byte."""
+    before = {each.name: digest(each) for each in path.parent.iterdir()}
+    with pytest.raises(SchemaError, match=match):
+        SqliteLog(path)
+    assert digest(path) == before[path.name]
+
+
+def set_pragmas(path: Path, statements: Iterable[str]) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in (*statements, "PRAGMA journal_mode = DELETE"):
+        connection.execute(statement)
+    connection.close()
+
+
+def test_a_newer_log_is_refused_untouched(tmp_path: Path) -> None:
+    """The file of a later build says so, and keeps every byte."""
+    path = tmp_path / "log.db"
+    SqliteLog(path).close()
+    set_pragmas(path, [f"PRAGMA user_version = {SCHEMA_VERSION + 1}"])
+    refused(path, r"schema 2, this build reads up to 1: upgrade")
+
+
+def test_a_damaged_log_is_refused_untouched(tmp_path: Path) -> None:
+    """A missing table, an overwritten page and a file that is no database are each told."""
+    path = tmp_path / "log.db"
+    SqliteLog(path).close()
+    set_pragmas(path, ["DROP TABLE entries"])
+    refused(path, "damaged")
+    path.write_bytes(path.read_bytes()[:100] + os.urandom(1000))
+    refused(path, "damaged")
+    path.write_bytes(b"not a database at all" * 100)
+    refused(path, "damaged")
+
+
+def test_another_programs_database_is_refused_untouched(tmp_path: Path) -> None:
+    """A file that somebody else made is not appended to."""
+    path = tmp_path / "log.db"
+    set_pragmas(path, ["CREATE TABLE turns (score INTEGER)"])
+    refused(path, "another program")
+
+
+def test_a_log_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    """A folder in its place is an error that names the path."""
+    (tmp_path / "log.db").mkdir()
+    with pytest.raises(LogUnavailableError, match=r"log\.db"):
+        SqliteLog(tmp_path / "log.db")
+
+
+@pytest.mark.parametrize("name", ["log.db", "store.db"])
+def test_who_opens_a_new_file_waits_for_who_makes_it(tmp_path: Path, name: str) -> None:
+    """Agent and learner start together in an empty home: SQLite refuses the later one at once."""
+    maker = sqlite3.connect(tmp_path / name, isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.2, lambda: maker.execute("COMMIT"))
+    done.start()
+    if name == "log.db":
+        SqliteLog(tmp_path / name).close()
+    else:
+        open_store(StreamsSettings(home=tmp_path)).close()
+    done.join()
+    maker.close()

@@ -1,0 +1,223 @@
+"""A model directory becomes a base model, or an error that says what to do."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from streams.errors import ModelFilesError
+from streams.model.convert import FOLDER, MANIFEST, Progress, converted, weights_digest
+from streams.model.open import BaseModel, load_base, load_converted
+from streams.records import Message
+from streams.settings import ModelSettings
+from tests.tiny import FAMILIES, Family, tiny_model_dir
+
+
+def flip(file: Path) -> None:
+    """Change one bit in the last byte of a file."""
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+
+
+def edit_config(directory: Path, **changes: object) -> None:
+    """Change keys of a directory's config.json."""
+    file = directory / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.fixture
+def own_dir(tiny_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny directory that a test may damage."""
+    return shutil.copytree(tiny_dir, tmp_path / "own")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_opens(family: Family, tmp_path: Path) -> None:
+    """A directory of each supported family loads in float32 with its limits and stop tokens."""
+    base = load_base(ModelSettings(path=tiny_model_dir(tmp_path / family, family=family)))
+    assert {parameter.dtype for parameter in base.model.parameters()} == {torch.float32}
+    assert (base.context_tokens, base.stop_ids) == (4096, frozenset({2}))
+    assert base.decoder.num_layers == 4
+
+
+def test_the_name_is_the_content(tiny_dir: Path, tmp_path: Path, tiny_base: BaseModel) -> None:
+    """The same weights have the same name wherever they lie; other weights have another."""
+    moved = shutil.copytree(tiny_dir, tmp_path / "moved")
+    edit_config(moved, transformers_version="9.9.9")
+    assert load_base(ModelSettings(path=moved)).name == tiny_base.name
+    flip(moved / "model.safetensors")
+    assert load_base(ModelSettings(path=moved)).name != tiny_base.name
+    assert len(tiny_base.name) == 16
+
+
+def test_a_file_changed_later_changes_nothing(own_dir: Path) -> None:
+    """The weights are a copy: overwriting the file in place leaves the served ones alone."""
+    base = load_base(ModelSettings(path=own_dir))
+    before = weights_digest(base.model)
+    with (own_dir / "model.safetensors").open("r+b") as stream:
+        stream.seek(-64, 2)
+        stream.write(bytes(64))
+    assert weights_digest(base.model) == before
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    """Give a damage: a file that is not there."""
+    return lambda directory: (directory / name).unlink()
+
+
+def truncate(name: str) -> Callable[[Path], None]:
+    """Give a damage: a file of which only the first half was written."""
+
+    def damage(directory: Path) -> None:
+        data = (directory / name).read_bytes()
+        (directory / name).write_bytes(data[: len(data) // 2])
+
+    return damage
+
+
+def point_to_missing_shard(directory: Path) -> None:
+    """Damage: an index that names a shard which was not downloaded."""
+    index = {"weight_map": {"lm_head.weight": "model-00002-of-00002.safetensors"}}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def write_nan(directory: Path) -> None:
+    """Damage: the last four bytes of the weights are a float32 NaN."""
+    with (directory / "model.safetensors").open("r+b") as stream:
+        stream.seek(-4, 2)
+        stream.write(bytes.fromhex("0000c07f"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (shutil.rmtree, "there is no model directory .*: give the directory of a Hugging Face"),
+        (remove("config.json"), "has no config.json: give"),
+        (truncate("config.json"), "config.json cannot be read"),
+        (remove("model.safetensors"), "lacks model.safetensors: give"),
+        (truncate("model.safetensors"), "half-written .*: copy the model again"),
+        (point_to_missing_shard, "lacks model-00002-of-00002.safetensors"),
+        (remove("tokenizer.json"), "has no tokenizer.json: give"),
+        (truncate("tokenizer.json"), "tokenizer.json cannot be read"),
+        (remove("chat_template.jinja"), "no chat template: give an instruction-tuned model"),
+        (write_nan, "not finite: copy the model again"),
+        (lambda d: edit_config(d, model_type="gpt2"), "'gpt2': supported are llama, mistral"),
+        (lambda d: edit_config(d, num_hidden_layers=5), "do not fit config.json: model.layers.4"),
+        (lambda d: edit_config(d, hidden_size=32), "do not fit|does not fit"),
+        (lambda d: edit_config(d, quantization_config={"quant_method": "gptq"}), "quantised"),
+    ],
+)
+def test_a_broken_directory_says_what_to_do(
+    own_dir: Path, damage: Callable[[Path], None], says: str
+) -> None:
+    """Whatever is missing, half-written or unsupported is one error with a remedy."""
+    damage(own_dir)
+    with pytest.raises(ModelFilesError, match=says):
+        load_base(ModelSettings(path=own_dir))
+
+
+class Writer:
+    """Stands in for the conversion: writes a tiny model, and counts."""
+
+    def __init__(self, fail_first: bool = False) -> None:
+        self.calls = 0
+        self._fail = fail_first
+
+    def __call__(self, directory: Path, progress: Progress) -> str:
+        """Write the tiny model, or die half-way through."""
+        self.calls += 1
+        progress("writing", 0.5)
+        tiny_model_dir(directory)
+        if self._fail and self.calls == 1:
+            raise OSError("No space left on device")
+        return weights_digest(load_base(ModelSettings(path=directory)).model)
+
+
+def test_conversion_happens_once_and_reports_progress(tmp_path: Path) -> None:
+    """The first load converts and tells how far it is; the second finds the copy."""
+    writer, told = Writer(), list[tuple[str, float]]()
+    first = load_converted(tmp_path, writer, progress=lambda s, f: told.append((s, f)))
+    second = load_converted(tmp_path, writer)
+    assert (writer.calls, first.name) == (1, second.name)
+    assert told == [("writing", 0.5), ("the model is converted", 1.0)]
+
+
+def test_two_loaders_convert_once(tmp_path: Path) -> None:
+    """Whoever comes while another converts waits for the lock and uses the same copy."""
+    writer = Writer()
+    silent: Progress = lambda _stage, _fraction: None  # noqa: E731
+    threads = [
+        threading.Thread(target=converted, args=(tmp_path, writer, silent)) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert writer.calls == 1
+
+
+def test_an_interrupted_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A full disk is said with a remedy, no half-written copy stays, and the next load converts."""
+    writer = Writer(fail_first=True)
+    with pytest.raises(ModelFilesError, match=r"No space left on device\. Free some space"):
+        load_converted(tmp_path, writer)
+    assert not (tmp_path / FOLDER).exists()
+    (tmp_path / f"{FOLDER}.part-killed").mkdir()
+    load_converted(tmp_path, writer)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FOLDER, f"{FOLDER}.lock"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", MANIFEST])
+def test_a_flipped_bit_in_the_cache_is_found_and_repaired(name: str, tmp_path: Path) -> None:
+    """A converted copy whose bits changed is not served: it is converted again."""
+    writer = Writer()
+    base = load_converted(tmp_path, writer)
+    flip(tmp_path / FOLDER / name)
+    assert load_converted(tmp_path, writer).name == base.name
+    assert writer.calls == 2
+
+
+def hold_lock_and_die(cache: Path, ready: "multiprocessing.synchronize.Event") -> None:
+    """Die in the middle of a conversion, in a process of its own."""
+
+    def write(directory: Path, _progress: Progress) -> str:
+        (directory / "config.json").write_text("{")
+        ready.set()
+        os._exit(9)
+
+    converted(cache, write, lambda _stage, _fraction: None)
+
+
+def test_a_crashed_converter_does_not_block_the_next(tmp_path: Path) -> None:
+    """The lock of a process that died is free, and what it left is swept away."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=hold_lock_and_die, args=(tmp_path, ready))
+    process.start()
+    assert ready.wait(60)
+    process.join()
+    writer = Writer()
+    load_converted(tmp_path, writer)
+    assert writer.calls == 1
+
+
+@pytest.mark.model
+def test_the_bundled_model_loads_and_answers(bundled_base: BaseModel) -> None:
+    """The bundled model, converted here, knows the capital of France and stops by itself."""
+    ids = bundled_base.render([Message(role="user", content="What is the capital of France?")])
+    reply = bundled_base.model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)
+    assert "Paris" in bundled_base.tokenizer.decode(reply[0])
+    assert int(reply[0, -1]) in bundled_base.stop_ids
+
+
+@pytest.mark.model
+def test_the_bundled_tokenizer_splits_digits(bundled_base: BaseModel) -> None:
+    """Numbers are read digit by digit, as the model was trained."""
+    assert len(bundled_base.tokenizer("12345", add_special_tokens=False).input_ids) == 5
