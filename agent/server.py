@@ -18,7 +18,7 @@ from aiohttp import web
 from agent import chat
 from agent.api.chat import read_chat, read_feedback
 from agent.api.send import send_stream, send_whole
-from agent.http import edge as guard
+from agent.http import edge
 from agent.service import AgentService
 from agent.turn.sessions import recognise
 from agent.watch.metrics import CONTENT_TYPE
@@ -30,14 +30,14 @@ def build_app(service: AgentService) -> web.Application:
     """Assemble the API of a running agent."""
     app = web.Application(
         middlewares=[
-            guard.measure(service.metrics),
-            guard.answer_errors,
-            guard.keep_out(service.settings),
+            edge.measure(service.metrics),
+            edge.answer_errors,
+            edge.keep_out(service.settings),
         ],
         client_max_size=service.settings.max_body_bytes,
     )
     app[SERVICE] = service
-    app.on_response_prepare.append(guard.allow_origins(service.settings))
+    app.on_response_prepare.append(edge.allow_origins(service.settings))
     app.add_routes(
         [
             web.post("/v1/chat/completions", complete_chat),
@@ -58,7 +58,7 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
     service, began_s = request.app[SERVICE], time.perf_counter()
     principal = service.keys.principal(request.headers.get("Authorization"))
     service.limits.count_request(principal)
-    call = read_chat(await guard.read_body(request))
+    call = read_chat(await edge.read_body(request))
     service.prove_serving()
     service.prove_model(call.model)
     asked = await service.ask(call)
@@ -77,7 +77,7 @@ async def take_feedback(request: web.Request) -> web.Response:
     service, response_id = request.app[SERVICE], request.match_info["response_id"]
     principal = service.keys.principal(request.headers.get("Authorization"))
     service.limits.count_request(principal)
-    verdict = read_feedback(await guard.read_body(request))
+    verdict = read_feedback(await edge.read_body(request))
     session = service.ids.session(response_id, principal=principal)
     kept = await service.recorder.feedback(
         response_id, verdict, principal=principal, session=session

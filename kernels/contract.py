@@ -1,4 +1,4 @@
-"""One contract for the arithmetic, and the door to its implementations.
+"""One contract for the arithmetic of perturbations; every backend keeps it.
 
 Signs, updates, masks and digests are equal to the bit on every backend; matrix products and
 log-probabilities agree within the tolerance that a backend states. Tensors are torch tensors
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from torch import Tensor
-
-from kernels.errors import BackendMissingError
 
 BackendName = Literal["reference", "cpu", "triton"]
 Item = TypeVar("Item")
@@ -261,26 +259,13 @@ class Frozen(Protocol):
         ...
 
 
-def open_backend(name: BackendName) -> Backend:
-    """Give the backend of that name; nothing falls back to another.
+def mask_factors(rows: Tensor, columns: Tensor, frozen: Frozen | None) -> tuple[Tensor, Tensor]:
+    """Put zeros where a unit is frozen.
 
-    raises: BackendMissingError, naming the extra to install; ValueError for an unknown name
+    rows: (any, out); columns: (any, in)
     """
-    match name:
-        case "reference":
-            from kernels.reference.backend import ReferenceBackend
-
-            return ReferenceBackend()
-        case "cpu":
-            from kernels.cpu.backend import CpuBackend
-
-            return CpuBackend()
-        case "triton":
-            try:
-                from kernels.gpu import TritonBackend
-            except ImportError as missing:
-                raise BackendMissingError(
-                    "the triton backend needs the package triton: pip install 'quickset[triton]'"
-                ) from missing
-            return TritonBackend()
-    raise ValueError(f"unknown backend {name!r}: choose reference, cpu or triton")
+    if frozen is not None and frozen.rows is not None:
+        rows = rows * frozen.rows.to(rows.device)
+    if frozen is not None and frozen.columns is not None:
+        columns = columns * frozen.columns.to(columns.device)
+    return rows, columns

@@ -19,7 +19,8 @@ from learner.judges.explicit import judge_feedback
 from learner.judges.judge import Judge
 from learner.link import conversation
 from learner.link.conversation import Link
-from learner.rollout import claims as rollout
+from learner.rollout import claims
+from learner.settings import GROUP
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -41,7 +42,6 @@ from streams.records import (
 from streams.store import offsets, outbox
 from streams.store.tables import ArtefactRow, JudgementRow, TurnRow
 
-GROUP: Final = "learner"
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
@@ -93,16 +93,6 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
     offsets.advance(session, GROUP, entries)
 
 
-def judgements_of(session: Session, turns: Iterable[TurnRow]) -> dict[str, list[Judgement]]:
-    """Read the judgements on some turns, by turn."""
-    known = {turn.id: turn for turn in turns}
-    found: dict[str, list[Judgement]] = {id: [] for id in known}
-    rows = select(JudgementRow).where(col(JudgementRow.turn_id).in_(known))
-    for row in session.exec(rows):
-        found[row.turn_id].append(_judgement(row, known[row.turn_id]))
-    return found
-
-
 def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
     if not isinstance(record, _BELONGS[entry.partition.topic]):
         raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
@@ -112,7 +102,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Feedback() if record.line == rules.line:
             _hear(session, record)
         case Rollout():
-            rollout.project(session, record)
+            claims.project(session, record)
         case Recipe():
             ledger.append(session, record, created_ms=entry.time_ms)
         case Mask():
@@ -299,8 +289,3 @@ def _bury(session: Session, entry: Entry, cause: Exception, rules: Rules) -> Non
 
 def _turn(row: TurnRow) -> Turn:
     return Turn.model_validate(row.record)
-
-
-def _judgement(row: JudgementRow, turn: TurnRow) -> Judgement:
-    body = row.model_dump() | {"line": turn.line, "version": turn.version}
-    return Judgement.model_validate(body)

@@ -22,10 +22,9 @@ from learner import intake
 from learner.batch.lessons import Desk, Target, prepare
 from learner.batch.plan import batch_of, plan, planned
 from learner.forget import store as forget
-from learner.rollout import claims as rollout
-from learner.rollout import release
+from learner.rollout import claims, release
 from learner.serving import Versions
-from learner.settings import LearnerSettings
+from learner.settings import GROUP, LearnerSettings
 from learner.update.generation import Outcome, run_generation, void
 from streams.clock import steady
 from streams.errors import LogUnavailableError
@@ -119,7 +118,7 @@ class Learner:
         if self._reader is None:
             self._forget()
             self._reader = self._parts.log.subscribe(
-                intake.TOPICS, group=intake.GROUP, positions=self._positions
+                intake.TOPICS, group=GROUP, positions=self._positions
             )
         entries = self._reader.poll(wait_s=wait_s)
         if entries:
@@ -143,7 +142,7 @@ class Learner:
         """Become the version that serves; False while its recipes have not been read yet."""
         versions = self._parts.versions
         with self._parts.store.reading() as session:
-            self._line = rollout.line_now(session, self._line)
+            self._line = claims.line_now(session, self._line)
             serving = self._line.version
             if serving == versions.name:
                 return True
@@ -161,10 +160,11 @@ class Learner:
             under_way = planned(session, self._line.name)
             if under_way is not None:
                 return under_way
-            waits = rollout.awaited(session, self._line.name) > self._line.seq
+            if claims.awaited(session, self._line.name) > self._line.seq:
+                return None  # the log may have decided otherwise
             due = plan(session, self._line, parts.settings, base=base, now_ms=self._now_ms())
         if due is None:
-            self._rested_ms = self._rested_ms if waits else self._now_ms()
+            self._rested_ms = self._now_ms()
             return None
         if self._rested_ms is not None:
             due.horizon |= {"rested_ms": self._rested_ms}
@@ -262,7 +262,7 @@ class Learner:
 
     def _positions(self, partitions: frozenset[Partition]) -> Mapping[Partition, int]:
         with self._parts.store.reading() as session:
-            return offsets.positions(session, intake.GROUP, partitions)
+            return offsets.positions(session, GROUP, partitions)
 
     def _now_ms(self) -> int:
         return int(self._parts.clock() * 1000)

@@ -21,7 +21,8 @@ from typing import Any, Final
 import torch
 from sqlmodel import Session, col, select
 
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
+from kernels.open import open_backend
 from learner.intake import Rules, keep_mask
 from learner.judges.lexical import LexicalJudge
 from learner.loop import RENEW_S, Learner, Parts

@@ -8,7 +8,7 @@ Knows nothing of the log or of fitness.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
@@ -18,7 +18,6 @@ from kernels.version.layout import layout
 from kernels.version.mask import frozen_by_name
 from kernels.version.master import Master
 from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
-from learner.update.strategies import Update
 from streams.errors import LedgerError
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
@@ -113,34 +112,6 @@ class Versions:
         self._stand, self._chain = stand, list(chain)
         keep(stand, self._snapshots)
         return True
-
-    def draft(
-        self,
-        key: str,
-        update: Update,
-        *,
-        sigma_log2: int,
-        strategy: Literal["es", "randopt"] = "es",
-        noise: Literal["rank1", "full"] = "rank1",
-        line: str = "main",
-    ) -> Recipe:
-        """Describe a child of the serving version; its digest is not known before it is built."""
-        return Recipe(
-            line=line,
-            number=self.number + 1,
-            parent=self.name,
-            strategy=strategy,
-            noise=noise,
-            key=key,
-            coefficients=list(update.coefficients),
-            step=update.step,
-            sigma_log2=sigma_log2,
-            layers=self.layers,
-            modules=self.modules,
-            scales=self.scales,
-            mask=self.mask.digest,
-            digest="",
-        )
 
     def child(self, draft: Recipe) -> Candidate:
         """Build the child that a recipe without a digest describes.

@@ -1,6 +1,6 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -106,3 +106,6 @@ class LearnerSettings(Section):
         "likewise",
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
+
+
+GROUP: Final = "learner"

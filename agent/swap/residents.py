@@ -17,10 +17,11 @@ from dataclasses import dataclass
 import torch
 
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
-from kernels.contract import BackendName, open_backend
+from kernels.contract import BackendName
 from kernels.errors import KernelError
 from kernels.model.forward import Decoder, Linear, with_weights
 from kernels.model.packed import fast_linear
+from kernels.open import open_backend
 from kernels.version.master import Master
 from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
 from streams.model.convert import weights_digest

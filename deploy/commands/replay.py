@@ -54,7 +54,7 @@ def replay(
 
 def _prove(settings: Settings, name: str, *, as_json: bool) -> None:
     from deploy.operate import replay as proofs  # torch takes seconds to import
-    from kernels.contract import open_backend
+    from kernels.open import open_backend
     from streams.model.open import load_base
 
     with store_session(settings.streams) as session:
@@ -96,15 +96,15 @@ def _leave_out(
     as_json: bool,
 ) -> None:
     name = _named(settings.streams, settings.learner.line, version)
-    from kernels.contract import open_backend
-    from learner.rerun import rebuild as without  # torch takes seconds to import
+    from kernels.open import open_backend
+    from learner.rerun import rebuild  # torch takes seconds to import
     from learner.run import take_threads
     from streams.model.open import load_base
 
     take_threads(settings.learner)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
-        bench = without.Bench(
+        bench = rebuild.Bench(
             load_base(settings.model),
             open_backend("cpu"),
             settings.learner,
@@ -114,9 +114,9 @@ def _leave_out(
             log = open_log(settings.streams)
             try:
                 built = (
-                    without.build_exact(store, log, bench, name, principals)
+                    rebuild.build_exact(store, log, bench, name, principals)
                     if exact
-                    else without.build_quick(store, bench, name, principals)
+                    else rebuild.build_quick(store, bench, name, principals)
                 )
             finally:
                 log.close()

@@ -21,6 +21,7 @@ from kernels.contract import (
     Item,
     PairFactors,
     Result,
+    mask_factors,
 )
 from kernels.cpu import logprob as cpu_logprob
 from kernels.cpu import members as cpu_members
@@ -34,7 +35,6 @@ from kernels.cpu.update import Generation
 from kernels.dtypes import check_dtype
 from kernels.reference.noise import check_address
 from kernels.reference.update import check_digest_size, check_update
-from kernels.version.factors import mask_factors
 
 
 class CpuBackend:

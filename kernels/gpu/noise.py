@@ -1,7 +1,7 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 """Noise on the GPU: an address in, words of signs out, in registers.
 
-The same Philox as kernels.reference.noise, for blocks of elements: four neighbours share one counter,
+The same Philox as kernels.reference.noise, for blocks of elements: four neighbours share a counter,
 so a thread that owns four consecutive elements computes one. Nothing is read from memory.
 """
 

@@ -9,10 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import COLUMNS, FULL, ROWS, BackendName, Frozen, Item, PairFactors, Result
+from kernels.contract import (
+    COLUMNS,
+    FULL,
+    ROWS,
+    BackendName,
+    Frozen,
+    Item,
+    PairFactors,
+    Result,
+    mask_factors,
+)
 from kernels.dtypes import check_dtype, require_finite
 from kernels.reference import logprob, members, noise, update
-from kernels.version.factors import mask_factors
 
 
 class ReferenceBackend:

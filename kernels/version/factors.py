@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kernels.contract import COLUMNS, ROWS, Backend, Frozen
+from kernels.contract import COLUMNS, ROWS, Backend, Frozen, mask_factors
 from kernels.reference.noise import tensor_id
 from kernels.version.layout import TensorSpec
 
@@ -38,15 +38,3 @@ def rank1_factors(
     half = torch.tensor([1 - 2 * (m % 2) for m in members], dtype=torch.int8, device=rows.device)
     rows = rows * half[:, None]
     return mask_factors(rows, columns, frozen)
-
-
-def mask_factors(rows: Tensor, columns: Tensor, frozen: Frozen | None) -> tuple[Tensor, Tensor]:
-    """Put zeros where a unit is frozen.
-
-    rows: (any, out); columns: (any, in)
-    """
-    if frozen is not None and frozen.rows is not None:
-        rows = rows * frozen.rows.to(rows.device)
-    if frozen is not None and frozen.columns is not None:
-        columns = columns * frozen.columns.to(columns.device)
-    return rows, columns

@@ -19,9 +19,6 @@ from streams.records import Message
 # One absurd token must not outweigh a whole reply: e² is a factor of seven, far above what a hint
 # moves most tokens by.
 ADVANTAGE_CLIP_NATS: Final = 2.0
-# In a rewrite few tokens are news, and they are what is to be learned: the stop token of a short
-# answer comes 10 nats too late. A clip of 5 serves as well as one of 10 (EXPERIMENTS, "Hints").
-NEWS_CLIP_NATS: Final = 5.0
 
 
 def with_hint(messages: Sequence[Message], hint: str) -> list[Message]:
@@ -68,23 +65,10 @@ def advantages(teacher_logprobs: Sequence[float], logged: Sequence[float]) -> tu
     raises: ValueError when a token's log-probability is missing: drop the sample
     """
     bound = ADVANTAGE_CLIP_NATS
-    return tuple(max(-bound, min(bound, ahead)) for ahead in _ahead(teacher_logprobs, logged))
+    return tuple(max(-bound, min(bound, ahead)) for ahead in ahead(teacher_logprobs, logged))
 
 
-def news(teacher_logprobs: Sequence[float], parent_logprobs: Sequence[float]) -> tuple[float, ...]:
-    """Give the weight of each token of the teacher's rewrite: 0 where the parent is as sure.
-
-    raises: ValueError when a token's log-probability is missing: drop the sample
-
-    >>> news([-0.5, -0.25, -0.5], [-0.25, -0.5, -9.0])
-    (0.0, 0.25, 5.0)
-    """
-    return tuple(
-        max(0.0, min(NEWS_CLIP_NATS, a)) for a in _ahead(teacher_logprobs, parent_logprobs)
-    )
-
-
-def _ahead(teacher_logprobs: Sequence[float], others: Sequence[float]) -> list[float]:
+def ahead(teacher_logprobs: Sequence[float], others: Sequence[float]) -> list[float]:
     if len(teacher_logprobs) != len(others):
         raise ValueError(f"{len(others)} tokens, {len(teacher_logprobs)} of the teacher's")
     return [wanted - was for wanted, was in zip(teacher_logprobs, others, strict=True)]

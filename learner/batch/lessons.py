@@ -12,8 +12,8 @@ from typing import Any
 
 from kernels.contract import Backend
 from learner.batch import hints
+from learner.batch.lesson import Lesson
 from learner.batch.plan import Planned
-from learner.fitness.fitness import Lesson
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.serving import Versions

@@ -12,14 +12,12 @@ from typing import Any
 
 from sqlmodel import Session, col, func, or_, select
 
-from learner.batch import choose as batch
+from learner.batch import choose
 from learner.batch.choose import Candidate, Terms
-from learner.intake import GROUP, judgements_of
 from learner.judges.judge import combine
-from learner.rollout import claims as rollout
-from learner.settings import LearnerSettings
-from learner.trust import shares as trust
-from learner.update.generation import generation_key
+from learner.judges.rows import judgements_of
+from learner.settings import GROUP, LearnerSettings
+from learner.trust import shares
 from streams.line.line import Line
 from streams.store.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, TurnRow
 
@@ -52,11 +50,9 @@ def plan(
 ) -> GenerationRow | None:
     """Plan the generation that is due now, if one is; the row is the caller's to commit.
 
-    line: what serves now. None is due while a release of this learner has not come back from the
-        log: the log may have decided otherwise.
+    line: what serves now; a release of this learner that has not come back from the log is waited
+        for by the caller, as the log may have decided otherwise
     """
-    if rollout.awaited(session, line.name) > line.seq:
-        return None
     terms = Terms(
         turns=settings.turns_per_generation,
         uses=settings.uses,
@@ -64,7 +60,7 @@ def plan(
         quorum=settings.quorum,
         principal_cap=settings.principal_cap,
     )
-    chosen = batch.choose(_candidates(session, line, settings, base), terms, now_ms=now_ms)
+    chosen = choose.choose(_candidates(session, line, settings, base), terms, now_ms=now_ms)
     if not chosen:
         return None
     return _row(session, line, settings, chosen, now_ms)
@@ -85,8 +81,8 @@ def _row(
     numbers = select(GenerationRow.number).where(GenerationRow.line == line.name)
     last = session.exec(numbers.order_by(col(GenerationRow.number).desc())).first()
     number = (last or 0) + 1
-    voices = [trust.Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
-    weights = trust.weights(voices, cap=settings.principal_cap)
+    voices = [shares.Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
+    weights = shares.weights(voices, cap=settings.principal_cap)
     scores = [c.verdict.score for c in chosen]
     return GenerationRow(
         id=hashlib.sha256(f"{line.name}\0{number}\0{line.version}".encode()).hexdigest()[:32],
@@ -172,3 +168,9 @@ def _recent(session: Session, line: Line, max_staleness: int, base: str) -> list
     newer = col(RecipeRow.number) >= number - max_staleness
     names = list(session.exec(select(RecipeRow.version).where(newer)))
     return [*names, base] if number <= max_staleness else names
+
+
+def generation_key(seed: int, line: str, number: int, parent: str) -> str:
+    """Give the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
+    named = f"{seed}\0{line}\0{number}\0{parent}"
+    return hashlib.sha256(named.encode()).hexdigest()[:16]

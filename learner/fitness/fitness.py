@@ -25,32 +25,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from learner.population.members import Passage, Scored
+from learner.batch.lesson import Lesson
+from learner.population.members import Scored
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What one judged turn teaches in a generation."""
-
-    turn_id: str
-    weight: float  # its share of the generation, from learner.trust.shares
-    score: int
-    confidence: float
-    prompt: tuple[int, ...]
-    reply: tuple[int, ...]
-    logprobs: tuple[float, ...]  # of the reply's tokens as they were sampled; empty: the parent's
-    target: tuple[int, ...] = ()  # the hinted rewrite; empty: none
-    teacher: tuple[float, ...] = ()  # the hinted teacher's log-probabilities of the target's tokens
-    news: tuple[float, ...] = ()  # weights of the target's tokens, from teacher and parent
-    # of the reply's tokens, from the hinted teacher; empty: none
-    advantages: tuple[float, ...] = ()
-
-    @property
-    def passage(self) -> Passage:
-        """What is scored of it: the hinted rewrite where there is one, else the reply."""
-        return Passage(self.prompt, (self.target or self.reply,))
 
 
 @dataclass(frozen=True, slots=True)

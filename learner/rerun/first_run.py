@@ -14,10 +14,9 @@ from typing import Final
 from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
-from learner import intake
 from learner.forget import store as forget
-from learner.rollout import claims as rollout
-from learner.settings import LearnerSettings
+from learner.rollout import claims
+from learner.settings import GROUP, LearnerSettings
 from streams.errors import LedgerError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -60,7 +59,7 @@ def read_history(
             )
     changes = session.exec(
         select(RolloutRow)
-        .where(RolloutRow.line == line, RolloutRow.who != rollout.LEARNER)
+        .where(RolloutRow.line == line, RolloutRow.who != claims.LEARNER)
         .order_by(col(RolloutRow.seq))
     ).all()
     children = [str(row.child) for row in plans if row.child]
@@ -82,7 +81,7 @@ def read_history(
 
 def _said(session: Session, log: Log, moments: Moments, left_out: Collection[str]) -> list[Entry]:
     """Read turns and feedback as far as the learner has, without theirs and forgotten ones'."""
-    rows = session.exec(select(OffsetRow).where(OffsetRow.group == intake.GROUP)).all()
+    rows = session.exec(select(OffsetRow).where(OffsetRow.group == GROUP)).all()
     read = {f"{row.topic}/{row.partition}": row.next_offset for row in rows}
     streams: dict[str, list[Entry]] = {}
     for topic in _SAID:

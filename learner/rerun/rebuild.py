@@ -24,8 +24,7 @@ from deploy.operate.replay import mask_of
 from kernels.contract import Backend
 from kernels.version.master import Master
 from kernels.version.walk import master_at_base, moved
-from learner.rerun import refit as quick
-from learner.rerun import rerun as exact
+from learner.rerun import refit, rerun
 from learner.rerun.first_run import read_history
 from learner.rerun.refit import Kept
 from learner.safety.gate import Gate
@@ -106,7 +105,7 @@ def build_quick(store: Store, bench: Bench, version: str, principals: Collection
         chain = ledger.chain(session, version)
         mask = mask_of(session, chain)
         rows = _rows_of(session, chain)
-    rests = [quick.kept(rows[r.version], r, left_out) for r in chain]
+    rests = [refit.kept(rows[r.version], r, left_out) for r in chain]
     if not any(rest.touched for rest in rests):
         raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
     master = master_at_base(bench.base.decoder, mask, bench.backend, chain)
@@ -151,7 +150,7 @@ def build_exact(
         mask = mask_of(session, chain)
         history = read_history(session, log, bench.settings, mask, principals)
     with TemporaryDirectory(prefix="quickset-without-") as home:
-        found = exact.run_without(
+        found = rerun.run_without(
             history,
             Path(home),
             bench.base,
@@ -205,7 +204,7 @@ def _child(
     if not rest.touched and recipe.parent == parent:
         master.apply(recipe)
         return recipe
-    draft = quick.draft(recipe, rest, parent=parent, number=len(made) + 1)
+    draft = refit.draft(recipe, rest, parent=parent, number=len(made) + 1)
     master.apply(draft, verify=False)
     return draft.model_copy(update={"digest": master.digest()})
 

@@ -29,7 +29,7 @@ from kernels.model.forward import Decoder
 from learner import intake
 from learner.loop import Learner, Parts
 from learner.rerun.first_run import History, place_of, settings_of
-from learner.rollout import claims as rollout
+from learner.rollout import claims
 from learner.rollout.release import Report
 from learner.run import assemble
 from learner.safety.gate import Gate
@@ -197,7 +197,7 @@ class _Run:
         self._log.append([outgoing("rollouts", line.name, again)])
 
     def _line(self, session: Session) -> Line:
-        return rollout.line_now(session, Line(self._history.line, (self._base.name,)))
+        return claims.line_now(session, Line(self._history.line, (self._base.name,)))
 
     def _learner_of(self, settings: LearnerSettings) -> Learner:
         """Give the learner of some settings: another one, as after a restart, when they change."""

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from kernels.model.forward import Decoder
 from learner.batch.lessons import Target
-from learner.rollout import claims as rollout
+from learner.rollout import claims
 from learner.update.generation import Outcome
 from streams.line import ledger
 from streams.line.line import Line
@@ -78,7 +78,7 @@ def commit(
         recipe = outcome.child.recipe
         ledger.append(session, recipe, created_ms=now_ms)
         if report.passed:
-            promotion = rollout.promotion(
+            promotion = claims.promotion(
                 line, recipe.version, generation=row.id, reason=row.reason, created_ms=now_ms
             )
             row.seq = promotion.seq

@@ -6,7 +6,6 @@ The same lessons, key and parent give the same child, so a crash repeats nothing
 Nothing here reads or writes anything.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +18,16 @@ from torch import Tensor
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, KernelError
 from kernels.version.master import QUANTUM_LOG2
-from learner.batch import hints
+from learner.batch.lesson import Lesson
 from learner.fitness import fitness
-from learner.fitness.fitness import Floats, Lesson, Terms
+from learner.fitness.fitness import Floats, Terms
+from learner.fitness.news import news
 from learner.population.members import Population, Trunk, final_states, lay_out, run_trunk, score
 from learner.population.shortlist import Shortlist
 from learner.serving import Candidate, Versions
 from learner.settings import LearnerSettings
 from learner.update import strategies
+from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.records import Recipe
 from streams.store.tables import GenerationRow
@@ -69,12 +70,6 @@ class _Ground:
         return fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
 
 
-def generation_key(seed: int, line: str, number: int, parent: str) -> str:
-    """Give the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
-    named = f"{seed}\0{line}\0{number}\0{parent}"
-    return hashlib.sha256(named.encode()).hexdigest()[:16]
-
-
 def void(reason: str) -> Outcome:
     """Give the outcome of a generation that could not be scored."""
     return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason)
@@ -111,7 +106,7 @@ def run_generation(
 ) -> Outcome:
     """Score a population on the lessons, and build the child that they ask for.
 
-    key: see generation_key; pause: called between pieces of work
+    key: learner.batch.plan.generation_key; pause: called between pieces of work
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
@@ -137,14 +132,15 @@ def run_generation(
     update = _update(members, settings, agreement=fitness.agreement(ground.lessons, table))
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
-    draft = versions.draft(
+    described = draft(
+        versions,
         key,
         update,
         sigma_log2=settings.sigma_log2,
         strategy=settings.strategy,
         line=settings.line,
     )
-    return _within_budget(outcome, draft, versions, ground, settings.kl_budget, backend, pause)
+    return _within_budget(outcome, described, versions, ground, settings.kl_budget, backend, pause)
 
 
 def _prepare(
@@ -179,7 +175,7 @@ def _prepare(
 def _referenced(lesson: Lesson, parent: tuple[float, ...]) -> Lesson:
     """Fill in what is measured from the parent's log-probabilities of what is scored."""
     if lesson.target:
-        return replace(lesson, news=hints.news(lesson.teacher, parent))
+        return replace(lesson, news=news(lesson.teacher, parent))
     # a prompt that was cut is another condition: the parent under that condition stands in
     return lesson if lesson.logprobs else replace(lesson, logprobs=parent)
 
@@ -207,7 +203,7 @@ def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> 
 
 def _within_budget(
     outcome: Outcome,
-    draft: Recipe,
+    described: Recipe,
     versions: Versions,
     ground: _Ground,
     budget: float,
@@ -215,13 +211,13 @@ def _within_budget(
     pause: Pause,
 ) -> Outcome:
     """Build the child with the draft's step, or the largest tried one that stays in the budget."""
-    step, reason = draft.step, ""
+    step, reason = described.step, ""
     while step >= 1:
-        update = Update(tuple(draft.coefficients), step)
+        update = Update(tuple(described.coefficients), step)
         outcome = replace(outcome, update=update)
         moved = math.inf
         try:
-            child = versions.child(draft.model_copy(update={"step": step}))
+            child = versions.child(described.model_copy(update={"step": step}))
         except KernelError as cause:
             reason = str(cause)
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kernels.contract import open_backend
+from kernels.open import open_backend
 from kernels.version.walk import master_at_base
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe, Rollout

@@ -175,9 +175,9 @@ async def test_a_false_recipe_never_serves(tiny_base: BaseModel, tmp_path: Path)
         before = await agent.said()
         agent.publish(lineage.mask, false, promotion(1, false.version, tiny_base.name))
         async with asyncio.timeout(WAIT_S):
-            while not (
-                ready := await (await agent.http.get(f"{agent.api}/health/ready")).json()
-            )["warnings"]:
+            while not (ready := await (await agent.http.get(f"{agent.api}/health/ready")).json())[
+                "warnings"
+            ]:
                 await asyncio.sleep(0.01)
         assert "promises" in ready["warnings"]["failed_swap"]
         assert (ready["status"], ready["version"]) == ("ready", tiny_base.name)

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
+from kernels.open import open_backend
 from kernels.version.layout import layout, scale_log2
 from learner.population.members import (
     Passage,

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
+from kernels.open import open_backend
 
 HEIGHT, WIDTH, VOCABULARY = 14336, 4096, 128256
 PAIRS = 32

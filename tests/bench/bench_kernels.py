@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
 from kernels.model.packed import PackedLinear
+from kernels.open import open_backend
 
 WIDTH, MLP, KEYS, VOCABULARY = 576, 1536, 192, 49152
 BLOCK = [(WIDTH, WIDTH), (KEYS, WIDTH), (KEYS, WIDTH), (WIDTH, WIDTH)]

@@ -17,9 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from learner.intake import GROUP, Rules, take
 from learner.intake import TOPICS as INTAKE
+from learner.intake import Rules, take
 from learner.judges.lexical import LexicalJudge
+from learner.settings import GROUP
 from streams import chain
 from streams.log.contract import Log, Outgoing, Partition, outgoing
 from streams.open import init_streams, open_log

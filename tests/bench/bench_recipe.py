@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from kernels.contract import open_backend
+from kernels.open import open_backend
 from learner.serving import Versions
 from learner.settings import LearnerSettings
+from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.model.open import BaseModel, load_base
 from streams.records import Mask, Recipe, decode, encode
@@ -60,8 +61,8 @@ def _child(versions: Versions, settings: LearnerSettings, pairs: int) -> Recipe:
     chance = torch.Generator().manual_seed(pairs)
     coefficients = torch.randint(-255, 256, (pairs,), generator=chance).tolist()
     update = Update(tuple(coefficients), step=9)
-    draft = versions.draft(f"{pairs:016x}", update, sigma_log2=settings.sigma_log2)
-    return versions.child(draft).recipe
+    described = draft(versions, f"{pairs:016x}", update, sigma_log2=settings.sigma_log2)
+    return versions.child(described).recipe
 
 
 def _rebuilt_s(base: BaseModel, settings: LearnerSettings, wire: bytes) -> float:

@@ -26,12 +26,13 @@ import torch
 from agent.engine.engine import Engine, Finish, Request
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
-from kernels.contract import open_backend
-from learner.fitness.fitness import Lesson
+from kernels.open import open_backend
+from learner.batch.lesson import Lesson
+from learner.batch.plan import generation_key
 from learner.run import NICE, yield_to_others
 from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.update.generation import generation_key, run_generation
+from learner.update.generation import run_generation
 from streams.model.open import load_base
 from streams.records import Mask, Sampling
 from streams.settings import ModelSettings

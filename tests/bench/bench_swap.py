@@ -19,8 +19,9 @@ import torch
 from agent.engine.engine import Engine, Finish, Request
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
-from kernels.contract import open_backend
+from kernels.open import open_backend
 from learner.serving import Versions
+from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.model.open import BaseModel, load_base
 from streams.records import Mask, Recipe, Sampling
@@ -51,8 +52,8 @@ class Line:
     def next(self) -> Recipe:
         """Give the next version's recipe, at the step of a usual generation."""
         number = self._versions.number + 1
-        draft = self._versions.draft(f"{number:016x}", UPDATE, sigma_log2=-4)
-        recipe = self._versions.child(draft).recipe
+        described = draft(self._versions, f"{number:016x}", UPDATE, sigma_log2=-4)
+        recipe = self._versions.child(described).recipe
         self._versions.follow(recipe.version, [*self._versions.chain, recipe])
         return recipe
 

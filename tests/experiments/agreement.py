@@ -15,8 +15,9 @@ from typing import Final
 import numpy as np
 import torch
 
+from learner.batch.lesson import Lesson
 from learner.fitness import fitness
-from learner.fitness.fitness import Floats, Lesson
+from learner.fitness.fitness import Floats
 from learner.population.members import lay_out
 from learner.settings import LearnerSettings
 from tests.experiments.opinions import (

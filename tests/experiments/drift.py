@@ -9,13 +9,14 @@ import argparse
 import random
 from pathlib import Path
 
-from kernels.contract import open_backend
+from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
 from learner.safety import load_mask
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
 from learner.serving import Versions
 from learner.settings import LearnerSettings
+from learner.update.candidate import draft
 from learner.update.strategies import UNIT, Update, quanta
 from streams.model.open import load_base
 from streams.records import Recipe
@@ -55,8 +56,8 @@ def main() -> None:
     for number in range(given.updates + 1):
         if number:
             update = Update(tuple(signs.choice((-UNIT, UNIT)) for _ in range(given.pairs)), step)
-            draft = versions.draft(f"{number:016x}", update, sigma_log2=settings.sigma_log2)
-            chain.append(versions.child(draft).recipe)
+            described = draft(versions, f"{number:016x}", update, sigma_log2=settings.sigma_log2)
+            chain.append(versions.child(described).recipe)
             versions.follow(chain[-1].version, chain)
         if number % given.ask_every == 0:
             seen = questions.ask(versions.decoder)

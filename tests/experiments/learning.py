@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.model.packed import fast_linear
+from kernels.open import open_backend
 from learner.batch.hints import with_hint
-from learner.fitness.fitness import Lesson
+from learner.batch.lesson import Lesson
+from learner.batch.plan import generation_key
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety import load_mask
 from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.update.generation import generation_key, run_generation
+from learner.update.generation import run_generation
 from streams.model.open import BaseModel, load_base
 from streams.records import Message, Recipe
 from streams.settings import ModelSettings

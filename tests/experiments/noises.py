@@ -24,6 +24,7 @@ from kernels.version.layout import TensorSpec
 from kernels.version.master import QUANTUM_LOG2
 from learner.population.members import Population
 from learner.serving import Versions
+from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.records import Recipe
 
@@ -119,7 +120,8 @@ class Noise:
         return (rows * weights[:, None]).T @ columns
 
     def _recipe(self, update: Update) -> Recipe:
-        return self.versions.draft(
+        return draft(
+            self.versions,
             f"{self.key:016x}",
             update,
             sigma_log2=self.sigma_log2,

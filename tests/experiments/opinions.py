@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from deploy.demo.user import CHAT_TOKENS, load_prompts
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
+from kernels.open import open_backend
 from kernels.version.layout import ATTENTION, MLP
 from kernels.version.master import QUANTUM_LOG2
-from learner.batch import hints
+from learner.batch.lesson import Lesson
 from learner.fitness import fitness
-from learner.fitness.fitness import Floats, Lesson, Terms
+from learner.fitness.fitness import Floats, Terms
+from learner.fitness.news import news
 from learner.population.members import Scored, Trunk, final_states, lay_out, run_trunk, score
 from learner.population.shortlist import Shortlist
 from learner.serving import Versions
@@ -226,7 +228,7 @@ def referenced(lessons: Sequence[Lesson], scored: Scored, parent: Floats) -> lis
     for lesson, (place,) in zip(lessons, scored.places, strict=True):
         known = tuple(parent[place].tolist())
         if lesson.target:
-            found.append(replace(lesson, news=hints.news(lesson.teacher, known)))
+            found.append(replace(lesson, news=news(lesson.teacher, known)))
         else:
             found.append(replace(lesson, logprobs=known))
     return found

@@ -27,14 +27,15 @@ from torch import Tensor, nn
 
 from agent.engine.sampler import Sampler, choose
 from agent.errors import ReplyFailedError
-from kernels.contract import FULL, Backend, open_backend
+from kernels.contract import FULL, Backend
 from kernels.model.decode import greedy, next_logits, read_chunk
 from kernels.model.forward import Decoder, Linear, with_weights
 from kernels.model.kv import KvCache
 from kernels.model.packed import fast_linear
+from kernels.open import open_backend
 from kernels.reference.noise import tensor_id
+from learner.batch.plan import generation_key
 from learner.fitness.fitness import Floats
-from learner.update.generation import generation_key
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings

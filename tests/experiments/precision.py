@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import FULL, Backend, open_backend
+from kernels.contract import FULL, Backend
+from kernels.open import open_backend
 from kernels.reference.noise import tensor_id
 from kernels.version.layout import TensorSpec, layout, scale_log2
 from kernels.version.master import QUANTUM_LOG2

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.contract import open_backend
 from kernels.model.forward import Decoder
+from kernels.open import open_backend
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety import load_unit_map

@@ -14,7 +14,8 @@ from uuid import uuid4
 import pytest
 from sqlmodel import Session, select
 
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
+from kernels.open import open_backend
 from learner.intake import TOPICS, Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import Learner, Parts

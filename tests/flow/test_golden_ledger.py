@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.operate.replay import replay
-from kernels.contract import open_backend
+from kernels.open import open_backend
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
 

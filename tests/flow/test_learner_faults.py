@@ -14,10 +14,11 @@ import aiohttp
 import pytest
 from sqlmodel import select
 
-from kernels.contract import open_backend
-from learner.intake import GROUP, TOPICS, Rules, take
+from kernels.open import open_backend
+from learner.intake import TOPICS, Rules, take
 from learner.judges.lexical import LexicalJudge
 from learner.safety.gate import Gate
+from learner.settings import GROUP
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.model.open import load_base
 from streams.open import open_log

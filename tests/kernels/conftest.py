@@ -5,7 +5,8 @@ from functools import cache
 
 import pytest
 
-from kernels.contract import Backend, BackendName, open_backend
+from kernels.contract import Backend, BackendName
+from kernels.open import open_backend
 
 opened = cache(open_backend)  # compiling once is enough for all tests
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.contract import open_backend
+from kernels.open import open_backend
 from kernels.reference.moments import Moments
 
 

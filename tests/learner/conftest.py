@@ -2,7 +2,8 @@
 
 import pytest
 
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
+from kernels.open import open_backend
 from learner.serving import Versions
 from learner.settings import MODULES
 from streams.model.open import BaseModel

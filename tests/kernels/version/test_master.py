@@ -8,8 +8,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernels.contract import Backend, open_backend
+from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
+from kernels.open import open_backend
 from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import layout

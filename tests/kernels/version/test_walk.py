@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kernels.contract import open_backend
 from kernels.errors import DigestMismatchError
+from kernels.open import open_backend
 from kernels.version.layout import layout
 from kernels.version.mask import frozen_by_name
 from kernels.version.master import Master

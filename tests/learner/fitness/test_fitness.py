@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learner.batch.lesson import Lesson
 from learner.fitness import fitness
-from learner.fitness.fitness import Lesson, Terms
+from learner.fitness.fitness import Terms
 from learner.population.members import lay_out
 
 TERMS = Terms(reward=1.0, hint=1.0, kl=0.0, ratio_clip=0.2)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from kernels.contract import Backend
-from learner.fitness.fitness import Lesson
+from learner.batch.lesson import Lesson
+from learner.batch.plan import generation_key
 from learner.serving import Versions
 from learner.settings import LearnerSettings
-from learner.update.generation import Outcome, generation_key, run_generation
+from learner.update.generation import Outcome, run_generation
 
 SETTINGS = LearnerSettings(last_layers=2, pairs=4, kl_budget=10.0, kl_weight=0.0)
 TAUGHT: dict[str, Any] = {"target": (50, 51, 52, 2), "teacher": (-0.5, -0.25, -0.5, -0.25)}
