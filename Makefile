@@ -71,6 +71,7 @@ bench-gpu-static: .venv/installed ## compile the Triton kernels for four GPUs an
 
 docs: .venv/installed ## write the generated parts of the documents again
 	$(BIN)/quickset config --markdown > docs/SETTINGS.md
+	$(BIN)/python -m tests.rooms
 
 clean: ## remove the virtual environment and the caches; never your data in .quickset
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -7,7 +7,6 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
 ├── ForgetError           a principal that is none, or of whom nothing is known
-├── ProofError            a rebuilt version does not have the promised bits
 └── DemoError             the demo's services do not run, or its picture cannot be drawn
 """
 
@@ -43,10 +42,6 @@ class RefusedError(DeployError):
 
 class ForgetError(DeployError):
     """A principal that is none, or of whom nothing is known."""
-
-
-class ProofError(DeployError):
-    """A rebuilt version does not have the bits that the ledger or the agent promises."""
 
 
 class DemoError(DeployError):

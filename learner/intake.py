@@ -26,6 +26,7 @@ from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.keeping.retention import SPEAKING
 from streams.line import ledger
+from streams.line.masks import keep_mask
 from streams.log import dead_letters
 from streams.log.contract import Entry, Topic
 from streams.records import (
@@ -40,7 +41,7 @@ from streams.records import (
     decode,
 )
 from streams.store import offsets, outbox
-from streams.store.tables import ArtefactRow, JudgementRow, TurnRow
+from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
@@ -123,17 +124,6 @@ def _is_forgotten(entry: Entry, moments: Moments) -> bool:
         return False
     spoken = forgotten.speaker(entry.value)
     return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
-
-
-def keep_mask(session: Session, mask: Mask, *, created_ms: int) -> bool:
-    """Keep a mask under its digest; False when it was there."""
-    if session.get(ArtefactRow, mask.digest) is not None:
-        return False
-    body = mask.model_dump(mode="json")
-    row = ArtefactRow(digest=mask.digest, kind="mask", body=body, created_ms=created_ms)
-    session.add(row)
-    session.flush()
-    return True
 
 
 def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:

@@ -23,12 +23,12 @@ from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
 from kernels.open import open_backend
-from learner.intake import Rules, keep_mask
+from learner.intake import Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
-from learner.safety import load_unit_map
 from learner.safety.gate import Gate
+from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Versions
 from learner.settings import LearnerSettings
 from streams.errors import (
@@ -38,6 +38,7 @@ from streams.errors import (
     LogUnavailableError,
     StoreUnavailableError,
 )
+from streams.line.masks import keep_mask
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import MAX_RECORD_BYTES

@@ -11,6 +11,7 @@ StreamsError
 ├── ConflictError               compare-and-swap lost: somebody changed it first
 ├── LeaseLostError              another process holds the lease; stop, write nothing
 ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
+│   └── ProofError              a version that cannot be rebuilt as asked, or has other bits
 ├── ExtraMissingError           an optional library is missing; the message names the extra
 ├── ModelFilesError             a model directory that is missing, half-written or unsupported
 └── TemplateRefusedError        messages that the model's chat template does not accept
@@ -59,6 +60,10 @@ class LeaseLostError(StreamsError):
 
 class LedgerError(StreamsError):
     """A recipe that does not fit its parent, or a chain with a hole."""
+
+
+class ProofError(LedgerError):
+    """A version that cannot be rebuilt as asked, or does not have the promised bits."""
 
 
 class ExtraMissingError(StreamsError):

@@ -62,26 +62,6 @@ def test_endpoints_are_the_routes(file: str) -> None:
     assert sorted(bare - told) == []
 
 
-def test_file_tree_is_the_tree() -> None:
-    """Every Python file of the packages stands in the README's file tree, and nothing else does."""
-    told: set[str] = set()
-    folder = ""
-    for line in section("Files").splitlines():
-        if found := re.match(r" {4}(\w[\w/]*/) ", line):
-            folder = found[1]
-            assert (ROOT / folder).is_dir()
-        elif line.startswith(" " * 8):
-            told |= {folder + name for name in re.findall(r"\w+\.py\b", line)}
-    real = {
-        str(file.relative_to(ROOT))
-        for package in ("agent", "deploy", "kernels", "learner", "streams")
-        for file in (ROOT / package).rglob("*.py")
-        if file.name != "__init__.py" and "migrations" not in file.parts
-    }
-    assert sorted(real - told) == []
-    assert sorted(told - real) == []
-
-
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_lead_somewhere(name: str) -> None:
     """Every relative link and picture of a document is a file of the repository."""

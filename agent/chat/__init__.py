@@ -1,5 +1,7 @@
 """The chat page: static files at `/`, a client of the agent's own OpenAI-compatible API.
 
+For others: this module.
+
 Knows nothing of the model, of sessions or of keys: whoever may see the page may not thereby chat.
 """
 

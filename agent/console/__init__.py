@@ -1,4 +1,7 @@
-"""The operators' console: see what serves and what is learned, and take a version back."""
+"""The operators' console: see what serves and what is learned, and take a version back.
+
+For others: this module.
+"""
 
 from agent.console.app import build_console
 

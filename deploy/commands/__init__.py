@@ -1,1 +1,4 @@
-"""One file a command of `quickset`: each reads its arguments, calls one part, prints the answer."""
+"""One file a command of `quickset`: each reads its arguments, calls one part, prints the answer.
+
+For others: agent, config, demo, forget, learner, prepare, replay, streams, turns, up, versions.
+"""

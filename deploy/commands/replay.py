@@ -11,12 +11,14 @@ from rich.progress import Progress
 
 from agent.settings import AgentSettings
 from deploy.commands.options import with_settings
-from deploy.errors import NotRunningError, ProofError, RefusedError
+from deploy.errors import NotRunningError, RefusedError
 from deploy.operate.forget import principal_named
 from deploy.operate.history import existing_store, find_version, serving, store_session
 from deploy.operate.operator_api import call
 from deploy.settings.load import InForce, Settings
+from streams.errors import ProofError
 from streams.line import ledger
+from streams.line.masks import mask_of
 from streams.open import open_log
 from streams.settings import StreamsSettings
 
@@ -61,7 +63,7 @@ def _prove(settings: Settings, name: str, *, as_json: bool) -> None:
         chain = ledger.chain(session, name)
         if not chain:
             raise ProofError(f"the ledger does not hold version {name}: its learner's store does")
-        mask = proofs.mask_of(session, chain)
+        mask = mask_of(session, chain)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(f"{len(chain)} recipes to {name}", total=len(chain))
         base = load_base(settings.model)

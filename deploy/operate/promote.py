@@ -13,9 +13,9 @@ from sqlmodel import Session
 
 from deploy.errors import DeployError
 from deploy.operate.history import decided, find_version
-from deploy.operate.replay import mask_of
 from streams.line import ledger
 from streams.line.line import Line
+from streams.line.masks import mask_of
 from streams.log.contract import Log, outgoing, records_now
 from streams.records import Mask, Recipe, Record, Rollout, record_id
 

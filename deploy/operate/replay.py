@@ -7,16 +7,13 @@ streams; so equal bits here and in an agent's memory were reached twice.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlmodel import Session
-
-from deploy.errors import ProofError
 from kernels.contract import Backend
 from kernels.model.forward import with_weights
 from kernels.version.walk import master_at_base
+from streams.errors import ProofError
 from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
-from streams.store.tables import ArtefactRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +24,6 @@ class Proof:
     recipes: int  # that were applied, each digest compared
     digest: str  # of the integers
     sha256: str  # of the tensors, as an agent tells it of those that it serves
-
-
-def mask_of(session: Session, chain: Sequence[Recipe]) -> Mask:
-    """Give the mask that a chain of recipes was made with.
-
-    raises: ProofError when they name several, or the store lacks it
-    """
-    names = {recipe.mask for recipe in chain}
-    if len(names) != 1:
-        raise ProofError(f"the recipes name {len(names)} masks; one line has one")
-    digest = names.pop()
-    row = session.get(ArtefactRow, digest)
-    if row is None:
-        raise ProofError(f"the store lacks the mask {digest}: restore it from a backup")
-    mask = Mask.model_validate(row.body)
-    if mask.digest != digest:
-        raise ProofError(f"the mask kept as {digest} is {mask.digest}: the store was changed")
-    return mask
 
 
 def replay(

@@ -1,5 +1,6 @@
 """What a hinted rewrite says that the version to be taught would not say, token by token."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from learner.batch.hints import ahead

@@ -1,0 +1,4 @@
+"""What somebody said, taken out of the store.
+
+For others: store.
+"""

@@ -1,0 +1,4 @@
+"""2 link: what followed each reply.
+
+For others: conversation.
+"""

@@ -1,0 +1,4 @@
+"""A line worked out again as if somebody had never been there.
+
+For others: rebuild.
+"""

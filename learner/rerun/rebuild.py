@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 from sqlmodel import Session, col, select
 
-from deploy.errors import ProofError
-from deploy.operate.replay import mask_of
 from kernels.contract import Backend
 from kernels.version.master import Master
 from kernels.version.walk import master_at_base, moved
@@ -30,7 +28,9 @@ from learner.rerun.refit import Kept
 from learner.safety.gate import Gate
 from learner.serving import Versions
 from learner.settings import LearnerSettings
+from streams.errors import ProofError
 from streams.line import ledger
+from streams.line.masks import mask_of
 from streams.log.contract import Log
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe

@@ -26,7 +26,6 @@ from sqlmodel import Session, select
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
-from learner import intake
 from learner.loop import Learner, Parts
 from learner.rerun.first_run import History, place_of, settings_of
 from learner.rollout import claims
@@ -38,6 +37,7 @@ from learner.settings import LearnerSettings
 from learner.update.generation import Outcome, recorded
 from streams.line import ledger
 from streams.line.line import Line
+from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
@@ -75,7 +75,7 @@ def run_without(
     store, log = open_store(streams), SqliteLog(home / "log.db")
     try:
         with store.transaction() as session:
-            intake.keep_mask(session, history.mask, created_ms=0)
+            keep_mask(session, history.mask, created_ms=0)
         run = _Run(history, store, log, base, backend, gate)
         for place, plan in enumerate(history.plans, start=1):
             run.follow(plan)

@@ -1,5 +1,4 @@
-"""What must not be unlearned: which units are frozen, and what a reply is worth to the gate."""
+"""8 gate: which units never move, and what a candidate must still do to be released.
 
-from learner.safety.units.unit_map import UnitMap, load_mask, load_unit_map
-
-__all__ = ["UnitMap", "load_mask", "load_unit_map"]
+For others: gate, units.unit_map.
+"""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
-from learner.safety import load_mask
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
+from learner.safety.units.unit_map import load_mask
 from learner.serving import Versions
 from learner.settings import LearnerSettings
 from learner.update.candidate import draft

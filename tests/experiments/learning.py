@@ -24,7 +24,7 @@ from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.safety import load_mask
+from learner.safety.units.unit_map import load_mask
 from learner.serving import Versions
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation

@@ -13,10 +13,9 @@ from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.safety import load_unit_map
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
-from learner.safety.units.unit_map import Scores
+from learner.safety.units.unit_map import Scores, load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings

@@ -20,8 +20,8 @@ from learner.intake import TOPICS, Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import Learner, Parts
 from learner.run import line_mask
-from learner.safety import load_unit_map
 from learner.safety.gate import Gate
+from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Versions
 from learner.settings import LearnerSettings
 from streams import chain

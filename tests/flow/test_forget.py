@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from deploy.cli import main
-from deploy.errors import DeployError, ProofError
+from deploy.errors import DeployError
 from deploy.operate.forget import Report, forget
 from deploy.operate.history import decided, store_session
 from deploy.operate.promote import append_promotion
@@ -19,7 +19,7 @@ from deploy.operate.rollback import append_rollback
 from learner.rerun.rebuild import Bench as Workbench
 from learner.rerun.rebuild import Rebuilt, build_exact, build_quick
 from learner.settings import LearnerSettings
-from streams.errors import LedgerError
+from streams.errors import LedgerError, ProofError
 from streams.keeping import erase
 from streams.line import ledger
 from streams.open import open_log

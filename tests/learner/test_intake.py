@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from learner.intake import Rules, keep_mask, take
+from learner.intake import Rules, take
 from learner.judges.lexical import LexicalJudge
 from learner.settings import GROUP
 from streams.errors import ConflictError
+from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Feedback, Mask, Message, Record, Rollout, Turn, decode, encode
 from streams.settings import StreamsSettings

@@ -1,0 +1,1 @@
+"""Reads the store and the log for the console."""

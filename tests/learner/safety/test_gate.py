@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from kernels.contract import Backend
 from kernels.model.forward import Decoder, with_weights
 from kernels.version.layout import parameter_name
-from learner.safety import load_unit_map
 from learner.safety.asking import Behaviour
 from learner.safety.gate import Gate, GateReport, verdict
-from learner.safety.units.unit_map import exclusive_first
+from learner.safety.units.unit_map import exclusive_first, load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.learner.silenced import silenced

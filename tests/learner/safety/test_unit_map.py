@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kernels.contract import Backend
-from learner.safety import load_mask, load_unit_map
 from learner.safety.asking import Questions
 from learner.safety.prompts import load_prompts
-from learner.safety.units.unit_map import Scores, exclusive_first, select
+from learner.safety.units.unit_map import Scores, exclusive_first, load_mask, load_unit_map, select
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.learner.silenced import silenced
