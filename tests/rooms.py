@@ -2,8 +2,8 @@
 
 A room is a folder of a package; a file at a package's root is a room of its own. The docstring of a
 room's `__init__` says in its first line what the room is for, and after "For others:" which of its
-modules other rooms may import. `python -m tests.rooms` writes both, and the imports, into README and
-ARCHITECTURE.
+modules other rooms may import. `python -m tests.rooms` writes these, and the imports, into README
+and ARCHITECTURE.
 """
 
 import ast
