@@ -135,6 +135,7 @@ def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None
         id=turn.id,
         line=turn.line,
         version=turn.version,
+        member=turn.member,
         principal=turn.principal,
         session=turn.session,
         key=turn.key,

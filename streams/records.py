@@ -69,10 +69,15 @@ class Turn(Record):
     """One reply to one request, exactly as it was sampled."""
 
     KIND: ClassVar[str] = "turn"
+    VERSION: ClassVar[int] = 2
+    ADDED: ClassVar[dict[str, int]] = {"member": 2}
 
     id: str
     line: str
     version: str
+    member: int | None = Field(
+        default=None, ge=0, description="member of a generation that answered; none: the version"
+    )
     principal: str
     session: str
     prefix_key: str = Field(description="hash of the conversation before the reply")
@@ -172,18 +177,36 @@ class Recipe(Record):
         return hashlib.sha256(encode(self)).hexdigest()[:16]
 
 
+State = Literal["pending", "running", "completed", "paused", "held", "aborted"]
+Verb = Literal[
+    "promote", "rollback",
+    "start", "step", "skip-step", "pause", "resume", "hold", "abort", "promote-full",
+]  # fmt: skip
+
+
 class Rollout(Record):
-    """Which version serves a line from now on, and why."""
+    """A change of a line: which version serves it from now on, which is on trial, and why.
+
+    A candidate is on trial while `state` is pending, running, paused or held: `version` serves
+    all other sessions meanwhile. Version 1 knew completed and aborted changes, without a trial.
+    """
 
     KIND: ClassVar[str] = "rollout"
+    VERSION: ClassVar[int] = 2
+    ADDED: ClassVar[dict[str, int]] = {"candidate": 2, "step": 2, "share": 2}
 
     id: str
     line: str
     seq: int = Field(ge=1, description="grows by one a change of the line: its etag")
-    version: str
-    previous: str
-    state: Literal["completed", "aborted"]
-    verb: Literal["promote", "rollback"]
+    version: str = Field(description="what serves, outside the candidate's share")
+    previous: str = Field(description="what served before this change")
+    candidate: str | None = Field(default=None, description="the version that the trial is about")
+    state: State
+    step: int = Field(default=0, ge=0, description="place in the policy's shares, from 0")
+    share: float = Field(
+        default=1.0, ge=0, le=1, description="share of the sessions that the candidate answers"
+    )
+    verb: Verb
     reason: str
     who: str
     created_ms: int

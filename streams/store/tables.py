@@ -76,6 +76,7 @@ class TurnRow(Row, table=True):
     id: str = Field(primary_key=True)
     line: str = Field(index=True)
     version: str = Field(index=True)
+    member: int | None = Field(default=None, description="of a generation; none: the version")
     principal: str = Field(index=True)
     session: str = Field(index=True)
     key: str = Field(index=True, description="hash of the conversation including the reply")
@@ -201,7 +202,10 @@ class RolloutRow(Row, table=True):
     seq: int
     version: str
     previous: str
+    candidate: str | None = None
     state: str
+    step: int = 0
+    share: float = 1.0
     verb: str
     reason: str
     who: str
