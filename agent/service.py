@@ -10,28 +10,25 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 import asyncio
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 from agent import status
-from agent.api.chat import ChatRequest
 from agent.engine.engine import Counts
-from agent.errors import NotFoundError, UnavailableError
+from agent.errors import UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
 from agent.swap.follow import Follower, Versions
 from agent.turn.answer import Answer, Source
-from agent.turn.ask import Asked, Renderer, ask
+from agent.turn.ask import Ask, Renderer, render
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
-from agent.turn.sessions import Occasion
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics, Sample
 from streams.log.contract import Log, Outgoing
 from streams.records import Forgotten, Json, Rollout
 from streams.spool import Depth
-
-MODEL = "quickset"
 
 
 class Base(Renderer, Protocol):
@@ -96,7 +93,9 @@ class AgentService:
 
         secret: signs response ids; one for all replicas of a service
         """
-        self.settings, self.residents = settings, residents
+        context_tokens = min(settings.context_tokens, base.context_tokens)
+        self.settings = settings.model_copy(update={"context_tokens": context_tokens})
+        self.residents = residents
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
@@ -118,8 +117,8 @@ class AgentService:
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
         self._turning_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._told_engine = False
-        self._started_s = int(time.time())
-        self.metrics.state(serving=self._info, gauges=self._gauges, counters=self._counters)
+        self.started_s = int(time.time())
+        self.metrics.state(serving=self.info, gauges=self._gauges, counters=self._counters)
 
     def start(self) -> None:
         """Begin to decode, and to follow the log."""
@@ -154,44 +153,17 @@ class AgentService:
         if not self._engine_alive():
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
-    def prove_model(self, name: str) -> None:
-        """Prove that a model of this name is served here. Raises: NotFoundError."""
-        if name not in (MODEL, f"{MODEL}:{self.settings.line}"):
-            raise NotFoundError(
-                f"there is no model {name[:100]!r}: /v1/models lists what is served",
-                param="model",
-                code="model_not_found",
-            )
-
-    def models(self) -> list[Json]:
-        """Give the models that can be asked for: one, the line that this agent serves."""
-        return [
-            {
-                "id": MODEL,
-                "object": "model",
-                "created": self._started_s,
-                "owned_by": "quickset",
-                "line": self.settings.line,
-                "version": self.residents.serving,
-                "base": self._base.name,
-                "context_tokens": min(self.settings.context_tokens, self._base.context_tokens),
-            }
-        ]
-
-    async def ask(self, call: ChatRequest) -> Asked:
-        """Render a request, in a thread. Raises: InvalidError, naming the parameter."""
+    async def render(self, ask: Ask) -> Ask:
+        """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._rendering, ask, call, self._base, self.settings)
+        rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
+        return await loop.run_in_executor(self._rendering, rendered)
 
-    def answer(
-        self, call: ChatRequest, asked: Asked, occasion: Occasion, *, began_s: float
-    ) -> Answer:
-        """Prepare the answer to a request, to be used as a context manager."""
+    def answer(self, ask: Ask, *, began_s: float) -> Answer:
+        """Prepare the answer to a rendered ask, to be used as a context manager."""
         return Answer(
-            self.ids.new(principal=occasion.principal, session=occasion.session),
-            call,
-            asked,
-            occasion,
+            self.ids.new(principal=ask.principal, session=ask.session),
+            ask,
             engine=self._engine,
             recorder=self.recorder,
             metrics=self.metrics,
@@ -226,7 +198,7 @@ class AgentService:
             engine_alive=self._engine_alive(),
             draining=self._draining,
         )
-        return ready, body | self._info()
+        return ready, body | self.info()
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""
@@ -241,7 +213,8 @@ class AgentService:
             self.events.add("engine-failed", "the engine has stopped: restart this process")
         return alive
 
-    def _info(self) -> dict[str, str]:
+    def info(self) -> dict[str, str]:
+        """The line that this agent serves, the version that serves it, and the base of both."""
         return {
             "line": self.settings.line,
             "version": self.residents.serving,

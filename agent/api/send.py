@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from agent.api.chat import ChatRequest
 from agent.api.completion import Head, chunk, completion, usage_chunk
 from agent.engine.contract import Token
 from agent.errors import ApiError, BrokenError
@@ -26,12 +27,12 @@ VERSION_HEADER = "X-Quickset-Version"
 _LOG = logging.getLogger(__name__)
 
 
-async def send_whole(request: web.Request, answer: Answer) -> web.StreamResponse:
+async def send_whole(request: web.Request, answer: Answer, call: ChatRequest) -> web.StreamResponse:
     """Gather the response, and send it as one JSON object."""
     async for _ in answer.steps():
         pass
-    prompt_tokens = len(answer.asked.prompt_token_ids)
-    body = completion(_head(answer), answer.replies, prompt_tokens=prompt_tokens)
+    prompt_tokens = len(answer.ask.prompt_token_ids)
+    body = completion(_head(answer, call), answer.replies, prompt_tokens=prompt_tokens)
     response = web.json_response(body, headers=_version(answer))
     with suppress(ConnectionError):  # the client went: the reply is recorded all the same
         # Sent here and not by the caller, so that recording comes after the last byte.
@@ -41,7 +42,7 @@ async def send_whole(request: web.Request, answer: Answer) -> web.StreamResponse
 
 
 async def send_stream(
-    request: web.Request, answer: Answer, *, stalled_s: float = STALLED_S
+    request: web.Request, answer: Answer, call: ChatRequest, *, stalled_s: float = STALLED_S
 ) -> web.StreamResponse:
     """Send the response while it is sampled.
 
@@ -57,7 +58,7 @@ async def send_stream(
             **_version(answer),
         }
     )
-    writer = _Writer(response, answer, stalled_s)
+    writer = _Writer(response, answer, call, stalled_s)
     try:
         await response.prepare(request)
         await writer.write(first)
@@ -79,13 +80,15 @@ async def send_stream(
 class _Writer:
     """Writes steps as events of OpenAI's stream."""
 
-    def __init__(self, response: web.StreamResponse, answer: Answer, stalled_s: float) -> None:
-        self._response, self._answer, self._head = response, answer, _head(answer)
+    def __init__(
+        self, response: web.StreamResponse, answer: Answer, call: ChatRequest, stalled_s: float
+    ) -> None:
+        self._response, self._answer, self._head = response, answer, _head(answer, call)
         self._stalled_s = stalled_s
         # Tokens whose text is held back: their log-probabilities go with the next chunk.
         self._waiting: list[list[Token]] = [[] for _ in answer.replies]
         self._opened: set[int] = set()
-        options = answer.call.stream_options
+        options = call.stream_options
         self._usage = bool(options and options.include_usage)
 
     async def write(self, step: Step) -> None:
@@ -103,7 +106,7 @@ class _Writer:
 
     async def close(self) -> None:
         if self._usage:
-            prompt_tokens = len(self._answer.asked.prompt_token_ids)
+            prompt_tokens = len(self._answer.ask.prompt_token_ids)
             await self._send(
                 usage_chunk(self._head, self._answer.replies, prompt_tokens=prompt_tokens)
             )
@@ -136,12 +139,12 @@ class _Writer:
             await self._response.write(data)
 
 
-def _head(answer: Answer) -> Head:
+def _head(answer: Answer, call: ChatRequest) -> Head:
     return Head(
         id=answer.id,
-        model=answer.call.model,
+        model=call.model,
         created_s=int(time.time()),
-        logprobs=bool(answer.call.logprobs),
+        logprobs=bool(call.logprobs),
     )
 
 

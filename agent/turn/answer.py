@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from agent.api.chat import ChatRequest
 from agent.engine.contract import Finish, Request, Token
 from agent.errors import (
     BrokenError,
@@ -24,10 +23,9 @@ from agent.errors import (
     QueueFullError,
     UnavailableError,
 )
-from agent.turn.ask import Asked
+from agent.turn.ask import Ask
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
-from agent.turn.sessions import Occasion
 from agent.watch.metrics import Metrics
 from streams.records import Json
 
@@ -65,9 +63,7 @@ class Answer:
     def __init__(
         self,
         response_id: str,
-        call: ChatRequest,
-        asked: Asked,
-        occasion: Occasion,
+        ask: Ask,
         *,
         engine: Source,
         recorder: Recorder,
@@ -79,11 +75,9 @@ class Answer:
 
         began_s: when the request came in, by the clock, in seconds
         """
-        self.id, self.call, self.asked, self.occasion = response_id, call, asked, occasion
-        parallel = call.parallel_tool_calls is not False
-        self.replies = [
-            Reply(tools=asked.tools is not None, parallel=parallel) for _ in asked.sampling
-        ]
+        self.id, self.ask = response_id, ask
+        tools, parallel = ask.tools is not None, ask.parallel_calls
+        self.replies = [Reply(tools=tools, parallel=parallel) for _ in ask.samplings]
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
@@ -95,8 +89,8 @@ class Answer:
         raises: BusyError, UnavailableError
         """
         try:
-            for sampling in self.asked.sampling:
-                request = Request(self.asked.prompt_token_ids, sampling, self.occasion.principal)
+            for sampling in self.ask.samplings:
+                request = Request(self.ask.prompt_token_ids, sampling, self.ask.principal)
                 self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
             self._cancel()
@@ -107,7 +101,7 @@ class Answer:
         except EngineStoppedError as cause:
             self._cancel()
             raise UnavailableError(f"the engine has stopped: {cause}") from cause
-        self._metrics.tokens.labels("prompt").inc(len(self.asked.prompt_token_ids))
+        self._metrics.tokens.labels("prompt").inc(len(self.ask.prompt_token_ids))
         return self
 
     def __exit__(
@@ -122,7 +116,7 @@ class Answer:
             if reply.finish_reason is None:
                 reply.finish("cancelled")
             turn_id = f"{self.id}-{choice}" if choice else self.id
-            self._recorder.turn(turn_id, self.asked, self.occasion, choice=choice, reply=reply)
+            self._recorder.turn(turn_id, self.ask, choice=choice, reply=reply)
             self._count(reply)
 
     async def steps(self) -> AsyncGenerator[Step]:
@@ -161,7 +155,7 @@ class Answer:
     def _count(self, reply: Reply) -> None:
         self._metrics.replies.labels(reply.finish_reason).inc()
         self._metrics.tokens.labels("reply").inc(len(reply.tokens))
-        offered = {tool["function"]["name"] for tool in self.asked.tools or []}
+        offered = {tool["function"]["name"] for tool in self.ask.tools or []}
         for call in reply.calls:
             known = call["function"]["name"] in offered
             self._metrics.tool_calls.labels(str(known).lower()).inc()

@@ -407,7 +407,7 @@ async def test_keys_are_asked_for(start_api: StartApi) -> None:
 
 
 async def test_feedback_is_kept_once(api: Api) -> None:
-    """A verdict is recorded; the same again is the same; another replaces it."""
+    """Feedback is recorded; the same again is the same; another replaces it."""
     response_id = (await (await api.chat()).json())["id"]
     url = f"/v1/feedback/{response_id}"
     first = await (await api.client.put(url, json={"score": -1, "hint": "Be brief."})).json()

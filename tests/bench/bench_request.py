@@ -17,15 +17,14 @@ from pathlib import Path
 import numpy as np
 from aiohttp import ClientSession, web
 
-from agent.api.chat import read_chat
+from agent.api.chat import ask_of, read_chat
 from agent.engine.contract import Token
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
-from agent.turn.ask import Asked, ask
+from agent.turn.ask import Ask, render
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
-from agent.turn.sessions import Occasion, recognise
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.spool import Spool
@@ -43,9 +42,7 @@ CHAT = {"model": "quickset", "messages": [{"role": "user", "content": WORDS}], "
 class NoRecorder(Recorder):
     """Records nothing: the server as it would be without a log."""
 
-    def turn(
-        self, turn_id: str, asked: Asked, occasion: Occasion, *, choice: int, reply: Reply
-    ) -> None: ...
+    def turn(self, turn_id: str, ask: Ask, *, choice: int, reply: Reply) -> None: ...
 
 
 @asynccontextmanager
@@ -105,8 +102,8 @@ def measure_recording(folder: Path) -> np.ndarray:
     spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
     service = make_service(spool, log)
     call = read_chat(str(CHAT).replace("'", '"').encode())
-    asked = ask(call, FakeBase(context_tokens=2048), AgentSettings())
-    occasion = recognise(asked.messages, {}, principal="anonymous")
+    ask = ask_of(call, AgentSettings(), principal="anonymous", headers={})
+    ask = render(ask, FakeBase(context_tokens=2048), context_tokens=2048)
     took = []
     for number in range(REQUESTS):
         reply = Reply(tools=False)
@@ -114,7 +111,7 @@ def measure_recording(folder: Path) -> np.ndarray:
             reply.add(Token(token, " token", -0.5, -0.25, BASE))
         reply.finish("stop")
         began_s = time.perf_counter()
-        service.recorder.turn(f"turn-{number}", asked, occasion, choice=0, reply=reply)
+        service.recorder.turn(f"turn-{number}", ask, choice=0, reply=reply)
         took.append(time.perf_counter() - began_s)
     spool.close(drain_s=60)
     log.close()

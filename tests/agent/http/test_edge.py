@@ -8,9 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from agent.api.chat import read_chat
+from agent.api.chat import ask_of, read_chat
 from agent.api.send import send_stream
-from agent.turn.sessions import recognise
 from tests.agent.conftest import Api, StartApi
 from tests.agent.fakes import FakeBase, FakeEngine
 
@@ -113,10 +112,9 @@ async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi) -> N
 
     async def impatient(request: web.Request) -> web.StreamResponse:
         service = api.service
-        asked = await service.ask(call)
-        occasion = recognise(asked.messages, request.headers, principal="anonymous")
-        with service.answer(call, asked, occasion, began_s=0.0) as answer:
-            return await send_stream(request, answer, stalled_s=0.05)
+        ask = ask_of(call, service.settings, principal="anonymous", headers=request.headers)
+        with service.answer(await service.render(ask), began_s=0.0) as answer:
+            return await send_stream(request, answer, call, stalled_s=0.05)
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", impatient)

@@ -1,0 +1,38 @@
+"""The models that can be asked for, as clients name them: one, the line that this agent serves.
+
+Knows nothing of HTTP, nor of how a version is chosen.
+"""
+
+from agent.errors import NotFoundError
+from streams.records import Json
+
+MODEL = "quickset"
+
+
+def prove_model(name: str, line: str) -> None:
+    """Prove that a model of this name is served here. Raises: NotFoundError."""
+    if name not in (MODEL, f"{MODEL}:{line}"):
+        raise NotFoundError(
+            f"there is no model {name[:100]!r}: /v1/models lists what is served",
+            param="model",
+            code="model_not_found",
+        )
+
+
+def model(
+    name: str, *, line: str, version: str, base: str, context_tokens: int, created_s: int
+) -> Json:
+    """The one model, under one of its names.
+
+    created_s: Unix time since which it is served
+    """
+    return {
+        "id": name,
+        "object": "model",
+        "created": created_s,
+        "owned_by": "quickset",
+        "line": line,
+        "version": version,
+        "base": base,
+        "context_tokens": context_tokens,
+    }
