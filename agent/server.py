@@ -17,6 +17,7 @@ from aiohttp import web
 
 from agent import chat
 from agent.api.chat import ask_of, read_chat
+from agent.api.completion import Completion
 from agent.api.feedback import kept, read_feedback
 from agent.api.models import MODEL, model, prove_model
 from agent.api.send import send_stream, send_whole
@@ -69,9 +70,8 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
         service.limits.hold_replies(principal, len(ask.samplings)),
         service.answer(ask, began_s=began_s) as answer,
     ):
-        if call.stream:
-            return await send_stream(request, answer, call)
-        return await send_whole(request, answer, call)
+        send = send_stream if call.stream else send_whole
+        return await send(request, answer, Completion(answer, call))
 
 
 async def take_feedback(request: web.Request) -> web.Response:

@@ -26,7 +26,7 @@ from agent.errors import (
     UnavailableError,
     UnknownVersionError,
 )
-from agent.http import pages
+from agent.http import pages, sse
 from streams.errors import ConflictError
 from streams.log.contract import Log
 from streams.records import Json
@@ -184,9 +184,7 @@ class Console:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if self._num_pages >= MAX_PAGES:
             raise BusyError(f"{MAX_PAGES} pages are open already: close some")
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
+        response = web.StreamResponse(headers=sse.HEADERS)
         operator = self._access.who(request)
 
         def connected() -> bool:

@@ -11,6 +11,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from agent.http.sse import frame
+
 Sections = Mapping[str, str]  # name → JSON text
 
 INTERVAL_S = 0.5
@@ -80,11 +82,10 @@ async def stream(
 
 
 def event(sections: Sections) -> bytes:
-    """Give one event that carries sections.
+    """One event that carries sections.
 
     >>> event({"turns": "[]"})
     b'event: sections\\ndata: {"turns":[]}\\n\\n'
     """
-    # JSON has no raw line breaks, so the data is always one line.
     body = ",".join(f'"{name}":{text}' for name, text in sections.items())
-    return f"event: sections\ndata: {{{body}}}\n\n".encode()
+    return frame(f"{{{body}}}", "sections")

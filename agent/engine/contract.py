@@ -38,6 +38,7 @@ class Finish:
     """The end of a reply, and why."""
 
     reason: Literal["stop", "length", "cancelled"]
+    stopped_by: str | None = None  # the stop string, when it was one
 
 
 Event = Token | Finish | Exception
@@ -61,7 +62,7 @@ class Stream:
         self._cancelled.set()
 
     async def __aiter__(self) -> AsyncIterator[Token | Finish]:
-        """Give the tokens, then the Finish.
+        """Yield the tokens, then the Finish.
 
         raises: ReplyFailedError, EngineStoppedError, when no more tokens will come
         """

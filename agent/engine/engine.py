@@ -239,14 +239,14 @@ class Engine:
             try:
                 if isinstance(choice, Exception):
                     raise choice
-                token, reason = reply.take(choice, stop_ids=stop_ids, capacity=capacity)
+                token, finish = reply.take(choice, stop_ids=stop_ids, capacity=capacity)
             except Exception as cause:
                 self._fail([reply], cause)
                 continue
             self.counts.sampled_tokens += 1
             told.append((reply.stream, token))
-            if reason is not None:
-                told.append(self._end(reply, Finish(reason)))
+            if finish is not None:
+                told.append(self._end(reply, finish))
         return told
 
     def _fail(self, replies: list[Running], cause: Exception) -> None:

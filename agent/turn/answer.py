@@ -25,9 +25,8 @@ from agent.errors import (
 )
 from agent.turn.ask import Ask
 from agent.turn.recorder import Recorder
-from agent.turn.reply import Reply
+from agent.turn.reply import Reply, ReplyEvent, Usage
 from agent.watch.metrics import Metrics
-from streams.records import Json
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
 
@@ -53,8 +52,7 @@ class Step:
     """What became certain of one choice."""
 
     choice: int
-    deltas: list[Json]
-    token: Token | None  # None: the choice has ended
+    events: list[ReplyEvent]
 
 
 class Answer:
@@ -76,8 +74,7 @@ class Answer:
         began_s: when the request came in, by the clock, in seconds
         """
         self.id, self.ask = response_id, ask
-        tools, parallel = ask.tools is not None, ask.parallel_calls
-        self.replies = [Reply(tools=tools, parallel=parallel) for _ in ask.samplings]
+        self.replies = [Reply(ask) for _ in ask.samplings]
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
@@ -114,27 +111,35 @@ class Answer:
         self._cancel()
         for choice, reply in enumerate(self.replies):
             if reply.finish_reason is None:
-                reply.finish("cancelled")
+                reply.finish(Finish("cancelled"))
             turn_id = f"{self.id}-{choice}" if choice else self.id
             self._recorder.turn(turn_id, self.ask, choice=choice, reply=reply)
             self._count(reply)
 
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all choices so far; the prompt is read once, however many they are."""
+        reply_tokens = sum(len(reply.tokens) for reply in self.replies)
+        return Usage(len(self.ask.prompt_token_ids), reply_tokens)
+
     async def steps(self) -> AsyncGenerator[Step]:
-        """Give what becomes certain, in the order in which it does, until every choice has ended.
+        """Yield what becomes certain, in the order in which it does, until every choice has ended.
 
         raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
             this reply
         """
         try:
             async for choice, event in _merged(self._streams):
+                if event == Finish("cancelled"):
+                    raise UnavailableError("the server stops: ask again")
                 reply = self.replies[choice]
                 if isinstance(event, Token):
                     self._measure(choice)
-                    yield Step(choice, reply.add(event), event)
-                elif event.reason == "cancelled":
-                    raise UnavailableError("the server stops: ask again")
+                    events = reply.add(event)
                 else:
-                    yield Step(choice, reply.finish(event.reason), None)
+                    events = reply.finish(event)
+                if events:
+                    yield Step(choice, events)
         except EngineStoppedError as cause:
             raise UnavailableError(f"{cause}: ask again") from cause
         except BrokenLogitsError as cause:
@@ -157,12 +162,11 @@ class Answer:
         self._metrics.tokens.labels("reply").inc(len(reply.tokens))
         offered = {tool["function"]["name"] for tool in self.ask.tools or []}
         for call in reply.calls:
-            known = call["function"]["name"] in offered
-            self._metrics.tool_calls.labels(str(known).lower()).inc()
+            self._metrics.tool_calls.labels(str(call.name in offered).lower()).inc()
 
 
 async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:
-    """Give the events of several streams as they come."""
+    """Yield the events of several streams as they come."""
     if len(streams) == 1:
         async for event in streams[0]:
             yield 0, event

@@ -18,7 +18,7 @@ import numpy as np
 from aiohttp import ClientSession, web
 
 from agent.api.chat import ask_of, read_chat
-from agent.engine.contract import Token
+from agent.engine.contract import Finish, Token
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -106,10 +106,10 @@ def measure_recording(folder: Path) -> np.ndarray:
     ask = render(ask, FakeBase(context_tokens=2048), context_tokens=2048)
     took = []
     for number in range(REQUESTS):
-        reply = Reply(tools=False)
+        reply = Reply(ask)
         for token in range(REPLY_TOKENS):
             reply.add(Token(token, " token", -0.5, -0.25, BASE))
-        reply.finish("stop")
+        reply.finish(Finish("stop"))
         began_s = time.perf_counter()
         service.recorder.turn(f"turn-{number}", ask, choice=0, reply=reply)
         took.append(time.perf_counter() - began_s)

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from agent.api.chat import ask_of, read_chat
+from agent.api.completion import Completion
 from agent.api.send import send_stream
 from tests.agent.conftest import Api, StartApi
 from tests.agent.fakes import FakeBase, FakeEngine
@@ -114,7 +115,7 @@ async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi) -> N
         service = api.service
         ask = ask_of(call, service.settings, principal="anonymous", headers=request.headers)
         with service.answer(await service.render(ask), began_s=0.0) as answer:
-            return await send_stream(request, answer, call, stalled_s=0.05)
+            return await send_stream(request, answer, Completion(answer, call), stalled_s=0.05)
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", impatient)
