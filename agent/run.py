@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from agent.console import build_console
-from agent.engine.engine import Engine
+from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.server import build_app
 from agent.service import AgentService
@@ -98,12 +98,12 @@ async def serve(
 def _assemble(
     base: BaseModel, streams: StreamsSettings, settings: AgentSettings, *, log: Log, spool: Spool
 ) -> AgentService:
-    residents = Residents(base, "cpu", snapshots=open_snapshots(streams))
+    residents = Residents(base, "cpu", line=settings.line, snapshots=open_snapshots(streams))
     return AgentService(
         settings=settings,
         base=base,
         residents=residents,
-        engine=Engine(residents, settings=settings, base=base),
+        engine=BatchingEngine(residents, settings=settings, base=base),
         log=log,
         spool=spool,
         secret=load_secret(

@@ -1,6 +1,6 @@
 """The running agent: its parts, and what they answer together.
 
-Invariants: a request is answered by the version that served when it was admitted; nothing here
+Invariants: a request is answered by what it was assigned when it was admitted; nothing here
 waits for log, store or disk; a stop lets running replies end within the grace of the settings, and
 leaves every record on disk.
 
@@ -14,13 +14,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from agent import status
-from agent.engine.engine import Counts
+from agent.engine.contract import Engine
 from agent.errors import UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
-from agent.swap.follow import Follower, Versions
-from agent.turn.answer import Answer, Source
+from agent.swap.follow import Follower, SupportsPromote
+from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, render
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
@@ -38,31 +38,10 @@ class Base(Renderer, Protocol):
     def name(self) -> str: ...
 
 
-class Residents(Versions, Protocol):
+class SupportsServing(SupportsPromote, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
-
-
-class Engine(Source, Protocol):
-    """What is needed of agent.engine.engine.Engine."""
-
-    counts: Counts
-
-    @property
-    def alive(self) -> bool: ...
-
-    @property
-    def queued(self) -> int: ...
-
-    @property
-    def running(self) -> int: ...
-
-    def start(self) -> None: ...
-
-    def drain(self, grace_s: float) -> None: ...
-
-    def forget(self) -> None: ...
 
 
 class Spool(Protocol):
@@ -83,7 +62,7 @@ class AgentService:
         *,
         settings: AgentSettings,
         base: Base,
-        residents: Residents,
+        residents: SupportsServing,
         engine: Engine,
         log: Log,
         spool: Spool,

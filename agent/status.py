@@ -5,7 +5,7 @@ Knows the parts by what they tell of themselves; changes nothing.
 
 from typing import Any
 
-from agent.engine.engine import Counts
+from agent.engine.contract import Counts
 from agent.swap.follow import Following
 from agent.watch.metrics import Sample
 from streams.records import Json

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent.api.chat import ChatRequest
+from agent.api.models import fingerprint
 from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.sse import frame
@@ -74,7 +75,7 @@ class Completion:
             "object": kind,
             "created": self._created_s,
             "model": self._answer.ask.model,
-            "system_fingerprint": reply.version,
+            "system_fingerprint": fingerprint(reply.variant),
         }
 
     def _counted(self) -> Json:

@@ -4,6 +4,7 @@ Knows nothing of HTTP, nor of how a version is chosen.
 """
 
 from agent.errors import NotFoundError
+from streams.line.variant import Variant
 from streams.records import Json
 
 MODEL = "quickset"
@@ -36,3 +37,14 @@ def model(
         "base": base,
         "context_tokens": context_tokens,
     }
+
+
+def fingerprint(variant: Variant | None) -> str | None:
+    """What answered, as clients are told it: in a header, and in the body.
+
+    >>> fingerprint(Variant("main", "1f2e")), fingerprint(Variant("main", "1f2e", 3))
+    ('1f2e', '1f2e#3')
+    """
+    if variant is None:
+        return None
+    return variant.version + (f"#{variant.member}" if variant.member >= 0 else "")

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from agent.api.models import fingerprint
 from agent.errors import ApiError, BrokenError
 from agent.http import sse
 from agent.turn.answer import Answer, Step
@@ -89,5 +90,5 @@ async def send_stream(
 
 
 def _version(answer: Answer) -> dict[str, str]:
-    version = next((reply.version for reply in answer.replies if reply.version), None)
+    version = next(filter(None, (fingerprint(reply.variant) for reply in answer.replies)), None)
     return {VERSION_HEADER: version} if version else {}

@@ -14,7 +14,7 @@ from agent.swap.residents import Resident
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A reply that has a slot and keeps the version that served when it got it.
+    """A reply that has a slot, and keeps the variant that it was assigned when it got it.
 
     read: prompt tokens in the cache
     """
@@ -60,5 +60,5 @@ class Running:
             finish = Finish("length")
         text = self.text.add(choice.id, last=finish is not None)
         logprobs = choice.logprob, choice.sampling_logprob
-        token = Token(choice.id, text, *logprobs, self.resident.version)
+        token = Token(choice.id, text, *logprobs, self.resident.variant)
         return token, Finish("stop", by) if (by := self.text.stopped_by) else finish

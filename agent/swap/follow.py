@@ -33,8 +33,8 @@ RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from th
 _LOG = logging.getLogger(__name__)
 
 
-class Versions(Protocol):
-    """The resident versions: agent.swap.residents.Residents."""
+class SupportsPromote(Protocol):
+    """What versions are taken into service on: agent.swap.residents.Residents."""
 
     @property
     def serving(self) -> str: ...
@@ -65,7 +65,7 @@ class Follower:
     def __init__(
         self,
         log: Log,
-        versions: Versions,
+        residents: SupportsPromote,
         *,
         line: str,
         base: str,
@@ -84,7 +84,7 @@ class Follower:
         clock: Unix seconds
         poll_s: how long a stop or an operator's change may go unnoticed in the thread
         """
-        self._log, self._versions, self._put, self._forget = log, versions, put, forget
+        self._log, self._residents, self._put, self._forget = log, residents, put, forget
         self._poll_s = poll_s
         self._events, self._metrics = events, metrics
         self.decisions = Decisions(line, base=base, clock=clock)
@@ -130,7 +130,7 @@ class Follower:
         while True:
             rollout = self.decisions.intend(who, reason, expected_seq=expected_seq, without=failed)
             try:
-                self._versions.promote(rollout.version)
+                self._residents.promote(rollout.version)
                 break
             except Exception as cause:
                 self.decisions.withdraw(rollout)
@@ -207,10 +207,10 @@ class Follower:
             record = decode(entry.value)
             match record:
                 case Mask():
-                    self._versions.add_mask(record)
+                    self._residents.add_mask(record)
                     self.decisions.add_mask(record)
                 case Recipe():
-                    self._versions.add_recipe(record)
+                    self._residents.add_recipe(record)
                     self.decisions.add_recipe(record)
                 case Rollout():
                     again = self.decisions.take(record)
@@ -228,17 +228,17 @@ class Follower:
             line = self.decisions.line()
             if self._failed is not None and self._failed[0] == line.seq:
                 return
-            if self._versions.serving == line.version:
+            if self._residents.serving == line.version:
                 return
             if not self.decisions.can_be_built(line.version):
                 return
             self._swap(line)
 
     def _swap(self, line: Line) -> None:
-        before, began_s = self._versions.serving, time.monotonic()
+        before, began_s = self._residents.serving, time.monotonic()
         try:
             self._warm(line, before)
-            self._versions.promote(line.version)
+            self._residents.promote(line.version)
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
             self._failed = (line.seq, f"{line.version}: {cause!r}")
@@ -257,12 +257,12 @@ class Follower:
         if line.verb != "promote" or line.previous in (None, before):
             return
         try:
-            self._versions.promote(line.previous)
+            self._residents.promote(line.previous)
         except Exception:
             # What serves is another question; a rollback will say this again.
             _LOG.warning("the previous version %s cannot be built", line.previous)
 
     def _count_failure(self, version: str, cause: Exception) -> None:
         self._metrics.failed_swaps.labels(type(cause).__name__).inc()
-        serving = self._versions.serving
+        serving = self._residents.serving
         self._events.add("swap-failed", f"{serving} serves on, {version} failed: {cause!r}")

@@ -11,40 +11,29 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from agent.engine.contract import Finish, Request, Token
+from agent.engine.contract import Engine, Finish, Request, Stream, Token
 from agent.errors import (
     BrokenError,
     BrokenLogitsError,
     BusyError,
     EngineStoppedError,
+    NotFoundError,
     QueueFullError,
     UnavailableError,
+    UnknownVersionError,
 )
 from agent.turn.ask import Ask
+from agent.turn.assign import assign
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply, ReplyEvent, Usage
-from agent.watch.metrics import Metrics
+from agent.watch.metrics import Metrics, labels_of
+from streams.line.variant import Variant
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
-
-
-class Stream(Protocol):
-    """One reply on its way: agent.engine.contract.Stream."""
-
-    def cancel(self) -> None: ...
-
-    def __aiter__(self) -> AsyncIterator[Token | Finish]: ...
-
-
-class Source(Protocol):
-    """Where tokens come from: agent.engine.engine.Engine."""
-
-    def submit(self, request: Request) -> Stream:
-        """Ask for a reply. Raises: QueueFullError, EngineStoppedError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,7 @@ class Answer:
         response_id: str,
         ask: Ask,
         *,
-        engine: Source,
+        engine: Engine,
         recorder: Recorder,
         metrics: Metrics,
         began_s: float,
@@ -87,7 +76,12 @@ class Answer:
         """
         try:
             for sampling in self.ask.samplings:
-                request = Request(self.ask.prompt_token_ids, sampling, self.ask.principal)
+                request = Request(
+                    self.ask.prompt_token_ids,
+                    sampling,
+                    owner=self.ask.principal,
+                    assign=partial(assign, self.ask),
+                )
                 self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
             self._cancel()
@@ -126,7 +120,7 @@ class Answer:
         """Yield what becomes certain, in the order in which it does, until every choice has ended.
 
         raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
-            this reply
+            this reply; NotFoundError when what is to answer is not in memory
         """
         try:
             async for choice, event in _merged(self._streams):
@@ -134,7 +128,7 @@ class Answer:
                     raise UnavailableError("the server stops: ask again")
                 reply = self.replies[choice]
                 if isinstance(event, Token):
-                    self._measure(choice)
+                    self._measure(choice, event.variant)
                     events = reply.add(event)
                 else:
                     events = reply.finish(event)
@@ -144,13 +138,15 @@ class Answer:
             raise UnavailableError(f"{cause}: ask again") from cause
         except BrokenLogitsError as cause:
             raise BrokenError(str(cause)) from cause
+        except UnknownVersionError as cause:
+            raise NotFoundError(str(cause), param="model", code="model_not_found") from cause
 
-    def _measure(self, choice: int) -> None:
-        now_s = self._clock()
+    def _measure(self, choice: int, variant: Variant) -> None:
+        now_s, labels = self._clock(), labels_of(variant)
         if choice in self._last_s:
-            self._metrics.token_gap_s.observe(now_s - self._last_s[choice])
+            self._metrics.token_gap_s.labels(*labels).observe(now_s - self._last_s[choice])
         else:
-            self._metrics.first_token_s.observe(now_s - self._began_s)
+            self._metrics.first_token_s.labels(*labels).observe(now_s - self._began_s)
         self._last_s[choice] = now_s
 
     def _cancel(self) -> None:
@@ -158,11 +154,12 @@ class Answer:
             stream.cancel()
 
     def _count(self, reply: Reply) -> None:
-        self._metrics.replies.labels(reply.finish_reason).inc()
+        labels = labels_of(reply.variant or Variant(self.ask.line, ""))
+        self._metrics.replies.labels(reply.finish_reason, *labels).inc()
         self._metrics.tokens.labels("reply").inc(len(reply.tokens))
         offered = {tool["function"]["name"] for tool in self.ask.tools or []}
         for call in reply.calls:
-            self._metrics.tool_calls.labels(str(call.name in offered).lower()).inc()
+            self._metrics.tool_calls.labels(str(call.name in offered).lower(), *labels).inc()
 
 
 async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:

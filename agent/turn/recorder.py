@@ -115,12 +115,13 @@ class Recorder:
                 self._given.pop(turn_id, None)
 
     def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
-        message = reply.message()
+        message, variant = reply.message(), reply.tokens[0].variant
         prefix_key = (chain.keys(ask.messages) or [chain.ROOT])[-1]
         return Turn(
             id=turn_id,
-            line=ask.line,
-            version=reply.tokens[0].version,
+            line=variant.line,
+            version=variant.version,
+            member=variant.member if variant.member >= 0 else None,
             principal=ask.principal,
             session=ask.session,
             prefix_key=prefix_key,

@@ -16,6 +16,7 @@ from typing import Literal
 from agent.engine.contract import Finish, Token
 from agent.tools.calls import Call, CallFinder
 from agent.turn.ask import Ask
+from streams.line.variant import Variant
 from streams.records import Json, Message
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
@@ -50,7 +51,7 @@ class Usage:
 class Began:
     """The first token is sampled, and with it is known what answers."""
 
-    version: str
+    variant: Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +106,13 @@ class Reply:
         self._untold: list[Token] = []
 
     @property
-    def version(self) -> str | None:
-        """The version that sampled it; None before the first token."""
-        return self.tokens[0].version if self.tokens else None
+    def variant(self) -> Variant | None:
+        """What answers; None before the first token."""
+        return self.tokens[0].variant if self.tokens else None
 
     def add(self, token: Token) -> list[ReplyEvent]:
         """Take a token, and return what became certain by it."""
-        events: list[ReplyEvent] = [] if self.tokens else [Began(token.version)]
+        events: list[ReplyEvent] = [] if self.tokens else [Began(token.variant)]
         self.tokens.append(token)
         self._untold.append(token)
         return events + self._tell(self._finder.feed(token.text) if self._finder else [token.text])

@@ -1,9 +1,9 @@
 """Counts what the agent does, for Prometheus (GET /metrics); every name begins with quickset_.
 
-A registry of its own, so that two agents in one process (tests) do not add up. Gauges are read when
-they are asked for: what they tell is the state at the scrape, and costs nothing before.
+A registry of its own, so that two agents in one process (tests) do not add up. Gauges are read at
+the scrape: what they tell is the state then, and costs nothing before.
 
-Knows numbers only; which alarms they ring is deploy's (Grafana).
+Knows numbers only, not which alarms they ring.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
+from streams.line.variant import Variant
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 # Seconds. From one decode step of a small model to a cold prompt on a busy machine.
@@ -26,6 +28,20 @@ GAP_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 
 REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 Sample = tuple[str, str, float]  # name, what it is, value
+
+# What answered, as labels: lines are those of the settings. A version is none: versions come by the
+# minute, and each would leave a series behind for ever. quickset_serving_info says which serves,
+# the turns say what a single one did.
+VARIANT = ("line", "member")
+
+
+def labels_of(variant: Variant) -> tuple[str, str]:
+    """The values of VARIANT.
+
+    >>> labels_of(Variant("main", "1f2e", 3))
+    ('main', 'true')
+    """
+    return variant.line, str(variant.member >= 0).lower()
 
 
 class Metrics:
@@ -37,28 +53,27 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = self._counter("requests", "HTTP requests", "route", "status")
-        self.replies = self._counter("replies", "Replies, choices counted singly", "finish_reason")
-        self.turns = self._counter("turns", "Turns given to the spool", "purpose", "learn")
-        self.tokens = self._counter("tokens", "Tokens read and sampled", "kind")
-        self.feedback = self._counter("feedback", "Feedback taken", "score")
-        self.tool_calls = self._counter("tool_calls", "Tool calls in replies", "known")
-        self.swaps = self._counter("swaps", "Changes of the serving version", "verb")
-        self.failed_swaps = self._counter("failed_swaps", "Versions that failed a check", "cause")
-        self.unreadable = self._counter("unreadable_records", "Records that this agent cannot use")
-        self.limited = self._counter("limited", "Requests refused by a key's limit", "limit")
-        self.request_s = self._histogram(
-            "request_seconds", "Request in to response out", REPLY_BUCKETS, "route"
+        count, time = self._counter, self._histogram
+        self.requests = count("requests", "HTTP requests", "route", "status")
+        self.replies = count(
+            "replies", "Replies, choices counted singly", "finish_reason", *VARIANT
         )
-        self.first_token_s = self._histogram(
-            "time_to_first_token_seconds", "Request in to first token out", REPLY_BUCKETS
+        self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
+        self.tokens = count("tokens", "Tokens read and sampled", "kind")
+        self.feedback = count("feedback", "Feedback taken", "score")
+        self.tool_calls = count("tool_calls", "Tool calls in replies", "known", *VARIANT)
+        self.swaps = count("swaps", "Changes of the serving version", "verb")
+        self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
+        self.unreadable = count("unreadable_records", "Records that this agent cannot use")
+        self.limited = count("limited", "Requests refused by a key's limit", "limit")
+        self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
+        self.first_token_s = time(
+            "time_to_first_token", "Request in to first token out", REPLY_BUCKETS, *VARIANT
         )
-        self.token_gap_s = self._histogram(
-            "inter_token_seconds", "Gap between two tokens of a reply", GAP_BUCKETS
+        self.token_gap_s = time(
+            "inter_token", "Gap between two tokens of a reply", GAP_BUCKETS, *VARIANT
         )
-        self.swap_s = self._histogram(
-            "swap_seconds", "Rebuilding and proving a version, aside", REPLY_BUCKETS
-        )
+        self.swap_s = time("swap", "Rebuilding and proving a version, aside", REPLY_BUCKETS)
 
     def state(
         self,
@@ -74,7 +89,7 @@ class Metrics:
         self.registry.register(_State(serving, gauges, counters))
 
     def text(self) -> bytes:
-        """Give everything in Prometheus's text format."""
+        """Everything in Prometheus's text format."""
         return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -84,7 +99,7 @@ class Metrics:
         self, name: str, text: str, buckets: tuple[float, ...], *labels: str
     ) -> Histogram:
         return Histogram(
-            f"quickset_{name}", f"{text}.", labels, buckets=buckets, registry=self.registry
+            f"quickset_{name}_seconds", f"{text}.", labels, buckets=buckets, registry=self.registry
         )
 
 

@@ -25,10 +25,12 @@ from agent.settings import AgentSettings
 from agent.turn.ask import Ask, render
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
+from streams.line.variant import Variant
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.spool import Spool
-from tests.agent.fakes import BASE, FakeBase, FakeEngine, FakeResidents
+from tests.agent.fakes import BASE, FakeBase, FakeResidents
+from tests.agent.scripted import ScriptedEngine
 
 REQUESTS = 1500  # for each side: the p99 then rests on 15 of them
 BLOCK = 50
@@ -58,11 +60,12 @@ async def api(service: AgentService) -> AsyncIterator[str]:
 
 
 def make_service(spool: Spool, log: SqliteLog) -> AgentService:
+    settings, residents = AgentSettings(), FakeResidents()
     return AgentService(
-        settings=AgentSettings(),
+        settings=settings,
         base=FakeBase(context_tokens=2048),
-        residents=FakeResidents(),
-        engine=FakeEngine(script=[" token"] * REPLY_TOKENS),
+        residents=residents,
+        engine=ScriptedEngine(residents, [" token"] * REPLY_TOKENS, settings=settings),
         log=log,
         spool=spool,
         secret=b"secret",
@@ -108,7 +111,7 @@ def measure_recording(folder: Path) -> np.ndarray:
     for number in range(REQUESTS):
         reply = Reply(ask)
         for token in range(REPLY_TOKENS):
-            reply.add(Token(token, " token", -0.5, -0.25, BASE))
+            reply.add(Token(token, " token", -0.5, -0.25, Variant("main", BASE)))
         reply.finish(Finish("stop"))
         began_s = time.perf_counter()
         service.recorder.turn(f"turn-{number}", ask, choice=0, reply=reply)

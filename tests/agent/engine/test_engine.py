@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.engine.engine import Engine, Finish, Request, Token
+from agent.engine.contract import Assign, Engine, Finish, Request, Token, serving
+from agent.engine.engine import BatchingEngine
 from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError, ReplyFailedError
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident, Residents
@@ -30,10 +31,12 @@ def sampling(**changes: object) -> Sampling:
     return Sampling.model_validate(values)
 
 
-def open_engine(base: BaseModel, residents: Residents | None = None, **changes: int) -> Engine:
+def open_engine(
+    base: BaseModel, residents: Residents | None = None, **changes: int
+) -> BatchingEngine:
     """Give an engine of four places that has not been started."""
     values = {"max_batch": 4, "context_tokens": 128, "prefill_chunk_tokens": 8, "threads": 1}
-    return Engine(
+    return BatchingEngine(
         residents or Residents(base, "cpu"),
         settings=AgentSettings(**(values | changes)),
         base=base,
@@ -217,7 +220,7 @@ def test_whatever_comes_and_goes_every_stream_ends(
         engine.start()
         await asyncio.gather(*(client(engine, n, *each) for n, each in enumerate(lengths)))
         assert (engine.running, engine.queued, engine._slots.free) == (0, 0, 4)
-        resident = residents.hold()
+        resident = residents.hold(serving)
         assert resident.users == 1
         await asyncio.to_thread(engine.drain, 0)
 
@@ -229,10 +232,10 @@ async def test_a_full_queue_is_said(tiny_base: BaseModel) -> None:
     admitted, go_on = threading.Event(), threading.Event()
 
     class Slow(Residents):
-        def hold(self) -> Resident:
+        def hold(self, assign: Assign) -> Resident:
             admitted.set()
             go_on.wait(60)
-            return super().hold()
+            return super().hold(assign)
 
     engine = open_engine(tiny_base, Slow(tiny_base, "cpu"), max_queue=1)
     engine.start()
@@ -289,8 +292,8 @@ async def test_a_dead_engine_tells_every_reader(tiny_base: BaseModel) -> None:
     """A fault of the engine itself ends all replies with an error, and is shown."""
 
     class Broken(Residents):
-        def hold(self) -> Resident:
-            raise RuntimeError("no memory")
+        def hold(self, assign: Assign) -> Resident:
+            raise RuntimeError(f"no memory for {assign}")
 
     engine = open_engine(tiny_base, Broken(tiny_base, "cpu"))
     engine.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.engine.engine import Engine, Finish, Request, Token
+from agent.engine.contract import Engine, Finish, Request, Token
 from agent.errors import SwapError
 from agent.swap.residents import Resident, Residents
 from streams.model.open import BaseModel
@@ -80,7 +80,7 @@ async def test_a_reply_ends_on_the_version_that_it_began_with(
         tokens = [*begun, *[event async for event in events]]
         assert tokens.pop() == Finish("length")
         assert tokens == expected[version]
-        assert {token.version for token in tokens if isinstance(token, Token)} == {version}
+        assert {token.variant.version for token in tokens if isinstance(token, Token)} == {version}
 
 
 async def test_a_known_beginning_belongs_to_its_version(
@@ -140,8 +140,8 @@ async def test_many_swaps_under_load_drop_nothing_and_grow_nothing(
             asked = Sampling(temperature=1.0, top_p=0.9, max_tokens=5 + seed % 9, seed=seed)
             tokens, finish = await read(engine, Request(PROMPTS[seed % 4], asked))
             assert len(tokens) == asked.max_tokens or finish.reason == "stop"
-            assert len({token.version for token in tokens}) == 1
-            served.add(tokens[0].version)
+            assert len({token.variant for token in tokens}) == 1
+            served.add(tokens[0].variant.version)
             replies.append(finish)
 
     def swap() -> list[int]:

@@ -20,10 +20,12 @@ from agent.turn.reply import (
     ToolCall,
     Usage,
 )
+from streams.line.variant import Variant
 from streams.records import Json, Message, Sampling
 
 TOOL = {"type": "function", "function": {"name": "weather"}}
 CALL = '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>'
+VARIANT = Variant("main", "1f2e")
 SAMPLING = Sampling(temperature=0, top_p=1, max_tokens=99, seed=1)
 PIECES = st.sampled_from(["<", "tool_call>", CALL, "<tool_call>", "</tool_call>", "text", " ", ""])
 
@@ -37,7 +39,7 @@ def ask(tools: list[Json] | None = None, *, parallel_calls: bool = True) -> Ask:
 
 
 def tokens(*texts: str) -> list[Token]:
-    return [Token(number, text, -0.5, -0.25, "v") for number, text in enumerate(texts)]
+    return [Token(number, text, -0.5, -0.25, VARIANT) for number, text in enumerate(texts)]
 
 
 def events_of(reply: Reply, *texts: str, finish: Finish | None = None) -> list[ReplyEvent]:
@@ -54,7 +56,7 @@ def test_text_and_calls_are_parts_in_order() -> None:
     call = ToolCall(0, reply.calls[0].id, "weather")
     text, calling, more = Part(0), Part(1, call), Part(2)
     assert told == [
-        Began("v"),
+        Began(VARIANT),
         PartBegun(text), Piece(text, "Let ", (first,)), Piece(text, "me", (second,)),
         PartEnded(text, "Let me"),
         PartBegun(calling), Piece(calling, '{"city": "Oslo"}', (third,)),
