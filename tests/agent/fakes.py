@@ -36,7 +36,7 @@ class FakeResidents:
     """Versions without weights: knows chains of recipes, and what has served."""
 
     def __init__(self, base: str = BASE) -> None:
-        self.line = Line("main", (base,))
+        self.line, self.held = Line("main", (base,)), 0
         self._base = base
         self._masks: set[str] = set()
         self._recipes: dict[str, Recipe] = {}
@@ -65,10 +65,13 @@ class FakeResidents:
         variant = assign(self.line)
         if variant.version not in self.line.served or variant.member >= 0:
             raise UnknownVersionError(f"{variant} is not in memory here")
+        self.held += 1
         nothing: Any = None
         return Resident(variant, nothing, nothing)
 
-    def release(self, resident: Resident) -> None: ...
+    def release(self, resident: Resident) -> None:
+        assert resident.variant.version in self.line.served
+        self.held -= 1
 
     def digest_of(self, version: str) -> str:
         if version not in self.line.served:
