@@ -18,6 +18,7 @@ from aiohttp import web
 from agent.console import build_console
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
+from agent.http.runner import Runner
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -114,9 +115,7 @@ def _assemble(
 
 async def _open_site(sites: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
     # handler_cancellation: a client that goes while its request waits frees its place at once.
-    runner = web.AppRunner(
-        app, handler_cancellation=True, shutdown_timeout=CLOSE_S, access_log=None
-    )
+    runner = Runner(app, handler_cancellation=True, shutdown_timeout=CLOSE_S, access_log=None)
     await runner.setup()
     sites.push_async_callback(runner.cleanup)
     try:

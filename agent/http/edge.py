@@ -61,12 +61,14 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except ApiError as error:
-        return _response(error)
+        return error_response(error)
+    except web.HTTPRedirection:
+        raise
     except web.HTTPException as error:
-        return _response(_named(request, error), error.status)
+        return error_response(_named(request, error), error.status)
     except Exception:
         _LOG.exception("%s %s failed", request.method, request.path)
-        return _response(BrokenError("the server failed; its log has the reason"))
+        return error_response(BrokenError("the server failed; its log has the reason"))
 
 
 def keep_out(settings: AgentSettings) -> Middleware:
@@ -157,7 +159,7 @@ def is_loopback(host: str) -> bool:
 def _named(request: web.Request, error: web.HTTPException) -> ApiError:
     """Say in OpenAI's shape what aiohttp refused."""
     if isinstance(error, web.HTTPNotFound):
-        return NotFoundError(f"there is no {request.path[:200]}", code="unknown_url")
+        return NotFoundError(f"there is nothing at {request.path[:200]}", code="unknown_url")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return InvalidError(
@@ -168,5 +170,6 @@ def _named(request: web.Request, error: web.HTTPException) -> ApiError:
     return InvalidError(error.reason)
 
 
-def _response(error: ApiError, status: int | None = None) -> web.Response:
+def error_response(error: ApiError, status: int | None = None) -> web.Response:
+    """An error in OpenAI's shape. status: none: the error's own."""
     return web.json_response(error.body(), status=status or error.status, headers=error.headers)
