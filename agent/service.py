@@ -158,6 +158,10 @@ class AgentService:
         """Give what is on this agent's disk and not in the log yet; from memory."""
         return status.spooled(self._spool.depth())
 
+    async def digest_of(self, version: str) -> str:
+        """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
+        return await asyncio.to_thread(self.residents.digest_of, version)
+
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Serve the previous version again, now, with or without broker and database.
 

@@ -33,7 +33,7 @@ LOCAL = "local operator"
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who asks, and how they proved it."""
+    """An operator, and how they proved it."""
 
     name: str
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -42,7 +42,7 @@ class Operator:
 
 
 class Guesses:
-    """Wrong keys by the address that sent them, so that who guesses locks out nobody else."""
+    """Wrong keys by the address that sent them, so that a guesser locks out nobody else."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -98,8 +98,8 @@ class Access:
         """Whether operators must log in."""
         return bool(self._keys)
 
-    def who(self, request: web.Request) -> Operator:
-        """Give the operator behind a request.
+    def operator_of(self, request: web.Request) -> Operator:
+        """Return the operator behind a request.
 
         raises: KeyRefusedError, BusyError (too many wrong keys), ForbiddenError (a page of another
             name that resolves to this machine)
@@ -133,7 +133,7 @@ class Access:
             raise ForbiddenError(f"{TOKEN_HEADER} is missing or stale: reload the page")
 
     def log_in(self, key: str, address: str | None) -> str:
-        """Open a session for a key sent from an address, and give its cookie value.
+        """Open a session for a key sent from an address, and return its cookie's value.
 
         raises: KeyRefusedError, BusyError
         """
@@ -169,7 +169,7 @@ class Access:
 
 
 def _octets(text: str) -> bytes:
-    """Give the bytes of a header or key, those that are no UTF-8 too."""
+    """The bytes of a header or key, those that are no UTF-8 too."""
     return text.encode("utf-8", "surrogateescape")
 
 

@@ -38,7 +38,7 @@ class Shared:
         self._until_s = float("-inf")
 
     async def sections(self) -> Sections:
-        """Give a reading that is at most an interval old."""
+        """A reading that is at most an interval old."""
         async with self._lock:
             if self._clock() >= self._until_s:
                 self._sections = await self._read()
@@ -87,5 +87,9 @@ def event(sections: Sections) -> bytes:
     >>> event({"turns": "[]"})
     b'event: sections\\ndata: {"turns":[]}\\n\\n'
     """
-    body = ",".join(f'"{name}":{text}' for name, text in sections.items())
-    return frame(f"{{{body}}}", "sections")
+    return frame(json_of(sections), "sections")
+
+
+def json_of(sections: Sections) -> str:
+    """One JSON object of the sections, whose texts are JSON already."""
+    return "{" + ",".join(f'"{name}":{text}' for name, text in sections.items()) + "}"

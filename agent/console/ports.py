@@ -8,25 +8,11 @@ from agent.watch.events import Event
 from streams.records import Rollout
 
 
-class Residents(Protocol):
-    """The versions whose weights are in memory."""
-
-    def digest_of(self, version: str) -> str:
-        """Give the SHA-256 of a resident version's served tensors, hex. Slow: call it in a thread.
-
-        raises: UnknownVersionError
-        """
-        ...
-
-
 class Service(Protocol):
-    """The running agent."""
+    """The running agent (agent.service.AgentService)."""
 
     @property
     def settings(self) -> AgentSettings: ...
-
-    @property
-    def residents(self) -> Residents: ...
 
     @property
     def events(self) -> Iterable[Event]:
@@ -34,17 +20,18 @@ class Service(Protocol):
         ...
 
     def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give line → {version, previous, seq, since_ms, …}, from memory.
+        """Line → {version, previous, seq, since_ms, …}, from memory.
 
         A line whose decided version does not serve (yet) says so: decided, pending, failed.
         """
         ...
 
     def spool(self) -> Mapping[str, Any]:
-        """Give what is on this agent's disk and not in the log yet: records, bytes, dropped, why.
+        """What is on this agent's disk and not in the log yet; from memory."""
+        ...
 
-        From memory (agent.status.spooled).
-        """
+    async def digest_of(self, version: str) -> str:
+        """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
         ...
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:

@@ -51,16 +51,6 @@ TALK: list[tuple[str, str, str | None, int, str | None]] = [
 ]
 
 
-class FakeResidents:
-    """Digests without weights."""
-
-    def digest_of(self, version: str) -> str:
-        """Give a digest for any version but unknown ones."""
-        if version.startswith("unknown"):
-            raise UnknownVersionError(version)
-        return hashlib.sha256(version.encode()).hexdigest()
-
-
 class FakeService:
     """An agent that serves one line and can be rolled back once."""
 
@@ -68,7 +58,6 @@ class FakeService:
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
         self.settings = settings or AgentSettings()
-        self.residents = FakeResidents()
         self.events: list[Event] = []
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
@@ -83,6 +72,12 @@ class FakeService:
     def spool(self) -> Mapping[str, Any]:
         """Give a spool in which two records wait."""
         return {"records": 2, "bytes": 200, "dropped": 0, "log_away": "no broker"}
+
+    async def digest_of(self, version: str) -> str:
+        """A digest for any version but unknown ones."""
+        if version.startswith("unknown"):
+            raise UnknownVersionError(version)
+        return hashlib.sha256(version.encode()).hexdigest()
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Swap version and previous, if the caller saw this state."""

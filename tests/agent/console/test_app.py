@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.read.stored import BROKEN_ROW, NO_STORE, NO_TABLES
+from agent.console.read.sections import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.watch.events import Event
 from streams.errors import LogUnavailableError
 from streams.log import dead_letters
