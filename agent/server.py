@@ -2,7 +2,7 @@
 
     POST /v1/chat/completions          answer, whole or streamed
     GET  /v1/models, /v1/models/{id}   what can be asked for
-    PUT  /v1/feedback/{response_id}    what somebody thinks of an answer
+    PUT  /v1/feedback/{response_id}    what somebody says outright of a reply
     GET  /health                       this process lives
     GET  /health/ready                 it takes requests; the body says why not
     GET  /metrics                      Prometheus
@@ -103,22 +103,22 @@ async def show_model(request: web.Request) -> web.Response:
 
 
 def _model(service: AgentService, name: str) -> Json:
-    context_tokens, created_s = service.settings.context_tokens, service.started_s
-    return model(name, context_tokens=context_tokens, created_s=created_s, **service.info())
+    tokens, info = service.settings.context_tokens, service.status().info()
+    return model(name, info, context_tokens=tokens, created_s=service.started_s)
 
 
 async def show_alive(_: web.Request) -> web.Response:
-    """Say that this process lives and its event loop turns."""
+    """Show that this process lives and its event loop turns."""
     return web.json_response({"status": "alive"})
 
 
 async def show_ready(request: web.Request) -> web.Response:
-    """Say whether this agent takes requests, and what is not as it should be."""
-    ready, body = request.app[SERVICE].readiness()
+    """Show whether this agent takes requests, and what is not as it should be."""
+    ready, body = request.app[SERVICE].status().readiness()
     return web.json_response(body, status=200 if ready else 503)
 
 
 async def show_metrics(request: web.Request) -> web.Response:
-    """Give the metrics in Prometheus's text format."""
+    """Show the metrics in Prometheus's text format."""
     text = request.app[SERVICE].metrics.text()
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})

@@ -11,23 +11,23 @@ import asyncio
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
-from agent import status
 from agent.engine.contract import Engine
 from agent.errors import UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
+from agent.status import Status
 from agent.swap.follow import Follower, SupportsPromote
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, render
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
-from agent.watch.metrics import Metrics, Sample
+from agent.watch.metrics import Metrics
 from streams.log.contract import Log, Outgoing
-from streams.records import Forgotten, Json, Rollout
+from streams.records import Forgotten, Rollout
 from streams.spool import Depth
 
 
@@ -94,10 +94,10 @@ class AgentService:
         )
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._turning_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
-        self._draining = self._told_engine = False
+        self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
+        self._draining = self._noted_failure = False
         self.started_s = int(time.time())
-        self.metrics.state(serving=self.info, gauges=self._gauges, counters=self._counters)
+        self.metrics.read(self.status)
 
     def start(self) -> None:
         """Begin to decode, and to follow the log."""
@@ -115,7 +115,7 @@ class AgentService:
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
         self._rendering.shutdown(wait=False)
-        self._turning_back.shutdown(wait=False)
+        self._rolling_back.shutdown(wait=False)
 
     @property
     def works(self) -> bool:
@@ -149,14 +149,17 @@ class AgentService:
             began_s=began_s,
         )
 
-    def serving(self) -> dict[str, dict[str, Any]]:
-        """Give line → what serves it, what served before, how that was decided; from memory."""
-        following = self._follower.following()
-        return {following.line.name: status.serving(following, self.residents.serving)}
-
-    def spool(self) -> dict[str, Any]:
-        """Give what is on this agent's disk and not in the log yet; from memory."""
-        return status.spooled(self._spool.depth())
+    def status(self) -> Status:
+        """How this agent is now."""
+        return Status(
+            version=self.residents.serving,
+            base=self._base.name,
+            following=self._follower.following(),
+            depth=self._spool.depth(),
+            engine=self._engine,
+            engine_alive=self._engine_alive(),
+            draining=self._draining,
+        )
 
     async def digest_of(self, version: str) -> str:
         """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
@@ -170,18 +173,8 @@ class AgentService:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._turning_back, self._follower.rollback, who, reason, expected_seq
+            self._rolling_back, self._follower.rollback, who, reason, expected_seq
         )
-
-    def readiness(self) -> tuple[bool, Json]:
-        """Say whether this agent takes requests, and what is not as it should be."""
-        ready, body = status.readiness(
-            self._follower.following(),
-            self._spool.depth(),
-            engine_alive=self._engine_alive(),
-            draining=self._draining,
-        )
-        return ready, body | self.info()
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""
@@ -191,26 +184,7 @@ class AgentService:
 
     def _engine_alive(self) -> bool:
         alive = self._engine.alive
-        if not alive and not self._told_engine and not self._draining:
-            self._told_engine = True
+        if not alive and not self._noted_failure and not self._draining:
+            self._noted_failure = True
             self.events.add("engine-failed", "the engine has stopped: restart this process")
         return alive
-
-    def info(self) -> dict[str, str]:
-        """The line that this agent serves, the version that serves it, and the base of both."""
-        return {
-            "line": self.settings.line,
-            "version": self.residents.serving,
-            "base": self._base.name,
-        }
-
-    def _gauges(self) -> list[Sample]:
-        return status.gauges(
-            self._follower.following(),
-            self._spool.depth(),
-            queued=self._engine.queued,
-            running=self._engine.running,
-        )
-
-    def _counters(self) -> list[Sample]:
-        return status.counters(self._spool.depth(), self._engine.counts)

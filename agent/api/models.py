@@ -3,6 +3,8 @@
 Knows nothing of HTTP, nor of how a version is chosen.
 """
 
+from collections.abc import Mapping
+
 from agent.errors import NotFoundError
 from streams.line.variant import Variant
 from streams.records import Json
@@ -20,11 +22,10 @@ def prove_model(name: str, line: str) -> None:
         )
 
 
-def model(
-    name: str, *, line: str, version: str, base: str, context_tokens: int, created_s: int
-) -> Json:
+def model(name: str, info: Mapping[str, str], *, context_tokens: int, created_s: int) -> Json:
     """The one model, under one of its names.
 
+    info: its line, version and base
     created_s: Unix time since which it is served
     """
     return {
@@ -32,9 +33,7 @@ def model(
         "object": "model",
         "created": created_s,
         "owned_by": "quickset",
-        "line": line,
-        "version": version,
-        "base": base,
+        **info,
         "context_tokens": context_tokens,
     }
 

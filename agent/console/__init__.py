@@ -2,8 +2,8 @@
 
 For others: this module.
 
-access says who may, read/ what there is to see (one file a section), live how it reaches open
-pages, write what may be changed.
+access decides whom it lets in, read/ what there is to see (one file a section), live how that
+reaches open pages, write what may be changed.
 """
 
 from agent.console.app import build_console

@@ -1,4 +1,4 @@
-"""Who may use the console: operators with a key; where no key is set, whoever is at this machine.
+"""Access to the console: operators with a key, or, where no key is set, whoever is at this machine.
 
 A browser proves itself by a cookie that scripts cannot read and other sites cannot send, and proves
 each write by its Origin and a token that only our own page knows. The chat page of the same machine

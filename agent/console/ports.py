@@ -1,11 +1,26 @@
 """What the console needs of the agent that it watches: a few reads and one write."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from agent.settings import AgentSettings
 from agent.watch.events import Event
-from streams.records import Rollout
+from streams.records import Json, Rollout
+
+
+class Status(Protocol):
+    """How an agent is at one moment (agent.status.Status)."""
+
+    def serving(self) -> Json:
+        """Line → {version, previous, seq, since_ms, …}.
+
+        A line whose decided version does not serve (yet) says so: decided, pending, failed.
+        """
+        ...
+
+    def spooled(self) -> Json:
+        """What is on this agent's disk and not in the log yet."""
+        ...
 
 
 class Service(Protocol):
@@ -19,15 +34,8 @@ class Service(Protocol):
         """What happened to this agent lately, oldest first."""
         ...
 
-    def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Line → {version, previous, seq, since_ms, …}, from memory.
-
-        A line whose decided version does not serve (yet) says so: decided, pending, failed.
-        """
-        ...
-
-    def spool(self) -> Mapping[str, Any]:
-        """What is on this agent's disk and not in the log yet; from memory."""
+    def status(self) -> Status:
+        """How it is now, from memory."""
         ...
 
     async def digest_of(self, version: str) -> str:

@@ -62,7 +62,7 @@ class Write:
 
     async def _rollback(self, request: web.Request) -> web.Response:
         line = request.match_info["line"]
-        if line not in self._service.serving():
+        if line not in self._service.status().serving():
             raise NotFoundError(f"this agent serves no line {line!r}", param="line")
         asked = await _read(request, RollbackRequest)
         operator = self._access.operator_of(request)

@@ -125,7 +125,7 @@ class BatchingEngine:
             with torch.inference_mode():
                 while self._wait_for_work():
                     self._step()
-        except Exception as fault:  # the thread's last word: told to every reader, then logged
+        except Exception as fault:  # the thread ends: readers are told, the log has the trace
             self._fault = fault
             _LOG.exception("the engine has stopped")
         self._end_all()
@@ -160,14 +160,14 @@ class BatchingEngine:
             deliver([self._end(reply, Finish("cancelled"))])
 
     def _admit(self) -> None:
-        """Give free slots to the requests that wait, each with the variant that it is assigned."""
+        """Let waiting requests have the free slots, each with the variant that it is assigned."""
         while self._slots.free and self._waiting:
             request, stream = self._waiting[0]
             try:
                 resident = self._residents.hold(request.assign)
             except UnknownVersionError as cause:
                 resident, fault = None, cause
-            with self._changed:  # only now, so that a fault before this tells the one who waits
+            with self._changed:  # only now, so that a fault before this tells its reader
                 self._waiting.popleft()
             if resident is None:
                 self.counts.failed_replies += 1
@@ -225,8 +225,8 @@ class BatchingEngine:
     def _take(
         self, replies: list[Running], choices: list[Choice | ReplyFailedError]
     ) -> list[tuple[Stream, Event]]:
-        """Add a token to each reply, end those whose last it was, and return what is to be told."""
-        told: list[tuple[Stream, Event]] = []
+        """Add a token to each reply, end those whose last it was, and return the events of it."""
+        events: list[tuple[Stream, Event]] = []
         stop_ids, capacity = self._base.stop_ids, self._capacity
         for reply, choice in zip(replies, choices, strict=True):
             try:
@@ -237,10 +237,10 @@ class BatchingEngine:
                 self._fail([reply], cause)
                 continue
             self.counts.sampled_tokens += 1
-            told.append((reply.stream, token))
+            events.append((reply.stream, token))
             if finish is not None:
-                told.append(self._end(reply, finish))
-        return told
+                events.append(self._end(reply, finish))
+        return events
 
     def _fail(self, replies: list[Running], cause: Exception) -> None:
         """End replies by a fault that concerns only them."""

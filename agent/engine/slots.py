@@ -1,4 +1,4 @@
-"""Gives each reply a slot of the cache, and finds what a free slot still holds of its prompt.
+"""Slots of the cache: one for each reply, found by what it still holds of the reply's prompt.
 
 A conversation's next request begins with what the last one began with: that part is not read
 again. Only whole pieces of a prompt are taken up, cut where every prompt is cut, so what is found

@@ -1,8 +1,8 @@
-"""Turns a request's API key into its principal: who is answerable for what it teaches.
+"""Turns a request's API key into its principal, which is answerable for what it teaches.
 
 Keys are known by their SHA-256 only, and compared in constant time, each with every known one. A
-server without keys has one principal, "anonymous", whatever key a client sends: who may choose
-their own principal could pass for a quorum.
+server without keys has one principal, "anonymous", whatever key a client sends: whoever
+chose their own principal could pass for a quorum.
 
 Knows nothing of sessions, nor of what a principal may do.
 """
@@ -27,7 +27,7 @@ class Keys:
         self._hashes = {name: digest.lower() for name, digest in hashes.items()}
 
     def principal(self, authorization: str | None) -> str:
-        """Name the principal of a request: the first 16 hex digits of its key's hash.
+        """The principal of a request: the first 16 hex digits of its key's hash.
 
         authorization: the header's value, "Bearer <key>"
         raises: KeyRefusedError when keys are set and this is none of them

@@ -97,7 +97,7 @@ def keep_out(settings: AgentSettings) -> Middleware:
 def allow_origins(
     settings: AgentSettings,
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Tell a browser that a named origin's page may read the response; for on_response_prepare."""
+    """Let pages of named origins read responses; for on_response_prepare."""
 
     async def allow(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -145,7 +145,7 @@ def _may_name(name: str | None, settings: AgentSettings) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or address is this machine's own.
+    """Whether a name or address is this machine's own.
 
     >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
     (True, True, False)
@@ -157,7 +157,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _named(request: web.Request, error: web.HTTPException) -> ApiError:
-    """Say in OpenAI's shape what aiohttp refused."""
+    """What aiohttp refused, in words."""
     if isinstance(error, web.HTTPNotFound):
         return NotFoundError(f"there is nothing at {request.path[:200]}", code="unknown_url")
     if isinstance(error, web.HTTPMethodNotAllowed):

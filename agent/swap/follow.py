@@ -107,7 +107,7 @@ class Follower:
             self._thread.join()
 
     def following(self) -> Following:
-        """Say how far this agent has come. Any thread may ask."""
+        """How far this agent has come. Any thread may ask."""
         line, failed = self.decisions.line(), self._failed
         return Following(
             caught_up=self._caught_up.is_set(),
@@ -164,11 +164,11 @@ class Follower:
                 finally:
                     subscription.close()
             except LogUnavailableError as cause:
-                self._lose_log(str(cause))
+                self._note_log_away(str(cause))
             except Exception as cause:
                 # A thread that died here would leave this agent behind for ever, unnoticed.
                 _LOG.exception("following failed and begins again")
-                self._lose_log(repr(cause))
+                self._note_log_away(repr(cause))
             self._stop.wait(retry_s)
             retry_s = min(retry_s * 2, RETRY_S[1])
 
@@ -189,7 +189,7 @@ class Follower:
         if self._away is not None:
             self._events.add("log-back", "the log can be read again")
             self._away = None
-        self._steer()
+        self._follow_decision()
         if not self._caught_up.is_set() and self._reached_ends(subscription):
             self._caught_up.set()
 
@@ -197,7 +197,7 @@ class Follower:
         reached = subscription.reached()
         return all(reached.get(partition, 0) >= end for partition, end in self._ends.items())
 
-    def _lose_log(self, why: str) -> None:
+    def _note_log_away(self, why: str) -> None:
         if self._away is None:
             self._events.add("log-away", f"the log cannot be read, serving on: {why}")
         self._away = why
@@ -223,7 +223,7 @@ class Follower:
             place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"
             self._events.add("unreadable", f"{place}: {cause}")
 
-    def _steer(self) -> None:
+    def _follow_decision(self) -> None:
         while not self._stop.is_set():
             line = self.decisions.line()
             if self._failed is not None and self._failed[0] == line.seq:
@@ -237,7 +237,7 @@ class Follower:
     def _swap(self, line: Line) -> None:
         before, began_s = self._residents.serving, time.monotonic()
         try:
-            self._warm(line, before)
+            self._keep_previous(line, before)
             self._residents.promote(line.version)
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
@@ -249,7 +249,7 @@ class Follower:
         self._metrics.swap_s.observe(took_s)
         self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
 
-    def _warm(self, line: Line, before: str) -> None:
+    def _keep_previous(self, line: Line, before: str) -> None:
         """Take the previous version on the way, so that a rollback finds it in memory.
 
         It is there already, unless this agent leaps: at its start, or after it was away.

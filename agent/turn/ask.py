@@ -1,4 +1,4 @@
-"""What is asked, and by whom: one value, whichever API it came by, and the prompt made of it.
+"""What is asked, and by whom: one value, whichever API it came by, and its prompt.
 
 Messages that the chat template cannot render, and a prompt that leaves no room for a reply, are
 refused here, with the parameter that is at fault.
@@ -29,7 +29,7 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request for replies: who asks, in which conversation, for what."""
+    """One request for replies: its principal, its conversation, and what is asked."""
 
     principal: str
     session: str

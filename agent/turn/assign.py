@@ -2,7 +2,7 @@
 
 It is asked at the moment at which the request gets its place in the batch (agent.engine.contract),
 so that no request begins on what has been taken back while it waited. The same ask and the same
-line give the same variant: shares of sessions are told by hashing the session, never by chance.
+line mean the same variant: shares of sessions go by the session's hash, never by chance.
 
 Knows nothing of weights; what it names may not be in memory, which is the engine's to say.
 """

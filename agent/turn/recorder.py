@@ -142,7 +142,7 @@ class Recorder:
 
     def _hand_over(self, records: list[Outgoing]) -> Future[bool]:
         done = self._put(records)
-        done.add_done_callback(self._told)
+        done.add_done_callback(self._note_dropped)
         return done
 
     async def _kept(self, done: Future[bool]) -> bool:
@@ -151,8 +151,8 @@ class Recorder:
         except TimeoutError:
             return False
 
-    def _told(self, done: Future[bool]) -> None:
-        """Say once that the spool drops records, and again only after it has taken some."""
+    def _note_dropped(self, done: Future[bool]) -> None:
+        """Add an event when the spool begins to drop records; no other until it has taken some."""
         dropped = done.cancelled() or not done.result()
         if dropped and not self._dropping:
             self._events.add("dropped", "the spool is full or its disk fails: turns are being lost")

@@ -1,7 +1,7 @@
 """Recognises what a request belongs to: its session, its purpose, whether it may be learned from.
 
 No header is needed: requests of one conversation open alike (streams.chain), and the chores of chat
-clients (titles, tags, suggestions, summaries of the chat so far) are told by the instructions that
+clients (titles, tags, suggestions, summaries of the chat so far) are known by the instructions that
 those clients ship. What headers say is honoured, and one that is not understood is an error: an
 opt-out that is misspelt must not be taken for consent.
 
@@ -71,7 +71,7 @@ def session_of(messages: Sequence[Message], headers: Mapping[str, str], principa
 
 
 def purpose_of(messages: Sequence[Message], headers: Mapping[str, str]) -> Purpose:
-    """Tell what a request is for; X-Turn-Type (side | main) marks a side turn.
+    """What a request is for; X-Turn-Type (side | main) marks a side turn.
 
     raises: InvalidError naming the header
     """
@@ -81,7 +81,7 @@ def purpose_of(messages: Sequence[Message], headers: Mapping[str, str]) -> Purpo
 
 
 def may_learn(headers: Mapping[str, str]) -> bool:
-    """Tell whether the headers allow learning: X-Learn (off | on).
+    """Whether the headers allow learning: X-Learn (off | on).
 
     raises: InvalidError naming the header
     """
@@ -89,7 +89,7 @@ def may_learn(headers: Mapping[str, str]) -> bool:
 
 
 def is_chore(messages: Sequence[Message]) -> bool:
-    """Tell whether a chat client asks this for itself, not for the person who uses it.
+    """Whether a chat client asks this for itself, not for the person who uses it.
 
     Such an instruction is the last message, or the system's; older messages only quote.
 

@@ -7,6 +7,7 @@ Knows numbers only, not which alarms they ring.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -44,8 +45,18 @@ def labels_of(variant: Variant) -> tuple[str, str]:
     return variant.line, str(variant.member >= 0).lower()
 
 
+class Readable(Protocol):
+    """The rest, read at a scrape (agent.status.Status)."""
+
+    def info(self) -> dict[str, str]: ...
+
+    def gauges(self) -> list[Sample]: ...
+
+    def counters(self) -> list[Sample]: ...
+
+
 class Metrics:
-    """The agent's counters and histograms; `state` gives the rest when it is asked for."""
+    """The agent's counters and histograms."""
 
     def __init__(self) -> None:
         """Start at nought."""
@@ -75,18 +86,9 @@ class Metrics:
         )
         self.swap_s = time("swap", "Rebuilding and proving a version, aside", REPLY_BUCKETS)
 
-    def state(
-        self,
-        *,
-        serving: Callable[[], dict[str, str]],
-        gauges: Callable[[], list[Sample]],
-        counters: Callable[[], list[Sample]],
-    ) -> None:
-        """Name where the state is read at a scrape.
-
-        serving: labels of quickset_serving_info: line, version, base
-        """
-        self.registry.register(_State(serving, gauges, counters))
+    def read(self, status: Callable[[], Readable]) -> None:
+        """Read the state by this function at each scrape."""
+        self.registry.register(_State(status))
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format."""
@@ -106,17 +108,13 @@ class Metrics:
 class _State:
     """A collector: reads the agent's state when Prometheus asks."""
 
-    def __init__(
-        self,
-        serving: Callable[[], dict[str, str]],
-        gauges: Callable[[], list[Sample]],
-        counters: Callable[[], list[Sample]],
-    ) -> None:
-        self._serving, self._gauges, self._counters = serving, gauges, counters
+    def __init__(self, status: Callable[[], Readable]) -> None:
+        self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("quickset_serving", "The version that serves.", self._serving())
-        for name, text, value in self._gauges():
+        status = self._status()
+        yield InfoMetricFamily("quickset_serving", "The version that serves.", status.info())
+        for name, text, value in status.gauges():
             yield GaugeMetricFamily(f"quickset_{name}", f"{text}.", value)
-        for name, text, value in self._counters():
+        for name, text, value in status.counters():
             yield CounterMetricFamily(f"quickset_{name}", f"{text}.", value)

@@ -51,7 +51,7 @@ StartApi = Callable[..., Any]
 
 @pytest.fixture
 async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
-    """Give a function that starts an API with settings and parts of the test's choice."""
+    """A function that starts an API with settings and parts of the test's choice."""
     started: list[Api] = []
     log = SqliteLog(tmp_path / "log.db")
 
@@ -84,6 +84,6 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
 
 @pytest.fixture
 async def api(start_api: StartApi) -> Api:
-    """Give an API with default settings."""
+    """An API with default settings."""
     made: Api = await start_api()
     return made

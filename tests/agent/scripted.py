@@ -92,7 +92,7 @@ class ScriptedEngine:
         self.alive = False
 
     def admit(self) -> None:
-        """Give places to the requests that wait, and end those that nobody waits for."""
+        """Let waiting requests have the free places, and end those that nobody waits for."""
         for stream in [stream for stream in self._waiting if stream.cancelled]:
             self._waiting.remove(stream)
             stream.events.put_nowait(Finish("cancelled"))

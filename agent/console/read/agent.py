@@ -10,12 +10,12 @@ EVENTS = 100
 
 def serving(service: Service) -> Json:
     """Line → what serves it."""
-    return {line: dict(state) for line, state in service.serving().items()}
+    return service.status().serving()
 
 
 def spool(service: Service) -> Json:
     """What is on disk and not in the log yet."""
-    return dict(service.spool())
+    return service.status().spooled()
 
 
 def events(service: Service) -> list[Json]:

@@ -1,6 +1,6 @@
 """Every section of the console, by the name that pages and programs know it by.
 
-A section is a function that gives JSON values, newest first and bounded: a reading costs a few
+A section is a function that returns JSON, newest first and bounded, so that a reading costs a few
 milliseconds however long the history is.
 """
 

@@ -52,7 +52,7 @@ class Sections:
         """Read what the store tells of the served lines, or only what is wrong with it."""
         if self._store is None:
             return _trouble(NO_STORE)
-        serving = self._service.serving()
+        serving = self._service.status().serving()
         named = {state[name] for state in serving.values() for name in ("version", "previous")}
         ends_s = time.monotonic() + self._wait_s
         figures = await self._of_log.ask(self._figures.read, wait_s=self._wait_s / 2)

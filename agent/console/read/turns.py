@@ -26,7 +26,7 @@ class Turns:
     def read(self, session: Session, view: View) -> list[Json]:
         """Read the last turns of these lines."""
         # The empty text keeps SQLite from the index on the line, which would read and sort every
-        # turn ever given; by sequence it reads the last ones only.
+        # turn there ever was; by sequence it reads the last ones only.
         heads = session.execute(
             select(TurnRow.id, TurnRow.state, TurnRow.next_ms, TurnRow.uses)
             .where((col(TurnRow.line) + "").in_(view.lines))

@@ -1,7 +1,6 @@
 """A store as a learner leaves it after a day, and an agent that serves from it, for the console."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 from sqlmodel import Session
@@ -11,7 +10,7 @@ from agent.settings import AgentSettings
 from agent.watch.events import Event
 from streams import chain
 from streams.errors import ConflictError
-from streams.records import Mask, Message, Recipe, Rollout, Sampling, Turn
+from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn
 from streams.store.tables import (
     ArtefactRow,
     GenerationRow,
@@ -65,12 +64,16 @@ class FakeService:
         }  # fmt: skip
         self.rollbacks: list[tuple[str, str, int | None]] = []
 
-    def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give what serves the line main."""
+    def status(self) -> "FakeService":
+        """How it is: it says so itself."""
+        return self
+
+    def serving(self) -> Json:
+        """What serves the line main."""
         return {"main": dict(self.state)}
 
-    def spool(self) -> Mapping[str, Any]:
-        """Give a spool in which two records wait."""
+    def spooled(self) -> Json:
+        """A spool in which two records wait."""
         return {"records": 2, "bytes": 200, "dropped": 0, "log_away": "no broker"}
 
     async def digest_of(self, version: str) -> str:

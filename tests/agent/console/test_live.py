@@ -26,7 +26,7 @@ class Clock:
         self.now_s = 0.0
 
     def __call__(self) -> float:
-        """Give the time, in seconds."""
+        """The time, in seconds."""
         return self.now_s
 
 
@@ -38,7 +38,7 @@ class Source:
         self.num_reads = 0
 
     async def read(self) -> Sections:
-        """Give the sections."""
+        """The sections."""
         self.num_reads += 1
         return self.sections
 

@@ -23,7 +23,7 @@ PROMPTS = [[5, 9, 17, 40], [7], [3, 3, 8, 2, 11, 90, 14], list(range(3, 60))]
 
 
 def sampling(**changes: object) -> Sampling:
-    """Give greedy sampling of 12 tokens, but for the changes."""
+    """Greedy sampling of 12 tokens, but for the changes."""
     values = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 12, "seed": 7, **changes}
     return Sampling.model_validate(values)
 
@@ -31,7 +31,7 @@ def sampling(**changes: object) -> Sampling:
 def open_engine(
     base: BaseModel, residents: Residents | None = None, **changes: int
 ) -> BatchingEngine:
-    """Give an engine of four places that has not been started."""
+    """An engine of four places that has not been started."""
     values = {"max_batch": 4, "context_tokens": 128, "prefill_chunk_tokens": 8, "threads": 1}
     return BatchingEngine(
         residents or Residents(base, "cpu"),

@@ -44,7 +44,7 @@ async def engine(tiny_base: BaseModel, residents: Residents) -> AsyncIterator[En
 
 
 async def alone(base: BaseModel, lineage: Lineage, version: str, request: Request) -> list[Token]:
-    """Give the reply of an engine that never served anything but this version."""
+    """The reply of an engine that never served anything but this version."""
     residents = knowing(base, lineage)
     residents.promote(version)
     engine = open_engine(base, residents)

@@ -123,7 +123,7 @@ def test_a_key_over_its_limit_is_told_of_once_a_minute() -> None:
 
 
 def counted(api: Api) -> Iterator[str]:
-    """Give the metric's samples."""
+    """The metric's samples."""
     lines = api.service.metrics.text().decode().splitlines()
     return (line for line in lines if line.startswith("quickset_limited_total{"))
 
