@@ -57,19 +57,19 @@ Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 Stops = Annotated[list[Stop], Field(max_length=MAX_STOPS)]
 
 
-class CalledFunction(Form):
+class SentFunction(Form):
     """The function of a tool call that the client sends back."""
 
     name: str
     arguments: str
 
 
-class ToolCall(Form):
+class SentToolCall(Form):
     """A tool call that the client sends back."""
 
     id: str
     type: Literal["function"] = "function"
-    function: CalledFunction
+    function: SentFunction
 
 
 class ChatMessage(Form):
@@ -78,7 +78,7 @@ class ChatMessage(Form):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[str | None, BeforeValidator(_text)] = None
     name: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[SentToolCall] | None = None
     tool_call_id: str | None = None
 
     @model_validator(mode="after")

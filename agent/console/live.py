@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from agent.http.sse import frame
 
-Sections = Mapping[str, str]  # name → JSON text
+Texts = Mapping[str, str]  # name → JSON text
 
 INTERVAL_S = 0.5
 HEARTBEAT_S = 15.0  # proxies drop a stream that is silent for half a minute
@@ -25,7 +25,7 @@ class Shared:
 
     def __init__(
         self,
-        read: Callable[[], Awaitable[Sections]],
+        read: Callable[[], Awaitable[Texts]],
         *,
         interval_s: float = INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
@@ -34,10 +34,10 @@ class Shared:
         self.interval_s = interval_s
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._sections: Sections = {}
+        self._sections: Texts = {}
         self._until_s = float("-inf")
 
-    async def sections(self) -> Sections:
+    async def sections(self) -> Texts:
         """A reading that is at most an interval old."""
         async with self._lock:
             if self._clock() >= self._until_s:
@@ -81,7 +81,7 @@ async def stream(
             continue
 
 
-def event(sections: Sections) -> bytes:
+def event(sections: Texts) -> bytes:
     """One event that carries sections.
 
     >>> event({"turns": "[]"})
@@ -90,6 +90,6 @@ def event(sections: Sections) -> bytes:
     return frame(json_of(sections), "sections")
 
 
-def json_of(sections: Sections) -> str:
+def json_of(sections: Texts) -> str:
     """One JSON object of the sections, whose texts are JSON already."""
     return "{" + ",".join(f'"{name}":{text}' for name, text in sections.items()) + "}"

@@ -53,7 +53,7 @@ class Finish:
     stopped_by: str | None = None  # the stop string, when it was one
 
 
-Event = Token | Finish | Exception
+StreamEvent = Token | Finish | Exception
 
 
 class Stream:
@@ -61,7 +61,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.events: asyncio.Queue[StreamEvent] = asyncio.Queue()
         self._cancelled = threading.Event()
 
     @property
@@ -143,12 +143,12 @@ class Engine(Protocol):
         ...
 
 
-def deliver(events: Sequence[tuple[Stream, Event]]) -> None:
+def deliver(events: Sequence[tuple[Stream, StreamEvent]]) -> None:
     """Hand events over to their readers; called by the engine's thread, never waits.
 
     One call a loop: waking a loop costs a system call, and a step has an event for each reply.
     """
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Stream, Event]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Stream, StreamEvent]]] = {}
     for stream, event in events:
         by_loop.setdefault(stream.loop, []).append((stream, event))
     for loop, due in by_loop.items():
@@ -159,6 +159,6 @@ def deliver(events: Sequence[tuple[Stream, Event]]) -> None:
                 stream.cancel()
 
 
-def _put(events: Sequence[tuple[Stream, Event]]) -> None:
+def _put(events: Sequence[tuple[Stream, StreamEvent]]) -> None:
     for stream, event in events:
         stream.events.put_nowait(event)

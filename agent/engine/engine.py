@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from agent.engine.contract import Assign, Counts, Event, Finish, Request, Stream, deliver
+from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, Sampler, choose
 from agent.engine.slots import Slots
@@ -224,9 +224,9 @@ class BatchingEngine:
 
     def _take(
         self, replies: list[Running], choices: list[Choice | ReplyFailedError]
-    ) -> list[tuple[Stream, Event]]:
+    ) -> list[tuple[Stream, StreamEvent]]:
         """Add a token to each reply, end those whose last it was, and return the events of it."""
-        events: list[tuple[Stream, Event]] = []
+        events: list[tuple[Stream, StreamEvent]] = []
         stop_ids, capacity = self._base.stop_ids, self._capacity
         for reply, choice in zip(replies, choices, strict=True):
             try:
@@ -253,7 +253,7 @@ class BatchingEngine:
             self.counts.failed_replies += 1
             deliver([self._end(reply, fault)])
 
-    def _end(self, reply: Running, event: Event) -> tuple[Stream, Event]:
+    def _end(self, reply: Running, event: StreamEvent) -> tuple[Stream, StreamEvent]:
         self._running.remove(reply)
         known = reply.request.prompt_token_ids[: reply.read]
         self._slots.release(reply.slot, reply.resident.variant, reply.request.owner, known)
@@ -264,7 +264,7 @@ class BatchingEngine:
         with self._changed:
             waiting, self._waiting = list(self._waiting), deque()
             self._state = "stopped"
-        event: Event = Finish("cancelled")
+        event: StreamEvent = Finish("cancelled")
         if self._fault is not None:
             event = EngineStoppedError(f"the engine has stopped: {self._fault}")
         deliver([(stream, event) for _, stream in waiting])

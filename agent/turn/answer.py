@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 from agent.engine.contract import Engine, Finish, Request, Stream, Token
@@ -95,12 +94,7 @@ class Answer:
         self._metrics.tokens.labels("prompt").inc(len(self.ask.prompt_token_ids))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Cancel what still runs, and record every choice."""
         self._cancel()
         for choice, reply in enumerate(self.replies):

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.console import live
-from agent.console.live import HEARTBEAT_S, Sections, Shared, event, stream
-from agent.console.read.sections import NO_ANSWER
-from agent.console.read.sections import Sections as AllSections
+from agent.console.live import HEARTBEAT_S, Shared, Texts, event, stream
+from agent.console.read.sections import NO_ANSWER, Sections
 from streams.errors import StoreUnavailableError
 from streams.log.contract import Partition, Topic
 from streams.settings import StreamsSettings
@@ -31,13 +30,13 @@ class Clock:
 
 
 class Source:
-    """Sections that a test sets, and how often they were read."""
+    """Texts that a test sets, and how often they were read."""
 
     def __init__(self) -> None:
-        self.sections: Sections = {"a": "1", "b": "2"}
+        self.sections: Texts = {"a": "1", "b": "2"}
         self.num_reads = 0
 
-    async def read(self) -> Sections:
+    async def read(self) -> Texts:
         """The sections."""
         self.num_reads += 1
         return self.sections
@@ -129,7 +128,7 @@ class HangingStore:
 async def test_a_store_that_hangs_holds_nothing_up() -> None:
     """The section `store` says so, and no second reading is begun before the first one ends."""
     store: Any = HangingStore()
-    stored = AllSections(FakeService(), store, None, wait_s=0.01)
+    stored = Sections(FakeService(), store, None, wait_s=0.01)
     try:
         for _ in range(3):
             assert (await stored.of_store())["store"] == {"ok": False, "message": NO_ANSWER}
@@ -162,7 +161,7 @@ async def test_a_broker_that_does_not_answer_costs_no_figure_of_the_store(tmp_pa
     with store.transaction() as session:
         session.add(OffsetRow(group="learner", topic="turns", partition=0, next_offset=3))
     anything: Any = log
-    stored = AllSections(FakeService(), store, anything, wait_s=2.0)
+    stored = Sections(FakeService(), store, anything, wait_s=2.0)
     try:
         found: Any = await stored.of_store()
         assert found["store"]["ok"]
