@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+from prometheus_client import Histogram
+
 from agent.engine.contract import Engine, Finish, Request, Stream, Token
 from agent.errors import (
     BrokenError,
@@ -67,6 +69,7 @@ class Answer:
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
         self._last_s: dict[int, float] = {}  # when each choice's last token came
+        self._gaps: dict[int, Histogram] = {}  # where its gaps are counted
 
     def __enter__(self) -> Self:
         """Ask the engine for every choice, or for none.
@@ -136,11 +139,13 @@ class Answer:
             raise NotFoundError(str(cause), param="model", code="model_not_found") from cause
 
     def _measure(self, choice: int, variant: Variant) -> None:
-        now_s, labels = self._clock(), labels_of(variant)
-        if choice in self._last_s:
-            self._metrics.token_gap_s.labels(*labels).observe(now_s - self._last_s[choice])
+        now_s = self._clock()
+        if choice in self._gaps:
+            self._gaps[choice].observe(now_s - self._last_s[choice])
         else:
+            labels = labels_of(variant)
             self._metrics.first_token_s.labels(*labels).observe(now_s - self._began_s)
+            self._gaps[choice] = self._metrics.token_gap_s.labels(*labels)
         self._last_s[choice] = now_s
 
     def _cancel(self) -> None:

@@ -9,7 +9,6 @@ Knows nothing of HTTP, nor of any API's JSON.
 """
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -115,15 +114,19 @@ class Reply:
         events: list[ReplyEvent] = [] if self.tokens else [Began(token.variant)]
         self.tokens.append(token)
         self._untold.append(token)
-        return events + self._tell(self._finder.feed(token.text) if self._finder else [token.text])
+        self._tell(self._finder.feed(token.text) if self._finder else [token.text], events)
+        return events
 
     def finish(self, finish: Finish) -> list[ReplyEvent]:
         """End the reply, and return what was held back and why it ended."""
-        events = self._tell(self._finder.finish() if self._finder else [])
+        events: list[ReplyEvent] = []
+        self._tell(self._finder.finish() if self._finder else [], events)
+        self._end(events)
         reason = "tool_calls" if self.calls and finish.reason == "stop" else finish.reason
         self.finish_reason = reason
         usage = Usage(self._prompt_tokens, len(self.tokens))
-        return [*events, *self._end(), Finished(reason, finish.stopped_by, usage, self._carry())]
+        events.append(Finished(reason, finish.stopped_by, usage, self._carry()))
+        return events
 
     def message(self) -> Message:
         """The reply as a message of the wire records."""
@@ -140,44 +143,38 @@ class Reply:
         content = None if calls and not text.strip() else text
         return Message(role="assistant", content=content, tool_calls=calls or None)
 
-    def _tell(self, found: list[str | Call]) -> list[ReplyEvent]:
-        events: list[ReplyEvent] = []
+    def _tell(self, found: list[str | Call], events: list[ReplyEvent]) -> None:
+        """Add the events of what was found in the text."""
         for each in found:
             if isinstance(each, str):
-                events += self._text(each) if each else []
+                if each and not self._open:
+                    self._begin(None, events)
+                if each:
+                    self._grow(each, events)
             elif self._parallel or not self.calls:
-                events += self._call(each)
-        return events
+                self._end(events)
+                call = ToolCall(len(self.calls), f"call_{secrets.token_hex(12)}", each.name)
+                self.calls.append(call)
+                self._begin(call, events)
+                self._grow(each.arguments, events)
+                self._end(events)
 
-    def _text(self, text: str) -> Iterator[ReplyEvent]:
-        if not self._open:
-            yield self._begin()
-        yield self._grow(text)
-
-    def _call(self, found: Call) -> Iterator[ReplyEvent]:
-        yield from self._end()
-        call = ToolCall(len(self.calls), f"call_{secrets.token_hex(12)}", found.name)
-        self.calls.append(call)
-        yield self._begin(call)
-        yield self._grow(found.arguments)
-        yield from self._end()
-
-    def _begin(self, call: ToolCall | None = None) -> PartBegun:
+    def _begin(self, call: ToolCall | None, events: list[ReplyEvent]) -> None:
         part = Part(len(self._parts), call)
         self._parts.append((part, []))
         self._open = True
-        return PartBegun(part)
+        events.append(PartBegun(part))
 
-    def _grow(self, text: str) -> Piece:
+    def _grow(self, text: str, events: list[ReplyEvent]) -> None:
         part, pieces = self._parts[-1]
         pieces.append(text)
-        return Piece(part, text, self._carry())
+        events.append(Piece(part, text, self._carry()))
 
-    def _end(self) -> Iterator[PartEnded]:
+    def _end(self, events: list[ReplyEvent]) -> None:
         if self._open:
             self._open = False
             part, pieces = self._parts[-1]
-            yield PartEnded(part, "".join(pieces))
+            events.append(PartEnded(part, "".join(pieces)))
 
     def _carry(self) -> tuple[Token, ...]:
         tokens, self._untold = tuple(self._untold), []

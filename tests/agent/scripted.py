@@ -137,7 +137,8 @@ class ScriptedEngine:
                 continue
             texts.append(each)
             left -= 1
-            text = growing.add(len(texts) - 1, last=not left or len(texts) == most)
+            last = not left or len(texts) == most
+            text = growing.add(len(texts) - 1, last=last) if request.sampling.stop else each
             stream.events.put_nowait(Token(len(texts) - 1, text, -0.5, -0.25, variant))
             self.counts.sampled_tokens += 1
             if growing.stopped_by:

@@ -83,6 +83,18 @@ class Bench:
         await asyncio.to_thread(self.residents.promote, version)
 
 
+_MADE: dict[str, Lineage] = {}  # by base: a lineage costs more than an engine
+
+
+def two_versions(base: BaseModel) -> Lineage:
+    """A line of two versions on a base; not to be made longer."""
+    if base.name not in _MADE:
+        _MADE[base.name] = Lineage(base)
+        for _ in range(2):
+            _MADE[base.name].next()
+    return _MADE[base.name]
+
+
 def open_bench(kind: str, base: BaseModel, *, queue: int = QUEUE) -> Bench:
     """Assemble an engine that has not been started."""
     chosen = AgentSettings(
@@ -92,9 +104,9 @@ def open_bench(kind: str, base: BaseModel, *, queue: int = QUEUE) -> Bench:
         prefill_chunk_tokens=8,
         threads=1,
     )
-    lineage, go_on = Lineage(base), threading.Event()
+    lineage, go_on = two_versions(base), threading.Event()
     go_on.set()
-    versions = [base.name, *(lineage.next().version for _ in range(2))]
+    versions = [base.name, *(recipe.version for recipe in lineage.recipes)]
     residents: PausedResidents | FakeResidents
     engine: Engine
     if kind == "batching":
