@@ -1,10 +1,11 @@
 """What the log adds to a request: the same API and replies, once without and once with it.
 
 Blocks of requests alternate between the two, so that both see the same machine, and what recording
-one reply costs falls on a request of its own side. The engine is scripted (its tokens cost
-nothing), so that what is measured is the rest: HTTP, schema, record, spool. Recording comes after
-the last byte; what it may add is contention, with the next request and with the spool's threads.
-The last row times the recording itself, which other streams of the event loop could wait for.
+one reply costs falls on a request of its own side. The engine is scripted: its tokens cost no
+weights, and come by the queue of every engine's streams, so that what is measured is the rest:
+HTTP, schema, events, record, spool. Recording comes after the last byte; what it may add is
+contention, with the next request and with the spool's threads. The last row times the recording
+itself, which other streams of the event loop could wait for.
 """
 
 import asyncio
