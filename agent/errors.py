@@ -92,7 +92,7 @@ class ApiError(AgentError):
         self.headers = headers or {}
 
     def body(self) -> dict[str, Any]:
-        """Give the response body.
+        """The response's body.
 
         >>> InvalidError("must be positive", param="max_tokens").body()["error"]["param"]
         'max_tokens'

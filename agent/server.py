@@ -2,7 +2,7 @@
 
     POST /v1/chat/completions          answer, whole or streamed
     GET  /v1/models, /v1/models/{id}   what can be asked for
-    PUT  /v1/feedback/{response_id}    what somebody thinks of an answer
+    PUT  /v1/feedback/{response_id}    what somebody says outright of a reply
     GET  /health                       this process lives
     GET  /health/ready                 it takes requests; the body says why not
     GET  /metrics                      Prometheus
@@ -16,12 +16,15 @@ import time
 from aiohttp import web
 
 from agent import chat
-from agent.api.chat import read_chat, read_feedback
+from agent.api.chat import ask_of, read_chat
+from agent.api.completion import Completion
+from agent.api.feedback import kept, read_feedback
+from agent.api.models import MODEL, model, prove_model
 from agent.api.send import send_stream, send_whole
 from agent.http import edge
 from agent.service import AgentService
-from agent.turn.sessions import recognise
 from agent.watch.metrics import CONTENT_TYPE
+from streams.records import Json
 
 SERVICE = web.AppKey("service", AgentService)
 
@@ -60,68 +63,62 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
     service.limits.count_request(principal)
     call = read_chat(await edge.read_body(request))
     service.prove_serving()
-    service.prove_model(call.model)
-    asked = await service.ask(call)
-    occasion = recognise(asked.messages, request.headers, principal=principal, store=call.store)
+    prove_model(call.model, service.settings.line)
+    ask = ask_of(call, service.settings, principal=principal, headers=request.headers)
+    ask = await service.render(ask)
     with (
-        service.limits.hold_replies(principal, len(asked.sampling)),
-        service.answer(call, asked, occasion, began_s=began_s) as answer,
+        service.limits.hold_replies(principal, len(ask.samplings)),
+        service.answer(ask, began_s=began_s) as answer,
     ):
-        if call.stream:
-            return await send_stream(request, answer)
-        return await send_whole(request, answer)
+        send = send_stream if call.stream else send_whole
+        return await send(request, answer, Completion(answer, call))
 
 
 async def take_feedback(request: web.Request) -> web.Response:
-    """Keep a verdict on an answer; only whom it was given to may give one."""
+    """Keep what somebody says of a reply; only its principal may."""
     service, response_id = request.app[SERVICE], request.match_info["response_id"]
     principal = service.keys.principal(request.headers.get("Authorization"))
     service.limits.count_request(principal)
-    verdict = read_feedback(await edge.read_body(request))
+    rating = read_feedback(await edge.read_body(request))
     session = service.ids.session(response_id, principal=principal)
-    kept = await service.recorder.feedback(
-        response_id, verdict, principal=principal, session=session
+    record = await service.recorder.feedback(
+        response_id, rating, principal=principal, session=session
     )
-    return web.json_response(
-        {
-            "id": kept.id,
-            "object": "feedback",
-            "response_id": response_id,
-            "score": kept.score,
-            "hint": kept.hint,
-            "comment": kept.comment,
-            "created": kept.created_ms // 1000,
-        }
-    )
+    return web.json_response(kept(record))
 
 
 async def list_models(request: web.Request) -> web.Response:
     """List what can be asked for: the line that this agent serves."""
     service = request.app[SERVICE]
     service.keys.principal(request.headers.get("Authorization"))
-    return web.json_response({"object": "list", "data": service.models()})
+    return web.json_response({"object": "list", "data": [_model(service, MODEL)]})
 
 
 async def show_model(request: web.Request) -> web.Response:
     """Show one of the models."""
     service, name = request.app[SERVICE], request.match_info["id"]
     service.keys.principal(request.headers.get("Authorization"))
-    service.prove_model(name)
-    return web.json_response(service.models()[0] | {"id": name})
+    prove_model(name, service.settings.line)
+    return web.json_response(_model(service, name))
+
+
+def _model(service: AgentService, name: str) -> Json:
+    tokens, info = service.settings.context_tokens, service.status().info()
+    return model(name, info, context_tokens=tokens, created_s=service.started_s)
 
 
 async def show_alive(_: web.Request) -> web.Response:
-    """Say that this process lives and its event loop turns."""
+    """Show that this process lives and its event loop turns."""
     return web.json_response({"status": "alive"})
 
 
 async def show_ready(request: web.Request) -> web.Response:
-    """Say whether this agent takes requests, and what is not as it should be."""
-    ready, body = request.app[SERVICE].readiness()
+    """Show whether this agent takes requests, and what is not as it should be."""
+    ready, body = request.app[SERVICE].status().readiness()
     return web.json_response(body, status=200 if ready else 503)
 
 
 async def show_metrics(request: web.Request) -> web.Response:
-    """Give the metrics in Prometheus's text format."""
+    """Show the metrics in Prometheus's text format."""
     text = request.app[SERVICE].metrics.text()
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})

@@ -1,6 +1,6 @@
 """The running agent: its parts, and what they answer together.
 
-Invariants: a request is answered by the version that served when it was admitted; nothing here
+Invariants: a request is answered by what it was assigned when it was admitted; nothing here
 waits for log, store or disk; a stop lets running replies end within the grace of the settings, and
 leaves every record on disk.
 
@@ -10,28 +10,25 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 import asyncio
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
-from agent import status
-from agent.api.chat import ChatRequest
-from agent.engine.engine import Counts
-from agent.errors import NotFoundError, UnavailableError
+from agent.engine.contract import Engine
+from agent.errors import UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
-from agent.swap.follow import Follower, Versions
-from agent.turn.answer import Answer, Source
-from agent.turn.ask import Asked, Renderer, ask
+from agent.status import Status
+from agent.swap.follow import Follower, SupportsPromote
+from agent.turn.answer import Answer
+from agent.turn.ask import Ask, Renderer, render
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
-from agent.turn.sessions import Occasion
 from agent.watch.events import Events
-from agent.watch.metrics import Metrics, Sample
+from agent.watch.metrics import Metrics
 from streams.log.contract import Log, Outgoing
-from streams.records import Forgotten, Json, Rollout
+from streams.records import Forgotten, Rollout
 from streams.spool import Depth
-
-MODEL = "quickset"
 
 
 class Base(Renderer, Protocol):
@@ -41,31 +38,10 @@ class Base(Renderer, Protocol):
     def name(self) -> str: ...
 
 
-class Residents(Versions, Protocol):
+class SupportsServing(SupportsPromote, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
-
-
-class Engine(Source, Protocol):
-    """What is needed of agent.engine.engine.Engine."""
-
-    counts: Counts
-
-    @property
-    def alive(self) -> bool: ...
-
-    @property
-    def queued(self) -> int: ...
-
-    @property
-    def running(self) -> int: ...
-
-    def start(self) -> None: ...
-
-    def drain(self, grace_s: float) -> None: ...
-
-    def forget(self) -> None: ...
 
 
 class Spool(Protocol):
@@ -86,7 +62,7 @@ class AgentService:
         *,
         settings: AgentSettings,
         base: Base,
-        residents: Residents,
+        residents: SupportsServing,
         engine: Engine,
         log: Log,
         spool: Spool,
@@ -96,7 +72,9 @@ class AgentService:
 
         secret: signs response ids; one for all replicas of a service
         """
-        self.settings, self.residents = settings, residents
+        context_tokens = min(settings.context_tokens, base.context_tokens)
+        self.settings = settings.model_copy(update={"context_tokens": context_tokens})
+        self.residents = residents
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
@@ -116,10 +94,10 @@ class AgentService:
         )
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._turning_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
-        self._draining = self._told_engine = False
-        self._started_s = int(time.time())
-        self.metrics.state(serving=self._info, gauges=self._gauges, counters=self._counters)
+        self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
+        self._draining = self._noted_failure = False
+        self.started_s = int(time.time())
+        self.metrics.read(self.status)
 
     def start(self) -> None:
         """Begin to decode, and to follow the log."""
@@ -137,7 +115,7 @@ class AgentService:
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
         self._rendering.shutdown(wait=False)
-        self._turning_back.shutdown(wait=False)
+        self._rolling_back.shutdown(wait=False)
 
     @property
     def works(self) -> bool:
@@ -154,58 +132,38 @@ class AgentService:
         if not self._engine_alive():
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
-    def prove_model(self, name: str) -> None:
-        """Prove that a model of this name is served here. Raises: NotFoundError."""
-        if name not in (MODEL, f"{MODEL}:{self.settings.line}"):
-            raise NotFoundError(
-                f"there is no model {name[:100]!r}: /v1/models lists what is served",
-                param="model",
-                code="model_not_found",
-            )
-
-    def models(self) -> list[Json]:
-        """Give the models that can be asked for: one, the line that this agent serves."""
-        return [
-            {
-                "id": MODEL,
-                "object": "model",
-                "created": self._started_s,
-                "owned_by": "quickset",
-                "line": self.settings.line,
-                "version": self.residents.serving,
-                "base": self._base.name,
-                "context_tokens": min(self.settings.context_tokens, self._base.context_tokens),
-            }
-        ]
-
-    async def ask(self, call: ChatRequest) -> Asked:
-        """Render a request, in a thread. Raises: InvalidError, naming the parameter."""
+    async def render(self, ask: Ask) -> Ask:
+        """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._rendering, ask, call, self._base, self.settings)
+        rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
+        return await loop.run_in_executor(self._rendering, rendered)
 
-    def answer(
-        self, call: ChatRequest, asked: Asked, occasion: Occasion, *, began_s: float
-    ) -> Answer:
-        """Prepare the answer to a request, to be used as a context manager."""
+    def answer(self, ask: Ask, *, began_s: float) -> Answer:
+        """Prepare the answer to a rendered ask, to be used as a context manager."""
         return Answer(
-            self.ids.new(principal=occasion.principal, session=occasion.session),
-            call,
-            asked,
-            occasion,
+            self.ids.new(principal=ask.principal, session=ask.session),
+            ask,
             engine=self._engine,
             recorder=self.recorder,
             metrics=self.metrics,
             began_s=began_s,
         )
 
-    def serving(self) -> dict[str, dict[str, Any]]:
-        """Give line → what serves it, what served before, how that was decided; from memory."""
-        following = self._follower.following()
-        return {following.line.name: status.serving(following, self.residents.serving)}
+    def status(self) -> Status:
+        """How this agent is now."""
+        return Status(
+            version=self.residents.serving,
+            base=self._base.name,
+            following=self._follower.following(),
+            depth=self._spool.depth(),
+            engine=self._engine,
+            engine_alive=self._engine_alive(),
+            draining=self._draining,
+        )
 
-    def spool(self) -> dict[str, Any]:
-        """Give what is on this agent's disk and not in the log yet; from memory."""
-        return status.spooled(self._spool.depth())
+    async def digest_of(self, version: str) -> str:
+        """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
+        return await asyncio.to_thread(self.residents.digest_of, version)
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Serve the previous version again, now, with or without broker and database.
@@ -215,18 +173,8 @@ class AgentService:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._turning_back, self._follower.rollback, who, reason, expected_seq
+            self._rolling_back, self._follower.rollback, who, reason, expected_seq
         )
-
-    def readiness(self) -> tuple[bool, Json]:
-        """Say whether this agent takes requests, and what is not as it should be."""
-        ready, body = status.readiness(
-            self._follower.following(),
-            self._spool.depth(),
-            engine_alive=self._engine_alive(),
-            draining=self._draining,
-        )
-        return ready, body | self._info()
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""
@@ -236,25 +184,7 @@ class AgentService:
 
     def _engine_alive(self) -> bool:
         alive = self._engine.alive
-        if not alive and not self._told_engine and not self._draining:
-            self._told_engine = True
+        if not alive and not self._noted_failure and not self._draining:
+            self._noted_failure = True
             self.events.add("engine-failed", "the engine has stopped: restart this process")
         return alive
-
-    def _info(self) -> dict[str, str]:
-        return {
-            "line": self.settings.line,
-            "version": self.residents.serving,
-            "base": self._base.name,
-        }
-
-    def _gauges(self) -> list[Sample]:
-        return status.gauges(
-            self._follower.following(),
-            self._spool.depth(),
-            queued=self._engine.queued,
-            running=self._engine.running,
-        )
-
-    def _counters(self) -> list[Sample]:
-        return status.counters(self._spool.depth(), self._engine.counts)

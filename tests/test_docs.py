@@ -51,10 +51,10 @@ def test_commands_in_the_readme_are_the_commands() -> None:
     assert told - subcommands == real
 
 
-@pytest.mark.parametrize("file", ["agent/server.py", "agent/console/app.py"])
-def test_endpoints_are_the_routes(file: str) -> None:
+@pytest.mark.parametrize("files", ["server.py", "console/*.py"])
+def test_endpoints_are_the_routes(files: str) -> None:
     """Every route of the API and of the console stands in the README."""
-    source = (ROOT / file).read_text(encoding="utf-8")
+    source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "agent").glob(files))
     told = set(re.findall(r"`(?:[A-Z]+ )?(/[^`]*)`", section("Endpoints")))
     routes = re.findall(r'web\.(?:get|post|put|delete)\(\s*"([^"]+)"', source)
     assert len(routes) > 5

@@ -1,42 +1,31 @@
-"""Turns the bytes of a chat request into a checked ChatRequest, or an error that names the fault.
+"""Turns the body of a chat request into an Ask, or an error that names the parameter at fault.
 
 OpenAI's Chat Completions, as far as this server can keep it: what is understood is checked
-strictly (a wrong type is never guessed at), what is not known is ignored, because clients of that
-API send many parameters of their own. What would silently change the reply's form
-(response_format, images, custom tools, top_logprobs) is refused instead of ignored.
+strictly, what is not known is ignored, because clients of that API send many parameters of their
+own. What would silently change the reply's form (response_format, images, custom tools,
+top_logprobs) is refused instead of ignored.
 
 Knows nothing of HTTP, tokens or the engine.
 """
 
-import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NoReturn, Self
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from agent.errors import InvalidError
-from agent.http.body import read_json
-from streams.records import Json, Message
+from agent.http.form import Form, read_form, refuse
+from agent.settings import AgentSettings
+from agent.turn.ask import Ask
+from agent.turn.sessions import may_learn, purpose_of, session_of
+from streams.records import Json, Message, Sampling
 
 MAX_CHOICES = 8  # each choice takes a place in the engine's batch
 MAX_STOPS = 16
 MAX_STOP_CHARS = 256  # a stop string is held back while it may still come, so it is kept short
 MAX_TOOLS = 128  # OpenAI's own limit
 MAX_SEED = 2**63 - 1
-
-
-def _fail(message: str, **context: Any) -> NoReturn:
-    raise PydanticCustomError("invalid", message, context or None)
 
 
 def _text(content: Any) -> Any:
@@ -48,7 +37,7 @@ def _text(content: Any) -> Any:
         kind = part.get("type") if isinstance(part, dict) else None
         text = part.get(kind) if kind in ("text", "refusal") else None
         if not isinstance(text, str):
-            _fail("part {number} is not text: this model reads text only", number=number)
+            refuse("part {number} is not text: this model reads text only", number=number)
         texts.append(text)
     return "\n".join(texts)
 
@@ -60,7 +49,7 @@ def _listed(stop: Any) -> Any:
 def _unread(value: Any) -> Any:
     """Refuse what would change the reply's form and cannot be kept."""
     if value is not None and value != {"type": "text"}:
-        _fail("only the type text is supported")
+        refuse("only the type text is supported")
     return value
 
 
@@ -68,25 +57,19 @@ Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 Stops = Annotated[list[Stop], Field(max_length=MAX_STOPS)]
 
 
-class Form(BaseModel):
-    """Root of the request's parts: strict types, unknown names ignored."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
-
-
-class CalledFunction(Form):
+class SentFunction(Form):
     """The function of a tool call that the client sends back."""
 
     name: str
     arguments: str
 
 
-class ToolCall(Form):
+class SentToolCall(Form):
     """A tool call that the client sends back."""
 
     id: str
     type: Literal["function"] = "function"
-    function: CalledFunction
+    function: SentFunction
 
 
 class ChatMessage(Form):
@@ -95,19 +78,19 @@ class ChatMessage(Form):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[str | None, BeforeValidator(_text)] = None
     name: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[SentToolCall] | None = None
     tool_call_id: str | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.content is None and self.role != "assistant":
-            _fail("content: a {role} message needs it", role=self.role)
+            refuse("content: a {role} message needs it", role=self.role)
         if self.tool_calls and self.role != "assistant":
-            _fail("tool_calls: only an assistant message may carry them")
+            refuse("tool_calls: only an assistant message may carry them")
         return self
 
     def record(self) -> Message:
-        """Give the message as the wire records have it."""
+        """The message as the wire records have it."""
         calls = [call.model_dump(mode="json") for call in self.tool_calls or []]
         return Message(
             role=self.role,
@@ -133,7 +116,7 @@ class Tool(Form):
     function: Function
 
     def record(self) -> Json:
-        """Give the tool as the chat template and the wire records have it."""
+        """The tool as the chat template and the wire records have it."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -171,7 +154,7 @@ class ChatRequest(Form):
     @classmethod
     def _chosen_only(cls, number: int | None) -> int | None:
         if number:
-            _fail("only chosen tokens' log-probabilities are recorded: leave it out, or 0")
+            refuse("only chosen tokens' log-probabilities are recorded: leave it out, or 0")
         return number
 
     @field_validator("tool_choice")
@@ -179,19 +162,19 @@ class ChatRequest(Form):
     def _known_choice(cls, choice: Any) -> Any:
         if choice in (None, "none", "auto", "required") or isinstance(_named(choice), str):
             return choice
-        _fail('choose "none", "auto", "required", or a function by its name')
+        refuse('choose "none", "auto", "required", or a function by its name')
 
     @model_validator(mode="after")
     def _choice_fits_tools(self) -> Self:
         name = _named(self.tool_choice)
         if name is not None and name not in [tool.function.name for tool in self.tools or []]:
-            _fail("tool_choice: no tool is named {name}", name=repr(name))
+            refuse("tool_choice: no tool is named {name}", name=repr(name))
         if self.tool_choice == "required" and not self.tools:
-            _fail("tool_choice: required, but there are no tools")
+            refuse("tool_choice: required, but there are no tools")
         return self
 
     def offered(self) -> list[Json] | None:
-        """Give the tools that the model is shown: all, the named one, or none.
+        """The tools that the model is shown: all, the named one, or none.
 
         "required" is not enforced: without constrained decoding it is a wish.
         """
@@ -201,72 +184,74 @@ class ChatRequest(Form):
         return [t.record() for t in self.tools if name is None or t.function.name == name]
 
     def reply_tokens(self) -> tuple[int | None, str]:
-        """Give the reply's token limit, and the parameter that set it; the newer name wins."""
+        """The reply's token limit, and the parameter that set it; the newer name wins."""
         if self.max_completion_tokens is not None:
             return self.max_completion_tokens, "max_completion_tokens"
         return self.max_tokens, "max_tokens"
 
 
-class FeedbackRequest(Form):
-    """The body of PUT /v1/feedback/{response_id}: a score or a thumb, and what it rests on."""
-
-    score: int | None = Field(None, ge=-1, le=1)
-    thumb: Literal["up", "down"] | None = None
-    hint: str | None = Field(None, max_length=4000)
-    comment: str | None = Field(None, max_length=4000)
-
-    @model_validator(mode="after")
-    def _one_verdict(self) -> Self:
-        if (self.score is None) == (self.thumb is None):
-            _fail('score: give either score (-1, 0 or 1) or thumb ("up" or "down")')
-        return self
-
-    def verdict(self) -> Literal[-1, 0, 1]:
-        """Give the score; a thumb is worth one."""
-        score = self.score if self.score is not None else 1 if self.thumb == "up" else -1
-        return 0 if score == 0 else 1 if score > 0 else -1
-
-
 def read_chat(body: bytes) -> ChatRequest:
     """Check the body of a chat request. Raises: InvalidError, which names the parameter."""
-    try:
-        return ChatRequest.model_validate(read_json(body))
-    except ValidationError as cause:
-        raise _invalid(cause) from None
+    return read_form(ChatRequest, body)
 
 
-def read_feedback(body: bytes) -> FeedbackRequest:
-    """Check the body of a feedback request. Raises: InvalidError, which names the parameter."""
-    try:
-        return FeedbackRequest.model_validate(read_json(body))
-    except ValidationError as cause:
-        raise _invalid(cause) from None
+def ask_of(
+    request: ChatRequest,
+    settings: AgentSettings,
+    *,
+    principal: str,
+    headers: Mapping[str, str],
+    draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED),
+) -> Ask:
+    """Turn a checked request into what every API asks; its prompt is not rendered yet.
+
+    settings: those in force, the context no longer than the model's own
+    headers: case-insensitive; what they say of session, purpose and learning is honoured
+    raises: InvalidError, naming the parameter or header
+    """
+    messages = [message.record() for message in request.messages]
+    return Ask(
+        principal=principal,
+        session=session_of(messages, headers, principal),
+        line=settings.line,
+        model=request.model,
+        purpose=purpose_of(messages, headers),
+        learn=may_learn(headers) and request.store is not False,
+        messages=messages,
+        tools=request.offered(),
+        parallel_calls=request.parallel_tool_calls is not False,
+        samplings=_samplings(request, settings, draw_seed),
+    )
+
+
+def _samplings(
+    request: ChatRequest, settings: AgentSettings, draw_seed: Callable[[], int]
+) -> tuple[Sampling, ...]:
+    """Settle each choice's sampling; a given seed counts up, so that choices differ and repeat."""
+    limit, param = request.reply_tokens()
+    if limit is not None and limit > settings.context_tokens:
+        raise InvalidError(
+            f"{param}: at most {settings.context_tokens} tokens fit, prompt and reply together",
+            param=param,
+            code="invalid_value",
+        )
+    seed, temperature, top_p = request.seed, request.temperature, request.top_p
+    return tuple(
+        Sampling(
+            temperature=settings.default_temperature if temperature is None else temperature,
+            top_p=settings.default_top_p if top_p is None else top_p,
+            max_tokens=limit or settings.default_max_tokens,
+            seed=draw_seed() if seed is None else (seed + choice) % (MAX_SEED + 1),
+            stop=request.stop or [],
+        )
+        for choice in range(request.n or 1)
+    )
 
 
 def _named(choice: Any) -> str | None:
-    """Give the function that a tool_choice names."""
+    """Return the function that a tool_choice names."""
     if isinstance(choice, dict) and choice.get("type") == "function":
         function = choice.get("function")
         name = function.get("name") if isinstance(function, dict) else None
         return name if isinstance(name, str) else None
     return None
-
-
-def _invalid(cause: ValidationError) -> InvalidError:
-    error = cause.errors(include_url=False, include_context=False, include_input=False)[0]
-    path, message = _located(error)
-    if error["type"] == "missing":
-        return InvalidError(f"{path} is required", param=path, code="missing_required_parameter")
-    return InvalidError(f"{path}: {message}", param=path, code="invalid_value")
-
-
-def _located(error: ErrorDetails) -> tuple[str, str]:
-    """Give the parameter as the client spells it, and the message without it."""
-    message = "Must be an object" if error["type"] == "model_type" else error["msg"]
-    location: Sequence[int | str] = error["loc"]
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    if error["type"] == "invalid" and (whole := re.match(r"(\w+): ", message)):
-        path, message = f"{path}.{whole[1]}", message[whole.end() :]
-    return path.lstrip("."), message[0].lower() + message[1:]

@@ -1,4 +1,4 @@
-"""Gives a response the shape of OpenAI's chat.completion, whole or in chunks.
+"""Shapes an answer as OpenAI's chat.completion, whole or in chunks.
 
 `system_fingerprint` is the version that sampled the choice: two choices of one response may come
 from two versions, when a swap lies between their starts.
@@ -6,91 +6,114 @@ from two versions, when a swap lies between their starts.
 Knows the API's JSON; nothing of sockets.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator, Sequence
 
+from agent.api.chat import ChatRequest
+from agent.api.models import fingerprint
 from agent.engine.contract import Token
-from agent.turn.reply import Reply
+from agent.errors import ApiError
+from agent.http.sse import frame
+from agent.turn.answer import Answer, Step
+from agent.turn.reply import Began, Finished, PartBegun, PartEnded, Piece, Reply, ReplyEvent
 from streams.records import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What every part of a response repeats."""
+class Completion:
+    """One answer to one request, in this API's shape (agent.api.send.Shape)."""
 
-    id: str
-    model: str
-    created_s: int
-    logprobs: bool
+    def __init__(self, answer: Answer, request: ChatRequest) -> None:
+        """Take the answer that is being made."""
+        self._answer, self._created_s = answer, int(time.time())
+        options = request.stream_options
+        self._logprobs, self._usage = (
+            bool(request.logprobs),
+            bool(options and options.include_usage),
+        )
 
+    def whole(self) -> Json:
+        """The whole response, when every choice has ended."""
+        replies = self._answer.replies
+        choices = [
+            {
+                "index": number,
+                "message": _message(reply),
+                "logprobs": _logprobs(reply.tokens) if self._logprobs else None,
+                "finish_reason": reply.finish_reason,
+            }
+            for number, reply in enumerate(replies)
+        ]
+        common = self._common("chat.completion", replies[0])
+        return {**common, "choices": choices, "usage": self._counted()}
 
-def completion(head: Head, replies: Sequence[Reply], *, prompt_tokens: int) -> Json:
-    """Give the whole response."""
-    choices = [
-        {
-            "index": number,
-            "message": _message(reply),
-            "logprobs": _logprobs(reply.tokens) if head.logprobs else None,
-            "finish_reason": reply.finish_reason,
+    def step(self, step: Step) -> Iterator[bytes]:
+        """The chunks of what became certain of one choice."""
+        for delta, tokens, reason in _deltas(step.events):
+            choice = {
+                "index": step.choice,
+                "delta": delta,
+                "logprobs": _logprobs(tokens) if self._logprobs and tokens else None,
+                "finish_reason": reason,
+            }
+            common = self._common("chat.completion.chunk", self._answer.replies[step.choice])
+            yield frame({**common, "choices": [choice]} | ({"usage": None} if self._usage else {}))
+
+    def end(self) -> Iterator[bytes]:
+        """The usage, when it was asked for, and the mark of a stream that is whole."""
+        if self._usage:
+            common = self._common("chat.completion.chunk", self._answer.replies[0])
+            yield frame({**common, "choices": [], "usage": self._counted()})
+        yield frame("[DONE]")
+
+    def failure(self, error: ApiError) -> bytes:
+        """The event that tells a reader whose stream has begun that it ends too early."""
+        return frame(error.body())
+
+    def _common(self, kind: str, reply: Reply) -> Json:
+        return {
+            "id": self._answer.id,
+            "object": kind,
+            "created": self._created_s,
+            "model": self._answer.ask.model,
+            "system_fingerprint": fingerprint(reply.variant),
         }
-        for number, reply in enumerate(replies)
-    ]
-    return {
-        **_common(head, "chat.completion", replies[0].version),
-        "choices": choices,
-        "usage": usage(replies, prompt_tokens=prompt_tokens),
-    }
+
+    def _counted(self) -> Json:
+        usage = self._answer.usage
+        return {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.reply_tokens,
+            "total_tokens": usage.prompt_tokens + usage.reply_tokens,
+        }
 
 
-def chunk(
-    head: Head,
-    number: int,
-    reply: Reply,
-    delta: Json,
-    *,
-    tokens: Sequence[Token] = (),
-    finished: bool = False,
-) -> Json:
-    """Give one chunk of a streamed choice.
+def _deltas(events: Iterable[ReplyEvent]) -> Iterator[tuple[Json, Sequence[Token], str | None]]:
+    """Yield each chunk's delta, the tokens that it carries, and why the choice ended, if it did.
 
-    tokens: those whose log-probabilities this chunk carries, when they were asked for
+    A call that begins and has arguments in one step is one chunk, as clients have always got it.
     """
-    choice = {
-        "index": number,
-        "delta": delta,
-        "logprobs": _logprobs(tokens) if head.logprobs and tokens else None,
-        "finish_reason": reply.finish_reason if finished else None,
-    }
-    return {**_common(head, "chat.completion.chunk", reply.version), "choices": [choice]}
-
-
-def usage_chunk(head: Head, replies: Sequence[Reply], *, prompt_tokens: int) -> Json:
-    """Give the last chunk, which carries the usage and no choice."""
-    return {
-        **_common(head, "chat.completion.chunk", replies[0].version),
-        "choices": [],
-        "usage": usage(replies, prompt_tokens=prompt_tokens),
-    }
-
-
-def usage(replies: Sequence[Reply], *, prompt_tokens: int) -> Json:
-    """Count tokens; the prompt is read once, however many choices it has."""
-    reply_tokens = sum(len(reply.tokens) for reply in replies)
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": reply_tokens,
-        "total_tokens": prompt_tokens + reply_tokens,
-    }
-
-
-def _common(head: Head, kind: str, version: str | None) -> Json:
-    return {
-        "id": head.id,
-        "object": kind,
-        "created": head.created_s,
-        "model": head.model,
-        "system_fingerprint": version,
-    }
+    begun: Json | None = None
+    for event in events:
+        match event:
+            case Began():
+                yield {"role": "assistant", "content": ""}, (), None
+            case PartBegun(part) if part.call:
+                function = {"name": part.call.name, "arguments": ""}
+                begun = {"index": part.call.number, "id": part.call.id, "type": "function"}
+                begun["function"] = function
+            case Piece(part, text, tokens) if part.call:
+                call = begun or {"index": part.call.number, "function": {}}
+                call["function"]["arguments"] = text
+                begun = None
+                yield {"tool_calls": [call]}, tokens, None
+            case Piece(_, text, tokens):
+                yield {"content": text}, tokens, None
+            case Finished(reason, _, _, tokens):
+                yield {}, tokens, reason
+            case PartBegun() | PartEnded():
+                pass
+    if begun:
+        yield {"tool_calls": [begun]}, (), None
 
 
 def _message(reply: Reply) -> Json:
@@ -100,7 +123,7 @@ def _message(reply: Reply) -> Json:
 
 
 def _logprobs(tokens: Sequence[Token]) -> Json:
-    """Give the chosen tokens' log-probabilities, at temperature 1; others are not recorded."""
+    """The chosen tokens' log-probabilities, at temperature 1; others are not recorded."""
     return {
         "content": [
             {

@@ -43,7 +43,7 @@ class Sampler:
         self._generator = torch.Generator().manual_seed(sampling.seed % 2**63)  # what it takes
 
     def draw(self) -> float:
-        """Give the next number of [0, 1)."""
+        """The next number of [0, 1)."""
         return float(torch.rand((), generator=self._generator, dtype=torch.float64))
 
 

@@ -22,10 +22,10 @@ class Detokenizer:
         self._ids: list[int] = []
         self._start = self._read = 0  # decoding begins a little before what is new
         self._held = ""
-        self.stopped = False
+        self.stopped_by: str | None = None
 
     def add(self, token_id: int, *, last: bool = False) -> str:
-        """Take a token and give the text that became certain; `last` gives all that is left."""
+        """Take a token, and return the text that became certain; with `last` all that is left."""
         self._ids.append(token_id)
         before = self._decode(self._ids[self._start : self._read])
         after = self._decode(self._ids[self._start :])
@@ -35,10 +35,10 @@ class Detokenizer:
         return self._release(last=last)
 
     def _release(self, *, last: bool) -> str:
-        found = [at for text in self._stop if (at := self._held.find(text)) >= 0]
+        found = [(at, text) for text in self._stop if (at := self._held.find(text)) >= 0]
         if found:
-            self.stopped = True
-            text, self._held = self._held[: min(found)], ""
+            end, self.stopped_by = min(found)
+            text, self._held = self._held[:end], ""
             return text
         keep = 0 if last else self._could_become_stop()
         text = self._held[: len(self._held) - keep]
@@ -46,7 +46,7 @@ class Detokenizer:
         return text
 
     def _could_become_stop(self) -> int:
-        """Give the length of the longest ending that a stop string begins with."""
+        """The length of the longest ending that a stop string begins with."""
         longest = max((len(text) for text in self._stop), default=0) - 1
         for length in range(min(longest, len(self._held)), 0, -1):
             if any(text.startswith(self._held[-length:]) for text in self._stop):

@@ -1,8 +1,8 @@
-"""Turns a request's API key into its principal: who is answerable for what it teaches.
+"""Turns a request's API key into its principal, which is answerable for what it teaches.
 
 Keys are known by their SHA-256 only, and compared in constant time, each with every known one. A
-server without keys has one principal, "anonymous", whatever key a client sends: who may choose
-their own principal could pass for a quorum.
+server without keys has one principal, "anonymous", whatever key a client sends: whoever
+chose their own principal could pass for a quorum.
 
 Knows nothing of sessions, nor of what a principal may do.
 """
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from agent.errors import KeyRefusedError
 
 ANONYMOUS = "anonymous"
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class Keys:
@@ -26,8 +27,19 @@ class Keys:
         """
         self._hashes = {name: digest.lower() for name, digest in hashes.items()}
 
+    def __bool__(self) -> bool:
+        """Whether a key is asked for."""
+        return bool(self._hashes)
+
+    def known(self, key: str) -> tuple[str, str] | None:
+        """The name and the hash of a key; None when it is not known here."""
+        given = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        # no early exit: how long this takes tells nothing of which key was nearly right
+        names = [name for name, each in self._hashes.items() if hmac.compare_digest(given, each)]
+        return (names[0], given) if names else None
+
     def principal(self, authorization: str | None) -> str:
-        """Name the principal of a request: the first 16 hex digits of its key's hash.
+        """The principal of a request: the first 16 hex digits of its key's hash.
 
         authorization: the header's value, "Bearer <key>"
         raises: KeyRefusedError when keys are set and this is none of them
@@ -35,19 +47,13 @@ class Keys:
         >>> Keys({}).principal("Bearer whatever")
         'anonymous'
         """
-        if not self._hashes:
+        if not self:
             return ANONYMOUS
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
-            raise KeyRefusedError(
-                "an API key is needed: send the header Authorization: Bearer <key>",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        given = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).hexdigest()
-        # no early exit: how long this takes tells nothing of which key was nearly right
-        known = [hmac.compare_digest(given, digest) for digest in self._hashes.values()]
-        if not any(known):
-            raise KeyRefusedError(
-                "the API key is not known here", headers={"WWW-Authenticate": "Bearer"}
-            )
-        return given[:16]
+            why = "an API key is needed: send the header Authorization: Bearer <key>"
+            raise KeyRefusedError(why, headers=_CHALLENGE)
+        known = self.known(key.strip())
+        if known is None:
+            raise KeyRefusedError("the API key is not known here", headers=_CHALLENGE)
+        return known[1][:16]

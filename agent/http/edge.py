@@ -61,12 +61,14 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except ApiError as error:
-        return _response(error)
+        return error_response(error)
+    except web.HTTPRedirection:
+        raise
     except web.HTTPException as error:
-        return _response(_named(request, error), error.status)
+        return error_response(_named(request, error), error.status)
     except Exception:
         _LOG.exception("%s %s failed", request.method, request.path)
-        return _response(BrokenError("the server failed; its log has the reason"))
+        return error_response(BrokenError("the server failed; its log has the reason"))
 
 
 def keep_out(settings: AgentSettings) -> Middleware:
@@ -95,7 +97,7 @@ def keep_out(settings: AgentSettings) -> Middleware:
 def allow_origins(
     settings: AgentSettings,
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Tell a browser that a named origin's page may read the response; for on_response_prepare."""
+    """Let pages of named origins read responses; for on_response_prepare."""
 
     async def allow(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -143,7 +145,7 @@ def _may_name(name: str | None, settings: AgentSettings) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or address is this machine's own.
+    """Whether a name or address is this machine's own.
 
     >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
     (True, True, False)
@@ -155,9 +157,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _named(request: web.Request, error: web.HTTPException) -> ApiError:
-    """Say in OpenAI's shape what aiohttp refused."""
+    """What aiohttp refused, in words."""
     if isinstance(error, web.HTTPNotFound):
-        return NotFoundError(f"there is no {request.path[:200]}", code="unknown_url")
+        return NotFoundError(f"there is nothing at {request.path[:200]}", code="unknown_url")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return InvalidError(
@@ -168,5 +170,6 @@ def _named(request: web.Request, error: web.HTTPException) -> ApiError:
     return InvalidError(error.reason)
 
 
-def _response(error: ApiError, status: int | None = None) -> web.Response:
+def error_response(error: ApiError, status: int | None = None) -> web.Response:
+    """An error in OpenAI's shape. status: none: the error's own."""
     return web.json_response(error.body(), status=status or error.status, headers=error.headers)

@@ -5,7 +5,7 @@ moment a key, by a clock that nobody sets. Packages for this go by the wall cloc
 would have everybody wait.
 
 Counts are this process's own, so that n replicas let n times as much pass. Where no keys are set
-nobody can be told from anybody else, and nothing is limited.
+all are one principal, and nothing is limited.
 """
 
 import math
@@ -41,7 +41,7 @@ class Limits:
         self._events, self._metrics, self._clock = events, metrics, clock
         self._due_s: dict[str, float] = {}  # when a steady sender's next request would come
         self._replies: Counter[str] = Counter()
-        self._told_s: dict[str, float] = {}
+        self._noted_s: dict[str, float] = {}
 
     def count_request(self, principal: str) -> None:
         """Count a request against the minute; one that is refused does not count.
@@ -92,8 +92,8 @@ class Limits:
     def _refused(self, principal: str, limit: str, message: str, *, retry_s: int) -> BusyError:
         self._metrics.limited.labels(limit).inc()
         now_s = self._clock()
-        if now_s - self._told_s.get(principal, -math.inf) >= MINUTE_S:
-            self._told_s[principal] = now_s
+        if now_s - self._noted_s.get(principal, -math.inf) >= MINUTE_S:
+            self._noted_s[principal] = now_s
             self._events.add("limited", f"{principal} is over agent.{limit}")
         return BusyError(
             f"{message}: try again in {retry_s} s",

@@ -38,12 +38,12 @@ class Decisions:
         return len(self._unwritten)
 
     def line(self) -> Line:
-        """Give the line as it is decided now."""
+        """The line as it is decided now."""
         with self._lock:
             return self._decided()
 
     def can_be_built(self, version: str) -> bool:
-        """Tell whether a version's whole chain is known, masks too."""
+        """Whether a version's whole chain is known, masks too."""
         with self._lock:
             walked: list[str] = []
             while version not in self._whole:
@@ -56,12 +56,12 @@ class Decisions:
             return True
 
     def add_mask(self, mask: Mask) -> None:
-        """Know a mask."""
+        """Take a mask into account."""
         with self._lock:
             self._masks.add(mask.digest)
 
     def add_recipe(self, recipe: Recipe) -> None:
-        """Know a recipe."""
+        """Take a recipe into account."""
         with self._lock:
             self._recipes[recipe.version] = recipe
 

@@ -11,43 +11,30 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from functools import partial
+from typing import Self
 
-from agent.api.chat import ChatRequest
-from agent.engine.contract import Finish, Request, Token
+from prometheus_client import Histogram
+
+from agent.engine.contract import Engine, Finish, Request, Stream, Token
 from agent.errors import (
     BrokenError,
     BrokenLogitsError,
     BusyError,
     EngineStoppedError,
+    NotFoundError,
     QueueFullError,
     UnavailableError,
+    UnknownVersionError,
 )
-from agent.turn.ask import Asked
+from agent.turn.ask import Ask
+from agent.turn.assign import assign
 from agent.turn.recorder import Recorder
-from agent.turn.reply import Reply
-from agent.turn.sessions import Occasion
-from agent.watch.metrics import Metrics
-from streams.records import Json
+from agent.turn.reply import Reply, ReplyEvent, Usage
+from agent.watch.metrics import Metrics, labels_of
+from streams.line.variant import Variant
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
-
-
-class Stream(Protocol):
-    """One reply on its way: agent.engine.contract.Stream."""
-
-    def cancel(self) -> None: ...
-
-    def __aiter__(self) -> AsyncIterator[Token | Finish]: ...
-
-
-class Source(Protocol):
-    """Where tokens come from: agent.engine.engine.Engine."""
-
-    def submit(self, request: Request) -> Stream:
-        """Ask for a reply. Raises: QueueFullError, EngineStoppedError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +42,7 @@ class Step:
     """What became certain of one choice."""
 
     choice: int
-    deltas: list[Json]
-    token: Token | None  # None: the choice has ended
+    events: list[ReplyEvent]
 
 
 class Answer:
@@ -65,11 +51,9 @@ class Answer:
     def __init__(
         self,
         response_id: str,
-        call: ChatRequest,
-        asked: Asked,
-        occasion: Occasion,
+        ask: Ask,
         *,
-        engine: Source,
+        engine: Engine,
         recorder: Recorder,
         metrics: Metrics,
         began_s: float,
@@ -79,15 +63,13 @@ class Answer:
 
         began_s: when the request came in, by the clock, in seconds
         """
-        self.id, self.call, self.asked, self.occasion = response_id, call, asked, occasion
-        parallel = call.parallel_tool_calls is not False
-        self.replies = [
-            Reply(tools=asked.tools is not None, parallel=parallel) for _ in asked.sampling
-        ]
+        self.id, self.ask = response_id, ask
+        self.replies = [Reply(ask) for _ in ask.samplings]
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
         self._last_s: dict[int, float] = {}  # when each choice's last token came
+        self._gaps: dict[int, Histogram] = {}  # where its gaps are counted
 
     def __enter__(self) -> Self:
         """Ask the engine for every choice, or for none.
@@ -95,8 +77,13 @@ class Answer:
         raises: BusyError, UnavailableError
         """
         try:
-            for sampling in self.asked.sampling:
-                request = Request(self.asked.prompt_token_ids, sampling, self.occasion.principal)
+            for sampling in self.ask.samplings:
+                request = Request(
+                    self.ask.prompt_token_ids,
+                    sampling,
+                    owner=self.ask.principal,
+                    assign=partial(assign, self.ask),
+                )
                 self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
             self._cancel()
@@ -107,51 +94,58 @@ class Answer:
         except EngineStoppedError as cause:
             self._cancel()
             raise UnavailableError(f"the engine has stopped: {cause}") from cause
-        self._metrics.tokens.labels("prompt").inc(len(self.asked.prompt_token_ids))
+        self._metrics.tokens.labels("prompt").inc(len(self.ask.prompt_token_ids))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Cancel what still runs, and record every choice."""
         self._cancel()
         for choice, reply in enumerate(self.replies):
             if reply.finish_reason is None:
-                reply.finish("cancelled")
+                reply.finish(Finish("cancelled"))
             turn_id = f"{self.id}-{choice}" if choice else self.id
-            self._recorder.turn(turn_id, self.asked, self.occasion, choice=choice, reply=reply)
+            self._recorder.turn(turn_id, self.ask, choice=choice, reply=reply)
             self._count(reply)
 
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all choices so far; the prompt is read once, however many they are."""
+        reply_tokens = sum(len(reply.tokens) for reply in self.replies)
+        return Usage(len(self.ask.prompt_token_ids), reply_tokens)
+
     async def steps(self) -> AsyncGenerator[Step]:
-        """Give what becomes certain, in the order in which it does, until every choice has ended.
+        """Yield what becomes certain, in the order in which it does, until every choice has ended.
 
         raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
-            this reply
+            this reply; NotFoundError when what is to answer is not in memory
         """
         try:
             async for choice, event in _merged(self._streams):
+                if event == Finish("cancelled"):
+                    raise UnavailableError("the server stops: ask again")
                 reply = self.replies[choice]
                 if isinstance(event, Token):
-                    self._measure(choice)
-                    yield Step(choice, reply.add(event), event)
-                elif event.reason == "cancelled":
-                    raise UnavailableError("the server stops: ask again")
+                    self._measure(choice, event.variant)
+                    events = reply.add(event)
                 else:
-                    yield Step(choice, reply.finish(event.reason), None)
+                    events = reply.finish(event)
+                if events:
+                    yield Step(choice, events)
         except EngineStoppedError as cause:
             raise UnavailableError(f"{cause}: ask again") from cause
         except BrokenLogitsError as cause:
             raise BrokenError(str(cause)) from cause
+        except UnknownVersionError as cause:
+            raise NotFoundError(str(cause), param="model", code="model_not_found") from cause
 
-    def _measure(self, choice: int) -> None:
+    def _measure(self, choice: int, variant: Variant) -> None:
         now_s = self._clock()
-        if choice in self._last_s:
-            self._metrics.token_gap_s.observe(now_s - self._last_s[choice])
+        if choice in self._gaps:
+            self._gaps[choice].observe(now_s - self._last_s[choice])
         else:
-            self._metrics.first_token_s.observe(now_s - self._began_s)
+            labels = labels_of(variant)
+            self._metrics.first_token_s.labels(*labels).observe(now_s - self._began_s)
+            self._gaps[choice] = self._metrics.token_gap_s.labels(*labels)
         self._last_s[choice] = now_s
 
     def _cancel(self) -> None:
@@ -159,16 +153,16 @@ class Answer:
             stream.cancel()
 
     def _count(self, reply: Reply) -> None:
-        self._metrics.replies.labels(reply.finish_reason).inc()
+        labels = labels_of(reply.variant or Variant(self.ask.line, ""))
+        self._metrics.replies.labels(reply.finish_reason, *labels).inc()
         self._metrics.tokens.labels("reply").inc(len(reply.tokens))
-        offered = {tool["function"]["name"] for tool in self.asked.tools or []}
+        offered = {tool["function"]["name"] for tool in self.ask.tools or []}
         for call in reply.calls:
-            known = call["function"]["name"] in offered
-            self._metrics.tool_calls.labels(str(known).lower()).inc()
+            self._metrics.tool_calls.labels(str(call.name in offered).lower(), *labels).inc()
 
 
 async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:
-    """Give the events of several streams as they come."""
+    """Yield the events of several streams as they come."""
     if len(streams) == 1:
         async for event in streams[0]:
             yield 0, event

@@ -1,20 +1,17 @@
-"""Turns a checked request into what the engine is asked: token ids, and how each choice is sampled.
+"""What is asked, and by whom: one value, whichever API it came by, and its prompt.
 
-Everything that would go wrong later is refused here, with the parameter that is at fault: messages
-that the chat template cannot render, a prompt that leaves no room for a reply, a reply longer than
-the model can hold.
+Messages that the chat template cannot render, and a prompt that leaves no room for a reply, are
+refused here, with the parameter that is at fault.
 
 Knows nothing of HTTP or of the engine.
 """
 
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from agent.api.chat import MAX_SEED, ChatRequest
 from agent.errors import InvalidError
-from agent.settings import AgentSettings
+from agent.turn.sessions import Purpose
 from streams.errors import TemplateRefusedError
 from streams.records import Json, Message, Sampling
 
@@ -31,36 +28,29 @@ class Renderer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the model is shown, and how its replies are sampled."""
+class Ask:
+    """One request for replies: its principal, its conversation, and what is asked."""
 
+    principal: str
+    session: str
+    line: str
+    model: str  # what was asked for, by the client's name of it
+    purpose: Purpose
+    learn: bool  # False: the client asked not to be learned from
     messages: list[Message]
-    tools: list[Json] | None
-    prompt_token_ids: list[int]
-    sampling: tuple[Sampling, ...]  # one a choice
+    tools: list[Json] | None  # what the model is shown; None: no tools, and none are looked for
+    parallel_calls: bool  # False: of a reply's tool calls the first one counts
+    samplings: tuple[Sampling, ...]  # one a choice
+    prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
 
 
-def ask(
-    request: ChatRequest,
-    base: Renderer,
-    settings: AgentSettings,
-    *,
-    draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED),
-) -> Asked:
-    """Render a request and settle its sampling.
+def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
+    """Return the ask with its prompt, and no reply longer than the room that the prompt leaves.
 
+    context_tokens: how many fit, prompt and reply together
     raises: InvalidError, naming the parameter
     """
-    context_tokens = min(settings.context_tokens, base.context_tokens)
-    limit, param = request.reply_tokens()
-    if limit is not None and limit > context_tokens:
-        raise InvalidError(
-            f"{param}: at most {context_tokens} tokens fit, prompt and reply together",
-            param=param,
-            code="invalid_value",
-        )
-    messages, tools = [each.record() for each in request.messages], request.offered()
-    prompt_token_ids = _render(base, messages, tools)
+    prompt_token_ids = _prompt(ask, base)
     room = context_tokens - len(prompt_token_ids)
     if room < 1:
         raise InvalidError(
@@ -70,35 +60,18 @@ def ask(
             code="context_length_exceeded",
         )
     # A reply that is cut at the end of the context says so itself: finish_reason "length".
-    max_tokens = min(limit or settings.default_max_tokens, room)
-    sampling = _sampling(request, settings, max_tokens, draw_seed)
-    return Asked(messages, tools, prompt_token_ids, sampling)
+    samplings = tuple(
+        each.model_copy(update={"max_tokens": min(each.max_tokens, room)}) for each in ask.samplings
+    )
+    return replace(ask, prompt_token_ids=prompt_token_ids, samplings=samplings)
 
 
-def _render(base: Renderer, messages: list[Message], tools: list[Json] | None) -> list[int]:
+def _prompt(ask: Ask, base: Renderer) -> list[int]:
     try:
-        return base.render(messages, tools)
+        return base.render(ask.messages, ask.tools)
     except TemplateRefusedError as cause:  # such as "roles must alternate"
         raise InvalidError(str(cause), param="messages") from cause
     except RecursionError as cause:
         raise InvalidError(
             "arguments of a tool call are nested too deep", param="messages"
         ) from cause
-
-
-def _sampling(
-    request: ChatRequest, settings: AgentSettings, max_tokens: int, draw_seed: Callable[[], int]
-) -> tuple[Sampling, ...]:
-    """Settle each choice's sampling; a given seed counts up, so that choices differ and repeat."""
-    given = request.seed
-    temperature, top_p = request.temperature, request.top_p
-    return tuple(
-        Sampling(
-            temperature=settings.default_temperature if temperature is None else temperature,
-            top_p=settings.default_top_p if top_p is None else top_p,
-            max_tokens=max_tokens,
-            seed=draw_seed() if given is None else (given + choice) % (MAX_SEED + 1),
-            stop=request.stop or [],
-        )
-        for choice in range(request.n or 1)
-    )

@@ -36,7 +36,7 @@ class ResponseIds:
         return f"chatcmpl-{nonce}{session}{self._tag(nonce, session, principal)}"
 
     def session(self, response_id: str, *, principal: str) -> str:
-        """Give the session of a response of this principal.
+        """Return the session of a response of this principal.
 
         raises: NotFoundError when we never gave this principal such a response; the same for an
             invented id as for somebody else's, so that asking tells nothing

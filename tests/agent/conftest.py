@@ -14,7 +14,8 @@ from agent.service import AgentService
 from agent.settings import AgentSettings
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
-from tests.agent.fakes import FakeBase, FakeEngine, FakeResidents, FakeSpool
+from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
+from tests.agent.scripted import HELLO, Script, ScriptedEngine
 
 ClientOf = TestClient[web.Request, web.Application]
 
@@ -25,7 +26,7 @@ class Api:
 
     service: AgentService
     client: ClientOf
-    engine: FakeEngine
+    engine: ScriptedEngine
     spool: FakeSpool
     base: FakeBase
     headers: dict[str, str] = field(default_factory=dict)
@@ -50,18 +51,18 @@ StartApi = Callable[..., Any]
 
 @pytest.fixture
 async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
-    """Give a function that starts an API with settings and parts of the test's choice."""
+    """A function that starts an API with settings and parts of the test's choice."""
     started: list[Api] = []
     log = SqliteLog(tmp_path / "log.db")
 
-    async def start(
-        *, engine: FakeEngine | None = None, base: FakeBase | None = None, **settings: Any
-    ) -> Api:
-        engine, base, spool = engine or FakeEngine(), base or FakeBase(), FakeSpool()
+    async def start(*, script: Script = HELLO, base: FakeBase | None = None, **given: Any) -> Api:
+        settings, residents = AgentSettings(**given), FakeResidents()
+        engine = ScriptedEngine(residents, script, settings=settings)
+        base, spool = base or FakeBase(), FakeSpool()
         service = AgentService(
-            settings=AgentSettings(**settings),
+            settings=settings,
             base=base,
-            residents=FakeResidents(),
+            residents=residents,
             engine=engine,
             log=log,
             spool=spool,
@@ -83,6 +84,6 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
 
 @pytest.fixture
 async def api(start_api: StartApi) -> Api:
-    """Give an API with default settings."""
+    """An API with default settings."""
     made: Api = await start_api()
     return made

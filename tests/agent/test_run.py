@@ -55,7 +55,7 @@ class Agent:
             return body
 
     async def said(self, **extra: Any) -> str:
-        """Give the text of a reply."""
+        """The text of a reply."""
         return str((await self.chat(**extra))["choices"][0]["message"]["content"])
 
     def publish(self, *records: Record) -> None:
@@ -67,7 +67,7 @@ class Agent:
         log.close()
 
     def written(self, topic: str) -> list[Record]:
-        """Give what the log has of a topic."""
+        """What the log has of a topic."""
         log = open_log(self.streams)
         reader = log.subscribe([topic], group=None, positions=lambda _: {})  # type: ignore[list-item]
         records = [decode(entry.value) for entry in reader.poll(wait_s=1.0)]
@@ -223,7 +223,7 @@ async def test_replicas_and_restarts_serve_the_same_bits(
         assert late.service.residents.serving == b.version
         digests.add(late.service.residents.digest_of(b.version))
         replies.add(await late.said())
-        assert late.service.serving()["main"]["previous"] == a.version
+        assert late.service.status().serving()["main"]["previous"] == a.version
         await late.service.rollback("ann", "wrong")
         assert late.service.residents.serving == a.version
     assert (len(digests), len(replies)) == (1, 1)

@@ -12,7 +12,7 @@ from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError
 from streams import chain
 from streams.records import Message
 from tests.agent.conftest import Api, StartApi
-from tests.agent.fakes import BASE, FakeBase, FakeEngine
+from tests.agent.fakes import BASE, FakeBase
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = ["Let me", " see. ", "<tool", '_call>{"name": "weather", ', '"arguments": {"city": "Oslo"}}',
@@ -68,7 +68,7 @@ async def test_a_streamed_reply(api: Api) -> None:
 
 async def test_tokens_are_sent_when_they_are_sampled(start_api: StartApi) -> None:
     """The first token reaches the reader before the second one is sampled."""
-    api: Api = await start_api(engine=FakeEngine(script=["first", "⏸", "second"]))
+    api: Api = await start_api(script=["first", "⏸", "second"])
     response = await api.chat(**STREAM)
     seen = b""
     while b"first" not in seen:
@@ -100,7 +100,7 @@ async def test_logprobs_of_the_chosen_tokens(api: Api) -> None:
 
 async def test_tool_calls_are_parsed(start_api: StartApi) -> None:
     """A Hermes-style call in the reply becomes tool_calls, whole and streamed."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    api: Api = await start_api(script=CALL)
     choice = (await (await api.chat(tools=[TOOL])).json())["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] == "Let me see. "
@@ -116,7 +116,7 @@ async def test_tool_calls_are_parsed(start_api: StartApi) -> None:
 
 async def test_without_tools_a_call_is_text(start_api: StartApi) -> None:
     """Who offered no tools, or forbade them, gets the reply as it was sampled."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    api: Api = await start_api(script=CALL)
     for extra in ({}, {"tools": [TOOL], "tool_choice": "none"}):
         message = (await (await api.chat(**extra)).json())["choices"][0]["message"]
         assert message["content"] == "".join(CALL)
@@ -125,7 +125,7 @@ async def test_without_tools_a_call_is_text(start_api: StartApi) -> None:
 
 async def test_one_call_at_a_time_when_asked(start_api: StartApi) -> None:
     """parallel_tool_calls: false keeps the first call only."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL * 2))
+    api: Api = await start_api(script=CALL * 2)
     body = await (await api.chat(tools=[TOOL], parallel_tool_calls=False, max_tokens=40)).json()
     assert len(body["choices"][0]["message"]["tool_calls"]) == 1
 
@@ -178,7 +178,7 @@ async def test_the_turn_is_recorded_as_it_was_sampled(api: Api) -> None:
 
 async def test_the_next_request_continues_the_chain(start_api: StartApi) -> None:
     """What was streamed, sent back with a follow-up, passes through the recorded turn's key."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    api: Api = await start_api(script=CALL)
     *chunks, _ = await events(await api.chat("Weather?", tools=[TOOL], stream=True))
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     calls = [
@@ -220,7 +220,7 @@ async def test_a_chore_is_recorded_as_one(api: Api) -> None:
 
 async def test_a_cancelled_stream_is_recorded(start_api: StartApi) -> None:
     """When the client goes, the engine is told, and what was sampled is kept."""
-    api: Api = await start_api(engine=FakeEngine(script=["a", "b", "⏸", "c"]))
+    api: Api = await start_api(script=["a", "b", "⏸", "c"])
     response = await api.chat(**STREAM)
     seen = b""
     while b'"b"' not in seen:
@@ -236,7 +236,7 @@ async def test_a_cancelled_stream_is_recorded(start_api: StartApi) -> None:
 
 async def test_a_client_that_goes_while_it_waits_frees_its_place(start_api: StartApi) -> None:
     """A plain request whose client is gone is cancelled before its first token."""
-    api: Api = await start_api(engine=FakeEngine(script=["⏸", "never"]))
+    api: Api = await start_api(script=["⏸", "never"])
     asking = asyncio.create_task(api.chat())
     while not api.engine.streams:
         await asyncio.sleep(0)
@@ -275,7 +275,7 @@ async def test_a_reply_that_the_engine_gives_up_is_told(
     start_api: StartApi, fault: Exception, status: int
 ) -> None:
     """What ends a reply too early is said in the engine's words."""
-    api: Api = await start_api(engine=FakeEngine(script=["a", fault]))
+    api: Api = await start_api(script=["a", fault])
     assert str(fault) in (await error_of(await api.chat(), status))["message"]
     *_, last = await events(await api.chat(stream=True))
     assert str(fault) in last["error"]["message"]
@@ -286,7 +286,7 @@ async def test_an_engine_that_breaks_is_our_fault(
     start_api: StartApi, extra: dict[str, Any]
 ) -> None:
     """A failure before the first token is a 500 in words; the request is cancelled."""
-    api: Api = await start_api(engine=FakeEngine(script=[RuntimeError("boom")]))
+    api: Api = await start_api(script=[RuntimeError("boom")])
     error = await error_of(await api.chat(**extra), 500)
     assert "boom" not in error["message"]
     assert api.engine.streams[0].cancelled
@@ -294,7 +294,7 @@ async def test_an_engine_that_breaks_is_our_fault(
 
 async def test_a_failure_in_mid_stream_is_an_event(start_api: StartApi) -> None:
     """A stream that has begun tells its reader that it ends too early, and is recorded."""
-    api: Api = await start_api(engine=FakeEngine(script=["a", RuntimeError("boom")]))
+    api: Api = await start_api(script=["a", RuntimeError("boom")])
     *_, last = await events(await api.chat(**STREAM))
     assert last["error"]["type"] == "server_error"
     assert api.turns()[0].finish_reason == "cancelled"
@@ -407,7 +407,7 @@ async def test_keys_are_asked_for(start_api: StartApi) -> None:
 
 
 async def test_feedback_is_kept_once(api: Api) -> None:
-    """A verdict is recorded; the same again is the same; another replaces it."""
+    """Feedback is recorded; the same again is the same; another replaces it."""
     response_id = (await (await api.chat()).json())["id"]
     url = f"/v1/feedback/{response_id}"
     first = await (await api.client.put(url, json={"score": -1, "hint": "Be brief."})).json()
@@ -495,10 +495,10 @@ async def test_metrics_count_what_happened(api: Api) -> None:
         'quickset_requests_total{route="unknown",status="404"} 1.0',
         'quickset_tokens_total{kind="prompt"} 4.0',
         'quickset_tokens_total{kind="reply"} 4.0',
-        'quickset_replies_total{finish_reason="stop"} 1.0',
+        'quickset_replies_total{finish_reason="stop",line="main",member="false"} 1.0',
         'quickset_turns_total{learn="true",purpose="main"} 1.0',
-        "quickset_time_to_first_token_seconds_count 1.0",
-        "quickset_inter_token_seconds_count 3.0",
+        'quickset_time_to_first_token_seconds_count{line="main",member="false"} 1.0',
+        'quickset_inter_token_seconds_count{line="main",member="false"} 3.0',
         "quickset_queue_depth 0.0",
         "quickset_spool_dropped_total 0.0",
         f'quickset_serving_info{{base="{BASE}",line="main",version="{BASE}"}} 1.0',

@@ -23,7 +23,8 @@ from itertools import count
 
 import torch
 
-from agent.engine.engine import Engine, Finish, Request
+from agent.engine.contract import Engine, Finish, Request
+from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.open import open_backend
@@ -126,7 +127,9 @@ def main() -> None:
         return
     torch.set_num_threads(os.cpu_count() or 1)
     base = replace(load_base(ModelSettings()), stop_ids=frozenset())
-    engine = Engine(Residents(base, "cpu"), settings=AgentSettings(context_tokens=512), base=base)
+    engine = BatchingEngine(
+        Residents(base, "cpu"), settings=AgentSettings(context_tokens=512), base=base
+    )
     engine.start()
     print(f"tokens a second of {STREAMS} streams, medians of {ROUNDS} rounds of {ROUND_S:.0f} s")
     asyncio.run(measure(engine))

@@ -16,7 +16,8 @@ from itertools import pairwise
 
 import torch
 
-from agent.engine.engine import Engine, Finish, Request
+from agent.engine.contract import Finish, Request
+from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.open import open_backend
@@ -78,7 +79,7 @@ async def measure(base: BaseModel) -> None:
     line, residents = Line(base), Residents(base, "cpu")
     residents.add_mask(line.mask)
     settings = AgentSettings(max_batch=STREAMS, context_tokens=4096)
-    engine = Engine(residents, settings=settings, base=base)
+    engine = BatchingEngine(residents, settings=settings, base=base)
     engine.start()
     streams: list[list[float]] = [[] for _ in range(STREAMS)]
 

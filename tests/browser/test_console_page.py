@@ -31,7 +31,7 @@ async def open_console(page: Page, serve: Serve, service: FakeService, store: St
 
 
 def card(page: Page, title: str) -> Locator:
-    """Give the part of the page under a heading."""
+    """The part of the page under a heading."""
     return page.get_by_role("region", name=title)
 
 

@@ -1,12 +1,17 @@
 """The chat request: strict in what it understands, lenient in what it does not know."""
 
+import itertools
 import json
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
-from agent.api.chat import MAX_CHOICES, FeedbackRequest, read_chat, read_feedback
+from agent.api.chat import MAX_CHOICES, ask_of, read_chat
 from agent.errors import InvalidError
+from agent.settings import AgentSettings
+from agent.turn.ask import Ask
+from streams.records import Message
 
 HELLO: dict[str, Any] = {"model": "quickset", "messages": [{"role": "user", "content": "Hello"}]}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -146,23 +151,44 @@ def test_the_newer_name_of_the_limit_wins() -> None:
     assert read_chat(body(max_tokens=5)).reply_tokens() == (5, "max_tokens")
 
 
-@pytest.mark.parametrize(
-    ("given", "score"),
-    [({"score": -1}, -1), ({"score": 0}, 0), ({"thumb": "up"}, 1), ({"thumb": "down"}, -1)],
-)
-def test_a_thumb_is_worth_one(given: dict[str, Any], score: int) -> None:
-    """Feedback is a score, or a thumb that is worth one."""
-    assert FeedbackRequest.model_validate(given).verdict() == score
+def asked(extra: dict[str, Any] | None = None, **headers: str) -> Ask:
+    """What the smallest request with some more parameters and headers asks."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return ask_of(
+        read_chat(body(**extra or {})),
+        AgentSettings(context_tokens=64, default_temperature=0.3, default_max_tokens=5),
+        principal="ann",
+        headers=CIMultiDict(given),
+        draw_seed=itertools.count(100).__next__,
+    )
 
 
-@pytest.mark.parametrize(
-    ("given", "param"),
-    [({}, "score"), ({"score": 1, "thumb": "up"}, "score"), ({"score": 2}, "score"),
-     ({"score": True}, "score"), ({"thumb": "sideways"}, "thumb"),
-     ({"score": 1, "hint": "x" * 5000}, "hint")],
-)  # fmt: skip
-def test_feedback_that_says_nothing_clear_is_refused(given: dict[str, Any], param: str) -> None:
-    """Neither, both, another number or a novel of a hint are refused by name."""
-    with pytest.raises(InvalidError) as caught:
-        read_feedback(json.dumps(given).encode())
-    assert caught.value.param == param
+def test_an_ask_holds_who_asks_for_what() -> None:
+    """Principal, session, line, purpose, learning, messages and tools are in one value."""
+    ask = asked({"tools": [WEATHER], "parallel_tool_calls": False, "store": False},
+                X_Session_Id="s1", X_Turn_Type="side")  # fmt: skip
+    assert (ask.principal, ask.line, ask.model) == ("ann", "main", "quickset")
+    assert (ask.purpose, ask.learn, ask.parallel_calls) == ("side", False, False)
+    assert ask.messages == [Message(role="user", content="Hello")]
+    assert ask.tools == [WEATHER]
+    assert ask.session != asked().session
+    assert ask.prompt_token_ids == []
+
+
+def test_each_choice_has_its_sampling() -> None:
+    """What the request leaves out comes from the settings; a seed counts up, or is drawn."""
+    first, second = asked({"n": 2, "seed": 2**63 - 1, "stop": "END"}).samplings
+    assert (first.temperature, first.max_tokens, first.stop) == (0.3, 5, ["END"])
+    assert (first.seed, second.seed) == (2**63 - 1, 0)
+    drawn = asked({"n": 2, "temperature": 0, "max_tokens": 64}).samplings
+    assert [(each.seed, each.temperature, each.max_tokens) for each in drawn] == [
+        (100, 0, 64), (101, 0, 64),
+    ]  # fmt: skip
+
+
+def test_a_limit_over_the_context_is_refused_by_its_name() -> None:
+    """The parameter that was sent is named."""
+    for param in ("max_tokens", "max_completion_tokens"):
+        with pytest.raises(InvalidError) as caught:
+            asked({param: 65})
+        assert caught.value.param == param

@@ -13,7 +13,7 @@ API_MD = (Path(__file__).parents[3] / "docs" / "API.md").read_text(encoding="utf
 
 
 def told(section: str, column: int = 0) -> set[str]:
-    """Give what stands in backticks in one column of a section's tables."""
+    """What stands in backticks in one column of a section's tables."""
     text = re.split(rf"^## {section}.*$", API_MD, flags=re.MULTILINE)[1].split("\n## ")[0]
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row[column])}

@@ -1,7 +1,6 @@
 """A store as a learner leaves it after a day, and an agent that serves from it, for the console."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 from sqlmodel import Session
@@ -11,7 +10,7 @@ from agent.settings import AgentSettings
 from agent.watch.events import Event
 from streams import chain
 from streams.errors import ConflictError
-from streams.records import Mask, Message, Recipe, Rollout, Sampling, Turn
+from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn
 from streams.store.tables import (
     ArtefactRow,
     GenerationRow,
@@ -51,16 +50,6 @@ TALK: list[tuple[str, str, str | None, int, str | None]] = [
 ]
 
 
-class FakeResidents:
-    """Digests without weights."""
-
-    def digest_of(self, version: str) -> str:
-        """Give a digest for any version but unknown ones."""
-        if version.startswith("unknown"):
-            raise UnknownVersionError(version)
-        return hashlib.sha256(version.encode()).hexdigest()
-
-
 class FakeService:
     """An agent that serves one line and can be rolled back once."""
 
@@ -68,7 +57,6 @@ class FakeService:
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
         self.settings = settings or AgentSettings()
-        self.residents = FakeResidents()
         self.events: list[Event] = []
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
@@ -76,13 +64,23 @@ class FakeService:
         }  # fmt: skip
         self.rollbacks: list[tuple[str, str, int | None]] = []
 
-    def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give what serves the line main."""
+    def status(self) -> "FakeService":
+        """How it is: it says so itself."""
+        return self
+
+    def serving(self) -> Json:
+        """What serves the line main."""
         return {"main": dict(self.state)}
 
-    def spool(self) -> Mapping[str, Any]:
-        """Give a spool in which two records wait."""
+    def spooled(self) -> Json:
+        """A spool in which two records wait."""
         return {"records": 2, "bytes": 200, "dropped": 0, "log_away": "no broker"}
+
+    async def digest_of(self, version: str) -> str:
+        """A digest for any version but unknown ones."""
+        if version.startswith("unknown"):
+            raise UnknownVersionError(version)
+        return hashlib.sha256(version.encode()).hexdigest()
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Swap version and previous, if the caller saw this state."""

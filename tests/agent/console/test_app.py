@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.read.stored import BROKEN_ROW, NO_STORE, NO_TABLES
+from agent.console.read.sections import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.watch.events import Event
 from streams.errors import LogUnavailableError
 from streams.log import dead_letters
@@ -35,7 +35,7 @@ class Ends:
         self._ends = ends
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
-        """Give the ends of a topic, or fail as a log that is away."""
+        """The ends of a topic, or fail as a log that is away."""
         if self._ends is None:
             raise LogUnavailableError("no broker")
         return {partition: end for partition, end in self._ends.items() if partition.topic == topic}
@@ -56,7 +56,7 @@ def service() -> FakeService:
 
 
 async def connect(service: FakeService, store: Store | None, log: Any = None) -> Client:
-    """Give a started client; the fixture or test closes it."""
+    """A started client; the fixture or test closes it."""
     app = build_console(service, store, log=log, interval_s=0)
     client: Client = TestClient(TestServer(app))
     await client.start_server()

@@ -17,7 +17,7 @@ LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
 
 
 def sampler(**changes: float) -> Sampler:
-    """Give a sampler at temperature 1 over everything, but for the changes."""
+    """A sampler at temperature 1 over everything, but for the changes."""
     values = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 1, "seed": 0, **changes}
     return Sampler(Sampling.model_validate(values))
 

@@ -8,11 +8,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from agent.api.chat import read_chat
+from agent.api.chat import ask_of, read_chat
+from agent.api.completion import Completion
 from agent.api.send import send_stream
-from agent.turn.sessions import recognise
 from tests.agent.conftest import Api, StartApi
-from tests.agent.fakes import FakeBase, FakeEngine
+from tests.agent.fakes import FakeBase
 
 CHAT = {"model": "quickset", "messages": [{"role": "user", "content": "Hi"}]}
 ALLOWED = "https://chat.example.org"
@@ -73,10 +73,7 @@ async def test_a_named_origin_may_call(start_api: StartApi) -> None:
 
 
 LONG = 2000
-
-
-def long_engine() -> FakeEngine:
-    return FakeEngine(script=["x" * 4000] * LONG)
+MEGABYTES = ["x" * 4000] * LONG
 
 
 async def unread_stream(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -94,7 +91,7 @@ async def unread_stream(port: int) -> tuple[asyncio.StreamReader, asyncio.Stream
 async def test_a_slow_reader_holds_nobody_up(start_api: StartApi) -> None:
     """While one client reads nothing, others are answered."""
     base = FakeBase(context_tokens=4096)
-    api: Api = await start_api(engine=long_engine(), base=base, context_tokens=4096)
+    api: Api = await start_api(script=MEGABYTES, base=base, context_tokens=4096)
     _, writer = await unread_stream(api.client.port or 0)
     while not api.engine.streams:
         await asyncio.sleep(0)
@@ -108,15 +105,14 @@ async def test_a_slow_reader_holds_nobody_up(start_api: StartApi) -> None:
 async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi) -> None:
     """A stalled reader's request is cancelled, and recorded as far as it came."""
     base = FakeBase(context_tokens=4096)
-    api: Api = await start_api(engine=long_engine(), base=base, context_tokens=4096)
+    api: Api = await start_api(script=MEGABYTES, base=base, context_tokens=4096)
     call = read_chat(json.dumps(CHAT | {"stream": True, "max_tokens": LONG}).encode())
 
     async def impatient(request: web.Request) -> web.StreamResponse:
         service = api.service
-        asked = await service.ask(call)
-        occasion = recognise(asked.messages, request.headers, principal="anonymous")
-        with service.answer(call, asked, occasion, began_s=0.0) as answer:
-            return await send_stream(request, answer, stalled_s=0.05)
+        ask = ask_of(call, service.settings, principal="anonymous", headers=request.headers)
+        with service.answer(await service.render(ask), began_s=0.0) as answer:
+            return await send_stream(request, answer, Completion(answer, call), stalled_s=0.05)
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", impatient)
