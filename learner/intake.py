@@ -24,7 +24,6 @@ from learner.settings import GROUP
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
-from streams.keeping.retention import SPEAKING
 from streams.line import ledger
 from streams.line.masks import keep_mask
 from streams.log import dead_letters
@@ -41,6 +40,7 @@ from streams.records import (
     decode,
 )
 from streams.store import offsets, outbox
+from streams.store.states import CLOSED, JUDGED, LINKED, OPEN, SPEAKING, UNTRAINED
 from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
@@ -140,7 +140,7 @@ def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None
         session=turn.session,
         key=turn.key,
         prefix_key=turn.prefix_key,
-        state="open" if conversation.trainable(turn) else "untrained",
+        state=OPEN if conversation.trainable(turn) else UNTRAINED,
         sequence=(latest or 0) + 1,
         record=turn.model_dump(mode="json"),
         created_ms=turn.created_ms,
@@ -186,10 +186,10 @@ def _follow(session: Session, link: Link, rules: Rules) -> None:
         return
     row.next_state = [message.model_dump(mode="json") for message in link.messages]
     row.next_kind, row.next_ms = link.kind, link.created_ms
-    if row.state in ("open", "closed"):
-        row.state = "linked"
+    if row.state in (OPEN, CLOSED):
+        row.state = LINKED
     session.add(row)
-    if row.state == "untrained":
+    if row.state == UNTRAINED:
         return
     for judge in rules.judges:
         # the verdict on another next state, if there was one, is no verdict any more
@@ -252,8 +252,8 @@ def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
     """Keep a judgement, and tell everybody."""
     body = judgement.model_dump(exclude={"line", "version"})
     session.merge(JudgementRow(**body))
-    if row.state != "untrained":
-        row.state = "judged"
+    if row.state != UNTRAINED:
+        row.state = JUDGED
         session.add(row)
     outbox.put(session, "judgements", row.session, judgement)
 
@@ -263,8 +263,8 @@ def _close_idle(session: Session, before_ms: int) -> None:
     if before_ms > 0:
         session.exec(
             update(TurnRow)
-            .where(col(TurnRow.state) == "open", col(TurnRow.created_ms) < before_ms)
-            .values(state="closed")
+            .where(col(TurnRow.state) == OPEN, col(TurnRow.created_ms) < before_ms)
+            .values(state=CLOSED)
         )
 
 

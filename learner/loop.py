@@ -156,6 +156,8 @@ class Learner:
     def _plan(self) -> GenerationRow | None:
         """Give the generation that is under way, or commit the plan of the one that is due."""
         parts, base = self._parts, self._parts.versions.base.name
+        if self._line.trial is not None:
+            return None  # its candidate may become the parent of the next one
         with parts.store.reading() as session:
             under_way = planned(session, self._line.name)
             if under_way is not None:

@@ -19,6 +19,7 @@ from learner.judges.rows import judgements_of
 from learner.settings import GROUP, LearnerSettings
 from learner.trust import shares
 from streams.line.line import Line
+from streams.store.states import JUDGED, PLANNED
 from streams.store.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, TurnRow
 
 # Judged turns that are looked at for a batch: far more than one holds, and few enough to be looked
@@ -39,9 +40,7 @@ class Planned:
 
 def planned(session: Session, line: str) -> GenerationRow | None:
     """Give the generation that was planned and not finished: a crash left it, or it runs."""
-    query = select(GenerationRow).where(
-        GenerationRow.line == line, GenerationRow.state == "planned"
-    )
+    query = select(GenerationRow).where(GenerationRow.line == line, GenerationRow.state == PLANNED)
     return session.exec(query.order_by(col(GenerationRow.number))).first()
 
 
@@ -90,7 +89,7 @@ def _row(
         number=number,
         parent=line.version,
         key=generation_key(settings.seed, line.name, number, line.version),
-        state="planned",
+        state=PLANNED,
         turn_ids=[c.turn_id for c in chosen],
         batch=[_item(c, weights.get(c.turn_id, 0.0)) for c in chosen],
         horizon=_horizon(session, line),
@@ -134,7 +133,7 @@ def _candidates(
         select(TurnRow.id, place.label("place"))
         .where(
             TurnRow.line == line.name,
-            TurnRow.state == "judged",
+            TurnRow.state == JUDGED,
             TurnRow.uses < settings.uses,
             col(TurnRow.id).in_(teaching),
             col(TurnRow.version).in_(_recent(session, line, settings.max_staleness, base)),

@@ -18,6 +18,7 @@ from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.records import DeadLetter, Forgotten, Judgement, decode
+from streams.store.states import FORGOTTEN, PLANNED, VOID
 from streams.store.tables import ForgottenRow, GenerationRow, JudgementRow, OutboxRow, TurnRow
 
 # Rows of one statement; SQLite takes 32,766 values in one.
@@ -49,8 +50,8 @@ class Held:
 def held(session: Session, principal: str) -> Held:
     """Say what the store holds of a principal."""
     count = select(func.count()).select_from(TurnRow).where(TurnRow.principal == principal)
-    gone = session.exec(count.where(TurnRow.state == "forgotten")).one()
-    said = session.exec(count.where(TurnRow.state != "forgotten")).one()
+    gone = session.exec(count.where(TurnRow.state == FORGOTTEN)).one()
+    said = session.exec(count.where(TurnRow.state != FORGOTTEN)).one()
     own = select(TurnRow.id).where(TurnRow.principal == principal)
     verdicts = select(func.count()).select_from(JudgementRow)
     concerned = or_(col(JudgementRow.principal) == principal, col(JudgementRow.turn_id).in_(own))
@@ -99,7 +100,7 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
         col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
     )
     query = select(TurnRow.id).where(
-        TurnRow.principal == record.principal, said, TurnRow.state != "forgotten"
+        TurnRow.principal == record.principal, said, TurnRow.state != FORGOTTEN
     )
     turn_ids = list(session.exec(query))
     num_judgements = _remove_judgements(session, record, turn_ids)
@@ -124,7 +125,7 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
 
 # The hashes of a conversation go, too: who guesses a short one could prove it by them.
 _TOMBSTONE: Mapping[str, object] = {
-    "state": "forgotten",
+    "state": FORGOTTEN,
     "record": {},
     "next_state": None,
     "next_kind": None,
@@ -182,8 +183,8 @@ def _clean_generations(session: Session, turn_ids: set[str]) -> None:
         row.batch = [
             item | {"hint": None} if item["turn_id"] in turn_ids else item for item in row.batch
         ]
-        if row.state == "planned":
-            row.state = "void"
+        if row.state == PLANNED:
+            row.state = VOID
             row.reason = "somebody whose turns were in its batch is forgotten"
         session.add(row)
     session.flush()

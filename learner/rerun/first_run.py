@@ -22,6 +22,7 @@ from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.log.contract import Entry, Log, entries_now
 from streams.records import Mask, Recipe
+from streams.store.states import FORGOTTEN
 from streams.store.tables import GenerationRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
 
 _SAID: Final = ("turns", "feedback")
@@ -106,7 +107,7 @@ def _prove_whole(
     ids = {entry.id for entry in said}
     others = select(TurnRow.id).where(
         TurnRow.line == line,
-        TurnRow.state != "forgotten",
+        TurnRow.state != FORGOTTEN,
         col(TurnRow.principal).not_in(list(left_out)),
     )
     missing = [id for id in session.exec(others) if id not in ids]

@@ -34,6 +34,7 @@ from streams.line.masks import mask_of
 from streams.log.contract import Log
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
+from streams.store.states import HELD, PASSED, REBUILT
 from streams.store.store import Store
 from streams.store.tables import GenerationRow, RecipeRow, TurnRow
 
@@ -190,7 +191,7 @@ def _changes(
 
 def _copied(row: GenerationRow) -> GenerationRow:
     """Give a generation of the run without them as it is to be kept beside the line."""
-    kept = row.model_dump() | {"state": "rebuilt", "seq": None}
+    kept = row.model_dump() | {"state": REBUILT, "seq": None}
     return GenerationRow(**kept)
 
 
@@ -235,7 +236,7 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
         parent=recipe.parent,
         child=recipe.version,
         key=recipe.key,
-        state="rebuilt",
+        state=REBUILT,
         reason=f"generation {row.number} of {row.line} without some of its turns"
         if rest.touched
         else f"generation {row.number} of {row.line} on another parent",
@@ -325,6 +326,6 @@ def _keep(
             row.line, row.done_ms = line, now_ms
             row.id = hashlib.sha256(f"{line}\0{row.child}".encode()).hexdigest()[:32]
             if row.child == last:
-                row.state, row.gate = ("passed" if passed else "held"), report
+                row.state, row.gate = (PASSED if passed else HELD), report
                 row.reason = f"{row.reason}; {reason}"
             session.add(row)

@@ -35,13 +35,14 @@ from learner.safety.gate import Gate
 from learner.serving import Versions
 from learner.settings import LearnerSettings
 from learner.update.generation import Outcome, recorded
-from streams.line import ledger
+from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.masks import keep_mask
+from streams.line.verbs import Audit
 from streams.log.contract import Entry, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
-from streams.records import Recipe, Rollout
+from streams.records import Recipe
 from streams.settings import StreamsSettings
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
@@ -190,10 +191,8 @@ class _Run:
         back = [v for v in line.served if self._made_at.get(v, 0) <= made[change.version]]
         if back[-1] == line.version:
             return
-        again = Rollout.model_validate(
-            change.model_dump()
-            | {"seq": line.seq + 1, "version": back[-1], "previous": line.version}
-        )
+        audit = Audit(change.who, change.reason, change.created_ms, change.id)
+        again = verbs.rollback(line, audit, to=back[-1])
         self._log.append([outgoing("rollouts", line.name, again)])
 
     def _line(self, session: Session) -> Line:

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, func, select
 
 from streams.log.contract import Partition
 from streams.records import Json
+from streams.store.states import JUDGED, PLANNED
 from streams.store.tables import (
     ArtefactRow,
     ForgottenRow,
@@ -83,7 +84,7 @@ def learner(
     ).all()
     planned = session.execute(
         select(GenerationRow.line, GenerationRow.number, GenerationRow.planned_ms)
-        .where(GenerationRow.state == "planned", col(GenerationRow.line).in_(lines))
+        .where(GenerationRow.state == PLANNED, col(GenerationRow.line).in_(lines))
         .order_by(col(GenerationRow.number))
     ).all()
     counts = session.execute(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
@@ -91,7 +92,7 @@ def learner(
         "leases": [row.model_dump() for row in session.exec(select(LeaseRow)).all()],
         "in_work": [dict(row._mapping) for row in planned],
         "num_turns": {str(state): count for state, count in counts},
-        "num_fresh": sum(state == "judged" and uses == 0 for state, uses in recent),
+        "num_fresh": sum(state == JUDGED and uses == 0 for state, uses in recent),
         "lag": lag(session, ends),
         "dead_letters": num_dead_letters,
     }

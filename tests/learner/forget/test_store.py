@@ -15,6 +15,7 @@ from learner.judges.lexical import LexicalJudge
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Feedback, Forgotten, Record, Turn, encode, record_id
 from streams.settings import StreamsSettings
+from streams.store.states import GenerationState
 from streams.store.store import Store, open_store
 from streams.store.tables import (
     ForgottenRow,
@@ -145,7 +146,7 @@ def test_tombstones_keep_ids_and_counts_only(store: Store) -> None:
         "id": first.id, "line": "main", "version": "base", "principal": "ann", "session": "",
         "key": "", "prefix_key": "", "state": "forgotten", "sequence": 1, "record": {},
         "next_state": None, "next_kind": None, "next_ms": None, "target": None, "uses": 3,
-        "created_ms": 1_000, "taken_ms": 60_000,
+        "member": None, "created_ms": 1_000, "taken_ms": 60_000,
     }  # fmt: skip
 
 
@@ -194,7 +195,9 @@ def test_a_verdict_on_a_forgotten_turn_is_not_poison(store: Store) -> None:
         assert session.exec(select(OutboxRow)).all() == []
 
 
-def generation(number: int, state: str, weights: dict[str, float], child: str | None) -> Any:
+def generation(
+    number: int, state: GenerationState, weights: dict[str, float], child: str | None
+) -> Any:
     return GenerationRow(
         id=f"g-{number}", line="main", number=number, parent="base", child=child, key="0" * 16,
         state=state, turn_ids=list(weights), planned_ms=number, done_ms=number,
