@@ -199,7 +199,7 @@ class Learner:
         if outcome.child is None:
             return None
         versions = self._parts.versions
-        return self._parts.gate.judge(
+        return self._parts.gate.examine(
             outcome.child.decoder,
             versions.decoder,
             versions.name,

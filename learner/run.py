@@ -171,7 +171,7 @@ def _parts(
         log=log,
         lease=lease,
         backend=backend,
-        gate=Gate(base, settings, backend=backend, between=pause),
+        gate=Gate(base, settings, backend=backend, pause=pause),
         pause=pause,
         retention=open_retention(streams, log),
         max_record_bytes=streams.max_record_bytes,

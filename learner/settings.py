@@ -1,9 +1,11 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 from pydantic import Field
 
+from learner.errors import UnknownNameError
 from streams.settings import Section
 
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -86,6 +88,11 @@ class LearnerSettings(Section):
     frozen_share: float = Field(
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
+    probes: tuple[str, ...] = Field(
+        ("finite", "odds", "refusal", "useful", "sense"),
+        min_length=1,
+        description="what the gate asks of a candidate: files of learner/safety/probes",
+    )
     gate_prompts: int = Field(
         8, ge=1, description="harmful and benign prompts each that the gate asks"
     )
@@ -109,3 +116,17 @@ class LearnerSettings(Section):
 
 
 GROUP: Final = "learner"
+
+
+def chosen(setting: str, names: Sequence[str], known: Collection[str]) -> Sequence[str]:
+    """Return the names that a setting gives, when all of them are known.
+
+    raises: UnknownNameError naming the first that is not, and those that are
+
+    >>> chosen("learner.probes", ["sense"], ["odds", "sense"])
+    ['sense']
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(f"{setting} names {name!r}: known are {', '.join(known)}")
+    return names

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from agent.settings import AgentSettings
-from learner.settings import LearnerSettings
+from learner.errors import UnknownNameError
+from learner.safety.probes.open import PROBES
+from learner.settings import LearnerSettings, chosen
 from streams.settings import StreamsSettings
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
@@ -25,6 +27,11 @@ def conflicts(
             f"learner.top_k is {learner.top_k}, but learner.pairs {learner.pairs} gives only "
             f"{2 * learner.pairs} members"
         )
+    for setting, names, known in (("learner.probes", learner.probes, PROBES),):
+        try:
+            chosen(setting, names, known)
+        except UnknownNameError as cause:
+            yield str(cause)
 
 
 def _streams(streams: StreamsSettings) -> Iterator[str]:

@@ -55,7 +55,7 @@ def rewrites(
 
     returns: empty for a reply that says nothing, which would teach silence
     """
-    replies = greedy(teacher, prompts, max_tokens=max_tokens, stop_ids=stop_ids, between=pause)
+    replies = greedy(teacher, prompts, max_tokens=max_tokens, stop_ids=stop_ids, pause=pause)
     return [() if set(reply) <= set(stop_ids) else tuple(reply) for reply in replies]
 
 

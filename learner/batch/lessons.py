@@ -136,5 +136,5 @@ def _with_advantages(
 
 def _teacher_logprobs(passages: Sequence[Passage], desk: Desk) -> list[list[float]]:
     """Score each passage's only continuation under the stable version."""
-    found = logprobs(desk.versions.decoder, passages, backend=desk.backend, between=desk.pause)
+    found = logprobs(desk.versions.decoder, passages, backend=desk.backend, pause=desk.pause)
     return [each.tolist() for (each,) in found]

@@ -71,7 +71,7 @@ class Rebuilt:
     instead_of: str
     how: str
     changes: tuple[Change, ...]
-    passed: bool  # the gate's verdict against the version that it would replace
+    passed: bool  # the gate, held against the version that it would replace
     reason: str
     new: bool  # False: it was in the ledger already
     notes: tuple[str, ...] = ()
@@ -157,7 +157,7 @@ def build_exact(
             bench.base,
             bench.backend,
             gate=lambda settings: Gate(
-                bench.base, settings, backend=bench.backend, between=lambda: None
+                bench.base, settings, backend=bench.backend, pause=lambda: None
             ),
             tell=bench.tell,
         )
@@ -299,8 +299,8 @@ def _ask(
     versions.follow(instead_of[-1].version, instead_of)
     serving = versions.decoder
     versions.follow(made[-1].version, made)
-    gate = Gate(base, settings, backend=bench.backend, between=lambda: None)
-    report = gate.judge(versions.decoder, serving, instead_of[-1].version)
+    gate = Gate(base, settings, backend=bench.backend, pause=lambda: None)
+    report = gate.examine(versions.decoder, serving, instead_of[-1].version)
     return report.passed, report.reason, report.as_json()
 
 

@@ -9,7 +9,7 @@ nothing left to do before it read on, so has this one: it runs what is due. Henc
   own code on the records of the others alone: nothing of the first run enters them;
 - with nobody left out it is the first run again, version by version;
 - a generation that comes out as it was planned the first time (same key, same batch, same
-  settings) is not scored again: the recipe and the gate's verdict are looked up.
+  settings) is not scored again: the recipe and the gate's report are looked up.
 
 An operator's rollback is repeated at its place: back to the newest version that was made no later
 than the one that the first run went back to. What an operator promoted is not: it is said.
@@ -243,7 +243,7 @@ class _KnownGate:
         self._gate = gate
         self._known = {(row.child, row.parent): row.gate for row in plans if row.gate}
 
-    def judge(
+    def examine(
         self,
         candidate: Decoder,
         serving: Decoder,
@@ -255,12 +255,12 @@ class _KnownGate:
         report = self._known.get((candidate_name, serving_name))
         if report is not None:
             return _KnownReport(report)
-        return self._gate.judge(candidate, serving, serving_name, candidate_name=candidate_name)
+        return self._gate.examine(candidate, serving, serving_name, candidate_name=candidate_name)
 
 
 @dataclass(frozen=True, slots=True)
 class _KnownReport:
-    """A verdict that was given before."""
+    """A report of the first run."""
 
     body: dict[str, Any]
 

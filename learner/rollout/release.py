@@ -23,7 +23,7 @@ from streams.store.tables import GenerationRow, TurnRow
 
 
 class Report(Protocol):
-    """What a gate says of a candidate."""
+    """What a gate found of a candidate."""
 
     @property
     def passed(self) -> bool:
@@ -34,13 +34,13 @@ class Report(Protocol):
         """Why, or why not, in words that an operator can act on."""
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that the gate saw."""
+        """What is stored and shown of it."""
 
 
 class Gate(Protocol):
     """Asks a candidate what no judge of turns asks (learner.safety.gate)."""
 
-    def judge(
+    def examine(
         self,
         candidate: Decoder,
         serving: Decoder,

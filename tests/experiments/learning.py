@@ -71,7 +71,7 @@ class Course:
         told = [self._prompt(p, WISH) for p in prompts]
         rewrites = self._greedy(self._base.decoder, told)
         passages = [Passage(p, (target,)) for p, target in zip(told, rewrites, strict=True)]
-        found = logprobs(self._base.decoder, passages, backend=self._backend, between=nothing)
+        found = logprobs(self._base.decoder, passages, backend=self._backend, pause=nothing)
         teacher = [tuple(each.tolist()) for (each,) in found]
         return [
             Lesson(name, 1.0, -1, 0.8, prompt, reply, (), target=target, teacher=scores)
@@ -91,7 +91,7 @@ class Course:
         return [tuple(reply) for reply in found]
 
     def _target_logprob(self, decoder: Decoder) -> float:
-        found = logprobs(decoder, self._targets, backend=self._backend, between=nothing)
+        found = logprobs(decoder, self._targets, backend=self._backend, pause=nothing)
         return sum(float(each.mean()) for (each,) in found) / len(found)
 
     def _text(self, reply: Tokens) -> str:

@@ -406,7 +406,7 @@ def bench(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Ben
     """The tiny base with its gate and its unit map."""
     backend, home = open_backend("cpu"), tmp_path_factory.mktemp("bench")
     load_unit_map(tiny_base, SETTINGS, home, _go_on, backend=backend)
-    gate = Gate(tiny_base, SETTINGS, backend=backend, between=_go_on)
+    gate = Gate(tiny_base, SETTINGS, backend=backend, pause=_go_on)
     return Bench(tiny_base, backend, gate, home / "artefacts")
 
 

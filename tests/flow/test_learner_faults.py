@@ -183,7 +183,7 @@ def live(streams: StreamsSettings, model: Path, artefacts: Path, life: int, dies
     """Be a learner that is killed at its n-th boundary."""
     base = load_base(ModelSettings(path=model, cache=model.parent / "cache"))
     backend = open_backend("cpu")
-    gate = Gate(base, SETTINGS, backend=backend, between=lambda: None)
+    gate = Gate(base, SETTINGS, backend=backend, pause=lambda: None)
     bench = Bench(base, backend, gate, artefacts)
     fate = Fate(dies_at, end=lambda _: os.kill(os.getpid(), signal.SIGKILL))
     Workshop(streams.home, bench, streams=streams, life=life).learn(fate)

@@ -69,7 +69,7 @@ class ToldGate:
     passes: bool = True
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
-    def judge(
+    def examine(
         self,
         candidate: Decoder,
         serving: Decoder,

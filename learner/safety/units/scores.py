@@ -74,17 +74,17 @@ def unit_scores(
     *,
     backend: Backend,
     linear: Linear = plain,
-    between: Callable[[], None] = lambda: None,
+    pause: Callable[[], None] = lambda: None,
 ) -> UnitScores:
     """Score every neuron and KV group on the reply tokens of some samples.
 
     samples: neighbours that begin alike share the work
-    between: called between two passes, where the caller may yield the processor
+    pause: called between two passes, where the caller may yield the processor
     raises: ValueError with fewer than two reply tokens in all
     """
     tap = _Tap(decoder, backend, linear)
     for some in _chunks(samples):
-        between()
+        pause()
         packed = pack([(*s.prompt, *s.reply) for s in some])
         tap.rows = _reply_rows(packed.paths, some)
         decoder.run(
