@@ -84,7 +84,7 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
                 if offsets.first_time(session, GROUP, entry):
                     _use(session, record, entry, rules)
         except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
-            _bury(session, entry, cause, rules)
+            _to_dead_letters(session, entry, cause, rules)
             continue
         if isinstance(record, Turn):
             newest_ms = max(newest_ms, record.created_ms)
@@ -99,9 +99,9 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
     match record:
         case Turn() if record.line == rules.line:
-            _admit(session, record, rules, taken_ms=entry.time_ms)
+            _take_turn(session, record, rules, taken_ms=entry.time_ms)
         case Feedback() if record.line == rules.line:
-            _hear(session, record)
+            _take_feedback(session, record)
         case Rollout():
             claims.project(session, record)
         case Recipe():
@@ -126,7 +126,7 @@ def _is_forgotten(entry: Entry, moments: Moments) -> bool:
     return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
 
 
-def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
+def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
     if session.get(TurnRow, turn.id) is not None:
         return
@@ -203,7 +203,7 @@ def _follow(session: Session, link: Link, rules: Rules) -> None:
             _note(session, row, judgement)
 
 
-def _hear(session: Session, feedback: Feedback) -> None:
+def _take_feedback(session: Session, feedback: Feedback) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
     if row is not None and row.state not in SPEAKING:
@@ -268,7 +268,7 @@ def _close_idle(session: Session, before_ms: int) -> None:
         )
 
 
-def _bury(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
+def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
     letter = dead_letters.of_entry(
         entry,
         f"{type(cause).__name__}: {cause}",

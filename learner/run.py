@@ -29,7 +29,7 @@ from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.errors import (
     ConflictError,
@@ -160,7 +160,7 @@ def _parts(
     pause: Callable[[], None],
 ) -> Parts:
     backend: Backend = open_backend("cpu")
-    pause = _renewing(lease, pause)
+    pause = _with_renewal(lease, pause)
     home = streams.home.expanduser()
     mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
     return assemble(
@@ -201,10 +201,10 @@ def assemble(
         max_record_bytes=max_record_bytes,
     )
     backend: Backend = others["backend"]
-    versions = Versions(
+    serving = Serving(
         base, backend, mask, layers=layers, modules=settings.modules, snapshots=snapshots
     )
-    return Parts(versions=versions, rules=rules, settings=settings, **others)
+    return Parts(serving=serving, rules=rules, settings=settings, **others)
 
 
 def line_mask(
@@ -279,18 +279,18 @@ def yield_to_others(
     return pause
 
 
-def _renewing(lease: Lease, pause: Callable[[], None]) -> Callable[[], None]:
+def _with_renewal(lease: Lease, pause: Callable[[], None]) -> Callable[[], None]:
     """Keep the lease through work that takes longer than it lasts: measuring, the gate."""
     renewed_s = time.monotonic()
 
-    def renewing() -> None:
+    def pause_and_renew() -> None:
         nonlocal renewed_s
         pause()
         if time.monotonic() - renewed_s >= RENEW_S:
             lease.renew()
             renewed_s = time.monotonic()
 
-    return renewing
+    return pause_and_renew
 
 
 def _stop_at_signals() -> threading.Event:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlmodel import Session, col, func, or_, select
 
 from learner.batch import choose
-from learner.batch.choose import Candidate, Terms
+from learner.batch.choose import Conditions, JudgedTurn
 from learner.judges.judge import combine
 from learner.judges.rows import judgements_of
 from learner.settings import GROUP, LearnerSettings
@@ -28,7 +28,7 @@ LOOKED_AT = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedTurn:
     """One turn of a plan: what was known of it when the plan was made."""
 
     turn_id: str
@@ -38,7 +38,7 @@ class Planned:
     hint: str | None
 
 
-def planned(session: Session, line: str) -> GenerationRow | None:
+def unfinished(session: Session, line: str) -> GenerationRow | None:
     """Give the generation that was planned and not finished: a crash left it, or it runs."""
     query = select(GenerationRow).where(GenerationRow.line == line, GenerationRow.state == PLANNED)
     return session.exec(query.order_by(col(GenerationRow.number))).first()
@@ -52,29 +52,29 @@ def plan(
     line: what serves now; a release of this learner that has not come back from the log is waited
         for by the caller, as the log may have decided otherwise
     """
-    terms = Terms(
+    conditions = Conditions(
         turns=settings.turns_per_generation,
         uses=settings.uses,
         linger_s=settings.linger_s,
         quorum=settings.quorum,
         principal_cap=settings.principal_cap,
     )
-    chosen = choose.choose(_candidates(session, line, settings, base), terms, now_ms=now_ms)
+    chosen = choose.choose(_judged_turns(session, line, settings, base), conditions, now_ms=now_ms)
     if not chosen:
         return None
     return _row(session, line, settings, chosen, now_ms)
 
 
-def batch_of(row: GenerationRow) -> list[Planned]:
+def batch_of(row: GenerationRow) -> list[PlannedTurn]:
     """Read a plan's turns."""
-    return [Planned(**item) for item in row.batch]
+    return [PlannedTurn(**item) for item in row.batch]
 
 
 def _row(
     session: Session,
     line: Line,
     settings: LearnerSettings,
-    chosen: Sequence[Candidate],
+    chosen: Sequence[JudgedTurn],
     now_ms: int,
 ) -> GenerationRow:
     numbers = select(GenerationRow.number).where(GenerationRow.line == line.name)
@@ -108,10 +108,10 @@ def _horizon(session: Session, line: Line) -> dict[str, int]:
     return read | {"seq": line.seq}
 
 
-def _item(candidate: Candidate, weight: float) -> dict[str, Any]:
-    verdict = candidate.verdict
+def _item(turn: JudgedTurn, weight: float) -> dict[str, Any]:
+    verdict = turn.verdict
     return {
-        "turn_id": candidate.turn_id,
+        "turn_id": turn.turn_id,
         "weight": weight,
         "score": verdict.score,
         "confidence": verdict.confidence,
@@ -119,9 +119,9 @@ def _item(candidate: Candidate, weight: float) -> dict[str, Any]:
     }
 
 
-def _candidates(
+def _judged_turns(
     session: Session, line: Line, settings: LearnerSettings, base: str
-) -> list[Candidate]:
+) -> list[JudgedTurn]:
     """Read the judged turns with uses left whose versions are not too far behind."""
     teaching = select(JudgementRow.turn_id).where(
         col(JudgementRow.confidence) > 0,
@@ -155,7 +155,7 @@ def _candidates(
         if verdict is not None:
             judged_ms = max(given.created_ms for given in judgements[row.id])
             found.append(
-                Candidate(row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict)
+                JudgedTurn(row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict)
             )
     return found
 

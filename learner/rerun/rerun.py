@@ -32,7 +32,7 @@ from learner.rollout import claims
 from learner.rollout.release import Report
 from learner.run import assemble
 from learner.safety.gate import Gate
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import Outcome, recorded
 from streams.line import ledger, verbs
@@ -223,7 +223,7 @@ class _Run:
             recall=self._recall,
         )
 
-    def _recall(self, planned: GenerationRow, versions: Versions) -> Outcome | None:
+    def _recall(self, planned: GenerationRow, serving: Serving) -> Outcome | None:
         """Look up what a plan came to the first time, if it is the same plan."""
         row = self._known.get(planned.key)
         recipe = self._history.recipes.get(str(row.child)) if row is not None else None
@@ -233,7 +233,7 @@ class _Run:
         if any(getattr(row, name) != getattr(planned, name) for name in noted):
             return None
         self.recalled += 1
-        return recorded(row, recipe, versions)
+        return recorded(row, recipe, serving)
 
 
 class _KnownGate:

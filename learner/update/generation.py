@@ -24,7 +24,7 @@ from learner.fitness.fitness import Floats, Terms
 from learner.fitness.news import news
 from learner.population.members import Population, Trunk, final_states, lay_out, run_trunk, score
 from learner.population.shortlist import Shortlist
-from learner.serving import Candidate, Versions
+from learner.serving import Child, Serving
 from learner.settings import LearnerSettings
 from learner.update import strategies
 from learner.update.candidate import draft
@@ -50,7 +50,7 @@ class Outcome:
     mean: float  # over members
     spread: float
     update: Update | None = None
-    child: Candidate | None = None  # none: the generation is void, for this reason
+    child: Child | None = None  # none: the generation is void, for this reason
     reason: str = ""
     kl: float | None = None  # child from parent, nats a token
     gain: float | None = None  # the child's fitness over its parent's, on the same lessons
@@ -75,12 +75,12 @@ def void(reason: str) -> Outcome:
     return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason)
 
 
-def recorded(row: GenerationRow, recipe: Recipe, versions: Versions) -> Outcome:
+def recorded(row: GenerationRow, recipe: Recipe, serving: Serving) -> Outcome:
     """Give again what a generation came to, from its row and its recipe; nothing is scored.
 
     raises: KernelError when the recipe does not fit the serving version
     """
-    child = versions.child(recipe)
+    child = serving.child(recipe)
     if child.recipe != recipe:
         raise DigestMismatchError(f"{recipe.version} gives {child.recipe.digest}")
     return Outcome(
@@ -98,7 +98,7 @@ def recorded(row: GenerationRow, recipe: Recipe, versions: Versions) -> Outcome:
 def run_generation(
     key: str,
     lessons: Sequence[Lesson],
-    versions: Versions,
+    serving: Serving,
     settings: LearnerSettings,
     *,
     backend: Backend,
@@ -110,17 +110,17 @@ def run_generation(
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
-    ground = _prepare(lessons, versions, settings, backend=backend, pause=pause)
+    ground = _prepare(lessons, serving, settings, backend=backend, pause=pause)
     population = Population(
         backend,
-        versions.specs,
+        serving.specs,
         key=int(key, 16),
         pairs=settings.pairs,
-        sigmas_log2=[scale + settings.sigma_log2 for scale in versions.scales],
-        frozen=versions.frozen,
+        sigmas_log2=[scale + settings.sigma_log2 for scale in serving.scales],
+        frozen=serving.frozen,
     )
     logprobs = score(
-        versions.decoder, ground.trunk, population, shortlist=ground.shortlist, pause=pause
+        serving.decoder, ground.trunk, population, shortlist=ground.shortlist, pause=pause
     )
     table = ground.fitness(logprobs)
     members = fitness.combined(ground.lessons, table)
@@ -133,27 +133,27 @@ def run_generation(
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
     described = draft(
-        versions,
+        serving,
         key,
         update,
         sigma_log2=settings.sigma_log2,
         strategy=settings.strategy,
         line=settings.line,
     )
-    return _within_budget(outcome, described, versions, ground, settings.kl_budget, backend, pause)
+    return _within_budget(outcome, described, serving, ground, settings.kl_budget, backend, pause)
 
 
 def _prepare(
     lessons: Sequence[Lesson],
-    versions: Versions,
+    serving: Serving,
     settings: LearnerSettings,
     *,
     backend: Backend,
     pause: Pause,
 ) -> _Ground:
-    parent = versions.decoder
+    parent = serving.decoder
     scored = lay_out([lesson.passage for lesson in lessons])
-    trunk = run_trunk(parent, scored, moving=_moving(versions), pause=pause)
+    trunk = run_trunk(parent, scored, moving=_moving(serving), pause=pause)
     states = final_states(parent, trunk, pause=pause)[0]
     pause()
     shortlist = Shortlist(backend, states, parent.head, scored.targets)
@@ -180,9 +180,9 @@ def _referenced(lesson: Lesson, parent: tuple[float, ...]) -> Lesson:
     return lesson if lesson.logprobs else replace(lesson, logprobs=parent)
 
 
-def _moving(versions: Versions) -> int:
+def _moving(serving: Serving) -> int:
     """How many last layers may differ between members."""
-    return versions.decoder.num_layers - min(versions.layers)
+    return serving.decoder.num_layers - min(serving.layers)
 
 
 def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> Update:
@@ -204,7 +204,7 @@ def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> 
 def _within_budget(
     outcome: Outcome,
     described: Recipe,
-    versions: Versions,
+    serving: Serving,
     ground: _Ground,
     budget: float,
     backend: Backend,
@@ -217,7 +217,7 @@ def _within_budget(
         outcome = replace(outcome, update=update)
         moved = math.inf
         try:
-            child = versions.child(described.model_copy(update={"step": step}))
+            child = serving.child(described.model_copy(update={"step": step}))
         except KernelError as cause:
             reason = str(cause)
         else:

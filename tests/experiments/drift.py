@@ -15,7 +15,7 @@ from learner.safety.asking import Questions, Subject
 from learner.safety.probes.open import open_probes
 from learner.safety.prompts import load_prompts
 from learner.safety.units.unit_map import load_mask
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.candidate import draft
 from learner.update.strategies import UNIT, Update, quanta
@@ -50,7 +50,7 @@ def main() -> None:
     )
     mask = load_mask(base, settings, given.home, nothing, backend=backend)
     layers = range(base.decoder.num_layers - given.last_layers, base.decoder.num_layers)
-    versions = Versions(base, backend, mask, layers=layers, modules=settings.modules)
+    serving = Serving(base, backend, mask, layers=layers, modules=settings.modules)
     step = quanta(given.step / given.pairs, settings.sigma_log2, QUANTUM_LOG2)
     signs, chain = random.Random(0), list[Recipe]()
     probes = open_probes(settings)
@@ -58,11 +58,11 @@ def main() -> None:
     for number in range(given.updates + 1):
         if number:
             update = Update(tuple(signs.choice((-UNIT, UNIT)) for _ in range(given.pairs)), step)
-            described = draft(versions, f"{number:016x}", update, sigma_log2=settings.sigma_log2)
-            chain.append(versions.child(described).recipe)
-            versions.follow(chain[-1].version, chain)
+            described = draft(serving, f"{number:016x}", update, sigma_log2=settings.sigma_log2)
+            chain.append(serving.child(described).recipe)
+            serving.follow(chain[-1].version, chain)
         if number % given.ask_every == 0:
-            subject = Subject(questions, versions.decoder)
+            subject = Subject(questions, serving.decoder)
             seen = "  ".join(str(probe.ask(subject)) for probe in probes)
             print(f"{number:7d}  {seen}", flush=True)
 

@@ -23,7 +23,7 @@ from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
 from kernels.version.master import QUANTUM_LOG2
 from learner.population.members import Population
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.records import Recipe
@@ -41,11 +41,11 @@ KINDS: Final[tuple[Kind, ...]] = (
 class Noise:
     """The noise of one generation.
 
-    versions: at the parent; nothing is frozen
+    serving: at the parent; nothing is frozen
     """
 
     kind: Kind
-    versions: Versions
+    serving: Serving
     backend: Backend
     key: int
     pairs: int
@@ -58,22 +58,22 @@ class Noise:
     def child(self, update: Update) -> Decoder:
         """Give the version that an update leads to."""
         if self.kind.endswith("signs"):
-            return self.versions.child(self._recipe(update)).decoder
+            return self.serving.child(self._recipe(update)).decoder
         weights = {}
-        for spec, scale in zip(self.versions.specs, self.versions.scales, strict=True):
+        for spec, scale in zip(self.serving.specs, self.serving.scales, strict=True):
             moved = self._direction(spec, update.coefficients)
             by = update.step * 2.0 ** (scale + QUANTUM_LOG2)
             weights[spec.name] = self.parent(spec).add(moved, alpha=by)
-        return Decoder(with_weights(self.versions.decoder.model, weights))
+        return Decoder(with_weights(self.serving.decoder.model, weights))
 
     def parent(self, spec: TensorSpec) -> Tensor:
         """Give the parent's weight."""
-        weight: Tensor = self.versions.decoder.model.get_parameter(spec.name).detach()
+        weight: Tensor = self.serving.decoder.model.get_parameter(spec.name).detach()
         return weight
 
     def sigma(self, spec: TensorSpec) -> int:
         """Give log2 of a tensor's σ."""
-        scales = zip(self.versions.specs, self.versions.scales, strict=True)
+        scales = zip(self.serving.specs, self.serving.scales, strict=True)
         return self.sigma_log2 + {each.name: scale for each, scale in scales}[spec.name]
 
     def full_normal(self, spec: TensorSpec, pair: int) -> Tensor:
@@ -100,10 +100,10 @@ class Noise:
     def _rank1_population(self, source: Backend) -> Population:
         return Population(
             source,
-            self.versions.specs,
+            self.serving.specs,
             key=self.key,
             pairs=self.pairs,
-            sigmas_log2=[self.sigma(spec) for spec in self.versions.specs],
+            sigmas_log2=[self.sigma(spec) for spec in self.serving.specs],
             frozen={},
         )
 
@@ -121,7 +121,7 @@ class Noise:
 
     def _recipe(self, update: Update) -> Recipe:
         return draft(
-            self.versions,
+            self.serving,
             f"{self.key:016x}",
             update,
             sigma_log2=self.sigma_log2,
@@ -146,7 +146,7 @@ class _FullRank(Population):
 
     def __init__(self, noise: Noise) -> None:
         self.size = 2 * noise.pairs
-        self._written = {spec.name: _members(noise, spec) for spec in noise.versions.specs}
+        self._written = {spec.name: _members(noise, spec) for spec in noise.serving.specs}
 
     def linear(self, members: range, shared: Linear) -> Linear:
         """Give the linear layers of the next members: each may be asked for once."""

@@ -30,7 +30,7 @@ from learner.fitness.fitness import Floats, Terms
 from learner.fitness.news import news
 from learner.population.members import Scored, Trunk, final_states, lay_out, run_trunk, score
 from learner.population.shortlist import Shortlist
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from learner.update import strategies
 from streams.model.open import BaseModel, load_base
@@ -205,10 +205,10 @@ class Instrument:
             self.base.decoder.num_layers - config.last_layers, self.base.decoder.num_layers
         )
         mask = Mask(base=self.base.name, neurons={}, groups={})
-        versions = Versions(
+        serving = Serving(
             self.base, self.backend, mask, layers=layers, modules=CHOSEN[config.modules]
         )
-        return Noise(config.kind, versions, self.backend, seed, PAIRS, config.sigma_log2)
+        return Noise(config.kind, serving, self.backend, seed, PAIRS, config.sigma_log2)
 
     def _kept_lessons(self) -> list[Lesson]:
         file = self._home / f"lessons_{self.base.name}_{CHAT_TOKENS}.json"

@@ -22,7 +22,7 @@ from learner.loop import Learner, Parts
 from learner.run import line_mask
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams import chain
 from streams.log.contract import Log, Outgoing, Subscription, Topic, outgoing
@@ -218,7 +218,7 @@ class Workshop:
             store=store,
             log=log,
             lease=lease,
-            versions=Versions(
+            serving=Serving(
                 bench.base, bench.backend, mask, layers=layers, modules=settings.modules
             ),
             backend=bench.backend,

@@ -13,7 +13,7 @@ from kernels.model.forward import Decoder
 from learner.intake import Rules
 from learner.judges.lexical import LexicalJudge
 from learner.loop import Learner, Parts
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from streams.errors import LeaseLostError
 from streams.log.contract import Log, Topic, outgoing
@@ -171,7 +171,7 @@ def open_school(
             store=store,
             log=log,
             lease=lease,
-            versions=Versions(base, backend, mask, layers=[2, 3], modules=MODULES),
+            serving=Serving(base, backend, mask, layers=[2, 3], modules=MODULES),
             backend=backend,
             gate=gate,
             rules=Rules("main", (LexicalJudge(),), 10**9, 2**20),
