@@ -21,6 +21,7 @@ from kernels.contract import Backend
 from learner import intake
 from learner.batch.lessons import Target, Teacher, prepare
 from learner.batch.plan import batch_of, plan, unfinished
+from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.rollout import claims, release
 from learner.serving import Serving
@@ -62,6 +63,7 @@ class Parts:
     settings: LearnerSettings
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
+    evaluator: Evaluator | None = None  # scores members; None: this process
     retention: Retention | None = None  # None: everything is kept
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
@@ -192,6 +194,7 @@ class Learner:
             parts.settings,
             backend=parts.backend,
             pause=self._pause,
+            evaluator=parts.evaluator,
         )
         return outcome, targets
 

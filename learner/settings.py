@@ -6,6 +6,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from learner.errors import UnknownNameError
+from streams.records import Noise
 from streams.settings import Section
 
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -30,10 +31,16 @@ class LearnerSettings(Section):
     last_layers: int = Field(
         4,
         ge=1,
-        description="how many of the last blocks move; the others are computed once a batch",
+        description="how many of the last blocks move, all at most; the others are computed once"
+        " a batch",
     )
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
+    noise: Noise = Field(
+        "rank1",
+        description="what members are perturbed by: rank1 (signs of rank 1, which share products)"
+        " or full (signs of full rank, as published: a product for each member)",
+    )
     pairs: int = Field(
         32, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
     )

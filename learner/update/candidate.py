@@ -4,7 +4,7 @@ from typing import Literal
 
 from learner.serving import Serving
 from learner.update.strategies import Update
-from streams.records import Recipe
+from streams.records import Noise, Recipe
 
 
 def draft(
@@ -14,7 +14,7 @@ def draft(
     *,
     sigma_log2: int,
     strategy: Literal["es", "randopt"] = "es",
-    noise: Literal["rank1", "full"] = "rank1",
+    noise: Noise = "rank1",
     line: str = "main",
 ) -> Recipe:
     """Describe a child of the serving version; its digest is not known before it is built."""

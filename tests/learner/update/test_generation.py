@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from kernels.contract import Backend
 from learner.batch.lesson import Lesson
@@ -12,6 +13,8 @@ from learner.batch.plan import generation_key
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import Outcome, run_generation
+from streams.model.open import BaseModel
+from streams.records import Mask
 
 SETTINGS = LearnerSettings(last_layers=2, pairs=4, kl_budget=10.0, kl_weight=0.0)
 TAUGHT: dict[str, Any] = {"target": (50, 51, 52, 2), "teacher": (-0.5, -0.25, -0.5, -0.25)}
@@ -129,6 +132,32 @@ def test_randopt_folds_members(serving: Serving, backend: Backend) -> None:
     recipe = outcome.child.recipe
     assert recipe.strategy == "randopt"
     assert sum(c != 0 for c in recipe.coefficients) <= 2
+
+
+@pytest.mark.parametrize("strategy", ["es", "randopt"])
+def test_the_papers_mode_learns(tiny_base: BaseModel, backend: Backend, strategy: str) -> None:
+    """Full-rank signs in every layer, nothing shared or frozen: versions follow, and teach."""
+    settings = LearnerSettings.model_validate(
+        SETTINGS.model_dump()
+        | {"noise": "full", "last_layers": 99, "strategy": strategy, "pairs": 8, "top_k": 4}
+    )
+    mask = Mask(base=tiny_base.name, neurons={}, groups={})
+    layers = range(tiny_base.decoder.num_layers)
+    serving = Serving(tiny_base, backend, mask, layers=layers, modules=settings.modules)
+    chain, means = [], []
+    for number in range(1, 7):
+        outcome = generate(serving, backend, number=number, settings=settings)
+        assert outcome.child is not None
+        chain.append(outcome.child.recipe)
+        assert (chain[-1].noise, chain[-1].layers) == ("full", list(layers))
+        serving.follow(chain[-1].version, chain)
+        means.append(outcome.mean)
+    assert means[-1] > means[0] + 0.05
+    again = Serving(tiny_base, backend, mask, layers=layers, modules=settings.modules)
+    assert again.follow(chain[-1].version, chain)  # proved by every recipe's digest
+    for spec in serving.specs:
+        ours, theirs = (each.decoder.model.get_parameter(spec.name) for each in (serving, again))
+        assert torch.equal(ours, theirs)
 
 
 def test_keys_differ_by_seed_line_number_and_parent() -> None:
