@@ -15,8 +15,7 @@ from typing import Final
 from sqlmodel import Session, col, delete, select, update
 
 from learner.forget import store as forget
-from learner.judges.explicit import judge_feedback
-from learner.judges.judge import Judge
+from learner.judges.judge import Evidence, Judge
 from learner.link import conversation
 from learner.link.conversation import Link
 from learner.rollout import claims
@@ -101,7 +100,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Turn() if record.line == rules.line:
             _take_turn(session, record, rules, taken_ms=entry.time_ms)
         case Feedback() if record.line == rules.line:
-            _take_feedback(session, record)
+            _take_feedback(session, record, rules)
         case Rollout():
             claims.project(session, record)
         case Recipe():
@@ -153,7 +152,7 @@ def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> 
     for later in _later(session, turn):
         for link in conversation.link(_turn(later), [turn]):
             _follow(session, link, rules)
-    _judge_early_feedback(session, row, turn)
+    _judge_early_feedback(session, row, turn, rules)
 
 
 def _earlier(session: Session, turn: Turn) -> Iterable[TurnRow]:
@@ -192,24 +191,32 @@ def _follow(session: Session, link: Link, rules: Rules) -> None:
     if row.state == UNTRAINED:
         return
     for judge in rules.judges:
-        # the verdict on another next state, if there was one, is no verdict any more
-        session.exec(
-            delete(JudgementRow).where(
-                col(JudgementRow.turn_id) == row.id, col(JudgementRow.source) == judge.source
+        if judge.reads is Link:
+            # the verdict on another next state, if there was one, is no verdict any more
+            session.exec(
+                delete(JudgementRow).where(
+                    col(JudgementRow.turn_id) == row.id, col(JudgementRow.source) == judge.source
+                )
             )
-        )
-        judgement = judge.judge(_turn(row), link)
-        if judgement is not None:
-            _note(session, row, judgement)
+    _judge(session, row, link, rules)
 
 
-def _take_feedback(session: Session, feedback: Feedback) -> None:
+def _judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> None:
+    """Ask every judge that reads this kind of evidence."""
+    for judge in rules.judges:
+        if isinstance(evidence, judge.reads):
+            judgement = judge.judge(_turn(row), evidence)
+            if judgement is not None:
+                _note(session, row, judgement)
+
+
+def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
     if row is not None and row.state not in SPEAKING:
         return  # a verdict on what nobody knows any more
     if row is not None:
-        _note(session, row, judge_feedback(feedback, _turn(row)))
+        _judge(session, row, feedback, rules)
         return
     session.add(
         JudgementRow(
@@ -226,7 +233,7 @@ def _take_feedback(session: Session, feedback: Feedback) -> None:
     )
 
 
-def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn) -> None:
+def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:
     waiting = select(JudgementRow).where(
         JudgementRow.turn_id == turn.id, JudgementRow.source == "explicit"
     )
@@ -245,7 +252,7 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn) -> None:
         )
         session.delete(early)
         session.flush()
-        _note(session, row, judge_feedback(feedback, turn))
+        _judge(session, row, feedback, rules)
 
 
 def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:

@@ -24,7 +24,7 @@ from sqlmodel import Session, col, select
 from kernels.contract import Backend
 from kernels.open import open_backend
 from learner.intake import Rules
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.safety.gate import Gate
@@ -196,7 +196,7 @@ def assemble(
     layers = range(first, base.decoder.num_layers)
     rules = Rules(
         line=settings.line,
-        judges=(LexicalJudge(),),
+        judges=open_judges(settings),
         idle_close_ms=int(settings.idle_close_s * 1000),
         max_record_bytes=max_record_bytes,
     )

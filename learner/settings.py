@@ -119,6 +119,11 @@ class LearnerSettings(Section):
         description="fall of what the base thinks of replies to benign prompts, nats a token, "
         "likewise",
     )
+    judges: tuple[str, ...] = Field(
+        ("explicit", "lexical"),
+        min_length=1,
+        description="who judges replies by what followed them: files of learner/judges",
+    )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from agent.settings import AgentSettings
 from learner.errors import UnknownNameError
+from learner.judges.open import JUDGES
 from learner.safety.probes.open import PROBES
 from learner.settings import LearnerSettings, chosen
 from streams.settings import StreamsSettings
@@ -27,7 +28,10 @@ def conflicts(
             f"learner.top_k is {learner.top_k}, but learner.pairs {learner.pairs} gives only "
             f"{2 * learner.pairs} members"
         )
-    for setting, names, known in (("learner.probes", learner.probes, PROBES),):
+    for setting, names, known in (
+        ("learner.judges", learner.judges, JUDGES),
+        ("learner.probes", learner.probes, PROBES),
+    ):
         try:
             chosen(setting, names, known)
         except UnknownNameError as cause:

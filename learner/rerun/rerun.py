@@ -229,8 +229,9 @@ class _Run:
         recipe = self._history.recipes.get(str(row.child)) if row is not None else None
         if row is None or recipe is None:
             return None
-        noted = ("parent", "batch", "settings")
-        if any(getattr(row, name) != getattr(planned, name) for name in noted):
+        if (row.parent, row.batch) != (planned.parent, planned.batch):
+            return None
+        if settings_of(row) != settings_of(planned):  # what an older build did not note is default
             return None
         self.recalled += 1
         return recorded(row, recipe, serving)

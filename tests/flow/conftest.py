@@ -17,7 +17,7 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.open import open_backend
 from learner.intake import TOPICS, Rules
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.run import line_mask
 from learner.safety.gate import Gate
@@ -225,7 +225,7 @@ class Workshop:
             gate=bench.gate,
             rules=Rules(
                 line="main",
-                judges=(LexicalJudge(),),
+                judges=open_judges(LearnerSettings()),
                 idle_close_ms=10**9,
                 max_record_bytes=2**20,
             ),

@@ -11,7 +11,7 @@ from sqlmodel import select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.intake import Rules
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
@@ -174,7 +174,7 @@ def open_school(
             serving=Serving(base, backend, mask, layers=[2, 3], modules=MODULES),
             backend=backend,
             gate=gate,
-            rules=Rules("main", (LexicalJudge(),), 10**9, 2**20),
+            rules=Rules("main", open_judges(LearnerSettings()), 10**9, 2**20),
             settings=SETTINGS,
             pause=pause,
             clock=clock,

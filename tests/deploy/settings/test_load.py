@@ -143,7 +143,9 @@ def test_contradiction_names_both_settings(tmp_path: Path, toml: str, names: lis
     assert all(name in message for name in names)
 
 
-@pytest.mark.parametrize(("setting", "known"), [("probes", "finite, odds, refusal")])
+@pytest.mark.parametrize(
+    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, refusal")]
+)
 def test_an_implementation_that_does_not_exist_is_refused(
     tmp_path: Path, setting: str, known: str
 ) -> None:

@@ -11,7 +11,8 @@ from sqlmodel import select
 
 from learner.forget import store as forget
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
+from learner.settings import LearnerSettings
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Feedback, Forgotten, Record, Turn, encode, record_id
 from streams.settings import StreamsSettings
@@ -27,7 +28,9 @@ from streams.store.tables import (
 )
 from tests.learner.turns import said, turn
 
-RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+RULES = Rules(
+    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
+)
 WORDS = ["Shorter, please.", "Thanks, perfect!", "And of Spain?", "No, that is wrong."]
 MOMENT_MS = 50_000
 
