@@ -24,12 +24,12 @@ from streams.store.tables import JudgementRow
 from tests.learner.turns import said, turn
 
 ASKED = turn(said("What is DNA?"), "A long story …")
-DEFAULT = judges.open_judges(LearnerSettings())
+KNOWN = judges.open_judges(LearnerSettings(judges=judges.JUDGES))
 SENTENCES = st.sampled_from(
     ["too long", "thanks!", "No, I meant the river.", "And in Rome?", "what is dna ?", "", "wrong"]
 )
 
-every_judge = pytest.mark.parametrize("judge", DEFAULT, ids=judges.JUDGES)
+every_judge = pytest.mark.parametrize("judge", KNOWN, ids=judges.JUDGES)
 
 
 def words(text: str, *, tool: str = "", kind: Kind = "reply") -> Link:
@@ -60,10 +60,10 @@ def asked(judge: Judge, given: Evidence, about: Turn = ASKED) -> Judgement | Non
     return found
 
 
-def test_every_judge_is_used_unless_others_are_chosen() -> None:
-    """The default names all; each marks its judgements with a source of its own."""
-    assert LearnerSettings().judges == judges.JUDGES
-    assert len({judge.source for judge in DEFAULT}) == len(DEFAULT)
+def test_the_settings_choose_who_judges() -> None:
+    """Each marks its judgements with a source of its own, so that none replaces another's."""
+    assert set(LearnerSettings().judges) <= set(judges.JUDGES)
+    assert len({judge.source for judge in KNOWN}) == len(KNOWN)
     (alone,) = judges.open_judges(LearnerSettings(judges=("lexical",)))
     assert alone.source == "lexical"
 
@@ -112,7 +112,7 @@ def test_evidence_that_says_nothing_gives_no_judgement(judge: Judge) -> None:
     if judge.reads is Link:
         assert asked(judge, words("")) is None
         assert asked(judge, words("", tool="perfect!")) is None
-    other = next(each for each in DEFAULT if each.reads is not judge.reads)
+    other = next(each for each in KNOWN if each.reads is not judge.reads)
     assert judge.judge(ASKED, evidence(other, "too long")) is None
 
 
