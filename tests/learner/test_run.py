@@ -1,7 +1,6 @@
 """The learner as a process runs it: opened from settings, stopped when told, line kept."""
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +62,11 @@ def test_a_learner_runs_until_it_is_told_to_stop(
     )
     learner.start()
     reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})
-    deadline_s = time.monotonic() + 120
-    while not (entries := reader.poll(wait_s=1)) and time.monotonic() < deadline_s:
+    while not (entries := reader.poll(wait_s=1)):
         assert learner.is_alive()
     stop.set()
-    assert entries, "the learner released nothing"
-    learner.join(30)
+    learner.join()
     torch.set_num_threads(threads)
-    assert not learner.is_alive()
     rollout = decode(entries[0].value)
     assert isinstance(rollout, Rollout)
     reader.close()
