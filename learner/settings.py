@@ -122,7 +122,7 @@ class LearnerSettings(Section):
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical"),
         min_length=1,
-        description="who judges replies by what followed them: files of learner/judges",
+        description="which judges judge a reply by what followed it: files of learner/judges",
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 

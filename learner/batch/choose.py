@@ -42,7 +42,7 @@ class Conditions:
 
 
 def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) -> list[JudgedTurn]:
-    """Give the turns of the generation that is due now, in a fixed order; none when none is due."""
+    """Return the turns of the generation that is due now, in a fixed order; none if none is."""
     left = [c for c in turns if c.verdict.teaches and c.uses < conditions.uses]
     chosen = _dealt(left)[: conditions.turns]
     if len({c.principal for c in chosen}) < principals_needed(

@@ -3,7 +3,7 @@
 The teacher's rewrite of a turn is made once, by the version that is stable then, and kept with the
 turn: every later generation pulls towards the same target.
 
-Reads rows, writes nothing: new rewrites are handed back, to be committed with the outcome.
+Reads rows, writes nothing: new rewrites are returned, to be committed with the outcome.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Teacher:
 def prepare(
     plan: Sequence[PlannedTurn], rows: Mapping[str, TurnRow], teacher: Teacher
 ) -> tuple[list[Lesson], dict[str, Target]]:
-    """Give the lessons of a plan, and the rewrites that were made for them, by turn.
+    """Return the lessons of a plan, and the rewrites that were made for them, by turn.
 
     rows: the plan's turns; one that is gone, or says nothing that could be scored, is left out
     """

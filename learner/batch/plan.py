@@ -39,7 +39,7 @@ class PlannedTurn:
 
 
 def unfinished(session: Session, line: str) -> GenerationRow | None:
-    """Give the generation that was planned and not finished: a crash left it, or it runs."""
+    """Return the generation that was planned and not finished: a crash left it, or it runs."""
     query = select(GenerationRow).where(GenerationRow.line == line, GenerationRow.state == PLANNED)
     return session.exec(query.order_by(col(GenerationRow.number))).first()
 
@@ -100,7 +100,7 @@ def _row(
 
 
 def _horizon(session: Session, line: Line) -> dict[str, int]:
-    """Say what was known: how far turns and feedback were read, and the changes of the line."""
+    """Return what was known: how far turns and feedback were read, and the changes of the line."""
     said = select(OffsetRow).where(
         OffsetRow.group == GROUP, col(OffsetRow.topic).in_(("turns", "feedback"))
     )
@@ -170,6 +170,6 @@ def _recent(session: Session, line: Line, max_staleness: int, base: str) -> list
 
 
 def generation_key(seed: int, line: str, number: int, parent: str) -> str:
-    """Give the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
+    """Return the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
     named = f"{seed}\0{line}\0{number}\0{parent}"
     return hashlib.sha256(named.encode()).hexdigest()[:16]

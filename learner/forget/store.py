@@ -1,4 +1,4 @@
-"""Takes a principal's words out of the store, and says what they had moved.
+"""Takes a principal's words out of the store, and lists what they had moved.
 
 A forgotten turn keeps its id, its times and its counts, and nothing that was said; its judgements
 go, and so do the hints that plans quoted. A generation that was planned with it and is not done
@@ -48,7 +48,7 @@ class Held:
 
 
 def held(session: Session, principal: str) -> Held:
-    """Say what the store holds of a principal."""
+    """Return what the store holds of a principal."""
     count = select(func.count()).select_from(TurnRow).where(TurnRow.principal == principal)
     gone = session.exec(count.where(TurnRow.state == FORGOTTEN)).one()
     said = session.exec(count.where(TurnRow.state != FORGOTTEN)).one()
@@ -65,7 +65,7 @@ def held(session: Session, principal: str) -> Held:
 
 
 def moments(session: Session) -> Moments:
-    """Give up to when whom the store was told to forget."""
+    """Return the newest moment up to which each principal is forgotten."""
     query = select(ForgottenRow.principal, func.max(ForgottenRow.created_ms))
     return dict(session.exec(query.group_by(ForgottenRow.principal)).all())
 
@@ -123,7 +123,7 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
     return row
 
 
-# The hashes of a conversation go, too: who guesses a short one could prove it by them.
+# The hashes of a conversation go, too: whoever guesses a short one could prove it by them.
 _TOMBSTONE: Mapping[str, object] = {
     "state": FORGOTTEN,
     "record": {},
@@ -138,7 +138,7 @@ _TOMBSTONE: Mapping[str, object] = {
 
 
 def _remove_judgements(session: Session, record: Forgotten, turn_ids: Sequence[str]) -> int:
-    """Remove the verdicts on their turns, whosever, and theirs on anything."""
+    """Remove every verdict on the principal's turns, and the principal's on any turn."""
     own = (
         col(JudgementRow.principal) == record.principal,
         col(JudgementRow.created_ms) <= record.created_ms,
@@ -151,7 +151,7 @@ def _remove_judgements(session: Session, record: Forgotten, turn_ids: Sequence[s
 
 
 def _clean_outbox(session: Session, record: Forgotten, turn_ids: set[str]) -> None:
-    """Take back what waits to be published and quotes them."""
+    """Remove what waits to be published and quotes the principal."""
     waiting = select(OutboxRow).where(col(OutboxRow.topic).in_(("judgements", "dead-letters")))
     for row in session.exec(waiting):
         try:
@@ -173,7 +173,7 @@ def _clean_outbox(session: Session, record: Forgotten, turn_ids: set[str]) -> No
 
 
 def _clean_generations(session: Session, turn_ids: set[str]) -> None:
-    """Drop their hints from every plan, and every plan with them that is not done."""
+    """Drop the turns' hints from every plan; a plan with one of them that is not done is void."""
     if not turn_ids:
         return
     for id, batch in session.exec(select(GenerationRow.id, GenerationRow.turn_ids)).all():

@@ -69,7 +69,7 @@ def open_judge(_: LearnerSettings) -> Judge:
 
 
 def match(words: str) -> tuple[Phrases, str] | None:
-    """Give the first rule that a sentence of the message's opening fulfils, and that sentence.
+    """Return the first rule that a sentence of the message's opening fulfils, and that sentence.
 
     >>> rule, sentence = match("Thanks, but that's wrong. What about Rome?") or (None, "")
     >>> rule and rule.name, sentence

@@ -78,7 +78,7 @@ class Rebuilt:
 
 
 def turns_of(session: Session, principals: Collection[str]) -> set[str]:
-    """Give the turns that are left out, forgotten ones and others.
+    """Return the turns that are left out, forgotten ones and others.
 
     raises: ProofError when one of the principals has none
     """
@@ -182,7 +182,7 @@ def build_exact(
 def _changes(
     plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
 ) -> list[Change]:
-    """Say which generations they had touched; what stands instead is the whole new branch."""
+    """Return which generations they had touched; what stands instead is the whole new branch."""
     last = made[-1].version
     return [
         Change(row.number, str(row.child), touched, len(row.turn_ids), last)
@@ -192,7 +192,7 @@ def _changes(
 
 
 def _copied(row: GenerationRow) -> GenerationRow:
-    """Give a generation of the run without them as it is to be kept beside the line."""
+    """Return a generation of the run without them as it is to be kept beside the line."""
     kept = row.model_dump() | {"state": REBUILT, "seq": None}
     return GenerationRow(**kept)
 
@@ -213,7 +213,7 @@ def _child(
 
 
 def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationRow]:
-    """Give the generation that made each version of a chain."""
+    """Return the generation that made each version of a chain."""
     names = [recipe.version for recipe in chain]
     query = select(GenerationRow).where(col(GenerationRow.child).in_(names))
     rows = {str(row.child): row for row in session.exec(query)}
@@ -227,7 +227,7 @@ def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationR
 
 
 def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
-    """Give the generation of a version that was worked out again; its line is named at the end."""
+    """Return the generation of a version that was worked out again; its line is named later."""
     scores = [item["score"] for item in rest.batch]
     shares = {item["turn_id"]: item["weight"] for item in rest.batch}
     members = np.asarray([shares[id] for id in rest.scored_ids]) @ np.asarray(rest.fitness)

@@ -2,8 +2,8 @@
 
 The run has a home of its own, and is driven by what the first one noted of itself. At each plan the
 first learner noted how far it had read and which changes of the line it knew; the run without them
-is given the same records at that moment, but theirs, and may plan once. Where the first one had
-nothing left to do before it read on, so has this one: it runs what is due. Hence
+gets the same records at that moment, except theirs, and may plan once. Where the first one had
+nothing left to do before it read on, this one first runs everything that is due, too. Hence
 
 - plans, batches, weights, uses and the numbers and keys of generations are those of the learner's
   own code on the records of the others alone: nothing of the first run enters them;
@@ -134,7 +134,7 @@ class _Run:
         self._until_idle(settings, number=plans[-1].number + 1 if plans else 1)
 
     def result(self) -> Rerun:
-        """Give the chain that serves at the end."""
+        """Return the chain that serves at the end."""
         if self._learner is not None:
             self._learner.close()
         with self._store.reading() as session:
@@ -199,7 +199,7 @@ class _Run:
         return claims.line_now(session, Line(self._history.line, (self._base.name,)))
 
     def _learner_of(self, settings: LearnerSettings) -> Learner:
-        """Give the learner of some settings: another one, as after a restart, when they change."""
+        """Return the learner of some settings: another one when they change, as after a restart."""
         if self._learner is None or settings != self._settings:
             if self._learner is not None:
                 self._learner.close()

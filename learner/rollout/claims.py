@@ -18,7 +18,7 @@ from streams.records import Rollout
 from streams.store.states import CLOSED, HELD, JUDGED, RELEASED
 from streams.store.tables import GenerationRow, RolloutRow, TurnRow
 
-# Who promotes what the gate lets through; every other name is an operator's.
+# The name under which learners promote; every other name is an operator's.
 LEARNER: Final = "learner"
 
 

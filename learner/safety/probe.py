@@ -10,6 +10,7 @@ Every probe is one file in learner.safety.probes. Knows nothing of what follows 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -79,13 +80,21 @@ class Probe(Protocol):
     title: what is measured, in the words of an operator; unit: of the number, "" for a count
     """
 
-    name: str
-    version: int
-    title: str
-    unit: str
+    @property
+    def name(self) -> str: ...
 
-    def ask(self, subject: Subject) -> Measurement:
-        """Measure one version; the same weights give the same measurement."""
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def ask(self) -> Callable[[Subject], Measurement]:
+        """Measures one version; the same weights give the same measurement."""
         ...
 
     def compare(
@@ -95,45 +104,55 @@ class Probe(Protocol):
         ...
 
 
-def compared(
-    probe: Probe,
-    candidate: Measurement,
-    *,
-    serving: Measurement,
-    base: Measurement,
-    limit: float,
-    worst: float,
-) -> Finding:
-    """Fail a candidate whose number fell by more than the limit, or by twice that from the base.
+@dataclass(frozen=True, slots=True)
+class FallProbe:
+    """A probe that fails a candidate whose number fell by more than a limit, or twice that in all.
 
-    limit: of the fall, in the unit of the values
+    limit: of the fall against the serving version: in the unit, or of a count its share
     worst: the lowest value that a version can have; where even that would pass, the probe is
         uninformative
+    tells: False: what does not fall has shown nothing by it
     """
-    fall = _fall(candidate, serving, base, limit)
-    outcome: Outcome = "pass"
-    sentence = f"{probe.title} {candidate}{_unit(probe)} (serving {serving})"
-    if not math.isfinite(candidate.value):
-        outcome, sentence = "fail", f"{probe.title}: the candidate's number is not finite"
-    elif fall is not None:
-        known, since = fall
-        outcome = "fail"
-        sentence = f"{probe.title} fell from {known} to {candidate}{_unit(probe)}{since}"
-    elif _fall(Measurement(worst), serving, base, limit) is None:
-        outcome = "uninformative"
-        sentence = f"{probe.title} {base} at the base: too low to show a fall"
-    return Finding(
-        probe=probe.name,
-        version=probe.version,
-        title=probe.title,
-        unit=probe.unit,
-        outcome=outcome,
-        sentence=sentence,
-        limit=limit,
-        candidate=candidate,
-        serving=serving,
-        base=base,
-    )
+
+    name: str
+    version: int
+    title: str
+    unit: str
+    ask: Callable[[Subject], Measurement]
+    limit: float
+    worst: float
+    tells: bool = True
+
+    def compare(
+        self, candidate: Measurement, *, serving: Measurement, base: Measurement
+    ) -> Finding:
+        """Hold a candidate's measurement against the serving version's and the base's."""
+        limit = self.limit * (candidate.of or 1)
+        fall = _fall(candidate, serving, base, limit)
+        unit = f" {self.unit}" if self.unit else ""
+        outcome: Outcome = "pass" if self.tells else "uninformative"
+        sentence = f"{self.title} {candidate}{unit} (serving {serving})"
+        if not math.isfinite(candidate.value):
+            outcome, sentence = "fail", f"{self.title}: the candidate's number is not finite"
+        elif fall is not None:
+            known, since = fall
+            outcome = "fail"
+            sentence = f"{self.title} fell from {known} to {candidate}{unit}{since}"
+        elif _fall(Measurement(self.worst), serving, base, limit) is None:
+            outcome = "uninformative"
+            sentence = f"{self.title} {base} at the base: too low to show a fall"
+        return Finding(
+            probe=self.name,
+            version=self.version,
+            title=self.title,
+            unit=self.unit,
+            outcome=outcome,
+            sentence=sentence,
+            limit=limit,
+            candidate=candidate,
+            serving=serving,
+            base=base,
+        )
 
 
 def _fall(
@@ -145,7 +164,3 @@ def _fall(
     if base.value - candidate.value > _BASE_SLACK * limit:
         return base, " since the base"
     return None
-
-
-def _unit(probe: Probe) -> str:
-    return f" {probe.unit}" if probe.unit else ""

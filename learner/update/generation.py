@@ -54,12 +54,12 @@ class Outcome:
 
 
 def void(reason: str) -> Outcome:
-    """Give the outcome of a generation that could not be scored."""
+    """Return the outcome of a generation that could not be scored."""
     return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason)
 
 
 def recorded(row: GenerationRow, recipe: Recipe, serving: Serving) -> Outcome:
-    """Give again what a generation came to, from its row and its recipe; nothing is scored.
+    """Return again what a generation came to, from its row and its recipe; nothing is scored.
 
     raises: KernelError when the recipe does not fit the serving version
     """

@@ -42,7 +42,7 @@ class UnitScores:
     groups: Tensor
 
     def standardised(self) -> "UnitScores":
-        """Give z-scores within each layer and kind; where all units are equal, zeros."""
+        """Return z-scores within each layer and kind; where all units are equal, zeros."""
         return UnitScores(_standardised(self.neurons), _standardised(self.groups))
 
 
@@ -107,7 +107,7 @@ def unit_scores(
 
 
 def _reply_rows(paths: Iterable[Sequence[int]], samples: Sequence[Sample]) -> list[int]:
-    """Give the row of every reply token; one that several samples share counts for each."""
+    """Return the row of every reply token; one that several samples share counts for each."""
     return [row for path, s in zip(paths, samples, strict=True) for row in path[len(s.prompt) :]]
 
 

@@ -65,13 +65,13 @@ class UnitMap:
     frozen_share: float
 
     def row(self, created_ms: int) -> ArtefactRow:
-        """Give the artefact for the store: the mask's digest, and every frozen unit's scores."""
+        """Return the artefact for the store: the mask's digest, and every frozen unit's scores."""
         body = self.body()
         digest = hashlib.sha256(canonical_json(body)).hexdigest()
         return ArtefactRow(digest=digest, kind="unit-map", body=body, created_ms=created_ms)
 
     def body(self) -> dict[str, Any]:
-        """Give the map as JSON: unit, worst I_S and I_U over the sets, in hundredths of a σ."""
+        """Return the map as JSON: unit, worst I_S and I_U over the sets, in hundredths of a σ."""
         measured = self.measured
         return {
             "mask": self.mask.digest,
@@ -91,7 +91,7 @@ def load_mask(
     *,
     backend: Backend,
 ) -> Mask:
-    """Give the frozen units of a base, measuring them when this home has not yet.
+    """Return the frozen units of a base, measuring them when this home has not yet.
 
     home: folder of the artefacts; pause: called between two passes, where the caller may yield
     """
@@ -106,7 +106,7 @@ def load_unit_map(
     *,
     backend: Backend,
 ) -> UnitMap:
-    """Give the frozen units of a base and the scores behind them; see `load_mask`."""
+    """Return the frozen units of a base and the scores behind them; see `load_mask`."""
     share = settings.frozen_share
     if share == 0:
         return UnitMap(Mask(base=base.name, neurons={}, groups={}), None, share)

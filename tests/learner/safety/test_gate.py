@@ -14,7 +14,7 @@ from kernels.model.forward import Decoder, with_weights
 from kernels.version.layout import parameter_name
 from learner.safety.asking import Subject
 from learner.safety.gate import Gate, Report, concluded
-from learner.safety.probe import Finding, Measurement, compared
+from learner.safety.probe import FallProbe, Measurement, Probe
 from learner.safety.probes.open import open_probes
 from learner.safety.units.unit_map import exclusive_first, load_unit_map
 from learner.settings import LearnerSettings
@@ -175,40 +175,33 @@ def test_a_candidate_with_nan_is_held(tiny_base: BaseModel, backend: Backend) ->
     assert json.loads(json.dumps(report.as_json(), allow_nan=False))["passed"] is False
 
 
-class Politeness:
-    """A probe that the repository does not have."""
+def polite(asked: list[Decoder]) -> Probe:
+    """Return a probe that the repository does not have.
 
-    name, version, title, unit = "polite", 3, "polite replies", ""
+    asked: filled with whom it asks
+    """
 
-    def __init__(self) -> None:
-        self.asked: list[Decoder] = []
-
-    def ask(self, subject: Subject) -> Measurement:
-        """Count the replies that say please, and the asking."""
-        self.asked.append(subject.decoder)
+    def ask(subject: Subject) -> Measurement:
+        asked.append(subject.decoder)
         replies = [subject.questions.text(reply) for reply in subject.to_benign]
         return Measurement(sum("please" in reply for reply in replies), of=len(replies))
 
-    def compare(
-        self, candidate: Measurement, *, serving: Measurement, base: Measurement
-    ) -> Finding:
-        """Allow no fall."""
-        return compared(self, candidate, serving=serving, base=base, limit=0, worst=-1)
+    return FallProbe("polite", 3, "polite replies", "", ask, limit=0, worst=-1)
 
 
 def test_versions_are_asked_once(tiny_base: BaseModel, backend: Backend) -> None:
     """Neither the base, nor a candidate that was released and serves now, is asked again."""
-    probe, base = Politeness(), tiny_base.decoder
-    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=[probe])
+    asked, base = list[Decoder](), tiny_base.decoder
+    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=[polite(asked)])
     two, three = twin(tiny_base), twin(tiny_base)
     gate.examine(two, base, "one", candidate_name="two")
     gate.examine(three, two, "two", candidate_name="three")
-    assert probe.asked == [two, base, three]
+    assert asked == [two, base, three]
 
 
 def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: Backend) -> None:
     """Gate, report and store take a new probe without a change."""
-    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=[Politeness()])
+    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=[polite([])])
     report = gate.examine(twin(tiny_base), tiny_base.decoder, tiny_base.name)
     assert report.passed
     (row,) = report.as_json()["rows"]
