@@ -18,7 +18,7 @@ from deploy.operate.promote import append_promotion
 from deploy.operate.rollback import append_rollback
 from learner.rerun.rebuild import Builder, Rebuilt, build_exact, build_quick
 from learner.settings import LearnerSettings
-from streams.errors import LedgerError, ProofError
+from streams.errors import LedgerError, ProofError, VerbRefusedError
 from streams.keeping import erase
 from streams.line import ledger
 from streams.open import open_log
@@ -187,7 +187,7 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, bench: Bench) 
     shop.learn()
     with pytest.raises(ProofError, match=f"no turn of {ANN}"):
         quick(shop, ANN)
-    with pytest.raises(DeployError, match="serves the line main already"):
+    with pytest.raises(VerbRefusedError, match="serves the line main already"):
         promote(shop, serving(shop))
     strict = SETTINGS.model_copy(update={"gate_odds_nats": 1e-9, "gate_tolerance": 0.0})
     shop = shop_of(tmp_path / "second", bench, [ANN, BOB])
