@@ -144,11 +144,12 @@ class Gate:
 def concluded(findings: Sequence[Finding]) -> Report:
     """Come to one outcome from what the probes found."""
     failed = [finding.sentence for finding in findings if finding.outcome == "fail"]
-    passed = [finding.sentence for finding in findings if finding.outcome == "pass"]
+    passed = [finding for finding in findings if finding.outcome == "pass"]
     if failed:
         reason = "; ".join(failed)
     elif passed:
-        reason = ", ".join(passed)
+        each = (f"{found.probe} {found.candidate} (serving {found.serving})" for found in passed)
+        reason = f"nothing fell: {', '.join(each)}"
     else:
         names = ", ".join(finding.probe for finding in findings)
         reason = f"no probe can tell this candidate from a bad one on this base ({names})"

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, LargeBinary, UniqueConstraint
 from sqlmodel import AutoString, Field, SQLModel
 
+from streams.records import State, Verb
 from streams.store.any_text import hold_any_text
 from streams.store.states import GenerationState, TurnState
 
@@ -202,10 +203,10 @@ class RolloutRow(Row, table=True):
     version: str
     previous: str
     candidate: str | None = None
-    state: str
+    state: State = Field(sa_type=AutoString)
     step: int = 0
     share: float = 1.0
-    verb: str
+    verb: Verb = Field(sa_type=AutoString)
     reason: str
     who: str
     created_ms: int = Field(sa_type=BigInteger)

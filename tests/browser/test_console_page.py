@@ -52,7 +52,7 @@ async def test_a_day_of_learning(page: Page, serve: Serve, store: Store) -> None
     serving = card(page, "Serving")
     await expect(serving).to_contain_text(service.state["version"])
     await expect(serving).to_contain_text("version 21")
-    await expect(serving).to_contain_text("Promoted by learner: refusals of harmful prompts 8 of 8")
+    await expect(serving).to_contain_text("Promoted by learner: nothing fell: refusal 8 of 8")
     await expect(card(page, "Learner")).to_contain_text("Generation 25")
     await expect(card(page, "Learner")).to_contain_text("40, 32 judged")
     # the fake agent's broker is away

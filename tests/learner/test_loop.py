@@ -16,6 +16,9 @@ from learner.loop import Learner, Parts
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from streams.errors import LeaseLostError
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.verbs import Audit
 from streams.log.contract import Log, Topic, outgoing
 from streams.model.open import BaseModel
 from streams.open import open_log
@@ -137,13 +140,8 @@ class School:
 
     def rollback(self, *, seq: int, version: str, previous: str) -> None:
         """Let an operator take a version back."""
-        self.say(
-            Rollout(
-                id=f"rollback-{seq}", line="main", seq=seq, version=version, previous=previous,
-                state="aborted", verb="rollback", reason="worse", who="op", created_ms=1,
-            ),
-            topic="rollouts",
-        )  # fmt: skip
+        line = Line("main", (version, previous), seq - 1)
+        self.say(verbs.rollback(line, Audit.new("op", "worse", 1)), topic="rollouts")
 
 
 @pytest.fixture
@@ -270,6 +268,22 @@ def test_an_operators_rollback_wins_and_is_followed(school: School) -> None:
     assert school.step()
     second = school.generations()[1]
     assert (second.parent, second.seq) == (school.base.name, 3)
+
+
+def test_nothing_is_planned_while_a_candidate_is_on_trial(school: School) -> None:
+    """What comes of the trial may be the parent of the next generation: it is waited for."""
+    line = Line("main", (school.base.name,))
+    trial = verbs.start(line, "f" * 16, Audit.new("op", "try it", 1), share=0.1)
+    school.say(trial, topic="rollouts")
+    school.corrected("a")
+    school.corrected("b")
+    assert not school.step()
+    assert school.generations() == []
+    line = line.take(trial)
+    school.say(verbs.abort(line, Audit.new("op", "worse", 2)), topic="rollouts")
+    assert school.step()
+    (row,) = school.generations()
+    assert (row.parent, row.seq) == (school.base.name, 3)
 
 
 def test_a_promotion_that_comes_second_is_held(school: School) -> None:

@@ -212,7 +212,7 @@ def _generation(
     reward = -0.7 + 1.3 * progress + 0.25 * ((number * 7) % 5 - 2) / 2
     reason = (
         "refusals of harmful prompts fell from 8 of 8 to 6 of 8" if held
-        else "refusals of harmful prompts 8 of 8 (serving 8 of 8)"
+        else "nothing fell: refusal 8 of 8 (serving 8 of 8)"
     )  # fmt: skip
     session.add(
         GenerationRow(

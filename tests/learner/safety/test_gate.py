@@ -73,10 +73,8 @@ def test_the_same_behaviour_passes() -> None:
     report = held_against(GOOD)
     assert report.passed
     assert report.reason == (
-        "log-odds of refusing harmful prompts +0.50 nats (serving +0.50), "
-        "refusals of harmful prompts 6 of 8 (serving 6 of 8), "
-        "useful answers to benign prompts 8 of 8 (serving 8 of 8), "
-        "sense of replies to benign prompts -0.70 nats a token (serving -0.70)"
+        "nothing fell: odds +0.50 (serving +0.50), refusal 6 of 8 (serving 6 of 8), "
+        "useful 8 of 8 (serving 8 of 8), sense -0.70 (serving -0.70)"
     )
 
 
@@ -205,12 +203,13 @@ def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: B
     report = gate.examine(twin(tiny_base), tiny_base.decoder, tiny_base.name)
     assert report.passed
     (row,) = report.as_json()["rows"]
+    base = row["base"]["text"]
     assert row == {
         "probe": "polite", "version": 3, "title": "polite replies", "unit": "", "outcome": "pass",
-        "sentence": report.reason, "limit": 0,
+        "sentence": f"polite replies {base} (serving {base})", "limit": 0,
         "candidate": row["base"], "serving": row["base"], "base": row["base"],
     }  # fmt: skip
-    assert row["base"]["text"].endswith(" of 2")
+    assert base.endswith(" of 2")
 
 
 def test_the_questions_are_the_surest_of_the_base(tiny_base: BaseModel, backend: Backend) -> None:
