@@ -151,6 +151,9 @@ class Mask(Record):
         return hashlib.sha256(encode(self)).hexdigest()
 
 
+Noise = Literal["rank1", "full"]
+
+
 class Recipe(Record):
     """What turns a parent version into its child; the child's name is its hash."""
 
@@ -160,7 +163,7 @@ class Recipe(Record):
     number: int = Field(ge=1, description="length of the chain from the base to this version")
     parent: str
     strategy: Literal["es", "randopt"]
-    noise: Literal["rank1", "full"]
+    noise: Noise
     key: str = Field(pattern="^[0-9a-f]{16}$", description="the generation's 64-bit key")
     coefficients: list[int] = Field(description="one a pair, |c| ≤ 255")
     step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
-from learner.settings import GROUP
+from learner.judges.open import open_judges
+from learner.settings import GROUP, LearnerSettings
 from streams.errors import ConflictError
 from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
@@ -23,7 +23,9 @@ from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRow, TurnRow
 from tests.learner.turns import said, turn
 
-RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=60_000, max_record_bytes=2**20)
+RULES = Rules(
+    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=60_000, max_record_bytes=2**20
+)
 
 
 @pytest.fixture

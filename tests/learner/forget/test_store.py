@@ -11,10 +11,12 @@ from sqlmodel import select
 
 from learner.forget import store as forget
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
+from learner.settings import LearnerSettings
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Feedback, Forgotten, Record, Turn, encode, record_id
 from streams.settings import StreamsSettings
+from streams.store.states import GenerationState
 from streams.store.store import Store, open_store
 from streams.store.tables import (
     ForgottenRow,
@@ -26,7 +28,9 @@ from streams.store.tables import (
 )
 from tests.learner.turns import said, turn
 
-RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+RULES = Rules(
+    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
+)
 WORDS = ["Shorter, please.", "Thanks, perfect!", "And of Spain?", "No, that is wrong."]
 MOMENT_MS = 50_000
 
@@ -145,7 +149,7 @@ def test_tombstones_keep_ids_and_counts_only(store: Store) -> None:
         "id": first.id, "line": "main", "version": "base", "principal": "ann", "session": "",
         "key": "", "prefix_key": "", "state": "forgotten", "sequence": 1, "record": {},
         "next_state": None, "next_kind": None, "next_ms": None, "target": None, "uses": 3,
-        "created_ms": 1_000, "taken_ms": 60_000,
+        "member": None, "created_ms": 1_000, "taken_ms": 60_000,
     }  # fmt: skip
 
 
@@ -194,7 +198,9 @@ def test_a_verdict_on_a_forgotten_turn_is_not_poison(store: Store) -> None:
         assert session.exec(select(OutboxRow)).all() == []
 
 
-def generation(number: int, state: str, weights: dict[str, float], child: str | None) -> Any:
+def generation(
+    number: int, state: GenerationState, weights: dict[str, float], child: str | None
+) -> Any:
     return GenerationRow(
         id=f"g-{number}", line="main", number=number, parent="base", child=child, key="0" * 16,
         state=state, turn_ids=list(weights), planned_ms=number, done_ms=number,
