@@ -1,6 +1,6 @@
 """The agent's HTTP API: each route as the steps that it takes.
 
-    POST /v1/chat/completions          answer, whole or streamed
+    POST /v1/chat/completions          OpenAI's Chat Completions: answer, whole or streamed
     GET  /v1/models, /v1/models/{id}   what can be asked for
     PUT  /v1/feedback/{response_id}    what somebody says outright of a reply
     GET  /health                       this process lives
@@ -8,25 +8,29 @@
     GET  /metrics                      Prometheus
     GET  /                             the chat page
 
-Knows the order of the steps; each step is a module of its own.
+What begins with /v1 is there without it, too. Knows the order of the steps; each step is a module
+of its own.
 """
 
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
 from agent import chat
-from agent.api.chat import ask_of, read_chat
-from agent.api.completion import Completion
+from agent.api.caller import Caller
+from agent.api.chat.surface import Chat
 from agent.api.feedback import kept, read_feedback
-from agent.api.models import MODEL, model, prove_model
+from agent.api.models import Models
 from agent.api.send import send_stream, send_whole
-from agent.http import edge
+from agent.api.surface import Surface
+from agent.http import edge, limits, names, origins
 from agent.service import AgentService
 from agent.watch.metrics import CONTENT_TYPE
-from streams.records import Json
 
 SERVICE = web.AppKey("service", AgentService)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_app(service: AgentService) -> web.Application:
@@ -34,19 +38,25 @@ def build_app(service: AgentService) -> web.Application:
     app = web.Application(
         middlewares=[
             edge.measure(service.metrics),
-            edge.answer_errors,
-            edge.keep_out(service.settings),
+            edge.answer_errors(),
+            origins.keep_out(service.settings),
         ],
         client_max_size=service.settings.max_body_bytes,
     )
     app[SERVICE] = service
-    app.on_response_prepare.append(edge.allow_origins(service.settings))
+    app.on_response_prepare.extend(
+        [
+            names.tell_name,
+            service.limits.tell_standing,
+            origins.allow_origins(service.settings),
+        ]
+    )
     app.add_routes(
         [
-            web.post("/v1/chat/completions", complete_chat),
-            web.get("/v1/models", list_models),
-            web.get("/v1/models/{id:.+}", show_model),
-            web.put("/v1/feedback/{response_id}", take_feedback),
+            *_routes("POST", "/chat/completions", replies_of(Chat())),
+            *_routes("GET", "/models", list_models),
+            *_routes("GET", "/models/{id:.+}", show_model),
+            *_routes("PUT", "/feedback/{response_id}", take_feedback),
             web.get("/health", show_alive),
             web.get("/health/ready", show_ready),
             web.get("/metrics", show_metrics),
@@ -56,29 +66,64 @@ def build_app(service: AgentService) -> web.Application:
     return app
 
 
-async def complete_chat(request: web.Request) -> web.StreamResponse:
-    """Answer one request; it is recorded after its last byte."""
-    service, began_s = request.app[SERVICE], time.perf_counter()
-    principal = service.keys.principal(request.headers.get("Authorization"))
+def _routes(method: str, path: str, handler: Handler) -> list[web.RouteDef]:
+    """A route with and without /v1; where GET is, HEAD is."""
+    route = web.get if method == "GET" else web.post if method == "POST" else web.put
+    return [route(f"/v1{path}", handler), route(path, handler)]
+
+
+def replies_of(surface: Surface[Any]) -> Handler:
+    """The handler of an API that answers with replies."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        """Answer one request; it is recorded after its last byte."""
+        service, began_s = request.app[SERVICE], time.perf_counter()
+        caller = admit(request)
+        call = surface.read(await edge.read_body(request))
+        service.prove_serving()
+        (ask,) = [await service.render(ask) for ask in await surface.asks(call, caller)]
+        with (
+            service.limits.hold_replies(caller.principal, len(ask.samplings)),
+            service.answer(ask, began_s=began_s) as answer,
+        ):
+            shape = surface.shape(answer, call)
+            if not call.stream:
+                return await send_whole(request, answer, shape)
+            keep_alive_s = service.settings.keep_alive_s
+            return await send_stream(request, answer, shape, keep_alive_s=keep_alive_s)
+
+    return answer
+
+
+def admit(request: web.Request) -> Caller:
+    """Prove the key of a request, count it, and return who asks.
+
+    raises: KeyRefusedError, BusyError
+    """
+    service = request.app[SERVICE]
+    principal = service.keys.principal(request.headers)
+    request[limits.PRINCIPAL] = principal
     service.limits.count_request(principal)
-    call = read_chat(await edge.read_body(request))
-    service.prove_serving()
-    prove_model(call.model, service.settings.line)
-    ask = ask_of(call, service.settings, principal=principal, headers=request.headers)
-    ask = await service.render(ask)
-    with (
-        service.limits.hold_replies(principal, len(ask.samplings)),
-        service.answer(ask, began_s=began_s) as answer,
-    ):
-        send = send_stream if call.stream else send_whole
-        return await send(request, answer, Completion(answer, call))
+    return Caller(principal, request.headers, service.settings, models(service))
+
+
+def models(service: AgentService) -> Models:
+    """What can be asked for now."""
+    following, settings = service.following(), service.settings
+    return Models(
+        line=following.line,
+        base=service.base,
+        aliases=settings.aliases,
+        knows=service.knows,
+        context_tokens=settings.context_tokens,
+        since_s=service.started_s,
+    )
 
 
 async def take_feedback(request: web.Request) -> web.Response:
     """Keep what somebody says of a reply; only its principal may."""
     service, response_id = request.app[SERVICE], request.match_info["response_id"]
-    principal = service.keys.principal(request.headers.get("Authorization"))
-    service.limits.count_request(principal)
+    principal = admit(request).principal
     rating = read_feedback(await edge.read_body(request))
     session = service.ids.session(response_id, principal=principal)
     record = await service.recorder.feedback(
@@ -88,23 +133,17 @@ async def take_feedback(request: web.Request) -> web.Response:
 
 
 async def list_models(request: web.Request) -> web.Response:
-    """List what can be asked for: the line that this agent serves."""
+    """List what can be asked for."""
     service = request.app[SERVICE]
-    service.keys.principal(request.headers.get("Authorization"))
-    return web.json_response({"object": "list", "data": [_model(service, MODEL)]})
+    service.keys.principal(request.headers)
+    return web.json_response(models(service).all())
 
 
 async def show_model(request: web.Request) -> web.Response:
     """Show one of the models."""
-    service, name = request.app[SERVICE], request.match_info["id"]
-    service.keys.principal(request.headers.get("Authorization"))
-    prove_model(name, service.settings.line)
-    return web.json_response(_model(service, name))
-
-
-def _model(service: AgentService, name: str) -> Json:
-    tokens, info = service.settings.context_tokens, service.status().info()
-    return model(name, info, context_tokens=tokens, created_s=service.started_s)
+    service = request.app[SERVICE]
+    service.keys.principal(request.headers)
+    return web.json_response(models(service).one(request.match_info["id"]))
 
 
 async def show_alive(_: web.Request) -> web.Response:

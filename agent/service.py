@@ -19,7 +19,7 @@ from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
 from agent.status import Status
-from agent.swap.follow import Follower, SupportsPromote
+from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, render
 from agent.turn.recorder import Recorder
@@ -160,6 +160,19 @@ class AgentService:
             engine_alive=self._engine_alive(),
             draining=self._draining,
         )
+
+    @property
+    def base(self) -> str:
+        """The name of the base model."""
+        return self._base.name
+
+    def following(self) -> Following:
+        """How far this agent has come, and what serves its line."""
+        return self._follower.following()
+
+    def knows(self, version: str) -> bool:
+        """Whether a version's whole chain is known, so that it could be served."""
+        return self._follower.decisions.can_be_built(version)
 
     async def digest_of(self, version: str) -> str:
         """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""

@@ -57,6 +57,7 @@ def test_endpoints_are_the_routes(files: str) -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "agent").glob(files))
     told = set(re.findall(r"`(?:[A-Z]+ )?(/[^`]*)`", section("Endpoints")))
     routes = re.findall(r'web\.(?:get|post|put|delete)\(\s*"([^"]+)"', source)
+    routes += [f"/v1{path}" for path in re.findall(r'_routes\("[A-Z]+", "([^"]+)"', source)]
     assert len(routes) > 5
     bare = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route) for route in routes}
     assert sorted(bare - told) == []

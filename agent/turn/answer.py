@@ -111,7 +111,8 @@ class Answer:
     def usage(self) -> Usage:
         """The tokens of all choices so far; the prompt is read once, however many they are."""
         reply_tokens = sum(len(reply.tokens) for reply in self.replies)
-        return Usage(len(self.ask.prompt_token_ids), reply_tokens)
+        cached_tokens = self._streams[0].reused_tokens if self._streams else 0
+        return Usage(len(self.ask.prompt_token_ids), reply_tokens, cached_tokens)
 
     async def steps(self) -> AsyncGenerator[Step]:
         """Yield what becomes certain, in the order in which it does, until every choice has ended.

@@ -1,7 +1,7 @@
 """What is asked, and by whom: one value, whichever API it came by, and its prompt.
 
-Messages that the chat template cannot render, and a prompt that leaves no room for a reply, are
-refused here, with the parameter that is at fault.
+Messages that the chat template cannot render, a prompt that leaves no room for a reply, and what
+no engine can keep to are refused here, with the parameter that is at fault.
 
 Knows nothing of HTTP or of the engine.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.errors import InvalidError
+from agent.turn.constraint import Constraint
 from agent.turn.sessions import Purpose
 from streams.errors import TemplateRefusedError
 from streams.records import Json, Message, Sampling
@@ -41,6 +42,8 @@ class Ask:
     tools: list[Json] | None  # what the model is shown; None: no tools, and none are looked for
     parallel_calls: bool  # False: of a reply's tool calls the first one counts
     samplings: tuple[Sampling, ...]  # one a choice
+    wanted: str = ""  # a version by its name, or agent.turn.assign.STABLE; empty: what is assigned
+    constraint: Constraint | None = None  # what the reply must keep to
     prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
 
 
@@ -50,6 +53,13 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
     context_tokens: how many fit, prompt and reply together
     raises: InvalidError, naming the parameter
     """
+    if ask.constraint is not None:
+        raise InvalidError(
+            f"{ask.constraint.param}: {ask.constraint} cannot be had here: tokens are sampled "
+            "freely, and a wish is not kept for sure; leave it out, and check the reply",
+            param=ask.constraint.param,
+            code="unsupported_parameter",
+        )
     prompt_token_ids = _prompt(ask, base)
     room = context_tokens - len(prompt_token_ids)
     if room < 1:

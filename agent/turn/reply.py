@@ -44,6 +44,7 @@ class Usage:
 
     prompt_tokens: int
     reply_tokens: int
+    cached_tokens: int = 0  # of the prompt's, found in the cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Shapes an answer as OpenAI's chat.completion, whole or in chunks.
+"""An answer as OpenAI's chat.completion, whole or in chunks.
 
 `system_fingerprint` is the version that sampled the choice: two choices of one response may come
 from two versions, when a swap lies between their starts.
@@ -9,100 +9,136 @@ Knows the API's JSON; nothing of sockets.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from agent.api.chat import ChatRequest
+from agent.api.chat.request import ChatRequest
+from agent.api.chat.schema import (
+    ChatChunk,
+    ChatCompletion,
+    ChatMessage,
+    ChunkChoice,
+    Delta,
+    Logprobs,
+    ToolCall,
+    Usage,
+)
 from agent.api.models import fingerprint
 from agent.engine.contract import Token
 from agent.errors import ApiError
+from agent.http.edge import openai_error
 from agent.http.sse import frame
 from agent.turn.answer import Answer, Step
-from agent.turn.reply import Began, Finished, PartBegun, PartEnded, Piece, Reply, ReplyEvent
-from streams.records import Json
+from agent.turn.reply import (
+    Began,
+    Finished,
+    FinishReason,
+    PartBegun,
+    PartEnded,
+    Piece,
+    Reply,
+    ReplyEvent,
+)
 
 
 class Completion:
-    """One answer to one request, in this API's shape (agent.api.send.Shape)."""
+    """One answer to one request, in this API's shape (agent.api.surface.Shape)."""
 
     def __init__(self, answer: Answer, request: ChatRequest) -> None:
         """Take the answer that is being made."""
         self._answer, self._created_s = answer, int(time.time())
         options = request.stream_options
-        self._logprobs, self._usage = (
-            bool(request.logprobs),
-            bool(options and options.include_usage),
-        )
+        self._logprobs = bool(request.logprobs)
+        self._usage = bool(options and options.include_usage)
 
-    def whole(self) -> Json:
+    def whole(self) -> ChatCompletion:
         """The whole response, when every choice has ended."""
         replies = self._answer.replies
-        choices = [
-            {
-                "index": number,
-                "message": _message(reply),
-                "logprobs": _logprobs(reply.tokens) if self._logprobs else None,
-                "finish_reason": reply.finish_reason,
-            }
-            for number, reply in enumerate(replies)
-        ]
-        common = self._common("chat.completion", replies[0])
-        return {**common, "choices": choices, "usage": self._counted()}
+        return {
+            "id": self._answer.id,
+            "object": "chat.completion",
+            "created": self._created_s,
+            "model": self._answer.ask.model,
+            "system_fingerprint": fingerprint(replies[0].variant),
+            "choices": [
+                {
+                    "index": number,
+                    "message": _message(reply),
+                    "logprobs": _logprobs(reply.tokens) if self._logprobs else None,
+                    "finish_reason": reply.finish_reason,
+                }
+                for number, reply in enumerate(replies)
+            ],
+            "usage": self._counted(),
+        }
 
     def step(self, step: Step) -> Iterator[bytes]:
         """The chunks of what became certain of one choice."""
+        reply = self._answer.replies[step.choice]
         for delta, tokens, reason in _deltas(step.events):
-            choice = {
+            choice: ChunkChoice = {
                 "index": step.choice,
                 "delta": delta,
                 "logprobs": _logprobs(tokens) if self._logprobs and tokens else None,
                 "finish_reason": reason,
             }
-            common = self._common("chat.completion.chunk", self._answer.replies[step.choice])
-            yield frame({**common, "choices": [choice]} | ({"usage": None} if self._usage else {}))
+            chunk = self._chunk(reply, [choice])
+            if self._usage:
+                chunk["usage"] = None
+            yield frame(chunk)
 
     def end(self) -> Iterator[bytes]:
         """The usage, when it was asked for, and the mark of a stream that is whole."""
         if self._usage:
-            common = self._common("chat.completion.chunk", self._answer.replies[0])
-            yield frame({**common, "choices": [], "usage": self._counted()})
+            chunk = self._chunk(self._answer.replies[0], [])
+            chunk["usage"] = self._counted()
+            yield frame(chunk)
         yield frame("[DONE]")
 
-    def failure(self, error: ApiError) -> bytes:
+    def failure(self, error: ApiError) -> Iterator[bytes]:
         """The event that tells a reader whose stream has begun that it ends too early."""
-        return frame(error.body())
+        yield frame(openai_error(error, ""))
 
-    def _common(self, kind: str, reply: Reply) -> Json:
+    def _chunk(self, reply: Reply, choices: list[ChunkChoice]) -> ChatChunk:
         return {
             "id": self._answer.id,
-            "object": kind,
+            "object": "chat.completion.chunk",
             "created": self._created_s,
             "model": self._answer.ask.model,
             "system_fingerprint": fingerprint(reply.variant),
+            "choices": choices,
         }
 
-    def _counted(self) -> Json:
+    def _counted(self) -> Usage:
         usage = self._answer.usage
         return {
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.reply_tokens,
             "total_tokens": usage.prompt_tokens + usage.reply_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": 0},
         }
 
 
-def _deltas(events: Iterable[ReplyEvent]) -> Iterator[tuple[Json, Sequence[Token], str | None]]:
+Chunked = tuple[Delta, Sequence[Token], FinishReason | None]
+
+
+def _deltas(events: Iterable[ReplyEvent]) -> Iterator[Chunked]:
     """Yield each chunk's delta, the tokens that it carries, and why the choice ended, if it did.
 
     A call that begins and has arguments in one step is one chunk, as clients have always got it.
     """
-    begun: Json | None = None
+    begun: ToolCall | None = None
     for event in events:
         match event:
             case Began():
                 yield {"role": "assistant", "content": ""}, (), None
             case PartBegun(part) if part.call:
-                function = {"name": part.call.name, "arguments": ""}
-                begun = {"index": part.call.number, "id": part.call.id, "type": "function"}
-                begun["function"] = function
+                begun = {
+                    "index": part.call.number,
+                    "id": part.call.id,
+                    "type": "function",
+                    "function": {"name": part.call.name, "arguments": ""},
+                }
             case Piece(part, text, tokens) if part.call:
-                call = begun or {"index": part.call.number, "function": {}}
+                call = begun or {"index": part.call.number, "function": {"arguments": ""}}
                 call["function"]["arguments"] = text
                 begun = None
                 yield {"tool_calls": [call]}, tokens, None
@@ -116,13 +152,23 @@ def _deltas(events: Iterable[ReplyEvent]) -> Iterator[tuple[Json, Sequence[Token
         yield {"tool_calls": [begun]}, (), None
 
 
-def _message(reply: Reply) -> Json:
+def _message(reply: Reply) -> ChatMessage:
     message = reply.message()
-    shaped: Json = {"role": "assistant", "content": message.content, "refusal": None}
-    return shaped | ({"tool_calls": message.tool_calls} if message.tool_calls else {})
+    shaped: ChatMessage = {
+        "role": "assistant",
+        "content": message.content,
+        "refusal": None,
+        "annotations": [],
+    }
+    if message.tool_calls:
+        shaped["tool_calls"] = [
+            {"id": call["id"], "type": "function", "function": call["function"]}
+            for call in message.tool_calls
+        ]
+    return shaped
 
 
-def _logprobs(tokens: Sequence[Token]) -> Json:
+def _logprobs(tokens: Sequence[Token]) -> Logprobs:
     """The chosen tokens' log-probabilities, at temperature 1; others are not recorded."""
     return {
         "content": [
