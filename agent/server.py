@@ -27,6 +27,7 @@ from agent.api.send import send_stream, send_whole
 from agent.api.surface import Surface
 from agent.http import edge, limits, names, origins
 from agent.service import AgentService
+from agent.turn.origin import origin_of
 from agent.watch.metrics import CONTENT_TYPE
 
 SERVICE = web.AppKey("service", AgentService)
@@ -78,12 +79,14 @@ def replies_of(surface: Surface[Any]) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         """Answer one request; it is recorded after its last byte."""
         service, began_s = request.app[SERVICE], time.perf_counter()
-        caller = admit(request)
-        call = surface.read(await edge.read_body(request))
+        principal = admit(request)
+        body = await edge.read_body(request)
+        call = surface.read(body)
         service.prove_serving()
+        caller = caller_of(request, principal, body)
         (ask,) = [await service.render(ask) for ask in await surface.asks(call, caller)]
         with (
-            service.limits.hold_replies(caller.principal, len(ask.samplings)),
+            service.limits.hold_replies(principal, len(ask.samplings)),
             service.answer(ask, began_s=began_s) as answer,
         ):
             shape = surface.shape(answer, call)
@@ -95,8 +98,8 @@ def replies_of(surface: Surface[Any]) -> Handler:
     return answer
 
 
-def admit(request: web.Request) -> Caller:
-    """Prove the key of a request, count it, and return who asks.
+def admit(request: web.Request) -> str:
+    """Prove the key of a request, count it, and return its principal.
 
     raises: KeyRefusedError, BusyError
     """
@@ -104,7 +107,13 @@ def admit(request: web.Request) -> Caller:
     principal = service.keys.principal(request.headers)
     request[limits.PRINCIPAL] = principal
     service.limits.count_request(principal)
-    return Caller(principal, request.headers, service.settings, models(service))
+    return principal
+
+
+def caller_of(request: web.Request, principal: str, body: bytes) -> Caller:
+    """Say who asks, and what it may choose from. body: JSON that has been read."""
+    service, origin = request.app[SERVICE], origin_of(request.headers, body, principal)
+    return Caller(principal, request.headers, service.settings, models(service), origin)
 
 
 def models(service: AgentService) -> Models:
@@ -123,7 +132,7 @@ def models(service: AgentService) -> Models:
 async def take_feedback(request: web.Request) -> web.Response:
     """Keep what somebody says of a reply; only its principal may."""
     service, response_id = request.app[SERVICE], request.match_info["response_id"]
-    principal = admit(request).principal
+    principal = admit(request)
     rating = read_feedback(await edge.read_body(request))
     session = service.ids.session(response_id, principal=principal)
     record = await service.recorder.feedback(

@@ -11,6 +11,7 @@ from typing import Any
 from agent.api.models import Models
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
+from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import may_learn, purpose_of, session_of
 from streams.records import Message, Sampling
 
@@ -30,6 +31,7 @@ class Caller:
     headers: Mapping[str, str]
     settings: AgentSettings
     models: Models
+    origin: Origin = UNKNOWN
     draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED)
 
     def ask(
@@ -61,5 +63,6 @@ class Caller:
             messages=list(messages),
             samplings=samplings,
             wanted=self.models.choose(model),
+            origin=self.origin,
             **fields,
         )

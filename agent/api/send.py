@@ -31,10 +31,12 @@ async def send_whole(request: web.Request, answer: Answer, shape: Shape) -> web.
     async for _ in answer.steps():
         pass
     response = web.json_response(shape.whole(), headers=_version(answer))
+    answer.delivered = False
     with suppress(ConnectionError):  # the client went: the reply is recorded all the same
         # Sent here and not by the caller, so that recording comes after the last byte.
         await response.prepare(request)
         await response.write_eof()
+        answer.delivered = _is_there(request)
     return response
 
 
@@ -53,6 +55,7 @@ async def send_stream(
     """
     events = sse.Writer(request, keep_alive_s=keep_alive_s, stalled_s=stalled_s)
     steps = answer.steps()
+    answer.delivered = False
     try:
         first = await _first(steps, events)
         await events.begin(_version(answer))
@@ -61,6 +64,7 @@ async def send_stream(
             await events.write(shape.step(step))
         await events.write(shape.end())
         await events.end()
+        answer.delivered = _is_there(request)
     except ApiError as error:
         await _fail(events, shape, error)
     except (ConnectionError, TimeoutError):
@@ -94,6 +98,11 @@ async def _fail(events: sse.Writer, shape: Shape, error: ApiError) -> None:
     with suppress(ConnectionError, TimeoutError):
         await events.write(shape.failure(error))
         await events.end()
+
+
+def _is_there(request: web.Request) -> bool:
+    """Whether the connection is open on our side: nobody has been seen to close it."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _version(answer: Answer) -> dict[str, str]:

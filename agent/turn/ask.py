@@ -8,10 +8,11 @@ Knows nothing of HTTP or of the engine.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from agent.errors import InvalidError
 from agent.turn.constraint import Constraint
+from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import Purpose
 from streams.errors import TemplateRefusedError
 from streams.records import Json, Message, Sampling
@@ -26,6 +27,24 @@ class Renderer(Protocol):
     def render(
         self, messages: Sequence[Message], tools: Sequence[Json] | None = None
     ) -> list[int]: ...
+
+
+Truncation = Literal["auto", "disabled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was left out of a prompt: its oldest exchanges.
+
+    messages: how many, of the oldest that are not the system's or the developer's
+    tokens: by how many that made the prompt shorter
+    """
+
+    messages: int = 0
+    tokens: int = 0
+
+
+WHOLE = Cut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +63,13 @@ class Ask:
     samplings: tuple[Sampling, ...]  # one a choice
     wanted: str = ""  # a version by its name, or agent.turn.assign.STABLE; empty: what is assigned
     constraint: Constraint | None = None  # what the reply must keep to
+    top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one
+    continues: bool = False  # True: the reply goes on with the last message, the assistant's
+    truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
+    follows: str | None = None  # the turn that the client named as the one before
+    origin: Origin = UNKNOWN
     prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
+    cut: Cut = WHOLE  # what the prompt lacks
 
 
 def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:

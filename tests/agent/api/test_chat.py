@@ -201,7 +201,8 @@ def asked(extra: dict[str, Any] | None = None, **headers: str) -> Ask:
     """What the smallest request with some more parameters and headers asks."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     settings = AgentSettings(context_tokens=64, default_temperature=0.3, default_max_tokens=5)
-    caller = Caller("ann", CIMultiDict(given), settings, models(), itertools.count(100).__next__)
+    draw_seed = itertools.count(100).__next__
+    caller = Caller("ann", CIMultiDict(given), settings, models(), draw_seed=draw_seed)
     return ask_of(read_chat(body(**extra or {})), caller)
 
 
