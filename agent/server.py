@@ -1,6 +1,7 @@
 """The agent's HTTP API: each route as the steps that it takes.
 
     POST /v1/chat/completions          OpenAI's Chat Completions: answer, whole or streamed
+    POST /v1/completions               OpenAI's older Completions: a text continued as it stands
     GET  /v1/models, /v1/models/{id}   what can be asked for
     PUT  /v1/feedback/{response_id}    what somebody says outright of a reply
     GET  /health                       this process lives
@@ -21,6 +22,7 @@ from aiohttp import web
 from agent import chat
 from agent.api.caller import Caller
 from agent.api.chat.surface import Chat
+from agent.api.completions.surface import Completions
 from agent.api.feedback import kept, read_feedback
 from agent.api.models import Models
 from agent.api.send import send_stream, send_whole
@@ -55,6 +57,7 @@ def build_app(service: AgentService) -> web.Application:
     app.add_routes(
         [
             *_routes("POST", "/chat/completions", replies_of(Chat())),
+            *_routes("POST", "/completions", replies_of(Completions())),
             *_routes("GET", "/models", list_models),
             *_routes("GET", "/models/{id:.+}", show_model),
             *_routes("PUT", "/feedback/{response_id}", take_feedback),
@@ -84,10 +87,10 @@ def replies_of(surface: Surface[Any]) -> Handler:
         call = surface.read(body)
         service.prove_serving()
         caller = caller_of(request, principal, body)
-        (ask,) = [await service.render(ask) for ask in await surface.asks(call, caller)]
+        asks = [await service.render(ask) for ask in await surface.asks(call, caller)]
         with (
-            service.limits.hold_replies(principal, len(ask.samplings)),
-            service.answer(ask, began_s=began_s) as answer,
+            service.limits.hold_replies(principal, sum(len(ask.samplings) for ask in asks)),
+            service.answer(asks, prefix=surface.id_prefix, began_s=began_s) as answer,
         ):
             shape = surface.shape(answer, call)
             if not call.stream:

@@ -9,6 +9,7 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
@@ -138,11 +139,16 @@ class AgentService:
         rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
         return await loop.run_in_executor(self._rendering, rendered)
 
-    def answer(self, ask: Ask, *, began_s: float) -> Answer:
-        """Prepare the answer to a rendered ask, to be used as a context manager."""
+    def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
+        """Prepare the answer to rendered asks, to be used as a context manager.
+
+        asks: of one principal and session, at least one
+        prefix: what the response's id begins with
+        """
+        first = asks[0]
         return Answer(
-            self.ids.new(principal=ask.principal, session=ask.session),
-            ask,
+            self.ids.new(principal=first.principal, session=first.session, prefix=prefix),
+            asks,
             engine=self._engine,
             recorder=self.recorder,
             metrics=self.metrics,

@@ -52,17 +52,17 @@ class Caller:
         given: further fields of Ask
         raises: NotFoundError for a model that is not served; InvalidError, naming the header
         """
-        fields: dict[str, Any] = {"tools": None, "parallel_calls": True} | given
+        purpose = purpose_of(messages, self.headers)
+        fields: dict[str, Any] = {"tools": None, "parallel_calls": True, "purpose": purpose}
         return Ask(
             principal=self.principal,
             session=session or session_of(messages, self.headers, self.principal),
             line=self.settings.line,
             model=model,
-            purpose=purpose_of(messages, self.headers),
             learn=may_learn(self.headers) and learn,
             messages=list(messages),
             samplings=samplings,
             wanted=self.models.choose(model),
             origin=self.origin,
-            **fields,
+            **(fields | given),
         )

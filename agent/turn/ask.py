@@ -24,9 +24,14 @@ class Renderer(Protocol):
     @property
     def context_tokens(self) -> int: ...
 
+    @property
+    def num_tokens(self) -> int: ...  # of the vocabulary
+
     def render(
         self, messages: Sequence[Message], tools: Sequence[Json] | None = None
     ) -> list[int]: ...
+
+    def encode(self, text: str) -> list[int]: ...
 
 
 Truncation = Literal["auto", "disabled"]
@@ -63,6 +68,8 @@ class Ask:
     samplings: tuple[Sampling, ...]  # one a choice
     wanted: str = ""  # a version by its name, or agent.turn.assign.STABLE; empty: what is assigned
     constraint: Constraint | None = None  # what the reply must keep to
+    named: str = "messages"  # the client's parameter of the conversation, for refusals
+    raw: str | list[int] | None = None  # a prompt that is read as it stands, without the template
     top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one
     continues: bool = False  # True: the reply goes on with the last message, the assistant's
     truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
@@ -89,9 +96,9 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
     room = context_tokens - len(prompt_token_ids)
     if room < 1:
         raise InvalidError(
-            f"the messages are {len(prompt_token_ids)} tokens, and {context_tokens} fit, reply "
-            "included: shorten them, or leave out the oldest",
-            param="messages",
+            f"{ask.named} has {len(prompt_token_ids)} tokens, and {context_tokens} fit, reply "
+            "included: shorten it, or leave out the oldest",
+            param=ask.named,
             code="context_length_exceeded",
         )
     # A reply that is cut at the end of the context says so itself: finish_reason "length".
@@ -102,11 +109,26 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
 
 
 def _prompt(ask: Ask, base: Renderer) -> list[int]:
+    if ask.raw is not None:
+        return _read(ask.raw, base)
     try:
         return base.render(ask.messages, ask.tools)
     except TemplateRefusedError as cause:  # such as "roles must alternate"
-        raise InvalidError(str(cause), param="messages") from cause
+        raise InvalidError(str(cause), param=ask.named) from cause
     except RecursionError as cause:
         raise InvalidError(
-            "arguments of a tool call are nested too deep", param="messages"
+            "arguments of a tool call are nested too deep", param=ask.named
         ) from cause
+
+
+def _read(raw: str | list[int], base: Renderer) -> list[int]:
+    token_ids = base.encode(raw) if isinstance(raw, str) else raw
+    if not token_ids:
+        raise InvalidError("prompt: it has no token", param="prompt", code="invalid_value")
+    if not 0 <= min(token_ids) <= max(token_ids) < base.num_tokens:
+        raise InvalidError(
+            f"prompt: token ids are 0 to {base.num_tokens - 1}",
+            param="prompt",
+            code="invalid_value",
+        )
+    return token_ids

@@ -27,7 +27,7 @@ from streams.model.convert import (
     weights_digest,
     write_bundled,
 )
-from streams.model.prompt import Prompt
+from streams.model.prompt import Prompt, whole_characters
 from streams.records import Json, Message, canonical_json
 from streams.settings import ModelSettings
 
@@ -62,6 +62,15 @@ class BaseModel:
         raises: TemplateRefusedError when the chat template does not accept these messages
         """
         return self._prompt.render(messages, tools)
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens the vocabulary has: ids are smaller."""
+        return int(self.model.config.vocab_size)
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text as it stands, special tokens in it read as such."""
+        return list(self.tokenizer.backend_tokenizer.encode(whole_characters(text)).ids)
 
 
 def _silent(_stage: str, _fraction: float) -> None:

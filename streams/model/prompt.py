@@ -75,7 +75,7 @@ class Prompt:
     def _defused(self, value: Any) -> Any:
         match value:
             case str():
-                text = _HALF.sub("\N{REPLACEMENT CHARACTER}", value.replace(_BREAK, ""))
+                text = whole_characters(value.replace(_BREAK, ""))
                 return self._special.sub(lambda found: found[0][0] + _BREAK + found[0][1:], text)
             case list():
                 return [self._defused(item) for item in value]
@@ -83,6 +83,11 @@ class Prompt:
                 return {self._defused(key): self._defused(item) for key, item in value.items()}
             case _:
                 return value
+
+
+def whole_characters(text: str) -> str:
+    """Replace each half of a surrogate pair, which no tokenizer takes."""
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _plain(message: Message) -> Json:

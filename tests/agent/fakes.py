@@ -24,6 +24,10 @@ class FakeBase:
 
     name: str = BASE
     context_tokens: int = 64
+    num_tokens: int = 5000
+
+    def encode(self, text: str) -> list[int]:
+        return list(range(len(text.split())))
 
     def render(self, messages: Sequence[Message], tools: Sequence[Json] | None = None) -> list[int]:
         if any(message.content == "refuse me" for message in messages):

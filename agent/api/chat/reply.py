@@ -18,9 +18,9 @@ from agent.api.chat.schema import (
     Delta,
     Logprobs,
     ToolCall,
-    Usage,
 )
 from agent.api.models import fingerprint
+from agent.api.openai import counted
 from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.edge import openai_error
@@ -66,7 +66,7 @@ class Completion:
                 }
                 for number, reply in enumerate(replies)
             ],
-            "usage": self._counted(),
+            "usage": counted(self._answer.usage),
         }
 
     def step(self, step: Step) -> Iterator[bytes]:
@@ -88,7 +88,7 @@ class Completion:
         """The usage, when it was asked for, and the mark of a stream that is whole."""
         if self._usage:
             chunk = self._chunk(self._answer.replies[0], [])
-            chunk["usage"] = self._counted()
+            chunk["usage"] = counted(self._answer.usage)
             yield frame(chunk)
         yield frame("[DONE]")
 
@@ -104,16 +104,6 @@ class Completion:
             "model": self._answer.ask.model,
             "system_fingerprint": fingerprint(reply.variant),
             "choices": choices,
-        }
-
-    def _counted(self) -> Usage:
-        usage = self._answer.usage
-        return {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.reply_tokens,
-            "total_tokens": usage.prompt_tokens + usage.reply_tokens,
-            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-            "completion_tokens_details": {"reasoning_tokens": 0},
         }
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from agent.api.fields import Choice, Format, Refused, Structured, constraint_of
+from agent.api.openai import StreamOptions
 from agent.api.sampling import SamplingForm, Stops
 from agent.http.form import Form, read_form, refuse
 from agent.turn.constraint import Constraint
@@ -107,12 +108,6 @@ class Tool(Form):
     def record(self) -> Json:
         """The tool as the chat template and the wire records have it."""
         return self.model_dump(mode="json", exclude_none=True)
-
-
-class StreamOptions(Form):
-    """What a stream shall carry beside the reply."""
-
-    include_usage: bool | None = None
 
 
 class ChatRequest(SamplingForm):

@@ -4,27 +4,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-
-class CachedTokens(TypedDict):
-    """What of the prompt did not have to be read."""
-
-    cached_tokens: int
-
-
-class ReplyTokens(TypedDict):
-    """What the reply's tokens went to."""
-
-    reasoning_tokens: Literal[0]
-
-
-class Usage(TypedDict):
-    """Tokens read and sampled; of all choices together."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: CachedTokens
-    completion_tokens_details: ReplyTokens
+from agent.api.openai import FinishReason, Usage
 
 
 class TokenLogprob(TypedDict):
@@ -75,9 +55,6 @@ class ChatMessage(TypedDict):
     refusal: None
     annotations: list[str]
     tool_calls: NotRequired[list[ToolCall]]
-
-
-FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 
 
 class Choice(TypedDict):

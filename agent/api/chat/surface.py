@@ -11,7 +11,7 @@ from agent.turn.ask import Ask
 class Chat:
     """POST /v1/chat/completions (agent.api.surface.Surface)."""
 
-    id_prefix = "chatcmpl"
+    id_prefix = "chatcmpl-"
 
     def read(self, body: bytes) -> ChatRequest:
         return read_chat(body)

@@ -108,7 +108,7 @@ async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi) -> N
         service = api.service
         caller = Caller("anonymous", request.headers, service.settings, models())
         ask = await service.render(ask_of(call, caller))
-        with service.answer(ask, began_s=0.0) as answer:
+        with service.answer([ask], prefix="chatcmpl-", began_s=0.0) as answer:
             shape = Completion(answer, call)
             return await send_stream(request, answer, shape, keep_alive_s=60, stalled_s=0.05)
 
