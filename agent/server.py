@@ -1,6 +1,7 @@
 """The agent's HTTP API: each route as the steps that it takes.
 
     POST /v1/chat/completions          OpenAI's Chat Completions: answer, whole or streamed
+    POST /v1/messages                  Anthropic's Messages; /v1/messages/count_tokens
     POST /v1/completions               OpenAI's older Completions: a text continued as it stands
     GET  /v1/models, /v1/models/{id}   what can be asked for
     PUT  /v1/feedback/{response_id}    what somebody says outright of a reply
@@ -24,6 +25,9 @@ from agent.api.caller import Caller
 from agent.api.chat.surface import Chat
 from agent.api.completions.surface import Completions
 from agent.api.feedback import kept, read_feedback
+from agent.api.messages.errors import anthropic_error
+from agent.api.messages.request import read_count
+from agent.api.messages.surface import Messages, counted_ask
 from agent.api.models import Models
 from agent.api.send import send_stream, send_whole
 from agent.api.surface import Surface
@@ -33,6 +37,7 @@ from agent.turn.origin import origin_of
 from agent.watch.metrics import CONTENT_TYPE
 
 SERVICE = web.AppKey("service", AgentService)
+VERSION_HEADER = "anthropic-version"  # every client of that API sends it
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,7 +46,7 @@ def build_app(service: AgentService) -> web.Application:
     app = web.Application(
         middlewares=[
             edge.measure(service.metrics),
-            edge.answer_errors(),
+            edge.answer_errors(_errors_of),
             origins.keep_out(service.settings),
         ],
         client_max_size=service.settings.max_body_bytes,
@@ -58,6 +63,8 @@ def build_app(service: AgentService) -> web.Application:
         [
             *_routes("POST", "/chat/completions", replies_of(Chat())),
             *_routes("POST", "/completions", replies_of(Completions())),
+            *_routes("POST", "/messages", replies_of(Messages())),
+            *_routes("POST", "/messages/count_tokens", count_tokens),
             *_routes("GET", "/models", list_models),
             *_routes("GET", "/models/{id:.+}", show_model),
             *_routes("PUT", "/feedback/{response_id}", take_feedback),
@@ -130,6 +137,21 @@ def models(service: AgentService) -> Models:
         context_tokens=settings.context_tokens,
         since_s=service.started_s,
     )
+
+
+async def count_tokens(request: web.Request) -> web.Response:
+    """Count the tokens of a conversation, as the model would read it."""
+    service, principal = request.app[SERVICE], admit(request)
+    body = await edge.read_body(request)
+    ask = counted_ask(read_count(body), caller_of(request, principal, body))
+    return web.json_response({"input_tokens": await service.count(ask)})
+
+
+def _errors_of(request: web.Request) -> edge.ErrorShape:
+    """The shape of errors of the API that is asked: Anthropic's where its clients ask."""
+    path = request.path.removeprefix("/v1")
+    ours = path == "/messages" or path.startswith("/messages/")
+    return anthropic_error if ours or VERSION_HEADER in request.headers else edge.openai_error
 
 
 async def take_feedback(request: web.Request) -> web.Response:

@@ -22,7 +22,7 @@ from agent.settings import AgentSettings
 from agent.status import Status
 from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.turn.answer import Answer
-from agent.turn.ask import Ask, Renderer, render
+from agent.turn.ask import Ask, Renderer, count, render
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
@@ -138,6 +138,11 @@ class AgentService:
         loop = asyncio.get_running_loop()
         rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
         return await loop.run_in_executor(self._rendering, rendered)
+
+    async def count(self, ask: Ask) -> int:
+        """Count the tokens of an ask's prompt, in a thread. Raises: as `render`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._rendering, count, ask, self._base)
 
     def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
         """Prepare the answer to rendered asks, to be used as a context manager.

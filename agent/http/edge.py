@@ -6,7 +6,8 @@ Knows nothing of what the routes do.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -22,7 +23,7 @@ CLIENT_GONE = 499  # nginx's word for it: counted, never sent
 _LOG = logging.getLogger(__name__)
 
 # The JSON of an error, given the error and the request's name.
-ErrorShape = Callable[[ApiError, str], Json]
+ErrorShape = Callable[[ApiError, str], Mapping[str, Any]]
 # Which of them answers a request.
 ShapeOf = Callable[[web.Request], ErrorShape]
 

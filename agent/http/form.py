@@ -27,6 +27,17 @@ def refuse(message: str, **context: Any) -> NoReturn:
     raise PydanticCustomError("invalid", message, context or None)
 
 
+def kind_of(value: Any) -> str:
+    """The tag of a part whose form its type decides; for pydantic's Discriminator and Tag.
+
+    >>> kind_of({"type": "text"}), kind_of("text")
+    ('<text>', '<>')
+    """
+    if isinstance(value, Form):
+        return f"<{getattr(value, 'type', '')}>"
+    return f"<{value.get('type', '')}>" if isinstance(value, dict) else "<>"
+
+
 def read_form(form: type[Body], body: bytes) -> Body:
     """Check the bytes of a body. Raises: InvalidError, which names the parameter."""
     try:
@@ -48,6 +59,8 @@ def _located(error: ErrorDetails) -> tuple[str, str]:
     message = "Must be an object" if error["type"] == "model_type" else error["msg"]
     path = ""
     for part in error["loc"]:
+        if isinstance(part, str) and part.startswith("<"):
+            continue  # a tag of `kind_of`, which the client does not spell
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     if error["type"] == "invalid" and (whole := re.match(r"(\w+): ", message)):
         path, message = f"{path}.{whole[1]}", message[whole.end() :]

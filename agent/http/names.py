@@ -27,5 +27,5 @@ def name_of(request: web.Request) -> str:
 
 
 async def tell_name(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the name into the response; for on_response_prepare."""
-    response.headers[HEADER] = name_of(request)
+    """Put the name into the response, under both APIs' names; for on_response_prepare."""
+    response.headers[HEADER] = response.headers["Request-Id"] = name_of(request)

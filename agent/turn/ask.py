@@ -108,6 +108,14 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
     return replace(ask, prompt_token_ids=prompt_token_ids, samplings=samplings)
 
 
+def count(ask: Ask, base: Renderer) -> int:
+    """How many tokens the prompt of an ask has, whether it fits or not.
+
+    raises: InvalidError, naming the parameter
+    """
+    return len(_prompt(ask, base))
+
+
 def _prompt(ask: Ask, base: Renderer) -> list[int]:
     if ask.raw is not None:
         return _read(ask.raw, base)

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from agent.api.caller import Caller
 from agent.api.models import Models
+from agent.settings import AgentSettings
 from streams.line.line import Line
 from tests.agent.fakes import BASE
 
@@ -20,3 +22,9 @@ def models(**changes: object) -> Models:
         since_s=1_700_000_000,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def caller(**settings: object) -> Caller:
+    """Somebody who asks without any header."""
+    given = {"context_tokens": 64} | settings
+    return Caller("ann", {}, AgentSettings.model_validate(given), models())

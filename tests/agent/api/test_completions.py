@@ -54,7 +54,8 @@ async def test_several_prompts_have_several_choices_each(api: Api) -> None:
     assert [choice["index"] for choice in told["choices"]] == [0, 1, 2, 3]
     assert (told["usage"]["prompt_tokens"], told["usage"]["completion_tokens"]) == (3, 16)
     turns = {turn.id.removeprefix(told["id"]): turn for turn in api.turns()}
-    assert [(name, turn.messages[0].content, turn.sampling.seed) for name, turn in turns.items()] == [
+    said = [(name, t.messages[0].content, t.sampling.seed) for name, t in turns.items()]
+    assert said == [
         ("", "one", 5), ("-1", "one", 6), ("-2", "two words", 5), ("-3", "two words", 6),
     ]  # fmt: skip
     rated = await api.client.put(f"/v1/feedback/{told['id']}-3", json={"score": 1})
