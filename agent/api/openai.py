@@ -10,6 +10,22 @@ from typing_extensions import TypedDict
 from agent.http.form import Form
 from agent.turn import reply
 
+
+class ErrorDetail(TypedDict):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None  # the parameter at fault, as the client spells it
+    code: str | None
+
+
+class ErrorBody(TypedDict):
+    """The body of a response that failed."""
+
+    error: ErrorDetail
+
+
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 
 

@@ -1,21 +1,34 @@
 """A reply's parts without the texts that say nothing, for APIs in which a part is an item.
 
-Between two calls a model writes a line break, which would be an item of its own. A text begins with
-its first character that is not white space, then with all that came before it.
+Between two calls a model writes a line break, which would be an item of its own. White space waits
+for the next text that says something, and is its beginning, so that a client that sends the items
+back sends the reply's text; what waits at the end is left out, as the hash chain does with it.
 
 Knows no API's JSON.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from agent.turn.reply import Part, PartBegun, PartEnded, Piece, Reply, ReplyEvent
+from agent.turn.reply import Part, PartBegun, PartEnded, Piece, ReplyEvent
 
 
-def told_parts(reply: Reply) -> list[tuple[Part, str]]:
-    """The parts of a reply that say something, numbered anew, each with what it says."""
-    told = [(part, text) for part, text in reply.parts if part.call or text.strip()]
-    return [(replace(part, number=n), text) for n, (part, text) in enumerate(told)]
+def told_parts(parts: Iterable[tuple[Part, str]]) -> list[tuple[Part, str]]:
+    r"""The parts of a whole reply that say something, numbered anew.
+
+    >>> [(part.number, text) for part, text in told_parts([(Part(0), "\n"), (Part(1), "a")])]
+    [(0, '\na')]
+    """
+    told: list[tuple[Part, str]] = []
+    blank = ""
+    for part, text in parts:
+        if part.call is None and not text.strip():
+            blank += text
+            continue
+        if part.call is None:
+            text, blank = blank + text, ""
+        told.append((replace(part, number=len(told)), text))
+    return told
 
 
 class Parts:
@@ -24,8 +37,9 @@ class Parts:
     def __init__(self) -> None:
         """Begin with nothing told."""
         self._number = -1  # of the part that was begun last
-        self._held: list[Piece] = []  # of a text that says nothing so far
-        self._blank = False
+        self._waiting: list[Piece] = []  # white space
+        self._blank = False  # whether the text that grows says nothing so far
+        self._before = ""  # what waited when it began
 
     def told(self, events: Sequence[ReplyEvent]) -> Iterator[ReplyEvent]:
         """Yield the events of parts that say something; all others are yielded as they are."""
@@ -33,19 +47,21 @@ class Parts:
             match event:
                 case PartBegun(part) if part.call is None:
                     self._blank = True
+                    self._before = "".join(piece.text for piece in self._waiting)
                 case PartBegun(part):
                     yield self._begin(part)
-                case Piece(part, text, _) if self._blank and not text.strip():
-                    self._held.append(event)
-                case Piece(part):
-                    if self._blank:
+                case Piece(part, text, _) if part.call is None and self._blank:
+                    self._waiting.append(event)
+                    if text.strip():
                         yield self._begin(part)
-                    for held in (*self._held, event):
-                        yield replace(held, part=self._numbered(part))
-                    self._held.clear()
-                case PartEnded() if self._blank:
+                        yield from (replace(e, part=self._numbered(part)) for e in self._waiting)
+                        self._waiting.clear()
+                case Piece(part):
+                    yield replace(event, part=self._numbered(part))
+                case PartEnded(part, text) if part.call is None:
+                    if not self._blank:
+                        yield PartEnded(self._numbered(part), self._before + text)
                     self._blank = False
-                    self._held.clear()
                 case PartEnded(part):
                     yield replace(event, part=self._numbered(part))
                 case _:

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from agent.api.models import fingerprint
+from agent.api.models.models import fingerprint
 from agent.api.surface import Shape
 from agent.errors import ApiError, BrokenError
 from agent.http import sse

@@ -4,6 +4,7 @@ A wrong type is never guessed at. Knows nothing of HTTP, nor of what any form me
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,6 +18,12 @@ class Form(BaseModel):
     """Root of the bodies and their parts: strict types, unknown names ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+
+class Query(Form):
+    """Root of the queries behind a ? in an address: texts, read as what they stand for."""
+
+    model_config = ConfigDict(strict=False)
 
 
 Body = TypeVar("Body", bound=Form)
@@ -42,6 +49,14 @@ def read_form(form: type[Body], body: bytes) -> Body:
     """Check the bytes of a body. Raises: InvalidError, which names the parameter."""
     try:
         return form.model_validate(read_json(body))
+    except ValidationError as cause:
+        raise _invalid(cause) from None
+
+
+def read_query(form: type[Body], query: Mapping[str, str]) -> Body:
+    """Check a query. Raises: InvalidError, which names the parameter."""
+    try:
+        return form.model_validate(dict(query))
     except ValidationError as cause:
         raise _invalid(cause) from None
 

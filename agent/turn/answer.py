@@ -33,6 +33,7 @@ from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from agent.watch.metrics import Metrics, labels_of
 from streams.line.variant import Variant
+from streams.records import Json
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
 
@@ -70,6 +71,8 @@ class Answer:
         self.replies = [Reply(ask) for ask, _ in self._choices]
         # whether the last byte was handed to a socket that was still there; None: nobody has said
         self.delivered: bool | None = None
+        # what an API keeps of it, so that it may be asked for again; None: it may not
+        self.response: Json | None = None
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
@@ -121,6 +124,7 @@ class Answer:
                 choice=number,
                 reply=reply,
                 delivered=False if broke_off else self.delivered,
+                response=self.response,
             )
             self._count(reply)
 

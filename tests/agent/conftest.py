@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from agent.stored.projection import Projection
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
 from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
@@ -84,6 +85,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             engine=engine,
             log=log,
             spool=spool,
+            projection=Projection(tmp_path / f"responses-{len(started)}.db", keep_days=30),
             secret=b"secret",
         )
         service.start()

@@ -25,6 +25,7 @@ from agent.engine.contract import Finish, Token
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from agent.stored.projection import Projection
 from agent.turn.ask import Ask, render
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
@@ -72,6 +73,7 @@ def make_service(spool: Spool, log: SqliteLog) -> AgentService:
         engine=ScriptedEngine(residents, [" token"] * REPLY_TOKENS, settings=settings),
         log=log,
         spool=spool,
+        projection=Projection(log.path.with_name("responses.db"), keep_days=30),
         secret=b"secret",
     )
 

@@ -19,7 +19,7 @@ from agent.api.chat.schema import (
     Logprobs,
     ToolCall,
 )
-from agent.api.models import fingerprint
+from agent.api.models.models import fingerprint
 from agent.api.openai import counted
 from agent.engine.contract import Token
 from agent.errors import ApiError

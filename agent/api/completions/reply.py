@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from agent.api.completions.request import CompletionRequest
 from agent.api.completions.schema import TextChoice, TextCompletion, TextLogprobs
-from agent.api.models import fingerprint
+from agent.api.models.models import fingerprint
 from agent.api.openai import counted
 from agent.engine.contract import Token
 from agent.errors import ApiError

@@ -52,7 +52,7 @@ class MessageReply:
         """The whole message, when the reply has ended."""
         (reply,) = self._answer.replies
         message = self._message()
-        message["content"] = [_content(part, text) for part, text in told_parts(reply)]
+        message["content"] = [_content(part, text) for part, text in told_parts(reply.parts)]
         message["stop_reason"] = _reason(reply.finish_reason, reply.stopped_by)
         message["stop_sequence"] = reply.stopped_by
         return message

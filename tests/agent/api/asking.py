@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agent.api.caller import Caller
-from agent.api.models import Models
+from agent.api.models.models import Models
 from agent.settings import AgentSettings
 from streams.line.line import Line
 from tests.agent.fakes import BASE
