@@ -40,6 +40,7 @@ class Operation:
     events: the type of the data of a stream's events, where one can be asked for
     error: the type of the JSON that a failure has
     errors: the statuses of failures
+    gives: paths of other endpoints that its answer's id belongs into
     """
 
     method: Method
@@ -54,6 +55,7 @@ class Operation:
     events: Any = None
     errors: tuple[int, ...] = ANY_ERROR
     versioned: bool = True
+    gives: tuple[str, ...] = ()
 
     def routes(self) -> list[web.RouteDef]:
         """Its routes; where GET is, HEAD is."""

@@ -18,5 +18,6 @@ OPERATIONS = (
         error=ErrorBody,
         body=ChatRequest,
         events=ChatChunk,
+        gives=("/feedback/{response_id}",),
     ),
 )

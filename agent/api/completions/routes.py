@@ -18,5 +18,6 @@ OPERATIONS = (
         error=ErrorBody,
         body=CompletionRequest,
         events=TextCompletion,
+        gives=("/feedback/{response_id}",),
     ),
 )

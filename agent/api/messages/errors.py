@@ -3,12 +3,13 @@
 Knows nothing of sockets.
 """
 
-from typing import Literal
+from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
 from agent.errors import ApiError
 
+NO_THREADS: Final = "thread_unsupported_request"
 ErrorType = Literal[
     "invalid_request_error", "authentication_error", "permission_error", "not_found_error",
     "request_too_large", "rate_limit_error", "api_error", "overloaded_error",
@@ -24,11 +25,19 @@ _TYPES: dict[int, ErrorType] = {
 }
 
 
+class UnsupportedDetails(TypedDict):
+    """By which a client knows that it may ask again without a thread."""
+
+    error_code: str
+    unsupported: list[str]
+
+
 class MessagesErrorDetail(TypedDict):
     """What went wrong."""
 
     type: ErrorType
     message: str
+    details: NotRequired[UnsupportedDetails]
 
 
 class MessagesError(TypedDict):
@@ -48,4 +57,6 @@ def anthropic_error(error: ApiError, request_id: str) -> MessagesError:
     """
     kind = _TYPES.get(error.status, "api_error")
     detail: MessagesErrorDetail = {"type": kind, "message": error.message}
+    if error.code == NO_THREADS:
+        detail["details"] = {"error_code": NO_THREADS, "unsupported": ["thread"]}
     return {"type": "error", "error": detail, "request_id": request_id or None}

@@ -31,6 +31,7 @@ OPERATIONS = (
         error=MessagesError,
         body=MessagesRequest,
         events=MessageEvent,
+        gives=("/feedback/{response_id}",),
     ),
     Operation(
         "POST",

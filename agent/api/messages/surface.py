@@ -1,9 +1,11 @@
 """Messages as the server uses it: a checked body into an Ask, an answer into its JSON."""
 
 from agent.api.caller import Caller
+from agent.api.messages.errors import NO_THREADS
 from agent.api.messages.reply import MessageReply
 from agent.api.messages.request import CountRequest, MessagesRequest, read_message
 from agent.api.sampling import samplings
+from agent.errors import InvalidError
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask
 
@@ -17,6 +19,12 @@ class Messages:
         return read_message(body)
 
     async def asks(self, call: MessagesRequest, caller: Caller) -> tuple[Ask]:
+        if call.thread is not None:  # in words from which Anthropic's client goes on without one
+            raise InvalidError(
+                "thread: no conversation is held here: send all of its messages",
+                param="thread",
+                code=NO_THREADS,
+            )
         return (ask_of(call, caller),)
 
     def shape(self, answer: Answer, _: MessagesRequest) -> MessageReply:

@@ -54,9 +54,10 @@ def document(operations: Sequence[Operation]) -> Json:
     schemas = _Schemas(operations)
     paths: dict[str, Json] = {}
     for operation in operations:
-        path = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", operation.path)
+        path = _path(operation.path)
         place = paths.setdefault(f"/v1{path}" if operation.versioned else path, {})
-        place[operation.method.lower()] = _operation(operation, path, schemas)
+        place[operation.method.lower()] = _operation(operation, schemas)
+        _link(place[operation.method.lower()], operation, operations)
     told = _used(paths, schemas.definitions)
     return {
         "openapi": "3.1.0",
@@ -119,12 +120,31 @@ def _kinds(operation: Operation) -> Iterable[tuple[Any, Mode]]:
             yield kind, "serialization"
 
 
-def _operation(operation: Operation, path: str, schemas: _Schemas) -> Json:
+def _path(path: str) -> str:
+    """A path as OpenAPI spells it, without the patterns of its parameters."""
+    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
+
+
+def _id(operation: Operation) -> str:
+    words = re.sub(r"\W+", "_", _path(operation.path)).strip("_")
+    return f"{operation.method.lower()}_{words}"
+
+
+def _link(told: Json, operation: Operation, operations: Sequence[Operation]) -> None:
+    """Say which endpoints the id of an answer belongs into."""
+    for other in operations:
+        if other.path in operation.gives:
+            (name,) = re.findall(r"\{(\w+)\}", _path(other.path))
+            link = {"operationId": _id(other), "parameters": {name: "$response.body#/id"}}
+            told["responses"]["200"].setdefault("links", {})[_id(other)] = link
+
+
+def _operation(operation: Operation, schemas: _Schemas) -> Json:
     told: Json = {
-        "operationId": operation.handler.__name__ + "_" + re.sub(r"\W+", "_", path).strip("_"),
+        "operationId": _id(operation),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "parameters": list(_parameters(operation, path, schemas)),
+        "parameters": list(_parameters(operation, schemas)),
         "responses": {"200": _answer(operation, schemas)}
         | {str(int(status)): _failure(operation, status, schemas) for status in operation.errors},
         "security": [{"bearer": []}, {"key": []}, {}] if operation.versioned else [],
@@ -135,8 +155,8 @@ def _operation(operation: Operation, path: str, schemas: _Schemas) -> Json:
     return told
 
 
-def _parameters(operation: Operation, path: str, schemas: _Schemas) -> Iterable[Json]:
-    for name in re.findall(r"\{(\w+)\}", path):
+def _parameters(operation: Operation, schemas: _Schemas) -> Iterable[Json]:
+    for name in re.findall(r"\{(\w+)\}", _path(operation.path)):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     if operation.query is not None:
         for name, schema, needed in schemas.properties(operation.query):
@@ -152,13 +172,18 @@ def _answer(operation: Operation, schemas: _Schemas) -> Json:
         return {"description": "Text.", "content": text}
     content: Json = {"application/json": {"schema": schemas.of(operation.answer)}}
     if operation.events is not None:
-        events = {
+        # one event, as OpenAPI 3.2 describes the items of a stream
+        data = {
             "type": "string",
-            "description": "Server-sent events; the data of each is JSON of this schema.",
             "contentMediaType": "application/json",
             "contentSchema": schemas.of(operation.events),
         }
-        content["text/event-stream"] = {"schema": events}
+        event = {
+            "type": "object",
+            "properties": {"event": {"type": "string"}, "data": data},
+            "required": ["data"],
+        }
+        content["text/event-stream"] = {"schema": event}
     return {"description": "What was asked for.", "content": content}
 
 

@@ -20,7 +20,7 @@ from agent.errors import InvalidError, NotFoundError
 from agent.http import edge
 
 SURFACE = Responses()
-TAG, ONE = "Responses", "/responses/{response_id}"
+TAG, ONE = "Responses", "/responses/{response_id:resp_[^/]+}"
 
 
 async def show_response(request: web.Request) -> web.Response:
@@ -91,6 +91,7 @@ OPERATIONS = (
         error=ErrorBody,
         body=ResponsesRequest,
         events=ResponseEvent,
+        gives=(ONE, f"{ONE}/input_items", f"{ONE}/cancel", "/feedback/{response_id}"),
     ),
     Operation(
         "POST",

@@ -79,7 +79,7 @@ async def test_other_answers_are_as_they_are_described(api: Api) -> None:
             pytest.fail(f"{method} {path}: {wrong}: {body}")
         return body
 
-    one = "/responses/{response_id}"
+    one = "/responses/{response_id:resp_[^/]+}"
     made = await (await api.post("/v1/responses", {"model": "quickset", "input": "Hi"})).json()
     path = f"/v1/responses/{made['id']}"
     await proved(await api.client.get(path), one)
@@ -92,8 +92,8 @@ async def test_other_answers_are_as_they_are_described(api: Api) -> None:
         await api.post("/v1/responses/input_tokens", body), "/responses/input_tokens", "POST"
     )
     assert counted["input_tokens"] == 3
-    body = {"model": "quickset", "messages": HI}
-    counting = await api.post("/v1/messages/count_tokens", body)
+    asked: dict[str, Any] = {"model": "quickset", "messages": HI}
+    counting = await api.post("/v1/messages/count_tokens", asked)
     await proved(counting, "/messages/count_tokens", "POST")
     await proved(await api.client.get("/v1/models"), "/models")
     await proved(await api.client.get("/v1/models/quickset"), "/models/{id:.+}")
