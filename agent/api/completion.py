@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from agent.api.chat import ChatRequest
 from agent.api.models import fingerprint
 from agent.engine.contract import Token
+from agent.engine.spelling import Spelling
 from agent.errors import ApiError
 from agent.http.sse import frame
 from agent.turn.answer import Answer, Step
@@ -123,16 +124,20 @@ def _message(reply: Reply) -> Json:
 
 
 def _logprobs(tokens: Sequence[Token]) -> Json:
-    """The chosen tokens' log-probabilities, at temperature 1; others are not recorded."""
-    return {
-        "content": [
-            {
-                "token": token.text,
-                "logprob": token.logprob,
-                "bytes": list(token.text.encode()),
-                "top_logprobs": [],
-            }
-            for token in tokens
-        ],
-        "refusal": None,
-    }
+    """The log-probabilities, at temperature 1, of the tokens that are text, and of the likeliest.
+
+    Each is named by its own text: what a stop string took of it, or what waits for the rest of a
+    character, is named, too. The token that ends a reply is no part of it.
+    """
+    content = [
+        _scored(token.spelling, token.logprob)
+        | {"top_logprobs": [_scored(each.spelling, each.logprob) for each in token.top]}
+        for token in tokens
+        if token.spelling.bytes is not None
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _scored(spelling: Spelling, logprob: float) -> Json:
+    written = None if spelling.bytes is None else list(spelling.bytes)
+    return {"token": spelling.name, "logprob": logprob, "bytes": written}

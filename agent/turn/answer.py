@@ -27,6 +27,7 @@ from agent.errors import (
     UnavailableError,
     UnknownVersionError,
 )
+from agent.tools.calls import TAGS
 from agent.turn.ask import Ask
 from agent.turn.assign import assign
 from agent.turn.recorder import Recorder
@@ -85,6 +86,9 @@ class Answer:
                     sampling,
                     owner=self.ask.principal,
                     assign=partial(assign, self.ask),
+                    top_logprobs=self.ask.top_logprobs,
+                    continues=self.ask.continues,
+                    shown=TAGS if self.ask.tools is not None else frozenset(),
                 )
                 self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
