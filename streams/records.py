@@ -23,6 +23,7 @@ __all__ = [
     "Constraint",
     "DeadLetter",
     "DeadLetterClosed",
+    "Deletion",
     "Feedback",
     "Forgotten",
     "Json",
@@ -56,6 +57,19 @@ class Feedback(Record):
     score: Literal[-1, 0, 1]
     hint: str | None = Field(default=None, description="what the reply should have done")
     comment: str | None = None
+    created_ms: int
+
+
+class Deletion(Record):
+    """A principal wants a reply of its own kept no longer; nothing more is learned from it."""
+
+    KIND: ClassVar[str] = "deletion"
+
+    id: str
+    turn_id: str
+    line: str
+    principal: str
+    session: str
     created_ms: int
 
 
@@ -93,6 +107,9 @@ class Mask(Record):
         return hashlib.sha256(encode(self)).hexdigest()
 
 
+Noise = Literal["rank1", "full"]
+
+
 class Recipe(Record):
     """What turns a parent version into its child; the child's name is its hash."""
 
@@ -102,7 +119,7 @@ class Recipe(Record):
     number: int = Field(ge=1, description="length of the chain from the base to this version")
     parent: str
     strategy: Literal["es", "randopt"]
-    noise: Literal["rank1", "full"]
+    noise: Noise
     key: str = Field(pattern="^[0-9a-f]{16}$", description="the generation's 64-bit key")
     coefficients: list[int] = Field(description="one a pair, |c| ≤ 255")
     step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ")
@@ -196,7 +213,8 @@ class DeadLetterClosed(Record):
 
 
 _TYPES: tuple[type[Record], ...] = (
-    Turn, Feedback, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter, DeadLetterClosed,
+    Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter,
+    DeadLetterClosed,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 

@@ -82,6 +82,7 @@ class Stream:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.events: asyncio.Queue[StreamEvent] = asyncio.Queue()
+        self.reused_tokens = 0  # of the prompt, found in the cache; known with the first token
         self._cancelled = threading.Event()
 
     @property

@@ -180,6 +180,7 @@ class BatchingEngine:
                 self._waiting.popleft()
                 self._running.append(reply)
             self.counts.reused_tokens += read
+            stream.reused_tokens = read
 
     def _prefill(self) -> Iterator[tuple[list[Running], Tensor]]:
         """Read pieces of prompts, oldest first, up to one piece's worth of tokens.

@@ -1,8 +1,8 @@
 """What is asked, and by whom: one value, whichever API it came by, and its prompt.
 
-Messages that the chat template cannot render, and a prompt that leaves no room for a reply, are
-refused here, with the parameter that is at fault; with truncation, the oldest exchanges are left
-out of the prompt instead (agent.turn.truncation).
+Messages that the chat template cannot render, a prompt that leaves no room for a reply, and what
+no engine can keep to are refused here, with the parameter that is at fault; with truncation, the
+oldest exchanges are left out of the prompt instead (agent.turn.truncation).
 
 Knows nothing of HTTP or of the engine.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 from agent.errors import InvalidError
+from agent.turn.constraint import Constraint
 from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import Purpose
 from agent.turn.truncation import exchanges, without
@@ -27,7 +28,7 @@ class Renderer(Protocol):
     def context_tokens(self) -> int: ...
 
     @property
-    def vocabulary(self) -> int: ...
+    def num_tokens(self) -> int: ...  # of the vocabulary
 
     def render(
         self,
@@ -36,6 +37,8 @@ class Renderer(Protocol):
         *,
         continues: bool = False,
     ) -> list[int]: ...
+
+    def encode(self, text: str) -> list[int]: ...
 
 
 Truncation = Literal["auto", "disabled"]
@@ -74,6 +77,10 @@ class Ask:
     tools: list[Json] | None  # what the model is shown; None: no tools, and none are looked for
     parallel_calls: bool  # False: of a reply's tool calls the first one counts
     samplings: tuple[Sampling, ...]  # one a choice
+    wanted: str = ""  # a version by its name, or agent.turn.assign.STABLE; empty: what is assigned
+    constraint: Constraint | None = None  # what the reply must keep to
+    named: str = "messages"  # the client's parameter of the conversation, for refusals
+    raw: str | list[int] | None = None  # a prompt that is read as it stands, without the template
     top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one
     continues: bool = False  # True: the reply goes on with the last message, the assistant's
     truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
@@ -89,16 +96,23 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
     context_tokens: how many fit, prompt and reply together
     raises: InvalidError, naming the parameter
     """
+    if ask.constraint is not None:
+        raise InvalidError(
+            f"{ask.constraint.param}: {ask.constraint} cannot be had here: tokens are sampled "
+            "freely, and a wish is not kept for sure; leave it out, and check the reply",
+            param=ask.constraint.param,
+            code="unsupported_parameter",
+        )
     _prove_biases(ask, base)
     prompt_token_ids, cut = _prompt(ask, base, ask.messages), WHOLE
-    if ask.truncation == "auto":
+    if ask.truncation == "auto" and ask.raw is None:
         prompt_token_ids, cut = _cut(ask, base, prompt_token_ids, context_tokens)
     room = context_tokens - len(prompt_token_ids)
     if room < 1:
         raise InvalidError(
-            f"the messages are {len(prompt_token_ids)} tokens, and {context_tokens} fit, reply "
-            "included: shorten them, or leave out the oldest, or ask for truncation auto",
-            param="messages",
+            f"{ask.named} has {len(prompt_token_ids)} tokens, and {context_tokens} fit, reply "
+            "included: shorten it, leave out the oldest, or ask for truncation auto",
+            param=ask.named,
             code="context_length_exceeded",
         )
     # A reply that is cut at the end of the context says so itself: finish_reason "length".
@@ -106,6 +120,14 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
         each.model_copy(update={"max_tokens": min(each.max_tokens, room)}) for each in ask.samplings
     )
     return replace(ask, prompt_token_ids=prompt_token_ids, samplings=samplings, cut=cut)
+
+
+def count(ask: Ask, base: Renderer) -> int:
+    """How many tokens the prompt of an ask has, whether it fits or not.
+
+    raises: InvalidError, naming the parameter
+    """
+    return len(_prompt(ask, base, ask.messages))
 
 
 def _cut(ask: Ask, base: Renderer, whole: list[int], context_tokens: int) -> tuple[list[int], Cut]:
@@ -132,21 +154,36 @@ def _cut(ask: Ask, base: Renderer, whole: list[int], context_tokens: int) -> tup
 
 
 def _prompt(ask: Ask, base: Renderer, messages: Sequence[Message]) -> list[int]:
+    if ask.raw is not None:
+        return _read(ask.raw, base)
     try:
         return base.render(messages, ask.tools, continues=ask.continues)
     except TemplateRefusedError as cause:  # such as "roles must alternate"
-        raise InvalidError(str(cause), param="messages") from cause
+        raise InvalidError(str(cause), param=ask.named) from cause
     except RecursionError as cause:
         raise InvalidError(
-            "arguments of a tool call are nested too deep", param="messages"
+            "arguments of a tool call are nested too deep", param=ask.named
         ) from cause
 
 
 def _prove_biases(ask: Ask, base: Renderer) -> None:
     biased = {token for sampling in ask.samplings for token in sampling.logit_bias}
-    if biased and max(biased) >= base.vocabulary:
+    if biased and max(biased) >= base.num_tokens:
         raise InvalidError(
-            f"logit_bias: there is no token {max(biased)}: the model has {base.vocabulary}",
+            f"logit_bias: there is no token {max(biased)}: the model has {base.num_tokens}",
             param="logit_bias",
             code="invalid_value",
         )
+
+
+def _read(raw: str | list[int], base: Renderer) -> list[int]:
+    token_ids = base.encode(raw) if isinstance(raw, str) else raw
+    if not token_ids:
+        raise InvalidError("prompt: it has no token", param="prompt", code="invalid_value")
+    if not 0 <= min(token_ids) <= max(token_ids) < base.num_tokens:
+        raise InvalidError(
+            f"prompt: token ids are 0 to {base.num_tokens - 1}",
+            param="prompt",
+            code="invalid_value",
+        )
+    return token_ids

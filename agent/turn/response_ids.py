@@ -1,6 +1,7 @@
 """Names a response so that its name alone says whose it is: any replica can take feedback on it.
 
-chatcmpl-<nonce><session><tag>: the tag is an HMAC over nonce, session and principal. So no memory
+chatcmpl-<nonce><session><tag>, and likewise for the other APIs, whose clients look at the prefix:
+the tag is an HMAC over prefix, nonce, session and principal. So no memory
 of past responses is needed, feedback on a response of last week or of another replica is taken, an
 invented id is not, and nobody can rate a response that was given to somebody else.
 
@@ -20,7 +21,10 @@ from agent.errors import NotFoundError, StartError
 SECRET_BYTES = 32
 _NONCE_BYTES = 8  # drawn once a response; with the session beside it, collisions do not happen
 _TAG_DIGITS = 16  # 64 bits: guessing one costs more requests than a server answers in a lifetime
-_ID = re.compile(r"chatcmpl-([0-9a-f]{16})([0-9a-f]{32})([0-9a-f]{16})(-[0-9]{1,2})?")
+PREFIXES = ("chatcmpl-", "cmpl-", "msg_", "resp_")
+_ID = re.compile(
+    rf"({'|'.join(PREFIXES)})([0-9a-f]{{16}})([0-9a-f]{{32}})([0-9a-f]{{16}})(-[0-9]{{1,2}})?"
+)
 
 
 class ResponseIds:
@@ -30,10 +34,13 @@ class ResponseIds:
         """Take the secret that all replicas of this service share."""
         self._secret = secret
 
-    def new(self, *, principal: str, session: str) -> str:
-        """Name a new response; its further choices are this name with -1, -2, … behind it."""
+    def new(self, *, principal: str, session: str, prefix: str = "chatcmpl-") -> str:
+        """Name a new response; its further choices are this name with -1, -2, … behind it.
+
+        prefix: one of PREFIXES
+        """
         nonce = secrets.token_hex(_NONCE_BYTES)
-        return f"chatcmpl-{nonce}{session}{self._tag(nonce, session, principal)}"
+        return f"{prefix}{nonce}{session}{self._tag(prefix, nonce, session, principal)}"
 
     def session(self, response_id: str, *, principal: str) -> str:
         """Return the session of a response of this principal.
@@ -43,7 +50,7 @@ class ResponseIds:
         """
         parts = _ID.fullmatch(response_id)
         if parts is None or not hmac.compare_digest(
-            parts[3], self._tag(parts[1], parts[2], principal)
+            parts[4], self._tag(parts[1], parts[2], parts[3], principal)
         ):
             raise NotFoundError(
                 f"no response {response_id[:100]!r} was given to you: take the id from a reply, "
@@ -51,10 +58,12 @@ class ResponseIds:
                 param="response_id",
                 code="response_not_found",
             )
-        return parts[2]
+        return parts[3]
 
-    def _tag(self, nonce: str, session: str, principal: str) -> str:
-        text = f"{nonce}{session}{principal}".encode()
+    def _tag(self, prefix: str, nonce: str, session: str, principal: str) -> str:
+        # the first ids had one prefix, which was not signed; they stay good
+        signed = "" if prefix == "chatcmpl-" else prefix
+        text = f"{signed}{nonce}{session}{principal}".encode()
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()[:_TAG_DIGITS]
 
 

@@ -27,7 +27,7 @@ from streams.model.convert import (
     weights_digest,
     write_bundled,
 )
-from streams.model.prompt import Prompt
+from streams.model.prompt import Prompt, whole_characters
 from streams.records import Json, Message, canonical_json
 from streams.settings import ModelSettings
 
@@ -54,7 +54,7 @@ class BaseModel:
     decoder: Decoder
     stop_ids: frozenset[int]
     context_tokens: int
-    vocabulary: int  # how many tokens have scores: ids are below
+    num_tokens: int  # of the vocabulary: ids are smaller
     _prompt: Prompt = field(repr=False)
 
     def render(
@@ -70,6 +70,10 @@ class BaseModel:
         raises: TemplateRefusedError when the chat template does not accept these messages
         """
         return self._prompt.render(messages, tools, continues=continues)
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text as it stands, special tokens in it read as such."""
+        return list(self.tokenizer.backend_tokenizer.encode(whole_characters(text)).ids)
 
 
 def _silent(_stage: str, _fraction: float) -> None:
@@ -127,8 +131,8 @@ def open_base(directory: Path, *, weights: str | None = None) -> BaseModel:
         decoder=Decoder(model),
         stop_ids=_stop_ids(model, tokenizer),
         context_tokens=model.config.max_position_embeddings,
-        vocabulary=config.vocab_size,
-        _prompt=_open_prompt(directory, tokenizer, vocabulary=config.vocab_size),
+        num_tokens=config.vocab_size,
+        _prompt=_open_prompt(directory, tokenizer, num_tokens=config.vocab_size),
     )
 
 
@@ -222,13 +226,13 @@ def _load_tokenizer(directory: Path) -> Any:
     return tokenizer
 
 
-def _open_prompt(directory: Path, tokenizer: Any, *, vocabulary: int) -> Prompt:
+def _open_prompt(directory: Path, tokenizer: Any, *, num_tokens: int) -> Prompt:
     """Open what makes prompts, and prove that the model has a row for each of its tokens."""
     last = max(tokenizer.get_vocab().values(), default=0)
-    if last >= vocabulary:
+    if last >= num_tokens:
         raise ModelFilesError(
             f"the tokenizer in {directory} has tokens up to {last}, but the model's embedding has "
-            f"only {vocabulary} rows: they do not belong together; copy both from one place"
+            f"only {num_tokens} rows: they do not belong together; copy both from one place"
         )
     try:
         return Prompt(tokenizer)

@@ -130,13 +130,18 @@ class _Markers:
 def _defused(value: Any, markers: _Markers) -> Any:
     match value:
         case str():
-            return markers.broken(_HALF.sub("\N{REPLACEMENT CHARACTER}", _OURS.sub("", value)))
+            return markers.broken(whole_characters(_OURS.sub("", value)))
         case list():
             return [_defused(item, markers) for item in value]
         case dict():
             return {_defused(key, markers): _defused(item, markers) for key, item in value.items()}
         case _:
             return value
+
+
+def whole_characters(text: str) -> str:
+    """Replace each half of a surrogate pair, which no tokenizer takes."""
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _plain(message: Message) -> Json:

@@ -24,7 +24,10 @@ class FakeBase:
 
     name: str = BASE
     context_tokens: int = 64
-    vocabulary: int = 5000
+    num_tokens: int = 5000
+
+    def encode(self, text: str) -> list[int]:
+        return list(range(len(text.split())))
 
     def render(
         self,

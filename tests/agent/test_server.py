@@ -46,9 +46,12 @@ async def test_a_whole_reply(api: Api) -> None:
     assert response.headers["X-Quickset-Version"] == body["system_fingerprint"] == BASE
     assert (body["object"], body["model"]) == ("chat.completion", "quickset")
     choice = body["choices"][0]
-    assert choice["message"] == {"role": "assistant", "content": "Hello, world!", "refusal": None}
+    said = {"role": "assistant", "content": "Hello, world!", "refusal": None}
+    assert choice["message"] == said | {"annotations": []}
     assert (choice["finish_reason"], choice["logprobs"]) == ("stop", None)
-    assert body["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    usage = body["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (3, 4, 7)
+    assert usage["prompt_tokens_details"] == {"cached_tokens": 0}
 
 
 async def test_a_streamed_reply(api: Api) -> None:
@@ -330,8 +333,9 @@ async def test_a_failure_in_mid_stream_is_an_event(start_api: StartApi) -> None:
 @pytest.mark.parametrize(
     ("extra", "param", "code"),
     [
-        ({"max_tokens": 10**12}, "max_tokens", "invalid_value"),
-        ({"max_completion_tokens": 65}, "max_completion_tokens", "invalid_value"),
+        ({"max_tokens": 0}, "max_tokens", "invalid_value"),
+        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice", "unsupported_parameter"),
         ({"messages": [{"role": "user", "content": "w " * 64}]}, "messages",
          "context_length_exceeded"),
         ({"messages": [{"role": "user", "content": "refuse me"}]}, "messages", None),
@@ -351,9 +355,10 @@ async def test_bad_requests_name_their_parameter(
 
 
 async def test_a_reply_is_cut_where_the_context_ends(api: Api) -> None:
-    """A limit within the context is shortened to the room that the prompt leaves."""
-    await api.chat("w " * 60, max_tokens=64)
-    assert api.engine.streams[0].request.sampling.max_tokens == 3
+    """A limit is shortened to the room that the prompt leaves, however large it is."""
+    for limit in (64, 10**12):
+        await api.chat("w " * 60, max_tokens=limit)
+    assert [stream.request.sampling.max_tokens for stream in api.engine.streams] == [3, 3]
 
 
 async def test_defaults_come_from_the_settings(start_api: StartApi) -> None:
@@ -388,13 +393,24 @@ async def test_an_unknown_model_is_not_found(api: Api) -> None:
     assert (error["param"], error["code"]) == ("model", "model_not_found")
 
 
-async def test_the_models_are_listed(api: Api) -> None:
-    """There is one model, the line, and it may be asked for with its line."""
-    (model,) = (await (await api.client.get("/v1/models")).json())["data"]
-    assert (model["id"], model["object"], model["version"]) == ("quickset", "model", BASE)
-    shown = await (await api.client.get("/v1/models/quickset:main")).json()
-    assert shown["id"] == "quickset:main"
-    assert (await api.chat(model="quickset:main")).status == 200
+async def test_the_models_are_listed(start_api: StartApi) -> None:
+    """The line under its names, and under those that settings add; each may be asked for."""
+    api: Api = await start_api(aliases={"gpt-4o-mini": "quickset"})
+    listed = (await (await api.client.get("/v1/models")).json())["data"]
+    names = [model["id"] for model in listed]
+    assert names == ["quickset", "quickset@stable", "gpt-4o-mini"]
+    for name in (*names, "quickset:main", f"quickset@{BASE}", f"quickset:main@{BASE}"):
+        shown = await (await api.client.get(f"/v1/models/{name}")).json()
+        assert (shown["id"], shown["version"], shown["context_length"]) == (name, BASE, 64)
+        assert (await (await api.chat(model=name)).json())["model"] == name
+
+
+@pytest.mark.parametrize("which", ["previous", "candidate", "0123456789abcdef", "x"])
+async def test_a_version_that_is_none_now_is_not_found(api: Api, which: str) -> None:
+    """A name of what does not exist is a 404 that says why."""
+    error = await error_of(await api.chat(model=f"quickset@{which}"), 404)
+    assert (error["param"], error["code"]) == ("model", "model_not_found")
+    await error_of(await api.client.get(f"/v1/models/quickset@{which}"), 404)
 
 
 async def test_an_oversized_body_is_refused(start_api: StartApi) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.api.chat import ChatRequest
+from agent.api.chat.request import ChatRequest
 from tests.agent.conftest import Api
 
 SHARED = settings(

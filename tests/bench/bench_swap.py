@@ -21,7 +21,7 @@ from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.open import open_backend
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.model.open import BaseModel, load_base
@@ -42,7 +42,7 @@ class Line:
     def __init__(self, base: BaseModel) -> None:
         layers = base.decoder.num_layers
         self.mask = Mask(base=base.name, neurons={}, groups={})
-        self._versions = Versions(
+        self._serving = Serving(
             base,
             open_backend("cpu"),
             self.mask,
@@ -52,10 +52,10 @@ class Line:
 
     def next(self) -> Recipe:
         """Give the next version's recipe, at the step of a usual generation."""
-        number = self._versions.number + 1
-        described = draft(self._versions, f"{number:016x}", UPDATE, sigma_log2=-4)
-        recipe = self._versions.child(described).recipe
-        self._versions.follow(recipe.version, [*self._versions.chain, recipe])
+        number = self._serving.number + 1
+        described = draft(self._serving, f"{number:016x}", UPDATE, sigma_log2=-4)
+        recipe = self._serving.child(described).recipe
+        self._serving.follow(recipe.version, [*self._serving.chain, recipe])
         return recipe
 
 

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { ago, clock, count, moment, percent, sentence } from "./words.js";
-import { gateTable } from "./gate.js";
+import { gateRows, gateTable } from "./gate.js";
 
 /** Show what serves a line, since when and why. */
 export function servingCard(body, { line, serving, versions, rollouts, base, stored }) {
@@ -86,7 +86,7 @@ function turnCounts(counts) {
 export function safetyCard(body, { masks, versions, stored }) {
   if (!stored) return renew(body, [unknown()]);
   const map = masks.find(({ kind }) => kind === "unit-map") ?? masks[0];
-  const gated = versions.find(({ gate }) => gate?.candidate);
+  const gated = versions.find(({ gate }) => gateRows(gate));
   renew(body, [
     el("p", { className: "figure" }, ...frozen(map)),
     map && facts([

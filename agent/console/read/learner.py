@@ -7,6 +7,7 @@ from sqlmodel import Session, col, func, select
 from agent.console.read.view import View
 from streams.log.contract import Partition
 from streams.records import Json
+from streams.store.states import JUDGED, PLANNED
 from streams.store.tables import GenerationRow, LeaseRow, OffsetRow, TurnRow
 
 RECENT_TURNS = 500  # the fresh ones are counted among these, so that the count stays cheap
@@ -20,7 +21,7 @@ def read(session: Session, view: View) -> Json:
     ).all()
     planned = session.execute(
         select(GenerationRow.line, GenerationRow.number, GenerationRow.planned_ms)
-        .where(GenerationRow.state == "planned", col(GenerationRow.line).in_(view.lines))
+        .where(GenerationRow.state == PLANNED, col(GenerationRow.line).in_(view.lines))
         .order_by(col(GenerationRow.number))
     ).all()
     counts = session.execute(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
@@ -28,7 +29,7 @@ def read(session: Session, view: View) -> Json:
         "leases": [row.model_dump() for row in session.exec(select(LeaseRow)).all()],
         "in_work": [dict(row._mapping) for row in planned],
         "num_turns": {str(state): count for state, count in counts},
-        "num_fresh": sum(state == "judged" and uses == 0 for state, uses in recent),
+        "num_fresh": sum(state == JUDGED and uses == 0 for state, uses in recent),
         "lag": _lag(session, view.ends),
         "dead_letters": view.dead_letters,
     }

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from agent.console.read.view import View
 from streams.records import Json
+from streams.store.states import FORGOTTEN
 from streams.store.tables import JudgementRow, TurnRow
 
 LIMIT = 40
@@ -48,7 +49,7 @@ class Turns:
             head.id: self._known[head.id]
             for head in heads
             if head.id in self._known and self._known[head.id]["next_ms"] == head.next_ms
-            if head.state != "forgotten"  # what was shown of it must not be shown any more
+            if head.state != FORGOTTEN  # what was shown of it must not be shown any more
         }
         missing = [head.id for head in heads if head.id not in known]
         for row in session.exec(select(TurnRow).where(col(TurnRow.id).in_(missing))).all():

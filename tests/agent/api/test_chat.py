@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from agent.api.chat import MAX_CHOICES, ask_of, read_chat
+from agent.api.caller import Caller
+from agent.api.chat.request import MAX_CHOICES, read_chat
+from agent.api.chat.surface import ask_of
 from agent.errors import InvalidError
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
+from agent.turn.constraint import Constraint, TextForm
 from streams.records import Message
+from tests.agent.api.asking import models
 
 HELLO: dict[str, Any] = {"model": "quickset", "messages": [{"role": "user", "content": "Hello"}]}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -88,7 +92,16 @@ def test_null_means_not_given() -> None:
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [WEATHER]},
          "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+         "response_format"),
+        ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
+        ({"structured_outputs": {"json": "x"}}, "structured_outputs"),
+        ({"modalities": ["audio"]}, "modalities"),
+        ({"functions": []}, "functions"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+          "tools": [WEATHER]}, "tool_choice"),
         ({"response_format": "text"}, "response_format"),
         ({"user": 3}, "user"),
         ({"metadata": "x"}, "metadata"),
@@ -133,34 +146,64 @@ def test_a_client_may_send_its_history_back_as_it_came() -> None:
     assert records[3].tool_call_id == "c1"
 
 
+def choose(*names: str, mode: str = "auto") -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
 def test_tool_choice_decides_what_the_model_is_shown() -> None:
-    """auto and required show every tool, a name shows that one, none shows no tool."""
+    """auto and required show every tool, names show those, none shows no tool."""
     other = {"type": "function", "function": {"name": "clock"}}
     named = {"type": "function", "function": {"name": "clock"}}
     tools = [WEATHER, other]
     assert len(read_chat(body(tools=tools)).offered() or []) == 2
     assert len(read_chat(body(tools=tools, tool_choice="required")).offered() or []) == 2
     assert read_chat(body(tools=tools, tool_choice=named)).offered() == [other]
+    assert read_chat(body(tools=tools, tool_choice=choose("clock"))).offered() == [other]
     assert read_chat(body(tools=tools, tool_choice="none")).offered() is None
+
+
+@pytest.mark.parametrize(
+    ("extra", "constraint"),
+    [
+        ({}, None),
+        ({"tools": [WEATHER]}, None),
+        ({"tools": [WEATHER], "tool_choice": choose("weather")}, None),
+        ({"tools": [WEATHER], "tool_choice": "required"},
+         Constraint("tool_choice", calls=("weather",))),
+        ({"tools": [WEATHER], "tool_choice": choose("weather", mode="required")},
+         Constraint("tool_choice", calls=("weather",))),
+        ({"response_format": {"type": "text"}}, None),
+        ({"response_format": {"type": "json_object"}},
+         Constraint("response_format", text=TextForm("json_object"))),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "null"}}}},
+         Constraint("response_format", text=TextForm("json_schema", {"type": "null"}))),
+        ({"structured_outputs": {"regex": "a+"}},
+         Constraint("structured_outputs", text=TextForm("regex", "a+"))),
+        ({"structured_outputs": {"choice": ["a", "b"]}},
+         Constraint("structured_outputs", text=TextForm("choice", ("a", "b")))),
+    ],
+)  # fmt: skip
+def test_what_a_reply_must_keep_to_is_read(
+    extra: dict[str, Any], constraint: Constraint | None
+) -> None:
+    """What has to be enforced in the sampler stands in the ask, under the client's own name."""
+    assert asked(extra).constraint == constraint
 
 
 def test_the_newer_name_of_the_limit_wins() -> None:
     """max_completion_tokens is what OpenAI asks for now; max_tokens is what clients send."""
-    both = read_chat(body(max_tokens=5, max_completion_tokens=7))
-    assert both.reply_tokens() == (7, "max_completion_tokens")
-    assert read_chat(body(max_tokens=5)).reply_tokens() == (5, "max_tokens")
+    assert read_chat(body(max_tokens=5, max_completion_tokens=7)).reply_tokens() == 7
+    assert read_chat(body(max_tokens=5)).reply_tokens() == 5
 
 
 def asked(extra: dict[str, Any] | None = None, **headers: str) -> Ask:
     """What the smallest request with some more parameters and headers asks."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return ask_of(
-        read_chat(body(**extra or {})),
-        AgentSettings(context_tokens=64, default_temperature=0.3, default_max_tokens=5),
-        principal="ann",
-        headers=CIMultiDict(given),
-        draw_seed=itertools.count(100).__next__,
-    )
+    settings = AgentSettings(context_tokens=64, default_temperature=0.3, default_max_tokens=5)
+    draw_seed = itertools.count(100).__next__
+    caller = Caller("ann", CIMultiDict(given), settings, models(), draw_seed=draw_seed)
+    return ask_of(read_chat(body(**extra or {})), caller)
 
 
 def test_an_ask_holds_who_asks_for_what() -> None:
@@ -184,11 +227,3 @@ def test_each_choice_has_its_sampling() -> None:
     assert [(each.seed, each.temperature, each.max_tokens) for each in drawn] == [
         (100, 0, 64), (101, 0, 64),
     ]  # fmt: skip
-
-
-def test_a_limit_over_the_context_is_refused_by_its_name() -> None:
-    """The parameter that was sent is named."""
-    for param in ("max_tokens", "max_completion_tokens"):
-        with pytest.raises(InvalidError) as caught:
-            asked({param: 65})
-        assert caught.value.param == param

@@ -282,6 +282,20 @@ def test_two_operators_who_take_back_the_same_version_take_it_back_once(bench: B
     assert bench.follower.following().line.version == A.version
 
 
+def test_a_rollback_never_goes_forward_to_what_was_taken_back(bench: Bench) -> None:
+    """When somebody went back further first, there is nothing left to take back."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    held: list[list[Outgoing]] = []
+    bench.put = lambda records: held.append(records) or Future()  # type: ignore[func-returns-value]
+    bench.follower.rollback("ann", "wrong")
+    bench.publish(rollout(3, "base").model_copy(update={"verb": "rollback", "id": "bob"}))
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert len(held) == 1
+    assert bench.follower.following().line.served == ("base",)
+
+
 def test_a_rollback_during_a_swap_has_the_last_word(bench: Bench) -> None:
     """A version that was being built when it was taken back does not stay in service."""
     bench.publish(MASK, A, B, rollout(1, A.version))

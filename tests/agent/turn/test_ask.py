@@ -40,7 +40,7 @@ def test_a_reply_has_the_room_that_its_prompt_leaves() -> None:
 def test_what_does_not_fit_is_refused_unless_truncation_is_asked_for() -> None:
     """The oldest exchanges are left out only where the client, or a setting, says so."""
     asked = talking(20, 20, 5)
-    with pytest.raises(InvalidError, match="46 tokens, and 40 fit") as caught:
+    with pytest.raises(InvalidError, match="messages has 46 tokens, and 40 fit") as caught:
         render(asked, FakeBase(), context_tokens=CONTEXT)
     assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
     rendered = render(replace(asked, truncation="auto"), FakeBase(), context_tokens=CONTEXT)

@@ -44,7 +44,7 @@ def test_every_family_opens(family: Family, tmp_path: Path) -> None:
     base = load_base(ModelSettings(path=tiny_model_dir(tmp_path / family, family=family)))
     assert {parameter.dtype for parameter in base.model.parameters()} == {torch.float32}
     assert (base.context_tokens, base.stop_ids) == (4096, frozenset({2}))
-    assert (base.decoder.num_layers, base.vocabulary) == (4, 384)
+    assert (base.decoder.num_layers, base.num_tokens) == (4, 384)
 
 
 def test_the_name_is_the_content(tiny_dir: Path, tmp_path: Path, tiny_base: BaseModel) -> None:

@@ -1,14 +1,12 @@
-"""What judges read from the next state, and how judgements combine."""
+"""What the lexical judge reads from the user's next words."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.judges.explicit import judge_feedback
-from learner.judges.judge import combine
 from learner.judges.lexical import LexicalJudge
 from learner.link.conversation import Link
-from streams.records import Feedback, Judgement, Message
+from streams.records import Judgement, Message
 from tests.learner.turns import said, turn
 
 ASKED = turn(said("What is DNA?"), "A long story …")
@@ -116,15 +114,6 @@ def test_the_same_question_again_is_a_complaint() -> None:
     assert (given.score, given.evidence) == (-1, "the same question again")
 
 
-def test_a_retry_is_weak_evidence() -> None:
-    """The same request again may be a lost connection: it helps, and starts nothing."""
-    given = verdict(kind="retry")
-    assert given is not None
-    combined = combine([given])
-    assert combined is not None
-    assert (combined.score, combined.teaches, combined.starts) == (-1, True, False)
-
-
 def test_the_hint_is_the_users_own_sentence() -> None:
     """A correction that says what was meant is the hint, without the topic that follows it."""
     given = verdict(user("No, I meant the band. Who plays the drums?"))
@@ -144,69 +133,3 @@ def test_a_bare_complaint_becomes_a_wish() -> None:
     given = verdict(user("too long!"))
     assert given is not None
     assert given.hint == "Answer in one short sentence only."
-
-
-def test_judging_again_gives_the_same_record() -> None:
-    """The same evidence gives the same judgement, id included."""
-    assert verdict(user("wrong")) == verdict(user("wrong"))
-    assert verdict(user("wrong")) != verdict(user("wrong!"))
-
-
-def test_huge_messages_are_read_in_bounded_time() -> None:
-    """A megabyte of pasted text costs no more than its first lines."""
-    asked = turn(said("x" * 10**6), "y")
-    link = Link(asked.id, "reply", (user("x " * 10**6),), 2_000)
-    given = LexicalJudge().judge(asked, link)
-    assert given is not None
-
-
-def feedback(
-    score: int, *, at: int, hint: str | None = None, principal: str = "alice"
-) -> Judgement:
-    """Give the judgement of a feedback."""
-    return judge_feedback(
-        Feedback(
-            id=f"f{at}", turn_id=ASKED.id, line="main", principal=principal, session="s",
-            score=score, hint=hint, created_ms=at,
-        ),
-        ASKED,
-    )  # fmt: skip
-
-
-def test_what_is_said_outright_decides() -> None:
-    """An explicit thumb outweighs what was read from the words."""
-    spoken = verdict(user("too long"))
-    assert spoken is not None
-    up = combine([spoken, feedback(1, at=1)])
-    assert up is not None
-    assert (up.score, up.hint) == (1, None)
-    down = combine(
-        [verdict(user("thanks")) or spoken, feedback(-1, at=1, hint="Say it in French.")]
-    )
-    assert down is not None
-    assert (down.score, down.hint) == (-1, "Say it in French.")
-
-
-def test_a_thumb_lends_weight_to_the_spoken_hint() -> None:
-    """Thumbs down without a word takes its hint from the correction in the chat."""
-    spoken = verdict(user("too long"))
-    assert spoken is not None
-    both = combine([spoken, feedback(-1, at=1)])
-    assert both is not None
-    assert (both.confidence, both.hint) == (1.0, spoken.hint)
-
-
-def test_the_last_feedback_counts_and_can_be_taken_back() -> None:
-    """A second thumb replaces the first; score 0 withdraws it."""
-    changed = combine([feedback(1, at=2), feedback(-1, at=1)])
-    assert changed is not None
-    assert changed.score == 1
-    assert combine([feedback(1, at=1), feedback(0, at=2)]) is None
-
-
-def test_a_strangers_feedback_changes_nothing() -> None:
-    """Only who asked for a reply may judge it."""
-    combined = combine([feedback(1, at=1), feedback(-1, at=2, principal="mallory")])
-    assert combined is not None
-    assert combined.score == 1
-    assert combine([feedback(-1, at=2, principal="mallory")]) is None

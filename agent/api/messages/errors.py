@@ -1,0 +1,51 @@
+"""An error as Anthropic's clients read it.
+
+Knows nothing of sockets.
+"""
+
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from agent.errors import ApiError
+
+ErrorType = Literal[
+    "invalid_request_error", "authentication_error", "permission_error", "not_found_error",
+    "request_too_large", "rate_limit_error", "api_error", "overloaded_error",
+]  # fmt: skip
+_TYPES: dict[int, ErrorType] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+
+class ErrorDetail(TypedDict):
+    """What went wrong."""
+
+    type: ErrorType
+    message: str
+
+
+class ErrorBody(TypedDict):
+    """The body of a response that failed, and the data of a stream's event `error`."""
+
+    type: Literal["error"]
+    error: ErrorDetail
+    request_id: str | None
+
+
+def anthropic_error(error: ApiError, request_id: str) -> ErrorBody:
+    """Shape an error; the message names the parameter, as there is no place of its own for it.
+
+    >>> from agent.errors import BusyError
+    >>> anthropic_error(BusyError("try again"), "req_1")["error"]["type"]
+    'rate_limit_error'
+    """
+    kind = _TYPES.get(error.status, "api_error")
+    detail: ErrorDetail = {"type": kind, "message": error.message}
+    return {"type": "error", "error": detail, "request_id": request_id or None}
