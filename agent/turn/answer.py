@@ -144,6 +144,7 @@ class Answer:
             prompt_tokens=sum(len(ask.prompt_token_ids) for ask in self.asks),
             reply_tokens=sum(len(reply.tokens) for reply in self.replies),
             cached_tokens=sum(stream.reused_tokens for stream in firsts),
+            cut_tokens=sum(ask.cut.tokens for ask in self.asks),
         )
 
     async def steps(self) -> AsyncGenerator[Step]:

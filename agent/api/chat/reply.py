@@ -17,14 +17,12 @@ from agent.api.chat.schema import (
     ChunkChoice,
     Delta,
     Logprobs,
-    TokenLogprob,
     ToolCall,
-    TopLogprob,
 )
+from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
 from agent.api.openai import counted
 from agent.engine.contract import Token
-from agent.engine.spelling import Spelling
 from agent.errors import ApiError
 from agent.http.edge import openai_error
 from agent.http.sse import frame
@@ -162,19 +160,4 @@ def _message(reply: Reply) -> ChatMessage:
 
 
 def _logprobs(tokens: Sequence[Token]) -> Logprobs:
-    """The log-probabilities, at temperature 1, of the tokens that are text, and of the likeliest.
-
-    Each is named by its own text: what a stop string took of it, or what waits for the rest of a
-    character, is named, too. The token that ends a reply is no part of it.
-    """
-    content: list[TokenLogprob] = []
-    for token in tokens:
-        if token.spelling.bytes is not None:
-            top = [_scored(each.spelling, each.logprob) for each in token.top]
-            content.append({**_scored(token.spelling, token.logprob), "top_logprobs": top})
-    return {"content": content, "refusal": None}
-
-
-def _scored(spelling: Spelling, logprob: float) -> TopLogprob:
-    written = None if spelling.bytes is None else list(spelling.bytes)
-    return {"token": spelling.name, "logprob": logprob, "bytes": written}
+    return {"content": logprobs_of(tokens), "refusal": None}

@@ -227,7 +227,10 @@ def test_a_choice_does_not_depend_on_its_batch(
     logits = logits.round() if tied else logits  # many tokens are then equally likely
 
     def made() -> list[Sampler]:
-        return [sampler(range(row), row * tops // 9, **each) for row, each in enumerate(given)]
+        return [
+            sampler(range(row % VOCABULARY), row * tops // 9, **each)
+            for row, each in enumerate(given)
+        ]
 
     batched = made()
     together = [choose(batched, step) for step in logits]
