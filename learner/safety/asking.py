@@ -89,8 +89,7 @@ class Questions:
 
     def text(self, reply: TokenIds) -> str:
         """Return a reply as people read it."""
-        said = [token for token in reply if token not in self._base.stop_ids]  # special or not
-        text: str = self._base.tokenizer.decode(said, skip_special_tokens=True)
+        text: str = self._base.tokenizer.decode(reply, skip_special_tokens=True)
         return text
 
     def _choose(self, prompts: PromptSet, count: int) -> tuple[list[TokenIds], list[TokenIds]]:
