@@ -9,6 +9,7 @@
     agent/api/feedback     PUT  /v1/feedback/{response_id}    what somebody says of a reply
     agent/api/health       GET  /health, /health/ready        it lives; it takes requests
                            GET  /metrics                      Prometheus
+    agent/api/openapi      GET  /openapi.json, /docs          all of these, described
     agent/chat             GET  /                             the chat page
 
 What begins with /v1 is there without it, too. How a request is answered, step by step, stands in
@@ -26,6 +27,7 @@ from agent.api.health.routes import OPERATIONS as HEALTH
 from agent.api.messages.errors import anthropic_error
 from agent.api.messages.routes import OPERATIONS as MESSAGES
 from agent.api.models.routes import OPERATIONS as MODELS
+from agent.api.openapi.routes import routes as describe
 from agent.api.operation import Operation
 from agent.api.responses.routes import OPERATIONS as RESPONSES
 from agent.api.serve import SERVICE
@@ -65,7 +67,7 @@ def build_app(service: AgentService) -> web.Application:
     )
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
-    app.add_routes(chat.routes())
+    app.add_routes([*describe(OPERATIONS), *chat.routes()])
     return app
 
 

@@ -13,10 +13,10 @@ from agent.api.chat.request import ChatRequest
 from agent.api.chat.schema import (
     ChatChunk,
     ChatCompletion,
-    ChatMessage,
     ChunkChoice,
     Delta,
     Logprobs,
+    ReplyMessage,
     ToolCall,
 )
 from agent.api.logprobs import logprobs_of
@@ -143,9 +143,9 @@ def _deltas(events: Iterable[ReplyEvent]) -> Iterator[Chunked]:
         yield {"tool_calls": [begun]}, (), None
 
 
-def _message(reply: Reply) -> ChatMessage:
+def _message(reply: Reply) -> ReplyMessage:
     message = reply.message()
-    shaped: ChatMessage = {
+    shaped: ReplyMessage = {
         "role": "assistant",
         "content": message.content,
         "refusal": None,

@@ -24,7 +24,7 @@ MAX_CHOICES = 8  # each choice takes a place in the engine's batch
 MAX_TOOLS = 128  # OpenAI's own limit
 
 
-class TextPart(Form):
+class ChatTextPart(Form):
     """A part of a message's content; this model reads nothing but text."""
 
     type: Literal["text", "refusal"]
@@ -67,7 +67,7 @@ class ChatMessage(Form):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
         str | None,
-        BeforeValidator(_text, json_schema_input_type=str | list[TextPart] | None),
+        BeforeValidator(_text, json_schema_input_type=str | list[ChatTextPart] | None),
     ] = None
     name: str | None = None
     tool_calls: list[SentToolCall] | None = None
@@ -101,7 +101,7 @@ class Function(Form):
     parameters: dict[str, Any] | None = None
 
 
-class Tool(Form):
+class ChatTool(Form):
     """A tool that the model may call; OpenAI's custom tools are refused."""
 
     type: Literal["function"]
@@ -125,7 +125,7 @@ class ChatRequest(SamplingForm):
     stop: Stops | None = None
     logprobs: bool | None = Field(None, description="of each token, at temperature 1")
     top_logprobs: int | None = Field(None, ge=0, le=MAX_TOP, description="likeliest tokens told")
-    tools: list[Tool] | None = Field(None, max_length=MAX_TOOLS)
+    tools: list[ChatTool] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: Choice = None
     parallel_tool_calls: bool | None = Field(None, description="false: one call a reply")
     response_format: Format = None

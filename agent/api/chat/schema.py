@@ -31,7 +31,7 @@ class ToolCall(TypedDict):
     function: CalledFunction
 
 
-class ChatMessage(TypedDict):
+class ReplyMessage(TypedDict):
     """A reply."""
 
     role: Literal["assistant"]
@@ -41,11 +41,11 @@ class ChatMessage(TypedDict):
     tool_calls: NotRequired[list[ToolCall]]
 
 
-class Choice(TypedDict):
+class ChatChoice(TypedDict):
     """One of the replies."""
 
     index: int
-    message: ChatMessage
+    message: ReplyMessage
     logprobs: Logprobs | None
     finish_reason: FinishReason | None
 
@@ -58,7 +58,7 @@ class ChatCompletion(TypedDict):
     created: int
     model: str
     system_fingerprint: str | None
-    choices: list[Choice]
+    choices: list[ChatChoice]
     usage: Usage
 
 

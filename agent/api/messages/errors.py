@@ -24,22 +24,22 @@ _TYPES: dict[int, ErrorType] = {
 }
 
 
-class ErrorDetail(TypedDict):
+class MessagesErrorDetail(TypedDict):
     """What went wrong."""
 
     type: ErrorType
     message: str
 
 
-class ErrorBody(TypedDict):
+class MessagesError(TypedDict):
     """The body of a response that failed, and the data of a stream's event `error`."""
 
     type: Literal["error"]
-    error: ErrorDetail
+    error: MessagesErrorDetail
     request_id: str | None
 
 
-def anthropic_error(error: ApiError, request_id: str) -> ErrorBody:
+def anthropic_error(error: ApiError, request_id: str) -> MessagesError:
     """Shape an error; the message names the parameter, as there is no place of its own for it.
 
     >>> from agent.errors import BusyError
@@ -47,5 +47,5 @@ def anthropic_error(error: ApiError, request_id: str) -> ErrorBody:
     'rate_limit_error'
     """
     kind = _TYPES.get(error.status, "api_error")
-    detail: ErrorDetail = {"type": kind, "message": error.message}
+    detail: MessagesErrorDetail = {"type": kind, "message": error.message}
     return {"type": "error", "error": detail, "request_id": request_id or None}

@@ -18,7 +18,7 @@ MAX_TOOLS: Final = 128
 _NO_THINKING = "this model does not think before it answers: leave it out"
 
 
-class Tool(Form):
+class MessagesTool(Form):
     """A tool that the client runs; Anthropic's own are refused."""
 
     type: Literal["custom"] | None = None
@@ -40,7 +40,7 @@ def _tool(value: Any) -> Any:
     return value
 
 
-class Choice(Form):
+class MessagesToolChoice(Form):
     """Which tools may be called, and whether one must be."""
 
     type: Literal["auto", "any", "tool", "none"]
@@ -67,9 +67,9 @@ class CountRequest(SamplingForm):
     messages: list[SentMessage] = Field(min_length=1)
     system: Texts | None = None
     tools: Annotated[
-        list[Annotated[Tool, BeforeValidator(_tool)]] | None, Field(max_length=MAX_TOOLS)
+        list[Annotated[MessagesTool, BeforeValidator(_tool)]] | None, Field(max_length=MAX_TOOLS)
     ] = None
-    tool_choice: Choice | None = None
+    tool_choice: MessagesToolChoice | None = None
     thinking: Annotated[Any, Refused(_NO_THINKING, {"type": "disabled"})] = None
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from agent.api.messages.errors import ErrorBody
+from agent.api.messages.errors import MessagesError
 from agent.api.messages.request import CountRequest, MessagesRequest, read_count
 from agent.api.messages.schema import Message, MessageEvent, TokenCount
 from agent.api.messages.surface import Messages, counted_ask
@@ -28,7 +28,7 @@ OPERATIONS = (
         "Answer a conversation",
         "Messages",
         answer=Message,
-        error=ErrorBody,
+        error=MessagesError,
         body=MessagesRequest,
         events=MessageEvent,
     ),
@@ -39,7 +39,7 @@ OPERATIONS = (
         "Count the tokens of a conversation",
         "Messages",
         answer=TokenCount,
-        error=ErrorBody,
+        error=MessagesError,
         body=CountRequest,
     ),
 )

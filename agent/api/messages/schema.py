@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from agent.api.messages.errors import ErrorBody
+from agent.api.messages.errors import MessagesError
 
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
 
@@ -140,7 +140,7 @@ class MessageStop(TypedDict):
 
 MessageEvent = (
     MessageStart | Ping | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop
-    | ErrorBody
+    | MessagesError
 )  # fmt: skip
 
 

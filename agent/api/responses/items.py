@@ -19,7 +19,7 @@ from streams.records import Json, Message
 _TEXT_ONLY: Final = "this model reads text only"
 
 
-class TextPart(Form):
+class ResponseTextPart(Form):
     """A piece of text."""
 
     type: Literal["input_text", "output_text", "text", "refusal"]
@@ -45,10 +45,10 @@ def _text(content: Any) -> Any:
 
 
 _PARTS: Final = ("input_text", "output_text", "text", "refusal")
-Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | list[TextPart])]
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | list[ResponseTextPart])]
 
 
-class MessageItem(Form):
+class MessageInput(Form):
     """A message; its type may be left out."""
 
     type: Literal["message"] = "message"
@@ -57,7 +57,7 @@ class MessageItem(Form):
     phase: Literal["commentary", "final_answer"] | None = None
 
 
-class CallItem(Form):
+class CallInput(Form):
     """A call that the model made before."""
 
     type: Literal["function_call"]
@@ -71,7 +71,7 @@ class CallItem(Form):
         return {"id": self.call_id, "type": "function", "function": function}
 
 
-class OutputItem(Form):
+class CallOutputInput(Form):
     """What a function returned."""
 
     type: Literal["function_call_output"]
@@ -79,14 +79,14 @@ class OutputItem(Form):
     output: Text
 
 
-class ReferenceItem(Form):
+class ItemReference(Form):
     """An item of a response that was stored before; its type may be left out."""
 
     type: Literal["item_reference"] | None = "item_reference"
     id: str = Field(min_length=1)
 
 
-class ReasoningItem(Form):
+class ReasoningInput(Form):
     """What another model thought; left out."""
 
     type: Literal["reasoning"]
@@ -104,11 +104,11 @@ def _kind(item: Any) -> str:
 
 
 Item = Annotated[
-    Annotated[MessageItem, Tag("<message>")]
-    | Annotated[CallItem, Tag("<function_call>")]
-    | Annotated[OutputItem, Tag("<function_call_output>")]
-    | Annotated[ReferenceItem, Tag("<item_reference>")]
-    | Annotated[ReasoningItem, Tag("<reasoning>")],
+    Annotated[MessageInput, Tag("<message>")]
+    | Annotated[CallInput, Tag("<function_call>")]
+    | Annotated[CallOutputInput, Tag("<function_call_output>")]
+    | Annotated[ItemReference, Tag("<item_reference>")]
+    | Annotated[ReasoningInput, Tag("<reasoning>")],
     Discriminator(
         _kind,
         custom_error_type="invalid",
@@ -131,19 +131,19 @@ def messages_of(items: Iterable[Item]) -> list[Message]:
     messages: list[Message] = []
     for item in items:
         match item:
-            case MessageItem(role="assistant"):
+            case MessageInput(role="assistant"):
                 before = _growing(messages) or Message(role="assistant", content=None)
                 # beside calls it is the rest of the same reply; else it is one more message
                 joint = "" if before.tool_calls or before.content is None else "\n"
                 text = f"{before.content or ''}{joint}{item.content}"
                 messages.append(before.model_copy(update={"content": text}))
-            case MessageItem():
+            case MessageInput():
                 messages.append(Message(role=item.role, content=item.content))
-            case CallItem():
+            case CallInput():
                 before = _growing(messages) or Message(role="assistant", content=None)
                 calls = [*(before.tool_calls or []), item.call()]
                 messages.append(before.model_copy(update={"tool_calls": calls}))
-            case OutputItem():
+            case CallOutputInput():
                 said = Message(role="tool", content=item.output, tool_call_id=item.call_id)
                 messages.append(said)
     return messages

@@ -59,7 +59,7 @@ class TextConfig(Form):
     verbosity: Annotated[Any, Refused("replies have one verbosity: leave it out", "medium")] = None
 
 
-class StreamOptions(Form):
+class ResponsesStreamOptions(Form):
     """What a stream shall carry beside the reply; nothing is ever hidden in one."""
 
     include_obfuscation: bool | None = None
@@ -86,7 +86,7 @@ class ResponsesRequest(SamplingForm):
     previous_response_id: str | None = Field(None, description="the response that it goes on from")
     store: bool | None = Field(None, description="false: not to be asked for again, nor learned")
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: ResponsesStreamOptions | None = None
     max_output_tokens: int | None = Field(None, ge=1, description="the context may hold less")
     max_tool_calls: int | None = Field(None, ge=1, description="of built-in tools; there are none")
     tools: Annotated[

@@ -5,13 +5,21 @@ from aiohttp import web
 from agent.api.openai import ErrorBody
 from agent.api.operation import Operation
 from agent.api.responses.query import Page, ShownQuery, read_page, read_shown
-from agent.api.responses.request import ResponsesRequest
-from agent.api.responses.schema import Deleted, ItemList, Response, ResponseEvent
+from agent.api.responses.request import ResponsesRequest, read_response
+from agent.api.responses.schema import (
+    Deleted,
+    InputTokens,
+    ItemList,
+    Response,
+    ResponseEvent,
+)
 from agent.api.responses.stored import input_items, response_of
 from agent.api.responses.surface import Responses
-from agent.api.serve import SERVICE, admit, replies_of
-from agent.errors import InvalidError
+from agent.api.serve import SERVICE, admit, caller_of, replies_of
+from agent.errors import InvalidError, NotFoundError
+from agent.http import edge
 
+SURFACE = Responses()
 TAG, ONE = "Responses", "/responses/{response_id}"
 
 
@@ -51,17 +59,57 @@ async def cancel_response(request: web.Request) -> web.Response:
     )
 
 
+async def count_input(request: web.Request) -> web.Response:
+    """Count the tokens of what would be answered, as the model would read it."""
+    service, principal = request.app[SERVICE], admit(request)
+    body = await edge.read_body(request)
+    (ask,) = await SURFACE.asks(read_response(body), caller_of(request, principal, body))
+    counted: InputTokens = {
+        "object": "response.input_tokens",
+        "input_tokens": await service.count(ask),
+    }
+    return web.json_response(counted)
+
+
+async def compact(request: web.Request) -> web.Response:
+    """Refuse to compact: nothing is summed up behind the client's back."""
+    admit(request)
+    raise NotFoundError(
+        'nothing is compacted here: send truncation "auto" to leave out the oldest',
+        code="unknown_url",
+    )
+
+
 OPERATIONS = (
     Operation(
         "POST",
         "/responses",
-        replies_of(Responses()),
+        replies_of(SURFACE),
         "Answer, and go on from an answer by its id",
         TAG,
         answer=Response,
         error=ErrorBody,
         body=ResponsesRequest,
         events=ResponseEvent,
+    ),
+    Operation(
+        "POST",
+        "/responses/input_tokens",
+        count_input,
+        "Count the tokens of what would be answered",
+        TAG,
+        answer=InputTokens,
+        error=ErrorBody,
+        body=ResponsesRequest,
+    ),
+    Operation(
+        "POST",
+        "/responses/compact",
+        compact,
+        "Refused: nothing is compacted here",
+        TAG,
+        answer=Response,
+        error=ErrorBody,
     ),
     Operation(
         "GET",

@@ -141,6 +141,13 @@ class Response(Echo):
     system_fingerprint: str | None
 
 
+class InputTokens(TypedDict):
+    """How many tokens the input has, as the model reads it."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
 class Deleted(TypedDict):
     """A response that is not to be asked for any more."""
 

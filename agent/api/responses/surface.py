@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from agent.api.caller import Caller
 from agent.api.responses import stored
 from agent.api.responses.events import ResponseReply
-from agent.api.responses.items import Item, ReferenceItem, messages_of, prove_pairs
+from agent.api.responses.items import Item, ItemReference, messages_of, prove_pairs
 from agent.api.responses.request import ResponsesRequest, read_response
 from agent.api.responses.response import PREFIX
 from agent.api.sampling import samplings
@@ -54,7 +54,7 @@ async def _before(response_id: str, caller: Caller) -> Turn:
 
 async def _expanded(item: Item, caller: Caller) -> Item:
     """What a reference refers to; any other item as it is."""
-    if not isinstance(item, ReferenceItem):
+    if not isinstance(item, ItemReference):
         return item
     response_id = stored.response_of_item(item.id)
     if response_id is None:
