@@ -188,7 +188,12 @@ class AgentService:
         """
         first = asks[0]
         return Answer(
-            self.ids.new(principal=first.principal, session=first.session, prefix=prefix),
+            self.ids.new(
+                principal=first.principal,
+                session=first.session,
+                choices=sum(len(ask.samplings) for ask in asks),
+                prefix=prefix,
+            ),
             asks,
             engine=self._engine,
             recorder=self.recorder,

@@ -1,6 +1,7 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -68,6 +69,13 @@ class AgentSettings(Section):
         ),
     )
     max_body_bytes: int = Field(2**20, ge=1024, description="largest request body")
+    truncation: Literal["auto", "disabled"] = Field(
+        "disabled",
+        description=(
+            "what becomes of a conversation that does not fit and does not say it itself: refused, "
+            "or, with auto, answered without its oldest exchanges"
+        ),
+    )
     keep_alive_s: float = Field(
         15.0,
         gt=0,

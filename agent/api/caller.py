@@ -16,7 +16,7 @@ from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import SESSION_HEADER, may_learn, purpose_of, session_of
 from streams.records import Message, Sampling, Turn
 
-MAX_SEED = 2**63 - 1
+MIN_SEED, MAX_SEED = -(2**63), 2**63 - 1
 
 
 async def _nothing(response_id: str) -> Turn:
@@ -61,6 +61,7 @@ class Caller:
         """
         purpose = purpose_of(messages, self.headers)
         fields: dict[str, Any] = {"tools": None, "parallel_calls": True, "purpose": purpose}
+        fields["truncation"] = self.settings.truncation
         return Ask(
             principal=self.principal,
             session=self._session(messages, session),

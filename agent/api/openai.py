@@ -35,10 +35,11 @@ class StreamOptions(Form):
     include_usage: bool | None = None
 
 
-class CachedTokens(TypedDict):
-    """What of the prompt did not have to be read."""
+class PromptTokens(TypedDict):
+    """What of the prompt did not have to be read, and what of the conversation is not in it."""
 
     cached_tokens: int
+    truncated_tokens: int
 
 
 class ReplyTokens(TypedDict):
@@ -53,7 +54,7 @@ class Usage(TypedDict):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: CachedTokens
+    prompt_tokens_details: PromptTokens
     completion_tokens_details: ReplyTokens
 
 
@@ -63,6 +64,9 @@ def counted(usage: reply.Usage) -> Usage:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.reply_tokens,
         "total_tokens": usage.prompt_tokens + usage.reply_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "truncated_tokens": usage.cut_tokens,
+        },
         "completion_tokens_details": {"reasoning_tokens": 0},
     }

@@ -22,6 +22,7 @@ from agent.turn.answer import Answer, Step
 
 STALLED_S = 60.0
 VERSION_HEADER = "X-Quickset-Version"
+CUT_HEADER = "X-Quickset-Truncated"
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ async def send_whole(request: web.Request, answer: Answer, shape: Shape) -> web.
     """Gather the answer, and send it as one JSON object."""
     async for _ in answer.steps():
         pass
-    response = web.json_response(shape.whole(), headers=_version(answer))
+    response = web.json_response(shape.whole(), headers=_version(answer) | _cut(answer))
     answer.delivered = False
     with suppress(ConnectionError):  # the client went: the reply is recorded all the same
         # Sent here and not by the caller, so that recording comes after the last byte.
@@ -54,6 +55,7 @@ async def send_stream(
     stalled_s: a reader that takes no byte for this long is gone
     """
     events = sse.Writer(request, keep_alive_s=keep_alive_s, stalled_s=stalled_s)
+    events.response.headers.update(_cut(answer))
     steps = answer.steps()
     answer.delivered = False
     try:
@@ -103,6 +105,12 @@ async def _fail(events: sse.Writer, shape: Shape, error: ApiError) -> None:
 def _is_there(request: web.Request) -> bool:
     """Whether the connection is open on our side: nobody has been seen to close it."""
     return request.transport is not None and not request.transport.is_closing()
+
+
+def _cut(answer: Answer) -> dict[str, str]:
+    """How many of the oldest messages were left out of the prompt, if any were."""
+    messages = sum(ask.cut.messages for ask in answer.asks)
+    return {CUT_HEADER: str(messages)} if messages else {}
 
 
 def _version(answer: Answer) -> dict[str, str]:

@@ -29,7 +29,7 @@ _HEADERS: Final = (
 _PREFIXES: Final = ("x-stainless-", "anthropic-", "openai-")
 # What a page may read beside the body.
 _READABLE: Final = (
-    "X-Quickset-Version", "X-Request-Id", "Request-Id", "Retry-After",
+    "X-Quickset-Version", "X-Quickset-Truncated", "X-Request-Id", "Request-Id", "Retry-After",
     "X-RateLimit-Limit-Requests", "X-RateLimit-Remaining-Requests", "X-RateLimit-Reset-Requests",
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ from agent.errors import (
     UnavailableError,
     UnknownVersionError,
 )
+from agent.tools.calls import TAGS
 from agent.turn.ask import Ask
 from agent.turn.assign import assign
 from agent.turn.recorder import Recorder
@@ -91,6 +92,9 @@ class Answer:
                     ask.samplings[number],
                     owner=ask.principal,
                     assign=partial(assign, ask),
+                    top_logprobs=ask.top_logprobs,
+                    continues=ask.continues or ask.raw is not None,
+                    shown=TAGS if ask.tools is not None else frozenset(),
                 )
                 self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
@@ -140,6 +144,7 @@ class Answer:
             prompt_tokens=sum(len(ask.prompt_token_ids) for ask in self.asks),
             reply_tokens=sum(len(reply.tokens) for reply in self.replies),
             cached_tokens=sum(stream.reused_tokens for stream in firsts),
+            cut_tokens=sum(ask.cut.tokens for ask in self.asks),
         )
 
     async def steps(self) -> AsyncGenerator[Step]:

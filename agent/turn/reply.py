@@ -45,6 +45,7 @@ class Usage:
     prompt_tokens: int
     reply_tokens: int
     cached_tokens: int = 0  # of the prompt's, found in the cache
+    cut_tokens: int = 0  # of the oldest exchanges, left out of the prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,15 @@ class FakeBase:
     def encode(self, text: str) -> list[int]:
         return list(range(len(text.split())))
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Json] | None = None) -> list[int]:
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Json] | None = None,
+        *,
+        continues: bool = False,
+    ) -> list[int]:
+        if continues and messages[-1].role != "assistant":
+            raise TemplateRefusedError("only a message of the assistant can go on")
         if any(message.content == "refuse me" for message in messages):
             raise TemplateRefusedError("the chat template refuses these messages")
         words = [word for message in messages for word in (message.content or "").split()]

@@ -19,6 +19,7 @@ from agent.api.chat.schema import (
     ReplyMessage,
     ToolCall,
 )
+from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
 from agent.api.openai import counted
 from agent.engine.contract import Token
@@ -159,16 +160,4 @@ def _message(reply: Reply) -> ReplyMessage:
 
 
 def _logprobs(tokens: Sequence[Token]) -> Logprobs:
-    """The chosen tokens' log-probabilities, at temperature 1; others are not recorded."""
-    return {
-        "content": [
-            {
-                "token": token.text,
-                "logprob": token.logprob,
-                "bytes": list(token.text.encode()),
-                "top_logprobs": [],
-            }
-            for token in tokens
-        ],
-        "refusal": None,
-    }
+    return {"content": logprobs_of(tokens), "refusal": None}

@@ -1,20 +1,22 @@
 """The body of a chat request, checked: an error names the parameter at fault.
 
-What is understood is checked strictly, what is not known is ignored, because clients of this API
-send many parameters of their own. What would silently change the reply's form (images, audio,
-custom tools) is refused instead of ignored.
+What is understood is checked strictly; what becomes of other parameters stands in one table
+(agent.api.chat.parameters). Parts of messages that are not text, and custom tools, are refused.
 
 Knows nothing of HTTP, tokens or the engine.
 """
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from agent.api.fields import Choice, Format, Refused, Structured, constraint_of
+from agent.api.chat.parameters import prove_possible
+from agent.api.fields import Choice, Format, Structured, constraint_of
 from agent.api.openai import StreamOptions
 from agent.api.sampling import SamplingForm, Stops
+from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
+from agent.turn.ask import Truncation
 from agent.turn.constraint import Constraint
 from streams.records import Json, Message
 
@@ -122,27 +124,45 @@ class ChatRequest(SamplingForm):
     max_completion_tokens: int | None = Field(None, ge=1, description="the context may hold less")
     stop: Stops | None = None
     logprobs: bool | None = Field(None, description="of each token, at temperature 1")
-    top_logprobs: int | None = Field(None, ge=0, le=20)
+    top_logprobs: int | None = Field(None, ge=0, le=MAX_TOP, description="likeliest tokens told")
     tools: list[ChatTool] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: Choice = None
     parallel_tool_calls: bool | None = Field(None, description="false: one call a reply")
     response_format: Format = None
     structured_outputs: Structured = None
-    modalities: Annotated[Any, Refused("this model reads and writes text only", ["text"])] = None
-    audio: Annotated[Any, Refused("this model reads and writes text only")] = None
-    functions: Annotated[Any, Refused("it was replaced by tools: send those")] = None
-    function_call: Annotated[Any, Refused("it was replaced by tool_choice: send that")] = None
-    web_search_options: Annotated[Any, Refused("nothing is searched here")] = None
+    continue_final_message: bool | None = Field(
+        None, description="the reply goes on with the last message, which is the assistant's"
+    )
+    add_generation_prompt: bool | None = Field(None, description="what the former is not")
+    truncation: Truncation | None = Field(None, description="auto: leave out the oldest exchanges")
     user: str | None = None
     metadata: dict[str, Any] | None = None
     store: bool | None = Field(None, description="false: nothing is learned from this turn")
 
-    @field_validator("top_logprobs")
+    @model_validator(mode="before")
     @classmethod
-    def _chosen_only(cls, number: int | None) -> int | None:
-        if number:
-            refuse("only chosen tokens' log-probabilities are recorded: leave it out, or 0")
-        return number
+    def _nothing_refused(cls, body: Any) -> Any:
+        if isinstance(body, dict):
+            prove_possible(body)
+        return body
+
+    @model_validator(mode="after")
+    def _logprobs_wanted(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            refuse("top_logprobs: it goes with logprobs, which must be true")
+        return self
+
+    @model_validator(mode="after")
+    def _opens_or_goes_on(self) -> Self:
+        last = self.messages[-1]
+        if not self.continue_final_message:
+            if self.add_generation_prompt is False:
+                refuse("add_generation_prompt: false goes with continue_final_message")
+        elif self.add_generation_prompt:
+            refuse("add_generation_prompt: no reply is opened where the last message goes on")
+        elif last.role != "assistant" or last.tool_calls or not last.content:
+            refuse("continue_final_message: the last message must be the assistant's, with text")
+        return self
 
     @model_validator(mode="after")
     def _choice_fits_tools(self) -> Self:

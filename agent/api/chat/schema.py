@@ -4,24 +4,8 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from agent.api.logprobs import TokenLogprob
 from agent.api.openai import FinishReason, Usage
-
-
-class TokenLogprob(TypedDict):
-    """A token, and its log-probability at temperature 1."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
-    top_logprobs: list["TopLogprob"]
-
-
-class TopLogprob(TypedDict):
-    """A token that could have been sampled instead."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
 
 
 class Logprobs(TypedDict):

@@ -39,4 +39,7 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
         tools=call.offered(),
         parallel_calls=call.parallel_tool_calls is not False,
         constraint=call.constraint(),
+        top_logprobs=call.top_logprobs or 0,
+        continues=bool(call.continue_final_message),
+        truncation=call.truncation or caller.settings.truncation,
     )

@@ -3,6 +3,7 @@
 Knows the API's JSON; nothing of sockets.
 """
 
+import codecs
 import time
 from collections.abc import Iterable, Iterator
 
@@ -93,20 +94,31 @@ class TextReply:
         return frame(body)
 
     def _logprobs(self, tokens: Iterable[Token], offset: int) -> TextLogprobs | None:
-        """The chosen tokens' log-probabilities. offset: characters before the first of them."""
-        if self._request.logprobs is None:
+        """The log-probabilities of the tokens that are text, and of the likeliest.
+
+        offset: characters of the reply before what these tokens begin in
+        """
+        wanted = self._request.logprobs
+        if wanted is None:
             return None
         told: TextLogprobs = {
             "tokens": [],
             "token_logprobs": [],
-            "top_logprobs": None,
+            "top_logprobs": [] if wanted else None,
             "text_offset": [],
         }
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for token in tokens:
-            told["tokens"].append(token.text)
+            if token.spelling.bytes is None:
+                continue
+            told["tokens"].append(token.spelling.name)
             told["token_logprobs"].append(token.logprob)
             told["text_offset"].append(offset)
-            offset += len(token.text)
+            if told["top_logprobs"] is not None:
+                likeliest = [(each.spelling.name, each.logprob) for each in token.top]
+                chosen = (token.spelling.name, token.logprob)
+                told["top_logprobs"].append(dict([*likeliest, chosen]))
+            offset += len(decoder.decode(token.spelling.bytes))
         return told
 
     def _body(self, reply: Reply, choices: list[TextChoice]) -> TextCompletion:

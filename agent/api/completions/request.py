@@ -54,7 +54,7 @@ class CompletionRequest(SamplingForm):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     echo: bool | None = Field(None, description="put the prompt before each reply")
-    logprobs: int | None = Field(None, ge=0, le=5, description="0: of the chosen tokens")
+    logprobs: int | None = Field(None, ge=0, le=5, description="likeliest tokens told; 0: chosen")
     structured_outputs: Structured = None
     suffix: Annotated[Any, Refused("a text cannot be filled in here: leave it out", "")] = None
     user: str | None = None
@@ -66,8 +66,6 @@ class CompletionRequest(SamplingForm):
             refuse("best_of: nothing is ranked here: leave it out, or let it be n")
         if len(self.prompt) * choices > MAX_REPLIES:
             refuse("n: prompts times n are at most {most}", most=MAX_REPLIES)
-        if self.logprobs:
-            refuse("logprobs: only chosen tokens' log-probabilities are recorded: let it be 0")
         if self.echo and self.logprobs is not None:
             refuse("echo: the prompt's log-probabilities are not computed: leave out logprobs")
         if self.echo and not all(isinstance(prompt, str) for prompt in self.prompt):

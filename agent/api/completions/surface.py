@@ -51,6 +51,7 @@ def asks_of(call: CompletionRequest, caller: Caller) -> list[Ask]:
             named="prompt",
             raw=prompt,
             constraint=call.constraint(),
+            top_logprobs=call.logprobs or 0,
         )
         asks.append(ask)
     return asks

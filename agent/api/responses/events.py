@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
 from agent.api.parts import Parts
 from agent.api.responses import stored
 from agent.api.responses.request import ResponsesRequest
 from agent.api.responses.response import (
     STATUSES,
-    logprob,
     made,
     output_text,
     whole_output,
@@ -114,7 +114,7 @@ class ResponseReply:
             return self._within(part, "response.function_call_arguments.delta", delta=text)
         told = tokens if self._call.logprobs else ()
         self._tokens.extend(told)
-        logprobs = [logprob(token) for token in told]
+        logprobs = logprobs_of(told)
         return self._within(part, "response.output_text.delta", delta=text, logprobs=logprobs)
 
     def _item_ended(self, part: Part, text: str) -> Iterator[ResponseEvent]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from agent.api.fields import Choice, Format, Refused, constraint_of
 from agent.api.responses.items import Items
 from agent.api.sampling import SamplingForm
+from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
 from agent.turn.constraint import Constraint
 from streams.records import Json
@@ -95,7 +96,7 @@ class ResponsesRequest(SamplingForm):
     parallel_tool_calls: bool | None = Field(None, description="false: one call a reply")
     text: TextConfig | None = None
     include: list[Include] | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=20)
+    top_logprobs: int | None = Field(None, ge=0, le=MAX_TOP)
     truncation: Literal["auto", "disabled"] | None = None
     metadata: Annotated[dict[Key, Value] | None, Field(max_length=MAX_METADATA)] = None
     user: str | None = None
@@ -109,8 +110,8 @@ class ResponsesRequest(SamplingForm):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.top_logprobs:
-            refuse("top_logprobs: only chosen tokens' log-probabilities are recorded: let it be 0")
+        if self.top_logprobs and not self.logprobs:
+            refuse("top_logprobs: it goes with include, which must have {what}", what=LOGPROBS)
         if self.tool_choice is not None:
             self.tool_choice.prove([tool.name for tool in self.tools or []])
         if not self.input and self.previous_response_id is None:

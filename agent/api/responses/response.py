@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
 from agent.api.parts import told_parts
 from agent.api.responses.request import ResponsesRequest
@@ -17,7 +18,6 @@ from agent.api.responses.schema import (
     CallItem,
     Echo,
     ItemStatus,
-    Logprob,
     MessageItem,
     OutputItem,
     OutputText,
@@ -134,18 +134,8 @@ def whole_output(made: Made, reply: Reply, *, logprobs: bool) -> list[OutputItem
 
 def output_text(text: str, tokens: Sequence[Token] = ()) -> OutputText:
     """A text, with the log-probabilities of its tokens when those are given."""
-    told = [logprob(token) for token in tokens]
+    told = logprobs_of(tokens)
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": told}
-
-
-def logprob(token: Token) -> Logprob:
-    """The chosen token's log-probability, at temperature 1; others are not recorded."""
-    return {
-        "token": token.text,
-        "logprob": token.logprob,
-        "bytes": list(token.text.encode()),
-        "top_logprobs": [],
-    }
 
 
 def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
@@ -156,7 +146,7 @@ def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
         "instructions": call.instructions,
         "tools": [_tool(tool.model_dump(mode="json")) for tool in call.tools or []],
         "tool_choice": call.tool_choice.said if call.tool_choice else "auto",
-        "truncation": call.truncation or "disabled",
+        "truncation": ask.truncation,
         "parallel_tool_calls": ask.parallel_calls,
         "text": {"format": {"type": "text"}, "verbosity": "medium"},
         "top_p": sampling.top_p,
@@ -185,7 +175,11 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 def _usage(usage: Usage) -> ResponseUsage:
     return {
         "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": 0,
+            "truncated_tokens": usage.cut_tokens,
+        },
         "output_tokens": usage.reply_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": usage.prompt_tokens + usage.reply_tokens,

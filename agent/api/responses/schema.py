@@ -4,25 +4,10 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from agent.api.logprobs import TokenLogprob
+
 Status = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
-
-
-class Logprob(TypedDict):
-    """A token, and its log-probability at temperature 1."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
-    top_logprobs: list["TopLogprob"]
-
-
-class TopLogprob(TypedDict):
-    """A token that could have been sampled instead."""
-
-    token: str
-    logprob: float
-    bytes: list[int]
 
 
 class OutputText(TypedDict):
@@ -31,7 +16,7 @@ class OutputText(TypedDict):
     type: Literal["output_text"]
     text: str
     annotations: list[str]
-    logprobs: list[Logprob]
+    logprobs: list[TokenLogprob]
 
 
 class InputText(TypedDict):
@@ -77,10 +62,11 @@ ItemField = MessageItem | CallItem | CallOutputItem
 
 
 class InputDetails(TypedDict):
-    """What of the input did not have to be read."""
+    """What of the input did not have to be read, and what is not in the prompt."""
 
     cached_tokens: int
     cache_write_tokens: int
+    truncated_tokens: int
 
 
 class OutputDetails(TypedDict):
@@ -201,4 +187,4 @@ class ResponseEvent(TypedDict):
     text: NotRequired[str]
     arguments: NotRequired[str]
     name: NotRequired[str]
-    logprobs: NotRequired[list[Logprob]]
+    logprobs: NotRequired[list[TokenLogprob]]

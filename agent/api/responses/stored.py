@@ -19,7 +19,7 @@ from agent.turn.reply import Part, Reply, ToolCall, Usage
 from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
-_ITEM: Final = re.compile(r"(?:msg|fc|fco)_([0-9a-f]{64})_(i?[0-9]{1,6})")
+_ITEM: Final = re.compile(r"(?:msg|fc|fco)_([0-9a-f]{64}(?:[0-9a-f]{2})?)_(i?[0-9]{1,6})")
 
 
 def kept(made: Made, *, instructed: bool) -> Json:
@@ -41,7 +41,8 @@ def response_of(turn: Turn) -> Response:
     """The response that a turn was."""
     body, made = _kept(turn), _made(turn)
     status = STATUSES[turn.finish_reason]
-    usage = Usage(len(turn.prompt_token_ids), len(turn.token_ids), body.get("cached_tokens", 0))
+    cached, cut = body.get("cached_tokens", 0), turn.cut_tokens
+    usage = Usage(len(turn.prompt_token_ids), len(turn.token_ids), cached, cut)
     output = made.output(_parts(turn), status)
     return made.response(status, output, usage=usage, completed_s=turn.created_ms // 1000)
 

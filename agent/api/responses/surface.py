@@ -85,7 +85,8 @@ def ask_of(
         named="input",
         tools=call.offered(),
         parallel_calls=call.parallel_tool_calls is not False,
-        truncation=call.truncation or "disabled",
+        truncation=call.truncation or caller.settings.truncation,
+        top_logprobs=(call.top_logprobs or 0) if call.logprobs else 0,
         follows=before.id if before else None,
         constraint=call.constraint(),
     )

@@ -15,7 +15,7 @@ from agent.settings import AgentSettings
 from agent.turn.ask import Ask
 from agent.turn.constraint import Constraint, TextForm
 from streams.records import Message
-from tests.agent.api.asking import models
+from tests.agent.api.asking import caller, models
 
 HELLO: dict[str, Any] = {"model": "quickset", "messages": [{"role": "user", "content": "Hello"}]}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -34,9 +34,7 @@ def test_the_smallest_request_is_enough() -> None:
 
 def test_unknown_parameters_are_ignored() -> None:
     """Clients send many parameters of their own; they change nothing."""
-    assert read_chat(body(keep_alive="5m", reasoning_effort="high", num_ctx=4096)) == read_chat(
-        body()
-    )
+    assert read_chat(body(keep_alive="5m", num_ctx=4096)) == read_chat(body())
 
 
 def test_null_means_not_given() -> None:
@@ -78,13 +76,30 @@ def test_null_means_not_given() -> None:
         ({"max_tokens": -1}, "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens"),
         ({"max_completion_tokens": 0}, "max_completion_tokens"),
-        ({"seed": -1}, "seed"),
+        ({"seed": -(2**63) - 1}, "seed"),
         ({"seed": 2**63}, "seed"),
+        ({"seed": 1.5}, "seed"),
         ({"stop": ""}, "stop[0]"),
         ({"stop": ["a", 3]}, "stop[1]"),
         ({"stop": ["x"] * 17}, "stop"),
         ({"logprobs": 1}, "logprobs"),
         ({"top_logprobs": 5}, "top_logprobs"),
+        ({"top_logprobs": 21, "logprobs": True}, "top_logprobs"),
+        ({"top_k": -2}, "top_k"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"presence_penalty": -2.1}, "presence_penalty"),
+        ({"frequency_penalty": "2"}, "frequency_penalty"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"repetition_penalty": 1e300}, "repetition_penalty"),
+        ({"logit_bias": {"7": 101}}, "logit_bias[7]"),
+        ({"logit_bias": {"Paris": 1}}, "logit_bias"),
+        ({"logit_bias": {"-1": 1}}, "logit_bias"),
+        ({"logit_bias": {"1" * 40: 1}}, "logit_bias"),
+        ({"logit_bias": [7]}, "logit_bias"),
+        ({"logit_bias": {str(at): 1 for at in range(1025)}}, "logit_bias"),
+        ({"truncation": "oldest"}, "truncation"),
+        ({"continue_final_message": True}, "continue_final_message"),
+        ({"add_generation_prompt": False}, "add_generation_prompt"),
         ({"tools": {}}, "tools"),
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
@@ -98,7 +113,7 @@ def test_null_means_not_given() -> None:
         ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
         ({"structured_outputs": {"json": "x"}}, "structured_outputs"),
         ({"modalities": ["audio"]}, "modalities"),
-        ({"functions": []}, "functions"),
+        ({"functions": [{"name": "f"}]}, "functions"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
           "tools": [WEATHER]}, "tool_choice"),
@@ -218,11 +233,59 @@ def test_an_ask_holds_who_asks_for_what() -> None:
     assert ask.prompt_token_ids == []
 
 
+def test_what_changes_sampling_is_in_it() -> None:
+    """Every parameter of sampling, by the client's names; -1 means all tokens, as for vLLM."""
+    given = {"top_k": 40, "min_p": 0.05, "presence_penalty": 0.5, "frequency_penalty": -0.5,
+             "repetition_penalty": 1.1}  # fmt: skip
+    (sampling,) = asked(given | {"logit_bias": {"7": -100, "12": 2.5}}).samplings
+    assert sampling.model_dump(include=set(given)) == given
+    assert sampling.logit_bias == {7: -100, 12: 2.5}
+    assert asked({"top_k": -1}).samplings[0].top_k == 0
+    plain = asked().samplings[0].model_dump(exclude={"max_tokens", "seed", "temperature", "top_p"})
+    assert not any(value for name, value in plain.items() if name != "repetition_penalty")
+    assert plain["repetition_penalty"] == 1
+
+
+def test_a_last_message_of_the_assistant_goes_on_when_asked() -> None:
+    """It is history unless continue_final_message says otherwise, by vLLM's rules."""
+    begun = [*HELLO["messages"], {"role": "assistant", "content": "The answer"}]
+    assert not asked({"messages": begun}).continues
+    assert asked({"messages": begun, "continue_final_message": True}).continues
+    both = {"continue_final_message": True, "add_generation_prompt": False}
+    assert asked({"messages": begun} | both).continues
+    called = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    for extra, param in [
+        (both | {"add_generation_prompt": True, "messages": begun}, "add_generation_prompt"),
+        (both | {"messages": HELLO["messages"]}, "continue_final_message"),
+        (both | {"messages": [{"role": "assistant", "tool_calls": [called]}]},
+         "continue_final_message"),
+        ({"add_generation_prompt": False, "messages": begun}, "add_generation_prompt"),
+    ]:  # fmt: skip
+        with pytest.raises(InvalidError) as caught:
+            read_chat(body(**extra))
+        assert caught.value.param == param
+
+
+def test_truncation_is_the_requests_or_the_settings() -> None:
+    """What the request says counts before the setting."""
+    assert asked().truncation == "disabled"
+    assert asked({"truncation": "auto"}).truncation == "auto"
+    always = caller(truncation="auto")
+    assert ask_of(read_chat(body()), always).truncation == "auto"
+    assert ask_of(read_chat(body(truncation="disabled")), always).truncation == "disabled"
+
+
+def test_the_likeliest_tokens_go_with_logprobs() -> None:
+    """Up to 20 of them."""
+    assert asked({"logprobs": True, "top_logprobs": 20}).top_logprobs == 20
+    assert asked({"logprobs": True}).top_logprobs == 0
+
+
 def test_each_choice_has_its_sampling() -> None:
     """What the request leaves out comes from the settings; a seed counts up, or is drawn."""
     first, second = asked({"n": 2, "seed": 2**63 - 1, "stop": "END"}).samplings
     assert (first.temperature, first.max_tokens, first.stop) == (0.3, 5, ["END"])
-    assert (first.seed, second.seed) == (2**63 - 1, 0)
+    assert (first.seed, second.seed) == (2**63 - 1, -(2**63))
     drawn = asked({"n": 2, "temperature": 0, "max_tokens": 64}).samplings
     assert [(each.seed, each.temperature, each.max_tokens) for each in drawn] == [
         (100, 0, 64), (101, 0, 64),

@@ -87,7 +87,7 @@ async def test_other_answers_are_as_they_are_described(api: Api) -> None:
     rated = await api.client.put(f"/v1/feedback/{made['id']}", json={"thumb": "up"})
     await proved(rated, "/feedback/{response_id}", "PUT")
     await proved(await api.client.delete(path), one, "DELETE")
-    body = {"model": "quickset", "input": "Hi there"}
+    body: dict[str, Any] = {"model": "quickset", "input": "Hi there"}
     counted = await proved(
         await api.post("/v1/responses/input_tokens", body), "/responses/input_tokens", "POST"
     )
