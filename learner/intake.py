@@ -28,6 +28,7 @@ from streams.line.masks import keep_mask
 from streams.log import dead_letters
 from streams.log.contract import Entry, Topic
 from streams.records import (
+    Deletion,
     Feedback,
     Forgotten,
     Judgement,
@@ -45,7 +46,7 @@ from streams.store.tables import JudgementRow, TurnRow
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
-    "feedback": (Feedback,),
+    "feedback": (Feedback, Deletion),
     "rollouts": (Rollout,),
     "recipes": (Recipe, Mask),
     "forgotten": (Forgotten,),
@@ -101,6 +102,8 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
             _take_turn(session, record, rules, taken_ms=entry.time_ms)
         case Feedback() if record.line == rules.line:
             _take_feedback(session, record, rules)
+        case Deletion() if record.line == rules.line:
+            forget.delete_turn(session, record, taken_ms=entry.time_ms)
         case Rollout():
             claims.project(session, record)
         case Recipe():

@@ -89,6 +89,13 @@ def test_chores_of_chat_clients_are_recognised(text: str) -> None:
     assert purpose_of([Message(role="user", content=text)], {}) == "chore"
 
 
+def test_a_chore_may_have_its_reply_begun() -> None:
+    """What the assistant shall go on with stands behind the instruction."""
+    begun = Message(role="assistant", content="{")
+    assert is_chore([Message(role="user", content=CHORES[0]), begun])
+    assert not is_chore([*ASK, begun])
+
+
 def test_a_chore_may_stand_in_the_system_message() -> None:
     """Coding agents keep their title instruction in the system message."""
     system = Message(
