@@ -124,15 +124,16 @@ def open_base(directory: Path, *, weights: str | None = None) -> BaseModel:
     if weights not in (None, digest):
         raise ModelFilesError(f"the weights in {directory} are damaged: delete that folder")
     content = canonical_json(_content(model.config.to_dict()))
+    prompt = _open_prompt(directory, tokenizer, num_tokens=config.vocab_size)
     return BaseModel(
         name=hashlib.sha256(content + digest.encode()).hexdigest()[:16],
         model=model,
         tokenizer=tokenizer,
         decoder=Decoder(model),
-        stop_ids=_stop_ids(model, tokenizer),
+        stop_ids=_stop_ids(model, tokenizer, prompt),
         context_tokens=model.config.max_position_embeddings,
         num_tokens=config.vocab_size,
-        _prompt=_open_prompt(directory, tokenizer, num_tokens=config.vocab_size),
+        _prompt=prompt,
     )
 
 
@@ -243,8 +244,9 @@ def _open_prompt(directory: Path, tokenizer: Any, *, num_tokens: int) -> Prompt:
         ) from cause
 
 
-def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    ids: set[int] = set()
+def _stop_ids(model: Any, tokenizer: Any, prompt: Prompt) -> frozenset[int]:
+    # what the template ends a reply with ends one, also where the configuration forgets it
+    ids: set[int] = set() if prompt.end_id is None else {prompt.end_id}
     for stop in (
         model.generation_config.eos_token_id,
         model.config.eos_token_id,

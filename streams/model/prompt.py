@@ -11,11 +11,11 @@ Knows nothing of weights, versions or sampling.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streams.errors import TemplateRefusedError
-from streams.model.template import PROBE_WORDS, Template
+from streams.model.template import PROBE_WORDS, REPLY_WORD, Template
 from streams.records import Json, Message
 
 # Put into tokens that stand in a text, to break them, and after the last word of a message that is
@@ -34,6 +34,8 @@ class Prompt:
     def __init__(self, tokenizer: Any) -> None:
         """Find out what the template can render, and which tokens it writes itself.
 
+        `end_id` is then the token that it ends a reply with, or None.
+
         raises: TemplateRefusedError when it is broken, or words of a conversation are lost in it
         """
         self._tokenizer = tokenizer
@@ -50,6 +52,7 @@ class Prompt:
         self._marker_ids = {
             number for number, token in added.items() if token.content in self._markers.names
         }
+        self.end_id: Final = self._end_of(talk, {token.content: n for n, token in added.items()})
         read = tokenizer.decode(self._encoded(talk)).lower()
         lost = [word for word in PROBE_WORDS if word not in read]
         if lost:
@@ -81,6 +84,12 @@ class Prompt:
                 "so that the reply cannot go on with it"
             )
         return self._encoded(text)
+
+    def _end_of(self, talk: str, ids: Mapping[str, int]) -> int | None:
+        """The token that the template writes after a reply, which ends it; None: it writes none."""
+        after = talk.partition(REPLY_WORD)[2].lstrip()
+        found = self._turn_markers.begin(after)
+        return None if found is None else ids[found]
 
     def _encoded(self, text: str) -> list[int]:
         encode = self._tokenizer.backend_tokenizer.encode
@@ -116,6 +125,11 @@ class _Markers:
     def count(self, text: str) -> int:
         """How many stand in a text, unbroken."""
         return len(self._pattern.findall(text))
+
+    def begin(self, text: str) -> str | None:
+        """The one that a text begins with, if any does."""
+        found = self._pattern.match(text)
+        return found[0] if found else None
 
     def broken(self, text: str) -> str:
         """The text with every one broken, and with one that its end could begin."""

@@ -20,6 +20,7 @@ from streams.records import Json
 
 # Words that no template says by itself; each must be found in what is rendered of a probe.
 PROBE_WORDS: Final = ("hawthorn", "blackberry", "juniper", "elderflower")  # of the talk
+REPLY_WORD: Final = "juniper"  # what the assistant says in it
 _SAID: Final = (*PROBE_WORDS, "marigold")
 _SYSTEM: Final[list[Json]] = [{"role": "system", "content": "hawthorn"}]
 _TALK: Final[list[Json]] = [

@@ -47,6 +47,13 @@ def test_every_family_opens(family: Family, tmp_path: Path) -> None:
     assert (base.decoder.num_layers, base.num_tokens) == (4, 384)
 
 
+def test_the_templates_end_of_a_reply_ends_one(own_dir: Path) -> None:
+    """Also where neither model nor tokenizer calls it the end of text."""
+    source = (own_dir / "chat_template.jinja").read_text()
+    (own_dir / "chat_template.jinja").write_text(source.replace("<|im_end|>", "<|endoftext|>"))
+    assert load_base(ModelSettings(path=own_dir)).stop_ids == {0, 2}
+
+
 def test_the_name_is_the_content(tiny_dir: Path, tmp_path: Path, tiny_base: BaseModel) -> None:
     """The same weights have the same name wherever they lie; other weights have another."""
     moved = shutil.copytree(tiny_dir, tmp_path / "moved")

@@ -74,6 +74,24 @@ def test_a_reply_that_goes_on_with_a_message_is_left_open(name: str) -> None:
     assert "The answer is" in history
 
 
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [("chatml", "<|im_end|>"), ("gemma", "<end_of_turn>"), ("phi", "<|end|>"),
+     ("llama3", "<|eot_id|>"), ("mistral", "</s>")],
+)  # fmt: skip
+def test_what_a_template_ends_a_reply_with_is_known(name: str, end: str) -> None:
+    """Whatever the model's configuration calls its end of text."""
+    tokenizer = FAMILIES[name].tokenizer()
+    assert Prompt(tokenizer).end_id == tokenizer.convert_tokens_to_ids(end)
+
+
+def test_a_template_may_end_a_reply_with_plain_text() -> None:
+    """Then only the configuration's end of text ends one."""
+    said = "{{ message.role + ': ' + message.content + '\n' }}"
+    source = f"{{% for message in messages %}}{said}{{% endfor %}}"
+    assert Prompt(with_template(source)).end_id is None
+
+
 def test_only_words_of_the_assistant_can_go_on() -> None:
     """A user's message, or a call, is not continued."""
     prompt = Prompt(FAMILIES["chatml"].tokenizer())
