@@ -4,23 +4,51 @@ Signs, updates, masks and digests are equal to the bit on every backend; matrix 
 log-probabilities agree within the tolerance that a backend states. Tensors are torch tensors
 on the backend's device; a backend keeps no state between calls, so calls may run in any order
 and on several threads.
+
+What must be refused is refused here, before an implementation sees it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from torch import Tensor
+
+from kernels.change import (
+    COLUMNS,
+    MAX_DIGEST_ELEMENTS,
+    NOTHING_FROZEN,
+    ROWS,
+    Address,
+    Change,
+    Frozen,
+    Perturbation,
+    Span,
+)
+from kernels.dtypes import check_dtype
 
 BackendName = Literal["reference", "cpu", "triton"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
-GAUSSIAN = 16  # added to it for normal noise, so that no sign shares its words
+GAUSSIAN = 16  # added to a side for normal noise, so that no sign shares its words
 
 
-class Backend(Protocol):
+@dataclass(frozen=True, slots=True)
+class PairFactors:
+    """The rank-1 factors of all pairs of one tensor, in the form of the backend that made it.
+
+    rows, columns: ±1 (pairs, out) and (pairs, in) int8 with zeros where frozen, or a bit a sign
+        in (groups of 32 pairs, out) and (…, in) int32, the masks apart
+    """
+
+    rows: Tensor
+    columns: Tensor
+    frozen: Frozen = NOTHING_FROZEN
+
+
+class Backend(ABC):
     """What every implementation of the perturbation arithmetic guarantees."""
 
     name: BackendName
@@ -31,64 +59,46 @@ class Backend(Protocol):
         returns: the results, in the order of the items
         raises: what a work raised, the first in order, when all have ended
         """
-        ...
+        return [work(item) for item in items]
 
-    def signs(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
-        """Give the signs of pairs 0..pairs-1 at elements first..first+count-1.
+    @abstractmethod
+    def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        """Return the signs of pairs 0..pairs-1 at the elements of a span.
 
-        key: the generation's 64-bit key; tensor: `noise.tensor_id(name)`; side: ROWS, COLUMNS
-            or FULL; first, count: range of element indices in the unsharded tensor
         returns: (pairs, count) int8, each +1 or -1
         """
-        ...
 
-    def gaussians(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
-        """Give standard normal noise at the same addresses (kernels.reference.noise.gaussians).
+    @abstractmethod
+    def gaussians(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        """Return standard normal noise at the same addresses (kernels.reference.noise.gaussians).
 
         For comparison with methods that use it; no version is made of it, as its bits are not
         the same on every device (they agree within float32 rounding).
 
         returns: (pairs, count) float32
         """
-        ...
 
-    def full_member(
-        self,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        member: int,
-        sigma_log2: int,
-        frozen: "Frozen | None",
-    ) -> Tensor:
+    def full_member(self, base: Tensor, perturbation: Perturbation, member: int) -> Tensor:
         """Write one full-rank member W ± 2^s·E from the resident base; the base is only read.
 
-        base: (out, in); member: 2p for +, 2p+1 for −; frozen units receive no noise
+        base: (out, in); member: 2p for +, 2p+1 for −
         returns: (out, in) in the base's dtype
         """
-        ...
+        return next(self.full_members(base, perturbation, [member]))
 
     def full_members(
-        self,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        members: Sequence[int],
-        sigma_log2: int,
-        frozen: "Frozen | None",
+        self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
     ) -> Iterator[Tensor]:
-        """Write members one after another, as full_member does but with noise shared by 64.
+        """Write members one after another, as full_member does; those of near pairs share noise.
 
         yields: (out, in) in the base's dtype; one buffer, valid until the next is asked for
+        raises: ValueError when the perturbation does not fit the base
         """
-        ...
+        check_dtype(base)
+        perturbation.check_fits(base, members)
+        return self._full_members(base.detach().contiguous(), perturbation, members)
 
+    @abstractmethod
     def member_linear(
         self,
         x: Tensor,
@@ -112,30 +122,33 @@ class Backend(Protocol):
             backends that do all in one kernel do not need it
         returns: (members, tokens, out) in x's dtype
         """
-        ...
 
     def pair_factors(
         self,
-        *,
-        key: int,
-        tensor: int,
+        address: Address,
         shape: tuple[int, int],
+        *,
         pairs: int,
-        frozen: "Frozen | None",
-    ) -> "PairFactors":
+        frozen: Frozen = NOTHING_FROZEN,
+    ) -> PairFactors:
         """Keep a generation's factors of one tensor as rows_linear reads them.
 
         shape: (out, in)
         """
-        ...
+        rows, columns = (
+            self.signs(address, Span(side, size), pairs=pairs)
+            for side, size in zip((ROWS, COLUMNS), shape, strict=True)
+        )
+        return PairFactors(*frozen.zeroed(rows, columns))
 
+    @abstractmethod
     def rows_linear(
         self,
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
         members: Tensor,
-        factors: "PairFactors",
+        factors: PairFactors,
         *,
         sigma_log2: int,
     ) -> Tensor:
@@ -146,27 +159,16 @@ class Backend(Protocol):
         x: (rows, in); members: (rows,) int64; factors: this backend's `pair_factors`
         returns: (rows, out) in x's dtype
         """
-        ...
 
-    def accumulate(
-        self,
-        master: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        coefficients: Sequence[int],
-        step: int,
-        frozen: "Frozen | None",
-        full_rank: bool = False,
-    ) -> None:
-        """Add one generation to the integer master, in place: K += step · Σ_p c_p a_p b_pᵀ.
+    def accumulate(self, master: Tensor, change: Change) -> None:
+        """Add a change to the integer master, in place.
 
-        master: (out, in) int32; coefficients: one integer a pair, |c_p| ≤ 255; step: signed
-            integer (negative takes the generation out again)
-        raises: ValueError when Σ|c_p| ≥ 2²⁴ (a float32 product would round), ExplodedError
-            when K would leave int32 (K is then unchanged)
+        master: (out, in) int32
+        raises: ValueError when the change does not fit, ExplodedError when K would leave int32
+            (K is then unchanged)
         """
-        ...
+        change.check_fits(master)
+        self._accumulate(master, change)
 
     def materialise(self, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:
         """Round base + 2^exponent · K: sum in float64, cast to float32, then to the base's dtype.
@@ -175,27 +177,20 @@ class Backend(Protocol):
 
         raises: ExplodedError when a weight is not finite
         """
-        ...
+        check_dtype(base)
+        return self._materialise(base.detach().contiguous(), master.contiguous(), exponent)
 
     def advance(
-        self,
-        master: Tensor,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        coefficients: Sequence[int],
-        step: int,
-        exponent: int,
-        frozen: "Frozen | None",
-        full_rank: bool = False,
+        self, master: Tensor, base: Tensor, change: Change, *, exponent: int
     ) -> tuple[Tensor, int]:
         """Accumulate, materialise and digest in one pass over memory.
 
         returns: the weights and the digest of the moved master
         raises: as accumulate and materialise; the master is then unchanged
         """
-        ...
+        check_dtype(base)
+        change.check_fits(master)
+        return self._advance(master, base.detach().contiguous(), change, exponent)
 
     def digest(self, master: Tensor) -> int:
         """Sum a 64-bit mix of (row-major index, value) over the values that are not 0.
@@ -203,9 +198,13 @@ class Backend(Protocol):
         Any order of blocks gives the same; zeros give 0 (kernels.reference.update defines the mix).
 
         returns: unsigned 64-bit integer
+        raises: ValueError for 2³² elements or more, whose index the mix does not hold
         """
-        ...
+        if master.numel() >= MAX_DIGEST_ELEMENTS:
+            raise ValueError(f"a digest takes tensors under {MAX_DIGEST_ELEMENTS} elements")
+        return self._digest(master.contiguous())
 
+    @abstractmethod
     def token_logprobs(self, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
         """Score target tokens without storing logits (chunked logsumexp over the vocabulary).
 
@@ -213,59 +212,40 @@ class Backend(Protocol):
             (tokens,) int64
         returns: (tokens,) float32 natural log-probabilities
         """
-        ...
 
+    @abstractmethod
     def top_tokens(self, hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Give the k most probable tokens of each row without storing logits, best first.
+        """Return the k most probable tokens of each row without storing logits, best first.
 
         returns: (tokens, k) float32 log-probabilities, (tokens, k) int64 token ids; the order
             among equals is not promised
         """
-        ...
 
+    @abstractmethod
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the mean of every unit and its sum of squared differences from it, in one pass.
+        """Return the mean of every unit and its sum of squared differences from it, in one pass.
 
         x: (tokens, units), at least one token (kernels.reference.moments merges more)
         returns: (units,) and (units,) float32 or float64
         """
-        ...
 
+    # What an implementation gives: arguments are checked, and weights contiguous.
 
-@dataclass(frozen=True, slots=True)
-class PairFactors:
-    """The rank-1 factors of all pairs of one tensor, in the form of the backend that made it.
+    @abstractmethod
+    def _full_members(
+        self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+    ) -> Iterator[Tensor]: ...
 
-    rows, columns: ±1 (pairs, out) and (pairs, in) int8 with zeros where frozen, or a bit a sign
-        in (groups of 32 pairs, out) and (…, in) int32, the masks apart
-    """
+    @abstractmethod
+    def _accumulate(self, master: Tensor, change: Change) -> None: ...
 
-    rows: Tensor
-    columns: Tensor
-    frozen: "Frozen | None" = None
+    @abstractmethod
+    def _materialise(self, base: Tensor, master: Tensor, exponent: int) -> Tensor: ...
 
+    @abstractmethod
+    def _advance(
+        self, master: Tensor, base: Tensor, change: Change, exponent: int
+    ) -> tuple[Tensor, int]: ...
 
-class Frozen(Protocol):
-    """The frozen units of one tensor: which rows and columns may move (None: all may)."""
-
-    @property
-    def rows(self) -> Tensor | None:
-        """(out,) int8, 1 where the row may move and 0 where it is frozen."""
-        ...
-
-    @property
-    def columns(self) -> Tensor | None:
-        """(in,) int8, likewise."""
-        ...
-
-
-def mask_factors(rows: Tensor, columns: Tensor, frozen: Frozen | None) -> tuple[Tensor, Tensor]:
-    """Put zeros where a unit is frozen.
-
-    rows: (any, out); columns: (any, in)
-    """
-    if frozen is not None and frozen.rows is not None:
-        rows = rows * frozen.rows.to(rows.device)
-    if frozen is not None and frozen.columns is not None:
-        columns = columns * frozen.columns.to(columns.device)
-    return rows, columns
+    @abstractmethod
+    def _digest(self, master: Tensor) -> int: ...

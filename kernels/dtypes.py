@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kernels.errors import ExplodedError
+from kernels.errors import NOT_FINITE, ExplodedError
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -18,10 +18,10 @@ def check_dtype(weights: Tensor) -> None:
 
 
 def require_finite(weights: Tensor) -> Tensor:
-    """Give the weights back when every one is finite.
+    """Return the weights when every one is finite.
 
     raises: ExplodedError
     """
     if not bool(torch.isfinite(weights).all()):
-        raise ExplodedError("a weight is not finite after the update")
+        raise ExplodedError(NOT_FINITE)
     return weights

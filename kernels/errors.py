@@ -8,6 +8,9 @@ KernelError
 └── UnsupportedModelError the model is not of a family that kernels.model.forward can walk
 """
 
+OVERFLOW = "the update leaves int32; nothing was changed: take smaller steps"
+NOT_FINITE = "a weight is not finite after the update"
+
 
 class KernelError(Exception):
     """Root of the errors that this package raises on purpose."""

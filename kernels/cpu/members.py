@@ -6,74 +6,41 @@ bytes. Noise of 64 members is made once (sign planes) when they are written in a
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import FULL, Frozen, PairFactors
+from kernels.change import Address, Frozen, Perturbation
+from kernels.contract import PairFactors
 from kernels.cpu import passes as cpu_passes
 from kernels.cpu.passes import BLOCK, LANES, PAIRS, Array
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import rewrite
-from kernels.dtypes import check_dtype
-from kernels.reference.noise import check_address
-from kernels.reference.update import check_frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Perturbed:
-    """One tensor under full-rank noise.
-
-    base: (out, in), contiguous
-    """
-
-    base: Tensor
-    key: int
-    tensor: int
-    sigma_log2: int
-    frozen: Frozen | None
-
-    def check(self, member: int) -> None:
-        """Refuse what cannot be written.
-
-        raises: ValueError
-        """
-        check_dtype(self.base)
-        check_frozen(self.base, self.frozen)
-        count, pairs = self.base.numel(), member // 2 + 1
-        check_address(
-            key=self.key, tensor=self.tensor, side=FULL, first=0, count=count, pairs=pairs
-        )
-
-    def scale(self, member: int) -> float:
-        """Give 2^s with the member's ±."""
-        return math.ldexp(-1.0 if member % 2 else 1.0, self.sigma_log2)
-
-
-def write_member(threads: Threads, noise: Perturbed, member: int) -> Tensor:
-    """Write one member, its noise made on the way."""
-    noise.check(member)
+def write_member(threads: Threads, base: Tensor, perturbation: Perturbation, member: int) -> Tensor:
+    """Write one member of a contiguous base, its noise made on the way."""
 
     def write(target: Array, source: Array, first: int) -> bool:
-        _from_address(target, source, first, noise, member)
+        _from_address(target, source, first, perturbation, member)
         return True
 
-    out = torch.empty_like(noise.base)
-    rewrite(threads, out, noise.base, write)
-    return _keep_frozen(out, noise)
+    out = torch.empty_like(base)
+    rewrite(threads, out, base, write)
+    return _keep_frozen(out, base, perturbation.frozen)
 
 
-def write_members(threads: Threads, noise: Perturbed, members: Sequence[int]) -> Iterator[Tensor]:
+def write_members(
+    threads: Threads, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+) -> Iterator[Tensor]:
     """Write members one after another into one buffer, from planes that 64 members share."""
-    out, group = torch.empty_like(noise.base), -1
-    planes = np.empty((PAIRS, noise.base.numel() // BLOCK, LANES), np.uint32)
+    out, group = torch.empty_like(base), -1
+    planes = np.empty((PAIRS, base.numel() // BLOCK, LANES), np.uint32)
     for member in members:
-        noise.check(member)
         if member // 2 // PAIRS != group:
             group = member // 2 // PAIRS
-            _fill_planes(threads, planes, noise, group)
+            _fill_planes(threads, planes, perturbation.address, group)
         plane = planes[member // 2 % PAIRS]
 
         def write(
@@ -82,14 +49,14 @@ def write_members(threads: Threads, noise: Perturbed, members: Sequence[int]) ->
             whole = source.size // BLOCK * BLOCK
             blocks = plane[first // BLOCK : (first + whole) // BLOCK]
             cpu_passes.write_member_from_plane(
-                target[:whole], source[:whole], blocks, noise.scale(member)
+                target[:whole], source[:whole], blocks, _scale(perturbation, member)
             )
             if whole < source.size:
-                _from_address(target[whole:], source[whole:], first + whole, noise, member)
+                _from_address(target[whole:], source[whole:], first + whole, perturbation, member)
             return True
 
-        rewrite(threads, out, noise.base, write)
-        yield _keep_frozen(out, noise)
+        rewrite(threads, out, base, write)
+        yield _keep_frozen(out, base, perturbation.frozen)
 
 
 def add_members(
@@ -130,29 +97,34 @@ def rows_linear(
     return y.addcmul_(projected[:, None], factors.rows[pairs].to(x.dtype))
 
 
-def _from_address(target: Array, source: Array, first: int, noise: Perturbed, member: int) -> None:
-    cpu_passes.write_member(
-        target, source, np.uint64(noise.key), noise.tensor, first, member // 2, noise.scale(member)
-    )
+def _scale(perturbation: Perturbation, member: int) -> float:
+    """Return 2^s with the member's ±."""
+    return math.ldexp(-1.0 if member % 2 else 1.0, perturbation.sigma_log2)
 
 
-def _fill_planes(threads: Threads, planes: Array, noise: Perturbed, group: int) -> None:
+def _from_address(
+    target: Array, source: Array, first: int, perturbation: Perturbation, member: int
+) -> None:
+    key, tensor = np.uint64(perturbation.address.key), perturbation.address.tensor
+    scale = _scale(perturbation, member)
+    cpu_passes.write_member(target, source, key, tensor, first, member // 2, scale)
+
+
+def _fill_planes(threads: Threads, planes: Array, address: Address, group: int) -> None:
+    key = np.uint64(address.key)
     threads.over(
         planes.shape[1],
-        lambda start, stop: cpu_passes.fill_planes(
-            start, stop, planes, np.uint64(noise.key), group, noise.tensor
-        ),
+        lambda start, stop: cpu_passes.fill_planes(start, stop, planes, key, group, address.tensor),
         items=BLOCK,
     )
 
 
-def _keep_frozen(out: Tensor, noise: Perturbed) -> Tensor:
+def _keep_frozen(out: Tensor, base: Tensor, frozen: Frozen) -> Tensor:
     """Copy the frozen rows and columns back from the base, so that their bits are its bits."""
-    frozen, base = noise.frozen, noise.base
-    if frozen is not None and frozen.rows is not None:
+    if frozen.rows is not None:
         rows = frozen.rows == 0
         out[rows] = base[rows]
-    if frozen is not None and frozen.columns is not None:
+    if frozen.columns is not None:
         columns = frozen.columns == 0
         out[:, columns] = base[:, columns]
     return out

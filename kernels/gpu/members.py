@@ -12,8 +12,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.contract import Frozen, PairFactors
-from kernels.gpu.launch import EXACT, TILE, address, bits, masked, moving, tiles
+from kernels.change import Perturbation
+from kernels.contract import PairFactors
+from kernels.gpu.launch import EXACT, TILE, bits, masked, moving, tiles, words_of
 from kernels.gpu.noise import PAIRS, tile_words
 from kernels.gpu.numbers import load_weights, store_weights
 from kernels.gpu.tuning import LINEAR, tuned
@@ -147,23 +148,14 @@ def member_linear_kernel(
 PROJECT = {"HEIGHT": 16, "WIDTH": 128, "num_warps": 4}
 
 
-def write_member(
-    out: Tensor,
-    base: Tensor,
-    *,
-    key: int,
-    tensor: int,
-    member: int,
-    sigma_log2: int,
-    frozen: Frozen | None,
-) -> None:
+def write_member(out: Tensor, base: Tensor, perturbation: Perturbation, member: int) -> None:
     """Write one full-rank member of the base to out, both contiguous."""
     pair, minus = divmod(member, 2)
-    scale = torch.tensor(2.0**sigma_log2 * (-1 if minus else 1), dtype=torch.float32)
+    scale = torch.tensor(2.0**perturbation.sigma_log2 * (-1 if minus else 1), dtype=torch.float32)
+    frozen = perturbation.frozen
     full_member_kernel[tiles(base)](
         bits(out), bits(base), *moving(frozen, base), *base.shape,
-        int(scale.view(torch.int32)), pair // 32, pair % 32,
-        *address(key, tensor),
+        int(scale.view(torch.int32)), pair // 32, pair % 32, *words_of(perturbation.address),
         **masked(frozen), WHOLE=base.shape[1] % 4 == 0, **TILE, **EXACT,
     )  # fmt: skip
 

@@ -10,8 +10,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from kernels.change import Address, Span
 from kernels.contract import GAUSSIAN
-from kernels.gpu.launch import address
+from kernels.gpu.launch import words_of
 
 _MULTIPLIER0, _MULTIPLIER1 = tl.constexpr(0xD2511F53), tl.constexpr(0xCD9E8D57)
 _INCREMENT0, _INCREMENT1 = tl.constexpr(0x9E3779B9), tl.constexpr(0xBB67AE85)
@@ -130,36 +131,35 @@ def box_muller(first, second):
 SIGNS_BLOCK = 1024
 
 
-def write_signs(
-    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int, device: torch.device
-) -> Tensor:
-    """Give (pairs, count) int8 signs."""
-    out = torch.empty(pairs, count, dtype=torch.int8, device=device)
+def write_signs(address: Address, span: Span, *, pairs: int, device: torch.device) -> Tensor:
+    """Return (pairs, count) int8 signs."""
+    out = torch.empty(pairs, span.count, dtype=torch.int8, device=device)
     if out.numel():
-        grid = (triton.cdiv(count + 3, SIGNS_BLOCK), triton.cdiv(pairs, 32))
+        grid = (triton.cdiv(span.count + 3, SIGNS_BLOCK), triton.cdiv(pairs, 32))
         signs_kernel[grid](
-            out, first, count, pairs, *address(key, tensor), SIDE=side, BLOCK=SIGNS_BLOCK
-        )
+            out, span.first, span.count, pairs, *words_of(address),
+            SIDE=span.side, BLOCK=SIGNS_BLOCK,
+        )  # fmt: skip
     return out
 
 
-def pack_words(
-    *, key: int, tensor: int, side: int, count: int, pairs: int, device: torch.device
-) -> Tensor:
-    """Give (groups of 32 pairs, count) int32: a bit a sign."""
-    out = torch.empty(triton.cdiv(pairs, 32), count, dtype=torch.int32, device=device)
-    grid = (triton.cdiv(count, SIGNS_BLOCK), len(out))
-    words_kernel[grid](out, count, *address(key, tensor), SIDE=side, BLOCK=SIGNS_BLOCK)
+def pack_words(address: Address, span: Span, *, pairs: int, device: torch.device) -> Tensor:
+    """Return (groups of 32 pairs, count) int32: a bit a sign.
+
+    span: from element 0 on
+    """
+    out = torch.empty(triton.cdiv(pairs, 32), span.count, dtype=torch.int32, device=device)
+    grid = (triton.cdiv(span.count, SIGNS_BLOCK), len(out))
+    words_kernel[grid](out, span.count, *words_of(address), SIDE=span.side, BLOCK=SIGNS_BLOCK)
     return out
 
 
-def write_gaussians(
-    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int, device: torch.device
-) -> Tensor:
-    """Give (pairs, count) float32 normals."""
-    out = torch.empty(pairs, count, dtype=torch.float32, device=device)
+def write_gaussians(address: Address, span: Span, *, pairs: int, device: torch.device) -> Tensor:
+    """Return (pairs, count) float32 normals."""
+    out = torch.empty(pairs, span.count, dtype=torch.float32, device=device)
     if out.numel():
-        gaussians_kernel[triton.cdiv(count + 3, SIGNS_BLOCK), pairs](
-            out, first, count, *address(key, tensor), SIDE=side + GAUSSIAN, BLOCK=SIGNS_BLOCK
-        )
+        gaussians_kernel[triton.cdiv(span.count + 3, SIGNS_BLOCK), pairs](
+            out, span.first, span.count, *words_of(address),
+            SIDE=span.side + GAUSSIAN, BLOCK=SIGNS_BLOCK,
+        )  # fmt: skip
     return out

@@ -12,15 +12,15 @@ of 24 bits never round. Full-rank signs are made in registers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.contract import COLUMNS, ROWS, Frozen
-from kernels.gpu.launch import EXACT, TILE, address, bits, masked, moving, tiles
+from kernels.change import COLUMNS, NOTHING_FROZEN, ROWS, Change
+from kernels.gpu.launch import EXACT, TILE, bits, masked, moving, tiles, words_of
 from kernels.gpu.noise import PAIRS, tile_words, vector_words
 from kernels.gpu.numbers import highest, infinity, load_weights, store_weights
 
@@ -175,25 +175,6 @@ FACTOR_BLOCK = 512  # elements a program: one counter a thread of four warps
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """What one pass adds.
-
-    coefficients: one a pair; step: signed
-    """
-
-    key: int
-    tensor: int
-    coefficients: Sequence[int]
-    step: int
-    frozen: Frozen | None
-    full_rank: bool
-
-    def taken_out(self) -> "Generation":
-        """Give what brings the master back, wrapped or not."""
-        return replace(self, step=-self.step)
-
-
-@dataclass(frozen=True, slots=True)
 class Swept:
     """What one pass left, its faults and partial sums read.
 
@@ -207,33 +188,32 @@ class Swept:
 
 
 def sweep(
-    master: Tensor, base: Tensor | None, generation: Generation | None, *, exponent: int = 0
+    master: Tensor, base: Tensor | None, change: Change | None, *, exponent: int = 0
 ) -> Swept:
-    """Make one pass over a tensor: add the generation, write the weights, sum the digest.
+    """Make one pass over a tensor: add the change, write the weights, sum the digest.
 
-    master: contiguous; changed in place if a generation is given, wrapping
-    base: None to write no weights
+    master: contiguous; changed in place if there is a change, wrapping
+    base: contiguous; None to write no weights
     raises: ValueError for an exponent that float32 does not hold
     """
     if abs(exponent) > MAX_EXPONENT:
         raise ValueError(f"exponent {exponent} leaves ±{MAX_EXPONENT}")
-    source = master if base is None else base.detach().contiguous()
+    source = master if base is None else base
     weights = source if base is None else torch.empty_like(source)
     programs = tiles(master)[0] * tiles(master)[1]
     sums = torch.zeros(programs, dtype=torch.int64, device=master.device)
     faults = torch.zeros_like(sums, dtype=torch.int32)
-    noise, step, frozen, words = NONE, 0, None, (0, 0, 0)
-    tables, left, right = master, master, master  # of no meaning without a generation
-    if generation is not None:
-        noise = FULL_RANK if generation.full_rank else RANK1
-        step, frozen = generation.step, generation.frozen
-        words = address(generation.key, generation.tensor)
-        coefficients = _padded(generation.coefficients)
-        if generation.full_rank:
+    noise, step, frozen, words, groups = NONE, 0, NOTHING_FROZEN, (0, 0, 0), 0
+    tables, left, right = master, master, master  # of no meaning without a change
+    if change is not None:
+        noise = FULL_RANK if change.noise == "full" else RANK1
+        step, frozen, words = change.step, change.frozen, words_of(change.address)
+        coefficients = _padded(change.coefficients)
+        groups = len(coefficients) // PAIRS.value
+        if change.noise == "full":
             tables = pair_tables(coefficients).to(master.device)
         else:
-            left, right = _factors(master, generation, coefficients.to(master.device))
-    groups = 0 if generation is None else len(coefficients) // PAIRS.value
+            left, right = _factors(master, change, coefficients.to(master.device))
     even = all(size % tile == 0 for size, tile in zip(master.shape, TILE.values(), strict=True))
     update_kernel[tiles(master)](
         master, bits(source), bits(weights), left, right, *moving(frozen, master), tables,
@@ -245,17 +225,17 @@ def sweep(
     return Swept(weights, int(sums.sum()) % 2**64, wrapped, infinite)
 
 
-def _factors(master: Tensor, generation: Generation, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+def _factors(master: Tensor, change: Change, coefficients: Tensor) -> tuple[Tensor, Tensor]:
     """Write c_p a_p (out, pairs) and b_p (pairs, in) as float16."""
     height, width = master.shape
     pairs, device = len(coefficients), master.device
     left = torch.empty(height, pairs, dtype=torch.float16, device=device)
     right = torch.empty(pairs, width, dtype=torch.float16, device=device)
-    mask, masks = masked(generation.frozen), moving(generation.frozen, master)
+    mask, masks = masked(change.frozen), moving(change.frozen, master)
     sides = zip((ROWS, COLUMNS), (left, right), (height, width), masks, mask.values(), strict=True)
     for side, out, count, moves, is_masked in sides:
         factor_kernel[triton.cdiv(count, FACTOR_BLOCK), pairs // PAIRS.value](
-            out, coefficients, moves, count, pairs, *address(generation.key, generation.tensor),
+            out, coefficients, moves, count, pairs, *words_of(change.address),
             SIDE=side, MASKED=is_masked, BLOCK=FACTOR_BLOCK, num_warps=4,
         )  # fmt: skip
     return left, right

@@ -6,24 +6,13 @@ and v, the rows of q of the heads that share it, and the same columns of o.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from kernels.change import Frozen
 from kernels.version.layout import TensorSpec
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenUnits:
-    """Which rows and columns of one tensor may move; None: all may.
-
-    rows: (out,) int8, 0 where frozen and 1 elsewhere; columns: (in,) int8, likewise
-    """
-
-    rows: Tensor | None
-    columns: Tensor | None
 
 
 class UnitMap(Protocol):
@@ -46,9 +35,7 @@ class Heads(Protocol):
     head_dim: int
 
 
-def frozen_by_name(
-    sizes: Heads, units: UnitMap, specs: Iterable[TensorSpec]
-) -> dict[str, FrozenUnits]:
+def frozen_by_name(sizes: Heads, units: UnitMap, specs: Iterable[TensorSpec]) -> dict[str, Frozen]:
     """Map the frozen units of a whole model to its tensors, by their Hugging Face names."""
     return {
         spec.name: frozen_units(
@@ -71,7 +58,7 @@ def frozen_units(
     heads: int,
     kv_heads: int,
     head_dim: int,
-) -> FrozenUnits:
+) -> Frozen:
     """Map the frozen units of a layer to rows and columns of one of its tensors.
 
     neurons, groups: frozen MLP neurons and KV groups of that layer
@@ -81,15 +68,15 @@ def frozen_units(
     query_width = heads // kv_heads * head_dim
     match spec.module:
         case "gate_proj" | "up_proj":
-            return FrozenUnits(_mask(rows, neurons, width=1), None)
+            return Frozen(_mask(rows, neurons, width=1), None)
         case "down_proj":
-            return FrozenUnits(None, _mask(columns, neurons, width=1))
+            return Frozen(None, _mask(columns, neurons, width=1))
         case "k_proj" | "v_proj":
-            return FrozenUnits(_mask(rows, groups, width=head_dim), None)
+            return Frozen(_mask(rows, groups, width=head_dim), None)
         case "q_proj":
-            return FrozenUnits(_mask(rows, groups, width=query_width), None)
+            return Frozen(_mask(rows, groups, width=query_width), None)
         case "o_proj":
-            return FrozenUnits(None, _mask(columns, groups, width=query_width))
+            return Frozen(None, _mask(columns, groups, width=query_width))
     raise ValueError(f"no units are known in module {spec.module!r}")
 
 

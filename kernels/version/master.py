@@ -10,18 +10,17 @@ byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbe
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kernels.change import NOTHING_FROZEN, Address, Change, Frozen, Noise
 from kernels.contract import Backend, Result
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
-from kernels.reference.noise import tensor_id
 from kernels.version.layout import TensorSpec, layout, scale_log2
-from kernels.version.mask import FrozenUnits
 
 # One unit of K is 2^-18 of the tensor's RMS: far below one probing step (2^-4 RMS by default, so
 # a coefficient keeps its 8 bits at any step size), while int32 still reaches 2^13 RMS.
@@ -32,7 +31,7 @@ class Generation(Protocol):
     """The part of a recipe that the arithmetic needs (streams.records.Recipe has it)."""
 
     @property
-    def noise(self) -> Literal["rank1", "full"]:
+    def noise(self) -> Noise:
         """Which noise the coefficients weigh."""
 
     @property
@@ -74,7 +73,7 @@ class Master:
         layers: Sequence[int],
         modules: Sequence[str],
         backend: Backend,
-        frozen: Mapping[str, FrozenUnits],
+        frozen: Mapping[str, Frozen],
     ) -> None:
         self.specs = layout(model, layers, modules)
         self._backend = backend
@@ -120,8 +119,8 @@ class Master:
             weights[spec.name], sums[spec.name] = self._backend.advance(
                 self._integers[spec.name],
                 self._base[spec.name],
+                self._change(spec, recipe, sign=1),
                 exponent=self._exponent(spec.name),
-                **self._update(spec, recipe, sign=1),
             )
 
         self._each(specs, recipe, advance_one, undo=-1)
@@ -233,19 +232,17 @@ class Master:
         raise ExplodedError(f"{exploded.name}: {cause}") from cause
 
     def _add(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
-        update = self._update(spec, recipe, sign=sign)
-        self._backend.accumulate(self._integers[spec.name], **update)
+        self._backend.accumulate(self._integers[spec.name], self._change(spec, recipe, sign=sign))
 
-    def _update(self, spec: TensorSpec, recipe: Generation, *, sign: int) -> dict[str, Any]:
-        """Give what a recipe means for one tensor, as the backend's arguments."""
-        return {
-            "key": int(recipe.key, 16),
-            "tensor": tensor_id(spec.name),
-            "coefficients": recipe.coefficients,
-            "step": sign * recipe.step,
-            "frozen": self._frozen.get(spec.name),
-            "full_rank": recipe.noise == "full",
-        }
+    def _change(self, spec: TensorSpec, recipe: Generation, *, sign: int) -> Change:
+        """Return what a recipe does to one tensor."""
+        return Change(
+            Address.of(int(recipe.key, 16), spec.name),
+            tuple(recipe.coefficients),
+            sign * recipe.step,
+            recipe.noise,
+            self._frozen.get(spec.name, NOTHING_FROZEN),
+        )
 
     def _verify(self, specs: Sequence[TensorSpec], recipe: Generation, digest: str) -> None:
         """Take the recipe out again if it did not lead where it promises."""

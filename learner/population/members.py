@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kernels.contract import Backend, Frozen
+from kernels.change import NOTHING_FROZEN, Frozen
+from kernels.contract import Backend
 from kernels.model.forward import Decoder, Linear, Rope, Wanted
 from kernels.model.packed import fast_linear
 from kernels.version.factors import rank1_factors
@@ -84,7 +85,11 @@ class Population:
         members = range(self.size)
         self._factors = {
             spec.name: rank1_factors(
-                backend, spec, key=key, members=members, frozen=frozen.get(spec.name)
+                backend,
+                spec,
+                key=key,
+                members=members,
+                frozen=frozen.get(spec.name, NOTHING_FROZEN),
             )
             for spec in specs
         }

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from kernels.change import Address, Change, Noise, Perturbation, Span
 from kernels.contract import Backend
 from kernels.model.packed import PackedLinear
 from kernels.open import open_backend
@@ -30,7 +30,8 @@ ROUNDS = 5
 # What the memory moves for a parameter. A line that is written is read first, unless it has been.
 COPIED_BYTES = 4 + 2 * 4  # weight read, copy written
 ADVANCED_BYTES = 2 * 4 + 4 + 2 * 4  # integer read and written, base read, weight written
-COEFFICIENTS = [(37 * pair) % 511 - 255 for pair in range(PAIRS)]
+COEFFICIENTS = tuple((37 * pair) % 511 - 255 for pair in range(PAIRS))
+NOISES: tuple[Noise, ...] = ("rank1", "full")
 
 
 def medians(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
@@ -65,9 +66,7 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
     def written(members: int) -> Callable[[], None]:
         def work() -> None:
             streams = [
-                backend.full_members(
-                    weight, key=7, tensor=number, members=range(members), sigma_log2=-9, frozen=None
-                )
+                backend.full_members(weight, Perturbation(Address(7, number), -9), range(members))
                 for number, weight in enumerate(base)
             ]
             for _ in range(members):
@@ -93,22 +92,13 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
 def updates(backend: Backend, base: Sequence[Tensor]) -> None:
     """An update from 32 pairs, and the whole advance, against a loop of torch.randn."""
     masters = [torch.zeros(weight.shape, dtype=torch.int32) for weight in base]
-    address: dict[str, Any] = {"key": 7, "tensor": 3}
+    rank1, full = (Change(Address(7, 3), COEFFICIENTS, 1, noise) for noise in NOISES)
 
-    def accumulated(full_rank: bool) -> Callable[[], object]:
-        def add(master: Tensor) -> None:
-            backend.accumulate(
-                master, **address, coefficients=COEFFICIENTS, step=1, frozen=None,
-                full_rank=full_rank,
-            )  # fmt: skip
-
-        return lambda: backend.each(add, masters)
+    def accumulated(change: Change) -> Callable[[], object]:
+        return lambda: backend.each(partial(backend.accumulate, change=change), masters)
 
     def advance(place: int) -> None:
-        backend.advance(
-            masters[place], base[place], **address, coefficients=COEFFICIENTS, step=1,
-            exponent=-24, frozen=None,
-        )  # fmt: skip
+        backend.advance(masters[place], base[place], rank1, exponent=-24)
 
     def advanced() -> None:
         backend.each(advance, range(len(base)))
@@ -137,12 +127,12 @@ def updates(backend: Backend, base: Sequence[Tensor]) -> None:
         for copy, weight in zip(copies, base, strict=True):
             copy.copy_(weight)
 
-    rank1, full, whole, inside, digest, copy_s = medians(
-        accumulated(False), accumulated(True), advanced, cached, digested, copied
+    rank1_s, full_s, whole, inside, digest, copy_s = medians(
+        accumulated(rank1), accumulated(full), advanced, cached, digested, copied
     )
     for name, seconds in (
-        ("rank-1 update, 32 pairs", rank1),
-        ("full-rank update, 32 pairs", full),
+        ("rank-1 update, 32 pairs", rank1_s),
+        ("full-rank update, 32 pairs", full_s),
         ("update, weights, digest in one", whole),
         ("  on a tensor in the cache", inside),
         ("  its bytes alone", copy_s * ADVANCED_BYTES / COPIED_BYTES),
@@ -166,7 +156,7 @@ def products(backend: Backend) -> None:
     for members in (1, 8, 32):
         x = torch.randn(members, tokens, WIDTH)
         factors = [
-            backend.signs(key=1, tensor=1, side=side, first=0, count=count, pairs=members)
+            backend.signs(Address(1, 1), Span(side, count), pairs=members)
             for side, count in ((0, MLP), (1, WIDTH))
         ]
         rows, columns = factors

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kernels.contract import FULL, Backend
+from kernels.change import FULL, Address, Perturbation, Span
+from kernels.contract import Backend
 from kernels.cpu.backend import CpuBackend
 from kernels.model.forward import Decoder, Linear, with_weights
-from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
 from kernels.version.master import QUANTUM_LOG2
@@ -79,14 +79,8 @@ class Noise:
     def full_normal(self, spec: TensorSpec, pair: int) -> Tensor:
         """Give a pair's normal noise; a key of its own, so that one pair costs one pair."""
         rows, columns = spec.shape
-        noise = self.backend.gaussians(
-            key=self.key + (pair << 32),
-            tensor=tensor_id(spec.name),
-            side=FULL,
-            first=0,
-            count=rows * columns,
-            pairs=1,
-        )
+        address = Address.of(self.key + (pair << 32), spec.name)
+        noise = self.backend.gaussians(address, Span(FULL, rows * columns), pairs=1)
         return noise.view(rows, columns)
 
     @property
@@ -116,7 +110,7 @@ class Noise:
                 total.add_(self.full_normal(spec, pair), alpha=weight)
             return total
         plus = range(0, 2 * self.pairs, 2)
-        rows, columns = rank1_factors(self._source, spec, key=self.key, members=plus, frozen=None)
+        rows, columns = rank1_factors(self._source, spec, key=self.key, members=plus)
         return (rows * weights[:, None]).T @ columns
 
     def _recipe(self, update: Update) -> Recipe:
@@ -132,13 +126,9 @@ class Noise:
 class _NormalFactors(CpuBackend):
     """Gives normal factors where rank-1 members ask for signs."""
 
-    def signs(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
+    def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         """Give normal noise."""
-        return self.gaussians(
-            key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs
-        )
+        return self.gaussians(address, span, pairs=pairs)
 
 
 class _FullRank(Population):
@@ -169,14 +159,8 @@ def _members(noise: Noise, spec: TensorSpec) -> Iterator[Tensor]:
     """Write the members of one tensor."""
     base, sigma_log2 = noise.parent(spec), noise.sigma(spec)
     if noise.kind.endswith("signs"):
-        yield from noise.backend.full_members(
-            base,
-            key=noise.key,
-            tensor=tensor_id(spec.name),
-            members=range(2 * noise.pairs),
-            sigma_log2=sigma_log2,
-            frozen=None,
-        )
+        perturbation = Perturbation(Address.of(noise.key, spec.name), sigma_log2)
+        yield from noise.backend.full_members(base, perturbation, range(2 * noise.pairs))
         return
     for pair in range(noise.pairs):
         drawn = noise.full_normal(spec, pair)

@@ -27,13 +27,13 @@ from torch import Tensor, nn
 
 from agent.engine.sampler import Sampler, choose
 from agent.errors import ReplyFailedError
-from kernels.contract import FULL, Backend
+from kernels.change import FULL, Address, Span
+from kernels.contract import Backend
 from kernels.model.decode import greedy, next_logits, read_chunk
 from kernels.model.forward import Decoder, Linear, with_weights
 from kernels.model.kv import KvCache
 from kernels.model.packed import fast_linear
 from kernels.open import open_backend
-from kernels.reference.noise import tensor_id
 from learner.batch.plan import generation_key
 from learner.fitness.fitness import Floats
 from streams.model.open import BaseModel, load_base
@@ -154,14 +154,8 @@ class Model:
     def _add_noise(self, name: str, weight: Tensor, key: int, factor: float) -> None:
         for first in range(0, weight.numel(), CHUNK):
             piece = weight[first : first + CHUNK]
-            drawn = self._backend.gaussians(
-                key=key,
-                tensor=tensor_id(name),
-                side=FULL,
-                first=first,
-                count=piece.numel(),
-                pairs=1,
-            )
+            span = Span(FULL, piece.numel(), first)
+            drawn = self._backend.gaussians(Address.of(key, name), span, pairs=1)
             piece.add_(drawn[0], alpha=factor)
 
     def _continued(

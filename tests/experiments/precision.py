@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import FULL, Backend
+from kernels.change import FULL, Address, Change, Perturbation, Span
+from kernels.contract import Backend
 from kernels.open import open_backend
-from kernels.reference.noise import tensor_id
 from kernels.version.layout import TensorSpec, layout, scale_log2
 from kernels.version.master import QUANTUM_LOG2
 from learner.fitness import fitness
@@ -191,14 +191,8 @@ class _Arrival:
         for sign in (1, -1):
             for number in range(GENERATIONS)[::sign]:
                 before = master.clone()
-                backend.accumulate(
-                    master,
-                    key=number,
-                    tensor=tensor_id(spec.name),
-                    coefficients=_coefficients(number),
-                    step=sign * step,
-                    frozen=None,
-                )
+                address = Address.of(number, spec.name)
+                backend.accumulate(master, Change(address, _coefficients(number), sign * step))
                 moved = (master - before).double() * 2.0**scale
                 # as kind as floats can be: the sum in float64, one rounding
                 floats = (floats.double() + moved).to(dtype)
@@ -223,14 +217,8 @@ def _drift(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> 
     """Give the squared distance from the base after some members: one number for each count."""
     moved, found = weight.clone(), []
     for member in range(max(DRIFT_AFTER)):
-        noise = backend.gaussians(
-            key=member,
-            tensor=tensor_id(spec.name),
-            side=FULL,
-            first=0,
-            count=weight.numel(),
-            pairs=1,
-        )
+        span = Span(FULL, weight.numel())
+        noise = backend.gaussians(Address.of(member, spec.name), span, pairs=1)
         noise = noise.view(weight.shape).to(weight.dtype)
         moved.add_(noise, alpha=sigma)
         moved.sub_(noise, alpha=sigma)
@@ -242,15 +230,8 @@ def _drift(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> 
 def _written(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> int:
     """Count the weights of the base that differ after members were written from it."""
     kept = weight.clone()
-    members = backend.full_members(
-        weight,
-        key=0,
-        tensor=tensor_id(spec.name),
-        members=range(max(DRIFT_AFTER)),
-        sigma_log2=round(math.log2(sigma)),
-        frozen=None,
-    )
-    for _ in members:
+    perturbation = Perturbation(Address.of(0, spec.name), round(math.log2(sigma)))
+    for _ in backend.full_members(weight, perturbation, range(max(DRIFT_AFTER))):
         pass
     return _differ(weight, kept)
 

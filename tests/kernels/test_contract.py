@@ -1,7 +1,6 @@
 """The contract of kernels.contract, on every backend, against the reference."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 import torch
@@ -9,11 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kernels.contract import FULL, Backend
+from kernels.change import FULL, NOTHING_FROZEN, Address, Change, Frozen, Noise, Perturbation, Span
+from kernels.contract import Backend
 from kernels.errors import ExplodedError
-from kernels.version.mask import FrozenUnits
 
-KEY, TENSOR = 0xFEEDFACECAFEBEEF, 0x12345678
+HERE = Address(0xFEEDFACECAFEBEEF, 0x12345678)
+NOISES: list[Noise] = ["rank1", "full"]
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 # Few examples: Triton's interpreter takes a tenth of a second for each of the launches.
@@ -24,10 +24,10 @@ sizes = st.one_of(st.integers(1, 9), st.sampled_from([31, 64, 65, 130]))
 coefficient_lists = st.lists(st.integers(-255, 255), min_size=1, max_size=40)
 
 
-def masks(rows: int, columns: int, seed: int) -> FrozenUnits:
+def masks(rows: int, columns: int, seed: int) -> Frozen:
     """Freeze about a third of the rows and of the columns."""
     draw = torch.Generator().manual_seed(seed)
-    return FrozenUnits(
+    return Frozen(
         (torch.rand(rows, generator=draw) > 0.3).to(torch.int8),
         (torch.rand(columns, generator=draw) > 0.3).to(torch.int8),
     )
@@ -42,6 +42,17 @@ def integers(*shape: int, seed: int = 0, bound: int = 2**30) -> Tensor:
     """Give repeatable masters."""
     draw = torch.Generator().manual_seed(seed)
     return torch.randint(-bound, bound, shape, generator=draw, dtype=torch.int32)
+
+
+def change_of(
+    coefficients: Sequence[int],
+    *,
+    step: int = -77,
+    noise: Noise = "rank1",
+    frozen: Frozen = NOTHING_FROZEN,
+) -> Change:
+    """Give a change at the address of these tests."""
+    return Change(HERE, tuple(coefficients), step, noise, frozen)
 
 
 def same_bytes(left: Tensor, right: Tensor) -> bool:
@@ -63,10 +74,10 @@ def test_signs_equal_the_reference(
     backend: Backend, reference: Backend, key: int, side: int, first: int, count: int, pairs: int
 ) -> None:
     """Any range of any side has the reference's signs."""
-    address = {"key": key, "tensor": TENSOR, "side": side, "first": first}
-    ours = backend.signs(**address, count=count, pairs=pairs)
+    address, span = Address(key, HERE.tensor), Span(side, count, first)
+    ours = backend.signs(address, span, pairs=pairs)
     assert ours.dtype == torch.int8
-    assert torch.equal(ours.cpu(), reference.signs(**address, count=count, pairs=pairs))
+    assert torch.equal(ours.cpu(), reference.signs(address, span, pairs=pairs))
 
 
 @laws
@@ -75,18 +86,17 @@ def test_normal_noise_agrees_with_the_reference(
     backend: Backend, reference: Backend, first: int, count: int, pairs: int
 ) -> None:
     """Any range has the reference's normals, within the rounding of logarithms and cosines."""
-    address: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "side": FULL, "first": first}
-    ours = backend.gaussians(**address, count=count, pairs=pairs).cpu()
-    theirs = reference.gaussians(**address, count=count, pairs=pairs)
+    span = Span(FULL, count, first)
+    ours = backend.gaussians(HERE, span, pairs=pairs).cpu()
+    theirs = reference.gaussians(HERE, span, pairs=pairs)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_normal_noise_is_standard_and_independent_of_signs(backend: Backend) -> None:
     """Mean 0, variance 1, kurtosis 3, no correlation between pairs or with the signs."""
-    address: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "side": FULL, "first": 0}
     count = 20_000
-    normals = backend.gaussians(**address, count=count, pairs=3).cpu().double()
-    signs = backend.signs(**address, count=count, pairs=3).cpu().double()
+    normals = backend.gaussians(HERE, Span(FULL, count), pairs=3).cpu().double()
+    signs = backend.signs(HERE, Span(FULL, count), pairs=3).cpu().double()
     assert normals.mean().abs() < 5 / count**0.5
     assert (normals.square().mean() - 1).abs() < 5 * (2 / count) ** 0.5
     assert (normals.pow(4).mean() - 3).abs() < 5 * (96 / count) ** 0.5
@@ -100,15 +110,13 @@ def test_full_members_equal_the_reference(
     backend: Backend, reference: Backend, rows: int, columns: int, member: int, dtype: torch.dtype
 ) -> None:
     """A full-rank member has the reference's bits, written alone or in a row of members."""
-    base, frozen = normal(rows, columns, dtype=dtype), masks(rows, columns, member)
-    how: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "sigma_log2": -5, "frozen": frozen}
-    expected = reference.full_member(base, member=member, **how)
-    assert same_bytes(backend.full_member(base, member=member, **how).cpu(), expected)
+    base = normal(rows, columns, dtype=dtype)
+    how = Perturbation(HERE, -5, masks(rows, columns, member))
+    expected = reference.full_member(base, how, member)
+    assert same_bytes(backend.full_member(base, how, member).cpu(), expected)
     others = [member, 0, member + 1]
-    for other, written in zip(
-        others, backend.full_members(base, members=others, **how), strict=True
-    ):
-        alone = reference.full_member(base, member=other, **how)
+    for other, written in zip(others, backend.full_members(base, how, others), strict=True):
+        alone = reference.full_member(base, how, other)
         assert same_bytes(written.cpu(), alone), f"member {other}"
 
 
@@ -116,13 +124,9 @@ def test_full_members_larger_than_a_block_equal_the_reference(
     backend: Backend, reference: Backend
 ) -> None:
     """A tensor of several cache blocks and a rest has the reference's bits."""
-    base = normal(97, 161)
-    how: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "sigma_log2": -3, "frozen": None}
-    members = [5, 64]
-    for member, written in zip(
-        members, backend.full_members(base, members=members, **how), strict=True
-    ):
-        assert same_bytes(written.cpu(), reference.full_member(base, member=member, **how))
+    base, how, members = normal(97, 161), Perturbation(HERE, -3), [5, 64]
+    for member, written in zip(members, backend.full_members(base, how, members), strict=True):
+        assert same_bytes(written.cpu(), reference.full_member(base, how, member))
 
 
 @laws
@@ -133,10 +137,7 @@ def test_antithetic_full_members_cancel(
     """On a base of zeros the two members of a pair sum to zero, and each moved everywhere."""
     base = torch.zeros(rows, columns)
     plus, minus = (
-        backend.full_member(
-            base, key=KEY, tensor=TENSOR, member=2 * pair + side, sigma_log2=-4, frozen=None
-        ).cpu()
-        for side in (0, 1)
+        backend.full_member(base, Perturbation(HERE, -4), 2 * pair + side).cpu() for side in (0, 1)
     )
     assert torch.equal(plus, -minus)
     assert torch.equal(plus.abs(), torch.full_like(plus, 2.0**-4))
@@ -146,9 +147,7 @@ def test_full_members_leave_the_base_and_frozen_bits_alone(backend: Backend) -> 
     """Frozen −0.0 stays −0.0, and the base is only read."""
     base = torch.full((6, 5), -0.0)
     before, frozen = base.clone(), masks(6, 5, 3)
-    member = backend.full_member(
-        base, key=KEY, tensor=TENSOR, member=3, sigma_log2=0, frozen=frozen
-    ).cpu()
+    member = backend.full_member(base, Perturbation(HERE, 0, frozen), 3).cpu()
     assert same_bytes(base, before)
     assert frozen.rows is not None
     assert frozen.columns is not None
@@ -162,7 +161,7 @@ def test_full_members_leave_the_base_and_frozen_bits_alone(backend: Backend) -> 
     columns=sizes,
     coefficients=coefficient_lists,
     step=st.integers(-(2**12), 2**12),
-    full_rank=st.booleans(),
+    noise=st.sampled_from(NOISES),
     masked=st.booleans(),
 )
 def test_updates_equal_the_reference(
@@ -172,36 +171,35 @@ def test_updates_equal_the_reference(
     columns: int,
     coefficients: list[int],
     step: int,
-    full_rank: bool,
+    noise: Noise,
     masked: bool,
 ) -> None:
     """Any update of any master has the reference's integers, and so its digest."""
     ours, theirs = integers(rows, columns), integers(rows, columns)
-    frozen = masks(rows, columns, step + 2**12) if masked else None
+    frozen = masks(rows, columns, step + 2**12) if masked else NOTHING_FROZEN
     for one, master in ((backend, ours), (reference, theirs)):
-        accumulate(one, master, coefficients, step=step, frozen=frozen, full_rank=full_rank)
+        one.accumulate(master, change_of(coefficients, step=step, frozen=frozen, noise=noise))
     assert torch.equal(ours, theirs)
     assert backend.digest(ours) == reference.digest(theirs)
 
 
 @pytest.mark.parametrize(("pairs", "step"), [(32, 3), (33, -3), (130, 1), (300, 2**16)])
-@pytest.mark.parametrize("full_rank", [False, True])
+@pytest.mark.parametrize("noise", NOISES)
 def test_many_pairs_and_long_steps_equal_the_reference(
-    backend: Backend, reference: Backend, pairs: int, step: int, full_rank: bool
+    backend: Backend, reference: Backend, pairs: int, step: int, noise: Noise
 ) -> None:
     """Beyond the pairs whose sum fits 16 bits, and products that could leave 32, nothing rounds."""
     coefficients = [255 - 3 * (pair % 7) for pair in range(pairs)]
     frozen, base = masks(19, 70, pairs), normal(19, 70)
     ours, theirs = (integers(19, 70, bound=2**16) for _ in range(2))
-    where: dict[str, Any] = {"key": KEY, "tensor": TENSOR, "step": step, "frozen": frozen}
-    where |= {"coefficients": coefficients, "full_rank": full_rank}
+    change = change_of(coefficients, step=step, noise=noise, frozen=frozen)
     try:
-        reference.accumulate(theirs, **where)
+        reference.accumulate(theirs, change)
     except ExplodedError:
         with pytest.raises(ExplodedError):
-            backend.advance(ours, base, exponent=-18, **where)
+            backend.advance(ours, base, change, exponent=-18)
     else:
-        weights, digest = backend.advance(ours, base, exponent=-18, **where)
+        weights, digest = backend.advance(ours, base, change, exponent=-18)
         assert digest == reference.digest(theirs)
         assert same_bytes(weights.cpu(), reference.materialise(base, theirs, exponent=-18))
     assert torch.equal(ours, theirs)
@@ -211,24 +209,24 @@ def test_updates_larger_than_a_block_equal_the_reference(
     backend: Backend, reference: Backend
 ) -> None:
     """Pieces and threads leave no seam."""
-    for full_rank in (False, True):
+    for noise in NOISES:
         ours, theirs = integers(130, 1100), integers(130, 1100)
         for one, master in ((backend, ours), (reference, theirs)):
-            accumulate(one, master, [9, -200, 31], step=7, frozen=None, full_rank=full_rank)
+            one.accumulate(master, change_of([9, -200, 31], step=7, noise=noise))
         assert torch.equal(ours, theirs)
         assert backend.digest(ours) == reference.digest(theirs)
 
 
 @laws
-@given(coefficients=coefficient_lists, step=st.integers(1, 2**16), full_rank=st.booleans())
+@given(coefficients=coefficient_lists, step=st.integers(1, 2**16), noise=st.sampled_from(NOISES))
 def test_taking_an_update_out_restores_every_bit(
-    backend: Backend, coefficients: list[int], step: int, full_rank: bool
+    backend: Backend, coefficients: list[int], step: int, noise: Noise
 ) -> None:
     """K + u·S − u·S is K."""
     master = integers(13, 37)
     before = master.clone()
     for signed in (step, -step):
-        accumulate(backend, master, coefficients, step=signed, frozen=None, full_rank=full_rank)
+        backend.accumulate(master, change_of(coefficients, step=signed, noise=noise))
     assert torch.equal(master, before)
 
 
@@ -240,78 +238,48 @@ def test_generations_commute(backend: Backend, order: list[int]) -> None:
     def after(sequence: Sequence[int]) -> int:
         master = torch.zeros(20, 33, dtype=torch.int32)
         for generation in sequence:
-            backend.accumulate(
-                master, key=generation, tensor=TENSOR, coefficients=[generation + 1, -7],
-                step=generation + 3, frozen=None,
-            )  # fmt: skip
+            address, coefficients = Address(generation, HERE.tensor), (generation + 1, -7)
+            backend.accumulate(master, Change(address, coefficients, generation + 3))
         return backend.digest(master)
 
     assert after(order) == after(range(4))
 
 
-@pytest.mark.parametrize("full_rank", [False, True])
-def test_frozen_units_never_move(backend: Backend, full_rank: bool) -> None:
+@pytest.mark.parametrize("noise", NOISES)
+def test_frozen_units_never_move(backend: Backend, noise: Noise) -> None:
     """Frozen rows and columns keep their integers; every other element of an odd sum moves."""
     master, frozen = integers(40, 30), masks(40, 30, 1)
     before = master.clone()
-    accumulate(backend, master, [1, 2, 4], step=1, frozen=frozen, full_rank=full_rank)
+    backend.accumulate(master, change_of([1, 2, 4], step=1, frozen=frozen, noise=noise))
     assert frozen.rows is not None
     assert frozen.columns is not None
     moves = (frozen.rows[:, None] * frozen.columns).bool()
     assert torch.equal(master != before, moves)
 
 
-@pytest.mark.parametrize("full_rank", [False, True])
+@pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_update_that_leaves_int32_changes_nothing(
-    backend: Backend, full_rank: bool, sign: int
+    backend: Backend, noise: Noise, sign: int
 ) -> None:
     """One element over the edge stops the whole update, and K is as before."""
     master, change = integers(70, 90), torch.zeros(70, 90, dtype=torch.int32)
-    accumulate(backend, change, [1], step=1, frozen=None, full_rank=full_rank)
+    backend.accumulate(change, change_of([1], step=1, noise=noise))
     outwards = sign * int(change[33, 44])
     master[33, 44] = sign * (2**31 - 3)
     before = master.clone()
     with pytest.raises(ExplodedError, match="int32"):
-        accumulate(backend, master, [1], step=5 * outwards, frozen=None, full_rank=full_rank)
+        backend.accumulate(master, change_of([1], step=5 * outwards, noise=noise))
     assert torch.equal(master, before)
-
-
-@pytest.mark.parametrize(
-    ("coefficients", "step", "message"),
-    [([256], 1, "255"), ([255] * 65794, 1, "2²⁴"), ([1], 2**31, "int32")],
-)
-def test_an_update_that_could_round_is_refused(
-    backend: Backend, coefficients: list[int], step: int, message: str
-) -> None:
-    """Too large coefficients, sums or steps are refused before anything moves."""
-    master = torch.zeros(2, 2, dtype=torch.int32)
-    with pytest.raises(ValueError, match=message):
-        accumulate(backend, master, coefficients, step=step, frozen=None, full_rank=False)
-    assert not master.any()
 
 
 def test_a_mask_of_another_shape_is_refused(backend: Backend) -> None:
     """A mask that does not fit would freeze the wrong units."""
-    master, mask = torch.zeros(3, 4, dtype=torch.int32), torch.ones(4, dtype=torch.int8)
+    master, wrong = torch.zeros(3, 4, dtype=torch.int32), Frozen(torch.ones(4, dtype=torch.int8))
     with pytest.raises(ValueError, match="mask of rows"):
-        accumulate(backend, master, [1], step=1, frozen=FrozenUnits(mask, None), full_rank=False)
-
-
-def accumulate(
-    backend: Backend,
-    master: Tensor,
-    coefficients: Sequence[int],
-    *,
-    step: int,
-    frozen: FrozenUnits | None,
-    full_rank: bool,
-) -> None:
-    """Accumulate at the address of these tests."""
-    backend.accumulate(
-        master, key=KEY, tensor=TENSOR, coefficients=coefficients, step=step, frozen=frozen,
-        full_rank=full_rank,
-    )  # fmt: skip
+        backend.accumulate(master, change_of([1], step=1, frozen=wrong))
+    with pytest.raises(ValueError, match="mask of rows"):
+        backend.full_member(torch.zeros(3, 4), Perturbation(HERE, 0, wrong), 0)
 
 
 @laws
@@ -416,7 +384,7 @@ def test_a_digest_is_the_golden_one(backend: Backend) -> None:
     columns=sizes,
     coefficients=coefficient_lists,
     dtype=st.sampled_from(DTYPES),
-    full_rank=st.booleans(),
+    noise=st.sampled_from(NOISES),
 )
 def test_advancing_is_the_three_steps_in_one(
     backend: Backend,
@@ -425,13 +393,15 @@ def test_advancing_is_the_three_steps_in_one(
     columns: int,
     coefficients: list[int],
     dtype: torch.dtype,
-    full_rank: bool,
+    noise: Noise,
 ) -> None:
     """Integers, weights and digest of the one pass are those of update, rounding and digest."""
     base, frozen = normal(rows, columns, dtype=dtype), masks(rows, columns, len(coefficients))
     ours, theirs = (integers(rows, columns, bound=2**21) for _ in range(2))
-    weights, digest = advance(backend, ours, base, coefficients, frozen, full_rank=full_rank)
-    accumulate(reference, theirs, coefficients, step=-77, frozen=frozen, full_rank=full_rank)
+    weights, digest = backend.advance(
+        ours, base, change_of(coefficients, noise=noise, frozen=frozen), exponent=-18
+    )
+    reference.accumulate(theirs, change_of(coefficients, step=-77, frozen=frozen, noise=noise))
     assert torch.equal(ours, theirs)
     assert digest == reference.digest(theirs)
     assert same_bytes(weights.cpu(), reference.materialise(base, theirs, exponent=-18))
@@ -450,24 +420,8 @@ def test_advancing_into_a_fault_changes_nothing(
         base[7, 9] = float("inf")
     before = master.clone()
     with pytest.raises(ExplodedError, match=fault):
-        advance(backend, master, base, [200], None, full_rank=False)
+        backend.advance(master, base, change_of([200]), exponent=-18)
     assert torch.equal(master, before)
-
-
-def advance(
-    backend: Backend,
-    master: Tensor,
-    base: Tensor,
-    coefficients: Sequence[int],
-    frozen: FrozenUnits | None,
-    *,
-    full_rank: bool,
-) -> tuple[Tensor, int]:
-    """Advance at the address of these tests."""
-    return backend.advance(
-        master, base, key=KEY, tensor=TENSOR, coefficients=coefficients, step=-77, exponent=-18,
-        frozen=frozen, full_rank=full_rank,
-    )  # fmt: skip
 
 
 @laws
@@ -552,15 +506,12 @@ def test_rows_of_any_members_share_a_batch(
     bias: bool,
 ) -> None:
     """Each row gets the layer of its own member, −1 the base's, within float32 rounding."""
-    x, weight, frozen = normal(len(members), columns, seed=1), normal(rows, columns), None
-    if masked:
-        frozen = masks(rows, columns, len(members))
+    x, weight = normal(len(members), columns, seed=1), normal(rows, columns)
+    frozen = masks(rows, columns, len(members)) if masked else NOTHING_FROZEN
     ours, theirs = (
         one.rows_linear(
             x, weight, normal(rows) if bias else None, torch.tensor(members),
-            one.pair_factors(
-                key=KEY, tensor=TENSOR, shape=(rows, columns), pairs=40, frozen=frozen
-            ),
+            one.pair_factors(HERE, (rows, columns), pairs=40, frozen=frozen),
             sigma_log2=-2,
         ).cpu()
         for one in (backend, reference)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from kernels.change import Frozen
 from kernels.version.layout import TensorSpec
-from kernels.version.mask import FrozenUnits, frozen_units
+from kernels.version.mask import frozen_units
 
 # 4 heads of width 2 over 2 KV groups, model width 6, 5 neurons
 SHAPES = {
@@ -12,7 +13,7 @@ SHAPES = {
 }  # fmt: skip
 
 
-def freeze(module: str, *, neurons: set[int], groups: set[int]) -> FrozenUnits:
+def freeze(module: str, *, neurons: set[int], groups: set[int]) -> Frozen:
     """Freeze units of the little layer above."""
     spec = TensorSpec("name", 0, module, SHAPES[module])
     return frozen_units(spec, neurons=neurons, groups=groups, heads=4, kv_heads=2, head_dim=2)

@@ -1,20 +1,20 @@
 """A master rebuilds versions from recipes, to the bit, or stays as it was."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kernels.change import ROWS, Address, Frozen, Noise, Span
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
 from kernels.open import open_backend
-from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import layout
-from kernels.version.mask import FrozenUnits, frozen_units
+from kernels.version.mask import frozen_units
 from kernels.version.master import QUANTUM_LOG2, Master
 from streams.model.open import BaseModel
 
@@ -29,13 +29,13 @@ class Draft:
     key: str = "00000000000000aa"
     coefficients: list[int] = field(default_factory=lambda: [200, -31, 7])
     step: int = 9
-    noise: Literal["rank1", "full"] = "rank1"
+    noise: Noise = "rank1"
     layers: list[int] = field(default_factory=lambda: LAYERS)
     modules: list[str] = field(default_factory=lambda: MODULES)
     digest: str = ""
 
 
-def frozen_in(base: BaseModel) -> dict[str, FrozenUnits]:
+def frozen_in(base: BaseModel) -> dict[str, Frozen]:
     """Freeze three neurons of layer 2 and a group of layer 3."""
     decoder = base.decoder
     return {
@@ -76,7 +76,7 @@ def test_a_master_of_no_recipes_is_the_base(tiny_base: BaseModel, backend: Backe
 
 @pytest.mark.parametrize("noise", ["rank1", "full"])
 def test_every_backend_gives_the_same_version(
-    tiny_base: BaseModel, backend: Backend, reference: Backend, noise: Literal["rank1", "full"]
+    tiny_base: BaseModel, backend: Backend, reference: Backend, noise: Noise
 ) -> None:
     """A recipe made by the reference is verified by every backend, to the same weights."""
     theirs = master_of(tiny_base, reference)
@@ -92,7 +92,7 @@ def test_every_backend_gives_the_same_version(
 
 @pytest.mark.parametrize("noise", ["rank1", "full"])
 def test_advancing_is_applying_and_weighing_in_one(
-    tiny_base: BaseModel, backend: Backend, noise: Literal["rank1", "full"]
+    tiny_base: BaseModel, backend: Backend, noise: Noise
 ) -> None:
     """Weights and digest of the one pass are those of the steps, of tensors that stay as well."""
     master = master_of(tiny_base, backend)
@@ -143,12 +143,10 @@ def test_an_update_moves_along_the_members_that_it_weighs(tiny_base: BaseModel) 
 def test_factors_of_a_pair_are_opposite(tiny_base: BaseModel) -> None:
     """Members 2p and 2p+1 differ in the sign of a alone, whatever members are asked for."""
     backend, spec = open_backend("cpu"), layout(tiny_base.model, [2], ["up_proj"])[0]
-    rows, columns = rank1_factors(backend, spec, key=5, members=[7, 6, 66], frozen=None)
+    rows, columns = rank1_factors(backend, spec, key=5, members=[7, 6, 66])
     assert torch.equal(rows[0], -rows[1])
     assert torch.equal(columns[0], columns[1])
-    expected = backend.signs(
-        key=5, tensor=tensor_id(spec.name), side=0, first=0, count=spec.shape[0], pairs=34
-    )
+    expected = backend.signs(Address.of(5, spec.name), Span(ROWS, spec.shape[0]), pairs=34)
     assert torch.equal(rows[2], expected[33])
 
 

@@ -62,7 +62,7 @@ def perturbed(versions: Versions, backend: Backend, member: int) -> Decoder:
     """Write one member's weights out: base ± σ a bᵀ."""
     weights = {}
     for spec, scale in zip(versions.specs, versions.scales, strict=True):
-        frozen = versions.frozen.get(spec.name)
+        frozen = versions.frozen[spec.name]
         rows, columns = rank1_factors(backend, spec, key=77, members=[member], frozen=frozen)
         noise = rows[0].float()[:, None] * columns[0].float()
         base = versions.base.model.get_parameter(spec.name)
