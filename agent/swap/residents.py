@@ -10,7 +10,6 @@ Knows nothing of the log; agent.swap.follow decides what to promote.
 
 import os
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,11 +18,11 @@ import torch
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from kernels.contract import BackendName
 from kernels.errors import KernelError
-from kernels.model.forward import Decoder, Linear, with_weights
+from kernels.model.forward import Decoder, Linear
 from kernels.model.packed import fast_linear
 from kernels.open import open_backend
-from kernels.version.master import Master
-from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
+from kernels.version.build import Source, build
+from kernels.version.walk import Reached, Snapshots, keep
 from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
@@ -51,14 +50,14 @@ class Residents:
 
         snapshots: short cuts along the ledger, read and written; None: the ledger alone
         """
-        self._base, self._backend = base, open_backend(backend)
+        self._base = base
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
         resident = Resident(base.name, base.decoder, fast_linear(base.model))
         self._residents = {base.name: resident}
         self._history = [base.name]  # what has served, oldest first; the last serves
-        self._built: Stand | None = None  # the last one built, to go on from
-        self._snapshots = snapshots
+        self._source = Source(base.decoder, open_backend(backend), self._masks, snapshots)
+        self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
 
@@ -167,23 +166,15 @@ class Residents:
     def _build(self, version: str) -> Resident:
         chain = self._chain(version)
         try:
-            stand, weights = walk(
-                self._built, chain, fresh=self._new_master, snapshots=self._snapshots
-            )
-            stand.master.prove_frozen(weights)
+            built = build(self._source, chain, start=self._reached)
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
-        self._built = stand
-        model = with_weights(self._base.model, weights)
-        return Resident(version, Decoder(model), fast_linear(model))
+        self._reached = built.reached
+        return Resident(version, built.decoder, fast_linear(built.decoder.model))
 
     def _keep(self) -> None:
-        if self._built is not None:
-            keep(self._built, self._snapshots)
-
-    def _new_master(self, chain: Sequence[Step]) -> Master:
-        mask = self._masks[chain[0].mask]
-        return master_at_base(self._base.decoder, mask, self._backend, chain)
+        if self._reached is not None:
+            keep(self._reached, self._source.snapshots)
 
 
 def _yield_to_decoding() -> None:

@@ -27,7 +27,7 @@ from kernels.version.layout import TensorSpec, layout, scale_log2
 QUANTUM_LOG2 = -18
 
 
-class Generation(Protocol):
+class Recipe(Protocol):
     """The part of a recipe that the arithmetic needs (streams.records.Recipe has it)."""
 
     @property
@@ -90,8 +90,8 @@ class Master:
         """log2 of each tensor's RMS at the base, rounded, in the order of specs."""
         return [self._scales[spec.name] for spec in self.specs]
 
-    def apply(self, recipe: Generation, *, sign: Literal[1, -1] = 1, verify: bool = True) -> None:
-        """Add a recipe's generation (sign=+1), or take it out again (sign=−1), exactly.
+    def apply(self, recipe: Recipe, *, sign: Literal[1, -1] = 1, verify: bool = True) -> None:
+        """Add what a recipe says (sign=+1), or take it out again (sign=−1), exactly.
 
         verify: with sign=+1, compare with the recipe's digest; a learner that is making the
             recipe cannot yet
@@ -104,8 +104,8 @@ class Master:
         if sign == 1 and verify:
             self._verify(specs, recipe, self.digest())
 
-    def advance(self, recipe: Generation, *, verify: bool = True) -> tuple[dict[str, Tensor], str]:
-        """Apply a recipe and give the child's weights and digest, in one pass over memory.
+    def advance(self, recipe: Recipe, *, verify: bool = True) -> tuple[dict[str, Tensor], str]:
+        """Apply a recipe and return the child's weights and digest, in one pass over memory.
 
         Equal to `apply`, `weights` and `digest` one after another.
 
@@ -167,7 +167,7 @@ class Master:
                     raise FrozenMovedError(f"a frozen unit of {name} differs from the base")
 
     def integers(self) -> dict[str, NDArray[np.int32]]:
-        """Give a copy of K, tensor by tensor, of the tensors that have moved."""
+        """Return a copy of K, tensor by tensor, of the tensors that have moved."""
         moved = {name: held for name, held in self._integers.items() if held.any()}
         return {name: np.array(held.cpu().numpy()) for name, held in moved.items()}
 
@@ -189,13 +189,13 @@ class Master:
         self._integers = restored
 
     def copy(self) -> "Master":
-        """Give a master of the same version that can be moved on its own; the base is shared."""
+        """Return a master of the same version that can be moved on its own; the base is shared."""
         twin = object.__new__(Master)
         twin.__dict__.update(self.__dict__)
         twin._integers = {name: integers.clone() for name, integers in self._integers.items()}
         return twin
 
-    def _specs_of(self, recipe: Generation) -> list[TensorSpec]:
+    def _specs_of(self, recipe: Recipe) -> list[TensorSpec]:
         """Find the tensors that a recipe moves and check that it means this base."""
         held = {(spec.layer, spec.module): spec for spec in self.specs}
         wanted = [(layer, module) for layer in recipe.layers for module in recipe.modules]
@@ -209,7 +209,7 @@ class Master:
     def _each(
         self,
         specs: Sequence[TensorSpec],
-        recipe: Generation,
+        recipe: Recipe,
         move: Callable[[TensorSpec], None],
         *,
         undo: int,
@@ -231,10 +231,10 @@ class Master:
         exploded, cause = next((spec, cause) for spec, cause in causes.items() if cause)
         raise ExplodedError(f"{exploded.name}: {cause}") from cause
 
-    def _add(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
+    def _add(self, spec: TensorSpec, recipe: Recipe, sign: int) -> None:
         self._backend.accumulate(self._integers[spec.name], self._change(spec, recipe, sign=sign))
 
-    def _change(self, spec: TensorSpec, recipe: Generation, *, sign: int) -> Change:
+    def _change(self, spec: TensorSpec, recipe: Recipe, *, sign: int) -> Change:
         """Return what a recipe does to one tensor."""
         return Change(
             Address.of(int(recipe.key, 16), spec.name),
@@ -244,7 +244,7 @@ class Master:
             self._frozen.get(spec.name, NOTHING_FROZEN),
         )
 
-    def _verify(self, specs: Sequence[TensorSpec], recipe: Generation, digest: str) -> None:
+    def _verify(self, specs: Sequence[TensorSpec], recipe: Recipe, digest: str) -> None:
         """Take the recipe out again if it did not lead where it promises."""
         if digest != recipe.digest:
             self._each(specs, recipe, lambda spec: self._add(spec, recipe, -1), undo=1)

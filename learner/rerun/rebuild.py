@@ -20,13 +20,12 @@ import numpy as np
 from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
+from kernels.version.build import Source, build, master_at_base
 from kernels.version.master import Master
-from kernels.version.walk import master_at_base, moved
 from learner.rerun import refit, rerun
 from learner.rerun.first_run import read_history
 from learner.rerun.refit import Kept
 from learner.safety.gate import Gate
-from learner.serving import Versions
 from learner.settings import LearnerSettings
 from streams.errors import ProofError
 from streams.line import ledger
@@ -48,6 +47,10 @@ class Bench:
     backend: Backend
     settings: LearnerSettings
     tell: Progress = lambda _: None
+
+    def source(self, mask: Mask) -> Source:
+        """Return what versions of a mask are built from: the ledger alone."""
+        return Source(self.base.decoder, self.backend, {mask.digest: mask})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def build_quick(store: Store, bench: Bench, version: str, principals: Collection
     rests = [refit.kept(rows[r.version], r, left_out) for r in chain]
     if not any(rest.touched for rest in rests):
         raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
-    master = master_at_base(bench.base.decoder, mask, bench.backend, chain)
+    master = master_at_base(bench.source(mask), chain)
     made: list[Recipe] = []
     new: list[GenerationRow] = []
     changes: list[Change] = []
@@ -292,14 +295,10 @@ def _ask(
     bench: Bench, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
 ) -> tuple[bool, str, dict[str, Any]]:
     """Hold the last version against the one that it would replace, as every candidate is."""
-    base, settings = bench.base, bench.settings
-    layers, modules = moved([*instead_of, *made])
-    versions = Versions(base, bench.backend, mask, layers=layers, modules=modules)
-    versions.follow(instead_of[-1].version, instead_of)
-    serving = versions.decoder
-    versions.follow(made[-1].version, made)
-    gate = Gate(base, settings, backend=bench.backend, between=lambda: None)
-    report = gate.judge(versions.decoder, serving, instead_of[-1].version)
+    serving = build(bench.source(mask), instead_of)
+    candidate = build(bench.source(mask), made, start=serving.reached)
+    gate = Gate(bench.base, bench.settings, backend=bench.backend, between=lambda: None)
+    report = gate.judge(candidate.decoder, serving.decoder, instead_of[-1].version)
     return report.passed, report.reason, report.as_json()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kernels.open import open_backend
-from kernels.version.walk import master_at_base
+from kernels.version.build import Source, master_at_base
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe, Rollout
 
@@ -18,9 +18,9 @@ class Lineage:
         self.mask = Mask(base=base.name, neurons={layers[0]: [0, 5], layers[-1]: [7]}, groups={})
         self.recipes: list[Recipe] = []
         self._base, self._layers = base, list(layers)
-        self._master = master_at_base(
-            base.decoder, self.mask, open_backend("cpu"), (), layers=layers, modules=MODULES
-        )
+        masks, backend = {self.mask.digest: self.mask}, open_backend("cpu")
+        source = Source(base.decoder, backend, masks, layers=layers, modules=MODULES)
+        self._master = master_at_base(source, ())
 
     def next(self, *, step: int = STEP) -> Recipe:
         """Give the next version's recipe."""

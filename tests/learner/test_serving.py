@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from kernels.contract import Backend
 from kernels.errors import DigestMismatchError
 from learner.serving import Versions
 from learner.settings import MODULES
@@ -109,12 +110,10 @@ def test_a_line_of_another_base_or_mask_is_refused(versions: Versions) -> None:
         versions.follow("f" * 16, [])
 
 
-def test_a_line_grown_on_more_layers_is_followed(versions: Versions) -> None:
+def test_a_line_grown_on_more_layers_is_followed(versions: Versions, backend: Backend) -> None:
     """Settings may move fewer layers than an earlier part of the line did."""
     chain = grow(versions, *KEYS[:2])
-    fewer = Versions(
-        versions.base, versions._backend, versions.mask, layers=[3], modules=MODULES[:4]
-    )
+    fewer = Versions(versions.base, backend, versions.mask, layers=[3], modules=MODULES[:4])
     assert fewer.follow(chain[1].version, chain)
     for name, tensor in weights(versions).items():
         assert torch.equal(tensor, fewer.decoder.model.get_parameter(name))
