@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from agent.swap.book import Book
 from kernels.contract import BackendName
 from kernels.errors import KernelError
 from kernels.model.forward import Decoder, Linear
@@ -51,12 +52,11 @@ class Residents:
         snapshots: short cuts along the ledger, read and written; None: the ledger alone
         """
         self._base = base
-        self._masks: dict[str, Mask] = {}
-        self._recipes: dict[str, Recipe] = {}
+        self.book = Book(base.name)
         resident = Resident(base.name, base.decoder, fast_linear(base.model))
         self._residents = {base.name: resident}
         self._history = [base.name]  # what has served, oldest first; the last serves
-        self._source = Source(base.decoder, open_backend(backend), self._masks, snapshots)
+        self._source = Source(base.decoder, open_backend(backend), self.book.masks, snapshots)
         self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
@@ -74,11 +74,11 @@ class Residents:
 
     def add_mask(self, mask: Mask) -> None:
         """Know the frozen units that recipes refer to."""
-        self._masks[mask.digest] = mask
+        self.book.add_mask(mask)
 
     def add_recipe(self, recipe: Recipe) -> None:
         """Know how a version is made; it is not built before it is promoted."""
-        self._recipes[recipe.version] = recipe
+        self.book.add_recipe(recipe)
 
     def hold(self) -> Resident:
         """Give the serving version to a request, which must `release` it."""
@@ -150,21 +150,9 @@ class Residents:
         for version in [v for v, r in self._residents.items() if v not in kept and not r.users]:
             del self._residents[version]
 
-    def _chain(self, version: str) -> list[Recipe]:
-        chain: list[Recipe] = []
-        while version != self._base.name:
-            recipe = self._recipes.get(version)
-            if recipe is None:
-                raise UnknownVersionError(f"no recipe of version {version} is known here")
-            if recipe.mask not in self._masks:
-                raise UnknownVersionError(f"the mask {recipe.mask[:16]}… is not known here")
-            chain.append(recipe)
-            version = recipe.parent
-        return chain[::-1]
-
     @torch.inference_mode()
     def _build(self, version: str) -> Resident:
-        chain = self._chain(version)
+        chain = self.book.chain(version)
         try:
             built = build(self._source, chain, start=self._reached)
         except (KernelError, ValueError) as cause:

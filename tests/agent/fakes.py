@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from agent.engine.contract import Finish, Request, Token
 from agent.engine.engine import Counts
-from agent.errors import UnknownVersionError
+from agent.swap.book import Book
 from streams.errors import TemplateRefusedError
 from streams.log.contract import Outgoing
-from streams.records import Json, Mask, Message, Recipe
+from streams.records import Json, Message
 from streams.spool import Depth
 
 BASE = "base000000000000"
@@ -94,17 +94,10 @@ class FakeResidents:
     """Versions without weights."""
 
     def __init__(self) -> None:
-        self.serving = BASE
-        self._recipes: set[str] = set()
-
-    def add_mask(self, mask: Mask) -> None: ...
-
-    def add_recipe(self, recipe: Recipe) -> None:
-        self._recipes.add(recipe.version)
+        self.serving, self.book = BASE, Book(BASE)
 
     def promote(self, version: str) -> None:
-        if version != BASE and version not in self._recipes:
-            raise UnknownVersionError(version)
+        self.book.chain(version)
         self.serving = version
 
     def digest_of(self, version: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from agent.errors import NoPreviousError, SwapError
+from agent.swap.book import Book
 from agent.swap.follow import Follower
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
@@ -43,7 +44,7 @@ def rollout(seq: int, version: str, previous: str = "") -> Rollout:
 
 
 class FakeVersions:
-    """Resident versions without weights: knows chains, and fails where it is told to."""
+    """Resident versions without weights, which fail where they are told to."""
 
     def __init__(self) -> None:
         self.serving = "base"
@@ -51,21 +52,10 @@ class FakeVersions:
         self.failing: dict[str, Exception] = {}
         self.changed = threading.Condition()
         self.during: Callable[[str], None] = lambda _: None
-        self._masks: set[str] = set()
-        self._recipes: dict[str, Recipe] = {}
-
-    def add_mask(self, mask: Mask) -> None:
-        self._masks.add(mask.digest)
-
-    def add_recipe(self, recipe: Recipe) -> None:
-        self._recipes[recipe.version] = recipe
+        self.book = Book("base")
 
     def promote(self, version: str) -> None:
-        parent = version
-        while parent != "base":
-            if parent not in self._recipes or self._recipes[parent].mask not in self._masks:
-                raise UnknownVersionError(f"{parent} is not known")
-            parent = self._recipes[parent].parent
+        self.book.chain(version)
         self.during(version)
         with self.changed:
             self.changed.notify_all()
@@ -368,7 +358,7 @@ def test_two_rollbacks_without_a_log_go_back_twice(bench: Bench) -> None:
     assert bench.follower.rollback("ann", "wrong").seq == 3
     assert bench.follower.rollback("ann", "wrong, too").seq == 4
     bench.publish(C)
-    bench.wait(lambda: bench.follower.decisions.can_be_built(C.version))
+    bench.wait(lambda: bench.versions.book.is_whole(C.version))
     assert bench.versions.serving == "base"
     for records in held:
         bench.log.append(records)
