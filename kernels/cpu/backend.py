@@ -16,10 +16,10 @@ from kernels.contract import GAUSSIAN, Backend, BackendName, Item, PairFactors, 
 from kernels.cpu import logprob as cpu_logprob
 from kernels.cpu import members as cpu_members
 from kernels.cpu import moments as cpu_moments
-from kernels.cpu import passes as cpu_passes
+from kernels.cpu import noise as cpu_noise
 from kernels.cpu import update as cpu_update
-from kernels.cpu.passes import BLOCK
 from kernels.cpu.threads import Threads
+from kernels.cpu.written import BLOCK
 
 
 class CpuBackend(Backend):
@@ -44,7 +44,7 @@ class CpuBackend(Backend):
         view, key = out.numpy(), np.uint64(address.key)
         self._threads.over(
             span.count,
-            lambda start, stop: cpu_passes.fill_signs(
+            lambda start, stop: cpu_noise.fill_signs(
                 start, stop, view, key, address.tensor, span.side, span.first
             ),
             items=pairs,
@@ -57,7 +57,7 @@ class CpuBackend(Backend):
         view, key = words.numpy().view(np.uint32), np.uint64(address.key)
         self._threads.over(
             pairs,
-            lambda start, stop: cpu_passes.fill_normal_words(
+            lambda start, stop: cpu_noise.fill_normal_words(
                 start, stop, view, key, address.tensor, span.side + GAUSSIAN, span.first - offset
             ),
             items=words.shape[1],

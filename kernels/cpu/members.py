@@ -13,10 +13,11 @@ from torch import Tensor
 
 from kernels.change import Address, Frozen, Perturbation
 from kernels.contract import PairFactors
-from kernels.cpu import passes as cpu_passes
-from kernels.cpu.passes import BLOCK, LANES, PAIRS, Array
+from kernels.cpu import written
+from kernels.cpu.compiled import PAIRS, Array
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import rewrite
+from kernels.cpu.written import BLOCK, LANES
 
 
 def write_member(threads: Threads, base: Tensor, perturbation: Perturbation, member: int) -> Tensor:
@@ -48,7 +49,7 @@ def write_members(
         ) -> bool:
             whole = source.size // BLOCK * BLOCK
             blocks = plane[first // BLOCK : (first + whole) // BLOCK]
-            cpu_passes.write_member_from_plane(
+            written.write_member_from_plane(
                 target[:whole], source[:whole], blocks, _scale(perturbation, member)
             )
             if whole < source.size:
@@ -107,14 +108,14 @@ def _from_address(
 ) -> None:
     key, tensor = np.uint64(perturbation.address.key), perturbation.address.tensor
     scale = _scale(perturbation, member)
-    cpu_passes.write_member(target, source, key, tensor, first, member // 2, scale)
+    written.write_member(target, source, key, tensor, first, member // 2, scale)
 
 
 def _fill_planes(threads: Threads, planes: Array, address: Address, group: int) -> None:
     key = np.uint64(address.key)
     threads.over(
         planes.shape[1],
-        lambda start, stop: cpu_passes.fill_planes(start, stop, planes, key, group, address.tensor),
+        lambda start, stop: written.fill_planes(start, stop, planes, key, group, address.tensor),
         items=BLOCK,
     )
 

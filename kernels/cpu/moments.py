@@ -3,25 +3,14 @@
 Knows nothing of torch: NumPy arrays in, NumPy arrays out.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
-import numpy.typing as npt
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Array = npt.NDArray[Any]
+from kernels.cpu.compiled import Array, compiled
 
 TOKENS = 32  # activations of a tile are read twice, the second time from cache
 
 
-def _compiled(function: Function) -> Function:
-    """Compile at the first call, keep the machine code on disk, run without the GIL."""
-    return cast(Function, numba.njit(cache=True, nogil=True)(function))
-
-
-@_compiled
+@compiled
 def unit_moments(start: int, stop: int, x: Array, mean: Array, squares: Array) -> None:
     """Add up the moments of units start..stop-1 over all tokens, a tile of tokens at a time.
 

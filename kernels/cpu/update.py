@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from kernels.change import COLUMNS, INT32_MAX, ROWS, Change, Frozen
-from kernels.cpu import passes as cpu_passes
-from kernels.cpu.passes import PAIRS, Array
+from kernels.cpu import rounding, sums
+from kernels.cpu.compiled import PAIRS, Array
+from kernels.cpu.noise import fill_words
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import PIECE_ELEMENTS, rewrite
 from kernels.dtypes import require_finite
@@ -47,7 +48,7 @@ def materialise(threads: Threads, base: Tensor, master: Tensor, *, exponent: int
 
     def write(target: Array, source: Array, first: int) -> bool:
         part = integers[first : first + source.size]
-        return bool(cpu_passes.round_weights(target, source, part, unit))
+        return bool(rounding.round_weights(target, source, part, unit))
 
     if not rewrite(threads, out, base, write):
         require_finite(out)
@@ -59,7 +60,7 @@ def digest(threads: Threads, master: Tensor) -> int:
     flat = master.view(-1).numpy()
 
     def loop(start: int, stop: int) -> int:
-        return int(cpu_passes.mix_sum(flat[start:stop], start))
+        return int(rounding.mix_sum(flat[start:stop], start))
 
     return sum(threads.over(flat.size, loop)) % 2**64
 
@@ -108,11 +109,11 @@ def _rank1(master: Tensor, change: Change) -> Move:
     coefficients = np.zeros(len(row_words) * PAIRS, np.int16)
     coefficients[: len(change.coefficients)] = change.coefficients
     moves, columns = _moves(master, change.frozen)
-    tables = cpu_passes.rank1_tables(column_words, coefficients, columns)
+    tables = sums.rank1_tables(column_words, coefficients, columns)
     integers, step, narrow = master.numpy(), change.step, _narrow(change)
 
     def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
-        found: Moved = cpu_passes.move_rank1(
+        found: Moved = sums.move_rank1(
             integers[start:stop], base, out, base.size > 0, start, row_words, moves, tables,
             step, narrow, unit,
         )  # fmt: skip
@@ -122,13 +123,13 @@ def _rank1(master: Tensor, change: Change) -> Move:
 
 
 def _full(master: Tensor, change: Change) -> Move:
-    tables = cpu_passes.byte_tables(change.coefficients)
+    tables = sums.byte_tables(change.coefficients)
     moves, columns = _moves(master, change.frozen)
     integers, key, tensor = master.numpy(), np.uint64(change.address.key), change.address.tensor
     step, narrow = change.step, _narrow(change)
 
     def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
-        found: Moved = cpu_passes.move_full(
+        found: Moved = sums.move_full(
             integers[start:stop], base, out, base.size > 0, start, key, tensor, moves, columns,
             tables, step, narrow, unit,
         )  # fmt: skip
@@ -149,7 +150,7 @@ def _words(change: Change, side: int, count: int) -> Array:
     whole = np.empty(count + 8, np.uint32)  # fill_words writes whole counters
     words = np.empty((groups, count), np.uint32)
     for group in range(groups):
-        cpu_passes.fill_words(whole, key, group, tensor, side, 0, count)
+        fill_words(whole, key, group, tensor, side, 0, count)
         words[group] = whole[:count]
     return words
 

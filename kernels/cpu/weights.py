@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from kernels.cpu.passes import BLOCK, Array
+from kernels.cpu.compiled import Array
 from kernels.cpu.threads import Threads
+from kernels.cpu.written import BLOCK
 
 # torch converts pieces up to this size on the calling thread, which is one of ours already.
 PIECE_ELEMENTS = 2**15
