@@ -14,10 +14,18 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
-Noise = Literal["rank1", "full"]
-"""Rank-1 signs a_p b_pᵀ (Sarkar et al. 2025), or a sign for every element."""
+from kernels import normal
+from kernels.errors import OVERFLOW, ExplodedError
+
+FullNoise = Literal["full", "normal"]
+Noise = Literal["rank1", FullNoise]
+"""Rank-1 signs a_p b_pᵀ (Sarkar et al. 2025); a sign, or a normal deviate, for every element."""
+
+FULL_NOISES: Final[tuple[FullNoise, ...]] = ("full", "normal")
+NOISES: Final[tuple[Noise, ...]] = ("rank1", *FULL_NOISES)
 
 ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
+NORMAL: Final = 16  # added to it for normal deviates, so that no sign shares their words
 
 WORD: Final = 2**32
 PAIRS_PER_WORD: Final = 32
@@ -124,7 +132,13 @@ class Perturbation:
 
     address: Address
     sigma_log2: int
+    noise: FullNoise = "full"
     frozen: Frozen = NOTHING_FROZEN
+
+    @property
+    def unit_log2(self) -> int:
+        """The log2 of what an integer 1 of the noise moves a weight by."""
+        return self.sigma_log2 - _fraction_log2(self.noise)
 
     def check_fits(self, base: Tensor, members: Sequence[int]) -> None:
         """Refuse what would be other noise than that of these members of this tensor.
@@ -141,8 +155,12 @@ class Perturbation:
 class Change:
     """What a generation adds to the integers of one tensor: K += step · Σ_p c_p E_p.
 
+    Normal E_p are integers in units of 2⁻⁵ (kernels.normal): their sum times the step is rounded to
+    an integer, halves away from zero, so that −step is still exactly the opposite.
+
     coefficients: one a pair, |c_p| ≤ 255; step: signed, negative takes the generation out again
-    raises: ValueError for coefficients or a step of which a sum could round
+    raises: ValueError for coefficients or a step of which a sum could round, ExplodedError for a
+        normal change that could leave int32 on its own
     """
 
     address: Address
@@ -156,14 +174,27 @@ class Change:
         if any(abs(c) > MAX_COEFFICIENT for c in self.coefficients):
             raise ValueError(f"a coefficient leaves ±{MAX_COEFFICIENT}")
         if self.reach >= EXACT_FLOAT32:
-            raise ValueError("Σ|c| reaches 2²⁴: a float32 product would round; use fewer pairs")
+            what = "Σ|c|" if self.noise != "normal" else f"{normal.LARGEST} · Σ|c|"
+            raise ValueError(f"{what} reaches 2²⁴: a float32 product would round; use fewer pairs")
         if abs(self.step) > INT32_MAX:
             raise ValueError(f"step {self.step} leaves int32")
+        if (
+            self.noise == "normal"
+            and (abs(self.step) * self.reach) >> self.fraction_log2 > INT32_MAX
+        ):
+            raise ExplodedError(OVERFLOW)
+
+    @property
+    def fraction_log2(self) -> int:
+        """One integer of the noise is 2^−this."""
+        return _fraction_log2(self.noise)
 
     @property
     def reach(self) -> int:
-        """The largest magnitude that a sum over pairs can have."""
-        return sum(abs(c) for c in self.coefficients)
+        """The largest magnitude that a sum of c_p E_p can have, in integers of the noise."""
+        return sum(abs(c) for c in self.coefficients) * (
+            normal.LARGEST if self.noise == "normal" else 1
+        )
 
     def check_fits(self, master: Tensor) -> None:
         """Refuse integers that this is not a change of.
@@ -179,3 +210,7 @@ class Change:
     def taken_out(self) -> "Change":
         """Return what brings the integers back: sums wrap, so it does even after an overflow."""
         return replace(self, step=-self.step)
+
+
+def _fraction_log2(noise: Noise) -> int:
+    return normal.FRACTION_LOG2 if noise == "normal" else 0

@@ -1,6 +1,6 @@
 """One contract for the arithmetic of perturbations; every backend keeps it.
 
-Signs, updates, masks and digests are equal to the bit on every backend; matrix products and
+Noise, updates, masks and digests are equal to the bit on every backend; matrix products and
 log-probabilities agree within the tolerance that a backend states. Tensors are torch tensors
 on the backend's device; a backend keeps no state between calls, so calls may run in any order
 and on several threads.
@@ -31,8 +31,6 @@ from kernels.dtypes import check_dtype
 BackendName = Literal["reference", "cpu", "triton"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-GAUSSIAN = 16  # added to a side for normal noise, so that no sign shares its words
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +67,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def gaussians(self, address: Address, span: Span, *, pairs: int) -> Tensor:
-        """Return standard normal noise at the same addresses (kernels.reference.noise.gaussians).
+    def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        """Return the normal deviates of pairs 0..pairs-1 at the elements of a span.
 
-        For comparison with methods that use it; no version is made of it, as its bits are not
-        the same on every device (they agree within float32 rounding).
-
-        returns: (pairs, count) float32
+        returns: (pairs, count) int8, in units of 2⁻⁵ (kernels.normal)
         """
 
     def full_member(self, base: Tensor, perturbation: Perturbation, member: int) -> Tensor:

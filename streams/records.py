@@ -9,9 +9,9 @@ Knows nothing of topics, offsets or tables.
 
 import hashlib
 import json
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streams.errors import NewerSchemaError, UnreadableRecordError
 
@@ -23,7 +23,7 @@ class Record(BaseModel):
 
     A record keeps the version that it was written in, and is written in it again: a recipe's bytes
     name its weights, so no later build may change them. A new version only adds fields: each with a
-    default, and named in ADDED.
+    default, and named in ADDED; or it adds what a field may say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -33,10 +33,15 @@ class Record(BaseModel):
 
     v: int = Field(default=0, ge=1, validate_default=False, description="version, newest if none")
 
+    @property
+    def made_in(self) -> int:
+        """The version that a record gets when it is made here."""
+        return self.VERSION
+
     def model_post_init(self, _: Any) -> None:
-        """Give a record that is made here the newest version."""
+        """Write its version into a record that is made here."""
         if self.v == 0:
-            object.__setattr__(self, "v", self.VERSION)
+            object.__setattr__(self, "v", self.made_in)
 
 
 class Part(BaseModel):
@@ -152,15 +157,20 @@ class Mask(Record):
 
 
 class Recipe(Record):
-    """What turns a parent version into its child; the child's name is its hash."""
+    """What turns a parent version into its child; the child's name is its hash.
+
+    Version 2 brought normal noise. Only a recipe of it is of that version, so that the same recipe
+    of signs has one name, whichever build makes it.
+    """
 
     KIND: ClassVar[str] = "recipe"
+    VERSION: ClassVar[int] = 2
 
     line: str
     number: int = Field(ge=1, description="length of the chain from the base to this version")
     parent: str
     strategy: Literal["es", "randopt"]
-    noise: Literal["rank1", "full"]
+    noise: Literal["rank1", "full", "normal"]
     key: str = Field(pattern="^[0-9a-f]{16}$", description="the generation's 64-bit key")
     coefficients: list[int] = Field(description="one a pair, |c| ≤ 255")
     step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ")
@@ -170,6 +180,17 @@ class Recipe(Record):
     scales: list[int] = Field(description="log2 of each tensor's RMS at the base, rounded")
     mask: str = Field(description="digest of the Mask in force")
     digest: str = Field(description="digest of the child's integer master")
+
+    @property
+    def made_in(self) -> int:
+        """The one version that a recipe of this noise has."""
+        return 2 if self.noise == "normal" else 1
+
+    @model_validator(mode="after")
+    def _of_one_version(self) -> Self:
+        if self.v != self.made_in:
+            raise ValueError(f"a recipe of {self.noise} noise has version {self.made_in}")
+        return self
 
     @property
     def version(self) -> str:
@@ -317,6 +338,6 @@ def decode(value: bytes) -> Record:
     try:
         return record_type.model_validate(body)
     except ValidationError as cause:
-        where = ".".join(map(str, cause.errors()[0]["loc"]))
+        where = ".".join(map(str, cause.errors()[0]["loc"])) or "as a whole"
         what = cause.errors()[0]["msg"]
         raise UnreadableRecordError(f"not a {record_type.KIND}: {where}: {what}") from cause

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from kernels.change import FULL, Address, Change, Noise, Perturbation, Span
-from kernels.contract import GAUSSIAN, Backend, BackendName, Item, PairFactors, Result
+from kernels.change import FULL, FULL_NOISES, NOISES, NORMAL, Address, Change, Perturbation, Span
+from kernels.contract import Backend, BackendName, Item, PairFactors, Result
 from kernels.cpu import logprob as cpu_logprob
 from kernels.cpu import members as cpu_members
 from kernels.cpu import moments as cpu_moments
@@ -20,6 +20,7 @@ from kernels.cpu import noise as cpu_noise
 from kernels.cpu import update as cpu_update
 from kernels.cpu.threads import Threads
 from kernels.cpu.written import BLOCK
+from kernels.normal import deviates
 
 
 class CpuBackend(Backend):
@@ -51,28 +52,26 @@ class CpuBackend(Backend):
         )
         return out
 
-    def gaussians(self, address: Address, span: Span, *, pairs: int) -> Tensor:
-        offset = span.first % 4
-        words = torch.empty(pairs, -(-(offset + span.count) // 4) * 4, dtype=torch.int32)
-        view, key = words.numpy().view(np.uint32), np.uint64(address.key)
+    def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        out = torch.empty(pairs, span.count, dtype=torch.int8)
+        view, key, side = out.numpy(), np.uint64(address.key), span.side + NORMAL
         self._threads.over(
-            pairs,
-            lambda start, stop: cpu_noise.fill_normal_words(
-                start, stop, view, key, address.tensor, span.side + GAUSSIAN, span.first - offset
+            span.count,
+            lambda start, stop: cpu_noise.fill_normals(
+                start, stop, view, key, address.tensor, side, span.first, 0, deviates()
             ),
-            items=words.shape[1],
+            items=pairs,
         )
-        uniform = ((words >> 8) & 0xFFFFFF).float().add_(0.5).mul_(2.0**-24).view(pairs, -1, 2)
-        radius, angle = uniform[..., 0].log().mul_(-2).sqrt_(), uniform[..., 1] * (2 * torch.pi)
-        normals = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=2).flatten(1)
-        return normals[:, offset : offset + span.count]
+        return out
 
     def _full_members(
         self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
     ) -> Iterator[Tensor]:
-        if len(members) == 1:  # noise for 64 of them would cost as much again
+        if len(members) == 1:  # noise that others share would cost as much again
             return iter([cpu_members.write_member(self._threads, base, perturbation, members[0])])
-        return cpu_members.write_members(self._threads, base, perturbation, members)
+        if perturbation.noise == "normal":
+            return cpu_members.write_normals(self._threads, base, perturbation, members)
+        return cpu_members.write_signs(self._threads, base, perturbation, members)
 
     def member_linear(
         self,
@@ -134,12 +133,12 @@ class CpuBackend(Backend):
         """Call every loop once, with the types that it will be called with."""
         base, master = torch.zeros(1, BLOCK + 1), torch.zeros(1, BLOCK + 1, dtype=torch.int32)
         address = Address(0, 0)
-        self.full_member(base, Perturbation(address, 0), 0)
-        next(self.full_members(base, Perturbation(address, 0), [0, 1]))
-        noises: tuple[Noise, ...] = ("rank1", "full")
-        for noise in noises:
+        for perturbation in (Perturbation(address, 0, noise) for noise in FULL_NOISES):
+            self.full_member(base, perturbation, 0)
+            next(self.full_members(base, perturbation, [0, 1]))
+        for noise in NOISES:
             self.advance(master, base, Change(address, (1,), 1, noise), exponent=0)
         self.materialise(base, master, exponent=0)
         self.digest(master)
         self.moments(base)
-        self.gaussians(address, Span(FULL, 1), pairs=1)
+        self.signs(address, Span(FULL, 1), pairs=1)

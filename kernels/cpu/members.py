@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.change import Address, Frozen, Perturbation
+from kernels.change import FULL, NORMAL, Address, Frozen, Perturbation
 from kernels.contract import PairFactors
 from kernels.cpu import written
 from kernels.cpu.compiled import PAIRS, Array
+from kernels.cpu.noise import fill_normals
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import rewrite
 from kernels.cpu.written import BLOCK, LANES
+from kernels.normal import deviates
 
 
 def write_member(threads: Threads, base: Tensor, perturbation: Perturbation, member: int) -> Tensor:
@@ -32,10 +34,10 @@ def write_member(threads: Threads, base: Tensor, perturbation: Perturbation, mem
     return _keep_frozen(out, base, perturbation.frozen)
 
 
-def write_members(
+def write_signs(
     threads: Threads, base: Tensor, perturbation: Perturbation, members: Sequence[int]
 ) -> Iterator[Tensor]:
-    """Write members one after another into one buffer, from planes that 64 members share."""
+    """Write members of signs one after another into one buffer, from planes that 64 share."""
     out, group = torch.empty_like(base), -1
     planes = np.empty((PAIRS, base.numel() // BLOCK, LANES), np.uint32)
     for member in members:
@@ -50,10 +52,36 @@ def write_members(
             whole = source.size // BLOCK * BLOCK
             blocks = plane[first // BLOCK : (first + whole) // BLOCK]
             written.write_member_from_plane(
-                target[:whole], source[:whole], blocks, _scale(perturbation, member)
+                target[:whole], source[:whole], blocks, _unit(perturbation, member)
             )
             if whole < source.size:
                 _from_address(target[whole:], source[whole:], first + whole, perturbation, member)
+            return True
+
+        rewrite(threads, out, base, write)
+        yield _keep_frozen(out, base, perturbation.frozen)
+
+
+def write_normals(
+    threads: Threads, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+) -> Iterator[Tensor]:
+    """Write normal members one after another into one buffer, from deviates that 4 share."""
+    out, group = torch.empty_like(base), -1
+    drawn = np.empty((2, base.numel()), np.int8)
+    for member in members:
+        if member // 4 != group:
+            group = member // 4
+            _fill_normals(threads, drawn, perturbation.address, group)
+
+        def write(
+            target: Array,
+            source: Array,
+            first: int,
+            drawn: Array = drawn[member // 2 % 2],
+            member: int = member,
+        ) -> bool:
+            here = drawn[first : first + source.size]
+            written.write_deviates(target, source, here, _unit(perturbation, member))
             return True
 
         rewrite(threads, out, base, write)
@@ -98,17 +126,22 @@ def rows_linear(
     return y.addcmul_(projected[:, None], factors.rows[pairs].to(x.dtype))
 
 
-def _scale(perturbation: Perturbation, member: int) -> float:
-    """Return 2^s with the member's ±."""
-    return math.ldexp(-1.0 if member % 2 else 1.0, perturbation.sigma_log2)
+def _unit(perturbation: Perturbation, member: int) -> float:
+    """Return what an integer 1 of the noise moves, with the member's ±."""
+    return math.ldexp(-1.0 if member % 2 else 1.0, perturbation.unit_log2)
 
 
 def _from_address(
     target: Array, source: Array, first: int, perturbation: Perturbation, member: int
 ) -> None:
     key, tensor = np.uint64(perturbation.address.key), perturbation.address.tensor
-    scale = _scale(perturbation, member)
-    written.write_member(target, source, key, tensor, first, member // 2, scale)
+    pair, unit = member // 2, _unit(perturbation, member)
+    if perturbation.noise == "normal":
+        written.write_normal_member(
+            target, source, key, tensor, FULL + NORMAL, first, pair, unit, deviates()
+        )
+    else:
+        written.write_member(target, source, key, tensor, first, pair, unit)
 
 
 def _fill_planes(threads: Threads, planes: Array, address: Address, group: int) -> None:
@@ -117,6 +150,16 @@ def _fill_planes(threads: Threads, planes: Array, address: Address, group: int) 
         planes.shape[1],
         lambda start, stop: written.fill_planes(start, stop, planes, key, group, address.tensor),
         items=BLOCK,
+    )
+
+
+def _fill_normals(threads: Threads, drawn: Array, address: Address, group: int) -> None:
+    key, table = np.uint64(address.key), deviates()
+    threads.over(
+        drawn.shape[1],
+        lambda start, stop: fill_normals(
+            start, stop, drawn, key, address.tensor, FULL + NORMAL, 0, 2 * group, table
+        ),
     )
 
 

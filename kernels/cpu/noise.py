@@ -1,4 +1,4 @@
-"""Noise on the CPU: an address in, words of signs out, eight counters at a time.
+"""Noise on the CPU: an address in, words, signs and deviates out.
 
 The same Philox as kernels.reference.noise, in lanes that the compiler makes vectors of.
 """
@@ -9,10 +9,12 @@ import numpy as np
 from numba import int8, uint32, uint64
 
 from kernels.cpu.compiled import CHUNK, PAIRS, Array, compiled, inlined
+from kernels.normal import BITS
 from kernels.reference.noise import INCREMENTS, MULTIPLIERS
 
 _M0, _M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
 _K0, _K1 = np.uint32(INCREMENTS[0]), np.uint32(INCREMENTS[1])
+_ENTRY = np.uint32(2**BITS - 1)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
@@ -89,12 +91,28 @@ def fill_signs(
 
 
 @compiled
-def fill_normal_words(
-    start: int, stop: int, out: Array, key: np.uint64, tensor: int, side: int, first: int
-) -> None:
-    """Write the words of pairs start..stop-1 at elements first.. to out; one counter a pair.
+def fill_normals(
+    start: int, stop: int, out: Array, key: np.uint64, tensor: int, side: int, first: int,
+    first_pair: int, table: Array,
+) -> None:  # fmt: skip
+    """Write the deviates of pairs first_pair.. at elements first+start.. to out[:, start:stop].
 
-    out: (pairs, a multiple of 4) uint32; first: a multiple of 4
+    out: (pairs, count) int8; side: that of the deviates' words; table: kernels.normal.deviates
     """
-    for pair in range(start, stop):
-        fill_words(out[pair], key, pair, tensor, side, first, out.shape[1])
+    words = np.empty(CHUNK + 8, np.uint32)
+    for begin in range(start, stop, CHUNK):
+        count, offset = min(CHUNK, stop - begin), 0
+        for place in range(out.shape[0]):
+            pair = first_pair + place
+            if place == 0 or pair % 2 == 0:
+                offset = fill_words(words, key, pair // 2, tensor, side, first + begin, count)
+            noise, part = words[offset : offset + count], out[place, begin : begin + count]
+            look_up_normals(part, noise, pair, table)
+
+
+@inlined
+def look_up_normals(out: Any, noise: Any, pair: Any, table: Any) -> None:
+    """Write the deviates of one pair: the upper bits of a half word are a place in the table."""
+    shift = uint32(16 - BITS if pair % 2 == 0 else 32 - BITS)
+    for e in range(out.size):
+        out[e] = table[(noise[e] >> shift) & _ENTRY]

@@ -1,21 +1,24 @@
 """Loops that sum a generation's pairs for rows of the master, and add the sums.
 
 Rank-1 sums look up what four pairs add to a column, full-rank sums what eight pairs add to an
-element (the method of four Russians, Arlazarov et al. 1970).
+element (the method of four Russians, Arlazarov et al. 1970), normal ones each deviate.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import int16, int32, uint32, uint64
+from numba import int16, int32, int64, uint32, uint64
 
-from kernels.cpu.compiled import CHUNK, PAIRS, Array, compiled
+from kernels.cpu.compiled import CHUNK, PAIRS, Array, compiled, inlined
 from kernels.cpu.noise import fill_words
 from kernels.cpu.rounding import add, add_and_weigh
+from kernels.normal import BITS, FRACTION_LOG2
 
 EXACT_INT16 = 128  # pairs whose sum stays below 2¹⁵ at |c| ≤ 255
 EXACT_GROUPS = EXACT_INT16 // PAIRS
+_HALF_UNIT = 2 ** (FRACTION_LOG2 - 1)
 
 
 @compiled
@@ -165,6 +168,60 @@ def _look_up(sums: Array, words: Array, tables: Array) -> None:
         low = t0[word & byte] + t1[(word >> uint32(8)) & byte]
         high = t2[(word >> uint32(16)) & byte] + t3[word >> uint32(24)]
         sums[e] += low + high
+
+
+@compiled
+def move_normal(
+    master: Array, base: Array, out: Array, weigh: bool, first_row: int, key: np.uint64,
+    tensor: int, side: int, moves: Array, columns: Array, coefficients: Array, table: Array,
+    step: int, unit: float,
+) -> tuple[bool, bool, int]:  # fmt: skip
+    """Do for step · Σ c_p E_p of normal deviates, rounded to integers, what `move_rank1` does.
+
+    coefficients: (pairs, even) int32; side: that of the deviates' words; table:
+        kernels.normal.deviates; no change leaves int32 on its own (kernels.change.Change)
+    """
+    words, sums = np.empty(CHUNK + 8, np.uint32), np.empty(CHUNK, np.int32)
+    width = master.shape[1]
+    wrapped, finite, total = False, True, uint64(0)
+    for row in range(master.shape[0]):
+        for start in range(0, width, CHUNK):
+            count = min(CHUNK, width - start)
+            stop, place = start + count, (first_row + row) * width + start
+            added, free = sums[:count], columns[start:stop]
+            added[:] = 0
+            if moves[first_row + row]:
+                for group in range(coefficients.size // 2):
+                    offset = fill_words(words, key, group, tensor, side, place, count)
+                    _add_two(added, words[offset : offset + count], coefficients, group, table)
+                for e in range(count):
+                    added[e] = free[e] * _rounded(step, added[e])
+            if weigh:
+                found = add_and_weigh(
+                    master[row, start:stop], added, base[row, start:stop], out[row, start:stop],
+                    1, True, unit, place,
+                )  # fmt: skip
+                wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
+            else:
+                wrapped |= add(master[row, start:stop], added, 1, True)
+    return wrapped, finite, total
+
+
+@compiled
+def _add_two(sums: Array, words: Array, coefficients: Array, group: int, table: Array) -> None:
+    """Add Σ c_p z_p of the two pairs that a word serves."""
+    c0, c1 = coefficients[2 * group], coefficients[2 * group + 1]
+    low, high, entry = uint32(16 - BITS), uint32(32 - BITS), uint32(2**BITS - 1)
+    for e in range(sums.size):
+        z0, z1 = table[(words[e] >> low) & entry], table[words[e] >> high]
+        sums[e] += c0 * int32(z0) + c1 * int32(z1)
+
+
+@inlined
+def _rounded(step: Any, total: Any) -> Any:
+    """Return step · total in whole units, halves away from zero (kernels.reference.update)."""
+    product = int64(step) * int64(total)
+    return int32((product + int64(_HALF_UNIT) + (product >> 63)) >> FRACTION_LOG2)
 
 
 def byte_tables(coefficients: Sequence[int]) -> npt.NDArray[np.int32]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.change import COLUMNS, INT32_MAX, ROWS, Change, Frozen
+from kernels.change import COLUMNS, FULL, INT32_MAX, NORMAL, ROWS, Change, Frozen
 from kernels.cpu import rounding, sums
 from kernels.cpu.compiled import PAIRS, Array
 from kernels.cpu.noise import fill_words
@@ -19,6 +19,7 @@ from kernels.cpu.threads import Threads
 from kernels.cpu.weights import PIECE_ELEMENTS, rewrite
 from kernels.dtypes import require_finite
 from kernels.errors import OVERFLOW, ExplodedError
+from kernels.normal import deviates
 
 Moved = tuple[bool, bool, int]
 """Whether an integer wrapped, whether all weights are finite, the weights' part of the digest."""
@@ -100,7 +101,13 @@ def _move_all(threads: Threads, master: Tensor, change: Change) -> list[Moved]:
 
 def _onto(master: Tensor, change: Change) -> Move:
     """Return the loop that adds a change to a master's rows."""
-    return _full(master, change) if change.noise == "full" else _rank1(master, change)
+    match change.noise:
+        case "rank1":
+            return _rank1(master, change)
+        case "full":
+            return _full(master, change)
+        case "normal":
+            return _normal(master, change)
 
 
 def _rank1(master: Tensor, change: Change) -> Move:
@@ -132,6 +139,23 @@ def _full(master: Tensor, change: Change) -> Move:
         found: Moved = sums.move_full(
             integers[start:stop], base, out, base.size > 0, start, key, tensor, moves, columns,
             tables, step, narrow, unit,
+        )  # fmt: skip
+        return found
+
+    return move
+
+
+def _normal(master: Tensor, change: Change) -> Move:
+    coefficients = np.zeros(len(change.coefficients) + len(change.coefficients) % 2, np.int32)
+    coefficients[: len(change.coefficients)] = change.coefficients
+    moves, columns = _moves(master, change.frozen)
+    integers, key, tensor = master.numpy(), np.uint64(change.address.key), change.address.tensor
+    step, table = change.step, deviates()
+
+    def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
+        found: Moved = sums.move_normal(
+            integers[start:stop], base, out, base.size > 0, start, key, tensor, FULL + NORMAL,
+            moves, columns, coefficients, table, step, unit,
         )  # fmt: skip
         return found
 

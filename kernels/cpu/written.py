@@ -1,10 +1,10 @@
-"""Loops that write full-rank members: base ± scale, signs from an address or from bit planes."""
+"""Loops that write full-rank members: signs from an address or from bit planes, or deviates."""
 
 import numpy as np
-from numba import float32, uint32
+from numba import float32, int32, uint32
 
 from kernels.cpu.compiled import CHUNK, PAIRS, Array, compiled
-from kernels.cpu.noise import fill_words
+from kernels.cpu.noise import fill_normals, fill_words
 
 LANES = 128  # words side by side in a plane: long enough for vector loops, BLOCK in cache
 BLOCK = PAIRS * LANES  # elements of one transposed block of sign planes
@@ -76,3 +76,34 @@ def write_member_from_plane(out: Array, base: Array, plane: Array, scale: float)
             for lane in range(LANES):
                 odd = (lanes[lane] >> uint32(i)) & uint32(1)
                 target[lane] = source[lane] + (minus if odd else plus)
+
+
+@compiled
+def write_normal_member(
+    out: Array, base: Array, key: np.uint64, tensor: int, side: int, first: int, pair: int,
+    unit: float, table: Array,
+) -> None:  # fmt: skip
+    """Write base + unit · deviate, with the deviates of elements first...
+
+    out, base: flat float32; unit: negative for the pair's − member
+    """
+    drawn = np.empty((1, CHUNK), np.int8)
+    for begin in range(0, out.size, CHUNK):
+        count = min(CHUNK, out.size - begin)
+        fill_normals(0, count, drawn[:, :count], key, tensor, side, first + begin, pair, table)
+        write_deviates(
+            out[begin : begin + count], base[begin : begin + count], drawn[0, :count], unit
+        )
+
+
+@compiled
+def write_deviates(out: Array, base: Array, drawn: Array, unit: float) -> None:
+    """Write base + unit · deviate: the product is exact, the sum is rounded once.
+
+    The base less the opposite, so that a deviate of 0 leaves −0 what it is.
+
+    out, base: flat float32; drawn: int8; unit: negative for the pair's − member
+    """
+    turn, size = int32(-1 if unit > 0 else 1), float32(abs(unit))
+    for e in range(out.size):
+        out[e] = base[e] - size * float32(int32(turn * int32(drawn[e])))

@@ -25,7 +25,7 @@ from kernels.errors import NOT_FINITE, OVERFLOW, BackendMissingError, ExplodedEr
 from kernels.gpu.logprob import score_targets, search_top
 from kernels.gpu.members import linear, write_member
 from kernels.gpu.moments import moments
-from kernels.gpu.noise import pack_words, write_gaussians, write_signs
+from kernels.gpu.noise import pack_words, write_normals, write_signs
 from kernels.gpu.tuning import INTERPRETED
 from kernels.gpu.update import sweep
 
@@ -48,8 +48,8 @@ class TritonBackend(Backend):
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return write_signs(address, span, pairs=pairs, device=self.device)
 
-    def gaussians(self, address: Address, span: Span, *, pairs: int) -> Tensor:
-        return write_gaussians(address, span, pairs=pairs, device=self.device)
+    def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        return write_normals(address, span, pairs=pairs, device=self.device)
 
     def _full_members(
         self, base: Tensor, perturbation: Perturbation, members: Sequence[int]

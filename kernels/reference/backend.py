@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.change import FULL, Address, Change, Frozen, Perturbation, Span
+from kernels.change import FULL, Address, Change, Frozen, FullNoise, Perturbation, Span
 from kernels.contract import Backend, BackendName, PairFactors
 from kernels.dtypes import require_finite
 from kernels.reference import logprob, members, noise, update
@@ -23,19 +23,19 @@ class ReferenceBackend(Backend):
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return torch.from_numpy(noise.signs(address, span, pairs=pairs))
 
-    def gaussians(self, address: Address, span: Span, *, pairs: int) -> Tensor:
-        return torch.from_numpy(noise.gaussians(address, span, pairs=pairs))
+    def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        return torch.from_numpy(noise.normals(address, span, pairs=pairs))
 
     def _full_members(
         self, base: Tensor, perturbation: Perturbation, numbers: Sequence[int]
     ) -> Iterator[Tensor]:
         for number in numbers:
             pair, minus = divmod(number, 2)
-            signs = _full_signs(base, perturbation.address, perturbation.frozen, pairs=pair + 1)[
-                pair
-            ]
+            drawn = _full_noise(
+                base, perturbation.address, perturbation.noise, perturbation.frozen, pairs=pair + 1
+            )
             moved = members.full_member(
-                base.float().numpy(), signs, plus=not minus, sigma_log2=perturbation.sigma_log2
+                base.float().numpy(), drawn[pair], plus=not minus, unit_log2=perturbation.unit_log2
             )
             yield torch.from_numpy(moved).to(base.dtype)
 
@@ -79,14 +79,15 @@ class ReferenceBackend(Backend):
         return y[:, 0]
 
     def _accumulate(self, master: Tensor, change: Change) -> None:
-        update.add(master.numpy(), self._sum(master, change), change.step)
+        total = change.step * self._sum(master, change)
+        update.add(master.numpy(), update.rounded(total, change.fraction_log2))
 
     def _sum(self, master: Tensor, change: Change) -> update.Wide:
-        """Return Σ c_p E_p, as the master's shape."""
+        """Return Σ c_p E_p in the master's shape, in integers of the noise."""
         pairs = len(change.coefficients)
-        if change.noise == "full":
-            signs = _full_signs(master, change.address, change.frozen, pairs=pairs)
-            return update.full_sum(signs, change.coefficients)
+        if change.noise != "rank1":
+            drawn = _full_noise(master, change.address, change.noise, change.frozen, pairs=pairs)
+            return update.full_sum(drawn, change.coefficients)
         height, width = master.shape
         factors = self.pair_factors(
             change.address, (height, width), pairs=pairs, frozen=change.frozen
@@ -124,13 +125,15 @@ class ReferenceBackend(Backend):
         return torch.from_numpy(mean), torch.from_numpy(np.square(wide - mean).sum(axis=0))
 
 
-def _full_signs(tensor: Tensor, address: Address, frozen: Frozen, *, pairs: int) -> noise.Signs:
-    """Return (pairs, out, in) signs of side FULL, zeros where frozen."""
+def _full_noise(
+    tensor: Tensor, address: Address, kind: FullNoise, frozen: Frozen, *, pairs: int
+) -> noise.Deviates:
+    """Return (pairs, out, in) noise of side FULL, zeros where frozen."""
     rows, columns = tensor.shape
-    signs = noise.signs(address, Span(FULL, rows * columns), pairs=pairs)
-    signs = signs.reshape(pairs, rows, columns)
+    draw = noise.normals if kind == "normal" else noise.signs
+    drawn = draw(address, Span(FULL, rows * columns), pairs=pairs).reshape(pairs, rows, columns)
     if frozen.rows is not None:
-        signs = signs * frozen.rows.numpy()[:, None]
+        drawn = drawn * frozen.rows.numpy()[:, None]
     if frozen.columns is not None:
-        signs = signs * frozen.columns.numpy()
-    return np.ascontiguousarray(signs)
+        drawn = drawn * frozen.columns.numpy()
+    return np.ascontiguousarray(drawn)

@@ -1,12 +1,16 @@
-"""Where every random sign comes from: an address in, a bit out. The plain NumPy version.
+"""Where all randomness comes from: an address in, a sign or deviate out. The plain NumPy version.
 
-Turns (generation key, tensor, side, element, pair) into ±1 with Philox4x32-10, a counter-based
-generator: no state, no order, so any process, device or shard that knows the address computes
-the same sign. One 32-bit output word holds the signs of 32 pairs at one element.
+Turns (generation key, tensor, side, element, pair) into a sign or a normal deviate with
+Philox4x32-10, a counter-based generator: no state, no order, so any process, device or shard that
+knows the address computes the same. One 32-bit output word holds the signs of 32 pairs at one
+element, or the deviates of two.
 
     key      the generation's 64-bit key, low word first
     counter  (element >> 2, pair >> 5, tensor, side)
     sign     bit (pair & 31) of output word (element & 3): +1 for 0, -1 for 1
+
+    counter  (element >> 2, pair >> 1, tensor, side + 16)
+    deviate  the upper 13 of 16 bits, the word's lower half for even pairs, index the table
 
 Knows nothing of weights (kernels.change.Span says what an element is).
 """
@@ -14,11 +18,13 @@ Knows nothing of weights (kernels.change.Span says what an element is).
 import numpy as np
 import numpy.typing as npt
 
-from kernels.change import WORD, Address, Span
-from kernels.contract import GAUSSIAN
+from kernels.change import NORMAL, WORD, Address, Span
+from kernels.normal import BITS, deviates
 
 Words = npt.NDArray[np.uint32]
 Signs = npt.NDArray[np.int8]
+Deviates = npt.NDArray[np.int8]
+Wide = npt.NDArray[np.uint64]
 
 # Multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2 and sec. 3.3)
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -70,32 +76,36 @@ def signs(address: Address, span: Span, *, pairs: int) -> Signs:
     >>> signs(Address(0, 0), Span(side=0, count=8), pairs=2).tolist()
     [[-1, -1, 1, 1, 1, -1, -1, -1], [1, 1, 1, 1, 1, -1, -1, -1]]
     """
-    pair = np.arange(pairs, dtype=np.uint64)[:, None]
-    element = np.arange(span.first, span.first + span.count, dtype=np.uint64)[None, :]
-    counter = (element >> np.uint64(2), pair >> np.uint64(5), address.tensor, span.side)
-    words = np.stack(philox(counter, address.key))
-    word = np.take_along_axis(words, (element & np.uint64(3)).astype(np.int64)[None], axis=0)[0]
+    pair, element = _grid(span, pairs)
+    word = _words(address, span.side, element, pair >> np.uint64(5))
     bit = (word >> (pair & np.uint64(31))) & np.uint64(1)
     return np.where(bit == 0, np.int8(1), np.int8(-1))
 
 
-def gaussians(address: Address, span: Span, *, pairs: int) -> npt.NDArray[np.float32]:
-    """Return standard normal noise at the same addresses, to compare with methods that use it.
+def normals(address: Address, span: Span, *, pairs: int) -> Deviates:
+    """Return the normal deviates of pairs 0..pairs-1 at the elements of a span.
 
-    Box and Muller's transform of the words at (element >> 2, pair, tensor, side + GAUSSIAN): two
-    words, 24 bits each, give two normals. Its bits are not promised: devices round logarithms
-    and cosines differently.
+    returns: (pairs, count) int8, in units of 2⁻⁵ (kernels.normal)
 
-    returns: (pairs, count) float32
+    >>> normals(Address(0, 0), Span(side=2, count=4), pairs=2).tolist()
+    [[29, 22, 42, 1], [-8, -71, -68, 62]]
     """
-    first, count = span.first, span.count
-    quads = np.arange(first >> 2, (first + count + 3) >> 2, dtype=np.uint64)[None, :]
-    pair = np.arange(pairs, dtype=np.uint64)[:, None]
-    words = philox((quads, pair, address.tensor, span.side + GAUSSIAN), address.key)
-    uniform = [((word >> np.uint32(8)) + 0.5) * 2.0**-24 for word in words]
-    normals = []
-    for first_half, second_half in ((uniform[0], uniform[1]), (uniform[2], uniform[3])):
-        radius, angle = np.sqrt(-2.0 * np.log(first_half)), 2.0 * np.pi * second_half
-        normals += [radius * np.cos(angle), radius * np.sin(angle)]
-    rows = np.stack(normals, axis=2).reshape(pairs, -1)
-    return rows[:, first % 4 : first % 4 + count].astype(np.float32)
+    pair, element = _grid(span, pairs)
+    words = _words(address, span.side + NORMAL, element, pair >> np.uint64(1))
+    upper = words >> (np.uint64(16) * (pair & np.uint64(1)) + np.uint64(16 - BITS))
+    found: Deviates = deviates()[upper & np.uint64(2**BITS - 1)]
+    return found
+
+
+def _grid(span: Span, pairs: int) -> tuple[Wide, Wide]:
+    """Return pairs as a column, and elements as a row."""
+    elements = np.arange(span.first, span.first + span.count, dtype=np.uint64)
+    return np.arange(pairs, dtype=np.uint64)[:, None], elements[None, :]
+
+
+def _words(address: Address, side: int, element: Wide, group: Wide) -> Wide:
+    """Return the word of each group at each element."""
+    words = philox((element >> np.uint64(2), group, address.tensor, side), address.key)
+    place = (element & np.uint64(3)).astype(np.int64)[None]
+    found: Wide = np.take_along_axis(np.stack(words).astype(np.uint64), place, axis=0)[0]
+    return found

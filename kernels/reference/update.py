@@ -1,9 +1,9 @@
 """Integers that never drift: the update, the last rounding and the digest. Plain NumPy.
 
 Turns a generation's coefficients into a change of the integer master K, and K into weights.
-K += step · Σ_p c_p a_p b_pᵀ is exact, hence: any order of generations gives the same K, and
-taking one out again (−step) restores K to the bit. Weights are base + 2^exponent · K, rounded
-once by a fixed sequence of IEEE operations.
+K += step · Σ_p c_p E_p is exact (and where E_p is normal rounded to an integer, always to the
+same), hence: any order of generations gives the same K, and taking one out again (−step) restores K
+to the bit. Weights are base + 2^exponent · K, rounded once by a fixed sequence of IEEE operations.
 
 Knows nothing of models: one tensor at a time.
 """
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from kernels.change import INT32_MAX
 from kernels.errors import OVERFLOW, ExplodedError
 from kernels.reference.members import Floats
-from kernels.reference.noise import Signs
+from kernels.reference.noise import Deviates, Signs
 
 Integers = npt.NDArray[np.int32]
 Wide = npt.NDArray[np.int64]
@@ -37,21 +37,32 @@ def rank1_sum(rows: Signs, columns: Signs, coefficients: Sequence[int]) -> Wide:
     return weighted.T @ columns.astype(np.int64)
 
 
-def full_sum(signs: Signs, coefficients: Sequence[int]) -> Wide:
+def full_sum(noise: Deviates, coefficients: Sequence[int]) -> Wide:
     """Sum c_p E_p over the pairs.
 
-    signs: (pairs, out, in), zeros where frozen
+    noise: (pairs, out, in), zeros where frozen
     returns: (out, in) int64
     """
-    return np.tensordot(np.asarray(coefficients, np.int64), signs.astype(np.int64), axes=1)
+    return np.tensordot(np.asarray(coefficients, np.int64), noise.astype(np.int64), axes=1)
 
 
-def add(master: Integers, total: Wide, step: int) -> None:
-    """Add step · total to the master, in place, or leave it as it was.
+def rounded(total: Wide, fraction_log2: int) -> Wide:
+    """Divide by 2^fraction_log2 and round, halves away from zero: of −total it is the opposite.
+
+    >>> rounded(np.int64([-49, -48, -47, 47, 48, 49]), 5).tolist()
+    [-2, -2, -1, 1, 2, 2]
+    """
+    half = (1 << fraction_log2) >> 1
+    size: Wide = (np.abs(total) + half) >> fraction_log2
+    return np.sign(total) * size
+
+
+def add(master: Integers, change: Wide) -> None:
+    """Add to the master, in place, or leave it as it was.
 
     raises: ExplodedError when an element would leave int32
     """
-    moved = master.astype(np.int64) + step * total
+    moved = master.astype(np.int64) + change
     if moved.size and (moved.min() < -INT32_MAX - 1 or moved.max() > INT32_MAX):
         raise ExplodedError(OVERFLOW)
     master[...] = moved

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from kernels.change import Noise
 from learner.serving import Versions
 from learner.update.strategies import Update
 from streams.records import Recipe
@@ -14,7 +15,7 @@ def draft(
     *,
     sigma_log2: int,
     strategy: Literal["es", "randopt"] = "es",
-    noise: Literal["rank1", "full"] = "rank1",
+    noise: Noise = "rank1",
     line: str = "main",
 ) -> Recipe:
     """Describe a child of the serving version; its digest is not known before it is built."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kernels.change import Address, Change, Perturbation, Span
+from kernels.change import FULL_NOISES, Address, Change, Perturbation, Span
 from kernels.contract import Backend
 from kernels.open import open_backend
 
@@ -42,12 +42,15 @@ def passes(backend: Backend, bandwidth: float) -> Iterator[str]:
     master = torch.zeros(HEIGHT, WIDTH, device="cuda", dtype=torch.int32)
     here = Address(7, 3)
     member, rank1 = Perturbation(here, -9), Change(here, COEFFICIENTS, 1)
-    full = Change(here, COEFFICIENTS, 1, "full")
+    full, normal = (Change(here, COEFFICIENTS, 1, noise) for noise in FULL_NOISES)
+    normal_member = Perturbation(here, -9, "normal")
     cases: list[tuple[str, int, Callable[[], object]]] = [
         ("full-rank member", 4, lambda: backend.full_member(base, member, 5)),
+        ("normal member", 4, lambda: backend.full_member(base, normal_member, 5)),
         ("rank-1 update", 8, lambda: backend.accumulate(master, rank1)),
         ("rank-1 advance", 12, lambda: backend.advance(master, base, rank1, exponent=-24)),
         ("full-rank advance", 12, lambda: backend.advance(master, base, full, exponent=-24)),
+        ("normal advance", 12, lambda: backend.advance(master, base, normal, exponent=-24)),
         ("digest", 4, lambda: backend.digest(master)),
         ("weights", 8, lambda: backend.materialise(base, master, exponent=-24)),
         ("moments", 2, lambda: backend.moments(base)),

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kernels.change import Address, Change, Noise, Perturbation, Span
+from kernels.change import NOISES, Address, Change, FullNoise, Perturbation, Span
 from kernels.contract import Backend
 from kernels.model.packed import PackedLinear
 from kernels.open import open_backend
@@ -31,7 +31,6 @@ ROUNDS = 5
 COPIED_BYTES = 4 + 2 * 4  # weight read, copy written
 ADVANCED_BYTES = 2 * 4 + 4 + 2 * 4  # integer read and written, base read, weight written
 COEFFICIENTS = tuple((37 * pair) % 511 - 255 for pair in range(PAIRS))
-NOISES: tuple[Noise, ...] = ("rank1", "full")
 
 
 def medians(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
@@ -60,13 +59,15 @@ def weights() -> list[Tensor]:
 
 
 def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
-    """A full-rank member of every tensor against copying every tensor."""
+    """A full-rank member of every tensor against copying every tensor, and against torch.randn."""
     copies = [torch.empty_like(weight) for weight in base]
 
-    def written(members: int) -> Callable[[], None]:
+    def written(noise: FullNoise, members: int) -> Callable[[], None]:
         def work() -> None:
             streams = [
-                backend.full_members(weight, Perturbation(Address(7, number), -9), range(members))
+                backend.full_members(
+                    weight, Perturbation(Address(7, number), -9, noise), range(members)
+                )
                 for number, weight in enumerate(base)
             ]
             for _ in range(members):
@@ -78,8 +79,14 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
         for copy, weight in zip(copies, base, strict=True):
             copy.copy_(weight)
 
-    few, many, copy_s = medians(written(16), written(2 * PAIRS), copied)
-    later = (many - few) / (2 * PAIRS - 16)
+    def drawn() -> None:
+        for copy, weight in zip(copies, base, strict=True):
+            torch.add(weight, torch.randn(weight.shape), alpha=2.0**-9, out=copy)
+
+    few, many, normal_s, randn_s, copy_s = medians(
+        written("full", 16), written("full", 2 * PAIRS), written("normal", 16), drawn, copied
+    )
+    later, normal_s = (many - few) / (2 * PAIRS - 16), normal_s / 16
     bandwidth = 8 * PARAMETERS / copy_s
     share = 8 * PARAMETERS / later / bandwidth
     row("full-rank member", later, PARAMETERS, "copying", copy_s, f"{share:.0%} of bandwidth")
@@ -87,12 +94,14 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
         "  its noise included, 64 members", many / (2 * PAIRS), PARAMETERS, "copying", copy_s,
         f"copying: {bandwidth / 1e9:.1f} GB/s",
     )  # fmt: skip
+    signs = f"{normal_s / (many / (2 * PAIRS)):.2f}× of one of signs"
+    row("normal member, its noise included", normal_s, PARAMETERS, "torch.randn", randn_s, signs)
 
 
 def updates(backend: Backend, base: Sequence[Tensor]) -> None:
     """An update from 32 pairs, and the whole advance, against a loop of torch.randn."""
     masters = [torch.zeros(weight.shape, dtype=torch.int32) for weight in base]
-    rank1, full = (Change(Address(7, 3), COEFFICIENTS, 1, noise) for noise in NOISES)
+    rank1, full, normal = (Change(Address(7, 3), COEFFICIENTS, 1, noise) for noise in NOISES)
 
     def accumulated(change: Change) -> Callable[[], object]:
         return lambda: backend.each(partial(backend.accumulate, change=change), masters)
@@ -127,12 +136,14 @@ def updates(backend: Backend, base: Sequence[Tensor]) -> None:
         for copy, weight in zip(copies, base, strict=True):
             copy.copy_(weight)
 
-    rank1_s, full_s, whole, inside, digest, copy_s = medians(
-        accumulated(rank1), accumulated(full), advanced, cached, digested, copied
-    )
+    rank1_s, full_s, normal_s, whole, inside, digest, copy_s = medians(
+        accumulated(rank1), accumulated(full), accumulated(normal), advanced, cached, digested,
+        copied,
+    )  # fmt: skip
     for name, seconds in (
         ("rank-1 update, 32 pairs", rank1_s),
         ("full-rank update, 32 pairs", full_s),
+        ("normal update, 32 pairs", normal_s),
         ("update, weights, digest in one", whole),
         ("  on a tensor in the cache", inside),
         ("  its bytes alone", copy_s * ADVANCED_BYTES / COPIED_BYTES),

@@ -1,9 +1,8 @@
 """Four kinds of noise over the same tensors: rank 1 or full rank, signs or normal.
 
 Each gives a population for learner.population.members.score, and the child that an update makes of
-it.
-Signs go the way of every version, through the integer master. Normal noise has no bits that are
-the same everywhere, so its child is a float32 sum; it is here to be compared with.
+it. Three go the way of every version, through the integer master; rank-1 normal factors are here to
+be compared with, and their child is a float32 sum.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kernels.change import FULL, Address, Perturbation, Span
+from kernels import normal
+from kernels.change import Address, FullNoise, Perturbation, Span
+from kernels.change import Noise as KernelNoise
 from kernels.contract import Backend
 from kernels.cpu.backend import CpuBackend
 from kernels.model.forward import Decoder, Linear, with_weights
@@ -36,6 +37,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     "full rank, normal",
 )
 
+FACTORS_LOG2: Final = -2 * normal.FRACTION_LOG2  # of the product of two integer deviates
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -53,11 +56,11 @@ class Noise:
 
     def population(self) -> Population:
         """Give its members."""
-        return _FullRank(self) if self._full else self._rank1_population(self._source)
+        return self._rank1_population() if self.noise == "rank1" else _FullRank(self)
 
     def child(self, update: Update) -> Decoder:
         """Give the version that an update leads to."""
-        if self.kind.endswith("signs"):
+        if self.kind != "rank 1, normal":
             return self.versions.child(self._recipe(update)).decoder
         weights = {}
         for spec, scale in zip(self.versions.specs, self.versions.scales, strict=True):
@@ -76,42 +79,33 @@ class Noise:
         scales = zip(self.versions.specs, self.versions.scales, strict=True)
         return self.sigma_log2 + {each.name: scale for each, scale in scales}[spec.name]
 
-    def full_normal(self, spec: TensorSpec, pair: int) -> Tensor:
-        """Give a pair's normal noise; a key of its own, so that one pair costs one pair."""
-        rows, columns = spec.shape
-        address = Address.of(self.key + (pair << 32), spec.name)
-        noise = self.backend.gaussians(address, Span(FULL, rows * columns), pairs=1)
-        return noise.view(rows, columns)
-
     @property
-    def _full(self) -> bool:
-        return self.kind.startswith("full rank")
+    def noise(self) -> KernelNoise:
+        """The kind's name in the kernels."""
+        if not self.kind.startswith("full rank"):
+            return "rank1"
+        return "normal" if self.kind.endswith("normal") else "full"
+
+    def _rank1_population(self) -> Population:
+        unit_log2 = FACTORS_LOG2 if self.kind.endswith("normal") else 0
+        return Population(
+            self._source,
+            self.versions.specs,
+            key=self.key,
+            pairs=self.pairs,
+            sigmas_log2=[self.sigma(spec) + unit_log2 for spec in self.versions.specs],
+            frozen={},
+        )
 
     @cached_property
     def _source(self) -> Backend:
         return _NormalFactors() if self.kind.endswith("normal") else self.backend
 
-    def _rank1_population(self, source: Backend) -> Population:
-        return Population(
-            source,
-            self.versions.specs,
-            key=self.key,
-            pairs=self.pairs,
-            sigmas_log2=[self.sigma(spec) for spec in self.versions.specs],
-            frozen={},
-        )
-
     def _direction(self, spec: TensorSpec, coefficients: Sequence[int]) -> Tensor:
-        """Give Σ c_p E_p of normal noise."""
-        weights = torch.tensor(coefficients, dtype=torch.float32)
-        if self._full:
-            total = torch.zeros(spec.shape)
-            for pair, weight in enumerate(weights.tolist()):
-                total.add_(self.full_normal(spec, pair), alpha=weight)
-            return total
-        plus = range(0, 2 * self.pairs, 2)
+        """Give Σ c_p E_p of rank-1 normal noise."""
+        weights, plus = torch.tensor(coefficients, dtype=torch.float32), range(0, 2 * self.pairs, 2)
         rows, columns = rank1_factors(self._source, spec, key=self.key, members=plus)
-        return (rows * weights[:, None]).T @ columns
+        return (rows * weights[:, None]).T @ columns.float() * 2.0**FACTORS_LOG2
 
     def _recipe(self, update: Update) -> Recipe:
         return draft(
@@ -119,16 +113,16 @@ class Noise:
             f"{self.key:016x}",
             update,
             sigma_log2=self.sigma_log2,
-            noise="full" if self._full else "rank1",
+            noise=self.noise,
         )
 
 
 class _NormalFactors(CpuBackend):
-    """Gives normal factors where rank-1 members ask for signs."""
+    """Gives normal factors, integers in units of 2⁻⁵, where rank-1 members ask for signs."""
 
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         """Give normal noise."""
-        return self.gaussians(address, span, pairs=pairs)
+        return self.normals(address, span, pairs=pairs)
 
 
 class _FullRank(Population):
@@ -157,12 +151,6 @@ class _FullRank(Population):
 
 def _members(noise: Noise, spec: TensorSpec) -> Iterator[Tensor]:
     """Write the members of one tensor."""
-    base, sigma_log2 = noise.parent(spec), noise.sigma(spec)
-    if noise.kind.endswith("signs"):
-        perturbation = Perturbation(Address.of(noise.key, spec.name), sigma_log2)
-        yield from noise.backend.full_members(base, perturbation, range(2 * noise.pairs))
-        return
-    for pair in range(noise.pairs):
-        drawn = noise.full_normal(spec, pair)
-        for sign in (1, -1):
-            yield base.add(drawn, alpha=sign * 2.0**sigma_log2)
+    kind: FullNoise = "normal" if noise.noise == "normal" else "full"
+    perturbation = Perturbation(Address.of(noise.key, spec.name), noise.sigma(spec), kind)
+    return noise.backend.full_members(noise.parent(spec), perturbation, range(2 * noise.pairs))

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from agent.engine.sampler import Sampler, choose
 from agent.errors import ReplyFailedError
+from kernels import normal
 from kernels.change import FULL, Address, Span
 from kernels.contract import Backend
 from kernels.model.decode import greedy, next_logits, read_chunk
@@ -155,8 +156,8 @@ class Model:
         for first in range(0, weight.numel(), CHUNK):
             piece = weight[first : first + CHUNK]
             span = Span(FULL, piece.numel(), first)
-            drawn = self._backend.gaussians(Address.of(key, name), span, pairs=1)
-            piece.add_(drawn[0], alpha=factor)
+            drawn = self._backend.normals(Address.of(key, name), span, pairs=1)
+            piece.add_(drawn[0], alpha=factor * 2.0**-normal.FRACTION_LOG2)
 
     def _continued(
         self, cache: KvCache, samplers: Sequence[Sampler], logits: Tensor, linear: Linear

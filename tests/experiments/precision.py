@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kernels import normal
 from kernels.change import FULL, Address, Change, Perturbation, Span
 from kernels.contract import Backend
 from kernels.open import open_backend
@@ -218,8 +219,8 @@ def _drift(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> 
     moved, found = weight.clone(), []
     for member in range(max(DRIFT_AFTER)):
         span = Span(FULL, weight.numel())
-        noise = backend.gaussians(Address.of(member, spec.name), span, pairs=1)
-        noise = noise.view(weight.shape).to(weight.dtype)
+        drawn = backend.normals(Address.of(member, spec.name), span, pairs=1)
+        noise = (drawn.view(weight.shape) * 2.0**-normal.FRACTION_LOG2).to(weight.dtype)
         moved.add_(noise, alpha=sigma)
         moved.sub_(noise, alpha=sigma)
         if member + 1 in DRIFT_AFTER:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kernels.change import Address, Change, Perturbation, Span
+from kernels.errors import ExplodedError
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,15 @@ def test_a_change_that_could_round_is_refused(
     """Too large coefficients, sums or steps are refused before anything moves."""
     with pytest.raises(ValueError, match=message):
         Change(Address(0, 0), coefficients, step)
+
+
+def test_a_normal_change_counts_what_a_deviate_can_be() -> None:
+    """Fewer pairs of normal noise fit a sum, and a step that could leave int32 alone is refused."""
+    Change(Address(0, 0), (255,) * 534, 1, "normal")
+    with pytest.raises(ValueError, match=r"123 · .* reaches 2²⁴"):
+        Change(Address(0, 0), (255,) * 535, 1, "normal")
+    with pytest.raises(ExplodedError, match="int32"):
+        Change(Address(0, 0), (255,) * 534, 2**13, "normal")
 
 
 @pytest.mark.parametrize(

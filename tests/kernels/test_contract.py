@@ -8,12 +8,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kernels.change import FULL, NOTHING_FROZEN, Address, Change, Frozen, Noise, Perturbation, Span
+from kernels import normal
+from kernels.change import (
+    FULL,
+    FULL_NOISES,
+    NOISES,
+    NOTHING_FROZEN,
+    Address,
+    Change,
+    Frozen,
+    FullNoise,
+    Noise,
+    Perturbation,
+    Span,
+)
 from kernels.contract import Backend
 from kernels.errors import ExplodedError
 
 HERE = Address(0xFEEDFACECAFEBEEF, 0x12345678)
-NOISES: list[Noise] = ["rank1", "full"]
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 # Few examples: Triton's interpreter takes a tenth of a second for each of the launches.
@@ -33,7 +45,7 @@ def masks(rows: int, columns: int, seed: int) -> Frozen:
     )
 
 
-def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+def weights_of(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     """Give repeatable weights."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
@@ -81,73 +93,95 @@ def test_signs_equal_the_reference(
 
 
 @laws
-@given(first=st.integers(0, 2**33), count=st.integers(0, 200), pairs=st.integers(1, 3))
-def test_normal_noise_agrees_with_the_reference(
-    backend: Backend, reference: Backend, first: int, count: int, pairs: int
+@given(
+    side=st.integers(0, 2),
+    first=st.integers(0, 2**33),
+    count=st.integers(0, 200),
+    pairs=st.integers(1, 7),
+)
+def test_deviates_equal_the_reference(
+    backend: Backend, reference: Backend, side: int, first: int, count: int, pairs: int
 ) -> None:
-    """Any range has the reference's normals, within the rounding of logarithms and cosines."""
-    span = Span(FULL, count, first)
-    ours = backend.gaussians(HERE, span, pairs=pairs).cpu()
-    theirs = reference.gaussians(HERE, span, pairs=pairs)
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    """Any range of any side has the reference's normal deviates, to the bit."""
+    span = Span(side, count, first)
+    ours = backend.normals(HERE, span, pairs=pairs)
+    assert ours.dtype == torch.int8
+    assert torch.equal(ours.cpu(), reference.normals(HERE, span, pairs=pairs))
 
 
-def test_normal_noise_is_standard_and_independent_of_signs(backend: Backend) -> None:
+def test_deviates_are_normal_and_independent_of_signs(backend: Backend) -> None:
     """Mean 0, variance 1, kurtosis 3, no correlation between pairs or with the signs."""
     count = 20_000
-    normals = backend.gaussians(HERE, Span(FULL, count), pairs=3).cpu().double()
+    deviates = backend.normals(HERE, Span(FULL, count), pairs=3).cpu().double()
+    deviates *= 2.0**-normal.FRACTION_LOG2
     signs = backend.signs(HERE, Span(FULL, count), pairs=3).cpu().double()
-    assert normals.mean().abs() < 5 / count**0.5
-    assert (normals.square().mean() - 1).abs() < 5 * (2 / count) ** 0.5
-    assert (normals.pow(4).mean() - 3).abs() < 5 * (96 / count) ** 0.5
-    correlation = torch.cat([normals, signs]).corrcoef() - torch.eye(6)
+    assert deviates.mean().abs() < 5 / count**0.5
+    assert (deviates.square().mean() - 1).abs() < 5 * (2 / count) ** 0.5
+    assert (deviates.pow(4).mean() - 3).abs() < 5 * (96 / count) ** 0.5
+    correlation = torch.cat([deviates, signs]).corrcoef() - torch.eye(6)
     assert correlation.abs().max() < 5 / count**0.5
 
 
 @laws
-@given(rows=sizes, columns=sizes, member=st.integers(0, 70), dtype=st.sampled_from(DTYPES))
+@given(
+    rows=sizes,
+    columns=sizes,
+    member=st.integers(0, 70),
+    dtype=st.sampled_from(DTYPES),
+    noise=st.sampled_from(FULL_NOISES),
+)
 def test_full_members_equal_the_reference(
-    backend: Backend, reference: Backend, rows: int, columns: int, member: int, dtype: torch.dtype
+    backend: Backend,
+    reference: Backend,
+    rows: int,
+    columns: int,
+    member: int,
+    dtype: torch.dtype,
+    noise: FullNoise,
 ) -> None:
     """A full-rank member has the reference's bits, written alone or in a row of members."""
-    base = normal(rows, columns, dtype=dtype)
-    how = Perturbation(HERE, -5, masks(rows, columns, member))
+    base = weights_of(rows, columns, dtype=dtype)
+    how = Perturbation(HERE, -5, noise, masks(rows, columns, member))
     expected = reference.full_member(base, how, member)
     assert same_bytes(backend.full_member(base, how, member).cpu(), expected)
-    others = [member, 0, member + 1]
+    others = [member, 0, member + 1, member + 2]
     for other, written in zip(others, backend.full_members(base, how, others), strict=True):
         alone = reference.full_member(base, how, other)
         assert same_bytes(written.cpu(), alone), f"member {other}"
 
 
+@pytest.mark.parametrize("noise", FULL_NOISES)
 def test_full_members_larger_than_a_block_equal_the_reference(
-    backend: Backend, reference: Backend
+    backend: Backend, reference: Backend, noise: FullNoise
 ) -> None:
     """A tensor of several cache blocks and a rest has the reference's bits."""
-    base, how, members = normal(97, 161), Perturbation(HERE, -3), [5, 64]
+    base, how, members = weights_of(97, 161), Perturbation(HERE, -3, noise), [5, 64]
     for member, written in zip(members, backend.full_members(base, how, members), strict=True):
         assert same_bytes(written.cpu(), reference.full_member(base, how, member))
 
 
 @laws
-@given(rows=sizes, columns=sizes, pair=st.integers(0, 40))
+@given(rows=sizes, columns=sizes, pair=st.integers(0, 40), noise=st.sampled_from(FULL_NOISES))
 def test_antithetic_full_members_cancel(
-    backend: Backend, rows: int, columns: int, pair: int
+    backend: Backend, rows: int, columns: int, pair: int, noise: FullNoise
 ) -> None:
-    """On a base of zeros the two members of a pair sum to zero, and each moved everywhere."""
-    base = torch.zeros(rows, columns)
-    plus, minus = (
-        backend.full_member(base, Perturbation(HERE, -4), 2 * pair + side).cpu() for side in (0, 1)
-    )
+    """On a base of zeros the two members of a pair are opposite: the noise, times 2^s."""
+    base, draw = torch.zeros(rows, columns), {"full": backend.signs, "normal": backend.normals}
+    how = Perturbation(HERE, -4, noise)
+    plus, minus = (backend.full_member(base, how, 2 * pair + side).cpu() for side in (0, 1))
     assert torch.equal(plus, -minus)
-    assert torch.equal(plus.abs(), torch.full_like(plus, 2.0**-4))
+    drawn = draw[noise](HERE, Span(FULL, rows * columns), pairs=pair + 1)[pair].cpu()
+    assert torch.equal(plus.ravel(), drawn * 2.0**how.unit_log2)
 
 
-def test_full_members_leave_the_base_and_frozen_bits_alone(backend: Backend) -> None:
+@pytest.mark.parametrize("noise", FULL_NOISES)
+def test_full_members_leave_the_base_and_frozen_bits_alone(
+    backend: Backend, noise: FullNoise
+) -> None:
     """Frozen −0.0 stays −0.0, and the base is only read."""
     base = torch.full((6, 5), -0.0)
     before, frozen = base.clone(), masks(6, 5, 3)
-    member = backend.full_member(base, Perturbation(HERE, 0, frozen), 3).cpu()
+    member = backend.full_member(base, Perturbation(HERE, 0, noise, frozen), 3).cpu()
     assert same_bytes(base, before)
     assert frozen.rows is not None
     assert frozen.columns is not None
@@ -190,7 +224,9 @@ def test_many_pairs_and_long_steps_equal_the_reference(
 ) -> None:
     """Beyond the pairs whose sum fits 16 bits, and products that could leave 32, nothing rounds."""
     coefficients = [255 - 3 * (pair % 7) for pair in range(pairs)]
-    frozen, base = masks(19, 70, pairs), normal(19, 70)
+    if noise == "normal":
+        step = min(step, 2**11)  # a longer one could leave int32 on its own
+    frozen, base = masks(19, 70, pairs), weights_of(19, 70)
     ours, theirs = (integers(19, 70, bound=2**16) for _ in range(2))
     change = change_of(coefficients, step=step, noise=noise, frozen=frozen)
     try:
@@ -247,14 +283,16 @@ def test_generations_commute(backend: Backend, order: list[int]) -> None:
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_frozen_units_never_move(backend: Backend, noise: Noise) -> None:
-    """Frozen rows and columns keep their integers; every other element of an odd sum moves."""
+    """Frozen rows and columns keep their integers; the others move, but where a sum is 0."""
     master, frozen = integers(40, 30), masks(40, 30, 1)
-    before = master.clone()
-    backend.accumulate(master, change_of([1, 2, 4], step=1, frozen=frozen, noise=noise))
+    before, free = master.clone(), torch.zeros(40, 30, dtype=torch.int32)
+    backend.accumulate(master, change_of([1, 2, 4], step=32, frozen=frozen, noise=noise))
+    backend.accumulate(free, change_of([1, 2, 4], step=32, noise=noise))
     assert frozen.rows is not None
     assert frozen.columns is not None
     moves = (frozen.rows[:, None] * frozen.columns).bool()
-    assert torch.equal(master != before, moves)
+    assert torch.equal(master - before, torch.where(moves, free, 0))
+    assert (free != 0).double().mean() > 0.9
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -264,12 +302,13 @@ def test_an_update_that_leaves_int32_changes_nothing(
 ) -> None:
     """One element over the edge stops the whole update, and K is as before."""
     master, change = integers(70, 90), torch.zeros(70, 90, dtype=torch.int32)
-    backend.accumulate(change, change_of([1], step=1, noise=noise))
-    outwards = sign * int(change[33, 44])
-    master[33, 44] = sign * (2**31 - 3)
+    backend.accumulate(change, change_of([1], step=32, noise=noise))
+    place = int(change.abs().argmax())
+    outwards = sign * int(change.view(-1)[place].sign())
+    master.view(-1)[place] = sign * (2**31 - 3)
     before = master.clone()
     with pytest.raises(ExplodedError, match="int32"):
-        backend.accumulate(master, change_of([1], step=5 * outwards, noise=noise))
+        backend.accumulate(master, change_of([1], step=5 * 32 * outwards, noise=noise))
     assert torch.equal(master, before)
 
 
@@ -279,7 +318,7 @@ def test_a_mask_of_another_shape_is_refused(backend: Backend) -> None:
     with pytest.raises(ValueError, match="mask of rows"):
         backend.accumulate(master, change_of([1], step=1, frozen=wrong))
     with pytest.raises(ValueError, match="mask of rows"):
-        backend.full_member(torch.zeros(3, 4), Perturbation(HERE, 0, wrong), 0)
+        backend.full_member(torch.zeros(3, 4), Perturbation(HERE, 0, frozen=wrong), 0)
 
 
 @laws
@@ -293,7 +332,7 @@ def test_weights_equal_the_reference(
     exponent: int,
 ) -> None:
     """The last rounding has the reference's bits in every dtype."""
-    base, master = normal(rows, columns, dtype=dtype), integers(rows, columns, bound=2**21)
+    base, master = weights_of(rows, columns, dtype=dtype), integers(rows, columns, bound=2**21)
     ours = backend.materialise(base, master, exponent=exponent)
     assert same_bytes(ours.cpu(), reference.materialise(base, master, exponent=exponent))
 
@@ -313,7 +352,7 @@ def test_the_last_rounding_is_float64_then_float32_then_the_dtype(
     backend: Backend, bound: int, exponent: int
 ) -> None:
     """The stated sequence of roundings, in torch's own words, over all magnitudes there are."""
-    base = normal(50, 300) * 2.0 ** (20 * normal(50, 300, seed=1)).round()
+    base = weights_of(50, 300) * 2.0 ** (20 * weights_of(50, 300, seed=1)).round()
     base[0, :4] = torch.tensor([-0.0, 0.0, 2.0**-149, -(2.0**-126)])
     master = integers(50, 300, bound=bound)
     edges = torch.tensor([0, 1, -1, 2**24 - 1, 2**24, -(2**24), 2**31 - 1, -(2**31)])
@@ -396,7 +435,7 @@ def test_advancing_is_the_three_steps_in_one(
     noise: Noise,
 ) -> None:
     """Integers, weights and digest of the one pass are those of update, rounding and digest."""
-    base, frozen = normal(rows, columns, dtype=dtype), masks(rows, columns, len(coefficients))
+    base, frozen = weights_of(rows, columns, dtype=dtype), masks(rows, columns, len(coefficients))
     ours, theirs = (integers(rows, columns, bound=2**21) for _ in range(2))
     weights, digest = backend.advance(
         ours, base, change_of(coefficients, noise=noise, frozen=frozen), exponent=-18
@@ -413,7 +452,7 @@ def test_advancing_into_a_fault_changes_nothing(
     backend: Backend, dtype: torch.dtype, fault: str
 ) -> None:
     """Whether an integer wraps or a weight overflows, the master is as before."""
-    base, master = normal(40, 50, dtype=dtype), integers(40, 50, bound=2**20)
+    base, master = weights_of(40, 50, dtype=dtype), integers(40, 50, bound=2**20)
     if fault == "int32":
         master[:] = torch.where(integers(40, 50, seed=1) > 0, 2**31 - 9, -(2**31) + 9)
     else:
@@ -444,9 +483,9 @@ def test_member_linear_agrees_with_the_reference(
     bias: bool,
 ) -> None:
     """Members of one layer, with own or common input, agree within float32 rounding."""
-    x = normal(1 if shared else members, tokens, columns, seed=1)
+    x = weights_of(1 if shared else members, tokens, columns, seed=1)
     a, b = factors(members, rows, columns)
-    arguments = (x, normal(rows, columns), normal(rows) if bias else None, a, b)
+    arguments = (x, weights_of(rows, columns), weights_of(rows) if bias else None, a, b)
     ours = backend.member_linear(*arguments, sigma_log2=-2).cpu()
     theirs = reference.member_linear(*arguments, sigma_log2=-2)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
@@ -454,7 +493,7 @@ def test_member_linear_agrees_with_the_reference(
 
 def factors(members: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Give factors with zeros in them, as frozen units have."""
-    a, b = normal(members, rows, seed=2), normal(members, columns, seed=3)
+    a, b = weights_of(members, rows, seed=2), weights_of(members, columns, seed=3)
     return a.round().clamp(-1, 1).to(torch.int8), b.round().clamp(-1, 1).to(torch.int8)
 
 
@@ -482,7 +521,7 @@ def test_member_linear_in_half_precision(backend: Backend, dtype: torch.dtype) -
 
 def written_members() -> tuple[Tensor, ...]:
     """Give inputs, weight, factors, and what plain layers with the written members give."""
-    x, weight = normal(3, 5, 64, seed=1), normal(48, 64)
+    x, weight = weights_of(3, 5, 64, seed=1), weights_of(48, 64)
     a, b = factors(3, 48, 64)
     written = weight + 2.0**-3 * a[:, :, None].float() * b[:, None, :].float()
     return x, weight, a, b, torch.einsum("mti,moi->mto", x, written)
@@ -506,11 +545,11 @@ def test_rows_of_any_members_share_a_batch(
     bias: bool,
 ) -> None:
     """Each row gets the layer of its own member, −1 the base's, within float32 rounding."""
-    x, weight = normal(len(members), columns, seed=1), normal(rows, columns)
+    x, weight = weights_of(len(members), columns, seed=1), weights_of(rows, columns)
     frozen = masks(rows, columns, len(members)) if masked else NOTHING_FROZEN
     ours, theirs = (
         one.rows_linear(
-            x, weight, normal(rows) if bias else None, torch.tensor(members),
+            x, weight, weights_of(rows) if bias else None, torch.tensor(members),
             one.pair_factors(HERE, (rows, columns), pairs=40, frozen=frozen),
             sigma_log2=-2,
         ).cpu()
@@ -528,7 +567,7 @@ def test_moments_agree_with_the_reference(
     backend: Backend, reference: Backend, tokens: int, units: int, mean: float
 ) -> None:
     """One pass gives the variance of two, even where the mean is a thousand deviations."""
-    x = normal(tokens, units) + mean
+    x = weights_of(tokens, units) + mean
     ours, theirs = backend.moments(x), reference.moments(x)
     torch.testing.assert_close(ours[0].double().cpu(), theirs[0], rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(ours[1].double().cpu(), theirs[1], rtol=1e-3, atol=1e-3)
@@ -540,7 +579,7 @@ def test_token_logprobs_agree_with_the_reference(
     backend: Backend, reference: Backend, tokens: int, width: int, vocabulary: int
 ) -> None:
     """Scores without logits are the scores with them, within float32 rounding."""
-    hidden, head = normal(tokens, width), normal(vocabulary, width, seed=1)
+    hidden, head = weights_of(tokens, width), weights_of(vocabulary, width, seed=1)
     targets = torch.arange(tokens) % vocabulary
     torch.testing.assert_close(
         backend.token_logprobs(hidden, head, targets).cpu(),
@@ -552,7 +591,7 @@ def test_token_logprobs_agree_with_the_reference(
 
 def test_token_logprobs_over_many_blocks_agree_with_log_softmax(backend: Backend) -> None:
     """More tokens and vocabulary than one block, with logits that would overflow exp."""
-    hidden, head = normal(270, 16) * 30, normal(5001, 16, seed=1)
+    hidden, head = weights_of(270, 16) * 30, weights_of(5001, 16, seed=1)
     targets = torch.arange(270) * 18
     expected = torch.log_softmax((hidden @ head.T).double(), dim=1)[torch.arange(270), targets]
     ours = backend.token_logprobs(hidden, head, targets).cpu()
@@ -562,7 +601,7 @@ def test_token_logprobs_over_many_blocks_agree_with_log_softmax(backend: Backend
 
 def test_top_tokens_agree_with_sorting(backend: Backend) -> None:
     """The best tokens over many blocks, with their log-probabilities, best first."""
-    hidden, head = normal(20, 16), normal(9001, 16, seed=1)
+    hidden, head = weights_of(20, 16), weights_of(9001, 16, seed=1)
     expected = torch.log_softmax((hidden @ head.T).double(), dim=1).topk(5, dim=1)
     scores, ids = backend.top_tokens(hidden, head, 5)
     assert torch.equal(ids.cpu(), expected.indices)

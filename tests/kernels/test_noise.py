@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernels import normal
 from kernels.change import COLUMNS, FULL, ROWS, Address, Span
 from kernels.reference import noise
 
-GOLDEN: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "golden/noise_v1.json").read_text()
+GOLDEN, NORMAL = (
+    json.loads((Path(__file__).parents[1] / "golden" / name).read_text())
+    for name in ("noise_v1.json", "normal_v1.json")
 )
 
 
@@ -40,6 +42,24 @@ def test_signs_are_the_golden_ones(vector: dict[str, Any]) -> None:
 def test_a_tensor_is_addressed_by_its_name(name: str, word: int) -> None:
     """The tensor's counter word comes from its Hugging Face name alone."""
     assert Address.of(7, name) == Address(7, word)
+
+
+@pytest.mark.parametrize("vector", NORMAL["deviates"], ids=lambda v: v["key"])
+def test_deviates_are_the_golden_ones(vector: dict[str, Any]) -> None:
+    """The normal deviates at three far-apart addresses are those of the first release."""
+    address = Address(int(vector["key"], 16), vector["tensor"])
+    span = Span(vector["side"], vector["count"], vector["first"])
+    drawn = noise.normals(address, span, pairs=vector["pairs"])
+    assert drawn[-2:].tolist() == vector["last_pairs"]
+
+
+def test_a_deviate_is_the_documented_place_in_the_table() -> None:
+    """Pair p at element e: the upper 13 bits of half p & 1 of word e & 3 at (e >> 2, p >> 1, …)."""
+    key, tensor, element, pair = 77, 5, 1234567, 45
+    words = noise.philox((element >> 2, pair >> 1, tensor, FULL + 16), key)
+    half = int(words[element & 3]) >> 16 & 0xFFFF
+    drawn = noise.normals(Address(key, tensor), Span(FULL, 1, element), pairs=pair + 1)
+    assert drawn[pair, 0] == normal.deviates()[half >> 3]
 
 
 def test_a_sign_is_the_documented_bit() -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernels.change import ROWS, Address, Frozen, Noise, Span
+from kernels.change import NOISES, ROWS, Address, Frozen, Noise, Span
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
 from kernels.open import open_backend
@@ -74,7 +74,7 @@ def test_a_master_of_no_recipes_is_the_base(tiny_base: BaseModel, backend: Backe
     assert master.digest() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-@pytest.mark.parametrize("noise", ["rank1", "full"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_every_backend_gives_the_same_version(
     tiny_base: BaseModel, backend: Backend, reference: Backend, noise: Noise
 ) -> None:
@@ -90,7 +90,7 @@ def test_every_backend_gives_the_same_version(
         assert torch.equal(weights[name].cpu(), weight)
 
 
-@pytest.mark.parametrize("noise", ["rank1", "full"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_advancing_is_applying_and_weighing_in_one(
     tiny_base: BaseModel, backend: Backend, noise: Noise
 ) -> None:
@@ -164,7 +164,7 @@ def test_any_order_of_recipes_in_and_out_again_is_exact(
     master = master_of(tiny_base, open_backend("cpu"))
     empty = master.digest()
     recipes = [
-        Draft(master.scales, key=f"{index:016x}", coefficients=numbers)
+        Draft(master.scales, key=f"{index:016x}", coefficients=numbers, noise=NOISES[index])
         for index, numbers in enumerate(coefficients)
     ]
     twin = master.copy()
