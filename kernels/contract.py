@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import torch
 from torch import Tensor
 
 from kernels.change import (
@@ -50,6 +51,7 @@ class Backend(ABC):
     """What every implementation of the perturbation arithmetic guarantees."""
 
     name: BackendName
+    device = torch.device("cpu")  # where its tensors lie
 
     def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Do independent work of this backend for every item, at once where that is faster.

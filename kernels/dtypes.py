@@ -1,4 +1,4 @@
-"""Which weights the arithmetic takes, and the check that they stayed numbers."""
+"""Which weights the arithmetic takes and how it may, and the check that they stayed numbers."""
 
 import torch
 from torch import Tensor
@@ -25,3 +25,8 @@ def require_finite(weights: Tensor) -> Tensor:
     if not bool(torch.isfinite(weights).all()):
         raise ExplodedError(NOT_FINITE)
     return weights
+
+
+def is_for_processor(weights: Tensor) -> bool:
+    """Tell whether what this processor does fastest takes these weights: packed products, loops."""
+    return weights.device.type == "cpu" and weights.dtype == torch.float32

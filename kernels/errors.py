@@ -2,6 +2,7 @@
 
 KernelError
 ├── BackendMissingError   the backend's library is not installed; the message names the extra
+├── DeviceMissingError    no such device is here, or the backend does not compute on it
 ├── DigestMismatchError   the integers are not the ones that the recipe promises
 ├── ExplodedError         an update left int32, or a weight is not finite
 ├── FrozenMovedError      a frozen slice differs from the base
@@ -18,6 +19,10 @@ class KernelError(Exception):
 
 class BackendMissingError(KernelError):
     """A backend's library is not installed."""
+
+
+class DeviceMissingError(KernelError):
+    """No such device is here, or the chosen backend does not compute on it."""
 
 
 class DigestMismatchError(KernelError):

@@ -76,15 +76,17 @@ def run(
     """Learn until `stop` is set, or SIGTERM or SIGINT comes where there is none.
 
     nice: how far this thread and what it starts step back behind replies, 0 to 19
-    raises: ModelFilesError, SchemaError, LedgerError, each with a sentence that says what to do
+    raises: ModelFilesError, SchemaError, LedgerError, KernelError, each with a sentence that says
+        what to do
     """
     if stop is None:
         stop = _stop_at_signals()
     pause = yield_to_others(settings, stop, nice)
     base = load_base(model)
+    backend = open_backend(model.backend, base.decoder.device)
     log, store = open_log(streams), open_store(streams)
     try:
-        _learn(base, streams, settings, store=store, log=log, stop=stop, pause=pause)
+        _learn(base, backend, streams, settings, store=store, log=log, stop=stop, pause=pause)
     except Stopped:
         _LOG.info("stopped; the generation under way is repeated at the next start")
     finally:
@@ -94,6 +96,7 @@ def run(
 
 def _learn(
     base: BaseModel,
+    backend: Backend,
     streams: StreamsSettings,
     settings: LearnerSettings,
     *,
@@ -109,7 +112,7 @@ def _learn(
         while _acquired(lease, stop):
             try:
                 parts = _parts(
-                    base, streams, settings, store=store, log=log, lease=lease, pause=pause
+                    base, backend, streams, settings, store=store, log=log, lease=lease, pause=pause
                 )
                 _step_until(stop, Learner(parts))
             except LeaseLostError as cause:
@@ -151,6 +154,7 @@ def _step_until(stop: threading.Event, learner: Learner) -> None:
 
 def _parts(
     base: BaseModel,
+    backend: Backend,
     streams: StreamsSettings,
     settings: LearnerSettings,
     *,
@@ -159,7 +163,6 @@ def _parts(
     lease: Lease,
     pause: Callable[[], None],
 ) -> Parts:
-    backend: Backend = open_backend("cpu")
     pause = _renewing(lease, pause)
     home = streams.home.expanduser()
     mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)

@@ -17,11 +17,10 @@ import torch
 
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.book import Book
-from kernels.contract import BackendName
+from kernels.contract import Backend
 from kernels.errors import KernelError
 from kernels.model.forward import Decoder, Linear
 from kernels.model.packed import fast_linear
-from kernels.open import open_backend
 from kernels.version.build import Source, build
 from kernels.version.walk import Reached, Snapshots, keep
 from streams.model.convert import weights_digest
@@ -45,7 +44,7 @@ class Residents:
     """The versions of one line that this process holds. Any thread may call every method."""
 
     def __init__(
-        self, base: BaseModel, backend: BackendName, *, snapshots: Snapshots | None = None
+        self, base: BaseModel, backend: Backend, *, snapshots: Snapshots | None = None
     ) -> None:
         """Begin with the base serving.
 
@@ -56,7 +55,7 @@ class Residents:
         resident = Resident(base.name, base.decoder, fast_linear(base.model))
         self._residents = {base.name: resident}
         self._history = [base.name]  # what has served, oldest first; the last serves
-        self._source = Source(base.decoder, open_backend(backend), self.book.masks, snapshots)
+        self._source = Source(base.decoder, backend, self.book.masks, snapshots)
         self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)

@@ -71,7 +71,7 @@ def _prove(settings: Settings, name: str, *, as_json: bool) -> None:
             base,
             chain,
             mask,
-            backend=open_backend("cpu"),
+            backend=open_backend(settings.model.backend, base.decoder.device),
             progress=lambda done: bars.update(bar, completed=done),
         )
     served = _served(settings.agent, name)
@@ -106,9 +106,10 @@ def _leave_out(
     take_threads(settings.learner)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
+        base = load_base(settings.model)
         bench = rebuild.Bench(
-            load_base(settings.model),
-            open_backend("cpu"),
+            base,
+            open_backend(settings.model.backend, base.decoder.device),
             settings.learner,
             lambda told: bars.update(bar, description=told),
         )

@@ -6,6 +6,8 @@ for signs, full-rank members, updates, weights and digests.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +23,8 @@ from kernels.change import (
     Span,
 )
 from kernels.contract import Backend, BackendName, PairFactors
-from kernels.errors import NOT_FINITE, OVERFLOW, BackendMissingError, ExplodedError
+from kernels.errors import NOT_FINITE, OVERFLOW, DeviceMissingError, ExplodedError
+from kernels.gpu.launch import on
 from kernels.gpu.logprob import score_targets, search_top
 from kernels.gpu.members import linear, write_member
 from kernels.gpu.moments import moments
@@ -29,25 +32,47 @@ from kernels.gpu.noise import pack_words, write_normals, write_signs
 from kernels.gpu.tuning import INTERPRETED
 from kernels.gpu.update import sweep
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def launching(method: Callable[P, R]) -> Callable[P, R]:
+    """Run a method of the backend on its device, whatever thread calls it."""
+
+    @wraps(method)
+    def there(*args: P.args, **kwargs: P.kwargs) -> R:
+        with on(cast(TritonBackend, args[0]).device):
+            return method(*args, **kwargs)
+
+    return there
+
 
 class TritonBackend(Backend):
     """Fused kernels on a GPU.
 
-    raises: BackendMissingError when there is neither a GPU nor the interpreter
+    raises: DeviceMissingError for a processor, where there is only the interpreter
     """
 
     name: BackendName = "triton"
 
-    def __init__(self) -> None:
-        if not INTERPRETED and not torch.cuda.is_available():
-            raise BackendMissingError(
-                "the triton backend needs a CUDA or ROCm device; choose the backend cpu"
-            )
-        self.device = torch.device("cpu" if INTERPRETED else "cuda")
+    def __init__(self, device: torch.device, *, interpreted: bool = INTERPRETED) -> None:
+        """Compute on this device.
 
+        interpreted: whether Triton's interpreter was asked for, which a processor can run
+        """
+        if device.type == "cpu" and not interpreted:
+            raise DeviceMissingError(
+                "the backend triton computes on a GPU, and model.device is cpu: set model.backend "
+                "to auto or cpu, or model.device to cuda (for tests, TRITON_INTERPRET=1 interprets "
+                "it, thousands of times slower)"
+            )
+        self.device = device
+
+    @launching
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return write_signs(address, span, pairs=pairs, device=self.device)
 
+    @launching
     def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return write_normals(address, span, pairs=pairs, device=self.device)
 
@@ -56,9 +81,11 @@ class TritonBackend(Backend):
     ) -> Iterator[Tensor]:
         out = torch.empty_like(base)
         for member in members:
-            write_member(out, base, perturbation, member)
+            with on(self.device):
+                write_member(out, base, perturbation, member)
             yield out
 
+    @launching
     def member_linear(
         self,
         x: Tensor,
@@ -79,6 +106,7 @@ class TritonBackend(Backend):
         )  # fmt: skip
         return y.view(members, tokens, -1)
 
+    @launching
     def pair_factors(
         self,
         address: Address,
@@ -94,6 +122,7 @@ class TritonBackend(Backend):
         )
         return PairFactors(rows, columns, frozen)
 
+    @launching
     def rows_linear(
         self,
         x: Tensor,
@@ -107,11 +136,13 @@ class TritonBackend(Backend):
         numbers = members.to(torch.int32)
         return linear(x, weight, bias, numbers, factors, sigma_log2=sigma_log2, packed=True)
 
+    @launching
     def _accumulate(self, master: Tensor, change: Change) -> None:
         if sweep(master, None, change).wrapped:
             sweep(master, None, change.taken_out())
             raise ExplodedError(OVERFLOW)
 
+    @launching
     def _advance(
         self, master: Tensor, base: Tensor, change: Change, exponent: int
     ) -> tuple[Tensor, int]:
@@ -121,20 +152,25 @@ class TritonBackend(Backend):
             raise ExplodedError(OVERFLOW if swept.wrapped else NOT_FINITE)
         return swept.weights, swept.digest
 
+    @launching
     def _materialise(self, base: Tensor, master: Tensor, exponent: int) -> Tensor:
         swept = sweep(master, base, None, exponent=exponent)
         if swept.infinite:
             raise ExplodedError(NOT_FINITE)
         return swept.weights
 
+    @launching
     def _digest(self, master: Tensor) -> int:
         return sweep(master, None, None).digest
 
+    @launching
     def token_logprobs(self, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
         return score_targets(hidden, head, targets)
 
+    @launching
     def top_tokens(self, hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
         return search_top(hidden, head, k)
 
+    @launching
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return moments(x)

@@ -3,6 +3,7 @@
 Knows nothing of what a kernel does with them.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +15,11 @@ from kernels.reference.noise import key_words
 
 TILE = {"HEIGHT": 64, "WIDTH": 64}  # 32 elements a thread; sizes of layers are multiples of 64
 EXACT = {"enable_fp_fusion": False, "num_warps": 4}  # a fused a·b + c would round once less
+
+
+def on(device: torch.device) -> AbstractContextManager[object]:
+    """Let kernels be launched on a device: Triton takes the one that the thread has chosen."""
+    return nullcontext() if device.type == "cpu" else torch.cuda.device(device)
 
 
 def words_of(address: Address) -> tuple[int, int, int]:

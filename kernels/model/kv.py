@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kernels.cpu.threads import Threads
+from kernels.dtypes import is_for_processor
 from kernels.model.forward import Attend, Decoder
 
 Floats = npt.NDArray[np.float32]
@@ -37,7 +38,7 @@ class KvCache:
         self.lengths = [0] * slots
         self._keys = list(torch.empty(shape, dtype=kind, device=device).unbind())
         self._values = list(torch.empty(shape, dtype=kind, device=device).unbind())
-        self._compiled = device.type == "cpu" and kind == torch.float32
+        self._compiled = is_for_processor(decoder.head)
         if self._compiled:
             self._rows = _CompiledRows(capacity, decoder.head_dim)
 

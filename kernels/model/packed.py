@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from kernels.cpu.rows import MOST_ROWS, PackedRows, packed_rows
+from kernels.dtypes import is_for_processor
 from kernels.model.forward import Linear, plain
 
 # Packed for this many rows: oneDNN's layout for a single row is another one, whose sums differ in
@@ -28,12 +29,8 @@ ROWS = 32
 
 def packable(model: Any) -> bool:
     """Say whether this model's weights can be packed here: float32 on a CPU with oneDNN."""
-    weight = model.lm_head.weight
-    return bool(
-        weight.device.type == "cpu"
-        and weight.dtype == torch.float32
-        and torch._C._has_mkldnn  # what torch.backends.mkldnn.is_available says, typed
-    )
+    # what torch.backends.mkldnn.is_available says, typed
+    return is_for_processor(model.lm_head.weight) and bool(torch._C._has_mkldnn)
 
 
 def fast_linear(model: Any) -> Linear:

@@ -145,7 +145,8 @@ def weights_digest(model: Any) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.named_parameters()):  # tied ones come once
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
+        bits = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        digest.update(bits.numpy().data)
     return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from kernels.errors import UnsupportedModelError
 from kernels.model.forward import Decoder, require_supported
+from kernels.open import open_device
 from streams.errors import ModelFilesError
 from streams.model.convert import (
     Progress,
@@ -30,6 +31,9 @@ from streams.model.convert import (
 from streams.model.prompt import Prompt
 from streams.records import Json, Message, canonical_json
 from streams.settings import ModelSettings
+
+Device = Any
+"""A torch.device or its name: torch is imported where a model is loaded."""
 
 # Written by the library that saved the file, and of no influence on what the model computes.
 _NOT_CONTENT = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "use_cache")
@@ -73,29 +77,35 @@ def load_base(settings: ModelSettings, *, progress: Progress = _silent) -> BaseM
 
     progress: told what takes long and how far it is, from any thread
     raises: ModelFilesError when the files are missing, half-written, damaged or of an
-        architecture that is not supported; the message says what to do
+        architecture that is not supported, DeviceMissingError when the device is not here; the
+        message says what to do
     """
+    device = open_device(settings.device)
     if settings.path is not None:
-        return open_base(settings.path.expanduser())
-    return load_converted(settings.cache.expanduser(), write_bundled, progress=progress)
+        return open_base(settings.path.expanduser(), device=device)
+    cache = settings.cache.expanduser()
+    return load_converted(cache, write_bundled, device=device, progress=progress)
 
 
-def load_converted(cache: Path, write: Write, *, progress: Progress = _silent) -> BaseModel:
+def load_converted(
+    cache: Path, write: Write, *, device: Device = "cpu", progress: Progress = _silent
+) -> BaseModel:
     """Open the model that `write` converts; a copy whose bits have changed is converted anew.
 
     raises: ModelFilesError, as load_base
     """
     directory = converted(cache, write, progress)
     try:
-        return open_base(directory, weights=read_manifest(directory)["weights"])
+        weights = read_manifest(directory)["weights"]
+        return open_base(directory, weights=weights, device=device)
     except ModelFilesError:
         progress("the converted model was damaged: converting it again", 0.0)
     directory = converted(cache, write, progress, again=True)
-    return open_base(directory, weights=read_manifest(directory)["weights"])
+    return open_base(directory, weights=read_manifest(directory)["weights"], device=device)
 
 
-def open_base(directory: Path, *, weights: str | None = None) -> BaseModel:
-    """Load a Hugging Face model directory in float32.
+def open_base(directory: Path, *, weights: str | None = None, device: Device = "cpu") -> BaseModel:
+    """Load a Hugging Face model directory in float32, and put it on a device.
 
     weights: the digest that its weights must have, where that is known
     raises: ModelFilesError, as load_base
@@ -111,6 +121,7 @@ def open_base(directory: Path, *, weights: str | None = None) -> BaseModel:
     digest = weights_digest(model)
     if weights not in (None, digest):
         raise ModelFilesError(f"the weights in {directory} are damaged: delete that folder")
+    model.to(device)
     content = canonical_json(_content(model.config.to_dict()))
     return BaseModel(
         name=hashlib.sha256(content + digest.encode()).hexdigest()[:16],

@@ -19,6 +19,7 @@ from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.model.decode import next_logits, read_chunk
 from kernels.model.kv import KvCache
+from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
@@ -85,7 +86,7 @@ async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
 async def measure(base: BaseModel) -> None:
     """Print the table."""
     settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512)
-    engine = Engine(Residents(base, "cpu"), settings=settings, base=base)
+    engine = Engine(Residents(base, open_backend("cpu")), settings=settings, base=base)
     engine.start()
     print(
         f"{'tokens/s':<10}{'generate':>10}{'bare loop':>11}{'engine':>9}{'ratio':>8}   (of medians)"

@@ -126,7 +126,8 @@ def main() -> None:
         return
     torch.set_num_threads(os.cpu_count() or 1)
     base = replace(load_base(ModelSettings()), stop_ids=frozenset())
-    engine = Engine(Residents(base, "cpu"), settings=AgentSettings(context_tokens=512), base=base)
+    residents = Residents(base, open_backend("cpu"))
+    engine = Engine(residents, settings=AgentSettings(context_tokens=512), base=base)
     engine.start()
     print(f"tokens a second of {STREAMS} streams, medians of {ROUNDS} rounds of {ROUND_S:.0f} s")
     asyncio.run(measure(engine))

@@ -75,7 +75,7 @@ async def watched(streams: list[list[float]], during: Callable[[], Awaitable[flo
 
 async def measure(base: BaseModel) -> None:
     """Print the table."""
-    line, residents = Line(base), Residents(base, "cpu")
+    line, residents = Line(base), Residents(base, open_backend("cpu"))
     residents.add_mask(line.mask)
     settings = AgentSettings(max_batch=STREAMS, context_tokens=4096)
     engine = Engine(residents, settings=settings, base=base)

@@ -16,6 +16,7 @@ from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError, 
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident, Residents
 from kernels.model.decode import greedy
+from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
@@ -34,7 +35,7 @@ def open_engine(base: BaseModel, residents: Residents | None = None, **changes: 
     """Give an engine of four places that has not been started."""
     values = {"max_batch": 4, "context_tokens": 128, "prefill_chunk_tokens": 8, "threads": 1}
     return Engine(
-        residents or Residents(base, "cpu"),
+        residents or Residents(base, open_backend("cpu")),
         settings=AgentSettings(**(values | changes)),
         base=base,
     )
@@ -212,7 +213,7 @@ def test_whatever_comes_and_goes_every_stream_ends(
         assert last.reason != "cancelled" or events > patience[number]
 
     async def all_clients() -> None:
-        residents = Residents(tiny_base, "cpu")
+        residents = Residents(tiny_base, open_backend("cpu"))
         engine = open_engine(tiny_base, residents)
         engine.start()
         await asyncio.gather(*(client(engine, n, *each) for n, each in enumerate(lengths)))
@@ -234,7 +235,7 @@ async def test_a_full_queue_is_said(tiny_base: BaseModel) -> None:
             go_on.wait(60)
             return super().hold()
 
-    engine = open_engine(tiny_base, Slow(tiny_base, "cpu"), max_queue=1)
+    engine = open_engine(tiny_base, Slow(tiny_base, open_backend("cpu")), max_queue=1)
     engine.start()
     waiting = engine.submit(Request([3], sampling(max_tokens=1)))
     await asyncio.to_thread(admitted.wait, 60)
@@ -292,7 +293,7 @@ async def test_a_dead_engine_tells_every_reader(tiny_base: BaseModel) -> None:
         def hold(self) -> Resident:
             raise RuntimeError("no memory")
 
-    engine = open_engine(tiny_base, Broken(tiny_base, "cpu"))
+    engine = open_engine(tiny_base, Broken(tiny_base, open_backend("cpu")))
     engine.start()
     with pytest.raises(EngineStoppedError):
         await read(engine, Request([3], sampling()))

@@ -7,6 +7,7 @@ import torch
 
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.residents import Residents
+from kernels.open import open_backend
 from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
@@ -30,7 +31,7 @@ def residents(tiny_base: BaseModel, lineage: Lineage) -> Residents:
 
 def knowing(base: BaseModel, lineage: Lineage) -> Residents:
     """Give residents that know a line's recipes and mask."""
-    made = Residents(base, "cpu")
+    made = Residents(base, open_backend("cpu"))
     made.add_mask(lineage.mask)
     for recipe in lineage.recipes:
         made.add_recipe(recipe)
@@ -86,7 +87,7 @@ def test_only_what_moves_is_new(
 
 def test_an_unknown_version_is_said(lineage: Lineage, tiny_base: BaseModel) -> None:
     """A missing recipe, parent or mask is named, and what served serves on."""
-    residents = Residents(tiny_base, "cpu")
+    residents = Residents(tiny_base, open_backend("cpu"))
     first, second, *_ = lineage.recipes
     with pytest.raises(UnknownVersionError, match=f"no recipe of version {second.version}"):
         residents.promote(second.version)
