@@ -218,13 +218,15 @@ class Backend(ABC):
             among equals is not promised
         """
 
-    @abstractmethod
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean of every unit and its sum of squared differences from it, in one pass.
+        """Return the mean of every unit and its sum of squared differences from it.
 
         x: (tokens, units), at least one token (kernels.reference.moments merges more)
         returns: (units,) and (units,) float32 or float64
         """
+        wide = x.double()
+        mean = wide.mean(dim=0)
+        return mean, (wide - mean).square().sum(dim=0)
 
     # What an implementation gives: arguments are checked, and weights contiguous.
 

@@ -220,7 +220,7 @@ def line_mask(
     backend: Backend,
     pause: Callable[[], None],
 ) -> Mask:
-    """Give the frozen units of the line: those that it began with, or now measured and kept.
+    """Return the frozen units of the line: those that it began with, or now measured and kept.
 
     A mask goes to the log before the first recipe that names it.
 

@@ -296,7 +296,7 @@ def record_id(record: Record) -> str:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Give the one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
+    """Return the one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -306,7 +306,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def encode(record: Record) -> bytes:
-    """Give a record's canonical bytes, in its own version.
+    """Return a record's canonical bytes, in its own version.
 
     >>> encode(Mask(base="b", neurons={3: [1]}, groups={}))
     b'{"base":"b","groups":{},"kind":"mask","neurons":{"3":[1]},"v":1}'

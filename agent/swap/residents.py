@@ -80,7 +80,7 @@ class Residents:
         self.book.add_recipe(recipe)
 
     def hold(self) -> Resident:
-        """Give the serving version to a request, which must `release` it."""
+        """Let a request begin on the serving version, which it must `release`."""
         with self._lock:
             resident = self._residents[self.serving]
             resident.users += 1

@@ -107,7 +107,7 @@ def _leave_out(
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
         base = load_base(settings.model)
-        bench = rebuild.Bench(
+        setup = rebuild.Setup(
             base,
             open_backend(settings.model.backend, base.decoder.device),
             settings.learner,
@@ -117,9 +117,9 @@ def _leave_out(
             log = open_log(settings.streams)
             try:
                 built = (
-                    rebuild.build_exact(store, log, bench, name, principals)
+                    rebuild.build_exact(store, log, setup, name, principals)
                     if exact
-                    else rebuild.build_quick(store, bench, name, principals)
+                    else rebuild.build_quick(store, setup, name, principals)
                 )
             finally:
                 log.close()
@@ -143,7 +143,7 @@ def _leave_out(
 
 
 def _served(agent: AgentSettings, version: str) -> str | None:
-    """Give the SHA-256 of a version's tensors in the running agent; None where it has none."""
+    """Return the SHA-256 of a version's tensors in the running agent; None where it has none."""
     try:
         path = f"/operator/versions/{quote(version)}/digest"
         return str(call(agent, "GET", path)["sha256"])

@@ -6,21 +6,17 @@ products and log-probabilities agree within the rounding of float32 sums.
 
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from kernels.change import FULL, FULL_NOISES, NOISES, NORMAL, Address, Change, Perturbation, Span
+from kernels.change import FULL_NOISES, NOISES, Address, Change, FullNoise, Perturbation, Span
 from kernels.contract import Backend, BackendName, Item, PairFactors, Result
 from kernels.cpu import logprob as cpu_logprob
 from kernels.cpu import members as cpu_members
-from kernels.cpu import moments as cpu_moments
-from kernels.cpu import noise as cpu_noise
 from kernels.cpu import update as cpu_update
+from kernels.cpu.noise import draw
 from kernels.cpu.threads import Threads
-from kernels.cpu.written import BLOCK
-from kernels.normal import deviates
 
 
 class CpuBackend(Backend):
@@ -41,37 +37,19 @@ class CpuBackend(Backend):
         return self._threads.each(work, items)
 
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
-        out = torch.empty(pairs, span.count, dtype=torch.int8)
-        view, key = out.numpy(), np.uint64(address.key)
-        self._threads.over(
-            span.count,
-            lambda start, stop: cpu_noise.fill_signs(
-                start, stop, view, key, address.tensor, span.side, span.first
-            ),
-            items=pairs,
-        )
-        return out
+        return self._drawn(address, span, "full", pairs)
 
     def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
-        out = torch.empty(pairs, span.count, dtype=torch.int8)
-        view, key, side = out.numpy(), np.uint64(address.key), span.side + NORMAL
-        self._threads.over(
-            span.count,
-            lambda start, stop: cpu_noise.fill_normals(
-                start, stop, view, key, address.tensor, side, span.first, 0, deviates()
-            ),
-            items=pairs,
-        )
-        return out
+        return self._drawn(address, span, "normal", pairs)
+
+    def _drawn(self, address: Address, span: Span, kind: FullNoise, pairs: int) -> Tensor:
+        drawn = draw(self._threads, address, span, kind, pairs=pairs, first_pair=0)
+        return torch.from_numpy(drawn)
 
     def _full_members(
         self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
     ) -> Iterator[Tensor]:
-        if len(members) == 1:  # noise that others share would cost as much again
-            return iter([cpu_members.write_member(self._threads, base, perturbation, members[0])])
-        if perturbation.noise == "normal":
-            return cpu_members.write_normals(self._threads, base, perturbation, members)
-        return cpu_members.write_signs(self._threads, base, perturbation, members)
+        return cpu_members.write_members(self._threads, base, perturbation, members)
 
     def member_linear(
         self,
@@ -119,26 +97,13 @@ class CpuBackend(Backend):
     def top_tokens(self, hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
         return cpu_logprob.top_tokens(hidden, head, k)
 
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        wide = x.detach().float().contiguous().numpy()
-        mean, squares = np.zeros(wide.shape[1]), np.zeros(wide.shape[1])
-        self._threads.over(
-            wide.shape[1],
-            lambda start, stop: cpu_moments.unit_moments(start, stop, wide, mean, squares),
-            items=wide.shape[0],
-        )
-        return torch.from_numpy(mean), torch.from_numpy(squares)
-
     def _compile(self) -> None:
         """Call every loop once, with the types that it will be called with."""
-        base, master = torch.zeros(1, BLOCK + 1), torch.zeros(1, BLOCK + 1, dtype=torch.int32)
+        base, master = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.int32)
         address = Address(0, 0)
-        for perturbation in (Perturbation(address, 0, noise) for noise in FULL_NOISES):
-            self.full_member(base, perturbation, 0)
-            next(self.full_members(base, perturbation, [0, 1]))
+        for kind in FULL_NOISES:
+            self.full_member(base, Perturbation(address, 0, kind), 0)
         for noise in NOISES:
             self.advance(master, base, Change(address, (1,), 1, noise), exponent=0)
         self.materialise(base, master, exponent=0)
         self.digest(master)
-        self.moments(base)
-        self.signs(address, Span(FULL, 1), pairs=1)

@@ -1,91 +1,62 @@
-"""Members on the CPU: full-rank ones written by compiled loops, rank-1 ones as torch products.
+"""Members on the CPU: full-rank ones written by a compiled loop, rank-1 ones as torch products.
 
-Invariants: the base is only read; frozen rows and columns of a written member are the base's
-bytes. Noise of 64 members is made once (sign planes) when they are written in a row.
+Invariants: the base is only read; frozen rows and columns of a written member are the base's bytes.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
+from numba import float32, int32
 from torch import Tensor
 
-from kernels.change import FULL, NORMAL, Address, Frozen, Perturbation
+from kernels.change import FULL, Frozen, Perturbation, Span
 from kernels.contract import PairFactors
-from kernels.cpu import written
-from kernels.cpu.compiled import PAIRS, Array
-from kernels.cpu.noise import fill_normals
+from kernels.cpu.compiled import Array, compiled
+from kernels.cpu.noise import draw
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import rewrite
-from kernels.cpu.written import BLOCK, LANES
-from kernels.normal import deviates
+
+PAIRS_AT_ONCE = 4  # whose noise is drawn together and kept, a byte an element each
 
 
-def write_member(threads: Threads, base: Tensor, perturbation: Perturbation, member: int) -> Tensor:
-    """Write one member of a contiguous base, its noise made on the way."""
+def write_members(
+    threads: Threads, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+) -> Iterator[Tensor]:
+    """Write members of a contiguous base one after another into one buffer."""
+    out, span, first = torch.empty_like(base), Span(FULL, base.numel()), -1
+    pairs, unit = min(PAIRS_AT_ONCE, len(members)), math.ldexp(1.0, perturbation.unit_log2)
+    for member in members:
+        pair, minus = divmod(member, 2)
+        if first < 0 or pair // pairs != first // pairs:
+            first = pair // pairs * pairs
+            address, kind = perturbation.address, perturbation.noise
+            drawn = draw(threads, address, span, kind, pairs=pairs, first_pair=first)
+        _write(threads, out, base, drawn[pair - first], turn=1 if minus else -1, unit=unit)
+        yield _keep_frozen(out, base, perturbation.frozen)
 
+
+def _write(
+    threads: Threads, out: Tensor, base: Tensor, noise: Array, *, turn: int, unit: float
+) -> None:
     def write(target: Array, source: Array, first: int) -> bool:
-        _from_address(target, source, first, perturbation, member)
+        write_noise(target, source, noise[first : first + source.size], turn, unit)
         return True
 
-    out = torch.empty_like(base)
     rewrite(threads, out, base, write)
-    return _keep_frozen(out, base, perturbation.frozen)
 
 
-def write_signs(
-    threads: Threads, base: Tensor, perturbation: Perturbation, members: Sequence[int]
-) -> Iterator[Tensor]:
-    """Write members of signs one after another into one buffer, from planes that 64 share."""
-    out, group = torch.empty_like(base), -1
-    planes = np.empty((PAIRS, base.numel() // BLOCK, LANES), np.uint32)
-    for member in members:
-        if member // 2 // PAIRS != group:
-            group = member // 2 // PAIRS
-            _fill_planes(threads, planes, perturbation.address, group)
-        plane = planes[member // 2 % PAIRS]
+@compiled
+def write_noise(out: Array, base: Array, noise: Array, turn: int, unit: float) -> None:
+    """Write base − turn · unit · noise: the product is exact, the sum is rounded once.
 
-        def write(
-            target: Array, source: Array, first: int, plane: Array = plane, member: int = member
-        ) -> bool:
-            whole = source.size // BLOCK * BLOCK
-            blocks = plane[first // BLOCK : (first + whole) // BLOCK]
-            written.write_member_from_plane(
-                target[:whole], source[:whole], blocks, _unit(perturbation, member)
-            )
-            if whole < source.size:
-                _from_address(target[whole:], source[whole:], first + whole, perturbation, member)
-            return True
+    Less the opposite, so that noise of 0 leaves −0 what it is.
 
-        rewrite(threads, out, base, write)
-        yield _keep_frozen(out, base, perturbation.frozen)
-
-
-def write_normals(
-    threads: Threads, base: Tensor, perturbation: Perturbation, members: Sequence[int]
-) -> Iterator[Tensor]:
-    """Write normal members one after another into one buffer, from deviates that 4 share."""
-    out, group = torch.empty_like(base), -1
-    drawn = np.empty((2, base.numel()), np.int8)
-    for member in members:
-        if member // 4 != group:
-            group = member // 4
-            _fill_normals(threads, drawn, perturbation.address, group)
-
-        def write(
-            target: Array,
-            source: Array,
-            first: int,
-            drawn: Array = drawn[member // 2 % 2],
-            member: int = member,
-        ) -> bool:
-            here = drawn[first : first + source.size]
-            written.write_deviates(target, source, here, _unit(perturbation, member))
-            return True
-
-        rewrite(threads, out, base, write)
-        yield _keep_frozen(out, base, perturbation.frozen)
+    out, base: flat float32; noise: int8; turn: −1 for the pair's + member, 1 for its −
+    """
+    size = float32(unit)
+    for e in range(out.size):
+        out[e] = base[e] - size * float32(int32(turn * int32(noise[e])))
 
 
 def add_members(
@@ -124,43 +95,6 @@ def rows_linear(
     pairs = members.clamp(min=0) // 2
     projected = (x * factors.columns[pairs].to(x.dtype)).sum(dim=1) * scale
     return y.addcmul_(projected[:, None], factors.rows[pairs].to(x.dtype))
-
-
-def _unit(perturbation: Perturbation, member: int) -> float:
-    """Return what an integer 1 of the noise moves, with the member's ±."""
-    return math.ldexp(-1.0 if member % 2 else 1.0, perturbation.unit_log2)
-
-
-def _from_address(
-    target: Array, source: Array, first: int, perturbation: Perturbation, member: int
-) -> None:
-    key, tensor = np.uint64(perturbation.address.key), perturbation.address.tensor
-    pair, unit = member // 2, _unit(perturbation, member)
-    if perturbation.noise == "normal":
-        written.write_normal_member(
-            target, source, key, tensor, FULL + NORMAL, first, pair, unit, deviates()
-        )
-    else:
-        written.write_member(target, source, key, tensor, first, pair, unit)
-
-
-def _fill_planes(threads: Threads, planes: Array, address: Address, group: int) -> None:
-    key = np.uint64(address.key)
-    threads.over(
-        planes.shape[1],
-        lambda start, stop: written.fill_planes(start, stop, planes, key, group, address.tensor),
-        items=BLOCK,
-    )
-
-
-def _fill_normals(threads: Threads, drawn: Array, address: Address, group: int) -> None:
-    key, table = np.uint64(address.key), deviates()
-    threads.over(
-        drawn.shape[1],
-        lambda start, stop: fill_normals(
-            start, stop, drawn, key, address.tensor, FULL + NORMAL, 0, 2 * group, table
-        ),
-    )
 
 
 def _keep_frozen(out: Tensor, base: Tensor, frozen: Frozen) -> Tensor:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numba import int8, uint32, uint64
 
+from kernels.change import NORMAL, Address, FullNoise, Span
 from kernels.cpu.compiled import CHUNK, PAIRS, Array, compiled, inlined
-from kernels.normal import BITS
+from kernels.cpu.threads import Threads
+from kernels.normal import BITS, deviates
 from kernels.reference.noise import INCREMENTS, MULTIPLIERS
 
 _M0, _M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
@@ -71,23 +73,24 @@ def fill_words(
 
 @compiled
 def fill_signs(
-    start: int, stop: int, out: Array, key: np.uint64, tensor: int, side: int, first: int
-) -> None:
-    """Write the signs of elements first+start.. to out[:, start:stop].
+    start: int, stop: int, out: Array, key: np.uint64, tensor: int, side: int, first: int,
+    first_pair: int,
+) -> None:  # fmt: skip
+    """Write the signs of pairs first_pair.. at elements first+start.. to out[:, start:stop].
 
     out: (pairs, count) int8
     """
     words = np.empty(CHUNK + 8, np.uint32)
-    pairs = out.shape[0]
     for begin in range(start, stop, CHUNK):
-        count = min(CHUNK, stop - begin)
-        for group in range((pairs + PAIRS - 1) // PAIRS):
-            offset = fill_words(words, key, group, tensor, side, first + begin, count)
-            noise = words[offset : offset + count]
-            for pair in range(group * PAIRS, min((group + 1) * PAIRS, pairs)):
-                part, bit = out[pair, begin : begin + count], uint32(pair % PAIRS)
-                for e in range(count):
-                    part[e] = int8(1 - 2 * int8((noise[e] >> bit) & uint32(1)))
+        count, offset = min(CHUNK, stop - begin), 0
+        for place in range(out.shape[0]):
+            pair = first_pair + place
+            if place == 0 or pair % PAIRS == 0:
+                offset = fill_words(words, key, pair // PAIRS, tensor, side, first + begin, count)
+            noise, part = words[offset : offset + count], out[place, begin : begin + count]
+            bit = uint32(pair % PAIRS)
+            for e in range(count):
+                part[e] = int8(1 - 2 * int8((noise[e] >> bit) & uint32(1)))
 
 
 @compiled
@@ -95,10 +98,7 @@ def fill_normals(
     start: int, stop: int, out: Array, key: np.uint64, tensor: int, side: int, first: int,
     first_pair: int, table: Array,
 ) -> None:  # fmt: skip
-    """Write the deviates of pairs first_pair.. at elements first+start.. to out[:, start:stop].
-
-    out: (pairs, count) int8; side: that of the deviates' words; table: kernels.normal.deviates
-    """
+    """Write normal deviates as `fill_signs` writes signs; table: kernels.normal.deviates."""
     words = np.empty(CHUNK + 8, np.uint32)
     for begin in range(start, stop, CHUNK):
         count, offset = min(CHUNK, stop - begin), 0
@@ -107,12 +107,23 @@ def fill_normals(
             if place == 0 or pair % 2 == 0:
                 offset = fill_words(words, key, pair // 2, tensor, side, first + begin, count)
             noise, part = words[offset : offset + count], out[place, begin : begin + count]
-            look_up_normals(part, noise, pair, table)
+            shift = uint32(16 - BITS if pair % 2 == 0 else 32 - BITS)
+            for e in range(count):
+                part[e] = table[(noise[e] >> shift) & _ENTRY]
 
 
-@inlined
-def look_up_normals(out: Any, noise: Any, pair: Any, table: Any) -> None:
-    """Write the deviates of one pair: the upper bits of a half word are a place in the table."""
-    shift = uint32(16 - BITS if pair % 2 == 0 else 32 - BITS)
-    for e in range(out.size):
-        out[e] = table[(noise[e] >> shift) & _ENTRY]
+def draw(
+    threads: Threads, address: Address, span: Span, kind: FullNoise, *, pairs: int, first_pair: int
+) -> Array:
+    """Return the signs or deviates of some pairs at the elements of a span: (pairs, count) int8."""
+    out, key = np.empty((pairs, span.count), np.int8), np.uint64(address.key)
+
+    def fill(start: int, stop: int) -> None:
+        if kind == "normal":
+            side, table = span.side + NORMAL, deviates()
+            fill_normals(start, stop, out, key, address.tensor, side, span.first, first_pair, table)
+        else:
+            fill_signs(start, stop, out, key, address.tensor, span.side, span.first, first_pair)
+
+    threads.over(span.count, fill, items=pairs)
+    return out

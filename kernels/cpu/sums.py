@@ -5,20 +5,18 @@ element (the method of four Russians, Arlazarov et al. 1970), normal ones each d
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import int16, int32, int64, uint32, uint64
 
-from kernels.cpu.compiled import CHUNK, PAIRS, Array, compiled, inlined
+from kernels.cpu.compiled import CHUNK, PAIRS, Array, compiled
 from kernels.cpu.noise import fill_words
 from kernels.cpu.rounding import add, add_and_weigh
 from kernels.normal import BITS, FRACTION_LOG2
 
 EXACT_INT16 = 128  # pairs whose sum stays below 2¹⁵ at |c| ≤ 255
 EXACT_GROUPS = EXACT_INT16 // PAIRS
-_HALF_UNIT = 2 ** (FRACTION_LOG2 - 1)
 
 
 @compiled
@@ -126,14 +124,22 @@ def _rank1_sums(
 @compiled
 def move_full(
     master: Array, base: Array, out: Array, weigh: bool, first_row: int, key: np.uint64,
-    tensor: int, moves: Array, columns: Array, tables: Array, step: int, narrow: bool, unit: float,
+    tensor: int, side: int, moves: Array, columns: Array, tables: Array, deviates: Array,
+    step: int, narrow: bool, unit: float,
 ) -> tuple[bool, bool, int]:  # fmt: skip
-    """Do for step · Σ c_p E_p what `move_rank1` does.
+    """Do for step · Σ c_p E_p of full-rank noise what `move_rank1` does.
 
-    moves: (out,) and columns: (in,) int8, 0 where frozen; tables: `byte_tables(coefficients)`
+    Of normal noise the product is rounded to integers first, none of which leaves int32
+    (kernels.change.Change).
+
+    side: that of the noise's words; moves: (out,) and columns: (in,) int8, 0 where frozen; tables:
+        `byte_tables(coefficients)`, or of normal noise `two_by_two(coefficients)`; deviates:
+        kernels.normal.deviates, empty for signs
     """
     words, sums = np.empty(CHUNK + 8, np.uint32), np.empty(CHUNK, np.int32)
-    width = master.shape[1]
+    width, factor = master.shape[1], step
+    if deviates.size:
+        factor, narrow = 1, True
     wrapped, finite, total = False, True, uint64(0)
     for row in range(master.shape[0]):
         for start in range(0, width, CHUNK):
@@ -143,18 +149,23 @@ def move_full(
             added[:] = 0
             if moves[first_row + row]:
                 for group in range(tables.shape[0]):
-                    offset = fill_words(words, key, group, tensor, 2, place, count)
-                    _look_up(added, words[offset : offset + count], tables[group])
+                    offset = fill_words(words, key, group, tensor, side, place, count)
+                    noise = words[offset : offset + count]
+                    if deviates.size:
+                        _add_two(added, noise, tables[group, 0], deviates)
+                    else:
+                        _look_up(added, noise, tables[group])
+                if deviates.size:
+                    _round(added, step)
                 for e in range(count):
                     added[e] *= free[e]
+            k = master[row, start:stop]
             if weigh:
-                found = add_and_weigh(
-                    master[row, start:stop], added, base[row, start:stop], out[row, start:stop],
-                    step, narrow, unit, place,
-                )  # fmt: skip
+                b, w = base[row, start:stop], out[row, start:stop]
+                found = add_and_weigh(k, added, b, w, factor, narrow, unit, place)
                 wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
             else:
-                wrapped |= add(master[row, start:stop], added, step, narrow)
+                wrapped |= add(k, added, factor, narrow)
     return wrapped, finite, total
 
 
@@ -171,57 +182,21 @@ def _look_up(sums: Array, words: Array, tables: Array) -> None:
 
 
 @compiled
-def move_normal(
-    master: Array, base: Array, out: Array, weigh: bool, first_row: int, key: np.uint64,
-    tensor: int, side: int, moves: Array, columns: Array, coefficients: Array, table: Array,
-    step: int, unit: float,
-) -> tuple[bool, bool, int]:  # fmt: skip
-    """Do for step · Σ c_p E_p of normal deviates, rounded to integers, what `move_rank1` does.
-
-    coefficients: (pairs, even) int32; side: that of the deviates' words; table:
-        kernels.normal.deviates; no change leaves int32 on its own (kernels.change.Change)
-    """
-    words, sums = np.empty(CHUNK + 8, np.uint32), np.empty(CHUNK, np.int32)
-    width = master.shape[1]
-    wrapped, finite, total = False, True, uint64(0)
-    for row in range(master.shape[0]):
-        for start in range(0, width, CHUNK):
-            count = min(CHUNK, width - start)
-            stop, place = start + count, (first_row + row) * width + start
-            added, free = sums[:count], columns[start:stop]
-            added[:] = 0
-            if moves[first_row + row]:
-                for group in range(coefficients.size // 2):
-                    offset = fill_words(words, key, group, tensor, side, place, count)
-                    _add_two(added, words[offset : offset + count], coefficients, group, table)
-                for e in range(count):
-                    added[e] = free[e] * _rounded(step, added[e])
-            if weigh:
-                found = add_and_weigh(
-                    master[row, start:stop], added, base[row, start:stop], out[row, start:stop],
-                    1, True, unit, place,
-                )  # fmt: skip
-                wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
-            else:
-                wrapped |= add(master[row, start:stop], added, 1, True)
-    return wrapped, finite, total
+def _add_two(sums: Array, words: Array, coefficients: Array, deviates: Array) -> None:
+    """Add Σ c_p z_p of the two pairs that a word of normal noise serves."""
+    c0, c1 = coefficients[0], coefficients[1]
+    for e in range(sums.size):
+        z0 = deviates[(words[e] >> uint32(16 - BITS)) & uint32(2**BITS - 1)]
+        sums[e] += c0 * int32(z0) + c1 * int32(deviates[words[e] >> uint32(32 - BITS)])
 
 
 @compiled
-def _add_two(sums: Array, words: Array, coefficients: Array, group: int, table: Array) -> None:
-    """Add Σ c_p z_p of the two pairs that a word serves."""
-    c0, c1 = coefficients[2 * group], coefficients[2 * group + 1]
-    low, high, entry = uint32(16 - BITS), uint32(32 - BITS), uint32(2**BITS - 1)
+def _round(sums: Array, step: int) -> None:
+    """Replace sums by step · sum in whole units, halves away from zero (kernels.change.Change)."""
+    half = int64(2 ** (FRACTION_LOG2 - 1))
     for e in range(sums.size):
-        z0, z1 = table[(words[e] >> low) & entry], table[words[e] >> high]
-        sums[e] += c0 * int32(z0) + c1 * int32(z1)
-
-
-@inlined
-def _rounded(step: Any, total: Any) -> Any:
-    """Return step · total in whole units, halves away from zero (kernels.reference.update)."""
-    product = int64(step) * int64(total)
-    return int32((product + int64(_HALF_UNIT) + (product >> 63)) >> FRACTION_LOG2)
+        product = int64(step) * int64(sums[e])
+        sums[e] = int32((product + half + (product >> 63)) >> FRACTION_LOG2)
 
 
 def byte_tables(coefficients: Sequence[int]) -> npt.NDArray[np.int32]:
@@ -238,3 +213,14 @@ def byte_tables(coefficients: Sequence[int]) -> npt.NDArray[np.int32]:
     padded[: len(coefficients)] = coefficients
     bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
     return (padded.reshape(groups, 4, 8) @ (1 - 2 * bits).T).astype(np.int32)
+
+
+def two_by_two(coefficients: Sequence[int]) -> npt.NDArray[np.int32]:
+    """Return the coefficients of each word of normal noise, in as many dimensions as byte_tables.
+
+    >>> two_by_two([3, 5, 7]).tolist()
+    [[[3, 5]], [[7, 0]]]
+    """
+    padded = np.zeros(len(coefficients) + len(coefficients) % 2, np.int32)
+    padded[: len(coefficients)] = coefficients
+    return padded.reshape(-1, 1, 2)

@@ -28,6 +28,7 @@ Move = Callable[[int, int, Array, Array, float], Moved]
 """Adds to rows start..stop-1, wrapping; rounds base to out at unit 2^exponent, unless empty."""
 
 NOTHING: Final = np.empty((0, 0), np.float32)  # no weights to round
+NO_DEVIATES: Final = deviates()[:0]  # of signs
 
 
 def accumulate(threads: Threads, master: Tensor, change: Change) -> None:
@@ -101,13 +102,7 @@ def _move_all(threads: Threads, master: Tensor, change: Change) -> list[Moved]:
 
 def _onto(master: Tensor, change: Change) -> Move:
     """Return the loop that adds a change to a master's rows."""
-    match change.noise:
-        case "rank1":
-            return _rank1(master, change)
-        case "full":
-            return _full(master, change)
-        case "normal":
-            return _normal(master, change)
+    return _rank1(master, change) if change.noise == "rank1" else _full(master, change)
 
 
 def _rank1(master: Tensor, change: Change) -> Move:
@@ -130,32 +125,18 @@ def _rank1(master: Tensor, change: Change) -> Move:
 
 
 def _full(master: Tensor, change: Change) -> Move:
-    tables = sums.byte_tables(change.coefficients)
+    side, tables, table = FULL, sums.byte_tables, NO_DEVIATES
+    if change.noise == "normal":
+        side, tables, table = FULL + NORMAL, sums.two_by_two, deviates()
+    by_word = tables(change.coefficients)
     moves, columns = _moves(master, change.frozen)
     integers, key, tensor = master.numpy(), np.uint64(change.address.key), change.address.tensor
     step, narrow = change.step, _narrow(change)
 
     def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
         found: Moved = sums.move_full(
-            integers[start:stop], base, out, base.size > 0, start, key, tensor, moves, columns,
-            tables, step, narrow, unit,
-        )  # fmt: skip
-        return found
-
-    return move
-
-
-def _normal(master: Tensor, change: Change) -> Move:
-    coefficients = np.zeros(len(change.coefficients) + len(change.coefficients) % 2, np.int32)
-    coefficients[: len(change.coefficients)] = change.coefficients
-    moves, columns = _moves(master, change.frozen)
-    integers, key, tensor = master.numpy(), np.uint64(change.address.key), change.address.tensor
-    step, table = change.step, deviates()
-
-    def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
-        found: Moved = sums.move_normal(
-            integers[start:stop], base, out, base.size > 0, start, key, tensor, FULL + NORMAL,
-            moves, columns, coefficients, table, step, unit,
+            integers[start:stop], base, out, base.size > 0, start, key, tensor, side,
+            moves, columns, by_word, table, step, narrow, unit,
         )  # fmt: skip
         return found
 

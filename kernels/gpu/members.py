@@ -64,7 +64,7 @@ def full_member_kernel(
 def factor(
     pointer, moving, member, index, size, inside, PACKED: tl.constexpr, MASKED: tl.constexpr
 ):
-    """Give a factor's elements for each (member, index): −1, 0 or +1, float32.
+    """Return a factor's elements for each (member, index): −1, 0 or +1, float32.
 
     pointer: PACKED: (groups, size) words, a bit a pair; else (members, size) int8
     moving: (size,) int8, 0 where frozen, read if MASKED; without the member's ±
@@ -112,7 +112,7 @@ def base_product(
     x, weight, row, column, x_rows, height, width,
     ROWS: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Give the tile (ROWS, HEIGHT) of x Wᵀ in float32; float32 inputs keep all their bits."""
+    """Return the tile (ROWS, HEIGHT) of x Wᵀ in float32; float32 inputs keep all their bits."""
     rows, outs, ins = row + tl.arange(0, ROWS), column + tl.arange(0, HEIGHT), tl.arange(0, WIDTH)
     left = x + rows.to(tl.int64)[:, None] * width + ins[None, :]
     right = weight + outs.to(tl.int64)[None, :] * width + ins[:, None]

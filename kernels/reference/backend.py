@@ -119,11 +119,6 @@ class ReferenceBackend(Backend):
         scores, ids = logprob.top_tokens(hidden.float().numpy(), head.float().numpy(), k)
         return torch.from_numpy(scores), torch.from_numpy(ids)
 
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        wide = x.double().numpy()
-        mean = wide.mean(axis=0)
-        return torch.from_numpy(mean), torch.from_numpy(np.square(wide - mean).sum(axis=0))
-
 
 def _full_noise(
     tensor: Tensor, address: Address, kind: FullNoise, frozen: Frozen, *, pairs: int

@@ -1,10 +1,10 @@
-"""Builds versions: from a chain of recipes to a decoder that is proved, in one place for everybody.
+"""Builds versions: from a chain of recipes to a decoder that is proved, in one place.
 
 Proved means: every recipe and snapshot on the way has its digest, every weight is finite and of the
 base's shape, and the frozen slices equal the base byte for byte. Whatever fails a check raises, and
 what was built before stays as it was.
 
-Knows nothing of lines, ledgers or of who asks.
+Knows nothing of lines or ledgers.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -70,7 +70,7 @@ def layout(
 
 
 def scale_log2(weight: Tensor) -> int:
-    """Give round(log2(RMS)) of a base tensor, the same integer on every device.
+    """Return round(log2(RMS)) of a base tensor, the same integer on every device.
 
     RMS ≥ 2^(k−½) is mean square ≥ 2^(2k−1). A float64 sum of n squares errs by less than
     n · 2⁻⁵² of itself in any order of summation; nearer than that to a threshold, the squares

@@ -95,7 +95,7 @@ class Population:
         }
 
     def linear(self, members: range, shared: Linear) -> Linear:
-        """Give the linear layers of these members.
+        """Return the linear layers of these members.
 
         shared: how the parent's layers are applied fastest
         returns: from (len(members), tokens, in), or (1, tokens, in) while they still share their
@@ -197,7 +197,7 @@ def score(
     shortlist: Shortlist,
     pause: Callable[[], None],
 ) -> Tensor:
-    """Give the log-probability of every scored token under every member.
+    """Return the log-probability of every scored token under every member.
 
     decoder: the parent version; pause: called between pieces of work
     returns: (members, scored) float32, nats

@@ -40,7 +40,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class Setup:
     """What versions are built and asked with."""
 
     base: BaseModel
@@ -54,7 +54,7 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Replaced:
     """What became of one generation."""
 
     generation: int
@@ -72,7 +72,7 @@ class Rebuilt:
     digest: str  # of its integers
     instead_of: str
     how: str
-    changes: tuple[Change, ...]
+    changes: tuple[Replaced, ...]
     passed: bool  # the gate's verdict against the version that it would replace
     reason: str
     new: bool  # False: it was in the ledger already
@@ -80,7 +80,7 @@ class Rebuilt:
 
 
 def turns_of(session: Session, principals: Collection[str]) -> set[str]:
-    """Give the turns that are left out, forgotten ones and others.
+    """Return the turns that are left out, forgotten ones and others.
 
     raises: ProofError when one of the principals has none
     """
@@ -96,7 +96,7 @@ def turns_of(session: Session, principals: Collection[str]) -> set[str]:
     return found
 
 
-def build_quick(store: Store, bench: Bench, version: str, principals: Collection[str]) -> Rebuilt:
+def build_quick(store: Store, setup: Setup, version: str, principals: Collection[str]) -> Rebuilt:
     """Leave principals out of every generation of a version's chain (learner.rerun.refit).
 
     raises: ProofError when they had no part in it, or nothing is left; LedgerError when an older
@@ -111,34 +111,34 @@ def build_quick(store: Store, bench: Bench, version: str, principals: Collection
     rests = [refit.kept(rows[r.version], r, left_out) for r in chain]
     if not any(rest.touched for rest in rests):
         raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
-    master = master_at_base(bench.source(mask), chain)
+    master = master_at_base(setup.source(mask), chain)
     made: list[Recipe] = []
     new: list[GenerationRow] = []
-    changes: list[Change] = []
+    changes: list[Replaced] = []
     for recipe, rest in zip(chain, rests, strict=True):
         row = rows[recipe.version]
-        child = _child(master, recipe, rest, made, bench)
+        child = _child(master, recipe, rest, made, setup)
         if child is not None:
             made.append(child)
         if rest.touched:
             out_of = len(row.batch)
             instead = child.version if child else None
             changes.append(
-                Change(row.number, recipe.version, out_of - len(rest.batch), out_of, instead)
+                Replaced(row.number, recipe.version, out_of - len(rest.batch), out_of, instead)
             )
         if child is not None and child != recipe:
             new.append(_row(row, child, rest))
-        bench.tell(f"{len(made)} of {len(chain)} versions")
+        setup.tell(f"{len(made)} of {len(chain)} versions")
     if not made:
         raise ProofError(
             f"nothing is left of {version} without {names}: go back to the base with `quickset"
             " versions rollback`"
         )
-    return _finish(store, bench, mask, chain, made, new, "quick", changes)
+    return _finish(store, setup, mask, chain, made, new, "quick", changes)
 
 
 def build_exact(
-    store: Store, log: Log, bench: Bench, version: str, principals: Collection[str]
+    store: Store, log: Log, setup: Setup, version: str, principals: Collection[str]
 ) -> Rebuilt:
     """Run the line again as if principals had never been there (learner.rerun.rerun).
 
@@ -151,17 +151,17 @@ def build_exact(
         left_out = turns_of(session, principals)
         chain = ledger.chain(session, version)
         mask = mask_of(session, chain)
-        history = read_history(session, log, bench.settings, mask, principals)
+        history = read_history(session, log, setup.settings, mask, principals)
     with TemporaryDirectory(prefix="quickset-without-") as home:
         found = rerun.run_without(
             history,
             Path(home),
-            bench.base,
-            bench.backend,
+            setup.base,
+            setup.backend,
             gate=lambda settings: Gate(
-                bench.base, settings, backend=bench.backend, between=lambda: None
+                setup.base, settings, backend=setup.backend, between=lambda: None
             ),
-            tell=bench.tell,
+            tell=setup.tell,
         )
     made = found.chain
     if not made:
@@ -176,32 +176,32 @@ def build_exact(
     new = [_copied(row) for row in rows if row.child not in stored]
     changes = _changes(history.plans, left_out, made)
     notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
-    return _finish(store, bench, mask, chain, made, new, "exact", changes, notes)
+    return _finish(store, setup, mask, chain, made, new, "exact", changes, notes)
 
 
 def _changes(
     plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
-) -> list[Change]:
+) -> list[Replaced]:
     """Say which generations they had touched; what stands instead is the whole new branch."""
     last = made[-1].version
     return [
-        Change(row.number, str(row.child), touched, len(row.turn_ids), last)
+        Replaced(row.number, str(row.child), touched, len(row.turn_ids), last)
         for row in plans
         if row.child and (touched := len(left_out.intersection(row.turn_ids)))
     ]
 
 
 def _copied(row: GenerationRow) -> GenerationRow:
-    """Give a generation of the run without them as it is to be kept beside the line."""
+    """Return a generation of the run without them as it is to be kept beside the line."""
     kept = row.model_dump() | {"state": "rebuilt", "seq": None}
     return GenerationRow(**kept)
 
 
 def _child(
-    master: Master, recipe: Recipe, rest: Kept, made: Sequence[Recipe], bench: Bench
+    master: Master, recipe: Recipe, rest: Kept, made: Sequence[Recipe], setup: Setup
 ) -> Recipe | None:
     """Add what is left of a generation to the master; None when nothing is."""
-    parent = made[-1].version if made else bench.base.name
+    parent = made[-1].version if made else setup.base.name
     if not any(rest.coefficients):
         return None
     if not rest.touched and recipe.parent == parent:
@@ -213,7 +213,7 @@ def _child(
 
 
 def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationRow]:
-    """Give the generation that made each version of a chain."""
+    """Return the generation that made each version of a chain."""
     names = [recipe.version for recipe in chain]
     query = select(GenerationRow).where(col(GenerationRow.child).in_(names))
     rows = {str(row.child): row for row in session.exec(query)}
@@ -227,7 +227,7 @@ def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationR
 
 
 def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
-    """Give the generation of a version that was worked out again; its line is named at the end."""
+    """Return the generation of a version that was worked out again; its line is named later."""
     scores = [item["score"] for item in rest.batch]
     shares = {item["turn_id"]: item["weight"] for item in rest.batch}
     members = np.asarray([shares[id] for id in rest.scored_ids]) @ np.asarray(rest.fitness)
@@ -259,13 +259,13 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
 
 def _finish(
     store: Store,
-    bench: Bench,
+    setup: Setup,
     mask: Mask,
     instead_of: Sequence[Recipe],
     made: Sequence[Recipe],
     new: Sequence[GenerationRow],
     how: str,
-    changes: Sequence[Change],
+    changes: Sequence[Replaced],
     notes: Sequence[str] = (),
 ) -> Rebuilt:
     """Ask the gate, and keep the versions that are new."""
@@ -274,8 +274,8 @@ def _finish(
         known = session.exec(
             select(GenerationRow).where(GenerationRow.child == last.version)
         ).first()
-    bench.tell("the gate asks")
-    passed, reason, report = _ask(bench, mask, instead_of, made)
+    setup.tell("the gate asks")
+    passed, reason, report = _ask(setup, mask, instead_of, made)
     if known is None:
         _keep(store, made, new, how, passed=passed, reason=reason, report=report)
     return Rebuilt(
@@ -292,12 +292,12 @@ def _finish(
 
 
 def _ask(
-    bench: Bench, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
+    setup: Setup, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
 ) -> tuple[bool, str, dict[str, Any]]:
     """Hold the last version against the one that it would replace, as every candidate is."""
-    serving = build(bench.source(mask), instead_of)
-    candidate = build(bench.source(mask), made, start=serving.reached)
-    gate = Gate(bench.base, bench.settings, backend=bench.backend, between=lambda: None)
+    serving = build(setup.source(mask), instead_of)
+    candidate = build(setup.source(mask), made, start=serving.reached)
+    gate = Gate(setup.base, setup.settings, backend=setup.backend, between=lambda: None)
     report = gate.judge(candidate.decoder, serving.decoder, instead_of[-1].version)
     return report.passed, report.reason, report.as_json()
 

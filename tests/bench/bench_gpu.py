@@ -22,7 +22,7 @@ HEAD = "| kernel | time | limit | share of limit | against |\n|---|---|---|---|-
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Give the median seconds of a warm call on the device."""
+    """Return the median seconds of a warm call on the device."""
     from triton.testing import do_bench
 
     return float(do_bench(work, return_mode="median")) * 1e-3

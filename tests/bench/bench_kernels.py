@@ -26,6 +26,7 @@ BLOCK += [(MLP, WIDTH), (MLP, WIDTH), (WIDTH, MLP)]
 SHAPES = BLOCK * 8
 PARAMETERS = sum(out * width for out, width in SHAPES)
 PAIRS = 32
+MEMBERS = 16  # written in a row
 ROUNDS = 5
 # What the memory moves for a parameter. A line that is written is read first, unless it has been.
 COPIED_BYTES = 4 + 2 * 4  # weight read, copy written
@@ -34,7 +35,7 @@ COEFFICIENTS = tuple((37 * pair) % 511 - 255 for pair in range(PAIRS))
 
 
 def medians(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
-    """Give the median seconds of each work; they take turns."""
+    """Return the median seconds of each work; they take turns."""
     seconds: list[list[float]] = [[] for _ in works]
     for _ in range(rounds + 1):
         for work, times in zip(works, seconds, strict=True):
@@ -62,15 +63,15 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
     """A full-rank member of every tensor against copying every tensor, and against torch.randn."""
     copies = [torch.empty_like(weight) for weight in base]
 
-    def written(noise: FullNoise, members: int) -> Callable[[], None]:
+    def written(noise: FullNoise) -> Callable[[], None]:
         def work() -> None:
             streams = [
                 backend.full_members(
-                    weight, Perturbation(Address(7, number), -9, noise), range(members)
+                    weight, Perturbation(Address(7, number), -9, noise), range(MEMBERS)
                 )
                 for number, weight in enumerate(base)
             ]
-            for _ in range(members):
+            for _ in range(MEMBERS):
                 backend.each(next, streams)
 
         return work
@@ -83,19 +84,12 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
         for copy, weight in zip(copies, base, strict=True):
             torch.add(weight, torch.randn(weight.shape), alpha=2.0**-9, out=copy)
 
-    few, many, normal_s, randn_s, copy_s = medians(
-        written("full", 16), written("full", 2 * PAIRS), written("normal", 16), drawn, copied
-    )
-    later, normal_s = (many - few) / (2 * PAIRS - 16), normal_s / 16
-    bandwidth = 8 * PARAMETERS / copy_s
-    share = 8 * PARAMETERS / later / bandwidth
-    row("full-rank member", later, PARAMETERS, "copying", copy_s, f"{share:.0%} of bandwidth")
-    row(
-        "  its noise included, 64 members", many / (2 * PAIRS), PARAMETERS, "copying", copy_s,
-        f"copying: {bandwidth / 1e9:.1f} GB/s",
-    )  # fmt: skip
-    signs = f"{normal_s / (many / (2 * PAIRS)):.2f}× of one of signs"
-    row("normal member, its noise included", normal_s, PARAMETERS, "torch.randn", randn_s, signs)
+    signs_s, normal_s, randn_s, copy_s = medians(written("full"), written("normal"), drawn, copied)
+    signs_s, normal_s = signs_s / MEMBERS, normal_s / MEMBERS
+    bandwidth = f"copying: {8 * PARAMETERS / copy_s / 1e9:.1f} GB/s"
+    row("full-rank member, its noise in it", signs_s, PARAMETERS, "copying", copy_s, bandwidth)
+    more = f"{normal_s / signs_s:.2f}× of one of signs"
+    row("normal member, its noise in it", normal_s, PARAMETERS, "torch.randn", randn_s, more)
 
 
 def updates(backend: Backend, base: Sequence[Tensor]) -> None:
@@ -225,7 +219,7 @@ def log_probabilities(backend: Backend) -> None:
 
 
 def _peak_mib(work: Callable[[], object]) -> float:
-    """Give how far the process's memory rises while work runs (Linux)."""
+    """Return how far the process's memory rises while work runs (Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     except OSError:

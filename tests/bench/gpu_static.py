@@ -286,7 +286,7 @@ def _read_amd(listing: str, shared: int, threads: int) -> Code:
 
 
 def rows(wanted: str) -> Iterator[list[str]]:
-    """Give the table, one case and target a row."""
+    """Return the table, one case and target a row."""
     for case in (case for case in CASES if wanted in case.name):
         for target in TARGETS:
             code = read(build(case, target), target)

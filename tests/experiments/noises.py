@@ -55,11 +55,11 @@ class Noise:
     sigma_log2: int
 
     def population(self) -> Population:
-        """Give its members."""
+        """Return its members."""
         return self._rank1_population() if self.noise == "rank1" else _FullRank(self)
 
     def child(self, update: Update) -> Decoder:
-        """Give the version that an update leads to."""
+        """Return the version that an update leads to."""
         if self.kind != "rank 1, normal":
             return self.versions.child(self._recipe(update)).decoder
         weights = {}
@@ -70,12 +70,12 @@ class Noise:
         return Decoder(with_weights(self.versions.decoder.model, weights))
 
     def parent(self, spec: TensorSpec) -> Tensor:
-        """Give the parent's weight."""
+        """Return the parent's weight."""
         weight: Tensor = self.versions.decoder.model.get_parameter(spec.name).detach()
         return weight
 
     def sigma(self, spec: TensorSpec) -> int:
-        """Give log2 of a tensor's σ."""
+        """Return log2 of a tensor's σ."""
         scales = zip(self.versions.specs, self.versions.scales, strict=True)
         return self.sigma_log2 + {each.name: scale for each, scale in scales}[spec.name]
 
@@ -102,7 +102,7 @@ class Noise:
         return _NormalFactors() if self.kind.endswith("normal") else self.backend
 
     def _direction(self, spec: TensorSpec, coefficients: Sequence[int]) -> Tensor:
-        """Give Σ c_p E_p of rank-1 normal noise."""
+        """Return Σ c_p E_p of rank-1 normal noise."""
         weights, plus = torch.tensor(coefficients, dtype=torch.float32), range(0, 2 * self.pairs, 2)
         rows, columns = rank1_factors(self._source, spec, key=self.key, members=plus)
         return (rows * weights[:, None]).T @ columns.float() * 2.0**FACTORS_LOG2
@@ -118,10 +118,10 @@ class Noise:
 
 
 class _NormalFactors(CpuBackend):
-    """Gives normal factors, integers in units of 2⁻⁵, where rank-1 members ask for signs."""
+    """Returns normal factors, integers in units of 2⁻⁵, where rank-1 members ask for signs."""
 
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
-        """Give normal noise."""
+        """Return normal noise."""
         return self.normals(address, span, pairs=pairs)
 
 
@@ -133,7 +133,7 @@ class _FullRank(Population):
         self._written = {spec.name: _members(noise, spec) for spec in noise.versions.specs}
 
     def linear(self, members: range, shared: Linear) -> Linear:
-        """Give the linear layers of the next members: each may be asked for once."""
+        """Return the linear layers of the next members: each may be asked for once."""
         weights = {
             name: [next(written).clone() for _ in members]
             for name, written in self._written.items()

@@ -78,7 +78,7 @@ class Journal:
             self._kept = json.loads(file.read_text(encoding="utf-8"))
 
     def __call__(self, name: str, evaluate: Callable[[], Answers]) -> Answers:
-        """Give an evaluation, made now or before.
+        """Return an evaluation, made now or before.
 
         raises: OutOfTime
         """
@@ -136,11 +136,11 @@ class Model:
         return Answers(answers, linear.tokens)
 
     def member(self, model: Any, key: int, sigma: float) -> Any:
-        """Give a member: every parameter plus σ times its noise."""
+        """Return a member: every parameter plus σ times its noise."""
         return self._moved(model, [(key, sigma)])
 
     def child(self, model: Any, keys: Sequence[int], rewards: Floats) -> Any:
-        """Give what an update of ES leads to."""
+        """Return what an update of ES leads to."""
         z = (rewards - rewards.mean()) / rewards.std() if rewards.std() else 0 * rewards
         scaled = (SIGMA / 2 / len(keys) * z).tolist()
         return self._moved(model, list(zip(keys, scaled, strict=True)))
@@ -306,7 +306,7 @@ class Trial:
         )
 
     def _parent_of(self, generation: int) -> Any:
-        """Give the model that a generation of ES perturbs."""
+        """Return the model that a generation of ES perturbs."""
         if generation == 0:
             return self._model.base.model
         before = generation - 1
@@ -325,7 +325,7 @@ class Trial:
 
 
 def interval(right: int, of: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share (Wilson 1927).
+    """Return the 95 % interval of a share (Wilson 1927).
 
     >>> [round(bound, 2) for bound in interval(30, 100)]
     [0.22, 0.4]

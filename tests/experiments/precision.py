@@ -105,7 +105,7 @@ class Probing:
     sigma: Callable[[Tensor], float]
 
     def update(self, weight: Tensor) -> float:
-        """Give the squared length of an update: coefficients of unit RMS over a sum of draws."""
+        """Return the squared length of an update: coefficients of unit RMS over a sum of draws."""
         return weight.numel() * (self.step * self.sigma(weight)) ** 2 / self.draws
 
 
@@ -215,7 +215,7 @@ def _specs(base: BaseModel) -> tuple[TensorSpec, ...]:
 
 
 def _drift(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> Floats:
-    """Give the squared distance from the base after some members: one number for each count."""
+    """Return the squared distance from the base after some members: one number for each count."""
     moved, found = weight.clone(), []
     for member in range(max(DRIFT_AFTER)):
         span = Span(FULL, weight.numel())

@@ -16,8 +16,7 @@ from deploy.operate.forget import Report, forget
 from deploy.operate.history import decided, store_session
 from deploy.operate.promote import append_promotion
 from deploy.operate.rollback import append_rollback
-from learner.rerun.rebuild import Bench as Workbench
-from learner.rerun.rebuild import Rebuilt, build_exact, build_quick
+from learner.rerun.rebuild import Rebuilt, Setup, build_exact, build_quick
 from learner.settings import LearnerSettings
 from streams.errors import LedgerError, ProofError
 from streams.keeping import erase
@@ -88,7 +87,7 @@ def chain_of(shop: Workshop, version: str) -> list[Recipe]:
 def quick(shop: Workshop, *principals: str, asked: LearnerSettings | None = None) -> Rebuilt:
     store = open_store(shop.streams)
     try:
-        workbench = Workbench(shop.base, shop.backend, asked or shop.settings)
+        workbench = Setup(shop.base, shop.backend, asked or shop.settings)
         return build_quick(store, workbench, serving(shop), principals)
     finally:
         store.close()
@@ -97,7 +96,7 @@ def quick(shop: Workshop, *principals: str, asked: LearnerSettings | None = None
 def exact(shop: Workshop, *principals: str) -> Rebuilt:
     store, log = open_store(shop.streams), open_log(shop.streams)
     try:
-        workbench = Workbench(shop.base, shop.backend, shop.settings)
+        workbench = Setup(shop.base, shop.backend, shop.settings)
         return build_exact(store, log, workbench, serving(shop), principals)
     finally:
         log.close()

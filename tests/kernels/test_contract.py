@@ -46,12 +46,12 @@ def masks(rows: int, columns: int, seed: int) -> Frozen:
 
 
 def weights_of(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Give repeatable weights."""
+    """Return repeatable weights."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 def integers(*shape: int, seed: int = 0, bound: int = 2**30) -> Tensor:
-    """Give repeatable masters."""
+    """Return repeatable masters."""
     draw = torch.Generator().manual_seed(seed)
     return torch.randint(-bound, bound, shape, generator=draw, dtype=torch.int32)
 
@@ -63,7 +63,7 @@ def change_of(
     noise: Noise = "rank1",
     frozen: Frozen = NOTHING_FROZEN,
 ) -> Change:
-    """Give a change at the address of these tests."""
+    """Return a change at the address of these tests."""
     return Change(HERE, tuple(coefficients), step, noise, frozen)
 
 
@@ -492,7 +492,7 @@ def test_member_linear_agrees_with_the_reference(
 
 
 def factors(members: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    """Give factors with zeros in them, as frozen units have."""
+    """Return factors with zeros in them, as frozen units have."""
     a, b = weights_of(members, rows, seed=2), weights_of(members, columns, seed=3)
     return a.round().clamp(-1, 1).to(torch.int8), b.round().clamp(-1, 1).to(torch.int8)
 
@@ -520,7 +520,7 @@ def test_member_linear_in_half_precision(backend: Backend, dtype: torch.dtype) -
 
 
 def written_members() -> tuple[Tensor, ...]:
-    """Give inputs, weight, factors, and what plain layers with the written members give."""
+    """Return inputs, weight, factors, and what plain layers with the written members give."""
     x, weight = weights_of(3, 5, 64, seed=1), weights_of(48, 64)
     a, b = factors(3, 48, 64)
     written = weight + 2.0**-3 * a[:, :, None].float() * b[:, None, :].float()

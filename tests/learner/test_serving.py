@@ -12,7 +12,7 @@ from streams.records import Mask, Recipe
 
 
 def draft(versions: Versions, *, key: str = "00000000000000aa", step: int = 40) -> Recipe:
-    """Give a recipe on the serving version, without its digest."""
+    """Return a recipe on the serving version, without its digest."""
     return Recipe(
         line="main",
         number=versions.number + 1,
@@ -44,7 +44,7 @@ KEYS = ("00000000000000aa", "00000000000000bb", "00000000000000cc")
 
 
 def weights(versions: Versions) -> dict[str, torch.Tensor]:
-    """Give the moving tensors of the serving version."""
+    """Return the moving tensors of the serving version."""
     model = versions.decoder.model
     return {spec.name: model.get_parameter(spec.name) for spec in versions.specs}
 

@@ -30,7 +30,7 @@ def residents(tiny_base: BaseModel, lineage: Lineage) -> Residents:
 
 
 def knowing(base: BaseModel, lineage: Lineage) -> Residents:
-    """Give residents that know a line's recipes and mask."""
+    """Return residents that know a line's recipes and mask."""
     made = Residents(base, open_backend("cpu"))
     made.add_mask(lineage.mask)
     for recipe in lineage.recipes:
@@ -39,12 +39,12 @@ def knowing(base: BaseModel, lineage: Lineage) -> Residents:
 
 
 def names(lineage: Lineage) -> list[str]:
-    """Give the versions of a line, oldest first."""
+    """Return the versions of a line, oldest first."""
     return [recipe.version for recipe in lineage.recipes]
 
 
 def changed(recipe: Recipe, **changes: object) -> Recipe:
-    """Give another recipe that differs in some fields."""
+    """Return another recipe that differs in some fields."""
     return Recipe.model_validate(recipe.model_dump() | changes)
 
 

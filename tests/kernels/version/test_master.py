@@ -14,9 +14,10 @@ from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
 from kernels.open import open_backend
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import layout
-from kernels.version.mask import frozen_units
+from kernels.version.mask import frozen_by_name
 from kernels.version.master import QUANTUM_LOG2, Master
 from streams.model.open import BaseModel
+from streams.records import Mask
 
 LAYERS, MODULES = [2, 3], ["q_proj", "k_proj", "o_proj", "up_proj", "down_proj"]
 
@@ -37,22 +38,12 @@ class Draft:
 
 def frozen_in(base: BaseModel) -> dict[str, Frozen]:
     """Freeze three neurons of layer 2 and a group of layer 3."""
-    decoder = base.decoder
-    return {
-        spec.name: frozen_units(
-            spec,
-            neurons={0, 5, 95} if spec.layer == 2 else set(),
-            groups={1} if spec.layer == 3 else set(),
-            heads=decoder.heads,
-            kv_heads=decoder.kv_heads,
-            head_dim=decoder.head_dim,
-        )
-        for spec in layout(base.model, LAYERS, MODULES)
-    }
+    units = Mask(base=base.name, neurons={2: [0, 5, 95]}, groups={3: [1]})
+    return frozen_by_name(base.decoder, units, layout(base.model, LAYERS, MODULES))
 
 
 def master_of(base: BaseModel, backend: Backend, **changes: Any) -> Master:
-    """Give the base version's master."""
+    """Return the base version's master."""
     arguments: dict[str, Any] = {
         "layers": LAYERS, "modules": MODULES, "backend": backend, "frozen": frozen_in(base),
     }  # fmt: skip
@@ -60,7 +51,7 @@ def master_of(base: BaseModel, backend: Backend, **changes: Any) -> Master:
 
 
 def finished(master: Master, draft: Draft) -> Draft:
-    """Give the draft the digest that it leads to."""
+    """Return the draft with the digest that it leads to."""
     twin = master.copy()
     twin.apply(draft, verify=False)
     return replace(draft, digest=twin.digest())
