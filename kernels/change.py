@@ -28,7 +28,6 @@ ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
 NORMAL: Final = 16  # added to it for normal deviates, so that no sign shares their words
 
 WORD: Final = 2**32
-PAIRS_PER_WORD: Final = 32
 MAX_ELEMENTS: Final = 4 * WORD  # element >> 2 is one counter word
 MAX_DIGEST_ELEMENTS: Final = WORD  # the index is the high word of what a digest mixes
 MAX_COEFFICIENT: Final = 255  # 8 bits: exact even as a bfloat16 input of a matrix product
@@ -146,8 +145,9 @@ class Perturbation:
         raises: ValueError
         """
         self.frozen.check_fits(base)
-        Span(FULL, base.numel())
-        if not all(0 <= member < 2 * PAIRS_PER_WORD * WORD for member in members):
+        Span(FULL, base.numel())  # refuses what a counter cannot number
+        pairs = WORD * (2 if self.noise == "normal" else 32)  # a word of noise serves so many
+        if not all(0 <= member < 2 * pairs for member in members):
             raise ValueError(f"members {min(members)}..{max(members)} do not fit the counter")
 
 
@@ -178,10 +178,8 @@ class Change:
             raise ValueError(f"{what} reaches 2²⁴: a float32 product would round; use fewer pairs")
         if abs(self.step) > INT32_MAX:
             raise ValueError(f"step {self.step} leaves int32")
-        if (
-            self.noise == "normal"
-            and (abs(self.step) * self.reach) >> self.fraction_log2 > INT32_MAX
-        ):
+        largest = (abs(self.step) * self.reach) >> self.fraction_log2
+        if self.noise == "normal" and largest > INT32_MAX:
             raise ExplodedError(OVERFLOW)
 
     @property
@@ -192,9 +190,8 @@ class Change:
     @property
     def reach(self) -> int:
         """The largest magnitude that a sum of c_p E_p can have, in integers of the noise."""
-        return sum(abs(c) for c in self.coefficients) * (
-            normal.LARGEST if self.noise == "normal" else 1
-        )
+        largest = normal.LARGEST if self.noise == "normal" else 1
+        return largest * sum(abs(c) for c in self.coefficients)
 
     def check_fits(self, master: Tensor) -> None:
         """Refuse integers that this is not a change of.

@@ -43,8 +43,9 @@ class CpuBackend(Backend):
         return self._drawn(address, span, "normal", pairs)
 
     def _drawn(self, address: Address, span: Span, kind: FullNoise, pairs: int) -> Tensor:
-        drawn = draw(self._threads, address, span, kind, pairs=pairs, first_pair=0)
-        return torch.from_numpy(drawn)
+        out = torch.empty(pairs, span.count, dtype=torch.int8)
+        draw(self._threads, out.numpy(), address, span, kind, first_pair=0)
+        return out
 
     def _full_members(
         self, base: Tensor, perturbation: Perturbation, members: Sequence[int]

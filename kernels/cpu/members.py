@@ -6,6 +6,7 @@ Invariants: the base is only read; frozen rows and columns of a written member a
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from numba import float32, int32
 from torch import Tensor
@@ -26,13 +27,14 @@ def write_members(
     """Write members of a contiguous base one after another into one buffer."""
     out, span, first = torch.empty_like(base), Span(FULL, base.numel()), -1
     pairs, unit = min(PAIRS_AT_ONCE, len(members)), math.ldexp(1.0, perturbation.unit_log2)
+    noise = np.empty((pairs, base.numel()), np.int8)
     for member in members:
         pair, minus = divmod(member, 2)
         if first < 0 or pair // pairs != first // pairs:
             first = pair // pairs * pairs
             address, kind = perturbation.address, perturbation.noise
-            drawn = draw(threads, address, span, kind, pairs=pairs, first_pair=first)
-        _write(threads, out, base, drawn[pair - first], turn=1 if minus else -1, unit=unit)
+            draw(threads, noise, address, span, kind, first_pair=first)
+        _write(threads, out, base, noise[pair - first], turn=1 if minus else -1, unit=unit)
         yield _keep_frozen(out, base, perturbation.frozen)
 
 

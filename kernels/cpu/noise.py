@@ -113,17 +113,19 @@ def fill_normals(
 
 
 def draw(
-    threads: Threads, address: Address, span: Span, kind: FullNoise, *, pairs: int, first_pair: int
-) -> Array:
-    """Return the signs or deviates of some pairs at the elements of a span: (pairs, count) int8."""
-    out, key = np.empty((pairs, span.count), np.int8), np.uint64(address.key)
+    threads: Threads, out: Array, address: Address, span: Span, kind: FullNoise, *, first_pair: int
+) -> None:
+    """Write the signs or deviates of some pairs at the elements of a span.
+
+    out: (pairs, count) int8
+    """
+    key, table = np.uint64(address.key), deviates()
 
     def fill(start: int, stop: int) -> None:
         if kind == "normal":
-            side, table = span.side + NORMAL, deviates()
+            side = span.side + NORMAL
             fill_normals(start, stop, out, key, address.tensor, side, span.first, first_pair, table)
         else:
             fill_signs(start, stop, out, key, address.tensor, span.side, span.first, first_pair)
 
-    threads.over(span.count, fill, items=pairs)
-    return out
+    threads.over(span.count, fill, items=len(out))
