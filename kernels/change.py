@@ -123,21 +123,21 @@ NOTHING_FROZEN: Final = Frozen()
 
 
 @dataclass(frozen=True, slots=True)
-class Perturbation:
-    """How the full-rank members of a generation differ from their parent in one tensor: ± 2^s·E.
+class MemberNoise:
+    """The noise that full-rank members of a generation get in one tensor: ± 2^s · E.
 
-    sigma_log2: s, of this tensor; frozen units receive no noise
+    sigma_log2: s, of this tensor; frozen units receive none
     """
 
     address: Address
     sigma_log2: int
-    noise: FullNoise = "full"
+    kind: FullNoise = "full"
     frozen: Frozen = NOTHING_FROZEN
 
     @property
     def unit_log2(self) -> int:
         """The log2 of what an integer 1 of the noise moves a weight by."""
-        return self.sigma_log2 - _fraction_log2(self.noise)
+        return self.sigma_log2 - _fraction_log2(self.kind)
 
     def check_fits(self, base: Tensor, members: Sequence[int]) -> None:
         """Refuse what would be other noise than that of these members of this tensor.
@@ -146,7 +146,7 @@ class Perturbation:
         """
         self.frozen.check_fits(base)
         Span(FULL, base.numel())  # refuses what a counter cannot number
-        pairs = WORD * (2 if self.noise == "normal" else 32)  # a word of noise serves so many
+        pairs = WORD * (2 if self.kind == "normal" else 32)  # a word of noise serves so many
         if not all(0 <= member < 2 * pairs for member in members):
             raise ValueError(f"members {min(members)}..{max(members)} do not fit the counter")
 

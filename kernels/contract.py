@@ -24,7 +24,7 @@ from kernels.change import (
     Address,
     Change,
     Frozen,
-    Perturbation,
+    MemberNoise,
     Span,
 )
 from kernels.dtypes import check_dtype
@@ -75,25 +75,25 @@ class Backend(ABC):
         returns: (pairs, count) int8, in units of 2⁻⁵ (kernels.normal)
         """
 
-    def full_member(self, base: Tensor, perturbation: Perturbation, member: int) -> Tensor:
+    def full_member(self, base: Tensor, noise: MemberNoise, member: int) -> Tensor:
         """Write one full-rank member W ± 2^s·E from the resident base; the base is only read.
 
         base: (out, in); member: 2p for +, 2p+1 for −
         returns: (out, in) in the base's dtype
         """
-        return next(self.full_members(base, perturbation, [member]))
+        return next(self.full_members(base, noise, [member]))
 
     def full_members(
-        self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+        self, base: Tensor, noise: MemberNoise, members: Sequence[int]
     ) -> Iterator[Tensor]:
         """Write members one after another, as full_member does; those of near pairs share noise.
 
         yields: (out, in) in the base's dtype; one buffer, valid until the next is asked for
-        raises: ValueError when the perturbation does not fit the base
+        raises: ValueError when the noise does not fit the base
         """
         check_dtype(base)
-        perturbation.check_fits(base, members)
-        return self._full_members(base.detach().contiguous(), perturbation, members)
+        noise.check_fits(base, members)
+        return self._full_members(base.detach().contiguous(), noise, members)
 
     @abstractmethod
     def member_linear(
@@ -232,7 +232,7 @@ class Backend(ABC):
 
     @abstractmethod
     def _full_members(
-        self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+        self, base: Tensor, noise: MemberNoise, members: Sequence[int]
     ) -> Iterator[Tensor]: ...
 
     @abstractmethod

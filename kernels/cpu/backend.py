@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from kernels.change import FULL_NOISES, NOISES, Address, Change, FullNoise, Perturbation, Span
+from kernels.change import FULL_NOISES, NOISES, Address, Change, FullNoise, MemberNoise, Span
 from kernels.contract import Backend, BackendName, Item, PairFactors, Result
 from kernels.cpu import logprob as cpu_logprob
 from kernels.cpu import members as cpu_members
@@ -48,9 +48,9 @@ class CpuBackend(Backend):
         return out
 
     def _full_members(
-        self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+        self, base: Tensor, noise: MemberNoise, members: Sequence[int]
     ) -> Iterator[Tensor]:
-        return cpu_members.write_members(self._threads, base, perturbation, members)
+        return cpu_members.write_members(self._threads, base, noise, members)
 
     def member_linear(
         self,
@@ -103,7 +103,7 @@ class CpuBackend(Backend):
         base, master = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.int32)
         address = Address(0, 0)
         for kind in FULL_NOISES:
-            self.full_member(base, Perturbation(address, 0, kind), 0)
+            self.full_member(base, MemberNoise(address, 0, kind), 0)
         for noise in NOISES:
             self.advance(master, base, Change(address, (1,), 1, noise), exponent=0)
         self.materialise(base, master, exponent=0)

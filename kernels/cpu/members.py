@@ -11,7 +11,7 @@ import torch
 from numba import float32, int32
 from torch import Tensor
 
-from kernels.change import FULL, Frozen, Perturbation, Span
+from kernels.change import FULL, Frozen, MemberNoise, Span
 from kernels.contract import PairFactors
 from kernels.cpu.compiled import Array, compiled
 from kernels.cpu.noise import draw
@@ -22,20 +22,19 @@ PAIRS_AT_ONCE = 4  # whose noise is drawn together and kept, a byte an element e
 
 
 def write_members(
-    threads: Threads, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+    threads: Threads, base: Tensor, noise: MemberNoise, members: Sequence[int]
 ) -> Iterator[Tensor]:
     """Write members of a contiguous base one after another into one buffer."""
     out, span, first = torch.empty_like(base), Span(FULL, base.numel()), -1
-    pairs, unit = min(PAIRS_AT_ONCE, len(members)), math.ldexp(1.0, perturbation.unit_log2)
-    noise = np.empty((pairs, base.numel()), np.int8)
+    pairs, unit = min(PAIRS_AT_ONCE, len(members)), math.ldexp(1.0, noise.unit_log2)
+    drawn = np.empty((pairs, base.numel()), np.int8)
     for member in members:
         pair, minus = divmod(member, 2)
         if first < 0 or pair // pairs != first // pairs:
             first = pair // pairs * pairs
-            address, kind = perturbation.address, perturbation.noise
-            draw(threads, noise, address, span, kind, first_pair=first)
-        _write(threads, out, base, noise[pair - first], turn=1 if minus else -1, unit=unit)
-        yield _keep_frozen(out, base, perturbation.frozen)
+            draw(threads, drawn, noise.address, span, noise.kind, first_pair=first)
+        _write(threads, out, base, drawn[pair - first], turn=1 if minus else -1, unit=unit)
+        yield _keep_frozen(out, base, noise.frozen)
 
 
 def _write(

@@ -19,7 +19,7 @@ from kernels.change import (
     Address,
     Change,
     Frozen,
-    Perturbation,
+    MemberNoise,
     Span,
 )
 from kernels.contract import Backend, BackendName, PairFactors
@@ -77,12 +77,12 @@ class TritonBackend(Backend):
         return write_normals(address, span, pairs=pairs, device=self.device)
 
     def _full_members(
-        self, base: Tensor, perturbation: Perturbation, members: Sequence[int]
+        self, base: Tensor, noise: MemberNoise, members: Sequence[int]
     ) -> Iterator[Tensor]:
         out = torch.empty_like(base)
         for member in members:
             with on(self.device):
-                write_member(out, base, perturbation, member)
+                write_member(out, base, noise, member)
             yield out
 
     @launching

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.change import Perturbation
+from kernels.change import MemberNoise
 from kernels.contract import PairFactors
 from kernels.gpu.launch import EXACT, TILE, bits, masked, moving, tiles, words_of
 from kernels.gpu.noise import FULL, FULL_NORMAL, PAIRS, deviates, table_on, tile_words
@@ -159,15 +159,15 @@ def member_linear_kernel(
 PROJECT = {"HEIGHT": 16, "WIDTH": 128, "num_warps": 4}
 
 
-def write_member(out: Tensor, base: Tensor, perturbation: Perturbation, member: int) -> None:
+def write_member(out: Tensor, base: Tensor, noise: MemberNoise, member: int) -> None:
     """Write one full-rank member of the base to out, both contiguous."""
     pair, minus = divmod(member, 2)
-    unit = torch.tensor(2.0**perturbation.unit_log2 * (-1 if minus else 1), dtype=torch.float32)
-    frozen, is_normal = perturbation.frozen, perturbation.noise == "normal"
+    unit = torch.tensor(2.0**noise.unit_log2 * (-1 if minus else 1), dtype=torch.float32)
+    frozen, is_normal = noise.frozen, noise.kind == "normal"
     group, place = divmod(pair, 2 if is_normal else PAIRS.value)
     full_member_kernel[tiles(base)](
         bits(out), bits(base), *moving(frozen, base), table_on(base.device), *base.shape,
-        int(unit.view(torch.int32)), group, place, *words_of(perturbation.address),
+        int(unit.view(torch.int32)), group, place, *words_of(noise.address),
         NORMAL=is_normal, **masked(frozen), WHOLE=base.shape[1] % 4 == 0, **TILE, **EXACT,
     )  # fmt: skip
 

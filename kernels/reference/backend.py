@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.change import FULL, Address, Change, Frozen, FullNoise, Perturbation, Span
+from kernels.change import FULL, Address, Change, Frozen, FullNoise, MemberNoise, Span
 from kernels.contract import Backend, BackendName, PairFactors
 from kernels.dtypes import require_finite
 from kernels.reference import logprob, members, noise, update
@@ -27,15 +27,13 @@ class ReferenceBackend(Backend):
         return torch.from_numpy(noise.normals(address, span, pairs=pairs))
 
     def _full_members(
-        self, base: Tensor, perturbation: Perturbation, numbers: Sequence[int]
+        self, base: Tensor, given: MemberNoise, numbers: Sequence[int]
     ) -> Iterator[Tensor]:
         for number in numbers:
             pair, minus = divmod(number, 2)
-            drawn = _full_noise(
-                base, perturbation.address, perturbation.noise, perturbation.frozen, pairs=pair + 1
-            )
+            drawn = _full_noise(base, given.address, given.kind, given.frozen, pairs=pair + 1)
             moved = members.full_member(
-                base.float().numpy(), drawn[pair], plus=not minus, unit_log2=perturbation.unit_log2
+                base.float().numpy(), drawn[pair], plus=not minus, unit_log2=given.unit_log2
             )
             yield torch.from_numpy(moved).to(base.dtype)
 

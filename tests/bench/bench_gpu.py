@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kernels.change import FULL_NOISES, Address, Change, Perturbation, Span
+from kernels.change import FULL_NOISES, Address, Change, MemberNoise, Span
 from kernels.contract import Backend
 from kernels.open import open_backend
 
@@ -41,9 +41,9 @@ def passes(backend: Backend, bandwidth: float) -> Iterator[str]:
     base = torch.randn(HEIGHT, WIDTH, device="cuda", dtype=torch.bfloat16) * 0.02
     master = torch.zeros(HEIGHT, WIDTH, device="cuda", dtype=torch.int32)
     here = Address(7, 3)
-    member, rank1 = Perturbation(here, -9), Change(here, COEFFICIENTS, 1)
+    member, rank1 = MemberNoise(here, -9), Change(here, COEFFICIENTS, 1)
     full, normal = (Change(here, COEFFICIENTS, 1, noise) for noise in FULL_NOISES)
-    normal_member = Perturbation(here, -9, "normal")
+    normal_member = MemberNoise(here, -9, "normal")
     cases: list[tuple[str, int, Callable[[], object]]] = [
         ("full-rank member", 4, lambda: backend.full_member(base, member, 5)),
         ("normal member", 4, lambda: backend.full_member(base, normal_member, 5)),

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kernels.change import NOISES, Address, Change, FullNoise, Perturbation, Span
+from kernels.change import NOISES, Address, Change, FullNoise, MemberNoise, Span
 from kernels.contract import Backend
 from kernels.model.packed import PackedLinear
 from kernels.open import open_backend
@@ -67,7 +67,7 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
         def work() -> None:
             streams = [
                 backend.full_members(
-                    weight, Perturbation(Address(7, number), -9, noise), range(MEMBERS)
+                    weight, MemberNoise(Address(7, number), -9, noise), range(MEMBERS)
                 )
                 for number, weight in enumerate(base)
             ]

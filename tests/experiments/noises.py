@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kernels import normal
-from kernels.change import Address, FullNoise, Perturbation, Span
+from kernels.change import Address, FullNoise, MemberNoise, Span
 from kernels.change import Noise as KernelNoise
 from kernels.contract import Backend
 from kernels.cpu.backend import CpuBackend
@@ -152,5 +152,5 @@ class _FullRank(Population):
 def _members(noise: Noise, spec: TensorSpec) -> Iterator[Tensor]:
     """Write the members of one tensor."""
     kind: FullNoise = "normal" if noise.noise == "normal" else "full"
-    perturbation = Perturbation(Address.of(noise.key, spec.name), noise.sigma(spec), kind)
-    return noise.backend.full_members(noise.parent(spec), perturbation, range(2 * noise.pairs))
+    given = MemberNoise(Address.of(noise.key, spec.name), noise.sigma(spec), kind)
+    return noise.backend.full_members(noise.parent(spec), given, range(2 * noise.pairs))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from kernels import normal
-from kernels.change import FULL, Address, Change, Perturbation, Span
+from kernels.change import FULL, Address, Change, MemberNoise, Span
 from kernels.contract import Backend
 from kernels.open import open_backend
 from kernels.version.layout import TensorSpec, layout, scale_log2
@@ -231,8 +231,8 @@ def _drift(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> 
 def _written(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> int:
     """Count the weights of the base that differ after members were written from it."""
     kept = weight.clone()
-    perturbation = Perturbation(Address.of(0, spec.name), round(math.log2(sigma)))
-    for _ in backend.full_members(weight, perturbation, range(max(DRIFT_AFTER))):
+    noise = MemberNoise(Address.of(0, spec.name), round(math.log2(sigma)))
+    for _ in backend.full_members(weight, noise, range(max(DRIFT_AFTER))):
         pass
     return _differ(weight, kept)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from kernels.change import Address, Change, FullNoise, Perturbation, Span
+from kernels.change import Address, Change, FullNoise, MemberNoise, Span
 from kernels.errors import ExplodedError
 
 
@@ -45,13 +45,13 @@ def test_a_change_fits_a_contiguous_matrix_of_int32(master: torch.Tensor) -> Non
         Change(Address(0, 0), (1,), 1).check_fits(master)
 
 
-@pytest.mark.parametrize(("noise", "member"), [("full", -1), ("full", 2**38), ("normal", 2**34)])
-def test_a_member_outside_the_counter_is_refused(noise: FullNoise, member: int) -> None:
+@pytest.mark.parametrize(("kind", "member"), [("full", -1), ("full", 2**38), ("normal", 2**34)])
+def test_a_member_outside_the_counter_is_refused(kind: FullNoise, member: int) -> None:
     """A number that would wrap gives an error, never another member's noise."""
-    perturbation = Perturbation(Address(0, 0), 0, noise)
-    perturbation.check_fits(torch.zeros(2, 2), [0, max(0, member - 1)])
+    noise = MemberNoise(Address(0, 0), 0, kind)
+    noise.check_fits(torch.zeros(2, 2), [0, max(0, member - 1)])
     with pytest.raises(ValueError, match="members"):
-        perturbation.check_fits(torch.zeros(2, 2), [0, member])
+        noise.check_fits(torch.zeros(2, 2), [0, member])
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from kernels.change import (
     Change,
     Frozen,
     FullNoise,
+    MemberNoise,
     Noise,
-    Perturbation,
     Span,
 )
 from kernels.contract import Backend
@@ -141,7 +141,7 @@ def test_full_members_equal_the_reference(
 ) -> None:
     """A full-rank member has the reference's bits, written alone or in a row of members."""
     base = weights_of(rows, columns, dtype=dtype)
-    how = Perturbation(HERE, -5, noise, masks(rows, columns, member))
+    how = MemberNoise(HERE, -5, noise, masks(rows, columns, member))
     expected = reference.full_member(base, how, member)
     assert same_bytes(backend.full_member(base, how, member).cpu(), expected)
     others = [member, 0, member + 1, member + 2]
@@ -155,7 +155,7 @@ def test_full_members_larger_than_a_block_equal_the_reference(
     backend: Backend, reference: Backend, noise: FullNoise
 ) -> None:
     """A tensor of several cache blocks and a rest has the reference's bits."""
-    base, how, members = weights_of(97, 161), Perturbation(HERE, -3, noise), [5, 64]
+    base, how, members = weights_of(97, 161), MemberNoise(HERE, -3, noise), [5, 64]
     for member, written in zip(members, backend.full_members(base, how, members), strict=True):
         assert same_bytes(written.cpu(), reference.full_member(base, how, member))
 
@@ -167,7 +167,7 @@ def test_antithetic_full_members_cancel(
 ) -> None:
     """On a base of zeros the two members of a pair are opposite: the noise, times 2^s."""
     base, draw = torch.zeros(rows, columns), {"full": backend.signs, "normal": backend.normals}
-    how = Perturbation(HERE, -4, noise)
+    how = MemberNoise(HERE, -4, noise)
     plus, minus = (backend.full_member(base, how, 2 * pair + side).cpu() for side in (0, 1))
     assert torch.equal(plus, -minus)
     drawn = draw[noise](HERE, Span(FULL, rows * columns), pairs=pair + 1)[pair].cpu()
@@ -181,7 +181,7 @@ def test_full_members_leave_the_base_and_frozen_bits_alone(
     """Frozen −0.0 stays −0.0, and the base is only read."""
     base = torch.full((6, 5), -0.0)
     before, frozen = base.clone(), masks(6, 5, 3)
-    member = backend.full_member(base, Perturbation(HERE, 0, noise, frozen), 3).cpu()
+    member = backend.full_member(base, MemberNoise(HERE, 0, noise, frozen), 3).cpu()
     assert same_bytes(base, before)
     assert frozen.rows is not None
     assert frozen.columns is not None
@@ -318,7 +318,7 @@ def test_a_mask_of_another_shape_is_refused(backend: Backend) -> None:
     with pytest.raises(ValueError, match="mask of rows"):
         backend.accumulate(master, change_of([1], step=1, frozen=wrong))
     with pytest.raises(ValueError, match="mask of rows"):
-        backend.full_member(torch.zeros(3, 4), Perturbation(HERE, 0, frozen=wrong), 0)
+        backend.full_member(torch.zeros(3, 4), MemberNoise(HERE, 0, frozen=wrong), 0)
 
 
 @laws
