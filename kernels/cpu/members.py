@@ -18,7 +18,7 @@ from kernels.cpu.noise import draw
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import rewrite
 
-PAIRS_AT_ONCE = 4  # whose noise is drawn together and kept, a byte an element each
+PAIRS_AT_ONCE = 8  # whose noise is drawn together and kept, a byte an element each
 
 
 def write_members(
@@ -26,7 +26,8 @@ def write_members(
 ) -> Iterator[Tensor]:
     """Write members of a contiguous base one after another into one buffer."""
     out, span, first = torch.empty_like(base), Span(FULL, base.numel()), -1
-    pairs, unit = min(PAIRS_AT_ONCE, len(members)), math.ldexp(1.0, noise.unit_log2)
+    pairs = min(PAIRS_AT_ONCE, len({member // 2 for member in members}))
+    unit = math.ldexp(1.0, noise.unit_log2)
     drawn = np.empty((pairs, base.numel()), np.int8)
     for member in members:
         pair, minus = divmod(member, 2)
