@@ -21,14 +21,14 @@ from streams.records import Mask, Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Child:
     """A child of the serving version: its recipe, digest in it, and its weights."""
 
     recipe: Recipe
     decoder: Decoder
 
 
-class Versions:
+class Serving:
     """The serving version of one line."""
 
     def __init__(
@@ -111,10 +111,10 @@ class Versions:
         keep(self._built.reached, self._source.snapshots)
         return True
 
-    def child(self, draft: Recipe) -> Candidate:
+    def child(self, draft: Recipe) -> Child:
         """Build the child that a recipe without a digest describes.
 
         raises: KernelError when K or a weight leaves its range, or a frozen unit moved
         """
         digest, decoder = build_child(self._source, self._built.reached, draft)
-        return Candidate(draft.model_copy(update={"digest": digest}), decoder)
+        return Child(draft.model_copy(update={"digest": digest}), decoder)

@@ -10,13 +10,14 @@ read and written.
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from agent.errors import NoPreviousError, SwapError
 from streams.errors import ConflictError
+from streams.line import verbs
 from streams.line.line import Line
+from streams.line.verbs import Audit
 from streams.records import Rollout
 
 
@@ -54,9 +55,11 @@ class Decisions:
                 return None
             last = self._unwritten[-1]
             self._unwritten.clear()
-            if self._line.version == last.version:
-                return None
-            again = self._rollback(self._line, last.version, last.who, last.reason)
+            line = self._line
+            if last.version == line.version or last.version not in line.served:
+                return None  # it serves again, or the other change went back further
+            audit = self._audit(last.who, last.reason)
+            again = verbs.rollback(line, audit, to=last.version)
             self._unwritten.append(again)
             return again
 
@@ -88,7 +91,7 @@ class Decisions:
             if not earlier:
                 reasons = "; ".join(f"{version}: {why}" for version, why in without.items())
                 raise SwapError(f"no earlier version of {line.name} can be taken: {reasons}")
-            rollout = self._rollback(line, earlier[-1], who, reason)
+            rollout = verbs.rollback(line, self._audit(who, reason), to=earlier[-1])
             self._unwritten.append(rollout)
             return rollout
 
@@ -104,16 +107,5 @@ class Decisions:
             line = line.take(rollout)
         return line
 
-    def _rollback(self, line: Line, version: str, who: str, reason: str) -> Rollout:
-        return Rollout(
-            id=uuid.uuid4().hex,
-            line=line.name,
-            seq=line.seq + 1,
-            version=version,
-            previous=line.version,
-            state="aborted",
-            verb="rollback",
-            reason=reason,
-            who=who,
-            created_ms=int(self._clock() * 1000),
-        )
+    def _audit(self, who: str, reason: str) -> Audit:
+        return Audit.new(who, reason, int(self._clock() * 1000))

@@ -107,7 +107,7 @@ def _leave_out(
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
         base = load_base(settings.model)
-        setup = rebuild.Setup(
+        builder = rebuild.Builder(
             base,
             open_backend(settings.model.backend, base.decoder.device),
             settings.learner,
@@ -117,9 +117,9 @@ def _leave_out(
             log = open_log(settings.streams)
             try:
                 built = (
-                    rebuild.build_exact(store, log, setup, name, principals)
+                    rebuild.build_exact(store, log, builder, name, principals)
                     if exact
-                    else rebuild.build_quick(store, setup, name, principals)
+                    else rebuild.build_quick(store, builder, name, principals)
                 )
             finally:
                 log.close()

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Final, Literal
 
-from learner.judges.judge import Source, judgement_id
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
 from learner.judges.phrases import RULES, Phrases
 from learner.link.conversation import Link
+from learner.settings import LearnerSettings
 from streams.records import Judgement, Message, Turn, canonical_json
 
 # People react first and go on afterwards; what stands later in a long message is a topic.
@@ -38,9 +39,13 @@ class LexicalJudge:
     """Rules over the next state."""
 
     source: Source = "lexical"
+    reads: KindOfEvidence = Link
 
-    def judge(self, turn: Turn, link: Link) -> Judgement | None:
-        """Give a verdict, 0 for a plain new topic; None when no user has spoken yet."""
+    def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
+        """Return a verdict, 0 for a plain new topic; None when no user has spoken yet."""
+        link = evidence
+        if not isinstance(link, Link):
+            return None
         if link.kind == "retry":
             return _judgement(turn, link, -1, RETRY_CONFIDENCE, "the same request again", None)
         words = _user_words(link.messages)
@@ -58,8 +63,13 @@ class LexicalJudge:
         return _judgement(turn, link, 0, 0.2, "a new topic", None)
 
 
+def open_judge(_: LearnerSettings) -> Judge:
+    """Open it; it has no settings."""
+    return LexicalJudge()
+
+
 def match(words: str) -> tuple[Phrases, str] | None:
-    """Give the first rule that a sentence of the message's opening fulfils, and that sentence.
+    """Return the first rule that a sentence of the message's opening fulfils, and that sentence.
 
     >>> rule, sentence = match("Thanks, but that's wrong. What about Rome?") or (None, "")
     >>> rule and rule.name, sentence

@@ -33,6 +33,7 @@ from streams.line.masks import mask_of
 from streams.log.contract import Log
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
+from streams.store.states import HELD, PASSED, REBUILT
 from streams.store.store import Store
 from streams.store.tables import GenerationRow, RecipeRow, TurnRow
 
@@ -40,8 +41,8 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """What versions are built and asked with."""
+class Builder:
+    """What versions are built and examined with."""
 
     base: BaseModel
     backend: Backend
@@ -73,7 +74,7 @@ class Rebuilt:
     instead_of: str
     how: str
     changes: tuple[Replaced, ...]
-    passed: bool  # the gate's verdict against the version that it would replace
+    passed: bool  # the gate, held against the version that it would replace
     reason: str
     new: bool  # False: it was in the ledger already
     notes: tuple[str, ...] = ()
@@ -96,7 +97,9 @@ def turns_of(session: Session, principals: Collection[str]) -> set[str]:
     return found
 
 
-def build_quick(store: Store, setup: Setup, version: str, principals: Collection[str]) -> Rebuilt:
+def build_quick(
+    store: Store, builder: Builder, version: str, principals: Collection[str]
+) -> Rebuilt:
     """Leave principals out of every generation of a version's chain (learner.rerun.refit).
 
     raises: ProofError when they had no part in it, or nothing is left; LedgerError when an older
@@ -111,13 +114,13 @@ def build_quick(store: Store, setup: Setup, version: str, principals: Collection
     rests = [refit.kept(rows[r.version], r, left_out) for r in chain]
     if not any(rest.touched for rest in rests):
         raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
-    master = master_at_base(setup.source(mask), chain)
+    master = master_at_base(builder.source(mask), chain)
     made: list[Recipe] = []
     new: list[GenerationRow] = []
     changes: list[Replaced] = []
     for recipe, rest in zip(chain, rests, strict=True):
         row = rows[recipe.version]
-        child = _child(master, recipe, rest, made, setup)
+        child = _child(master, recipe, rest, made, builder)
         if child is not None:
             made.append(child)
         if rest.touched:
@@ -128,17 +131,17 @@ def build_quick(store: Store, setup: Setup, version: str, principals: Collection
             )
         if child is not None and child != recipe:
             new.append(_row(row, child, rest))
-        setup.tell(f"{len(made)} of {len(chain)} versions")
+        builder.tell(f"{len(made)} of {len(chain)} versions")
     if not made:
         raise ProofError(
             f"nothing is left of {version} without {names}: go back to the base with `quickset"
             " versions rollback`"
         )
-    return _finish(store, setup, mask, chain, made, new, "quick", changes)
+    return _finish(store, builder, mask, chain, made, new, "quick", changes)
 
 
 def build_exact(
-    store: Store, log: Log, setup: Setup, version: str, principals: Collection[str]
+    store: Store, log: Log, builder: Builder, version: str, principals: Collection[str]
 ) -> Rebuilt:
     """Run the line again as if principals had never been there (learner.rerun.rerun).
 
@@ -151,17 +154,17 @@ def build_exact(
         left_out = turns_of(session, principals)
         chain = ledger.chain(session, version)
         mask = mask_of(session, chain)
-        history = read_history(session, log, setup.settings, mask, principals)
+        history = read_history(session, log, builder.settings, mask, principals)
     with TemporaryDirectory(prefix="quickset-without-") as home:
         found = rerun.run_without(
             history,
             Path(home),
-            setup.base,
-            setup.backend,
+            builder.base,
+            builder.backend,
             gate=lambda settings: Gate(
-                setup.base, settings, backend=setup.backend, between=lambda: None
+                builder.base, settings, backend=builder.backend, pause=lambda: None
             ),
-            tell=setup.tell,
+            tell=builder.tell,
         )
     made = found.chain
     if not made:
@@ -176,13 +179,13 @@ def build_exact(
     new = [_copied(row) for row in rows if row.child not in stored]
     changes = _changes(history.plans, left_out, made)
     notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
-    return _finish(store, setup, mask, chain, made, new, "exact", changes, notes)
+    return _finish(store, builder, mask, chain, made, new, "exact", changes, notes)
 
 
 def _changes(
     plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
 ) -> list[Replaced]:
-    """Say which generations they had touched; what stands instead is the whole new branch."""
+    """Return which generations they had touched; what stands instead is the whole new branch."""
     last = made[-1].version
     return [
         Replaced(row.number, str(row.child), touched, len(row.turn_ids), last)
@@ -193,15 +196,15 @@ def _changes(
 
 def _copied(row: GenerationRow) -> GenerationRow:
     """Return a generation of the run without them as it is to be kept beside the line."""
-    kept = row.model_dump() | {"state": "rebuilt", "seq": None}
+    kept = row.model_dump() | {"state": REBUILT, "seq": None}
     return GenerationRow(**kept)
 
 
 def _child(
-    master: Master, recipe: Recipe, rest: Kept, made: Sequence[Recipe], setup: Setup
+    master: Master, recipe: Recipe, rest: Kept, made: Sequence[Recipe], builder: Builder
 ) -> Recipe | None:
     """Add what is left of a generation to the master; None when nothing is."""
-    parent = made[-1].version if made else setup.base.name
+    parent = made[-1].version if made else builder.base.name
     if not any(rest.coefficients):
         return None
     if not rest.touched and recipe.parent == parent:
@@ -238,7 +241,7 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
         parent=recipe.parent,
         child=recipe.version,
         key=recipe.key,
-        state="rebuilt",
+        state=REBUILT,
         reason=f"generation {row.number} of {row.line} without some of its turns"
         if rest.touched
         else f"generation {row.number} of {row.line} on another parent",
@@ -259,7 +262,7 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
 
 def _finish(
     store: Store,
-    setup: Setup,
+    builder: Builder,
     mask: Mask,
     instead_of: Sequence[Recipe],
     made: Sequence[Recipe],
@@ -274,8 +277,8 @@ def _finish(
         known = session.exec(
             select(GenerationRow).where(GenerationRow.child == last.version)
         ).first()
-    setup.tell("the gate asks")
-    passed, reason, report = _ask(setup, mask, instead_of, made)
+    builder.tell("the gate asks")
+    passed, reason, report = _ask(builder, mask, instead_of, made)
     if known is None:
         _keep(store, made, new, how, passed=passed, reason=reason, report=report)
     return Rebuilt(
@@ -292,13 +295,13 @@ def _finish(
 
 
 def _ask(
-    setup: Setup, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
+    builder: Builder, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
 ) -> tuple[bool, str, dict[str, Any]]:
     """Hold the last version against the one that it would replace, as every candidate is."""
-    serving = build(setup.source(mask), instead_of)
-    candidate = build(setup.source(mask), made, start=serving.reached)
-    gate = Gate(setup.base, setup.settings, backend=setup.backend, between=lambda: None)
-    report = gate.judge(candidate.decoder, serving.decoder, instead_of[-1].version)
+    serving = build(builder.source(mask), instead_of)
+    candidate = build(builder.source(mask), made, start=serving.reached)
+    gate = Gate(builder.base, builder.settings, backend=builder.backend, pause=lambda: None)
+    report = gate.examine(candidate.decoder, serving.decoder, instead_of[-1].version)
     return report.passed, report.reason, report.as_json()
 
 
@@ -324,6 +327,6 @@ def _keep(
             row.line, row.done_ms = line, now_ms
             row.id = hashlib.sha256(f"{line}\0{row.child}".encode()).hexdigest()[:32]
             if row.child == last:
-                row.state, row.gate = ("passed" if passed else "held"), report
+                row.state, row.gate = (PASSED if passed else HELD), report
                 row.reason = f"{row.reason}; {reason}"
             session.add(row)

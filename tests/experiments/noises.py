@@ -5,26 +5,26 @@ it. Three go the way of every version, through the integer master; rank-1 normal
 be compared with, and their child is a float32 sum.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from kernels import normal
-from kernels.change import Address, FullNoise, MemberNoise, Span
+from kernels.change import Address, Span
 from kernels.change import Noise as KernelNoise
 from kernels.contract import Backend
 from kernels.cpu.backend import CpuBackend
-from kernels.model.forward import Decoder, Linear, with_weights
+from kernels.model.forward import Decoder, with_weights
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
 from kernels.version.master import QUANTUM_LOG2
-from learner.population.members import Population
-from learner.serving import Versions
+from learner.population.noise import Perturbation, Population
+from learner.population.noises.open import open_population
+from learner.serving import Serving
 from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.records import Recipe
@@ -44,11 +44,11 @@ FACTORS_LOG2: Final = -2 * normal.FRACTION_LOG2  # of the product of two integer
 class Noise:
     """The noise of one generation.
 
-    versions: at the parent; nothing is frozen
+    serving: at the parent; nothing is frozen
     """
 
     kind: Kind
-    versions: Versions
+    serving: Serving
     backend: Backend
     key: int
     pairs: int
@@ -56,27 +56,36 @@ class Noise:
 
     def population(self) -> Population:
         """Return its members."""
-        return self._rank1_population() if self.noise == "rank1" else _FullRank(self)
+        unit_log2 = FACTORS_LOG2 if self.kind == "rank 1, normal" else 0
+        perturbation = Perturbation(
+            self._source,
+            self.serving.specs,
+            key=self.key,
+            pairs=self.pairs,
+            sigmas_log2=[self.sigma(spec) + unit_log2 for spec in self.serving.specs],
+            frozen={},
+        )
+        return open_population(self.noise, perturbation)
 
     def child(self, update: Update) -> Decoder:
         """Return the version that an update leads to."""
         if self.kind != "rank 1, normal":
-            return self.versions.child(self._recipe(update)).decoder
+            return self.serving.child(self._recipe(update)).decoder
         weights = {}
-        for spec, scale in zip(self.versions.specs, self.versions.scales, strict=True):
+        for spec, scale in zip(self.serving.specs, self.serving.scales, strict=True):
             moved = self._direction(spec, update.coefficients)
             by = update.step * 2.0 ** (scale + QUANTUM_LOG2)
             weights[spec.name] = self.parent(spec).add(moved, alpha=by)
-        return Decoder(with_weights(self.versions.decoder.model, weights))
+        return Decoder(with_weights(self.serving.decoder.model, weights))
 
     def parent(self, spec: TensorSpec) -> Tensor:
         """Return the parent's weight."""
-        weight: Tensor = self.versions.decoder.model.get_parameter(spec.name).detach()
+        weight: Tensor = self.serving.decoder.model.get_parameter(spec.name).detach()
         return weight
 
     def sigma(self, spec: TensorSpec) -> int:
         """Return log2 of a tensor's σ."""
-        scales = zip(self.versions.specs, self.versions.scales, strict=True)
+        scales = zip(self.serving.specs, self.serving.scales, strict=True)
         return self.sigma_log2 + {each.name: scale for each, scale in scales}[spec.name]
 
     @property
@@ -86,20 +95,9 @@ class Noise:
             return "rank1"
         return "normal" if self.kind.endswith("normal") else "full"
 
-    def _rank1_population(self) -> Population:
-        unit_log2 = FACTORS_LOG2 if self.kind.endswith("normal") else 0
-        return Population(
-            self._source,
-            self.versions.specs,
-            key=self.key,
-            pairs=self.pairs,
-            sigmas_log2=[self.sigma(spec) + unit_log2 for spec in self.versions.specs],
-            frozen={},
-        )
-
     @cached_property
     def _source(self) -> Backend:
-        return _NormalFactors() if self.kind.endswith("normal") else self.backend
+        return _NormalFactors() if self.kind == "rank 1, normal" else self.backend
 
     def _direction(self, spec: TensorSpec, coefficients: Sequence[int]) -> Tensor:
         """Return Σ c_p E_p of rank-1 normal noise."""
@@ -109,7 +107,7 @@ class Noise:
 
     def _recipe(self, update: Update) -> Recipe:
         return draft(
-            self.versions,
+            self.serving,
             f"{self.key:016x}",
             update,
             sigma_log2=self.sigma_log2,
@@ -123,34 +121,3 @@ class _NormalFactors(CpuBackend):
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         """Return normal noise."""
         return self.normals(address, span, pairs=pairs)
-
-
-class _FullRank(Population):
-    """Members written out in full, one after another, in their order."""
-
-    def __init__(self, noise: Noise) -> None:
-        self.size = 2 * noise.pairs
-        self._written = {spec.name: _members(noise, spec) for spec in noise.versions.specs}
-
-    def linear(self, members: range, shared: Linear) -> Linear:
-        """Return the linear layers of the next members: each may be asked for once."""
-        weights = {
-            name: [next(written).clone() for _ in members]
-            for name, written in self._written.items()
-        }
-
-        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
-            if name not in weights:
-                return shared(name, layer, x)
-            every = x.expand(len(members), -1, -1)
-            pairs = zip(every, weights[name], strict=True)
-            return torch.stack([F.linear(row, weight, layer.bias) for row, weight in pairs])
-
-        return apply
-
-
-def _members(noise: Noise, spec: TensorSpec) -> Iterator[Tensor]:
-    """Write the members of one tensor."""
-    kind: FullNoise = "normal" if noise.noise == "normal" else "full"
-    given = MemberNoise(Address.of(noise.key, spec.name), noise.sigma(spec), kind)
-    return noise.backend.full_members(noise.parent(spec), given, range(2 * noise.pairs))

@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 
+from agent.engine.contract import serving
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.residents import Residents
 from kernels.open import open_backend
@@ -32,9 +33,9 @@ def residents(tiny_base: BaseModel, lineage: Lineage) -> Residents:
 def knowing(base: BaseModel, lineage: Lineage) -> Residents:
     """Return residents that know a line's recipes and mask."""
     made = Residents(base, open_backend("cpu"))
-    made.add_mask(lineage.mask)
+    made.book.add_mask(lineage.mask)
     for recipe in lineage.recipes:
-        made.add_recipe(recipe)
+        made.book.add_recipe(recipe)
     return made
 
 
@@ -74,7 +75,7 @@ def test_only_what_moves_is_new(
 ) -> None:
     """A version shares every tensor that its chain leaves alone; its frozen rows are the base's."""
     residents.promote(names(lineage)[0])
-    model = residents.hold().decoder.model
+    model = residents.hold(serving).decoder.model
     for name, parameter in tiny_base.model.named_parameters():
         moved = any(f"layers.{n}." in name for n in LAYERS) and any(m in name for m in MODULES)
         assert (model.get_parameter(name) is parameter) is not moved
@@ -91,14 +92,14 @@ def test_an_unknown_version_is_said(lineage: Lineage, tiny_base: BaseModel) -> N
     first, second, *_ = lineage.recipes
     with pytest.raises(UnknownVersionError, match=f"no recipe of version {second.version}"):
         residents.promote(second.version)
-    residents.add_recipe(second)
+    residents.book.add_recipe(second)
     with pytest.raises(UnknownVersionError, match="mask"):
         residents.promote(second.version)
-    residents.add_mask(lineage.mask)
+    residents.book.add_mask(lineage.mask)
     with pytest.raises(UnknownVersionError, match=f"no recipe of version {first.version}"):
         residents.promote(second.version)
     assert residents.serving == tiny_base.name
-    residents.add_recipe(first)
+    residents.book.add_recipe(first)
     residents.promote(second.version)
     assert residents.serving == second.version
 
@@ -121,7 +122,7 @@ def test_a_recipe_that_fails_a_check_never_serves(
     residents.promote(good.version)
     digest = residents.digest_of(good.version)
     bad = changed(lineage.recipes[1], **changes)
-    residents.add_recipe(bad)
+    residents.book.add_recipe(bad)
     with pytest.raises(SwapError, match=says):
         residents.promote(bad.version)
     assert residents.serving == good.version
@@ -135,13 +136,13 @@ def test_a_recipe_made_under_another_mask_never_serves(
 ) -> None:
     """A learner that moved a frozen unit gives other integers than the mask allows."""
     other = Mask(base=tiny_base.name, neurons={2: [1], 3: [7]}, groups={})
-    residents.add_mask(other)
+    residents.book.add_mask(other)
     free = changed(lineage.recipes[0], mask=other.digest)
-    residents.add_recipe(free)
+    residents.book.add_recipe(free)
     with pytest.raises(SwapError, match="promises integers"):
         residents.promote(free.version)
     mixed = changed(lineage.recipes[1], mask=other.digest)
-    residents.add_recipe(mixed)
+    residents.book.add_recipe(mixed)
     with pytest.raises(SwapError, match="different masks"):
         residents.promote(mixed.version)
 
@@ -165,11 +166,11 @@ def test_the_previous_version_is_flipped_to_without_building(
     """The version before stays in memory: going back needs no recipe, log or arithmetic."""
     first, second = names(lineage)[:2]
     residents.promote(first)
-    before = residents.hold()
+    before = residents.hold(serving)
     residents.release(before)
     residents.promote(second)
     assert residents.rollback() == first
-    assert residents.hold() is before
+    assert residents.hold(serving) is before
 
 
 def test_versions_are_let_go_when_nobody_uses_them(
@@ -178,7 +179,7 @@ def test_versions_are_let_go_when_nobody_uses_them(
     """In memory: base, serving, previous, and those that a request still runs on."""
     first, second, third, fourth = names(lineage)
     residents.promote(first)
-    held = [residents.hold(), residents.hold()]
+    held = [residents.hold(serving), residents.hold(serving)]
     for version in (second, third, fourth):
         residents.promote(version)
     assert set(residents.resident) == {tiny_base.name, first, third, fourth}
@@ -198,8 +199,8 @@ def test_many_threads_hold_and_flip(residents: Residents, lineage: Lineage) -> N
     def use() -> None:
         try:
             while not stop.is_set():
-                held = residents.hold()
-                assert residents.digest_of(held.version)
+                held = residents.hold(serving)
+                assert residents.digest_of(held.variant.version)
                 residents.release(held)
         except Exception as fault:
             faults.append(fault)

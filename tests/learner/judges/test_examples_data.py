@@ -1,0 +1,89 @@
+"""The examples that the judge by embedding compares with: their form, counts and balance."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+EXAMPLES: Final = Path(__file__).parents[3] / "learner" / "judges" / "examples"
+LANGUAGES: Final = ("de", "en", "es", "fr", "it", "ja", "pt", "zh")
+NEUTRAL: Final = {
+    "topic", "similar", "story", "quotation", "pasted", "machine", "answer", "word", "wish_first",
+    "negated", "continues",
+}  # fmt: skip
+# How a complaint, wish, praise or thanks is said.
+MANNERS: Final = {
+    "complaint": {"plain", "courtesy", "sarcasm", "everyday", "short", "long"},
+    "wish": {"plain", "courtesy", "everyday", "short", "long"},
+    "praise": {"plain", "short", "emoji", "with_request", "passing"},
+    "thanks": {"plain", "everyday", "short", "with_request"},
+    "neutral": NEUTRAL,
+}
+# Kinds that are written in English only.
+ENGLISH: Final = {"praise": {"long"}, "thanks": {"emoji", "passing"}}
+MOST_WORDS: Final = 25
+MOST_CHARS: Final = 120  # languages without spaces have no words to count
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Example(BaseModel):
+    """One follow-up with the short form of the reply before it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    label: Literal["complaint", "wish", "praise", "thanks", "neutral"] = Field(alias="class")
+    reply: Text
+    followup: Text
+    kind: Text
+
+
+def load(language: str) -> list[Example]:
+    """Read the examples of one language."""
+    lines = (EXAMPLES / f"{language}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Example.model_validate_json(line) for line in lines]
+
+
+BY_LANGUAGE: Final = {language: load(language) for language in LANGUAGES}
+
+
+def test_there_are_enough_examples_in_every_language() -> None:
+    """English has the most; no language is a stub, and no file is left out."""
+    counts = {language: len(examples) for language, examples in BY_LANGUAGE.items()}
+    assert {file.stem for file in EXAMPLES.glob("*.jsonl")} == set(LANGUAGES)
+    assert counts.pop("en") >= 60
+    assert min(counts.values()) >= 35
+    assert sum(map(len, BY_LANGUAGE.values())) >= 420
+
+
+def test_no_followup_stands_twice() -> None:
+    """An example repeated would count double among the nearest."""
+    said = Counter(e.followup for examples in BY_LANGUAGE.values() for e in examples)
+    assert [text for text, times in said.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_class_has_its_kinds(language: str) -> None:
+    """Each language has every way to say it, and neutral is the richest class."""
+    found: dict[str, set[str]] = {}
+    for example in BY_LANGUAGE[language]:
+        found.setdefault(example.label, set()).add(example.kind)
+    english = ENGLISH if language == "en" else {}
+    assert found == {name: kinds | english.get(name, set()) for name, kinds in MANNERS.items()}
+    counts = Counter(example.label for example in BY_LANGUAGE[language])
+    assert counts.most_common(1)[0][0] == "neutral"
+    assert counts["complaint"] >= 8
+    assert counts["wish"] >= 7
+    assert min(counts["praise"], counts["thanks"]) >= 4
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_replies_are_short_forms(language: str) -> None:
+    """A reply is told in at most 25 words, and no text has stray white space."""
+    for example in BY_LANGUAGE[language]:
+        assert len(example.reply.split()) <= MOST_WORDS, example
+        assert len(example.reply) <= MOST_CHARS or language not in ("ja", "zh"), example
+        assert example.reply == example.reply.strip(), example
+        assert example.followup == example.followup.strip(), example
