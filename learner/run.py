@@ -22,6 +22,7 @@ import torch
 from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from kernels.open import open_backend
 from learner.intake import Rules
 from learner.judges.lexical import LexicalJudge
@@ -81,7 +82,7 @@ def run(
     if stop is None:
         stop = _stop_at_signals()
     pause = yield_to_others(settings, stop, nice)
-    base = load_base(model)
+    base = load_base(model, plain_head=True)
     log, store = open_log(streams), open_store(streams)
     try:
         _learn(base, streams, settings, store=store, log=log, stop=stop, pause=pause)
@@ -228,6 +229,7 @@ def line_mask(
     if kept is not None:
         return kept
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
+    give_back()
     with store.transaction() as session:
         lease.check(session)
         row = unit_map.row(created_ms=_now_ms())

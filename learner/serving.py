@@ -6,14 +6,14 @@ and adding others (kernels.version.master), every one checked against its digest
 Knows nothing of the log or of fitness.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, with_weights
+from kernels.model.forward import Decoder
+from kernels.model.model import with_weights
 from kernels.version.layout import layout
 from kernels.version.mask import frozen_by_name
 from kernels.version.master import Master
@@ -137,7 +137,6 @@ class Versions:
             modules=self.modules,
         )
 
-    def _proved(self, master: Master, weights: Mapping[str, Tensor]) -> Decoder:
+    def _proved(self, master: Master, weights: dict[str, Tensor]) -> Decoder:
         master.prove_frozen(weights)
-        model: Any = with_weights(self.base.model, weights)
-        return Decoder(model)
+        return Decoder(with_weights(self.base.model, weights))

@@ -9,6 +9,7 @@ One thread, its own, touches model and cache. Knows nothing of HTTP, the log or 
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -30,7 +31,7 @@ from agent.errors import EngineStoppedError, QueueFullError, ReplyFailedError
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident
 from kernels.model.decode import next_logits, read_chunk
-from kernels.model.kv import KvCache
+from kernels.model.kv import PAGE_TOKENS, KvCache
 from streams.model.open import BaseModel
 
 __all__ = ["Engine", "Finish", "Request", "Stream", "Token"]
@@ -63,8 +64,14 @@ class Engine:
         """Prepare; nothing runs before `start`."""
         self._versions, self._settings, self._base = versions, settings, base
         self._capacity = min(settings.context_tokens, base.context_tokens)
-        self._cache = KvCache(base.decoder, slots=settings.max_batch, capacity=self._capacity)
-        self._slots = Slots(self._cache, piece_tokens=settings.prefill_chunk_tokens)
+        piece_tokens = settings.prefill_chunk_tokens
+        self._cache = KvCache(
+            base.decoder,
+            capacity=self._capacity,
+            tokens=max(settings.kv_tokens, self._capacity),
+            page_tokens=math.gcd(piece_tokens, PAGE_TOKENS),  # so that pieces are whole pages
+        )
+        self._slots = Slots(self._cache, piece_tokens=piece_tokens, batch=settings.max_batch)
         self._waiting: deque[tuple[Request, Stream]] = deque()
         self._running: list[Running] = []
         self._changed = threading.Condition()
@@ -175,13 +182,20 @@ class Engine:
             deliver([self._end(reply, Finish("cancelled"))])
 
     def _admit(self) -> None:
-        """Give free slots to those who wait; from here on each keeps the version that serves."""
+        """Begin the replies that there is room for; from here on each keeps its version."""
         while self._slots.free and self._waiting:
-            resident = self._versions.hold()
+            request, stream = self._waiting[0]
+            prompt, resident = request.prompt_token_ids, self._versions.hold()
+            most_tokens = min(len(prompt) + request.sampling.max_tokens, self._capacity)
+            slot = self._slots.take(
+                resident.version, request.owner, prompt, most_tokens=most_tokens
+            )
+            if slot is None:
+                self._versions.release(resident)
+                return
             with self._changed:  # only now, so that a fault before this tells the one who waits
-                request, stream = self._waiting.popleft()
-            slot = self._slots.take(resident.version, request.owner, request.prompt_token_ids)
-            read = self._cache.lengths[slot]
+                self._waiting.popleft()
+            read = self._cache.length(slot)
             text = Detokenizer(self._text_of, request.sampling.stop)
             sampler = Sampler(request.sampling)
             reply = Running(request, stream, resident, slot, read, sampler, text)
@@ -199,10 +213,10 @@ class Engine:
                 return
             piece = reply.piece(size)
             budget -= len(piece)
-            decoder, linear = reply.resident.decoder, reply.resident.linear
+            decoder = reply.resident.decoder
             try:
-                hidden = read_chunk(decoder, self._cache, reply.slot, piece, linear)
-                logits = decoder.logits(hidden[-1:], linear)
+                hidden = read_chunk(decoder, self._cache, reply.slot, piece)
+                logits = decoder.logits(hidden[-1:])
             except Exception as cause:
                 self._fail([reply], cause)
                 continue
@@ -216,14 +230,14 @@ class Engine:
 
         yields: these replies, with the logits (replies, vocabulary) of the token after it
         """
-        ready = [reply for reply in self._running if reply.has_read]
+        ready = [r for r in self._running if r.has_read and self._slots.room(r.slot)]
         ready.sort(key=lambda reply: reply.resident.version)
         for _, group in groupby(ready, key=lambda reply: reply.resident.version):
             replies = list(group)
             resident = replies[0].resident
             slots, last = [r.slot for r in replies], [r.token_ids[-1] for r in replies]
             try:
-                logits = next_logits(resident.decoder, self._cache, slots, last, resident.linear)
+                logits = next_logits(resident.decoder, self._cache, slots, last)
             except Exception as cause:
                 self._fail(replies, cause)
                 continue

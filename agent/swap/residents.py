@@ -19,13 +19,14 @@ import torch
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from kernels.contract import BackendName
 from kernels.errors import KernelError
-from kernels.model.forward import Decoder, Linear, with_weights
-from kernels.model.packed import fast_linear
+from kernels.memory import give_back
+from kernels.model.forward import Decoder
+from kernels.model.model import with_weights
 from kernels.open import open_backend
 from kernels.version.master import Master
 from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
-from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
+from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
 
 BUILD_NICE = 10  # building yields to decoding wherever both want a core
@@ -37,7 +38,6 @@ class Resident:
 
     version: str
     decoder: Decoder
-    linear: Linear  # how its linear layers are applied fastest here
     users: int = 0
 
 
@@ -54,7 +54,7 @@ class Residents:
         self._base, self._backend = base, open_backend(backend)
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
-        resident = Resident(base.name, base.decoder, fast_linear(base.model))
+        resident = Resident(base.name, base.decoder)
         self._residents = {base.name: resident}
         self._history = [base.name]  # what has served, oldest first; the last serves
         self._built: Stand | None = None  # the last one built, to go on from
@@ -174,12 +174,12 @@ class Residents:
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
         self._built = stand
-        model = with_weights(self._base.model, weights)
-        return Resident(version, Decoder(model), fast_linear(model))
+        return Resident(version, Decoder(with_weights(self._base.model, weights)))
 
     def _keep(self) -> None:
         if self._built is not None:
             keep(self._built, self._snapshots)
+        give_back()
 
     def _new_master(self, chain: Sequence[Step]) -> Master:
         mask = self._masks[chain[0].mask]

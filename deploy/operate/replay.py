@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kernels.contract import Backend
-from kernels.model.forward import with_weights
+from kernels.model.model import with_weights
 from kernels.version.walk import master_at_base
 from streams.errors import ProofError
-from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
+from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from kernels.contract import (
     COLUMNS,
@@ -19,6 +18,7 @@ from kernels.contract import (
     BackendName,
     Frozen,
     Item,
+    LinearLayer,
     PairFactors,
     Result,
     mask_factors,
@@ -121,17 +121,14 @@ class CpuBackend:
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer."""
-        shared = linear(x, weight, bias) if product is None else product(x)
-        return cpu_members.add_members(shared, x, rows, columns, sigma_log2=sigma_log2)
+        return cpu_members.add_members(layer.apply(x), x, rows, columns, sigma_log2=sigma_log2)
 
     def pair_factors(
         self,

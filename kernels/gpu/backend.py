@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from kernels.contract import COLUMNS, FULL, ROWS, BackendName, Frozen, Item, PairFactors, Result
+from kernels.contract import (
+    COLUMNS,
+    FULL,
+    ROWS,
+    BackendName,
+    Frozen,
+    Item,
+    LinearLayer,
+    PairFactors,
+    Result,
+)
 from kernels.dtypes import check_dtype
 from kernels.errors import BackendMissingError, ExplodedError
 from kernels.gpu.logprob import score_targets, search_top
@@ -108,20 +118,18 @@ class TritonBackend:
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (one kernel does all)
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer."""
         members, tokens = len(rows), x.shape[1]
         numbers = torch.arange(members, dtype=torch.int32, device=x.device)
         y = linear(
-            x.reshape(-1, x.shape[2]), weight, bias, numbers.repeat_interleave(tokens),
-            PairFactors(rows.contiguous(), columns.contiguous()),
+            x.reshape(-1, x.shape[2]), layer.plain(), layer.bias,
+            numbers.repeat_interleave(tokens), PairFactors(rows.contiguous(), columns.contiguous()),
             sigma_log2=sigma_log2, packed=False,
         )  # fmt: skip
         return y.view(members, tokens, -1)

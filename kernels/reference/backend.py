@@ -16,6 +16,7 @@ from kernels.contract import (
     BackendName,
     Frozen,
     Item,
+    LinearLayer,
     PairFactors,
     Result,
     mask_factors,
@@ -89,15 +90,24 @@ class ReferenceBackend:
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (float64 is the point)
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer."""
+        return self._members(x, layer.plain(), layer.bias, rows, columns, sigma_log2)
+
+    def _members(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        rows: Tensor,
+        columns: Tensor,
+        sigma_log2: int,
+    ) -> Tensor:
         y = members.member_linear(
             x.float().numpy(),
             weight.float().numpy(),
@@ -139,8 +149,7 @@ class ReferenceBackend:
         signs[members < 0] = 0
         rows = factors.rows[members // 2] * signs[:, None].to(torch.int8)
         columns = factors.columns[members // 2]
-        y = self.member_linear(x[:, None], weight, bias, rows, columns, sigma_log2=sigma_log2)
-        return y[:, 0]
+        return self._members(x[:, None], weight, bias, rows, columns, sigma_log2)[:, 0]
 
     def accumulate(
         self,

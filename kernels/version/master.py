@@ -15,10 +15,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from kernels.contract import Backend, Result
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
+from kernels.model.model import Model
 from kernels.reference.noise import tensor_id
 from kernels.version.layout import TensorSpec, layout, scale_log2
 from kernels.version.mask import FrozenUnits
@@ -69,7 +70,7 @@ class Master:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         *,
         layers: Sequence[int],
         modules: Sequence[str],
@@ -79,11 +80,12 @@ class Master:
         self.specs = layout(model, layers, modules)
         self._backend = backend
         self._frozen = frozen
-        self._base = {spec.name: model.get_parameter(spec.name).detach() for spec in self.specs}
-        self._scales = {name: scale_log2(weight) for name, weight in self._base.items()}
+        # plain weights are asked for when they are read: they may be stored otherwise
+        self._base = {spec.name: model.layer(spec.name) for spec in self.specs}
+        self._scales = {name: scale_log2(layer.plain()) for name, layer in self._base.items()}
         self._integers = {
-            name: torch.zeros(weight.shape, dtype=torch.int32, device=weight.device)
-            for name, weight in self._base.items()
+            name: torch.zeros(layer.shape, dtype=torch.int32, device=layer.device)
+            for name, layer in self._base.items()
         }
 
     @property
@@ -119,7 +121,7 @@ class Master:
         def advance_one(spec: TensorSpec) -> None:
             weights[spec.name], sums[spec.name] = self._backend.advance(
                 self._integers[spec.name],
-                self._base[spec.name],
+                self._base[spec.name].plain(),
                 exponent=self._exponent(spec.name),
                 **self._update(spec, recipe, sign=1),
             )
@@ -156,9 +158,10 @@ class Master:
         raises: FrozenMovedError naming the first tensor that differs
         """
         for name, weight in weights.items():
-            units, base = self._frozen.get(name), self._base[name]
-            if units is None:
+            units = self._frozen.get(name)
+            if units is None or (units.rows is None and units.columns is None):
                 continue
+            base = self._base[name].plain()
             for mask, dim in ((units.rows, 0), (units.columns, 1)):
                 if mask is None:
                     continue
@@ -275,7 +278,8 @@ class Master:
 
     def _rounded(self, name: str) -> Tensor:
         integers, exponent = self._integers[name], self._exponent(name)
-        return self._backend.materialise(self._base[name], integers, exponent=exponent)
+        base = self._base[name].plain()
+        return self._backend.materialise(base, integers, exponent=exponent)
 
 
 def _bytes(tensor: Tensor) -> Tensor:

@@ -11,16 +11,15 @@ Knows nothing of rewards: token ids in, log-probabilities out.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kernels.contract import Backend, Frozen
-from kernels.model.forward import Decoder, Linear, Rope, Wanted
-from kernels.model.packed import fast_linear
+from kernels.model.forward import Decoder, Linear, Rope, Wanted, unchanged
+from kernels.model.layers import Layer
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
 from learner.population.packing import Packed, pack
@@ -89,27 +88,20 @@ class Population:
             for spec in specs
         }
 
-    def linear(self, members: range, shared: Linear) -> Linear:
-        """Give the linear layers of these members.
+    def linear(self, members: range) -> Linear:
+        """Return how the linear layers of these members are applied.
 
-        shared: how the parent's layers are applied fastest
         returns: from (len(members), tokens, in), or (1, tokens, in) while they still share their
             input, to (len(members), tokens, out)
         """
         chosen = slice(members.start, members.stop)
 
-        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+        def apply(name: str, layer: Layer, x: Tensor) -> Tensor:
             if name not in self._factors:
-                return shared(name, layer, x)
+                return layer.apply(x)
             rows, columns = self._factors[name]
             return self._backend.member_linear(
-                x,
-                layer.weight,
-                layer.bias,
-                rows[chosen],
-                columns[chosen],
-                sigma_log2=self._sigmas[name],
-                product=partial(shared, name, layer),
+                x, layer, rows[chosen], columns[chosen], sigma_log2=self._sigmas[name]
             )
 
         return apply
@@ -144,13 +136,13 @@ def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[
 
     moving: number of last layers that move, at least 1; pause: called between pieces of work
     """
-    packed, linear = scored.packed, fast_linear(decoder.model)
+    packed = scored.packed
     rope = decoder.rope(packed.positions)
     hidden = decoder.embed(packed.ids)
     first = max(0, decoder.num_layers - moving)
     for layer in range(first):
         one = range(layer, layer + 1)
-        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one, linear=linear)
+        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one)
         pause()
     return Trunk(scored, hidden, rope, range(first, decoder.num_layers))
 
@@ -159,17 +151,16 @@ def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[
 def final_states(
     decoder: Decoder,
     trunk: Trunk,
-    linear: Linear | None = None,
+    linear: Linear = unchanged,
     *,
     pause: Callable[[], None],
 ) -> Tensor:
     """Run the layers that move, and give the normed states that predict the scored tokens.
 
-    linear: how members' layers are applied; None: one version's own, as fast as they can be
+    linear: how members' layers are applied
     returns: (members, scored, width)
     """
     hidden, scored, rope = trunk.hidden, trunk.scored, trunk.rope
-    linear = linear or fast_linear(decoder.model)
     for layer in trunk.layers:
         hidden = decoder.run(
             hidden,
@@ -198,10 +189,10 @@ def score(
     returns: (members, scored) float32, nats
     """
     at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
-    shared, pieces = fast_linear(decoder.model), []
+    pieces = []
     for first in range(0, population.size, at_once):
         members = range(first, min(first + at_once, population.size))
-        states = final_states(decoder, trunk, population.linear(members, shared), pause=pause)
+        states = final_states(decoder, trunk, population.linear(members), pause=pause)
         pieces.append(shortlist.logprobs(states))
         pause()
     return torch.cat(pieces)

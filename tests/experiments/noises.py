@@ -12,12 +12,14 @@ from functools import cached_property
 from typing import Final, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from kernels.contract import FULL, Backend
 from kernels.cpu.backend import CpuBackend
-from kernels.model.forward import Decoder, Linear, with_weights
+from kernels.model.forward import Decoder, Linear
+from kernels.model.layers import Layer
+from kernels.model.model import with_weights
 from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
@@ -148,16 +150,16 @@ class _FullRank(Population):
         self.size = 2 * noise.pairs
         self._written = {spec.name: _members(noise, spec) for spec in noise.versions.specs}
 
-    def linear(self, members: range, shared: Linear) -> Linear:
+    def linear(self, members: range) -> Linear:
         """Give the linear layers of the next members: each may be asked for once."""
         weights = {
             name: [next(written).clone() for _ in members]
             for name, written in self._written.items()
         }
 
-        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+        def apply(name: str, layer: Layer, x: Tensor) -> Tensor:
             if name not in weights:
-                return shared(name, layer, x)
+                return layer.apply(x)
             every = x.expand(len(members), -1, -1)
             pairs = zip(every, weights[name], strict=True)
             return torch.stack([F.linear(row, weight, layer.bias) for row, weight in pairs])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kernels.contract import FULL, Backend
 from kernels.errors import ExplodedError
+from kernels.model.layers import PlainLayer
 from kernels.version.mask import FrozenUnits
 
 KEY, TENSOR = 0xFEEDFACECAFEBEEF, 0x12345678
@@ -492,7 +493,7 @@ def test_member_linear_agrees_with_the_reference(
     """Members of one layer, with own or common input, agree within float32 rounding."""
     x = normal(1 if shared else members, tokens, columns, seed=1)
     a, b = factors(members, rows, columns)
-    arguments = (x, normal(rows, columns), normal(rows) if bias else None, a, b)
+    arguments = (x, PlainLayer(normal(rows, columns), normal(rows) if bias else None), a, b)
     ours = backend.member_linear(*arguments, sigma_log2=-2).cpu()
     theirs = reference.member_linear(*arguments, sigma_log2=-2)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
@@ -508,7 +509,7 @@ def test_member_linear_is_the_layer_of_the_written_member(backend: Backend) -> N
     """y_m equals a plain linear layer with W + 2^s a_m b_mᵀ."""
     x, weight, a, b, expected = written_members()
     torch.testing.assert_close(
-        backend.member_linear(x, weight, None, a, b, sigma_log2=-3).cpu(),
+        backend.member_linear(x, PlainLayer(weight), a, b, sigma_log2=-3).cpu(),
         expected,
         rtol=1e-5,
         atol=1e-4,
@@ -521,7 +522,8 @@ def test_member_linear_in_half_precision(backend: Backend, dtype: torch.dtype) -
     if backend.name == "triton" and dtype == torch.bfloat16 and not torch.cuda.is_available():
         pytest.skip("Triton's interpreter reads bfloat16 inputs of a product as float16")
     x, weight, a, b, expected = written_members()
-    half = backend.member_linear(x.to(dtype), weight.to(dtype), None, a, b, sigma_log2=-3).cpu()
+    layer = PlainLayer(weight.to(dtype))
+    half = backend.member_linear(x.to(dtype), layer, a, b, sigma_log2=-3).cpu()
     assert half.dtype == dtype
     torch.testing.assert_close(half.float(), expected, rtol=0.05, atol=0.25)
 

@@ -16,6 +16,7 @@ from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError, 
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident, Residents
 from kernels.model.decode import greedy
+from kernels.model.model import EMBEDDING
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
@@ -266,7 +267,7 @@ async def test_draining_without_grace_cancels(engine: Engine) -> None:
 async def test_a_fault_of_one_reply_ends_that_reply(tmp_path: Path) -> None:
     """Scores that are not finite, or a token that the model does not have, concern one request."""
     base = load_base(ModelSettings(path=tiny_model_dir(tmp_path, family="mistral")))
-    base.model.model.embed_tokens.weight[300] = torch.nan  # as a flipped bit in memory would be
+    base.model.get_parameter(EMBEDDING)[300] = torch.nan  # as a flipped bit in memory would be
     engine = open_engine(base)
     engine.start()
     expected, _ = await read(engine, Request(PROMPTS[0], sampling()))

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, causal, with_weights
+from kernels.model.forward import Decoder, causal
+from kernels.model.model import with_weights
 from kernels.version.factors import rank1_factors
 from learner.population import members as population
 from learner.population.members import (
