@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from kernels.version.layout import layout
@@ -57,6 +58,7 @@ class Versions:
         self._snapshots = snapshots
         self._chain: list[Recipe] = []
         self._stand = Stand((), self._new_master([]))
+        self._stand.master.rest(base.model)
         self._decoder = base.decoder
 
     @property
@@ -111,6 +113,8 @@ class Versions:
         self._decoder = self._proved(stand.master, weights) if chain else self.base.decoder
         self._stand, self._chain = stand, list(chain)
         keep(stand, self._snapshots)
+        stand.master.rest(self._decoder.model)
+        give_back()
         return True
 
     def child(self, draft: Recipe) -> Candidate:

@@ -173,8 +173,10 @@ class Residents:
             stand.master.prove_frozen(weights)
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
+        model = with_weights(self._base.model, weights)
+        stand.master.rest(model)
         self._built = stand
-        return Resident(version, Decoder(with_weights(self._base.model, weights)))
+        return Resident(version, Decoder(model))
 
     def _keep(self) -> None:
         if self._built is not None:
