@@ -5,7 +5,7 @@ layers in use. Knows nothing of text or sampling.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 
 import torch
@@ -18,11 +18,10 @@ from kernels.model.kv import PAGE_TOKENS, KvCache
 CHUNK_TOKENS = 256
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Row:
     slot: int
-    last: int
-    tokens: list[int] = field(default_factory=list)
+    tokens: list[int]
 
 
 def greedy(
@@ -51,24 +50,15 @@ def greedy(
     cache = KvCache(decoder, capacity=capacity, tokens=len(prompts) * (capacity + PAGE_TOKENS))
     with torch.inference_mode():
         rows = _read_all(decoder, cache, prompts, linear, between)
-        running = rows
-        while True:
-            for row in running:
-                row.tokens.append(row.last)
-            for row in running:
-                if row.last in stop_ids or len(row.tokens) == max_tokens:
-                    cache.close(row.slot)
-            running = [
-                row for row in running if row.last not in stop_ids and len(row.tokens) < max_tokens
-            ]
-            if not running:
-                return [row.tokens for row in rows]
+        running = _going_on(cache, rows, max_tokens, stop_ids)
+        while running:
             between()
-            logits = next_logits(
-                decoder, cache, [row.slot for row in running], [row.last for row in running], linear
-            )
+            slots, last = [row.slot for row in running], [row.tokens[-1] for row in running]
+            logits = next_logits(decoder, cache, slots, last, linear)
             for row, best in zip(running, logits.argmax(dim=-1).tolist(), strict=True):
-                row.last = best
+                row.tokens.append(best)
+            running = _going_on(cache, running, max_tokens, stop_ids)
+    return [row.tokens for row in rows]
 
 
 def read_chunk(
@@ -114,6 +104,16 @@ def next_logits(
     return decoder.logits(hidden[:, 0], linear)
 
 
+def _going_on(
+    cache: KvCache, rows: Sequence[_Row], max_tokens: int, stop_ids: Collection[int]
+) -> list[_Row]:
+    """Let go of the continuations that have ended, and return the others."""
+    ended = [row for row in rows if row.tokens[-1] in stop_ids or len(row.tokens) == max_tokens]
+    for row in ended:
+        cache.close(row.slot)
+    return [row for row in rows if row not in ended]
+
+
 def _read_all(
     decoder: Decoder,
     cache: KvCache,
@@ -131,7 +131,7 @@ def _read_all(
         else:
             slot = cache.fork(previous[0], _shared(previous[1], prompt))
         logits = _read(decoder, cache, slot, prompt, linear, between)
-        rows[place] = _Row(slot, int(logits.argmax(dim=-1)))
+        rows[place] = _Row(slot, [int(logits.argmax(dim=-1))])
         previous = slot, prompt
     return [rows[place] for place in range(len(prompts))]
 

@@ -81,6 +81,7 @@ def _reserve(
     if device.type != "cpu" or not hasattr(mmap, "MADV_DONTNEED"):
         return torch.zeros(shape, dtype=dtype, device=device), None
     num_bytes = int(np.prod(shape)) * dtype.itemsize
-    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    mapped = mmap.mmap(-1, max(num_bytes, 1), flags=private)
+    # never more of it is used than a setting allows, whatever the system thinks of promises
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    mapped = mmap.mmap(-1, max(num_bytes, 1), flags=flags)
     return torch.frombuffer(mapped, dtype=dtype).view(shape), mapped

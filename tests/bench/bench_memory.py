@@ -57,7 +57,13 @@ EAGER: Final = {
     "learner.gate_odds_nats": "100",
     "learner.gate_sense_nats": "100",
 }
-QUICK: Final = {"learner.pairs": "2", "learner.gate_prompts": "1", "learner.gate_tokens": "4"}
+QUICK: Final = {
+    "learner.pairs": "2",
+    "learner.max_prompt_tokens": "64",
+    "learner.max_reply_tokens": "16",
+    "learner.gate_prompts": "1",
+    "learner.gate_tokens": "4",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class Table:
 
     def verdict(self, goal_mb: float) -> bool:
         """Say whether the goal is met and the process stays as it is."""
-        largest = max(memory.resident for _, memory in self.rows)
+        largest = max(memory.most for _, memory in self.rows)
         late = [memory.resident for versions, memory in self.rows if versions >= 10]
         growth = late[-1] - late[0] if late else 0.0
         word = "met" if largest <= goal_mb else "missed"

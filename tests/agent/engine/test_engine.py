@@ -182,6 +182,29 @@ async def test_a_request_that_waits_can_be_cancelled(engine: Engine) -> None:
         assert [event async for event in stream][-1].__class__ is Finish
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+async def test_replies_that_share_few_pages_are_the_same(
+    tiny_base: BaseModel, temperature: float
+) -> None:
+    """With room for one whole conversation many wait for one another, and all are as ever."""
+    asked = [
+        Request(
+            PROMPTS[n % 4], sampling(temperature=temperature, seed=n, max_tokens=60), str(n % 3)
+        )
+        for n in range(9)
+    ]
+
+    async def replies(kv_tokens: int) -> list[list[Token]]:
+        engine = open_engine(tiny_base, kv_tokens=kv_tokens)
+        engine.start()
+        found = await asyncio.gather(*(read(engine, request) for request in asked))
+        assert engine._cache.pages.count * 8 == kv_tokens
+        await asyncio.to_thread(engine.drain, 0)
+        return [tokens for tokens, _ in found]
+
+    assert await replies(128) == await replies(4096)
+
+
 async def test_a_slow_reader_does_not_hold_the_others(engine: Engine) -> None:
     """A stream that nobody reads is made to its end while another is read."""
     unread = engine.submit(Request(PROMPTS[0], sampling(max_tokens=30)))
