@@ -122,6 +122,7 @@ class Versions:
 
         raises: KernelError when K or a weight leaves its range, or a frozen unit moved
         """
+        give_back()  # what scoring has freed, for the child
         master = self._stand.master.copy()
         weights, digest = master.advance(draft, verify=False)
         recipe = draft.model_copy(update={"digest": digest})

@@ -227,8 +227,10 @@ class Master:
 
     def _told(self, name: str, layer: Layer) -> Tensor:
         """Read K out of a weight."""
+        # made first, so that what comes and goes leaves no hole before what stays
+        integers = torch.empty(layer.shape, dtype=torch.int32, device=layer.device)
         moved = layer.plain() - self._base[name].plain()
-        return moved.mul_(2.0 ** -self._exponent(name)).round_().to(torch.int32)
+        return integers.copy_(moved.mul_(2.0 ** -self._exponent(name)).round_())
 
     def _all(self) -> Mapping[str, Tensor]:
         """Find every K, those at rest made anew, in the order of the specs."""

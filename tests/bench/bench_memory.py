@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -40,6 +40,7 @@ GENERATIONS: Final = 3  # at the default size; half a minute each
 GOALS_MB: Final = {"agent": 1200, "learner": 1500}
 # From the tenth version on a process may not grow by more: the kernel counts in large pages.
 FLAT_MB: Final = 40
+LOOKS: Final = 20  # a second
 MODULES: Final = sorted(settings.MODULES)
 LAST_LAYERS: Final = 4
 STEP: Final = 20  # small, so that 200 of them leave a model that still speaks
@@ -103,8 +104,12 @@ class Table:
         print(f"\n{name:<38}{'resident':>9}{'private':>9}{'shared':>8}{'most':>7}")
 
     def look(self, what: str, versions: int = 0) -> None:
-        """Take one line of figures."""
-        now = Memory.of(self._pid)
+        """Take one line of figures: the least of a second, as it is between two pieces of work."""
+        looks = []
+        for _ in range(LOOKS):
+            looks.append(Memory.of(self._pid))
+            time.sleep(1 / LOOKS)
+        now = replace(min(looks, key=lambda look: look.resident), most=looks[-1].most)
         self.rows.append((versions, now))
         figures = f"{now.resident:>9.0f}{now.private:>9.0f}{now.shared:>8.0f}{now.most:>7.0f}"
         print(f"{what:<38}{figures}", flush=True)
