@@ -11,7 +11,7 @@ What must be refused is refused here, before an implementation sees it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -45,6 +45,26 @@ class PairFactors:
     rows: Tensor
     columns: Tensor
     frozen: Frozen = NOTHING_FROZEN
+
+
+class LinearLayer(Protocol):
+    """A linear layer y = x Wᵀ + bias, however its weight is stored (kernels.model.layers)."""
+
+    @property
+    def bias(self) -> Tensor | None:
+        """(out,), or None."""
+        ...
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Multiply (…, in), as fast as the weight allows as it is stored: (…, out)."""
+        ...
+
+    def plain(self) -> Tensor:
+        """Return the weight, (out, in), to the bit as it was given to be stored; only to be read.
+
+        Where it is stored otherwise, it is made anew each time.
+        """
+        ...
 
 
 class Backend(ABC):
@@ -99,24 +119,19 @@ class Backend(ABC):
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Apply many rank-1 members of one linear layer, with one product by its weight.
 
         y_m = x_m Wᵀ + 2^s · (x_m · b_m) a_mᵀ   (EGGROLL, Sarkar et al. 2025, sec. 4)
 
         x: (members, tokens, in), or (1, tokens, in) while all members share their input
-        weight: (out, in); bias: (out,) or None
         rows: (members, out) int8 a_m, the member's ± and the mask already in it; columns:
             (members, in) int8 b_m; zeros where a unit is frozen (kernels.version.factors)
-        product: a faster way to x Wᵀ + bias where the caller has one (kernels.model.packed);
-            backends that do all in one kernel do not need it
         returns: (members, tokens, out) in x's dtype
         """
 

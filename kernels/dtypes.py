@@ -27,6 +27,6 @@ def require_finite(weights: Tensor) -> Tensor:
     return weights
 
 
-def is_for_processor(weights: Tensor) -> bool:
-    """Tell whether what this processor does fastest takes these weights: packed products, loops."""
-    return weights.device.type == "cpu" and weights.dtype == torch.float32
+def is_for_processor(device: torch.device, dtype: torch.dtype) -> bool:
+    """Tell whether what this processor does fastest takes such weights: packed products, loops."""
+    return device.type == "cpu" and dtype == torch.float32

@@ -21,6 +21,7 @@ from typing import Any, Final
 import torch
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from kernels.open import open_backend
 from learner.intake import Rules
 from learner.judges.open import open_judges
@@ -81,7 +82,7 @@ def run(
     if stop is None:
         stop = _stop_at_signals()
     pause = yield_to_others(settings, stop, nice)
-    base = load_base(model)
+    base = load_base(model, plain_head=True)
     backend = open_backend(model.backend, base.decoder.device)
     log, store = open_log(streams), open_store(streams)
     try:
@@ -230,6 +231,7 @@ def line_mask(
         if newest is not None:
             return mask_of(session, [newest])
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
+    give_back()
     with store.transaction() as session:
         lease.check(session)
         row = unit_map.row(created_ms=_now_ms())

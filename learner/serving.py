@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from kernels.model.forward import Decoder
 from kernels.version.build import Source, build, build_child
 from kernels.version.layout import layout
@@ -109,6 +110,7 @@ class Serving:
         self._built = build(self._source, chain, start=self._built.reached)
         self._chain = list(chain)
         keep(self._built.reached, self._source.snapshots)
+        give_back()
         return True
 
     def child(self, draft: Recipe) -> Child:
@@ -116,5 +118,6 @@ class Serving:
 
         raises: KernelError when K or a weight leaves its range, or a frozen unit moved
         """
+        give_back()  # what scoring has freed, for the child
         digest, decoder = build_child(self._source, self._built.reached, draft)
         return Child(draft.model_copy(update={"digest": digest}), decoder)

@@ -20,14 +20,14 @@ from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.book import Book
 from kernels.contract import Backend
 from kernels.errors import KernelError
-from kernels.model.forward import Decoder, Linear
-from kernels.model.packed import fast_linear
+from kernels.memory import give_back
+from kernels.model.forward import Decoder
 from kernels.version.build import Source, build
 from kernels.version.walk import Reached, Snapshots, keep
 from streams.line.line import Line
 from streams.line.variant import Variant
-from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
+from streams.model.weights import weights_digest
 
 BUILD_NICE = 10  # building yields to decoding wherever both want a core
 
@@ -38,7 +38,6 @@ class Resident:
 
     variant: Variant
     decoder: Decoder
-    linear: Linear  # how its linear layers are applied fastest here
     users: int = 0
 
 
@@ -59,7 +58,7 @@ class Residents:
         """
         self._base = base
         self.book = Book(base.name)  # what versions are made of; the log fills it
-        resident = Resident(Variant(line, base.name), base.decoder, fast_linear(base.model))
+        resident = Resident(Variant(line, base.name), base.decoder)
         self._residents = {base.name: resident}
         self._line = Line(line, (base.name,))  # what has served here, not what is decided
         self._source = Source(base.decoder, backend, self.book.masks, snapshots)
@@ -165,12 +164,12 @@ class Residents:
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
         self._reached = built.reached
-        variant = Variant(self._line.name, version)
-        return Resident(variant, built.decoder, fast_linear(built.decoder.model))
+        return Resident(Variant(self._line.name, version), built.decoder)
 
     def _keep(self) -> None:
         if self._reached is not None:
             keep(self._reached, self._source.snapshots)
+        give_back()
 
 
 def _yield_to_decoding() -> None:

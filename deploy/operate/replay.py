@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from kernels.contract import Backend
 from kernels.version.build import Source, build
 from streams.errors import ProofError
-from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
+from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
 
 

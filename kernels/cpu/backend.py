@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from kernels.change import FULL_NOISES, NOISES, Address, Change, FullNoise, MemberNoise, Span
-from kernels.contract import Backend, BackendName, Item, PairFactors, Result
+from kernels.contract import Backend, BackendName, Item, LinearLayer, PairFactors, Result
 from kernels.cpu import logprob as cpu_logprob
 from kernels.cpu import members as cpu_members
 from kernels.cpu import update as cpu_update
@@ -55,16 +54,13 @@ class CpuBackend(Backend):
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        shared = linear(x, weight, bias) if product is None else product(x)
-        return cpu_members.add_members(shared, x, rows, columns, sigma_log2=sigma_log2)
+        return cpu_members.add_members(layer.apply(x), x, rows, columns, sigma_log2=sigma_log2)
 
     def rows_linear(
         self,

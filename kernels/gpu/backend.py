@@ -22,7 +22,7 @@ from kernels.change import (
     MemberNoise,
     Span,
 )
-from kernels.contract import Backend, BackendName, PairFactors
+from kernels.contract import Backend, BackendName, LinearLayer, PairFactors
 from kernels.errors import NOT_FINITE, OVERFLOW, DeviceMissingError, ExplodedError
 from kernels.gpu.launch import on
 from kernels.gpu.logprob import score_targets, search_top
@@ -89,19 +89,17 @@ class TritonBackend(Backend):
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (one kernel does all)
     ) -> Tensor:
         members, tokens = len(rows), x.shape[1]
         numbers = torch.arange(members, dtype=torch.int32, device=x.device)
         y = linear(
-            x.reshape(-1, x.shape[2]), weight, bias, numbers.repeat_interleave(tokens),
-            PairFactors(rows.contiguous(), columns.contiguous()),
+            x.reshape(-1, x.shape[2]), layer.plain(), layer.bias,
+            numbers.repeat_interleave(tokens), PairFactors(rows.contiguous(), columns.contiguous()),
             sigma_log2=sigma_log2, packed=False,
         )  # fmt: skip
         return y.view(members, tokens, -1)

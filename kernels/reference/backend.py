@@ -3,14 +3,14 @@
 Turns tensors into arrays and back around noise, members, update and logprob.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kernels.change import FULL, Address, Change, Frozen, FullNoise, MemberNoise, Span
-from kernels.contract import Backend, BackendName, PairFactors
+from kernels.contract import Backend, BackendName, LinearLayer, PairFactors
 from kernels.dtypes import require_finite
 from kernels.reference import logprob, members, noise, update
 
@@ -40,13 +40,22 @@ class ReferenceBackend(Backend):
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (float64 is the point)
+    ) -> Tensor:
+        return self._members(x, layer.plain(), layer.bias, rows, columns, sigma_log2)
+
+    def _members(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        rows: Tensor,
+        columns: Tensor,
+        sigma_log2: int,
     ) -> Tensor:
         y = members.member_linear(
             x.float().numpy(),
@@ -73,8 +82,7 @@ class ReferenceBackend(Backend):
         signs[members < 0] = 0
         rows = factors.rows[members // 2] * signs[:, None].to(torch.int8)
         columns = factors.columns[members // 2]
-        y = self.member_linear(x[:, None], weight, bias, rows, columns, sigma_log2=sigma_log2)
-        return y[:, 0]
+        return self._members(x[:, None], weight, bias, rows, columns, sigma_log2)[:, 0]
 
     def _accumulate(self, master: Tensor, change: Change) -> None:
         total = change.step * self._sum(master, change)

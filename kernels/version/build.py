@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, with_weights
+from kernels.model.forward import Decoder
+from kernels.model.model import with_weights
 from kernels.version.layout import layout
 from kernels.version.mask import UnitMap, frozen_by_name
 from kernels.version.master import Master
@@ -40,7 +41,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A version that is proved: its recipes and integers, to go on from, and its weights."""
+    """A version that is proved: its recipes and integers, to go on from, and its weights.
+
+    The integers rest in the weights that tell them, so that a version is in memory once.
+    """
 
     reached: Reached
     decoder: Decoder
@@ -62,7 +66,9 @@ def build(
         does not fit the model or names another mask than the ones before it
     """
     if not chain:
-        return Built(Reached((), master_at_base(source, chain)), source.base)
+        at_base = master_at_base(source, chain)
+        at_base.rest(source.base.model)
+        return Built(Reached((), at_base), source.base)
     reached, weights = walk(
         start,
         chain,
@@ -70,7 +76,9 @@ def build(
         snapshots=source.snapshots,
         progress=progress,
     )
-    return Built(reached, _proved(source, reached.master, weights))
+    decoder = _proved(source, reached.master, weights)
+    reached.master.rest(decoder.model)
+    return Built(reached, decoder)
 
 
 def build_child(source: Source, parent: Reached, draft: Step) -> tuple[str, Decoder]:
@@ -107,6 +115,6 @@ def moved(chain: Iterable[Step]) -> tuple[list[int], list[str]]:
     return sorted(layers), sorted({module for step in steps for module in step.modules})
 
 
-def _proved(source: Source, master: Master, weights: Mapping[str, Tensor]) -> Decoder:
+def _proved(source: Source, master: Master, weights: dict[str, Tensor]) -> Decoder:
     master.prove_frozen(weights)
     return Decoder(with_weights(source.base.model, weights))

@@ -40,13 +40,12 @@ class Population(Protocol):
 
     size: int  # members, two a pair
 
-    def linear(self, members: range, shared: Linear) -> Linear:
+    def linear(self, members: range) -> Linear:
         """Return the linear layers of some members.
 
         A member's outputs do not depend on which others are asked for, but for the rounding of
         sums that they share.
 
-        shared: how the parent's layers are applied fastest
         returns: from (len(members), tokens, in), or (1, tokens, in) while they still share their
             input, to (len(members), tokens, out)
         """

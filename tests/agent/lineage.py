@@ -14,12 +14,17 @@ STEP = 2000  # with coefficients of some 100, weights move by about their own si
 class Lineage:
     """Makes one version after another."""
 
-    def __init__(self, base: BaseModel, layers: Sequence[int] = LAYERS) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        layers: Sequence[int] = LAYERS,
+        modules: Sequence[str] = MODULES,
+    ) -> None:
         self.mask = Mask(base=base.name, neurons={layers[0]: [0, 5], layers[-1]: [7]}, groups={})
         self.recipes: list[Recipe] = []
-        self._base, self._layers = base, list(layers)
+        self._base, self._layers, self._modules = base, list(layers), list(modules)
         masks, backend = {self.mask.digest: self.mask}, open_backend("cpu")
-        source = Source(base.decoder, backend, masks, layers=layers, modules=MODULES)
+        source = Source(base.decoder, backend, masks, layers=layers, modules=modules)
         self._master = master_at_base(source, ())
 
     def next(self, *, step: int = STEP) -> Recipe:
@@ -36,7 +41,7 @@ class Lineage:
             step=step,
             sigma_log2=-4,
             layers=self._layers,
-            modules=MODULES,
+            modules=self._modules,
             scales=self._master.scales,
             mask=self.mask.digest,
             digest="",

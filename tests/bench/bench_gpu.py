@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kernels.change import FULL_NOISES, Address, Change, MemberNoise, Span
 from kernels.contract import Backend
+from kernels.model.layers import PlainLayer
 from kernels.open import open_backend
 
 HEIGHT, WIDTH, VOCABULARY = 14336, 4096, 128256
@@ -63,6 +64,7 @@ def passes(backend: Backend, bandwidth: float) -> Iterator[str]:
 def products(backend: Backend, peak: float) -> Iterator[str]:
     """Linear layers of many members: bound by the product that they share."""
     weight = torch.randn(HEIGHT, WIDTH, device="cuda", dtype=torch.bfloat16) * 0.02
+    layer = PlainLayer(weight)
     for members in (1, 8, 32):
         tokens = 128
         x = torch.randn(members, tokens, WIDTH, device="cuda", dtype=torch.bfloat16)
@@ -72,7 +74,7 @@ def products(backend: Backend, peak: float) -> Iterator[str]:
         )
 
         def ours(x: Tensor = x, rows: Tensor = rows, columns: Tensor = columns) -> Tensor:
-            return backend.member_linear(x, weight, None, rows, columns, sigma_log2=-9)
+            return backend.member_linear(x, layer, rows, columns, sigma_log2=-9)
 
         def plain(x: Tensor = x) -> Tensor:
             return torch.nn.functional.linear(x, weight)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kernels.change import NOISES, Address, Change, FullNoise, MemberNoise, Span
 from kernels.contract import Backend
-from kernels.model.packed import PackedLinear
+from kernels.model.packed import PackedLayer
 from kernels.open import open_backend
 
 WIDTH, MLP, KEYS, VOCABULARY = 576, 1536, 192, 49152
@@ -154,10 +154,8 @@ def products(backend: Backend) -> None:
     (square_s,) = medians(lambda: a @ b)
     peak = 2 * side**3 / square_s
     print(f"{'square product, float32':34s} {peak / 1e9:9.1f} GFLOP/s")
-    tokens, layer = 64, torch.nn.Linear(WIDTH, MLP, bias=False)
-    weight = layer.weight.detach()
-    fast = PackedLinear(torch.nn.ModuleDict({"layer": layer}))
-    product = partial(fast, "layer.weight", layer)
+    tokens, weight = 64, torch.randn(MLP, WIDTH) * 0.02
+    layer = PackedLayer(weight)
     for members in (1, 8, 32):
         x = torch.randn(members, tokens, WIDTH)
         factors = [
@@ -165,11 +163,11 @@ def products(backend: Backend) -> None:
             for side, count in ((0, MLP), (1, WIDTH))
         ]
         rows, columns = factors
-        apply = partial(backend.member_linear, sigma_log2=-9, product=product)
+        apply = partial(backend.member_linear, sigma_log2=-9)
         ours, shared, packed, plain = medians(
-            partial(apply, x, weight, None, rows, columns),
-            partial(apply, x[:1], weight, None, rows, columns),
-            partial(product, x),
+            partial(apply, x, layer, rows, columns),
+            partial(apply, x[:1], layer, rows, columns),
+            partial(layer.apply, x),
             partial(torch.nn.functional.linear, x, weight),
             rounds=15,
         )
@@ -184,13 +182,11 @@ def products(backend: Backend) -> None:
 
 def packing(base: Sequence[Tensor]) -> None:
     """What a version pays once for its packed layers, against copying them."""
-    layers = [torch.nn.Linear(width, out, bias=False) for out, width in SHAPES]
     copies = [torch.empty_like(weight) for weight in base]
 
     def packed() -> None:
-        for layer, weight in zip(layers, base, strict=True):
-            layer.weight = torch.nn.Parameter(weight, requires_grad=False)  # not known, so packed
-            PackedLinear(torch.nn.ModuleDict({"layer": layer}))
+        for weight in base:
+            PackedLayer(weight)
 
     def copied() -> None:
         for copy, weight in zip(copies, base, strict=True):

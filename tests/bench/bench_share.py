@@ -50,7 +50,7 @@ def learn(share: float) -> None:
     """Score generations until the process is ended; says when it begins."""
     settings = LearnerSettings(cpu_share=share)
     pause = yield_to_others(settings, threading.Event(), NICE)
-    base, backend = load_base(ModelSettings()), open_backend("cpu")
+    base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     mask = Mask(base=base.name, neurons={}, groups={})
     layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
     serving = Serving(base, backend, mask, layers=layers, modules=settings.modules)

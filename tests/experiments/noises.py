@@ -18,7 +18,8 @@ from kernels.change import Address, Span
 from kernels.change import Noise as KernelNoise
 from kernels.contract import Backend
 from kernels.cpu.backend import CpuBackend
-from kernels.model.forward import Decoder, with_weights
+from kernels.model.forward import Decoder
+from kernels.model.model import with_weights
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
 from kernels.version.master import QUANTUM_LOG2

@@ -24,6 +24,7 @@ from kernels.change import (
 )
 from kernels.contract import Backend
 from kernels.errors import ExplodedError
+from kernels.model.layers import PlainLayer
 
 HERE = Address(0xFEEDFACECAFEBEEF, 0x12345678)
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -485,7 +486,7 @@ def test_member_linear_agrees_with_the_reference(
     """Members of one layer, with own or common input, agree within float32 rounding."""
     x = weights_of(1 if shared else members, tokens, columns, seed=1)
     a, b = factors(members, rows, columns)
-    arguments = (x, weights_of(rows, columns), weights_of(rows) if bias else None, a, b)
+    arguments = (x, PlainLayer(weights_of(rows, columns), weights_of(rows) if bias else None), a, b)
     ours = backend.member_linear(*arguments, sigma_log2=-2).cpu()
     theirs = reference.member_linear(*arguments, sigma_log2=-2)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
@@ -501,7 +502,7 @@ def test_member_linear_is_the_layer_of_the_written_member(backend: Backend) -> N
     """y_m equals a plain linear layer with W + 2^s a_m b_mᵀ."""
     x, weight, a, b, expected = written_members()
     torch.testing.assert_close(
-        backend.member_linear(x, weight, None, a, b, sigma_log2=-3).cpu(),
+        backend.member_linear(x, PlainLayer(weight), a, b, sigma_log2=-3).cpu(),
         expected,
         rtol=1e-5,
         atol=1e-4,
@@ -514,7 +515,8 @@ def test_member_linear_in_half_precision(backend: Backend, dtype: torch.dtype) -
     if backend.name == "triton" and dtype == torch.bfloat16 and not torch.cuda.is_available():
         pytest.skip("Triton's interpreter reads bfloat16 inputs of a product as float16")
     x, weight, a, b, expected = written_members()
-    half = backend.member_linear(x.to(dtype), weight.to(dtype), None, a, b, sigma_log2=-3).cpu()
+    layer = PlainLayer(weight.to(dtype))
+    half = backend.member_linear(x.to(dtype), layer, a, b, sigma_log2=-3).cpu()
     assert half.dtype == dtype
     torch.testing.assert_close(half.float(), expected, rtol=0.05, atol=0.25)
 

@@ -7,11 +7,12 @@ and a product of its own for every member.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from kernels.change import NOTHING_FROZEN, Address, FullNoise, MemberNoise
 from kernels.model.forward import Linear
+from kernels.model.layers import Layer
 from learner.population.noise import Perturbation
 
 
@@ -32,13 +33,13 @@ class FullRank:
             for name, sigma_log2 in perturbation.sigma_of.items()
         }
 
-    def linear(self, members: range, shared: Linear) -> Linear:
+    def linear(self, members: range) -> Linear:
         """Return the linear layers of some members; see learner.population.noise."""
 
-        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+        def apply(name: str, layer: Layer, x: Tensor) -> Tensor:
             if name not in self._noise:
-                return shared(name, layer, x)
-            written = self._backend.full_members(layer.weight, self._noise[name], members)
+                return layer.apply(x)
+            written = self._backend.full_members(layer.plain(), self._noise[name], members)
             each = x.expand(len(members), -1, -1)
             out = [F.linear(own, w, layer.bias) for own, w in zip(each, written, strict=True)]
             return torch.stack(out)

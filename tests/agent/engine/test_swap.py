@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from weakref import WeakSet
 
 import pytest
-import torch
 
 from agent.engine.contract import Assign, Engine, Finish, Request, Token
 from agent.errors import SwapError
 from agent.swap.residents import Resident, Residents
+from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from streams.model.open import BaseModel
 from streams.records import Recipe, Sampling
@@ -122,11 +122,11 @@ class Watched(Residents):
 
     def __init__(self, base: BaseModel) -> None:
         super().__init__(base, open_backend("cpu"))
-        self.models: WeakSet[torch.nn.Module] = WeakSet()
+        self.models: WeakSet[Decoder] = WeakSet()
 
     def hold(self, assign: Assign) -> Resident:
         resident = super().hold(assign)
-        self.models.add(resident.decoder.model)
+        self.models.add(resident.decoder)
         return resident
 
 

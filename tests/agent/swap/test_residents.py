@@ -9,8 +9,8 @@ from agent.engine.contract import serving
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.residents import Residents
 from kernels.open import open_backend
-from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
+from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
 from tests.agent.lineage import LAYERS, MODULES, Lineage
 
@@ -76,10 +76,12 @@ def test_only_what_moves_is_new(
     """A version shares every tensor that its chain leaves alone; its frozen rows are the base's."""
     residents.promote(names(lineage)[0])
     model = residents.hold(serving).decoder.model
-    for name, parameter in tiny_base.model.named_parameters():
+    for name in tiny_base.model.names:
         moved = any(f"layers.{n}." in name for n in LAYERS) and any(m in name for m in MODULES)
-        assert (model.get_parameter(name) is parameter) is not moved
-        assert moved is not torch.equal(model.get_parameter(name), parameter)
+        stored, before = (each.layers.get(name) for each in (model, tiny_base.model))
+        assert (stored is before) is not moved
+        ours, base = model.get_parameter(name), tiny_base.model.get_parameter(name)
+        assert moved is not torch.equal(ours, base)
     name = "model.layers.2.mlp.up_proj.weight"
     frozen = lineage.mask.neurons[2]
     base, ours = tiny_base.model.get_parameter(name), model.get_parameter(name)

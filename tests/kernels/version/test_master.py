@@ -1,16 +1,20 @@
 """A master rebuilds versions from recipes, to the bit, or stays as it was."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from kernels.change import NOISES, ROWS, Address, Frozen, Noise, Span
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
+from kernels.model.model import with_weights
 from kernels.open import open_backend
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import layout
@@ -237,3 +241,65 @@ def test_a_copy_moves_on_its_own(tiny_base: BaseModel) -> None:
     twin = master.copy()
     twin.apply(Draft(master.scales), verify=False)
     assert master.digest() == before != twin.digest()
+
+
+def grown(base: BaseModel, recipes: int = 3, step: int = 9) -> Master:
+    """Give a master some recipes away from the base."""
+    master = master_of(base, open_backend("cpu"))
+    for key in range(recipes):
+        master.apply(Draft(master.scales, key=f"{key:016x}", step=step), verify=False)
+    return master
+
+
+def test_a_resting_master_is_the_same_master(tiny_base: BaseModel) -> None:
+    """Its copies, integers, digest and weights are those that it had, and it moves on as before."""
+    awake, resting = grown(tiny_base), grown(tiny_base)
+    model = with_weights(tiny_base.model, awake.weights())
+    expected, digest = awake.integers(), awake.digest()
+    asked: list[Callable[[Master], dict[str, NDArray[np.int32]]]] = [
+        lambda master: master.copy().integers(),
+        lambda master: master.integers(),
+        lambda master: master.integers() if master.weights() else {},
+    ]
+    for ask in asked:
+        resting.rest(model)
+        assert not resting._integers
+        found = ask(resting)
+        assert list(found) == list(expected)
+        assert all((found[name] == expected[name]).all() for name in expected)
+    resting.rest(model)
+    assert resting.digest() == digest
+    resting.rest(model)
+    draft = finished(awake, Draft(awake.scales))
+    ours, _ = resting.advance(draft)
+    theirs, _ = awake.advance(draft)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    resting.restore(expected, digest)
+    assert resting.digest() == digest
+
+
+def test_a_copy_of_a_resting_master_moves_on_its_own(tiny_base: BaseModel) -> None:
+    """Moving the copy leaves the resting one where it was, and at rest."""
+    master = grown(tiny_base)
+    digest = master.digest()
+    master.rest(with_weights(tiny_base.model, master.weights()))
+    master.copy().apply(Draft(master.scales), verify=False)
+    assert not master._integers
+    assert master.digest() == digest
+
+
+def test_a_weight_that_does_not_tell_its_integers_keeps_them(tiny_base: BaseModel) -> None:
+    """Far outside the usual size of a weight a unit is rounded away: there K stays in memory."""
+    name = "model.layers.2.mlp.up_proj.weight"
+    weight = tiny_base.model.get_parameter(name).clone()
+    weight[1, 1] = 2000 * weight.square().mean().sqrt()
+    base = with_weights(tiny_base.model, {name: weight})
+    master = Master(base, layers=[2], modules=["up_proj"], backend=open_backend("cpu"), frozen={})
+    # odd sums of signs, so that half of K is lost where a weight holds even multiples only
+    draft = Draft(master.scales, coefficients=[201, -30, 6], layers=[2], modules=["up_proj"])
+    for _ in range(3):
+        master.apply(draft, verify=False)
+    before = master.integers()
+    master.rest(with_weights(base, master.weights()))
+    assert list(master._integers) == [name]
+    assert (master.integers()[name] == before[name]).all()

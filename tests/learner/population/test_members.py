@@ -6,7 +6,8 @@ from torch import Tensor
 
 from kernels.change import Address, MemberNoise
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, causal, with_weights
+from kernels.model.forward import Decoder, causal
+from kernels.model.model import with_weights
 from kernels.open import open_backend
 from kernels.version.factors import rank1_factors
 from learner.population import members as population
