@@ -155,6 +155,23 @@ def test_an_implementation_that_does_not_exist_is_refused(
     assert f"learner.{setting} names 'nonsense': known are {known}" in message
 
 
+@pytest.mark.parametrize(
+    ("section", "setting", "known"),
+    [
+        ("learner", "noise", ["rank1", "full", "normal"]),
+        ("model", "backend", ["auto", "reference", "cpu", "triton"]),
+        ("model", "device", ["cpu", "cuda", "cuda:N"]),
+    ],
+)
+def test_one_of_a_few_names_is_refused_with_them(
+    tmp_path: Path, section: str, setting: str, known: list[str]
+) -> None:
+    """A name that is none of those that can be chosen is answered with those."""
+    message = fault(tmp_path, f'[{section}]\n{setting} = "nonsense"')
+    assert f"{section}.{setting}" in message
+    assert all(name in message for name in known)
+
+
 def test_two_stores_contradict(tmp_path: Path) -> None:
     """DATABASE_URL beside another streams.store in the environment is an error naming both."""
     environ = {"DATABASE_URL": "postgresql://a/b", "QUICKSET_STREAMS__STORE": "sqlite:///c"}
