@@ -2,17 +2,22 @@
 
 Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
 repeats nothing and loses nothing. A record that was used before changes nothing, and one that
-cannot be used goes to the dead letters with the cause, without stopping those behind it. What
-somebody said who is forgotten is passed over.
+cannot be used goes to the dead letters with the cause, without stopping those behind it. Passed
+over are turns, feedback and rollouts of other lines, which their own learners use, and what was
+said by somebody who is forgotten.
+
+Several lines may share a store. Rows of a line are written under its lease alone; recipes and
+masks, which every line may stand on, are the same whoever writes them first.
 
 Knows nothing of generations, weights or the wall clock: times are the records' own.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, func, select, update
 
 from learner.forget import store as forget
 from learner.judges.explicit import judge_feedback
@@ -20,7 +25,7 @@ from learner.judges.judge import Judge
 from learner.link import conversation
 from learner.link.conversation import Link
 from learner.rollout import claims
-from learner.settings import GROUP
+from learner.settings import group_of
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -44,6 +49,8 @@ from streams.store import offsets, outbox
 from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
+# What only the learner of its own line uses: what it makes of it is written under its lease.
+OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback,),
@@ -72,16 +79,16 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
 
     raises: ConflictError when another reader has used them: roll back and subscribe again
     """
-    newest_ms = 0
+    newest_ms, group = 0, group_of(rules.line)
     moments = forget.moments(session)
     for entry in entries:
-        if _is_forgotten(entry, moments):
+        if _is_forgotten(entry, moments) or _is_of_another_line(entry, rules.line):
             continue  # not even as a dead letter
         try:
             record = decode(entry.value)
             # A record that cannot be used leaves nothing behind, and may be sent again.
             with session.begin_nested():
-                if offsets.first_time(session, GROUP, entry):
+                if offsets.first_time(session, group, entry):
                     _use(session, record, entry, rules)
         except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
             _bury(session, entry, cause, rules)
@@ -90,17 +97,17 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             newest_ms = max(newest_ms, record.created_ms)
         elif isinstance(record, Forgotten):
             moments = forget.moments(session)
-    _close_idle(session, newest_ms - rules.idle_close_ms)
-    offsets.advance(session, GROUP, entries)
+    _close_idle(session, rules.line, newest_ms - rules.idle_close_ms)
+    offsets.advance(session, group, entries)
 
 
 def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
     if not isinstance(record, _BELONGS[entry.partition.topic]):
         raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
     match record:
-        case Turn() if record.line == rules.line:
+        case Turn():
             _admit(session, record, rules, taken_ms=entry.time_ms)
-        case Feedback() if record.line == rules.line:
+        case Feedback():
             _hear(session, record)
         case Rollout():
             claims.project(session, record)
@@ -109,9 +116,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Mask():
             keep_mask(session, record, created_ms=entry.time_ms)
         case Forgotten():
-            forget.apply(session, record)
-        case Turn() | Feedback():
-            pass  # of another line: its own learner's
+            forget.apply(session, record, rules.line)
         case _:
             raise ValueError(
                 f"a {type(record).__name__} does not belong on {entry.partition.topic}"
@@ -126,11 +131,22 @@ def _is_forgotten(entry: Entry, moments: Moments) -> bool:
     return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
 
 
+def _is_of_another_line(entry: Entry, line: str) -> bool:
+    """Tell whether a record is another learner's to use, also one that this build cannot decode."""
+    if entry.partition.topic not in OF_ONE_LINE:
+        return False
+    try:
+        named = json.loads(entry.value)["line"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False  # nobody knows whose it is: every learner buries it, in the same letter
+    return isinstance(named, str) and named != line
+
+
 def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
     if session.get(TurnRow, turn.id) is not None:
         return
-    latest = session.exec(select(TurnRow.sequence).order_by(col(TurnRow.sequence).desc())).first()
+    latest = session.exec(select(func.max(TurnRow.sequence))).one()
     row = TurnRow(
         id=turn.id,
         line=turn.line,
@@ -171,6 +187,7 @@ def _earlier(session: Session, turn: Turn) -> Iterable[TurnRow]:
 def _later(session: Session, turn: Turn) -> Iterable[TurnRow]:
     """Turns that came in before this one and are not older: it may have come late."""
     query = select(TurnRow).where(
+        TurnRow.line == turn.line,
         TurnRow.session == turn.session,
         TurnRow.principal == turn.principal,
         TurnRow.created_ms >= turn.created_ms,
@@ -206,6 +223,8 @@ def _follow(session: Session, link: Link, rules: Rules) -> None:
 def _hear(session: Session, feedback: Feedback) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
+    if row is not None and row.line != feedback.line:
+        raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
     if row is not None and row.state not in SPEAKING:
         return  # a verdict on what nobody knows any more
     if row is not None:
@@ -243,8 +262,8 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn) -> None:
                 "created_ms": early.created_ms,
             }
         )
-        session.delete(early)
-        session.flush()
+        # Another line's learner may be forgetting it just now: then nothing is left to delete.
+        session.exec(delete(JudgementRow).where(col(JudgementRow.id) == early.id))
         _note(session, row, judge_feedback(feedback, turn))
 
 
@@ -255,17 +274,18 @@ def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
     if row.state != "untrained":
         row.state = "judged"
         session.add(row)
-    outbox.put(session, "judgements", row.session, judgement)
+    outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
-def _close_idle(session: Session, before_ms: int) -> None:
+def _close_idle(session: Session, line: str, before_ms: int) -> None:
     """Close conversations that nobody went on with; a late word still counts for their turns."""
     if before_ms > 0:
-        session.exec(
-            update(TurnRow)
-            .where(col(TurnRow.state) == "open", col(TurnRow.created_ms) < before_ms)
-            .values(state="closed")
+        idle = (
+            col(TurnRow.line) == line,
+            col(TurnRow.state) == "open",
+            col(TurnRow.created_ms) < before_ms,
         )
+        session.exec(update(TurnRow).where(*idle).values(state="closed"))
 
 
 def _bury(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
@@ -275,7 +295,7 @@ def _bury(session: Session, entry: Entry, cause: Exception, rules: Rules) -> Non
         max_bytes=rules.max_record_bytes,
         now_ms=entry.time_ms,
     )
-    outbox.put(session, dead_letters.TOPIC, letter.id, letter)
+    outbox.put(session, dead_letters.TOPIC, letter.id, letter, line=rules.line)
 
 
 def _turn(row: TurnRow) -> Turn:

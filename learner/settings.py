@@ -1,6 +1,6 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -108,4 +108,10 @@ class LearnerSettings(Section):
     seed: int = Field(0, ge=0, description="root of every generation's key")
 
 
-GROUP: Final = "learner"
+def group_of(line: str) -> str:
+    """Return the name of a line's consumer group, and of the lease to write for the line.
+
+    >>> group_of("main")
+    'learner/main'
+    """
+    return f"learner/{line}"

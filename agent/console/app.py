@@ -178,7 +178,7 @@ class Console:
         rows: list[Json] = json.loads(current[name])
         line = request.query.get("line")
         if line is not None:
-            rows = [row for row in rows if row.get("line", line) == line]  # forgotten is of all
+            rows = [row for row in rows if row["line"] == line]
         return answers.json_of({name: rows[: answers.limit(request)]})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

@@ -64,9 +64,14 @@ def rollouts(session: Session, lines: Collection[str], *, limit: int = ROLLOUTS)
     return [row.model_dump() for row in rows]
 
 
-def forgotten(session: Session, *, limit: int = ROLLOUTS) -> list[Json]:
-    """Give whose data was forgotten last, by whom and why, and the versions that it had moved."""
-    newest = select(ForgottenRow).order_by(col(ForgottenRow.created_ms).desc()).limit(limit)
+def forgotten(session: Session, lines: Collection[str], *, limit: int = ROLLOUTS) -> list[Json]:
+    """Return whose data was forgotten last, by whom and why, and the versions that it had moved."""
+    newest = (
+        select(ForgottenRow)
+        .where(col(ForgottenRow.line).in_(lines))
+        .order_by(col(ForgottenRow.created_ms).desc())
+        .limit(limit)
+    )
     return [row.model_dump() for row in session.exec(newest).all()]
 
 
@@ -77,21 +82,27 @@ def learner(
 
     num_dead_letters: open ones; None: not known
     """
+    ours = col(TurnRow.line).in_(lines)
     last = session.exec(select(func.max(TurnRow.sequence))).one() or 0
     recent = session.execute(
-        select(TurnRow.state, TurnRow.uses).where(TurnRow.sequence > last - RECENT_TURNS)
+        select(TurnRow.line, TurnRow.state, TurnRow.uses).where(
+            TurnRow.sequence > last - RECENT_TURNS
+        )
     ).all()
     planned = session.execute(
         select(GenerationRow.line, GenerationRow.number, GenerationRow.planned_ms)
         .where(GenerationRow.state == "planned", col(GenerationRow.line).in_(lines))
         .order_by(col(GenerationRow.number))
     ).all()
-    counts = session.execute(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
+    states = select(TurnRow.state, func.count()).where(ours)
+    counts = session.execute(states.group_by(TurnRow.state)).all()
     return {
         "leases": [row.model_dump() for row in session.exec(select(LeaseRow)).all()],
         "in_work": [dict(row._mapping) for row in planned],
         "num_turns": {str(state): count for state, count in counts},
-        "num_fresh": sum(state == "judged" and uses == 0 for state, uses in recent),
+        "num_fresh": sum(
+            line in lines and state == "judged" and uses == 0 for line, state, uses in recent
+        ),
         "lag": lag(session, ends),
         "dead_letters": num_dead_letters,
     }

@@ -87,7 +87,7 @@ class StoredSections:
                     "versions": self._versions.read(session, lines, named),
                     "bases": bases(session, lines),
                     "rollouts": sections.rollouts(session, lines),
-                    "forgotten": sections.forgotten(session),
+                    "forgotten": sections.forgotten(session, lines),
                     "learner": sections.learner(session, lines, figures.ends, figures.dead_letters),
                     "masks": self._masks.read(session),
                 }
