@@ -2,24 +2,29 @@
 
 Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
 repeats nothing and loses nothing. A record that was used before changes nothing, and one that
-cannot be used goes to the dead letters with the cause, without stopping those behind it. What a
-forgotten principal said is passed over.
+cannot be used goes to the dead letters with the cause, without stopping those behind it. Passed
+over are turns, feedback and rollouts of other lines, which their own learners use, and what was
+said by a principal who is forgotten.
+
+Several lines may share a store. Rows of a line are written under its lease alone; recipes and
+masks, which every line may stand on, are the same whoever writes them first.
 
 Knows nothing of generations, weights or the wall clock: times are the records' own.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, func, select, update
 
 from learner.forget import store as forget
 from learner.judges.judge import Evidence, Judge
 from learner.link import conversation
 from learner.link.conversation import Link
 from learner.rollout import claims
-from learner.settings import GROUP
+from learner.settings import group_of
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -43,6 +48,8 @@ from streams.store.states import CLOSED, JUDGED, LINKED, OPEN, SPEAKING, UNTRAIN
 from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
+# What only the learner of its own line uses: what it makes of it is written under its lease.
+OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback,),
@@ -71,16 +78,16 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
 
     raises: ConflictError when another reader has used them: roll back and subscribe again
     """
-    newest_ms = 0
+    newest_ms, group = 0, group_of(rules.line)
     moments = forget.moments(session)
     for entry in entries:
-        if _is_forgotten(entry, moments):
+        if _is_forgotten(entry, moments) or _is_of_another_line(entry, rules.line):
             continue  # not even as a dead letter
         try:
             record = decode(entry.value)
             # A record that cannot be used leaves nothing behind, and may be sent again.
             with session.begin_nested():
-                if offsets.first_time(session, GROUP, entry):
+                if offsets.first_time(session, group, entry):
                     _use(session, record, entry, rules)
         except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
             _to_dead_letters(session, entry, cause, rules)
@@ -89,17 +96,17 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             newest_ms = max(newest_ms, record.created_ms)
         elif isinstance(record, Forgotten):
             moments = forget.moments(session)
-    _close_idle(session, newest_ms - rules.idle_close_ms)
-    offsets.advance(session, GROUP, entries)
+    _close_idle(session, rules.line, newest_ms - rules.idle_close_ms)
+    offsets.advance(session, group, entries)
 
 
 def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
     if not isinstance(record, _BELONGS[entry.partition.topic]):
         raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
     match record:
-        case Turn() if record.line == rules.line:
+        case Turn():
             _take_turn(session, record, rules, taken_ms=entry.time_ms)
-        case Feedback() if record.line == rules.line:
+        case Feedback():
             _take_feedback(session, record, rules)
         case Rollout():
             claims.project(session, record)
@@ -108,7 +115,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Mask():
             keep_mask(session, record, created_ms=entry.time_ms)
         case Forgotten():
-            forget.apply(session, record)
+            forget.apply(session, record, rules.line)
         case _:
             pass  # turns and feedback of another line: its own learner's
 
@@ -121,11 +128,22 @@ def _is_forgotten(entry: Entry, moments: Moments) -> bool:
     return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
 
 
+def _is_of_another_line(entry: Entry, line: str) -> bool:
+    """Return whether another learner uses a record, also one that this build cannot decode."""
+    if entry.partition.topic not in OF_ONE_LINE:
+        return False
+    try:
+        named = json.loads(entry.value)["line"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False  # of no known line: every learner sends it to the dead letters, as one letter
+    return isinstance(named, str) and named != line
+
+
 def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
     if session.get(TurnRow, turn.id) is not None:
         return
-    latest = session.exec(select(TurnRow.sequence).order_by(col(TurnRow.sequence).desc())).first()
+    latest = session.exec(select(func.max(TurnRow.sequence))).one()
     row = TurnRow(
         id=turn.id,
         line=turn.line,
@@ -166,6 +184,7 @@ def _earlier(session: Session, turn: Turn) -> Iterable[TurnRow]:
 def _later(session: Session, turn: Turn) -> Iterable[TurnRow]:
     """Turns that came in before this one and are not older: it may have come late."""
     query = select(TurnRow).where(
+        TurnRow.line == turn.line,
         TurnRow.session == turn.session,
         TurnRow.principal == turn.principal,
         TurnRow.created_ms >= turn.created_ms,
@@ -209,6 +228,8 @@ def _judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> 
 def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
+    if row is not None and row.line != feedback.line:
+        raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
     if row is not None and row.state not in SPEAKING:
         return  # a verdict on what is not known any more
     if row is not None:
@@ -246,8 +267,8 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rul
                 "created_ms": early.created_ms,
             }
         )
-        session.delete(early)
-        session.flush()
+        # Another line's learner may be forgetting it just now: then nothing is left to delete.
+        session.exec(delete(JudgementRow).where(col(JudgementRow.id) == early.id))
         _judge(session, row, feedback, rules)
 
 
@@ -258,17 +279,18 @@ def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
     if row.state != UNTRAINED:
         row.state = JUDGED
         session.add(row)
-    outbox.put(session, "judgements", row.session, judgement)
+    outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
-def _close_idle(session: Session, before_ms: int) -> None:
+def _close_idle(session: Session, line: str, before_ms: int) -> None:
     """Close conversations without a next request; a late one still counts for their turns."""
     if before_ms > 0:
-        session.exec(
-            update(TurnRow)
-            .where(col(TurnRow.state) == OPEN, col(TurnRow.created_ms) < before_ms)
-            .values(state=CLOSED)
+        idle = (
+            col(TurnRow.line) == line,
+            col(TurnRow.state) == OPEN,
+            col(TurnRow.created_ms) < before_ms,
         )
+        session.exec(update(TurnRow).where(*idle).values(state="closed"))
 
 
 def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
@@ -278,7 +300,7 @@ def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Ru
         max_bytes=rules.max_record_bytes,
         now_ms=entry.time_ms,
     )
-    outbox.put(session, dead_letters.TOPIC, letter.id, letter)
+    outbox.put(session, dead_letters.TOPIC, letter.id, letter, line=rules.line)
 
 
 def _turn(row: TurnRow) -> Turn:

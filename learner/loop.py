@@ -25,7 +25,7 @@ from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.rollout import claims, release
 from learner.serving import Serving
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome, run_generation, void
 from streams.clock import steady
 from streams.errors import LogUnavailableError
@@ -76,6 +76,7 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
+        self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._rested_ms: int | None = None  # when nothing was due, since the last generation
@@ -120,7 +121,7 @@ class Learner:
         if self._reader is None:
             self._forget()
             self._reader = self._parts.log.subscribe(
-                intake.TOPICS, group=GROUP, positions=self._positions
+                intake.TOPICS, group=self._group, positions=self._positions
             )
         entries = self._reader.poll(wait_s=wait_s)
         if entries:
@@ -133,12 +134,13 @@ class Learner:
         """Take note of all that is forgotten, before anything that was said is read (again)."""
         records = forgotten.read_all(self._parts.log)
         with self._parts.store.reading() as session:
-            known = set(session.exec(select(ForgottenRow.id)))
+            ours = select(ForgottenRow.id).where(ForgottenRow.line == self._line.name)
+            known = set(session.exec(ours))
         missing = [record for record in records if record.id not in known]
         if missing:
             with self._writing() as session:
                 for record in missing:
-                    forget.apply(session, record)
+                    forget.apply(session, record, self._line.name)
 
     def _follow(self) -> bool:
         """Become the version that serves; False while its recipes have not been read yet."""
@@ -231,7 +233,7 @@ class Learner:
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
         if self._owes_log:
-            outbox.publish(self._parts.store, self._parts.log)
+            outbox.publish(self._parts.store, self._parts.log, self._line.name)
             self._owes_log = False
 
     def _tidy(self) -> None:
@@ -267,7 +269,7 @@ class Learner:
 
     def _positions(self, partitions: frozenset[Partition]) -> Mapping[Partition, int]:
         with self._parts.store.reading() as session:
-            return offsets.positions(session, GROUP, partitions)
+            return offsets.positions(session, self._group, partitions)
 
     def _now_ms(self) -> int:
         return int(self._parts.clock() * 1000)

@@ -35,10 +35,13 @@ def open_snapshots(settings: StreamsSettings) -> Snapshots | None:
     )
 
 
-def open_retention(settings: StreamsSettings, log: Log) -> Retention:
-    """Give what prunes the store, and the log where that does not prune by itself."""
+def open_retention(settings: StreamsSettings, log: Log, *, line: str, group: str) -> Retention:
+    """Make what prunes a line's rows in the store, and the log where it does not prune by itself.
+
+    group: the consumer group of the line
+    """
     pruned = log if isinstance(log, SqliteLog) else None
-    return Retention(settings.retention_days, log=pruned)
+    return Retention(settings.retention_days, line=line, group=group, log=pruned)
 
 
 def init_streams(settings: StreamsSettings) -> list[str]:

@@ -16,7 +16,7 @@ from learner.batch import choose
 from learner.batch.choose import Conditions, JudgedTurn
 from learner.judges.judge import combine
 from learner.judges.rows import judgements_of
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from learner.trust import shares
 from streams.line.line import Line
 from streams.store.states import JUDGED, PLANNED
@@ -102,7 +102,8 @@ def _row(
 def _horizon(session: Session, line: Line) -> dict[str, int]:
     """Return what was known: how far turns and feedback were read, and the changes of the line."""
     said = select(OffsetRow).where(
-        OffsetRow.group == GROUP, col(OffsetRow.topic).in_(("turns", "feedback"))
+        OffsetRow.group == group_of(line.name),
+        col(OffsetRow.topic).in_(("turns", "feedback")),
     )
     read = {f"{row.topic}/{row.partition}": row.next_offset for row in session.exec(said)}
     return read | {"seq": line.seq}

@@ -7,7 +7,7 @@ gives the same rows. Created and changed by the migrations in deploy/migrations 
 
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary, UniqueConstraint
 from sqlmodel import AutoString, Field, SQLModel
 
 from streams.records import State, Verb
@@ -61,6 +61,7 @@ class OutboxRow(Row, table=True):
     __table_args__: ClassVar[dict[str, Any]] = {"sqlite_autoincrement": True}
 
     number: int | None = Field(default=None, primary_key=True)
+    line: str = Field(description="whose learner publishes it")
     topic: str
     key: str
     id: str
@@ -74,18 +75,28 @@ class TurnRow(Row, table=True):
     """
 
     __tablename__ = "turns"
+    # What is asked together has an index together: of two indices SQLite, which keeps no statistics
+    # by itself, takes either, and one of everybody's turns would be read whole for each turn.
+    __table_args__ = (
+        Index("ix_turns_said_key", "principal", "line", "key"),
+        Index("ix_turns_said_prefix_key", "principal", "line", "prefix_key"),
+        Index("ix_turns_said_session", "principal", "line", "session"),
+        Index("ix_turns_line_state", "line", "state"),
+    )
 
     id: str = Field(primary_key=True)
-    line: str = Field(index=True)
+    line: str
     version: str = Field(index=True)
     member: int | None = Field(default=None, description="of a generation; none: the version")
-    principal: str = Field(index=True)
-    session: str = Field(index=True)
-    key: str = Field(index=True, description="hash of the conversation including the reply")
-    prefix_key: str = Field(index=True)
-    state: TurnState = Field(sa_type=AutoString, index=True)
+    principal: str
+    session: str
+    key: str = Field(description="hash of the conversation including the reply")
+    prefix_key: str
+    state: TurnState = Field(sa_type=AutoString)
     sequence: int = Field(
-        sa_type=BigInteger, index=True, description="order of arrival at the learner"
+        sa_type=BigInteger,
+        index=True,
+        description="order of arrival at the learner of its line; lines may have the same numbers",
     )
     record: dict[str, Any] = Field(sa_type=JSON, description="the Turn as decoded")
     next_state: list[Any] | None = Field(
@@ -213,15 +224,16 @@ class RolloutRow(Row, table=True):
 
 
 class ForgottenRow(Row, table=True):
-    """Whose data was forgotten up to when, who wanted it and why, and what it had moved."""
+    """Whose data was forgotten in a line up to when, who wanted it and why, what it had moved."""
 
     __tablename__ = "forgotten"
 
     id: str = Field(primary_key=True)
+    line: str = Field(primary_key=True, description="whose turns, hints and verdicts are gone")
     principal: str = Field(index=True)
     reason: str
     who: str
-    num_turns: int = Field(description="turns of the store that were emptied")
+    num_turns: int = Field(description="turns of the line that were emptied")
     num_judgements: int = Field(description="judgements that were removed")
     influenced: list[Any] = Field(
         sa_type=JSON, description="generation, version, turns and share of the weight, by version"

@@ -20,7 +20,7 @@ from uuid import uuid4
 from learner.intake import TOPICS as INTAKE
 from learner.intake import Rules, take
 from learner.judges.open import open_judges
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams import chain
 from streams.log.contract import Log, Outgoing, Partition, outgoing
 from streams.open import init_streams, open_log
@@ -169,15 +169,15 @@ def bench_judgement(name: str, settings: StreamsSettings) -> None:
 
     def positions(partitions: frozenset[Partition]) -> Mapping[Partition, int]:
         with store.reading() as session:
-            return offsets.positions(session, GROUP, partitions)
+            return offsets.positions(session, group_of("main"), partitions)
 
     def listen() -> None:  # what the learner does between two generations
-        reader = log.subscribe(INTAKE, group=GROUP, positions=positions)
+        reader = log.subscribe(INTAKE, group=group_of("main"), positions=positions)
         while not stop.is_set():
             if entries := reader.poll(wait_s=0.5):
                 with store.transaction() as session:
                     take(session, entries, rules)
-                outbox.publish(store, log)
+                outbox.publish(store, log, "main")
         reader.close()
 
     learner = threading.Thread(target=listen)

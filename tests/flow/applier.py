@@ -10,7 +10,7 @@ from streams.errors import ConflictError, LogUnavailableError, StoreUnavailableE
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription
 from streams.records import Judgement, decode
 from streams.store import outbox
-from streams.store.offsets import advance, first_times, positions
+from streams.store.offsets import advance, first_time, positions
 from streams.store.store import Store
 from streams.store.tables import OutboxRow
 from tests.flow.history import Applied
@@ -79,8 +79,9 @@ class Applier:
     def _use(self, entries: Sequence[Entry]) -> None:
         with self._store.transaction() as session:
             advance(session, GROUP, entries)
-            for entry in first_times(session, GROUP, entries):
-                outbox.put(session, "judgements", entry.key, _judgement(entry))
+            for entry in entries:
+                if first_time(session, GROUP, entry):
+                    outbox.put(session, "judgements", entry.key, _judgement(entry), line="main")
             self._boundary("written")
         self._boundary("committed")
 

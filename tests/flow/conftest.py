@@ -23,7 +23,7 @@ from learner.run import line_mask
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
-from learner.settings import LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams import chain
 from streams.log.contract import Log, Outgoing, Subscription, Topic, outgoing
 from streams.log.kafka.client import Patience
@@ -32,7 +32,7 @@ from streams.model.open import BaseModel
 from streams.open import init_streams, open_log
 from streams.records import Message, Record, Sampling, Turn
 from streams.settings import StreamsSettings
-from streams.status import lags
+from streams.store import offsets
 from streams.store.lease import Clocks, Lease
 from streams.store.store import Store, open_store, reach_store
 from streams.store.tables import (
@@ -164,6 +164,7 @@ class Workshop:
         self.streams = streams or StreamsSettings(home=home)
         self.base, self.backend = bench.base, bench.backend
         self.settings = settings
+        self._group = group_of(settings.line)
         self._bench = bench
         self._wait_s = 0.0 if self.streams.log == "sqlite" else 0.2  # a group joins while it waits
         self._starts = itertools.count(life)
@@ -194,14 +195,14 @@ class Workshop:
         # Each start finds the lease of a dead one expired: the wall clock has moved on.
         start = next(self._starts)
         clocks = Clocks(wall=lambda: NOW_S + 100.0 * start)
-        lease = Lease(store, "learner/main", holder=f"start {start}", clocks=clocks)
+        lease = Lease(store, self._group, holder=f"start {start}", clocks=clocks)
         assert lease.acquire()
         learner = Learner(self._parts(store, log, lease))
         done, idle = 0, 0
         try:
             while idle < 2 and done < most:  # the first idle step may bring back our own records
                 worked = learner.step(wait_s=self._wait_s)
-                done, idle = done + worked, 0 if worked or _waits(store, log) else idle + 1
+                done, idle = done + worked, 0 if worked or self._waits(store, log) else idle + 1
         finally:
             learner.close()
         lease.release()
@@ -224,7 +225,7 @@ class Workshop:
             backend=bench.backend,
             gate=bench.gate,
             rules=Rules(
-                line="main",
+                line=settings.line,
                 judges=open_judges(LearnerSettings()),
                 idle_close_ms=10**9,
                 max_record_bytes=2**20,
@@ -233,6 +234,13 @@ class Workshop:
             pause=_go_on,
             clock=lambda: NOW_S,
         )
+
+    def _waits(self, store: Store, log: Log) -> bool:
+        """Whether the log holds something that the learner has not passed."""
+        ends = {place: end for topic in TOPICS for place, end in log.end_offsets(topic).items()}
+        with store.reading() as session:
+            read = offsets.positions(session, self._group, ends)
+        return any(read.get(place, 0) < end for place, end in ends.items())
 
     def state(self) -> dict[str, Any]:
         """Give everything that learning has left, in store and log, in a comparable form."""
@@ -269,13 +277,6 @@ class Workshop:
 
 def _go_on() -> None:
     pass
-
-
-def _waits(store: Store, log: Log) -> bool:
-    """Whether the log holds something that the learner has not used."""
-    with store.reading() as session:
-        found = [each for each in lags(session, log) if each.topic in TOPICS]
-    return any(each.lag if each.group else each.end for each in found)
 
 
 def _read(log: Log, topic: Topic) -> list[tuple[str, bytes]]:
@@ -361,18 +362,24 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
 
 
 def conversation(
-    base: BaseModel, number: int, correction: str, principal: str = "anonymous"
+    base: BaseModel, number: int, correction: str, principal: str = "anonymous", line: str = "main"
 ) -> list[Turn]:
-    """Give two turns: a reply, and the one after the user's correction of it."""
+    """Return two turns: a reply, and the one after the user's correction of it."""
     asked = Message(role="user", content=f"Question {number}: tell me about the number {number}.")
     reply = f"Reply {number}, with far too many words."
-    first = turn(base, f"turn-{number}-a", [asked], reply, principal)
+    name = "turn" if line == "main" else f"turn-{line}"
+    first = turn(base, f"{name}-{number}-a", [asked], reply, principal, line)
     messages = [*first.messages, first.reply, Message(role="user", content=correction)]
-    return [first, turn(base, f"turn-{number}-b", messages, "Short.", principal)]
+    return [first, turn(base, f"{name}-{number}-b", messages, "Short.", principal, line)]
 
 
 def turn(
-    base: BaseModel, name: str, messages: list[Message], reply: str, principal: str = "anonymous"
+    base: BaseModel,
+    name: str,
+    messages: list[Message],
+    reply: str,
+    principal: str = "anonymous",
+    line: str = "main",
 ) -> Turn:
     """Make the turn that an agent would record, at the base version."""
     answer = Message(role="assistant", content=reply)
@@ -381,7 +388,7 @@ def turn(
     place = len(messages)
     return Turn(
         id=name,
-        line="main",
+        line=line,
         version=base.name,
         principal=principal,
         session=chain.session_of(messages, principal),

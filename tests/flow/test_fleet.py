@@ -50,14 +50,14 @@ def until(condition: Callable[[], bool], what: str) -> None:
 def show_how_they_are(agent: Member) -> None:
     """`streams status` and the console tell lag, lease, spools and dead letters alike."""
     status = agent.quickset("streams", "status")
-    assert {row["topic"] for row in status["lags"] if row["group"] == "learner"} >= {"turns"}
+    assert {row["topic"] for row in status["lags"] if row["group"] == "learner/main"} >= {"turns"}
     assert [lease["name"] for lease in status["leases"]] == ["learner/main"]
     assert status["dead_letters"] == 0
     assert sum(spool["dropped"] for spool in status["spools"]) == 0
     # A page is answered within a second, with or without a store or log that takes longer.
     until(lambda: "learner" in agent.operator("state"), "the console has read store and log")
     shown = agent.operator("state")
-    assert shown["learner"]["lag"]["learner"]["turns"] >= 0
+    assert shown["learner"]["lag"]["learner/main"]["turns"] >= 0
     assert [lease["name"] for lease in shown["learner"]["leases"]] == ["learner/main"]
     assert shown["learner"]["dead_letters"] == 0
     assert (shown["spool"]["dropped"], shown["spool"]["log_away"]) == (0, None)

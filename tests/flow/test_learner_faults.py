@@ -18,7 +18,7 @@ from kernels.open import open_backend
 from learner.intake import TOPICS, Rules, take
 from learner.judges.open import open_judges
 from learner.safety.gate import Gate
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.model.open import load_base
 from streams.open import open_log
@@ -79,16 +79,16 @@ def use_all(log: Log, store: Store, chance: random.Random) -> None:
 
     def positions(partitions: frozenset[Any]) -> Any:
         with store.reading() as session:
-            return offsets.positions(session, GROUP, partitions)
+            return offsets.positions(session, group_of("main"), partitions)
 
     def left() -> bool:
         with store.reading() as session:
             ends = {p: end for topic in TOPICS for p, end in log.end_offsets(topic).items() if end}
-            read = offsets.positions(session, GROUP, ends)
+            read = offsets.positions(session, group_of("main"), ends)
         return any(read.get(partition, 0) < end for partition, end in ends.items())
 
     while left():
-        reader = log.subscribe(TOPICS, group=GROUP, positions=positions)
+        reader = log.subscribe(TOPICS, group=group_of("main"), positions=positions)
         for _ in range(chance.randint(5, 30)):
             entries = reader.poll(wait_s=0.2, max_records=chance.randint(1, 12))
             if entries:
@@ -181,14 +181,17 @@ def test_poison_is_buried_and_stops_nothing(stack: Stack, straight: Any, seed: i
     assert letters == sorted(each.id for each in poison)
 
 
-def live(streams: StreamsSettings, model: Path, artefacts: Path, life: int, dies_at: int) -> None:
-    """Be a learner that is killed at its n-th boundary."""
+def live(
+    streams: StreamsSettings, model: Path, artefacts: Path, dies_at: int, line: str = "main"
+) -> None:
+    """Be the first learner of a line, and be killed at the n-th boundary."""
     base = load_base(ModelSettings(path=model, cache=model.parent / "cache"))
     backend = open_backend("cpu")
     gate = Gate(base, SETTINGS, backend=backend, pause=lambda: None)
     bench = Bench(base, backend, gate, artefacts)
     fate = Fate(dies_at, end=lambda _: os.kill(os.getpid(), signal.SIGKILL))
-    Workshop(streams.home, bench, streams=streams, life=life).learn(fate)
+    settings = SETTINGS.model_copy(update={"line": line})
+    Workshop(streams.home, bench, settings, streams=streams).learn(fate)
 
 
 def prepared(streams: StreamsSettings, bench: Bench, life: int = 1) -> Workshop:
@@ -219,7 +222,7 @@ def test_kill_9_of_the_learner_changes_no_digest(
     for place in range(1 + seed % STRIDE, count.passed + 1, STRIDE):
         shop = prepared(stack(f"killed-{place}"), bench)
         process = context.Process(
-            target=live, args=(shop.streams, tiny_dir, bench.artefacts, 1, place)
+            target=live, args=(shop.streams, tiny_dir, bench.artefacts, place)
         )
         process.start()
         process.join(LIMIT_S)

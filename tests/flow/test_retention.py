@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from learner.settings import group_of
 from streams.keeping.retention import DAY_MS
 from streams.line import ledger
 from streams.open import open_log, open_retention
@@ -10,15 +11,16 @@ from streams.store.store import open_store
 from streams.store.tables import RecipeRow, SeenRow, TurnRow
 from tests.flow.conftest import NOW_S, Workshop, conversation
 
+GROUP = group_of("main")
 LATER_MS = int(NOW_S * 1000) + 10_000 * DAY_MS
 
 
 def grow_old(shop: Workshop) -> int:
     """Let many years pass, and prune until nothing is old; give how much went."""
     store, log = open_store(shop.streams), open_log(shop.streams)
-    retention, gone = open_retention(shop.streams, log), 0
+    retention, gone = open_retention(shop.streams, log, line="main", group=GROUP), 0
     with store.transaction() as session:
-        session.add(SeenRow(group="learner", id="said today", time_ms=LATER_MS))
+        session.add(SeenRow(group=GROUP, id="said today", time_ms=LATER_MS))
     while True:
         with store.transaction() as session:
             some = retention.prune(session, now_ms=LATER_MS)

@@ -37,9 +37,10 @@ export function learnerCard(body, { learner, generations, spool, line, now }) {
   if (!learner) return renew(body, [unknown(), here.length > 0 && facts(here)]);
   const work = learner.in_work.find((one) => one.line === line);
   const last = generations.find(({ state }) => state !== "planned");
-  const lease = learner.leases.find(({ name }) => name.includes(line)) ?? learner.leases[0];
+  const lease = learner.leases.find(({ name }) => name.endsWith(`/${line}`));
   const runs = lease && lease.expires_ms > now;
-  const behind = Object.values(learner.lag).flatMap((topics) => Object.values(topics));
+  const groups = Object.entries(learner.lag).filter(([group]) => group.endsWith(`/${line}`));
+  const behind = groups.flatMap(([, topics]) => Object.values(topics));
   renew(body, [
     headline(work, runs),
     facts([

@@ -288,7 +288,7 @@ def test_a_learner_that_runs_does_the_forgetting(taught: StreamsSettings) -> Non
             with store.transaction() as session:
                 learner.check(session)
                 for record in read_all(log):
-                    apply(session, record)
+                    apply(session, record, "main")
 
     asked = {"line": "main", "who": "ann", "reason": "", "wait": read_the_record}
     report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
