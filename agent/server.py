@@ -23,6 +23,7 @@ from agent.api.models import MODEL, model, prove_model
 from agent.api.send import send_stream, send_whole
 from agent.http import edge
 from agent.service import AgentService
+from agent.turn.origin import origin_of
 from agent.watch.metrics import CONTENT_TYPE
 from streams.records import Json
 
@@ -61,10 +62,14 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
     service, began_s = request.app[SERVICE], time.perf_counter()
     principal = service.keys.principal(request.headers.get("Authorization"))
     service.limits.count_request(principal)
-    call = read_chat(await edge.read_body(request))
+    body = await edge.read_body(request)
+    call = read_chat(body)
     service.prove_serving()
     prove_model(call.model, service.settings.line)
-    ask = ask_of(call, service.settings, principal=principal, headers=request.headers)
+    origin = origin_of(request.headers, body, principal)
+    ask = ask_of(
+        call, service.settings, principal=principal, headers=request.headers, origin=origin
+    )
     ask = await service.render(ask)
     with (
         service.limits.hold_replies(principal, len(ask.samplings)),

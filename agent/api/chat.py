@@ -18,6 +18,7 @@ from agent.errors import InvalidError
 from agent.http.form import Form, read_form, refuse
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
+from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import may_learn, purpose_of, session_of
 from streams.records import Json, Message, Sampling
 
@@ -201,6 +202,7 @@ def ask_of(
     *,
     principal: str,
     headers: Mapping[str, str],
+    origin: Origin = UNKNOWN,
     draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED),
 ) -> Ask:
     """Turn a checked request into what every API asks; its prompt is not rendered yet.
@@ -221,6 +223,7 @@ def ask_of(
         tools=request.offered(),
         parallel_calls=request.parallel_tool_calls is not False,
         samplings=_samplings(request, settings, draw_seed),
+        origin=origin,
     )
 
 

@@ -42,10 +42,12 @@ async def send_whole(request: web.Request, answer: Answer, shape: Shape) -> web.
     async for _ in answer.steps():
         pass
     response = web.json_response(shape.whole(), headers=_version(answer))
+    answer.delivered = False
     with suppress(ConnectionError):  # the client went: the reply is recorded all the same
         # Sent here and not by the caller, so that recording comes after the last byte.
         await response.prepare(request)
         await response.write_eof()
+        answer.delivered = _is_there(request)
     return response
 
 
@@ -70,6 +72,7 @@ async def send_stream(
             await write([shape.failure(error)])
             await response.write_eof()
 
+    answer.delivered = False
     try:
         await response.prepare(request)
         await write(shape.step(first))
@@ -77,6 +80,7 @@ async def send_stream(
             await write(shape.step(step))
         await write(shape.end())
         await response.write_eof()
+        answer.delivered = _is_there(request)
     except ApiError as error:
         await fail(error)
     except (ConnectionError, TimeoutError):
@@ -87,6 +91,11 @@ async def send_stream(
     finally:
         await steps.aclose()
     return response
+
+
+def _is_there(request: web.Request) -> bool:
+    """Whether the connection is open on our side: nobody has been seen to close it."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _version(answer: Answer) -> dict[str, str]:

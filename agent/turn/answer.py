@@ -65,6 +65,8 @@ class Answer:
         """
         self.id, self.ask = response_id, ask
         self.replies = [Reply(ask) for _ in ask.samplings]
+        # whether the last byte was handed to a socket that was still there; None: nobody has said
+        self.delivered: bool | None = None
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
@@ -97,14 +99,20 @@ class Answer:
         self._metrics.tokens.labels("prompt").inc(len(self.ask.prompt_token_ids))
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Cancel what still runs, and record every choice."""
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        """Cancel what still runs, and record every choice; what failed was delivered to nobody."""
         self._cancel()
         for choice, reply in enumerate(self.replies):
             if reply.finish_reason is None:
                 reply.finish(Finish("cancelled"))
-            turn_id = f"{self.id}-{choice}" if choice else self.id
-            self._recorder.turn(turn_id, self.ask, choice=choice, reply=reply)
+            broke_off = failed is not None or reply.finish_reason == "cancelled"
+            self._recorder.turn(
+                f"{self.id}-{choice}" if choice else self.id,
+                self.ask,
+                choice=choice,
+                reply=reply,
+                delivered=False if broke_off else self.delivered,
+            )
             self._count(reply)
 
     @property

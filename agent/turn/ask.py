@@ -8,9 +8,10 @@ Knows nothing of HTTP or of the engine.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from agent.errors import InvalidError
+from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import Purpose
 from streams.errors import TemplateRefusedError
 from streams.records import Json, Message, Sampling
@@ -27,6 +28,24 @@ class Renderer(Protocol):
     ) -> list[int]: ...
 
 
+Truncation = Literal["auto", "disabled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was left out of a prompt: its oldest exchanges.
+
+    messages: how many, of the oldest that are not the system's or the developer's
+    tokens: by how many that made the prompt shorter
+    """
+
+    messages: int = 0
+    tokens: int = 0
+
+
+WHOLE = Cut()
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One request for replies: its principal, its conversation, and what is asked."""
@@ -41,7 +60,13 @@ class Ask:
     tools: list[Json] | None  # what the model is shown; None: no tools, and none are looked for
     parallel_calls: bool  # False: of a reply's tool calls the first one counts
     samplings: tuple[Sampling, ...]  # one a choice
+    top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one
+    continues: bool = False  # True: the reply goes on with the last message, the assistant's
+    truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
+    follows: str | None = None  # the turn that the client named as the one before
+    origin: Origin = UNKNOWN
     prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
+    cut: Cut = WHOLE  # what the prompt lacks
 
 
 def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:

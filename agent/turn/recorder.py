@@ -24,7 +24,7 @@ from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.log.contract import Outgoing, outgoing
-from streams.records import Feedback, Turn
+from streams.records import Feedback, Message, Turn
 
 REMEMBERED = 10_000  # feedback; the same again within these is not written twice
 DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
@@ -65,12 +65,23 @@ class Recorder:
         self._given: OrderedDict[str, Feedback] = OrderedDict()
         self._dropping = False
 
-    def turn(self, turn_id: str, ask: Ask, *, choice: int, reply: Reply) -> None:
-        """Record a reply that has ended."""
+    def turn(
+        self,
+        turn_id: str,
+        ask: Ask,
+        *,
+        choice: int,
+        reply: Reply,
+        delivered: bool | None = None,
+    ) -> None:
+        """Record a reply that has ended.
+
+        delivered: whether its last byte was handed to somebody; None: unknown
+        """
         if not reply.tokens:
             return
         try:
-            record = self._turn(turn_id, ask, choice, reply)
+            record = self._turn(turn_id, ask, choice, reply, delivered)
             self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
         except ValueError as cause:  # the reply is sent; its record must not fail the connection
             _LOG.exception("turn %s cannot be recorded", turn_id)
@@ -114,9 +125,11 @@ class Recorder:
             if feedback.principal == principal:
                 self._given.pop(turn_id, None)
 
-    def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
+    def _turn(
+        self, turn_id: str, ask: Ask, choice: int, reply: Reply, delivered: bool | None
+    ) -> Turn:
         message, variant = reply.message(), reply.tokens[0].variant
-        prefix_key = (chain.keys(ask.messages) or [chain.ROOT])[-1]
+        prefix_key, key = _keys(ask, message)
         return Turn(
             id=turn_id,
             line=variant.line,
@@ -125,7 +138,7 @@ class Recorder:
             principal=ask.principal,
             session=ask.session,
             prefix_key=prefix_key,
-            key=chain.extend(prefix_key, message),
+            key=key,
             messages=ask.messages,
             tools=ask.tools,
             reply=message,
@@ -138,6 +151,12 @@ class Recorder:
             learn=ask.learn,
             purpose=ask.purpose,
             created_ms=self._now_ms(),
+            follows=ask.follows,
+            delivered=delivered,
+            cut_messages=ask.cut.messages,
+            cut_tokens=ask.cut.tokens,
+            continues=ask.continues,
+            **asdict(ask.origin),
         )
 
     def _hand_over(self, records: list[Outgoing]) -> Future[bool]:
@@ -160,3 +179,17 @@ class Recorder:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _keys(ask: Ask, reply: Message) -> tuple[str, str]:
+    """The keys of the conversation before the reply, and up to and including it.
+
+    A reply that continues the last message is one message with it, as clients send it back.
+    """
+    before = ask.messages
+    if ask.continues:
+        *before, begun = ask.messages
+        text = (begun.content or "") + (reply.content or "")
+        reply = reply.model_copy(update={"content": text})
+    prefix_key = (chain.keys(before) or [chain.ROOT])[-1]
+    return prefix_key, chain.extend(prefix_key, reply)

@@ -176,6 +176,32 @@ async def test_the_turn_is_recorded_as_it_was_sampled(api: Api) -> None:
     assert api.spool.records[0].key == f"main/{turn.session}"
 
 
+async def test_the_turn_says_where_its_request_came_from(api: Api) -> None:
+    """Client, trace and resend are in the turn; a header that cannot be read is none."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    api.headers = {"User-Agent": "OpenAI/Python 1.9", "Idempotency-Key": "once",
+                   "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}  # fmt: skip
+    for _ in range(2):
+        await api.chat("Again")
+    api.headers = {"traceparent": "nonsense"}
+    await api.chat("Again")
+    first, second, third = api.turns()
+    assert (first.client, first.trace) == ("OpenAI/Python", trace)
+    assert first.idempotency_key == second.idempotency_key is not None
+    assert first.body_key == second.body_key == third.body_key is not None
+    assert (third.idempotency_key, len(third.trace or "")) == (None, 32)
+    assert third.trace not in (trace, None)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_reply_that_arrived_is_recorded_as_delivered(api: Api, stream: bool) -> None:
+    """Whole or streamed, when the last byte went to a socket that was still there."""
+    await (await api.chat(stream=stream)).read()
+    while not api.turns():
+        await asyncio.sleep(0)
+    assert [turn.delivered for turn in api.turns()] == [True]
+
+
 async def test_the_next_request_continues_the_chain(start_api: StartApi) -> None:
     """What was streamed, sent back with a follow-up, passes through the recorded turn's key."""
     api: Api = await start_api(script=CALL)
@@ -232,6 +258,7 @@ async def test_a_cancelled_stream_is_recorded(start_api: StartApi) -> None:
     (turn,) = api.turns()
     assert api.engine.streams[0].cancelled
     assert (turn.finish_reason, turn.reply.content, len(turn.token_ids)) == ("cancelled", "ab", 2)
+    assert turn.delivered is False
 
 
 async def test_a_client_that_goes_while_it_waits_frees_its_place(start_api: StartApi) -> None:
@@ -297,7 +324,7 @@ async def test_a_failure_in_mid_stream_is_an_event(start_api: StartApi) -> None:
     api: Api = await start_api(script=["a", RuntimeError("boom")])
     *_, last = await events(await api.chat(**STREAM))
     assert last["error"]["type"] == "server_error"
-    assert api.turns()[0].finish_reason == "cancelled"
+    assert (api.turns()[0].finish_reason, api.turns()[0].delivered) == ("cancelled", False)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ CHAT = {"model": "quickset", "messages": [{"role": "user", "content": WORDS}], "
 class NoRecorder(Recorder):
     """Records nothing: the server as it would be without a log."""
 
-    def turn(self, turn_id: str, ask: Ask, *, choice: int, reply: Reply) -> None: ...
+    def turn(self, turn_id: str, ask: Ask, **_: object) -> None: ...
 
 
 @asynccontextmanager
