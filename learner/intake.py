@@ -13,16 +13,18 @@ Knows nothing of generations, weights or the wall clock: times are the records' 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlmodel import Session, col, delete, func, select, update
 
+from learner.batch import standing
 from learner.forget import store as forget
-from learner.judges.judge import Evidence, Judge
-from learner.link import conversation
-from learner.link.conversation import Link
+from learner.judges.judge import SURE, Evidence, Judge
+from learner.link import chores, clients, conversation, follow, rows
+from learner.link.conversation import Following, Link
+from learner.link.layers import Layer
 from learner.rollout import claims
 from learner.settings import group_of
 from streams.errors import LedgerError, RecordError
@@ -44,7 +46,18 @@ from streams.records import (
     decode,
 )
 from streams.store import offsets, outbox
-from streams.store.states import CLOSED, JUDGED, LINKED, OPEN, SPEAKING, UNTRAINED
+from streams.store.states import (
+    ASKED_AGAIN,
+    CHORE,
+    CLOSED,
+    IDLE,
+    JUDGED,
+    LINKED,
+    NO_COMPANY,
+    OPEN,
+    SPEAKING,
+    UNTRAINED,
+)
 from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
@@ -58,9 +71,8 @@ _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "forgotten": (Forgotten,),
 }
 
-# An edited request is looked for among this many of the session's newest turns without a sequel.
-# Sessions without a header share a name when they open alike, and may be many.
-OPEN_TURNS: Final = 16
+# Links by these carry the whole conversation: the request goes on with it, and quotes nothing else.
+WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,76 +156,87 @@ def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> 
     if session.get(TurnRow, turn.id) is not None:
         return
     latest = session.exec(select(func.max(TurnRow.sequence))).one()
-    row = TurnRow(
-        id=turn.id,
-        line=turn.line,
-        version=turn.version,
-        member=turn.member,
-        principal=turn.principal,
-        session=turn.session,
-        key=turn.key,
-        prefix_key=turn.prefix_key,
-        state=OPEN if conversation.trainable(turn) else UNTRAINED,
-        sequence=(latest or 0) + 1,
-        record=turn.model_dump(mode="json"),
-        created_ms=turn.created_ms,
-        taken_ms=taken_ms,
-    )
+    row = rows.row_of(turn, sequence=(latest or 0) + 1, taken_ms=taken_ms)
     session.add(row)
+    clients.count(session, turn)
     session.flush()
-    for link in conversation.link(turn, map(_turn, _earlier(session, turn))):
-        _follow(session, link, rules)
-    for later in _later(session, turn):
-        for link in conversation.link(_turn(later), [turn]):
-            _follow(session, link, rules)
+    _tell_chores(session, turn, row)
+    _link(session, turn, row, rules)
+    for later in rows.later(session, turn, row.reply_key):
+        _link(session, _turn(later), later, rules, again=True)
     _judge_early_feedback(session, row, turn, rules)
 
 
-def _earlier(session: Session, turn: Turn) -> Iterable[TurnRow]:
-    """Turns that this request may follow: those that it passes through, and open ones."""
-    keys = list(conversation.next_states(turn.messages))
-    ours = select(TurnRow).where(TurnRow.line == turn.line, TurnRow.principal == turn.principal)
-    found = {row.id: row for row in session.exec(ours.where(col(TurnRow.key).in_(keys)))}
-    newest = ours.where(col(TurnRow.next_kind).is_(None)).order_by(col(TurnRow.sequence).desc())
-    # Twins are in the session too, unless the client named another one for its second try.
-    for alike in (TurnRow.session == turn.session, TurnRow.prefix_key == turn.prefix_key):
-        found |= {row.id: row for row in session.exec(newest.where(alike).limit(OPEN_TURNS))}
-    return found.values()
+def _tell_chores(session: Session, turn: Turn, row: TurnRow) -> None:
+    """Mark the chores that only what stands beside them gives away: this turn, or others by it."""
+    if row.state == OPEN and chores.beside(session, turn):
+        row.state, row.reason = UNTRAINED, CHORE
+        session.add(row)
+    elif row.state == OPEN:
+        for id in chores.beside_it(session, turn):
+            other = session.get_one(TurnRow, id)
+            other.state, other.reason = UNTRAINED, CHORE
+            session.add(other)
 
 
-def _later(session: Session, turn: Turn) -> Iterable[TurnRow]:
-    """Turns that came in before this one and are not older: it may have come late."""
-    query = select(TurnRow).where(
-        TurnRow.line == turn.line,
-        TurnRow.session == turn.session,
-        TurnRow.principal == turn.principal,
-        TurnRow.created_ms >= turn.created_ms,
-        TurnRow.id != turn.id,
-    )
-    return session.exec(query.order_by(col(TurnRow.created_ms), TurnRow.id)).all()
+def _link(
+    session: Session, request: Turn, row: TurnRow, rules: Rules, *, again: bool = False
+) -> None:
+    """Link a request to the turns that it follows."""
+    found = follow.followed(session, request, again=again)
+    for id in found.no_longer:
+        _unlink(session, session.get_one(TurnRow, id), rules)
+    for link in found.links:
+        _follow(session, link, request, rules)
+    row.unlinked = found.unlinked if conversation.speaks(request) else None
+    session.add(row)
 
 
-def _follow(session: Session, link: Link, rules: Rules) -> None:
+def _follow(session: Session, link: Link, request: Turn, rules: Rules) -> None:
     """Give a turn its next state, unless it has one that outweighs it, and judge it."""
     row = session.get_one(TurnRow, link.turn_id)
-    if not conversation.outweighs(link, row.next_kind, row.next_ms):
+    if row.state != UNTRAINED and not conversation.speaks(request):
+        return  # a chore, or what must not be learned from, says nothing of what may be
+    if not conversation.outweighs(link, _following(row)):
         return
     row.next_state = [message.model_dump(mode="json") for message in link.messages]
-    row.next_kind, row.next_ms = link.kind, link.created_ms
+    row.next_kind, row.next_ms, row.next_turn = link.kind, link.created_ms, link.request_id
+    row.next_layer, row.next_confidence = link.layer, link.confidence
+    if row.reason == CHORE and link.layer in WHOLE and conversation.speaks(request):
+        row.state, row.reason = OPEN, None  # somebody goes on with it: it was no chore
     if row.state in (OPEN, CLOSED):
-        row.state = LINKED
+        retried = link.kind == "retry"
+        row.state, row.reason = (CLOSED, ASKED_AGAIN) if retried else (LINKED, None)
     session.add(row)
-    if row.state == UNTRAINED:
-        return
-    for judge in rules.judges:
-        if judge.reads is Link:
-            # the verdict on another next state, if there was one, is no verdict any more
-            session.exec(
-                delete(JudgementRow).where(
-                    col(JudgementRow.turn_id) == row.id, col(JudgementRow.source) == judge.source
-                )
-            )
-    _judge(session, row, link, rules)
+    if row.state != UNTRAINED:
+        _drop_verdicts(session, row, rules)
+        if link.kind != "retry":  # that a reply did not arrive says nothing of its worth
+            _judge(session, row, link, rules)
+
+
+def _unlink(session: Session, row: TurnRow, rules: Rules) -> None:
+    """Take back a link whose request turned out to follow another turn."""
+    row.next_state = row.next_kind = row.next_ms = row.next_turn = None
+    row.next_layer = row.next_confidence = None
+    if row.state == LINKED:
+        row.state = OPEN
+    session.add(row)
+    if row.state != UNTRAINED:
+        _drop_verdicts(session, row, rules)
+
+
+def _drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
+    """Take away what was judged by another next state: it is no verdict any more."""
+    sources = [judge.source for judge in rules.judges if judge.reads is Link]
+    gone = delete(JudgementRow).where(
+        col(JudgementRow.turn_id) == row.id, col(JudgementRow.source).in_(sources)
+    )
+    if session.exec(gone).rowcount:
+        standing.settle(session, row)
+
+
+def _following(row: TurnRow) -> Following:
+    return Following(row.next_kind, row.next_ms, row.next_confidence)
 
 
 def _judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> None:
@@ -231,8 +254,11 @@ def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
     if row is not None and row.line != feedback.line:
         raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
     if row is not None and row.state not in SPEAKING:
-        return  # a verdict on what is not known any more
+        _note_in_vain(session, row, feedback)
+        return
     if row is not None:
+        if row.reason == CHORE and feedback.principal == row.principal:
+            row.state, row.reason = OPEN, None  # somebody has read it: it was no chore
         _judge(session, row, feedback, rules)
         return
     session.add(
@@ -272,25 +298,45 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rul
         _judge(session, row, feedback, rules)
 
 
+def _note_in_vain(session: Session, row: TurnRow, feedback: Feedback) -> None:
+    """Keep that somebody rated a reply of which nothing is known any more."""
+    session.merge(
+        JudgementRow(
+            id=feedback.id,
+            turn_id=row.id,
+            principal=feedback.principal,
+            source="explicit",
+            score=feedback.score,
+            confidence=0.0,
+            evidence=f"feedback on a turn that is {row.state}: not counted",
+            created_ms=feedback.created_ms,
+        )
+    )
+
+
 def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
     """Keep a judgement, and publish it."""
     body = judgement.model_dump(exclude={"line", "version"})
     session.merge(JudgementRow(**body))
-    if row.state != UNTRAINED:
-        row.state = JUDGED
-        session.add(row)
+    session.flush()
+    standing.settle(session, row)
     outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
 def _close_idle(session: Session, line: str, before_ms: int) -> None:
-    """Close conversations without a next request; a late one still counts for their turns."""
-    if before_ms > 0:
-        idle = (
-            col(TurnRow.line) == line,
-            col(TurnRow.state) == OPEN,
-            col(TurnRow.created_ms) < before_ms,
-        )
-        session.exec(update(TurnRow).where(*idle).values(state="closed"))
+    """Close conversations without a next request, and let weak verdicts go that found no company.
+
+    A late request still counts for their turns, and so does a later verdict.
+    """
+    if before_ms <= 0:
+        return
+    ours = update(TurnRow).where(col(TurnRow.line) == line)
+    ours = ours.execution_options(synchronize_session=False)  # nothing of them is used after this
+    old = col(TurnRow.reason).is_(None), col(TurnRow.created_ms) < before_ms
+    idle = col(TurnRow.state) == OPEN
+    session.exec(ours.where(idle, *old).values(state=CLOSED, reason=IDLE))
+    weak = col(TurnRow.strength) < SURE, col(TurnRow.judged_ms) < before_ms
+    session.exec(ours.where(col(TurnRow.state) == JUDGED, *old, *weak).values(reason=NO_COMPANY))
 
 
 def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:

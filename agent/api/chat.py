@@ -214,7 +214,7 @@ def ask_of(
     messages = [message.record() for message in request.messages]
     return Ask(
         principal=principal,
-        session=session_of(messages, headers, principal),
+        session=session_of(messages, headers, principal, request.metadata),
         line=settings.line,
         model=request.model,
         purpose=purpose_of(messages, headers),

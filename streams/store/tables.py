@@ -12,7 +12,7 @@ from sqlmodel import AutoString, Field, SQLModel
 
 from streams.records import State, Verb
 from streams.store.any_text import hold_any_text
-from streams.store.states import GenerationState, TurnState
+from streams.store.states import GenerationState, Reason, TurnState
 
 
 class Row(SQLModel):
@@ -76,13 +76,21 @@ class TurnRow(Row, table=True):
 
     __tablename__ = "turns"
     # What is asked together has an index together: of two indices SQLite, which keeps no statistics
-    # by itself, takes either, and one of everybody's turns would be read whole for each turn.
+    # by itself, takes either, and one of everybody's turns would be read whole for each turn. With
+    # the time behind it the newest ones are found first, however many are alike.
     __table_args__ = (
-        Index("ix_turns_said_key", "principal", "line", "key"),
-        Index("ix_turns_said_prefix_key", "principal", "line", "prefix_key"),
-        Index("ix_turns_said_session", "principal", "line", "session"),
-        Index("ix_turns_line_state", "line", "state"),
-    )
+        *(
+            Index(f"ix_turns_said_{name}", "principal", "line", name, "created_ms")
+            for name in (
+                "key", "prefix_key", "session", "talk_key", "reply_key", "asked_key",
+                "before_key", "echo_key",
+            )
+        ),
+        Index("ix_turns_said", "principal", "line", "created_ms"),
+        Index("ix_turns_line_state", "line", "state", "reason", "created_ms"),
+        Index("ix_turns_window", "line", "state", "reason", "principal", "strength", "uses"),
+        Index("ix_turns_unlinked", "line", "unlinked", "sequence"),
+    )  # fmt: skip
 
     id: str = Field(primary_key=True)
     line: str
@@ -93,6 +101,26 @@ class TurnRow(Row, table=True):
     key: str = Field(description="hash of the conversation including the reply")
     prefix_key: str
     state: TurnState = Field(sa_type=AutoString)
+    reason: Reason | None = Field(
+        default=None, sa_type=AutoString, description="why it scores no generation (any more)"
+    )
+    # Hashes of what was said, as normal text and without system messages (learner.link.pieces):
+    talk_key: str | None = Field(default=None, description="of the conversation with the reply")
+    reply_key: str | None = Field(default=None, description="of the reply")
+    asked_key: str | None = Field(default=None, description="of the last that the user said")
+    before_key: str | None = Field(
+        default=None, description="of the conversation up to the reply before this one"
+    )
+    echo_key: str | None = Field(default=None, description="of that reply alone")
+    unlinked: str | None = Field(
+        default=None, description="why that reply was linked to no turn: ambiguous or unknown"
+    )
+    strength: float | None = Field(
+        default=None, description="confidence of all its judgements together; 0: teaches nothing"
+    )
+    judged_ms: int | None = Field(
+        default=None, sa_type=BigInteger, description="event time of its newest judgement"
+    )
     sequence: int = Field(
         sa_type=BigInteger,
         index=True,
@@ -108,6 +136,11 @@ class TurnRow(Row, table=True):
         sa_type=BigInteger,
         description="event time of the request that carried next_state",
     )
+    next_turn: str | None = Field(default=None, description="the turn of that request")
+    next_layer: str | None = Field(
+        default=None, description="the evidence that linked them (learner.link.layers)"
+    )
+    next_confidence: float | None = Field(default=None, description="of that evidence, 0..1")
     target: dict[str, Any] | None = Field(
         default=None,
         sa_type=JSON,
@@ -118,6 +151,34 @@ class TurnRow(Row, table=True):
         sa_type=BigInteger, index=True, description="by the clock of the agent that replied"
     )
     taken_ms: int = Field(sa_type=BigInteger, index=True, description="when the log took it")
+
+
+class ClientRow(Row, table=True):
+    """What a line's learner has seen of one kind of client, by its User-Agent."""
+
+    __tablename__ = "clients"
+
+    line: str = Field(primary_key=True)
+    client: str = Field(
+        primary_key=True, description="empty: it does not say what it is"
+    )
+    num_turns: int = 0
+    num_opted_out: int = Field(default=0, description="those that must not be learned from")
+    newest_ms: int = Field(default=0, sa_type=BigInteger, description="event time of its last turn")
+
+
+class PlannerRow(Row, table=True):
+    """What a line's planner waits for, in words, and what it has."""
+
+    __tablename__ = "planners"
+
+    line: str = Field(primary_key=True)
+    waits_for: str
+    num_fresh: int = Field(description="strong verdicts that have scored nothing yet")
+    num_used: int = Field(description="strong verdicts that have")
+    num_weak: int = Field(description="verdicts that start no generation by themselves")
+    num_people: int = Field(description="principals with a strong verdict")
+    since_ms: int = Field(sa_type=BigInteger, description="when that was noted")
 
 
 class JudgementRow(Row, table=True):
