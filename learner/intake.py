@@ -55,6 +55,7 @@ from streams.store.states import (
     LINKED,
     NO_COMPANY,
     OPEN,
+    RATED_TOO_LATE,
     SPEAKING,
     UNTRAINED,
 )
@@ -254,7 +255,8 @@ def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
     if row is not None and row.line != feedback.line:
         raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
     if row is not None and row.state not in SPEAKING:
-        _note_in_vain(session, row, feedback)
+        row.reason = RATED_TOO_LATE  # nothing is known of it any more that could be judged
+        session.add(row)
         return
     if row is not None:
         if row.reason == CHORE and feedback.principal == row.principal:
@@ -296,22 +298,6 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rul
         # Another line's learner may be forgetting it just now: then nothing is left to delete.
         session.exec(delete(JudgementRow).where(col(JudgementRow.id) == early.id))
         _judge(session, row, feedback, rules)
-
-
-def _note_in_vain(session: Session, row: TurnRow, feedback: Feedback) -> None:
-    """Keep that somebody rated a reply of which nothing is known any more."""
-    session.merge(
-        JudgementRow(
-            id=feedback.id,
-            turn_id=row.id,
-            principal=feedback.principal,
-            source="explicit",
-            score=feedback.score,
-            confidence=0.0,
-            evidence=f"feedback on a turn that is {row.state}: not counted",
-            created_ms=feedback.created_ms,
-        )
-    )
 
 
 def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:

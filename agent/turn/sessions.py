@@ -9,7 +9,7 @@ Keeps nothing: an agent that restarts, or another replica, recognises the same.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from agent.errors import InvalidError
 from agent.turn.chores import is_chore
@@ -17,6 +17,7 @@ from streams import chain
 from streams.records import Message
 
 Purpose = Literal["main", "side", "chore"]
+Choice = TypeVar("Choice")
 
 SESSION_HEADER, PURPOSE_HEADER, LEARN_HEADER = "X-Session-Id", "X-Turn-Type", "X-Learn"
 # What clients send without being told to: Open WebUI (ENABLE_FORWARD_USER_INFO_HEADERS), opencode,
@@ -65,17 +66,17 @@ def _is_name(name: str) -> bool:
 
 
 def purpose_of(messages: Sequence[Message], headers: Mapping[str, str]) -> Purpose:
-    """What a request is for; X-Turn-Type (side | main) marks a side turn.
+    """Return what a request is for; X-Turn-Type (side | main) decides before any guess.
 
     raises: InvalidError naming the header
     """
-    if _choice(headers, PURPOSE_HEADER, {"main": False, "side": True}, default=False):
-        return "side"
-    return "chore" if is_chore(messages) else "main"
+    kinds: Mapping[str, Purpose] = {"main": "main", "side": "side"}
+    guess: Purpose = "chore" if is_chore(messages) else "main"
+    return _choice(headers, PURPOSE_HEADER, kinds, default=guess)
 
 
 def may_learn(headers: Mapping[str, str]) -> bool:
-    """Whether the headers allow learning: X-Learn (off | on).
+    """Return whether the headers allow learning: X-Learn (off | on).
 
     raises: InvalidError naming the header
     """
@@ -83,8 +84,8 @@ def may_learn(headers: Mapping[str, str]) -> bool:
 
 
 def _choice(
-    headers: Mapping[str, str], header: str, choices: Mapping[str, bool], *, default: bool
-) -> bool:
+    headers: Mapping[str, str], header: str, choices: Mapping[str, Choice], *, default: Choice
+) -> Choice:
     given = headers.get(header)
     if given is None:
         return default

@@ -29,12 +29,7 @@ def waits_for(counts: Counts, conditions: Conditions) -> str:
             f" {conditions.turns} turns: nothing is learned until one of them is changed"
         )
     if missing > 0 and conditions.people > 1:
-        whose = "other" if counts.people else "different"
-        people = "people" if missing > 1 or not counts.people else "somebody else"
-        whose = f"{whose} {people}" if people == "people" else people
-        return (
-            f"{_number(missing)} strong {_verdicts(missing)} of {whose} needed: {_why(conditions)}"
-        )
+        return f"{_verdicts(missing)} of {_whose(counts, missing)} needed: {_why(conditions)}"
     if counts.fresh:
         return f"company, {conditions.linger_s:g} s at most"
     if counts.used:
@@ -51,9 +46,12 @@ def _why(conditions: Conditions) -> str:
     return f"quorum {conditions.quorum}"
 
 
-def _number(count: int) -> str:
-    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
-
-
 def _verdicts(count: int) -> str:
-    return "verdict" if count == 1 else "verdicts"
+    number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+    return f"{number} strong verdict{'' if count == 1 else 's'}"
+
+
+def _whose(counts: Counts, missing: int) -> str:
+    if counts.people == 0:
+        return "different people"
+    return "other people" if missing > 1 else "somebody else"

@@ -20,7 +20,14 @@ from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.records import DeadLetter, Forgotten, Judgement, decode
 from streams.store.states import FORGOTTEN, PLANNED, VOID
-from streams.store.tables import ForgottenRow, GenerationRow, JudgementRow, OutboxRow, TurnRow
+from streams.store.tables import (
+    WITHOUT_LINKS,
+    ForgottenRow,
+    GenerationRow,
+    JudgementRow,
+    OutboxRow,
+    TurnRow,
+)
 
 # Rows of one statement; SQLite takes 32,766 values in one.
 _ROWS = 1000
@@ -142,6 +149,10 @@ _TOMBSTONE: Mapping[str, object] = {
     "session": "",
     "key": "",
     "prefix_key": "",
+    "reason": None,
+    "strength": None,
+    "judged_ms": None,
+    **WITHOUT_LINKS,
 }
 
 

@@ -79,6 +79,8 @@ def later(session: Session, turn: Turn, reply_key: str | None) -> Sequence[TurnR
         TurnRow.id != turn.id,
         col(TurnRow.state).in_(SPEAKING),
     )
+    if session.exec(ours.with_only_columns(TurnRow.id).limit(1)).first() is None:  # type: ignore[call-overload]
+        return []
     oldest = ours.order_by(col(TurnRow.created_ms), TurnRow.id).limit(LOOKED_AT)
     alike = [TurnRow.session == turn.session, TurnRow.before_key == name_key(turn.id)]
     if reply_key is not None:

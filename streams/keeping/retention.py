@@ -22,7 +22,7 @@ from sqlmodel import Session, col, func, select
 
 from streams.log.contract import Partition, Topic
 from streams.store.states import EXPIRED, PLANNED, SPEAKING
-from streams.store.tables import GenerationRow, OffsetRow, SeenRow, TurnRow
+from streams.store.tables import WITHOUT_LINKS, GenerationRow, OffsetRow, SeenRow, TurnRow
 
 DAY_MS = 24 * 60 * 60 * 1000
 # Topics whose records lose their worth with time; all others decide what serves.
@@ -118,7 +118,7 @@ def _expire_turns(session: Session, line: str, before_ms: int, most: int) -> int
     if ids:
         emptied: dict[str, Any] = {
             "state": EXPIRED, "record": {}, "next_state": None, "target": None,
-            "session": "", "key": "", "prefix_key": "",
+            "session": "", "key": "", "prefix_key": "", "reason": None, **WITHOUT_LINKS,
         }  # fmt: skip
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(ids)).values(emptied))
     return len(ids)

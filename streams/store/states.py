@@ -36,6 +36,7 @@ Reason = Literal[
     "stale",
     "crowded out",
     "no company",
+    "rated too late",
 ]
 
 # Of untrained turns:
@@ -52,6 +53,9 @@ USED_UP: Final = "used up"  # it has scored all the generations that it may
 STALE: Final = "stale"  # its version is too far behind the one that serves
 CROWDED_OUT: Final = "crowded out"  # fresher and stronger ones of the same principal wait
 NO_COMPANY: Final = "no company"  # weak evidence, and no strong verdict came in time
+
+# Of expired and forgotten ones:
+RATED_TOO_LATE: Final = "rated too late"  # feedback came when its words were gone
 
 GenerationState = Literal["planned", "released", "held", "void", "rebuilt", "passed"]
 

@@ -5,6 +5,7 @@ loses nothing. Times are Unix milliseconds of the records (event time), so that 
 gives the same rows. Created and changed by the migrations in deploy/migrations only.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, Index, LargeBinary, UniqueConstraint
@@ -153,15 +154,22 @@ class TurnRow(Row, table=True):
     taken_ms: int = Field(sa_type=BigInteger, index=True, description="when the log took it")
 
 
+# What an emptied turn lacks: hashes prove a short text to anybody who guesses it.
+WITHOUT_LINKS: Mapping[str, None] = dict.fromkeys(
+    (
+        "talk_key", "reply_key", "asked_key", "before_key", "echo_key", "unlinked",
+        "next_turn", "next_layer", "next_confidence",
+    )
+)  # fmt: skip
+
+
 class ClientRow(Row, table=True):
     """What a line's learner has seen of one kind of client, by its User-Agent."""
 
     __tablename__ = "clients"
 
     line: str = Field(primary_key=True)
-    client: str = Field(
-        primary_key=True, description="empty: it does not say what it is"
-    )
+    client: str = Field(primary_key=True, description="empty: it does not say what it is")
     num_turns: int = 0
     num_opted_out: int = Field(default=0, description="those that must not be learned from")
     newest_ms: int = Field(default=0, sa_type=BigInteger, description="event time of its last turn")

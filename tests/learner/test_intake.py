@@ -149,13 +149,16 @@ def test_a_strangers_early_feedback_is_not_counted(feed: Feed, store: Store) -> 
     assert (judgement.score, judgement.confidence) == (0, 0.0)
 
 
-def test_an_earlier_reply_replaces_a_retrys_verdict(feed: Feed, store: Store) -> None:
-    """When the conversation goes on after a retry, what the user said counts."""
-    retry = turn(said("hi"), "a short story", id="retry", created_ms=1_500)
-    feed(FIRST, retry)
-    assert rows(store)["first"].next_kind == "retry"
+def test_a_reply_counts_after_all_when_the_conversation_goes_on(feed: Feed, store: Store) -> None:
+    """A retry says that it did not arrive, which is no verdict; what the user said counts."""
+    lost = FIRST.model_copy(update={"delivered": False})
+    feed(lost, turn(said("hi"), "a short story", id="retry", created_ms=1_500))
+    first = rows(store)["first"]
+    assert (first.next_kind, first.state, first.reason) == ("retry", "closed", "asked again")
+    assert judgements(store) == []
     feed(SECOND)
-    assert rows(store)["first"].next_kind == "reply"
+    first = rows(store)["first"]
+    assert (first.next_kind, first.state, first.reason) == ("reply", "judged", None)
     lexical = [j.evidence for j in judgements(store) if j.turn_id == "first"]
     assert lexical == ["too long"]
 
@@ -199,7 +202,7 @@ def test_idle_conversations_close_by_event_time(feed: Feed, store: Store) -> Non
 
 def test_poison_is_buried_and_stops_nothing(feed: Feed, store: Store) -> None:
     """What cannot be used goes to the dead letters; the records behind it are used."""
-    newer = encode(FIRST).replace(b'"v":2', b'"v":99')
+    newer = encode(FIRST).replace(b'"v":3', b'"v":99')
     feed.raw(("turns", "bad", b"\xff{"), ("turns", "new", newer), ("turns", "first", encode(FIRST)))
     feed(Mask(base="b", neurons={}, groups={}), topic="feedback")
     assert list(rows(store)) == ["first"]

@@ -9,7 +9,7 @@ from learner.intake import Rules, take
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings
 from streams.log.contract import Entry, Partition, Topic
-from streams.records import Record, encode
+from streams.records import Record, encode, record_id
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import TurnRow
@@ -34,8 +34,8 @@ class Taken:
         for record in records:
             offset = self._offsets.get(topic, 0)
             self._offsets[topic] = offset + 1
-            name = str(getattr(record, "id", offset))
-            entry = Entry(Partition(topic, 0), offset, "k", name, encode(record), offset)
+            name, said_ms = record_id(record), getattr(record, "created_ms", 0)
+            entry = Entry(Partition(topic, 0), offset, "k", name, encode(record), said_ms)
             with self.store.transaction() as session:
                 take(session, [entry], RULES)
 

@@ -7,15 +7,9 @@ import pytest
 
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from tests.learner.link.behaviours import (
-    Outcome,
-    alone,
-    crowded,
-    outcome,
-    play,
-    turns_of,
-    twenty,
-)
+from tests.learner.link.behaviours import twenty
+from tests.learner.link.played import Outcome, alone, crowded, outcome, play, turns_of
+from tests.learner.link.script import Behaviour
 
 
 def share(found: list[Outcome]) -> float:
@@ -43,17 +37,17 @@ def test_people_without_keys_are_not_taken_for_each_other(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("behaviour", twenty(), ids=lambda each: each.name)
-def test_turns_that_come_late_are_linked_all_the_same(behaviour: object, tmp_path: Path) -> None:
+def test_turns_that_come_late_are_linked_all_the_same(behaviour: Behaviour, tmp_path: Path) -> None:
     """In whatever order a behaviour's turns arrive, each ends with what it would have had."""
     store = open_store(StreamsSettings(home=tmp_path))
     outcomes = []
     for place in range(4):
-        turns = turns_of(behaviour, principal=f"p{place}")  # type: ignore[arg-type]
+        turns = turns_of(behaviour, principal=f"p{place}")
         mixed = list(turns)
         if place:
             random.Random(place).shuffle(mixed)
         play(store, mixed)
-        found = outcome(store, behaviour, turns)  # type: ignore[arg-type]
+        found = outcome(store, behaviour, turns)
         outcomes.append((found.linked, found.wrong))
     store.close()
     assert outcomes == [outcomes[0]] * 4

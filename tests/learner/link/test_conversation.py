@@ -43,7 +43,8 @@ def test_sure_evidence_outweighs_weak_evidence_that_came_before() -> None:
     weak = Following("reply", 1_000, 0.6)
     assert outweighs(Link("t", "reply", (), 9_000, confidence=0.98), weak)
     assert not outweighs(Link("t", "reply", (), 9_000, confidence=0.6), weak)
-    assert not outweighs(Link("t", "reply", (), 500, confidence=0.6), Following("reply", 1_000, 1.0))
+    sure = Following("reply", 1_000, 1.0)
+    assert not outweighs(Link("t", "reply", (), 500, confidence=0.6), sure)
 
 
 FAILED = Tried("chatcmpl-aa", "s", 1_000, arrived=False, body_key="b" * 32, idempotency_key=None)

@@ -10,8 +10,9 @@ from learner.link.follow import followed
 from learner.link.layers import CONFIDENCE
 from streams.records import Message, Turn
 from streams.store.tables import JudgementRow, TurnRow
-from tests.learner.link.behaviours import BREAD, clock, reply, user, wrapped
+from tests.learner.link.behaviours import clock, wrapped
 from tests.learner.link.conftest import Taken
+from tests.learner.link.script import BREAD, reply, user
 from tests.learner.turns import said, turn
 
 ASKED = user("How do I bake bread?")
@@ -62,9 +63,11 @@ LAYERS: dict[str, tuple[Turn, Turn]] = {
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_links_and_says_so(taken: Taken, layer: str) -> None:
     """The evidence and its confidence are kept with the turn, whichever came first."""
-    for turns in (LAYERS[layer], [each.model_copy(update={"principal": "bob", "id": f"{each.id}-b",
-                  "follows": each.follows and f"{each.follows}-b"}) for each in LAYERS[layer][::-1]]):
-        taken(*turns)  # fmt: skip
+    for each in LAYERS[layer]:
+        taken(each)
+    for each in LAYERS[layer][::-1]:
+        named = {"id": f"{each.id}-b", "follows": each.follows and f"{each.follows}-b"}
+        taken(each.model_copy(update={"principal": "bob", **named}))
     for name in ("", "-b"):
         row = taken.row(f"first{name}")
         assert (row.next_turn, row.next_kind, row.next_layer) == (f"next{name}", "reply", layer)
@@ -178,15 +181,15 @@ def test_the_same_request_again_is_no_verdict(taken: Taken, arrived: dict[str, A
 )
 def test_the_same_text_from_elsewhere_is_nothing(taken: Taken, other: dict[str, Any]) -> None:
     """Another session, body, person or hour: no retry even of a reply that did not arrive."""
-    taken(baked(body="b", delivered=False, session="s"))
-    taken(baked(**{"body": "b", "session": "s", "id": "again", "at": 2_000} | other))
+    again: dict[str, Any] = {"body": "b", "session": "s", "id": "again", "at": 2_000}
+    taken(baked(body="b", delivered=False, session="s"), baked(**again | other))
     assert taken.link("first") == (None, None, None)
 
 
 def test_choices_of_one_request_are_no_retries(taken: Taken) -> None:
     """FAULT 15: n = 2, the client went away, and neither choice says anything of the other."""
     for name, at in (("chatcmpl-a1", 1_000), ("chatcmpl-a1-1", 1_001)):
-        taken(turn([ASKED], BREAD[:at - 990], id=name, created_ms=at, delivered=False, body="b"))
+        taken(turn([ASKED], BREAD[: at - 990], id=name, created_ms=at, delivered=False, body="b"))
     assert taken.link("chatcmpl-a1") == taken.link("chatcmpl-a1-1") == (None, None, None)
     assert scores(taken) == []
 
@@ -252,7 +255,7 @@ def test_a_reply_that_we_did_not_know_again_is_told(taken: Taken) -> None:
 
 
 def test_rows_of_older_builds_are_linked_by_their_chain_and_then_by_more(taken: Taken) -> None:
-    """Without hashes the exact conversation links; they are filled in while there is nothing to do."""
+    """Without hashes the exact conversation links; they are filled in while nothing is to do."""
     taken(baked(clock(1)), turn(said("hi"), "hello", id="plain"))
     with taken.store.transaction() as session:
         for row in session.exec(select(TurnRow)):
@@ -271,7 +274,8 @@ def test_what_is_read_does_not_grow_with_the_history(taken: Taken) -> None:
     """Hundreds of branches and twins of one conversation cost a bounded number of rows."""
     history = [ASKED, reply(BREAD)]
     for n in range(60):
-        taken(turn([*history, user(f"And with grain {n}?")], f"Yes, {n}.", id=f"b{n}", created_ms=2_000 + n))
+        asked = [*history, user(f"And with grain {n}?")]
+        taken(turn(asked, f"Yes, {n}.", id=f"b{n}", created_ms=2_000 + n))
     linked = [taken.link(f"b{n}")[:2] for n in range(59)]
     assert linked == [(f"b{n + 1}", "branch") for n in range(59)]
     request = turn([*history, user("And?")], "x", id="last", created_ms=9_000)

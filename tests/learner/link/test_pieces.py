@@ -33,13 +33,15 @@ def test_different_conversations_have_different_hashes(one: list[str], other: li
 
 def called(arguments: object, *, id: str = "1") -> Message:
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    function = {"name": "f", "arguments": text}
-    return Message(role="assistant", tool_calls=[{"id": id, "type": "function", "function": function}])
+    made = {"id": id, "type": "function", "function": {"name": "f", "arguments": text}}
+    return Message(role="assistant", tool_calls=[made])
 
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )  # fmt: skip
 
