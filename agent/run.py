@@ -22,6 +22,7 @@ from agent.http.runner import Runner
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from agent.stored.projection import Projection
 from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
 from streams.log.contract import Log
@@ -107,6 +108,9 @@ def _assemble(
         engine=BatchingEngine(residents, settings=settings, base=base),
         log=log,
         spool=spool,
+        projection=Projection(
+            streams.home.expanduser() / "responses.db", keep_days=streams.retention_days
+        ),
         secret=load_secret(
             settings.response_secret or streams.home.expanduser() / "response.secret"
         ),

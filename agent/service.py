@@ -9,6 +9,7 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
@@ -19,9 +20,11 @@ from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
 from agent.status import Status
-from agent.swap.follow import Follower, SupportsPromote
+from agent.stored.projection import Projection
+from agent.stored.stored import Stored
+from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.turn.answer import Answer
-from agent.turn.ask import Ask, Renderer, render
+from agent.turn.ask import Ask, Renderer, count, render
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
@@ -54,6 +57,17 @@ class Spool(Protocol):
     def forget(self, principal: str, until_ms: int) -> None: ...
 
 
+class Embedder(Protocol):
+    """What is needed of a model that turns texts into vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector a text, all of one length. Takes its time, so not in the event loop."""
+        ...
+
+
 class AgentService:
     """The agent's parts, started and stopped together."""
 
@@ -66,21 +80,30 @@ class AgentService:
         engine: Engine,
         log: Log,
         spool: Spool,
+        projection: Projection,
         secret: bytes,
+        embedder: Embedder | None = None,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
+        projection: of the replies that may be asked for again
         secret: signs response ids; one for all replicas of a service
+        embedder: None: this agent embeds nothing
         """
         context_tokens = min(settings.context_tokens, base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
-        self.residents = residents
+        self.residents, self.embedder = residents, embedder
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
         self._base, self._engine, self._spool = base, engine, spool
+        self.stored = Stored(projection, log, self.ids)
         self.recorder = Recorder(
-            spool.put, line=settings.line, events=self.events, metrics=self.metrics
+            spool.put,
+            line=settings.line,
+            events=self.events,
+            metrics=self.metrics,
+            told=self.stored.add,
         )
         self._follower = Follower(
             log,
@@ -103,6 +126,7 @@ class AgentService:
         """Begin to decode, and to follow the log."""
         self._engine.start()
         self._follower.start()
+        self.stored.start()
 
     async def stop(self) -> None:
         """Take no more requests, let running replies end within the grace, stop following.
@@ -114,6 +138,7 @@ class AgentService:
             self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
+        await asyncio.to_thread(self.stored.stop)
         self._rendering.shutdown(wait=False)
         self._rolling_back.shutdown(wait=False)
 
@@ -138,11 +163,38 @@ class AgentService:
         rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
         return await loop.run_in_executor(self._rendering, rendered)
 
-    def answer(self, ask: Ask, *, began_s: float) -> Answer:
-        """Prepare the answer to a rendered ask, to be used as a context manager."""
+    async def count(self, ask: Ask) -> int:
+        """Count the tokens of an ask's prompt, in a thread. Raises: as `render`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._rendering, count, ask, self._base)
+
+    async def embed(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], int]:
+        """Embed texts, in a thread. Returns: the vectors, and how many tokens the texts have."""
+
+        def counted() -> int:
+            return sum(len(self._base.encode(text)) for text in texts)
+
+        if self.embedder is None:
+            raise UnavailableError("this agent has no embedder")
+        vectors = await asyncio.to_thread(self.embedder.embed, texts)
+        loop = asyncio.get_running_loop()
+        return vectors, await loop.run_in_executor(self._rendering, counted)
+
+    def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
+        """Prepare the answer to rendered asks, to be used as a context manager.
+
+        asks: of one principal and session, at least one
+        prefix: what the response's id begins with
+        """
+        first = asks[0]
         return Answer(
-            self.ids.new(principal=ask.principal, session=ask.session),
-            ask,
+            self.ids.new(
+                principal=first.principal,
+                session=first.session,
+                choices=sum(len(ask.samplings) for ask in asks),
+                prefix=prefix,
+            ),
+            asks,
             engine=self._engine,
             recorder=self.recorder,
             metrics=self.metrics,
@@ -160,6 +212,28 @@ class AgentService:
             engine_alive=self._engine_alive(),
             draining=self._draining,
         )
+
+    @property
+    def base(self) -> str:
+        """The name of the base model."""
+        return self._base.name
+
+    def following(self) -> Following:
+        """How far this agent has come, and what serves its line."""
+        return self._follower.following()
+
+    def knows(self, version: str) -> bool:
+        """Whether a version's whole chain is known, so that it could be served."""
+        return self._follower.decisions.can_be_built(version)
+
+    async def delete(self, response_id: str, principal: str) -> None:
+        """Let a response of a principal be asked for no more, and nothing more be learned from it.
+
+        raises: NotFoundError, UnavailableError
+        """
+        turn = await self.stored.find(response_id, principal)
+        await self.recorder.deletion(turn.id, principal=principal, session=turn.session)
+        self.stored.drop(turn.id)
 
     async def digest_of(self, version: str) -> str:
         """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
@@ -180,6 +254,7 @@ class AgentService:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""
         self._spool.forget(record.principal, record.created_ms)
         self.recorder.forget(record.principal)
+        self.stored.forget(record)
         self._engine.forget()
 
     def _engine_alive(self) -> bool:

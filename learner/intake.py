@@ -35,6 +35,7 @@ from streams.line.masks import keep_mask
 from streams.log import dead_letters
 from streams.log.contract import Entry, Topic
 from streams.records import (
+    Deletion,
     Feedback,
     Forgotten,
     Judgement,
@@ -66,7 +67,7 @@ TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", 
 OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
-    "feedback": (Feedback,),
+    "feedback": (Feedback, Deletion),
     "rollouts": (Rollout,),
     "recipes": (Recipe, Mask),
     "forgotten": (Forgotten,),
@@ -121,6 +122,8 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
             _take_turn(session, record, rules, taken_ms=entry.time_ms)
         case Feedback():
             _take_feedback(session, record, rules)
+        case Deletion() if record.line == rules.line:
+            forget.delete_turn(session, record, taken_ms=entry.time_ms)
         case Rollout():
             claims.project(session, record)
         case Recipe():

@@ -23,6 +23,7 @@ __all__ = [
     "Constraint",
     "DeadLetter",
     "DeadLetterClosed",
+    "Deletion",
     "Feedback",
     "Forgotten",
     "Json",
@@ -56,6 +57,19 @@ class Feedback(Record):
     score: Literal[-1, 0, 1]
     hint: str | None = Field(default=None, description="what the reply should have done")
     comment: str | None = None
+    created_ms: int
+
+
+class Deletion(Record):
+    """A principal wants a reply of its own kept no longer; nothing more is learned from it."""
+
+    KIND: ClassVar[str] = "deletion"
+
+    id: str
+    turn_id: str
+    line: str
+    principal: str
+    session: str
     created_ms: int
 
 
@@ -199,7 +213,8 @@ class DeadLetterClosed(Record):
 
 
 _TYPES: tuple[type[Record], ...] = (
-    Turn, Feedback, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter, DeadLetterClosed,
+    Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter,
+    DeadLetterClosed,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 

@@ -79,7 +79,7 @@ class Turn(Record):
         "member": 2,
         **{f"sampling.{name}": 3 for name in _SAMPLING_OF_V3},
         "follows": 3, "client": 3, "delivered": 3, "body_key": 3, "idempotency_key": 3, "trace": 3,
-        "notes": 3, "cut_messages": 3, "cut_tokens": 3, "continues": 3,
+        "notes": 3, "cut_messages": 3, "cut_tokens": 3, "continues": 3, "response": 3,
     }  # fmt: skip
 
     id: str
@@ -145,4 +145,9 @@ class Turn(Record):
         default=False,
         description="the reply goes on with the last message, which is the assistant's: `key` is"
         " of both as one message, `prefix_key` of what stands before it",
+    )
+    response: Json | None = Field(
+        default=None,
+        description="of a reply that may be asked for again by its id: what the API shows of it"
+        " beside messages, tools and reply; none: it may not",
     )

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
 from agent.http.auth import Keys
-from agent.http.edge import is_loopback
+from agent.http.origins import is_loopback
 from agent.settings import AgentSettings
 
 COOKIE = "quickset_operator"

@@ -65,7 +65,7 @@ def build_console(
         sections.close()
 
     app = web.Application(
-        middlewares=[edge.answer_errors, admit(access)], client_max_size=MAX_BODY_BYTES
+        middlewares=[edge.answer_errors(), admit(access)], client_max_size=MAX_BODY_BYTES
     )
     app.on_response_prepare.append(_set_headers)
     app.on_shutdown.append(close)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from agent.engine.spelling import UNSPELT, Spelling
 from streams.line.line import Line
 from streams.line.variant import Variant
 from streams.records import Sampling
@@ -32,17 +33,36 @@ class Request:
     sampling: Sampling
     owner: str = ""  # whose it is: what others asked is not found again in the cache
     assign: Assign = serving
+    top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one, to 20
+    continues: bool = False  # the prompt ends in the midst of a text, which the reply goes on with
+    shown: frozenset[str] = frozenset()  # control tokens that are text in this reply
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A token that could have been sampled; its log-probability as Token has it."""
+
+    spelling: Spelling
+    logprob: float
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One sampled token, and the text that became certain by it (empty: none yet)."""
+    """One sampled token, and the text that became certain by it (empty: none yet).
+
+    logprob: log π(token), nats, at temperature 1, without bias, penalties or truncation
+    sampling_logprob: nats, of the distribution that it was drawn from
+    spelling: what it writes itself, also where that is held back, or was a stop string
+    top: the likeliest tokens in its place, likeliest first, as many as were asked for
+    """
 
     id: int
     text: str
     logprob: float
     sampling_logprob: float
     variant: Variant
+    spelling: Spelling = UNSPELT
+    top: tuple[Scored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,7 @@ class Stream:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.events: asyncio.Queue[StreamEvent] = asyncio.Queue()
+        self.reused_tokens = 0  # of the prompt, found in the cache; known with the first token
         self._cancelled = threading.Event()
 
     @property

@@ -24,7 +24,8 @@ from agent.engine.contract import Assign, Counts, Finish, Request, Stream, Strea
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, Sampler, choose
 from agent.engine.slots import Slots
-from agent.engine.text import Detokenizer
+from agent.engine.spelling import Spellings
+from agent.engine.text import CONTEXT, Detokenizer
 from agent.errors import (
     EngineStoppedError,
     QueueFullError,
@@ -60,6 +61,7 @@ class BatchingEngine:
         self._residents, self._settings, self._base = residents, settings, base
         self._capacity = min(settings.context_tokens, base.context_tokens)
         self._cache = KvCache(base.decoder, slots=settings.max_batch, capacity=self._capacity)
+        self._spellings = Spellings(base.tokenizer)
         self._slots = Slots(self._cache, piece_tokens=settings.prefill_chunk_tokens)
         self._waiting: deque[tuple[Request, Stream]] = deque()
         self._running: list[Running] = []
@@ -166,20 +168,19 @@ class BatchingEngine:
             try:
                 resident = self._residents.hold(request.assign)
             except UnknownVersionError as cause:
-                resident, fault = None, cause
-            with self._changed:  # only now, so that a fault before this tells its reader
-                self._waiting.popleft()
-            if resident is None:
+                with self._changed:
+                    self._waiting.popleft()
                 self.counts.failed_replies += 1
-                deliver([(stream, fault)])
+                deliver([(stream, cause)])
                 continue
             slot = self._slots.take(resident.variant, request.owner, request.prompt_token_ids)
             read = self._cache.lengths[slot]
-            text = Detokenizer(self._text_of, request.sampling.stop)
-            sampler = Sampler(request.sampling)
-            reply = Running(request, stream, resident, slot, read, sampler, text)
-            self._running.append(reply)
+            reply = Running(request, stream, resident, slot, read, *self._told_by(request))
+            with self._changed:  # at once: it is always found, waiting or running
+                self._waiting.popleft()
+                self._running.append(reply)
             self.counts.reused_tokens += read
+            stream.reused_tokens = read
 
     def _prefill(self) -> Iterator[tuple[list[Running], Tensor]]:
         """Read pieces of prompts, oldest first, up to one piece's worth of tokens.
@@ -274,6 +275,18 @@ class BatchingEngine:
         with self._changed:
             self._changed.notify_all()
 
+    def _told_by(self, request: Request) -> tuple[Sampler, Detokenizer, Spellings]:
+        """What chooses and writes the tokens of a reply."""
+        prompt, sampling = request.prompt_token_ids, request.sampling
+        before = [
+            token
+            for token in (prompt[-CONTEXT:] if request.continues else [])
+            if self._spellings[token].bytes is not None
+        ]
+        sampler = Sampler(sampling, prompt, top_logprobs=request.top_logprobs)
+        return sampler, Detokenizer(self._text_of, sampling.stop, before=before), self._spellings
+
     def _text_of(self, ids: list[int]) -> str:
-        text: Any = self._base.tokenizer.decode(ids, skip_special_tokens=True)
+        # control tokens do not come here, but for those that are text
+        text: Any = self._base.tokenizer.decode(ids, skip_special_tokens=False)
         return str(text)

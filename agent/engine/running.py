@@ -6,8 +6,9 @@ Knows nothing of threads, of other replies or of how logits are computed.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from agent.engine.contract import Finish, Request, Stream, Token
+from agent.engine.contract import Finish, Request, Scored, Stream, Token
 from agent.engine.sampler import Choice, Sampler
+from agent.engine.spelling import Spelling, Spellings, spelt
 from agent.engine.text import Detokenizer
 from agent.swap.residents import Resident
 
@@ -26,6 +27,7 @@ class Running:
     read: int
     sampler: Sampler
     text: Detokenizer
+    spellings: Spellings
     token_ids: list[int] = field(default_factory=list)
 
     @property
@@ -58,7 +60,24 @@ class Running:
             or len(self.request.prompt_token_ids) + len(self.token_ids) >= capacity
         ):
             finish = Finish("length")
-        text = self.text.add(choice.id, last=finish is not None)
-        logprobs = choice.logprob, choice.sampling_logprob
-        token = Token(choice.id, text, *logprobs, self.resident.variant)
+        spelling = self._spelling(choice.id)
+        # the end of a reply is no part of it, whether or not its tokenizer calls it special
+        is_text = spelling.bytes is not None and choice.id not in stop_ids
+        text = self.text.add(choice.id if is_text else None, last=finish is not None)
+        token = Token(
+            choice.id,
+            text,
+            choice.logprob,
+            choice.sampling_logprob,
+            self.resident.variant,
+            spelling if is_text else Spelling(spelling.name, None),
+            tuple(Scored(self._spelling(each), logprob) for each, logprob in choice.top),
+        )
         return token, Finish("stop", by) if (by := self.text.stopped_by) else finish
+
+    def _spelling(self, token: int) -> Spelling:
+        """What a token writes in this reply."""
+        spelling = self.spellings[token]
+        if spelling.bytes is None and spelling.name in self.request.shown:
+            return spelt(spelling.name.encode())
+        return spelling

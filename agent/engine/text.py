@@ -5,28 +5,45 @@ Joined, the pieces are exactly the reply's text. Knows nothing of models or stre
 
 from collections.abc import Callable, Sequence
 
+CONTEXT = (
+    8  # tokens before a reply that decide how its first one is written: a character and a word
+)
 UNFINISHED = "\ufffd"  # what a decoder writes for the first bytes of a character
 
 
 class Detokenizer:
     """The text of one reply, growing."""
 
-    def __init__(self, decode: Callable[[list[int]], str], stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        decode: Callable[[list[int]], str],
+        stop: Sequence[str] = (),
+        *,
+        before: Sequence[int] = (),
+    ) -> None:
         """Begin empty.
 
         decode: token ids → text
         stop: texts that end the reply and are no part of it
+        before: the last tokens of the text that the reply goes on with; none: it stands alone, and
+            a tokenizer may drop the space that its first word would begin with
         """
         self._decode = decode
         self._stop = [text for text in stop if text]
-        self._ids: list[int] = []
-        self._start = self._read = 0  # decoding begins a little before what is new
+        self._ids = list(before)
+        self._start, self._read = 0, len(self._ids)  # decoding begins a little before what is new
         self._held = ""
         self.stopped_by: str | None = None
 
-    def add(self, token_id: int, *, last: bool = False) -> str:
-        """Take a token, and return the text that became certain; with `last` all that is left."""
-        self._ids.append(token_id)
+    def add(self, token_id: int | None, *, last: bool = False) -> str:
+        """Take a token, and return the text that became certain; with `last` all that is left.
+
+        token_id: None: a token that writes nothing
+        """
+        if token_id is None and not last:
+            return ""
+        if token_id is not None:
+            self._ids.append(token_id)
         before = self._decode(self._ids[self._start : self._read])
         after = self._decode(self._ids[self._start :])
         if last or not after.endswith(UNFINISHED):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from agent.errors import KeyRefusedError
 
 ANONYMOUS = "anonymous"
+KEY_HEADER = "x-api-key"
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -38,22 +39,33 @@ class Keys:
         names = [name for name, each in self._hashes.items() if hmac.compare_digest(given, each)]
         return (names[0], given) if names else None
 
-    def principal(self, authorization: str | None) -> str:
+    def principal(self, headers: Mapping[str, str]) -> str:
         """The principal of a request: the first 16 hex digits of its key's hash.
 
-        authorization: the header's value, "Bearer <key>"
+        headers: case-insensitive; the key stands in Authorization ("Bearer <key>", OpenAI's
+            clients) or in x-api-key (Anthropic's)
         raises: KeyRefusedError when keys are set and this is none of them
 
-        >>> Keys({}).principal("Bearer whatever")
+        >>> Keys({}).principal({"Authorization": "Bearer whatever"})
         'anonymous'
         """
         if not self:
             return ANONYMOUS
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            why = "an API key is needed: send the header Authorization: Bearer <key>"
+        key = _key_of(headers)
+        if not key:
+            why = (
+                "an API key is needed: send the header Authorization: Bearer <key>, "
+                "or x-api-key: <key>"
+            )
             raise KeyRefusedError(why, headers=_CHALLENGE)
-        known = self.known(key.strip())
+        known = self.known(key)
         if known is None:
             raise KeyRefusedError("the API key is not known here", headers=_CHALLENGE)
         return known[1][:16]
+
+
+def _key_of(headers: Mapping[str, str]) -> str:
+    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return headers.get(KEY_HEADER, "").strip()

@@ -44,6 +44,6 @@ class _Connection(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         said = " ".join((message or "").split())[:200]
         error = InvalidError(f"this is not HTTP that can be read: {said}", code="malformed_http")
-        response = error_response(error, status)
+        response = error_response(error, status=status)
         response.force_close()
         return response

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
+# Some tokenizers have the tags as special tokens, which are text only where calls are looked for.
+TAGS = frozenset({OPEN, CLOSE})
 
 
 @dataclass(frozen=True, slots=True)

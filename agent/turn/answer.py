@@ -27,12 +27,14 @@ from agent.errors import (
     UnavailableError,
     UnknownVersionError,
 )
+from agent.tools.calls import TAGS
 from agent.turn.ask import Ask
 from agent.turn.assign import assign
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from agent.watch.metrics import Metrics, labels_of
 from streams.line.variant import Variant
+from streams.records import Json
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
 
@@ -51,7 +53,7 @@ class Answer:
     def __init__(
         self,
         response_id: str,
-        ask: Ask,
+        asks: Sequence[Ask],
         *,
         engine: Engine,
         recorder: Recorder,
@@ -61,12 +63,17 @@ class Answer:
     ) -> None:
         """Prepare; nothing is asked of the engine before `with`.
 
+        asks: one a prompt, of one principal, at least one; choices are numbered through all
         began_s: when the request came in, by the clock, in seconds
         """
-        self.id, self.ask = response_id, ask
-        self.replies = [Reply(ask) for _ in ask.samplings]
+        self.id, self.asks = response_id, asks
+        # whose each choice is, and its number there
+        self._choices = [(ask, number) for ask in asks for number in range(len(ask.samplings))]
+        self.replies = [Reply(ask) for ask, _ in self._choices]
         # whether the last byte was handed to a socket that was still there; None: nobody has said
         self.delivered: bool | None = None
+        # what an API keeps of it, so that it may be asked for again; None: it may not
+        self.response: Json | None = None
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
@@ -79,12 +86,15 @@ class Answer:
         raises: BusyError, UnavailableError
         """
         try:
-            for sampling in self.ask.samplings:
+            for ask, number in self._choices:
                 request = Request(
-                    self.ask.prompt_token_ids,
-                    sampling,
-                    owner=self.ask.principal,
-                    assign=partial(assign, self.ask),
+                    ask.prompt_token_ids,
+                    ask.samplings[number],
+                    owner=ask.principal,
+                    assign=partial(assign, ask),
+                    top_logprobs=ask.top_logprobs,
+                    continues=ask.continues or ask.raw is not None,
+                    shown=TAGS if ask.tools is not None else frozenset(),
                 )
                 self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
@@ -96,30 +106,46 @@ class Answer:
         except EngineStoppedError as cause:
             self._cancel()
             raise UnavailableError(f"the engine has stopped: {cause}") from cause
-        self._metrics.tokens.labels("prompt").inc(len(self.ask.prompt_token_ids))
+        self._metrics.tokens.labels("prompt").inc(self.usage.prompt_tokens)
         return self
+
+    @property
+    def ask(self) -> Ask:
+        """The first of the asks; what all have in common stands in each."""
+        return self.asks[0]
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
         """Cancel what still runs, and record every choice; what failed was delivered to nobody."""
         self._cancel()
         for choice, reply in enumerate(self.replies):
+            ask, number = self._choices[choice]
             if reply.finish_reason is None:
                 reply.finish(Finish("cancelled"))
             broke_off = failed is not None or reply.finish_reason == "cancelled"
             self._recorder.turn(
                 f"{self.id}-{choice}" if choice else self.id,
-                self.ask,
-                choice=choice,
+                ask,
+                choice=number,
                 reply=reply,
                 delivered=False if broke_off else self.delivered,
+                response=self.response,
             )
             self._count(reply)
 
     @property
     def usage(self) -> Usage:
-        """The tokens of all choices so far; the prompt is read once, however many they are."""
-        reply_tokens = sum(len(reply.tokens) for reply in self.replies)
-        return Usage(len(self.ask.prompt_token_ids), reply_tokens)
+        """The tokens of all choices so far; a prompt counts once, however many choices it has."""
+        firsts = [
+            stream
+            for stream, (_, number) in zip(self._streams, self._choices, strict=False)
+            if number == 0
+        ]
+        return Usage(
+            prompt_tokens=sum(len(ask.prompt_token_ids) for ask in self.asks),
+            reply_tokens=sum(len(reply.tokens) for reply in self.replies),
+            cached_tokens=sum(stream.reused_tokens for stream in firsts),
+            cut_tokens=sum(ask.cut.tokens for ask in self.asks),
+        )
 
     async def steps(self) -> AsyncGenerator[Step]:
         """Yield what becomes certain, in the order in which it does, until every choice has ended.

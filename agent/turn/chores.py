@@ -79,12 +79,14 @@ _JSON: Final = re.compile(r"\bjson\b", re.IGNORECASE)
 def is_chore(messages: Sequence[Message]) -> bool:
     """Return whether a client asks this for itself, not for the person who uses it.
 
-    Such an instruction is the last message, or the system's; older messages only quote.
+    Such an instruction is the last message, or the system's; older messages only quote. What the
+    assistant is to go on with stands behind it (Claude Code begins the JSON that it wants so).
 
     >>> is_chore([Message(role="user", content="Please write a title for my essay on bees.")])
     False
     """
-    texts = [messages[-1].content] if messages else []
+    asked = [message for message in messages if message.role != "assistant"]
+    texts = [asked[-1].content] if asked else []
     texts += [
         message.content for message in messages[:1] if message.role in ("system", "developer")
     ]

@@ -1,4 +1,4 @@
-"""Turns a finished reply into a Turn, and a rating into a Feedback, and hands them to the spool.
+"""Makes records of finished replies, ratings and deletions, and hands them to the spool.
 
 A reply is recorded once, exactly as it was sampled, also when it was cancelled half-way; one of
 which no token was sampled left nothing to record. Recording comes after the reply's last byte and
@@ -24,7 +24,7 @@ from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.log.contract import Outgoing, outgoing
-from streams.records import Feedback, Message, Turn
+from streams.records import Deletion, Feedback, Json, Message, Turn
 
 REMEMBERED = 10_000  # feedback; the same again within these is not written twice
 DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
@@ -53,14 +53,16 @@ class Recorder:
         line: str,
         events: Events,
         metrics: Metrics,
+        told: Callable[[Turn], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where records go.
 
         put: streams.spool.Spool.put, or another that returns at once
+        told: takes each turn as it is recorded
         clock: Unix seconds
         """
-        self._put, self._line = put, line
+        self._put, self._line, self._told = put, line, told
         self._events, self._metrics, self._clock = events, metrics, clock
         self._given: OrderedDict[str, Feedback] = OrderedDict()
         self._dropping = False
@@ -73,16 +75,20 @@ class Recorder:
         choice: int,
         reply: Reply,
         delivered: bool | None = None,
+        response: Json | None = None,
     ) -> None:
         """Record a reply that has ended.
 
         delivered: whether its last byte was handed to somebody; None: unknown
+        response: what is kept for whoever asks for it again; None: nobody may
         """
         if not reply.tokens:
             return
         try:
-            record = self._turn(turn_id, ask, choice, reply, delivered)
+            told = {"delivered": delivered, "response": response}
+            record = self._turn(turn_id, ask, choice, reply).model_copy(update=told)
             self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
+            self._told(record)
         except ValueError as cause:  # the reply is sent; its record must not fail the connection
             _LOG.exception("turn %s cannot be recorded", turn_id)
             self._events.add("dropped", f"turn {turn_id} cannot be recorded: {cause}")
@@ -119,15 +125,31 @@ class Recorder:
             self._given.popitem(last=False)
         return record
 
+    async def deletion(self, turn_id: str, *, principal: str, session: str) -> Deletion:
+        """Record that a principal wants a reply of its own kept no longer.
+
+        raises: UnavailableError when the disk does not take it; ask again later
+        """
+        record = Deletion(
+            id=uuid.uuid4().hex,
+            turn_id=turn_id,
+            line=self._line,
+            principal=principal,
+            session=session,
+            created_ms=self._now_ms(),
+        )
+        done = self._hand_over([outgoing("feedback", f"{record.line}/{session}", record)])
+        if not await self._kept(done):
+            raise UnavailableError("the deletion could not be kept: ask again later")
+        return record
+
     def forget(self, principal: str) -> None:
         """Drop the feedback that a principal gave. Any thread may ask."""
         for turn_id, feedback in list(self._given.items()):
             if feedback.principal == principal:
                 self._given.pop(turn_id, None)
 
-    def _turn(
-        self, turn_id: str, ask: Ask, choice: int, reply: Reply, delivered: bool | None
-    ) -> Turn:
+    def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
         message, variant = reply.message(), reply.tokens[0].variant
         prefix_key, key = _keys(ask, message)
         return Turn(
@@ -152,7 +174,6 @@ class Recorder:
             purpose=ask.purpose,
             created_ms=self._now_ms(),
             follows=ask.follows,
-            delivered=delivered,
             cut_messages=ask.cut.messages,
             cut_tokens=ask.cut.tokens,
             continues=ask.continues,

@@ -44,6 +44,8 @@ class Usage:
 
     prompt_tokens: int
     reply_tokens: int
+    cached_tokens: int = 0  # of the prompt's, found in the cache
+    cut_tokens: int = 0  # of the oldest exchanges, left out of the prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Reply:
         self.tokens: list[Token] = []
         self.calls: list[ToolCall] = []
         self.finish_reason: FinishReason | None = None
+        self.stopped_by: str | None = None  # the stop string that ended it
         self._prompt_tokens, self._parallel = len(ask.prompt_token_ids), ask.parallel_calls
         self._finder = CallFinder() if ask.tools is not None else None
         self._parts: list[tuple[Part, list[str]]] = []
@@ -108,6 +111,11 @@ class Reply:
     def variant(self) -> Variant | None:
         """What answers; None before the first token."""
         return self.tokens[0].variant if self.tokens else None
+
+    @property
+    def parts(self) -> list[tuple[Part, str]]:
+        """The parts so far, each with what it says."""
+        return [(part, "".join(pieces)) for part, pieces in self._parts]
 
     def add(self, token: Token) -> list[ReplyEvent]:
         """Take a token, and return what became certain by it."""
@@ -123,21 +131,21 @@ class Reply:
         self._tell(self._finder.finish() if self._finder else [], events)
         self._end(events)
         reason = "tool_calls" if self.calls and finish.reason == "stop" else finish.reason
-        self.finish_reason = reason
+        self.finish_reason, self.stopped_by = reason, finish.stopped_by
         usage = Usage(self._prompt_tokens, len(self.tokens))
         events.append(Finished(reason, finish.stopped_by, usage, self._carry()))
         return events
 
     def message(self) -> Message:
         """The reply as a message of the wire records."""
-        text = "".join("".join(pieces) for part, pieces in self._parts if part.call is None)
+        text = "".join(said for part, said in self.parts if part.call is None)
         calls: list[Json] = [
             {
                 "id": part.call.id,
                 "type": "function",
-                "function": {"name": part.call.name, "arguments": "".join(pieces)},
+                "function": {"name": part.call.name, "arguments": said},
             }
-            for part, pieces in self._parts
+            for part, said in self.parts
             if part.call is not None
         ]
         content = None if calls and not text.strip() else text

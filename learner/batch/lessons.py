@@ -92,7 +92,9 @@ def _serves(kept: Target | None, hint: str) -> bool:
 
 def _teacher_prompt(turn: Turn, hint: str, teacher: Teacher) -> Tokens:
     try:
-        ids = teacher.serving.base.render(hints.with_hint(turn.messages, hint), turn.tools)
+        ids = teacher.serving.base.render(
+            hints.with_hint(turn.messages, hint), turn.tools, continues=turn.continues
+        )
     except TemplateRefusedError:
         return ()  # the template of another model may have taken what ours does not
     return hints.cut_left(ids, teacher.settings.max_prompt_tokens)

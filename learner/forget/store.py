@@ -1,4 +1,4 @@
-"""Takes a principal's words out of the store, a line at a time, and lists what they had moved.
+"""Takes a principal's words, or a turn of theirs, out of the store, a line at a time.
 
 A forgotten turn keeps its id, its times and its counts, and nothing that was said; its judgements
 go, and so do the hints that plans quoted. A generation that was planned with it and is not done
@@ -11,6 +11,7 @@ Knows nothing of the log's files, of spools, or of how weights are built again w
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import delete, exists, not_, or_, update
 from sqlmodel import Session, col, func, select
@@ -18,7 +19,7 @@ from sqlmodel import Session, col, func, select
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
-from streams.records import DeadLetter, Forgotten, Judgement, decode
+from streams.records import DeadLetter, Deletion, Forgotten, Judgement, decode
 from streams.store.states import FORGOTTEN, PLANNED, VOID
 from streams.store.tables import (
     WITHOUT_LINKS,
@@ -119,7 +120,9 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     turn_ids = list(session.exec(query))
     num_judgements = _remove_judgements(session, record, line, turn_ids)
     _clean_outbox(session, record, line, set(turn_ids))
-    _clean_generations(session, set(turn_ids))
+    _clean_generations(
+        session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
+    )
     for some in _pieces(turn_ids):
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(some)).values(_TOMBSTONE))
     row = ForgottenRow(
@@ -138,8 +141,45 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     return row
 
 
+def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
+    """Empty one turn of its principal's; one that has not come yet is empty when it comes.
+
+    taken_ms: when the log took the record
+    """
+    row = session.get(TurnRow, record.turn_id)
+    if row is None:
+        row = TurnRow(
+            id=record.turn_id,
+            line=record.line,
+            version="",
+            principal=record.principal,
+            sequence=0,
+            created_ms=record.created_ms,
+            taken_ms=taken_ms,
+            **_TOMBSTONE,
+        )
+        session.add(row)
+        session.flush()
+        return
+    if row.principal != record.principal or row.state == FORGOTTEN:
+        return
+    session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == row.id))
+    waiting = select(OutboxRow).where(
+        OutboxRow.line == row.line, OutboxRow.topic == "judgements"
+    )
+    for sent in session.exec(waiting):
+        told = decode(sent.value)
+        if isinstance(told, Judgement) and told.turn_id == row.id:
+            session.delete(sent)
+    _clean_generations(session, {row.id}, "a turn of its batch was deleted")
+    for name, value in _TOMBSTONE.items():
+        setattr(row, name, value)
+    session.add(row)
+    session.flush()
+
+
 # The hashes of a conversation go, too: whoever guesses a short one could prove it by them.
-_TOMBSTONE: Mapping[str, object] = {
+_TOMBSTONE: Mapping[str, Any] = {
     "state": FORGOTTEN,
     "record": {},
     "next_state": None,
@@ -202,7 +242,7 @@ def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[
             session.delete(row)
 
 
-def _clean_generations(session: Session, turn_ids: set[str]) -> None:
+def _clean_generations(session: Session, turn_ids: set[str], why: str) -> None:
     """Drop the turns' hints from every plan; a plan with one of them that is not done is void."""
     if not turn_ids:
         return
@@ -215,7 +255,7 @@ def _clean_generations(session: Session, turn_ids: set[str]) -> None:
         ]
         if row.state == PLANNED:
             row.state = VOID
-            row.reason = "somebody whose turns were in its batch is forgotten"
+            row.reason = why
         session.add(row)
     session.flush()
 

@@ -24,8 +24,20 @@ class FakeBase:
 
     name: str = BASE
     context_tokens: int = 64
+    num_tokens: int = 5000
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Json] | None = None) -> list[int]:
+    def encode(self, text: str) -> list[int]:
+        return list(range(len(text.split())))
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Json] | None = None,
+        *,
+        continues: bool = False,
+    ) -> list[int]:
+        if continues and messages[-1].role != "assistant":
+            raise TemplateRefusedError("only a message of the assistant can go on")
         if any(message.content == "refuse me" for message in messages):
             raise TemplateRefusedError("the chat template refuses these messages")
         words = [word for message in messages for word in (message.content or "").split()]

@@ -9,8 +9,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 
-from agent.engine.contract import Counts, Finish, Request, Stream, Token
+from agent.engine.contract import Counts, Finish, Request, Scored, Stream, Token
 from agent.engine.engine import SupportsHold
+from agent.engine.spelling import spelt
 from agent.engine.text import Detokenizer
 from agent.errors import EngineStoppedError, QueueFullError, ReplyFailedError
 from agent.settings import AgentSettings
@@ -125,7 +126,7 @@ class ScriptedEngine:
             lambda ids: "".join(texts[each] for each in ids), request.sampling.stop
         )
         room = self._settings.context_tokens - len(request.prompt_token_ids)
-        most = min(request.sampling.max_tokens, room)
+        most, tops = min(request.sampling.max_tokens, room), request.top_logprobs
         left = sum(isinstance(each, str) and each != "⏸" for each in self.script)
         for each in self.script:
             if isinstance(each, Exception):
@@ -139,7 +140,9 @@ class ScriptedEngine:
             left -= 1
             last = not left or len(texts) == most
             text = growing.add(len(texts) - 1, last=last) if request.sampling.stop else each
-            stream.events.put_nowait(Token(len(texts) - 1, text, -0.5, -0.25, variant))
+            top = tuple(Scored(spelt(each.encode()), -0.5 - place) for place in range(tops))
+            token = Token(len(texts) - 1, text, -0.5, -0.25, variant, spelt(each.encode()), top)
+            stream.events.put_nowait(token)
             self.counts.sampled_tokens += 1
             if growing.stopped_by:
                 return Finish("stop", growing.stopped_by)

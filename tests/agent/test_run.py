@@ -135,6 +135,28 @@ async def test_a_seed_repeats_a_reply(tiny_base: BaseModel, tmp_path: Path) -> N
         assert await agent.said(temperature=1.0, seed=seed) == drawn[1]
 
 
+async def test_a_temperature_too_small_to_divide_by_is_greedy(
+    tiny_base: BaseModel, tmp_path: Path
+) -> None:
+    """The reply is the greedy one, and its turn is recorded as it was asked for."""
+    async with running(tiny_base, tmp_path) as agent:
+        assert await agent.said(temperature=1e-100, top_p=0.9) == await agent.said()
+        first, second = await until_turns(agent, 2)
+        assert (first.sampling.temperature, first.token_ids) == (1e-100, second.token_ids)
+        assert set(first.sampling_logprobs) == {0.0}
+
+
+async def test_a_begun_message_goes_on(tiny_base: BaseModel, tmp_path: Path) -> None:
+    """The prompt ends with the message's own words, and the turn says that the reply continues."""
+    begun = {"role": "assistant", "content": "The capital of France is"}
+    async with running(tiny_base, tmp_path) as agent:
+        said = await agent.said(messages=[*ASK, begun], continue_final_message=True)
+        (turn,) = await until_turns(agent, 1)
+    told = tiny_base.tokenizer.decode(turn.prompt_token_ids)
+    assert told.endswith("assistant\nThe capital of France is")
+    assert (turn.continues, turn.reply.content) == (True, said)
+
+
 async def until_turns(agent: Agent, number: int) -> list[Turn]:
     async with asyncio.timeout(WAIT_S):
         while len(turns := await asyncio.to_thread(agent.written, "turns")) < number:

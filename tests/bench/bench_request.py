@@ -18,11 +18,14 @@ from pathlib import Path
 import numpy as np
 from aiohttp import ClientSession, web
 
-from agent.api.chat import ask_of, read_chat
+from agent.api.caller import Caller
+from agent.api.chat.request import read_chat
+from agent.api.chat.surface import ask_of
 from agent.engine.contract import Finish, Token
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from agent.stored.projection import Projection
 from agent.turn.ask import Ask, render
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
@@ -30,6 +33,7 @@ from streams.line.variant import Variant
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.spool import Spool
+from tests.agent.api.asking import models
 from tests.agent.fakes import BASE, FakeBase, FakeResidents
 from tests.agent.scripted import ScriptedEngine
 
@@ -69,6 +73,7 @@ def make_service(spool: Spool, log: SqliteLog) -> AgentService:
         engine=ScriptedEngine(residents, [" token"] * REPLY_TOKENS, settings=settings),
         log=log,
         spool=spool,
+        projection=Projection(log.path.with_name("responses.db"), keep_days=30),
         secret=b"secret",
     )
 
@@ -106,7 +111,7 @@ def measure_recording(folder: Path) -> np.ndarray:
     spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
     service = make_service(spool, log)
     call = read_chat(str(CHAT).replace("'", '"').encode())
-    ask = ask_of(call, AgentSettings(), principal="anonymous", headers={})
+    ask = ask_of(call, Caller("anonymous", {}, AgentSettings(), models()))
     ask = render(ask, FakeBase(context_tokens=2048), context_tokens=2048)
     took = []
     for number in range(REQUESTS):

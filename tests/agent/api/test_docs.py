@@ -1,11 +1,12 @@
 """docs/API.md says what the API does: routes, parameters, codes, metrics, events."""
 
+import json
 import re
 from pathlib import Path
 from typing import get_args
 
 from agent import errors
-from agent.api.chat import ChatRequest
+from agent.api.chat.parameters import IGNORED, REFUSED, UNDERSTOOD
 from agent.watch.events import Kind
 from tests.agent.conftest import Api
 
@@ -27,14 +28,27 @@ async def test_routes(api: Api) -> None:
         for route in app.router.routes()
         if route.method != "HEAD" and route.resource is not None
     }
-    files = {route for route in routes if re.match(r"GET /(chat|static)/", route)}
-    assert told("Endpoints") == routes - files
+    files = {route for route in routes if re.match(r"GET /(chat|docs|static)/", route)}
+    twins = {route for route in routes if route.replace(" /", " /v1/", 1) in routes}
+    assert told("Endpoints") == routes - files - twins
 
 
 def test_parameters() -> None:
-    """Every parameter that is understood is documented."""
+    """Every parameter that is understood, ignored or refused is documented as that."""
     headers = {name for name in told("Chat") if name[0].isupper()}
-    assert told("Chat") - headers == set(ChatRequest.model_fields)
+    assert told("Chat") - headers == UNDERSTOOD
+    assert told("Refused parameters") == set(REFUSED)
+    assert told("Ignored parameters") == set(IGNORED)
+
+
+def test_why_a_parameter_is_refused_or_ignored() -> None:
+    """The page gives the reasons that the code gives, and the values that ask for nothing."""
+    lines = API_MD.splitlines()
+    for name, refused in REFUSED.items():
+        rows = [line for line in lines if f"`{name}`" in line and refused.why in line]
+        assert len(rows) == 1, name
+        assert all(json.dumps(value) in rows[0] for value in refused.harmless)
+    assert all(f"| `{name}` | {why} |" in API_MD for name, why in IGNORED.items())
 
 
 def test_codes() -> None:

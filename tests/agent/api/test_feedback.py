@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agent.api.feedback import read_feedback
+from agent.api.feedback.request import read_feedback
 from agent.errors import InvalidError
 from agent.turn.recorder import Rating
 

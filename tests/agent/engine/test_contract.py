@@ -135,10 +135,13 @@ async def bench(request: pytest.FixtureRequest, tiny_base: BaseModel) -> AsyncIt
     await asyncio.to_thread(made.engine.drain, 0)
 
 
-def asked(prompt: list[int] = PROMPT, assign: Assign = serving, **changes: object) -> Request:
+def asked(
+    prompt: list[int] = PROMPT, assign: Assign = serving, top_logprobs: int = 0, **changes: object
+) -> Request:
     """A request for a reply of 12 tokens, but for the changes."""
     values = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 12, "seed": 7, **changes}
-    return Request(prompt, Sampling.model_validate(values), assign=assign)
+    sampling = Sampling.model_validate(values)
+    return Request(prompt, sampling, assign=assign, top_logprobs=top_logprobs)
 
 
 async def rest_of(stream: Stream) -> tuple[list[Token], Finish]:
@@ -183,6 +186,26 @@ async def test_log_probabilities_come_with_each_token(bench: Bench) -> None:
     """Both are of a distribution: never above 0."""
     tokens, _ = await reply(bench, asked())
     assert all(token.logprob <= 0 and token.sampling_logprob <= 0 for token in tokens)
+
+
+async def test_tokens_are_named_by_their_own_text(bench: Bench) -> None:
+    """What a stop string holds back or takes away changes no name; the likeliest are named, too."""
+    free, _ = await reply(bench, asked(top_logprobs=3))
+    text = "".join(token.text for token in free)
+    stopped, _ = await reply(bench, asked(stop=[text[3:6]]))
+    names = [token.spelling for token in stopped]
+    assert names == [token.spelling for token in free[: len(names)]]
+    written = b"".join(spelling.bytes or b"" for spelling in names)
+    assert written.decode(errors="replace").startswith(text[:6])
+    assert [len(token.top) for token in free] == [3] * len(free)
+    assert all(token.top[0].logprob >= token.top[2].logprob for token in free)
+    assert [token.top for token in stopped] == [()] * len(stopped)
+
+
+async def test_every_seed_of_64_bits_is_taken(bench: Bench) -> None:
+    """Negative ones, too; the same seed gives the same reply."""
+    for seed in (-1, -(2**63), 2**63 - 1):
+        assert await reply(bench, asked(seed=seed)) == await reply(bench, asked(seed=seed))
 
 
 async def test_a_stop_string_ends_a_reply_and_is_not_told(bench: Bench) -> None:

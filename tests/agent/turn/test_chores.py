@@ -108,6 +108,13 @@ def test_a_person_who_asks_for_a_title_is_not_a_chore(text: str) -> None:
     assert not is_chore([*LATER, Message(role="user", content=text)])
 
 
+def test_a_chore_may_have_its_reply_begun() -> None:
+    """What the assistant shall go on with stands behind the instruction."""
+    begun = Message(role="assistant", content="{")
+    assert is_chore([Message(role="user", content=CHORES[0]), begun])
+    assert not is_chore([*ASK, begun])
+
+
 def test_a_quoted_chore_in_the_history_is_no_chore() -> None:
     """Only the last message and the system message instruct."""
     assert not is_chore([Message(role="user", content=CHORES[0]), *LATER])

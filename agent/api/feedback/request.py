@@ -6,10 +6,11 @@ Knows nothing of HTTP, nor of whose the reply was.
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from agent.http.form import Form, read_form, refuse
 from agent.turn.recorder import Rating
-from streams.records import Feedback, Json
+from streams.records import Feedback
 
 
 class FeedbackRequest(Form):
@@ -37,7 +38,19 @@ def read_feedback(body: bytes) -> Rating:
     return read_form(FeedbackRequest, body).rating()
 
 
-def kept(record: Feedback) -> Json:
+class KeptFeedback(TypedDict):
+    """Feedback that is on disk."""
+
+    id: str
+    object: Literal["feedback"]
+    response_id: str
+    score: int
+    hint: str | None
+    comment: str | None
+    created: int
+
+
+def kept(record: Feedback) -> KeptFeedback:
     """The answer to feedback that is on disk."""
     return {
         "id": record.id,
