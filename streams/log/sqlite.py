@@ -26,7 +26,7 @@ from urllib.parse import quote
 from streams.clock import steady
 from streams.errors import RecordTooLargeError
 from streams.log.contract import Entry, Outgoing, Partition, Topic
-from streams.log.file import OFFSET_BITS, begin, connect, create, look_first, translated
+from streams.log.file import BUSY_S, OFFSET_BITS, begin, connect, create, look_first, translated
 
 # Longest time until a waiting reader sees an append of another process.
 WAKE_S = 0.02
@@ -62,8 +62,11 @@ class SqliteLog:
             rows = self._connection.execute("SELECT name, number FROM topics").fetchall()
         self._numbers: dict[str, int] = dict(rows)
 
-    def append(self, records: Iterable[Outgoing]) -> None:
-        """Append records in one transaction: all of them are there, or none."""
+    def append(self, records: Iterable[Outgoing], *, busy_s: float = BUSY_S) -> None:
+        """Append records in one transaction: all of them are there, or none.
+
+        busy_s: how long to wait while others write
+        """
         batch = list(records)
         for record in batch:
             if len(record.value) > self._max_record_bytes:
@@ -74,7 +77,7 @@ class SqliteLog:
         if not batch:
             return
         time_ms = int(self._clock() * 1000)
-        with self._transaction() as connection:
+        with self._transaction(busy_s) as connection:
             places = self._take_places(connection, batch)
             connection.executemany(
                 "INSERT INTO entries (place, key, id, value, time_ms) VALUES (?, ?, ?, ?, ?)",
@@ -141,10 +144,10 @@ class SqliteLog:
             self._appended.wait(wait_s)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.path):
             connection = self._connection
-            begin(connection)
+            begin(connection, busy_s=busy_s)
             try:
                 yield connection
                 connection.execute("COMMIT")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from streams.errors import LogUnavailableError
 from streams.log.contract import Log
+from streams.open import open_spool
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, open_store
@@ -110,7 +111,7 @@ class Town:
         """Start both. open_log: called once for each of them."""
         self.store = open_store(settings)
         self._log = open_log(settings)
-        self.spool = Spool(settings.home / "spool", self._log, settings)
+        self.spool = open_spool(settings, self._log)
         self.load = SpooledLoad(self.spool)
         self.applier = Applier(open_log(settings), self.store)
         self._traffic = Working(self.load.step)
