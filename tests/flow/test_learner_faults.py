@@ -15,16 +15,12 @@ import pytest
 from sqlmodel import select
 
 from kernels.open import open_backend
-from learner.intake import TOPICS, Rules, take
-from learner.judges.lexical import LexicalJudge
 from learner.safety.gate import Gate
-from learner.settings import group_of
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.model.open import load_base
 from streams.open import open_log
 from streams.records import DeadLetter, Feedback, Message, Record, Turn, decode
 from streams.settings import ModelSettings, StreamsSettings
-from streams.store import offsets
 from streams.store.store import Store, open_store
 from streams.store.tables import JudgementRow, OutboxRow, TurnRow
 from tests.flow.conftest import (
@@ -37,9 +33,9 @@ from tests.flow.conftest import (
     open_impatient,
 )
 from tests.flow.fleet import LIMIT_S, fleet
+from tests.flow.listening import Listener
 from tests.learner.turns import said, turn
 
-RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
 STRIDE = 10  # of the boundaries at which a process is killed in one run of the tests
 # Sockets of lost connections are left to the garbage collector by kafka-python.
 pytestmark = [
@@ -74,25 +70,13 @@ def sent(record: Record) -> Outgoing:
 
 def use_all(log: Log, store: Store, chance: random.Random) -> None:
     """Use what the log holds, in batches of any size; now and then the reader is replaced."""
-
-    def positions(partitions: frozenset[Any]) -> Any:
-        with store.reading() as session:
-            return offsets.positions(session, group_of("main"), partitions)
-
-    def left() -> bool:
-        with store.reading() as session:
-            ends = {p: end for topic in TOPICS for p, end in log.end_offsets(topic).items() if end}
-            read = offsets.positions(session, group_of("main"), ends)
-        return any(read.get(partition, 0) < end for partition, end in ends.items())
-
-    while left():
-        reader = log.subscribe(TOPICS, group=group_of("main"), positions=positions)
-        for _ in range(chance.randint(5, 30)):
-            entries = reader.poll(wait_s=0.2, max_records=chance.randint(1, 12))
-            if entries:
-                with store.transaction() as session:
-                    take(session, entries, RULES)
-        reader.close()
+    listener, left = Listener(log, store), chance.randint(5, 30)
+    while listener.step(max_records=chance.randint(1, 12)) or not listener.has_all():
+        left -= 1
+        if not left:
+            listener.close()
+            left = chance.randint(5, 30)
+    listener.close()
 
 
 def known(store: Store) -> dict[str, Any]:
