@@ -109,8 +109,8 @@ class Traffic:
     ) -> None:
         """Start both. open_log: called once for each of them."""
         self.store = open_store(settings)
-        self._log = open_log(settings)
-        self.spool = open_spool(settings, self._log)
+        self.log = open_log(settings)
+        self.spool = open_spool(settings, self.log)
         self.load = SpooledLoad(self.spool)
         self.listener = Listener(open_log(settings), self.store)
         self._agent = Working(self.load.step)
@@ -128,7 +128,7 @@ class Traffic:
         self._reader.stop()
         use_all(self.listener, self.store, self.load.history)
         self.spool.close()
-        self._log.close()
+        self.log.close()
         found = wrong(self.store, self.load.history)
         self.store.close()
         return found
