@@ -17,14 +17,14 @@ ROOT = hashlib.sha256(b"quickset conversation").hexdigest()
 
 
 def extend(key: str, message: Message) -> str:
-    """Give the key of the conversation `key` with one more message."""
+    """Return the key of the conversation `key` with one more message."""
     digest = hashlib.sha256(bytes.fromhex(key))
     digest.update(canonical_json(_canonical(message)))
     return digest.hexdigest()
 
 
 def keys(messages: Iterable[Message], root: str = ROOT) -> list[str]:
-    """Give the key after each message, in order.
+    """Return the key after each message, in order.
 
     >>> a, b = keys([Message(role="user", content="hi"), Message(role="assistant", content="yo")])
     >>> b == extend(a, Message(role="assistant", content=" yo "))

@@ -34,7 +34,7 @@ class Record(BaseModel):
     v: int = Field(default=0, ge=1, validate_default=False, description="version, newest if none")
 
     def model_post_init(self, _: Any) -> None:
-        """Give a record that is made here the newest version."""
+        """Set the newest version on a record that is made here."""
         if self.v == 0:
             object.__setattr__(self, "v", self.VERSION)
 
@@ -229,7 +229,7 @@ class DeadLetter(Record):
 
     KIND: ClassVar[str] = "dead-letter"
 
-    id: str = Field(description="hash of where the record stood, so that it is buried once")
+    id: str = Field(description="hash of where the record stood, so that it has one letter")
     topic: str
     partition: int = Field(ge=-1, description="-1: it never reached the log")
     offset: int = Field(ge=-1)
@@ -275,7 +275,7 @@ def record_id(record: Record) -> str:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Give the one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
+    """Return the one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -285,7 +285,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def encode(record: Record) -> bytes:
-    """Give a record's canonical bytes, in its own version.
+    """Return a record's canonical bytes, in its own version.
 
     >>> encode(Mask(base="b", neurons={3: [1]}, groups={}))
     b'{"base":"b","groups":{},"kind":"mask","neurons":{"3":[1]},"v":1}'

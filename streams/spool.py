@@ -3,7 +3,7 @@
 Invariants: `put` never waits for disk or log. A record whose future says True is on disk and is in
 the log or will reach it, across restarts and kill −9, at least once and in the order of the calls,
 unless the spool overflows; what is dropped then is counted and never silent. A record that the log
-will never take (too large) is buried in dead letters and does not hold up the ones behind it.
+will never take (too large) becomes a dead letter and does not hold up the ones behind it.
 
 Where the log is a file of this machine a record goes there at once, and lies on disk once: the
 spool's own file (streams.spool_file) is for what the log does not take now, and for all that comes

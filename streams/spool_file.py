@@ -3,8 +3,8 @@
 A record is in the file from the transaction that keeps it until one after the log has it. So a
 crash repeats some that the log has already (readers drop them by id) and skips none.
 
-Knows nothing of threads: its owner holds a lock round every call. One process uses a folder, which
-a file lock in it says; `look` disturbs nobody.
+Its owner holds a lock round every call. One process uses a folder, which a file lock in it says;
+`look` disturbs nobody.
 """
 
 import fcntl

@@ -2,8 +2,6 @@
 
 All topics stand in one order, so that the oldest record can be told. The embedded log has an order
 a topic, and no bound: this is a table of its own.
-
-Knows nothing of bounds, counts or which record was drained.
 """
 
 import sqlite3

@@ -130,7 +130,7 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     return row
 
 
-# The hashes of a conversation go, too: who guesses a short one could prove it by them.
+# The hashes of a conversation go, too: they would prove a guess at a short one.
 _TOMBSTONE: Mapping[str, object] = {
     "state": "forgotten",
     "record": {},

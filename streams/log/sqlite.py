@@ -4,9 +4,9 @@ Every topic has one partition, number 0, with offsets 0, 1, 2, … An append is 
 synced to disk before it returns. The order of a topic is the order of the transactions, so all keys
 keep theirs.
 
-Groups: who reads a topic for a group holds a file lock beside the log. A second reader of the group
-holds nothing (`assigned()` is empty, `poll` waits) until the first one closes or its process ends,
-however it ends; then it is given the topic at its next poll. Nothing is ever taken from a reader
+Groups: the reader of a topic for a group holds a file lock beside the log. A second reader of that
+group holds nothing (`assigned()` is empty, `poll` waits) until the first one closes or its process
+ends, however it ends; then it has the topic at its next poll. Nothing is ever taken from a reader
 that lives, so `on_revoked` is never called.
 
 Waiting readers look at a counter in shared memory (SQLite's data_version), some dozens of times a
@@ -101,7 +101,7 @@ class SqliteLog:
         return SqliteSubscription(self, list(topics), group=group, positions=positions)
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
-        """Give the offset that the topic's next record will get."""
+        """Return the offset that the topic's next record will get."""
         with self._lock, translated(self.path):
             row = self._connection.execute(
                 "SELECT next_offset FROM topics WHERE name = ?", (topic,)
@@ -135,7 +135,7 @@ class SqliteLog:
             self._connection.close()
 
     def number(self, topic: Topic) -> int:
-        """Give the number under which the file keeps a topic."""
+        """Return the number under which the file keeps a topic."""
         return self._numbers[topic]
 
     def wait_appended(self, wait_s: float) -> None:
@@ -196,7 +196,7 @@ class SqliteSubscription:
             raise
 
     def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
-        """Give the next entries, waiting at most wait_s for the first."""
+        """Return the next entries, waiting at most wait_s for the first."""
         deadline = time.monotonic() + wait_s
         while True:
             with translated(self._log.path):

@@ -59,7 +59,7 @@ def turns(count: int) -> list[Outgoing]:
 
 
 def rate(work: Callable[[], object], count: int) -> float:
-    """Give how many a second."""
+    """Return how many a second."""
     gc.collect()
     began = time.perf_counter()
     work()
@@ -84,7 +84,7 @@ def read_to_the_end(log: Log, count: int) -> None:
 def single_appends(
     append: Callable[[Outgoing], object], records: Iterable[Outgoing]
 ) -> list[float]:
-    """Give the milliseconds of each call."""
+    """Return the milliseconds of each call."""
     taken = []
     for record in records:
         began = time.perf_counter()
@@ -193,7 +193,7 @@ def bench_judgement(name: str, settings: StreamsSettings) -> None:
 
 
 def corrected(number: int) -> tuple[Outgoing, Outgoing]:
-    """Give a turn, and the one whose request corrects it."""
+    """Return a turn, and the one whose request corrects it."""
     asked = said(f"Question {number}?")
     first = turn(asked, "A reply with far too many words.", created_ms=number * 10)
     goes_on = [*asked, first.reply, Message(role="user", content="That was too long.")]
@@ -203,7 +203,7 @@ def corrected(number: int) -> tuple[Outgoing, Outgoing]:
 
 
 def resident_mib() -> float:
-    """Give this process's resident memory."""
+    """Return this process's resident memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -238,7 +238,7 @@ def bench_kafka(broker: KafkaBroker, records: list[Outgoing]) -> bool:
 
 
 def bare(broker: KafkaBroker, records: list[Outgoing], **tuned: Any) -> tuple[float, float]:
-    """Give kafka-python's own rates in and out, on topics like ours."""
+    """Return kafka-python's own rates in and out, on topics like ours."""
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
     settings = fresh_topics(broker)

@@ -92,7 +92,7 @@ class Listener:
         return 0
 
     def close(self) -> None:
-        """Give the partitions back."""
+        """Let the partitions go."""
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None

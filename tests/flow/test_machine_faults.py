@@ -11,7 +11,7 @@ from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
 from tests.flow.conftest import Stack, open_impatient
 from tests.flow.disk import SmallDisk, small_disk
-from tests.flow.fleet import Member, fleet
+from tests.flow.fleet import Process, fleet
 from tests.flow.load import Traffic, until
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
@@ -119,7 +119,7 @@ def _fill_under_postgresql(server: PostgresServer, disk: SmallDisk, home: Path) 
 class WallClock:
     """The wall clock of another process, which can be set while it runs (libfaketime)."""
 
-    def __init__(self, member: Member, file: Path) -> None:
+    def __init__(self, member: Process, file: Path) -> None:
         """Put it into a process that starts later; it is right at first."""
         self._file = file
         self.jump(0)

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlmodel import select
 
 from streams.errors import LogUnavailableError
 from streams.keeping.forgotten import read_all
@@ -21,18 +20,16 @@ from streams.log.contract import Log, Outgoing, entries_now, outgoing
 from streams.log.kafka.client import Patience
 from streams.log.kafka.log import KafkaLog
 from streams.open import init_streams, open_log
-from streams.records import Feedback, Forgotten, Message
+from streams.records import Forgotten
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, open_store
-from streams.store.tables import JudgementRow, OutboxRow, TurnRow
 from tests.flow.conftest import IMPATIENT as SHORT
 from tests.flow.conftest import open_impatient
 from tests.flow.history import Appended
 from tests.flow.listening import Listener, num_used, spoken, wrong
 from tests.flow.load import LIMIT_S, DirectLoad, SpooledLoad, Traffic, Working, until, use_all
 from tests.kafka_broker import KafkaBroker
-from tests.learner.turns import turn
 from tests.postgres_server import PostgresServer, fresh_database
 
 IMPATIENT = Patience(**SHORT)
@@ -168,7 +165,7 @@ class Hushed(KafkaLog):
 def test_what_a_silent_broker_keeps_back_is_not_taken_for_nothing(
     broker: KafkaBroker, on_kafka: StreamsSettings
 ) -> None:
-    """Who is forgotten is read before turns are: a slow broker must not mean that nobody is."""
+    """What is forgotten is read before turns are: a slow broker must not mean that nothing is."""
     log = Hushed(on_kafka, patience=IMPATIENT)
     log.broker = broker
     forgotten = [
@@ -207,7 +204,7 @@ def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_p
     traffic = Working(append_what_is_used)
     one = Working(lambda: first.step(max_records=7))
     for _ in range(3):
-        # Only who holds partitions can lose them: two that join an empty group at once do not.
+        # Only a reader that holds partitions can lose them: two that join at once do not.
         used = num_used(store)
         until(lambda used=used: num_used(store) > used, "the first reader uses some alone")  # type: ignore[misc]
         revoked = len(first.revoked)
@@ -247,57 +244,6 @@ def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path:
     assert wrong(store, history) == []
     store.close()
     log.close()
-
-
-@pytest.mark.fault("text that a database refuses")
-@pytest.mark.postgres
-@pytest.mark.parametrize("odd", ["a\0b", "a\ud800b"], ids=["NUL", "half a surrogate pair"])
-def test_odd_text_stops_nothing(server: PostgresServer, tmp_path: Path, odd: str) -> None:
-    """In a message, a tool's output, a hint: PostgreSQL keeps what SQLite keeps, and nothing less.
-
-    PostgreSQL takes no NUL in a text, and no database half of a surrogate pair.
-    """
-    call = {
-        "id": "c",
-        "type": "function",
-        "function": {"name": "f", "arguments": f'{{"{odd}": 1}}'},
-    }
-    asked = [Message(role="user", content=f"Read the file {odd}.")]
-    called = Message(role="assistant", content=odd, tool_calls=[call])
-    result = Message(role="tool", content=odd, tool_call_id="c")
-    correction = Message(role="user", content=f"That was too long. {odd}")
-    answer = Message(role="assistant", content=odd)
-    records = [
-        turn(asked, called, id="first"),
-        turn([*asked, called, result], answer, id="second"),
-        turn([*asked, called, result, answer, correction], answer, id="third"),
-    ]
-    said = Feedback(
-        id="f", turn_id="second", line="main", principal="alice", session=records[1].session,
-        score=-1, hint=f"Say {odd}.", comment=odd, created_ms=2_000,
-    )  # fmt: skip
-    kept = []
-    for url in (None, fresh_database(server.url)):
-        settings = StreamsSettings(home=tmp_path / str(url is None), store=url)
-        store, log = open_store(settings), open_log(settings)
-        log.append(outgoing("turns", "k", record) for record in records)
-        log.append([outgoing("feedback", "k", said)])
-        listener = Listener(log, store)
-        while listener.step(wait_s=0):
-            pass
-        listener.close()
-        with store.reading() as session:
-            turns = session.exec(select(TurnRow).order_by(TurnRow.id)).all()
-            judgements = session.exec(select(JudgementRow).order_by(JudgementRow.id)).all()
-            sent = session.exec(select(OutboxRow).order_by(OutboxRow.id)).all()
-            for row in turns:
-                row.taken_ms = 0  # by the clocks of two logs
-            kept.append((turns, judgements, sent))
-        store.close()
-        log.close()
-    assert kept[0] == kept[1]
-    assert [row.state for row in turns] == ["linked", "judged", "open"]
-    assert f"Say {odd}." in {judgement.hint for judgement in judgements}
 
 
 def append_some(log: Log, count: int) -> list[Appended]:

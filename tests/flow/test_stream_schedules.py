@@ -75,7 +75,7 @@ class Run:
         self._log.close()
 
     def rows(self) -> dict[str, list[Any]]:
-        """Give all that was made of the records, in a comparable form."""
+        """Return all that was made of the records, in a comparable form."""
         tables = (TurnRow, JudgementRow, OutboxRow, OffsetRow, SeenRow)
         with self._store.reading() as session:
             return {

@@ -59,7 +59,7 @@ def opened(folder: Path, log: GatedLog, *, direct: bool = False, **values: objec
 
 
 def on_disk(folder: Path) -> bytes:
-    """Give every byte that lies in a folder."""
+    """Return every byte that lies in a folder."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
@@ -167,7 +167,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, direct: bool
 
 
 def first_deliveries(log: Log) -> list[str]:
-    """Give the ids in the log, a repeated one only once."""
+    """Return the ids in the log, a repeated one only once."""
     subscription = log.subscribe(["turns"], group=None, positions=lambda _: {})
     ids: dict[str, None] = {}
     while entries := subscription.poll(wait_s=0):
@@ -295,7 +295,7 @@ def test_what_comes_faster_than_the_disk_takes_it_is_refused_and_counted(tmp_pat
 
 
 @both_ways
-def test_a_record_that_is_too_large_is_buried_and_holds_up_nobody(
+def test_a_record_that_is_too_large_becomes_a_dead_letter_and_holds_up_nobody(
     tmp_path: Path, direct: bool
 ) -> None:
     """Its dead letter takes its place, and the records round it arrive."""

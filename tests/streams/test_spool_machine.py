@@ -162,7 +162,7 @@ class SpoolLife(RuleBasedStateMachine):
 
 
 def on_disk(folder: Path) -> bytes:
-    """Give every byte that lies in a folder."""
+    """Return every byte that lies in a folder."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 

@@ -22,7 +22,7 @@ SECRET = "the-blue-heron"
 
 
 def word(id: str, principal: str, said_ms: int = 1, text: str = SECRET) -> Outgoing:
-    """Give a verdict of somebody, as it goes to the log."""
+    """Return a verdict of somebody, as it goes to the log."""
     record = Feedback(
         id=id, turn_id=f"t-{id}", line="main", principal=principal, session="s", score=-1,
         hint=text, created_ms=said_ms,
@@ -39,7 +39,7 @@ def ids(log: Log, topic: Topic = "feedback") -> list[str]:
 
 
 def on_disk(folder: Path) -> bytes:
-    """Give every byte that lies in a folder."""
+    """Return every byte that lies in a folder."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
