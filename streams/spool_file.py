@@ -144,8 +144,8 @@ class SpoolFile:
 
         What has leaves the file with the next append, or now when nothing waits any more.
         """
-        self._in_flight = 0
-        if not drained:
+        in_flight, self._in_flight = self._in_flight, 0
+        if not drained or not in_flight:  # else the file was put aside meanwhile, with this batch
             return
         self._drained = batch.end
         self.num_records -= len(batch.records) + batch.damaged
@@ -250,7 +250,7 @@ class SpoolFile:
         for path in self._paths():
             with suppress(FileNotFoundError):
                 path.rename(path.with_name(path.name.replace(NAME, "damaged.db")))
-        lost, self.num_records, self.num_bytes = self.num_records, 0, 0
+        lost, self.num_records, self.num_bytes, self._in_flight = self.num_records, 0, 0, 0
         _log.error(
             "the spool %s was damaged (%s) and is put aside as damaged.db: what waited in it, %s"
             " records, is lost", self.folder, cause, lost or "nobody knows how many",

@@ -1,6 +1,7 @@
 """The spool's file: bounded, counted, taken over from older builds, put aside when damaged."""
 
 import json
+import sqlite3
 import struct
 import zlib
 from collections.abc import Sequence
@@ -180,6 +181,21 @@ def test_a_damaged_file_does_not_stop_the_spool(
     assert len({record.id for record in records}) == len(records)
     assert {made(number, 1_500) for number in range(12)}.issuperset(records)
     assert len(records) == 12 or file.dropped > 0 or (folder / "damaged.db").exists()
+
+
+def test_damage_while_records_are_on_their_way_is_counted_once(tmp_path: Path) -> None:
+    """What was on its way arrives, and the spool goes on with what comes."""
+    file = opened(tmp_path)
+    file.append([made(number, 1_500) for number in range(12)])
+    batch = file.peek(max_records=3, max_bytes=2**20)
+    assert batch is not None
+    file._put_aside(sqlite3.DatabaseError("as an append finds it"))
+    assert file.append([made(98)]) == [True]
+    file.release(batch, drained=True)
+    assert (file.num_records, file.dropped) == (1, 12)
+    assert file.append([made(99)]) == [True]
+    assert [record.id for record in drained(file)] == ["id-98", "id-99"]
+    file.close()
 
 
 FRAME, DRAINED, DROPPED = struct.Struct(">II"), struct.Struct(">QQ"), struct.Struct(">Q")
