@@ -27,7 +27,7 @@ from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
 from streams.log.contract import Log
 from streams.model.open import BaseModel, load_base
-from streams.open import open_log, open_snapshots
+from streams.open import open_log, open_snapshots, open_spool
 from streams.settings import ModelSettings, StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, reach_store
@@ -75,9 +75,8 @@ async def serve(
 
     yields: the service, the address of the API and that of the console
     """
-    home = streams.home.expanduser()
     log, store = open_log(streams), reach_store(streams)
-    spool = Spool(home / "spool", log, streams)
+    spool = open_spool(streams, log)
     try:
         service = _assemble(base, streams, settings, log=log, spool=spool)
         async with AsyncExitStack() as sites:

@@ -1,12 +1,18 @@
-"""Opens the log, snapshots and retention that settings name; the only place that chooses."""
+"""Opens the log, spool, snapshots and retention that settings name; the only place that chooses."""
+
+from functools import partial
 
 from streams.keeping.retention import Retention
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
+from streams.spool import Spool
 
 KAFKA_SCHEME = "kafka://"
+# How long a record waits for others who write to the embedded log before it goes to the spool's own
+# file: more than an append takes, and less than a caller waits to hear that a verdict is kept.
+DIRECT_S = 1.0
 
 
 def open_log(settings: StreamsSettings) -> Log:
@@ -22,6 +28,12 @@ def open_log(settings: StreamsSettings) -> Log:
 
         return KafkaLog(settings)
     raise ValueError(f"log {settings.log!r}: choose sqlite, or kafka://host:port[,host:port…]")
+
+
+def open_spool(settings: StreamsSettings, log: Log) -> Spool:
+    """Open this process's spool before a log: the embedded log itself, while it takes records."""
+    direct = partial(log.append, busy_s=DIRECT_S) if isinstance(log, SqliteLog) else None
+    return Spool(settings.home.expanduser() / "spool", log, settings, direct=direct)
 
 
 def open_snapshots(settings: StreamsSettings) -> Snapshots | None:

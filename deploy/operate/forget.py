@@ -54,7 +54,7 @@ class Report:
     influenced: list[Influence] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Give all of it."""
+        """Return all of it."""
         return asdict(self)
 
 
@@ -244,7 +244,7 @@ def _erase(store: Store, log: Log, settings: StreamsSettings, record: Forgotten)
 
 
 def versions_standing_on(influenced: Iterable[Influence], chain: Iterable[str]) -> list[str]:
-    """Give the part of a chain of versions that was made by, or stands on, what they moved.
+    """Return the part of a chain of versions that was made by, or stands on, what they moved.
 
     >>> one = Influence(1, "main", "b", 1, 2, 0.5)
     >>> versions_standing_on([one], ["a", "b", "c"])

@@ -164,9 +164,7 @@ def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
     if row.principal != record.principal or row.state == FORGOTTEN:
         return
     session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == row.id))
-    waiting = select(OutboxRow).where(
-        OutboxRow.line == row.line, OutboxRow.topic == "judgements"
-    )
+    waiting = select(OutboxRow).where(OutboxRow.line == row.line, OutboxRow.topic == "judgements")
     for sent in session.exec(waiting):
         told = decode(sent.value)
         if isinstance(told, Judgement) and told.turn_id == row.id:
@@ -178,7 +176,7 @@ def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
     session.flush()
 
 
-# The hashes of a conversation go, too: whoever guesses a short one could prove it by them.
+# The hashes of a conversation go, too: they would prove a guess at a short one.
 _TOMBSTONE: Mapping[str, Any] = {
     "state": FORGOTTEN,
     "record": {},

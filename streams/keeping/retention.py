@@ -10,8 +10,6 @@
 Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
 not by the clock of the agent that said it, and against the newest record, not a clock alone: one
 that is set wrong, the agent's or the learner's, prunes nothing.
-
-Knows nothing of whose data it is, or when there is time for it.
 """
 
 from collections.abc import Mapping

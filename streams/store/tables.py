@@ -44,7 +44,7 @@ class SeenRow(Row, table=True):
 
 
 class LeaseRow(Row, table=True):
-    """Who may write for a line; the epoch grows with every new holder and fences the old one."""
+    """The process that may write for a line; a new holder's higher epoch fences the old one."""
 
     __tablename__ = "leases"
 
@@ -196,7 +196,7 @@ class JudgementRow(Row, table=True):
 
     id: str = Field(primary_key=True)
     turn_id: str = Field(index=True)
-    principal: str = Field(index=True, description="who is answerable for the verdict")
+    principal: str = Field(index=True, description="of the person who gave the verdict")
     source: str
     score: int
     confidence: float
@@ -321,5 +321,5 @@ class ArtefactRow(Row, table=True):
     created_ms: int = Field(sa_type=BigInteger)
 
 
-# Nobody who adds a column has to think of it.
+# For every column at once, so that a new one is not left out.
 hold_any_text(Row.metadata)

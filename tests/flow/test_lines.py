@@ -14,7 +14,8 @@ from learner.settings import group_of
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from streams.store.tables import GenerationRow, LeaseRow, RecipeRow, RolloutRow, TurnRow
-from tests.flow.conftest import SETTINGS, Bench, Stack, Workshop, conversation
+from tests.flow.conftest import SETTINGS, Common, LearnerHome, Stack
+from tests.flow.conversations import conversation
 from tests.flow.fleet import LIMIT_S
 from tests.flow.test_learner_faults import live
 
@@ -33,20 +34,22 @@ def _collect_lost_connections() -> Iterator[None]:
     gc.collect()
 
 
-def learner_of(line: str, streams: StreamsSettings, bench: Bench, *, life: int = 1) -> Workshop:
+def learner_of(
+    line: str, streams: StreamsSettings, common: Common, *, life: int = 1
+) -> LearnerHome:
     settings = SETTINGS.model_copy(update={"line": line})
-    return Workshop(streams.home, bench, settings, streams=streams, life=life)
+    return LearnerHome(streams.home, common, settings, streams=streams, life=life)
 
 
-def talk(shop: Workshop, line: str) -> None:
+def talk(learner: LearnerHome, line: str) -> None:
     """Let two people correct replies of a line."""
     for number in (1, 2):
-        turns = conversation(shop.base, number, "Too long. Shorter, please.", line=line)
-        shop.say(("turns", each) for each in turns)
+        turns = conversation(learner.base, number, "Too long. Shorter, please.", line=line)
+        learner.say(("turns", each) for each in turns)
 
 
 def learned(streams: StreamsSettings, line: str) -> dict[str, Any]:
-    """Give what has come of a line, by names that follow from everything that was computed."""
+    """Return what has come of a line, by names that follow from everything that was computed."""
     store = open_store(streams)
     with store.reading() as session:
         found = {
@@ -63,14 +66,14 @@ def learned(streams: StreamsSettings, line: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def alone(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def alone(common: Common, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What each line learns where nobody else does."""
     found = {}
     for line in LINES:
         streams = StreamsSettings(home=tmp_path_factory.mktemp(line))
-        shop = learner_of(line, streams, bench)
-        talk(shop, line)
-        assert shop.learn() >= 2
+        learner = learner_of(line, streams, common)
+        talk(learner, line)
+        assert learner.learn() >= 2
         found[line] = learned(streams, line)
         assert len(found[line]["recipes"]) >= 2
     return found
@@ -85,16 +88,16 @@ def leases(streams: StreamsSettings) -> dict[str, tuple[str, int]]:
 
 
 def test_two_lines_learn_side_by_side(
-    stack: Stack, bench: Bench, alone: dict[str, dict[str, Any]]
+    stack: Stack, common: Common, alone: dict[str, dict[str, Any]]
 ) -> None:
     """Their turns stand mixed in one log; each learner makes of its own what it makes alone."""
     streams = stack("home")
-    shops = {line: learner_of(line, streams, bench) for line in LINES}
-    for line, shop in shops.items():
-        talk(shop, line)
+    learners = {line: learner_of(line, streams, common) for line in LINES}
+    for line, learner in learners.items():
+        talk(learner, line)
     working = True
     while working:  # a generation of each at a time
-        working = sum(shop.learn(most=1) for shop in shops.values()) > 0
+        working = sum(learner.learn(most=1) for learner in learners.values()) > 0
     assert {line: learned(streams, line) for line in LINES} == alone
     assert set(leases(streams)) == {group_of(line) for line in LINES}
 
@@ -102,20 +105,22 @@ def test_two_lines_learn_side_by_side(
 @pytest.mark.fault("kill -9 of another line's learner")
 def test_a_learner_that_is_killed_stops_no_other_line(
     stack: Stack,
-    bench: Bench,
+    common: Common,
     alone: dict[str, dict[str, Any]],
     tiny_dir: Path,
     seed: int,
 ) -> None:
     """Both learn at once in processes of their own; one is killed, and goes on when it is back."""
     streams = stack("home")
-    main, other = (learner_of(line, streams, bench, life=2) for line in LINES)
+    main, other = (learner_of(line, streams, common, life=2) for line in LINES)
     talk(main, "main")
     talk(other, "other")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.flow.conftest"])
     place = 4 + 7 * seed % 20
-    mortal = context.Process(target=live, args=(streams, tiny_dir, bench.artefacts, place, "other"))
+    mortal = context.Process(
+        target=live, args=(streams, tiny_dir, common.artefacts, place, "other")
+    )
     mortal.start()
     assert main.learn() >= 2
     mortal.join(LIMIT_S)

@@ -9,8 +9,8 @@ from sqlmodel import select
 
 from learner.forget import store as forget
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
-from learner.settings import group_of
+from learner.judges.open import open_judges
+from learner.settings import LearnerSettings, group_of
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Forgotten, Mask, Recipe, Record, encode, record_id
 from streams.settings import StreamsSettings
@@ -38,7 +38,7 @@ def read(store: Store, line: str, topic: Topic, records: Sequence[Record], start
         Entry(Partition(topic, 0), start + n, "k", record_id(each), encode(each), 60_000)
         for n, each in enumerate(records)
     ]
-    rules = Rules(line, (LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+    rules = Rules(line, open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20)
     with store.transaction() as session:
         take(session, entries, rules)
 

@@ -54,7 +54,7 @@ def test_a_spool_is_seen_from_outside(store: Store, tmp_path: Path) -> None:
     """What an agent has on disk and what it ever dropped, over restarts, without its lock."""
 
     class AwayLog(SqliteLog):
-        def append(self, records: Iterable[Outgoing]) -> None:
+        def append(self, records: Iterable[Outgoing], *, busy_s: float = 0) -> None:  # noqa: ARG002
             raise LogUnavailableError(f"{len(list(records))} records cannot be appended")
 
     settings = StreamsSettings(home=tmp_path, spool_bytes=2**16, spool_when_full="drop-newest")

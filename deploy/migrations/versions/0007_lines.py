@@ -29,6 +29,8 @@ leases = sa.table("leases", sa.column("name"))
 turns = sa.table("turns", sa.column("line"))
 outbox = sa.table("outbox", *map(sa.column, ("line", "key")))
 
+# What a copied table does not keep by itself: a number of the outbox is never used twice.
+_NUMBERED = {"sqlite_autoincrement": True}
 # One index for what is asked of a turn together: of two that hold one part each, SQLite takes any.
 SINGLE = ("key", "line", "prefix_key", "principal", "session", "state")
 TOGETHER = {
@@ -52,7 +54,7 @@ def upgrade() -> None:
     op.execute(outbox.update().values(line=first))
     for line in others:  # recipes and rollouts have their line as key
         op.execute(outbox.update().where(outbox.c.key == line).values(line=line))
-    with op.batch_alter_table("outbox") as batch_op:
+    with op.batch_alter_table("outbox", table_kwargs=_NUMBERED) as batch_op:
         batch_op.alter_column("line", existing_type=sa.String(), nullable=False)
 
     rows = _read_forgotten()
@@ -83,7 +85,7 @@ def downgrade() -> None:
     _make_forgotten(with_line=False)
     _write_forgotten([row for id, row in rows.items() if done[id] >= len(groups)])
 
-    with op.batch_alter_table("outbox") as batch_op:
+    with op.batch_alter_table("outbox", table_kwargs=_NUMBERED) as batch_op:
         batch_op.drop_column("line")
 
     _join_offsets(groups)

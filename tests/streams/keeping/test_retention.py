@@ -51,7 +51,7 @@ def put(log: SqliteLog, topic: Topic, *ids: str) -> None:
 
 
 def left(log: SqliteLog, topic: Topic) -> list[tuple[int, str]]:
-    """Give offset and id of what a new reader finds."""
+    """Return offset and id of what a new reader finds."""
     reader = log.subscribe([topic], group=None, positions=lambda _: {})
     found = []
     while entries := reader.poll(wait_s=0):

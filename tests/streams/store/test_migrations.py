@@ -53,7 +53,7 @@ def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
 
 
 def filled(table: type[Row]) -> dict[str, Any]:
-    """Give a row of any table with something in every column, NULL where it may be."""
+    """Return a row of any table with something in every column, NULL where it may be."""
     values: dict[Any, Any] = {
         int: 2**31 - 1, float: 0.5, bool: True, str: "words", bytes: b"bytes", dict: {"a": [1]},
         list: [1],

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from streams.errors import LogUnavailableError
 from streams.log.contract import Log, Outgoing
@@ -10,6 +11,7 @@ from streams.log.sqlite import SqliteLog
 from streams.records import Mask, Record, decode, record_id
 from streams.store import outbox
 from streams.store.store import Store
+from streams.store.tables import OutboxRow
 
 
 def record(number: int) -> Mask:
@@ -77,4 +79,29 @@ def test_a_record_waits_until_the_log_has_it(store: Store, embedded: Log, append
         outbox.publish(store, AwayLog(embedded, appends=appends), "main")  # type: ignore[arg-type]
     assert outbox.publish(store, embedded, "main") == 1
     assert published(embedded) == [record(0)] * (2 if appends else 1)
+    embedded.close()
+
+
+def test_a_number_is_never_used_twice(store: Store, embedded: Log) -> None:
+    """A row is not taken for one that was published before, by whoever still holds its number."""
+    numbers: list[int | None] = []
+    for number in range(3):
+        with store.transaction() as session:
+            outbox.put(session, "recipes", "main", record(number), line="main")
+        with store.reading() as session:
+            numbers += session.exec(select(OutboxRow.number)).all()
+        assert outbox.publish(store, embedded, "main") == 1
+    assert len(set(numbers)) == 3
+    embedded.close()
+
+
+def test_a_line_publishes_its_own(store: Store, embedded: Log) -> None:
+    """What another line's learner owes waits for that learner."""
+    with store.transaction() as session:
+        for number, line in enumerate(("main", "other", "main")):
+            outbox.put(session, "recipes", line, record(number), line=line)
+    assert outbox.publish(store, embedded, "main") == 2
+    assert published(embedded) == [record(0), record(2)]
+    assert outbox.publish(store, embedded, "other") == 1
+    assert published(embedded)[-1] == record(1)
     embedded.close()
