@@ -9,17 +9,17 @@ and published. Judges are those of the settings' default.
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from learner.intake import TOPICS, Rules, take
 from learner.judges.open import open_judges
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings, group_of
-from streams.log.contract import outgoing
+from streams.log.contract import Partition, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Message, Turn
 from streams.settings import StreamsSettings
@@ -70,7 +70,7 @@ class Loop:
     def linked(self, ids: Sequence[str]) -> int:
         """How many of some turns are followed."""
         with self.store.reading() as session:
-            query = select(TurnRow.next_kind).where(TurnRow.id.in_(ids))  # type: ignore[attr-defined]
+            query = select(TurnRow.next_kind).where(col(TurnRow.id).in_(ids))
             return sum(kind is not None for kind in session.exec(query))
 
     def close(self) -> None:
@@ -79,15 +79,16 @@ class Loop:
         self.log.close()
         self.store.close()
 
-    def _positions(self, partitions: frozenset[object]) -> dict[object, int]:
+    def _positions(self, partitions: frozenset[Partition]) -> Mapping[Partition, int]:
         with self.store.reading() as session:
-            return offsets.positions(session, self._group, partitions)  # type: ignore[arg-type, return-value]
+            return offsets.positions(session, self._group, partitions)
 
 
 def made(messages: Sequence[Message], reply: str, id: str, created_ms: int) -> Turn:
     """A turn as long as common ones."""
-    tokens = {"prompt": range(300), "tokens": range(120)}
-    return turn(messages, reply, id=id, created_ms=created_ms, **tokens)
+    return turn(
+        messages, reply, id=id, created_ms=created_ms, prompt=range(300), tokens=range(120)
+    )
 
 
 def chat(n: int, *, system: str = "") -> tuple[Turn, Callable[[str], Turn]]:

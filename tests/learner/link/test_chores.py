@@ -72,7 +72,7 @@ def test_a_transcript_of_no_conversation_of_theirs_is_none(
 ) -> None:
     """What somebody else said, or what was said long ago, is not beside it."""
     taken(turn([user(QUESTION)], ANSWER, id="main", created_ms=5_000))
-    options = {"id": "later", "created_ms": 6_000} | elsewhere
+    options: dict[str, Any] = {"id": "later", "created_ms": 6_000} | elsewhere
     taken(turn([user(TRANSCRIPTS["bold labels"])], "Bread", **options))
     assert taken.row("later").state == "open"
 
@@ -117,9 +117,10 @@ def test_a_guess_is_undone_when_somebody_rates_the_reply(taken: Taken) -> None:
 
 def test_what_the_client_says_is_no_guess(taken: Taken) -> None:
     """A side turn, or one that must not be learned from, stays so whatever follows."""
-    for name, options in (("side", {"purpose": "side"}), ("out", {"learn": False})):
+    marks: dict[str, dict[str, Any]] = {"side": {"purpose": "side"}, "out": {"learn": False}}
+    for name, options in marks.items():
         asked = [user(f"{name}: {QUESTION}")]
-        taken(turn(asked, "Yes.", id=name, **options))  # type: ignore[arg-type]
+        taken(turn(asked, "Yes.", id=name, **options))
         taken(
             turn([*asked, reply("Yes."), user("wrong")], "x", id=f"{name} next", created_ms=9_000)
         )
