@@ -25,6 +25,7 @@ from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
+from agent.watch.heard import Heard
 from streams.log.contract import Log
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots, open_spool
@@ -76,9 +77,10 @@ async def serve(
     yields: the service, the address of the API and that of the console
     """
     log, store = open_log(streams), reach_store(streams)
-    spool = open_spool(streams, log)
+    spool, heard = open_spool(streams, log), Heard(store, settings.line)
     try:
         service = _assemble(base, streams, settings, log=log, spool=spool)
+        service.metrics.wait_for(heard.samples)
         async with AsyncExitStack() as sites:
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
@@ -93,6 +95,7 @@ async def serve(
             finally:
                 await service.stop()
     finally:
+        heard.close()
         await asyncio.to_thread(_close, spool, log, store)
 
 

@@ -86,9 +86,7 @@ class Loop:
 
 def made(messages: Sequence[Message], reply: str, id: str, created_ms: int) -> Turn:
     """A turn as long as common ones."""
-    return turn(
-        messages, reply, id=id, created_ms=created_ms, prompt=range(300), tokens=range(120)
-    )
+    return turn(messages, reply, id=id, created_ms=created_ms, prompt=range(300), tokens=range(120))
 
 
 def chat(n: int, *, system: str = "") -> tuple[Turn, Callable[[str], Turn]]:

@@ -23,7 +23,8 @@ from streams.store.tables import GenerationRow, JudgementRow, PlannerRow, Recipe
 from tests.learner.turns import said, turn
 
 SETTINGS = LearnerSettings(turns_per_generation=3, uses=2, linger_s=10, max_staleness=3)
-GENERATION_MS = 7_000
+GENERATION_MS = 6_000
+STEP_MS = 2_000  # between two looks of the loop
 LINE = Line("main", ("base",))
 KINDS = {"strong": (-1, 0.9, "be brief"), "weak": (-1, 0.15, None), "nothing": (0, 0.9, None)}
 
@@ -66,7 +67,7 @@ class Planner:
         """Let time pass: plan when something may be due, finish what is computed."""
         while self.now_ms < end_ms:
             self.step()
-            self.now_ms = min(self.now_ms + 1_000, end_ms)
+            self.now_ms = min(self.now_ms + STEP_MS, end_ms)
         self.step()
 
     def step(self) -> None:
@@ -78,11 +79,11 @@ class Planner:
         with self.store.reading() as session:
             args: dict[str, Any] = {"base": "base", "now_ms": self.now_ms}
             found = next_plan(session, self.line, self.settings, **args)
+            if isinstance(found, PlannerRow):
+                self.waits.append(found)
+                return
             again = next_plan(session, self.line, self.settings, **args)  # another process
         assert found.model_dump() == again.model_dump()
-        if isinstance(found, PlannerRow):
-            self.waits.append(found)
-            return
         with self.store.transaction() as session:
             session.add(found)
             window.let_go(session, self.line, self.settings, "base")
@@ -121,12 +122,12 @@ def planner(**options: Any) -> Iterator[Planner]:
 def test_six_weak_verdicts_do_not_end_learning() -> None:
     """The fault that was: they filled the window, and everything later stayed behind them."""
     with planner(settings=LearnerSettings()) as here:
-        for _ in range(40):
+        for _ in range(12):
             here.judge("weak")
-        here.until(here.now_ms + 60_000)
+        here.until(here.now_ms + 20_000)
         assert here.planned == []
         assert here.waits[-1].waits_for == "a strong verdict: weak ones start nothing"
-        assert here.waits[-1].num_weak == 40
+        assert here.waits[-1].num_weak == 12
         correction = here.judge("strong")
         here.until(here.now_ms + 10_000)
         (generation,) = here.planned
@@ -135,15 +136,15 @@ def test_six_weak_verdicts_do_not_end_learning() -> None:
 
 EVENTS = st.lists(
     st.tuples(
-        st.integers(0, 20_000),  # after so many milliseconds
+        st.integers(0, 12_000),  # after so many milliseconds
         st.sampled_from(["strong", "weak", "weak", "nothing"]),
         st.sampled_from("ppppqr"),
         st.integers(1, 6),  # so many at once
     ),
     min_size=1,
-    max_size=8,
+    max_size=6,
 )
-PATIENT = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @PATIENT
@@ -158,15 +159,17 @@ def test_a_fresh_strong_verdict_starts_a_generation_soon(events: list[tuple[Any,
                 id = here.judge(kind, principal)
                 if kind == "strong":
                     strong.append((id, here.now_ms))
-        here.until(here.now_ms + 60_000)
-        slack_ms = int(here.settings.linger_s * 1000) + GENERATION_MS + 1_000
+        here.until(here.now_ms + 40_000)
+        slack_ms = int(here.settings.linger_s * 1000) + GENERATION_MS + STEP_MS
         for id, judged_ms in strong:
             begun = [g for g in here.planned if judged_ms <= g.planned_ms <= judged_ms + slack_ms]
             assert begun, (id, judged_ms, [g.planned_ms for g in here.planned])
-        rows = here.rows()
-        scored = {id for generation in here.planned for id in generation.turn_ids}
         left = here.waits[-1]
         assert left.num_fresh == 0 or left.waits_for.startswith("company")
+        here.judge("strong", "z")  # with the next plan, what is out leaves
+        here.until(here.now_ms + 20_000)
+        rows = here.rows()
+        scored = {id for generation in here.planned for id in generation.turn_ids}
         for id, _ in strong:  # each has scored, or the reason is told
             assert id in scored or rows[id].reason is not None
         assert all(rows[id].reason == "teaches nothing" for id in rows if rows[id].strength == 0)
@@ -184,7 +187,7 @@ def test_what_cap_and_quorum_ask_for_is_met_or_told(
             here.until(here.now_ms + wait_ms)
             for _ in range(count):
                 here.judge(kind, principal)
-        here.until(here.now_ms + 60_000)
+        here.until(here.now_ms + 40_000)
         needed = 2 if cap == 0.5 else 3
         rows = here.rows()
         for generation in here.planned:
