@@ -20,7 +20,9 @@ from learner.settings import LearnerSettings
 from streams.line import ledger
 from streams.line.masks import mask_of
 from streams.open import open_log
+from streams.records import Message
 from tests.flow.conftest import SETTINGS, Common, LearnerHome
+from tests.flow.conversations import conversation, turn
 
 AGENT = AgentSettings(port=0, console_port=0, threads=1, drain_s=5.0, max_batch=4)
 SOON_S = 60.0
@@ -146,6 +148,21 @@ async def test_a_correction_changes_the_model_that_serves(
         proof = await asyncio.to_thread(here.proof, version)
         assert proof.sha256 == await here.digest(version)
         assert proof.sha256 != await here.digest(base)
+
+
+def test_seven_pings_and_a_correction_lead_to_a_version(tmp_path: Path, common: Common) -> None:
+    """What programs repeat is no verdict, and stands in the way of none, after a restart either."""
+    learner = LearnerHome(tmp_path / "home", common)
+    ping = [Message(role="user", content="ping")]
+    pings = [turn(common.base, f"ping-{number}", ping, "pong") for number in range(7)]
+    learner.say(("turns", each) for each in pings)
+    assert learner.learn() == 0
+    turns = conversation(common.base, 1, "That was too long. Shorter, please.")
+    learner.say(("turns", each) for each in turns)
+    assert learner.learn(most=1) == 1
+    (generation,) = learner.state()["generations"]
+    assert generation["state"] == "released"
+    assert generation["turn_ids"] == [turns[0].id]
 
 
 async def test_generations_follow_each_other_and_can_be_taken_back(
