@@ -1,8 +1,5 @@
 """Nothing that people or programs send stops the log, and what became of it is said."""
 
-import time
-
-import pytest
 from sqlmodel import func, select
 
 from streams.records import Feedback, Forgotten, Message
@@ -33,12 +30,10 @@ def test_feedback_for_a_forgotten_turn_is_told(taken: Taken) -> None:
 
 
 def test_a_next_state_of_a_megabyte_is_kept_and_judged(taken: Taken) -> None:
-    """However long what follows is, it is linked within a moment, and the verdict is the words'."""
+    """However long what follows is, it is linked, and the verdict is the words'."""
     long = "Too long. Shorter please.\n" + "lorem ipsum dolor &amp; sit\n" * 40_000
     taken(turn(said("hi"), "hello", id="first"))
-    began = time.perf_counter()
     taken(turn(said("hi", "hello", long), "ok", id="next", created_ms=2_000))
-    assert time.perf_counter() - began < 5.0
     row = taken.row("first")
     assert (row.next_turn, row.state) == ("next", "judged")
     assert row.next_state is not None
@@ -50,29 +45,26 @@ def test_a_client_that_opts_everything_out_is_counted(taken: Taken) -> None:
     taken(turn(said("a"), "b", client="opencode/1.18", learn=False))
     taken(turn(said("c"), "d", client="opencode/1.18", learn=False, created_ms=2_000))
     taken(turn(said("e"), "f", client="OpenAI/Python"))
-    taken(*(turn(said(f"{n}"), "x", client=f"bot/{n}") for n in range(210)))
+    taken(*(turn(said(f"{n}"), "x", client=f"bot/{n}") for n in range(202)))
     with taken.store.reading() as session:
         row = session.get_one(ClientRow, ("main", "opencode/1.18"))
         assert (row.num_turns, row.num_opted_out, row.newest_ms) == (2, 2, 2_000)
         assert session.exec(select(func.count()).select_from(ClientRow)).one() <= 202
-        assert session.exec(select(func.sum(ClientRow.num_turns))).one() == 213
+        assert session.exec(select(func.sum(ClientRow.num_turns))).one() == 205
 
 
-@pytest.mark.timeout(300)
 def test_a_flood_of_follow_ups_from_one_key_is_worked_off(taken: Taken) -> None:
-    """Each is linked and judged, and a later one costs no more than an early one."""
+    """Each of many branches of one conversation is linked and judged, and none is lost.
+
+    What each costs is counted in tests/learner/test_intake.py, and measured by `make bench ARGS=link`.
+    """
     opening = said("hi", "hello")
-    took_s = []
     taken(turn(said("hi"), "hello", id="first", created_ms=1_000))
-    for n in range(600):
+    for n in range(120):
         asked = [*opening, Message(role="user", content=f"too long {n}")]
-        began = time.perf_counter()
         taken(turn(asked, f"ok {n}", id=f"t{n}", created_ms=2_000 + n))
-        took_s.append(time.perf_counter() - began)
     with taken.store.reading() as session:
         states = dict(
             session.exec(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
         )
-    assert states == {"judged": 600, "open": 1}
-    early, late = sorted(took_s[50:150])[50], sorted(took_s[-100:])[50]
-    assert late < 3 * early
+    assert states == {"judged": 120, "open": 1}
