@@ -56,7 +56,7 @@ def test_a_client_that_opts_everything_out_is_counted(taken: Taken) -> None:
 def test_a_flood_of_follow_ups_from_one_key_is_worked_off(taken: Taken) -> None:
     """Each of many branches of one conversation is linked and judged, and none is lost.
 
-    What each costs is counted in tests/learner/test_intake.py, and measured by `make bench ARGS=link`.
+    What each costs is counted in tests/learner/test_intake.py, and measured by the bench `link`.
     """
     opening = said("hi", "hello")
     taken(turn(said("hi"), "hello", id="first", created_ms=1_000))
