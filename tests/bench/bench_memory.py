@@ -31,7 +31,7 @@ from streams.open import init_streams, open_log
 from streams.records import Message, Sampling, Turn
 from streams.settings import ModelSettings, StreamsSettings
 from tests.agent.lineage import Lineage, promotion
-from tests.flow.fleet import Member
+from tests.flow.fleet import Process
 
 VERSIONS: Final = 200
 # Looked at after so many versions, besides the last: early, where a process still grows, and late.
@@ -149,20 +149,20 @@ def account(base: BaseModel, start: Memory) -> None:
         print(f"{what:<47}{size:>9.0f}")
 
 
-def member(folder: Path, role: str, changes: Mapping[str, str]) -> Member:
+def process(folder: Path, role: str, changes: Mapping[str, str]) -> Process:
     """Describe a process with a home of its own."""
-    return Member(folder, role, {**SHARED, "streams.home": str(folder / "home"), **changes})
+    return Process(folder, role, {**SHARED, "streams.home": str(folder / "home"), **changes})
 
 
-def pid_of(process: Member) -> int:
-    """Give the process id of a started member."""
+def pid_of(process: Process) -> int:
+    """Give the process id of a started process."""
     assert process._process is not None
     return process._process.pid
 
 
 def measure_agent(folder: Path, base: BaseModel, versions: int, conversations: int) -> bool:
     """Fill an agent's cache, then let it follow a ledger while it answers."""
-    agent = member(folder, "agent", {})
+    agent = process(folder, "agent", {})
     agent.start()
     try:
         table = Table("agent", pid_of(agent))
@@ -191,7 +191,7 @@ def measure_agent(folder: Path, base: BaseModel, versions: int, conversations: i
     return table.verdict(GOALS_MB["agent"])
 
 
-def fill(agent: Member, conversations: int) -> None:
+def fill(agent: Process, conversations: int) -> None:
     """Hold long conversations at once, each of two requests."""
 
     def converse(number: int) -> None:
@@ -207,7 +207,7 @@ def measure_learner(
     folder: Path, base: BaseModel, title: str, changes: Mapping[str, str], versions: int
 ) -> bool:
     """Let a learner learn from corrected conversations, over and over."""
-    learner = member(folder, "learner", {**EAGER, **changes})
+    learner = process(folder, "learner", {**EAGER, **changes})
     streams = StreamsSettings(home=folder / "home")
     init_streams(streams)
     log = open_log(streams)
