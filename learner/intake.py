@@ -262,9 +262,16 @@ def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
         session.add(row)
         return
     if row is not None:
+        _drop_feedback(session, feedback)
+        if feedback.withdrawn:
+            _withdraw(session, row, feedback, rules)
+            return
         if row.reason == CHORE and feedback.principal == row.principal:
             row.state, row.reason = OPEN, None  # somebody has read it: it was no chore
         _judge(session, row, feedback, rules)
+        return
+    _drop_feedback(session, feedback)
+    if feedback.withdrawn:
         return
     session.add(
         JudgementRow(
@@ -279,6 +286,25 @@ def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
             created_ms=feedback.created_ms,
         )
     )
+
+
+def _drop_feedback(session: Session, feedback: Feedback) -> None:
+    """Take away what its principal said of the turn before: the log's order decides, no clock."""
+    said = delete(JudgementRow).where(
+        col(JudgementRow.turn_id) == feedback.turn_id,
+        col(JudgementRow.source) == "explicit",
+        col(JudgementRow.principal) == feedback.principal,
+    )
+    session.exec(said)
+
+
+def _withdraw(session: Session, row: TurnRow, feedback: Feedback, rules: Rules) -> None:
+    """Let a turn stand as if it had not been rated, and publish that its rating is gone."""
+    standing.settle(session, row)
+    for judge in rules.judges:
+        gone = judge.judge(_turn(row), feedback) if judge.reads is Feedback else None
+        if gone is not None:
+            outbox.put(session, "judgements", row.session, gone, line=row.line)
 
 
 def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:

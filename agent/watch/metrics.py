@@ -76,7 +76,7 @@ class Metrics:
         )
         self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
         self.tokens = count("tokens", "Tokens read and sampled", "kind")
-        self.feedback = count("feedback", "Feedback taken", "score")
+        self.feedback = count("feedback", "Feedback taken", "score", "way")
         self.tool_calls = count("tool_calls", "Tool calls in replies", "known", *VARIANT)
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
