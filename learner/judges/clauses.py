@@ -1,0 +1,324 @@
+"""Tells what a clause is: a complaint, a wish, praise, thanks, or words about something else.
+
+The rules are the same in every language; what a language's words mean is data (phrases). A rule
+asks which classes of words stand in which order, and what the clause is about: a word that no list
+has, and that neither question nor reply had, is a topic of its own, and a clause about a topic says
+nothing about the reply unless it speaks to the agent outright.
+
+Knows nothing of messages, confidence or hints.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+from learner.judges.lexicon import Lexicon, Word
+from learner.judges.reading import Reading
+from learner.judges.text import Clause, is_cjk
+
+# denied: a complaint's words, denied · doubt: asks whether it is right · aside: only sounds like
+# one of the others · empty: says nothing yet · other: a statement about something
+Kind = Literal["complaint", "wish", "praise", "thanks", "denied", "doubt", "aside", "question",
+               "task", "deny", "empty", "other"]  # fmt: skip
+
+_GRADES: Final = ("long", "short", "hard", "stiff", "loose", "grade")
+_SHAPES: Final = ("form", "tone", "comp", "lang")
+_TOO: Final = {
+    "long": "too long",
+    "short": "too short",
+    "hard": "too complicated",
+    "stiff": "too stiff",
+    "loose": "too loose",
+    "grade": "too much of something",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A clause, or one side of a "but" in it, with its words marked."""
+
+    words: tuple[Word, ...]
+    clause: Clause
+    contrast: bool  # stands behind a "but"
+    reading: Reading
+
+    def has(self, *classes: str) -> bool:
+        """Tell whether a word has one of the classes."""
+        return any(name in self._classes for name in classes)
+
+    @cached_property
+    def _classes(self) -> frozenset[str]:
+        return frozenset().union(*(word.classes for word in self.words))
+
+    def places(self, *classes: str) -> list[int]:
+        """Return where words with one of the classes stand."""
+        return [i for i, word in enumerate(self.words) if not word.classes.isdisjoint(classes)]
+
+    def before(self, first: str, *second: str, within: int = 3) -> bool:
+        """Tell whether a word of the first class stands shortly before one of the second."""
+        later = self.places(*second)
+        return any(0 < j - i <= within for i in self.places(first) for j in later)
+
+    def leads_to(self, first: str, *second: str) -> bool:
+        """Tell whether nothing but filler stands between a word and a later one."""
+        for i in self.places(first):
+            for word in self.words[i + 1 : i + 7]:
+                if not word.classes.isdisjoint(second):
+                    return True
+                if "filler" not in word.classes:
+                    break
+        return False
+
+    @cached_property
+    def strange(self) -> tuple[str, ...]:
+        """What no list, question or reply has; Chinese and Japanese characters in runs."""
+        return tuple(run for run in self._unknown if not self._is_shared(run))
+
+    @cached_property
+    def shared(self) -> tuple[str, ...]:
+        """What no list has, but the question or the reply."""
+        return tuple(run for run in self._unknown if self._is_shared(run))
+
+    @cached_property
+    def topic(self) -> int:
+        """How many words the clause has about something of its own."""
+        return sum((len(run) + 1) // 2 if is_cjk(run[0]) else 1 for run in self.strange)
+
+    @cached_property
+    def _unknown(self) -> tuple[str, ...]:
+        runs: list[str] = []
+        joined = False
+        for word in self.words:
+            if word.known or not word.text[0].isalnum():
+                joined = False
+            elif joined and is_cjk(word.text[0]):
+                runs[-1] += word.text
+            else:
+                runs.append(word.text)
+                joined = is_cjk(word.text[0])
+        return tuple(run for run in runs if len(run) > 1 or is_cjk(run[0]))
+
+    def _is_shared(self, run: str) -> bool:
+        if is_cjk(run[0]) and len(run) > 1:
+            return any(self.reading.shared(run[i : i + 2]) for i in range(len(run) - 1))
+        return self.reading.shared(run)
+
+    @cached_property
+    def asks(self) -> bool:
+        """True when it is a question, and no request in the form of one."""
+        begins = next((w for w in self.words if w.classes - {"filler", "yes", "reply"}), None)
+        if begins is None:
+            return self.clause.question
+        if "want" in begins.classes:
+            return False
+        return self.clause.question or "ask" in begins.classes
+
+    @cached_property
+    def foreign(self) -> bool:
+        """True when it is about people or things of the user."""
+        return self.has("others", "mine")
+
+
+def parts(clause: Clause, lexicon: Lexicon, reading: Reading) -> Iterator[Part]:
+    """Part a clause where something is said against what was said before."""
+    held: list[Word] = []
+    contrast = False
+    for word in lexicon.words(clause.tokens):
+        if "but" in word.classes or ("turn" in word.classes and not held):
+            if held:
+                yield Part(tuple(held), clause, contrast, reading)
+            held, contrast = [], True
+        else:
+            held.append(word)
+    if held or contrast:
+        yield Part(tuple(held), clause, contrast, reading)
+
+
+def kind_of(part: Part) -> tuple[Kind, str]:
+    """Tell what a part is, and by which rule."""
+    for rule in _RULES:
+        found = rule(part)
+        if found is not None:
+            return found
+    return "other", ""
+
+
+Found = tuple[Kind, str] | None
+_Rule = Callable[[Part], Found]
+
+
+def _empty(part: Part) -> Found:
+    if part.has("thanks", "good", "fault", "up", "down"):
+        return None
+    if all(word.classes & {"filler", "yes", "deny"} or not word.text[0].isalnum()
+           for word in part.words):  # fmt: skip
+        denies = any("deny" in word.classes for word in part.words)
+        if denies and not part.has("filler") or denies and len(part.words) < 3:
+            return "deny", ""
+        return None if part.topic or len(part.words) > 3 else ("empty", "")
+    return None
+
+
+def _aside(part: Part) -> Found:
+    return ("aside", "") if part.has("aside") else None
+
+
+def _mocks(part: Part) -> Found:
+    return ("complaint", "mocks it") if part.has("mock") and part.topic <= 4 else None
+
+
+def _doubts(part: Part) -> Found:
+    return ("doubt", "") if part.has("doubt") else None
+
+
+def _denied(part: Part) -> Found:
+    """ "Not too long", "nothing wrong": a fault, and a no right before it."""
+    if part.has("scold", "lost", "want") or not part.leads_to("not", "fault", "too", *_GRADES):
+        return None
+    return ("praise", "denies a fault") if part.has("good") else ("denied", "denies a fault")
+
+
+def _scolds(part: Part) -> Found:
+    if part.has("scold") and part.topic <= 3 and not part.has("others"):
+        return "complaint", "faults the agent"
+    return None
+
+
+def _lost(part: Part) -> Found:
+    if not part.has("lost") or part.topic + len(part.shared) > 1 or part.has("others"):
+        return None
+    # a mere "huh" says it alone, and little beside other words
+    if " " in part.words[part.places("lost")[0]].text or len(part.words) == 1 or _cjk(part):
+        return "complaint", "too complicated"
+    return None
+
+
+def _cjk(part: Part) -> bool:
+    return is_cjk(part.words[0].text[0])
+
+
+def _too(part: Part) -> Found:
+    if part.asks or part.foreign or not part.has("too"):
+        return None
+    for place in part.places("too"):
+        # Japanese says it behind the word
+        for word in (*part.words[place + 1 : place + 3], *part.words[max(0, place - 1) : place]):
+            for grade in _GRADES:
+                if grade in word.classes and part.topic == 0:
+                    return "complaint", _TOO[grade]
+    last = part.places("too")[-1]
+    if last == len(part.words) - 2 and not part.words[-1].known and part.topic <= 1:
+        return "complaint", _TOO["grade"]
+    return None
+
+
+def _slips(part: Part) -> Found:
+    """ "You forgot …", "you didn't read …"."""
+    if part.asks or part.has("want", "told"):
+        return None
+    if part.before("you", "slip") and part.topic <= 5:
+        return "complaint", "faults the agent"
+    if part.before("you", "not", within=2) and part.before("not", "heed") and part.topic <= 5:
+        return "complaint", "faults the agent"
+    return None
+
+
+def _lacks(part: Part) -> Found:
+    """ "That's not right", "doesn't work"."""
+    if part.asks or part.foreign or part.topic > 1 or part.has("want"):
+        return None
+    if part.has("me") and not part.has("reply", "you"):
+        return None
+    if part.before("not", "able", "good"):
+        return "complaint", "says it is wrong"
+    return None
+
+
+def _told(part: Part) -> Found:
+    """ "I asked for the 2023 one", where the question did; "I meant the river, not …"."""
+    if part.asks or part.has("others") or not part.before("me", "told"):
+        return None
+    told = part.places("told")[0]
+    if any(place > told for place in part.places("not")) and part.topic <= 4:
+        return "complaint", "says what was asked"
+    if any(part.reading.asked_about(run) for run in part.shared) and part.topic <= 3:
+        return "complaint", "says what was asked"
+    return None
+
+
+def _faulty(part: Part) -> Found:
+    if part.asks or part.foreign or not part.has("fault"):
+        return None
+    if part.has("me") and not part.has("reply", "you"):
+        return None
+    about_reply = any(place <= 1 for place in part.places("reply", "you"))
+    if part.topic == 0 or (part.topic == 1 and about_reply):
+        return "complaint", "says it is wrong"
+    return None
+
+
+def _corrects(part: Part) -> Found:
+    """ "Not Rachel", "there is no such entry": a no before what the reply says."""
+    if part.asks or part.foreign or part.has("me", "want") or part.topic > 2:
+        return None
+    for place in part.places("not"):
+        for word in part.words[place + 1 : place + 5]:
+            if not word.known or "number" in word.classes:
+                if part.reading.replied_about(word.text) and not part.reading.asked_about(word.text):
+                    return "complaint", "corrects it"
+    return None
+
+
+def _wishes(part: Part) -> Found:
+    if part.has("mine", "others", "ask") and not part.has("want"):
+        return None
+    if not part.has(*_SHAPES) or part.has("told"):
+        return None
+    if part.has("task") and not part.has("comp"):
+        return None
+    if part.asks:
+        return None
+    if part.has("comp") and part.topic == 0 and not part.has("me"):
+        return "wish", "wishes it otherwise"
+    if part.before("stop", "form", "tone", "do", within=5) and part.topic <= 1:
+        return "wish", "forbids a manner"
+    begins = part.places("do", "want", "stop")
+    if begins and begins[0] <= 2 and part.topic <= 1 and not part.has("good"):
+        return "wish", "wishes it otherwise"
+    if part.has("lang") and part.topic == 0 and len(part.words) <= 3:
+        return "wish", "wishes another language"
+    return None
+
+
+def _praises(part: Part) -> Found:
+    if part.asks or part.has("others", "mine") or part.has("not"):
+        return None
+    if part.has("good") and part.topic == 0:
+        return "praise", "praises it"
+    if part.has("love") and part.has("reply") and part.topic == 0:
+        return "praise", "praises it"
+    return None
+
+
+def _thanks(part: Part) -> Found:
+    if not part.has("thanks") or part.asks or part.has("others"):
+        return None
+    if part.topic == 0 or (part.topic <= 3 and part.places("thanks")[0] <= 1):
+        return "thanks", "thanks"
+    return None
+
+
+def _goes_on(part: Part) -> Found:
+    if part.asks:
+        return "question", ""
+    begins = next((w for w in part.words if w.classes != {"filler"}), None)
+    if begins is not None and begins.classes & {"task", "do", "want"}:
+        return "task", ""
+    return None
+
+
+_RULES: Final[tuple[_Rule, ...]] = (
+    _aside, _mocks, _doubts, _denied, _scolds, _lost, _too, _slips, _lacks, _told, _faulty,
+    _corrects, _wishes, _praises, _thanks, _empty, _goes_on,
+)  # fmt: skip
