@@ -32,6 +32,17 @@ _TOO: Final = {
     "loose": "too loose",
     "grade": "too much of something",
 }
+# Wishes with a wording of their own, and the others by what they are about.
+_USUAL: Final = {
+    "brief": "asks for shorter",
+    "more": "asks for more",
+    "plain": "asks for simpler words",
+}
+_WISHED: Final = {
+    "lang": "wishes another language",
+    "form": "wishes a form",
+    "tone": "wishes a tone",
+}
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,23 @@ class Part:
             return False
         return self.clause.question or "ask" in begins.classes
 
+    @property
+    def begins(self) -> bool:
+        """True when it orders something and does not say what: "could you," "hör auf,"."""
+        return self.has("do", "stop", "want") and all(
+            word.classes & {"do", "stop", "want", "filler"} and not word.classes & set(_SHAPES)
+            for word in self.words
+        )
+
+    def joined(self, other: "Part") -> "Part":
+        """Return this and what follows as one."""
+        return Part(self.words + other.words, other.clause, self.contrast, self.reading)
+
+    @property
+    def says_something(self) -> bool:
+        """True when it names more than that something is wrong."""
+        return bool(self.topic or self.shared or self.has("number"))
+
     @cached_property
     def foreign(self) -> bool:
         """True when it is about people or things of the user."""
@@ -180,7 +208,10 @@ def _denied(part: Part) -> Found:
 
 
 def _scolds(part: Part) -> Found:
-    if part.has("scold") and part.topic <= 3 and not part.has("others"):
+    if not part.has("scold") or part.topic > 3 or part.has("others"):
+        return None
+    # "the printer doesn't work" is about the printer
+    if part.topic == 0 or part.has("you", "reply", "me"):
         return "complaint", "faults the agent"
     return None
 
@@ -271,24 +302,36 @@ def _corrects(part: Part) -> Found:
 
 
 def _wishes(part: Part) -> Found:
-    if part.has("mine", "others", "ask") and not part.has("want"):
+    """How replies should be: shorter, as a list, without emojis, ending with a question."""
+    if not part.has(*_SHAPES) or part.asks or part.has("told"):
         return None
-    if not part.has(*_SHAPES) or part.has("told"):
+    if part.has("mine", "others", "ask") and not part.has("want"):
         return None
     if part.has("task") and not part.has("comp"):
         return None
-    if part.asks:
-        return None
-    if part.has("comp") and part.topic == 0 and not part.has("me"):
-        return "wish", "wishes it otherwise"
+    begins = part.places("do", "want", "stop")
+    # "explain gravity in one sentence" is a task, "call me Sam" is not
+    most = 1 if part.has("want", "stop", "me") else 0
+    early = bool(begins) and begins[0] <= 2 and part.topic <= most and not part.has("good")
     if part.before("stop", "form", "tone", "do", within=5) and part.topic <= 1:
         return "wish", "forbids a manner"
-    begins = part.places("do", "want", "stop")
-    if begins and begins[0] <= 2 and part.topic <= 1 and not part.has("good"):
-        return "wish", "wishes it otherwise"
-    if part.has("lang") and part.topic == 0 and len(part.words) <= 3:
-        return "wish", "wishes another language"
+    if part.has("comp") and part.topic == 0 and not part.has("me"):
+        return "wish", _wished(part)
+    if early or (part.has("lang") and part.topic == 0 and len(part.words) <= 3):
+        return "wish", _wished(part)
     return None
+
+
+def _wished(part: Part) -> str:
+    """The name of what is wished; where the words name nothing more, their three usual ones."""
+    if not part.has("form", "lang") or part.topic == 0 == len(part.places("form")):
+        for name, rule in _USUAL.items():
+            if part.has(name):
+                return rule
+    for name, rule in _WISHED.items():
+        if part.has(name):
+            return rule
+    return "wishes it otherwise"
 
 
 def _praises(part: Part) -> Found:
@@ -313,8 +356,10 @@ def _goes_on(part: Part) -> Found:
     if part.asks:
         return "question", ""
     begins = next((w for w in part.words if w.classes != {"filler"}), None)
-    if begins is not None and begins.classes & {"task", "do", "want"}:
+    if begins is not None and begins.classes & {"task", "do"}:
         return "task", ""
+    if begins is not None and "want" in begins.classes:
+        return ("task", "") if part.topic or part.shared or part.has("do") else ("empty", "")
     return None
 
 

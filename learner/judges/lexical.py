@@ -25,17 +25,24 @@ MOST_PARTS: Final = 8
 RETRY_CONFIDENCE: Final = 0.15
 # How sure a reading is that has no verdict.
 NO_VERDICT: Final = 0.2
+# "Yes", "more" and "go on" are often said twice.
+FEWEST_TOKENS: Final = 3
 # Of the reply, this much tells the language of a message that is too short to do so.
 LANGUAGE_CHARS: Final = 200
 LANGUAGE_WEIGHT: Final = 0.3
 
-# What the reply should have done, where a complaint names only what it should not.
+# What the reply should have done, where a complaint names only what it should not; and what most
+# people wish, worded as the embedded model follows it: to five questions its greedy replies had 54
+# tokens of at most 64 with "That's too long. Shorter please." behind them, and 26 with the wish.
 OWN_WORDING: Final = {
     "too long": "Answer in one short sentence only.",
     "too short": "Answer in more detail.",
     "too complicated": "Explain it in simple words.",
     "too stiff": "Use a less formal tone.",
     "too loose": "Use a more formal tone.",
+    "asks for shorter": "Answer in one short sentence only.",
+    "asks for more": "Answer in more detail.",
+    "asks for simpler words": "Explain it in simple words.",
 }
 # Complaints that say themselves what should have been.
 TELLING: Final = frozenset({"corrects it", "says what was asked", "faults the agent"})
@@ -118,9 +125,13 @@ def heard_parts(reading: Reading) -> tuple[Told, ...]:
     """Return the message's first parts; none behind a colon, where somebody else's text begins."""
     words = language_of(reading)
     found: list[Told] = []
+    begun: Part | None = None
     for clause in reading.clauses:
         for part in parts(clause, words, reading):
-            found.append(Told(*kind_of(part), part))
+            whole = part if begun is None else begun.joined(part)
+            begun = whole if whole.begins else None
+            if begun is None or clause is reading.clauses[-1]:
+                found.append(Told(*kind_of(whole), whole))
         if clause.announces and found and found[-1].kind not in ("complaint", "empty", "deny"):
             found.append(Told("task", "", found[-1].part))
             break
@@ -160,6 +171,9 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         behind_story = topic < len(found) and found[topic].kind == "other" and told.rule in FIRM
         if place > topic and not behind_story:
             continue
+        # what other people did is not the agent's fault
+        if not told.part.has("you") and any(t.part.has("others") for t in found[:place]):
+            continue
         if reading.asks == "question" and not told.part.has("you"):
             return Heard(0, "nothing", "an answer to the agent's question")
         wish = next((later for later in found if later.kind == "wish"), None)
@@ -187,6 +201,22 @@ def _wishes(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
     if reading.asks != "nothing":
         return Heard(0, "nothing", "an answer to the agent's question")
     return _unhappy(reading, found[place], wish=found[place], confidence=0.8)
+
+
+def _repeats(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """The question once more, insisting: the reply left it open.
+
+    Without a word that insists it may be a program that asks on purpose, or another joke.
+    """
+    asked, again = set(tokens(reading.asked)), set(tokens(reading.said))
+    if len(asked) < FEWEST_TOKENS or not asked <= again:
+        return None
+    added = language_of(reading).words(sorted(again - asked))
+    insists = "??" in reading.said or any(told.part.contrast for told in found)
+    insists = insists or any(word.classes & {"filler", "yes", "but", "told"} for word in added)
+    if insists and all(word.known for word in added):
+        return Heard(-1, "complaint", "the same question again", 0.6)
+    return None
 
 
 def _doubts(_: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -218,17 +248,21 @@ def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
     return None
 
 
-_RULES: Final[tuple[_Rule, ...]] = (_complains, _denies, _wishes, _doubts, _approves, _denied)
+_RULES: Final[tuple[_Rule, ...]] = (
+    _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
+)  # fmt: skip
 
 
 def _unhappy(reading: Reading, told: Told, *, wish: Told | None, confidence: float) -> Heard:
     """A verdict of −1, with the hint that its words give."""
     hint, refused = None, None
-    if wish is not None:
+    if wish is not None and wish.rule in OWN_WORDING:
+        hint = OWN_WORDING[wish.rule]
+    elif wish is not None:
         hint, refused = _own_words(reading, wish.part)
     elif told.rule in OWN_WORDING:
         hint = OWN_WORDING[told.rule]
-    elif told.rule in TELLING and (told.part.topic or told.part.shared):
+    elif told.rule in TELLING and told.part.says_something:
         hint, refused = _own_words(reading, told.part, whole=True)
     rule = f"{told.rule}; hint refused: {refused}" if refused else told.rule
     return Heard(-1, told.kind, rule, confidence, hint)

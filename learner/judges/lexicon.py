@@ -23,7 +23,7 @@ CJK: Final = ("zh", "ja")
 CLASSES: Final = frozenset(
     "filler reply you me mine others not deny yes but turn too long short hard stiff loose grade "
     "fault able slip heed told lost scold mock thanks good love want do stop form tone comp lang "
-    "number ask task aside doubt".split()
+    "brief more plain number ask task aside doubt".split()
 )
 # Phrases of these classes leave the words in them what they are.
 SOFT: Final = frozenset({"able", "heed", "slip", "reply", "filler", "told", "form"})

@@ -43,7 +43,7 @@ _OFFER: Final = re.compile(
     r"要不要我|需要我|要我|ましょうか|いたしますか",
     re.IGNORECASE,
 )
-_QUESTION: Final = re.compile(r"[?？][\s\"'”»)*_\]🙂😊😀]*\Z|(?:です|ます|でしょう|ません)か[。．]?\s*\Z|(?:吗|呢)[。]?\s*\Z")
+_QUESTION: Final = re.compile(r"[?？][\s\"'”»)*_\]🙂😊😀]*\Z|(?:です|ます|でした|ました|でしょう|ません)か[。．]?\s*\Z|(?:吗|呢)[。]?\s*\Z")
 _ORDER: Final = re.compile(
     r"^(?:\W*)(?:please )?(?:tell me|let me know (?:which|what|how|when|if)|choose|pick|enter|type|guess|give me|"
     r"name (?:one|a|three|two)|fill in|your turn|answer with|say it|rate|describe (?:it|your)|share|send me|"

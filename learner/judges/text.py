@@ -56,22 +56,10 @@ class Clause:
     raw: str  # as typed
     tokens: tuple[str, ...]
     sentence: int  # the number of its sentence
-    question: bool  # its sentence ends with a question mark
+    question: bool  # a question mark stands behind it
     announces: bool  # a colon stands behind it, and more behind that
     start: int  # where it begins in the text
     stop: int  # where the signs behind it end
-
-
-@lru_cache(maxsize=8192)
-def fold(text: str) -> str:
-    """Return the text without case, full-width forms and accents on Latin letters.
-
-    >>> fold("ÇA NE VA PAS"), fold("Ｔｏｏ ｌｏｎｇ"), fold("が"), fold("That’s it")
-    ('ca ne va pas', 'too long', 'が', "that's it")
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
-    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", folded))
-    return unicodedata.normalize("NFC", bare)
 
 
 def tokens(text: str) -> tuple[str, ...]:
@@ -79,9 +67,22 @@ def tokens(text: str) -> tuple[str, ...]:
 
     >>> tokens("That’s 3.5 – TOO  long 👎"), tokens("太长了"), tokens("say §§§§ twice")
     (('that', 's', '3.5', 'too', 'long', '👎'), ('太', '长', '了'), ('say', '§', 'twice'))
+    >>> tokens("ÇA NE VA PAS"), tokens("Ｔｏｏ ｌｏｎｇ"), tokens("è più lungo")
+    (('ca', 'ne', 'va', 'pas'), ('too', 'long'), ('è', 'piu', 'lungo'))
     """
-    found = _TOKEN.findall(fold(text))
-    return tuple(COVER if token[0] == COVER else token for token in found)
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
+    return tuple(_bare(token) for token in _TOKEN.findall(folded))
+
+
+@lru_cache(maxsize=8192)
+def _bare(token: str) -> str:
+    """A token without accents; a lone letter keeps its own: è is no e, à no a."""
+    if token[0] == COVER:
+        return COVER
+    if len(token) == 1 or token.isascii():
+        return token
+    apart = unicodedata.normalize("NFKD", token)
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))
 
 
 def is_cjk(token: str) -> bool:
@@ -124,7 +125,8 @@ def _clauses(text: str) -> Iterator[Clause]:
                     raw=text[start:end_of_words].strip(),
                     tokens=tokens(covered[start:end_of_words]),
                     sentence=sentence,
-                    question=question,
+                    # "Thanks, and in Rome?": the mark is for what it stands behind
+                    question=question and (stop == held[-1][2] or "¿" in covered[start:stop]),
                     announces=colon and bool(covered[stop:].strip()),
                     start=start,
                     stop=stop,
