@@ -18,9 +18,10 @@ from learner.judges.reading import Reading
 from learner.judges.text import Clause, is_cjk
 
 # denied: a complaint's words, denied · doubt: asks whether it is right · aside: only sounds like
-# one of the others · empty: says nothing yet · other: a statement about something
+# one of the others · task: something new to do · order: something to do, with this reply or another
+# · deny: says no · empty: says nothing yet · other: a statement about something
 Kind = Literal["complaint", "wish", "praise", "thanks", "denied", "doubt", "aside", "question",
-               "task", "deny", "empty", "other"]  # fmt: skip
+               "task", "order", "deny", "empty", "other"]  # fmt: skip
 
 _GRADES: Final = ("long", "short", "hard", "stiff", "loose", "grade")
 _SHAPES: Final = ("form", "tone", "comp", "lang")
@@ -356,10 +357,12 @@ def _goes_on(part: Part) -> Found:
     if part.asks:
         return "question", ""
     begins = next((w for w in part.words if w.classes != {"filler"}), None)
-    if begins is not None and begins.classes & {"task", "do"}:
+    if begins is not None and "task" in begins.classes:
         return "task", ""
+    if begins is not None and "do" in begins.classes:
+        return "order", ""
     if begins is not None and "want" in begins.classes:
-        return ("task", "") if part.topic or part.shared or part.has("do") else ("empty", "")
+        return ("order", "") if part.topic or part.shared or part.has("do") else ("empty", "")
     return None
 
 

@@ -48,6 +48,8 @@ OWN_WORDING: Final = {
 TELLING: Final = frozenset({"corrects it", "says what was asked", "faults the agent"})
 # Complaints that speak of the agent or of the reply's form outright: they count behind a story.
 FIRM: Final = TELLING | {"mocks it", *OWN_WORDING}
+# What may be against the praise before it.
+UNCLEAR: Final = frozenset({"other", "order", "deny", "aside", "doubt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Told:
         """True when the message has gone on to something else here."""
         if self.kind == "other":
             return bool(self.part.topic or self.part.shared)
-        return self.kind in ("question", "task", "aside")
+        return self.kind in ("question", "task", "order", "aside")
 
 
 def heard_parts(reading: Reading) -> tuple[Told, ...]:
@@ -196,7 +198,7 @@ def _wishes(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
     place = next((i for i, told in enumerate(found) if told.kind == "wish"), None)
     if place is None:
         return None
-    if any(told.kind in ("question", "task") for told in found[place + 1 :]):
+    if any(told.kind in ("question", "task", "order") for told in found[place + 1 :]):
         return Heard(0, "nothing", "a wish for what comes next")
     if reading.asks != "nothing":
         return Heard(0, "nothing", "an answer to the agent's question")
@@ -237,7 +239,7 @@ def _approves(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         if told.part.contrast and told.kind == "other" and not told.part.asks:
             against = Told("complaint", "courtesy, and something against it", told.part)
             return _unhappy(reading, against, wish=None, confidence=0.5)
-        if told.part.contrast or told.kind in ("other", "deny", "aside", "doubt"):
+        if told.part.contrast or told.kind in UNCLEAR:
             return Heard(0, "nothing", "courtesy, and something else")
     return Heard(1, found[place].kind, found[place].rule, 0.8)
 
