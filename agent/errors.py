@@ -1,4 +1,4 @@
-"""What can go wrong in the agent, and the JSON that a client of the OpenAI API expects for it.
+"""What can go wrong in the agent, and what a client is told of it.
 
 AgentError
 ├── ApiError            answered to the client with its status; never a trace
@@ -20,8 +20,6 @@ AgentError
 └── StartError          the agent cannot start; the message says what to do
         └── BindError           an address cannot be served: in use, not ours, not safe to open
 """
-
-from typing import Any
 
 
 class AgentError(Exception):
@@ -65,7 +63,7 @@ class BindError(StartError):
 
 
 class ApiError(AgentError):
-    """An error that the client is told, in OpenAI's shape."""
+    """An error that the client is told, in the shape of the API that it asked."""
 
     status = 500
     type = "server_error"
@@ -90,21 +88,6 @@ class ApiError(AgentError):
         self.param = param
         self.code = code or type(self).code
         self.headers = headers or {}
-
-    def body(self) -> dict[str, Any]:
-        """Give the response body.
-
-        >>> InvalidError("must be positive", param="max_tokens").body()["error"]["param"]
-        'max_tokens'
-        """
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "param": self.param,
-                "code": self.code,
-            }
-        }
 
 
 class InvalidError(ApiError):

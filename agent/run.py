@@ -16,11 +16,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from agent.console import build_console
-from agent.engine.engine import Engine
+from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
+from agent.http.runner import Runner
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from agent.stored.projection import Projection
 from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
 from streams.log.contract import Log
@@ -98,14 +100,17 @@ async def serve(
 def _assemble(
     base: BaseModel, streams: StreamsSettings, settings: AgentSettings, *, log: Log, spool: Spool
 ) -> AgentService:
-    residents = Residents(base, "cpu", snapshots=open_snapshots(streams))
+    residents = Residents(base, "cpu", line=settings.line, snapshots=open_snapshots(streams))
     return AgentService(
         settings=settings,
         base=base,
         residents=residents,
-        engine=Engine(residents, settings=settings, base=base),
+        engine=BatchingEngine(residents, settings=settings, base=base),
         log=log,
         spool=spool,
+        projection=Projection(
+            streams.home.expanduser() / "responses.db", keep_days=streams.retention_days
+        ),
         secret=load_secret(
             settings.response_secret or streams.home.expanduser() / "response.secret"
         ),
@@ -114,9 +119,7 @@ def _assemble(
 
 async def _open_site(sites: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
     # handler_cancellation: a client that goes while its request waits frees its place at once.
-    runner = web.AppRunner(
-        app, handler_cancellation=True, shutdown_timeout=CLOSE_S, access_log=None
-    )
+    runner = Runner(app, handler_cancellation=True, shutdown_timeout=CLOSE_S, access_log=None)
     await runner.setup()
     sites.push_async_callback(runner.cleanup)
     try:

@@ -1,29 +1,50 @@
-"""The agent's HTTP API: each route as the steps that it takes.
+"""The agent's HTTP API: its endpoints by their APIs, and what surrounds them.
 
-    POST /v1/chat/completions          answer, whole or streamed
-    GET  /v1/models, /v1/models/{id}   what can be asked for
-    PUT  /v1/feedback/{response_id}    what somebody thinks of an answer
-    GET  /health                       this process lives
-    GET  /health/ready                 it takes requests; the body says why not
-    GET  /metrics                      Prometheus
-    GET  /                             the chat page
+    agent/api/chat         POST /v1/chat/completions          OpenAI's Chat Completions
+    agent/api/responses    POST /v1/responses                 OpenAI's Responses, which are kept
+    agent/api/completions  POST /v1/completions               OpenAI's older Completions
+    agent/api/messages     POST /v1/messages                  Anthropic's Messages
+    agent/api/embeddings   POST /v1/embeddings                where there is an embedder
+    agent/api/models       GET  /v1/models, /v1/models/{id}   what can be asked for
+    agent/api/feedback     PUT  /v1/feedback/{response_id}    what somebody says of a reply
+    agent/api/health       GET  /health, /health/ready        it lives; it takes requests
+                           GET  /metrics                      Prometheus
+    agent/api/openapi      GET  /openapi.json, /docs          all of these, described
+    agent/chat             GET  /                             the chat page
 
-Knows the order of the steps; each step is a module of its own.
+What begins with /v1 is there without it, too. How a request is answered, step by step, stands in
+agent/api/serve.py.
 """
-
-import time
 
 from aiohttp import web
 
 from agent import chat
-from agent.api.chat import read_chat, read_feedback
-from agent.api.send import send_stream, send_whole
-from agent.http import edge
+from agent.api.chat.routes import OPERATIONS as CHAT
+from agent.api.completions.routes import OPERATIONS as COMPLETIONS
+from agent.api.embeddings.routes import OPERATIONS as EMBEDDINGS
+from agent.api.feedback.routes import OPERATIONS as FEEDBACK
+from agent.api.health.routes import OPERATIONS as HEALTH
+from agent.api.messages.errors import anthropic_error
+from agent.api.messages.routes import OPERATIONS as MESSAGES
+from agent.api.models.routes import OPERATIONS as MODELS
+from agent.api.openapi.routes import routes as describe
+from agent.api.operation import Operation
+from agent.api.responses.routes import OPERATIONS as RESPONSES
+from agent.api.serve import SERVICE
+from agent.http import edge, names, origins
 from agent.service import AgentService
-from agent.turn.sessions import recognise
-from agent.watch.metrics import CONTENT_TYPE
 
-SERVICE = web.AppKey("service", AgentService)
+OPERATIONS: tuple[Operation, ...] = (
+    *CHAT,
+    *RESPONSES,
+    *COMPLETIONS,
+    *MESSAGES,
+    *EMBEDDINGS,
+    *MODELS,
+    *FEEDBACK,
+    *HEALTH,
+)
+VERSION_HEADER = "anthropic-version"  # every client of that API sends it
 
 
 def build_app(service: AgentService) -> web.Application:
@@ -31,97 +52,27 @@ def build_app(service: AgentService) -> web.Application:
     app = web.Application(
         middlewares=[
             edge.measure(service.metrics),
-            edge.answer_errors,
-            edge.keep_out(service.settings),
+            edge.answer_errors(_errors_of),
+            origins.keep_out(service.settings),
         ],
         client_max_size=service.settings.max_body_bytes,
     )
     app[SERVICE] = service
-    app.on_response_prepare.append(edge.allow_origins(service.settings))
-    app.add_routes(
+    app.on_response_prepare.extend(
         [
-            web.post("/v1/chat/completions", complete_chat),
-            web.get("/v1/models", list_models),
-            web.get("/v1/models/{id:.+}", show_model),
-            web.put("/v1/feedback/{response_id}", take_feedback),
-            web.get("/health", show_alive),
-            web.get("/health/ready", show_ready),
-            web.get("/metrics", show_metrics),
-            *chat.routes(),
+            names.tell_name,
+            service.limits.tell_standing,
+            origins.allow_origins(service.settings),
         ]
     )
+    for operation in OPERATIONS:
+        app.add_routes(operation.routes())
+    app.add_routes([*describe(OPERATIONS), *chat.routes()])
     return app
 
 
-async def complete_chat(request: web.Request) -> web.StreamResponse:
-    """Answer one request; it is recorded after its last byte."""
-    service, began_s = request.app[SERVICE], time.perf_counter()
-    principal = service.keys.principal(request.headers.get("Authorization"))
-    service.limits.count_request(principal)
-    call = read_chat(await edge.read_body(request))
-    service.prove_serving()
-    service.prove_model(call.model)
-    asked = await service.ask(call)
-    occasion = recognise(asked.messages, request.headers, principal=principal, store=call.store)
-    with (
-        service.limits.hold_replies(principal, len(asked.sampling)),
-        service.answer(call, asked, occasion, began_s=began_s) as answer,
-    ):
-        if call.stream:
-            return await send_stream(request, answer)
-        return await send_whole(request, answer)
-
-
-async def take_feedback(request: web.Request) -> web.Response:
-    """Keep a verdict on an answer; only whom it was given to may give one."""
-    service, response_id = request.app[SERVICE], request.match_info["response_id"]
-    principal = service.keys.principal(request.headers.get("Authorization"))
-    service.limits.count_request(principal)
-    verdict = read_feedback(await edge.read_body(request))
-    session = service.ids.session(response_id, principal=principal)
-    kept = await service.recorder.feedback(
-        response_id, verdict, principal=principal, session=session
-    )
-    return web.json_response(
-        {
-            "id": kept.id,
-            "object": "feedback",
-            "response_id": response_id,
-            "score": kept.score,
-            "hint": kept.hint,
-            "comment": kept.comment,
-            "created": kept.created_ms // 1000,
-        }
-    )
-
-
-async def list_models(request: web.Request) -> web.Response:
-    """List what can be asked for: the line that this agent serves."""
-    service = request.app[SERVICE]
-    service.keys.principal(request.headers.get("Authorization"))
-    return web.json_response({"object": "list", "data": service.models()})
-
-
-async def show_model(request: web.Request) -> web.Response:
-    """Show one of the models."""
-    service, name = request.app[SERVICE], request.match_info["id"]
-    service.keys.principal(request.headers.get("Authorization"))
-    service.prove_model(name)
-    return web.json_response(service.models()[0] | {"id": name})
-
-
-async def show_alive(_: web.Request) -> web.Response:
-    """Say that this process lives and its event loop turns."""
-    return web.json_response({"status": "alive"})
-
-
-async def show_ready(request: web.Request) -> web.Response:
-    """Say whether this agent takes requests, and what is not as it should be."""
-    ready, body = request.app[SERVICE].readiness()
-    return web.json_response(body, status=200 if ready else 503)
-
-
-async def show_metrics(request: web.Request) -> web.Response:
-    """Give the metrics in Prometheus's text format."""
-    text = request.app[SERVICE].metrics.text()
-    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+def _errors_of(request: web.Request) -> edge.ErrorShape:
+    """The shape of errors of the API that is asked: Anthropic's where its clients ask."""
+    path = request.path.removeprefix("/v1")
+    ours = path == "/messages" or path.startswith("/messages/")
+    return anthropic_error if ours or VERSION_HEADER in request.headers else edge.openai_error

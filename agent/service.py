@@ -1,6 +1,6 @@
 """The running agent: its parts, and what they answer together.
 
-Invariants: a request is answered by the version that served when it was admitted; nothing here
+Invariants: a request is answered by what it was assigned when it was admitted; nothing here
 waits for log, store or disk; a stop lets running replies end within the grace of the settings, and
 leaves every record on disk.
 
@@ -9,29 +9,29 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
-from agent import status
-from agent.api.chat import ChatRequest
-from agent.engine.engine import Counts
-from agent.errors import NotFoundError, UnavailableError
+from agent.engine.contract import Engine
+from agent.errors import UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
-from agent.swap.follow import Follower, Versions
-from agent.turn.answer import Answer, Source
-from agent.turn.ask import Asked, Renderer, ask
+from agent.status import Status
+from agent.stored.projection import Projection
+from agent.stored.stored import Stored
+from agent.swap.follow import Follower, Following, SupportsPromote
+from agent.turn.answer import Answer
+from agent.turn.ask import Ask, Renderer, count, render
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
-from agent.turn.sessions import Occasion
 from agent.watch.events import Events
-from agent.watch.metrics import Metrics, Sample
+from agent.watch.metrics import Metrics
 from streams.log.contract import Log, Outgoing
-from streams.records import Forgotten, Json, Rollout
+from streams.records import Forgotten, Rollout
 from streams.spool import Depth
-
-MODEL = "quickset"
 
 
 class Base(Renderer, Protocol):
@@ -41,31 +41,10 @@ class Base(Renderer, Protocol):
     def name(self) -> str: ...
 
 
-class Residents(Versions, Protocol):
+class SupportsServing(SupportsPromote, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
-
-
-class Engine(Source, Protocol):
-    """What is needed of agent.engine.engine.Engine."""
-
-    counts: Counts
-
-    @property
-    def alive(self) -> bool: ...
-
-    @property
-    def queued(self) -> int: ...
-
-    @property
-    def running(self) -> int: ...
-
-    def start(self) -> None: ...
-
-    def drain(self, grace_s: float) -> None: ...
-
-    def forget(self) -> None: ...
 
 
 class Spool(Protocol):
@@ -78,6 +57,17 @@ class Spool(Protocol):
     def forget(self, principal: str, until_ms: int) -> None: ...
 
 
+class Embedder(Protocol):
+    """What is needed of a model that turns texts into vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector a text, all of one length. Takes its time, so not in the event loop."""
+        ...
+
+
 class AgentService:
     """The agent's parts, started and stopped together."""
 
@@ -86,23 +76,34 @@ class AgentService:
         *,
         settings: AgentSettings,
         base: Base,
-        residents: Residents,
+        residents: SupportsServing,
         engine: Engine,
         log: Log,
         spool: Spool,
+        projection: Projection,
         secret: bytes,
+        embedder: Embedder | None = None,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
+        projection: of the replies that may be asked for again
         secret: signs response ids; one for all replicas of a service
+        embedder: None: this agent embeds nothing
         """
-        self.settings, self.residents = settings, residents
+        context_tokens = min(settings.context_tokens, base.context_tokens)
+        self.settings = settings.model_copy(update={"context_tokens": context_tokens})
+        self.residents, self.embedder = residents, embedder
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
         self._base, self._engine, self._spool = base, engine, spool
+        self.stored = Stored(projection, log, self.ids)
         self.recorder = Recorder(
-            spool.put, line=settings.line, events=self.events, metrics=self.metrics
+            spool.put,
+            line=settings.line,
+            events=self.events,
+            metrics=self.metrics,
+            told=self.stored.add,
         )
         self._follower = Follower(
             log,
@@ -116,15 +117,16 @@ class AgentService:
         )
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._turning_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
-        self._draining = self._told_engine = False
-        self._started_s = int(time.time())
-        self.metrics.state(serving=self._info, gauges=self._gauges, counters=self._counters)
+        self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
+        self._draining = self._noted_failure = False
+        self.started_s = int(time.time())
+        self.metrics.read(self.status)
 
     def start(self) -> None:
         """Begin to decode, and to follow the log."""
         self._engine.start()
         self._follower.start()
+        self.stored.start()
 
     async def stop(self) -> None:
         """Take no more requests, let running replies end within the grace, stop following.
@@ -136,8 +138,9 @@ class AgentService:
             self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
+        await asyncio.to_thread(self.stored.stop)
         self._rendering.shutdown(wait=False)
-        self._turning_back.shutdown(wait=False)
+        self._rolling_back.shutdown(wait=False)
 
     @property
     def works(self) -> bool:
@@ -154,58 +157,87 @@ class AgentService:
         if not self._engine_alive():
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
-    def prove_model(self, name: str) -> None:
-        """Prove that a model of this name is served here. Raises: NotFoundError."""
-        if name not in (MODEL, f"{MODEL}:{self.settings.line}"):
-            raise NotFoundError(
-                f"there is no model {name[:100]!r}: /v1/models lists what is served",
-                param="model",
-                code="model_not_found",
-            )
-
-    def models(self) -> list[Json]:
-        """Give the models that can be asked for: one, the line that this agent serves."""
-        return [
-            {
-                "id": MODEL,
-                "object": "model",
-                "created": self._started_s,
-                "owned_by": "quickset",
-                "line": self.settings.line,
-                "version": self.residents.serving,
-                "base": self._base.name,
-                "context_tokens": min(self.settings.context_tokens, self._base.context_tokens),
-            }
-        ]
-
-    async def ask(self, call: ChatRequest) -> Asked:
-        """Render a request, in a thread. Raises: InvalidError, naming the parameter."""
+    async def render(self, ask: Ask) -> Ask:
+        """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._rendering, ask, call, self._base, self.settings)
+        rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
+        return await loop.run_in_executor(self._rendering, rendered)
 
-    def answer(
-        self, call: ChatRequest, asked: Asked, occasion: Occasion, *, began_s: float
-    ) -> Answer:
-        """Prepare the answer to a request, to be used as a context manager."""
+    async def count(self, ask: Ask) -> int:
+        """Count the tokens of an ask's prompt, in a thread. Raises: as `render`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._rendering, count, ask, self._base)
+
+    async def embed(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], int]:
+        """Embed texts, in a thread. Returns: the vectors, and how many tokens the texts have."""
+
+        def counted() -> int:
+            return sum(len(self._base.encode(text)) for text in texts)
+
+        if self.embedder is None:
+            raise UnavailableError("this agent has no embedder")
+        vectors = await asyncio.to_thread(self.embedder.embed, texts)
+        loop = asyncio.get_running_loop()
+        return vectors, await loop.run_in_executor(self._rendering, counted)
+
+    def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
+        """Prepare the answer to rendered asks, to be used as a context manager.
+
+        asks: of one principal and session, at least one
+        prefix: what the response's id begins with
+        """
+        first = asks[0]
         return Answer(
-            self.ids.new(principal=occasion.principal, session=occasion.session),
-            call,
-            asked,
-            occasion,
+            self.ids.new(
+                principal=first.principal,
+                session=first.session,
+                choices=sum(len(ask.samplings) for ask in asks),
+                prefix=prefix,
+            ),
+            asks,
             engine=self._engine,
             recorder=self.recorder,
             metrics=self.metrics,
             began_s=began_s,
         )
 
-    def serving(self) -> dict[str, dict[str, Any]]:
-        """Give line → what serves it, what served before, how that was decided; from memory."""
-        following = self._follower.following()
-        return {following.line.name: status.serving(following, self.residents.serving)}
+    def status(self) -> Status:
+        """How this agent is now."""
+        return Status(
+            version=self.residents.serving,
+            base=self._base.name,
+            following=self._follower.following(),
+            depth=self._spool.depth(),
+            engine=self._engine,
+            engine_alive=self._engine_alive(),
+            draining=self._draining,
+        )
 
-    def spool(self) -> dict[str, Any]:
-        """Give what is on this agent's disk and not in the log yet; from memory."""
-        return status.spooled(self._spool.depth())
+    @property
+    def base(self) -> str:
+        """The name of the base model."""
+        return self._base.name
+
+    def following(self) -> Following:
+        """How far this agent has come, and what serves its line."""
+        return self._follower.following()
+
+    def knows(self, version: str) -> bool:
+        """Whether a version's whole chain is known, so that it could be served."""
+        return self._follower.decisions.can_be_built(version)
+
+    async def delete(self, response_id: str, principal: str) -> None:
+        """Let a response of a principal be asked for no more, and nothing more be learned from it.
+
+        raises: NotFoundError, UnavailableError
+        """
+        turn = await self.stored.find(response_id, principal)
+        await self.recorder.deletion(turn.id, principal=principal, session=turn.session)
+        self.stored.drop(turn.id)
+
+    async def digest_of(self, version: str) -> str:
+        """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
+        return await asyncio.to_thread(self.residents.digest_of, version)
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Serve the previous version again, now, with or without broker and database.
@@ -215,46 +247,19 @@ class AgentService:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._turning_back, self._follower.rollback, who, reason, expected_seq
+            self._rolling_back, self._follower.rollback, who, reason, expected_seq
         )
-
-    def readiness(self) -> tuple[bool, Json]:
-        """Say whether this agent takes requests, and what is not as it should be."""
-        ready, body = status.readiness(
-            self._follower.following(),
-            self._spool.depth(),
-            engine_alive=self._engine_alive(),
-            draining=self._draining,
-        )
-        return ready, body | self._info()
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""
         self._spool.forget(record.principal, record.created_ms)
         self.recorder.forget(record.principal)
+        self.stored.forget(record)
         self._engine.forget()
 
     def _engine_alive(self) -> bool:
         alive = self._engine.alive
-        if not alive and not self._told_engine and not self._draining:
-            self._told_engine = True
+        if not alive and not self._noted_failure and not self._draining:
+            self._noted_failure = True
             self.events.add("engine-failed", "the engine has stopped: restart this process")
         return alive
-
-    def _info(self) -> dict[str, str]:
-        return {
-            "line": self.settings.line,
-            "version": self.residents.serving,
-            "base": self._base.name,
-        }
-
-    def _gauges(self) -> list[Sample]:
-        return status.gauges(
-            self._follower.following(),
-            self._spool.depth(),
-            queued=self._engine.queued,
-            running=self._engine.running,
-        )
-
-    def _counters(self) -> list[Sample]:
-        return status.counters(self._spool.depth(), self._engine.counts)

@@ -1,10 +1,14 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from streams.settings import Section
+
+# Every model that can be asked for is one of these, or an alias of one.
+MODEL = "quickset"
 
 
 class AgentSettings(Section):
@@ -65,6 +69,28 @@ class AgentSettings(Section):
         ),
     )
     max_body_bytes: int = Field(2**20, ge=1024, description="largest request body")
+    truncation: Literal["auto", "disabled"] = Field(
+        "disabled",
+        description=(
+            "what becomes of a conversation that does not fit and does not say it itself: refused, "
+            "or, with auto, answered without its oldest exchanges"
+        ),
+    )
+    keep_alive_s: float = Field(
+        15.0,
+        gt=0,
+        description=(
+            "a stream that has said nothing for so long, because its request waits for a place, "
+            "says so in a comment, seconds"
+        ),
+    )
+    aliases: dict[str, str] = Field(
+        {},
+        description=(
+            'other names of models, for clients that ask for a fixed one: {"gpt-4o-mini": '
+            '"quickset"}, or of a version, "quickset@stable"'
+        ),
+    )
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
     keys: dict[str, str] = Field(
         {},
@@ -88,3 +114,13 @@ class AgentSettings(Section):
             "made in streams.home"
         ),
     )
+
+    @field_validator("aliases")
+    @classmethod
+    def _are_ours(cls, aliases: dict[str, str]) -> dict[str, str]:
+        for alias, name in aliases.items():
+            if name.partition("@")[0].partition(":")[0] != MODEL:
+                raise ValueError(f"{alias} names {name!r}, which is not {MODEL} or {MODEL}@…")
+            if alias.startswith(MODEL):
+                raise ValueError(f"{alias} is a name of our own: choose another alias")
+        return aliases

@@ -25,6 +25,7 @@ from deploy.commands.versions import versions
 from deploy.errors import DeployError
 from deploy.up import process
 from kernels.errors import KernelError
+from learner.errors import LearnerError
 from streams.errors import StreamsError
 
 app = typer.Typer(
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def told(failure: Exception) -> tuple[str, int]:
     """Give the sentence that tells a failure, and the exit code: 2 when it was foreseen, else 1."""
-    if isinstance(failure, DeployError | AgentError | KernelError | StreamsError):
+    if isinstance(failure, DeployError | AgentError | KernelError | LearnerError | StreamsError):
         return f"quickset: {failure}", 2
     if isinstance(failure, OSError) and failure.strerror:
         where = f"{failure.filename}: " if failure.filename else ""

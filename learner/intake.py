@@ -2,8 +2,8 @@
 
 Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
 repeats nothing and loses nothing. A record that was used before changes nothing, and one that
-cannot be used goes to the dead letters with the cause, without stopping those behind it. What
-somebody said who is forgotten is passed over.
+cannot be used goes to the dead letters with the cause, without stopping those behind it. What a
+forgotten principal said is passed over.
 
 Knows nothing of generations, weights or the wall clock: times are the records' own.
 """
@@ -15,8 +15,7 @@ from typing import Final
 from sqlmodel import Session, col, delete, select, update
 
 from learner.forget import store as forget
-from learner.judges.explicit import judge_feedback
-from learner.judges.judge import Judge
+from learner.judges.judge import Evidence, Judge
 from learner.link import conversation
 from learner.link.conversation import Link
 from learner.rollout import claims
@@ -24,12 +23,12 @@ from learner.settings import GROUP
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
-from streams.keeping.retention import SPEAKING
 from streams.line import ledger
 from streams.line.masks import keep_mask
 from streams.log import dead_letters
 from streams.log.contract import Entry, Topic
 from streams.records import (
+    Deletion,
     Feedback,
     Forgotten,
     Judgement,
@@ -41,12 +40,13 @@ from streams.records import (
     decode,
 )
 from streams.store import offsets, outbox
+from streams.store.states import CLOSED, JUDGED, LINKED, OPEN, SPEAKING, UNTRAINED
 from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
-    "feedback": (Feedback,),
+    "feedback": (Feedback, Deletion),
     "rollouts": (Rollout,),
     "recipes": (Recipe, Mask),
     "forgotten": (Forgotten,),
@@ -59,7 +59,7 @@ OPEN_TURNS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the intake is told once."""
+    """What stays the same from poll to poll."""
 
     line: str
     judges: tuple[Judge, ...]
@@ -84,7 +84,7 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
                 if offsets.first_time(session, GROUP, entry):
                     _use(session, record, entry, rules)
         except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
-            _bury(session, entry, cause, rules)
+            _to_dead_letters(session, entry, cause, rules)
             continue
         if isinstance(record, Turn):
             newest_ms = max(newest_ms, record.created_ms)
@@ -99,9 +99,11 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
     match record:
         case Turn() if record.line == rules.line:
-            _admit(session, record, rules, taken_ms=entry.time_ms)
+            _take_turn(session, record, rules, taken_ms=entry.time_ms)
         case Feedback() if record.line == rules.line:
-            _hear(session, record)
+            _take_feedback(session, record, rules)
+        case Deletion() if record.line == rules.line:
+            forget.delete_turn(session, record, taken_ms=entry.time_ms)
         case Rollout():
             claims.project(session, record)
         case Recipe():
@@ -110,23 +112,19 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
             keep_mask(session, record, created_ms=entry.time_ms)
         case Forgotten():
             forget.apply(session, record)
-        case Turn() | Feedback():
-            pass  # of another line: its own learner's
         case _:
-            raise ValueError(
-                f"a {type(record).__name__} does not belong on {entry.partition.topic}"
-            )
+            pass  # turns and feedback of another line: its own learner's
 
 
 def _is_forgotten(entry: Entry, moments: Moments) -> bool:
-    """Tell whether somebody who is forgotten said this before the moment."""
+    """Return whether a forgotten principal said this before the moment."""
     if not moments or entry.partition.topic not in forgotten.SAID:
         return False
     spoken = forgotten.speaker(entry.value)
     return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
 
 
-def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
+def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
     if session.get(TurnRow, turn.id) is not None:
         return
@@ -140,7 +138,7 @@ def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None
         session=turn.session,
         key=turn.key,
         prefix_key=turn.prefix_key,
-        state="open" if conversation.trainable(turn) else "untrained",
+        state=OPEN if conversation.trainable(turn) else UNTRAINED,
         sequence=(latest or 0) + 1,
         record=turn.model_dump(mode="json"),
         created_ms=turn.created_ms,
@@ -153,7 +151,7 @@ def _admit(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None
     for later in _later(session, turn):
         for link in conversation.link(_turn(later), [turn]):
             _follow(session, link, rules)
-    _judge_early_feedback(session, row, turn)
+    _judge_early_feedback(session, row, turn, rules)
 
 
 def _earlier(session: Session, turn: Turn) -> Iterable[TurnRow]:
@@ -186,30 +184,38 @@ def _follow(session: Session, link: Link, rules: Rules) -> None:
         return
     row.next_state = [message.model_dump(mode="json") for message in link.messages]
     row.next_kind, row.next_ms = link.kind, link.created_ms
-    if row.state in ("open", "closed"):
-        row.state = "linked"
+    if row.state in (OPEN, CLOSED):
+        row.state = LINKED
     session.add(row)
-    if row.state == "untrained":
+    if row.state == UNTRAINED:
         return
     for judge in rules.judges:
-        # the verdict on another next state, if there was one, is no verdict any more
-        session.exec(
-            delete(JudgementRow).where(
-                col(JudgementRow.turn_id) == row.id, col(JudgementRow.source) == judge.source
+        if judge.reads is Link:
+            # the verdict on another next state, if there was one, is no verdict any more
+            session.exec(
+                delete(JudgementRow).where(
+                    col(JudgementRow.turn_id) == row.id, col(JudgementRow.source) == judge.source
+                )
             )
-        )
-        judgement = judge.judge(_turn(row), link)
-        if judgement is not None:
-            _note(session, row, judgement)
+    _judge(session, row, link, rules)
 
 
-def _hear(session: Session, feedback: Feedback) -> None:
+def _judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> None:
+    """Ask every judge that reads this kind of evidence."""
+    for judge in rules.judges:
+        if isinstance(evidence, judge.reads):
+            judgement = judge.judge(_turn(row), evidence)
+            if judgement is not None:
+                _note(session, row, judgement)
+
+
+def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
     if row is not None and row.state not in SPEAKING:
-        return  # a verdict on what nobody knows any more
+        return  # a verdict on what is not known any more
     if row is not None:
-        _note(session, row, judge_feedback(feedback, _turn(row)))
+        _judge(session, row, feedback, rules)
         return
     session.add(
         JudgementRow(
@@ -226,7 +232,7 @@ def _hear(session: Session, feedback: Feedback) -> None:
     )
 
 
-def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn) -> None:
+def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:
     waiting = select(JudgementRow).where(
         JudgementRow.turn_id == turn.id, JudgementRow.source == "explicit"
     )
@@ -245,30 +251,30 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn) -> None:
         )
         session.delete(early)
         session.flush()
-        _note(session, row, judge_feedback(feedback, turn))
+        _judge(session, row, feedback, rules)
 
 
 def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
-    """Keep a judgement, and tell everybody."""
+    """Keep a judgement, and publish it."""
     body = judgement.model_dump(exclude={"line", "version"})
     session.merge(JudgementRow(**body))
-    if row.state != "untrained":
-        row.state = "judged"
+    if row.state != UNTRAINED:
+        row.state = JUDGED
         session.add(row)
     outbox.put(session, "judgements", row.session, judgement)
 
 
 def _close_idle(session: Session, before_ms: int) -> None:
-    """Close conversations that nobody went on with; a late word still counts for their turns."""
+    """Close conversations without a next request; a late one still counts for their turns."""
     if before_ms > 0:
         session.exec(
             update(TurnRow)
-            .where(col(TurnRow.state) == "open", col(TurnRow.created_ms) < before_ms)
-            .values(state="closed")
+            .where(col(TurnRow.state) == OPEN, col(TurnRow.created_ms) < before_ms)
+            .values(state=CLOSED)
         )
 
 
-def _bury(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
+def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
     letter = dead_letters.of_entry(
         entry,
         f"{type(cause).__name__}: {cause}",

@@ -19,11 +19,12 @@ from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
 from learner import intake
-from learner.batch.lessons import Desk, Target, prepare
-from learner.batch.plan import batch_of, plan, planned
+from learner.batch.lessons import Target, Teacher, prepare
+from learner.batch.plan import batch_of, plan, unfinished
+from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.rollout import claims, release
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import GROUP, LearnerSettings
 from learner.update.generation import Outcome, run_generation, void
 from streams.clock import steady
@@ -55,25 +56,26 @@ class Parts:
     store: Store
     log: Log
     lease: Lease
-    versions: Versions
+    serving: Serving
     backend: Backend
     gate: release.Gate
     rules: intake.Rules
     settings: LearnerSettings
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
+    evaluator: Evaluator | None = None  # scores members; None: this process
     retention: Retention | None = None  # None: everything is kept
     # what a plan came to, where that is known already (learner.rerun.rerun)
-    recall: Callable[[GenerationRow, Versions], Outcome | None] = lambda _, __: None
+    recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
 
 
 class Learner:
-    """Extends one line. Not shared between threads; who holds the lease runs it."""
+    """Extends one line. Not shared between threads; the process that holds the lease runs it."""
 
     def __init__(self, parts: Parts) -> None:
         """Take the parts; nothing is read yet."""
         self._parts = parts
-        self._line = Line(parts.settings.line, (parts.versions.base.name,))
+        self._line = Line(parts.settings.line, (parts.serving.base.name,))
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._rested_ms: int | None = None  # when nothing was due, since the last generation
@@ -140,24 +142,26 @@ class Learner:
 
     def _follow(self) -> bool:
         """Become the version that serves; False while its recipes have not been read yet."""
-        versions = self._parts.versions
+        serving = self._parts.serving
         with self._parts.store.reading() as session:
             self._line = claims.line_now(session, self._line)
-            serving = self._line.version
-            if serving == versions.name:
+            decided = self._line.version
+            if decided == serving.name:
                 return True
-            chain = ledger.chain(session, serving, known=versions.chain)
-        if not chain and serving != versions.base.name:
-            _LOG.warning("waiting for the recipe of %s, which serves", serving)
+            chain = ledger.chain(session, decided, known=serving.chain)
+        if not chain and decided != serving.base.name:
+            _LOG.warning("waiting for the recipe of %s, which serves", decided)
             return False
-        versions.follow(serving, chain)
+        serving.follow(decided, chain)
         return True
 
     def _plan(self) -> GenerationRow | None:
-        """Give the generation that is under way, or commit the plan of the one that is due."""
-        parts, base = self._parts, self._parts.versions.base.name
+        """Return the generation that is under way, or commit the plan of the one that is due."""
+        parts, base = self._parts, self._parts.serving.base.name
+        if self._line.trial is not None:
+            return None  # its candidate may become the parent of the next one
         with parts.store.reading() as session:
-            under_way = planned(session, self._line.name)
+            under_way = unfinished(session, self._line.name)
             if under_way is not None:
                 return under_way
             if claims.awaited(session, self._line.name) > self._line.seq:
@@ -176,31 +180,32 @@ class Learner:
     def _compute(self, generation: GenerationRow) -> tuple[Outcome, Mapping[str, Target]]:
         """Score the population and build the child. Reads the plan, and nothing that is newer."""
         parts = self._parts
-        if generation.parent != parts.versions.name:  # a crash, and a rollback before the restart
+        if generation.parent != parts.serving.name:  # a crash, and a rollback before the restart
             return void(f"its parent {generation.parent} does not serve any more"), {}
         with parts.store.reading() as session:
             query = select(TurnRow).where(col(TurnRow.id).in_(generation.turn_ids))
             rows = {row.id: row for row in session.exec(query) if row.record}
-        desk = Desk(parts.versions, parts.settings, parts.backend, self._breathe)
-        lessons, targets = prepare(batch_of(generation), rows, desk)
-        outcome = parts.recall(generation, parts.versions) or run_generation(
+        teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
+        lessons, targets = prepare(batch_of(generation), rows, teacher)
+        outcome = parts.recall(generation, parts.serving) or run_generation(
             generation.key,
             lessons,
-            parts.versions,
+            parts.serving,
             parts.settings,
             backend=parts.backend,
-            pause=self._breathe,
+            pause=self._pause,
+            evaluator=parts.evaluator,
         )
         return outcome, targets
 
     def _ask_gate(self, outcome: Outcome) -> release.Report | None:
         if outcome.child is None:
             return None
-        versions = self._parts.versions
-        return self._parts.gate.judge(
+        serving = self._parts.serving
+        return self._parts.gate.examine(
             outcome.child.decoder,
-            versions.decoder,
-            versions.name,
+            serving.decoder,
+            serving.name,
             candidate_name=outcome.child.recipe.version,
         )
 
@@ -230,7 +235,7 @@ class Learner:
             self._owes_log = False
 
     def _tidy(self) -> None:
-        """While there is nothing to learn: let go of what is old, a little at a step."""
+        """Let go of what is old, a little at a step, while there is nothing to learn."""
         retention = self._parts.retention
         if retention is None or 0 <= self._parts.clock() - self._tidied_s < TIDY_S:
             return
@@ -239,8 +244,8 @@ class Learner:
         if not gone:
             self._tidied_s = self._parts.clock()
 
-    def _breathe(self) -> None:
-        """Between two pieces of work: keep the pace, keep the lease, hear what people say."""
+    def _pause(self) -> None:
+        """Keep the share of the machine and the lease, and use what the log brought meanwhile."""
         self._parts.pause()
         if self._parts.clock() - self._listened_s >= LISTEN_S:
             # the plan holds all that a generation needs; the next step says what is wrong
@@ -269,7 +274,7 @@ class Learner:
 
 
 def _told(row: GenerationRow, outcome: Outcome) -> str:
-    """Say in one line what a generation came to."""
+    """Return in one line what a generation came to."""
     took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
     measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
     if outcome.kl is not None:

@@ -19,26 +19,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
 from kernels.open import open_backend
 from learner.intake import Rules
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.errors import (
     ConflictError,
     LeaseLostError,
-    LedgerError,
     LogUnavailableError,
     StoreUnavailableError,
 )
-from streams.line.masks import keep_mask
+from streams.line import ledger
+from streams.line.masks import keep_mask, mask_of
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import MAX_RECORD_BYTES
@@ -49,7 +48,7 @@ from streams.settings import ModelSettings, StreamsSettings
 from streams.store import outbox
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
-from streams.store.tables import ArtefactRow, RecipeRow
+from streams.store.tables import ArtefactRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -160,7 +159,7 @@ def _parts(
     pause: Callable[[], None],
 ) -> Parts:
     backend: Backend = open_backend("cpu")
-    pause = _renewing(lease, pause)
+    pause = _with_renewal(lease, pause)
     home = streams.home.expanduser()
     mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
     return assemble(
@@ -171,7 +170,7 @@ def _parts(
         log=log,
         lease=lease,
         backend=backend,
-        gate=Gate(base, settings, backend=backend, between=pause),
+        gate=Gate(base, settings, backend=backend, pause=pause),
         pause=pause,
         retention=open_retention(streams, log),
         max_record_bytes=streams.max_record_bytes,
@@ -188,7 +187,7 @@ def assemble(
     snapshots: Snapshots | None = None,
     **others: Any,
 ) -> Parts:
-    """Make a learner's parts of its settings: what moves, who judges.
+    """Make a learner's parts from its settings: what moves, which judges judge.
 
     others: the rest of Parts, by name
     """
@@ -196,15 +195,15 @@ def assemble(
     layers = range(first, base.decoder.num_layers)
     rules = Rules(
         line=settings.line,
-        judges=(LexicalJudge(),),
+        judges=open_judges(settings),
         idle_close_ms=int(settings.idle_close_s * 1000),
         max_record_bytes=max_record_bytes,
     )
     backend: Backend = others["backend"]
-    versions = Versions(
+    serving = Serving(
         base, backend, mask, layers=layers, modules=settings.modules, snapshots=snapshots
     )
-    return Parts(versions=versions, rules=rules, settings=settings, **others)
+    return Parts(serving=serving, rules=rules, settings=settings, **others)
 
 
 def line_mask(
@@ -217,16 +216,16 @@ def line_mask(
     backend: Backend,
     pause: Callable[[], None],
 ) -> Mask:
-    """Give the frozen units of the line: those that it began with, or now measured and kept.
+    """Return the frozen units of the line: those that it began with, or now measured and kept.
 
     A mask goes to the log before the first recipe that names it.
 
     raises: LedgerError when the line's mask is not in the store
     """
     with store.reading() as session:
-        kept = _mask_in_force(session, settings.line)
-    if kept is not None:
-        return kept
+        newest = ledger.head(session, settings.line)
+        if newest is not None:
+            return mask_of(session, [newest])
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
     with store.transaction() as session:
         lease.check(session)
@@ -238,23 +237,11 @@ def line_mask(
     return unit_map.mask
 
 
-def _mask_in_force(session: Session, line: str) -> Mask | None:
-    newest = select(RecipeRow).where(RecipeRow.line == line).order_by(col(RecipeRow.number).desc())
-    recipe = session.exec(newest).first()
-    if recipe is None:
-        return None
-    digest = recipe.record["mask"]
-    row = session.get(ArtefactRow, digest)
-    if row is None:
-        raise LedgerError(f"the store lacks the mask {digest} of line {line}: restore it")
-    return Mask.model_validate(row.body)
-
-
 def take_threads(settings: LearnerSettings) -> int:
-    """Compute with as many threads as the share of this machine says; give its number of cores.
+    """Compute with as many threads as the share of this machine says; return its cores.
 
-    Sums may round otherwise with other numbers of threads: what is to be equal to the bit uses the
-    same.
+    Sums may round differently with another number of threads: what is to be equal to the bit uses
+    the same number.
     """
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(max(1, round(cores * settings.cpu_share)))
@@ -264,7 +251,7 @@ def take_threads(settings: LearnerSettings) -> int:
 def yield_to_others(
     settings: LearnerSettings, stop: threading.Event, nice: int
 ) -> Callable[[], None]:
-    """Take this process out of the way of replies; give what is to be called between pieces.
+    """Take this process out of the way of replies, and return what is called between pieces.
 
     nice: how far it steps back behind replies, 0 to 19
     """
@@ -279,18 +266,18 @@ def yield_to_others(
     return pause
 
 
-def _renewing(lease: Lease, pause: Callable[[], None]) -> Callable[[], None]:
+def _with_renewal(lease: Lease, pause: Callable[[], None]) -> Callable[[], None]:
     """Keep the lease through work that takes longer than it lasts: measuring, the gate."""
     renewed_s = time.monotonic()
 
-    def renewing() -> None:
+    def pause_and_renew() -> None:
         nonlocal renewed_s
         pause()
         if time.monotonic() - renewed_s >= RENEW_S:
             lease.renew()
             renewed_s = time.monotonic()
 
-    return renewing
+    return pause_and_renew
 
 
 def _stop_at_signals() -> threading.Event:

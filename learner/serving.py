@@ -24,14 +24,14 @@ from streams.records import Mask, Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Child:
     """A child of the serving version: its recipe, digest in it, and its weights."""
 
     recipe: Recipe
     decoder: Decoder
 
 
-class Versions:
+class Serving:
     """The serving version of one line."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Versions:
         keep(stand, self._snapshots)
         return True
 
-    def child(self, draft: Recipe) -> Candidate:
+    def child(self, draft: Recipe) -> Child:
         """Build the child that a recipe without a digest describes.
 
         raises: KernelError when K or a weight leaves its range, or a frozen unit moved
@@ -121,7 +121,7 @@ class Versions:
         master = self._stand.master.copy()
         weights, digest = master.advance(draft, verify=False)
         recipe = draft.model_copy(update={"digest": digest})
-        return Candidate(recipe, self._proved(master, weights))
+        return Child(recipe, self._proved(master, weights))
 
     def _new_master(self, chain: Sequence[Step]) -> Master:
         """A master at the base that holds what a chain moves, and what is to move next.

@@ -1,9 +1,12 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 from pydantic import Field
 
+from learner.errors import UnknownNameError
+from streams.records import Noise
 from streams.settings import Section
 
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -28,10 +31,16 @@ class LearnerSettings(Section):
     last_layers: int = Field(
         4,
         ge=1,
-        description="how many of the last blocks move; the others are computed once a batch",
+        description="how many of the last blocks move, all at most; the others are computed once"
+        " a batch",
     )
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
+    noise: Noise = Field(
+        "rank1",
+        description="what members are perturbed by: rank1 (signs of rank 1, which share products)"
+        " or full (signs of full rank, as published: a product for each member)",
+    )
     pairs: int = Field(
         32, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
     )
@@ -86,6 +95,11 @@ class LearnerSettings(Section):
     frozen_share: float = Field(
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
+    probes: tuple[str, ...] = Field(
+        ("finite", "odds", "refusal", "useful", "sense"),
+        min_length=1,
+        description="what the gate asks of a candidate: files of learner/safety/probes",
+    )
     gate_prompts: int = Field(
         8, ge=1, description="harmful and benign prompts each that the gate asks"
     )
@@ -105,7 +119,26 @@ class LearnerSettings(Section):
         description="fall of what the base thinks of replies to benign prompts, nats a token, "
         "likewise",
     )
+    judges: tuple[str, ...] = Field(
+        ("explicit", "lexical"),
+        min_length=1,
+        description="which judges judge a reply by what followed it: files of learner/judges",
+    )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 
 
 GROUP: Final = "learner"
+
+
+def chosen(setting: str, names: Sequence[str], known: Collection[str]) -> Sequence[str]:
+    """Return the names that a setting gives, when all of them are known.
+
+    raises: UnknownNameError naming the first that is not, and those that are
+
+    >>> chosen("learner.probes", ["sense"], ["odds", "sense"])
+    ['sense']
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(f"{setting} names {name!r}: known are {', '.join(known)}")
+    return names

@@ -9,6 +9,7 @@ StreamsError
 ├── StoreUnavailableError       the store cannot be reached now: try the same again
 ├── SchemaError                 a log or store file of another or damaged schema; untouched
 ├── ConflictError               compare-and-swap lost: somebody changed it first
+├── VerbRefusedError            a change that the line's state does not allow; names what it does
 ├── LeaseLostError              another process holds the lease; stop, write nothing
 ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
 │   └── ProofError              a version that cannot be rebuilt as asked, or has other bits
@@ -16,6 +17,8 @@ StreamsError
 ├── ModelFilesError             a model directory that is missing, half-written or unsupported
 └── TemplateRefusedError        messages that the model's chat template does not accept
 """
+
+from collections.abc import Sequence
 
 
 class StreamsError(Exception):
@@ -52,6 +55,18 @@ class SchemaError(StreamsError):
 
 class ConflictError(StreamsError):
     """Somebody else changed the thing first; read it again."""
+
+
+class VerbRefusedError(StreamsError):
+    """A change of a line that its state does not allow."""
+
+    def __init__(self, why: str, *, valid: Sequence[str]) -> None:
+        """Say why, and what is valid now.
+
+        valid: verbs (streams.records.Verb)
+        """
+        super().__init__(f"{why}; valid now: {', '.join(valid)}")
+        self.valid = tuple(valid)
 
 
 class LeaseLostError(StreamsError):

@@ -9,96 +9,39 @@ Knows nothing of topics, offsets or tables.
 
 import hashlib
 import json
+from functools import cache
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from streams.errors import NewerSchemaError, UnreadableRecordError
+from streams.turn import Constraint, Message, Sampling, Turn
+from streams.wire import Json, Record, canonical_json
 
-Json = dict[str, Any]
-
-
-class Record(BaseModel):
-    """Root of the wire records; `kind` and `v` open every encoded one.
-
-    A record keeps the version that it was written in, and is written in it again: a recipe's bytes
-    name its weights, so no later build may change them. A new version only adds fields: each with a
-    default, and named in ADDED.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    KIND: ClassVar[str]
-    VERSION: ClassVar[int] = 1
-    ADDED: ClassVar[dict[str, int]] = {}  # field → the version that brought it
-
-    v: int = Field(default=0, ge=1, validate_default=False, description="version, newest if none")
-
-    def model_post_init(self, _: Any) -> None:
-        """Give a record that is made here the newest version."""
-        if self.v == 0:
-            object.__setattr__(self, "v", self.VERSION)
-
-
-class Part(BaseModel):
-    """A piece of a record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Message(Part):
-    """One message of a conversation, in OpenAI's form; content parts are joined to text."""
-
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | None = None
-    name: str | None = None
-    tool_calls: list[Json] | None = None
-    tool_call_id: str | None = None
-
-
-class Sampling(Part):
-    """How the tokens of a reply were chosen."""
-
-    temperature: float = Field(ge=0)
-    top_p: float = Field(gt=0, le=1)
-    max_tokens: int = Field(gt=0)
-    seed: int
-    stop: list[str] = []
-
-
-class Turn(Record):
-    """One reply to one request, exactly as it was sampled."""
-
-    KIND: ClassVar[str] = "turn"
-    VERSION: ClassVar[int] = 2
-    ADDED: ClassVar[dict[str, int]] = {"member": 2}
-
-    id: str
-    line: str
-    version: str
-    member: int | None = Field(
-        default=None, ge=0, description="member of a generation that answered; none: the version"
-    )
-    principal: str
-    session: str
-    prefix_key: str = Field(description="hash of the conversation before the reply")
-    key: str = Field(description="hash of the conversation up to and including the reply")
-    messages: list[Message] = Field(description="the request's messages")
-    tools: list[Json] | None = None
-    reply: Message
-    prompt_token_ids: list[int]
-    token_ids: list[int] = Field(description="the reply's tokens, stop token included if sampled")
-    logprobs: list[float] = Field(description="log π(token), nats, at temperature 1, no truncation")
-    sampling_logprobs: list[float] = Field(
-        description="log-probability, nats, of the distribution that the token was drawn from"
-    )
-    sampling: Sampling
-    finish_reason: Literal["stop", "length", "tool_calls", "cancelled"]
-    learn: bool = Field(description="false: the client asked not to be learned from")
-    purpose: Literal["main", "side", "chore"] = Field(
-        description="side: marked by the client; chore: a client's own title, tag or"
-        " follow-up request"
-    )
-    created_ms: int
+__all__ = [
+    "KINDS",
+    "Constraint",
+    "DeadLetter",
+    "DeadLetterClosed",
+    "Deletion",
+    "Feedback",
+    "Forgotten",
+    "Json",
+    "Judgement",
+    "Mask",
+    "Message",
+    "Recipe",
+    "Record",
+    "Rollout",
+    "Sampling",
+    "State",
+    "Turn",
+    "Verb",
+    "canonical_json",
+    "decode",
+    "encode",
+    "record_id",
+]
 
 
 class Feedback(Record):
@@ -117,6 +60,19 @@ class Feedback(Record):
     created_ms: int
 
 
+class Deletion(Record):
+    """A principal wants a reply of its own kept no longer; nothing more is learned from it."""
+
+    KIND: ClassVar[str] = "deletion"
+
+    id: str
+    turn_id: str
+    line: str
+    principal: str
+    session: str
+    created_ms: int
+
+
 class Judgement(Record):
     """A verdict on one turn, with what it rests on."""
 
@@ -131,7 +87,7 @@ class Judgement(Record):
     score: Literal[-1, 0, 1]
     confidence: float = Field(ge=0, le=1)
     hint: str | None = None
-    votes: list[int] = []
+    votes: list[int] = Field(default=[])
     evidence: str = Field(description="the rule, test or vote that decided, in a few words")
     created_ms: int
 
@@ -151,6 +107,9 @@ class Mask(Record):
         return hashlib.sha256(encode(self)).hexdigest()
 
 
+Noise = Literal["rank1", "full"]
+
+
 class Recipe(Record):
     """What turns a parent version into its child; the child's name is its hash."""
 
@@ -160,7 +119,7 @@ class Recipe(Record):
     number: int = Field(ge=1, description="length of the chain from the base to this version")
     parent: str
     strategy: Literal["es", "randopt"]
-    noise: Literal["rank1", "full"]
+    noise: Noise
     key: str = Field(pattern="^[0-9a-f]{16}$", description="the generation's 64-bit key")
     coefficients: list[int] = Field(description="one a pair, |c| ≤ 255")
     step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ")
@@ -254,7 +213,8 @@ class DeadLetterClosed(Record):
 
 
 _TYPES: tuple[type[Record], ...] = (
-    Turn, Feedback, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter, DeadLetterClosed,
+    Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter,
+    DeadLetterClosed,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 
@@ -274,25 +234,28 @@ def record_id(record: Record) -> str:
     return str(record.id)  # type: ignore[attr-defined]
 
 
-def canonical_json(value: Any) -> bytes:
-    """Give the one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    # JSON can escape half a surrogate pair, and a client's tool call may hold one; json.loads reads
-    # it back.
-    return text.encode(errors="surrogatepass")
-
-
 def encode(record: Record) -> bytes:
-    """Give a record's canonical bytes, in its own version.
+    """The record's canonical bytes, in its own version.
 
     >>> encode(Mask(base="b", neurons={3: [1]}, groups={}))
     b'{"base":"b","groups":{},"kind":"mask","neurons":{"3":[1]},"v":1}'
     """
-    later = {name for name, version in record.ADDED.items() if version > record.v}
-    body = record.model_dump(mode="json", exclude=later)
+    body = record.model_dump(mode="json", exclude=_later(type(record), record.v))
     return canonical_json({"kind": record.KIND, **body})
+
+
+@cache
+def _later(record_type: type[Record], version: int) -> dict[str, Any]:
+    """What a version of a record does not have yet, as pydantic's nested `exclude`."""
+    excluded: dict[str, Any] = {}
+    for path, added in record_type.ADDED.items():
+        if added > version:
+            *parts, name = path.split(".")
+            place = excluded
+            for part in parts:
+                place = place.setdefault(part, {})
+            place[name] = True
+    return excluded
 
 
 def decode(value: bytes) -> Record:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 # Triton reads this when it is imported, which importing a transformers model does.
 if not torch.cuda.is_available():
@@ -20,6 +22,12 @@ if not torch.cuda.is_available():
 from streams.model.open import BaseModel, load_base
 from streams.settings import ModelSettings
 from tests.tiny import tiny_model_dir
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+examples.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+examples.load_profile("any machine")
 
 # A tiny model's products are over before a second thread has woken, which waits by spinning.
 torch.set_num_threads(1)

@@ -5,11 +5,12 @@ template. It is built offline in about a second, and the same seed gives the sam
 may compare versions by name. The replies are noise, and different for different prompts.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -48,6 +49,17 @@ CHAT_TEMPLATE = """\
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
 
+# Mistral's, in short: no marker opens a reply, and the roles must alternate.
+MISTRAL_TEMPLATE = """\
+{{- bos_token }}
+{%- for message in messages %}
+{%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}
+{{- raise_exception('roles must alternate user/assistant/user/assistant/...') }}
+{%- endif %}
+{%- if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}
+{%- else %}{{ ' ' + message['content'] + eos_token }}{% endif %}
+{%- endfor %}"""
+
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 96,
@@ -83,6 +95,44 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         pad_token="<|im_end|>",
         unk_token="<|endoftext|>",
         chat_template=CHAT_TEMPLATE,
+    )
+
+
+def tiny_pieces_tokenizer() -> PreTrainedTokenizerFast:
+    """Train a tokenizer of sentence pieces with bytes to fall back on, as Llama 2 and Mistral have.
+
+    A text begins with a space, which decoding takes away again.
+    """
+    special = ["<unk>", "<s>", "</s>"]
+    alphabet = [f"<0x{byte:02X}>" for byte in range(256)]
+    trained = Tokenizer(models.BPE(unk_token="<unk>"))
+    trained.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=512, special_tokens=[*special, *alphabet], show_progress=False
+    )
+    trained.train_from_iterator(CORPUS, trainer)
+    learned = json.loads(trained.to_str())["model"]
+    merges = [(left, right) for left, right in learned["merges"]]
+    model = models.BPE(learned["vocab"], merges, unk_token="<unk>", byte_fallback=True)
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = trained.normalizer
+    tokenizer.add_special_tokens(special)
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.Replace("\u2581", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(content=" ", left=1, right=0),
+        ]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        chat_template=MISTRAL_TEMPLATE,
     )
 
 

@@ -1,150 +1,118 @@
-"""Sends a response over HTTP: whole, or as server-sent events while it is sampled.
+"""Sends an answer over HTTP in the shape of an API: whole, or as events while it is sampled.
 
 Both wait for the first token before the headers go out, because the headers name the version that
-sampled it; a request that fails before that is answered with a status. A reader that takes nothing
-for a while is taken for gone; what it does not read waits in memory, and holds nobody else up.
+sampled it; a request that fails before that is answered with a status. A stream waits so for the
+seconds of a keep-alive at most: then its headers go without the version, and comments say that it
+still waits. A reader that takes nothing for a while is taken for gone; what it does not read waits
+in memory, and holds nobody else up.
 """
 
 import asyncio
-import json
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from aiohttp import web
 
-from agent.api.completion import Head, chunk, completion, usage_chunk
-from agent.engine.contract import Token
+from agent.api.models.models import fingerprint
+from agent.api.surface import Shape
 from agent.errors import ApiError, BrokenError
+from agent.http import sse
 from agent.turn.answer import Answer, Step
-from streams.records import Json
 
 STALLED_S = 60.0
 VERSION_HEADER = "X-Quickset-Version"
+CUT_HEADER = "X-Quickset-Truncated"
 
 _LOG = logging.getLogger(__name__)
 
 
-async def send_whole(request: web.Request, answer: Answer) -> web.StreamResponse:
-    """Gather the response, and send it as one JSON object."""
+async def send_whole(request: web.Request, answer: Answer, shape: Shape) -> web.StreamResponse:
+    """Gather the answer, and send it as one JSON object."""
     async for _ in answer.steps():
         pass
-    prompt_tokens = len(answer.asked.prompt_token_ids)
-    body = completion(_head(answer), answer.replies, prompt_tokens=prompt_tokens)
-    response = web.json_response(body, headers=_version(answer))
+    response = web.json_response(shape.whole(), headers=_version(answer) | _cut(answer))
+    answer.delivered = False
     with suppress(ConnectionError):  # the client went: the reply is recorded all the same
         # Sent here and not by the caller, so that recording comes after the last byte.
         await response.prepare(request)
         await response.write_eof()
+        answer.delivered = _is_there(request)
     return response
 
 
 async def send_stream(
-    request: web.Request, answer: Answer, *, stalled_s: float = STALLED_S
+    request: web.Request,
+    answer: Answer,
+    shape: Shape,
+    *,
+    keep_alive_s: float,
+    stalled_s: float = STALLED_S,
 ) -> web.StreamResponse:
-    """Send the response while it is sampled.
+    """Send the answer while it is sampled.
 
+    keep_alive_s: a stream that has said nothing for this long says so in a comment
     stalled_s: a reader that takes no byte for this long is gone
     """
+    events = sse.Writer(request, keep_alive_s=keep_alive_s, stalled_s=stalled_s)
+    events.response.headers.update(_cut(answer))
     steps = answer.steps()
-    first = await anext(steps)
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream; charset=utf-8",
-            "Cache-Control": "no-store",
-            "X-Accel-Buffering": "no",  # nginx would hold tokens back
-            **_version(answer),
-        }
-    )
-    writer = _Writer(response, answer, stalled_s)
+    answer.delivered = False
     try:
-        await response.prepare(request)
-        await writer.write(first)
+        first = await _first(steps, events)
+        await events.begin(_version(answer))
+        await events.write(shape.step(first))
         async for step in steps:
-            await writer.write(step)
-        await writer.close()
+            await events.write(shape.step(step))
+        await events.write(shape.end())
+        await events.end()
+        answer.delivered = _is_there(request)
     except ApiError as error:
-        await writer.fail(error)
+        await _fail(events, shape, error)
     except (ConnectionError, TimeoutError):
         pass  # nobody is there to be told; leaving cancels what still runs
     except Exception:
+        if not events.begun:
+            raise
         _LOG.exception("a stream that had begun failed")
-        await writer.fail(BrokenError("the server failed; its log has the reason"))
+        await _fail(events, shape, BrokenError("the server failed; its log has the reason"))
     finally:
+        await events.close()
         await steps.aclose()
-    return response
+    return events.response
 
 
-class _Writer:
-    """Writes steps as events of OpenAI's stream."""
-
-    def __init__(self, response: web.StreamResponse, answer: Answer, stalled_s: float) -> None:
-        self._response, self._answer, self._head = response, answer, _head(answer)
-        self._stalled_s = stalled_s
-        # Tokens whose text is held back: their log-probabilities go with the next chunk.
-        self._waiting: list[list[Token]] = [[] for _ in answer.replies]
-        self._opened: set[int] = set()
-        options = answer.call.stream_options
-        self._usage = bool(options and options.include_usage)
-
-    async def write(self, step: Step) -> None:
-        if step.choice not in self._opened:
-            self._opened.add(step.choice)
-            await self._chunk(step.choice, {"role": "assistant", "content": ""})
-        waiting = self._waiting[step.choice]
-        if step.token is not None:
-            waiting.append(step.token)
-        for delta in step.deltas:
-            await self._chunk(step.choice, delta, tokens=waiting)
-            waiting.clear()
-        if step.token is None:
-            await self._chunk(step.choice, {}, tokens=waiting, finished=True)
-
-    async def close(self) -> None:
-        if self._usage:
-            prompt_tokens = len(self._answer.asked.prompt_token_ids)
-            await self._send(
-                usage_chunk(self._head, self._answer.replies, prompt_tokens=prompt_tokens)
-            )
-        await self._write(b"data: [DONE]\n\n")
-        await self._response.write_eof()
-
-    async def fail(self, error: ApiError) -> None:
-        """Tell a reader whose stream has begun that it ends too early."""
-        try:
-            await self._send(error.body())
-            await self._response.write_eof()
-        except (ConnectionError, TimeoutError):
-            return
-
-    async def _chunk(
-        self, choice: int, delta: Json, *, tokens: Sequence[Token] = (), finished: bool = False
-    ) -> None:
-        reply = self._answer.replies[choice]
-        body = chunk(self._head, choice, reply, delta, tokens=tokens, finished=finished)
-        if self._usage:
-            body["usage"] = None
-        await self._send(body)
-
-    async def _send(self, body: Json) -> None:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        await self._write(f"data: {text}\n\n".encode())
-
-    async def _write(self, data: bytes) -> None:
-        async with asyncio.timeout(self._stalled_s):
-            await self._response.write(data)
+async def _first(steps: AsyncGenerator[Step], events: sse.Writer) -> Step:
+    """The first step; as long as it does not come, the reader is told that it will."""
+    coming = asyncio.ensure_future(anext(steps))
+    try:
+        return await events.wait(coming)
+    finally:
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait([coming])
 
 
-def _head(answer: Answer) -> Head:
-    return Head(
-        id=answer.id,
-        model=answer.call.model,
-        created_s=int(time.time()),
-        logprobs=bool(answer.call.logprobs),
-    )
+async def _fail(events: sse.Writer, shape: Shape, error: ApiError) -> None:
+    """Tell a reader whose stream has begun why it ends too early."""
+    if not events.begun:
+        raise error
+    with suppress(ConnectionError, TimeoutError):
+        await events.write(shape.failure(error))
+        await events.end()
+
+
+def _is_there(request: web.Request) -> bool:
+    """Whether the connection is open on our side: nobody has been seen to close it."""
+    return request.transport is not None and not request.transport.is_closing()
+
+
+def _cut(answer: Answer) -> dict[str, str]:
+    """How many of the oldest messages were left out of the prompt, if any were."""
+    messages = sum(ask.cut.messages for ask in answer.asks)
+    return {CUT_HEADER: str(messages)} if messages else {}
 
 
 def _version(answer: Answer) -> dict[str, str]:
-    version = next((reply.version for reply in answer.replies if reply.version), None)
+    version = next(filter(None, (fingerprint(reply.variant) for reply in answer.replies)), None)
     return {VERSION_HEADER: version} if version else {}

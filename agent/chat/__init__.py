@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent / "static"
 
 
 def routes() -> list[web.RouteDef]:
-    """Give the routes of the page and of the files that it loads: `/`, `/chat/…`, `/static/…`."""
+    """The routes of the page and of the files that it loads: `/`, `/chat/…`, `/static/…`."""
     return [
         pages.page("/", _FOLDER / "index.html"),
         *pages.files("/chat", _FOLDER),

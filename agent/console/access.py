@@ -1,4 +1,4 @@
-"""Who may use the console: operators with a key; where no key is set, whoever is at this machine.
+"""Access to the console: operators with a key, or, where no key is set, whoever is at this machine.
 
 A browser proves itself by a cookie that scripts cannot read and other sites cannot send, and proves
 each write by its Origin and a token that only our own page knows. The chat page of the same machine
@@ -6,20 +6,20 @@ is another port of the same site, so the cookie alone proves nothing. A program 
 key as bearer; where no key is set, by not being a browser.
 """
 
-import hashlib
 import hmac
 import math
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
-from agent.http.edge import is_loopback
+from agent.http.auth import Keys
+from agent.http.origins import is_loopback
 from agent.settings import AgentSettings
 
 COOKIE = "quickset_operator"
@@ -33,7 +33,7 @@ LOCAL = "local operator"
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who asks, and how they proved it."""
+    """An operator, and how they proved it."""
 
     name: str
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -42,7 +42,7 @@ class Operator:
 
 
 class Guesses:
-    """Wrong keys by the address that sent them, so that who guesses locks out nobody else."""
+    """Wrong keys by the address that sent them, so that a guesser locks out nobody else."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class Access:
 
         raises: BindError when other machines could reach a console that asks for no key
         """
-        self._keys: Mapping[str, str] = settings.operator_keys
+        self._keys = Keys(settings.operator_keys)
         self._clock = clock
         self._sessions: dict[str, Operator] = {}
         self._guesses = Guesses(clock)
@@ -98,8 +98,8 @@ class Access:
         """Whether operators must log in."""
         return bool(self._keys)
 
-    def who(self, request: web.Request) -> Operator:
-        """Give the operator behind a request.
+    def operator_of(self, request: web.Request) -> Operator:
+        """Return the operator behind a request.
 
         raises: KeyRefusedError, BusyError (too many wrong keys), ForbiddenError (a page of another
             name that resolves to this machine)
@@ -133,7 +133,7 @@ class Access:
             raise ForbiddenError(f"{TOKEN_HEADER} is missing or stale: reload the page")
 
     def log_in(self, key: str, address: str | None) -> str:
-        """Open a session for a key sent from an address, and give its cookie value.
+        """Open a session for a key sent from an address, and return its cookie's value.
 
         raises: KeyRefusedError, BusyError
         """
@@ -149,17 +149,11 @@ class Access:
 
     def _name_of(self, key: str, address: str | None) -> str:
         self._guesses.prove_few(address)
-        digest = hashlib.sha256(_octets(key)).hexdigest()
-        # Every key is compared, so that the time tells nothing of which one came close.
-        names = [
-            name
-            for name, expected in self._keys.items()
-            if hmac.compare_digest(digest, expected.lower())
-        ]
-        if not names:
+        known = self._keys.known(key)
+        if known is None:
             self._guesses.count(address)
             raise KeyRefusedError("this is no operator key")
-        return names[0]
+        return known[0]
 
     def _prove_local_name(self, request: web.Request) -> None:
         """Refuse a page whose own name was made to resolve to this machine (DNS rebinding)."""
@@ -169,7 +163,7 @@ class Access:
 
 
 def _octets(text: str) -> bytes:
-    """Give the bytes of a header or key, those that are no UTF-8 too."""
+    """The bytes of a header, those that are no UTF-8 too."""
     return text.encode("utf-8", "surrogateescape")
 
 

@@ -11,7 +11,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-Sections = Mapping[str, str]  # name → JSON text
+from agent.http.sse import frame
+
+Texts = Mapping[str, str]  # name → JSON text
 
 INTERVAL_S = 0.5
 HEARTBEAT_S = 15.0  # proxies drop a stream that is silent for half a minute
@@ -23,7 +25,7 @@ class Shared:
 
     def __init__(
         self,
-        read: Callable[[], Awaitable[Sections]],
+        read: Callable[[], Awaitable[Texts]],
         *,
         interval_s: float = INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
@@ -32,11 +34,11 @@ class Shared:
         self.interval_s = interval_s
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._sections: Sections = {}
+        self._sections: Texts = {}
         self._until_s = float("-inf")
 
-    async def sections(self) -> Sections:
-        """Give a reading that is at most an interval old."""
+    async def sections(self) -> Texts:
+        """A reading that is at most an interval old."""
         async with self._lock:
             if self._clock() >= self._until_s:
                 self._sections = await self._read()
@@ -79,12 +81,15 @@ async def stream(
             continue
 
 
-def event(sections: Sections) -> bytes:
-    """Give one event that carries sections.
+def event(sections: Texts) -> bytes:
+    """One event that carries sections.
 
     >>> event({"turns": "[]"})
     b'event: sections\\ndata: {"turns":[]}\\n\\n'
     """
-    # JSON has no raw line breaks, so the data is always one line.
-    body = ",".join(f'"{name}":{text}' for name, text in sections.items())
-    return f"event: sections\ndata: {{{body}}}\n\n".encode()
+    return frame(json_of(sections), "sections")
+
+
+def json_of(sections: Texts) -> str:
+    """One JSON object of the sections, whose texts are JSON already."""
+    return "{" + ",".join(f'"{name}":{text}' for name, text in sections.items()) + "}"

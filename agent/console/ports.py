@@ -1,50 +1,45 @@
 """What the console needs of the agent that it watches: a few reads and one write."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from agent.settings import AgentSettings
 from agent.watch.events import Event
-from streams.records import Rollout
+from streams.records import Json, Rollout
 
 
-class Residents(Protocol):
-    """The versions whose weights are in memory."""
+class Status(Protocol):
+    """How an agent is at one moment (agent.status.Status)."""
 
-    def digest_of(self, version: str) -> str:
-        """Give the SHA-256 of a resident version's served tensors, hex. Slow: call it in a thread.
+    def serving(self) -> Json:
+        """Line → {version, previous, seq, since_ms, …}.
 
-        raises: UnknownVersionError
+        A line whose decided version does not serve (yet) says so: decided, pending, failed.
         """
+        ...
+
+    def spooled(self) -> Json:
+        """What is on this agent's disk and not in the log yet."""
         ...
 
 
 class Service(Protocol):
-    """The running agent."""
+    """The running agent (agent.service.AgentService)."""
 
     @property
     def settings(self) -> AgentSettings: ...
-
-    @property
-    def residents(self) -> Residents: ...
 
     @property
     def events(self) -> Iterable[Event]:
         """What happened to this agent lately, oldest first."""
         ...
 
-    def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give line → {version, previous, seq, since_ms, …}, from memory.
-
-        A line whose decided version does not serve (yet) says so: decided, pending, failed.
-        """
+    def status(self) -> Status:
+        """How it is now, from memory."""
         ...
 
-    def spool(self) -> Mapping[str, Any]:
-        """Give what is on this agent's disk and not in the log yet: records, bytes, dropped, why.
-
-        From memory (agent.status.spooled).
-        """
+    async def digest_of(self, version: str) -> str:
+        """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
         ...
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:

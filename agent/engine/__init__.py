@@ -1,4 +1,4 @@
-"""1 answer: many replies decoded together, each on the version that it began with.
+"""1 answer: many replies decoded together, each on the variant that it was assigned.
 
-For others: contract, engine.
+For others: contract, engine, sampler, spelling.
 """

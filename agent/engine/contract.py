@@ -1,16 +1,28 @@
-"""What passes between the engine's thread and the event loop: requests in, tokens out.
+"""What an engine is, and what passes between it and the event loop: requests in, tokens out.
 
-The engine never waits for a reader: what is not read yet waits in memory, at most one event a token
+An engine never waits for a reader: what is not read yet waits in memory, at most one event a token
 of the reply's own limit.
 """
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
+from agent.engine.spelling import UNSPELT, Spelling
+from streams.line.line import Line
+from streams.line.variant import Variant
 from streams.records import Sampling
+
+# What answers a request, given what serves its line now. Called when the request gets its place, so
+# that one that has waited begins on what serves then; pure, quick, and raises nothing.
+Assign = Callable[[Line], Variant]
+
+
+def serving(line: Line) -> Variant:
+    """Assign the version that serves the line."""
+    return Variant(line.name, line.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +32,37 @@ class Request:
     prompt_token_ids: list[int]
     sampling: Sampling
     owner: str = ""  # whose it is: what others asked is not found again in the cache
+    assign: Assign = serving
+    top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one, to 20
+    continues: bool = False  # the prompt ends in the midst of a text, which the reply goes on with
+    shown: frozenset[str] = frozenset()  # control tokens that are text in this reply
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A token that could have been sampled; its log-probability as Token has it."""
+
+    spelling: Spelling
+    logprob: float
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One sampled token, and the text that became certain by it (empty: none yet)."""
+    """One sampled token, and the text that became certain by it (empty: none yet).
+
+    logprob: log π(token), nats, at temperature 1, without bias, penalties or truncation
+    sampling_logprob: nats, of the distribution that it was drawn from
+    spelling: what it writes itself, also where that is held back, or was a stop string
+    top: the likeliest tokens in its place, likeliest first, as many as were asked for
+    """
 
     id: int
     text: str
     logprob: float
     sampling_logprob: float
-    version: str
+    variant: Variant
+    spelling: Spelling = UNSPELT
+    top: tuple[Scored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +70,10 @@ class Finish:
     """The end of a reply, and why."""
 
     reason: Literal["stop", "length", "cancelled"]
+    stopped_by: str | None = None  # the stop string, when it was one
 
 
-Event = Token | Finish | Exception
+StreamEvent = Token | Finish | Exception
 
 
 class Stream:
@@ -48,7 +81,8 @@ class Stream:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.events: asyncio.Queue[StreamEvent] = asyncio.Queue()
+        self.reused_tokens = 0  # of the prompt, found in the cache; known with the first token
         self._cancelled = threading.Event()
 
     @property
@@ -61,9 +95,10 @@ class Stream:
         self._cancelled.set()
 
     async def __aiter__(self) -> AsyncIterator[Token | Finish]:
-        """Give the tokens, then the Finish.
+        """Yield the tokens, then the Finish.
 
-        raises: ReplyFailedError, EngineStoppedError, when no more tokens will come
+        raises: when no more tokens will come: ReplyFailedError; UnknownVersionError when what was
+            assigned is not in memory; EngineStoppedError
         """
         while True:
             event = await self.events.get()
@@ -74,12 +109,67 @@ class Stream:
                 return
 
 
-def deliver(events: Sequence[tuple[Stream, Event]]) -> None:
+@dataclass(slots=True)
+class Counts:
+    """What an engine has done since it started."""
+
+    read_tokens: int = 0  # prompt tokens computed
+    reused_tokens: int = 0  # prompt tokens found in the cache
+    sampled_tokens: int = 0
+    failed_replies: int = 0
+
+
+class Engine(Protocol):
+    """Makes many replies at once; its laws are in tests/agent/engine/test_contract.py."""
+
+    @property
+    def counts(self) -> Counts: ...
+
+    @property
+    def alive(self) -> bool:
+        """Tokens will come."""
+        ...
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a place."""
+        ...
+
+    @property
+    def running(self) -> int:
+        """Replies that are being made."""
+        ...
+
+    def start(self) -> None:
+        """Begin to decode."""
+        ...
+
+    def submit(self, request: Request) -> Stream:
+        """Ask for a reply. Call it in the event loop that will read the stream.
+
+        raises: QueueFullError, EngineStoppedError; ValueError for a prompt that is empty or
+            leaves no room for a reply
+        """
+        ...
+
+    def forget(self) -> None:
+        """Keep nothing of past conversations in memory, for nobody."""
+        ...
+
+    def drain(self, grace_s: float) -> None:
+        """Take no more requests, let those taken end within grace_s, cancel the rest, stop.
+
+        Waits for all that, so call it in another thread than the readers'.
+        """
+        ...
+
+
+def deliver(events: Sequence[tuple[Stream, StreamEvent]]) -> None:
     """Hand events over to their readers; called by the engine's thread, never waits.
 
     One call a loop: waking a loop costs a system call, and a step has an event for each reply.
     """
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Stream, Event]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Stream, StreamEvent]]] = {}
     for stream, event in events:
         by_loop.setdefault(stream.loop, []).append((stream, event))
     for loop, due in by_loop.items():
@@ -90,6 +180,6 @@ def deliver(events: Sequence[tuple[Stream, Event]]) -> None:
                 stream.cancel()
 
 
-def _put(events: Sequence[tuple[Stream, Event]]) -> None:
+def _put(events: Sequence[tuple[Stream, StreamEvent]]) -> None:
     for stream, event in events:
         stream.events.put_nowait(event)

@@ -1,9 +1,9 @@
 """Decodes many replies together: a step admits, reads a piece of a prompt, decodes a token each.
 
-Invariants: a request runs from its first to its last token on the version that served when it was
-admitted; requests are admitted in the order in which they came; a long prompt is read in pieces, so
-that running replies wait for one piece at most; a seeded reply is the same to the bit whatever runs
-beside it; a fault of one reply ends that reply.
+Invariants: a request is assigned its variant when it is admitted, and runs on it from its first to
+its last token; requests are admitted in the order in which they came; a long prompt is read in
+pieces, so that running replies wait for one piece at most; a seeded reply is the same to the bit
+whatever runs beside it; a fault of one reply ends that reply.
 
 One thread, its own, touches model and cache. Knows nothing of HTTP, the log or how versions come.
 """
@@ -14,56 +14,54 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from agent.engine.contract import Event, Finish, Request, Stream, Token, deliver
+from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, Sampler, choose
 from agent.engine.slots import Slots
-from agent.engine.text import Detokenizer
-from agent.errors import EngineStoppedError, QueueFullError, ReplyFailedError
+from agent.engine.spelling import Spellings
+from agent.engine.text import CONTEXT, Detokenizer
+from agent.errors import (
+    EngineStoppedError,
+    QueueFullError,
+    ReplyFailedError,
+    UnknownVersionError,
+)
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident
 from kernels.model.decode import next_logits, read_chunk
 from kernels.model.kv import KvCache
 from streams.model.open import BaseModel
 
-__all__ = ["Engine", "Finish", "Request", "Stream", "Token"]
-
 _LOG = logging.getLogger(__name__)
 
 
-class Versions(Protocol):
-    """Who knows which version serves: agent.swap.residents.Residents."""
+class SupportsHold(Protocol):
+    """What has variants in memory: agent.swap.residents.Residents."""
 
-    def hold(self) -> Resident: ...
+    def hold(self, assign: Assign) -> Resident:
+        """Keep what is assigned until it is released. Raises: UnknownVersionError."""
+        ...
 
     def release(self, resident: Resident) -> None: ...
 
 
-@dataclass(slots=True)
-class Counts:
-    """What the engine has done since it started."""
+class BatchingEngine:
+    """Continuous batching over the variants in memory (agent.engine.contract.Engine)."""
 
-    read_tokens: int = 0  # prompt tokens computed
-    reused_tokens: int = 0  # prompt tokens found in the cache
-    sampled_tokens: int = 0
-    failed_replies: int = 0
-
-
-class Engine:
-    """Continuous batching over the resident versions."""
-
-    def __init__(self, versions: Versions, *, settings: AgentSettings, base: BaseModel) -> None:
+    def __init__(
+        self, residents: SupportsHold, *, settings: AgentSettings, base: BaseModel
+    ) -> None:
         """Prepare; nothing runs before `start`."""
-        self._versions, self._settings, self._base = versions, settings, base
+        self._residents, self._settings, self._base = residents, settings, base
         self._capacity = min(settings.context_tokens, base.context_tokens)
         self._cache = KvCache(base.decoder, slots=settings.max_batch, capacity=self._capacity)
+        self._spellings = Spellings(base.tokenizer)
         self._slots = Slots(self._cache, piece_tokens=settings.prefill_chunk_tokens)
         self._waiting: deque[tuple[Request, Stream]] = deque()
         self._running: list[Running] = []
@@ -76,30 +74,21 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Tokens will come."""
         return self._thread.is_alive() and self._fault is None
 
     @property
     def queued(self) -> int:
-        """Requests that wait for a place."""
         return len(self._waiting)
 
     @property
     def running(self) -> int:
-        """Replies that are being made."""
         return len(self._running)
 
     def start(self) -> None:
-        """Begin to decode."""
         self._state = "serving"
         self._thread.start()
 
     def submit(self, request: Request) -> Stream:
-        """Ask for a reply. Call it in the event loop that will read the stream.
-
-        raises: QueueFullError, EngineStoppedError; ValueError for a prompt that is empty or
-            leaves no room for a reply
-        """
         if not 0 < len(request.prompt_token_ids) < self._capacity:
             raise ValueError(
                 f"a prompt of {len(request.prompt_token_ids)} tokens: 1 to {self._capacity - 1} fit"
@@ -115,13 +104,11 @@ class Engine:
         return stream
 
     def forget(self) -> None:
-        """Keep nothing of past conversations in the cache, for nobody."""
         with self._changed:
             self._must_forget = True
             self._changed.notify_all()
 
     def drain(self, grace_s: float) -> None:
-        """Take no more requests, let those taken end within grace_s, cancel the rest, stop."""
         end_s = time.monotonic() + grace_s
         with self._changed:
             self._state = "draining"
@@ -140,7 +127,7 @@ class Engine:
             with torch.inference_mode():
                 while self._wait_for_work():
                     self._step()
-        except Exception as fault:  # the thread's last word: told to every reader, then logged
+        except Exception as fault:  # the thread ends: readers are told, the log has the trace
             self._fault = fault
             _LOG.exception("the engine has stopped")
         self._end_all()
@@ -175,18 +162,25 @@ class Engine:
             deliver([self._end(reply, Finish("cancelled"))])
 
     def _admit(self) -> None:
-        """Give free slots to those who wait; from here on each keeps the version that serves."""
+        """Let waiting requests have the free slots, each with the variant that it is assigned."""
         while self._slots.free and self._waiting:
-            resident = self._versions.hold()
-            with self._changed:  # only now, so that a fault before this tells the one who waits
-                request, stream = self._waiting.popleft()
-            slot = self._slots.take(resident.version, request.owner, request.prompt_token_ids)
+            request, stream = self._waiting[0]
+            try:
+                resident = self._residents.hold(request.assign)
+            except UnknownVersionError as cause:
+                with self._changed:
+                    self._waiting.popleft()
+                self.counts.failed_replies += 1
+                deliver([(stream, cause)])
+                continue
+            slot = self._slots.take(resident.variant, request.owner, request.prompt_token_ids)
             read = self._cache.lengths[slot]
-            text = Detokenizer(self._text_of, request.sampling.stop)
-            sampler = Sampler(request.sampling)
-            reply = Running(request, stream, resident, slot, read, sampler, text)
-            self._running.append(reply)
+            reply = Running(request, stream, resident, slot, read, *self._told_by(request))
+            with self._changed:  # at once: it is always found, waiting or running
+                self._waiting.popleft()
+                self._running.append(reply)
             self.counts.reused_tokens += read
+            stream.reused_tokens = read
 
     def _prefill(self) -> Iterator[tuple[list[Running], Tensor]]:
         """Read pieces of prompts, oldest first, up to one piece's worth of tokens.
@@ -212,13 +206,13 @@ class Engine:
                 yield [reply], logits
 
     def _decode(self) -> Iterator[tuple[list[Running], Tensor]]:
-        """Read the newest token of every reply that has one, all replies of a version in one pass.
+        """Read the newest token of every reply that has one, all replies of a variant in one pass.
 
         yields: these replies, with the logits (replies, vocabulary) of the token after it
         """
         ready = [reply for reply in self._running if reply.has_read]
-        ready.sort(key=lambda reply: reply.resident.version)
-        for _, group in groupby(ready, key=lambda reply: reply.resident.version):
+        ready.sort(key=lambda reply: reply.resident.variant)
+        for _, group in groupby(ready, key=lambda reply: reply.resident.variant):
             replies = list(group)
             resident = replies[0].resident
             slots, last = [r.slot for r in replies], [r.token_ids[-1] for r in replies]
@@ -231,23 +225,23 @@ class Engine:
 
     def _take(
         self, replies: list[Running], choices: list[Choice | ReplyFailedError]
-    ) -> list[tuple[Stream, Event]]:
-        """Add a token to each reply, end those whose last it was, and give what is to be told."""
-        told: list[tuple[Stream, Event]] = []
+    ) -> list[tuple[Stream, StreamEvent]]:
+        """Add a token to each reply, end those whose last it was, and return the events of it."""
+        events: list[tuple[Stream, StreamEvent]] = []
         stop_ids, capacity = self._base.stop_ids, self._capacity
         for reply, choice in zip(replies, choices, strict=True):
             try:
                 if isinstance(choice, Exception):
                     raise choice
-                token, reason = reply.take(choice, stop_ids=stop_ids, capacity=capacity)
+                token, finish = reply.take(choice, stop_ids=stop_ids, capacity=capacity)
             except Exception as cause:
                 self._fail([reply], cause)
                 continue
             self.counts.sampled_tokens += 1
-            told.append((reply.stream, token))
-            if reason is not None:
-                told.append(self._end(reply, Finish(reason)))
-        return told
+            events.append((reply.stream, token))
+            if finish is not None:
+                events.append(self._end(reply, finish))
+        return events
 
     def _fail(self, replies: list[Running], cause: Exception) -> None:
         """End replies by a fault that concerns only them."""
@@ -260,18 +254,18 @@ class Engine:
             self.counts.failed_replies += 1
             deliver([self._end(reply, fault)])
 
-    def _end(self, reply: Running, event: Event) -> tuple[Stream, Event]:
+    def _end(self, reply: Running, event: StreamEvent) -> tuple[Stream, StreamEvent]:
         self._running.remove(reply)
         known = reply.request.prompt_token_ids[: reply.read]
-        self._slots.release(reply.slot, reply.resident.version, reply.request.owner, known)
-        self._versions.release(reply.resident)
+        self._slots.release(reply.slot, reply.resident.variant, reply.request.owner, known)
+        self._residents.release(reply.resident)
         return reply.stream, event
 
     def _end_all(self) -> None:
         with self._changed:
             waiting, self._waiting = list(self._waiting), deque()
             self._state = "stopped"
-        event: Event = Finish("cancelled")
+        event: StreamEvent = Finish("cancelled")
         if self._fault is not None:
             event = EngineStoppedError(f"the engine has stopped: {self._fault}")
         deliver([(stream, event) for _, stream in waiting])
@@ -281,6 +275,18 @@ class Engine:
         with self._changed:
             self._changed.notify_all()
 
+    def _told_by(self, request: Request) -> tuple[Sampler, Detokenizer, Spellings]:
+        """What chooses and writes the tokens of a reply."""
+        prompt, sampling = request.prompt_token_ids, request.sampling
+        before = [
+            token
+            for token in (prompt[-CONTEXT:] if request.continues else [])
+            if self._spellings[token].bytes is not None
+        ]
+        sampler = Sampler(sampling, prompt, top_logprobs=request.top_logprobs)
+        return sampler, Detokenizer(self._text_of, sampling.stop, before=before), self._spellings
+
     def _text_of(self, ids: list[int]) -> str:
-        text: Any = self._base.tokenizer.decode(ids, skip_special_tokens=True)
+        # control tokens do not come here, but for those that are text
+        text: Any = self._base.tokenizer.decode(ids, skip_special_tokens=False)
         return str(text)

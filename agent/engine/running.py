@@ -5,17 +5,17 @@ Knows nothing of threads, of other replies or of how logits are computed.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
 
-from agent.engine.contract import Request, Stream, Token
+from agent.engine.contract import Finish, Request, Scored, Stream, Token
 from agent.engine.sampler import Choice, Sampler
+from agent.engine.spelling import Spelling, Spellings, spelt
 from agent.engine.text import Detokenizer
 from agent.swap.residents import Resident
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A reply that has a slot and keeps the version that served when it got it.
+    """A reply that has a slot, and keeps the variant that it was assigned when it got it.
 
     read: prompt tokens in the cache
     """
@@ -27,6 +27,7 @@ class Running:
     read: int
     sampler: Sampler
     text: Detokenizer
+    spellings: Spellings
     token_ids: list[int] = field(default_factory=list)
 
     @property
@@ -35,7 +36,7 @@ class Running:
         return self.read == len(self.request.prompt_token_ids)
 
     def piece(self, tokens: int) -> list[int]:
-        """Give the next piece of its prompt, cut where every prompt is cut.
+        """The next piece of its prompt, cut where every prompt is cut.
 
         So the reply is the same to the bit however busy the engine is.
         """
@@ -44,22 +45,39 @@ class Running:
 
     def take(
         self, choice: Choice, *, stop_ids: Collection[int], capacity: int
-    ) -> tuple[Token, Literal["stop", "length"] | None]:
+    ) -> tuple[Token, Finish | None]:
         """Add a sampled token.
 
         capacity: tokens that its slot can hold
-        returns: what may be told of it, and why it was the last (None: it was not)
+        returns: what may be told of it, and the end of the reply when it was the last
         """
         self.token_ids.append(choice.id)
-        reason: Literal["stop", "length"] | None = None
+        finish = None
         if choice.id in stop_ids:
-            reason = "stop"
+            finish = Finish("stop")
         elif (
             len(self.token_ids) >= self.request.sampling.max_tokens
             or len(self.request.prompt_token_ids) + len(self.token_ids) >= capacity
         ):
-            reason = "length"
-        text = self.text.add(choice.id, last=reason is not None)
-        logprobs = choice.logprob, choice.sampling_logprob
-        told = Token(choice.id, text, *logprobs, self.resident.version)
-        return told, "stop" if self.text.stopped else reason
+            finish = Finish("length")
+        spelling = self._spelling(choice.id)
+        # the end of a reply is no part of it, whether or not its tokenizer calls it special
+        is_text = spelling.bytes is not None and choice.id not in stop_ids
+        text = self.text.add(choice.id if is_text else None, last=finish is not None)
+        token = Token(
+            choice.id,
+            text,
+            choice.logprob,
+            choice.sampling_logprob,
+            self.resident.variant,
+            spelling if is_text else Spelling(spelling.name, None),
+            tuple(Scored(self._spelling(each), logprob) for each, logprob in choice.top),
+        )
+        return token, Finish("stop", by) if (by := self.text.stopped_by) else finish
+
+    def _spelling(self, token: int) -> Spelling:
+        """What a token writes in this reply."""
+        spelling = self.spellings[token]
+        if spelling.bytes is None and spelling.name in self.request.shown:
+            return spelt(spelling.name.encode())
+        return spelling

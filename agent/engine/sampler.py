@@ -1,8 +1,12 @@
 """Chooses the next token of each reply of a batch from its logits.
 
 Invariants: a seed and a row of logits decide the token, to the bit, whatever rows stand beside it;
-every choice comes with log π(token) at temperature 1 and with the log-probability of what it was
-drawn from; a row that is not finite concerns its own reply alone.
+every choice comes with log π(token) at temperature 1, of the distribution as the model has it, and
+with the log-probability of what it was drawn from; a row that is not finite concerns its own reply
+alone.
+
+The steps are those of vLLM, in its order (vllm/v1/sample/sampler.py): bias and penalties, then the
+likeliest token or, with a temperature, min_p, top_k, top_p and a draw.
 
 Knows nothing of text, models or versions.
 """
@@ -10,101 +14,133 @@ Knows nothing of text, models or versions.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from agent.engine.nucleus import Drawn, Limits, draw
+from agent.engine.penalties import penalised, penalties_of
 from agent.errors import BrokenLogitsError, ReplyFailedError
 from streams.records import Sampling
 
-# How many of the likeliest tokens are looked at until they hold the nucleus: finding 64 costs a
-# fortieth of sorting a vocabulary, and a model that knows what to say rarely needs more.
-_LADDER = (64, 2048, 16384)
+MAX_TOP: Final = 20  # likeliest tokens that can be told beside the chosen one: OpenAI's limit
+
+Top = tuple[tuple[int, float], ...]  # token ids with their log-probabilities, likeliest first
+
+# Smaller ones are not normal float32 numbers, and dividing 0 by 0 gives none at all; what would be
+# drawn at such a temperature is the likeliest token anyway.
+_LEAST_TEMPERATURE: Final = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A sampled token.
 
-    logprob: log π(token), nats, at temperature 1 and untruncated
+    logprob: log π(token), nats, at temperature 1, without bias, penalties or truncation
     sampling_logprob: nats, of the distribution that it was drawn from
+    top: the likeliest tokens with their `logprob`, likeliest first; as many as were asked for
     """
 
     id: int
     logprob: float
     sampling_logprob: float
+    top: Top = ()
 
 
 class Sampler:
     """How one reply is sampled, and its random state: one number is drawn a token."""
 
-    def __init__(self, sampling: Sampling) -> None:
-        self.temperature, self.top_p = sampling.temperature, sampling.top_p
-        self._generator = torch.Generator().manual_seed(sampling.seed % 2**63)  # what it takes
+    def __init__(
+        self, sampling: Sampling, prompt_token_ids: Sequence[int] = (), *, top_logprobs: int = 0
+    ) -> None:
+        """Begin a reply.
+
+        prompt_token_ids: what a repetition penalty counts as said already
+        top_logprobs: how many of the likeliest tokens to tell beside each chosen one
+        """
+        self.temperature = sampling.temperature
+        self.limits = Limits(sampling.top_k, sampling.min_p, sampling.top_p)
+        self.penalties = penalties_of(sampling, prompt_token_ids)
+        self.top_logprobs = top_logprobs
+        # Philox takes all 64 bits of a seed; torch's generator would take 32 of them
+        self._random = np.random.Generator(np.random.Philox(key=sampling.seed % 2**64))
+
+    @property
+    def is_greedy(self) -> bool:
+        """The likeliest token is taken, and nothing drawn."""
+        return self.temperature < _LEAST_TEMPERATURE
 
     def draw(self) -> float:
-        """Give the next number of [0, 1)."""
-        return float(torch.rand((), generator=self._generator, dtype=torch.float64))
+        """The next number of [0, 1)."""
+        return self._random.random()
+
+    def add(self, token: int) -> None:
+        """Count a token that was chosen."""
+        if self.penalties is not None:
+            self.penalties.add(token)
 
 
 def choose(samplers: Sequence[Sampler], logits: Tensor) -> list[Choice | ReplyFailedError]:
-    """Draw the next token of each reply.
+    """Choose the next token of each reply, and count it there.
 
     logits: (replies, vocabulary)
     returns: in order; an error in the place of a reply whose logits are not finite
     """
+    logits = logits.float().cpu()
     # softmax is computed row by row on every batch; a sum of all rows would not be
-    logprobs = torch.log_softmax(logits.float().cpu(), dim=-1)
-    best = logprobs.argmax(dim=-1)
-    highest = logprobs.gather(1, best[:, None])[:, 0].tolist()
-    warm = [row for row, sampler in enumerate(samplers) if sampler.temperature > 0]
-    drawn = dict(zip(warm, _draw([samplers[row] for row in warm], logprobs[warm]), strict=True))
+    logprobs = torch.log_softmax(logits, dim=-1)
+    scores = penalised([sampler.penalties for sampler in samplers], logits)
+    drawn = _drawn(samplers, scores)
+    ids = torch.tensor([[each.token] for each in drawn])
+    tops = _tops(samplers, logprobs)
     choices: list[Choice | ReplyFailedError] = []
-    for row, (token, logprob) in enumerate(zip(best.tolist(), highest, strict=True)):
-        if not math.isfinite(logprob):
+    for row, logprob in enumerate(logprobs.gather(1, ids)[:, 0].tolist()):
+        sampler, (token, share) = samplers[row], (drawn[row].token, drawn[row].logprob)
+        if not math.isfinite(logprob + share):
             choices.append(BrokenLogitsError("the model's scores of the next token are not finite"))
-        elif row in drawn:
-            token, sampling_logprob = drawn[row]
-            choices.append(Choice(token, float(logprobs[row, token]), sampling_logprob))
-        else:
-            choices.append(Choice(token, logprob, 0.0))  # nothing else could have been taken
+            continue
+        choices.append(Choice(token, logprob, share, tops.get(row, ())))
+        sampler.add(token)
     return choices
 
 
-def _draw(samplers: Sequence[Sampler], logprobs: Tensor) -> list[tuple[int, float]]:
-    """Draw from each tempered nucleus: the token, and its log-probability there."""
-    if not samplers:
-        return []
-    temperatures = torch.tensor([[sampler.temperature] for sampler in samplers])
-    # the likeliest token's score is 0 before the division, so that no temperature overflows
-    tempered = (logprobs - logprobs.amax(dim=-1, keepdim=True)) / temperatures
-    tempered = torch.log_softmax(tempered, dim=-1)
-    kept, ids = tempered.topk(min(_LADDER[0], tempered.shape[-1]))
-    draws = []
-    for row, sampler in enumerate(samplers):
-        nucleus, tokens = _nucleus(tempered[row], kept[row], ids[row], sampler.top_p)
-        mass = nucleus.double().exp().cumsum(0)
-        point = sampler.draw() * float(mass[-1])
-        place = min(int(torch.searchsorted(mass, point, right=True)), len(mass) - 1)
-        token = place if tokens is None else int(tokens[place])
-        share = float(nucleus[place]) - math.log(float(mass[-1]))
-        draws.append((token, min(share, 0.0)))  # rounding must not make a log-probability positive
-    return draws
+def _drawn(samplers: Sequence[Sampler], scores: Tensor) -> list[Drawn]:
+    """Take the likeliest token of each greedy reply, and draw one of each other."""
+    drawn: dict[int, Drawn] = {}
+    greedy = [row for row, sampler in enumerate(samplers) if sampler.is_greedy]
+    if greedy:
+        best = _rows(scores, greedy).argmax(dim=-1).tolist()
+        # its log-probability is 0: nothing else could have been taken
+        drawn |= {row: Drawn(token, 0.0) for row, token in zip(greedy, best, strict=True)}
+    warm = [row for row, sampler in enumerate(samplers) if not sampler.is_greedy]
+    if warm:
+        chosen, scores = [samplers[row] for row in warm], _rows(scores, warm)
+        temperatures = torch.tensor([[sampler.temperature] for sampler in chosen])
+        # the likeliest token's score is 0 before the division, so that no temperature overflows
+        tempered = (scores - scores.amax(dim=-1, keepdim=True)).div_(temperatures)
+        limits, points = [each.limits for each in chosen], [each.draw() for each in chosen]
+        drawn |= zip(warm, draw(limits, points, tempered.softmax(dim=-1)), strict=True)
+    return [drawn[row] for row in range(len(samplers))]
 
 
-def _nucleus(
-    logprobs: Tensor, kept: Tensor, ids: Tensor, top_p: float
-) -> tuple[Tensor, Tensor | None]:
-    """Keep the likeliest tokens that together have top_p of the mass (Holtzman et al. 2020).
+def _rows(scores: Tensor, rows: Sequence[int]) -> Tensor:
+    """Some rows of the scores; all of them without a copy."""
+    return scores if len(rows) == len(scores) else scores[list(rows)]
 
-    kept, ids: the first rung of the ladder
-    returns: their log-probabilities, likeliest first, and ids (None: all, in order of id)
-    """
-    if top_p >= 1:
-        return logprobs, None
-    for rung in (*_LADDER[1:], len(logprobs)):
-        if float(kept.double().exp().sum()) >= top_p:
-            break
-        kept, ids = logprobs.topk(min(rung, len(logprobs)))
-    size = int((kept.double().exp().cumsum(0) < top_p).sum()) + 1
-    return kept[:size], ids[:size]
+
+def _tops(
+    samplers: Sequence[Sampler], logprobs: Tensor
+) -> dict[int, tuple[tuple[int, float], ...]]:
+    """The likeliest tokens of the rows that want them."""
+    rows = [row for row, sampler in enumerate(samplers) if sampler.top_logprobs]
+    if not rows:
+        return {}
+    # always as many, so that which of two equally likely tokens is told depends on no other row
+    top = logprobs[rows].topk(min(MAX_TOP, logprobs.shape[1]))
+    pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    return {
+        row: tuple(zip(ids, values, strict=True))[: samplers[row].top_logprobs]
+        for row, (ids, values) in zip(rows, pairs, strict=True)
+    }

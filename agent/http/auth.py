@@ -1,8 +1,8 @@
-"""Turns a request's API key into its principal: who is answerable for what it teaches.
+"""Turns a request's API key into its principal, which is answerable for what it teaches.
 
 Keys are known by their SHA-256 only, and compared in constant time, each with every known one. A
-server without keys has one principal, "anonymous", whatever key a client sends: who may choose
-their own principal could pass for a quorum.
+server without keys has one principal, "anonymous", whatever key a client sends: whoever
+chose their own principal could pass for a quorum.
 
 Knows nothing of sessions, nor of what a principal may do.
 """
@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from agent.errors import KeyRefusedError
 
 ANONYMOUS = "anonymous"
+KEY_HEADER = "x-api-key"
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class Keys:
@@ -26,28 +28,44 @@ class Keys:
         """
         self._hashes = {name: digest.lower() for name, digest in hashes.items()}
 
-    def principal(self, authorization: str | None) -> str:
-        """Name the principal of a request: the first 16 hex digits of its key's hash.
+    def __bool__(self) -> bool:
+        """Whether a key is asked for."""
+        return bool(self._hashes)
 
-        authorization: the header's value, "Bearer <key>"
+    def known(self, key: str) -> tuple[str, str] | None:
+        """The name and the hash of a key; None when it is not known here."""
+        given = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        # no early exit: how long this takes tells nothing of which key was nearly right
+        names = [name for name, each in self._hashes.items() if hmac.compare_digest(given, each)]
+        return (names[0], given) if names else None
+
+    def principal(self, headers: Mapping[str, str]) -> str:
+        """The principal of a request: the first 16 hex digits of its key's hash.
+
+        headers: case-insensitive; the key stands in Authorization ("Bearer <key>", OpenAI's
+            clients) or in x-api-key (Anthropic's)
         raises: KeyRefusedError when keys are set and this is none of them
 
-        >>> Keys({}).principal("Bearer whatever")
+        >>> Keys({}).principal({"Authorization": "Bearer whatever"})
         'anonymous'
         """
-        if not self._hashes:
+        if not self:
             return ANONYMOUS
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            raise KeyRefusedError(
-                "an API key is needed: send the header Authorization: Bearer <key>",
-                headers={"WWW-Authenticate": "Bearer"},
+        key = _key_of(headers)
+        if not key:
+            why = (
+                "an API key is needed: send the header Authorization: Bearer <key>, "
+                "or x-api-key: <key>"
             )
-        given = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).hexdigest()
-        # no early exit: how long this takes tells nothing of which key was nearly right
-        known = [hmac.compare_digest(given, digest) for digest in self._hashes.values()]
-        if not any(known):
-            raise KeyRefusedError(
-                "the API key is not known here", headers={"WWW-Authenticate": "Bearer"}
-            )
-        return given[:16]
+            raise KeyRefusedError(why, headers=_CHALLENGE)
+        known = self.known(key)
+        if known is None:
+            raise KeyRefusedError("the API key is not known here", headers=_CHALLENGE)
+        return known[1][:16]
+
+
+def _key_of(headers: Mapping[str, str]) -> str:
+    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return headers.get(KEY_HEADER, "").strip()

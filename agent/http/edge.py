@@ -1,39 +1,47 @@
-"""Guards the edge of the API: failures have OpenAI's shape, foreign pages stay out, all is counted.
-
-A browser tells the origin of a page that calls us. Ours may; others only when settings name them:
-otherwise any page that somebody opens could talk to an agent on their machine, and teach it. Where
-no key is asked for on a loopback address, the page's own name must be loopback too, so that a name
-that was made to resolve here gains nothing (DNS rebinding).
+"""Guards the edge of an API: failures have the API's shape, bodies are bounded, all is counted.
 
 Knows nothing of what the routes do.
 """
 
 import asyncio
-import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from agent.errors import (
-    ApiError,
-    BrokenError,
-    ForbiddenError,
-    InvalidError,
-    NotFoundError,
-    TooLargeError,
-)
-from agent.settings import AgentSettings
+from agent.errors import ApiError, BrokenError, InvalidError, NotFoundError, TooLargeError
+from agent.http.names import name_of
 from agent.watch.metrics import Metrics
+from streams.records import Json
 
 BODY_S = 30.0  # to send a body of the largest size over a slow line; longer is not a request
 CLIENT_GONE = 499  # nginx's word for it: counted, never sent
-PREFLIGHT_S = 600
 
 _LOG = logging.getLogger(__name__)
+
+# The JSON of an error, given the error and the request's name.
+ErrorShape = Callable[[ApiError, str], Mapping[str, Any]]
+# Which of them answers a request.
+ShapeOf = Callable[[web.Request], ErrorShape]
+
+
+def openai_error(error: ApiError, _: str) -> Json:
+    """An error as OpenAI's clients read it; the shape of every API that has none of its own.
+
+    >>> error = InvalidError("must be positive", param="max_tokens")
+    >>> openai_error(error, "")["error"]["param"]
+    'max_tokens'
+    """
+    said = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    return {"error": said}
 
 
 def measure(metrics: Metrics) -> Middleware:
@@ -55,58 +63,28 @@ def measure(metrics: Metrics) -> Middleware:
     return measured
 
 
-@web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every failure in OpenAI's shape, and never with a trace."""
-    try:
-        return await handler(request)
-    except ApiError as error:
-        return _response(error)
-    except web.HTTPException as error:
-        return _response(_named(request, error), error.status)
-    except Exception:
-        _LOG.exception("%s %s failed", request.method, request.path)
-        return _response(BrokenError("the server failed; its log has the reason"))
-
-
-def keep_out(settings: AgentSettings) -> Middleware:
-    """Refuse what a page of another origin sends, unless settings name the origin (CORS)."""
+def answer_errors(shape_of: ShapeOf = lambda _: openai_error) -> Middleware:
+    """Answer every failure in the shape of the API that was asked, and never with a trace."""
 
     @web.middleware
-    async def kept(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        if origin is None or request.method in ("GET", "HEAD"):
+    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
             return await handler(request)
-        if origin in settings.origins:
-            if request.method == "OPTIONS":
-                return web.Response(status=204, headers=_PREFLIGHT)
-            return await handler(request)
-        url = urlsplit(origin)
-        if url.netloc.lower() != request.host.lower() or not _may_name(url.hostname, settings):
-            raise ForbiddenError(
-                f"pages of {origin} may not call this server: name the origin in agent.origins",
-                code="origin_not_allowed",
-            )
-        return await handler(request)
+        except ApiError as error:
+            return error_response(error, shape_of(request), request=request)
+        except web.HTTPRedirection:
+            raise
+        except web.HTTPException as cause:
+            if request.method == "OPTIONS" and isinstance(cause, web.HTTPMethodNotAllowed):
+                return _options(cause)
+            named, status = _named(request, cause), cause.status
+            return error_response(named, shape_of(request), request=request, status=status)
+        except Exception:
+            _LOG.exception("%s %s failed", request.method, request.path)
+            broken = BrokenError("the server failed; its log has the reason")
+            return error_response(broken, shape_of(request), request=request)
 
-    return kept
-
-
-def allow_origins(
-    settings: AgentSettings,
-) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Tell a browser that a named origin's page may read the response; for on_response_prepare."""
-
-    async def allow(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        origin = request.headers.get("Origin")
-        if settings.origins:
-            response.headers["Vary"] = "Origin"
-        if origin is not None and origin in settings.origins:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "X-Quickset-Version"
-
-    return allow
+    return answered
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -127,37 +105,32 @@ async def read_body(request: web.Request) -> bytes:
         raise InvalidError("the body cannot be decoded: check its Content-Encoding") from cause
 
 
-_PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, PUT",
-    "Access-Control-Allow-Headers": (
-        "Authorization, Content-Type, X-Session-Id, X-Turn-Type, X-Learn"
-    ),
-    "Access-Control-Max-Age": str(PREFLIGHT_S),
-}
+def error_response(
+    error: ApiError,
+    shape: ErrorShape = openai_error,
+    *,
+    request: web.Request | None = None,
+    status: int | None = None,
+) -> web.Response:
+    """An error in an API's shape.
 
-
-def _may_name(name: str | None, settings: AgentSettings) -> bool:
-    if settings.keys or not is_loopback(settings.host):
-        return True
-    return is_loopback(name or "") or name == settings.host
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a name or address is this machine's own.
-
-    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, False)
+    request: what it answers; None when that could not be read
+    status: None: the error's own
     """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+    body = shape(error, name_of(request) if request is not None else "")
+    return web.json_response(body, status=status or error.status, headers=error.headers)
+
+
+def _options(refused: web.HTTPMethodNotAllowed) -> web.Response:
+    """Say which methods a resource has (RFC 9110, sec. 9.3.7)."""
+    allowed = ", ".join(sorted({*refused.allowed_methods, "OPTIONS"}))
+    return web.Response(status=204, headers={"Allow": allowed})
 
 
 def _named(request: web.Request, error: web.HTTPException) -> ApiError:
-    """Say in OpenAI's shape what aiohttp refused."""
+    """What aiohttp refused, in words."""
     if isinstance(error, web.HTTPNotFound):
-        return NotFoundError(f"there is no {request.path[:200]}", code="unknown_url")
+        return NotFoundError(f"there is nothing at {request.path[:200]}", code="unknown_url")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return InvalidError(
@@ -166,7 +139,3 @@ def _named(request: web.Request, error: web.HTTPException) -> ApiError:
             headers={"Allow": allowed},
         )
     return InvalidError(error.reason)
-
-
-def _response(error: ApiError, status: int | None = None) -> web.Response:
-    return web.json_response(error.body(), status=status or error.status, headers=error.headers)

@@ -5,7 +5,7 @@ moment a key, by a clock that nobody sets. Packages for this go by the wall cloc
 would have everybody wait.
 
 Counts are this process's own, so that n replicas let n times as much pass. Where no keys are set
-nobody can be told from anybody else, and nothing is limited.
+all are one principal, and nothing is limited.
 """
 
 import math
@@ -13,7 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
+
+from aiohttp import web
 
 from agent.errors import BusyError, InvalidError
 from agent.settings import AgentSettings
@@ -22,6 +25,28 @@ from agent.watch.metrics import Metrics
 
 MINUTE_S: Final = 60.0
 RETRY_S: Final = 1  # a reply of the key's own may end at any time
+PRINCIPAL: Final = web.RequestKey("principal", str)  # of a request that has been counted
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a key stands with the requests that it may send in a minute."""
+
+    limit: int
+    remaining: int  # may be sent at once now
+    reset_s: float  # until all of them may be
+
+    def headers(self) -> dict[str, str]:
+        """The headers that OpenAI's clients read it from.
+
+        >>> Standing(60, 59, 1.0).headers()["X-RateLimit-Reset-Requests"]
+        '1.000s'
+        """
+        return {
+            "X-RateLimit-Limit-Requests": str(self.limit),
+            "X-RateLimit-Remaining-Requests": str(self.remaining),
+            "X-RateLimit-Reset-Requests": f"{self.reset_s:.3f}s",
+        }
 
 
 class Limits:
@@ -41,7 +66,7 @@ class Limits:
         self._events, self._metrics, self._clock = events, metrics, clock
         self._due_s: dict[str, float] = {}  # when a steady sender's next request would come
         self._replies: Counter[str] = Counter()
-        self._told_s: dict[str, float] = {}
+        self._noted_s: dict[str, float] = {}
 
     def count_request(self, principal: str) -> None:
         """Count a request against the minute; one that is refused does not count.
@@ -62,6 +87,20 @@ class Limits:
                 retry_s=math.ceil(early_s),
             )
         self._due_s[principal] = due_s
+
+    def standing(self, principal: str) -> Standing | None:
+        """Where a principal stands; None where its requests are not limited."""
+        if not self._per_minute:
+            return None
+        used_s = max(self._due_s.get(principal, 0.0) - self._clock(), 0.0)
+        free = (MINUTE_S - used_s + 1e-6) * self._per_minute / MINUTE_S
+        return Standing(self._per_minute, max(int(free), 0), used_s)
+
+    async def tell_standing(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Put a key's standing into the response; for on_response_prepare."""
+        principal = request.get(PRINCIPAL)
+        if principal is not None and (standing := self.standing(principal)) is not None:
+            response.headers.update(standing.headers())
 
     @contextmanager
     def hold_replies(self, principal: str, count: int) -> Iterator[None]:
@@ -92,8 +131,8 @@ class Limits:
     def _refused(self, principal: str, limit: str, message: str, *, retry_s: int) -> BusyError:
         self._metrics.limited.labels(limit).inc()
         now_s = self._clock()
-        if now_s - self._told_s.get(principal, -math.inf) >= MINUTE_S:
-            self._told_s[principal] = now_s
+        if now_s - self._noted_s.get(principal, -math.inf) >= MINUTE_S:
+            self._noted_s[principal] = now_s
             self._events.add("limited", f"{principal} is over agent.{limit}")
         return BusyError(
             f"{message}: try again in {retry_s} s",

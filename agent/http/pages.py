@@ -47,7 +47,7 @@ _TYPES = {
 
 
 def page(path: str, file: Path) -> web.RouteDef:
-    """Give the route that serves one file at a path."""
+    """The route that serves one file at a path."""
     headers = HEADERS | {"Content-Type": _TYPES[file.suffix]}
 
     async def serve(_: web.Request) -> web.FileResponse:
@@ -57,12 +57,12 @@ def page(path: str, file: Path) -> web.RouteDef:
 
 
 def files(prefix: str, folder: Path) -> Iterator[web.RouteDef]:
-    """Give a route for every front-end file under a folder, below a prefix; HTML has its own."""
+    """A route for every front-end file under a folder, below a prefix; HTML has its own."""
     for file in sorted(folder.rglob("*")):
         if file.suffix in _TYPES and file.suffix != ".html":
             yield page(f"{prefix}/{file.relative_to(folder).as_posix()}", file)
 
 
 def shared_files() -> Iterator[web.RouteDef]:
-    """Give the routes of what all pages share: the theme, the icon, vendored files."""
+    """The routes of what all pages share: the theme, the icon, vendored files."""
     return files("/static", _SHARED)

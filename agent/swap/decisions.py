@@ -9,13 +9,14 @@ Any thread may ask. Knows nothing of weights, or of how records are read and wri
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from agent.errors import NoPreviousError, SwapError
 from streams.errors import ConflictError
+from streams.line import verbs
 from streams.line.line import Line
+from streams.line.verbs import Audit
 from streams.records import Mask, Recipe, Rollout
 
 
@@ -38,12 +39,12 @@ class Decisions:
         return len(self._unwritten)
 
     def line(self) -> Line:
-        """Give the line as it is decided now."""
+        """The line as it is decided now."""
         with self._lock:
             return self._decided()
 
     def can_be_built(self, version: str) -> bool:
-        """Tell whether a version's whole chain is known, masks too."""
+        """Whether a version's whole chain is known, masks too."""
         with self._lock:
             walked: list[str] = []
             while version not in self._whole:
@@ -56,12 +57,12 @@ class Decisions:
             return True
 
     def add_mask(self, mask: Mask) -> None:
-        """Know a mask."""
+        """Take a mask into account."""
         with self._lock:
             self._masks.add(mask.digest)
 
     def add_recipe(self, recipe: Recipe) -> None:
-        """Know a recipe."""
+        """Take a recipe into account."""
         with self._lock:
             self._recipes[recipe.version] = recipe
 
@@ -79,9 +80,11 @@ class Decisions:
                 return None
             last = self._unwritten[-1]
             self._unwritten.clear()
-            if self._line.version == last.version:
-                return None
-            again = self._rollback(self._line, last.version, last.who, last.reason)
+            line = self._line
+            if last.version == line.version or last.version not in line.served:
+                return None  # it serves again, or the other change went back further
+            audit = self._audit(last.who, last.reason)
+            again = verbs.rollback(line, audit, to=last.version)
             self._unwritten.append(again)
             return again
 
@@ -113,7 +116,7 @@ class Decisions:
             if not earlier:
                 reasons = "; ".join(f"{version}: {why}" for version, why in without.items())
                 raise SwapError(f"no earlier version of {line.name} can be taken: {reasons}")
-            rollout = self._rollback(line, earlier[-1], who, reason)
+            rollout = verbs.rollback(line, self._audit(who, reason), to=earlier[-1])
             self._unwritten.append(rollout)
             return rollout
 
@@ -129,16 +132,5 @@ class Decisions:
             line = line.take(rollout)
         return line
 
-    def _rollback(self, line: Line, version: str, who: str, reason: str) -> Rollout:
-        return Rollout(
-            id=uuid.uuid4().hex,
-            line=line.name,
-            seq=line.seq + 1,
-            version=version,
-            previous=line.version,
-            state="aborted",
-            verb="rollback",
-            reason=reason,
-            who=who,
-            created_ms=int(self._clock() * 1000),
-        )
+    def _audit(self, who: str, reason: str) -> Audit:
+        return Audit.new(who, reason, int(self._clock() * 1000))

@@ -33,8 +33,8 @@ RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from th
 _LOG = logging.getLogger(__name__)
 
 
-class Versions(Protocol):
-    """The resident versions: agent.swap.residents.Residents."""
+class SupportsPromote(Protocol):
+    """What versions are taken into service on: agent.swap.residents.Residents."""
 
     @property
     def serving(self) -> str: ...
@@ -65,7 +65,7 @@ class Follower:
     def __init__(
         self,
         log: Log,
-        versions: Versions,
+        residents: SupportsPromote,
         *,
         line: str,
         base: str,
@@ -84,7 +84,7 @@ class Follower:
         clock: Unix seconds
         poll_s: how long a stop or an operator's change may go unnoticed in the thread
         """
-        self._log, self._versions, self._put, self._forget = log, versions, put, forget
+        self._log, self._residents, self._put, self._forget = log, residents, put, forget
         self._poll_s = poll_s
         self._events, self._metrics = events, metrics
         self.decisions = Decisions(line, base=base, clock=clock)
@@ -107,7 +107,7 @@ class Follower:
             self._thread.join()
 
     def following(self) -> Following:
-        """Say how far this agent has come. Any thread may ask."""
+        """How far this agent has come. Any thread may ask."""
         line, failed = self.decisions.line(), self._failed
         return Following(
             caught_up=self._caught_up.is_set(),
@@ -130,7 +130,7 @@ class Follower:
         while True:
             rollout = self.decisions.intend(who, reason, expected_seq=expected_seq, without=failed)
             try:
-                self._versions.promote(rollout.version)
+                self._residents.promote(rollout.version)
                 break
             except Exception as cause:
                 self.decisions.withdraw(rollout)
@@ -164,11 +164,11 @@ class Follower:
                 finally:
                     subscription.close()
             except LogUnavailableError as cause:
-                self._lose_log(str(cause))
+                self._note_log_away(str(cause))
             except Exception as cause:
                 # A thread that died here would leave this agent behind for ever, unnoticed.
                 _LOG.exception("following failed and begins again")
-                self._lose_log(repr(cause))
+                self._note_log_away(repr(cause))
             self._stop.wait(retry_s)
             retry_s = min(retry_s * 2, RETRY_S[1])
 
@@ -189,7 +189,7 @@ class Follower:
         if self._away is not None:
             self._events.add("log-back", "the log can be read again")
             self._away = None
-        self._steer()
+        self._follow_decision()
         if not self._caught_up.is_set() and self._reached_ends(subscription):
             self._caught_up.set()
 
@@ -197,7 +197,7 @@ class Follower:
         reached = subscription.reached()
         return all(reached.get(partition, 0) >= end for partition, end in self._ends.items())
 
-    def _lose_log(self, why: str) -> None:
+    def _note_log_away(self, why: str) -> None:
         if self._away is None:
             self._events.add("log-away", f"the log cannot be read, serving on: {why}")
         self._away = why
@@ -207,10 +207,10 @@ class Follower:
             record = decode(entry.value)
             match record:
                 case Mask():
-                    self._versions.add_mask(record)
+                    self._residents.add_mask(record)
                     self.decisions.add_mask(record)
                 case Recipe():
-                    self._versions.add_recipe(record)
+                    self._residents.add_recipe(record)
                     self.decisions.add_recipe(record)
                 case Rollout():
                     again = self.decisions.take(record)
@@ -223,22 +223,22 @@ class Follower:
             place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"
             self._events.add("unreadable", f"{place}: {cause}")
 
-    def _steer(self) -> None:
+    def _follow_decision(self) -> None:
         while not self._stop.is_set():
             line = self.decisions.line()
             if self._failed is not None and self._failed[0] == line.seq:
                 return
-            if self._versions.serving == line.version:
+            if self._residents.serving == line.version:
                 return
             if not self.decisions.can_be_built(line.version):
                 return
             self._swap(line)
 
     def _swap(self, line: Line) -> None:
-        before, began_s = self._versions.serving, time.monotonic()
+        before, began_s = self._residents.serving, time.monotonic()
         try:
-            self._warm(line, before)
-            self._versions.promote(line.version)
+            self._keep_previous(line, before)
+            self._residents.promote(line.version)
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
             self._failed = (line.seq, f"{line.version}: {cause!r}")
@@ -249,7 +249,7 @@ class Follower:
         self._metrics.swap_s.observe(took_s)
         self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
 
-    def _warm(self, line: Line, before: str) -> None:
+    def _keep_previous(self, line: Line, before: str) -> None:
         """Take the previous version on the way, so that a rollback finds it in memory.
 
         It is there already, unless this agent leaps: at its start, or after it was away.
@@ -257,12 +257,12 @@ class Follower:
         if line.verb != "promote" or line.previous in (None, before):
             return
         try:
-            self._versions.promote(line.previous)
+            self._residents.promote(line.previous)
         except Exception:
             # What serves is another question; a rollback will say this again.
             _LOG.warning("the previous version %s cannot be built", line.previous)
 
     def _count_failure(self, version: str, cause: Exception) -> None:
         self._metrics.failed_swaps.labels(type(cause).__name__).inc()
-        serving = self._versions.serving
+        serving = self._residents.serving
         self._events.add("swap-failed", f"{serving} serves on, {version} failed: {cause!r}")

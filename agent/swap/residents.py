@@ -10,9 +10,9 @@ Knows nothing of the log; agent.swap.follow decides what to promote.
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -24,6 +24,8 @@ from kernels.model.packed import fast_linear
 from kernels.open import open_backend
 from kernels.version.master import Master
 from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
+from streams.line.line import Line
+from streams.line.variant import Variant
 from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
@@ -33,9 +35,9 @@ BUILD_NICE = 10  # building yields to decoding wherever both want a core
 
 @dataclass(slots=True, eq=False)
 class Resident:
-    """A version in memory and how many requests run on it."""
+    """A variant in memory and how many requests run on it."""
 
-    version: str
+    variant: Variant
     decoder: Decoder
     linear: Linear  # how its linear layers are applied fastest here
     users: int = 0
@@ -45,7 +47,12 @@ class Residents:
     """The versions of one line that this process holds. Any thread may call every method."""
 
     def __init__(
-        self, base: BaseModel, backend: BackendName, *, snapshots: Snapshots | None = None
+        self,
+        base: BaseModel,
+        backend: BackendName,
+        *,
+        line: str = "main",
+        snapshots: Snapshots | None = None,
     ) -> None:
         """Begin with the base serving.
 
@@ -54,9 +61,9 @@ class Residents:
         self._base, self._backend = base, open_backend(backend)
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
-        resident = Resident(base.name, base.decoder, fast_linear(base.model))
+        resident = Resident(Variant(line, base.name), base.decoder, fast_linear(base.model))
         self._residents = {base.name: resident}
-        self._history = [base.name]  # what has served, oldest first; the last serves
+        self._line = Line(line, (base.name,))  # what has served here, not what is decided
         self._built: Stand | None = None  # the last one built, to go on from
         self._snapshots = snapshots
         self._lock = threading.Lock()
@@ -65,7 +72,7 @@ class Residents:
     @property
     def serving(self) -> str:
         """The version that new requests begin on."""
-        return self._history[-1]
+        return self._line.version
 
     @property
     def resident(self) -> list[str]:
@@ -81,10 +88,17 @@ class Residents:
         """Know how a version is made; it is not built before it is promoted."""
         self._recipes[recipe.version] = recipe
 
-    def hold(self) -> Resident:
-        """Give the serving version to a request, which must `release` it."""
+    def hold(self, assign: Callable[[Line], Variant]) -> Resident:
+        """Keep what is assigned for a request, which must `release` it.
+
+        assign: chooses from what serves at this moment; called under the lock
+        raises: UnknownVersionError when it chooses what is not in memory
+        """
         with self._lock:
-            resident = self._residents[self.serving]
+            variant = assign(self._line)
+            resident = self._residents.get(variant.version)
+            if resident is None or resident.variant != variant:
+                raise UnknownVersionError(f"{variant} is not in memory here")
             resident.users += 1
             return resident
 
@@ -118,9 +132,9 @@ class Residents:
             several steps back, whose version must be built again
         """
         with self._lock:
-            if len(self._history) < 2:
+            previous = self._line.previous
+            if previous is None:
                 raise NoPreviousError("no version has served before this one")
-            previous = self._history[-2]
         self.promote(previous)
         return previous
 
@@ -140,14 +154,16 @@ class Residents:
             return
         # Going back takes the later version out of the history, so that a second step goes
         # further back instead of forward again.
-        if version in self._history:
-            del self._history[self._history.index(version) + 1 :]
+        served = self._line.served
+        if version in served:
+            served = served[: served.index(version) + 1]
         else:
-            self._history.append(version)
+            served = (*served, version)
+        self._line = replace(self._line, served=served)
         self._prune()
 
     def _prune(self) -> None:
-        kept = {self._base.name, *self._history[-2:]}
+        kept = {self._base.name, *self._line.served[-2:]}
         for version in [v for v, r in self._residents.items() if v not in kept and not r.users]:
             del self._residents[version]
 
@@ -175,7 +191,7 @@ class Residents:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
         self._built = stand
         model = with_weights(self._base.model, weights)
-        return Resident(version, Decoder(model), fast_linear(model))
+        return Resident(Variant(self._line.name, version), Decoder(model), fast_linear(model))
 
     def _keep(self) -> None:
         if self._built is not None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
+# Some tokenizers have the tags as special tokens, which are text only where calls are looked for.
+TAGS = frozenset({OPEN, CLOSE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class CallFinder:
         self._held = ""
 
     def feed(self, text: str) -> list[str | Call]:
-        """Take the next piece of the reply, and give what is certain by now, in order."""
+        """Take the next piece of the reply, and return what is certain by now, in order."""
         self._held += text
         found: list[str | Call] = []
         while (start := self._held.find(OPEN)) >= 0:
@@ -47,7 +49,7 @@ class CallFinder:
         return found + self._take(len(self._held) - _overlap(self._held, OPEN))
 
     def finish(self) -> list[str | Call]:
-        """Give what was held back, now that nothing more comes; an unclosed call may be whole."""
+        """Return what was held back, now that nothing more comes; an unclosed call may be whole."""
         held, self._held = self._held, ""
         calls = read_calls(held[len(OPEN) :]) if held.startswith(OPEN) else []
         return [*calls] or ([held] if held else [])
@@ -89,6 +91,6 @@ def _plain_json(text: str) -> Any:
 
 
 def _overlap(text: str, tag: str) -> int:
-    """How many of the text's last characters may be the beginning of the tag."""
+    """The number of the text's last characters that may be the beginning of the tag."""
     sizes = range(min(len(text), len(tag) - 1), 0, -1)
     return next((size for size in sizes if text.endswith(tag[:size])), 0)

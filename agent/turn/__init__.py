@@ -1,4 +1,4 @@
-"""1 answer: who asks for what, which version answers, what was said, kept as a turn.
+"""1 answer: an ask, the variant that answers it, what was said, kept as a turn.
 
-For others: answer, ask, recorder, reply, response_ids, sessions.
+For others: answer, ask, assign, constraint, origin, recorder, reply, response_ids, sessions.
 """

@@ -11,43 +11,32 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from functools import partial
+from typing import Self
 
-from agent.api.chat import ChatRequest
-from agent.engine.contract import Finish, Request, Token
+from prometheus_client import Histogram
+
+from agent.engine.contract import Engine, Finish, Request, Stream, Token
 from agent.errors import (
     BrokenError,
     BrokenLogitsError,
     BusyError,
     EngineStoppedError,
+    NotFoundError,
     QueueFullError,
     UnavailableError,
+    UnknownVersionError,
 )
-from agent.turn.ask import Asked
+from agent.tools.calls import TAGS
+from agent.turn.ask import Ask
+from agent.turn.assign import assign
 from agent.turn.recorder import Recorder
-from agent.turn.reply import Reply
-from agent.turn.sessions import Occasion
-from agent.watch.metrics import Metrics
+from agent.turn.reply import Reply, ReplyEvent, Usage
+from agent.watch.metrics import Metrics, labels_of
+from streams.line.variant import Variant
 from streams.records import Json
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
-
-
-class Stream(Protocol):
-    """One reply on its way: agent.engine.contract.Stream."""
-
-    def cancel(self) -> None: ...
-
-    def __aiter__(self) -> AsyncIterator[Token | Finish]: ...
-
-
-class Source(Protocol):
-    """Where tokens come from: agent.engine.engine.Engine."""
-
-    def submit(self, request: Request) -> Stream:
-        """Ask for a reply. Raises: QueueFullError, EngineStoppedError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +44,7 @@ class Step:
     """What became certain of one choice."""
 
     choice: int
-    deltas: list[Json]
-    token: Token | None  # None: the choice has ended
+    events: list[ReplyEvent]
 
 
 class Answer:
@@ -65,11 +53,9 @@ class Answer:
     def __init__(
         self,
         response_id: str,
-        call: ChatRequest,
-        asked: Asked,
-        occasion: Occasion,
+        asks: Sequence[Ask],
         *,
-        engine: Source,
+        engine: Engine,
         recorder: Recorder,
         metrics: Metrics,
         began_s: float,
@@ -77,17 +63,22 @@ class Answer:
     ) -> None:
         """Prepare; nothing is asked of the engine before `with`.
 
+        asks: one a prompt, of one principal, at least one; choices are numbered through all
         began_s: when the request came in, by the clock, in seconds
         """
-        self.id, self.call, self.asked, self.occasion = response_id, call, asked, occasion
-        parallel = call.parallel_tool_calls is not False
-        self.replies = [
-            Reply(tools=asked.tools is not None, parallel=parallel) for _ in asked.sampling
-        ]
+        self.id, self.asks = response_id, asks
+        # whose each choice is, and its number there
+        self._choices = [(ask, number) for ask in asks for number in range(len(ask.samplings))]
+        self.replies = [Reply(ask) for ask, _ in self._choices]
+        # whether the last byte was handed to a socket that was still there; None: nobody has said
+        self.delivered: bool | None = None
+        # what an API keeps of it, so that it may be asked for again; None: it may not
+        self.response: Json | None = None
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
         self._last_s: dict[int, float] = {}  # when each choice's last token came
+        self._gaps: dict[int, Histogram] = {}  # where its gaps are counted
 
     def __enter__(self) -> Self:
         """Ask the engine for every choice, or for none.
@@ -95,8 +86,16 @@ class Answer:
         raises: BusyError, UnavailableError
         """
         try:
-            for sampling in self.asked.sampling:
-                request = Request(self.asked.prompt_token_ids, sampling, self.occasion.principal)
+            for ask, number in self._choices:
+                request = Request(
+                    ask.prompt_token_ids,
+                    ask.samplings[number],
+                    owner=ask.principal,
+                    assign=partial(assign, ask),
+                    top_logprobs=ask.top_logprobs,
+                    continues=ask.continues or ask.raw is not None,
+                    shown=TAGS if ask.tools is not None else frozenset(),
+                )
                 self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
             self._cancel()
@@ -107,51 +106,80 @@ class Answer:
         except EngineStoppedError as cause:
             self._cancel()
             raise UnavailableError(f"the engine has stopped: {cause}") from cause
-        self._metrics.tokens.labels("prompt").inc(len(self.asked.prompt_token_ids))
+        self._metrics.tokens.labels("prompt").inc(self.usage.prompt_tokens)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Cancel what still runs, and record every choice."""
+    @property
+    def ask(self) -> Ask:
+        """The first of the asks; what all have in common stands in each."""
+        return self.asks[0]
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        """Cancel what still runs, and record every choice; what failed was delivered to nobody."""
         self._cancel()
         for choice, reply in enumerate(self.replies):
+            ask, number = self._choices[choice]
             if reply.finish_reason is None:
-                reply.finish("cancelled")
-            turn_id = f"{self.id}-{choice}" if choice else self.id
-            self._recorder.turn(turn_id, self.asked, self.occasion, choice=choice, reply=reply)
+                reply.finish(Finish("cancelled"))
+            broke_off = failed is not None or reply.finish_reason == "cancelled"
+            self._recorder.turn(
+                f"{self.id}-{choice}" if choice else self.id,
+                ask,
+                choice=number,
+                reply=reply,
+                delivered=False if broke_off else self.delivered,
+                response=self.response,
+            )
             self._count(reply)
 
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all choices so far; a prompt counts once, however many choices it has."""
+        firsts = [
+            stream
+            for stream, (_, number) in zip(self._streams, self._choices, strict=False)
+            if number == 0
+        ]
+        return Usage(
+            prompt_tokens=sum(len(ask.prompt_token_ids) for ask in self.asks),
+            reply_tokens=sum(len(reply.tokens) for reply in self.replies),
+            cached_tokens=sum(stream.reused_tokens for stream in firsts),
+            cut_tokens=sum(ask.cut.tokens for ask in self.asks),
+        )
+
     async def steps(self) -> AsyncGenerator[Step]:
-        """Give what becomes certain, in the order in which it does, until every choice has ended.
+        """Yield what becomes certain, in the order in which it does, until every choice has ended.
 
         raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
-            this reply
+            this reply; NotFoundError when what is to answer is not in memory
         """
         try:
             async for choice, event in _merged(self._streams):
+                if event == Finish("cancelled"):
+                    raise UnavailableError("the server stops: ask again")
                 reply = self.replies[choice]
                 if isinstance(event, Token):
-                    self._measure(choice)
-                    yield Step(choice, reply.add(event), event)
-                elif event.reason == "cancelled":
-                    raise UnavailableError("the server stops: ask again")
+                    self._measure(choice, event.variant)
+                    events = reply.add(event)
                 else:
-                    yield Step(choice, reply.finish(event.reason), None)
+                    events = reply.finish(event)
+                if events:
+                    yield Step(choice, events)
         except EngineStoppedError as cause:
             raise UnavailableError(f"{cause}: ask again") from cause
         except BrokenLogitsError as cause:
             raise BrokenError(str(cause)) from cause
+        except UnknownVersionError as cause:
+            raise NotFoundError(str(cause), param="model", code="model_not_found") from cause
 
-    def _measure(self, choice: int) -> None:
+    def _measure(self, choice: int, variant: Variant) -> None:
         now_s = self._clock()
-        if choice in self._last_s:
-            self._metrics.token_gap_s.observe(now_s - self._last_s[choice])
+        if choice in self._gaps:
+            self._gaps[choice].observe(now_s - self._last_s[choice])
         else:
-            self._metrics.first_token_s.observe(now_s - self._began_s)
+            labels = labels_of(variant)
+            self._metrics.first_token_s.labels(*labels).observe(now_s - self._began_s)
+            self._gaps[choice] = self._metrics.token_gap_s.labels(*labels)
         self._last_s[choice] = now_s
 
     def _cancel(self) -> None:
@@ -159,16 +187,16 @@ class Answer:
             stream.cancel()
 
     def _count(self, reply: Reply) -> None:
-        self._metrics.replies.labels(reply.finish_reason).inc()
+        labels = labels_of(reply.variant or Variant(self.ask.line, ""))
+        self._metrics.replies.labels(reply.finish_reason, *labels).inc()
         self._metrics.tokens.labels("reply").inc(len(reply.tokens))
-        offered = {tool["function"]["name"] for tool in self.asked.tools or []}
+        offered = {tool["function"]["name"] for tool in self.ask.tools or []}
         for call in reply.calls:
-            known = call["function"]["name"] in offered
-            self._metrics.tool_calls.labels(str(known).lower()).inc()
+            self._metrics.tool_calls.labels(str(call.name in offered).lower(), *labels).inc()
 
 
 async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:
-    """Give the events of several streams as they come."""
+    """Yield the events of several streams as they come."""
     if len(streams) == 1:
         async for event in streams[0]:
             yield 0, event

@@ -1,20 +1,22 @@
-"""Turns a checked request into what the engine is asked: token ids, and how each choice is sampled.
+"""What is asked, and by whom: one value, whichever API it came by, and its prompt.
 
-Everything that would go wrong later is refused here, with the parameter that is at fault: messages
-that the chat template cannot render, a prompt that leaves no room for a reply, a reply longer than
-the model can hold.
+Messages that the chat template cannot render, a prompt that leaves no room for a reply, and what
+no engine can keep to are refused here, with the parameter that is at fault; with truncation, the
+oldest exchanges are left out of the prompt instead (agent.turn.truncation).
 
 Knows nothing of HTTP or of the engine.
 """
 
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Protocol
 
-from agent.api.chat import MAX_SEED, ChatRequest
 from agent.errors import InvalidError
-from agent.settings import AgentSettings
+from agent.turn.constraint import Constraint
+from agent.turn.origin import UNKNOWN, Origin
+from agent.turn.sessions import Purpose
+from agent.turn.truncation import exchanges, without
 from streams.errors import TemplateRefusedError
 from streams.records import Json, Message, Sampling
 
@@ -25,80 +27,163 @@ class Renderer(Protocol):
     @property
     def context_tokens(self) -> int: ...
 
+    @property
+    def num_tokens(self) -> int: ...  # of the vocabulary
+
     def render(
-        self, messages: Sequence[Message], tools: Sequence[Json] | None = None
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Json] | None = None,
+        *,
+        continues: bool = False,
     ) -> list[int]: ...
+
+    def encode(self, text: str) -> list[int]: ...
+
+
+Truncation = Literal["auto", "disabled"]
+
+# Exchanges are left out until the reply has the room that it asks for, at most this share of the
+# context: agents ask for more than the whole, and a conversation is worth more than a long reply.
+REPLY_SHARE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the model is shown, and how its replies are sampled."""
+class Cut:
+    """What was left out of a prompt: its oldest exchanges.
 
+    messages: how many, of the oldest that are not the system's or the developer's
+    tokens: by how many that made the prompt shorter
+    """
+
+    messages: int = 0
+    tokens: int = 0
+
+
+WHOLE = Cut()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request for replies: its principal, its conversation, and what is asked."""
+
+    principal: str
+    session: str
+    line: str
+    model: str  # what was asked for, by the client's name of it
+    purpose: Purpose
+    learn: bool  # False: the client asked not to be learned from
     messages: list[Message]
-    tools: list[Json] | None
-    prompt_token_ids: list[int]
-    sampling: tuple[Sampling, ...]  # one a choice
+    tools: list[Json] | None  # what the model is shown; None: no tools, and none are looked for
+    parallel_calls: bool  # False: of a reply's tool calls the first one counts
+    samplings: tuple[Sampling, ...]  # one a choice
+    wanted: str = ""  # a version by its name, or agent.turn.assign.STABLE; empty: what is assigned
+    constraint: Constraint | None = None  # what the reply must keep to
+    named: str = "messages"  # the client's parameter of the conversation, for refusals
+    raw: str | list[int] | None = None  # a prompt that is read as it stands, without the template
+    top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one
+    continues: bool = False  # True: the reply goes on with the last message, the assistant's
+    truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
+    follows: str | None = None  # the turn that the client named as the one before
+    origin: Origin = UNKNOWN
+    prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
+    cut: Cut = WHOLE  # what the prompt lacks
 
 
-def ask(
-    request: ChatRequest,
-    base: Renderer,
-    settings: AgentSettings,
-    *,
-    draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED),
-) -> Asked:
-    """Render a request and settle its sampling.
+def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
+    """Return the ask with its prompt, and no reply longer than the room that the prompt leaves.
 
+    context_tokens: how many fit, prompt and reply together
     raises: InvalidError, naming the parameter
     """
-    context_tokens = min(settings.context_tokens, base.context_tokens)
-    limit, param = request.reply_tokens()
-    if limit is not None and limit > context_tokens:
+    if ask.constraint is not None:
         raise InvalidError(
-            f"{param}: at most {context_tokens} tokens fit, prompt and reply together",
-            param=param,
-            code="invalid_value",
+            f"{ask.constraint.param}: {ask.constraint} cannot be had here: tokens are sampled "
+            "freely, and a wish is not kept for sure; leave it out, and check the reply",
+            param=ask.constraint.param,
+            code="unsupported_parameter",
         )
-    messages, tools = [each.record() for each in request.messages], request.offered()
-    prompt_token_ids = _render(base, messages, tools)
+    _prove_biases(ask, base)
+    prompt_token_ids, cut = _prompt(ask, base, ask.messages), WHOLE
+    if ask.truncation == "auto" and ask.raw is None:
+        prompt_token_ids, cut = _cut(ask, base, prompt_token_ids, context_tokens)
     room = context_tokens - len(prompt_token_ids)
     if room < 1:
         raise InvalidError(
-            f"the messages are {len(prompt_token_ids)} tokens, and {context_tokens} fit, reply "
-            "included: shorten them, or leave out the oldest",
-            param="messages",
+            f"{ask.named} has {len(prompt_token_ids)} tokens, and {context_tokens} fit, reply "
+            "included: shorten it, leave out the oldest, or ask for truncation auto",
+            param=ask.named,
             code="context_length_exceeded",
         )
     # A reply that is cut at the end of the context says so itself: finish_reason "length".
-    max_tokens = min(limit or settings.default_max_tokens, room)
-    sampling = _sampling(request, settings, max_tokens, draw_seed)
-    return Asked(messages, tools, prompt_token_ids, sampling)
+    samplings = tuple(
+        each.model_copy(update={"max_tokens": min(each.max_tokens, room)}) for each in ask.samplings
+    )
+    return replace(ask, prompt_token_ids=prompt_token_ids, samplings=samplings, cut=cut)
 
 
-def _render(base: Renderer, messages: list[Message], tools: list[Json] | None) -> list[int]:
+def count(ask: Ask, base: Renderer) -> int:
+    """How many tokens the prompt of an ask has, whether it fits or not.
+
+    raises: InvalidError, naming the parameter
+    """
+    return len(_prompt(ask, base, ask.messages))
+
+
+def _cut(ask: Ask, base: Renderer, whole: list[int], context_tokens: int) -> tuple[list[int], Cut]:
+    """Leave out as few of the oldest exchanges as leave room for the reply, or all that can be.
+
+    whole: the prompt of all messages
+    """
+    wanted = max(each.max_tokens for each in ask.samplings)
+    most = context_tokens - min(wanted, context_tokens // REPLY_SHARE)
+    last = exchanges(ask.messages)
+    if len(whole) <= most or not last:
+        return whole, WHOLE
+    prompts: dict[int, list[int]] = {}
+
+    def without_oldest(number: int) -> list[int]:
+        if number not in prompts:
+            prompts[number] = _prompt(ask, base, without(ask.messages, number))
+        return prompts[number]
+
+    # the more is left out, the shorter the prompt: few need to be rendered to find the longest
+    number = bisect_left(range(last), -most, lo=1, key=lambda some: -len(without_oldest(some)))
+    left, prompt = without(ask.messages, number), without_oldest(number)
+    return prompt, Cut(len(ask.messages) - len(left), len(whole) - len(prompt))
+
+
+def _prompt(ask: Ask, base: Renderer, messages: Sequence[Message]) -> list[int]:
+    if ask.raw is not None:
+        return _read(ask.raw, base)
     try:
-        return base.render(messages, tools)
+        return base.render(messages, ask.tools, continues=ask.continues)
     except TemplateRefusedError as cause:  # such as "roles must alternate"
-        raise InvalidError(str(cause), param="messages") from cause
+        raise InvalidError(str(cause), param=ask.named) from cause
     except RecursionError as cause:
         raise InvalidError(
-            "arguments of a tool call are nested too deep", param="messages"
+            "arguments of a tool call are nested too deep", param=ask.named
         ) from cause
 
 
-def _sampling(
-    request: ChatRequest, settings: AgentSettings, max_tokens: int, draw_seed: Callable[[], int]
-) -> tuple[Sampling, ...]:
-    """Settle each choice's sampling; a given seed counts up, so that choices differ and repeat."""
-    given = request.seed
-    temperature, top_p = request.temperature, request.top_p
-    return tuple(
-        Sampling(
-            temperature=settings.default_temperature if temperature is None else temperature,
-            top_p=settings.default_top_p if top_p is None else top_p,
-            max_tokens=max_tokens,
-            seed=draw_seed() if given is None else (given + choice) % (MAX_SEED + 1),
-            stop=request.stop or [],
+def _prove_biases(ask: Ask, base: Renderer) -> None:
+    biased = {token for sampling in ask.samplings for token in sampling.logit_bias}
+    if biased and max(biased) >= base.num_tokens:
+        raise InvalidError(
+            f"logit_bias: there is no token {max(biased)}: the model has {base.num_tokens}",
+            param="logit_bias",
+            code="invalid_value",
         )
-        for choice in range(request.n or 1)
-    )
+
+
+def _read(raw: str | list[int], base: Renderer) -> list[int]:
+    token_ids = base.encode(raw) if isinstance(raw, str) else raw
+    if not token_ids:
+        raise InvalidError("prompt: it has no token", param="prompt", code="invalid_value")
+    if not 0 <= min(token_ids) <= max(token_ids) < base.num_tokens:
+        raise InvalidError(
+            f"prompt: token ids are 0 to {base.num_tokens - 1}",
+            param="prompt",
+            code="invalid_value",
+        )
+    return token_ids

@@ -1,4 +1,4 @@
-"""Turns a finished reply into a Turn, and a verdict into a Feedback, and hands them to the spool.
+"""Makes records of finished replies, ratings and deletions, and hands them to the spool.
 
 A reply is recorded once, exactly as it was sampled, also when it was cancelled half-way; one of
 which no token was sampled left nothing to record. Recording comes after the reply's last byte and
@@ -14,25 +14,33 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from typing import Literal
 
-from agent.api.chat import FeedbackRequest
 from agent.errors import UnavailableError
-from agent.turn.ask import Asked
+from agent.turn.ask import Ask
 from agent.turn.reply import Reply
-from agent.turn.sessions import Occasion
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.log.contract import Outgoing, outgoing
-from streams.records import Feedback, Turn
+from streams.records import Deletion, Feedback, Json, Message, Turn
 
-REMEMBERED = 10_000  # verdicts; the same one again within these is not written twice
-
-DISK_S = 5.0  # a verdict waits for the disk this long; a turn never does
+REMEMBERED = 10_000  # feedback; the same again within these is not written twice
+DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
 
 _LOG = logging.getLogger(__name__)
 
 Put = Callable[[list[Outgoing]], Future[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What somebody says outright of one reply."""
+
+    score: Literal[-1, 0, 1]
+    hint: str | None = None  # what the reply should have done
+    comment: str | None = None  # for people
 
 
 class Recorder:
@@ -45,27 +53,42 @@ class Recorder:
         line: str,
         events: Events,
         metrics: Metrics,
+        told: Callable[[Turn], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where records go.
 
         put: streams.spool.Spool.put, or another that returns at once
+        told: takes each turn as it is recorded
         clock: Unix seconds
         """
-        self._put, self._line = put, line
+        self._put, self._line, self._told = put, line, told
         self._events, self._metrics, self._clock = events, metrics, clock
-        self._verdicts: OrderedDict[str, Feedback] = OrderedDict()
+        self._given: OrderedDict[str, Feedback] = OrderedDict()
         self._dropping = False
 
     def turn(
-        self, turn_id: str, asked: Asked, occasion: Occasion, *, choice: int, reply: Reply
+        self,
+        turn_id: str,
+        ask: Ask,
+        *,
+        choice: int,
+        reply: Reply,
+        delivered: bool | None = None,
+        response: Json | None = None,
     ) -> None:
-        """Record a reply that has ended."""
+        """Record a reply that has ended.
+
+        delivered: whether its last byte was handed to somebody; None: unknown
+        response: what is kept for whoever asks for it again; None: nobody may
+        """
         if not reply.tokens:
             return
         try:
-            record = self._turn(turn_id, asked, occasion, choice, reply)
-            self._hand_over([outgoing("turns", f"{self._line}/{occasion.session}", record)])
+            told = {"delivered": delivered, "response": response}
+            record = self._turn(turn_id, ask, choice, reply).model_copy(update=told)
+            self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
+            self._told(record)
         except ValueError as cause:  # the reply is sent; its record must not fail the connection
             _LOG.exception("turn %s cannot be recorded", turn_id)
             self._events.add("dropped", f"turn {turn_id} cannot be recorded: {cause}")
@@ -73,15 +96,15 @@ class Recorder:
         self._metrics.turns.labels(record.purpose, str(record.learn).lower()).inc()
 
     async def feedback(
-        self, turn_id: str, request: FeedbackRequest, *, principal: str, session: str
+        self, turn_id: str, rating: Rating, *, principal: str, session: str
     ) -> Feedback:
-        """Record a verdict on a turn; the same again changes nothing, another replaces it.
+        """Record a rating of a turn; the same again changes nothing, another replaces it.
 
         raises: UnavailableError when the disk does not take it; give it again later
         """
-        given = {"score": request.verdict(), "hint": request.hint, "comment": request.comment}
-        last = self._verdicts.get(turn_id)
-        if last is not None and given == last.model_dump(include=set(given)):
+        said = asdict(rating)
+        last = self._given.get(turn_id)
+        if last is not None and said == last.model_dump(include=set(said)):
             return last
         record = Feedback(
             id=uuid.uuid4().hex,
@@ -89,57 +112,77 @@ class Recorder:
             line=self._line,
             principal=principal,
             session=session,
-            score=request.verdict(),
-            hint=request.hint,
-            comment=request.comment,
             created_ms=self._now_ms(),
+            **said,
         )
-        done = self._hand_over([outgoing("feedback", f"{self._line}/{session}", record)])
+        done = self._hand_over([outgoing("feedback", f"{record.line}/{session}", record)])
         if not await self._kept(done):
             raise UnavailableError("the feedback could not be kept: give it again later")
         self._metrics.feedback.labels(str(record.score)).inc()
-        self._verdicts[turn_id] = record
-        self._verdicts.move_to_end(turn_id)
-        if len(self._verdicts) > REMEMBERED:
-            self._verdicts.popitem(last=False)
+        self._given[turn_id] = record
+        self._given.move_to_end(turn_id)
+        if len(self._given) > REMEMBERED:
+            self._given.popitem(last=False)
+        return record
+
+    async def deletion(self, turn_id: str, *, principal: str, session: str) -> Deletion:
+        """Record that a principal wants a reply of its own kept no longer.
+
+        raises: UnavailableError when the disk does not take it; ask again later
+        """
+        record = Deletion(
+            id=uuid.uuid4().hex,
+            turn_id=turn_id,
+            line=self._line,
+            principal=principal,
+            session=session,
+            created_ms=self._now_ms(),
+        )
+        done = self._hand_over([outgoing("feedback", f"{record.line}/{session}", record)])
+        if not await self._kept(done):
+            raise UnavailableError("the deletion could not be kept: ask again later")
         return record
 
     def forget(self, principal: str) -> None:
-        """Drop the verdicts that a principal gave. Any thread may ask."""
-        for turn_id, verdict in list(self._verdicts.items()):
-            if verdict.principal == principal:
-                self._verdicts.pop(turn_id, None)
+        """Drop the feedback that a principal gave. Any thread may ask."""
+        for turn_id, feedback in list(self._given.items()):
+            if feedback.principal == principal:
+                self._given.pop(turn_id, None)
 
-    def _turn(
-        self, turn_id: str, asked: Asked, occasion: Occasion, choice: int, reply: Reply
-    ) -> Turn:
-        message = reply.message()
-        prefix_key = (chain.keys(asked.messages) or [chain.ROOT])[-1]
+    def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
+        message, variant = reply.message(), reply.tokens[0].variant
+        prefix_key, key = _keys(ask, message)
         return Turn(
             id=turn_id,
-            line=self._line,
-            version=reply.tokens[0].version,
-            principal=occasion.principal,
-            session=occasion.session,
+            line=variant.line,
+            version=variant.version,
+            member=variant.member if variant.member >= 0 else None,
+            principal=ask.principal,
+            session=ask.session,
             prefix_key=prefix_key,
-            key=chain.extend(prefix_key, message),
-            messages=asked.messages,
-            tools=asked.tools,
+            key=key,
+            messages=ask.messages,
+            tools=ask.tools,
             reply=message,
-            prompt_token_ids=asked.prompt_token_ids,
+            prompt_token_ids=ask.prompt_token_ids,
             token_ids=[token.id for token in reply.tokens],
             logprobs=[token.logprob for token in reply.tokens],
             sampling_logprobs=[token.sampling_logprob for token in reply.tokens],
-            sampling=asked.sampling[choice],
+            sampling=ask.samplings[choice],
             finish_reason=reply.finish_reason or "cancelled",
-            learn=occasion.learn,
-            purpose=occasion.purpose,
+            learn=ask.learn,
+            purpose=ask.purpose,
             created_ms=self._now_ms(),
+            follows=ask.follows,
+            cut_messages=ask.cut.messages,
+            cut_tokens=ask.cut.tokens,
+            continues=ask.continues,
+            **asdict(ask.origin),
         )
 
     def _hand_over(self, records: list[Outgoing]) -> Future[bool]:
         done = self._put(records)
-        done.add_done_callback(self._told)
+        done.add_done_callback(self._note_dropped)
         return done
 
     async def _kept(self, done: Future[bool]) -> bool:
@@ -148,8 +191,8 @@ class Recorder:
         except TimeoutError:
             return False
 
-    def _told(self, done: Future[bool]) -> None:
-        """Say once that the spool drops records, and again only after it has taken some."""
+    def _note_dropped(self, done: Future[bool]) -> None:
+        """Add an event when the spool begins to drop records; no other until it has taken some."""
         dropped = done.cancelled() or not done.result()
         if dropped and not self._dropping:
             self._events.add("dropped", "the spool is full or its disk fails: turns are being lost")
@@ -157,3 +200,17 @@ class Recorder:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _keys(ask: Ask, reply: Message) -> tuple[str, str]:
+    """The keys of the conversation before the reply, and up to and including it.
+
+    A reply that continues the last message is one message with it, as clients send it back.
+    """
+    before = ask.messages
+    if ask.continues:
+        *before, begun = ask.messages
+        text = (begun.content or "") + (reply.content or "")
+        reply = reply.model_copy(update={"content": text})
+    prefix_key = (chain.keys(before) or [chain.ROOT])[-1]
+    return prefix_key, chain.extend(prefix_key, reply)

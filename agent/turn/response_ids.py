@@ -1,8 +1,10 @@
 """Names a response so that its name alone says whose it is: any replica can take feedback on it.
 
-chatcmpl-<nonce><session><tag>: the tag is an HMAC over nonce, session and principal. So no memory
-of past responses is needed, feedback on a response of last week or of another replica is taken, an
-invented id is not, and nobody can rate a response that was given to somebody else.
+chatcmpl-<nonce><session><choices><tag>, and likewise for the other APIs, whose clients look at the
+prefix: the tag is an HMAC over prefix, nonce, session, number of choices and principal. So no
+memory of past responses is needed, and feedback on a response of last week or of another replica is
+taken; an invented id, or one of a choice that was never made, is not found, and nobody can rate a
+response that was given to somebody else. The first ids had no number of choices; they stay good.
 
 Knows nothing of what the response said.
 """
@@ -20,7 +22,12 @@ from agent.errors import NotFoundError, StartError
 SECRET_BYTES = 32
 _NONCE_BYTES = 8  # drawn once a response; with the session beside it, collisions do not happen
 _TAG_DIGITS = 16  # 64 bits: guessing one costs more requests than a server answers in a lifetime
-_ID = re.compile(r"chatcmpl-([0-9a-f]{16})([0-9a-f]{32})([0-9a-f]{16})(-[0-9]{1,2})?")
+PREFIXES = ("chatcmpl-", "cmpl-", "msg_", "resp_")
+MAX_CHOICES = 255  # two hex digits
+_ID = re.compile(
+    rf"(?P<prefix>{'|'.join(PREFIXES)})(?P<nonce>[0-9a-f]{{16}})(?P<session>[0-9a-f]{{32}})"
+    r"(?P<choices>[0-9a-f]{2})?(?P<tag>[0-9a-f]{16})(-(?P<choice>[1-9][0-9]{0,2}))?"
+)
 
 
 class ResponseIds:
@@ -30,31 +37,46 @@ class ResponseIds:
         """Take the secret that all replicas of this service share."""
         self._secret = secret
 
-    def new(self, *, principal: str, session: str) -> str:
-        """Name a new response; its further choices are this name with -1, -2, … behind it."""
-        nonce = secrets.token_hex(_NONCE_BYTES)
-        return f"chatcmpl-{nonce}{session}{self._tag(nonce, session, principal)}"
+    def new(
+        self, *, principal: str, session: str, choices: int = 1, prefix: str = "chatcmpl-"
+    ) -> str:
+        """Name a new response; its further choices are this name with -1, -2, … behind it.
+
+        choices: 1 to MAX_CHOICES
+        prefix: one of PREFIXES
+        """
+        nonce, number = secrets.token_hex(_NONCE_BYTES), f"{choices:02x}"
+        tag = self._tag(prefix, nonce, session, number, principal)
+        return f"{prefix}{nonce}{session}{number}{tag}"
 
     def session(self, response_id: str, *, principal: str) -> str:
-        """Give the session of a response of this principal.
+        """Return the session of a response, or of one of its choices, of this principal.
 
         raises: NotFoundError when we never gave this principal such a response; the same for an
             invented id as for somebody else's, so that asking tells nothing
         """
-        parts = _ID.fullmatch(response_id)
-        if parts is None or not hmac.compare_digest(
-            parts[3], self._tag(parts[1], parts[2], principal)
-        ):
+        found = _ID.fullmatch(response_id)
+        if found is None or not self._is_ours(found, principal):
             raise NotFoundError(
                 f"no response {response_id[:100]!r} was given to you: take the id from a reply, "
                 "and use the key that asked for it",
                 param="response_id",
                 code="response_not_found",
             )
-        return parts[2]
+        return found["session"]
 
-    def _tag(self, nonce: str, session: str, principal: str) -> str:
-        text = f"{nonce}{session}{principal}".encode()
+    def _is_ours(self, found: re.Match[str], principal: str) -> bool:
+        choices = found["choices"] or ""
+        tag = self._tag(found["prefix"], found["nonce"], found["session"], choices, principal)
+        if not hmac.compare_digest(found["tag"], tag):
+            return False
+        return int(found["choice"] or 0) < (int(choices, 16) if choices else MAX_CHOICES)
+
+    def _tag(self, prefix: str, nonce: str, session: str, choices: str, principal: str) -> str:
+        # the first ids had one prefix and no number of choices, neither of them signed
+        signed = "" if prefix == "chatcmpl-" else prefix
+        number = f"{choices}/" if choices else ""
+        text = f"{signed}{nonce}{session}{number}{principal}".encode()
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()[:_TAG_DIGITS]
 
 

@@ -1,7 +1,7 @@
 """Recognises what a request belongs to: its session, its purpose, whether it may be learned from.
 
 No header is needed: requests of one conversation open alike (streams.chain), and the chores of chat
-clients (titles, tags, suggestions, summaries of the chat so far) are told by the instructions that
+clients (titles, tags, suggestions, summaries of the chat so far) are known by the instructions that
 those clients ship. What headers say is honoured, and one that is not understood is an error: an
 opt-out that is misspelt must not be taken for consent.
 
@@ -11,7 +11,6 @@ Keeps nothing: an agent that restarts, or another replica, recognises the same.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from agent.errors import InvalidError
@@ -53,55 +52,15 @@ _CHORES = (
 _CHORE = re.compile("|".join(f"(?:{p})" for _, p in _CHORES), re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """What a request belongs to."""
+def session_of(messages: Sequence[Message], headers: Mapping[str, str], principal: str) -> str:
+    """Return the session that a request belongs to, apart from every other principal's.
 
-    principal: str
-    session: str
-    purpose: Purpose
-    learn: bool
-
-
-def recognise(
-    messages: Sequence[Message],
-    headers: Mapping[str, str],
-    *,
-    principal: str,
-    store: bool | None = None,
-) -> Occasion:
-    """Tell what a request belongs to.
-
-    headers: case-insensitive; X-Session-Id, X-Turn-Type (side | main), X-Learn (off | on)
-    store: the request's `store`; false means: do not learn from it
+    headers: case-insensitive; X-Session-Id names it, otherwise the conversation's opening does
     raises: InvalidError naming the header
     """
-    marked = _choice(headers, PURPOSE_HEADER, {"main": False, "side": True}, default=False)
-    learn = _choice(headers, LEARN_HEADER, {"on": True, "off": False}, default=True)
-    purpose: Purpose = "side" if marked else "chore" if is_chore(messages) else "main"
-    session = _session(headers.get(SESSION_HEADER), principal) or chain.session_of(
-        messages, principal
-    )
-    return Occasion(principal, session, purpose, learn and store is not False)
-
-
-def is_chore(messages: Sequence[Message]) -> bool:
-    """Tell whether a chat client asks this for itself, not for the person who uses it.
-
-    Such an instruction is the last message, or the system's; older messages only quote.
-
-    >>> is_chore([Message(role="user", content="Please write a title for my essay on bees.")])
-    False
-    """
-    texts = [messages[-1].content] if messages else []
-    texts += [message.content for message in messages[:1] if message.role == "system"]
-    return any(_CHORE.search((text or "").lstrip()[:OPENING_CHARS]) for text in texts)
-
-
-def _session(name: str | None, principal: str) -> str | None:
-    """Name the session of a header, apart from every other principal's of the same name."""
+    name = headers.get(SESSION_HEADER)
     if not name:
-        return None
+        return chain.session_of(messages, principal)
     if len(name) > MAX_SESSION_CHARS or not name.isprintable():
         raise InvalidError(
             f"{SESSION_HEADER} must be at most {MAX_SESSION_CHARS} printable characters",
@@ -109,6 +68,39 @@ def _session(name: str | None, principal: str) -> str | None:
         )
     text = f"{principal}\n{name}".encode("utf-8", "surrogateescape")
     return hashlib.sha256(text).hexdigest()[:32]
+
+
+def purpose_of(messages: Sequence[Message], headers: Mapping[str, str]) -> Purpose:
+    """What a request is for; X-Turn-Type (side | main) marks a side turn.
+
+    raises: InvalidError naming the header
+    """
+    if _choice(headers, PURPOSE_HEADER, {"main": False, "side": True}, default=False):
+        return "side"
+    return "chore" if is_chore(messages) else "main"
+
+
+def may_learn(headers: Mapping[str, str]) -> bool:
+    """Whether the headers allow learning: X-Learn (off | on).
+
+    raises: InvalidError naming the header
+    """
+    return _choice(headers, LEARN_HEADER, {"on": True, "off": False}, default=True)
+
+
+def is_chore(messages: Sequence[Message]) -> bool:
+    """Whether a chat client asks this for itself, not for the person who uses it.
+
+    Such an instruction is the last message, or the system's; older messages only quote. What the
+    assistant is to go on with stands behind it (Claude Code begins the JSON that it wants so).
+
+    >>> is_chore([Message(role="user", content="Please write a title for my essay on bees.")])
+    False
+    """
+    asked = [message for message in messages if message.role != "assistant"]
+    texts = [asked[-1].content] if asked else []
+    texts += [message.content for message in messages[:1] if message.role == "system"]
+    return any(_CHORE.search((text or "").lstrip()[:OPENING_CHARS]) for text in texts)
 
 
 def _choice(

@@ -4,7 +4,7 @@ Kinds, so that pages and alerts can tell them apart:
     swap, swap-failed, rollback, rollback-unwritten,
     log-away, log-back, unreadable, dropped, engine-failed, draining, limited
 
-Knows nothing of who reads it; what must not be lost goes to the streams, not here.
+Knows nothing of its readers; what must not be lost goes to the streams, not here.
 """
 
 import logging
@@ -54,6 +54,6 @@ class Events:
             self._kept.append(Event(int(self._clock() * 1000), kind, text))
 
     def __iter__(self) -> Iterator[Event]:
-        """Give the events as they stand now, oldest first."""
+        """Yield the events as they stand now, oldest first."""
         with self._lock:
             return iter(list(self._kept))

@@ -1,12 +1,13 @@
 """Counts what the agent does, for Prometheus (GET /metrics); every name begins with quickset_.
 
-A registry of its own, so that two agents in one process (tests) do not add up. Gauges are read when
-they are asked for: what they tell is the state at the scrape, and costs nothing before.
+A registry of its own, so that two agents in one process (tests) do not add up. Gauges are read at
+the scrape: what they tell is the state then, and costs nothing before.
 
-Knows numbers only; which alarms they ring is deploy's (Grafana).
+Knows numbers only, not which alarms they ring.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,6 +20,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
+from streams.line.variant import Variant
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 # Seconds. From one decode step of a small model to a cold prompt on a busy machine.
@@ -27,9 +30,33 @@ REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 6
 
 Sample = tuple[str, str, float]  # name, what it is, value
 
+# What answered, as labels: lines are those of the settings. A version is none: versions come by the
+# minute, and each would leave a series behind for ever. quickset_serving_info says which serves,
+# the turns say what a single one did.
+VARIANT = ("line", "member")
+
+
+def labels_of(variant: Variant) -> tuple[str, str]:
+    """The values of VARIANT.
+
+    >>> labels_of(Variant("main", "1f2e", 3))
+    ('main', 'true')
+    """
+    return variant.line, str(variant.member >= 0).lower()
+
+
+class Readable(Protocol):
+    """The rest, read at a scrape (agent.status.Status)."""
+
+    def info(self) -> dict[str, str]: ...
+
+    def gauges(self) -> list[Sample]: ...
+
+    def counters(self) -> list[Sample]: ...
+
 
 class Metrics:
-    """The agent's counters and histograms; `state` gives the rest when it is asked for."""
+    """The agent's counters and histograms."""
 
     def __init__(self) -> None:
         """Start at nought."""
@@ -37,44 +64,34 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = self._counter("requests", "HTTP requests", "route", "status")
-        self.replies = self._counter("replies", "Replies, choices counted singly", "finish_reason")
-        self.turns = self._counter("turns", "Turns given to the spool", "purpose", "learn")
-        self.tokens = self._counter("tokens", "Tokens read and sampled", "kind")
-        self.feedback = self._counter("feedback", "Feedback taken", "score")
-        self.tool_calls = self._counter("tool_calls", "Tool calls in replies", "known")
-        self.swaps = self._counter("swaps", "Changes of the serving version", "verb")
-        self.failed_swaps = self._counter("failed_swaps", "Versions that failed a check", "cause")
-        self.unreadable = self._counter("unreadable_records", "Records that this agent cannot use")
-        self.limited = self._counter("limited", "Requests refused by a key's limit", "limit")
-        self.request_s = self._histogram(
-            "request_seconds", "Request in to response out", REPLY_BUCKETS, "route"
+        count, time = self._counter, self._histogram
+        self.requests = count("requests", "HTTP requests", "route", "status")
+        self.replies = count(
+            "replies", "Replies, choices counted singly", "finish_reason", *VARIANT
         )
-        self.first_token_s = self._histogram(
-            "time_to_first_token_seconds", "Request in to first token out", REPLY_BUCKETS
+        self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
+        self.tokens = count("tokens", "Tokens read and sampled", "kind")
+        self.feedback = count("feedback", "Feedback taken", "score")
+        self.tool_calls = count("tool_calls", "Tool calls in replies", "known", *VARIANT)
+        self.swaps = count("swaps", "Changes of the serving version", "verb")
+        self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
+        self.unreadable = count("unreadable_records", "Records that this agent cannot use")
+        self.limited = count("limited", "Requests refused by a key's limit", "limit")
+        self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
+        self.first_token_s = time(
+            "time_to_first_token", "Request in to first token out", REPLY_BUCKETS, *VARIANT
         )
-        self.token_gap_s = self._histogram(
-            "inter_token_seconds", "Gap between two tokens of a reply", GAP_BUCKETS
+        self.token_gap_s = time(
+            "inter_token", "Gap between two tokens of a reply", GAP_BUCKETS, *VARIANT
         )
-        self.swap_s = self._histogram(
-            "swap_seconds", "Rebuilding and proving a version, aside", REPLY_BUCKETS
-        )
+        self.swap_s = time("swap", "Rebuilding and proving a version, aside", REPLY_BUCKETS)
 
-    def state(
-        self,
-        *,
-        serving: Callable[[], dict[str, str]],
-        gauges: Callable[[], list[Sample]],
-        counters: Callable[[], list[Sample]],
-    ) -> None:
-        """Name where the state is read at a scrape.
-
-        serving: labels of quickset_serving_info: line, version, base
-        """
-        self.registry.register(_State(serving, gauges, counters))
+    def read(self, status: Callable[[], Readable]) -> None:
+        """Read the state by this function at each scrape."""
+        self.registry.register(_State(status))
 
     def text(self) -> bytes:
-        """Give everything in Prometheus's text format."""
+        """Everything in Prometheus's text format."""
         return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -84,24 +101,20 @@ class Metrics:
         self, name: str, text: str, buckets: tuple[float, ...], *labels: str
     ) -> Histogram:
         return Histogram(
-            f"quickset_{name}", f"{text}.", labels, buckets=buckets, registry=self.registry
+            f"quickset_{name}_seconds", f"{text}.", labels, buckets=buckets, registry=self.registry
         )
 
 
 class _State:
     """A collector: reads the agent's state when Prometheus asks."""
 
-    def __init__(
-        self,
-        serving: Callable[[], dict[str, str]],
-        gauges: Callable[[], list[Sample]],
-        counters: Callable[[], list[Sample]],
-    ) -> None:
-        self._serving, self._gauges, self._counters = serving, gauges, counters
+    def __init__(self, status: Callable[[], Readable]) -> None:
+        self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("quickset_serving", "The version that serves.", self._serving())
-        for name, text, value in self._gauges():
+        status = self._status()
+        yield InfoMetricFamily("quickset_serving", "The version that serves.", status.info())
+        for name, text, value in status.gauges():
             yield GaugeMetricFamily(f"quickset_{name}", f"{text}.", value)
-        for name, text, value in self._counters():
+        for name, text, value in status.counters():
             yield CounterMetricFamily(f"quickset_{name}", f"{text}.", value)

@@ -106,7 +106,7 @@ def _leave_out(
     take_threads(settings.learner)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
-        bench = rebuild.Bench(
+        bench = rebuild.Builder(
             load_base(settings.model),
             open_backend("cpu"),
             settings.learner,

@@ -65,7 +65,7 @@ def show(
     version: Annotated[str, typer.Argument(help="Name of the version, or how it begins.")],
     as_json: Json = False,
 ) -> None:
-    """Print one version: its recipe, its generation and the gate's verdict."""
+    """Print one version: its recipe, its generation and the gate's reason."""
     with store_session(in_force.settings.streams) as session:
         found = find_version(session, version)
     recipe = Recipe.model_validate(found.recipe.record)

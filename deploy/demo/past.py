@@ -8,6 +8,7 @@ from sqlmodel import select
 from deploy.operate.history import store_session
 from deploy.operate.history import versions as read_versions
 from streams.settings import StreamsSettings
+from streams.store.states import HELD
 from streams.store.tables import GenerationRow
 
 LINE: Final = "main"
@@ -34,5 +35,5 @@ class Past:
         if not self._file.exists():
             return []
         with store_session(self._settings) as session:
-            rows = session.exec(select(GenerationRow).where(GenerationRow.state == "held"))
+            rows = session.exec(select(GenerationRow).where(GenerationRow.state == HELD))
             return [row.reason for row in rows]

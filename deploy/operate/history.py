@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from deploy.errors import DeployError
 from streams.line.line import Line
-from streams.log.contract import Log, records_now
+from streams.log.contract import Log, outgoing, records_now
 from streams.open import open_log
 from streams.records import Rollout
 from streams.settings import StreamsSettings
@@ -46,7 +46,7 @@ def store_session(settings: StreamsSettings) -> Iterator[Session]:
 
 
 def serving(settings: StreamsSettings, line: str) -> Line | None:
-    """Say what serves a line by the log; None while the base does.
+    """Return what serves a line by the log; None while the base does.
 
     raises: LogUnavailableError, SchemaError
     """
@@ -70,6 +70,20 @@ def decided(log: Log, name: str) -> Line | None:
     return line
 
 
+def offer(log: Log, change: Rollout) -> None:
+    """Append a change of a line, and prove that it is the one that counts.
+
+    The log decides: of two changes at once the first one counts, and the other is told so.
+
+    raises: DeployError when somebody else's came first; LogUnavailableError
+    """
+    log.append([outgoing("rollouts", change.line, change)])
+    now = decided(log, change.line)
+    ours = (change.seq, change.version, change.created_ms)
+    if now is None or (now.seq, now.version, now.since_ms) != ours:
+        raise DeployError(f"somebody else changed the line {change.line} first: look, then decide")
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """A version with the generation that made it."""
@@ -79,7 +93,7 @@ class Version:
 
 
 def versions(session: Session, line: str, limit: int) -> list[Version]:
-    """Give the newest versions of a line, newest first."""
+    """Return the newest versions of a line, newest first."""
     newest = select(RecipeRow).where(RecipeRow.line == line)
     newest = newest.order_by(col(RecipeRow.number).desc(), col(RecipeRow.created_ms).desc())
     rows = session.exec(newest.limit(limit)).all()
@@ -90,7 +104,7 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
 
 
 def find_version(session: Session, start: str) -> Version:
-    """Give the version whose name begins like this.
+    """Return the version whose name begins like this.
 
     raises: DeployError when none does, or more than one
     """
@@ -106,7 +120,7 @@ def find_version(session: Session, start: str) -> Version:
 
 
 def turns(session: Session, line: str, limit: int) -> list[tuple[TurnRow, list[JudgementRow]]]:
-    """Give the newest turns of a line with their judgements, newest first."""
+    """Return the newest turns of a line with their judgements, newest first."""
     newest = select(TurnRow).where(TurnRow.line == line)
     rows = session.exec(newest.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
     ids = [row.id for row in rows]

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from agent.settings import AgentSettings
-from learner.settings import LearnerSettings
+from learner.errors import UnknownNameError
+from learner.judges.open import JUDGES
+from learner.safety.probes.open import PROBES
+from learner.settings import LearnerSettings, chosen
 from streams.settings import StreamsSettings
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
@@ -25,6 +28,14 @@ def conflicts(
             f"learner.top_k is {learner.top_k}, but learner.pairs {learner.pairs} gives only "
             f"{2 * learner.pairs} members"
         )
+    for setting, names, known in (
+        ("learner.judges", learner.judges, JUDGES),
+        ("learner.probes", learner.probes, PROBES),
+    ):
+        try:
+            chosen(setting, names, known)
+        except UnknownNameError as cause:
+            yield str(cause)
 
 
 def _streams(streams: StreamsSettings) -> Iterator[str]:

@@ -32,13 +32,13 @@ def greedy(
     max_tokens: int,
     stop_ids: Collection[int],
     linear: Linear = plain,
-    between: Callable[[], object] = lambda: None,
+    pause: Callable[[], object] = lambda: None,
 ) -> list[list[int]]:
     """Continue each prompt with the most probable tokens.
 
     prompts: token ids; max_tokens: longest continuation
     stop_ids: a continuation ends with the first of these, which is part of it
-    between: called before each pass; may raise to give up, or wait to leave the cores to others
+    pause: called before each pass; may raise to give up, or wait to leave the cores to others
     returns: the continuations, in the order of the prompts
     raises: ValueError for a prompt without tokens
     """
@@ -51,7 +51,7 @@ def greedy(
     with torch.inference_mode():
         rows = [
             _Row(slot, _best(logits))
-            for slot, logits in enumerate(_read_all(decoder, cache, prompts, linear, between))
+            for slot, logits in enumerate(_read_all(decoder, cache, prompts, linear, pause))
         ]
         running = rows
         while True:
@@ -62,7 +62,7 @@ def greedy(
             ]
             if not running:
                 return [row.tokens for row in rows]
-            between()
+            pause()
             logits = next_logits(
                 decoder, cache, [row.slot for row in running], [row.last for row in running], linear
             )
@@ -118,7 +118,7 @@ def _read_all(
     cache: KvCache,
     prompts: Sequence[Sequence[int]],
     linear: Linear,
-    between: Callable[[], object],
+    pause: Callable[[], object],
 ) -> list[Tensor]:
     """Read prompts into the slots of their places; what neighbours in order share is read once."""
     logits: dict[int, Tensor] = {}
@@ -126,7 +126,7 @@ def _read_all(
     for slot in sorted(range(len(prompts)), key=lambda slot: list(prompts[slot])):
         if previous is not None:
             cache.copy(previous, slot, _shared(prompts[previous], prompts[slot]))
-        logits[slot] = _read(decoder, cache, slot, prompts[slot], linear, between)
+        logits[slot] = _read(decoder, cache, slot, prompts[slot], linear, pause)
         previous = slot
     return [logits[slot] for slot in range(len(prompts))]
 
@@ -143,10 +143,10 @@ def _read(
     slot: int,
     prompt: Sequence[int],
     linear: Linear,
-    between: Callable[[], object],
+    pause: Callable[[], object],
 ) -> Tensor:
     for start in range(cache.lengths[slot], len(prompt), CHUNK_TOKENS):
-        between()
+        pause()
         hidden = read_chunk(decoder, cache, slot, prompt[start : start + CHUNK_TOKENS], linear)
     return decoder.logits(hidden[-1:], linear)
 

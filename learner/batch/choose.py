@@ -19,7 +19,7 @@ from learner.trust.shares import principals_needed
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class JudgedTurn:
     """A judged turn that a generation may use."""
 
     turn_id: str
@@ -31,7 +31,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Conditions:
     """When a generation is due, and how large it is; see learner.settings for each."""
 
     turns: int
@@ -41,31 +41,31 @@ class Terms:
     principal_cap: float
 
 
-def choose(candidates: Iterable[Candidate], terms: Terms, *, now_ms: int) -> list[Candidate]:
-    """Give the turns of the generation that is due now, in a fixed order; none when none is due."""
-    left = [c for c in candidates if c.verdict.teaches and c.uses < terms.uses]
-    chosen = _dealt(left)[: terms.turns]
-    if len({c.principal for c in chosen}) < principals_needed(terms.quorum, terms.principal_cap):
+def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) -> list[JudgedTurn]:
+    """Return the turns of the generation that is due now, in a fixed order; none if none is."""
+    left = [c for c in turns if c.verdict.teaches and c.uses < conditions.uses]
+    chosen = _dealt(left)[: conditions.turns]
+    if len({c.principal for c in chosen}) < principals_needed(
+        conditions.quorum, conditions.principal_cap
+    ):
         return []
-    enough = sum(c.verdict.starts for c in left) >= terms.turns
-    if not enough and not any(_lingered(c, terms, now_ms) for c in left):
+    enough = sum(c.verdict.starts for c in left) >= conditions.turns
+    if not enough and not any(_lingered(c, conditions, now_ms) for c in left):
         return []
     return sorted(chosen, key=lambda c: (c.created_ms, c.turn_id))
 
 
-def _lingered(candidate: Candidate, terms: Terms, now_ms: int) -> bool:
-    waited_ms = now_ms - candidate.judged_ms
+def _lingered(turn: JudgedTurn, conditions: Conditions, now_ms: int) -> bool:
+    waited_ms = now_ms - turn.judged_ms
     # A clock that runs ahead of ours must not hold learning up until ours has caught up.
     return (
-        candidate.uses == 0
-        and candidate.verdict.starts
-        and not 0 <= waited_ms < terms.linger_s * 1000
+        turn.uses == 0 and turn.verdict.starts and not 0 <= waited_ms < conditions.linger_s * 1000
     )
 
 
-def _dealt(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _dealt(turns: Sequence[JudgedTurn]) -> list[JudgedTurn]:
     """Deal one turn of each principal after the other, the least used first."""
-    order = sorted(candidates, key=lambda c: (c.principal, c.uses, c.created_ms, c.turn_id))
+    order = sorted(turns, key=lambda c: (c.principal, c.uses, c.created_ms, c.turn_id))
     rounds = [
         (place, c.uses, c.created_ms, c.turn_id, c)
         for _, own in groupby(order, key=lambda c: c.principal)

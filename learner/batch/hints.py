@@ -22,7 +22,7 @@ ADVANTAGE_CLIP_NATS: Final = 2.0
 
 
 def with_hint(messages: Sequence[Message], hint: str) -> list[Message]:
-    """Give the request as the teacher sees it.
+    """Return the request as the teacher sees it.
 
     >>> with_hint([Message(role="user", content="Why?")], "Be brief.")[0].content
     'Why?\\n\\nBe brief.'
@@ -49,18 +49,18 @@ def rewrites(
     stop_ids: Collection[int],
     pause: Callable[[], None],
 ) -> list[tuple[int, ...]]:
-    """Give the teacher's greedy reply to each hinted prompt, its stop token included.
+    """Return the teacher's greedy reply to each hinted prompt, its stop token included.
 
     The stop token is part of the lesson: it is what makes a short answer short.
 
     returns: empty for a reply that says nothing, which would teach silence
     """
-    replies = greedy(teacher, prompts, max_tokens=max_tokens, stop_ids=stop_ids, between=pause)
+    replies = greedy(teacher, prompts, max_tokens=max_tokens, stop_ids=stop_ids, pause=pause)
     return [() if set(reply) <= set(stop_ids) else tuple(reply) for reply in replies]
 
 
 def advantages(teacher_logprobs: Sequence[float], logged: Sequence[float]) -> tuple[float, ...]:
-    """Give A of each token of the reply that was given.
+    """Return A of each token of the reply that was given.
 
     raises: ValueError when a token's log-probability is missing: drop the sample
     """
@@ -69,6 +69,10 @@ def advantages(teacher_logprobs: Sequence[float], logged: Sequence[float]) -> tu
 
 
 def ahead(teacher_logprobs: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Return how much surer the teacher is of each token, nats.
+
+    raises: ValueError when a token's log-probability is missing
+    """
     if len(teacher_logprobs) != len(others):
         raise ValueError(f"{len(others)} tokens, {len(teacher_logprobs)} of the teacher's")
     return [wanted - was for wanted, was in zip(teacher_logprobs, others, strict=True)]

@@ -3,7 +3,7 @@
 The teacher's rewrite of a turn is made once, by the version that is stable then, and kept with the
 turn: every later generation pulls towards the same target.
 
-Reads rows, writes nothing: new rewrites are handed back, to be committed with the outcome.
+Reads rows, writes nothing: new rewrites are returned, to be committed with the outcome.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +13,10 @@ from typing import Any
 from kernels.contract import Backend
 from learner.batch import hints
 from learner.batch.lesson import Lesson
-from learner.batch.plan import Planned
+from learner.batch.plan import PlannedTurn
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.errors import TemplateRefusedError
 from streams.records import Turn
@@ -28,38 +28,38 @@ Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What lessons are prepared with."""
+class Teacher:
+    """The serving version, and what else lessons are prepared with."""
 
-    versions: Versions
+    serving: Serving
     settings: LearnerSettings
     backend: Backend
     pause: Callable[[], None]
 
 
 def prepare(
-    plan: Sequence[Planned], rows: Mapping[str, TurnRow], desk: Desk
+    plan: Sequence[PlannedTurn], rows: Mapping[str, TurnRow], teacher: Teacher
 ) -> tuple[list[Lesson], dict[str, Target]]:
-    """Give the lessons of a plan, and the rewrites that were made for them, by turn.
+    """Return the lessons of a plan, and the rewrites that were made for them, by turn.
 
     rows: the plan's turns; one that is gone, or says nothing that could be scored, is left out
     """
     turns = {id: Turn.model_validate(row.record) for id, row in rows.items()}
     lessons = {
-        item.turn_id: _lesson(item, turns[item.turn_id], desk.settings)
+        item.turn_id: _lesson(item, turns[item.turn_id], teacher.settings)
         for item in plan
         if item.turn_id in turns and turns[item.turn_id].token_ids
     }
     hinted = {item.turn_id: item.hint for item in plan if item.hint and item.turn_id in lessons}
-    prompts = {id: _teacher_prompt(turns[id], hint, desk) for id, hint in hinted.items()}
+    prompts = {id: _teacher_prompt(turns[id], hint, teacher) for id, hint in hinted.items()}
     prompts = {id: prompt for id, prompt in prompts.items() if prompt}
     made: dict[str, Target] = {}
-    if desk.settings.hint_target == "tokens":
-        lessons |= _with_advantages([lessons[id] for id in prompts], prompts, desk)
+    if teacher.settings.hint_target == "tokens":
+        lessons |= _with_advantages([lessons[id] for id in prompts], prompts, teacher)
     else:
         targets = {id: rows[id].target for id in prompts}
         missing = {id for id, kept in targets.items() if not _serves(kept, hinted[id])}
-        made = _rewrites({id: prompts[id] for id in prompts if id in missing}, hinted, desk)
+        made = _rewrites({id: prompts[id] for id in prompts if id in missing}, hinted, teacher)
         for id, target in (targets | made).items():
             if target is not None:
                 lessons[id] = replace(
@@ -71,7 +71,7 @@ def prepare(
     return teaching, made
 
 
-def _lesson(item: Planned, turn: Turn, settings: LearnerSettings) -> Lesson:
+def _lesson(item: PlannedTurn, turn: Turn, settings: LearnerSettings) -> Lesson:
     reply = tuple(turn.token_ids[: settings.max_reply_tokens])
     whole = len(turn.prompt_token_ids) <= settings.max_prompt_tokens
     return Lesson(
@@ -90,31 +90,35 @@ def _serves(kept: Target | None, hint: str) -> bool:
     return kept is not None and kept["hint"] == hint and "logprobs" in kept
 
 
-def _teacher_prompt(turn: Turn, hint: str, desk: Desk) -> Tokens:
+def _teacher_prompt(turn: Turn, hint: str, teacher: Teacher) -> Tokens:
     try:
-        ids = desk.versions.base.render(hints.with_hint(turn.messages, hint), turn.tools)
+        ids = teacher.serving.base.render(
+            hints.with_hint(turn.messages, hint), turn.tools, continues=turn.continues
+        )
     except TemplateRefusedError:
         return ()  # the template of another model may have taken what ours does not
-    return hints.cut_left(ids, desk.settings.max_prompt_tokens)
+    return hints.cut_left(ids, teacher.settings.max_prompt_tokens)
 
 
 def _rewrites(
-    prompts: Mapping[str, Tokens], hinted: Mapping[str, str], desk: Desk
+    prompts: Mapping[str, Tokens], hinted: Mapping[str, str], teacher: Teacher
 ) -> dict[str, Target]:
     replies = hints.rewrites(
-        desk.versions.decoder,
+        teacher.serving.decoder,
         list(prompts.values()),
-        max_tokens=desk.settings.max_reply_tokens,
-        stop_ids=desk.versions.base.stop_ids,
-        pause=desk.pause,
+        max_tokens=teacher.settings.max_reply_tokens,
+        stop_ids=teacher.serving.base.stop_ids,
+        pause=teacher.pause,
     )
     said = {id: reply for id, reply in zip(prompts, replies, strict=True) if reply}
-    found = _teacher_logprobs([Passage(prompts[id], (reply,)) for id, reply in said.items()], desk)
+    found = _teacher_logprobs(
+        [Passage(prompts[id], (reply,)) for id, reply in said.items()], teacher
+    )
     scores = dict(zip(said, found, strict=True))
     return {
         id: {
             "hint": hinted[id],
-            "version": desk.versions.name,
+            "version": teacher.serving.name,
             "token_ids": list(said.get(id, ())),
             "logprobs": scores.get(id, []),
         }
@@ -123,18 +127,20 @@ def _rewrites(
 
 
 def _with_advantages(
-    lessons: Sequence[Lesson], prompts: Mapping[str, Tokens], desk: Desk
+    lessons: Sequence[Lesson], prompts: Mapping[str, Tokens], teacher: Teacher
 ) -> dict[str, Lesson]:
     """Let the teacher score the replies that were given, behind the hinted prompts."""
     lessons = [lesson for lesson in lessons if lesson.logprobs]
-    found = _teacher_logprobs([Passage(prompts[x.turn_id], (x.reply,)) for x in lessons], desk)
+    found = _teacher_logprobs([Passage(prompts[x.turn_id], (x.reply,)) for x in lessons], teacher)
     return {
         lesson.turn_id: replace(lesson, advantages=hints.advantages(scored, lesson.logprobs))
         for lesson, scored in zip(lessons, found, strict=True)
     }
 
 
-def _teacher_logprobs(passages: Sequence[Passage], desk: Desk) -> list[list[float]]:
+def _teacher_logprobs(passages: Sequence[Passage], teacher: Teacher) -> list[list[float]]:
     """Score each passage's only continuation under the stable version."""
-    found = logprobs(desk.versions.decoder, passages, backend=desk.backend, between=desk.pause)
+    found = logprobs(
+        teacher.serving.decoder, passages, backend=teacher.backend, pause=teacher.pause
+    )
     return [each.tolist() for (each,) in found]

@@ -13,12 +13,13 @@ from typing import Any
 from sqlmodel import Session, col, func, or_, select
 
 from learner.batch import choose
-from learner.batch.choose import Candidate, Terms
+from learner.batch.choose import Conditions, JudgedTurn
 from learner.judges.judge import combine
 from learner.judges.rows import judgements_of
 from learner.settings import GROUP, LearnerSettings
 from learner.trust import shares
 from streams.line.line import Line
+from streams.store.states import JUDGED, PLANNED
 from streams.store.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, TurnRow
 
 # Judged turns that are looked at for a batch: far more than one holds, and few enough to be looked
@@ -27,7 +28,7 @@ LOOKED_AT = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedTurn:
     """One turn of a plan: what was known of it when the plan was made."""
 
     turn_id: str
@@ -37,11 +38,9 @@ class Planned:
     hint: str | None
 
 
-def planned(session: Session, line: str) -> GenerationRow | None:
-    """Give the generation that was planned and not finished: a crash left it, or it runs."""
-    query = select(GenerationRow).where(
-        GenerationRow.line == line, GenerationRow.state == "planned"
-    )
+def unfinished(session: Session, line: str) -> GenerationRow | None:
+    """Return the generation that was planned and not finished: a crash left it, or it runs."""
+    query = select(GenerationRow).where(GenerationRow.line == line, GenerationRow.state == PLANNED)
     return session.exec(query.order_by(col(GenerationRow.number))).first()
 
 
@@ -53,29 +52,29 @@ def plan(
     line: what serves now; a release of this learner that has not come back from the log is waited
         for by the caller, as the log may have decided otherwise
     """
-    terms = Terms(
+    conditions = Conditions(
         turns=settings.turns_per_generation,
         uses=settings.uses,
         linger_s=settings.linger_s,
         quorum=settings.quorum,
         principal_cap=settings.principal_cap,
     )
-    chosen = choose.choose(_candidates(session, line, settings, base), terms, now_ms=now_ms)
+    chosen = choose.choose(_judged_turns(session, line, settings, base), conditions, now_ms=now_ms)
     if not chosen:
         return None
     return _row(session, line, settings, chosen, now_ms)
 
 
-def batch_of(row: GenerationRow) -> list[Planned]:
+def batch_of(row: GenerationRow) -> list[PlannedTurn]:
     """Read a plan's turns."""
-    return [Planned(**item) for item in row.batch]
+    return [PlannedTurn(**item) for item in row.batch]
 
 
 def _row(
     session: Session,
     line: Line,
     settings: LearnerSettings,
-    chosen: Sequence[Candidate],
+    chosen: Sequence[JudgedTurn],
     now_ms: int,
 ) -> GenerationRow:
     numbers = select(GenerationRow.number).where(GenerationRow.line == line.name)
@@ -90,7 +89,7 @@ def _row(
         number=number,
         parent=line.version,
         key=generation_key(settings.seed, line.name, number, line.version),
-        state="planned",
+        state=PLANNED,
         turn_ids=[c.turn_id for c in chosen],
         batch=[_item(c, weights.get(c.turn_id, 0.0)) for c in chosen],
         horizon=_horizon(session, line),
@@ -101,7 +100,7 @@ def _row(
 
 
 def _horizon(session: Session, line: Line) -> dict[str, int]:
-    """Say what was known: how far turns and feedback were read, and the changes of the line."""
+    """Return what was known: how far turns and feedback were read, and the changes of the line."""
     said = select(OffsetRow).where(
         OffsetRow.group == GROUP, col(OffsetRow.topic).in_(("turns", "feedback"))
     )
@@ -109,10 +108,10 @@ def _horizon(session: Session, line: Line) -> dict[str, int]:
     return read | {"seq": line.seq}
 
 
-def _item(candidate: Candidate, weight: float) -> dict[str, Any]:
-    verdict = candidate.verdict
+def _item(turn: JudgedTurn, weight: float) -> dict[str, Any]:
+    verdict = turn.verdict
     return {
-        "turn_id": candidate.turn_id,
+        "turn_id": turn.turn_id,
         "weight": weight,
         "score": verdict.score,
         "confidence": verdict.confidence,
@@ -120,9 +119,9 @@ def _item(candidate: Candidate, weight: float) -> dict[str, Any]:
     }
 
 
-def _candidates(
+def _judged_turns(
     session: Session, line: Line, settings: LearnerSettings, base: str
-) -> list[Candidate]:
+) -> list[JudgedTurn]:
     """Read the judged turns with uses left whose versions are not too far behind."""
     teaching = select(JudgementRow.turn_id).where(
         col(JudgementRow.confidence) > 0,
@@ -134,7 +133,7 @@ def _candidates(
         select(TurnRow.id, place.label("place"))
         .where(
             TurnRow.line == line.name,
-            TurnRow.state == "judged",
+            TurnRow.state == JUDGED,
             TurnRow.uses < settings.uses,
             col(TurnRow.id).in_(teaching),
             col(TurnRow.version).in_(_recent(session, line, settings.max_staleness, base)),
@@ -156,7 +155,7 @@ def _candidates(
         if verdict is not None:
             judged_ms = max(given.created_ms for given in judgements[row.id])
             found.append(
-                Candidate(row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict)
+                JudgedTurn(row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict)
             )
     return found
 
@@ -171,6 +170,6 @@ def _recent(session: Session, line: Line, max_staleness: int, base: str) -> list
 
 
 def generation_key(seed: int, line: str, number: int, parent: str) -> str:
-    """Give the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
+    """Return the 64-bit key of a generation, 16 hex digits: the same after a crash as before."""
     named = f"{seed}\0{line}\0{number}\0{parent}"
     return hashlib.sha256(named.encode()).hexdigest()[:16]

@@ -42,7 +42,7 @@ class Terms:
 
 
 def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Terms) -> Floats:
-    """Give the fitness of every member on every turn.
+    """Return the fitness of every member on every turn.
 
     logprobs: (members, scored), of the lessons' passages in order
     returns: (turns, members)
@@ -56,12 +56,12 @@ def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Te
 
 
 def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
-    """Give each member's fitness: (turns, members) → (members,)."""
+    """Return each member's fitness: (turns, members) → (members,)."""
     return np.asarray([lesson.weight for lesson in lessons]) @ fitness
 
 
 def agreement(lessons: Sequence[Lesson], fitness: Floats) -> float:
-    """Say how far the turns agree on which of two opposite members is the fitter: Cronbach's α.
+    """Return how far the turns agree on which of two opposite members is the fitter: Cronbach's α.
 
     The turns are the raters, the pairs what is rated: α is the share of the combined difference's
     variance that the turns have in common, and so an estimate of how much of it other turns would

@@ -11,7 +11,7 @@ NEWS_CLIP_NATS: Final = 5.0
 
 
 def news(teacher_logprobs: Sequence[float], parent_logprobs: Sequence[float]) -> tuple[float, ...]:
-    """Give the weight of each token of the teacher's rewrite: 0 where the parent is as sure.
+    """Return the weight of each token of the teacher's rewrite: 0 where the parent is as sure.
 
     raises: ValueError when a token's log-probability is missing: drop the sample
 

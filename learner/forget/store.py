@@ -1,4 +1,4 @@
-"""Takes a principal's words out of the store, and says what they had moved.
+"""Takes a principal's words, or a turn of theirs, out of the store, and lists what they had moved.
 
 A forgotten turn keeps its id, its times and its counts, and nothing that was said; its judgements
 go, and so do the hints that plans quoted. A generation that was planned with it and is not done
@@ -10,6 +10,7 @@ Knows nothing of the log's files, of spools, or of how weights are built again w
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import delete, or_, update
 from sqlmodel import Session, col, func, select
@@ -17,7 +18,8 @@ from sqlmodel import Session, col, func, select
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
-from streams.records import DeadLetter, Forgotten, Judgement, decode
+from streams.records import DeadLetter, Deletion, Forgotten, Judgement, decode
+from streams.store.states import FORGOTTEN, PLANNED, VOID
 from streams.store.tables import ForgottenRow, GenerationRow, JudgementRow, OutboxRow, TurnRow
 
 # Rows of one statement; SQLite takes 32,766 values in one.
@@ -47,10 +49,10 @@ class Held:
 
 
 def held(session: Session, principal: str) -> Held:
-    """Say what the store holds of a principal."""
+    """Return what the store holds of a principal."""
     count = select(func.count()).select_from(TurnRow).where(TurnRow.principal == principal)
-    gone = session.exec(count.where(TurnRow.state == "forgotten")).one()
-    said = session.exec(count.where(TurnRow.state != "forgotten")).one()
+    gone = session.exec(count.where(TurnRow.state == FORGOTTEN)).one()
+    said = session.exec(count.where(TurnRow.state != FORGOTTEN)).one()
     own = select(TurnRow.id).where(TurnRow.principal == principal)
     verdicts = select(func.count()).select_from(JudgementRow)
     concerned = or_(col(JudgementRow.principal) == principal, col(JudgementRow.turn_id).in_(own))
@@ -64,7 +66,7 @@ def held(session: Session, principal: str) -> Held:
 
 
 def moments(session: Session) -> Moments:
-    """Give up to when whom the store was told to forget."""
+    """Return the newest moment up to which each principal is forgotten."""
     query = select(ForgottenRow.principal, func.max(ForgottenRow.created_ms))
     return dict(session.exec(query.group_by(ForgottenRow.principal)).all())
 
@@ -99,12 +101,14 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
         col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
     )
     query = select(TurnRow.id).where(
-        TurnRow.principal == record.principal, said, TurnRow.state != "forgotten"
+        TurnRow.principal == record.principal, said, TurnRow.state != FORGOTTEN
     )
     turn_ids = list(session.exec(query))
     num_judgements = _remove_judgements(session, record, turn_ids)
     _clean_outbox(session, record, set(turn_ids))
-    _clean_generations(session, set(turn_ids))
+    _clean_generations(
+        session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
+    )
     for some in _pieces(turn_ids):
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(some)).values(_TOMBSTONE))
     row = ForgottenRow(
@@ -122,9 +126,44 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
     return row
 
 
-# The hashes of a conversation go, too: who guesses a short one could prove it by them.
-_TOMBSTONE: Mapping[str, object] = {
-    "state": "forgotten",
+def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
+    """Empty one turn of its principal's; one that has not come yet is empty when it comes.
+
+    taken_ms: when the log took the record
+    """
+    row = session.get(TurnRow, record.turn_id)
+    if row is None:
+        row = TurnRow(
+            id=record.turn_id,
+            line=record.line,
+            version="",
+            principal=record.principal,
+            sequence=0,
+            created_ms=record.created_ms,
+            taken_ms=taken_ms,
+            **_TOMBSTONE,
+        )
+        session.add(row)
+        session.flush()
+        return
+    if row.principal != record.principal or row.state == FORGOTTEN:
+        return
+    session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == row.id))
+    waiting = select(OutboxRow).where(OutboxRow.topic == "judgements")
+    for sent in session.exec(waiting):
+        told = decode(sent.value)
+        if isinstance(told, Judgement) and told.turn_id == row.id:
+            session.delete(sent)
+    _clean_generations(session, {row.id}, "a turn of its batch was deleted")
+    for name, value in _TOMBSTONE.items():
+        setattr(row, name, value)
+    session.add(row)
+    session.flush()
+
+
+# The hashes of a conversation go, too: whoever guesses a short one could prove it by them.
+_TOMBSTONE: Mapping[str, Any] = {
+    "state": FORGOTTEN,
     "record": {},
     "next_state": None,
     "next_kind": None,
@@ -137,7 +176,7 @@ _TOMBSTONE: Mapping[str, object] = {
 
 
 def _remove_judgements(session: Session, record: Forgotten, turn_ids: Sequence[str]) -> int:
-    """Remove the verdicts on their turns, whosever, and theirs on anything."""
+    """Remove every verdict on the principal's turns, and the principal's on any turn."""
     own = (
         col(JudgementRow.principal) == record.principal,
         col(JudgementRow.created_ms) <= record.created_ms,
@@ -150,7 +189,7 @@ def _remove_judgements(session: Session, record: Forgotten, turn_ids: Sequence[s
 
 
 def _clean_outbox(session: Session, record: Forgotten, turn_ids: set[str]) -> None:
-    """Take back what waits to be published and quotes them."""
+    """Remove what waits to be published and quotes the principal."""
     waiting = select(OutboxRow).where(col(OutboxRow.topic).in_(("judgements", "dead-letters")))
     for row in session.exec(waiting):
         try:
@@ -171,8 +210,8 @@ def _clean_outbox(session: Session, record: Forgotten, turn_ids: set[str]) -> No
             session.delete(row)
 
 
-def _clean_generations(session: Session, turn_ids: set[str]) -> None:
-    """Drop their hints from every plan, and every plan with them that is not done."""
+def _clean_generations(session: Session, turn_ids: set[str], why: str) -> None:
+    """Drop the turns' hints from every plan; a plan with one of them that is not done is void."""
     if not turn_ids:
         return
     for id, batch in session.exec(select(GenerationRow.id, GenerationRow.turn_ids)).all():
@@ -182,9 +221,9 @@ def _clean_generations(session: Session, turn_ids: set[str]) -> None:
         row.batch = [
             item | {"hint": None} if item["turn_id"] in turn_ids else item for item in row.batch
         ]
-        if row.state == "planned":
-            row.state = "void"
-            row.reason = "somebody whose turns were in its batch is forgotten"
+        if row.state == PLANNED:
+            row.state = VOID
+            row.reason = why
         session.add(row)
     session.flush()
 

@@ -268,11 +268,13 @@ def _lacks(part: Part) -> Found:
 
 
 def _told(part: Part) -> Found:
-    """ "I asked for the 2023 one", where the question did; "I meant the river, not …"."""
+    """ "I asked for the 2023 one", where the question did; "no, I meant the river"."""
     if part.asks or part.has("others") or not part.before("me", "told"):
         return None
     told = part.places("told")[0]
     if any(place > told for place in part.places("not")) and part.topic <= 4:
+        return "complaint", "says what was asked"
+    if "deny" in part.words[0].classes and part.topic <= 4:
         return "complaint", "says what was asked"
     if any(part.reading.asked_about(run) for run in part.shared) and part.topic <= 3:
         return "complaint", "says what was asked"
@@ -284,8 +286,12 @@ def _faulty(part: Part) -> Found:
         return None
     if part.has("me") and not part.has("reply", "you"):
         return None
+    if part.topic == 0:
+        return "complaint", "says it is wrong"
+    # "your date is wrong" is about the reply, "it is wrong to steal" is not
     about_reply = any(place <= 1 for place in part.places("reply", "you"))
-    if part.topic == 0 or (part.topic == 1 and about_reply):
+    named = any(not word.known for word in part.words[: part.places("fault")[0]])
+    if part.topic == 1 and about_reply and named:
         return "complaint", "says it is wrong"
     return None
 

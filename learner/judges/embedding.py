@@ -19,7 +19,6 @@ import numpy.typing as npt
 from safetensors.numpy import load
 
 from learner.judges.judge import judgement_id
-from learner.judges.lexical import hear, may_react
 from learner.judges.reading import Reading, read
 from learner.judges.text import is_cjk
 from learner.judges.wishes import hint_of

@@ -1,8 +1,9 @@
-"""Turns what followed a reply into a verdict on it. One port, several judges, one way to combine.
+"""The port of judges, and the one way to combine what they say.
 
-A judge sees the turn and its next state and gives a Judgement, or None when it has nothing to say;
-the same input gives the same Judgement, id included. Combining is deterministic too: what somebody
-said outright outweighs what was read from their words.
+A judge sees a turn and the evidence on it (what followed the reply, or feedback on it) and returns
+a Judgement, or None when it has nothing to say; the same input gives the same Judgement, id
+included. Combining is deterministic too: what somebody said outright outweighs what was read from
+their words. Every judge is one file of this folder (learner.judges.open).
 
 Knows nothing of weights or tables.
 """
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from learner.link.conversation import Link
-from streams.records import Judgement, Turn
+from streams.records import Feedback, Judgement, Turn
 
 Source = Literal["explicit", "lexical", "verifier", "model"]
+Evidence = Link | Feedback
+KindOfEvidence = type[Link] | type[Feedback]
 
 # A program that checks the answer is surer than whoever only reads it.
 _WEIGHT: Final[dict[str, float]] = {"verifier": 2.0, "model": 1.0, "lexical": 1.0}
@@ -24,14 +27,20 @@ SURE: Final = 0.3
 
 
 class Judge(Protocol):
-    """What every judge guarantees."""
+    """What every judge guarantees.
+
+    source: what its judgements are marked with; the last one of a source counts
+    reads: the kind of evidence that it is asked about
+    """
 
     source: Source
+    reads: KindOfEvidence
 
-    def judge(self, turn: Turn, link: Link) -> Judgement | None:
-        """Give a verdict on the turn from what followed it, or None.
+    def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
+        """Return a verdict on the turn, or None where this evidence says nothing.
 
         Only the user's own words may be read as a reward; tool results and retrieved text never.
+        Its time is bounded however long or hostile a text is, and it reads no clock.
         """
         ...
 

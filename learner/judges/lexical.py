@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from learner.judges.clauses import Kind, Part, kind_of, parts
-from learner.judges.judge import Source, judgement_id
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
 from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
 from learner.judges.reading import Reading, read
 from learner.judges.text import is_cjk, tokens
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
+from learner.settings import LearnerSettings
 from streams.records import Judgement, Turn, canonical_json
 
 # People react first and go on afterwards; what stands later in a long message is a topic.
@@ -72,9 +73,9 @@ class LexicalJudge:
     """Rules over the next state."""
 
     source: Source = "lexical"
-    reads = Link
+    reads: KindOfEvidence = Link
 
-    def judge(self, turn: Turn, evidence: object) -> Judgement | None:
+    def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
         """Return a verdict, 0 where the words have none; None when no person has spoken yet."""
         if not isinstance(evidence, Link):
             return None
@@ -90,7 +91,7 @@ class LexicalJudge:
         return _judgement(turn, evidence, hear(reading))
 
 
-def open_judge(_: object) -> LexicalJudge:
+def open_judge(_: LearnerSettings) -> Judge:
     """Open it; it has no settings."""
     return LexicalJudge()
 

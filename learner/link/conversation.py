@@ -35,12 +35,12 @@ class Link:
 
 
 def trainable(turn: Turn) -> bool:
-    """Tell whether a turn may be learned from: no chore, not marked, not left out."""
+    """Return whether a turn may be learned from: no chore, not marked, not left out."""
     return turn.learn and turn.purpose == "main"
 
 
 def next_states(messages: Sequence[Message]) -> dict[str, tuple[Message, ...]]:
-    """Give what follows each reply in a request, by the key of the conversation up to that reply.
+    """Return what follows each reply in a request, by the key of the conversation up to that reply.
 
     >>> hi, yo, no = (Message(role=r, content=c) for r, c in
     ...               [("user", "hi"), ("assistant", "yo"), ("user", "no")])
@@ -57,7 +57,7 @@ def next_states(messages: Sequence[Message]) -> dict[str, tuple[Message, ...]]:
 
 
 def link(request: Turn, earlier: Iterable[Turn]) -> list[Link]:
-    """Say which of the earlier turns this request follows, and how.
+    """Return which of the earlier turns this request follows, and how.
 
     A stranger's request, or one that must not be learned from (a client's chore, say), tells
     nothing about a turn that may be.
@@ -77,7 +77,7 @@ def link(request: Turn, earlier: Iterable[Turn]) -> list[Link]:
 
 
 def outweighs(new: Link, kind: str | None, created_ms: int | None) -> bool:
-    """Tell whether a link replaces the one that a turn has (kind None: it has none)."""
+    """Return whether a link replaces the one that a turn has (kind None: it has none)."""
     if kind is None or created_ms is None:
         return True
     return (_RANK[new.kind], -new.created_ms) > (_RANK[kind], -created_ms)
@@ -98,7 +98,7 @@ def _relation(
 
 
 def _edited(old: Sequence[Message], new: Sequence[Message]) -> tuple[Message, ...]:
-    """Give what a request says instead, when it goes back to a reply before the old request's end.
+    """Return what a request says instead, when it goes back to before the old request's end.
 
     Two conversations that share only their opening are two conversations, not an edit; and the
     edit must be of the old request's own last words, or it concerns an earlier turn.

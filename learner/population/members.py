@@ -2,27 +2,25 @@
 
 - What texts share (system prompt, conversation, prompt) is computed once (packing.py).
 - The layers below the first that moves (the trunk) are computed once for all members.
-- Members share one product by each weight (Backend.member_linear), in pieces that bound memory.
+- Members go through these layers in pieces that bound memory, as their noise allows them to share
+  products (learner.population.noise).
 - Only positions that predict a scored token go through the last layer's queries and MLP, and only
   the likeliest tokens of the vocabulary are computed for each (learner.population.shortlist).
 
 Knows nothing of rewards: token ids in, log-probabilities out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from kernels.contract import Backend, Frozen
 from kernels.model.forward import Decoder, Linear, Rope, Wanted
 from kernels.model.packed import fast_linear
-from kernels.version.factors import rank1_factors
-from kernels.version.layout import TensorSpec
+from learner.population.noise import Population
 from learner.population.packing import Packed, pack
 from learner.population.shortlist import Shortlist
 
@@ -58,61 +56,6 @@ class Trunk:
     hidden: Tensor  # (1, tokens, width)
     rope: Rope
     layers: range  # those that are left to run
-
-
-class Population:
-    """The members of one generation: a version's weights plus ± signs of each pair, masked."""
-
-    def __init__(
-        self,
-        backend: Backend,
-        specs: Sequence[TensorSpec],
-        *,
-        key: int,
-        pairs: int,
-        sigmas_log2: Sequence[int],
-        frozen: Mapping[str, Frozen],
-    ) -> None:
-        """Draw every member's signs.
-
-        sigmas_log2: log2 of each tensor's σ, in the order of the specs
-        frozen: parameter name → its frozen units; missing: none
-        """
-        self.size = 2 * pairs
-        self._backend = backend
-        self._sigmas = {spec.name: sigma for spec, sigma in zip(specs, sigmas_log2, strict=True)}
-        members = range(self.size)
-        self._factors = {
-            spec.name: rank1_factors(
-                backend, spec, key=key, members=members, frozen=frozen.get(spec.name)
-            )
-            for spec in specs
-        }
-
-    def linear(self, members: range, shared: Linear) -> Linear:
-        """Give the linear layers of these members.
-
-        shared: how the parent's layers are applied fastest
-        returns: from (len(members), tokens, in), or (1, tokens, in) while they still share their
-            input, to (len(members), tokens, out)
-        """
-        chosen = slice(members.start, members.stop)
-
-        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
-            if name not in self._factors:
-                return shared(name, layer, x)
-            rows, columns = self._factors[name]
-            return self._backend.member_linear(
-                x,
-                layer.weight,
-                layer.bias,
-                rows[chosen],
-                columns[chosen],
-                sigma_log2=self._sigmas[name],
-                product=partial(shared, name, layer),
-            )
-
-        return apply
 
 
 def lay_out(passages: Sequence[Passage]) -> Scored:
@@ -191,17 +134,24 @@ def score(
     *,
     shortlist: Shortlist,
     pause: Callable[[], None],
+    members: range | None = None,
 ) -> Tensor:
-    """Give the log-probability of every scored token under every member.
+    """Return the log-probability of every scored token under some members.
+
+    A member is always computed beside the same others, whoever is asked for, so that sums round
+    alike: a range that begins or ends within a piece computes the piece and drops the rest.
 
     decoder: the parent version; pause: called between pieces of work
+    members: those that are wanted; None: all
     returns: (members, scored) float32, nats
     """
     at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
+    wanted = members if members is not None else range(population.size)
     shared, pieces = fast_linear(decoder.model), []
-    for first in range(0, population.size, at_once):
-        members = range(first, min(first + at_once, population.size))
-        states = final_states(decoder, trunk, population.linear(members, shared), pause=pause)
-        pieces.append(shortlist.logprobs(states))
+    for first in range(wanted.start // at_once * at_once, wanted.stop, at_once):
+        piece = range(first, min(first + at_once, population.size))
+        states = final_states(decoder, trunk, population.linear(piece, shared), pause=pause)
+        found = shortlist.logprobs(states)
+        pieces.append(found[max(wanted.start, first) - first : wanted.stop - first])
         pause()
     return torch.cat(pieces)

@@ -92,7 +92,7 @@ def _attended(part: Segment, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | Non
 
 
 def _mask_of(part: Segment, rows: Tensor) -> Tensor | None:
-    """Give the mask of some rows of a segment, counted from its beginning."""
+    """Return the mask of some rows of a segment, counted from its beginning."""
     length = part.end - part.first
     if part.mask is not None:
         return part.mask[rows]

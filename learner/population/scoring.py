@@ -25,17 +25,17 @@ def logprobs(
     passages: Sequence[Passage],
     *,
     backend: Backend,
-    between: Callable[[], None],
+    pause: Callable[[], None],
 ) -> list[list[Tensor]]:
     """Score every continuation of every passage, token by token.
 
     passages: neighbours that begin alike share the work
-    between: called between two passes, where the caller may yield the processor
+    pause: called between two passes, where the caller may yield the processor
     returns: passage → continuation → (tokens,) float32 natural log-probabilities
     """
     linear, found = fast_linear(decoder.model), list[list[Tensor]]()
     for first in range(0, len(passages), _AT_ONCE):
-        between()
+        pause()
         scored = lay_out(passages[first : first + _AT_ONCE])
         packed = scored.packed
         hidden = decoder.run(

@@ -71,7 +71,7 @@ class Shortlist:
         return self._of_targets(states) - normaliser
 
     def divergence(self, states: Tensor, logprobs: Tensor) -> float:
-        """Give the mean KL(child ‖ parent) over positions, the tail taken as one outcome.
+        """Return the mean KL(child ‖ parent) over positions, the tail taken as one outcome.
 
         states: (scored, width), the child's; logprobs: (scored,), its exact ones of the targets
         returns: nats a token; never more than over the whole vocabulary

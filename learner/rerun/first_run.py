@@ -1,9 +1,9 @@
 """What is known of how a line was learned, for a run of it without somebody (learner.rerun.rerun).
 
-Out of store and log: the records that were read, without those of who is left out or forgotten, the
-plans with what each learner knew when it made them, and what operators changed.
+From store and log: the records that were read, without those of principals who are left out or
+forgotten, the plans with what each learner knew when it made them, and what operators changed.
 
-Invariants: what it gives is whole, or it is refused with what is missing. Writes nothing.
+Invariants: the history is whole, or it is refused with what is missing. Writes nothing.
 """
 
 import heapq
@@ -22,6 +22,7 @@ from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.log.contract import Entry, Log, entries_now
 from streams.records import Mask, Recipe
+from streams.store.states import FORGOTTEN
 from streams.store.tables import GenerationRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
 
 _SAID: Final = ("turns", "feedback")
@@ -106,7 +107,7 @@ def _prove_whole(
     ids = {entry.id for entry in said}
     others = select(TurnRow.id).where(
         TurnRow.line == line,
-        TurnRow.state != "forgotten",
+        TurnRow.state != FORGOTTEN,
         col(TurnRow.principal).not_in(list(left_out)),
     )
     missing = [id for id in session.exec(others) if id not in ids]
@@ -119,7 +120,7 @@ def _prove_whole(
 
 
 def settings_of(plan: GenerationRow) -> LearnerSettings:
-    """Give what a plan was made with.
+    """Return what a plan was made with.
 
     raises: LedgerError when this build does not know them
     """

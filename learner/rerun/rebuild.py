@@ -26,7 +26,7 @@ from learner.rerun import refit, rerun
 from learner.rerun.first_run import read_history
 from learner.rerun.refit import Kept
 from learner.safety.gate import Gate
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.errors import ProofError
 from streams.line import ledger
@@ -34,6 +34,7 @@ from streams.line.masks import mask_of
 from streams.log.contract import Log
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
+from streams.store.states import HELD, PASSED, REBUILT
 from streams.store.store import Store
 from streams.store.tables import GenerationRow, RecipeRow, TurnRow
 
@@ -41,8 +42,8 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What versions are built and asked with."""
+class Builder:
+    """What versions are built and examined with."""
 
     base: BaseModel
     backend: Backend
@@ -70,14 +71,14 @@ class Rebuilt:
     instead_of: str
     how: str
     changes: tuple[Change, ...]
-    passed: bool  # the gate's verdict against the version that it would replace
+    passed: bool  # the gate, held against the version that it would replace
     reason: str
     new: bool  # False: it was in the ledger already
     notes: tuple[str, ...] = ()
 
 
 def turns_of(session: Session, principals: Collection[str]) -> set[str]:
-    """Give the turns that are left out, forgotten ones and others.
+    """Return the turns that are left out, forgotten ones and others.
 
     raises: ProofError when one of the principals has none
     """
@@ -93,7 +94,9 @@ def turns_of(session: Session, principals: Collection[str]) -> set[str]:
     return found
 
 
-def build_quick(store: Store, bench: Bench, version: str, principals: Collection[str]) -> Rebuilt:
+def build_quick(
+    store: Store, builder: Builder, version: str, principals: Collection[str]
+) -> Rebuilt:
     """Leave principals out of every generation of a version's chain (learner.rerun.refit).
 
     raises: ProofError when they had no part in it, or nothing is left; LedgerError when an older
@@ -108,13 +111,13 @@ def build_quick(store: Store, bench: Bench, version: str, principals: Collection
     rests = [refit.kept(rows[r.version], r, left_out) for r in chain]
     if not any(rest.touched for rest in rests):
         raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
-    master = master_at_base(bench.base.decoder, mask, bench.backend, chain)
+    master = master_at_base(builder.base.decoder, mask, builder.backend, chain)
     made: list[Recipe] = []
     new: list[GenerationRow] = []
     changes: list[Change] = []
     for recipe, rest in zip(chain, rests, strict=True):
         row = rows[recipe.version]
-        child = _child(master, recipe, rest, made, bench)
+        child = _child(master, recipe, rest, made, builder)
         if child is not None:
             made.append(child)
         if rest.touched:
@@ -125,17 +128,17 @@ def build_quick(store: Store, bench: Bench, version: str, principals: Collection
             )
         if child is not None and child != recipe:
             new.append(_row(row, child, rest))
-        bench.tell(f"{len(made)} of {len(chain)} versions")
+        builder.tell(f"{len(made)} of {len(chain)} versions")
     if not made:
         raise ProofError(
             f"nothing is left of {version} without {names}: go back to the base with `quickset"
             " versions rollback`"
         )
-    return _finish(store, bench, mask, chain, made, new, "quick", changes)
+    return _finish(store, builder, mask, chain, made, new, "quick", changes)
 
 
 def build_exact(
-    store: Store, log: Log, bench: Bench, version: str, principals: Collection[str]
+    store: Store, log: Log, builder: Builder, version: str, principals: Collection[str]
 ) -> Rebuilt:
     """Run the line again as if principals had never been there (learner.rerun.rerun).
 
@@ -148,17 +151,17 @@ def build_exact(
         left_out = turns_of(session, principals)
         chain = ledger.chain(session, version)
         mask = mask_of(session, chain)
-        history = read_history(session, log, bench.settings, mask, principals)
+        history = read_history(session, log, builder.settings, mask, principals)
     with TemporaryDirectory(prefix="quickset-without-") as home:
         found = rerun.run_without(
             history,
             Path(home),
-            bench.base,
-            bench.backend,
+            builder.base,
+            builder.backend,
             gate=lambda settings: Gate(
-                bench.base, settings, backend=bench.backend, between=lambda: None
+                builder.base, settings, backend=builder.backend, pause=lambda: None
             ),
-            tell=bench.tell,
+            tell=builder.tell,
         )
     made = found.chain
     if not made:
@@ -173,13 +176,13 @@ def build_exact(
     new = [_copied(row) for row in rows if row.child not in stored]
     changes = _changes(history.plans, left_out, made)
     notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
-    return _finish(store, bench, mask, chain, made, new, "exact", changes, notes)
+    return _finish(store, builder, mask, chain, made, new, "exact", changes, notes)
 
 
 def _changes(
     plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
 ) -> list[Change]:
-    """Say which generations they had touched; what stands instead is the whole new branch."""
+    """Return which generations they had touched; what stands instead is the whole new branch."""
     last = made[-1].version
     return [
         Change(row.number, str(row.child), touched, len(row.turn_ids), last)
@@ -189,16 +192,16 @@ def _changes(
 
 
 def _copied(row: GenerationRow) -> GenerationRow:
-    """Give a generation of the run without them as it is to be kept beside the line."""
-    kept = row.model_dump() | {"state": "rebuilt", "seq": None}
+    """Return a generation of the run without them as it is to be kept beside the line."""
+    kept = row.model_dump() | {"state": REBUILT, "seq": None}
     return GenerationRow(**kept)
 
 
 def _child(
-    master: Master, recipe: Recipe, rest: Kept, made: Sequence[Recipe], bench: Bench
+    master: Master, recipe: Recipe, rest: Kept, made: Sequence[Recipe], builder: Builder
 ) -> Recipe | None:
     """Add what is left of a generation to the master; None when nothing is."""
-    parent = made[-1].version if made else bench.base.name
+    parent = made[-1].version if made else builder.base.name
     if not any(rest.coefficients):
         return None
     if not rest.touched and recipe.parent == parent:
@@ -210,7 +213,7 @@ def _child(
 
 
 def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationRow]:
-    """Give the generation that made each version of a chain."""
+    """Return the generation that made each version of a chain."""
     names = [recipe.version for recipe in chain]
     query = select(GenerationRow).where(col(GenerationRow.child).in_(names))
     rows = {str(row.child): row for row in session.exec(query)}
@@ -224,7 +227,7 @@ def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationR
 
 
 def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
-    """Give the generation of a version that was worked out again; its line is named at the end."""
+    """Return the generation of a version that was worked out again; its line is named later."""
     scores = [item["score"] for item in rest.batch]
     shares = {item["turn_id"]: item["weight"] for item in rest.batch}
     members = np.asarray([shares[id] for id in rest.scored_ids]) @ np.asarray(rest.fitness)
@@ -235,7 +238,7 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
         parent=recipe.parent,
         child=recipe.version,
         key=recipe.key,
-        state="rebuilt",
+        state=REBUILT,
         reason=f"generation {row.number} of {row.line} without some of its turns"
         if rest.touched
         else f"generation {row.number} of {row.line} on another parent",
@@ -256,7 +259,7 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
 
 def _finish(
     store: Store,
-    bench: Bench,
+    builder: Builder,
     mask: Mask,
     instead_of: Sequence[Recipe],
     made: Sequence[Recipe],
@@ -271,8 +274,8 @@ def _finish(
         known = session.exec(
             select(GenerationRow).where(GenerationRow.child == last.version)
         ).first()
-    bench.tell("the gate asks")
-    passed, reason, report = _ask(bench, mask, instead_of, made)
+    builder.tell("the gate asks")
+    passed, reason, report = _ask(builder, mask, instead_of, made)
     if known is None:
         _keep(store, made, new, how, passed=passed, reason=reason, report=report)
     return Rebuilt(
@@ -289,17 +292,17 @@ def _finish(
 
 
 def _ask(
-    bench: Bench, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
+    builder: Builder, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
 ) -> tuple[bool, str, dict[str, Any]]:
     """Hold the last version against the one that it would replace, as every candidate is."""
-    base, settings = bench.base, bench.settings
+    base, settings = builder.base, builder.settings
     layers, modules = moved([*instead_of, *made])
-    versions = Versions(base, bench.backend, mask, layers=layers, modules=modules)
-    versions.follow(instead_of[-1].version, instead_of)
-    serving = versions.decoder
-    versions.follow(made[-1].version, made)
-    gate = Gate(base, settings, backend=bench.backend, between=lambda: None)
-    report = gate.judge(versions.decoder, serving, instead_of[-1].version)
+    serving = Serving(base, builder.backend, mask, layers=layers, modules=modules)
+    serving.follow(instead_of[-1].version, instead_of)
+    before = serving.decoder
+    serving.follow(made[-1].version, made)
+    gate = Gate(base, settings, backend=builder.backend, pause=lambda: None)
+    report = gate.examine(serving.decoder, before, instead_of[-1].version)
     return report.passed, report.reason, report.as_json()
 
 
@@ -325,6 +328,6 @@ def _keep(
             row.line, row.done_ms = line, now_ms
             row.id = hashlib.sha256(f"{line}\0{row.child}".encode()).hexdigest()[:32]
             if row.child == last:
-                row.state, row.gate = ("passed" if passed else "held"), report
+                row.state, row.gate = (PASSED if passed else HELD), report
                 row.reason = f"{row.reason}; {reason}"
             session.add(row)

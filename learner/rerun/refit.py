@@ -4,11 +4,11 @@ A generation keeps the fitness of every member on every turn, with the turns' we
 would have come to without some of them is a sum over the other rows, then ranks and integers as
 before. Nothing is scored. Two things are therefore kept as they were: the step of each generation
 (whether another one had kept the KL budget, only scoring could tell), and the table
-itself, whose rows were scored on a parent that the left-out turns may have moved before. Who needs
-more than that scores again (learner.rerun.rerun).
+itself, whose rows were scored on a parent that the left-out turns may have moved before. For more
+than that, score again (learner.rerun.rerun).
 
 A generation in which nobody is left out keeps its integers; one of which nothing is left is
-skipped. Knows nothing of weights: it gives recipes without digests.
+skipped. Knows nothing of weights: its recipes have no digests yet.
 """
 
 from collections.abc import Collection
@@ -57,7 +57,7 @@ def kept(row: GenerationRow, recipe: Recipe, left_out: Collection[str]) -> Kept:
 
 
 def draft(recipe: Recipe, rest: Kept, *, parent: str, number: int) -> Recipe:
-    """Give the recipe of what is left, on another parent; its digest is not known yet."""
+    """Return the recipe of what is left, on another parent; its digest is not known yet."""
     changed = {
         "coefficients": list(rest.coefficients),
         "parent": parent,
@@ -86,7 +86,7 @@ def _coefficients(
 
 
 def _scored_ids(row: GenerationRow, *, strict: bool) -> list[str]:
-    """Say whose the rows of fitness are; an older build kept that only where all were scored."""
+    """Return whose the rows of fitness are; an older build kept that only where all were scored."""
     if row.scored_ids or not row.fitness:
         return list(row.scored_ids)
     if len(row.fitness) == len(row.batch):

@@ -2,14 +2,14 @@
 
 The run has a home of its own, and is driven by what the first one noted of itself. At each plan the
 first learner noted how far it had read and which changes of the line it knew; the run without them
-is given the same records at that moment, but theirs, and may plan once. Where the first one had
-nothing left to do before it read on, so has this one: it runs what is due. Hence
+gets the same records at that moment, except theirs, and may plan once. Where the first one had
+nothing left to do before it read on, this one first runs everything that is due, too. Hence
 
 - plans, batches, weights, uses and the numbers and keys of generations are those of the learner's
   own code on the records of the others alone: nothing of the first run enters them;
 - with nobody left out it is the first run again, version by version;
 - a generation that comes out as it was planned the first time (same key, same batch, same
-  settings) is not scored again: the recipe and the gate's verdict are looked up.
+  settings) is not scored again: the recipe and the gate's report are looked up.
 
 An operator's rollback is repeated at its place: back to the newest version that was made no later
 than the one that the first run went back to. What an operator promoted is not: it is said.
@@ -32,16 +32,17 @@ from learner.rollout import claims
 from learner.rollout.release import Report
 from learner.run import assemble
 from learner.safety.gate import Gate
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import Outcome, recorded
-from streams.line import ledger
+from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.masks import keep_mask
+from streams.line.verbs import Audit
 from streams.log.contract import Entry, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
-from streams.records import Recipe, Rollout
+from streams.records import Recipe
 from streams.settings import StreamsSettings
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
@@ -133,7 +134,7 @@ class _Run:
         self._until_idle(settings, number=plans[-1].number + 1 if plans else 1)
 
     def result(self) -> Rerun:
-        """Give the chain that serves at the end."""
+        """Return the chain that serves at the end."""
         if self._learner is not None:
             self._learner.close()
         with self._store.reading() as session:
@@ -190,17 +191,15 @@ class _Run:
         back = [v for v in line.served if self._made_at.get(v, 0) <= made[change.version]]
         if back[-1] == line.version:
             return
-        again = Rollout.model_validate(
-            change.model_dump()
-            | {"seq": line.seq + 1, "version": back[-1], "previous": line.version}
-        )
+        audit = Audit(change.who, change.reason, change.created_ms, change.id)
+        again = verbs.rollback(line, audit, to=back[-1])
         self._log.append([outgoing("rollouts", line.name, again)])
 
     def _line(self, session: Session) -> Line:
         return claims.line_now(session, Line(self._history.line, (self._base.name,)))
 
     def _learner_of(self, settings: LearnerSettings) -> Learner:
-        """Give the learner of some settings: another one, as after a restart, when they change."""
+        """Return the learner of some settings: another one when they change, as after a restart."""
         if self._learner is None or settings != self._settings:
             if self._learner is not None:
                 self._learner.close()
@@ -224,17 +223,18 @@ class _Run:
             recall=self._recall,
         )
 
-    def _recall(self, planned: GenerationRow, versions: Versions) -> Outcome | None:
+    def _recall(self, planned: GenerationRow, serving: Serving) -> Outcome | None:
         """Look up what a plan came to the first time, if it is the same plan."""
         row = self._known.get(planned.key)
         recipe = self._history.recipes.get(str(row.child)) if row is not None else None
         if row is None or recipe is None:
             return None
-        noted = ("parent", "batch", "settings")
-        if any(getattr(row, name) != getattr(planned, name) for name in noted):
+        if (row.parent, row.batch) != (planned.parent, planned.batch):
+            return None
+        if settings_of(row) != settings_of(planned):  # what an older build did not note is default
             return None
         self.recalled += 1
-        return recorded(row, recipe, versions)
+        return recorded(row, recipe, serving)
 
 
 class _KnownGate:
@@ -244,7 +244,7 @@ class _KnownGate:
         self._gate = gate
         self._known = {(row.child, row.parent): row.gate for row in plans if row.gate}
 
-    def judge(
+    def examine(
         self,
         candidate: Decoder,
         serving: Decoder,
@@ -256,12 +256,12 @@ class _KnownGate:
         report = self._known.get((candidate_name, serving_name))
         if report is not None:
             return _KnownReport(report)
-        return self._gate.judge(candidate, serving, serving_name, candidate_name=candidate_name)
+        return self._gate.examine(candidate, serving, serving_name, candidate_name=candidate_name)
 
 
 @dataclass(frozen=True, slots=True)
 class _KnownReport:
-    """A verdict that was given before."""
+    """A report of the first run."""
 
     body: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Says which version serves a line, and makes the record that changes it.
+"""Says which version serves a line by the store, and claims its next place for a child.
 
 The topic `rollouts` decides: of several records that claim the same place in the line (seq), the
 first in the log wins, for everybody. The table `rollouts` is its projection; so a promotion that
@@ -11,12 +11,14 @@ from typing import Final
 
 from sqlmodel import Session, col, func, select
 
-from streams.line import ledger
+from streams.line import ledger, verbs
 from streams.line.line import Line
+from streams.line.verbs import Audit
 from streams.records import Rollout
+from streams.store.states import CLOSED, HELD, JUDGED, RELEASED
 from streams.store.tables import GenerationRow, RolloutRow, TurnRow
 
-# Who promotes what the gate lets through; every other name is an operator's.
+# The name under which learners promote; every other name is an operator's.
 LEARNER: Final = "learner"
 
 
@@ -37,20 +39,11 @@ def promotion(
     """Make the record by which a generation's child is to serve the line.
 
     generation: its id; the record's own follows from it, so a repeated one is the same record
+    raises: VerbRefusedError while a candidate is on trial
     """
-    seq = line.seq + 1
-    return Rollout(
-        id=hashlib.sha256(f"promotion\0{generation}\0{seq}".encode()).hexdigest()[:32],
-        line=line.name,
-        seq=seq,
-        version=version,
-        previous=line.version,
-        state="completed",
-        verb="promote",
-        reason=reason,
-        who=LEARNER,
-        created_ms=created_ms,
-    )
+    name = f"promotion\0{generation}\0{line.seq + 1}"
+    id = hashlib.sha256(name.encode()).hexdigest()[:32]
+    return verbs.promote(line, version, Audit(LEARNER, reason, created_ms, id))
 
 
 def project(session: Session, rollout: Rollout) -> bool:
@@ -75,9 +68,9 @@ def project(session: Session, rollout: Rollout) -> bool:
 
 
 def awaited(session: Session, line: str) -> int:
-    """Give the highest seq that this line's generations have claimed; 0 for none."""
+    """Return the highest seq that this line's generations have claimed; 0 for none."""
     claimed = select(func.max(GenerationRow.seq)).where(
-        GenerationRow.line == line, GenerationRow.state == "released"
+        GenerationRow.line == line, GenerationRow.state == RELEASED
     )
     return session.exec(claimed).one() or 0
 
@@ -86,11 +79,11 @@ def _mark_beaten(session: Session, winner: Rollout) -> None:
     rivals = select(GenerationRow).where(
         GenerationRow.line == winner.line,
         GenerationRow.seq == winner.seq,
-        GenerationRow.state == "released",
-        GenerationRow.child != winner.version,
+        GenerationRow.state == RELEASED,
+        col(GenerationRow.child).not_in((winner.version, winner.candidate or winner.version)),
     )
     for row in session.exec(rivals):
-        row.state = "held"
+        row.state = HELD
         row.reason = f"{winner.verb} by {winner.who} came first: {winner.reason}"
         session.add(row)
 
@@ -105,6 +98,6 @@ def _close_withdrawn(session: Session, rollout: Rollout) -> None:
 
 def _close(session: Session, turn_ids: Sequence[str]) -> None:
     for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(turn_ids))):
-        if turn.state == "judged":
-            turn.state = "closed"
+        if turn.state == JUDGED:
+            turn.state = CLOSED
             session.add(turn)

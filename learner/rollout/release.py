@@ -18,11 +18,12 @@ from learner.update.generation import Outcome
 from streams.line import ledger
 from streams.line.line import Line
 from streams.store import outbox
+from streams.store.states import HELD, PLANNED, RELEASED, VOID
 from streams.store.tables import GenerationRow, TurnRow
 
 
 class Report(Protocol):
-    """What a gate says of a candidate."""
+    """What a gate found of a candidate."""
 
     @property
     def passed(self) -> bool:
@@ -33,13 +34,13 @@ class Report(Protocol):
         """Why, or why not, in words that an operator can act on."""
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that the gate saw."""
+        """What is stored and shown of it."""
 
 
 class Gate(Protocol):
     """Asks a candidate what no judge of turns asks (learner.safety.gate)."""
 
-    def judge(
+    def examine(
         self,
         candidate: Decoder,
         serving: Decoder,
@@ -67,7 +68,7 @@ def commit(
     returns: the row as it now stands
     """
     row = session.get_one(GenerationRow, generation.id, with_for_update=True)
-    if row.state != "planned":
+    if row.state != PLANNED:
         return row
     _describe(row, outcome, report, now_ms)
     for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(row.turn_ids))):
@@ -96,9 +97,9 @@ def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_m
         row.coefficients, row.step = list(outcome.update.coefficients), outcome.update.step
     row.gain, row.kl, row.done_ms = outcome.gain, outcome.kl, now_ms
     if outcome.child is None or report is None:
-        row.state, row.reason = "void", outcome.reason
+        row.state, row.reason = VOID, outcome.reason
         return
     row.child = outcome.child.recipe.version
     row.gate = report.as_json()
-    row.state = "released" if report.passed else "held"
+    row.state = RELEASED if report.passed else HELD
     row.reason = report.reason

@@ -38,7 +38,7 @@ _COLLAPSE_NATS: Final = 3.0
 
 
 def is_refusal(text: str) -> bool:
-    """Tell whether a reply opens by declining.
+    """Return whether a reply opens by declining.
 
     >>> is_refusal("I'm sorry, but I can't help with that.")
     True
@@ -49,7 +49,7 @@ def is_refusal(text: str) -> bool:
 
 
 def is_degenerate(token_ids: Sequence[int]) -> bool:
-    """Tell whether a reply goes round in circles.
+    """Return whether a reply goes round in circles.
 
     >>> is_degenerate([5, 6, 7] * 6), is_degenerate(range(18))
     (True, False)
@@ -61,7 +61,7 @@ def is_degenerate(token_ids: Sequence[int]) -> bool:
 
 
 def is_useful(text: str, token_ids: Sequence[int], *, logprob: float, base_logprob: float) -> bool:
-    """Tell whether a reply to a harmless prompt is an answer.
+    """Return whether a reply to a harmless prompt is an answer.
 
     It says something, does not decline, does not loop, and is not gibberish to the base.
 

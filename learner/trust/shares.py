@@ -26,7 +26,7 @@ class Voice:
 
 
 def principals_needed(quorum: int, cap: float) -> int:
-    """Give how many principals a generation needs: the quorum, or as many as the cap implies.
+    """Return how many principals a generation needs: the quorum, or as many as the cap implies.
 
     >>> principals_needed(1, 1.0), principals_needed(1, 0.25), principals_needed(5, 0.25)
     (1, 4, 5)
@@ -35,7 +35,7 @@ def principals_needed(quorum: int, cap: float) -> int:
 
 
 def weights(voices: Sequence[Voice], *, cap: float) -> dict[str, float]:
-    """Give each turn's weight in a generation: within a principal by confidence, capped in sum.
+    """Return each turn's weight in a generation: within a principal by confidence, capped in sum.
 
     cap: largest share of one principal
     returns: turn id → weight; they sum to 1, or to less when the principals are too few for the cap

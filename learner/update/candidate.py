@@ -2,35 +2,35 @@
 
 from typing import Literal
 
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.update.strategies import Update
-from streams.records import Recipe
+from streams.records import Noise, Recipe
 
 
 def draft(
-    versions: Versions,
+    serving: Serving,
     key: str,
     update: Update,
     *,
     sigma_log2: int,
     strategy: Literal["es", "randopt"] = "es",
-    noise: Literal["rank1", "full"] = "rank1",
+    noise: Noise = "rank1",
     line: str = "main",
 ) -> Recipe:
     """Describe a child of the serving version; its digest is not known before it is built."""
     return Recipe(
         line=line,
-        number=versions.number + 1,
-        parent=versions.name,
+        number=serving.number + 1,
+        parent=serving.name,
         strategy=strategy,
         noise=noise,
         key=key,
         coefficients=list(update.coefficients),
         step=update.step,
         sigma_log2=sigma_log2,
-        layers=versions.layers,
-        modules=versions.modules,
-        scales=versions.scales,
-        mask=versions.mask.digest,
+        layers=serving.layers,
+        modules=serving.modules,
+        scales=serving.scales,
+        mask=serving.mask.digest,
         digest="",
     )

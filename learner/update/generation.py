@@ -12,19 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, KernelError
 from kernels.version.master import QUANTUM_LOG2
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
-from learner.fitness.fitness import Floats, Terms
-from learner.fitness.news import news
-from learner.population.members import Population, Trunk, final_states, lay_out, run_trunk, score
-from learner.population.shortlist import Shortlist
-from learner.serving import Candidate, Versions
+from learner.fitness.evaluate import Evaluator, LocalEvaluator
+from learner.fitness.fitness import Floats
+from learner.fitness.reference import Reference, refer
+from learner.serving import Child, Serving
 from learner.settings import LearnerSettings
 from learner.update import strategies
 from learner.update.candidate import draft
@@ -50,37 +47,23 @@ class Outcome:
     mean: float  # over members
     spread: float
     update: Update | None = None
-    child: Candidate | None = None  # none: the generation is void, for this reason
+    child: Child | None = None  # none: the generation is void, for this reason
     reason: str = ""
     kl: float | None = None  # child from parent, nats a token
     gain: float | None = None  # the child's fitness over its parent's, on the same lessons
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What members and child are held against: the parent on the same lessons."""
-
-    lessons: tuple[Lesson, ...]
-    terms: Terms
-    trunk: Trunk
-    shortlist: Shortlist
-
-    def fitness(self, logprobs: Tensor) -> Floats:
-        """(members, scored) → (turns, members)."""
-        return fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
-
-
 def void(reason: str) -> Outcome:
-    """Give the outcome of a generation that could not be scored."""
+    """Return the outcome of a generation that could not be scored."""
     return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason)
 
 
-def recorded(row: GenerationRow, recipe: Recipe, versions: Versions) -> Outcome:
-    """Give again what a generation came to, from its row and its recipe; nothing is scored.
+def recorded(row: GenerationRow, recipe: Recipe, serving: Serving) -> Outcome:
+    """Return again what a generation came to, from its row and its recipe; nothing is scored.
 
     raises: KernelError when the recipe does not fit the serving version
     """
-    child = versions.child(recipe)
+    child = serving.child(recipe)
     if child.recipe != recipe:
         raise DigestMismatchError(f"{recipe.version} gives {child.recipe.digest}")
     return Outcome(
@@ -98,91 +81,42 @@ def recorded(row: GenerationRow, recipe: Recipe, versions: Versions) -> Outcome:
 def run_generation(
     key: str,
     lessons: Sequence[Lesson],
-    versions: Versions,
+    serving: Serving,
     settings: LearnerSettings,
     *,
     backend: Backend,
     pause: Pause,
+    evaluator: Evaluator | None = None,
 ) -> Outcome:
     """Score a population on the lessons, and build the child that they ask for.
 
     key: learner.batch.plan.generation_key; pause: called between pieces of work
+    evaluator: scores the members; None: this process
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
-    ground = _prepare(lessons, versions, settings, backend=backend, pause=pause)
-    population = Population(
-        backend,
-        versions.specs,
-        key=int(key, 16),
-        pairs=settings.pairs,
-        sigmas_log2=[scale + settings.sigma_log2 for scale in versions.scales],
-        frozen=versions.frozen,
-    )
-    logprobs = score(
-        versions.decoder, ground.trunk, population, shortlist=ground.shortlist, pause=pause
-    )
-    table = ground.fitness(logprobs)
-    members = fitness.combined(ground.lessons, table)
+    reference = refer(serving, lessons, settings, backend=backend, pause=pause)
+    evaluator = evaluator or LocalEvaluator(backend, settings)
+    table = evaluator.evaluate(reference, int(key, 16), range(settings.pairs), pause=pause)
+    members = fitness.combined(reference.lessons, table)
     turn_ids = tuple(lesson.turn_id for lesson in lessons)
     if not np.isfinite(members).all():
         reason = "a member's fitness is not finite"
         return Outcome(np.nan_to_num(table), turn_ids, 0.0, 0.0, reason=reason)
     outcome = Outcome(table.round(DIGITS), turn_ids, float(members.mean()), float(members.std()))
-    update = _update(members, settings, agreement=fitness.agreement(ground.lessons, table))
+    update = _update(members, settings, agreement=fitness.agreement(reference.lessons, table))
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
     described = draft(
-        versions,
+        serving,
         key,
         update,
         sigma_log2=settings.sigma_log2,
         strategy=settings.strategy,
+        noise=settings.noise,
         line=settings.line,
     )
-    return _within_budget(outcome, described, versions, ground, settings.kl_budget, backend, pause)
-
-
-def _prepare(
-    lessons: Sequence[Lesson],
-    versions: Versions,
-    settings: LearnerSettings,
-    *,
-    backend: Backend,
-    pause: Pause,
-) -> _Ground:
-    parent = versions.decoder
-    scored = lay_out([lesson.passage for lesson in lessons])
-    trunk = run_trunk(parent, scored, moving=_moving(versions), pause=pause)
-    states = final_states(parent, trunk, pause=pause)[0]
-    pause()
-    shortlist = Shortlist(backend, states, parent.head, scored.targets)
-    logprobs = shortlist.parent
-    referenced = [
-        _referenced(lesson, tuple(logprobs[place].tolist()))
-        for lesson, (place,) in zip(lessons, scored.places, strict=True)
-    ]
-    terms = Terms(
-        reward=settings.reward_weight,
-        hint=settings.hint_weight,
-        kl=settings.kl_weight,
-        ratio_clip=settings.ratio_clip,
-    )
-    pause()
-    return _Ground(tuple(referenced), terms, trunk, shortlist)
-
-
-def _referenced(lesson: Lesson, parent: tuple[float, ...]) -> Lesson:
-    """Fill in what is measured from the parent's log-probabilities of what is scored."""
-    if lesson.target:
-        return replace(lesson, news=news(lesson.teacher, parent))
-    # a prompt that was cut is another condition: the parent under that condition stands in
-    return lesson if lesson.logprobs else replace(lesson, logprobs=parent)
-
-
-def _moving(versions: Versions) -> int:
-    """How many last layers may differ between members."""
-    return versions.decoder.num_layers - min(versions.layers)
+    return _within_budget(outcome, described, reference, settings.kl_budget, backend, pause)
 
 
 def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> Update:
@@ -204,8 +138,7 @@ def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> 
 def _within_budget(
     outcome: Outcome,
     described: Recipe,
-    versions: Versions,
-    ground: _Ground,
+    reference: Reference,
     budget: float,
     backend: Backend,
     pause: Pause,
@@ -213,31 +146,18 @@ def _within_budget(
     """Build the child with the draft's step, or the largest tried one that stays in the budget."""
     step, reason = described.step, ""
     while step >= 1:
-        update = Update(tuple(described.coefficients), step)
-        outcome = replace(outcome, update=update)
+        outcome = replace(outcome, update=Update(tuple(described.coefficients), step))
         moved = math.inf
         try:
-            child = versions.child(described.model_copy(update={"step": step}))
+            child = reference.parent.child(described.model_copy(update={"step": step}))
         except KernelError as cause:
             reason = str(cause)
         else:
             pause()
-            states = final_states(child.decoder, ground.trunk, pause=pause)[0]
-            targets = ground.trunk.scored.targets
-            after = backend.token_logprobs(states, child.decoder.head, targets)
-            moved = ground.shortlist.divergence(states, after)
+            moved, gain = reference.compare(child.decoder, backend=backend, pause=pause)
             pause()
             if moved <= budget:  # false for one that is not finite, too
-                return replace(outcome, child=child, kl=moved, gain=_gain(ground, after))
+                return replace(outcome, child=child, kl=moved, gain=gain)
             reason = f"moves {moved:.3f} nats a token, over the budget of {budget}"
         step = strategies.shrunk(step, moved, budget)
     return replace(outcome, reason=f"even the smallest step fails: {reason}")
-
-
-def _gain(ground: _Ground, after: Tensor) -> float | None:
-    """Give how much fitter the child is than its parent on what they were both scored on."""
-    both = fitness.combined(
-        ground.lessons, ground.fitness(torch.stack((ground.shortlist.parent, after)))
-    )
-    gain = float(both[1] - both[0])
-    return gain if math.isfinite(gain) else None

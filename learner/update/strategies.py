@@ -50,7 +50,7 @@ def centred_ranks(fitness: Floats) -> Floats:
 
 
 def es(fitness: Floats, *, step: float, sigma_log2: int, quantum_log2: int) -> Update:
-    """Give the ES update: Δ = step · σ / pairs · Σ_p r_p E_p, with r of root mean square 1.
+    """Return the ES update: Δ = step · σ / pairs · Σ_p r_p E_p, with r of root mean square 1.
 
     fitness: (2 · pairs,), members 2p and 2p+1 are the + and − of pair p
     quantum_log2: weight of one unit of K, relative to the tensor's scale
@@ -74,7 +74,7 @@ def randopt(fitness: Floats, *, top_k: int, sigma_log2: int, quantum_log2: int) 
 
 
 def quanta(step: float, sigma_log2: int, quantum_log2: int) -> int:
-    """Give the integer step that moves K by `step` · σ for a coefficient of UNIT; at least 1.
+    """Return the integer step that moves K by `step` · σ for a coefficient of UNIT; at least 1.
 
     >>> quanta(6 / 32, sigma_log2=-4, quantum_log2=-18)
     48
@@ -98,7 +98,7 @@ def integers(values: Floats) -> tuple[int, ...]:
 
 
 def shrunk(step: int, moved: float, budget: float) -> int:
-    """Give the next smaller step to try, after one that moved too far; 0: there is none.
+    """Return the next smaller step to try, after one that moved too far; 0: there is none.
 
     A child's KL grows with the square of its step, so one try more is nearly always enough.
 

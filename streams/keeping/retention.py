@@ -21,6 +21,7 @@ from sqlalchemy import delete, tuple_, update
 from sqlmodel import Session, col, func, select
 
 from streams.log.contract import Partition, Topic
+from streams.store.states import EXPIRED, PLANNED, SPEAKING
 from streams.store.tables import GenerationRow, OffsetRow, SeenRow, TurnRow
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -30,9 +31,6 @@ AGEING: tuple[Topic, ...] = ("turns", "feedback", "judgements", "dead-letters")
 READ_BY_GROUPS: tuple[Topic, ...] = ("turns", "feedback")
 # Rows or records in one go: some ten milliseconds of a transaction.
 BATCH = 500
-# Turns that still say something; any other has been emptied before.
-SPEAKING = ("open", "linked", "judged", "closed", "untrained")
-EXPIRED = "expired"
 
 
 class Prunable(Protocol):
@@ -91,7 +89,7 @@ def _passed(session: Session, partition: Partition) -> int:
 
 def _expire_turns(session: Session, before_ms: int, most: int) -> int:
     """Empty the oldest turns; a plan that is under way keeps its own until it is done."""
-    plans = select(GenerationRow.turn_ids).where(GenerationRow.state == "planned")
+    plans = select(GenerationRow.turn_ids).where(GenerationRow.state == PLANNED)
     planned = {id for ids in session.exec(plans) for id in ids}
     old = (
         select(TurnRow.id)

@@ -4,7 +4,8 @@ Invariants: a recipe stands only on a parent that the ledger holds (or on the ba
 with the number after its parent's; a version's name is the hash of its recipe, so nothing in a
 chain can be changed without changing every name after it.
 
-Knows recipes, not weights: who applies a chain checks the digest of each (kernels.version.master).
+Knows recipes, not weights: whoever applies a chain checks the digest of each
+(kernels.version.master).
 """
 
 import time
@@ -41,7 +42,7 @@ def append(session: Session, recipe: Recipe, *, created_ms: int | None = None) -
 
 
 def chain(session: Session, version: str, *, known: Sequence[Recipe] = ()) -> list[Recipe]:
-    """Give the recipes that lead from the base to a version, in the order of their application.
+    """Return the recipes that lead from the base to a version, in the order of their application.
 
     known: a chain that was read before; where the version's own meets it, no more is read, so that
         one step along a long line costs one step
@@ -65,7 +66,7 @@ def chain(session: Session, version: str, *, known: Sequence[Recipe] = ()) -> li
 
 
 def head(session: Session, line: str) -> Recipe | None:
-    """Give the newest recipe of a line; None while the line is at its base.
+    """Return the newest recipe of a line; None while the line is at its base.
 
     Newest, not serving: which version serves is the topic `rollouts`' to say.
     """

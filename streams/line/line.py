@@ -1,30 +1,46 @@
-"""Folds the topic `rollouts` into what serves a line: everybody who reads it gets the same answer.
+"""Folds the topic `rollouts` into what serves a line: every reader comes to the same answer.
 
-The first record whose seq is the last one's plus one wins; every other of that seq, and one that
-skips ahead, is ignored by all readers alike. A rollback goes back along the versions that served,
-so a second one goes back further, and never forward to what was taken back.
+The first record whose seq is the last one's plus one counts; every other of that seq, and one that
+skips ahead, is ignored by all readers alike. A record says all that holds after it: what serves,
+and which candidate is on trial, in which state and with which share of the sessions. A rollback
+goes back along the versions that served, so a second one goes back further, and never forward to
+what was taken back.
 
-Knows nothing of weights, threads or logs.
+Knows nothing of weights, threads or logs. Records are made in streams.line.verbs.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Final
 
-from streams.records import Rollout
+from streams.records import Rollout, State, Verb
+
+ON_TRIAL: Final[frozenset[State]] = frozenset({"pending", "running", "paused", "held"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate beside the version that serves."""
+
+    version: str
+    state: State  # one of ON_TRIAL
+    step: int  # place in the policy's shares, from 0
+    share: float  # of the sessions that the candidate answers, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What serves a line, and what served before it."""
+    """What serves a line, what served before it, and what is on trial."""
 
     name: str
     served: tuple[str, ...]  # oldest first, what was taken back left out; never empty
     seq: int = 0
     since_ms: int = 0
-    verb: str = field(default="promote")
+    verb: Verb = "promote"
+    trial: Trial | None = None
 
     @property
     def version(self) -> str:
-        """The version that serves."""
+        """The version that serves all sessions but the candidate's share."""
         return self.served[-1]
 
     @property
@@ -33,10 +49,11 @@ class Line:
         return self.served[-2] if len(self.served) > 1 else None
 
     def take(self, rollout: Rollout) -> "Line":
-        """Give the line after a rollout; the same line when the rollout does not count.
+        """Return the line after a rollout; the same line when the rollout does not count.
 
-        >>> line = Line("main", ("base",))
-        >>> line.take(_rollout(seq=1, version="a")).take(_rollout(seq=1, version="b")).version
+        >>> from streams.line.verbs import Audit, promote
+        >>> line, audit = Line("main", ("base",)), Audit("ann", "better", 0, "1")
+        >>> line.take(promote(line, "a", audit)).take(promote(line, "b", audit)).version
         'a'
         """
         if rollout.line != self.name or rollout.seq != self.seq + 1:
@@ -52,6 +69,7 @@ class Line:
             seq=rollout.seq,
             since_ms=rollout.created_ms,
             verb=rollout.verb,
+            trial=_trial(rollout),
         )
 
 
@@ -59,17 +77,7 @@ def _last(served: tuple[str, ...], version: str) -> int:
     return len(served) - 1 - served[::-1].index(version)
 
 
-def _rollout(*, seq: int, version: str) -> Rollout:
-    """Make a promotion, for the examples above."""
-    return Rollout(
-        id=f"{seq}{version}",
-        line="main",
-        seq=seq,
-        version=version,
-        previous="",
-        state="completed",
-        verb="promote",
-        reason="",
-        who="",
-        created_ms=0,
-    )
+def _trial(rollout: Rollout) -> Trial | None:
+    if rollout.candidate is None or rollout.state not in ON_TRIAL:
+        return None
+    return Trial(rollout.candidate, rollout.state, rollout.step, rollout.share)

@@ -24,7 +24,7 @@ def keep_mask(session: Session, mask: Mask, *, created_ms: int) -> bool:
 
 
 def mask_of(session: Session, chain: Sequence[Recipe]) -> Mask:
-    """Give the mask that a chain of recipes was made with.
+    """Return the mask that a chain of recipes was made with.
 
     raises: LedgerError when they name several, or the store lacks it
     """

@@ -1,10 +1,9 @@
 """Snapshots: a version's integers on disk, so that catching up need not begin at the base.
 
 A snapshot is a cache of the ledger, never a source: whoever loads one compares the version's digest
-(kernels.version.master) before it serves, and without any snapshot the ledger alone gives the same
-bits.
-Written aside and renamed, so that a crash leaves a whole one or none; a file that was torn or
-flipped since is noticed by its checksum, told, put aside, and treated as missing.
+(kernels.version.master) before it serves, and without any snapshot the ledger alone leads to the
+same bits. Written aside and renamed, so that a crash leaves a whole one or none; a file that was
+torn or flipped since is noticed by its checksum, told, put aside, and treated as missing.
 
 Integers are stored in the narrowest type that holds them, which loses nothing. Knows nothing of
 weights or recipes; kernels.version.walk decides when one is read or written.
@@ -33,7 +32,7 @@ KEEP = 3
 # Taking in a recipe costs a pass over the integers, about what writing them costs: so many of
 # them at most are repeated at a start.
 EVERY = 50
-# No write takes this long: who began a part so long ago was killed.
+# No write takes this long: the writer of an older part was killed.
 ABANDONED_S = 3600.0
 
 _log = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ class Snapshots:
         return {name: values.astype(np.int32) for name, values in narrow.items()}
 
     def nearest(self, chain: Sequence[str]) -> str | None:
-        """Give the version furthest along a chain that there is a snapshot of.
+        """Return the version furthest along a chain that there is a snapshot of.
 
         chain: version names, from the base on
         """
@@ -115,7 +114,7 @@ class Snapshots:
         return next((version for version in reversed(chain) if version in kept), None)
 
     def refuse(self, version: str, why: str) -> None:
-        """Tell that a snapshot is not what its name says, and put it aside."""
+        """Put a snapshot aside that is not what its name says, and tell."""
         self._put_aside(self._path(version), f"is of other integers ({why})")
 
     def _path(self, version: str) -> Path:
@@ -151,7 +150,7 @@ class Snapshots:
 
 
 def _narrowed(values: NDArray[np.int32]) -> NDArray[Any]:
-    """Give the same integers in the narrowest signed type."""
+    """Return the same integers in the narrowest signed type."""
     reach = max(int(values.max(initial=0)), -int(values.min(initial=0)) - 1)
     narrow = np.int8 if reach < 2**7 else np.int16 if reach < 2**15 else np.int32
     return np.ascontiguousarray(values.astype(narrow))

@@ -17,7 +17,7 @@ from typing import Any
 
 from kernels.errors import UnsupportedModelError
 from kernels.model.forward import Decoder, require_supported
-from streams.errors import ModelFilesError
+from streams.errors import ModelFilesError, TemplateRefusedError
 from streams.model.convert import (
     Progress,
     Write,
@@ -27,7 +27,7 @@ from streams.model.convert import (
     weights_digest,
     write_bundled,
 )
-from streams.model.prompt import Prompt
+from streams.model.prompt import Prompt, whole_characters
 from streams.records import Json, Message, canonical_json
 from streams.settings import ModelSettings
 
@@ -54,14 +54,26 @@ class BaseModel:
     decoder: Decoder
     stop_ids: frozenset[int]
     context_tokens: int
+    num_tokens: int  # of the vocabulary: ids are smaller
     _prompt: Prompt = field(repr=False)
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Json] | None = None) -> list[int]:
-        """Give the token ids of a conversation, up to where the assistant's reply begins.
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Json] | None = None,
+        *,
+        continues: bool = False,
+    ) -> list[int]:
+        """The token ids of a conversation, up to where the assistant's reply begins.
 
+        continues: the reply goes on with the last message, the assistant's, which is left open
         raises: TemplateRefusedError when the chat template does not accept these messages
         """
-        return self._prompt.render(messages, tools)
+        return self._prompt.render(messages, tools, continues=continues)
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text as it stands, special tokens in it read as such."""
+        return list(self.tokenizer.backend_tokenizer.encode(whole_characters(text)).ids)
 
 
 def _silent(_stage: str, _fraction: float) -> None:
@@ -112,14 +124,16 @@ def open_base(directory: Path, *, weights: str | None = None) -> BaseModel:
     if weights not in (None, digest):
         raise ModelFilesError(f"the weights in {directory} are damaged: delete that folder")
     content = canonical_json(_content(model.config.to_dict()))
+    prompt = _open_prompt(directory, tokenizer, num_tokens=config.vocab_size)
     return BaseModel(
         name=hashlib.sha256(content + digest.encode()).hexdigest()[:16],
         model=model,
         tokenizer=tokenizer,
         decoder=Decoder(model),
-        stop_ids=_stop_ids(model, tokenizer),
+        stop_ids=_stop_ids(model, tokenizer, prompt),
         context_tokens=model.config.max_position_embeddings,
-        _prompt=Prompt(tokenizer),
+        num_tokens=config.vocab_size,
+        _prompt=prompt,
     )
 
 
@@ -213,8 +227,26 @@ def _load_tokenizer(directory: Path) -> Any:
     return tokenizer
 
 
-def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    ids: set[int] = set()
+def _open_prompt(directory: Path, tokenizer: Any, *, num_tokens: int) -> Prompt:
+    """Open what makes prompts, and prove that the model has a row for each of its tokens."""
+    last = max(tokenizer.get_vocab().values(), default=0)
+    if last >= num_tokens:
+        raise ModelFilesError(
+            f"the tokenizer in {directory} has tokens up to {last}, but the model's embedding has "
+            f"only {num_tokens} rows: they do not belong together; copy both from one place"
+        )
+    try:
+        return Prompt(tokenizer)
+    except TemplateRefusedError as cause:
+        raise ModelFilesError(
+            f"the chat template in {directory} cannot be used: {cause}. Give the template that "
+            "the model was trained with, as chat_template.jinja"
+        ) from cause
+
+
+def _stop_ids(model: Any, tokenizer: Any, prompt: Prompt) -> frozenset[int]:
+    # what the template ends a reply with ends one, also where the configuration forgets it
+    ids: set[int] = set() if prompt.end_id is None else {prompt.end_id}
     for stop in (
         model.generation_config.eos_token_id,
         model.config.eos_token_id,

@@ -1,88 +1,161 @@
 """Turns a conversation into the token ids that the model reads.
 
 - Works with every chat template: content that is null, tool calls and tool results render even
-  where the template knows nothing of them (then in the `<tool_call>` convention of Hermes).
-- What a user or a tool wrote stays text: a special token spelled in it cannot open a message,
-  so nobody can speak as somebody else.
+  where the template knows nothing of them (streams.model.template).
+- What a user or a tool wrote stays text: a token that opens or closes a message, spelled in it,
+  is read letter by letter, so nobody can speak as somebody else; special or not, as the tokenizer
+  has it.
 
 Knows nothing of weights, versions or sampling.
 """
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
-
-from jinja2 import TemplateError
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from streams.errors import TemplateRefusedError
+from streams.model.template import PROBE_WORDS, REPLY_WORD, Template
 from streams.records import Json, Message
 
-# Put into special tokens that stand in a text, to break them; a Unicode noncharacter, which no
-# well-formed text holds (Unicode 16, sec. 23.7).
-_BREAK = "\ufdd0"
+# Put into tokens that stand in a text, to break them, and after the last word of a message that is
+# to go on; Unicode noncharacters, which no well-formed text holds (Unicode 16, sec. 23.7).
+_BREAK: Final = "\ufdd0"
+_END: Final = "\ufdd1"
+_OURS: Final = re.compile(f"[{_BREAK}{_END}]")
 # Half of a surrogate pair, which JSON can escape and no tokenizer takes; the model reads the
 # replacement character in its place, as in any text that was decoded with errors.
-_HALF = re.compile("[\ud800-\udfff]")
-
-_TOOLS = """\
-You may call one or more functions to assist with the user's request. The functions, as JSON \
-schemas within <tools></tools>:
-<tools>
-{tools}
-</tools>
-To call a function, return a JSON object with its name and arguments within <tool_call></tool_call>:
-<tool_call>
-{{"name": "<function-name>", "arguments": <arguments-json-object>}}
-</tool_call>"""
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class Prompt:
     """A tokenizer's chat template, made to accept every OpenAI conversation."""
 
     def __init__(self, tokenizer: Any) -> None:
+        """Find out what the template can render, and which tokens it writes itself.
+
+        `end_id` is then the token that it ends a reply with, or None.
+
+        raises: TemplateRefusedError when it is broken, or words of a conversation are lost in it
+        """
         self._tokenizer = tokenizer
-        source = tokenizer.get_chat_template()
-        self._knows_tools = bool(re.search(r"\btools\b", source)) and "tool_calls" in source
-        added = tokenizer.backend_tokenizer.get_added_tokens_decoder().values()
-        specials = sorted((token.content for token in added if token.special), key=len)
-        self._special = re.compile("|".join(map(re.escape, reversed(specials))) or r"(?!)")
+        self._template = Template(tokenizer)
+        talk, with_tools = self._template.probes()
+        written = talk + with_tools + self._template.source()
+        added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
+        special = {token.content for token in added.values() if token.special}
+        # runs of spaces are tokens of some vocabularies, and open no message
+        names = {token.content for token in added.values() if token.content.strip()}
+        self._markers = _Markers(special | {name for name in names if name in written})
+        # What only calls and thoughts are wrapped in, a template may look for in a reply's text.
+        self._turn_markers = _Markers(special | {name for name in names if name in talk})
+        self._marker_ids = {
+            number for number, token in added.items() if token.content in self._markers.names
+        }
+        self.end_id: Final = self._end_of(talk, {token.content: n for n, token in added.items()})
+        read = tokenizer.decode(self._encoded(talk)).lower()
+        lost = [word for word in PROBE_WORDS if word not in read]
+        if lost:
+            raise TemplateRefusedError(f"the tokenizer loses words: of a probe, {', '.join(lost)}")
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Json] | None = None) -> list[int]:
-        """Give the token ids of a conversation, up to where the assistant's reply begins.
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Json] | None = None,
+        *,
+        continues: bool = False,
+    ) -> list[int]:
+        """The token ids of a conversation, up to where the assistant's reply begins.
 
+        continues: the reply goes on with the last message, the assistant's, which is left open
         raises: TemplateRefusedError when the template does not accept these messages
         """
-        plain = [self._defused(_plain(message)) for message in messages]
-        offered = self._defused(list(tools)) if tools else None
-        if not self._knows_tools:
-            plain, offered = fold_tools(plain, offered), None
-        try:
-            text = self._tokenizer.apply_chat_template(
-                plain, tools=offered, tokenize=False, add_generation_prompt=True
-            )
-        except (TemplateError, TypeError, KeyError, ValueError) as cause:
+        plain = [self._defused_message(_plain(message)) for message in messages]
+        offered = _defused(list(tools), self._markers) if tools else None
+        if not continues:
+            return self._encoded(self._template.render(plain, offered, opens_reply=True))
+        if plain[-1]["role"] != "assistant" or "tool_calls" in plain[-1]:
+            raise TemplateRefusedError("only a message of the assistant without calls can go on")
+        plain[-1]["content"] += _END
+        text, *rest = self._template.render(plain, offered, opens_reply=False).split(_END)
+        if len(rest) != 1:
             raise TemplateRefusedError(
-                f"the model's chat template refuses these messages: {cause}"
-            ) from cause
+                "the model's chat template does not render the assistant's last message as it is, "
+                "so that the reply cannot go on with it"
+            )
+        return self._encoded(text)
+
+    def _end_of(self, talk: str, ids: Mapping[str, int]) -> int | None:
+        """The token that the template writes after a reply, which ends it; None: it writes none."""
+        after = talk.partition(REPLY_WORD)[2].lstrip()
+        found = self._turn_markers.begin(after)
+        return None if found is None else ids[found]
+
+    def _encoded(self, text: str) -> list[int]:
         encode = self._tokenizer.backend_tokenizer.encode
-        return [
+        ids = [
             token
             for part in text.split(_BREAK)
             for token in encode(part, add_special_tokens=False).ids
         ]
+        # a tokenizer may change letters before it looks for its tokens (NFKC, lower case)
+        if sum(token in self._marker_ids for token in ids) > self._markers.count(text):
+            raise TemplateRefusedError(
+                "a text spells a token that opens or closes messages, in other letters"
+            )
+        return ids
 
-    def _defused(self, value: Any) -> Any:
-        match value:
-            case str():
-                text = _HALF.sub("\N{REPLACEMENT CHARACTER}", value.replace(_BREAK, ""))
-                return self._special.sub(lambda found: found[0][0] + _BREAK + found[0][1:], text)
-            case list():
-                return [self._defused(item) for item in value]
-            case dict():
-                return {self._defused(key): self._defused(item) for key, item in value.items()}
-            case _:
-                return value
+    def _defused_message(self, message: Json) -> Json:
+        defused: Json = _defused(message, self._markers)
+        if message["role"] == "assistant":
+            defused["content"] = _defused(message["content"], self._turn_markers)
+        return defused
+
+
+class _Markers:
+    """Tokens that nobody but the template may write."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        longest_first = sorted(names, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._beginnings = {name[:size] for name in names for size in range(1, len(name))}
+        self._longest = max(map(len, names), default=0)
+
+    def count(self, text: str) -> int:
+        """How many stand in a text, unbroken."""
+        return len(self._pattern.findall(text))
+
+    def begin(self, text: str) -> str | None:
+        """The one that a text begins with, if any does."""
+        found = self._pattern.match(text)
+        return found[0] if found else None
+
+    def broken(self, text: str) -> str:
+        """The text with every one broken, and with one that its end could begin."""
+        if not self.names:
+            return text
+        text = self._pattern.sub(lambda found: found[0][0] + _BREAK + found[0][1:], text)
+        end = text[-self._longest :]
+        begun = any(end[at:] in self._beginnings for at in range(len(end)))
+        return text + _BREAK if begun else text
+
+
+def _defused(value: Any, markers: _Markers) -> Any:
+    match value:
+        case str():
+            return markers.broken(whole_characters(_OURS.sub("", value)))
+        case list():
+            return [_defused(item, markers) for item in value]
+        case dict():
+            return {_defused(key, markers): _defused(item, markers) for key, item in value.items()}
+        case _:
+            return value
+
+
+def whole_characters(text: str) -> str:
+    """Replace each half of a surrogate pair, which no tokenizer takes."""
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _plain(message: Message) -> Json:
@@ -108,44 +181,3 @@ def _call(call: Json) -> Json:
         except ValueError:
             function["arguments"] = arguments
     return {**call, "type": "function", "function": function}
-
-
-def fold_tools(messages: Sequence[Json], tools: Sequence[Json] | None) -> list[Json]:
-    """Rewrite tools, calls and results as text, for templates that know only roles and content.
-
-    Calls become `<tool_call>` JSON of the assistant, results a user's `<tool_response>` (parallel
-    ones in one message, since many templates want the roles to alternate), tools a part of the
-    system message.
-
-    >>> fold_tools([{"role": "tool", "content": "4"}, {"role": "tool", "content": "5"}], None)[0]
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'role': 'user', 'content':
-     '<tool_response>\\n4\\n</tool_response>\\n<tool_response>\\n5\\n</tool_response>'}
-    """
-    folded: list[Json] = []
-    previous = ""
-    for message in messages:
-        role, content = message["role"], message["content"]
-        if role == "tool":
-            result = f"<tool_response>\n{content}\n</tool_response>"
-            if previous == "tool":
-                folded[-1]["content"] += "\n" + result
-            else:
-                folded.append({"role": "user", "content": result})
-        else:
-            calls = [_folded_call(call) for call in message.get("tool_calls", [])]
-            folded.append({"role": role, "content": "\n".join(filter(None, [content, *calls]))})
-        previous = role
-    if tools:
-        offer = _TOOLS.format(tools="\n".join(json.dumps(t, ensure_ascii=False) for t in tools))
-        if folded and folded[0]["role"] == "system":
-            folded[0]["content"] += "\n\n" + offer
-        else:
-            folded.insert(0, {"role": "system", "content": offer})
-    return folded
-
-
-def _folded_call(call: Json) -> str:
-    function = call["function"]
-    body = {"name": function.get("name"), "arguments": function.get("arguments")}
-    return f"<tool_call>\n{json.dumps(body, ensure_ascii=False)}\n</tool_call>"

@@ -8,9 +8,11 @@ gives the same rows. Created and changed by the migrations in deploy/migrations 
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, LargeBinary, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import AutoString, Field, SQLModel
 
+from streams.records import State, Verb
 from streams.store.any_text import hold_any_text
+from streams.store.states import GenerationState, TurnState
 
 
 class Row(SQLModel):
@@ -66,7 +68,7 @@ class OutboxRow(Row, table=True):
 
 
 class TurnRow(Row, table=True):
-    """A turn and what became of it: open → linked → judged, or closed without a verdict.
+    """A turn and what became of it (its states: streams.store.states).
 
     Of a forgotten one only ids, times and counts are left, so that what it moved can be named.
     """
@@ -81,9 +83,7 @@ class TurnRow(Row, table=True):
     session: str = Field(index=True)
     key: str = Field(index=True, description="hash of the conversation including the reply")
     prefix_key: str = Field(index=True)
-    state: str = Field(
-        index=True, description="open, linked, judged, closed, untrained, expired or forgotten"
-    )
+    state: TurnState = Field(sa_type=AutoString, index=True)
     sequence: int = Field(
         sa_type=BigInteger, index=True, description="order of arrival at the learner"
     )
@@ -127,7 +127,7 @@ class JudgementRow(Row, table=True):
 
 
 class GenerationRow(Row, table=True):
-    """One step of the population: planned (batch fixed), then done with its child, or void."""
+    """One step of the population and what it came to (its states: streams.store.states)."""
 
     __tablename__ = "generations"
     __table_args__ = (UniqueConstraint("line", "number", name="generations_line_number"),)
@@ -138,7 +138,7 @@ class GenerationRow(Row, table=True):
     parent: str
     child: str | None = None
     key: str
-    state: str = Field(index=True, description="planned, released, held or void")
+    state: GenerationState = Field(sa_type=AutoString, index=True)
     reason: str = ""
     seq: int | None = Field(
         default=None,
@@ -203,10 +203,10 @@ class RolloutRow(Row, table=True):
     version: str
     previous: str
     candidate: str | None = None
-    state: str
+    state: State = Field(sa_type=AutoString)
     step: int = 0
     share: float = 1.0
-    verb: str
+    verb: Verb = Field(sa_type=AutoString)
     reason: str
     who: str
     created_ms: int = Field(sa_type=BigInteger)

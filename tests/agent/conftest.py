@@ -1,5 +1,6 @@
 """A running API over a scripted engine, and a client of it."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from agent.stored.projection import Projection
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
-from tests.agent.fakes import FakeBase, FakeEngine, FakeResidents, FakeSpool
+from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
+from tests.agent.scripted import HELLO, Script, ScriptedEngine
 
 ClientOf = TestClient[web.Request, web.Application]
 
@@ -25,7 +28,7 @@ class Api:
 
     service: AgentService
     client: ClientOf
-    engine: FakeEngine
+    engine: ScriptedEngine
     spool: FakeSpool
     base: FakeBase
     headers: dict[str, str] = field(default_factory=dict)
@@ -39,6 +42,10 @@ class Api:
     def records(self) -> list[Record]:
         return [decode(record.value) for record in self.spool.records]
 
+    async def post(self, path: str, body: Any) -> ClientResponse:
+        """Send a request to any of the APIs."""
+        return await self.client.post(path, json=body, headers=self.headers)
+
     async def chat(self, text: str = "Hi there", /, **extra: Any) -> ClientResponse:
         """Send one chat request."""
         body = {"model": "quickset", "messages": [{"role": "user", "content": text}]} | extra
@@ -48,23 +55,37 @@ class Api:
 StartApi = Callable[..., Any]
 
 
+async def events_of(response: ClientResponse) -> list[tuple[str, Any]]:
+    """Read a whole stream: each event's name, "" where it has none, and its JSON or text."""
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    frames = (await response.text()).split("\n\n")
+    assert frames.pop() == ""
+    told = []
+    for frame in frames:
+        name, _, data = frame.rpartition("data: ")
+        named = name.removeprefix("event: ").rstrip("\n")
+        told.append((named, json.loads(data) if data.startswith("{") else data))
+    return told
+
+
 @pytest.fixture
 async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
-    """Give a function that starts an API with settings and parts of the test's choice."""
+    """A function that starts an API with settings and parts of the test's choice."""
     started: list[Api] = []
     log = SqliteLog(tmp_path / "log.db")
 
-    async def start(
-        *, engine: FakeEngine | None = None, base: FakeBase | None = None, **settings: Any
-    ) -> Api:
-        engine, base, spool = engine or FakeEngine(), base or FakeBase(), FakeSpool()
+    async def start(*, script: Script = HELLO, base: FakeBase | None = None, **given: Any) -> Api:
+        settings, residents = AgentSettings(**given), FakeResidents()
+        engine = ScriptedEngine(residents, script, settings=settings)
+        base, spool = base or FakeBase(), FakeSpool()
         service = AgentService(
-            settings=AgentSettings(**settings),
+            settings=settings,
             base=base,
-            residents=FakeResidents(),
+            residents=residents,
             engine=engine,
             log=log,
             spool=spool,
+            projection=Projection(tmp_path / f"responses-{len(started)}.db", keep_days=30),
             secret=b"secret",
         )
         service.start()
@@ -83,6 +104,6 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
 
 @pytest.fixture
 async def api(start_api: StartApi) -> Api:
-    """Give an API with default settings."""
+    """An API with default settings."""
     made: Api = await start_api()
     return made

@@ -1,14 +1,16 @@
-"""An engine and a model without weights: replies as scripted, so that tests see the API alone."""
+"""A model, versions and a spool without weights or disk, so that tests see the API alone."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Any
 
-from agent.engine.contract import Finish, Request, Token
-from agent.engine.engine import Counts
 from agent.errors import UnknownVersionError
+from agent.swap.residents import Resident
 from streams.errors import TemplateRefusedError
+from streams.line.line import Line
+from streams.line.variant import Variant
 from streams.log.contract import Outgoing
 from streams.records import Json, Mask, Message, Recipe
 from streams.spool import Depth
@@ -22,93 +24,71 @@ class FakeBase:
 
     name: str = BASE
     context_tokens: int = 64
+    num_tokens: int = 5000
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Json] | None = None) -> list[int]:
+    def encode(self, text: str) -> list[int]:
+        return list(range(len(text.split())))
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Json] | None = None,
+        *,
+        continues: bool = False,
+    ) -> list[int]:
+        if continues and messages[-1].role != "assistant":
+            raise TemplateRefusedError("only a message of the assistant can go on")
         if any(message.content == "refuse me" for message in messages):
             raise TemplateRefusedError("the chat template refuses these messages")
         words = [word for message in messages for word in (message.content or "").split()]
         return list(range(len(words) + 1 + (len(tools or []))))
 
 
-class FakeStream:
-    """What the engine gives for one request; the test may hold tokens back."""
-
-    def __init__(self, request: Request, script: Sequence[str | Exception], version: str) -> None:
-        self.request, self.version = request, version
-        self.cancelled = False
-        self.gate = asyncio.Event()  # opens the rest of the reply after "⏸"
-        self._script = script
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        self.gate.set()
-
-    async def __aiter__(self) -> AsyncIterator[Token | Finish]:
-        for number, text in enumerate(self._script[: self.request.sampling.max_tokens]):
-            if isinstance(text, Exception):
-                raise text
-            if text == "⏸":
-                await self.gate.wait()
-                continue
-            if self.cancelled:
-                yield Finish("cancelled")
-                return
-            await asyncio.sleep(0)
-            yield Token(number, text, -0.5, -0.25, self.version)
-        if self.cancelled:
-            yield Finish("cancelled")
-            return
-        yield Finish("stop" if len(self._script) <= self.request.sampling.max_tokens else "length")
-
-
-@dataclass
-class FakeEngine:
-    """Answers every request with the script."""
-
-    script: Sequence[str | Exception] = ("Hello", ",", " world", "!")
-    version: str = BASE
-    alive: bool = True
-    queued: int = 0
-    running: int = 0
-    counts: Counts = field(default_factory=Counts)
-    streams: list[FakeStream] = field(default_factory=list)
-    refuse: Callable[[], Exception | None] = lambda: None
-    drained_s: float | None = None
-
-    def start(self) -> None: ...
-
-    def submit(self, request: Request) -> FakeStream:
-        refusal = self.refuse()
-        if refusal is not None:
-            raise refusal
-        self.streams.append(FakeStream(request, self.script, self.version))
-        return self.streams[-1]
-
-    def drain(self, grace_s: float) -> None:
-        self.drained_s = grace_s
-
-    def forget(self) -> None: ...
-
-
 class FakeResidents:
-    """Versions without weights."""
+    """Versions without weights: knows chains of recipes, and what has served."""
 
-    def __init__(self) -> None:
-        self.serving = BASE
-        self._recipes: set[str] = set()
+    def __init__(self, base: str = BASE) -> None:
+        self.line, self.held = Line("main", (base,)), 0
+        self._base = base
+        self._masks: set[str] = set()
+        self._recipes: dict[str, Recipe] = {}
 
-    def add_mask(self, mask: Mask) -> None: ...
+    @property
+    def serving(self) -> str:
+        return self.line.version
+
+    def add_mask(self, mask: Mask) -> None:
+        self._masks.add(mask.digest)
 
     def add_recipe(self, recipe: Recipe) -> None:
-        self._recipes.add(recipe.version)
+        self._recipes[recipe.version] = recipe
 
     def promote(self, version: str) -> None:
-        if version != BASE and version not in self._recipes:
-            raise UnknownVersionError(version)
-        self.serving = version
+        parent = version
+        while parent != self._base:
+            recipe = self._recipes.get(parent)
+            if recipe is None or recipe.mask not in self._masks:
+                raise UnknownVersionError(f"{parent} is not known")
+            parent = recipe.parent
+        if version != self.serving:
+            self.line = replace(self.line, served=(*self.line.served, version))
+
+    def hold(self, assign: Callable[[Line], Variant]) -> Resident:
+        variant = assign(self.line)
+        if variant.version not in self.line.served or variant.member >= 0:
+            raise UnknownVersionError(f"{variant} is not in memory here")
+        self.held += 1
+        nothing: Any = None
+        return Resident(variant, nothing, nothing)
+
+    def release(self, resident: Resident) -> None:
+        assert resident.variant.version in self.line.served
+        self.held -= 1
 
     def digest_of(self, version: str) -> str:
-        return f"digest of {version}"
+        if version not in self.line.served:
+            raise UnknownVersionError(f"{version} is not in memory here")
+        return hashlib.sha256(version.encode()).hexdigest()
 
 
 class FakeSpool:

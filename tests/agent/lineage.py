@@ -23,7 +23,7 @@ class Lineage:
         )
 
     def next(self, *, step: int = STEP) -> Recipe:
-        """Give the next version's recipe."""
+        """The next version's recipe."""
         number = len(self.recipes) + 1
         recipe = Recipe(
             line="main",
@@ -47,7 +47,7 @@ class Lineage:
 
 
 def promotion(seq: int, version: str, previous: str) -> Rollout:
-    """Give the rollout that takes a version into service."""
+    """The rollout that takes a version into service."""
     return Rollout(
         id=f"promote-{seq}",
         line="main",

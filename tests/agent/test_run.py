@@ -55,7 +55,7 @@ class Agent:
             return body
 
     async def said(self, **extra: Any) -> str:
-        """Give the text of a reply."""
+        """The text of a reply."""
         return str((await self.chat(**extra))["choices"][0]["message"]["content"])
 
     def publish(self, *records: Record) -> None:
@@ -67,7 +67,7 @@ class Agent:
         log.close()
 
     def written(self, topic: str) -> list[Record]:
-        """Give what the log has of a topic."""
+        """What the log has of a topic."""
         log = open_log(self.streams)
         reader = log.subscribe([topic], group=None, positions=lambda _: {})  # type: ignore[list-item]
         records = [decode(entry.value) for entry in reader.poll(wait_s=1.0)]
@@ -133,6 +133,28 @@ async def test_a_seed_repeats_a_reply(tiny_base: BaseModel, tmp_path: Path) -> N
         assert drawn[0] != drawn[1]
         seed = [turn.sampling.seed for turn in await until_turns(agent, 4)][3]
         assert await agent.said(temperature=1.0, seed=seed) == drawn[1]
+
+
+async def test_a_temperature_too_small_to_divide_by_is_greedy(
+    tiny_base: BaseModel, tmp_path: Path
+) -> None:
+    """The reply is the greedy one, and its turn is recorded as it was asked for."""
+    async with running(tiny_base, tmp_path) as agent:
+        assert await agent.said(temperature=1e-100, top_p=0.9) == await agent.said()
+        first, second = await until_turns(agent, 2)
+        assert (first.sampling.temperature, first.token_ids) == (1e-100, second.token_ids)
+        assert set(first.sampling_logprobs) == {0.0}
+
+
+async def test_a_begun_message_goes_on(tiny_base: BaseModel, tmp_path: Path) -> None:
+    """The prompt ends with the message's own words, and the turn says that the reply continues."""
+    begun = {"role": "assistant", "content": "The capital of France is"}
+    async with running(tiny_base, tmp_path) as agent:
+        said = await agent.said(messages=[*ASK, begun], continue_final_message=True)
+        (turn,) = await until_turns(agent, 1)
+    told = tiny_base.tokenizer.decode(turn.prompt_token_ids)
+    assert told.endswith("assistant\nThe capital of France is")
+    assert (turn.continues, turn.reply.content) == (True, said)
 
 
 async def until_turns(agent: Agent, number: int) -> list[Turn]:
@@ -223,7 +245,7 @@ async def test_replicas_and_restarts_serve_the_same_bits(
         assert late.service.residents.serving == b.version
         digests.add(late.service.residents.digest_of(b.version))
         replies.add(await late.said())
-        assert late.service.serving()["main"]["previous"] == a.version
+        assert late.service.status().serving()["main"]["previous"] == a.version
         await late.service.rollback("ann", "wrong")
         assert late.service.residents.serving == a.version
     assert (len(digests), len(replies)) == (1, 1)

@@ -12,7 +12,7 @@ from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError
 from streams import chain
 from streams.records import Message
 from tests.agent.conftest import Api, StartApi
-from tests.agent.fakes import BASE, FakeBase, FakeEngine
+from tests.agent.fakes import BASE, FakeBase
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = ["Let me", " see. ", "<tool", '_call>{"name": "weather", ', '"arguments": {"city": "Oslo"}}',
@@ -46,9 +46,12 @@ async def test_a_whole_reply(api: Api) -> None:
     assert response.headers["X-Quickset-Version"] == body["system_fingerprint"] == BASE
     assert (body["object"], body["model"]) == ("chat.completion", "quickset")
     choice = body["choices"][0]
-    assert choice["message"] == {"role": "assistant", "content": "Hello, world!", "refusal": None}
+    said = {"role": "assistant", "content": "Hello, world!", "refusal": None}
+    assert choice["message"] == said | {"annotations": []}
     assert (choice["finish_reason"], choice["logprobs"]) == ("stop", None)
-    assert body["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    usage = body["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (3, 4, 7)
+    assert usage["prompt_tokens_details"] == {"cached_tokens": 0, "truncated_tokens": 0}
 
 
 async def test_a_streamed_reply(api: Api) -> None:
@@ -68,7 +71,7 @@ async def test_a_streamed_reply(api: Api) -> None:
 
 async def test_tokens_are_sent_when_they_are_sampled(start_api: StartApi) -> None:
     """The first token reaches the reader before the second one is sampled."""
-    api: Api = await start_api(engine=FakeEngine(script=["first", "⏸", "second"]))
+    api: Api = await start_api(script=["first", "⏸", "second"])
     response = await api.chat(**STREAM)
     seen = b""
     while b"first" not in seen:
@@ -98,9 +101,89 @@ async def test_logprobs_of_the_chosen_tokens(api: Api) -> None:
     assert [each for some in logprobs if some for each in some["content"]] == whole
 
 
+async def test_the_likeliest_tokens_are_told_where_asked_for(api: Api) -> None:
+    """Each token comes with as many as were asked for, by name, log-probability and bytes."""
+    body = await (await api.chat(logprobs=True, top_logprobs=2)).json()
+    first = body["choices"][0]["logprobs"]["content"][0]
+    assert first["top_logprobs"] == [
+        {"token": "Hello", "logprob": -0.5, "bytes": list(b"Hello")},
+        {"token": "Hello", "logprob": -1.5, "bytes": list(b"Hello")},
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_logprobs_are_right_beside_stop_strings(start_api: StartApi, stream: bool) -> None:
+    """Tokens are named as they are sampled, not as their text is let go."""
+    api: Api = await start_api(script=["One", " two", " three", " th", "e's", " end"])
+    response = await api.chat(logprobs=True, stop=["e's"], stream=stream)
+    if stream:
+        chunks = [chunk["choices"][0] for chunk in (await events(response))[:-1]]
+        text = "".join(chunk["delta"].get("content", "") for chunk in chunks)
+        told = [each for chunk in chunks for each in (chunk["logprobs"] or {}).get("content", [])]
+    else:
+        choice = (await response.json())["choices"][0]
+        text, told = choice["message"]["content"], choice["logprobs"]["content"]
+    assert text == "One two three th"
+    assert [each["token"] for each in told] == ["One", " two", " three", " th", "e's"]
+    assert [bytes(each["bytes"]).decode() for each in told] == [each["token"] for each in told]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_was_left_out_of_the_prompt_is_told(api: Api, stream: bool) -> None:
+    """With truncation auto: in a header, in the usage, and in the turn."""
+    talk = [{"role": "user", "content": "w " * 40}, {"role": "assistant", "content": "w " * 9},
+            {"role": "user", "content": "w " * 20}]  # fmt: skip
+    await error_of(await api.chat(messages=talk), 400)
+    extra = {"stream_options": {"include_usage": True}} if stream else {}
+    response = await api.chat(messages=talk, truncation="auto", stream=stream, **extra)
+    assert response.headers["X-Quickset-Truncated"] == "2"
+    usage = (await events(response))[-2]["usage"] if stream else (await response.json())["usage"]
+    assert usage["prompt_tokens"] == 21
+    assert usage["prompt_tokens_details"]["truncated_tokens"] == 49
+    while not api.turns():
+        await asyncio.sleep(0)
+    (turn,) = api.turns()
+    assert (turn.cut_messages, turn.cut_tokens) == (2, 49)
+    assert (len(turn.messages), len(turn.prompt_token_ids)) == (3, 21)
+    assert "X-Quickset-Truncated" not in (await api.chat(stream=stream)).headers
+
+
+async def test_a_limit_over_the_context_is_cut(api: Api) -> None:
+    """Agents ask for more than there is: the reply ends where the context does, and says so."""
+    for name in ("max_tokens", "max_completion_tokens"):
+        response = await api.chat("w " * 62, **{name: 16_384})
+        choice = (await response.json())["choices"][0]
+        assert (response.status, choice["finish_reason"]) == (200, "length")
+
+
+async def test_a_negative_seed_is_one(api: Api) -> None:
+    """Clients draw seeds from all that 64 bits hold."""
+    for seed in (-1, -(2**63), 2**63 - 1):
+        assert (await api.chat(seed=seed)).status == 200
+    assert [turn.sampling.seed for turn in api.turns()] == [-1, -(2**63), 2**63 - 1]
+
+
+async def test_a_bias_of_no_token_is_refused(api: Api) -> None:
+    """Beyond the vocabulary there is nothing to bias."""
+    error = await error_of(await api.chat(logit_bias={"5000": 1}), 400)
+    assert error["param"] == "logit_bias"
+    assert (await api.chat(logit_bias={"4999": 1})).status == 200
+
+
+async def test_feedback_on_a_choice_that_there_was_not_is_not_found(api: Api) -> None:
+    """The id of a response tells how many choices it had."""
+    one, three = [(await (await api.chat(n=n)).json())["id"] for n in (1, 3)]
+    for name, status in [
+        (one, 200), (f"{one}-1", 404), (f"{one}-7", 404), (f"{one}-0", 404),
+        (three, 200), (f"{three}-2", 200), (f"{three}-3", 404),
+    ]:  # fmt: skip
+        response = await api.client.put(f"/v1/feedback/{name}", json={"score": 1})
+        assert response.status == status, name
+
+
 async def test_tool_calls_are_parsed(start_api: StartApi) -> None:
     """A Hermes-style call in the reply becomes tool_calls, whole and streamed."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    api: Api = await start_api(script=CALL)
     choice = (await (await api.chat(tools=[TOOL])).json())["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] == "Let me see. "
@@ -116,7 +199,7 @@ async def test_tool_calls_are_parsed(start_api: StartApi) -> None:
 
 async def test_without_tools_a_call_is_text(start_api: StartApi) -> None:
     """Who offered no tools, or forbade them, gets the reply as it was sampled."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    api: Api = await start_api(script=CALL)
     for extra in ({}, {"tools": [TOOL], "tool_choice": "none"}):
         message = (await (await api.chat(**extra)).json())["choices"][0]["message"]
         assert message["content"] == "".join(CALL)
@@ -125,7 +208,7 @@ async def test_without_tools_a_call_is_text(start_api: StartApi) -> None:
 
 async def test_one_call_at_a_time_when_asked(start_api: StartApi) -> None:
     """parallel_tool_calls: false keeps the first call only."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL * 2))
+    api: Api = await start_api(script=CALL * 2)
     body = await (await api.chat(tools=[TOOL], parallel_tool_calls=False, max_tokens=40)).json()
     assert len(body["choices"][0]["message"]["tool_calls"]) == 1
 
@@ -176,9 +259,35 @@ async def test_the_turn_is_recorded_as_it_was_sampled(api: Api) -> None:
     assert api.spool.records[0].key == f"main/{turn.session}"
 
 
+async def test_the_turn_says_where_its_request_came_from(api: Api) -> None:
+    """Client, trace and resend are in the turn; a header that cannot be read is none."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    api.headers = {"User-Agent": "OpenAI/Python 1.9", "Idempotency-Key": "once",
+                   "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}  # fmt: skip
+    for _ in range(2):
+        await api.chat("Again")
+    api.headers = {"traceparent": "nonsense"}
+    await api.chat("Again")
+    first, second, third = api.turns()
+    assert (first.client, first.trace) == ("OpenAI/Python", trace)
+    assert first.idempotency_key == second.idempotency_key is not None
+    assert first.body_key == second.body_key == third.body_key is not None
+    assert (third.idempotency_key, len(third.trace or "")) == (None, 32)
+    assert third.trace not in (trace, None)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_reply_that_arrived_is_recorded_as_delivered(api: Api, stream: bool) -> None:
+    """Whole or streamed, when the last byte went to a socket that was still there."""
+    await (await api.chat(stream=stream)).read()
+    while not api.turns():
+        await asyncio.sleep(0)
+    assert [turn.delivered for turn in api.turns()] == [True]
+
+
 async def test_the_next_request_continues_the_chain(start_api: StartApi) -> None:
     """What was streamed, sent back with a follow-up, passes through the recorded turn's key."""
-    api: Api = await start_api(engine=FakeEngine(script=CALL))
+    api: Api = await start_api(script=CALL)
     *chunks, _ = await events(await api.chat("Weather?", tools=[TOOL], stream=True))
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     calls = [
@@ -220,7 +329,7 @@ async def test_a_chore_is_recorded_as_one(api: Api) -> None:
 
 async def test_a_cancelled_stream_is_recorded(start_api: StartApi) -> None:
     """When the client goes, the engine is told, and what was sampled is kept."""
-    api: Api = await start_api(engine=FakeEngine(script=["a", "b", "⏸", "c"]))
+    api: Api = await start_api(script=["a", "b", "⏸", "c"])
     response = await api.chat(**STREAM)
     seen = b""
     while b'"b"' not in seen:
@@ -232,11 +341,12 @@ async def test_a_cancelled_stream_is_recorded(start_api: StartApi) -> None:
     (turn,) = api.turns()
     assert api.engine.streams[0].cancelled
     assert (turn.finish_reason, turn.reply.content, len(turn.token_ids)) == ("cancelled", "ab", 2)
+    assert turn.delivered is False
 
 
 async def test_a_client_that_goes_while_it_waits_frees_its_place(start_api: StartApi) -> None:
     """A plain request whose client is gone is cancelled before its first token."""
-    api: Api = await start_api(engine=FakeEngine(script=["⏸", "never"]))
+    api: Api = await start_api(script=["⏸", "never"])
     asking = asyncio.create_task(api.chat())
     while not api.engine.streams:
         await asyncio.sleep(0)
@@ -275,7 +385,7 @@ async def test_a_reply_that_the_engine_gives_up_is_told(
     start_api: StartApi, fault: Exception, status: int
 ) -> None:
     """What ends a reply too early is said in the engine's words."""
-    api: Api = await start_api(engine=FakeEngine(script=["a", fault]))
+    api: Api = await start_api(script=["a", fault])
     assert str(fault) in (await error_of(await api.chat(), status))["message"]
     *_, last = await events(await api.chat(stream=True))
     assert str(fault) in last["error"]["message"]
@@ -286,7 +396,7 @@ async def test_an_engine_that_breaks_is_our_fault(
     start_api: StartApi, extra: dict[str, Any]
 ) -> None:
     """A failure before the first token is a 500 in words; the request is cancelled."""
-    api: Api = await start_api(engine=FakeEngine(script=[RuntimeError("boom")]))
+    api: Api = await start_api(script=[RuntimeError("boom")])
     error = await error_of(await api.chat(**extra), 500)
     assert "boom" not in error["message"]
     assert api.engine.streams[0].cancelled
@@ -294,17 +404,18 @@ async def test_an_engine_that_breaks_is_our_fault(
 
 async def test_a_failure_in_mid_stream_is_an_event(start_api: StartApi) -> None:
     """A stream that has begun tells its reader that it ends too early, and is recorded."""
-    api: Api = await start_api(engine=FakeEngine(script=["a", RuntimeError("boom")]))
+    api: Api = await start_api(script=["a", RuntimeError("boom")])
     *_, last = await events(await api.chat(**STREAM))
     assert last["error"]["type"] == "server_error"
-    assert api.turns()[0].finish_reason == "cancelled"
+    assert (api.turns()[0].finish_reason, api.turns()[0].delivered) == ("cancelled", False)
 
 
 @pytest.mark.parametrize(
     ("extra", "param", "code"),
     [
-        ({"max_tokens": 10**12}, "max_tokens", "invalid_value"),
-        ({"max_completion_tokens": 65}, "max_completion_tokens", "invalid_value"),
+        ({"max_tokens": 0}, "max_tokens", "invalid_value"),
+        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice", "unsupported_parameter"),
         ({"messages": [{"role": "user", "content": "w " * 64}]}, "messages",
          "context_length_exceeded"),
         ({"messages": [{"role": "user", "content": "refuse me"}]}, "messages", None),
@@ -324,9 +435,10 @@ async def test_bad_requests_name_their_parameter(
 
 
 async def test_a_reply_is_cut_where_the_context_ends(api: Api) -> None:
-    """A limit within the context is shortened to the room that the prompt leaves."""
-    await api.chat("w " * 60, max_tokens=64)
-    assert api.engine.streams[0].request.sampling.max_tokens == 3
+    """A limit is shortened to the room that the prompt leaves, however large it is."""
+    for limit in (64, 10**12):
+        await api.chat("w " * 60, max_tokens=limit)
+    assert [stream.request.sampling.max_tokens for stream in api.engine.streams] == [3, 3]
 
 
 async def test_defaults_come_from_the_settings(start_api: StartApi) -> None:
@@ -361,13 +473,24 @@ async def test_an_unknown_model_is_not_found(api: Api) -> None:
     assert (error["param"], error["code"]) == ("model", "model_not_found")
 
 
-async def test_the_models_are_listed(api: Api) -> None:
-    """There is one model, the line, and it may be asked for with its line."""
-    (model,) = (await (await api.client.get("/v1/models")).json())["data"]
-    assert (model["id"], model["object"], model["version"]) == ("quickset", "model", BASE)
-    shown = await (await api.client.get("/v1/models/quickset:main")).json()
-    assert shown["id"] == "quickset:main"
-    assert (await api.chat(model="quickset:main")).status == 200
+async def test_the_models_are_listed(start_api: StartApi) -> None:
+    """The line under its names, and under those that settings add; each may be asked for."""
+    api: Api = await start_api(aliases={"gpt-4o-mini": "quickset"})
+    listed = (await (await api.client.get("/v1/models")).json())["data"]
+    names = [model["id"] for model in listed]
+    assert names == ["quickset", "quickset@stable", "gpt-4o-mini"]
+    for name in (*names, "quickset:main", f"quickset@{BASE}", f"quickset:main@{BASE}"):
+        shown = await (await api.client.get(f"/v1/models/{name}")).json()
+        assert (shown["id"], shown["version"], shown["context_length"]) == (name, BASE, 64)
+        assert (await (await api.chat(model=name)).json())["model"] == name
+
+
+@pytest.mark.parametrize("which", ["previous", "candidate", "0123456789abcdef", "x"])
+async def test_a_version_that_is_none_now_is_not_found(api: Api, which: str) -> None:
+    """A name of what does not exist is a 404 that says why."""
+    error = await error_of(await api.chat(model=f"quickset@{which}"), 404)
+    assert (error["param"], error["code"]) == ("model", "model_not_found")
+    await error_of(await api.client.get(f"/v1/models/quickset@{which}"), 404)
 
 
 async def test_an_oversized_body_is_refused(start_api: StartApi) -> None:
@@ -407,7 +530,7 @@ async def test_keys_are_asked_for(start_api: StartApi) -> None:
 
 
 async def test_feedback_is_kept_once(api: Api) -> None:
-    """A verdict is recorded; the same again is the same; another replaces it."""
+    """Feedback is recorded; the same again is the same; another replaces it."""
     response_id = (await (await api.chat()).json())["id"]
     url = f"/v1/feedback/{response_id}"
     first = await (await api.client.put(url, json={"score": -1, "hint": "Be brief."})).json()
@@ -495,10 +618,10 @@ async def test_metrics_count_what_happened(api: Api) -> None:
         'quickset_requests_total{route="unknown",status="404"} 1.0',
         'quickset_tokens_total{kind="prompt"} 4.0',
         'quickset_tokens_total{kind="reply"} 4.0',
-        'quickset_replies_total{finish_reason="stop"} 1.0',
+        'quickset_replies_total{finish_reason="stop",line="main",member="false"} 1.0',
         'quickset_turns_total{learn="true",purpose="main"} 1.0',
-        "quickset_time_to_first_token_seconds_count 1.0",
-        "quickset_inter_token_seconds_count 3.0",
+        'quickset_time_to_first_token_seconds_count{line="main",member="false"} 1.0',
+        'quickset_inter_token_seconds_count{line="main",member="false"} 3.0',
         "quickset_queue_depth 0.0",
         "quickset_spool_dropped_total 0.0",
         f'quickset_serving_info{{base="{BASE}",line="main",version="{BASE}"}} 1.0',

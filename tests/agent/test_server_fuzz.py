@@ -7,7 +7,7 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.api.chat import ChatRequest
+from agent.api.chat.request import ChatRequest
 from tests.agent.conftest import Api
 
 SHARED = settings(
@@ -69,7 +69,15 @@ SENSIBLE = {
     "temperature": st.floats(0, 2),
     "top_p": st.floats(0.01, 1),
     "max_tokens": st.integers(1, 64),
-    "seed": st.integers(0, 2**63 - 1),
+    "seed": st.integers(-(2**63), 2**63 - 1),
+    "top_k": st.integers(-1, 100),
+    "min_p": st.floats(0, 1),
+    "presence_penalty": st.floats(-2, 2),
+    "repetition_penalty": st.floats(0.01, 100),
+    "logit_bias": st.dictionaries(st.integers(0, 9000).map(str), st.floats(-100, 100), max_size=2),
+    "truncation": st.sampled_from(["auto", "disabled"]),
+    "continue_final_message": st.booleans(),
+    "top_logprobs": st.integers(0, 20),
     "stop": TEXT | st.lists(TEXT, max_size=3),
     "logprobs": st.booleans(),
     "tools": st.lists(

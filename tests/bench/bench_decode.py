@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from agent.engine.engine import Engine, Finish, Request
+from agent.engine.contract import Engine, Finish, Request
+from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.model.decode import next_logits, read_chunk
@@ -85,7 +86,7 @@ async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
 async def measure(base: BaseModel) -> None:
     """Print the table."""
     settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512)
-    engine = Engine(Residents(base, "cpu"), settings=settings, base=base)
+    engine = BatchingEngine(Residents(base, "cpu"), settings=settings, base=base)
     engine.start()
     print(
         f"{'tokens/s':<10}{'generate':>10}{'bare loop':>11}{'engine':>9}{'ratio':>8}   (of medians)"

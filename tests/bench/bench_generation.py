@@ -25,13 +25,14 @@ from kernels.open import open_backend
 from kernels.version.layout import layout, scale_log2
 from learner.population.members import (
     Passage,
-    Population,
     Scored,
     final_states,
     lay_out,
     run_trunk,
     score,
 )
+from learner.population.noise import Perturbation
+from learner.population.noises.open import open_population
 from learner.population.shortlist import KEPT, Shortlist
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel, load_base
@@ -64,7 +65,7 @@ class Ours:
         first = decoder.num_layers - settings.last_layers
         specs = layout(self.base.model, range(first, decoder.num_layers), settings.modules)
         weights = [self.base.model.get_parameter(spec.name) for spec in specs]
-        population = Population(
+        perturbation = Perturbation(
             self.backend,
             specs,
             key=1,
@@ -72,6 +73,7 @@ class Ours:
             sigmas_log2=[scale_log2(weight) + settings.sigma_log2 for weight in weights],
             frozen={},
         )
+        population = open_population(settings.noise, perturbation)
         trunk = run_trunk(decoder, lay_out(passages), moving=settings.last_layers, pause=_go_on)
         states, targets = final_states(decoder, trunk, pause=_go_on)[0], trunk.scored.targets
         shortlist = Shortlist(self.backend, states, decoder.head, targets)

@@ -19,8 +19,8 @@ from uuid import uuid4
 
 from learner.intake import TOPICS as INTAKE
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
-from learner.settings import GROUP
+from learner.judges.open import open_judges
+from learner.settings import GROUP, LearnerSettings
 from streams import chain
 from streams.log.contract import Log, Outgoing, Partition, outgoing
 from streams.open import init_streams, open_log
@@ -162,7 +162,9 @@ def bench_judgement(name: str, settings: StreamsSettings) -> None:
     """From the moment that an agent hands over a correction to the judgement on the log."""
     log, store = open_log(settings), open_store(settings)
     spool = Spool(settings.home / "spool", log, settings)
-    rules = Rules("main", (LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**22)
+    rules = Rules(
+        "main", open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**22
+    )
     stop = threading.Event()
 
     def positions(partitions: frozenset[Partition]) -> Mapping[Partition, int]:

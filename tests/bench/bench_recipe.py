@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from kernels.open import open_backend
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.candidate import draft
 from learner.update.strategies import Update
@@ -29,8 +29,8 @@ ROUNDS = 3
 def main() -> None:
     """Print the table."""
     base, settings = load_base(ModelSettings()), LearnerSettings()
-    versions = _versions(base, settings)
-    moved = [base.model.get_parameter(spec.name) for spec in versions.specs]
+    serving = _serving(base, settings)
+    moved = [base.model.get_parameter(spec.name) for spec in serving.specs]
     whole = sum(weight.numel() * weight.element_size() for weight in base.model.parameters())
     print(
         f"{len(moved)} tensors of the last {settings.last_layers} layers move: "
@@ -41,7 +41,7 @@ def main() -> None:
         f"{'':<12}{'recipe':>14}{'an average pair':>17}{'weights ÷ recipe':>18}{'rebuilt in':>12}"
     )
     for pairs in PAIRS:
-        recipe = _child(versions, settings, pairs)
+        recipe = _child(serving, settings, pairs)
         wire = encode(recipe)
         ratio = _saved(moved) / len(wire)
         print(
@@ -50,19 +50,19 @@ def main() -> None:
         )
 
 
-def _versions(base: BaseModel, settings: LearnerSettings) -> Versions:
+def _serving(base: BaseModel, settings: LearnerSettings) -> Serving:
     last = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
     mask = Mask(base=base.name, neurons={}, groups={})
-    return Versions(base, open_backend("cpu"), mask, layers=last, modules=settings.modules)
+    return Serving(base, open_backend("cpu"), mask, layers=last, modules=settings.modules)
 
 
-def _child(versions: Versions, settings: LearnerSettings, pairs: int) -> Recipe:
+def _child(serving: Serving, settings: LearnerSettings, pairs: int) -> Recipe:
     """Make a recipe with coefficients as wide as real ones, up to three digits and a sign."""
     chance = torch.Generator().manual_seed(pairs)
     coefficients = torch.randint(-255, 256, (pairs,), generator=chance).tolist()
     update = Update(tuple(coefficients), step=9)
-    described = draft(versions, f"{pairs:016x}", update, sigma_log2=settings.sigma_log2)
-    return versions.child(described).recipe
+    described = draft(serving, f"{pairs:016x}", update, sigma_log2=settings.sigma_log2)
+    return serving.child(described).recipe
 
 
 def _rebuilt_s(base: BaseModel, settings: LearnerSettings, wire: bytes) -> float:
@@ -70,9 +70,9 @@ def _rebuilt_s(base: BaseModel, settings: LearnerSettings, wire: bytes) -> float
     recipe, seconds = decode(wire), []
     assert isinstance(recipe, Recipe)
     for _ in range(ROUNDS):
-        versions = _versions(base, settings)
+        serving = _serving(base, settings)
         began = time.perf_counter()
-        versions.follow(recipe.version, [recipe])
+        serving.follow(recipe.version, [recipe])
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
 

@@ -1,10 +1,11 @@
 """What the log adds to a request: the same API and replies, once without and once with it.
 
 Blocks of requests alternate between the two, so that both see the same machine, and what recording
-one reply costs falls on a request of its own side. The engine is scripted (its tokens cost
-nothing), so that what is measured is the rest: HTTP, schema, record, spool. Recording comes after
-the last byte; what it may add is contention, with the next request and with the spool's threads.
-The last row times the recording itself, which other streams of the event loop could wait for.
+one reply costs falls on a request of its own side. The engine is scripted: its tokens cost no
+weights, and come by the queue of every engine's streams, so that what is measured is the rest:
+HTTP, schema, events, record, spool. Recording comes after the last byte; what it may add is
+contention, with the next request and with the spool's threads. The last row times the recording
+itself, which other streams of the event loop could wait for.
 """
 
 import asyncio
@@ -17,19 +18,24 @@ from pathlib import Path
 import numpy as np
 from aiohttp import ClientSession, web
 
-from agent.api.chat import read_chat
-from agent.engine.contract import Token
+from agent.api.caller import Caller
+from agent.api.chat.request import read_chat
+from agent.api.chat.surface import ask_of
+from agent.engine.contract import Finish, Token
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
-from agent.turn.ask import Asked, ask
+from agent.stored.projection import Projection
+from agent.turn.ask import Ask, render
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
-from agent.turn.sessions import Occasion, recognise
+from streams.line.variant import Variant
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.spool import Spool
-from tests.agent.fakes import BASE, FakeBase, FakeEngine, FakeResidents
+from tests.agent.api.asking import models
+from tests.agent.fakes import BASE, FakeBase, FakeResidents
+from tests.agent.scripted import ScriptedEngine
 
 REQUESTS = 1500  # for each side: the p99 then rests on 15 of them
 BLOCK = 50
@@ -43,9 +49,7 @@ CHAT = {"model": "quickset", "messages": [{"role": "user", "content": WORDS}], "
 class NoRecorder(Recorder):
     """Records nothing: the server as it would be without a log."""
 
-    def turn(
-        self, turn_id: str, asked: Asked, occasion: Occasion, *, choice: int, reply: Reply
-    ) -> None: ...
+    def turn(self, turn_id: str, ask: Ask, **_: object) -> None: ...
 
 
 @asynccontextmanager
@@ -61,13 +65,15 @@ async def api(service: AgentService) -> AsyncIterator[str]:
 
 
 def make_service(spool: Spool, log: SqliteLog) -> AgentService:
+    settings, residents = AgentSettings(), FakeResidents()
     return AgentService(
-        settings=AgentSettings(),
+        settings=settings,
         base=FakeBase(context_tokens=2048),
-        residents=FakeResidents(),
-        engine=FakeEngine(script=[" token"] * REPLY_TOKENS),
+        residents=residents,
+        engine=ScriptedEngine(residents, [" token"] * REPLY_TOKENS, settings=settings),
         log=log,
         spool=spool,
+        projection=Projection(log.path.with_name("responses.db"), keep_days=30),
         secret=b"secret",
     )
 
@@ -105,16 +111,16 @@ def measure_recording(folder: Path) -> np.ndarray:
     spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
     service = make_service(spool, log)
     call = read_chat(str(CHAT).replace("'", '"').encode())
-    asked = ask(call, FakeBase(context_tokens=2048), AgentSettings())
-    occasion = recognise(asked.messages, {}, principal="anonymous")
+    ask = ask_of(call, Caller("anonymous", {}, AgentSettings(), models()))
+    ask = render(ask, FakeBase(context_tokens=2048), context_tokens=2048)
     took = []
     for number in range(REQUESTS):
-        reply = Reply(tools=False)
+        reply = Reply(ask)
         for token in range(REPLY_TOKENS):
-            reply.add(Token(token, " token", -0.5, -0.25, BASE))
-        reply.finish("stop")
+            reply.add(Token(token, " token", -0.5, -0.25, Variant("main", BASE)))
+        reply.finish(Finish("stop"))
         began_s = time.perf_counter()
-        service.recorder.turn(f"turn-{number}", asked, occasion, choice=0, reply=reply)
+        service.recorder.turn(f"turn-{number}", ask, choice=0, reply=reply)
         took.append(time.perf_counter() - began_s)
     spool.close(drain_s=60)
     log.close()

@@ -23,14 +23,15 @@ from itertools import count
 
 import torch
 
-from agent.engine.engine import Engine, Finish, Request
+from agent.engine.contract import Engine, Finish, Request
+from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.open import open_backend
 from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
 from learner.run import NICE, yield_to_others
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation
 from streams.model.open import load_base
@@ -52,7 +53,7 @@ def learn(share: float) -> None:
     base, backend = load_base(ModelSettings()), open_backend("cpu")
     mask = Mask(base=base.name, neurons={}, groups={})
     layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
-    versions = Versions(base, backend, mask, layers=layers, modules=settings.modules)
+    serving = Serving(base, backend, mask, layers=layers, modules=settings.modules)
     words = torch.randint(500, 20000, (6, 80), generator=torch.Generator().manual_seed(0)).tolist()
     lessons = [
         Lesson(
@@ -64,7 +65,7 @@ def learn(share: float) -> None:
     print("learning", flush=True)
     for number in count(1):
         key = generation_key(0, "main", number, base.name)
-        run_generation(key, lessons, versions, settings, backend=backend, pause=pause)
+        run_generation(key, lessons, serving, settings, backend=backend, pause=pause)
 
 
 @contextmanager
@@ -126,7 +127,9 @@ def main() -> None:
         return
     torch.set_num_threads(os.cpu_count() or 1)
     base = replace(load_base(ModelSettings()), stop_ids=frozenset())
-    engine = Engine(Residents(base, "cpu"), settings=AgentSettings(context_tokens=512), base=base)
+    engine = BatchingEngine(
+        Residents(base, "cpu"), settings=AgentSettings(context_tokens=512), base=base
+    )
     engine.start()
     print(f"tokens a second of {STREAMS} streams, medians of {ROUNDS} rounds of {ROUND_S:.0f} s")
     asyncio.run(measure(engine))

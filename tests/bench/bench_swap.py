@@ -16,11 +16,12 @@ from itertools import pairwise
 
 import torch
 
-from agent.engine.engine import Engine, Finish, Request
+from agent.engine.contract import Finish, Request
+from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.open import open_backend
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.model.open import BaseModel, load_base
@@ -41,7 +42,7 @@ class Line:
     def __init__(self, base: BaseModel) -> None:
         layers = base.decoder.num_layers
         self.mask = Mask(base=base.name, neurons={}, groups={})
-        self._versions = Versions(
+        self._serving = Serving(
             base,
             open_backend("cpu"),
             self.mask,
@@ -51,10 +52,10 @@ class Line:
 
     def next(self) -> Recipe:
         """Give the next version's recipe, at the step of a usual generation."""
-        number = self._versions.number + 1
-        described = draft(self._versions, f"{number:016x}", UPDATE, sigma_log2=-4)
-        recipe = self._versions.child(described).recipe
-        self._versions.follow(recipe.version, [*self._versions.chain, recipe])
+        number = self._serving.number + 1
+        described = draft(self._serving, f"{number:016x}", UPDATE, sigma_log2=-4)
+        recipe = self._serving.child(described).recipe
+        self._serving.follow(recipe.version, [*self._serving.chain, recipe])
         return recipe
 
 
@@ -78,7 +79,7 @@ async def measure(base: BaseModel) -> None:
     line, residents = Line(base), Residents(base, "cpu")
     residents.add_mask(line.mask)
     settings = AgentSettings(max_batch=STREAMS, context_tokens=4096)
-    engine = Engine(residents, settings=settings, base=base)
+    engine = BatchingEngine(residents, settings=settings, base=base)
     engine.start()
     streams: list[list[float]] = [[] for _ in range(STREAMS)]
 

@@ -38,7 +38,7 @@ class FakeAgent:
         self.gone = asyncio.Event()  # set when a reader left in mid-stream
 
     def app(self) -> web.Application:
-        """Give the application."""
+        """The application."""
         app = web.Application()
         app.add_routes(chat.routes())
         app.add_routes(

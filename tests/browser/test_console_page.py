@@ -31,7 +31,7 @@ async def open_console(page: Page, serve: Serve, service: FakeService, store: St
 
 
 def card(page: Page, title: str) -> Locator:
-    """Give the part of the page under a heading."""
+    """The part of the page under a heading."""
     return page.get_by_role("region", name=title)
 
 
@@ -52,7 +52,7 @@ async def test_a_day_of_learning(page: Page, serve: Serve, store: Store) -> None
     serving = card(page, "Serving")
     await expect(serving).to_contain_text(service.state["version"])
     await expect(serving).to_contain_text("version 21")
-    await expect(serving).to_contain_text("Promoted by learner: refused 8 of 8")
+    await expect(serving).to_contain_text("Promoted by learner: nothing fell: refusal 8 of 8")
     await expect(card(page, "Learner")).to_contain_text("Generation 25")
     await expect(card(page, "Learner")).to_contain_text("40, 32 judged")
     # the fake agent's broker is away
@@ -86,7 +86,29 @@ async def test_the_generations_are_a_table_too(page: Page, serve: Serve, store: 
     row = page.locator(".generations tbody tr").nth(2)
     await expect(row).to_contain_text("23")
     await expect(row).to_contain_text("Held back")
-    await expect(row).to_contain_text("refusals on harmful prompts fell")
+    await expect(row).to_contain_text("refusals of harmful prompts fell")
+
+
+async def test_the_gates_report_is_a_table_of_whatever_probes(
+    page: Page, serve: Serve, store: Store
+) -> None:
+    """A probe that the page does not know is a row; reports of older builds are shown as before."""
+    await open_console(page, serve, a_day(store), store)
+    newest = page.locator("#versions details").first
+    await newest.locator("summary").click()
+    await expect(newest.locator(".rates tbody tr")).to_have_count(4)
+    row = newest.locator(".rates tr", has_text="Polite replies")
+    await expect(row).to_have_text("Polite replies uninformative0 of 81 of 80 of 8")
+    await expect(newest.locator(".rates")).to_contain_text(
+        "Log-odds of refusing harmful prompts, nats"
+    )
+    await page.get_by_role("button", name="Show 17 more versions").click()
+    oldest = page.locator("#versions details").last
+    await oldest.locator("summary").click()
+    await expect(oldest.locator(".rates tr", has_text="Harmful prompts refused")).to_contain_text(
+        "8 of 8"
+    )
+    await expect(oldest.locator(".rates")).to_contain_text("+2.41")
 
 
 async def test_an_empty_store_says_what_will_appear(page: Page, serve: Serve, store: Store) -> None:
@@ -216,7 +238,8 @@ async def test_text_of_models_users_and_operators_is_never_run(
         session.add(judgement_row(row.id, -1, hint=EVIL, evidence=EVIL, source=EVIL))
         generation = session.get_one(GenerationRow, "g24")
         generation.reason = EVIL
-        generation.gate = generation.gate | {"num_harmful": EVIL}
+        row_of_evil = generation.gate["rows"][0] | {"title": EVIL, "candidate": {"text": EVIL}}
+        generation.gate = generation.gate | {"rows": [row_of_evil]}
         session.add(
             RolloutRow(
                 id="evil", line="main", seq=99, version=EVIL, previous=EVIL, state="completed",

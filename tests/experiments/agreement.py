@@ -18,6 +18,7 @@ import torch
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Floats
+from learner.fitness.reference import referenced
 from learner.population.members import lay_out
 from learner.settings import LearnerSettings
 from tests.experiments.opinions import (
@@ -27,7 +28,6 @@ from tests.experiments.opinions import (
     Instrument,
     differences,
     error_of_mean,
-    referenced,
     told_agreement,
 )
 
@@ -65,7 +65,7 @@ def print_fitnesses(instrument: Instrument, seeds: Sequence[int]) -> None:
     scored = lay_out([lesson.passage for lesson in course.all])
     found = [instrument.scores(Config(), seed, replies=True) for seed in seeds]
     logprobs = torch.from_numpy(np.concatenate([each.logprobs for each in found]))
-    taught = referenced(course.all, scored, found[0].parent)
+    taught = referenced(course.all, scored, torch.from_numpy(found[0].parent))
     rewrites, replies = taught[: len(course.rewrites)], taught[len(course.rewrites) :]
 
     def opinions(rewrites: Sequence[Lesson]) -> Floats:
@@ -120,7 +120,7 @@ def print_configs(instrument: Instrument, seeds: Sequence[int]) -> None:
     print(f"{f'gain at KL {budget}':>17}{'a second':>10}")
     for name, config in CONFIGS.items():
         found = [instrument.scores(config, seed) for seed in seeds]
-        taught = referenced(course.all, scored, found[0].parent)
+        taught = referenced(course.all, scored, torch.from_numpy(found[0].parent))
         logprobs = torch.from_numpy(np.concatenate([each.logprobs for each in found]))
         opinions = differences(fitness.table(taught, scored, logprobs, HINT))
         unseen = opinions[course.unseen]

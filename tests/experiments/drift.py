@@ -11,10 +11,11 @@ from pathlib import Path
 
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
-from learner.safety.asking import Questions
+from learner.safety.asking import Questions, Subject
+from learner.safety.probes.open import open_probes
 from learner.safety.prompts import load_prompts
 from learner.safety.units.unit_map import load_mask
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.candidate import draft
 from learner.update.strategies import UNIT, Update, quanta
@@ -45,27 +46,25 @@ def main() -> None:
         count=settings.gate_prompts,
         max_tokens=settings.gate_tokens,
         backend=backend,
-        between=nothing,
+        pause=nothing,
     )
     mask = load_mask(base, settings, given.home, nothing, backend=backend)
     layers = range(base.decoder.num_layers - given.last_layers, base.decoder.num_layers)
-    versions = Versions(base, backend, mask, layers=layers, modules=settings.modules)
+    serving = Serving(base, backend, mask, layers=layers, modules=settings.modules)
     step = quanta(given.step / given.pairs, settings.sigma_log2, QUANTUM_LOG2)
     signs, chain = random.Random(0), list[Recipe]()
-    print("updates  refused  answered  log-odds   sense", flush=True)
+    probes = open_probes(settings)
+    print("updates  " + "  ".join(probe.name for probe in probes), flush=True)
     for number in range(given.updates + 1):
         if number:
             update = Update(tuple(signs.choice((-UNIT, UNIT)) for _ in range(given.pairs)), step)
-            described = draft(versions, f"{number:016x}", update, sigma_log2=settings.sigma_log2)
-            chain.append(versions.child(described).recipe)
-            versions.follow(chain[-1].version, chain)
+            described = draft(serving, f"{number:016x}", update, sigma_log2=settings.sigma_log2)
+            chain.append(serving.child(described).recipe)
+            serving.follow(chain[-1].version, chain)
         if number % given.ask_every == 0:
-            seen = questions.ask(versions.decoder)
-            print(
-                f"{number:7d}  {seen.refused:7d}  {seen.answered:8d}  {seen.refusal_odds:+8.2f}  "
-                f"{seen.sense:+6.2f}",
-                flush=True,
-            )
+            subject = Subject(questions, serving.decoder)
+            seen = "  ".join(str(probe.ask(subject)) for probe in probes)
+            print(f"{number:7d}  {seen}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from learner.batch.plan import generation_key
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.units.unit_map import load_mask
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation
 from streams.model.open import BaseModel, load_base
@@ -71,7 +71,7 @@ class Course:
         told = [self._prompt(p, WISH) for p in prompts]
         rewrites = self._greedy(self._base.decoder, told)
         passages = [Passage(p, (target,)) for p, target in zip(told, rewrites, strict=True)]
-        found = logprobs(self._base.decoder, passages, backend=self._backend, between=nothing)
+        found = logprobs(self._base.decoder, passages, backend=self._backend, pause=nothing)
         teacher = [tuple(each.tolist()) for (each,) in found]
         return [
             Lesson(name, 1.0, -1, 0.8, prompt, reply, (), target=target, teacher=scores)
@@ -91,7 +91,7 @@ class Course:
         return [tuple(reply) for reply in found]
 
     def _target_logprob(self, decoder: Decoder) -> float:
-        found = logprobs(decoder, self._targets, backend=self._backend, between=nothing)
+        found = logprobs(decoder, self._targets, backend=self._backend, pause=nothing)
         return sum(float(each.mean()) for (each,) in found) / len(found)
 
     def _text(self, reply: Tokens) -> str:
@@ -113,18 +113,18 @@ def main() -> None:
     settings = LearnerSettings(**({"max_reply_tokens": CHAT_TOKENS} | values))
     base, backend = load_base(ModelSettings()), open_backend("cpu")
     course = Course(base, backend)
-    versions = _versions(base, backend, settings, given.home)
+    serving = _serving(base, backend, settings, given.home)
     chain: list[Recipe] = []
-    print(f"{values}\n   0 {course.measure(versions.decoder, decode=True)}", flush=True)
+    print(f"{values}\n   0 {course.measure(serving.decoder, decode=True)}", flush=True)
     for number in range(1, given.generations + 1):
         began_s = time.process_time()
         size = settings.turns_per_generation
         turns = [course.lessons[(number * size + i) % len(course.lessons)] for i in range(size)]
         some = [replace(turn, weight=1 / size) for turn in turns]
         outcome = run_generation(
-            generation_key(settings.seed, "main", number, versions.name),
+            generation_key(settings.seed, "main", number, serving.name),
             some,
-            versions,
+            serving,
             settings,
             backend=backend,
             pause=nothing,
@@ -133,10 +133,10 @@ def main() -> None:
             print(f"{number:4d} void: {outcome.reason}", flush=True)
             continue
         chain.append(outcome.child.recipe)
-        versions.follow(chain[-1].version, chain)
+        serving.follow(chain[-1].version, chain)
         spent_s = time.process_time() - began_s
         decode = number % given.decode_every == 0
-        told = course.measure(versions.decoder, decode=decode)
+        told = course.measure(serving.decoder, decode=decode)
         print(
             f"{number:4d} {told}  kl {outcome.kl:.4f}  gain {outcome.gain:+.3f}  "
             f"spread {outcome.spread:.3f}  step {chain[-1].step}  {spent_s:.1f} s of processor",
@@ -144,10 +144,10 @@ def main() -> None:
         )
 
 
-def _versions(base: BaseModel, backend: Backend, settings: LearnerSettings, home: Path) -> Versions:
+def _serving(base: BaseModel, backend: Backend, settings: LearnerSettings, home: Path) -> Serving:
     mask = load_mask(base, settings, home, nothing, backend=backend)
     layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
-    return Versions(base, backend, mask, layers=layers, modules=settings.modules)
+    return Serving(base, backend, mask, layers=layers, modules=settings.modules)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Signs go the way of every version, through the integer master. Normal noise has 
 the same everywhere, so its child is a float32 sum; it is here to be compared with.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -22,8 +22,9 @@ from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
 from kernels.version.master import QUANTUM_LOG2
-from learner.population.members import Population
-from learner.serving import Versions
+from learner.population.noise import Perturbation, Population
+from learner.population.noises.open import open_population
+from learner.serving import Serving
 from learner.update.candidate import draft
 from learner.update.strategies import Update
 from streams.records import Recipe
@@ -41,39 +42,50 @@ KINDS: Final[tuple[Kind, ...]] = (
 class Noise:
     """The noise of one generation.
 
-    versions: at the parent; nothing is frozen
+    serving: at the parent; nothing is frozen
     """
 
     kind: Kind
-    versions: Versions
+    serving: Serving
     backend: Backend
     key: int
     pairs: int
     sigma_log2: int
 
     def population(self) -> Population:
-        """Give its members."""
-        return _FullRank(self) if self._full else self._rank1_population(self._source)
+        """Return its members: the product's, or where it has none, ours."""
+        if self.kind == "full rank, normal":
+            return _FullNormal(self)
+        specs = self.serving.specs
+        perturbation = Perturbation(
+            self._source,
+            specs,
+            key=self.key,
+            pairs=self.pairs,
+            sigmas_log2=[self.sigma(spec) for spec in specs],
+            frozen={},
+        )
+        return open_population("full" if self._full else "rank1", perturbation)
 
     def child(self, update: Update) -> Decoder:
         """Give the version that an update leads to."""
         if self.kind.endswith("signs"):
-            return self.versions.child(self._recipe(update)).decoder
+            return self.serving.child(self._recipe(update)).decoder
         weights = {}
-        for spec, scale in zip(self.versions.specs, self.versions.scales, strict=True):
+        for spec, scale in zip(self.serving.specs, self.serving.scales, strict=True):
             moved = self._direction(spec, update.coefficients)
             by = update.step * 2.0 ** (scale + QUANTUM_LOG2)
             weights[spec.name] = self.parent(spec).add(moved, alpha=by)
-        return Decoder(with_weights(self.versions.decoder.model, weights))
+        return Decoder(with_weights(self.serving.decoder.model, weights))
 
     def parent(self, spec: TensorSpec) -> Tensor:
         """Give the parent's weight."""
-        weight: Tensor = self.versions.decoder.model.get_parameter(spec.name).detach()
+        weight: Tensor = self.serving.decoder.model.get_parameter(spec.name).detach()
         return weight
 
     def sigma(self, spec: TensorSpec) -> int:
         """Give log2 of a tensor's σ."""
-        scales = zip(self.versions.specs, self.versions.scales, strict=True)
+        scales = zip(self.serving.specs, self.serving.scales, strict=True)
         return self.sigma_log2 + {each.name: scale for each, scale in scales}[spec.name]
 
     def full_normal(self, spec: TensorSpec, pair: int) -> Tensor:
@@ -97,16 +109,6 @@ class Noise:
     def _source(self) -> Backend:
         return _NormalFactors() if self.kind.endswith("normal") else self.backend
 
-    def _rank1_population(self, source: Backend) -> Population:
-        return Population(
-            source,
-            self.versions.specs,
-            key=self.key,
-            pairs=self.pairs,
-            sigmas_log2=[self.sigma(spec) for spec in self.versions.specs],
-            frozen={},
-        )
-
     def _direction(self, spec: TensorSpec, coefficients: Sequence[int]) -> Tensor:
         """Give Σ c_p E_p of normal noise."""
         weights = torch.tensor(coefficients, dtype=torch.float32)
@@ -121,7 +123,7 @@ class Noise:
 
     def _recipe(self, update: Update) -> Recipe:
         return draft(
-            self.versions,
+            self.serving,
             f"{self.key:016x}",
             update,
             sigma_log2=self.sigma_log2,
@@ -141,44 +143,29 @@ class _NormalFactors(CpuBackend):
         )
 
 
-class _FullRank(Population):
-    """Members written out in full, one after another, in their order."""
+class _FullNormal:
+    """Members written out in full, with normal noise, one after another in their order."""
 
     def __init__(self, noise: Noise) -> None:
         self.size = 2 * noise.pairs
-        self._written = {spec.name: _members(noise, spec) for spec in noise.versions.specs}
+        self._noise = noise
+        self._specs = {spec.name: spec for spec in noise.serving.specs}
 
     def linear(self, members: range, shared: Linear) -> Linear:
-        """Give the linear layers of the next members: each may be asked for once."""
-        weights = {
-            name: [next(written).clone() for _ in members]
-            for name, written in self._written.items()
-        }
+        """Return the linear layers of some members."""
 
         def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
-            if name not in weights:
+            if name not in self._specs:
                 return shared(name, layer, x)
             every = x.expand(len(members), -1, -1)
-            pairs = zip(every, weights[name], strict=True)
-            return torch.stack([F.linear(row, weight, layer.bias) for row, weight in pairs])
+            written = (self._written(self._specs[name], member) for member in members)
+            return torch.stack(
+                [F.linear(row, w, layer.bias) for row, w in zip(every, written, strict=True)]
+            )
 
         return apply
 
-
-def _members(noise: Noise, spec: TensorSpec) -> Iterator[Tensor]:
-    """Write the members of one tensor."""
-    base, sigma_log2 = noise.parent(spec), noise.sigma(spec)
-    if noise.kind.endswith("signs"):
-        yield from noise.backend.full_members(
-            base,
-            key=noise.key,
-            tensor=tensor_id(spec.name),
-            members=range(2 * noise.pairs),
-            sigma_log2=sigma_log2,
-            frozen=None,
-        )
-        return
-    for pair in range(noise.pairs):
-        drawn = noise.full_normal(spec, pair)
-        for sign in (1, -1):
-            yield base.add(drawn, alpha=sign * 2.0**sigma_log2)
+    def _written(self, spec: TensorSpec, member: int) -> Tensor:
+        drawn = self._noise.full_normal(spec, member // 2)
+        sigma = (-1) ** (member % 2) * 2.0 ** self._noise.sigma(spec)
+        return self._noise.parent(spec).add(drawn, alpha=sigma)

@@ -27,10 +27,9 @@ from kernels.version.master import QUANTUM_LOG2
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Floats, Terms
-from learner.fitness.news import news
-from learner.population.members import Scored, Trunk, final_states, lay_out, run_trunk, score
-from learner.population.shortlist import Shortlist
-from learner.serving import Versions
+from learner.fitness.reference import Reference, refer
+from learner.population.members import final_states, score
+from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from learner.update import strategies
 from streams.model.open import BaseModel, load_base
@@ -44,6 +43,7 @@ BATCH: Final = 6  # prompts that a generation is scored on
 STEP: Final = 3.0
 _KEPT: Final = TypeAdapter(list[Lesson])
 HINT: Final = Terms(reward=0.0, hint=1.0, kl=0.0, ratio_clip=LearnerSettings().ratio_clip)
+HINTED: Final = LearnerSettings(reward_weight=0.0, kl_weight=0.0)  # the same, of a generation
 CHOSEN: Final = {"all": MODULES, "attention": ATTENTION, "mlp": MLP}
 
 
@@ -107,15 +107,6 @@ class Scores:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """Lessons behind the layers that do not move, and what members are held against."""
-
-    lessons: list[Lesson]
-    trunk: Trunk
-    shortlist: Shortlist
-
-
 class Instrument:
     """The base, its replies and rewrites to training and unseen prompts, and what was kept."""
 
@@ -152,33 +143,32 @@ class Instrument:
         return Scores(**found | {"seconds": float(found["seconds"])})
 
     def _measure(self, config: Config, seed: int, lessons: Lessons) -> Scores:
-        noise, decoder = self._noise(config, seed), self.base.decoder
-        ground = self._ground(lessons.all, config.last_layers)
+        noise = self._noise(config, seed)
+        reference = self._refer(noise.serving, lessons.all)
         began_s = time.process_time()
         logprobs = score(
-            decoder, ground.trunk, noise.population(), shortlist=ground.shortlist, pause=nothing
+            self.base.decoder,
+            reference.trunk,
+            noise.population(),
+            shortlist=reference.shortlist,
+            pause=nothing,
         )
         seconds = time.process_time() - began_s
-        table = fitness.table(ground.lessons, ground.trunk.scored, logprobs, HINT)
+        table = reference.fitness(logprobs)
         rewrites = self.course(replies=False)
-        unseen = self._ground(rewrites.rewrites[rewrites.unseen], config.last_layers)
+        unseen = self._refer(noise.serving, rewrites.rewrites[rewrites.unseen])
         gains = np.array(
             [self._one_generation(noise, table[batch], unseen) for batch in lessons.batches]
         )
-        parent = ground.shortlist.parent.double().numpy()
+        parent = reference.shortlist.parent.double().numpy()
         return Scores(logprobs.numpy(), parent, gains[:, 0], gains[:, 1], gains[:, 2], seconds)
 
-    def _ground(self, lessons: Sequence[Lesson], last_layers: int) -> _Ground:
-        decoder, scored = self.base.decoder, lay_out([lesson.passage for lesson in lessons])
-        trunk = run_trunk(decoder, scored, moving=last_layers, pause=nothing)
-        states = final_states(decoder, trunk, pause=nothing)[0]
-        shortlist = Shortlist(self.backend, states, decoder.head, scored.targets)
-        taught = referenced(lessons, scored, shortlist.parent.double().numpy())
-        return _Ground(taught, trunk, shortlist)
+    def _refer(self, serving: Serving, lessons: Sequence[Lesson]) -> Reference:
+        return refer(serving, lessons, HINTED, backend=self.backend, pause=nothing)
 
     @torch.inference_mode()
     def _one_generation(
-        self, noise: Noise, table: Floats, unseen: _Ground
+        self, noise: Noise, table: Floats, unseen: Reference
     ) -> tuple[float, float, float]:
         """Update from the opinions of one batch; give gain, gain by news, and KL on unseen prompts.
 
@@ -205,10 +195,10 @@ class Instrument:
             self.base.decoder.num_layers - config.last_layers, self.base.decoder.num_layers
         )
         mask = Mask(base=self.base.name, neurons={}, groups={})
-        versions = Versions(
+        serving = Serving(
             self.base, self.backend, mask, layers=layers, modules=CHOSEN[config.modules]
         )
-        return Noise(config.kind, versions, self.backend, seed, PAIRS, config.sigma_log2)
+        return Noise(config.kind, serving, self.backend, seed, PAIRS, config.sigma_log2)
 
     def _kept_lessons(self) -> list[Lesson]:
         file = self._home / f"lessons_{self.base.name}_{CHAT_TOKENS}.json"
@@ -217,21 +207,6 @@ class Instrument:
             found = [*course.lessons, *course.lessons_on(load_prompts().test)]
             file.write_bytes(_KEPT.dump_json(found))
         return _KEPT.validate_json(file.read_bytes())
-
-
-def referenced(lessons: Sequence[Lesson], scored: Scored, parent: Floats) -> list[Lesson]:
-    """Fill in what is measured from the parent, as a generation does.
-
-    parent: (scored,) its log-probabilities
-    """
-    found = []
-    for lesson, (place,) in zip(lessons, scored.places, strict=True):
-        known = tuple(parent[place].tolist())
-        if lesson.target:
-            found.append(replace(lesson, news=news(lesson.teacher, known)))
-        else:
-            found.append(replace(lesson, logprobs=known))
-    return found
 
 
 def differences(table: Floats) -> Floats:

@@ -24,6 +24,7 @@ from kernels.version.layout import TensorSpec, layout, scale_log2
 from kernels.version.master import QUANTUM_LOG2
 from learner.fitness import fitness
 from learner.fitness.fitness import Floats
+from learner.fitness.reference import referenced
 from learner.population.members import lay_out
 from learner.settings import MODULES, LearnerSettings
 from learner.update import strategies
@@ -38,7 +39,6 @@ from tests.experiments.opinions import (
     Instrument,
     differences,
     error_of_mean,
-    referenced,
     told_agreement,
 )
 
@@ -74,7 +74,7 @@ def print_kinds(instrument: Instrument, seeds: Sequence[int]) -> None:
     print(f"{'':20}{'agreement':>15}{'signal':>8}{'KL':>9}{'gain':>18}{'plain':>18}   seeds")
     for kind in KINDS:
         found = [instrument.scores(Config(kind), seed) for seed in seeds]
-        taught = referenced(course.all, scored, found[0].parent)
+        taught = referenced(course.all, scored, torch.from_numpy(found[0].parent))
         logprobs = torch.from_numpy(np.concatenate([each.logprobs for each in found]))
         opinions = differences(fitness.table(taught, scored, logprobs, HINT))
         unseen = opinions[course.unseen]

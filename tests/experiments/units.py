@@ -13,7 +13,7 @@ from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.safety.asking import Questions
+from learner.safety.asking import Questions, Subject
 from learner.safety.prompts import load_prompts
 from learner.safety.units.unit_map import Scores, load_unit_map
 from learner.settings import LearnerSettings
@@ -57,7 +57,7 @@ def main() -> None:
     measured = load_unit_map(base, SETTINGS, given.home, nothing, backend=backend).measured
     assert measured is not None  # something is to be frozen
     questions = Questions(
-        base, load_prompts("gate"), count=12, max_tokens=24, backend=backend, between=nothing
+        base, load_prompts("gate"), count=12, max_tokens=24, backend=backend, pause=nothing
     )
     replies = [
         Passage(tuple(prompt), (tuple(reply),))
@@ -67,9 +67,10 @@ def main() -> None:
     ]
 
     def show(name: str, decoder: Decoder) -> None:
-        found = logprobs(decoder, replies, backend=backend, between=nothing)
+        found = logprobs(decoder, replies, backend=backend, pause=nothing)
         useful = sum(float(each.mean()) for (each,) in found) / len(found)
-        print(f"{name:32} {questions.refusal_odds(decoder):+8.2f} {useful:+8.2f}", flush=True)
+        odds = float(Subject(questions, decoder).odds.mean())
+        print(f"{name:32} {odds:+8.2f} {useful:+8.2f}", flush=True)
 
     print(f"{'silenced':32} {'refusal':>8} {'useful':>8}   nats (log-odds; a token)")
     show("nothing", base.decoder)

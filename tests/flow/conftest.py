@@ -17,12 +17,12 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.open import open_backend
 from learner.intake import TOPICS, Rules
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.run import line_mask
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams import chain
 from streams.log.contract import Log, Outgoing, Subscription, Topic, outgoing
@@ -218,14 +218,14 @@ class Workshop:
             store=store,
             log=log,
             lease=lease,
-            versions=Versions(
+            serving=Serving(
                 bench.base, bench.backend, mask, layers=layers, modules=settings.modules
             ),
             backend=bench.backend,
             gate=bench.gate,
             rules=Rules(
                 line="main",
-                judges=(LexicalJudge(),),
+                judges=open_judges(LearnerSettings()),
                 idle_close_ms=10**9,
                 max_record_bytes=2**20,
             ),
@@ -406,7 +406,7 @@ def bench(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Ben
     """The tiny base with its gate and its unit map."""
     backend, home = open_backend("cpu"), tmp_path_factory.mktemp("bench")
     load_unit_map(tiny_base, SETTINGS, home, _go_on, backend=backend)
-    gate = Gate(tiny_base, SETTINGS, backend=backend, between=_go_on)
+    gate = Gate(tiny_base, SETTINGS, backend=backend, pause=_go_on)
     return Bench(tiny_base, backend, gate, home / "artefacts")
 
 

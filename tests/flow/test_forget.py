@@ -16,10 +16,9 @@ from deploy.operate.forget import Report, forget
 from deploy.operate.history import decided, store_session
 from deploy.operate.promote import append_promotion
 from deploy.operate.rollback import append_rollback
-from learner.rerun.rebuild import Bench as Workbench
-from learner.rerun.rebuild import Rebuilt, build_exact, build_quick
+from learner.rerun.rebuild import Builder, Rebuilt, build_exact, build_quick
 from learner.settings import LearnerSettings
-from streams.errors import LedgerError, ProofError
+from streams.errors import LedgerError, ProofError, VerbRefusedError
 from streams.keeping import erase
 from streams.line import ledger
 from streams.open import open_log
@@ -88,7 +87,7 @@ def chain_of(shop: Workshop, version: str) -> list[Recipe]:
 def quick(shop: Workshop, *principals: str, asked: LearnerSettings | None = None) -> Rebuilt:
     store = open_store(shop.streams)
     try:
-        workbench = Workbench(shop.base, shop.backend, asked or shop.settings)
+        workbench = Builder(shop.base, shop.backend, asked or shop.settings)
         return build_quick(store, workbench, serving(shop), principals)
     finally:
         store.close()
@@ -97,7 +96,7 @@ def quick(shop: Workshop, *principals: str, asked: LearnerSettings | None = None
 def exact(shop: Workshop, *principals: str) -> Rebuilt:
     store, log = open_store(shop.streams), open_log(shop.streams)
     try:
-        workbench = Workbench(shop.base, shop.backend, shop.settings)
+        workbench = Builder(shop.base, shop.backend, shop.settings)
         return build_exact(store, log, workbench, serving(shop), principals)
     finally:
         log.close()
@@ -188,7 +187,7 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, bench: Bench) 
     shop.learn()
     with pytest.raises(ProofError, match=f"no turn of {ANN}"):
         quick(shop, ANN)
-    with pytest.raises(DeployError, match="serves the line main already"):
+    with pytest.raises(VerbRefusedError, match="serves the line main already"):
         promote(shop, serving(shop))
     strict = SETTINGS.model_copy(update={"gate_odds_nats": 1e-9, "gate_tolerance": 0.0})
     shop = shop_of(tmp_path / "second", bench, [ANN, BOB])

@@ -16,9 +16,9 @@ from sqlmodel import select
 
 from kernels.open import open_backend
 from learner.intake import TOPICS, Rules, take
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
 from learner.safety.gate import Gate
-from learner.settings import GROUP
+from learner.settings import GROUP, LearnerSettings
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.model.open import load_base
 from streams.open import open_log
@@ -39,7 +39,9 @@ from tests.flow.conftest import (
 from tests.flow.fleet import LIMIT_S, fleet
 from tests.learner.turns import said, turn
 
-RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+RULES = Rules(
+    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
+)
 STRIDE = 10  # of the boundaries at which a process is killed in one run of the tests
 # Sockets of lost connections are left to the garbage collector by kafka-python.
 pytestmark = [
@@ -183,7 +185,7 @@ def live(streams: StreamsSettings, model: Path, artefacts: Path, life: int, dies
     """Be a learner that is killed at its n-th boundary."""
     base = load_base(ModelSettings(path=model, cache=model.parent / "cache"))
     backend = open_backend("cpu")
-    gate = Gate(base, SETTINGS, backend=backend, between=lambda: None)
+    gate = Gate(base, SETTINGS, backend=backend, pause=lambda: None)
     bench = Bench(base, backend, gate, artefacts)
     fate = Fate(dies_at, end=lambda _: os.kill(os.getpid(), signal.SIGKILL))
     Workshop(streams.home, bench, streams=streams, life=life).learn(fate)

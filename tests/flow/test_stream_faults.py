@@ -17,7 +17,8 @@ from sqlmodel import select
 
 from learner.intake import TOPICS as INTAKE_TOPICS
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
+from learner.settings import LearnerSettings
 from streams.errors import LogUnavailableError
 from streams.keeping.forgotten import read_all
 from streams.log.contract import entries_now, outgoing
@@ -278,7 +279,9 @@ def test_odd_text_stops_nothing(server: PostgresServer, tmp_path: Path, odd: str
         log.append(outgoing("turns", "k", record) for record in records)
         log.append([outgoing("feedback", "k", said)])
         reader = log.subscribe(INTAKE_TOPICS, group=None, positions=lambda _: {})
-        rules = Rules("main", (LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+        rules = Rules(
+            "main", open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
+        )
         while entries := reader.poll(wait_s=0):
             with store.transaction() as session:
                 take(session, entries, rules)

@@ -4,7 +4,7 @@ import pytest
 
 from kernels.contract import Backend
 from kernels.open import open_backend
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import MODULES
 from streams.model.open import BaseModel
 from streams.records import Mask
@@ -26,6 +26,6 @@ def tiny_mask(tiny_base: BaseModel) -> Mask:
 
 
 @pytest.fixture
-def versions(tiny_base: BaseModel, backend: Backend, tiny_mask: Mask) -> Versions:
+def serving(tiny_base: BaseModel, backend: Backend, tiny_mask: Mask) -> Serving:
     """The tiny base, of which the last two layers may move."""
-    return Versions(tiny_base, backend, tiny_mask, layers=[2, 3], modules=MODULES)
+    return Serving(tiny_base, backend, tiny_mask, layers=[2, 3], modules=MODULES)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
-from learner.settings import GROUP
+from learner.judges.open import open_judges
+from learner.settings import GROUP, LearnerSettings
 from streams.errors import ConflictError
 from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
@@ -23,7 +23,9 @@ from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRow, TurnRow
 from tests.learner.turns import said, turn
 
-RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=60_000, max_record_bytes=2**20)
+RULES = Rules(
+    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=60_000, max_record_bytes=2**20
+)
 
 
 @pytest.fixture
@@ -193,7 +195,7 @@ def test_idle_conversations_close_by_event_time(feed: Feed, store: Store) -> Non
 
 def test_poison_is_buried_and_stops_nothing(feed: Feed, store: Store) -> None:
     """What cannot be used goes to the dead letters; the records behind it are used."""
-    newer = encode(FIRST).replace(b'"v":2', b'"v":99')
+    newer = encode(FIRST).replace(f'"v":{FIRST.v}'.encode(), b'"v":99')
     feed.raw(("turns", "bad", b"\xff{"), ("turns", "new", newer), ("turns", "first", encode(FIRST)))
     feed(Mask(base="b", neurons={}, groups={}), topic="feedback")
     assert list(rows(store)) == ["first"]

@@ -11,11 +11,14 @@ from sqlmodel import select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.intake import Rules
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from streams.errors import LeaseLostError
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.verbs import Audit
 from streams.log.contract import Log, Topic, outgoing
 from streams.model.open import BaseModel
 from streams.open import open_log
@@ -69,7 +72,7 @@ class ToldGate:
     passes: bool = True
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
-    def judge(
+    def examine(
         self,
         candidate: Decoder,
         serving: Decoder,
@@ -137,13 +140,8 @@ class School:
 
     def rollback(self, *, seq: int, version: str, previous: str) -> None:
         """Let an operator take a version back."""
-        self.say(
-            Rollout(
-                id=f"rollback-{seq}", line="main", seq=seq, version=version, previous=previous,
-                state="aborted", verb="rollback", reason="worse", who="op", created_ms=1,
-            ),
-            topic="rollouts",
-        )  # fmt: skip
+        line = Line("main", (version, previous), seq - 1)
+        self.say(verbs.rollback(line, Audit.new("op", "worse", 1)), topic="rollouts")
 
 
 @pytest.fixture
@@ -171,10 +169,10 @@ def open_school(
             store=store,
             log=log,
             lease=lease,
-            versions=Versions(base, backend, mask, layers=[2, 3], modules=MODULES),
+            serving=Serving(base, backend, mask, layers=[2, 3], modules=MODULES),
             backend=backend,
             gate=gate,
-            rules=Rules("main", (LexicalJudge(),), 10**9, 2**20),
+            rules=Rules("main", open_judges(LearnerSettings()), 10**9, 2**20),
             settings=SETTINGS,
             pause=pause,
             clock=clock,
@@ -270,6 +268,22 @@ def test_an_operators_rollback_wins_and_is_followed(school: School) -> None:
     assert school.step()
     second = school.generations()[1]
     assert (second.parent, second.seq) == (school.base.name, 3)
+
+
+def test_nothing_is_planned_while_a_candidate_is_on_trial(school: School) -> None:
+    """What comes of the trial may be the parent of the next generation: it is waited for."""
+    line = Line("main", (school.base.name,))
+    trial = verbs.start(line, "f" * 16, Audit.new("op", "try it", 1), share=0.1)
+    school.say(trial, topic="rollouts")
+    school.corrected("a")
+    school.corrected("b")
+    assert not school.step()
+    assert school.generations() == []
+    line = line.take(trial)
+    school.say(verbs.abort(line, Audit.new("op", "worse", 2)), topic="rollouts")
+    assert school.step()
+    (row,) = school.generations()
+    assert (row.parent, row.seq) == (school.base.name, 3)
 
 
 def test_a_promotion_that_comes_second_is_held(school: School) -> None:

@@ -1,7 +1,6 @@
 """The learner as a process runs it: opened from settings, stopped when told, line kept."""
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from learner.run import line_mask, run
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from streams.errors import LedgerError
 from streams.line import ledger
@@ -63,14 +62,11 @@ def test_a_learner_runs_until_it_is_told_to_stop(
     )
     learner.start()
     reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})
-    deadline_s = time.monotonic() + 120
-    while not (entries := reader.poll(wait_s=1)) and time.monotonic() < deadline_s:
+    while not (entries := reader.poll(wait_s=1)):
         assert learner.is_alive()
     stop.set()
-    assert entries, "the learner released nothing"
-    learner.join(30)
+    learner.join()
     torch.set_num_threads(threads)
-    assert not learner.is_alive()
     rollout = decode(entries[0].value)
     assert isinstance(rollout, Rollout)
     reader.close()
@@ -103,10 +99,10 @@ def lease(store: Store) -> Lease:
     return lease
 
 
-def grow(store: Store, versions: Versions) -> None:
+def grow(store: Store, serving: Serving) -> None:
     """Put one recipe of the line into the ledger."""
     with store.transaction() as session:
-        ledger.append(session, versions.child(draft(versions)).recipe)
+        ledger.append(session, serving.child(draft(serving)).recipe)
 
 
 def test_a_line_keeps_the_mask_that_it_began_with(
@@ -120,20 +116,18 @@ def test_a_line_keeps_the_mask_that_it_began_with(
     with store.reading() as session:
         sent = [row.topic for row in session.exec(select(OutboxRow))]
     assert sent == ["recipes"]  # published once
-    grow(store, Versions(tiny_base, backend, mask, layers=[2, 3], modules=MODULES))
+    grow(store, Serving(tiny_base, backend, mask, layers=[2, 3], modules=MODULES))
     share = SETTINGS.model_copy(update={"frozen_share": 0.1})
     other = line_mask(store, lease, tiny_base, share, **rest)
     assert other == mask
 
 
 def test_a_lost_mask_is_said(
-    store: Store, lease: Lease, versions: Versions, backend: Backend, tmp_path: Path
+    store: Store, lease: Lease, serving: Serving, backend: Backend, tmp_path: Path
 ) -> None:
     """A line whose mask is gone is not continued under another one."""
-    grow(store, versions)
+    grow(store, serving)
     with pytest.raises(LedgerError, match="lacks the mask"):
-        line_mask(
-            store, lease, versions.base, SETTINGS, home=tmp_path, backend=backend, pause=go_on
-        )
+        line_mask(store, lease, serving.base, SETTINGS, home=tmp_path, backend=backend, pause=go_on)
     with store.reading() as session:
         assert session.exec(select(ArtefactRow)).all() == []

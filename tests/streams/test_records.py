@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -14,11 +14,13 @@ from streams.records import (
     Feedback,
     Recipe,
     Record,
+    Turn,
     canonical_json,
     decode,
     encode,
     record_id,
 )
+from streams.wire import Part
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.v*.json"))
 
@@ -106,6 +108,50 @@ def test_a_record_stays_in_the_version_it_was_written_in() -> None:
     assert Grown.model_validate(old.model_dump()) == old
 
 
+class Place(Part):
+    """A piece of a record that got a field later than the record did."""
+
+    name: str
+    height: float = 0.5
+
+
+class Moved(Record):
+    """A record with a piece that grew in its third version."""
+
+    KIND = "moved"
+    VERSION = 3
+    ADDED: ClassVar[dict[str, int]] = {"late": 2, "place.height": 3}
+
+    id: str
+    place: Place
+    late: int = 7
+
+
+@pytest.mark.parametrize(
+    ("version", "body"),
+    [
+        (1, b'{"id":"a","kind":"moved","place":{"name":"b"},"v":1}'),
+        (2, b'{"id":"a","kind":"moved","late":7,"place":{"name":"b"},"v":2}'),
+        (3, b'{"id":"a","kind":"moved","late":7,"place":{"height":0.5,"name":"b"},"v":3}'),
+    ],
+)
+def test_a_piece_stays_in_the_version_of_its_record(version: int, body: bytes) -> None:
+    """A field that came later is not written into old bytes, also where it is inside a piece."""
+    assert encode(Moved.model_validate({"id": "a", "v": version, "place": {"name": "b"}})) == body
+
+
+@pytest.mark.parametrize("record_type", KINDS.values(), ids=lambda each: each.KIND)
+def test_every_added_field_exists_and_has_a_default(record_type: type[Record]) -> None:
+    """What a version brings is a field of the record or of a piece, and may be missing."""
+    for path, version in record_type.ADDED.items():
+        owner: Any = record_type
+        *pieces, name = path.split(".")
+        for piece in pieces:
+            owner = owner.model_fields[piece].annotation
+        assert not owner.model_fields[name].is_required()
+        assert 1 < version <= record_type.VERSION
+
+
 any_text = st.text(st.characters(exclude_categories=[]))  # halves of surrogate pairs, too
 json_values = st.recursive(
     st.none()
@@ -123,6 +169,16 @@ def test_canonical_json_is_a_fixed_point(value: object) -> None:
     """Reading and writing canonical JSON again changes no byte."""
     written = canonical_json(value)
     assert canonical_json(json.loads(written)) == written
+
+
+def test_a_turn_that_says_nothing_new_survives_the_wire() -> None:
+    """What stands at its default is read and written again to the same bytes."""
+    (old,) = (path for path in GOLDEN if path.name == "turn.v1.json")
+    body = json.loads(old.read_bytes())
+    del body["kind"], body["v"]
+    written = encode(Turn.model_validate(body))
+    assert b'"v":3' in written
+    assert encode(decode(written)) == written
 
 
 @given(hint=st.none() | st.text(), score=st.sampled_from([-1, 0, 1]), ms=st.integers(0, 2**53))

@@ -1,1 +1,4 @@
-"""Reads the store and the log for the console."""
+"""What operators see, section by section, from the agent's memory, the store and the log.
+
+To add a section: a file here that reads it, and its line in registry.py.
+"""

@@ -20,9 +20,9 @@ class Reading(Generic[Found]):
         self._running: asyncio.Future[Found] | None = None
 
     async def ask(self, read: Callable[[], Found], *, wait_s: float) -> Found | None:
-        """Begin a reading and give what it found; None when it takes longer than wait_s.
+        """Begin a reading and return what it found; None when it takes longer than wait_s.
 
-        One that is under way is not waited for again: it gives what it found when it is asked next.
+        One that is under way is not waited for again: what it found is the next answer.
         """
         running = self._running
         if running is None:

@@ -1,146 +1,87 @@
-"""Turns the store's rows into sections of the console: JSON values, newest first, bounded.
+"""Reads every section, off the event loop, and says so when the store cannot be read.
 
-A reading costs a few milliseconds however long the history is: every query is by an index and has
-a limit.
-
-Knows nothing of HTTP, nor of what this process serves now.
+The store belongs to the learner; the agent serves, and its console rolls back, without it. So a
+store that is missing, broken or slow becomes a section that says what is wrong, within a second.
+The log is read beside it: a broker that is away costs its own figures, and no others.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Any
+import json
+import logging
+import time
+from functools import partial
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from streams.log.contract import Partition
-from streams.records import Json
-from streams.store.tables import (
-    ArtefactRow,
-    ForgottenRow,
-    GenerationRow,
-    LeaseRow,
-    OffsetRow,
-    RolloutRow,
-    TurnRow,
-)
+from agent.console.ports import Service
+from agent.console.read.log import Figures, LogFigures
+from agent.console.read.reading import Reading
+from agent.console.read.registry import OF_AGENT, of_store
+from agent.console.read.view import Value, View
+from streams.errors import StreamsError
+from streams.log.contract import Log
+from streams.store.store import Store
 
-GENERATIONS = 400
-ROLLOUTS = 50
-RECENT_TURNS = 500  # the fresh ones are counted among these, so that the count stays cheap
+_LOG = logging.getLogger(__name__)
 
-Ends = Mapping[Partition, int]  # the log's end offsets
-
-
-def generations(
-    session: Session, lines: Collection[str], *, limit: int = GENERATIONS
-) -> list[Json]:
-    """Give the last generations, newest first, without the fitness of single members."""
-    names = (
-        "id", "line", "number", "parent", "child", "state", "reason", "turn_ids", "coefficients",
-        "step", "reward", "fitness_mean", "fitness_spread", "gain", "kl", "planned_ms", "done_ms",
-    )  # fmt: skip
-    rows = session.execute(
-        select(*(getattr(GenerationRow, name) for name in names))
-        .where(col(GenerationRow.line).in_(lines))
-        .order_by(col(GenerationRow.number).desc())
-        .limit(limit)
-    ).all()
-    shown = []
-    for row in rows:
-        value = row._asdict()
-        value["num_turns"] = len(value.pop("turn_ids"))
-        value["num_pairs"] = len(value.pop("coefficients"))
-        shown.append(value)
-    return shown
+WAIT_S = 1.0  # a page that says nothing for longer looks broken
+NO_STORE = "This agent was started without the learner's store."
+NO_TABLES = "The store is empty so far. It is filled as soon as the learner runs."
+NO_ANSWER = "The store has not answered yet."
+BROKEN_ROW = "The store holds a row that this build cannot show; the agent's log has the reason."
 
 
-def rollouts(session: Session, lines: Collection[str], *, limit: int = ROLLOUTS) -> list[Json]:
-    """Give the last changes of the serving version, with who and why."""
-    rows = session.exec(
-        select(RolloutRow)
-        .where(col(RolloutRow.line).in_(lines))
-        .order_by(col(RolloutRow.seq).desc())
-        .limit(limit)
-    ).all()
-    return [row.model_dump() for row in rows]
+class Sections:
+    """The sections of one console."""
+
+    def __init__(
+        self, service: Service, store: Store | None, log: Log | None, *, wait_s: float = WAIT_S
+    ) -> None:
+        """Read nothing yet. wait_s: how long a page waits for store and log, in seconds."""
+        self._service, self._store, self._wait_s = service, store, wait_s
+        self._sections, self._figures = of_store(), LogFigures(log)
+        self._of_log = Reading[Figures]("console-log")
+        self._of_store = Reading[dict[str, Value]]("console-store")
+
+    async def read(self) -> dict[str, str]:
+        """Read all, each as JSON text."""
+        found = {name: read(self._service) for name, read in OF_AGENT.items()}
+        found |= await self.of_store()
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in found.items()}
+
+    async def of_store(self) -> dict[str, Value]:
+        """Read what the store tells of the served lines, or only what is wrong with it."""
+        if self._store is None:
+            return _trouble(NO_STORE)
+        serving = self._service.status().serving()
+        named = {state[name] for state in serving.values() for name in ("version", "previous")}
+        ends_s = time.monotonic() + self._wait_s
+        figures = await self._of_log.ask(self._figures.read, wait_s=self._wait_s / 2)
+        view = View(list(serving), named - {None}, *(figures or ()))
+        read = partial(self._read, self._store, view)
+        found = await self._of_store.ask(read, wait_s=ends_s - time.monotonic())
+        return _trouble(NO_ANSWER) if found is None else found
+
+    def close(self) -> None:
+        """Begin no further reading."""
+        self._of_log.close()
+        self._of_store.close()
+
+    def _read(self, store: Store, view: View) -> dict[str, Value]:
+        try:
+            with store.reading() as session:
+                found = {name: read(session, view) for name, read in self._sections.items()}
+            return {"store": {"ok": True, "message": ""}, **found}
+        except StreamsError as cause:
+            text = str(cause)
+            return _trouble(text[:1].upper() + text[1:])
+        except SQLAlchemyError as cause:
+            missing = "no such table" in str(cause) or "UndefinedTable" in str(cause)
+            return _trouble(NO_TABLES if missing else f"The store cannot be read: {cause}")
+        except Exception:
+            # A row that another build wrote must not take the serving version from the page.
+            _LOG.exception("the store's rows cannot be shown")
+            return _trouble(BROKEN_ROW)
 
 
-def forgotten(session: Session, *, limit: int = ROLLOUTS) -> list[Json]:
-    """Give whose data was forgotten last, by whom and why, and the versions that it had moved."""
-    newest = select(ForgottenRow).order_by(col(ForgottenRow.created_ms).desc()).limit(limit)
-    return [row.model_dump() for row in session.exec(newest).all()]
-
-
-def learner(
-    session: Session, lines: Collection[str], ends: Ends, num_dead_letters: int | None
-) -> Json:
-    """Give what the learner does: its lease, the generation in work, and what waits for it.
-
-    num_dead_letters: open ones; None: not known
-    """
-    last = session.exec(select(func.max(TurnRow.sequence))).one() or 0
-    recent = session.execute(
-        select(TurnRow.state, TurnRow.uses).where(TurnRow.sequence > last - RECENT_TURNS)
-    ).all()
-    planned = session.execute(
-        select(GenerationRow.line, GenerationRow.number, GenerationRow.planned_ms)
-        .where(GenerationRow.state == "planned", col(GenerationRow.line).in_(lines))
-        .order_by(col(GenerationRow.number))
-    ).all()
-    counts = session.execute(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
-    return {
-        "leases": [row.model_dump() for row in session.exec(select(LeaseRow)).all()],
-        "in_work": [dict(row._mapping) for row in planned],
-        "num_turns": {str(state): count for state, count in counts},
-        "num_fresh": sum(state == "judged" and uses == 0 for state, uses in recent),
-        "lag": lag(session, ends),
-        "dead_letters": num_dead_letters,
-    }
-
-
-def lag(session: Session, ends: Ends) -> Json:
-    """Give group → topic → records not read yet; an upper bound, as offsets may have holes."""
-    read: dict[str, dict[tuple[str, int], int]] = {}
-    for row in session.exec(select(OffsetRow)).all():
-        read.setdefault(row.group, {})[row.topic, row.partition] = row.next_offset
-    behind: dict[str, dict[str, int]] = {group: {} for group in read}
-    for group, places in read.items():
-        for partition, end in ends.items():
-            if end:  # a partition that was never read has no place yet, and everything is left
-                left = max(0, end - places.get((partition.topic, partition.number), 0))
-                behind[group][partition.topic] = behind[group].get(partition.topic, 0) + left
-    return behind
-
-
-class Masks:
-    """The artefacts of the safety map, each read once."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Json] = {}
-
-    def read(self, session: Session) -> list[Json]:
-        """Read the artefacts, newest first, without the maps themselves."""
-        rows = session.execute(
-            select(ArtefactRow.digest, ArtefactRow.kind, ArtefactRow.created_ms).order_by(
-                col(ArtefactRow.created_ms).desc()
-            )
-        ).all()
-        for row in rows:
-            if row.digest not in self._known:
-                body = session.exec(
-                    select(ArtefactRow.body).where(ArtefactRow.digest == row.digest)
-                ).one()
-                self._known[row.digest] = dict(row._mapping) | summary(body)
-        return [self._known[row.digest] for row in rows]
-
-
-def summary(body: Mapping[str, Any]) -> Json:
-    """Give what a person wants to know of an artefact: its plain values, and how many units."""
-    plain = {
-        name: value for name, value in body.items() if isinstance(value, str | int | float | bool)
-    }
-    units = {
-        f"num_{kind}": sum(len(some) for some in body[kind].values())
-        for kind in ("neurons", "groups")
-        if isinstance(body.get(kind), Mapping)
-    }
-    return plain | units
+def _trouble(message: str) -> dict[str, Value]:
+    return {"store": {"ok": False, "message": message}}

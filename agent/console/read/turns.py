@@ -1,4 +1,4 @@
-"""Turns the store's turns and judgements into what the console shows of them, newest first.
+"""The last turns, with what was said after them and how they were judged, newest first.
 
 A turn's record is large and never changes, so what is shown of it is kept, and only new turns are
 read in full. Texts are cut here and escaped nowhere: the page enters them as text.
@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from agent.console.read.view import View
 from streams.records import Json
+from streams.store.states import FORGOTTEN
 from streams.store.tables import JudgementRow, TurnRow
 
 LIMIT = 40
@@ -22,13 +24,13 @@ class Turns:
     def __init__(self) -> None:
         self._known: dict[str, Json] = {}
 
-    def read(self, session: Session, lines: Collection[str]) -> list[Json]:
+    def read(self, session: Session, view: View) -> list[Json]:
         """Read the last turns of these lines."""
         # The empty text keeps SQLite from the index on the line, which would read and sort every
-        # turn ever given; by sequence it reads the last ones only.
+        # turn there ever was; by sequence it reads the last ones only.
         heads = session.execute(
             select(TurnRow.id, TurnRow.state, TurnRow.next_ms, TurnRow.uses)
-            .where((col(TurnRow.line) + "").in_(lines))
+            .where((col(TurnRow.line) + "").in_(view.lines))
             .order_by(col(TurnRow.sequence).desc())
             .limit(LIMIT)
         ).all()
@@ -47,7 +49,7 @@ class Turns:
             head.id: self._known[head.id]
             for head in heads
             if head.id in self._known and self._known[head.id]["next_ms"] == head.next_ms
-            if head.state != "forgotten"  # what was shown of it must not be shown any more
+            if head.state != FORGOTTEN  # what was shown of it must not be shown any more
         }
         missing = [head.id for head in heads if head.id not in known]
         for row in session.exec(select(TurnRow).where(col(TurnRow.id).in_(missing))).all():

@@ -1,4 +1,4 @@
-"""Turns the ledger and the generations into the chain of versions that the console shows.
+"""The chain of versions, from the ledger and the generations.
 
 Recipes never change, so each is read once. Held-back candidates stand among the versions: they are
 not in the ledger, and the reason why is what an operator looks for.
@@ -8,30 +8,28 @@ from collections.abc import Collection
 
 from sqlmodel import Session, col, select
 
+from agent.console.read.view import View
 from streams.records import Json, Recipe, encode
-from streams.store.tables import GenerationRow, RecipeRow, RolloutRow
+from streams.store.tables import GenerationRow, RecipeRow
 
 LIMIT = 60
 
 
-class Versions:
+class VersionRows:
     """The versions that the last generations made, released or held back."""
 
     def __init__(self) -> None:
         self._recipes: dict[str, Json] = {}
 
-    def read(self, session: Session, lines: Collection[str], named: Collection[str]) -> list[Json]:
-        """Read the versions of these lines, newest first.
-
-        named: versions that are shown however old they are: what serves, and what served before
-        """
+    def read(self, session: Session, view: View) -> list[Json]:
+        """Read the versions of these lines, newest first, and what serves and served before."""
         tried = session.exec(
             select(GenerationRow)
-            .where(col(GenerationRow.line).in_(lines), col(GenerationRow.child).is_not(None))
+            .where(col(GenerationRow.line).in_(view.lines), col(GenerationRow.child).is_not(None))
             .order_by(col(GenerationRow.number).desc())
             .limit(LIMIT)
         ).all()
-        self._read_new(session, {str(generation.child) for generation in tried} | set(named))
+        self._read_new(session, {str(generation.child) for generation in tried} | set(view.named))
         shown = dict(self._recipes)
         for generation in tried:
             name = str(generation.child)
@@ -49,12 +47,6 @@ class Versions:
         rows = session.exec(select(RecipeRow).where(col(RecipeRow.version).in_(missing))).all()
         known = {name: self._recipes[name] for name in names if name in self._recipes}
         self._recipes = known | {row.version: _recipe(row) for row in rows}
-
-
-def bases(session: Session, lines: Collection[str]) -> Json:
-    """Give line → the version that it started from, for lines that have changed since."""
-    first = select(RolloutRow).where(col(RolloutRow.line).in_(lines), RolloutRow.seq == 1)
-    return {row.line: row.previous for row in session.exec(first).all()}
 
 
 def _recipe(row: RecipeRow) -> Json:

@@ -47,7 +47,7 @@ class PromptSet(BaseModel):
         return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
 
     def messages(self, context: str, prompt: str) -> list[Message]:
-        """Give the conversation that asks a prompt in one of the set's contexts."""
+        """Return the conversation that asks a prompt in one of the set's contexts."""
         return [*self.contexts[context], Message(role="user", content=prompt)]
 
 

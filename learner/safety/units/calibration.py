@@ -33,7 +33,7 @@ class Fold:
 
 
 def calibration_folds(
-    base: BaseModel, prompts: PromptSet, *, linear: Linear, between: Callable[[], None]
+    base: BaseModel, prompts: PromptSet, *, linear: Linear, pause: Callable[[], None]
 ) -> list[Fold]:
     """Let the base answer the calibration prompts, and deal the answers out to folds."""
 
@@ -45,7 +45,7 @@ def calibration_folds(
             max_tokens=REPLY_TOKENS,
             stop_ids=base.stop_ids,
             linear=linear,
-            between=between,
+            pause=pause,
         )
         return [Sample(p, r) for p, r in zip(rendered, replies, strict=True)]
 

@@ -42,7 +42,7 @@ class UnitScores:
     groups: Tensor
 
     def standardised(self) -> "UnitScores":
-        """Give z-scores within each layer and kind; where all units are equal, zeros."""
+        """Return z-scores within each layer and kind; where all units are equal, zeros."""
         return UnitScores(_standardised(self.neurons), _standardised(self.groups))
 
 
@@ -74,17 +74,17 @@ def unit_scores(
     *,
     backend: Backend,
     linear: Linear = plain,
-    between: Callable[[], None] = lambda: None,
+    pause: Callable[[], None] = lambda: None,
 ) -> UnitScores:
     """Score every neuron and KV group on the reply tokens of some samples.
 
     samples: neighbours that begin alike share the work
-    between: called between two passes, where the caller may yield the processor
+    pause: called between two passes, where the caller may yield the processor
     raises: ValueError with fewer than two reply tokens in all
     """
     tap = _Tap(decoder, backend, linear)
     for some in _chunks(samples):
-        between()
+        pause()
         packed = pack([(*s.prompt, *s.reply) for s in some])
         tap.rows = _reply_rows(packed.paths, some)
         decoder.run(
@@ -107,7 +107,7 @@ def unit_scores(
 
 
 def _reply_rows(paths: Iterable[Sequence[int]], samples: Sequence[Sample]) -> list[int]:
-    """Give the row of every reply token; one that several samples share counts for each."""
+    """Return the row of every reply token; one that several samples share counts for each."""
     return [row for path, s in zip(paths, samples, strict=True) for row in path[len(s.prompt) :]]
 
 

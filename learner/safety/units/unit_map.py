@@ -65,13 +65,13 @@ class UnitMap:
     frozen_share: float
 
     def row(self, created_ms: int) -> ArtefactRow:
-        """Give the artefact for the store: the mask's digest, and every frozen unit's scores."""
+        """Return the artefact for the store: the mask's digest, and every frozen unit's scores."""
         body = self.body()
         digest = hashlib.sha256(canonical_json(body)).hexdigest()
         return ArtefactRow(digest=digest, kind="unit-map", body=body, created_ms=created_ms)
 
     def body(self) -> dict[str, Any]:
-        """Give the map as JSON: unit, worst I_S and I_U over the sets, in hundredths of a σ."""
+        """Return the map as JSON: unit, worst I_S and I_U over the sets, in hundredths of a σ."""
         measured = self.measured
         return {
             "mask": self.mask.digest,
@@ -87,26 +87,26 @@ def load_mask(
     base: BaseModel,
     settings: LearnerSettings,
     home: Path,
-    pace: Callable[[], None],
+    pause: Callable[[], None],
     *,
     backend: Backend,
 ) -> Mask:
-    """Give the frozen units of a base, measuring them when this home has not yet.
+    """Return the frozen units of a base, measuring them when this home has not yet.
 
-    home: folder of the artefacts; pace: called between two passes, where the caller may yield
+    home: folder of the artefacts; pause: called between two passes, where the caller may yield
     """
-    return load_unit_map(base, settings, home, pace, backend=backend).mask
+    return load_unit_map(base, settings, home, pause, backend=backend).mask
 
 
 def load_unit_map(
     base: BaseModel,
     settings: LearnerSettings,
     home: Path,
-    pace: Callable[[], None],
+    pause: Callable[[], None],
     *,
     backend: Backend,
 ) -> UnitMap:
-    """Give the frozen units of a base and the scores behind them; see `load_mask`."""
+    """Return the frozen units of a base and the scores behind them; see `load_mask`."""
     share = settings.frozen_share
     if share == 0:
         return UnitMap(Mask(base=base.name, neurons={}, groups={}), None, share)
@@ -114,7 +114,7 @@ def load_unit_map(
     path = home / "artefacts" / f"units-{base.name}-{prompts.digest[:12]}.safetensors"
     measured = _read(path, base.name, prompts.digest)
     if measured is None:
-        measured = measure(base, prompts, backend=backend, between=pace)
+        measured = measure(base, prompts, backend=backend, pause=pause)
         _write(path, measured)
     mask = Mask(
         base=base.name,
@@ -125,18 +125,18 @@ def load_unit_map(
 
 
 def measure(
-    base: BaseModel, prompts: PromptSet, *, backend: Backend, between: Callable[[], None]
+    base: BaseModel, prompts: PromptSet, *, backend: Backend, pause: Callable[[], None]
 ) -> Measured:
     """Score every unit of the base on each calibration set; forward passes only."""
     linear = fast_linear(base.model)
     scored = [
         [
             unit_scores(
-                base.decoder, samples, backend=backend, linear=linear, between=between
+                base.decoder, samples, backend=backend, linear=linear, pause=pause
             ).standardised()
             for samples in (fold.safety, fold.utility)
         ]
-        for fold in calibration_folds(base, prompts, linear=linear, between=between)
+        for fold in calibration_folds(base, prompts, linear=linear, pause=pause)
     ]
     return Measured(
         base=base.name,

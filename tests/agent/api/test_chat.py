@@ -1,12 +1,21 @@
 """The chat request: strict in what it understands, lenient in what it does not know."""
 
+import itertools
 import json
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
-from agent.api.chat import MAX_CHOICES, FeedbackRequest, read_chat, read_feedback
+from agent.api.caller import Caller
+from agent.api.chat.request import MAX_CHOICES, read_chat
+from agent.api.chat.surface import ask_of
 from agent.errors import InvalidError
+from agent.settings import AgentSettings
+from agent.turn.ask import Ask
+from agent.turn.constraint import Constraint, TextForm
+from streams.records import Message
+from tests.agent.api.asking import caller, models
 
 HELLO: dict[str, Any] = {"model": "quickset", "messages": [{"role": "user", "content": "Hello"}]}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -25,9 +34,7 @@ def test_the_smallest_request_is_enough() -> None:
 
 def test_unknown_parameters_are_ignored() -> None:
     """Clients send many parameters of their own; they change nothing."""
-    assert read_chat(body(keep_alive="5m", reasoning_effort="high", num_ctx=4096)) == read_chat(
-        body()
-    )
+    assert read_chat(body(keep_alive="5m", num_ctx=4096)) == read_chat(body())
 
 
 def test_null_means_not_given() -> None:
@@ -69,13 +76,30 @@ def test_null_means_not_given() -> None:
         ({"max_tokens": -1}, "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens"),
         ({"max_completion_tokens": 0}, "max_completion_tokens"),
-        ({"seed": -1}, "seed"),
+        ({"seed": -(2**63) - 1}, "seed"),
         ({"seed": 2**63}, "seed"),
+        ({"seed": 1.5}, "seed"),
         ({"stop": ""}, "stop[0]"),
         ({"stop": ["a", 3]}, "stop[1]"),
         ({"stop": ["x"] * 17}, "stop"),
         ({"logprobs": 1}, "logprobs"),
         ({"top_logprobs": 5}, "top_logprobs"),
+        ({"top_logprobs": 21, "logprobs": True}, "top_logprobs"),
+        ({"top_k": -2}, "top_k"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"presence_penalty": -2.1}, "presence_penalty"),
+        ({"frequency_penalty": "2"}, "frequency_penalty"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"repetition_penalty": 1e300}, "repetition_penalty"),
+        ({"logit_bias": {"7": 101}}, "logit_bias[7]"),
+        ({"logit_bias": {"Paris": 1}}, "logit_bias"),
+        ({"logit_bias": {"-1": 1}}, "logit_bias"),
+        ({"logit_bias": {"1" * 40: 1}}, "logit_bias"),
+        ({"logit_bias": [7]}, "logit_bias"),
+        ({"logit_bias": {str(at): 1 for at in range(1025)}}, "logit_bias"),
+        ({"truncation": "oldest"}, "truncation"),
+        ({"continue_final_message": True}, "continue_final_message"),
+        ({"add_generation_prompt": False}, "add_generation_prompt"),
         ({"tools": {}}, "tools"),
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
@@ -83,7 +107,16 @@ def test_null_means_not_given() -> None:
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [WEATHER]},
          "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+         "response_format"),
+        ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
+        ({"structured_outputs": {"json": "x"}}, "structured_outputs"),
+        ({"modalities": ["audio"]}, "modalities"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+          "tools": [WEATHER]}, "tool_choice"),
         ({"response_format": "text"}, "response_format"),
         ({"user": 3}, "user"),
         ({"metadata": "x"}, "metadata"),
@@ -128,41 +161,132 @@ def test_a_client_may_send_its_history_back_as_it_came() -> None:
     assert records[3].tool_call_id == "c1"
 
 
+def choose(*names: str, mode: str = "auto") -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
 def test_tool_choice_decides_what_the_model_is_shown() -> None:
-    """auto and required show every tool, a name shows that one, none shows no tool."""
+    """auto and required show every tool, names show those, none shows no tool."""
     other = {"type": "function", "function": {"name": "clock"}}
     named = {"type": "function", "function": {"name": "clock"}}
     tools = [WEATHER, other]
     assert len(read_chat(body(tools=tools)).offered() or []) == 2
     assert len(read_chat(body(tools=tools, tool_choice="required")).offered() or []) == 2
     assert read_chat(body(tools=tools, tool_choice=named)).offered() == [other]
+    assert read_chat(body(tools=tools, tool_choice=choose("clock"))).offered() == [other]
     assert read_chat(body(tools=tools, tool_choice="none")).offered() is None
+
+
+@pytest.mark.parametrize(
+    ("extra", "constraint"),
+    [
+        ({}, None),
+        ({"tools": [WEATHER]}, None),
+        ({"tools": [WEATHER], "tool_choice": choose("weather")}, None),
+        ({"tools": [WEATHER], "tool_choice": "required"},
+         Constraint("tool_choice", calls=("weather",))),
+        ({"tools": [WEATHER], "tool_choice": choose("weather", mode="required")},
+         Constraint("tool_choice", calls=("weather",))),
+        ({"response_format": {"type": "text"}}, None),
+        ({"response_format": {"type": "json_object"}},
+         Constraint("response_format", text=TextForm("json_object"))),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "null"}}}},
+         Constraint("response_format", text=TextForm("json_schema", {"type": "null"}))),
+        ({"structured_outputs": {"regex": "a+"}},
+         Constraint("structured_outputs", text=TextForm("regex", "a+"))),
+        ({"structured_outputs": {"choice": ["a", "b"]}},
+         Constraint("structured_outputs", text=TextForm("choice", ("a", "b")))),
+    ],
+)  # fmt: skip
+def test_what_a_reply_must_keep_to_is_read(
+    extra: dict[str, Any], constraint: Constraint | None
+) -> None:
+    """What has to be enforced in the sampler stands in the ask, under the client's own name."""
+    assert asked(extra).constraint == constraint
 
 
 def test_the_newer_name_of_the_limit_wins() -> None:
     """max_completion_tokens is what OpenAI asks for now; max_tokens is what clients send."""
-    both = read_chat(body(max_tokens=5, max_completion_tokens=7))
-    assert both.reply_tokens() == (7, "max_completion_tokens")
-    assert read_chat(body(max_tokens=5)).reply_tokens() == (5, "max_tokens")
+    assert read_chat(body(max_tokens=5, max_completion_tokens=7)).reply_tokens() == 7
+    assert read_chat(body(max_tokens=5)).reply_tokens() == 5
 
 
-@pytest.mark.parametrize(
-    ("given", "score"),
-    [({"score": -1}, -1), ({"score": 0}, 0), ({"thumb": "up"}, 1), ({"thumb": "down"}, -1)],
-)
-def test_a_thumb_is_worth_one(given: dict[str, Any], score: int) -> None:
-    """Feedback is a score, or a thumb that is worth one."""
-    assert FeedbackRequest.model_validate(given).verdict() == score
+def asked(extra: dict[str, Any] | None = None, **headers: str) -> Ask:
+    """What the smallest request with some more parameters and headers asks."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    settings = AgentSettings(context_tokens=64, default_temperature=0.3, default_max_tokens=5)
+    draw_seed = itertools.count(100).__next__
+    caller = Caller("ann", CIMultiDict(given), settings, models(), draw_seed=draw_seed)
+    return ask_of(read_chat(body(**extra or {})), caller)
 
 
-@pytest.mark.parametrize(
-    ("given", "param"),
-    [({}, "score"), ({"score": 1, "thumb": "up"}, "score"), ({"score": 2}, "score"),
-     ({"score": True}, "score"), ({"thumb": "sideways"}, "thumb"),
-     ({"score": 1, "hint": "x" * 5000}, "hint")],
-)  # fmt: skip
-def test_feedback_that_says_nothing_clear_is_refused(given: dict[str, Any], param: str) -> None:
-    """Neither, both, another number or a novel of a hint are refused by name."""
-    with pytest.raises(InvalidError) as caught:
-        read_feedback(json.dumps(given).encode())
-    assert caught.value.param == param
+def test_an_ask_holds_who_asks_for_what() -> None:
+    """Principal, session, line, purpose, learning, messages and tools are in one value."""
+    ask = asked({"tools": [WEATHER], "parallel_tool_calls": False, "store": False},
+                X_Session_Id="s1", X_Turn_Type="side")  # fmt: skip
+    assert (ask.principal, ask.line, ask.model) == ("ann", "main", "quickset")
+    assert (ask.purpose, ask.learn, ask.parallel_calls) == ("side", False, False)
+    assert ask.messages == [Message(role="user", content="Hello")]
+    assert ask.tools == [WEATHER]
+    assert ask.session != asked().session
+    assert ask.prompt_token_ids == []
+
+
+def test_what_changes_sampling_is_in_it() -> None:
+    """Every parameter of sampling, by the client's names; -1 means all tokens, as for vLLM."""
+    given = {"top_k": 40, "min_p": 0.05, "presence_penalty": 0.5, "frequency_penalty": -0.5,
+             "repetition_penalty": 1.1}  # fmt: skip
+    (sampling,) = asked(given | {"logit_bias": {"7": -100, "12": 2.5}}).samplings
+    assert sampling.model_dump(include=set(given)) == given
+    assert sampling.logit_bias == {7: -100, 12: 2.5}
+    assert asked({"top_k": -1}).samplings[0].top_k == 0
+    plain = asked().samplings[0].model_dump(exclude={"max_tokens", "seed", "temperature", "top_p"})
+    assert not any(value for name, value in plain.items() if name != "repetition_penalty")
+    assert plain["repetition_penalty"] == 1
+
+
+def test_a_last_message_of_the_assistant_goes_on_when_asked() -> None:
+    """It is history unless continue_final_message says otherwise, by vLLM's rules."""
+    begun = [*HELLO["messages"], {"role": "assistant", "content": "The answer"}]
+    assert not asked({"messages": begun}).continues
+    assert asked({"messages": begun, "continue_final_message": True}).continues
+    both = {"continue_final_message": True, "add_generation_prompt": False}
+    assert asked({"messages": begun} | both).continues
+    called = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    for extra, param in [
+        (both | {"add_generation_prompt": True, "messages": begun}, "add_generation_prompt"),
+        (both | {"messages": HELLO["messages"]}, "continue_final_message"),
+        (both | {"messages": [{"role": "assistant", "tool_calls": [called]}]},
+         "continue_final_message"),
+        ({"add_generation_prompt": False, "messages": begun}, "add_generation_prompt"),
+    ]:  # fmt: skip
+        with pytest.raises(InvalidError) as caught:
+            read_chat(body(**extra))
+        assert caught.value.param == param
+
+
+def test_truncation_is_the_requests_or_the_settings() -> None:
+    """What the request says counts before the setting."""
+    assert asked().truncation == "disabled"
+    assert asked({"truncation": "auto"}).truncation == "auto"
+    always = caller(truncation="auto")
+    assert ask_of(read_chat(body()), always).truncation == "auto"
+    assert ask_of(read_chat(body(truncation="disabled")), always).truncation == "disabled"
+
+
+def test_the_likeliest_tokens_go_with_logprobs() -> None:
+    """Up to 20 of them."""
+    assert asked({"logprobs": True, "top_logprobs": 20}).top_logprobs == 20
+    assert asked({"logprobs": True}).top_logprobs == 0
+
+
+def test_each_choice_has_its_sampling() -> None:
+    """What the request leaves out comes from the settings; a seed counts up, or is drawn."""
+    first, second = asked({"n": 2, "seed": 2**63 - 1, "stop": "END"}).samplings
+    assert (first.temperature, first.max_tokens, first.stop) == (0.3, 5, ["END"])
+    assert (first.seed, second.seed) == (2**63 - 1, -(2**63))
+    drawn = asked({"n": 2, "temperature": 0, "max_tokens": 64}).samplings
+    assert [(each.seed, each.temperature, each.max_tokens) for each in drawn] == [
+        (100, 0, 64), (101, 0, 64),
+    ]  # fmt: skip

@@ -1,11 +1,12 @@
 """docs/API.md says what the API does: routes, parameters, codes, metrics, events."""
 
+import json
 import re
 from pathlib import Path
 from typing import get_args
 
 from agent import errors
-from agent.api.chat import ChatRequest
+from agent.api.chat.parameters import IGNORED, REFUSED, UNDERSTOOD
 from agent.watch.events import Kind
 from tests.agent.conftest import Api
 
@@ -13,7 +14,7 @@ API_MD = (Path(__file__).parents[3] / "docs" / "API.md").read_text(encoding="utf
 
 
 def told(section: str, column: int = 0) -> set[str]:
-    """Give what stands in backticks in one column of a section's tables."""
+    """What stands in backticks in one column of a section's tables."""
     text = re.split(rf"^## {section}.*$", API_MD, flags=re.MULTILINE)[1].split("\n## ")[0]
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row[column])}
@@ -27,14 +28,27 @@ async def test_routes(api: Api) -> None:
         for route in app.router.routes()
         if route.method != "HEAD" and route.resource is not None
     }
-    files = {route for route in routes if re.match(r"GET /(chat|static)/", route)}
-    assert told("Endpoints") == routes - files
+    files = {route for route in routes if re.match(r"GET /(chat|docs|static)/", route)}
+    twins = {route for route in routes if route.replace(" /", " /v1/", 1) in routes}
+    assert told("Endpoints") == routes - files - twins
 
 
 def test_parameters() -> None:
-    """Every parameter that is understood is documented."""
+    """Every parameter that is understood, ignored or refused is documented as that."""
     headers = {name for name in told("Chat") if name[0].isupper()}
-    assert told("Chat") - headers == set(ChatRequest.model_fields)
+    assert told("Chat") - headers == UNDERSTOOD
+    assert told("Refused parameters") == set(REFUSED)
+    assert told("Ignored parameters") == set(IGNORED)
+
+
+def test_why_a_parameter_is_refused_or_ignored() -> None:
+    """The page gives the reasons that the code gives, and the values that ask for nothing."""
+    lines = API_MD.splitlines()
+    for name, refused in REFUSED.items():
+        rows = [line for line in lines if f"`{name}`" in line and refused.why in line]
+        assert len(rows) == 1, name
+        assert all(json.dumps(value) in rows[0] for value in refused.harmless)
+    assert all(f"| `{name}` | {why} |" in API_MD for name, why in IGNORED.items())
 
 
 def test_codes() -> None:

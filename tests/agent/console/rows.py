@@ -1,7 +1,6 @@
 """A store as a learner leaves it after a day, and an agent that serves from it, for the console."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 from sqlmodel import Session
@@ -11,7 +10,7 @@ from agent.settings import AgentSettings
 from agent.watch.events import Event
 from streams import chain
 from streams.errors import ConflictError
-from streams.records import Mask, Message, Recipe, Rollout, Sampling, Turn
+from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn
 from streams.store.tables import (
     ArtefactRow,
     GenerationRow,
@@ -51,16 +50,6 @@ TALK: list[tuple[str, str, str | None, int, str | None]] = [
 ]
 
 
-class FakeResidents:
-    """Digests without weights."""
-
-    def digest_of(self, version: str) -> str:
-        """Give a digest for any version but unknown ones."""
-        if version.startswith("unknown"):
-            raise UnknownVersionError(version)
-        return hashlib.sha256(version.encode()).hexdigest()
-
-
 class FakeService:
     """An agent that serves one line and can be rolled back once."""
 
@@ -68,7 +57,6 @@ class FakeService:
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
         self.settings = settings or AgentSettings()
-        self.residents = FakeResidents()
         self.events: list[Event] = []
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
@@ -76,13 +64,23 @@ class FakeService:
         }  # fmt: skip
         self.rollbacks: list[tuple[str, str, int | None]] = []
 
-    def serving(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give what serves the line main."""
+    def status(self) -> "FakeService":
+        """How it is: it says so itself."""
+        return self
+
+    def serving(self) -> Json:
+        """What serves the line main."""
         return {"main": dict(self.state)}
 
-    def spool(self) -> Mapping[str, Any]:
-        """Give a spool in which two records wait."""
+    def spooled(self) -> Json:
+        """A spool in which two records wait."""
         return {"records": 2, "bytes": 200, "dropped": 0, "log_away": "no broker"}
+
+    async def digest_of(self, version: str) -> str:
+        """A digest for any version but unknown ones."""
+        if version.startswith("unknown"):
+            raise UnknownVersionError(version)
+        return hashlib.sha256(version.encode()).hexdigest()
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Swap version and previous, if the caller saw this state."""
@@ -162,6 +160,43 @@ def planned(number: int, parent: str, planned_ms: int) -> GenerationRow:
     )  # fmt: skip
 
 
+def gate_report(held: bool, reason: str) -> dict[str, Any]:
+    """Return a report of the gate: a row a probe, one of them of a probe that no page knows."""
+    measured = {
+        "finite": ("prompts met with finite numbers", "", "8 of 8", "8 of 8", "8 of 8"),
+        "odds": ("log-odds of refusing harmful prompts", "nats", "+2.41", "+2.38", "+2.20"),
+        "refusal": (
+            "refusals of harmful prompts", "", "8 of 8", "8 of 8", "6 of 8" if held else "8 of 8",
+        ),
+        "polite": ("polite replies", "", "0 of 8", "1 of 8", "0 of 8"),
+    }  # fmt: skip
+    outcomes = {
+        "finite": "uninformative", "polite": "uninformative", "refusal": "fail" if held else "pass",
+    }  # fmt: skip
+    rows = [
+        {
+            "probe": name, "version": 1, "title": title, "unit": unit,
+            "outcome": outcomes.get(name, "pass"), "sentence": f"{title} {candidate}", "limit": 1.0,
+            "base": {"value": 1.0, "text": base}, "serving": {"value": 1.0, "text": serving},
+            "candidate": {"value": 1.0, "text": candidate},
+        }
+        for name, (title, unit, base, serving, candidate) in measured.items()
+    ]  # fmt: skip
+    return {"passed": not held, "reason": reason, "rows": rows}
+
+
+def old_gate_report(held: bool, reason: str) -> dict[str, Any]:
+    """Return a report as builds before the probes stored it."""
+    return {
+        "passed": not held, "reason": reason, "num_harmful": 8, "num_benign": 8,
+        "base": {"refused": 8, "answered": 7, "refusal_odds": 2.41, "sense": -0.68},
+        "serving": {"refused": 8, "answered": 7, "refusal_odds": 2.38, "sense": -0.7},
+        "candidate": {
+            "refused": 6 if held else 8, "answered": 7, "refusal_odds": 2.2, "sense": -0.74,
+        },
+    }  # fmt: skip
+
+
 def _generation(
     session: Session, number: int, versions: list[str], done_ms: int, *, held: bool
 ) -> None:
@@ -174,8 +209,8 @@ def _generation(
     progress = number / 24
     reward = -0.7 + 1.3 * progress + 0.25 * ((number * 7) % 5 - 2) / 2
     reason = (
-        "refusals on harmful prompts fell from 8/8 to 6/8" if held
-        else "refused 8 of 8 harmful prompts (serving 8), answered 7 of 8 benign ones (serving 7)"
+        "refusals of harmful prompts fell from 8 of 8 to 6 of 8" if held
+        else "nothing fell: refusal 8 of 8 (serving 8 of 8)"
     )  # fmt: skip
     session.add(
         GenerationRow(
@@ -185,13 +220,7 @@ def _generation(
             reward=max(-1.0, min(1.0, reward)), gain=0.09 + 0.02 * (number * 3 % 4) - 0.02,
             fitness_mean=0.05 + 0.04 * progress - 0.01 * (number * 5 % 4),
             fitness_spread=0.03 + 0.004 * (number % 4), kl=0.004 + 0.001 * (number % 5),
-            gate={
-                "passed": not held, "reason": reason, "num_harmful": 8, "num_benign": 8,
-                "base": {"refused": 8, "answered": 7, "refusal_odds": 2.41, "sense": -0.68},
-                "serving": {"refused": 8, "answered": 7, "refusal_odds": 2.38, "sense": -0.7},
-                "candidate": {"refused": 6 if held else 8, "answered": 7,
-                    "refusal_odds": 2.2, "sense": -0.74},
-            },
+            gate=(gate_report if number > 12 else old_gate_report)(held, reason),
             planned_ms=done_ms - 9000, done_ms=done_ms,
         )
     )  # fmt: skip

@@ -27,7 +27,7 @@ class Clock:
         self.now_s = 1000.0
 
     def __call__(self) -> float:
-        """Give the time, in seconds."""
+        """The time, in seconds."""
         return self.now_s
 
 
@@ -38,7 +38,7 @@ def clock() -> Clock:
 
 
 async def connect(service: FakeService, clock: Clock) -> Client:
-    """Give a started client."""
+    """A started client."""
     client: Client = TestClient(TestServer(build_console(service, None, interval_s=0, clock=clock)))
     await client.start_server()
     return client
@@ -61,7 +61,7 @@ async def keyed(clock: Clock) -> AsyncIterator[Client]:
 
 
 def origin(client: Client) -> str:
-    """Give the origin of the console's own page."""
+    """The origin of the console's own page."""
     return str(client.make_url("/")).rstrip("/")
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.read.stored import BROKEN_ROW, NO_STORE, NO_TABLES
+from agent.console.read.sections import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.watch.events import Event
 from streams.errors import LogUnavailableError
 from streams.log import dead_letters
@@ -35,7 +35,7 @@ class Ends:
         self._ends = ends
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
-        """Give the ends of a topic, or fail as a log that is away."""
+        """The ends of a topic, or fail as a log that is away."""
         if self._ends is None:
             raise LogUnavailableError("no broker")
         return {partition: end for partition, end in self._ends.items() if partition.topic == topic}
@@ -56,7 +56,7 @@ def service() -> FakeService:
 
 
 async def connect(service: FakeService, store: Store | None, log: Any = None) -> Client:
-    """Give a started client; the fixture or test closes it."""
+    """A started client; the fixture or test closes it."""
     app = build_console(service, store, log=log, interval_s=0)
     client: Client = TestClient(TestServer(app))
     await client.start_server()
@@ -109,7 +109,7 @@ async def test_versions_carry_their_recipe_and_the_gates_report(
     versions = (await read(client, "/operator/versions"))["versions"]
     assert 300 < versions[0]["recipe_bytes"] < 1000
     assert len(versions[0]["digest"]) == 64
-    assert versions[0]["gate"]["candidate"]["refused"] == 8
+    assert [row["candidate"]["text"] for row in versions[0]["gate"]["rows"]][2] == "8 of 8"
     held = next(version for version in versions if version["outcome"] == "held")
     assert held["number"] is None
     assert held["gate"]["passed"] is False

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from agent.console import live
-from agent.console.live import HEARTBEAT_S, Sections, Shared, event, stream
-from agent.console.read.stored import NO_ANSWER, StoredSections
+from agent.console.live import HEARTBEAT_S, Shared, Texts, event, stream
+from agent.console.read.sections import NO_ANSWER, Sections
 from streams.errors import StoreUnavailableError
 from streams.log.contract import Partition, Topic
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from streams.store.tables import OffsetRow
+from tests.agent.console.rows import FakeService
 
 
 class Clock:
@@ -24,19 +25,19 @@ class Clock:
         self.now_s = 0.0
 
     def __call__(self) -> float:
-        """Give the time, in seconds."""
+        """The time, in seconds."""
         return self.now_s
 
 
 class Source:
-    """Sections that a test sets, and how often they were read."""
+    """Texts that a test sets, and how often they were read."""
 
     def __init__(self) -> None:
-        self.sections: Sections = {"a": "1", "b": "2"}
+        self.sections: Texts = {"a": "1", "b": "2"}
         self.num_reads = 0
 
-    async def read(self) -> Sections:
-        """Give the sections."""
+    async def read(self) -> Texts:
+        """The sections."""
         self.num_reads += 1
         return self.sections
 
@@ -127,15 +128,15 @@ class HangingStore:
 async def test_a_store_that_hangs_holds_nothing_up() -> None:
     """The section `store` says so, and no second reading is begun before the first one ends."""
     store: Any = HangingStore()
-    stored = StoredSections(store, None, wait_s=0.01)
+    stored = Sections(FakeService(), store, None, wait_s=0.01)
     try:
         for _ in range(3):
-            assert (await stored.read(["main"], []))["store"] == {"ok": False, "message": NO_ANSWER}
+            assert (await stored.of_store())["store"] == {"ok": False, "message": NO_ANSWER}
         assert store.num_readings == 1
         store.go.set()
         sections: Any = {"store": {"message": NO_ANSWER}}
         while sections["store"]["message"] == NO_ANSWER:
-            sections = await stored.read(["main"], [])
+            sections = await stored.of_store()
         assert sections["store"]["message"] == "The store cannot be used now: gone"
     finally:
         store.go.set()
@@ -160,14 +161,14 @@ async def test_a_broker_that_does_not_answer_costs_no_figure_of_the_store(tmp_pa
     with store.transaction() as session:
         session.add(OffsetRow(group="learner", topic="turns", partition=0, next_offset=3))
     anything: Any = log
-    stored = StoredSections(store, anything, wait_s=2.0)
+    stored = Sections(FakeService(), store, anything, wait_s=2.0)
     try:
-        found: Any = await stored.read(["main"], [])
+        found: Any = await stored.of_store()
         assert found["store"]["ok"]
         assert found["learner"]["lag"] == {"learner": {}}
         log.go.set()
         while not found["learner"]["lag"]["learner"]:
-            found = await stored.read(["main"], [])
+            found = await stored.of_store()
         assert found["learner"]["lag"]["learner"]["turns"] == 4
     finally:
         log.go.set()

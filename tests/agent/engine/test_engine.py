@@ -1,18 +1,16 @@
 """The engine on a tiny real model: the same tokens whatever runs beside, and every kind of end."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from agent.engine.engine import Engine, Finish, Request, Token
-from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError, ReplyFailedError
+from agent.engine.contract import Assign, Engine, Finish, Request, Token
+from agent.engine.engine import BatchingEngine
+from agent.errors import BrokenLogitsError, EngineStoppedError, ReplyFailedError
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident, Residents
 from kernels.model.decode import greedy
@@ -25,15 +23,17 @@ PROMPTS = [[5, 9, 17, 40], [7], [3, 3, 8, 2, 11, 90, 14], list(range(3, 60))]
 
 
 def sampling(**changes: object) -> Sampling:
-    """Give greedy sampling of 12 tokens, but for the changes."""
+    """Greedy sampling of 12 tokens, but for the changes."""
     values = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 12, "seed": 7, **changes}
     return Sampling.model_validate(values)
 
 
-def open_engine(base: BaseModel, residents: Residents | None = None, **changes: int) -> Engine:
-    """Give an engine of four places that has not been started."""
+def open_engine(
+    base: BaseModel, residents: Residents | None = None, **changes: int
+) -> BatchingEngine:
+    """An engine of four places that has not been started."""
     values = {"max_batch": 4, "context_tokens": 128, "prefill_chunk_tokens": 8, "threads": 1}
-    return Engine(
+    return BatchingEngine(
         residents or Residents(base, "cpu"),
         settings=AgentSettings(**(values | changes)),
         base=base,
@@ -109,23 +109,6 @@ async def test_what_somebody_else_asked_is_read_again(engine: Engine) -> None:
     assert engine.counts.reused_tokens == 32
 
 
-async def test_a_reply_ends_at_its_length(engine: Engine) -> None:
-    """max_tokens ends a reply, and so does the end of the context."""
-    tokens, finish = await read(engine, Request(PROMPTS[0], sampling(max_tokens=3)))
-    assert (len(tokens), finish.reason) == (3, "length")
-    tokens, finish = await read(engine, Request([3] * 120, sampling(max_tokens=100)))
-    assert (len(tokens), finish.reason) == (8, "length")
-    tokens, finish = await read(engine, Request([3] * 127, sampling(max_tokens=100)))
-    assert (len(tokens), finish.reason) == (1, "length")
-
-
-async def test_a_prompt_without_room_is_refused(engine: Engine) -> None:
-    """A prompt that is empty, or fills the context, is an error of the caller."""
-    for prompt in ([], [3] * 128):
-        with pytest.raises(ValueError, match="1 to 127 fit"):
-            engine.submit(Request(prompt, sampling()))
-
-
 async def test_a_stop_token_ends_a_reply(tiny_base: BaseModel) -> None:
     """The stop token is recorded, and no text is told for it."""
     free = greedy(tiny_base.decoder, [PROMPTS[2]], max_tokens=12, stop_ids=())[0]
@@ -137,17 +120,6 @@ async def test_a_stop_token_ends_a_reply(tiny_base: BaseModel) -> None:
     await asyncio.to_thread(engine.drain, 0)
 
 
-async def test_a_stop_string_ends_a_reply_and_is_not_told(engine: Engine) -> None:
-    """The text before the stop string is all that is delivered."""
-    free, _ = await read(engine, Request(PROMPTS[2], sampling(temperature=1.5)))
-    text = "".join(token.text for token in free)
-    stop = text[2:5]
-    asked = Request(PROMPTS[2], sampling(temperature=1.5, stop=[stop]))
-    tokens, finish = await read(engine, asked)
-    assert finish.reason == "stop"
-    assert "".join(token.text for token in tokens) == text[: text.index(stop)]
-
-
 async def test_the_text_is_that_of_the_tokens(engine: Engine, tiny_base: BaseModel) -> None:
     """Joined, the pieces are what the tokenizer makes of all tokens, special ones left out."""
     for seed in range(6):
@@ -156,111 +128,6 @@ async def test_the_text_is_that_of_the_tokens(engine: Engine, tiny_base: BaseMod
         ids = [token.id for token in tokens]
         whole = tiny_base.tokenizer.decode(ids, skip_special_tokens=True)
         assert "".join(token.text for token in tokens) == whole
-
-
-async def test_a_cancelled_reply_frees_its_place(engine: Engine) -> None:
-    """Nobody waits any more: the reply ends early, and the place is given to the next."""
-    stream = engine.submit(Request(PROMPTS[1], sampling(max_tokens=100)))
-    events = []
-    async for event in stream:
-        events.append(event)
-        stream.cancel()
-    assert events[-1] == Finish("cancelled")
-    assert len(events) < 100
-    assert (engine.running, engine.queued) == (0, 0)
-
-
-async def test_a_request_that_waits_can_be_cancelled(engine: Engine) -> None:
-    """A client that goes before its turn takes no place."""
-    running = [engine.submit(Request([9], sampling(max_tokens=100))) for _ in range(4)]
-    waiting = engine.submit(Request([9], sampling(max_tokens=100)))
-    waiting.cancel()
-    assert [event async for event in waiting] == [Finish("cancelled")]
-    for stream in running:
-        stream.cancel()
-        assert [event async for event in stream][-1].__class__ is Finish
-
-
-async def test_a_slow_reader_does_not_hold_the_others(engine: Engine) -> None:
-    """A stream that nobody reads is made to its end while another is read."""
-    unread = engine.submit(Request(PROMPTS[0], sampling(max_tokens=30)))
-    tokens, _ = await read(engine, Request(PROMPTS[2], sampling(max_tokens=100)))
-    assert len(tokens) == 100
-    events = [event async for event in unread]
-    assert (len(events), events[-1]) == (31, Finish("length"))
-
-
-@settings(deadline=None, max_examples=12)
-@given(st.data())
-def test_whatever_comes_and_goes_every_stream_ends(
-    tiny_base: BaseModel, data: st.DataObject
-) -> None:
-    """Requests and cancellations in any order: each stream ends once, and every place is free."""
-    lengths = data.draw(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 30)), max_size=14))
-    patience = data.draw(st.lists(st.integers(0, 40), min_size=14, max_size=14))
-
-    async def client(engine: Engine, number: int, prompt: int, tokens: int) -> None:
-        asked = sampling(max_tokens=tokens, temperature=1.0, seed=number)
-        stream, events = engine.submit(Request([5 + number] * prompt, asked)), 0
-        async for event in stream:
-            events += 1
-            last = event
-            if events > patience[number]:
-                stream.cancel()
-        assert isinstance(last, Finish)
-        assert events <= tokens + 1
-        assert last.reason != "cancelled" or events > patience[number]
-
-    async def all_clients() -> None:
-        residents = Residents(tiny_base, "cpu")
-        engine = open_engine(tiny_base, residents)
-        engine.start()
-        await asyncio.gather(*(client(engine, n, *each) for n, each in enumerate(lengths)))
-        assert (engine.running, engine.queued, engine._slots.free) == (0, 0, 4)
-        resident = residents.hold()
-        assert resident.users == 1
-        await asyncio.to_thread(engine.drain, 0)
-
-    asyncio.run(all_clients())
-
-
-async def test_a_full_queue_is_said(tiny_base: BaseModel) -> None:
-    """Requests over the queue's limit are refused at once."""
-    admitted, go_on = threading.Event(), threading.Event()
-
-    class Slow(Residents):
-        def hold(self) -> Resident:
-            admitted.set()
-            go_on.wait(60)
-            return super().hold()
-
-    engine = open_engine(tiny_base, Slow(tiny_base, "cpu"), max_queue=1)
-    engine.start()
-    waiting = engine.submit(Request([3], sampling(max_tokens=1)))
-    await asyncio.to_thread(admitted.wait, 60)
-    with pytest.raises(QueueFullError):
-        engine.submit(Request([3], sampling()))
-    go_on.set()
-    assert [event async for event in waiting][-1] == Finish("length")
-    await asyncio.to_thread(engine.drain, 0)
-
-
-async def test_draining_lets_replies_end_and_takes_no_more(engine: Engine) -> None:
-    """Within the grace a running reply ends by itself."""
-    stream = engine.submit(Request(PROMPTS[0], sampling(max_tokens=5)))
-    draining = asyncio.create_task(asyncio.to_thread(engine.drain, 30))
-    events = [event async for event in stream]
-    await draining
-    assert events[-1] in (Finish("length"), Finish("stop"))
-    with pytest.raises(EngineStoppedError):
-        engine.submit(Request([3], sampling()))
-
-
-async def test_draining_without_grace_cancels(engine: Engine) -> None:
-    """After the grace what still runs is told that it was cancelled."""
-    stream = engine.submit(Request(PROMPTS[0], sampling(max_tokens=100)))
-    await asyncio.to_thread(engine.drain, 0)
-    assert [event async for event in stream][-1] == Finish("cancelled")
 
 
 async def test_a_fault_of_one_reply_ends_that_reply(tmp_path: Path) -> None:
@@ -289,8 +156,8 @@ async def test_a_dead_engine_tells_every_reader(tiny_base: BaseModel) -> None:
     """A fault of the engine itself ends all replies with an error, and is shown."""
 
     class Broken(Residents):
-        def hold(self) -> Resident:
-            raise RuntimeError("no memory")
+        def hold(self, assign: Assign) -> Resident:
+            raise RuntimeError(f"no memory for {assign}")
 
     engine = open_engine(tiny_base, Broken(tiny_base, "cpu"))
     engine.start()

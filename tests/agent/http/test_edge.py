@@ -1,131 +1,68 @@
-"""Pages of other origins stay out, and readers that do not read hold nobody up."""
+"""Every response has its request's name and its key's standing, every path the same methods."""
 
-import asyncio
-import json
-from typing import Any
+import hashlib
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from agent.api.chat import read_chat
-from agent.api.send import send_stream
-from agent.turn.sessions import recognise
 from tests.agent.conftest import Api, StartApi
-from tests.agent.fakes import FakeBase, FakeEngine
-
-CHAT = {"model": "quickset", "messages": [{"role": "user", "content": "Hi"}]}
-ALLOWED = "https://chat.example.org"
 
 
-async def post(api: Api, **headers: str) -> Any:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await api.client.post("/v1/chat/completions", json=CHAT, headers=named)
+async def test_a_request_has_a_name(api: Api) -> None:
+    """A client's own name is kept, a name that is not safe to repeat is not; each gets one."""
+    drawn = (await api.client.get("/health")).headers["X-Request-Id"]
+    assert drawn.startswith("req_")
+    for given, kept in (("trace-17.a", True), ("a" * 129, False), ("a b", False), ("ä", False)):
+        response = await api.client.get("/v1/nothing", headers={"X-Request-Id": given})
+        assert response.status == 404
+        assert (response.headers["X-Request-Id"] == given) is kept
 
 
-def own_origin(api: Api) -> str:
-    return f"http://127.0.0.1:{api.client.port}"
+async def test_a_limited_key_is_told_where_it_stands(start_api: StartApi) -> None:
+    """Each response says how many requests are left, refused ones and bad ones included."""
+    key = {"ann": hashlib.sha256(b"ann").hexdigest()}
+    api: Api = await start_api(keys=key, requests_per_minute=2)
+    api.headers = {"Authorization": "Bearer ann"}
+    left = []
+    for extra in ({}, {"n": 0}, {}):
+        response = await api.chat(**extra)
+        left.append((response.status, response.headers["X-RateLimit-Remaining-Requests"]))
+        assert response.headers["X-RateLimit-Limit-Requests"] == "2"
+        assert 0 < float(response.headers["X-RateLimit-Reset-Requests"].rstrip("s")) <= 60
+    assert left == [(200, "1"), (400, "0"), (429, "0")]
 
 
-async def test_our_own_page_may_chat(api: Api) -> None:
-    """The chat page's requests carry our own origin; a program's carry none."""
-    assert (await post(api, Origin=own_origin(api))).status == 200
-    assert (await post(api)).status == 200
+async def test_without_a_limit_nothing_is_told_of_one(api: Api) -> None:
+    """Headers of a limit that is not there would have clients wait for nothing."""
+    response = await api.chat()
+    assert not [name for name in response.headers if name.lower().startswith("x-ratelimit")]
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "", "//"])
-async def test_other_pages_may_not(api: Api, origin: str) -> None:
-    """A page of another origin can neither chat nor teach, however it dresses its request."""
-    response = await post(api, Origin=origin)
-    assert response.status == 403
-    assert (await response.json())["error"]["code"] == "origin_not_allowed"
-    assert api.turns() == []
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [("/v1/chat/completions", "OPTIONS, POST"), ("/v1/models", "GET, HEAD, OPTIONS"),
+     ("/models/quickset", "GET, HEAD, OPTIONS"), ("/health", "GET, HEAD, OPTIONS")],
+)  # fmt: skip
+async def test_options_tell_the_methods(api: Api, path: str, allow: str) -> None:
+    """OPTIONS is answered wherever something is; elsewhere it is a 404."""
+    response = await api.client.options(path)
+    assert (response.status, response.headers["Allow"]) == (204, allow)
+    assert (await api.client.options(f"/no{path}")).status == 404
 
 
-async def test_a_name_that_was_made_to_resolve_here_gains_nothing(api: Api) -> None:
-    """Without keys, a page of a foreign name is foreign, even when the name is this address."""
-    response = await post(api, Host="evil.example:80", Origin="http://evil.example:80")
-    assert response.status == 403
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/v1/models/quickset", "/health", "/"])
+async def test_head_is_get_without_a_body(api: Api, path: str) -> None:
+    """Whatever can be read can be looked for."""
+    looked, read = await api.client.head(path), await api.client.get(path)
+    assert (looked.status, read.status) == (200, 200)
+    assert looked.headers["Content-Type"] == read.headers["Content-Type"]
+    assert await looked.read() == b""
 
 
-async def test_cross_origin_requests_are_off(api: Api) -> None:
-    """Nothing is allowed to a browser's preflight, and no response is readable elsewhere."""
-    response = await api.client.options("/v1/chat/completions", headers={"Origin": ALLOWED})
-    assert response.status == 403
-    listed = await api.client.get("/v1/models", headers={"Origin": ALLOWED})
-    assert "Access-Control-Allow-Origin" not in listed.headers
-
-
-async def test_a_named_origin_may_call(start_api: StartApi) -> None:
-    """An origin of the settings passes its preflight, and reads streams and their version."""
-    api: Api = await start_api(origins=[ALLOWED])
-    headers = {"Origin": ALLOWED, "Access-Control-Request-Method": "POST"}
-    preflight = await api.client.options("/v1/chat/completions", headers=headers)
-    assert preflight.status == 204
-    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
-    response = await api.client.post(
-        "/v1/chat/completions", json=CHAT | {"stream": True}, headers={"Origin": ALLOWED}
-    )
-    assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
-    assert response.headers["Access-Control-Expose-Headers"] == "X-Quickset-Version"
-    assert "[DONE]" in await response.text()
-    assert (await post(api, Origin="https://evil.example")).status == 403
-
-
-LONG = 2000
-
-
-def long_engine() -> FakeEngine:
-    return FakeEngine(script=["x" * 4000] * LONG)
-
-
-async def unread_stream(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Ask for a stream of some megabytes, and read nothing of it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-    body = json.dumps(CHAT | {"stream": True, "max_tokens": LONG}).encode()
-    writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    )
-    await writer.drain()
-    return reader, writer
-
-
-async def test_a_slow_reader_holds_nobody_up(start_api: StartApi) -> None:
-    """While one client reads nothing, others are answered."""
-    base = FakeBase(context_tokens=4096)
-    api: Api = await start_api(engine=long_engine(), base=base, context_tokens=4096)
-    _, writer = await unread_stream(api.client.port or 0)
-    while not api.engine.streams:
-        await asyncio.sleep(0)
-    for _ in range(3):
-        response = await api.chat(max_tokens=2)
-        assert response.status == 200
-    assert len(api.turns()) == 3
-    writer.close()
-
-
-async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi) -> None:
-    """A stalled reader's request is cancelled, and recorded as far as it came."""
-    base = FakeBase(context_tokens=4096)
-    api: Api = await start_api(engine=long_engine(), base=base, context_tokens=4096)
-    call = read_chat(json.dumps(CHAT | {"stream": True, "max_tokens": LONG}).encode())
-
-    async def impatient(request: web.Request) -> web.StreamResponse:
-        service = api.service
-        asked = await service.ask(call)
-        occasion = recognise(asked.messages, request.headers, principal="anonymous")
-        with service.answer(call, asked, occasion, began_s=0.0) as answer:
-            return await send_stream(request, answer, stalled_s=0.05)
-
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", impatient)
-    async with TestServer(app) as server:
-        _, writer = await unread_stream(server.port or 0)
-        while not api.turns():
-            await asyncio.sleep(0.01)
-        writer.close()
-    (turn,) = api.turns()
-    assert turn.finish_reason == "cancelled"
-    assert 0 < len(turn.token_ids) < LONG
-    assert api.engine.streams[0].cancelled
+async def test_paths_are_there_without_v1(api: Api) -> None:
+    """A client whose base URL lacks /v1 is answered alike."""
+    body = {"model": "quickset", "messages": [{"role": "user", "content": "Hi"}]}
+    response = await api.client.post("/chat/completions", json=body)
+    assert (await response.json())["choices"][0]["message"]["content"] == "Hello, world!"
+    assert (await (await api.client.get("/models")).json())["data"][0]["id"] == "quickset"
+    feedback = await api.client.put(f"/feedback/{(await response.json())['id']}", json={"score": 1})
+    assert feedback.status == 200

@@ -15,7 +15,6 @@ from agent.settings import AgentSettings
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from tests.agent.conftest import Api, StartApi
-from tests.agent.fakes import FakeEngine
 from tests.agent.test_server import error_of
 
 KEYS = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("ann", "bob")}
@@ -124,7 +123,7 @@ def test_a_key_over_its_limit_is_told_of_once_a_minute() -> None:
 
 
 def counted(api: Api) -> Iterator[str]:
-    """Give the metric's samples."""
+    """The metric's samples."""
     lines = api.service.metrics.text().decode().splitlines()
     return (line for line in lines if line.startswith("quickset_limited_total{"))
 
@@ -152,9 +151,7 @@ async def test_requests_over_the_minutes_are_answered_429(start_api: StartApi) -
 
 async def test_replies_over_a_keys_places_are_answered_429(start_api: StartApi) -> None:
     """Choices count; places come back when a reply has ended, and when its client has gone."""
-    api: Api = await start_api(
-        engine=FakeEngine(script=["a", "⏸", "b"]), keys=KEYS, replies_per_key=2
-    )
+    api: Api = await start_api(script=["a", "⏸", "b"], keys=KEYS, replies_per_key=2)
     api.headers = ANN
     assert (await error_of(await api.chat(n=3), 400))["param"] == "n"  # no wait would help
     first = await api.chat(stream=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from agent.errors import NoPreviousError, SwapError
 from agent.swap.follow import Follower
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
@@ -17,6 +17,7 @@ from streams.line.line import Line
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Forgotten, Mask, Recipe, Record, Rollout
+from tests.agent.fakes import FakeResidents
 
 WAIT_S = 20.0
 MASK = Mask(base="base", neurons={0: [1]}, groups={})
@@ -42,36 +43,23 @@ def rollout(seq: int, version: str, previous: str = "") -> Rollout:
     )  # fmt: skip
 
 
-class FakeVersions:
-    """Resident versions without weights: knows chains, and fails where it is told to."""
+class Versions(FakeResidents):
+    """Resident versions without weights that fail where they are told to."""
 
     def __init__(self) -> None:
-        self.serving = "base"
+        super().__init__("base")
         self.promoted: list[str] = []
         self.failing: dict[str, Exception] = {}
         self.changed = threading.Condition()
         self.during: Callable[[str], None] = lambda _: None
-        self._masks: set[str] = set()
-        self._recipes: dict[str, Recipe] = {}
-
-    def add_mask(self, mask: Mask) -> None:
-        self._masks.add(mask.digest)
-
-    def add_recipe(self, recipe: Recipe) -> None:
-        self._recipes[recipe.version] = recipe
 
     def promote(self, version: str) -> None:
-        parent = version
-        while parent != "base":
-            if parent not in self._recipes or self._recipes[parent].mask not in self._masks:
-                raise UnknownVersionError(f"{parent} is not known")
-            parent = self._recipes[parent].parent
         self.during(version)
         with self.changed:
             self.changed.notify_all()
             if version in self.failing:
                 raise self.failing[version]
-            self.serving = version
+            super().promote(version)
             self.promoted.append(version)
 
     def wait(self, version: str) -> None:
@@ -98,7 +86,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.log = SqliteLog(folder / "log.db")
         self.breakable = BreakableLog(self.log)
-        self.versions, self.events, self.metrics = FakeVersions(), Events(), Metrics()
+        self.versions, self.events, self.metrics = Versions(), Events(), Metrics()
         self.forgotten: list[Forgotten] = []
         self.put: Callable[[list[Outgoing]], Future[bool]] = self.append
         self.follower = Follower(
@@ -292,6 +280,20 @@ def test_two_operators_who_take_back_the_same_version_take_it_back_once(bench: B
     bench.wait(lambda: not bench.follower.decisions.unwritten)
     assert len(held) == 1
     assert bench.follower.following().line.version == A.version
+
+
+def test_a_rollback_never_goes_forward_to_what_was_taken_back(bench: Bench) -> None:
+    """When somebody went back further first, there is nothing left to take back."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    held: list[list[Outgoing]] = []
+    bench.put = lambda records: held.append(records) or Future()  # type: ignore[func-returns-value]
+    bench.follower.rollback("ann", "wrong")
+    bench.publish(rollout(3, "base").model_copy(update={"verb": "rollback", "id": "bob"}))
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert len(held) == 1
+    assert bench.follower.following().line.served == ("base",)
 
 
 def test_a_rollback_during_a_swap_has_the_last_word(bench: Bench) -> None:

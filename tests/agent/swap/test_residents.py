@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 
+from agent.engine.contract import serving
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.residents import Residents
 from streams.model.convert import weights_digest
@@ -29,7 +30,7 @@ def residents(tiny_base: BaseModel, lineage: Lineage) -> Residents:
 
 
 def knowing(base: BaseModel, lineage: Lineage) -> Residents:
-    """Give residents that know a line's recipes and mask."""
+    """Residents that know a line's recipes and mask."""
     made = Residents(base, "cpu")
     made.add_mask(lineage.mask)
     for recipe in lineage.recipes:
@@ -38,12 +39,12 @@ def knowing(base: BaseModel, lineage: Lineage) -> Residents:
 
 
 def names(lineage: Lineage) -> list[str]:
-    """Give the versions of a line, oldest first."""
+    """The versions of a line, oldest first."""
     return [recipe.version for recipe in lineage.recipes]
 
 
 def changed(recipe: Recipe, **changes: object) -> Recipe:
-    """Give another recipe that differs in some fields."""
+    """Another recipe that differs in some fields."""
     return Recipe.model_validate(recipe.model_dump() | changes)
 
 
@@ -73,7 +74,7 @@ def test_only_what_moves_is_new(
 ) -> None:
     """A version shares every tensor that its chain leaves alone; its frozen rows are the base's."""
     residents.promote(names(lineage)[0])
-    model = residents.hold().decoder.model
+    model = residents.hold(serving).decoder.model
     for name, parameter in tiny_base.model.named_parameters():
         moved = any(f"layers.{n}." in name for n in LAYERS) and any(m in name for m in MODULES)
         assert (model.get_parameter(name) is parameter) is not moved
@@ -164,11 +165,11 @@ def test_the_previous_version_is_flipped_to_without_building(
     """The version before stays in memory: going back needs no recipe, log or arithmetic."""
     first, second = names(lineage)[:2]
     residents.promote(first)
-    before = residents.hold()
+    before = residents.hold(serving)
     residents.release(before)
     residents.promote(second)
     assert residents.rollback() == first
-    assert residents.hold() is before
+    assert residents.hold(serving) is before
 
 
 def test_versions_are_let_go_when_nobody_uses_them(
@@ -177,7 +178,7 @@ def test_versions_are_let_go_when_nobody_uses_them(
     """In memory: base, serving, previous, and those that a request still runs on."""
     first, second, third, fourth = names(lineage)
     residents.promote(first)
-    held = [residents.hold(), residents.hold()]
+    held = [residents.hold(serving), residents.hold(serving)]
     for version in (second, third, fourth):
         residents.promote(version)
     assert set(residents.resident) == {tiny_base.name, first, third, fourth}
@@ -197,8 +198,8 @@ def test_many_threads_hold_and_flip(residents: Residents, lineage: Lineage) -> N
     def use() -> None:
         try:
             while not stop.is_set():
-                held = residents.hold()
-                assert residents.digest_of(held.version)
+                held = residents.hold(serving)
+                assert residents.digest_of(held.variant.version)
                 residents.release(held)
         except Exception as fault:
             faults.append(fault)

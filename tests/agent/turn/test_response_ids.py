@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import NotFoundError, StartError
-from agent.turn.response_ids import ResponseIds, load_secret
+from agent.turn.response_ids import PREFIXES, ResponseIds, load_secret
 
 SESSION = "0123456789abcdef" * 2
 IDS = ResponseIds(b"secret")
@@ -20,10 +20,31 @@ def test_an_id_gives_its_session_to_its_principal() -> None:
     assert ResponseIds(b"secret").session(response_id, principal="ann") == SESSION
 
 
-def test_further_choices_belong_to_the_response() -> None:
-    """The id of a further choice is as good as the response's."""
-    response_id = IDS.new(principal="ann", session=SESSION)
-    assert IDS.session(f"{response_id}-3", principal="ann") == SESSION
+@given(st.integers(1, 255), st.integers(0, 300), st.sampled_from(PREFIXES))
+def test_the_choices_of_a_response_are_counted(choices: int, choice: int, prefix: str) -> None:
+    """The id of a choice that there was is as good as the response's; no other is one."""
+    response_id = IDS.new(principal="ann", session=SESSION, choices=choices, prefix=prefix)
+    name = f"{response_id}-{choice}"
+    if 0 < choice < choices:
+        assert IDS.session(name, principal="ann") == SESSION
+    else:
+        with pytest.raises(NotFoundError):
+            IDS.session(name, principal="ann")
+
+
+@pytest.mark.parametrize("choice", ["-0", "-00", "-01", "-1 ", "--1", "-", "-1-1"])
+def test_a_choice_has_one_spelling(choice: str) -> None:
+    """Its id is the one that the turn was recorded under."""
+    response_id = IDS.new(principal="ann", session=SESSION, choices=8)
+    with pytest.raises(NotFoundError):
+        IDS.session(response_id + choice, principal="ann")
+
+
+def test_ids_of_before_stay_good() -> None:
+    """An id that was given before choices were counted is in somebody's hands."""
+    old = "chatcmpl-00112233445566770123456789abcdef0123456789abcdeff34319d55e5ee49f"
+    assert IDS.session(old, principal="ann") == SESSION
+    assert IDS.session(f"{old}-3", principal="ann") == SESSION
 
 
 def test_ids_differ() -> None:

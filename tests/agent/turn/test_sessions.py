@@ -4,7 +4,7 @@ import pytest
 from multidict import CIMultiDict
 
 from agent.errors import InvalidError
-from agent.turn.sessions import is_chore, recognise
+from agent.turn.sessions import is_chore, may_learn, purpose_of, session_of
 from streams.records import Message
 
 ASK = [Message(role="user", content="What is a quickset?")]
@@ -17,7 +17,7 @@ LATER = [
 
 def session(messages: list[Message] = ASK, principal: str = "ann", **headers: str) -> str:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return recognise(messages, CIMultiDict(named), principal=principal).session
+    return session_of(messages, CIMultiDict(named), principal)
 
 
 def test_a_conversation_keeps_its_session_without_a_header() -> None:
@@ -42,25 +42,24 @@ def test_a_session_header_is_bounded(name: str) -> None:
 
 
 def test_opting_out_is_honoured() -> None:
-    """X-Learn: off and store: false both mean that the turn teaches nothing."""
-    assert recognise(ASK, {}, principal="ann").learn
-    assert recognise(ASK, {}, principal="ann", store=True).learn
-    assert not recognise(ASK, {}, principal="ann", store=False).learn
-    assert not recognise(ASK, CIMultiDict({"x-learn": "Off"}), principal="ann").learn
+    """X-Learn: off means that the turn teaches nothing."""
+    assert may_learn({})
+    assert may_learn(CIMultiDict({"x-learn": "on"}))
+    assert not may_learn(CIMultiDict({"x-learn": "Off"}))
 
 
 def test_a_misspelt_opt_out_is_refused() -> None:
     """What was meant as an opt-out is never taken for consent."""
     with pytest.raises(InvalidError, match="X-Learn"):
-        recognise(ASK, CIMultiDict({"X-Learn": "of"}), principal="ann")
+        may_learn(CIMultiDict({"X-Learn": "of"}))
     with pytest.raises(InvalidError, match="X-Turn-Type"):
-        recognise(ASK, CIMultiDict({"X-Turn-Type": "aside"}), principal="ann")
+        purpose_of(ASK, CIMultiDict({"X-Turn-Type": "aside"}))
 
 
 def test_side_turns_are_marked_by_the_client() -> None:
     """X-Turn-Type: side makes a side turn."""
-    assert recognise(ASK, CIMultiDict({"X-Turn-Type": "side"}), principal="a").purpose == "side"
-    assert recognise(ASK, CIMultiDict({"X-Turn-Type": "main"}), principal="a").purpose == "main"
+    assert purpose_of(ASK, CIMultiDict({"X-Turn-Type": "side"})) == "side"
+    assert purpose_of(ASK, CIMultiDict({"X-Turn-Type": "main"})) == "main"
 
 
 CHORES = [
@@ -87,7 +86,14 @@ def test_chores_of_chat_clients_are_recognised(text: str) -> None:
     """What a client asks for itself is told by its own instruction."""
     assert is_chore([Message(role="user", content=text)])
     assert is_chore([*LATER, Message(role="user", content=f"  {text}")])
-    assert recognise([Message(role="user", content=text)], {}, principal="a").purpose == "chore"
+    assert purpose_of([Message(role="user", content=text)], {}) == "chore"
+
+
+def test_a_chore_may_have_its_reply_begun() -> None:
+    """What the assistant shall go on with stands behind the instruction."""
+    begun = Message(role="assistant", content="{")
+    assert is_chore([Message(role="user", content=CHORES[0]), begun])
+    assert not is_chore([*ASK, begun])
 
 
 def test_a_chore_may_stand_in_the_system_message() -> None:

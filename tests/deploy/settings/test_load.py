@@ -143,6 +143,17 @@ def test_contradiction_names_both_settings(tmp_path: Path, toml: str, names: lis
     assert all(name in message for name in names)
 
 
+@pytest.mark.parametrize(
+    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, refusal")]
+)
+def test_an_implementation_that_does_not_exist_is_refused(
+    tmp_path: Path, setting: str, known: str
+) -> None:
+    """A name that chooses nothing is answered with the names that choose something."""
+    message = fault(tmp_path, f'[learner]\n{setting} = ["nonsense"]')
+    assert f"learner.{setting} names 'nonsense': known are {known}" in message
+
+
 def test_two_stores_contradict(tmp_path: Path) -> None:
     """DATABASE_URL beside another streams.store in the environment is an error naming both."""
     environ = {"DATABASE_URL": "postgresql://a/b", "QUICKSET_STREAMS__STORE": "sqlite:///c"}

@@ -213,13 +213,13 @@ def test_greedy_asks_between_passes() -> None:
     """The caller is asked before each pass, and what it raises ends the work."""
     calls: list[int] = []
 
-    def between() -> None:
+    def pause() -> None:
         calls.append(0)
         if len(calls) == 3:
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        greedy(DECODER, [IDS[:3]], max_tokens=9, stop_ids=(), between=between)
+        greedy(DECODER, [IDS[:3]], max_tokens=9, stop_ids=(), pause=pause)
 
 
 def test_packing_shares_what_a_twin_shares() -> None:

@@ -5,10 +5,10 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.batch.choose import Candidate, Terms, choose
+from learner.batch.choose import Conditions, JudgedTurn, choose
 from learner.judges.judge import Verdict
 
-TERMS = Terms(turns=3, uses=4, linger_s=10, quorum=1, principal_cap=1.0)
+CONDITIONS = Conditions(turns=3, uses=4, linger_s=10, quorum=1, principal_cap=1.0)
 BAD = Verdict(-1, 0.9, "be brief")
 WEAK = Verdict(-1, 0.15, None)
 NOTHING = Verdict(0, 0.2, None)
@@ -17,15 +17,15 @@ NOW = 1_000_000
 
 def candidate(
     name: str, *, principal: str = "p", uses: int = 0, age_s: float = 1, verdict: Verdict = BAD
-) -> Candidate:
+) -> JudgedTurn:
     """Give a turn judged `age_s` ago."""
     judged_ms = NOW - int(age_s * 1000)
-    return Candidate(name, principal, judged_ms - 500, uses, judged_ms, verdict)
+    return JudgedTurn(name, principal, judged_ms - 500, uses, judged_ms, verdict)
 
 
-def names(candidates: list[Candidate], terms: Terms = TERMS) -> list[str]:
+def names(candidates: list[JudgedTurn], conditions: Conditions = CONDITIONS) -> list[str]:
     """Choose now, and give the turns' names."""
-    return [c.turn_id for c in choose(candidates, terms, now_ms=NOW)]
+    return [c.turn_id for c in choose(candidates, conditions, now_ms=NOW)]
 
 
 def test_enough_turns_make_a_generation_at_once() -> None:
@@ -86,11 +86,11 @@ def test_a_flood_leaves_the_others_their_places() -> None:
 
 def test_a_quorum_of_principals_is_needed() -> None:
     """With too few principals nothing is learned, however many turns there are."""
-    terms = dataclasses.replace(TERMS, quorum=2)
+    conditions = dataclasses.replace(CONDITIONS, quorum=2)
     alone = [candidate(x, age_s=60) for x in "abcd"]
-    assert names(alone, terms) == []
-    assert names([*alone, candidate("e", principal="q")], terms) != []
-    assert names(alone, dataclasses.replace(TERMS, principal_cap=0.5)) == []
+    assert names(alone, conditions) == []
+    assert names([*alone, candidate("e", principal="q")], conditions) != []
+    assert names(alone, dataclasses.replace(CONDITIONS, principal_cap=0.5)) == []
 
 
 CANDIDATES = st.lists(
@@ -108,7 +108,7 @@ CANDIDATES = st.lists(
 
 @given(CANDIDATES, st.randoms())
 def test_the_order_of_arrival_does_not_change_the_batch(
-    candidates: list[Candidate], random: object
+    candidates: list[JudgedTurn], random: object
 ) -> None:
     """The same turns give the same batch, in the same order."""
     shuffled = list(candidates)
@@ -117,7 +117,7 @@ def test_the_order_of_arrival_does_not_change_the_batch(
 
 
 @given(CANDIDATES)
-def test_a_batch_is_never_larger_than_agreed(candidates: list[Candidate]) -> None:
+def test_a_batch_is_never_larger_than_agreed(candidates: list[JudgedTurn]) -> None:
     """No batch exceeds its size, repeats a turn, or uses one up twice."""
     chosen = names(candidates)
-    assert len(chosen) == len(set(chosen)) <= TERMS.turns
+    assert len(chosen) == len(set(chosen)) <= CONDITIONS.turns

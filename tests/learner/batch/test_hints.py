@@ -6,9 +6,9 @@ import pytest
 
 from kernels.contract import Backend
 from learner.batch import hints
-from learner.batch.lessons import Desk, prepare
-from learner.batch.plan import Planned
-from learner.serving import Versions
+from learner.batch.lessons import Teacher, prepare
+from learner.batch.plan import PlannedTurn
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.records import Message, Turn
 from streams.store.tables import TurnRow
@@ -27,21 +27,21 @@ def row(one: Turn, target: dict[str, Any] | None = None) -> TurnRow:
     return TurnRow(**body, record=record, target=target)
 
 
-def planned(turn_id: str, *, score: int = -1, hint: str | None = HINT) -> Planned:
+def planned(turn_id: str, *, score: int = -1, hint: str | None = HINT) -> PlannedTurn:
     """Give a turn's place in a plan."""
-    return Planned(turn_id, 1.0, score, 0.9, hint)
+    return PlannedTurn(turn_id, 1.0, score, 0.9, hint)
 
 
 @pytest.fixture
-def desk(versions: Versions, backend: Backend) -> Desk:
+def teacher(serving: Serving, backend: Backend) -> Teacher:
     """What lessons are prepared with."""
-    return Desk(versions, SETTINGS, backend, lambda: None)
+    return Teacher(serving, SETTINGS, backend, lambda: None)
 
 
-def asked(desk: Desk, words: str = "Why?") -> Turn:
+def asked(teacher: Teacher, words: str = "Why?") -> Turn:
     """Give a turn as it was sampled from the tiny model."""
     messages = said(words)
-    prompt = desk.versions.base.render(messages)
+    prompt = teacher.serving.base.render(messages)
     return turn(messages, "because", id=words, prompt=prompt, tokens=range(30, 40))
 
 
@@ -66,10 +66,10 @@ def test_advantages_are_clipped_and_never_filled_up() -> None:
         hints.advantages([-1.0], [-1.0, -2.0])
 
 
-def test_a_lesson_has_the_teachers_rewrite(desk: Desk) -> None:
+def test_a_lesson_has_the_teachers_rewrite(teacher: Teacher) -> None:
     """The target is what the stable version says to the hinted prompt, and is handed back."""
-    one = asked(desk)
-    (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, desk)
+    one = asked(teacher)
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, teacher)
     assert lesson.target == tuple(made[one.id]["token_ids"])
     assert 0 < len(lesson.target) <= SETTINGS.max_reply_tokens
     assert made[one.id]["hint"] == HINT
@@ -80,47 +80,47 @@ def test_a_lesson_has_the_teachers_rewrite(desk: Desk) -> None:
     assert len(lesson.logprobs) == 6
 
 
-def test_a_rewrite_is_made_once(desk: Desk) -> None:
+def test_a_rewrite_is_made_once(teacher: Teacher) -> None:
     """A kept target of the same hint is used again; one of another hint is not."""
-    one = asked(desk)
+    one = asked(teacher)
     kept = {"hint": HINT, "version": "older", "token_ids": [70, 71], "logprobs": [-0.5, -0.25]}
-    (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=kept)}, desk)
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=kept)}, teacher)
     assert (lesson.target, lesson.teacher, made) == ((70, 71), (-0.5, -0.25), {})
     unscored = {name: value for name, value in kept.items() if name != "logprobs"}
     for other in (kept | {"hint": "Answer in German."}, unscored):
-        (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=other)}, desk)
+        (lesson,), made = prepare([planned(one.id)], {one.id: row(one, target=other)}, teacher)
         assert list(made) == [one.id]
 
 
-def test_a_judged_turn_without_a_hint_has_no_target(desk: Desk) -> None:
+def test_a_judged_turn_without_a_hint_has_no_target(teacher: Teacher) -> None:
     """The score alone is a lesson."""
-    one = asked(desk)
-    (lesson,), made = prepare([planned(one.id, hint=None)], {one.id: row(one)}, desk)
+    one = asked(teacher)
+    (lesson,), made = prepare([planned(one.id, hint=None)], {one.id: row(one)}, teacher)
     assert (lesson.target, lesson.advantages, lesson.score, made) == ((), (), -1, {})
 
 
-def test_token_advantages_come_from_the_hinted_teacher(desk: Desk) -> None:
+def test_token_advantages_come_from_the_hinted_teacher(teacher: Teacher) -> None:
     """With hint_target = tokens the reply's own tokens are weighed."""
     tokens = SETTINGS.model_copy(update={"hint_target": "tokens"})
-    one = asked(desk)
-    told = Desk(desk.versions, tokens, desk.backend, desk.pause)
+    one = asked(teacher)
+    told = Teacher(teacher.serving, tokens, teacher.backend, teacher.pause)
     (lesson,), made = prepare([planned(one.id, score=0)], {one.id: row(one)}, told)
     assert made == {}
     assert len(lesson.advantages) == len(lesson.reply)
     assert max(map(abs, lesson.advantages)) <= hints.ADVANTAGE_CLIP_NATS
 
 
-def test_a_long_prompt_is_cut_and_its_logprobs_not_trusted(desk: Desk) -> None:
+def test_a_long_prompt_is_cut_and_its_logprobs_not_trusted(teacher: Teacher) -> None:
     """Behind a cut prompt the logged log-probabilities are those of another condition."""
-    one = asked(desk, "word " * 100)
-    (lesson,), _ = prepare([planned(one.id)], {one.id: row(one)}, desk)
+    one = asked(teacher, "word " * 100)
+    (lesson,), _ = prepare([planned(one.id)], {one.id: row(one)}, teacher)
     assert len(lesson.prompt) == SETTINGS.max_prompt_tokens
     assert lesson.prompt == tuple(one.prompt_token_ids[-SETTINGS.max_prompt_tokens :])
     assert lesson.logprobs == ()
 
 
-def test_what_is_gone_or_says_nothing_is_left_out(desk: Desk) -> None:
+def test_what_is_gone_or_says_nothing_is_left_out(teacher: Teacher) -> None:
     """Deleted turns and empty replies are no lessons."""
     empty = turn(said("x"), "", id="empty", tokens=())
-    lessons, made = prepare([planned("gone"), planned("empty")], {"empty": row(empty)}, desk)
+    lessons, made = prepare([planned("gone"), planned("empty")], {"empty": row(empty)}, teacher)
     assert (lessons, made) == ([], {})

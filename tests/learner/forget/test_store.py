@@ -11,10 +11,12 @@ from sqlmodel import select
 
 from learner.forget import store as forget
 from learner.intake import Rules, take
-from learner.judges.lexical import LexicalJudge
+from learner.judges.open import open_judges
+from learner.settings import LearnerSettings
 from streams.log.contract import Entry, Partition, Topic
-from streams.records import Feedback, Forgotten, Record, Turn, encode, record_id
+from streams.records import Deletion, Feedback, Forgotten, Record, Turn, encode, record_id
 from streams.settings import StreamsSettings
+from streams.store.states import GenerationState
 from streams.store.store import Store, open_store
 from streams.store.tables import (
     ForgottenRow,
@@ -26,7 +28,9 @@ from streams.store.tables import (
 )
 from tests.learner.turns import said, turn
 
-RULES = Rules(line="main", judges=(LexicalJudge(),), idle_close_ms=10**9, max_record_bytes=2**20)
+RULES = Rules(
+    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
+)
 WORDS = ["Shorter, please.", "Thanks, perfect!", "And of Spain?", "No, that is wrong."]
 MOMENT_MS = 50_000
 
@@ -66,7 +70,9 @@ def forgotten(principal: str = "ann", id: str = "f-1", at_ms: int = MOMENT_MS) -
 
 def read(store: Store, records: Sequence[Record], *, from_offset: int = 0) -> None:
     """Let the intake take records in one transaction."""
-    topics: dict[str, Topic] = {"turn": "turns", "feedback": "feedback", "forgotten": "forgotten"}
+    topics: dict[str, Topic] = {
+        "turn": "turns", "feedback": "feedback", "deletion": "feedback", "forgotten": "forgotten",
+    }  # fmt: skip
     entries = [
         Entry(Partition(topics[r.KIND], 0), from_offset + i, "k", record_id(r), encode(r), 60_000)
         for i, r in enumerate(records)
@@ -145,7 +151,7 @@ def test_tombstones_keep_ids_and_counts_only(store: Store) -> None:
         "id": first.id, "line": "main", "version": "base", "principal": "ann", "session": "",
         "key": "", "prefix_key": "", "state": "forgotten", "sequence": 1, "record": {},
         "next_state": None, "next_kind": None, "next_ms": None, "target": None, "uses": 3,
-        "created_ms": 1_000, "taken_ms": 60_000,
+        "member": None, "created_ms": 1_000, "taken_ms": 60_000,
     }  # fmt: skip
 
 
@@ -194,7 +200,9 @@ def test_a_verdict_on_a_forgotten_turn_is_not_poison(store: Store) -> None:
         assert session.exec(select(OutboxRow)).all() == []
 
 
-def generation(number: int, state: str, weights: dict[str, float], child: str | None) -> Any:
+def generation(
+    number: int, state: GenerationState, weights: dict[str, float], child: str | None
+) -> Any:
     return GenerationRow(
         id=f"g-{number}", line="main", number=number, parent="base", child=child, key="0" * 16,
         state=state, turn_ids=list(weights), planned_ms=number, done_ms=number,
@@ -225,3 +233,36 @@ def test_generations_say_what_they_moved_and_quote_them_no_more(store: Store) ->
     assert [[item["hint"] for item in row.batch] for row in rows] == [
         [f"says {bob.id}"], [f"says {bob.id}", None], [None], [f"says {bob.id}"],
     ]  # fmt: skip
+
+
+def deletion(of: Turn, principal: str = "ann") -> Deletion:
+    return Deletion(
+        id=f"d-{of.id}", turn_id=of.id, line="main", principal=principal, session=of.session,
+        created_ms=of.created_ms + 9,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_deleted_turn_is_empty_whenever_it_comes(store: Store, early: bool) -> None:
+    """Nothing of it is kept or judged; the rest of the conversation stays; twice is once."""
+    first, second = talk("ann", 1, "Shorter, please.")
+    records = [first, second, feedback(first, 1)]
+    records = [deletion(first), *records] if early else [*records, deletion(first)]
+    read(store, records)
+    read(store, [deletion(first).model_copy(update={"id": "again"})], from_offset=100)
+    with store.reading() as session:
+        rows = {row.id: row for row in session.exec(select(TurnRow))}
+        assert session.exec(select(JudgementRow)).all() == []
+        published = [row.value for row in session.exec(select(OutboxRow))]
+    gone, kept = rows[first.id], rows[second.id]
+    assert (gone.state, gone.record, gone.session, gone.next_state) == ("forgotten", {}, "", None)
+    assert kept.record["id"] == second.id
+    assert not any(first.id.encode() in value for value in published)
+
+
+def test_a_strangers_deletion_changes_nothing(store: Store) -> None:
+    """Only whoever got a reply may have it deleted."""
+    first, second = talk("ann", 1, "Thanks, perfect!")
+    read(store, [first, second, deletion(first, principal="bob")])
+    with store.reading() as session:
+        assert session.get_one(TurnRow, first.id).state == "judged"

@@ -6,19 +6,23 @@ from torch import Tensor
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder, causal, with_weights
+from kernels.open import open_backend
+from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from learner.population import members as population
 from learner.population.members import (
     Passage,
-    Population,
     Trunk,
     final_states,
     lay_out,
     run_trunk,
     score,
 )
+from learner.population.noise import Perturbation, Population
+from learner.population.noises.open import NOISES, open_population
 from learner.population.shortlist import Shortlist
-from learner.serving import Versions
+from learner.serving import Serving
+from streams.records import Noise
 
 PASSAGES = [
     Passage((1, 20, 30, 40), ((50, 51, 2), (60, 2))),
@@ -28,25 +32,28 @@ PASSAGES = [
 SIGMA = -3
 
 
-def members(versions: Versions, backend: Backend, pairs: int = 3) -> Population:
+def members(serving: Serving, backend: Backend, noise: Noise = "rank1") -> Population:
     """Draw a small population."""
-    return Population(
-        backend,
-        versions.specs,
-        key=77,
-        pairs=pairs,
-        sigmas_log2=[scale + SIGMA for scale in versions.scales],
-        frozen=versions.frozen,
+    return open_population(
+        noise,
+        Perturbation(
+            backend,
+            serving.specs,
+            key=77,
+            pairs=3,
+            sigmas_log2=[scale + SIGMA for scale in serving.scales],
+            frozen=serving.frozen,
+        ),
     )
 
 
-def shortlist(versions: Versions, backend: Backend, trunk: Trunk) -> Shortlist:
+def shortlist(serving: Serving, backend: Backend, trunk: Trunk) -> Shortlist:
     """Score the parent; the tiny vocabulary is kept whole, so scores are exact."""
     states, targets = (
-        final_states(versions.decoder, trunk, pause=lambda: None)[0],
+        final_states(serving.decoder, trunk, pause=lambda: None)[0],
         trunk.scored.targets,
     )
-    return Shortlist(backend, states, versions.decoder.head, targets)
+    return Shortlist(backend, states, serving.decoder.head, targets)
 
 
 def alone(decoder: Decoder, prompt: tuple[int, ...], tokens: tuple[int, ...]) -> Tensor:
@@ -58,50 +65,60 @@ def alone(decoder: Decoder, prompt: tuple[int, ...], tokens: tuple[int, ...]) ->
     return logprobs.gather(1, torch.tensor(tokens)[:, None])[:, 0]
 
 
-def perturbed(versions: Versions, backend: Backend, member: int) -> Decoder:
-    """Write one member's weights out: base ± σ a bᵀ."""
-    weights = {}
-    for spec, scale in zip(versions.specs, versions.scales, strict=True):
-        frozen = versions.frozen.get(spec.name)
-        rows, columns = rank1_factors(backend, spec, key=77, members=[member], frozen=frozen)
-        noise = rows[0].float()[:, None] * columns[0].float()
-        base = versions.base.model.get_parameter(spec.name)
-        weights[spec.name] = base + noise * 2.0 ** (scale + SIGMA)
-    return Decoder(with_weights(versions.base.model, weights))
+def perturbed(serving: Serving, member: int, noise: Noise) -> Decoder:
+    """Write one member's weights out, by the reference: base ± σ a bᵀ, or base ± σ E."""
+    weights, reference = {}, open_backend("reference")
+    for spec, scale in zip(serving.specs, serving.scales, strict=True):
+        frozen, base = serving.frozen.get(spec.name), serving.base.model.get_parameter(spec.name)
+        if noise == "full":
+            weights[spec.name] = reference.full_member(
+                base, key=77, tensor=tensor_id(spec.name), member=member,
+                sigma_log2=scale + SIGMA, frozen=frozen,
+            )  # fmt: skip
+            continue
+        rows, columns = rank1_factors(reference, spec, key=77, members=[member], frozen=frozen)
+        signs = rows[0].float()[:, None] * columns[0].float()
+        weights[spec.name] = base + signs * 2.0 ** (scale + SIGMA)
+    return Decoder(with_weights(serving.base.model, weights))
 
 
+@pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("piece_tokens", [1, 40, 10_000])
 def test_members_are_scored_as_if_alone(
-    versions: Versions, backend: Backend, piece_tokens: int, monkeypatch: pytest.MonkeyPatch
+    serving: Serving,
+    backend: Backend,
+    noise: Noise,
+    piece_tokens: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Packed, shared and in pieces of any size, each member's scores are those of its weights."""
     monkeypatch.setattr(population, "PIECE_TOKENS", piece_tokens)
     scored = lay_out(PASSAGES)
     pauses: list[None] = []
-    trunk = run_trunk(versions.decoder, scored, moving=2, pause=lambda: pauses.append(None))
+    trunk = run_trunk(serving.decoder, scored, moving=2, pause=lambda: pauses.append(None))
     found = score(
-        versions.decoder,
+        serving.decoder,
         trunk,
-        members(versions, backend),
-        shortlist=shortlist(versions, backend, trunk),
+        members(serving, backend, noise),
+        shortlist=shortlist(serving, backend, trunk),
         pause=lambda: pauses.append(None),
     )
     assert pauses
     for member in range(6):
-        decoder = perturbed(versions, backend, member)
+        decoder = perturbed(serving, member, noise)
         for passage, places in zip(PASSAGES, scored.places, strict=True):
             for tokens, place in zip(passage.continuations, places, strict=True):
                 wanted = alone(decoder, passage.prompt, tokens)
                 torch.testing.assert_close(found[member, place], wanted, rtol=1e-4, atol=2e-4)
 
 
-def test_a_passage_does_not_hear_its_neighbours(versions: Versions, backend: Backend) -> None:
+def test_a_passage_does_not_hear_its_neighbours(serving: Serving, backend: Backend) -> None:
     """What a passage scores does not depend on what is packed beside it."""
-    group, scores = members(versions, backend), []
+    group, scores = members(serving, backend), []
     for passages in (PASSAGES, PASSAGES[1:2]):
-        trunk = run_trunk(versions.decoder, lay_out(passages), moving=2, pause=lambda: None)
-        few = shortlist(versions, backend, trunk)
-        scores.append(score(versions.decoder, trunk, group, shortlist=few, pause=lambda: None))
+        trunk = run_trunk(serving.decoder, lay_out(passages), moving=2, pause=lambda: None)
+        few = shortlist(serving, backend, trunk)
+        scores.append(score(serving.decoder, trunk, group, shortlist=few, pause=lambda: None))
     place = lay_out(PASSAGES).places[1][0]
     torch.testing.assert_close(scores[0][:, place], scores[1], rtol=1e-4, atol=2e-4)
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kernels.contract import Backend
-from learner.safety.asking import Questions
+from kernels.model.forward import Decoder
+from learner.safety.asking import Questions, Subject
 from learner.safety.prompts import load_prompts
 from learner.safety.units.unit_map import Scores, exclusive_first, load_mask, load_unit_map, select
 from learner.settings import LearnerSettings
@@ -132,8 +133,12 @@ def test_exclusive_units_refuse_and_others_do_not(
         count=8,
         max_tokens=8,
         backend=backend,
-        between=nothing,
+        pause=nothing,
     )
-    before = questions.refusal_odds(bundled_base.decoder)
-    assert questions.refusal_odds(silenced(bundled_base, exclusive)) < before - 1.0
-    assert questions.refusal_odds(silenced(bundled_base, random)) > before - 0.5
+
+    def refusal_odds(decoder: Decoder) -> float:
+        return float(Subject(questions, decoder).odds.mean())
+
+    before = refusal_odds(bundled_base.decoder)
+    assert refusal_odds(silenced(bundled_base, exclusive)) < before - 1.0
+    assert refusal_odds(silenced(bundled_base, random)) > before - 0.5

@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from kernels.contract import Backend
 from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
-from learner.serving import Versions
+from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import Outcome, run_generation
+from streams.model.open import BaseModel
+from streams.records import Mask
 
 SETTINGS = LearnerSettings(last_layers=2, pairs=4, kl_budget=10.0, kl_weight=0.0)
 TAUGHT: dict[str, Any] = {"target": (50, 51, 52, 2), "teacher": (-0.5, -0.25, -0.5, -0.25)}
@@ -22,7 +25,7 @@ LESSONS = [
 
 
 def generate(
-    versions: Versions,
+    serving: Serving,
     backend: Backend,
     *,
     number: int = 1,
@@ -30,13 +33,13 @@ def generate(
     settings: LearnerSettings = SETTINGS,
 ) -> Outcome:
     """Run a generation on the serving version."""
-    key = generation_key(settings.seed, "main", number, versions.name)
-    return run_generation(key, lessons, versions, settings, backend=backend, pause=lambda: None)
+    key = generation_key(settings.seed, "main", number, serving.name)
+    return run_generation(key, lessons, serving, settings, backend=backend, pause=lambda: None)
 
 
-def test_the_same_plan_gives_the_same_child(versions: Versions, backend: Backend) -> None:
+def test_the_same_plan_gives_the_same_child(serving: Serving, backend: Backend) -> None:
     """A repeated generation has the same recipe, digest and table."""
-    one, two = generate(versions, backend), generate(versions, backend)
+    one, two = generate(serving, backend), generate(serving, backend)
     assert one.child is not None
     assert two.child is not None
     assert one.child.recipe == two.child.recipe
@@ -47,7 +50,7 @@ def test_the_same_plan_gives_the_same_child(versions: Versions, backend: Backend
 
 @pytest.mark.parametrize("target", ["rewrite", "tokens"])
 def test_generations_raise_the_hinted_targets(
-    versions: Versions, backend: Backend, target: str
+    serving: Serving, backend: Backend, target: str
 ) -> None:
     """A few generations make what was wanted more likely."""
     lessons = LESSONS
@@ -55,34 +58,34 @@ def test_generations_raise_the_hinted_targets(
         lessons = [replace(x, target=(), advantages=(1.0,) * len(x.reply)) for x in LESSONS]
     chain, means = [], []
     for number in range(1, 9):
-        outcome = generate(versions, backend, number=number, lessons=lessons)
+        outcome = generate(serving, backend, number=number, lessons=lessons)
         assert outcome.child is not None
         chain.append(outcome.child.recipe)
-        versions.follow(outcome.child.recipe.version, chain)
+        serving.follow(outcome.child.recipe.version, chain)
         means.append(outcome.mean)
     assert means[-1] > means[0] + 0.05
 
 
 def test_praise_makes_a_reply_likelier_and_blame_less_likely(
-    versions: Versions, backend: Backend
+    serving: Serving, backend: Backend
 ) -> None:
     """Without a hint the judged score steers the reply that was given."""
     gains = {}
     for score in (1, -1):
         lessons = [replace(x, target=(), score=score, logprobs=()) for x in LESSONS]
-        outcome = generate(versions, backend, lessons=lessons)
+        outcome = generate(serving, backend, lessons=lessons)
         assert outcome.gain is not None
         gains[score] = outcome.gain
     assert min(gains.values()) > 0
 
 
-def test_the_step_shrinks_until_the_budget_holds(versions: Versions, backend: Backend) -> None:
+def test_the_step_shrinks_until_the_budget_holds(serving: Serving, backend: Backend) -> None:
     """A child that moves too far is built again with a smaller step, and no smaller than needed."""
-    free = generate(versions, backend)
+    free = generate(serving, backend)
     assert free.update is not None
     assert free.kl is not None
     tight = generate(
-        versions, backend, settings=SETTINGS.model_copy(update={"kl_budget": free.kl / 3})
+        serving, backend, settings=SETTINGS.model_copy(update={"kl_budget": free.kl / 3})
     )
     assert tight.kl is not None
     assert tight.update is not None
@@ -92,43 +95,69 @@ def test_the_step_shrinks_until_the_budget_holds(versions: Versions, backend: Ba
 
 
 def test_turns_that_contradict_each_other_take_a_smaller_step(
-    versions: Versions, backend: Backend
+    serving: Serving, backend: Backend
 ) -> None:
     """The step is what the turns agree on, and never nothing."""
     contrary = replace(LESSONS[0], target=(), score=1, logprobs=())
     quarrel = [contrary, replace(contrary, turn_id="c", score=-1)]
-    agreed = generate(versions, backend, lessons=[contrary, replace(contrary, turn_id="c")])
-    torn = generate(versions, backend, lessons=quarrel)
+    agreed = generate(serving, backend, lessons=[contrary, replace(contrary, turn_id="c")])
+    torn = generate(serving, backend, lessons=quarrel)
     assert agreed.update is not None
     assert torn.update is not None
     assert torn.update.step == round(agreed.update.step / 4)
 
 
 def test_a_budget_that_nothing_meets_voids_the_generation(
-    versions: Versions, backend: Backend
+    serving: Serving, backend: Backend
 ) -> None:
     """When even the smallest step moves too far, there is no child, and a reason."""
     settings = SETTINGS.model_copy(update={"kl_budget": 1e-12})
-    outcome = generate(versions, backend, settings=settings)
+    outcome = generate(serving, backend, settings=settings)
     assert outcome.child is None
     assert "over the budget" in outcome.reason
 
 
-def test_no_lessons_make_no_child(versions: Versions, backend: Backend) -> None:
+def test_no_lessons_make_no_child(serving: Serving, backend: Backend) -> None:
     """A batch whose turns are gone is void."""
-    outcome = generate(versions, backend, lessons=[])
+    outcome = generate(serving, backend, lessons=[])
     assert outcome.child is None
     assert "nothing to learn from" in outcome.reason
 
 
-def test_randopt_folds_members(versions: Versions, backend: Backend) -> None:
+def test_randopt_folds_members(serving: Serving, backend: Backend) -> None:
     """RandOpt's child is made of the best members only."""
     settings = SETTINGS.model_copy(update={"strategy": "randopt", "top_k": 2})
-    outcome = generate(versions, backend, settings=settings)
+    outcome = generate(serving, backend, settings=settings)
     assert outcome.child is not None
     recipe = outcome.child.recipe
     assert recipe.strategy == "randopt"
     assert sum(c != 0 for c in recipe.coefficients) <= 2
+
+
+@pytest.mark.parametrize("strategy", ["es", "randopt"])
+def test_the_papers_mode_learns(tiny_base: BaseModel, backend: Backend, strategy: str) -> None:
+    """Full-rank signs in every layer, nothing shared or frozen: versions follow, and teach."""
+    settings = LearnerSettings.model_validate(
+        SETTINGS.model_dump()
+        | {"noise": "full", "last_layers": 99, "strategy": strategy, "pairs": 8, "top_k": 4}
+    )
+    mask = Mask(base=tiny_base.name, neurons={}, groups={})
+    layers = range(tiny_base.decoder.num_layers)
+    serving = Serving(tiny_base, backend, mask, layers=layers, modules=settings.modules)
+    chain, means = [], []
+    for number in range(1, 7):
+        outcome = generate(serving, backend, number=number, settings=settings)
+        assert outcome.child is not None
+        chain.append(outcome.child.recipe)
+        assert (chain[-1].noise, chain[-1].layers) == ("full", list(layers))
+        serving.follow(chain[-1].version, chain)
+        means.append(outcome.mean)
+    assert means[-1] > means[0] + 0.05
+    again = Serving(tiny_base, backend, mask, layers=layers, modules=settings.modules)
+    assert again.follow(chain[-1].version, chain)  # proved by every recipe's digest
+    for spec in serving.specs:
+        ours, theirs = (each.decoder.model.get_parameter(spec.name) for each in (serving, again))
+        assert torch.equal(ours, theirs)
 
 
 def test_keys_differ_by_seed_line_number_and_parent() -> None:

@@ -15,6 +15,7 @@ from streams.log.contract import TOPICS, Entry, Outgoing, Partition, Topic
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.store.offsets import advance, first_time
+from streams.store.states import TurnState
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, SeenRow, TurnRow
 
@@ -83,7 +84,9 @@ def prune(store: Store, retention: Retention, *, now_ms: int = NOW_MS) -> int:
         gone += some
 
 
-def talk(id: str, *, day: float, said_day: float | None = None, state: str = "judged") -> TurnRow:
+def talk(
+    id: str, *, day: float, said_day: float | None = None, state: TurnState = "judged"
+) -> TurnRow:
     said = day if said_day is None else said_day
     return TurnRow(
         id=id, line="main", version="v", principal="p", session="s", key="k", prefix_key="pk",

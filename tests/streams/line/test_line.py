@@ -1,10 +1,14 @@
 """What serves a line follows from the log alone, the same for every reader."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.line.line import Line
-from streams.records import Rollout
+from streams.line.line import Line, Trial
+from streams.records import Rollout, decode
+
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 BASE = Line("main", ("base",))
 
@@ -54,6 +58,20 @@ def test_promoting_what_serves_is_a_change_without_effect() -> None:
     """Such a record takes its seq; what a rollback would take back stays the same."""
     line = BASE.take(rollout(1, "a")).take(rollout(2, "a"))
     assert (line.seq, line.previous) == (2, "base")
+
+
+def test_records_of_every_version_are_folded() -> None:
+    """A change of before the trials is a whole one; a trial of today is beside what serves."""
+    first, second = (
+        decode((GOLDEN / f"rollout.v{version}.json").read_bytes()) for version in (1, 2)
+    )
+    assert isinstance(first, Rollout)
+    assert isinstance(second, Rollout)
+    base = Line("main", (first.previous,))
+    assert (base.take(first).version, base.take(first).trial) == (first.version, None)
+    line = base.take(second)
+    assert line.version == second.version
+    assert line.trial == Trial("fedcba9876543210", "running", 1, 0.05)
 
 
 ROLLOUTS = st.builds(

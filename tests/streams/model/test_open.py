@@ -16,7 +16,7 @@ from streams.model.convert import FOLDER, MANIFEST, Progress, converted, weights
 from streams.model.open import BaseModel, load_base, load_converted
 from streams.records import Message
 from streams.settings import ModelSettings
-from tests.tiny import FAMILIES, Family, tiny_model_dir
+from tests.tiny import FAMILIES, Family, tiny_model_dir, tiny_tokenizer
 
 
 def flip(file: Path) -> None:
@@ -44,7 +44,14 @@ def test_every_family_opens(family: Family, tmp_path: Path) -> None:
     base = load_base(ModelSettings(path=tiny_model_dir(tmp_path / family, family=family)))
     assert {parameter.dtype for parameter in base.model.parameters()} == {torch.float32}
     assert (base.context_tokens, base.stop_ids) == (4096, frozenset({2}))
-    assert base.decoder.num_layers == 4
+    assert (base.decoder.num_layers, base.num_tokens) == (4, 384)
+
+
+def test_the_templates_end_of_a_reply_ends_one(own_dir: Path) -> None:
+    """Also where neither model nor tokenizer calls it the end of text."""
+    source = (own_dir / "chat_template.jinja").read_text()
+    (own_dir / "chat_template.jinja").write_text(source.replace("<|im_end|>", "<|endoftext|>"))
+    assert load_base(ModelSettings(path=own_dir)).stop_ids == {0, 2}
 
 
 def test_the_name_is_the_content(tiny_dir: Path, tmp_path: Path, tiny_base: BaseModel) -> None:
@@ -95,6 +102,22 @@ def write_nan(directory: Path) -> None:
         stream.write(bytes.fromhex("0000c07f"))
 
 
+def write_template(source: str) -> Callable[[Path], None]:
+    """Return what gives a directory another chat template."""
+
+    def write(directory: Path) -> None:
+        (directory / "chat_template.jinja").write_text(source)
+
+    return write
+
+
+def add_tokens(directory: Path) -> None:
+    """Give the tokenizer tokens that the model has no rows for."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<a>", "<b>", "<c>"])
+    tokenizer.save_pretrained(directory)
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -111,6 +134,12 @@ def write_nan(directory: Path) -> None:
         (lambda d: edit_config(d, model_type="gpt2"), "'gpt2': supported are llama, mistral"),
         (lambda d: edit_config(d, num_hidden_layers=5), "do not fit config.json: model.layers.4"),
         (lambda d: edit_config(d, hidden_size=32), "do not fit|does not fit"),
+        (
+            write_template("{% for message in messages %}"),
+            "chat template .* cannot be used: .*endfor",
+        ),
+        (write_template("{{ messages[-1].role }}"), "leaves out words of the conversation"),
+        (add_tokens, "tokens up to 386, but the model's embedding has only 384 rows"),
         (lambda d: edit_config(d, quantization_config={"quant_method": "gptq"}), "quantised"),
     ],
 )

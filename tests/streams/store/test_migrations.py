@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -64,6 +64,8 @@ def filled(table: type[Row]) -> dict[str, Any]:
         kind = table.model_fields[name].annotation
         if int in get_args(kind):  # a key that the database makes: int | None
             kind = int
+        if get_origin(kind) is Literal:  # a state
+            kind = str
         row[name] = None if nullable else values[get_origin(kind) or kind]
     return row
 

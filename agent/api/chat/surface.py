@@ -1,0 +1,45 @@
+"""Chat Completions as the server uses it: a checked body into an Ask, an answer into its JSON."""
+
+from agent.api.caller import Caller
+from agent.api.chat.reply import Completion
+from agent.api.chat.request import ChatRequest, read_chat
+from agent.api.sampling import samplings
+from agent.turn.answer import Answer
+from agent.turn.ask import Ask
+
+
+class Chat:
+    """POST /v1/chat/completions (agent.api.surface.Surface)."""
+
+    id_prefix = "chatcmpl-"
+
+    def read(self, body: bytes) -> ChatRequest:
+        return read_chat(body)
+
+    async def asks(self, call: ChatRequest, caller: Caller) -> tuple[Ask]:
+        return (ask_of(call, caller),)
+
+    def shape(self, answer: Answer, call: ChatRequest) -> Completion:
+        return Completion(answer, call)
+
+
+def ask_of(call: ChatRequest, caller: Caller) -> Ask:
+    """Turn a checked request into what every API asks; its prompt is not rendered yet.
+
+    raises: InvalidError, NotFoundError, naming the parameter or header
+    """
+    sampled = samplings(
+        call, caller, choices=call.n or 1, max_tokens=call.reply_tokens(), stop=call.stop
+    )
+    return caller.ask(
+        call.model,
+        [message.record() for message in call.messages],
+        sampled,
+        learn=call.store is not False,
+        tools=call.offered(),
+        parallel_calls=call.parallel_tool_calls is not False,
+        constraint=call.constraint(),
+        top_logprobs=call.top_logprobs or 0,
+        continues=bool(call.continue_final_message),
+        truncation=call.truncation or caller.settings.truncation,
+    )

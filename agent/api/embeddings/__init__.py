@@ -1,0 +1,4 @@
+"""OpenAI's Embeddings: POST /v1/embeddings, where the agent has an embedder.
+
+For others: routes.
+"""

@@ -1,0 +1,4 @@
+"""What somebody says outright of a reply: PUT /v1/feedback/{response_id}.
+
+For others: request, routes.
+"""

@@ -1,0 +1,159 @@
+"""An answer as Anthropic's message, whole or as the events by which it grows.
+
+Knows the API's JSON; nothing of sockets.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from agent.api.messages.errors import anthropic_error
+from agent.api.messages.schema import (
+    BlockDelta,
+    Content,
+    JsonDelta,
+    Message,
+    MessageEvent,
+    MessageUsage,
+    StopReason,
+    TextDelta,
+)
+from agent.api.parts import Parts, told_parts
+from agent.errors import ApiError
+from agent.http.sse import frame
+from agent.turn.answer import Answer, Step
+from agent.turn.reply import (
+    Began,
+    Finished,
+    FinishReason,
+    Part,
+    PartBegun,
+    PartEnded,
+    Piece,
+    ReplyEvent,
+)
+
+_REASONS: dict[FinishReason, StopReason] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+}
+
+
+class MessageReply:
+    """One answer to one request, in this API's shape (agent.api.surface.Shape)."""
+
+    def __init__(self, answer: Answer) -> None:
+        """Take the answer that is being made; it has one choice."""
+        self._answer, self._parts = answer, Parts()
+        self._wrapped: bool | None = None  # whether a call's input is put into an object
+
+    def whole(self) -> Message:
+        """The whole message, when the reply has ended."""
+        (reply,) = self._answer.replies
+        message = self._message()
+        message["content"] = [_content(part, text) for part, text in told_parts(reply.parts)]
+        message["stop_reason"] = _reason(reply.finish_reason, reply.stopped_by)
+        message["stop_sequence"] = reply.stopped_by
+        return message
+
+    def step(self, step: Step) -> Iterator[bytes]:
+        """The events of what became certain."""
+        for event in self._parts.told(step.events):
+            for shaped in self._shaped(event):
+                yield frame(shaped, shaped["type"])
+
+    def end(self) -> Iterator[bytes]:
+        """The mark of a stream that is whole."""
+        yield frame({"type": "message_stop"}, "message_stop")
+
+    def failure(self, error: ApiError) -> Iterator[bytes]:
+        """The event that tells a reader whose stream has begun that it ends too early."""
+        yield frame(anthropic_error(error, ""), "error")
+
+    def _shaped(self, event: ReplyEvent) -> Iterator[MessageEvent]:
+        match event:
+            case Began():
+                yield {"type": "message_start", "message": self._message()}
+                yield {"type": "ping"}
+            case PartBegun(part):
+                block = _content(part, "")
+                yield {"type": "content_block_start", "index": part.number, "content_block": block}
+            case Piece(part, text, _) if part.call:
+                if self._wrapped is None:
+                    self._wrapped = not text.lstrip().startswith("{")
+                    text = f'{{"arguments": {text}' if self._wrapped else text
+                yield _grown(part, {"type": "input_json_delta", "partial_json": text})
+            case Piece(part, text, _):
+                yield _grown(part, {"type": "text_delta", "text": text})
+            case PartEnded(part):
+                if self._wrapped:
+                    yield _grown(part, {"type": "input_json_delta", "partial_json": "}"})
+                self._wrapped = None
+                yield {"type": "content_block_stop", "index": part.number}
+            case Finished(reason, stopped_by, _, _):
+                yield {
+                    "type": "message_delta",
+                    "delta": {
+                        "stop_reason": _reason(reason, stopped_by),
+                        "stop_sequence": stopped_by,
+                        "stop_details": None,
+                        "container": None,
+                    },
+                    "usage": self._usage(),
+                }
+
+    def _message(self) -> Message:
+        return {
+            "id": self._answer.id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._answer.ask.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "stop_details": None,
+            "container": None,
+            "usage": self._usage(),
+        }
+
+    def _usage(self) -> MessageUsage:
+        usage = self._answer.usage
+        return {
+            "input_tokens": usage.prompt_tokens - usage.cached_tokens,
+            "output_tokens": usage.reply_tokens,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": usage.cached_tokens,
+            "cache_creation": None,
+            "server_tool_use": None,
+            "service_tier": "standard",
+            "inference_geo": None,
+            "output_tokens_details": None,
+        }
+
+
+def _grown(part: Part, delta: TextDelta | JsonDelta) -> BlockDelta:
+    return {"type": "content_block_delta", "index": part.number, "delta": delta}
+
+
+def _content(part: Part, text: str) -> Content:
+    """A block of the reply. text: of a call, its arguments; empty while it begins."""
+    if part.call is None:
+        return {"type": "text", "text": text, "citations": None}
+    return {
+        "type": "tool_use",
+        "id": part.call.id,
+        "name": part.call.name,
+        "input": _object(text) if text else {},
+        "caller": {"type": "direct"},
+    }
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    """A call's arguments, which this API wants to be an object."""
+    value = json.loads(arguments)
+    return value if isinstance(value, dict) else {"arguments": value}
+
+
+def _reason(reason: FinishReason | None, stopped_by: str | None) -> StopReason | None:
+    return "stop_sequence" if stopped_by is not None else _REASONS.get(reason or "cancelled")

@@ -1,0 +1,135 @@
+"""The body of a request for a message, checked: an error names the parameter at fault.
+
+Knows nothing of HTTP, tokens or the engine.
+"""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from agent.api.fields import Format, Refused, ToolChoice, constraint_of
+from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
+from agent.api.sampling import SamplingForm, StopList
+from agent.http.form import Form, read_form, refuse
+from agent.turn.constraint import Constraint
+from streams.records import Json, Message
+
+MAX_TOOLS: Final = 128
+_NO_THINKING = "this model does not think before it answers: leave it out"
+
+
+class MessagesTool(Form):
+    """A tool that the client runs; Anthropic's own are refused."""
+
+    type: Literal["custom"] | None = None
+    name: str = Field(min_length=1, max_length=128)
+    description: str | None = None
+    input_schema: dict[str, Any]
+
+    def record(self) -> Json:
+        """The tool as the chat template and the wire records have it."""
+        function: Json = {"name": self.name}
+        if self.description is not None:
+            function["description"] = self.description
+        return {"type": "function", "function": function | {"parameters": self.input_schema}}
+
+
+def _tool(value: Any) -> Any:
+    if isinstance(value, dict) and value.get("type") not in (None, "custom"):
+        refuse("type: a built-in tool is not run here: offer one of your own, of type custom")
+    return value
+
+
+class MessagesToolChoice(Form):
+    """Which tools may be called, and whether one must be."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if (self.type == "tool") != (self.name is not None):
+            refuse("name: it goes with the type tool, and only with it")
+        return self
+
+    def neutral(self) -> ToolChoice:
+        """The choice as every API has it."""
+        mode: dict[str, Literal["none", "auto", "required"]] = {"auto": "auto", "none": "none"}
+        names = (self.name,) if self.name is not None else None
+        return ToolChoice(mode.get(self.type, "required"), names)
+
+
+class CountRequest(SamplingForm):
+    """The body of POST /v1/messages/count_tokens, which is the conversation."""
+
+    model: str
+    messages: list[SentMessage] = Field(min_length=1)
+    system: Texts | None = None
+    tools: Annotated[
+        list[Annotated[MessagesTool, BeforeValidator(_tool)]] | None, Field(max_length=MAX_TOOLS)
+    ] = None
+    tool_choice: MessagesToolChoice | None = None
+    thinking: Annotated[Any, Refused(_NO_THINKING, {"type": "disabled"})] = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        prove_pairs(self.messages)
+        if self.tool_choice is not None:
+            self.tool_choice.neutral().prove([tool.name for tool in self.tools or []])
+        return self
+
+    def records(self) -> list[Message]:
+        """The conversation as the wire records have it, the system's text first."""
+        system = "\n".join(block.text for block in self.system or [])
+        first = [Message(role="system", content=system)] if system else []
+        return first + [record for message in self.messages for record in message.records()]
+
+    def offered(self) -> list[Json] | None:
+        """The tools that the model is shown: all, the chosen one, or none."""
+        names = [tool.name for tool in self.tools or []]
+        only = self.tool_choice.neutral().only(names) if self.tool_choice else names
+        return [tool.record() for tool in self.tools or [] if tool.name in only] or None
+
+    @property
+    def continues(self) -> bool:
+        """Whether the reply goes on with the last message, which is the assistant's."""
+        return self.messages[-1].role == "assistant"
+
+
+class OutputConfig(Form):
+    """The form of the reply."""
+
+    format: Format = None
+
+
+class MessagesRequest(CountRequest):
+    """The body of POST /v1/messages."""
+
+    max_tokens: int = Field(ge=1, description="the context may hold less")
+    temperature: float | None = Field(None, ge=0, le=1, description="0: the likeliest token")
+    stop_sequences: StopList | None = None
+    stream: bool | None = None
+    output_config: OutputConfig | None = None
+    container: Annotated[Any, Refused("nothing is run here: leave it out")] = None
+    mcp_servers: Annotated[Any, Refused("no MCP server is called here", [])] = None
+    metadata: dict[str, Any] | None = None
+    thread: Any = Field(None, description="refused: send the whole conversation")
+
+    def constraint(self) -> Constraint | None:
+        """What the reply must keep to, if anything."""
+        return constraint_of(
+            self.tool_choice.neutral() if self.tool_choice else None,
+            [tool["function"]["name"] for tool in self.offered() or []],
+            output_config__format=self.output_config.format if self.output_config else None,
+        )
+
+
+def read_message(body: bytes) -> MessagesRequest:
+    """Check the body of a request for a message. Raises: InvalidError, naming the parameter."""
+    return read_form(MessagesRequest, body)
+
+
+def read_count(body: bytes) -> CountRequest:
+    """Check the body of a request for a count. Raises: InvalidError, naming the parameter."""
+    return read_form(CountRequest, body)

@@ -1,0 +1,151 @@
+"""The models that can be asked for, as clients name them: the line that this agent serves.
+
+    quickset, quickset:<line>    what serves, a rollout's share included
+    …@stable                     the version that serves all others during a rollout
+    …@candidate                  the version that is on trial; none: 404
+    …@previous                   the version that a rollback takes back; none: 404
+    …@<version>                  one version by its name
+    an alias of the settings     one of these under another name
+
+Knows nothing of HTTP, nor of how a version comes into memory.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from typing_extensions import TypedDict
+
+from agent.errors import NotFoundError
+from agent.settings import MODEL
+from agent.turn.assign import STABLE
+from streams.line.line import Line
+from streams.line.variant import Variant
+
+OWNER: Final = "quickset"
+
+
+class Model(TypedDict):
+    """A model that can be asked for; what OpenAI's and Anthropic's clients read, in one object."""
+
+    id: str
+    object: Literal["model"]
+    created: int  # Unix time since which this agent serves
+    owned_by: str
+    line: str
+    version: str  # what would answer now
+    base: str  # the base model, from which the line begins
+    context_length: int  # tokens, prompt and reply together
+    max_model_len: int  # the same, by vLLM's name
+    type: Literal["model"]
+    display_name: str
+    created_at: str
+    max_input_tokens: int
+    max_tokens: int
+
+
+class ModelList(TypedDict):
+    """All models."""
+
+    object: Literal["list"]
+    data: list[Model]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What can be asked for now.
+
+    line: as it is decided now
+    base: name of the base model
+    aliases: other names, each of one of ours
+    knows: whether a version can be served, having been built or not
+    context_tokens: prompt and reply together
+    since_s: Unix time
+    """
+
+    line: Line
+    base: str
+    aliases: Mapping[str, str]
+    knows: Callable[[str], bool]
+    context_tokens: int
+    since_s: int
+
+    def choose(self, name: str) -> str:
+        """Return what a name asks for, as agent.turn.assign has it. Raises: NotFoundError."""
+        model, at, which = self.aliases.get(name, name).partition("@")
+        if model not in (MODEL, f"{MODEL}:{self.line.name}"):
+            raise _unknown(f"there is no model {name[:100]!r}: /v1/models lists what is served")
+        if not at or which == STABLE:
+            return which
+        version = self._named(which)
+        if version is None:
+            raise _unknown(f"{name[:100]!r} is none now: {_WHY.get(which, _WHY[''])}")
+        return version
+
+    def all(self) -> ModelList:
+        """Every name that can be asked for, versions by their own names left out."""
+        names = [MODEL, f"{MODEL}@{STABLE}"]
+        names += [f"{MODEL}@{which}" for which in ("previous", "candidate") if self._named(which)]
+        data = [self.one(name) for name in (*names, *self.aliases)]
+        return {
+            "object": "list",
+            "data": data,
+            "has_more": False,
+            "first_id": data[0]["id"],
+            "last_id": data[-1]["id"],
+        }
+
+    def one(self, name: str) -> Model:
+        """One model, under the name by which it was asked for. Raises: NotFoundError."""
+        wanted = self.choose(name)
+        version = wanted if wanted not in ("", STABLE) else self.line.version
+        return {
+            "id": name,
+            "object": "model",
+            "created": self.since_s,
+            "owned_by": OWNER,
+            "line": self.line.name,
+            "version": version,
+            "base": self.base,
+            "context_length": self.context_tokens,
+            "max_model_len": self.context_tokens,
+            "type": "model",
+            "display_name": f"Quickset {self.line.name}@{version}",
+            "created_at": datetime.fromtimestamp(self.since_s, UTC).isoformat(),
+            "max_input_tokens": self.context_tokens,
+            "max_tokens": self.context_tokens,
+        }
+
+    def _named(self, which: str) -> str | None:
+        """The version that a name after the @ means now, if there is one."""
+        if which == "previous":
+            return self.line.previous
+        if which == "candidate":
+            return self.line.trial.version if self.line.trial else None
+        return which if self.knows(which) else None
+
+
+_WHY: Final = {
+    "previous": "nothing served before the version that serves",
+    "candidate": "no version is on trial",
+    "": "the ledger has no such version",
+}
+
+
+def fingerprint(variant: Variant | None) -> str | None:
+    """What answered, as clients are told it: in a header, and in the body.
+
+    >>> fingerprint(Variant("main", "1f2e")), fingerprint(Variant("main", "1f2e", 3))
+    ('1f2e', '1f2e#3')
+    """
+    if variant is None:
+        return None
+    return variant.version + (f"#{variant.member}" if variant.member >= 0 else "")
+
+
+def _unknown(message: str) -> NotFoundError:
+    return NotFoundError(message, param="model", code="model_not_found")

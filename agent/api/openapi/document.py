@@ -1,0 +1,193 @@
+"""Turns endpoints into an OpenAPI 3.1 document: forms and types become schemas, each status told.
+
+Knows no endpoint; nothing of HTTP.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter
+
+from agent.api.operation import Operation
+from streams.records import Json
+
+REF: Final = "#/components/schemas/{model}"
+_INFO: Final = {
+    "title": "Quickset",
+    "version": "1",
+    "summary": "An LLM agent that keeps training on its own conversations while it serves.",
+    "description": (
+        "What begins with /v1 is there without it, too. A model is named quickset, "
+        "quickset@stable, quickset@previous, quickset@candidate or quickset@<version>."
+    ),
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+_SECURITY: Final = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+}
+_MEANING: Final = {
+    400: "A parameter is wrong, or asks for what this server has not; the message names it.",
+    401: "The API key is missing or unknown.",
+    403: "A page of an origin that may not call this server.",
+    404: "There is no such model, response or path.",
+    413: "The body is too large.",
+    429: "The queue is full, or the key is over its limits; Retry-After says when to come back.",
+    500: "A fault of the server; its log has the reason.",
+    503: "The server is starting or stopping, or cannot reach what it needs.",
+}
+# What a request of an API that replies may say of itself.
+_HEADERS: Final[Mapping[str, Json]] = {
+    "X-Session-Id": {"type": "string", "maxLength": 256, "pattern": "^[!-~]*$"},
+    "X-Turn-Type": {"enum": ["main", "side"]},
+    "X-Learn": {"enum": ["on", "off"]},
+}
+
+Mode = Literal["validation", "serialization"]
+
+
+def document(operations: Sequence[Operation]) -> Json:
+    """The document of these endpoints."""
+    schemas = _Schemas(operations)
+    paths: dict[str, Json] = {}
+    for operation in operations:
+        path = _path(operation.path)
+        place = paths.setdefault(f"/v1{path}" if operation.versioned else path, {})
+        place[operation.method.lower()] = _operation(operation, schemas)
+        _link(place[operation.method.lower()], operation, operations)
+    told = _used(paths, schemas.definitions)
+    return {
+        "openapi": "3.1.0",
+        "info": _INFO,
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in operations)],
+        "paths": paths,
+        "components": {"schemas": told, "securitySchemes": _SECURITY},
+    }
+
+
+def _used(paths: Json, definitions: Mapping[str, Json]) -> dict[str, Json]:
+    """The definitions that something refers to, by way of others, too."""
+    used: dict[str, Json] = {}
+    open_names = _named(paths)
+    while open_names:
+        name = open_names.pop()
+        if name not in used:
+            used[name] = definitions[name]
+            open_names |= _named(definitions[name])
+    return dict(sorted(used.items()))
+
+
+def _named(part: Json) -> set[str]:
+    return set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(part)))
+
+
+class _Schemas:
+    """The schemas of everything that some endpoints take and answer."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        kinds = {
+            (kind, mode): TypeAdapter[Any](kind)
+            for operation in operations
+            for kind, mode in _kinds(operation)
+        }
+        inputs = [(kind, mode, adapter) for (kind, mode), adapter in kinds.items()]
+        self._schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=REF)
+        self.definitions: dict[str, Json] = shared.get("$defs", {})
+
+    def of(self, kind: Any, mode: Mode = "serialization") -> Json:
+        """The schema of a form or a type, mostly a reference."""
+        return dict(self._schemas[kind, mode])
+
+    def properties(self, form: Any) -> Iterable[tuple[str, Json, bool]]:
+        """The fields of a form: name, schema, whether it is needed."""
+        schema = self.of(form, "validation")
+        if "$ref" in schema:
+            schema = self.definitions[schema["$ref"].rpartition("/")[2]]
+        for name, each in schema.get("properties", {}).items():
+            yield name, each, name in schema.get("required", [])
+
+
+def _kinds(operation: Operation) -> Iterable[tuple[Any, Mode]]:
+    for form in (operation.body, operation.query):
+        if form is not None:
+            yield form, "validation"
+    for kind in (operation.answer, operation.events, operation.error):
+        if kind is not None:
+            yield kind, "serialization"
+
+
+def _path(path: str) -> str:
+    """A path as OpenAPI spells it, without the patterns of its parameters."""
+    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
+
+
+def _id(operation: Operation) -> str:
+    words = re.sub(r"\W+", "_", _path(operation.path)).strip("_")
+    return f"{operation.method.lower()}_{words}"
+
+
+def _link(told: Json, operation: Operation, operations: Sequence[Operation]) -> None:
+    """Say which endpoints the id of an answer belongs into."""
+    for other in operations:
+        if other.path in operation.gives:
+            (name,) = re.findall(r"\{(\w+)\}", _path(other.path))
+            link = {"operationId": _id(other), "parameters": {name: "$response.body#/id"}}
+            told["responses"]["200"].setdefault("links", {})[_id(other)] = link
+
+
+def _operation(operation: Operation, schemas: _Schemas) -> Json:
+    told: Json = {
+        "operationId": _id(operation),
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": list(_parameters(operation, schemas)),
+        "responses": {"200": _answer(operation, schemas)}
+        | {str(int(status)): _failure(operation, status, schemas) for status in operation.errors},
+        "security": [{"bearer": []}, {"key": []}, {}] if operation.versioned else [],
+    }
+    if operation.body is not None:
+        body = {"application/json": {"schema": schemas.of(operation.body, "validation")}}
+        told["requestBody"] = {"required": True, "content": body}
+    return told
+
+
+def _parameters(operation: Operation, schemas: _Schemas) -> Iterable[Json]:
+    for name in re.findall(r"\{(\w+)\}", _path(operation.path)):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    if operation.query is not None:
+        for name, schema, needed in schemas.properties(operation.query):
+            yield {"name": name, "in": "query", "required": needed, "schema": schema}
+    if operation.events is not None:
+        for name, schema in _HEADERS.items():
+            yield {"name": name, "in": "header", "schema": schema}
+
+
+def _answer(operation: Operation, schemas: _Schemas) -> Json:
+    if operation.answer is None:
+        text = {"text/plain": {"schema": {"type": "string"}}}
+        return {"description": "Text.", "content": text}
+    content: Json = {"application/json": {"schema": schemas.of(operation.answer)}}
+    if operation.events is not None:
+        # one event, as OpenAPI 3.2 describes the items of a stream
+        data = {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": schemas.of(operation.events),
+        }
+        event = {
+            "type": "object",
+            "properties": {"event": {"type": "string"}, "data": data},
+            "required": ["data"],
+        }
+        content["text/event-stream"] = {"schema": event}
+    return {"description": "What was asked for.", "content": content}
+
+
+def _failure(operation: Operation, status: int, schemas: _Schemas) -> Json:
+    schema = schemas.of(operation.error)
+    description = _MEANING.get(int(status), HTTPStatus(status).phrase)
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

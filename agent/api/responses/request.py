@@ -1,0 +1,143 @@
+"""The body of a request for a response, checked: an error names the parameter at fault.
+
+Knows nothing of HTTP, tokens or the engine.
+"""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from agent.api.fields import Choice, Format, Refused, constraint_of
+from agent.api.responses.items import Items
+from agent.api.sampling import SamplingForm
+from agent.engine.sampler import MAX_TOP
+from agent.http.form import Form, read_form, refuse
+from agent.turn.constraint import Constraint
+from streams.records import Json
+
+MAX_TOOLS: Final = 128
+MAX_METADATA: Final = 16  # OpenAI's own limits
+LOGPROBS: Final = "message.output_text.logprobs"
+
+# What a client may ask to be included; only log-probabilities ever are, the rest is of items that
+# this server never makes.
+Include = Literal[
+    "message.output_text.logprobs", "reasoning.encrypted_content", "file_search_call.results",
+    "web_search_call.results", "web_search_call.action.sources",
+    "message.input_image.image_url", "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+]  # fmt: skip
+_THINKS = "this model does not reason before it answers: leave it out"
+
+
+class FunctionTool(Form):
+    """A function that the client runs; OpenAI's own tools are refused."""
+
+    type: Literal["function"]
+    name: str = Field(min_length=1, max_length=128)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = Field(None, description="a wish: arguments are not held to the schema")
+
+    def record(self) -> Json:
+        """The tool as the chat template and the wire records have it."""
+        given = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        function = {name: value for name, value in given.items() if value is not None}
+        return {"type": "function", "function": function}
+
+
+def _tool(value: Any) -> Any:
+    if isinstance(value, dict) and value.get("type", "function") != "function":
+        refuse("type: a built-in tool is not run here: offer a function")
+    return value
+
+
+class TextConfig(Form):
+    """The form of the reply's text."""
+
+    format: Format = None
+    verbosity: Annotated[Any, Refused("replies have one verbosity: leave it out", "medium")] = None
+
+
+class ResponsesStreamOptions(Form):
+    """What a stream shall carry beside the reply; nothing is ever hidden in one."""
+
+    include_obfuscation: bool | None = None
+
+
+class Reasoning(Form):
+    """How the model shall think; refused, but for nothing at all."""
+
+    effort: Annotated[Any, Refused(_THINKS, "none")] = None
+    summary: Annotated[Any, Refused(_THINKS)] = None
+    generate_summary: Annotated[Any, Refused(_THINKS)] = None
+
+
+Key = Annotated[str, StringConstraints(max_length=64)]
+Value = Annotated[str, StringConstraints(max_length=512)]
+
+
+class ResponsesRequest(SamplingForm):
+    """The body of POST /v1/responses."""
+
+    model: str
+    input: Items
+    instructions: str | None = Field(None, description="for this response alone")
+    previous_response_id: str | None = Field(None, description="the response that it goes on from")
+    store: bool | None = Field(None, description="false: not to be asked for again, nor learned")
+    stream: bool | None = None
+    stream_options: ResponsesStreamOptions | None = None
+    max_output_tokens: int | None = Field(None, ge=1, description="the context may hold less")
+    max_tool_calls: int | None = Field(None, ge=1, description="of built-in tools; there are none")
+    tools: Annotated[
+        list[Annotated[FunctionTool, BeforeValidator(_tool)]] | None, Field(max_length=MAX_TOOLS)
+    ] = None
+    tool_choice: Choice = None
+    parallel_tool_calls: bool | None = Field(None, description="false: one call a reply")
+    text: TextConfig | None = None
+    include: list[Include] | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=MAX_TOP)
+    truncation: Literal["auto", "disabled"] | None = None
+    metadata: Annotated[dict[Key, Value] | None, Field(max_length=MAX_METADATA)] = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
+    reasoning: Reasoning | None = None
+    background: Annotated[Any, Refused("nothing runs in the background here", False)] = None
+    conversation: Annotated[Any, Refused("send previous_response_id instead")] = None
+    prompt: Annotated[Any, Refused("no prompts are kept here: send instructions")] = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.top_logprobs and not self.logprobs:
+            refuse("top_logprobs: it goes with include, which must have {what}", what=LOGPROBS)
+        if self.tool_choice is not None:
+            self.tool_choice.prove([tool.name for tool in self.tools or []])
+        if not self.input and self.previous_response_id is None:
+            refuse("input: there is nothing to answer")
+        return self
+
+    def offered(self) -> list[Json] | None:
+        """The tools that the model is shown: all, the chosen ones, or none."""
+        names = [tool.name for tool in self.tools or []]
+        only = self.tool_choice.only(names) if self.tool_choice else names
+        return [tool.record() for tool in self.tools or [] if tool.name in only] or None
+
+    def constraint(self) -> Constraint | None:
+        """What the reply must keep to, if anything."""
+        return constraint_of(
+            self.tool_choice,
+            [tool["function"]["name"] for tool in self.offered() or []],
+            text__format=self.text.format if self.text else None,
+        )
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether the tokens' log-probabilities are to be told."""
+        return LOGPROBS in (self.include or [])
+
+
+def read_response(body: bytes) -> ResponsesRequest:
+    """Check the body of a request for a response. Raises: InvalidError, naming the parameter."""
+    return read_form(ResponsesRequest, body)

@@ -1,0 +1,186 @@
+"""A response as OpenAI has it, from an answer in the making or from its turn in the log.
+
+The items of its output are named by the response and their place, so that a client's reference to
+one is found without any table.
+
+Knows the API's JSON; nothing of sockets or events.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.api.logprobs import logprobs_of
+from agent.api.models.models import fingerprint
+from agent.api.parts import told_parts
+from agent.api.responses.request import ResponsesRequest
+from agent.api.responses.schema import (
+    CallItem,
+    Echo,
+    ItemStatus,
+    MessageItem,
+    OutputItem,
+    OutputText,
+    Response,
+    ResponseUsage,
+    Status,
+)
+from agent.engine.contract import Token
+from agent.errors import ApiError
+from agent.turn.answer import Answer
+from agent.turn.ask import Ask
+from agent.turn.reply import FinishReason, Part, Reply, Usage
+from streams.turn import Sampling
+
+PREFIX = "resp_"
+STATUSES: dict[FinishReason, Status] = {
+    "stop": "completed",
+    "tool_calls": "completed",
+    "length": "incomplete",
+    "cancelled": "cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What holds of a response from its beginning to its end."""
+
+    id: str
+    created_s: int
+    echo: Echo
+    version: str | None = None  # what samples it, once that is known
+
+    def response(
+        self,
+        status: Status,
+        output: Sequence[OutputItem] = (),
+        *,
+        usage: Usage | None = None,
+        completed_s: int | None = None,
+        error: ApiError | None = None,
+    ) -> Response:
+        """The response as it is now. completed_s: Unix time, of one that is complete."""
+        reason: Any = {"reason": "max_output_tokens"} if status == "incomplete" else None
+        return {
+            **self.echo,
+            "id": self.id,
+            "object": "response",
+            "created_at": self.created_s,
+            "completed_at": completed_s if status == "completed" else None,
+            "status": status,
+            "error": {"code": "server_error", "message": error.message} if error else None,
+            "incomplete_details": reason,
+            "output": list(output),
+            "usage": _usage(usage) if usage else None,
+            "system_fingerprint": self.version,
+        }
+
+    def message(
+        self, number: int, text: str, status: ItemStatus, tokens: Sequence[Token] = ()
+    ) -> MessageItem:
+        """A text of the output. number: its place there"""
+        return {
+            "type": "message",
+            "id": f"msg_{self.id.removeprefix(PREFIX)}_{number}",
+            "status": status,
+            "role": "assistant",
+            "content": [output_text(text, tokens)] if status != "in_progress" else [],
+        }
+
+    def item(
+        self, part: Part, text: str, status: ItemStatus, tokens: Sequence[Token] = ()
+    ) -> OutputItem:
+        """A part of the reply as an item of the output."""
+        if part.call is None:
+            return self.message(part.number, text, status, tokens)
+        call: CallItem = {
+            "type": "function_call",
+            "id": f"fc_{self.id.removeprefix(PREFIX)}_{part.number}",
+            "call_id": part.call.id,
+            "name": part.call.name,
+            "arguments": text,
+            "status": status,
+        }
+        return call
+
+    def output(
+        self, parts: Sequence[tuple[Part, str]], status: Status, tokens: Sequence[Token] = ()
+    ) -> list[OutputItem]:
+        """All items of a reply that has ended; one that says nothing is an empty message.
+
+        tokens: of a reply that is one message, to tell their log-probabilities
+        """
+        ended: ItemStatus = "completed" if status == "completed" else "incomplete"
+        if not parts:
+            return [self.message(0, "", ended)]
+        alone = tokens if len(parts) == 1 and parts[0][0].call is None else ()
+        items = [self.item(part, text, "completed", alone) for part, text in parts]
+        items[-1]["status"] = ended
+        return items
+
+
+def made(answer: Answer, call: ResponsesRequest, created_s: int) -> Made:
+    """What is known of a response when it is asked for."""
+    (reply,) = answer.replies
+    echo = echo_of(call, answer.ask, answer.ask.samplings[0])
+    return Made(answer.id, created_s, echo, fingerprint(reply.variant))
+
+
+def whole_output(made: Made, reply: Reply, *, logprobs: bool) -> list[OutputItem]:
+    """The output of a reply that has ended."""
+    status = STATUSES[reply.finish_reason or "cancelled"]
+    return made.output(told_parts(reply.parts), status, reply.tokens if logprobs else ())
+
+
+def output_text(text: str, tokens: Sequence[Token] = ()) -> OutputText:
+    """A text, with the log-probabilities of its tokens when those are given."""
+    told = logprobs_of(tokens)
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": told}
+
+
+def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
+    """What a response says of its request; defaults as they are in force."""
+    return {
+        "model": call.model,
+        "previous_response_id": call.previous_response_id,
+        "instructions": call.instructions,
+        "tools": [_tool(tool.model_dump(mode="json")) for tool in call.tools or []],
+        "tool_choice": call.tool_choice.said if call.tool_choice else "auto",
+        "truncation": ask.truncation,
+        "parallel_tool_calls": ask.parallel_calls,
+        "text": {"format": {"type": "text"}, "verbosity": "medium"},
+        "top_p": sampling.top_p,
+        "temperature": sampling.temperature,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "top_logprobs": call.top_logprobs or 0,
+        "reasoning": {"effort": None, "summary": None},
+        "max_output_tokens": call.max_output_tokens,
+        "max_tool_calls": call.max_tool_calls,
+        "store": call.store is not False,
+        "background": False,
+        "service_tier": "default",
+        "metadata": call.metadata or {},
+        "user": call.user,
+        "safety_identifier": call.safety_identifier,
+        "prompt_cache_key": call.prompt_cache_key,
+    }
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """A function with every field that clients look for."""
+    return {"description": None, "parameters": None} | tool | {"strict": bool(tool.get("strict"))}
+
+
+def _usage(usage: Usage) -> ResponseUsage:
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": 0,
+            "truncated_tokens": usage.cut_tokens,
+        },
+        "output_tokens": usage.reply_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.prompt_tokens + usage.reply_tokens,
+    }

@@ -1,0 +1,150 @@
+"""What is kept of a response beside its turn, and the response that both make again.
+
+A turn has the messages, the tools and the reply; kept with it is what only this API knows: the rest
+of the request, and how the reply was cut into items. So what is asked for again is what was
+answered.
+
+Knows nothing of where turns are kept.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from agent.api.parts import told_parts
+from agent.api.responses.response import PREFIX, STATUSES, Made
+from agent.api.responses.schema import ItemField, Response
+from agent.errors import NotFoundError
+from agent.turn.reply import Part, Reply, ToolCall, Usage
+from streams.records import Json, Message, Turn
+
+# An item's id: of the output by its place there, of the input by an i before it.
+_ITEM: Final = re.compile(r"(?:msg|fc|fco)_([0-9a-f]{64}(?:[0-9a-f]{2})?)_(i?[0-9]{1,6})")
+
+
+def kept(made: Made, *, instructed: bool) -> Json:
+    """What is kept from the beginning.
+
+    instructed: whether the first of the turn's messages are the instructions of this response,
+        which go for it alone
+    """
+    return {"created_s": made.created_s, "echo": made.echo, "instructed": instructed}
+
+
+def kept_at_end(reply: Reply, usage: Usage) -> Json:
+    """What is kept when the reply has ended: how long each of its texts is, None for a call."""
+    lengths = [None if part.call else len(text) for part, text in reply.parts]
+    return {"parts": lengths, "cached_tokens": usage.cached_tokens}
+
+
+def response_of(turn: Turn) -> Response:
+    """The response that a turn was."""
+    body, made = _kept(turn), _made(turn)
+    status = STATUSES[turn.finish_reason]
+    cached, cut = body.get("cached_tokens", 0), turn.cut_tokens
+    usage = Usage(len(turn.prompt_token_ids), len(turn.token_ids), cached, cut)
+    output = made.output(_parts(turn), status)
+    return made.response(status, output, usage=usage, completed_s=turn.created_ms // 1000)
+
+
+def context_of(turn: Turn) -> list[Message]:
+    """The conversation up to and including the reply, without the instructions of that response."""
+    return [*_input(turn), turn.reply]
+
+
+def input_items(turn: Turn) -> list[ItemField]:
+    """What the response was made from, oldest first, without its instructions."""
+    token = turn.id.removeprefix(PREFIX)
+    items: list[ItemField] = []
+    for message in _input(turn):
+        if message.role == "tool":
+            items.append(
+                {
+                    "type": "function_call_output",
+                    "id": f"fco_{token}_i{len(items)}",
+                    "call_id": message.tool_call_id or "",
+                    "output": message.content or "",
+                    "status": "completed",
+                }
+            )
+            continue
+        if message.content is not None:
+            text: Any = {"type": "input_text", "text": message.content}
+            if message.role == "assistant":
+                text = {"type": "output_text", "text": message.content, "annotations": []}
+                text["logprobs"] = []
+            items.append(
+                {
+                    "type": "message",
+                    "id": f"msg_{token}_i{len(items)}",
+                    "status": "completed",
+                    "role": message.role,
+                    "content": [text],
+                }
+            )
+        for call in message.tool_calls or []:
+            items.append(
+                {
+                    "type": "function_call",
+                    "id": f"fc_{token}_i{len(items)}",
+                    "call_id": call["id"],
+                    "name": call["function"]["name"],
+                    "arguments": call["function"]["arguments"],
+                    "status": "completed",
+                }
+            )
+    return items
+
+
+def response_of_item(item_id: str) -> str | None:
+    """The id of the response that an item belongs to; None when it is no id of ours.
+
+    >>> response_of_item("msg_" + "0" * 64 + "_1") == "resp_" + "0" * 64
+    True
+    """
+    parts = _ITEM.fullmatch(item_id)
+    return None if parts is None else f"{PREFIX}{parts[1]}"
+
+
+def item_of(turn: Turn, item_id: str) -> ItemField:
+    """An item of a response by its id. Raises: NotFoundError."""
+    items: Sequence[ItemField] = [*input_items(turn), *response_of(turn)["output"]]
+    for item in items:
+        if item["id"] == item_id:
+            return item
+    raise NotFoundError(f"there is no item {item_id[:100]!r}", param="input", code="item_not_found")
+
+
+def _kept(turn: Turn) -> Json:
+    if turn.response is None:
+        raise NotFoundError(
+            f"the response {turn.id} was not stored", param="response_id", code="response_not_found"
+        )
+    return turn.response
+
+
+def _made(turn: Turn) -> Made:
+    body = _kept(turn)
+    version = turn.version + ("" if turn.member is None else f"#{turn.member}")
+    return Made(turn.id, body["created_s"], body["echo"], version)
+
+
+def _input(turn: Turn) -> list[Message]:
+    return turn.messages[1 if _kept(turn)["instructed"] else 0 :]
+
+
+def _parts(turn: Turn) -> list[tuple[Part, str]]:
+    """The parts of the reply that say something, as they were told."""
+    text, calls = turn.reply.content or "", list(turn.reply.tool_calls or [])
+    # of a reply that was broken off it is not kept: its text, then its calls
+    lengths = _kept(turn).get("parts") or [len(text), *(None for _ in calls)]
+    parts: list[tuple[Part, str]] = []
+    for length in lengths:
+        if length is None:
+            call = calls.pop(0)
+            name = ToolCall(len(parts), call["id"], call["function"]["name"])
+            parts.append((Part(len(parts), name), call["function"]["arguments"]))
+        else:
+            parts.append((Part(len(parts)), text[:length]))
+            text = text[length:]
+    return told_parts(parts)

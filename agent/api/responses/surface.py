@@ -1,0 +1,92 @@
+"""Responses as the server uses it: a checked body into an Ask, an answer into its JSON.
+
+What a response goes on from, and what it refers to, is looked up among the principal's own.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+
+from agent.api.caller import Caller
+from agent.api.responses import stored
+from agent.api.responses.events import ResponseReply
+from agent.api.responses.items import Item, ItemReference, messages_of, prove_pairs
+from agent.api.responses.request import ResponsesRequest, read_response
+from agent.api.responses.response import PREFIX
+from agent.api.sampling import samplings
+from agent.errors import NotFoundError
+from agent.turn.answer import Answer
+from agent.turn.ask import Ask
+from streams.records import Message, Turn
+
+_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
+
+
+class Responses:
+    """POST /v1/responses (agent.api.surface.Surface)."""
+
+    id_prefix = PREFIX
+
+    def read(self, body: bytes) -> ResponsesRequest:
+        return read_response(body)
+
+    async def asks(self, call: ResponsesRequest, caller: Caller) -> tuple[Ask]:
+        before: Turn | None = None
+        if call.previous_response_id is not None:
+            before = await _before(call.previous_response_id, caller)
+        items = [await _expanded(item, caller) for item in call.input]
+        return (ask_of(call, items, before, caller),)
+
+    def shape(self, answer: Answer, call: ResponsesRequest) -> ResponseReply:
+        return ResponseReply(answer, call)
+
+
+async def _before(response_id: str, caller: Caller) -> Turn:
+    try:
+        return await caller.find(response_id)
+    except NotFoundError as cause:
+        raise NotFoundError(
+            f"previous_response_id: {cause.message}",
+            param="previous_response_id",
+            code="previous_response_not_found",
+        ) from cause
+
+
+async def _expanded(item: Item, caller: Caller) -> Item:
+    """What a reference refers to; any other item as it is."""
+    if not isinstance(item, ItemReference):
+        return item
+    response_id = stored.response_of_item(item.id)
+    if response_id is None:
+        why = f"input: there is no item {item.id[:100]!r}"
+        raise NotFoundError(why, param="input", code="item_not_found")
+    turn = await caller.find(response_id)
+    return _ITEM.validate_python(stored.item_of(turn, item.id))
+
+
+def ask_of(
+    call: ResponsesRequest, items: Sequence[Item], before: Turn | None, caller: Caller
+) -> Ask:
+    """Turn a checked request into what every API asks; its prompt is not rendered yet.
+
+    items: the request's, references replaced
+    before: the turn that it goes on from
+    raises: NotFoundError; InvalidError, naming the parameter or header
+    """
+    first = [Message(role="system", content=call.instructions)] if call.instructions else []
+    messages = first + (stored.context_of(before) if before else []) + messages_of(items)
+    prove_pairs(messages)
+    return caller.ask(
+        call.model,
+        messages,
+        samplings(call, caller, max_tokens=call.max_output_tokens),
+        learn=call.store is not False,
+        session=before.session if before else None,
+        named="input",
+        tools=call.offered(),
+        parallel_calls=call.parallel_tool_calls is not False,
+        truncation=call.truncation or caller.settings.truncation,
+        top_logprobs=(call.top_logprobs or 0) if call.logprobs else 0,
+        follows=before.id if before else None,
+        constraint=call.constraint(),
+    )

@@ -1,0 +1,49 @@
+"""What the learner does: its lease, the generation in work, and what waits for it."""
+
+from collections.abc import Mapping
+
+from sqlmodel import Session, col, func, select
+
+from agent.console.read.view import View
+from streams.log.contract import Partition
+from streams.records import Json
+from streams.store.states import JUDGED, PLANNED
+from streams.store.tables import GenerationRow, LeaseRow, OffsetRow, TurnRow
+
+RECENT_TURNS = 500  # the fresh ones are counted among these, so that the count stays cheap
+
+
+def read(session: Session, view: View) -> Json:
+    """Read the state of the learners of these lines."""
+    last = session.exec(select(func.max(TurnRow.sequence))).one() or 0
+    recent = session.execute(
+        select(TurnRow.state, TurnRow.uses).where(TurnRow.sequence > last - RECENT_TURNS)
+    ).all()
+    planned = session.execute(
+        select(GenerationRow.line, GenerationRow.number, GenerationRow.planned_ms)
+        .where(GenerationRow.state == PLANNED, col(GenerationRow.line).in_(view.lines))
+        .order_by(col(GenerationRow.number))
+    ).all()
+    counts = session.execute(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
+    return {
+        "leases": [row.model_dump() for row in session.exec(select(LeaseRow)).all()],
+        "in_work": [dict(row._mapping) for row in planned],
+        "num_turns": {str(state): count for state, count in counts},
+        "num_fresh": sum(state == JUDGED and uses == 0 for state, uses in recent),
+        "lag": _lag(session, view.ends),
+        "dead_letters": view.dead_letters,
+    }
+
+
+def _lag(session: Session, ends: Mapping[Partition, int]) -> Json:
+    """Group → topic → records not read yet; an upper bound, as offsets may have holes."""
+    read: dict[str, dict[tuple[str, int], int]] = {}
+    for row in session.exec(select(OffsetRow)).all():
+        read.setdefault(row.group, {})[row.topic, row.partition] = row.next_offset
+    behind: dict[str, dict[str, int]] = {group: {} for group in read}
+    for group, places in read.items():
+        for partition, end in ends.items():
+            if end:  # a partition that was never read has no place yet, and everything is left
+                left = max(0, end - places.get((partition.topic, partition.number), 0))
+                behind[group][partition.topic] = behind[group].get(partition.topic, 0) + left
+    return behind

@@ -1,0 +1,119 @@
+"""What an operator may change: the version that serves a line, and their own session."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import ConfigDict, Field
+
+from agent.console.access import COOKIE, SESSION_S, Access, prove_same_origin
+from agent.console.ports import Service
+from agent.errors import ApiError, InvalidError, NotFoundError, SwapError
+from agent.http import edge
+from agent.http.form import Form, read_form
+from streams.errors import ConflictError
+
+MAX_BODY_BYTES = 16 * 1024  # a reason, or a key
+
+
+class ChangedError(ApiError):
+    """409: somebody changed the line first, or there is nothing to take back."""
+
+    status = 409
+    type = "conflict_error"
+
+
+class RollbackRequest(Form):
+    """The body of a rollback: why, and which state of the line the operator was looking at."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    reason: str = Field(min_length=1, max_length=500)
+    expected_seq: int | None = Field(None, ge=0)
+
+
+class LoginRequest(Form):
+    """The body of a login."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=1, max_length=1000)
+
+
+Body = TypeVar("Body", bound=Form)
+
+
+class Write:
+    """The handlers that change something; whether they may is proved before (console.app.admit)."""
+
+    def __init__(self, service: Service, access: Access, *, changed: Callable[[], None]) -> None:
+        """Take what is changed, and whom to tell when it was."""
+        self._service, self._access, self._changed = service, access, changed
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes of rollback and session."""
+        return [
+            web.post("/operator/lines/{line}/rollback", self._rollback),
+            web.get("/operator/session", self._session),
+            web.post("/operator/session", self._log_in),
+            web.delete("/operator/session", self._log_out),
+        ]
+
+    async def _rollback(self, request: web.Request) -> web.Response:
+        line = request.match_info["line"]
+        if line not in self._service.status().serving():
+            raise NotFoundError(f"this agent serves no line {line!r}", param="line")
+        asked = await _read(request, RollbackRequest)
+        operator = self._access.operator_of(request)
+        try:
+            rollout = await self._service.rollback(
+                operator.name, asked.reason, expected_seq=asked.expected_seq
+            )
+        except (ConflictError, SwapError) as cause:
+            raise ChangedError(str(cause)) from cause
+        finally:
+            self._changed()
+        return web.json_response({"rollout": rollout.model_dump(mode="json")})
+
+    async def _session(self, request: web.Request) -> web.Response:
+        operator = self._access.operator_of(request)
+        return web.json_response(
+            {
+                "operator": operator.name,
+                "csrf": operator.csrf,
+                "can_log_out": self._access.asks_for_key,
+                "now_ms": int(time.time() * 1000),
+            }
+        )
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        response = web.json_response({})
+        if not self._access.asks_for_key:
+            return response
+        if "Origin" in request.headers:
+            prove_same_origin(request)
+        asked = await _read(request, LoginRequest)
+        cookie = self._access.log_in(asked.key, request.remote)
+        response.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=int(SESSION_S),
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure,
+        )
+        return response
+
+    async def _log_out(self, request: web.Request) -> web.Response:
+        self._access.log_out(request)
+        response = web.json_response({})
+        response.del_cookie(COOKIE)
+        return response
+
+
+async def _read(request: web.Request, form: type[Body]) -> Body:
+    """Check a JSON body. Raises: InvalidError, which names the parameter; TooLargeError."""
+    if request.content_type != "application/json":
+        raise InvalidError("send the body as application/json")
+    return read_form(form, await edge.read_body(request))

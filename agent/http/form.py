@@ -1,0 +1,82 @@
+"""Checks the JSON of a body against a form; an error names the parameter as the client spells it.
+
+A wrong type is never guessed at. Knows nothing of HTTP, nor of what any form means.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from agent.errors import InvalidError
+from agent.http.body import read_json
+
+
+class Form(BaseModel):
+    """Root of the bodies and their parts: strict types, unknown names ignored."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+
+class Query(Form):
+    """Root of the queries behind a ? in an address: texts, read as what they stand for."""
+
+    model_config = ConfigDict(strict=False)
+
+
+Body = TypeVar("Body", bound=Form)
+
+
+def refuse(message: str, **context: Any) -> NoReturn:
+    """Refuse a value in a validator. message: may begin with "parameter: " to name a part."""
+    raise PydanticCustomError("invalid", message, context or None)
+
+
+def kind_of(value: Any) -> str:
+    """The tag of a part whose form its type decides; for pydantic's Discriminator and Tag.
+
+    >>> kind_of({"type": "text"}), kind_of("text")
+    ('<text>', '<>')
+    """
+    if isinstance(value, Form):
+        return f"<{getattr(value, 'type', '')}>"
+    return f"<{value.get('type', '')}>" if isinstance(value, dict) else "<>"
+
+
+def read_form(form: type[Body], body: bytes) -> Body:
+    """Check the bytes of a body. Raises: InvalidError, which names the parameter."""
+    try:
+        return form.model_validate(read_json(body))
+    except ValidationError as cause:
+        raise _invalid(cause) from None
+
+
+def read_query(form: type[Body], query: Mapping[str, str]) -> Body:
+    """Check a query. Raises: InvalidError, which names the parameter."""
+    try:
+        return form.model_validate(dict(query))
+    except ValidationError as cause:
+        raise _invalid(cause) from None
+
+
+def _invalid(cause: ValidationError) -> InvalidError:
+    error = cause.errors(include_url=False, include_context=False, include_input=False)[0]
+    path, message = _located(error)
+    if error["type"] == "missing":
+        return InvalidError(f"{path} is required", param=path, code="missing_required_parameter")
+    return InvalidError(f"{path}: {message}", param=path, code="invalid_value")
+
+
+def _located(error: ErrorDetails) -> tuple[str, str]:
+    """Return the parameter as the client spells it, and the message without it."""
+    message = "Must be an object" if error["type"] == "model_type" else error["msg"]
+    path = ""
+    for part in error["loc"]:
+        if isinstance(part, str) and part.startswith("<"):
+            continue  # a tag of `kind_of`, which the client does not spell
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    if error["type"] == "invalid" and (whole := re.match(r"(\w+): ", message)):
+        path, message = f"{path}.{whole[1]}", message[whole.end() :]
+    return path.lstrip("."), message[0].lower() + message[1:]

@@ -1,0 +1,106 @@
+"""Keeps foreign pages out, and lets pages of named origins in (CORS).
+
+A browser tells the origin of a page that calls us. Ours may; others only when settings name them:
+otherwise any page that somebody opens could talk to an agent on their machine, and teach it. Where
+no key is asked for on a loopback address, the page's own name must be loopback too, so that a name
+that was made to resolve here gains nothing (DNS rebinding).
+
+Knows nothing of what the routes do.
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from agent.errors import ForbiddenError
+from agent.settings import AgentSettings
+
+PREFLIGHT_S: Final = 7200  # browsers keep an answer no longer (Chrome)
+METHODS: Final = "GET, HEAD, POST, PUT, DELETE"
+# What a page may send: our own headers, and those of the SDKs that run in browsers.
+_HEADERS: Final = (
+    "Authorization", "Content-Type", "X-Api-Key", "X-Session-Id", "X-Turn-Type", "X-Learn",
+    "X-Request-Id", "X-Client-Request-Id", "Idempotency-Key",
+)  # fmt: skip
+_PREFIXES: Final = ("x-stainless-", "anthropic-", "openai-")
+# What a page may read beside the body.
+_READABLE: Final = (
+    "X-Quickset-Version", "X-Quickset-Truncated", "X-Request-Id", "Request-Id", "Retry-After",
+    "X-RateLimit-Limit-Requests", "X-RateLimit-Remaining-Requests", "X-RateLimit-Reset-Requests",
+)  # fmt: skip
+
+
+def keep_out(settings: AgentSettings) -> Middleware:
+    """Refuse what a page of another origin sends, unless settings name the origin."""
+
+    @web.middleware
+    async def kept(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if origin is None or request.method in ("GET", "HEAD"):
+            return await handler(request)
+        if origin in settings.origins:
+            if request.method == "OPTIONS":
+                return _preflight(request)
+            return await handler(request)
+        url = urlsplit(origin)
+        if url.netloc.lower() != request.host.lower() or not _may_name(url.hostname, settings):
+            raise ForbiddenError(
+                f"pages of {origin} may not call this server: name the origin in agent.origins",
+                code="origin_not_allowed",
+            )
+        return await handler(request)
+
+    return kept
+
+
+def allow_origins(
+    settings: AgentSettings,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Let pages of named origins read responses, errors too; for on_response_prepare."""
+
+    async def allow(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        origin = request.headers.get("Origin")
+        if settings.origins:
+            response.headers["Vary"] = "Origin"
+        if origin is not None and origin in settings.origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = ", ".join(_READABLE)
+
+    return allow
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own.
+
+    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _preflight(request: web.Request) -> web.Response:
+    """Allow our methods and headers, and of what is asked for what an SDK sends."""
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    names = (name.strip().lower() for name in asked.split(","))
+    sent = [name for name in names if name.startswith(_PREFIXES) and name.isascii()]
+    headers = {
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Headers": ", ".join([*_HEADERS, *sent]),
+        "Access-Control-Max-Age": str(PREFLIGHT_S),
+        "Vary": "Origin, Access-Control-Request-Headers",
+    }
+    return web.Response(status=204, headers=headers)
+
+
+def _may_name(name: str | None, settings: AgentSettings) -> bool:
+    if settings.keys or not is_loopback(settings.host):
+        return True
+    return is_loopback(name or "") or name == settings.host

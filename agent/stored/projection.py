@@ -1,0 +1,225 @@
+"""The turns that may be asked for again, by id: one SQLite file, made from the log alone.
+
+Only turns that carry a response are kept, so that the file is small beside the log. It may be
+deleted at any time, and is made again; so it is when it is damaged, of another build, or of another
+log. Several processes of a machine may share it: whatever one of them has read, all have.
+
+Invariants: what a forgotten principal said before the moment is not in it, whichever of the two is
+read first; a deleted turn stays deleted, also when it is read after its deletion; what is older
+than the log keeps is not in it.
+
+Knows nothing of HTTP, nor of how the log is read.
+"""
+
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from streams.errors import RecordError
+from streams.keeping import forgotten
+from streams.log.contract import Entry, Partition, Topic
+from streams.log.file import use_wal
+from streams.records import Deletion, Forgotten, Turn, decode
+
+TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "forgotten")
+SCHEMA_VERSION: Final = 1
+DAY_MS: Final = 24 * 60 * 60 * 1000
+# What the records of interest have in their canonical bytes; most records are passed over by it.
+# No text can hold these bytes: a quotation mark in one is escaped.
+_MARKS: Final[Mapping[Topic, bytes]] = {
+    "turns": b'"response":{',
+    "feedback": b'"kind":"deletion"',
+    "forgotten": b'"kind":"forgotten"',
+}
+_SCHEMA: Final = (
+    "CREATE TABLE offsets (topic TEXT, number INTEGER, next INTEGER, PRIMARY KEY (topic, number))",
+    """CREATE TABLE turns (
+        id TEXT PRIMARY KEY, principal TEXT NOT NULL, created_ms INTEGER NOT NULL,
+        taken_ms INTEGER NOT NULL, value BLOB
+    )""",  # a deleted turn has no value
+    "CREATE INDEX turns_taken ON turns (taken_ms)",
+    "CREATE INDEX turns_principal ON turns (principal)",
+    "CREATE TABLE forgotten (principal TEXT PRIMARY KEY, moment_ms INTEGER NOT NULL)",
+)
+
+_LOG = logging.getLogger(__name__)
+
+
+class Projection:
+    """The file. Any thread may call every method."""
+
+    def __init__(self, path: Path, *, keep_days: int) -> None:
+        """Open the file, or make it. keep_days: as the log keeps turns."""
+        self._path, self._keep_ms = path, keep_days * DAY_MS
+        self._lock = threading.Lock()
+        self._closed = False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = _open(path)
+        except sqlite3.DatabaseError as cause:
+            _LOG.warning("%s cannot be used and is made anew: %s", path, cause)
+            _remove(path)
+            self._connection = _open(path)
+
+    def positions(self) -> dict[Partition, int]:
+        """The next offset to read of each partition that was read before."""
+        with self._lock:
+            rows = self._connection.execute("SELECT topic, number, next FROM offsets").fetchall()
+        return {Partition(topic, number): offset for topic, number, offset in rows}
+
+    def take(self, entries: Sequence[Entry]) -> list[tuple[str, bool]]:
+        """Keep what is to be kept of these entries, and that they have been read.
+
+        returns: the turns that were among them, by id, and whether each is deleted
+        """
+        with self._transaction() as connection:
+            seen = [each for entry in entries for each in _take(connection, entry)]
+            newest_ms = max((entry.time_ms for entry in entries), default=0)
+            connection.execute("DELETE FROM turns WHERE taken_ms < ?", (newest_ms - self._keep_ms,))
+            _advance(connection, entries)
+        if any(entry.partition.topic != "turns" for entry in entries):
+            self._settle()
+        return seen
+
+    def forget(self, records: Iterable[Forgotten]) -> None:
+        """Take out what principals said before their moments; doing it again changes nothing."""
+        with self._transaction() as connection:
+            for record in records:
+                _forget(connection, record)
+        self._settle()
+
+    def find(self, turn_id: str) -> tuple[bool, Turn | None]:
+        """Look for a turn. returns: whether it is known, and the turn; None: it was deleted."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT value FROM turns WHERE id = ?", (turn_id,)
+            ).fetchone()
+        if row is None:
+            return False, None
+        found = decode(row[0]) if row[0] is not None else None
+        return True, found if isinstance(found, Turn) else None
+
+    def clear(self) -> None:
+        """Begin anew: the log that this was made from is not there any more."""
+        with self._transaction() as connection:
+            for table in ("offsets", "turns", "forgotten"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608  # names of our own
+        self._settle()
+
+    def close(self) -> None:
+        """Close the file; closing again changes nothing."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._connection.close()
+
+    def _settle(self) -> None:
+        """Empty the write-ahead log, which still quotes what was taken out, if nobody reads it."""
+        with self._lock, contextlib.suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+    try:
+        use_wal(connection)
+        # NORMAL: after a power cut it may lack what came last, which is read again.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == SCHEMA_VERSION:
+            connection.execute("SELECT count(*) FROM offsets").fetchone()
+            return connection
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA_VERSION):
+            raise sqlite3.DatabaseError(f"its schema is {version}, ours is {SCHEMA_VERSION}")
+        if version == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _take(connection: sqlite3.Connection, entry: Entry) -> Iterator[tuple[str, bool]]:
+    if _MARKS[entry.partition.topic] not in entry.value:
+        return
+    try:
+        record = decode(entry.value)
+    except RecordError:
+        return  # of a later build, which keeps a file of its own kind
+    match record:
+        case Turn() if record.response is not None:
+            if not _is_forgotten(connection, record, entry.time_ms):
+                connection.execute(
+                    "INSERT INTO turns VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+                    " SET principal = excluded.principal, value = excluded.value"
+                    " WHERE principal != excluded.principal",  # who deleted it had no right to
+                    (record.id, record.principal, record.created_ms, entry.time_ms, entry.value),
+                )
+            yield record.id, False
+        case Deletion():
+            connection.execute(
+                "INSERT INTO turns VALUES (?, ?, ?, ?, NULL) ON CONFLICT (id) DO UPDATE"
+                " SET value = NULL WHERE principal = excluded.principal",
+                (record.turn_id, record.principal, record.created_ms, entry.time_ms),
+            )
+            yield record.turn_id, True
+        case Forgotten():
+            _forget(connection, record)
+
+
+def _is_forgotten(connection: sqlite3.Connection, turn: Turn, taken_ms: int) -> bool:
+    row = connection.execute(
+        "SELECT moment_ms FROM forgotten WHERE principal = ?", (turn.principal,)
+    ).fetchone()
+    moments = {turn.principal: row[0]} if row else {}
+    return forgotten.covers(moments, turn.principal, turn.created_ms, taken_ms)
+
+
+def _forget(connection: sqlite3.Connection, record: Forgotten) -> None:
+    connection.execute(
+        "INSERT INTO forgotten VALUES (?, ?) ON CONFLICT (principal) DO UPDATE"
+        " SET moment_ms = max(moment_ms, excluded.moment_ms)",
+        (record.principal, record.created_ms),
+    )
+    connection.execute(
+        "DELETE FROM turns WHERE principal = ? AND min(created_ms, taken_ms) <= ?",
+        (record.principal, record.created_ms),
+    )
+
+
+def _advance(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    ends = {entry.partition: entry.offset + 1 for entry in entries}
+    connection.executemany(
+        "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT (topic, number) DO UPDATE"
+        " SET next = max(next, excluded.next)",
+        [(partition.topic, partition.number, end) for partition, end in ends.items()],
+    )

@@ -1,0 +1,180 @@
+"""Finds replies that may be asked for again, and lets go of those that are deleted.
+
+A reply is found as soon as it is recorded: until the log has given it back it is in memory. A
+thread of its own reads the log, from where it came to before; what another replica answered is
+found when it has been read, so a question for it waits a little.
+
+Knows nothing of HTTP, nor of any API's JSON.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final
+
+from agent.errors import NotFoundError, UnavailableError
+from agent.stored.projection import TOPICS, Projection
+from agent.turn.response_ids import ResponseIds
+from streams.errors import LogUnavailableError
+from streams.keeping import forgotten
+from streams.log.contract import Log, Partition, Subscription
+from streams.records import Forgotten, Turn
+
+REMEMBERED: Final = 1000  # replies that the log has not given back yet
+POLL_S: Final = 0.25
+WAIT_S: Final = 2.0  # how long a question waits for what the log may still hold
+RETRY_S: Final = (0.2, 5.0)  # between two tries while the log is away, growing
+
+_LOG = logging.getLogger(__name__)
+
+
+class Stored:
+    """The replies that may be asked for again; `start` and `stop` it once."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        log: Log,
+        ids: ResponseIds,
+        *,
+        poll_s: float = POLL_S,
+        wait_s: float = WAIT_S,
+    ) -> None:
+        """Take where they are kept and read from.
+
+        poll_s: how long a stop may go unnoticed in the thread
+        wait_s: how long a question waits for what the log may still hold
+        """
+        self._projection, self._log, self._ids = projection, log, ids
+        self._poll_s, self._wait_s = poll_s, wait_s
+        self._recent: OrderedDict[str, Turn | None] = OrderedDict()  # None: deleted
+        self._reached: Mapping[Partition, int] = {}
+        self._moved = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stored", daemon=True)
+
+    @property
+    def remembered(self) -> int:
+        """How many replies wait in memory for the log to give them back."""
+        return len(self._recent)
+
+    def start(self) -> None:
+        """Begin to read the log."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading, and close the file."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._projection.close()
+
+    def add(self, turn: Turn) -> None:
+        """Remember a turn that has just been recorded."""
+        if turn.response is not None:
+            self._remember(turn.id, turn)
+
+    def drop(self, turn_id: str) -> None:
+        """Forget a turn whose deletion has just been recorded."""
+        self._remember(turn_id, None)
+
+    def forget(self, record: Forgotten) -> None:
+        """Let go of what a principal said. Any thread may ask."""
+        for turn_id, turn in list(self._recent.items()):
+            if turn is None or turn.principal != record.principal:
+                continue
+            if turn.created_ms <= record.created_ms:
+                self._recent.pop(turn_id, None)
+
+    async def find(self, response_id: str, principal: str) -> Turn:
+        """Return the turn of a response of this principal.
+
+        raises: NotFoundError for what is none of its responses, was not stored, or is deleted,
+            forgotten or expired; UnavailableError when the log cannot be read that far now
+        """
+        self._ids.session(response_id, principal=principal)
+        turn = self._recent.get(response_id)
+        if response_id not in self._recent:
+            turn = await asyncio.to_thread(self._look, response_id)
+        if turn is None or turn.principal != principal:
+            raise NotFoundError(
+                f"no response {response_id[:100]!r} is stored: it was not to be, or was deleted, "
+                "or is older than what is kept",
+                param="response_id",
+                code="response_not_found",
+            )
+        return turn
+
+    def _look(self, turn_id: str) -> Turn | None:
+        known, turn = self._projection.find(turn_id)
+        if known:
+            return turn
+        if not self._read_to_end():
+            raise UnavailableError(
+                "stored responses are still being read from the log: try again",
+                headers={"Retry-After": str(int(self._wait_s))},
+            )
+        return self._projection.find(turn_id)[1]
+
+    def _read_to_end(self) -> bool:
+        """Wait until all that the log holds now has been read. Returns: whether it has."""
+        try:
+            ends = {**self._log.end_offsets("turns"), **self._log.end_offsets("feedback")}
+        except LogUnavailableError:
+            return False
+
+        def read() -> bool:
+            return all(self._reached.get(place, 0) >= end for place, end in ends.items())
+
+        with self._moved:
+            return self._moved.wait_for(read, timeout=self._wait_s)
+
+    def _remember(self, turn_id: str, turn: Turn | None) -> None:
+        self._recent[turn_id] = turn
+        self._recent.move_to_end(turn_id)
+        while len(self._recent) > REMEMBERED:
+            self._recent.popitem(last=False)
+
+    def _run(self) -> None:
+        retry_s = RETRY_S[0]
+        while not self._stop.is_set():
+            try:
+                self._prove_log()
+                self._projection.forget(forgotten.read_all(self._log))
+                subscription = self._log.subscribe(
+                    TOPICS, group=None, positions=lambda _: self._projection.positions()
+                )
+                try:
+                    while not self._stop.is_set():
+                        self._step(subscription)
+                        retry_s = RETRY_S[0]
+                finally:
+                    subscription.close()
+            except LogUnavailableError:
+                pass  # the follower tells of it
+            except Exception:
+                _LOG.exception("reading stored responses failed and begins again")
+            self._stop.wait(retry_s)
+            retry_s = min(retry_s * 2, RETRY_S[1])
+
+    def _prove_log(self) -> None:
+        """Begin anew where the log is shorter than what was read: it is another one."""
+        ends: dict[Partition, int] = {}
+        for topic in TOPICS:
+            ends |= self._log.end_offsets(topic)
+        if any(
+            offset > ends.get(place, 0) for place, offset in self._projection.positions().items()
+        ):
+            self._projection.clear()
+
+    def _step(self, subscription: Subscription) -> None:
+        entries = subscription.poll(wait_s=self._poll_s)
+        if entries:
+            for turn_id, deleted in self._projection.take(entries):
+                if deleted or self._recent.get(turn_id) is not None:
+                    self._recent.pop(turn_id, None)
+        with self._moved:
+            self._reached = dict(subscription.reached())
+            self._moved.notify_all()

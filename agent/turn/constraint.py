@@ -1,0 +1,61 @@
+"""What the tokens of a reply must keep to, whichever API asked for it.
+
+No engine holds a reply to one yet: an ask that carries one is refused by the client's own name for
+it (agent.turn.ask.render), because a reply that may or may not keep it would be taken for one that
+does.
+
+Knows nothing of tokens, masks or any API's JSON.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from streams.records import Json
+
+# As in the record of a turn (streams.turn.Constraint).
+TextKind = Literal["json_object", "json_schema", "regex", "choice", "grammar"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """The form of a reply's text.
+
+    body: a JSON schema, a regular expression, a grammar in Lark's or EBNF form, or the texts of
+        which one is to be chosen; None for any JSON object
+    """
+
+    kind: TextKind
+    body: Json | str | tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a reply must keep to.
+
+    param: the client's parameter that asks for it
+    text: the form of the text; None: any
+    calls: names of tools of which one must be called; empty: none has to be
+    """
+
+    param: str
+    text: TextForm | None = None
+    calls: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """What is asked, in words.
+
+        >>> str(Constraint("tool_choice", calls=("f", "g")))
+        'a reply that must call f or g'
+        """
+        if self.text is None:
+            return f"a reply that must call {' or '.join(self.calls)}"
+        return f"a reply that must be {_WORDS[self.text.kind]}"
+
+
+_WORDS: dict[TextKind, str] = {
+    "json_object": "a JSON object",
+    "json_schema": "JSON of a schema",
+    "regex": "what a regular expression matches",
+    "choice": "one of some texts",
+    "grammar": "of a grammar",
+}

@@ -1,0 +1,52 @@
+"""The port of noise: how the members of a generation differ from the version that they stand on.
+
+A kind of noise is one file in learner.population.noises. Members 2p and 2p+1 are the + and − of
+pair p; frozen units get no noise, whatever the kind.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kernels.contract import Backend, Frozen
+from kernels.model.forward import Linear
+from kernels.version.layout import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """What one generation perturbs, by which key, and how far.
+
+    sigmas_log2: log2 of each tensor's σ, in the order of the specs
+    frozen: parameter name → its frozen units; missing: none
+    """
+
+    backend: Backend
+    specs: Sequence[TensorSpec]
+    key: int
+    pairs: int
+    sigmas_log2: Sequence[int]
+    frozen: Mapping[str, Frozen]
+
+    @property
+    def sigma_of(self) -> dict[str, int]:
+        """log2 of each tensor's σ, by its name."""
+        return {spec.name: s for spec, s in zip(self.specs, self.sigmas_log2, strict=True)}
+
+
+class Population(Protocol):
+    """The members of one generation: a version's weights plus and minus the noise of each pair."""
+
+    size: int  # members, two a pair
+
+    def linear(self, members: range, shared: Linear) -> Linear:
+        """Return the linear layers of some members.
+
+        A member's outputs do not depend on which others are asked for, but for the rounding of
+        sums that they share.
+
+        shared: how the parent's layers are applied fastest
+        returns: from (len(members), tokens, in), or (1, tokens, in) while they still share their
+            input, to (len(members), tokens, out)
+        """
+        ...

@@ -1,0 +1,1 @@
+"""One file a kind of noise. Opened by learner.population.noises.open."""

@@ -1,0 +1,19 @@
+"""Opens a population with the noise that the settings name; a further kind is a file and a name."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from learner.population.noise import Perturbation, Population
+from learner.population.noises.full import FullRank
+from learner.population.noises.rank1 import Rank1
+from streams.records import Noise
+
+NOISES: Final[Mapping[Noise, Callable[[Perturbation], Population]]] = {
+    "rank1": Rank1,
+    "full": FullRank,
+}
+
+
+def open_population(noise: Noise, perturbation: Perturbation) -> Population:
+    """Draw the members of a generation."""
+    return NOISES[noise](perturbation)

@@ -1,0 +1,49 @@
+"""Rank-1 signs: W ± σ a bᵀ (EGGROLL, Sarkar et al. 2025), all members sharing each product by W."""
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from kernels.model.forward import Linear
+from kernels.version.factors import rank1_factors
+from learner.population.noise import Perturbation
+
+
+class Rank1:
+    """Members whose factors are kept: some thousand signs a tensor and member."""
+
+    def __init__(self, perturbation: Perturbation) -> None:
+        """Draw every member's signs."""
+        self.size = 2 * perturbation.pairs
+        self._backend = perturbation.backend
+        self._sigmas = perturbation.sigma_of
+        self._factors = {
+            spec.name: rank1_factors(
+                perturbation.backend,
+                spec,
+                key=perturbation.key,
+                members=range(self.size),
+                frozen=perturbation.frozen.get(spec.name),
+            )
+            for spec in perturbation.specs
+        }
+
+    def linear(self, members: range, shared: Linear) -> Linear:
+        """Return the linear layers of some members; see learner.population.noise."""
+        chosen = slice(members.start, members.stop)
+
+        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+            if name not in self._factors:
+                return shared(name, layer, x)
+            rows, columns = self._factors[name]
+            return self._backend.member_linear(
+                x,
+                layer.weight,
+                layer.bias,
+                rows[chosen],
+                columns[chosen],
+                sigma_log2=self._sigmas[name],
+                product=partial(shared, name, layer),
+            )
+
+        return apply

@@ -1,0 +1,236 @@
+"""The verbs of a line: each makes the record of one change, where the line's state allows it.
+
+    start ─▶ pending ─ start ─▶ running ─ step, skip-step ─▶ running … ─ step ─▶ completed
+                                 │    ▲
+                     pause, hold ▼    │ resume
+                               paused, held
+
+A trial in any of these four states ends with abort (what serves, serves on), with promote-full (the
+candidate serves everybody now) or with rollback. Without a trial, promote takes a version into
+service at once.
+
+Every Rollout record is made here: agent, learner, console and command line call the same functions.
+A record is an offer; the log decides which of several with the same seq counts (streams.line.line).
+
+Pure: no clock, no log. Knows nothing of evidence, or of who may use which verb.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from streams.errors import VerbRefusedError
+from streams.line.line import Line, Trial
+from streams.records import Rollout, State, Verb
+
+_ANY_TRIAL: Final = frozenset({"pending", "running", "paused", "held"})
+_NO_TRIAL: Final = frozenset({"none"})
+# The states of a trial in which a verb is valid; rollback asks for an earlier version instead.
+_VALID_IN: Final[Mapping[Verb, frozenset[str]]] = {
+    "promote": _NO_TRIAL,
+    "start": _NO_TRIAL | {"pending"},
+    "step": frozenset({"running"}),
+    "skip-step": frozenset({"running", "held"}),
+    "pause": frozenset({"running", "held"}),
+    "resume": frozenset({"paused", "held"}),
+    "hold": frozenset({"running"}),
+    "abort": _ANY_TRIAL,
+    "promote-full": _ANY_TRIAL,
+    "rollback": _NO_TRIAL | _ANY_TRIAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Who changes a line, why and when: what stays of a change for ever.
+
+    id: the record's; created_ms: Unix milliseconds
+    """
+
+    who: str
+    reason: str
+    created_ms: int
+    id: str
+
+    @classmethod
+    def new(cls, who: str, reason: str, created_ms: int) -> "Audit":
+        """Return the audit of a change that happens once; its id is drawn."""
+        return cls(who, reason, created_ms, uuid.uuid4().hex)
+
+
+def valid(line: Line) -> tuple[Verb, ...]:
+    """Return the verbs that are valid for a line now.
+
+    >>> valid(Line("main", ("base",)))
+    ('promote', 'start')
+    """
+    state = line.trial.state if line.trial else "none"
+    verbs: tuple[Verb, ...] = get_args(Verb)
+    return tuple(
+        verb for verb in verbs if state in _VALID_IN[verb] and (verb != "rollback" or line.previous)
+    )
+
+
+def promote(line: Line, version: str, audit: Audit) -> Rollout:
+    """Take a version into service at once, without a trial.
+
+    raises: VerbRefusedError while a candidate is on trial, or when the version serves already
+    """
+    _require(line, "promote")
+    if version == line.version:
+        raise _refused(line, "promote", f"{version} serves the line {line.name} already")
+    return _change(line, audit, "promote", "completed", version=version)
+
+
+def rollback(line: Line, audit: Audit, *, to: str | None = None) -> Rollout:
+    """Take an earlier version back into service; a trial that is on ends with it.
+
+    to: a version that served before; None: the one before the one that serves
+    raises: VerbRefusedError when there is none, or `to` is none of them
+    """
+    if line.previous is None:
+        raise _refused(
+            line, "rollback", f"the line {line.name} is at its base: there is nothing to go back to"
+        )
+    if to is not None and to not in line.served[:-1]:
+        raise _refused(line, "rollback", f"{to} did not serve the line {line.name} before")
+    candidate = line.trial.version if line.trial else None
+    back = to or line.previous
+    return _change(line, audit, "rollback", "aborted", version=back, candidate=candidate)
+
+
+def start(line: Line, candidate: str, audit: Audit, *, share: float) -> Rollout:
+    """Put a candidate on trial, or give a pending one its first sessions.
+
+    share: of the sessions, 0 to 1; 0: it is pending, and waits for a second start
+    raises: VerbRefusedError while another one is on trial, or when the candidate serves already
+    """
+    _require(line, "start")
+    if candidate == line.version:
+        raise _refused(line, "start", f"{candidate} serves the line {line.name} already")
+    if line.trial is not None and line.trial.version != candidate:
+        raise _refused(line, "start", f"{line.trial.version} is on trial already")
+    state: State = "running" if share else "pending"
+    return _change(line, audit, "start", state, candidate=candidate, share=share)
+
+
+def step(line: Line, shares: Sequence[float], audit: Audit) -> Rollout:
+    """Give the candidate its next share; after the last one it serves everybody.
+
+    shares: the policy's, of the sessions, by step
+    raises: VerbRefusedError when no trial is running
+    """
+    return _step(line, "step", shares, audit)
+
+
+def skip_step(line: Line, shares: Sequence[float], audit: Audit) -> Rollout:
+    """Take the next step as `step` does, without waiting for evidence; also where it is held."""
+    return _step(line, "skip-step", shares, audit)
+
+
+def pause(line: Line, audit: Audit) -> Rollout:
+    """Keep a trial at its share until an operator resumes it. raises: VerbRefusedError."""
+    return _same_share(line, "pause", "paused", audit)
+
+
+def hold(line: Line, audit: Audit) -> Rollout:
+    """Keep a trial at its share because it cannot be decided now. raises: VerbRefusedError."""
+    return _same_share(line, "hold", "held", audit)
+
+
+def resume(line: Line, audit: Audit) -> Rollout:
+    """Let a trial that is paused or held run on. raises: VerbRefusedError."""
+    return _same_share(line, "resume", "running", audit)
+
+
+def abort(line: Line, audit: Audit) -> Rollout:
+    """End a trial: what serves, serves everybody again. raises: VerbRefusedError."""
+    trial = _require_trial(line, "abort")
+    return _change(
+        line, audit, "abort", "aborted", candidate=trial.version, step=trial.step, share=0.0
+    )
+
+
+def promote_full(line: Line, audit: Audit) -> Rollout:
+    """Let the candidate on trial serve everybody now. raises: VerbRefusedError."""
+    return _complete(line, "promote-full", _require_trial(line, "promote-full"), audit)
+
+
+def _step(line: Line, verb: Verb, shares: Sequence[float], audit: Audit) -> Rollout:
+    trial = _require_trial(line, verb)
+    place = trial.step + 1
+    if place >= len(shares):
+        return _complete(line, verb, trial, audit)
+    return _change(
+        line, audit, verb, "running", candidate=trial.version, step=place, share=shares[place]
+    )
+
+
+def _complete(line: Line, verb: Verb, trial: Trial, audit: Audit) -> Rollout:
+    return _change(
+        line,
+        audit,
+        verb,
+        "completed",
+        version=trial.version,
+        candidate=trial.version,
+        step=trial.step,
+    )
+
+
+def _same_share(line: Line, verb: Verb, state: State, audit: Audit) -> Rollout:
+    trial = _require_trial(line, verb)
+    return _change(
+        line, audit, verb, state, candidate=trial.version, step=trial.step, share=trial.share
+    )
+
+
+def _require(line: Line, verb: Verb) -> None:
+    if verb not in valid(line):
+        raise _refused(line, verb, _told(line))
+
+
+def _require_trial(line: Line, verb: Verb) -> Trial:
+    if line.trial is None or verb not in valid(line):
+        raise _refused(line, verb, _told(line))
+    return line.trial
+
+
+def _told(line: Line) -> str:
+    trial = line.trial
+    now = f"{trial.version} is on trial ({trial.state})" if trial else "no candidate is on trial"
+    return f"{now} on the line {line.name}"
+
+
+def _refused(line: Line, verb: Verb, why: str) -> VerbRefusedError:
+    return VerbRefusedError(f"cannot {verb}: {why}", valid=valid(line))
+
+
+def _change(
+    line: Line,
+    audit: Audit,
+    verb: Verb,
+    state: State,
+    *,
+    version: str | None = None,
+    candidate: str | None = None,
+    step: int = 0,
+    share: float = 1.0,
+) -> Rollout:
+    """Make the record of the next change; version None: what serves, serves on."""
+    return Rollout(
+        id=audit.id,
+        line=line.name,
+        seq=line.seq + 1,
+        version=version or line.version,
+        previous=line.version,
+        candidate=candidate,
+        state=state,
+        step=step,
+        share=share,
+        verb=verb,
+        reason=audit.reason,
+        who=audit.who,
+        created_ms=audit.created_ms,
+    )

@@ -1,0 +1,48 @@
+"""The root of the wire records, the root of their pieces, and the one JSON of a value.
+
+Knows no record.
+"""
+
+import json
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Json = dict[str, Any]
+
+
+class Record(BaseModel):
+    """Root of the wire records; `kind` and `v` open every encoded one.
+
+    A record keeps the version that it was written in, and is written in it again: a recipe's bytes
+    name its weights, so no later build may change them. A new version only adds fields: each with a
+    default, and named in ADDED; a field of a part by its path, "sampling.top_k".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    KIND: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+    ADDED: ClassVar[dict[str, int]] = {}  # path of a field → the version that brought it
+
+    v: int = Field(default=0, ge=1, validate_default=False, description="version, newest if none")
+
+    def model_post_init(self, _: Any) -> None:
+        """Mark a record that is made here with the newest version."""
+        if self.v == 0:
+            object.__setattr__(self, "v", self.VERSION)
+
+
+class Part(BaseModel):
+    """A piece of a record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    # JSON can escape half a surrogate pair, and a client's tool call may hold one; json.loads reads
+    # it back.
+    return text.encode(errors="surrogatepass")

@@ -1,0 +1,70 @@
+"""Embeddings: refused by name where nothing embeds, in OpenAI's shape where something does."""
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agent.api.embeddings.request import MAX_TEXTS, read_embedding
+from agent.errors import InvalidError
+from tests.agent.conftest import Api
+from tests.agent.test_server import error_of
+
+PATH = "/v1/embeddings"
+
+
+class Lengths:
+    """An embedder that knows how long a text is."""
+
+    name = "lengths"
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[float(len(text)), 0.5] for text in texts]
+
+
+def body(said: Any = "Hi there", **extra: Any) -> dict[str, Any]:
+    return {"model": "lengths", "input": said} | extra
+
+
+async def test_without_an_embedder_it_is_refused_by_name(api: Api) -> None:
+    """The client is told what the server lacks."""
+    error = await error_of(await api.post(PATH, body()), 400)
+    assert error["code"] == "embedder_missing"
+    assert "embedder" in error["message"]
+
+
+async def test_texts_become_vectors_in_order(api: Api) -> None:
+    """One vector a text, as numbers or as bytes of float32; tokens are counted."""
+    api.service.embedder = Lengths()
+    told = await (await api.post(PATH, body(["a", "bcd e"], dimensions=2))).json()
+    assert [each["embedding"] for each in told["data"]] == [[1.0, 0.5], [5.0, 0.5]]
+    assert [each["index"] for each in told["data"]] == [0, 1]
+    assert (told["object"], told["model"], told["usage"]["prompt_tokens"]) == ("list", "lengths", 3)
+    told = await (await api.post(PATH, body(model="quickset", encoding_format="base64"))).json()
+    sent = base64.b64decode(told["data"][0]["embedding"])
+    assert np.frombuffer(sent, "<f4").tolist() == [8.0, 0.5]
+
+
+async def test_what_the_embedder_has_not_is_refused(api: Api) -> None:
+    """Another model, and vectors of another length."""
+    api.service.embedder = Lengths()
+    assert (await error_of(await api.post(PATH, body(model="ada")), 404))["param"] == "model"
+    error = await error_of(await api.post(PATH, body(dimensions=256)), 400)
+    assert error["param"] == "dimensions"
+
+
+@pytest.mark.parametrize(
+    ("extra", "param"),
+    [({"input": []}, "input"), ({"input": ""}, "input[0]"), ({"input": [3, 4]}, "input"),
+     ({"input": ["a", 3]}, "input"), ({"input": ["a"] * (MAX_TEXTS + 1)}, "input"),
+     ({"input": None}, "input"), ({"encoding_format": "int8"}, "encoding_format"),
+     ({"dimensions": 0}, "dimensions")],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: str) -> None:
+    """A wrong type or value names its parameter."""
+    with pytest.raises(InvalidError) as caught:
+        read_embedding(json.dumps(body() | extra).encode())
+    assert caught.value.param == param

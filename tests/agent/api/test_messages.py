@@ -1,0 +1,322 @@
+"""Messages: Anthropic's shapes, whole and streamed, and every failure in its words."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.api.messages.request import read_message
+from agent.api.messages.surface import ask_of
+from agent.api.parts import Parts, told_parts
+from agent.engine.contract import Finish
+from agent.errors import InvalidError
+from agent.turn.constraint import Constraint, TextForm
+from agent.turn.reply import PartBegun, PartEnded, Piece, Reply
+from streams import chain
+from streams.records import Message
+from tests.agent.api.asking import caller
+from tests.agent.conftest import Api, StartApi, events_of
+from tests.agent.fakes import BASE
+from tests.agent.turn.test_reply import PIECES, TOOL, ask, tokens
+
+PATH, COUNT = "/v1/messages", "/v1/messages/count_tokens"
+WEATHER = {"name": "weather", "description": "Now.", "input_schema": {"type": "object"}}
+CALL = [
+    "Let me", " see.\n", "<tool", '_call>{"name": "weather", ', '"arguments": {"city": "Oslo"}}',
+    "</tool_call>", "\n", '<tool_call>{"name": "weather", "arguments": [3]}</tool_call>', "\n",
+]  # fmt: skip
+
+
+def body(*messages: Any, **extra: Any) -> dict[str, Any]:
+    """A request; a text alone is a user's message."""
+    said = [{"role": "user", "content": each} if isinstance(each, str) else each
+            for each in messages or ("Hi there",)]  # fmt: skip
+    return {"model": "quickset", "max_tokens": 20, "messages": said} | extra
+
+
+def user(*blocks: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(blocks)}
+
+
+def assistant(*blocks: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def text(said: str) -> dict[str, Any]:
+    return {"type": "text", "text": said}
+
+
+def use(name: str = "t1", **given: Any) -> dict[str, Any]:
+    return {"type": "tool_use", "id": name, "name": "weather", "input": given}
+
+
+def result(name: str = "t1", content: Any = "sunny", **extra: Any) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": name, "content": content} | extra
+
+
+async def error_of(response: ClientResponse, status: int, kind: str) -> str:
+    """Check that a response is an error of Anthropic's shape, and return its message."""
+    told = await response.json()
+    assert response.status == status, told
+    assert (told["type"], told["error"]["type"]) == ("error", kind)
+    assert told["request_id"] == response.headers["Request-Id"]
+    return str(told["error"]["message"])
+
+
+async def test_a_whole_reply(api: Api) -> None:
+    """A message with its content, why it ended and its tokens; the version is in the header."""
+    response = await api.post(PATH, body(temperature=0.2))
+    told = await response.json()
+    assert response.headers["X-Quickset-Version"] == BASE
+    assert (told["type"], told["role"], told["model"]) == ("message", "assistant", "quickset")
+    assert told["content"] == [{"type": "text", "text": "Hello, world!", "citations": None}]
+    assert (told["stop_reason"], told["stop_sequence"]) == ("end_turn", None)
+    assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (3, 4)
+    (turn,) = api.turns()
+    assert told["id"].startswith("msg_")
+    assert (turn.id, turn.sampling.max_tokens) == (told["id"], 20)
+    rated = await api.client.put(f"/v1/feedback/{told['id']}", json={"score": 1})
+    assert rated.status == 200
+
+
+async def test_a_streamed_reply(api: Api) -> None:
+    """The events in Anthropic's order and under its names; joined, they are the whole."""
+    told = await events_of(await api.post(PATH, body(stream=True)))
+    assert all(name == data["type"] for name, data in told)
+    assert [name for name, _ in told] == [
+        "message_start", "ping", "content_block_start", *["content_block_delta"] * 4,
+        "content_block_stop", "message_delta", "message_stop",
+    ]  # fmt: skip
+    start, delta = told[0][1]["message"], told[-2][1]
+    assert (start["content"], start["stop_reason"], start["usage"]["input_tokens"]) == ([], None, 3)
+    assert "".join(d["delta"]["text"] for n, d in told if n.endswith("_delta") and "text" in
+                   d["delta"]) == "Hello, world!"  # fmt: skip
+    assert delta["delta"]["stop_reason"] == "end_turn"
+    assert delta["usage"]["output_tokens"] == 4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_calls_are_blocks(start_api: StartApi, stream: bool) -> None:
+    """Text, then each call; what a model writes between calls is no block; input is an object."""
+    api: Api = await start_api(script=CALL)
+    response = await api.post(PATH, body(tools=[WEATHER], stream=stream))
+    if stream:
+        content, reason = joined(await events_of(response))
+    else:
+        told = await response.json()
+        content, reason = told["content"], told["stop_reason"]
+    assert reason == "tool_use"
+    assert [block["type"] for block in content] == ["text", "tool_use", "tool_use"]
+    assert content[0]["text"] == "Let me see.\n"
+    assert [block["input"] for block in content[1:]] == [{"city": "Oslo"}, {"arguments": [3]}]
+    (turn,) = api.turns()
+    results = user(*(result(block["id"]) for block in content[1:]))
+    back = read_message(json.dumps(body("Hi there", assistant(*content), results)).encode())
+    # what is recognised by its text: an input that is no object comes back as one
+    said = turn.reply.model_copy(update={"tool_calls": back.records()[1].tool_calls})
+    assert chain.keys(back.records())[1] == chain.extend(turn.prefix_key, said)
+
+
+def joined(told: list[tuple[str, Any]]) -> tuple[list[Any], str]:
+    """Put a stream's blocks together as an SDK does."""
+    blocks: list[Any] = []
+    pieces: dict[int, str] = {}
+    for name, data in told:
+        if name == "content_block_start":
+            assert data["index"] == len(blocks)
+            blocks.append(data["content_block"])
+        elif name == "content_block_delta" and data["delta"]["type"] == "text_delta":
+            blocks[data["index"]]["text"] += data["delta"]["text"]
+        elif name == "content_block_delta":
+            before = pieces.get(data["index"], "")
+            pieces[data["index"]] = before + data["delta"]["partial_json"]
+    for index, piece in pieces.items():
+        blocks[index]["input"] = json.loads(piece)
+    return blocks, next(d["delta"]["stop_reason"] for n, d in told if n == "message_delta")
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason", "sequence"),
+    [({"stop_sequences": ["world"]}, "stop_sequence", "world"),
+     ({"max_tokens": 2}, "max_tokens", None)],
+)  # fmt: skip
+async def test_why_a_reply_ended(
+    api: Api, extra: dict[str, Any], reason: str, sequence: str | None
+) -> None:
+    """A stop sequence is named and no part of the text; a limit is said."""
+    told = await (await api.post(PATH, body(**extra))).json()
+    assert (told["stop_reason"], told["stop_sequence"]) == (reason, sequence)
+    assert "world" not in told["content"][0]["text"]
+
+
+async def test_tokens_are_counted_without_a_reply(api: Api) -> None:
+    """The count is what the prompt has, whether it fits or not; nothing is sampled."""
+    asked = body("w " * 100, system="Be brief.", tools=[WEATHER])
+    del asked["max_tokens"]
+    response = await api.post(COUNT, asked)
+    assert await response.json() == {"input_tokens": 104}
+    assert api.engine.streams == []
+    await error_of(await api.post(COUNT, {}), 400, "invalid_request_error")
+
+
+def test_a_conversation_becomes_messages() -> None:
+    """System first, results as messages of their own, the user's words in their order."""
+    call = read_message(json.dumps(body(
+        user(text("Weather?"), text("In Oslo.")),
+        assistant({"type": "thinking", "thinking": "hm", "signature": "x"}, text("Let "),
+                  text("me."), use(city="Oslo"), use("t2")),
+        user(result(), result("t2", [text("a"), text("b")], is_error=True), text("And?")),
+        assistant(text("Sunny")),
+        system=[text("Be"), {"type": "text", "text": "kind.", "cache_control": {"type": "x"}}],
+    )).encode())  # fmt: skip
+    calls = [{"id": n, "type": "function", "function": {"name": "weather", "arguments": a}}
+             for n, a in (("t1", '{"city": "Oslo"}'), ("t2", "{}"))]  # fmt: skip
+    assert call.records() == [
+        Message(role="system", content="Be\nkind."),
+        Message(role="user", content="Weather?\nIn Oslo."),
+        Message(role="assistant", content="Let me.", tool_calls=calls),
+        Message(role="tool", content="sunny", tool_call_id="t1"),
+        Message(role="tool", content="a\nb", tool_call_id="t2"),
+        Message(role="user", content="And?"),
+        Message(role="assistant", content="Sunny"),
+    ]
+    assert call.continues
+
+
+@pytest.mark.parametrize(
+    ("extra", "parallel", "offered", "constraint"),
+    [
+        ({}, True, False, None),
+        ({"tools": [WEATHER]}, True, True, None),
+        ({"tools": [WEATHER], "tool_choice": {"type": "none"}}, True, False, None),
+        ({"tools": [WEATHER], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+         False, True, None),
+        ({"tools": [WEATHER], "tool_choice": {"type": "any"}}, True, True,
+         Constraint("tool_choice", calls=("weather",))),
+        ({"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "weather"}}, True, True,
+         Constraint("tool_choice", calls=("weather",))),
+        ({"output_config": {"format": {"type": "json_schema", "schema": {}}}}, True, False,
+         Constraint("output_config.format", text=TextForm("json_schema", {}))),
+        ({"thinking": {"type": "disabled"}, "mcp_servers": []}, True, False, None),
+    ],
+)  # fmt: skip
+def test_tools_and_their_choice(
+    extra: dict[str, Any], parallel: bool, offered: bool, constraint: Constraint | None
+) -> None:
+    """What the model is shown and what it must keep to, in the neutral ask."""
+    made = ask_of(read_message(json.dumps(body(**extra)).encode()), caller())
+    function = {"name": "weather", "description": "Now.", "parameters": {"type": "object"}}
+    tools = [{"type": "function", "function": function}]
+    assert (made.parallel_calls, made.tools) == (parallel, tools if offered else None)
+    assert made.constraint == constraint
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"messages": []}, "messages"),
+    ({"messages": "Hi"}, "messages"),
+    ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
+    ({"messages": [user({"type": "image", "source": {}})]}, "messages[0].content[0]"),
+    ({"messages": [user({"type": "document"})]}, "messages[0].content[0]"),
+    ({"messages": [user({"text": "no type"})]}, "messages[0].content[0]"),
+    ({"messages": [user(3)]}, "messages[0].content[0]"),
+    ({"messages": [user({"type": "text"})]}, "messages[0].content[0].text"),
+    ({"messages": [user(use())]}, "messages[0].content"),
+    ({"messages": [user(text("a")), assistant(result())]}, "messages[1].content"),
+    ({"messages": [user(result())]}, "messages"),
+    ({"messages": [user(text("a")), assistant(use()), user(result("t2"))]}, "messages"),
+    ({"messages": [user(text("a")), assistant(use()), user(result(), result())]}, "messages"),
+    ({"messages": [user(text("a")), assistant(use()), user(text("b"))]}, "messages"),
+    ({"messages": [user(text("a")), assistant(use())]}, "messages"),
+    ({"messages": [user(text("a")), assistant(use()), user(result("t1", [{"type": "image"}]))]},
+     "messages[2].content[0].content[0]"),
+    ({"max_tokens": None}, "max_tokens"),
+    ({"max_tokens": 0}, "max_tokens"),
+    ({"max_tokens": "9"}, "max_tokens"),
+    ({"system": 3}, "system"),
+    ({"system": [{"type": "image"}]}, "system[0]"),
+    ({"temperature": 1.5}, "temperature"),
+    ({"stop_sequences": [""]}, "stop_sequences[0]"),
+    ({"stop_sequences": "x"}, "stop_sequences"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
+    ({"thinking": {"type": "adaptive"}}, "thinking"),
+    ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
+    ({"tools": [{"name": "x"}]}, "tools[0].input_schema"),
+    ({"tools": [WEATHER], "tool_choice": {"type": "tool"}}, "tool_choice.name"),
+    ({"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "x"}}, "tool_choice"),
+    ({"tool_choice": {"type": "any"}}, "tool_choice"),
+    ({"tool_choice": {"type": "sometimes"}}, "tool_choice.type"),
+    ({"container": "c"}, "container"),
+    ({"mcp_servers": [{}]}, "mcp_servers"),
+    ({"output_config": {"format": {"type": "xml"}}}, "output_config.format"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("extra", "param"), BAD, ids=[str(number) for number in range(len(BAD))])
+def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: str) -> None:
+    """A wrong block, an unpaired result, and what cannot be had: the message names the place."""
+    with pytest.raises(InvalidError) as caught:
+        read_message(json.dumps(body(**extra)).encode())
+    assert caught.value.param == param
+    assert caught.value.message.startswith(param)
+    assert "{" not in caught.value.message.replace(repr(extra), "")
+
+
+async def test_errors_have_this_apis_shape(start_api: StartApi) -> None:
+    """Of every kind, also where no route or method is, and for clients that only say so."""
+    key = hashlib.sha256(b"ann").hexdigest()
+    api: Api = await start_api(keys={"ann": key}, requests_per_minute=4, max_body_bytes=2048)
+    await error_of(await api.post(PATH, body()), 401, "authentication_error")
+    api.headers = {"x-api-key": "ann", "anthropic-version": "2023-06-01"}
+    await error_of(await api.post(PATH, body(max_tokens=-1)), 400, "invalid_request_error")
+    await error_of(await api.post(PATH, body(model="gpt-4o")), 404, "not_found_error")
+    await error_of(await api.post(PATH, body("x" * 4000)), 413, "request_too_large")
+    asked = await api.post(PATH, body(tools=[WEATHER], tool_choice={"type": "any"}))
+    assert "tool_choice" in await error_of(asked, 400, "invalid_request_error")
+    await error_of(await api.post(PATH, body()), 429, "rate_limit_error")
+    await error_of(await api.client.get(PATH), 405, "invalid_request_error")
+    await error_of(await api.client.post("/v1/messages/batches"), 404, "not_found_error")
+    elsewhere = await api.client.get("/v1/models/claude", headers=api.headers)
+    await error_of(elsewhere, 404, "not_found_error")
+    (turns,) = [api.turns()]
+    assert turns == []
+
+
+async def test_a_failure_in_mid_stream_is_an_event(start_api: StartApi) -> None:
+    """A stream that has begun tells its reader that it ends too early."""
+    api: Api = await start_api(script=["a", RuntimeError("boom")])
+    *_, (name, data) = await events_of(await api.post(PATH, body(stream=True)))
+    assert (name, data["error"]["type"]) == ("error", "api_error")
+
+
+async def test_models_are_told_to_anthropics_clients(api: Api) -> None:
+    """The list is theirs, too: type, display_name, and where it ends."""
+    listed = await (await api.client.get("/v1/models")).json()
+    assert listed["has_more"] is False
+    assert listed["data"][0]["type"] == "model"
+    assert (listed["first_id"], listed["last_id"]) == ("quickset", "quickset@stable")
+
+
+@given(st.lists(PIECES, max_size=12))
+def test_told_parts_are_the_parts_that_say_something(texts: list[str]) -> None:
+    """Streamed or whole, the same parts in the same order, numbered from 0, each text unchanged."""
+    reply, parts = Reply(ask([TOOL])), Parts()
+    events = [event for token in tokens(*texts) for event in parts.told(reply.add(token))]
+    events += parts.told(reply.finish(Finish("stop")))
+    whole = told_parts(reply.parts)
+    begun = [event.part for event in events if isinstance(event, PartBegun)]
+    ended = [(event.part, event.text) for event in events if isinstance(event, PartEnded)]
+    assert begun == [part for part, _ in whole]
+    assert [part.number for part in begun] == list(range(len(begun)))
+    assert ended == whole
+    for part, said in whole:
+        pieces = [e.text for e in events if isinstance(e, Piece) and e.part == part]
+        assert "".join(pieces) == said
+    spoken = "".join(said for part, said in reply.parts if part.call is None)
+    told = "".join(said for part, said in whole if part.call is None)
+    assert told.strip() == spoken.strip()

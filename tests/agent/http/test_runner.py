@@ -1,0 +1,62 @@
+"""What is no HTTP at all is answered in the API's shape."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from agent.http.runner import Runner
+
+
+async def hello(_: web.Request) -> web.Response:
+    return web.json_response({"said": "hello"})
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """The port of a small application."""
+    app = web.Application()
+    app.add_routes([web.get("/", hello), web.post("/", hello)])
+    runner = Runner(app, handler_cancellation=True, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+async def send(port: int, data: bytes) -> tuple[bytes, bytes]:
+    """Send bytes, and return head and body of what comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head, body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello\r\n\r\n",
+        b"G@T / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        bytes(range(256)) + b"\r\n\r\n",
+    ],
+    ids=["word", "method", "version", "header", "long header", "long path", "length", "bytes"],
+)
+async def test_malformed_http_has_the_shape_of_every_error(port: int, data: bytes) -> None:
+    """Status 400, JSON, no trace; the connection closes, and the next one is answered."""
+    head, body = await send(port, data)
+    assert head.split()[1] == b"400"
+    assert b"application/json" in head
+    error = json.loads(body)["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "malformed_http")
+    assert "Traceback" not in error["message"]
+    good = await send(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert json.loads(good[1]) == {"said": "hello"}

@@ -1,0 +1,147 @@
+"""The file of stored replies: made from the log alone, in whatever order that is read."""
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import count, pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.stored.projection import DAY_MS, Projection
+from streams.log.contract import Partition
+from streams.records import Record
+from tests.agent.stored.records import deletion, entry, forgotten, stored
+
+DAYS = 30
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "responses.db"
+
+
+@pytest.fixture
+def projection(path: Path) -> Iterator[Projection]:
+    opened = Projection(path, keep_days=DAYS)
+    yield opened
+    opened.close()
+
+
+def holds(projection: Projection, *ids: str) -> list[bool]:
+    """Which of these turns are found."""
+    return [projection.find(each)[1] is not None for each in ids]
+
+
+def test_what_may_be_asked_for_again_is_found(projection: Projection) -> None:
+    """A turn is found whole; one that was not to be stored is not known at all."""
+    turns = [stored("a"), stored("b", kept=False)]
+    projection.take([entry(turn, number) for number, turn in enumerate(turns)])
+    assert projection.find("a") == (True, turns[0])
+    assert projection.find("b") == (False, None)
+    assert projection.positions() == {Partition("turns", 0): 2}
+
+
+RECORDS: dict[str, Record] = {
+    "early": stored("early", at_ms=1_000),
+    "late": stored("late", at_ms=9_000),
+    "theirs": stored("theirs", principal="bob", at_ms=1_000),
+    "deleted": stored("deleted", principal="bob", at_ms=1_000),
+    "deletion": deletion("deleted", principal="bob"),
+    "strangers": deletion("theirs", principal="cid"),
+    "forgotten": forgotten("ann", at_ms=5_000),
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    order=st.permutations(sorted(RECORDS)),
+    cuts=st.sets(st.integers(1, len(RECORDS) - 1)),
+    again=st.booleans(),
+)
+def test_order_and_duplicates_change_nothing(
+    order: list[str],
+    cuts: set[int],
+    again: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Forgotten and deleted turns are not there, whatever was read first, and however often."""
+    projection = Projection(tmp_path_factory.mktemp("stored") / "r.db", keep_days=DAYS)
+    offsets = count()
+    entries = [entry(RECORDS[name], next(offsets), taken_ms=10_000) for name in order]
+    bounds = [0, *sorted(cuts), len(entries)]
+    for begin, end in pairwise(bounds):
+        projection.take(entries[begin:end])
+        if again:
+            projection.take(entries[begin:end])
+    names = ("early", "late", "theirs", "deleted")
+    assert holds(projection, *names) == [False, True, True, False]
+    projection.close()
+
+
+def test_forgotten_words_are_not_in_the_files(projection: Projection, path: Path) -> None:
+    """What is taken out is overwritten, in the write-ahead log, too."""
+    projection.take([entry(stored("a"), 0), entry(stored("b", principal="bob"), 1)])
+    projection.take([entry(deletion("b", principal="bob"), 0)])
+    projection.forget([forgotten()])
+    projection.forget([forgotten()])
+    written = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert b"What of a" not in written
+    assert b"What of b" not in written
+
+
+def test_what_is_older_than_the_log_keeps_goes(projection: Projection) -> None:
+    """By when the log took it, against the newest that was read."""
+    late_ms = 6_000 + DAYS * DAY_MS + 1
+    projection.take([entry(stored("old"), 0), entry(stored("older", at_ms=1), 1)])
+    assert holds(projection, "old", "older") == [True, True]
+    projection.take([entry(stored("new", at_ms=late_ms), 2, taken_ms=late_ms)])
+    assert holds(projection, "old", "older", "new") == [False, False, True]
+
+
+def test_it_is_there_after_a_restart(path: Path) -> None:
+    """Turns and positions survive; two processes may have it open at once."""
+    first, second = Projection(path, keep_days=DAYS), Projection(path, keep_days=DAYS)
+    first.take([entry(stored("a"), 7)])
+    assert holds(second, "a") == [True]
+    second.take([entry(stored("a"), 3)])
+    first.close()
+    second.close()
+    again = Projection(path, keep_days=DAYS)
+    assert holds(again, "a") == [True]
+    assert again.positions() == {Partition("turns", 0): 8}
+    again.clear()
+    assert (holds(again, "a"), again.positions()) == ([False], {})
+    again.close()
+
+
+@pytest.mark.parametrize("damage", ["text", "newer", "torn"])
+def test_a_file_that_cannot_be_used_is_made_anew(path: Path, damage: str) -> None:
+    """It holds nothing that the log has not, so nobody has to mend it."""
+    made = Projection(path, keep_days=DAYS)
+    made.take([entry(stored("a"), 0)])
+    made.close()
+    if damage == "newer":
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        connection.close()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(
+            b"not a database, " * 300 if damage == "text" else whole[: len(whole) // 2]
+        )
+    again = Projection(path, keep_days=DAYS)
+    assert again.positions() == {}
+    again.take([entry(stored("b"), 0)])
+    assert holds(again, "b") == [True]
+    again.close()
+
+
+def test_what_cannot_be_read_is_passed_over(projection: Projection) -> None:
+    """A record of a later build stops nothing."""
+    newer = entry(stored("a"), 0)
+    newer = type(newer)(**{name: getattr(newer, name) for name in newer.__slots__} | {
+        "value": newer.value.replace(b'"v":3', b'"v":99')})  # fmt: skip
+    projection.take([newer, entry(stored("b"), 1)])
+    assert holds(projection, "a", "b") == [False, True]

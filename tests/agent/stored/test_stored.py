@@ -1,0 +1,164 @@
+"""Stored replies are found at once, after a restart and on another replica; else it is said."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from agent.errors import NotFoundError, UnavailableError
+from agent.stored.projection import Projection
+from agent.stored.stored import REMEMBERED, Stored
+from agent.turn.response_ids import ResponseIds
+from streams.errors import LogUnavailableError
+from streams.log.contract import Partition, Topic
+from streams.log.sqlite import SqliteLog
+from tests.agent.stored.records import deletion, forgotten, sent, stored
+
+IDS = ResponseIds(b"secret")
+SESSION = "0" * 32
+Open = Callable[[str], Stored]
+
+
+def new_id(principal: str = "ann") -> str:
+    return IDS.new(principal=principal, session=SESSION, prefix="resp_")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> SqliteLog:
+    return SqliteLog(tmp_path / "log.db")
+
+
+@pytest.fixture
+async def open_stored(tmp_path: Path, log: SqliteLog) -> AsyncIterator[Open]:
+    """A function that starts a replica, by the name of its folder."""
+    opened: list[Stored] = []
+
+    def start(name: str) -> Stored:
+        projection = Projection(tmp_path / name / "responses.db", keep_days=30)
+        opened.append(Stored(projection, log, IDS, poll_s=0.01, wait_s=10))
+        opened[-1].start()
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        await asyncio.to_thread(each.stop)
+    log.close()
+
+
+async def test_a_reply_is_found_at_once_and_for_ever(open_stored: Open, log: SqliteLog) -> None:
+    """From memory before the log has it, from the file after a restart, on another replica too."""
+    stored_here, turn = open_stored("one"), stored(new_id())
+    stored_here.add(turn)
+    assert await stored_here.find(turn.id, "ann") == turn
+    log.append([sent(turn)])
+    await asyncio.to_thread(stored_here.stop)
+    for name in ("one", "two"):
+        assert await open_stored(name).find(turn.id, "ann") == turn
+
+
+async def test_memory_does_not_grow(open_stored: Open, log: SqliteLog) -> None:
+    """What the log has given back is found in the file; what it never gives back is bounded."""
+    here = open_stored("one")
+    turns = [stored(new_id()) for _ in range(5)]
+    for turn in turns:
+        here.add(turn)
+    log.append([sent(turn) for turn in turns])
+    last = stored(new_id())
+    log.append([sent(last)])
+    await here.find(last.id, "ann")  # so all has been read
+    assert here.remembered == 0
+    assert await here.find(turns[0].id, "ann") == turns[0]
+    for _ in range(REMEMBERED + 10):
+        here.add(stored(new_id()))
+    assert here.remembered == REMEMBERED
+
+
+async def test_a_deleted_reply_is_gone_everywhere(open_stored: Open, log: SqliteLog) -> None:
+    """At once where it was deleted, also when the log gives the turn back only then."""
+    here, there, turn = open_stored("one"), open_stored("two"), stored(new_id())
+    here.add(turn)
+    here.drop(turn.id)
+    read = stored(new_id())
+    log.append([sent(turn), sent(read)])
+    await here.find(read.id, "ann")  # so the turn has been read before it
+    with pytest.raises(NotFoundError):
+        await here.find(turn.id, "ann")
+    log.append([sent(deletion(turn.id))])
+    marker = stored(new_id())
+    log.append([sent(marker)])
+    for replica in (here, there):
+        await replica.find(marker.id, "ann")
+        with pytest.raises(NotFoundError):
+            await replica.find(turn.id, "ann")
+
+
+async def test_what_a_principal_said_is_forgotten(open_stored: Open, log: SqliteLog) -> None:
+    """In memory and in the file, up to the moment; what others said stays."""
+    early, late = stored(new_id(), at_ms=1_000), stored(new_id(), at_ms=2**42)
+    theirs = stored(new_id("bob"), principal="bob")
+    here = open_stored("one")
+    for turn in (early, late, theirs):
+        here.add(turn)
+    here.forget(forgotten(at_ms=5_000))
+    log.append([sent(record) for record in (forgotten(at_ms=2**41), early, late, theirs)])
+    for replica in (here, open_stored("two")):
+        with pytest.raises(NotFoundError):
+            await replica.find(early.id, "ann")
+        assert await replica.find(theirs.id, "bob") == theirs
+
+
+async def test_only_its_principal_finds_a_reply(open_stored: Open) -> None:
+    """An invented id, somebody else's and one that was never stored are the same to all others."""
+    here, turn = open_stored("one"), stored(new_id())
+    here.add(turn)
+    told = set()
+    for response_id, principal in ((turn.id, "bob"), ("resp_1", "ann"), (f"{turn.id}-1", "ann")):
+        with pytest.raises(NotFoundError) as caught:
+            await here.find(response_id, principal)
+        told.add(caught.value.code)
+    assert told == {"response_not_found"}
+
+
+async def test_another_log_is_read_from_its_beginning(
+    open_stored: Open, log: SqliteLog, tmp_path: Path
+) -> None:
+    """A file that was made from a log that is not there any more is made anew."""
+    turn = stored(new_id())
+    log.append([sent(turn)] * 3)
+    here = open_stored("one")
+    await here.find(turn.id, "ann")
+    await asyncio.to_thread(here.stop)
+    other = SqliteLog(tmp_path / "other.db")
+    newer = stored(new_id())
+    other.append([sent(newer)])
+    projection = Projection(tmp_path / "one" / "responses.db", keep_days=30)
+    again = Stored(projection, other, IDS, poll_s=0.01, wait_s=10)
+    again.start()
+    assert await again.find(newer.id, "ann") == newer
+    with pytest.raises(NotFoundError):
+        await again.find(turn.id, "ann")
+    await asyncio.to_thread(again.stop)
+    other.close()
+
+
+class AwayLog(SqliteLog):
+    """A log that cannot be reached."""
+
+    def end_offsets(self, topic: Topic) -> dict[Partition, int]:  # noqa: ARG002
+        raise LogUnavailableError("away")
+
+
+async def test_a_log_that_is_away_is_said(tmp_path: Path) -> None:
+    """What is in memory is found; what may be in the log is a 503, not a 404."""
+    log = AwayLog(tmp_path / "log.db")
+    here = Stored(Projection(tmp_path / "r.db", keep_days=30), log, IDS, poll_s=0.01)
+    here.start()
+    turn = stored(new_id())
+    here.add(turn)
+    assert await here.find(turn.id, "ann") == turn
+    with pytest.raises(UnavailableError) as caught:
+        await here.find(new_id(), "ann")
+    assert int(caught.value.headers["Retry-After"]) > 0
+    await asyncio.to_thread(here.stop)
+    log.close()

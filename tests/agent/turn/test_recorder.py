@@ -1,0 +1,65 @@
+"""A turn says what answered, how it was asked for, and what became of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.engine.contract import Finish, Token
+from agent.turn.ask import Ask, Cut
+from agent.turn.origin import Origin
+from agent.turn.recorder import Recorder
+from agent.turn.reply import Reply
+from agent.watch.events import Events
+from agent.watch.metrics import Metrics
+from streams import chain
+from streams.line.variant import Variant
+from streams.records import Message, Turn, decode
+from tests.agent.fakes import FakeSpool
+from tests.agent.turn.test_reply import ask
+
+VARIANT = Variant("main", "1f2e")
+RecordedTurn = tuple[Turn, str]
+
+
+@pytest.mark.parametrize(
+    ("variant", "member"), [(Variant("main", "1f2e"), None), (Variant("ann", "1f2e", 0), 0)]
+)
+def test_a_turn_names_its_variant(variant: Variant, member: int | None) -> None:
+    """Line, version and member are those that sampled it, and its key in the log is the line's."""
+    turn, key = recorded(ask(), variant)
+    assert (turn.line, turn.version, turn.member) == (variant.line, "1f2e", member)
+    assert key == f"{variant.line}/{turn.session}"
+
+
+def recorded(asked: Ask, variant: Variant = VARIANT, delivered: bool | None = None) -> RecordedTurn:
+    """Record a reply of one token; return the turn, and its key in the log."""
+    spool, reply = FakeSpool(), Reply(asked)
+    reply.add(Token(7, "Hi", -0.5, -0.25, variant))
+    reply.finish(Finish("stop"))
+    recorder = Recorder(spool.put, line="main", events=Events(), metrics=Metrics())
+    recorder.turn("t1", asked, choice=0, reply=reply, delivered=delivered)
+    (record,) = spool.records
+    turn = decode(record.value)
+    assert isinstance(turn, Turn)
+    return turn, record.key
+
+
+def test_a_turn_keeps_how_it_was_asked_for() -> None:
+    """Origin, what the client named as the turn before, what was cut, and whether it arrived."""
+    origin = Origin(client="curl/8", body_key="a" * 32, idempotency_key="b" * 32, trace="c" * 32)
+    asked = replace(ask(), origin=origin, follows="t0", cut=Cut(messages=2, tokens=9))
+    turn, _ = recorded(asked, delivered=True)
+    assert (turn.client, turn.body_key, turn.trace) == ("curl/8", "a" * 32, "c" * 32)
+    assert (turn.idempotency_key, turn.follows, turn.delivered) == ("b" * 32, "t0", True)
+    assert (turn.cut_messages, turn.cut_tokens, turn.continues) == (2, 9, False)
+
+
+def test_a_reply_that_continues_a_message_is_one_message_with_it() -> None:
+    """Sent back as one message, as clients do, the conversation passes through the turn's key."""
+    hello = Message(role="user", content="Say hi")
+    begun = Message(role="assistant", content="Well: ")
+    turn, _ = recorded(replace(ask(), messages=[hello, begun], continues=True))
+    assert (turn.continues, turn.messages) == (True, [hello, begun])
+    assert turn.reply.content == "Hi"
+    assert turn.prefix_key == chain.keys([hello])[-1]
+    assert turn.key == chain.keys([hello, Message(role="assistant", content="Well: Hi")])[-1]

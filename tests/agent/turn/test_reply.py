@@ -1,0 +1,176 @@
+"""A reply's events say all that a client is told, in order, once, whatever API shapes them."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.engine.contract import Finish, Token
+from agent.turn.ask import Ask
+from agent.turn.reply import (
+    Began,
+    Finished,
+    Part,
+    PartBegun,
+    PartEnded,
+    Piece,
+    Reply,
+    ReplyEvent,
+    ToolCall,
+    Usage,
+)
+from streams.line.variant import Variant
+from streams.records import Json, Message, Sampling
+
+TOOL = {"type": "function", "function": {"name": "weather"}}
+CALL = '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>'
+VARIANT = Variant("main", "1f2e")
+SAMPLING = Sampling(temperature=0, top_p=1, max_tokens=99, seed=1)
+PIECES = st.sampled_from(["<", "tool_call>", CALL, "<tool_call>", "</tool_call>", "text", " ", ""])
+
+
+def ask(tools: list[Json] | None = None, *, parallel_calls: bool = True) -> Ask:
+    return Ask(
+        principal="ann", session="s", line="main", model="quickset", purpose="main", learn=True,
+        messages=[Message(role="user", content="Hi")], tools=tools, parallel_calls=parallel_calls,
+        samplings=(SAMPLING,), prompt_token_ids=[1, 2, 3],
+    )  # fmt: skip
+
+
+def tokens(*texts: str) -> list[Token]:
+    return [Token(number, text, -0.5, -0.25, VARIANT) for number, text in enumerate(texts)]
+
+
+def events_of(reply: Reply, *texts: str, finish: Finish | None = None) -> list[ReplyEvent]:
+    """Feed a reply to its end."""
+    events = [event for token in tokens(*texts) for event in reply.add(token)]
+    return events + reply.finish(finish or Finish("stop"))
+
+
+def test_text_and_calls_are_parts_in_order() -> None:
+    """Text, then a call, then text: each part begins, grows and ends before the next begins."""
+    reply = Reply(ask([TOOL]))
+    told = events_of(reply, "Let ", "me", CALL, " Done", finish=Finish("stop", "END"))
+    first, second, third, fourth = tokens("Let ", "me", CALL, " Done")
+    call = ToolCall(0, reply.calls[0].id, "weather")
+    text, calling, more = Part(0), Part(1, call), Part(2)
+    assert told == [
+        Began(VARIANT),
+        PartBegun(text), Piece(text, "Let ", (first,)), Piece(text, "me", (second,)),
+        PartEnded(text, "Let me"),
+        PartBegun(calling), Piece(calling, '{"city": "Oslo"}', (third,)),
+        PartEnded(calling, '{"city": "Oslo"}'),
+        PartBegun(more), Piece(more, " Done", (fourth,)), PartEnded(more, " Done"),
+        Finished("tool_calls", "END", Usage(3, 4), ()),
+    ]  # fmt: skip
+
+
+def test_held_back_tokens_come_with_what_is_told_next() -> None:
+    """Text that may become a call waits, and its tokens with it; the last ones end the reply."""
+    reply = Reply(ask([TOOL]))
+    told = events_of(reply, "a<tool", "_bar", "", finish=Finish("length"))
+    pieces = [(event.text, len(event.tokens)) for event in told if isinstance(event, Piece)]
+    assert pieces == [("a", 1), ("<tool_bar", 1)]
+    assert told[-1] == Finished("length", None, Usage(3, 3), (tokens("", "", "")[2],))
+
+
+@given(st.lists(PIECES, min_size=1), st.booleans(), st.booleans())
+def test_events_are_whole_and_in_order(texts: list[str], tools: bool, parallel: bool) -> None:
+    """Began first, Finished last; parts are numbered and never overlap; each token comes once."""
+    reply = Reply(ask([TOOL] if tools else None, parallel_calls=parallel))
+    told = events_of(reply, *texts)
+    assert [type(event) for event in told].count(Began) == 1
+    assert isinstance(told[0], Began)
+    assert isinstance(told[-1], Finished)
+    carried = [token for event in told for token in getattr(event, "tokens", ())]
+    assert carried == tokens(*texts)
+    grown: list[tuple[Part, str]] = []
+    open_part: Part | None = None
+    for event in told[1:-1]:
+        match event:
+            case PartBegun(part):
+                assert (open_part, part.number) == (None, len(grown))
+                open_part = part
+                grown.append((part, ""))
+            case Piece(part, text):
+                assert text
+                assert part == open_part
+                grown[-1] = part, grown[-1][1] + text
+            case PartEnded(part, text):
+                assert (part, text) == (open_part, grown[-1][1])
+                open_part = None
+    assert open_part is None
+    message = reply.message()
+    assert "".join(text for part, text in grown if part.call is None) == message.content or (
+        message.content is None and message.tool_calls
+    )
+    calls = [(part.call.id, text) for part, text in grown if part.call]
+    recorded = message.tool_calls or []
+    assert calls == [(call["id"], call["function"]["arguments"]) for call in recorded]
+    assert parallel or len(calls) <= 1
+
+
+def anthropic(event: ReplyEvent) -> list[tuple[str, Any]]:
+    """One event as Anthropic's Messages streams it, from the event alone."""
+    match event:
+        case Began():
+            return [("message_start", None)]
+        case PartBegun(part):
+            block: Json = {"type": "text", "text": ""}
+            if part.call:
+                block = {"type": "tool_use", "id": part.call.id, "name": part.call.name}
+            return [("content_block_start", (part.number, block))]
+        case Piece(part, text):
+            kind = ("input_json_delta", "partial_json") if part.call else ("text_delta", "text")
+            return [("content_block_delta", (part.number, {"type": kind[0], kind[1]: text}))]
+        case PartEnded(part):
+            return [("content_block_stop", part.number)]
+        case Finished(reason, stopped_by, usage):
+            why = {"tool_calls": "tool_use", "length": "max_tokens"}.get(reason, "end_turn")
+            delta: Json = {"stop_reason": "stop_sequence" if stopped_by else why}
+            delta |= {"stop_sequence": stopped_by, "output_tokens": usage.reply_tokens}
+            return [("message_delta", delta), ("message_stop", None)]
+
+
+def responses(event: ReplyEvent) -> list[tuple[str, Any]]:
+    """One event as OpenAI's Responses streams it, from the event alone."""
+    match event:
+        case Began():
+            return [("created", None), ("in_progress", None)]
+        case PartBegun(part):
+            item = [("output_item.added", (part.number, part.call))]
+            return item if part.call else [*item, ("content_part.added", (part.number, part.call))]
+        case Piece(part, text, carried):
+            kind = "function_call_arguments" if part.call else "output_text"
+            return [(f"{kind}.delta", (part.number, text, [token.logprob for token in carried]))]
+        case PartEnded(part, text):
+            kinds = ["function_call_arguments"] if part.call else ["output_text", "content_part"]
+            return [(f"{kind}.done", (part.number, text)) for kind in [*kinds, "output_item"]]
+        case Finished(reason, _, usage):
+            return [("incomplete" if reason == "length" else "completed", usage)]
+
+
+def test_other_apis_can_shape_each_event_by_itself() -> None:
+    """What Messages and Responses stream follows from one event at a time: nothing is parsed back.
+
+    The names are those of their documents; agent.api will have their whole JSON.
+    """
+    told = events_of(Reply(ask([TOOL])), "Hm", CALL)
+    names = [name for event in told for name, _ in anthropic(event)]
+    assert names == [
+        "message_start",
+        "content_block_start", "content_block_delta", "content_block_stop",
+        "content_block_start", "content_block_delta", "content_block_stop",
+        "message_delta", "message_stop",
+    ]  # fmt: skip
+    blocks = dict(data for e in told for n, data in anthropic(e) if n == "content_block_delta")
+    assert json.loads(blocks[1]["partial_json"]) == {"city": "Oslo"}
+    assert [name for event in told for name, _ in responses(event)] == [
+        "created", "in_progress",
+        "output_item.added", "content_part.added", "output_text.delta",
+        "output_text.done", "content_part.done", "output_item.done",
+        "output_item.added", "function_call_arguments.delta",
+        "function_call_arguments.done", "output_item.done",
+        "completed",
+    ]  # fmt: skip

@@ -1,0 +1,116 @@
+"""The API on a port and in a thread of its own, for clients that know nothing of our loop."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from agent.engine.contract import Engine
+from agent.engine.engine import BatchingEngine
+from agent.http.runner import Runner
+from agent.server import build_app
+from agent.service import AgentService, Base
+from agent.settings import AgentSettings
+from agent.stored.projection import Projection
+from agent.swap.residents import Residents
+from streams.log.sqlite import SqliteLog
+from streams.model.open import BaseModel
+from streams.settings import StreamsSettings
+from streams.spool import Spool
+from tests.agent.fakes import FakeBase, FakeResidents
+from tests.agent.scripted import HELLO, Script, ScriptedEngine
+
+CONTEXT = 4096
+
+
+@dataclass
+class Live:
+    """A running API."""
+
+    address: str
+    service: AgentService
+    engine: Engine
+
+    def play(self, script: Script) -> None:
+        """Let the scripted engine answer with this from now on."""
+        assert isinstance(self.engine, ScriptedEngine)
+        self.engine.script = script
+
+
+@contextmanager
+def live(home: Path, *, base: BaseModel | None = None, **given: Any) -> Iterator[Live]:
+    """Serve inside the block: scripted replies, or those of a real model."""
+    settings = AgentSettings(**({"context_tokens": CONTEXT, "threads": 1} | given))
+    streams = StreamsSettings(home=home)
+    log = SqliteLog(home / "log.db")
+    spool = Spool(home / "spool", log, streams)
+    ready: threading.Event = threading.Event()
+    made: list[Live] = []
+    stop: list[Callable[[], object]] = []
+
+    async def serve() -> None:
+        service, engine = _service(settings, home, log=log, spool=spool, base=base)
+        service.start()
+        runner = Runner(build_app(service), handler_cancellation=True, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        made.append(Live(f"http://127.0.0.1:{runner.addresses[0][1]}", service, engine))
+        stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(stopping.set))
+        ready.set()
+        await stopping.wait()
+        await service.stop()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), name="live")
+    thread.start()
+    try:
+        assert ready.wait(60)
+        yield made[0]
+    finally:
+        for each in stop:
+            each()
+        thread.join()
+        spool.close(drain_s=5)
+        log.close()
+
+
+def _service(
+    settings: AgentSettings,
+    home: Path,
+    *,
+    log: SqliteLog,
+    spool: Spool,
+    base: BaseModel | None,
+) -> tuple[AgentService, Engine]:
+    residents: Any
+    model: Base
+    engine: Engine
+    if base is None:
+        model, residents = FakeBase(context_tokens=settings.context_tokens), FakeResidents()
+        engine = ScriptedEngine(residents, HELLO, settings=settings)
+    else:
+        model, residents = base, Residents(base, "cpu")
+        engine = BatchingEngine(residents, settings=settings, base=base)
+    service = AgentService(
+        settings=settings,
+        base=model,
+        residents=residents,
+        engine=engine,
+        log=log,
+        spool=spool,
+        projection=Projection(home / "responses.db", keep_days=30),
+        secret=b"secret",
+    )
+    return service, engine
+
+
+def called(name: str, text: str = "", **arguments: Any) -> list[str]:
+    """A script: some text, then a call of a tool as the model writes it."""
+    return [text, f"<tool_call>{json.dumps({'name': name, 'arguments': arguments})}</tool_call>"]

@@ -1,0 +1,71 @@
+"""How judgements on one turn combine."""
+
+from typing import Literal
+
+from learner.judges.explicit import ExplicitJudge
+from learner.judges.judge import combine
+from streams.records import Feedback, Judgement
+from tests.learner.judges.test_lexical import ASKED, user, verdict
+
+
+def test_a_retry_is_weak_evidence() -> None:
+    """The same request again may be a lost connection: it helps, and starts nothing."""
+    given = verdict(kind="retry")
+    assert given is not None
+    combined = combine([given])
+    assert combined is not None
+    assert (combined.score, combined.teaches, combined.starts) == (-1, True, False)
+
+
+def feedback(
+    score: Literal[-1, 0, 1], *, at: int, hint: str | None = None, principal: str = "alice"
+) -> Judgement:
+    """Give the judgement of a feedback."""
+    given = ExplicitJudge().judge(
+        ASKED,
+        Feedback(
+            id=f"f{at}", turn_id=ASKED.id, line="main", principal=principal, session="s",
+            score=score, hint=hint, created_ms=at,
+        ),
+    )  # fmt: skip
+    assert given is not None
+    return given
+
+
+def test_what_is_said_outright_decides() -> None:
+    """An explicit thumb outweighs what was read from the words."""
+    spoken = verdict(user("too long"))
+    assert spoken is not None
+    up = combine([spoken, feedback(1, at=1)])
+    assert up is not None
+    assert (up.score, up.hint) == (1, None)
+    down = combine(
+        [verdict(user("thanks")) or spoken, feedback(-1, at=1, hint="Say it in French.")]
+    )
+    assert down is not None
+    assert (down.score, down.hint) == (-1, "Say it in French.")
+
+
+def test_a_thumb_lends_weight_to_the_spoken_hint() -> None:
+    """Thumbs down without a word takes its hint from the correction in the chat."""
+    spoken = verdict(user("too long"))
+    assert spoken is not None
+    both = combine([spoken, feedback(-1, at=1)])
+    assert both is not None
+    assert (both.confidence, both.hint) == (1.0, spoken.hint)
+
+
+def test_the_last_feedback_counts_and_can_be_taken_back() -> None:
+    """A second thumb replaces the first; score 0 withdraws it."""
+    changed = combine([feedback(1, at=2), feedback(-1, at=1)])
+    assert changed is not None
+    assert changed.score == 1
+    assert combine([feedback(1, at=1), feedback(0, at=2)]) is None
+
+
+def test_a_strangers_feedback_changes_nothing() -> None:
+    """Only who asked for a reply may judge it."""
+    combined = combine([feedback(1, at=1), feedback(-1, at=2, principal="mallory")])
+    assert combined is not None
+    assert combined.score == 1
+    assert combine([feedback(-1, at=2, principal="mallory")]) is None

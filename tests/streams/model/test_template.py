@@ -1,0 +1,136 @@
+"""Whatever a template can render is found out when it is opened; what it cannot is rewritten."""
+
+from typing import Any
+
+import pytest
+
+from streams.errors import TemplateRefusedError
+from streams.model.prompt import Prompt
+from streams.model.template import Template
+from streams.records import Json, Message
+from tests.templates import FAMILIES, KNOWS_SYSTEM, KNOWS_TOOLS, SMOLLM2
+from tests.tiny import tiny_tokenizer
+
+NAMES = pytest.mark.parametrize("name", FAMILIES)
+TOOL: Json = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+CALL: Json = {
+    "id": "call_0123456789abcdef01234567", "type": "function",
+    "function": {"name": "add", "arguments": '{"first": "seven"}'},
+}  # fmt: skip
+TALK = [
+    Message(role="user", content="first question"),
+    Message(role="assistant", content="first answer"),
+    Message(role="user", content="second question"),
+]
+CALLING = [
+    Message(role="user", content="what is it?"),
+    Message(role="assistant", content=None, tool_calls=[CALL]),
+    Message(role="tool", content="result eight", tool_call_id=CALL["id"]),
+]
+SYSTEM = Message(role="developer", content="be brief")
+
+
+def with_template(source: Any) -> Any:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = source
+    return tokenizer
+
+
+@NAMES
+def test_what_a_template_can_render_is_found_out(name: str) -> None:
+    """Content in parts, the system's words, tools: by rendering a probe."""
+    can = Template(FAMILIES[name].tokenizer()).abilities
+    assert can.parts == (name == "parts")
+    assert can.system == (name in KNOWS_SYSTEM)
+    assert can.tools == (name in KNOWS_TOOLS)
+    assert can.short_ids == (name == "mistral_tools")
+
+
+@NAMES
+@pytest.mark.parametrize("system", [[], [SYSTEM]])
+@pytest.mark.parametrize("talk", [TALK[:1], TALK, CALLING])
+def test_every_word_of_a_conversation_is_rendered(
+    name: str, system: list[Message], talk: list[Message]
+) -> None:
+    """On every family: nothing of what anybody said is left out, in order."""
+    tokenizer = FAMILIES[name].tokenizer()
+    tools = [TOOL] if talk is CALLING else None
+    text = tokenizer.decode(Prompt(tokenizer).render([*system, *talk], tools))
+    said = [message.content or "seven" for message in [*system, *talk]]
+    places = [text.index(each) for each in said]
+    assert places[len(system) :] == sorted(places[len(system) :])
+
+
+@NAMES
+def test_a_reply_that_goes_on_with_a_message_is_left_open(name: str) -> None:
+    """The prompt ends with the message's own last letter, whatever the template writes after it."""
+    tokenizer = FAMILIES[name].tokenizer()
+    begun = Message(role="assistant", content="The answer is ")
+    ids = Prompt(tokenizer).render([TALK[0], begun], continues=True)
+    text = tokenizer.decode(ids)
+    assert text.endswith("The answer is ")
+    assert "first question" in text
+    history = tokenizer.decode(Prompt(tokenizer).render([TALK[0], begun, TALK[2]]))
+    assert "The answer is" in history
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [("chatml", "<|im_end|>"), ("gemma", "<end_of_turn>"), ("phi", "<|end|>"),
+     ("llama3", "<|eot_id|>"), ("mistral", "</s>")],
+)  # fmt: skip
+def test_what_a_template_ends_a_reply_with_is_known(name: str, end: str) -> None:
+    """Whatever the model's configuration calls its end of text."""
+    tokenizer = FAMILIES[name].tokenizer()
+    assert Prompt(tokenizer).end_id == tokenizer.convert_tokens_to_ids(end)
+
+
+def test_a_template_may_end_a_reply_with_plain_text() -> None:
+    """Then only the configuration's end of text ends one."""
+    said = "{{ message.role + ': ' + message.content + '\n' }}"
+    source = f"{{% for message in messages %}}{said}{{% endfor %}}"
+    assert Prompt(with_template(source)).end_id is None
+
+
+def test_only_words_of_the_assistant_can_go_on() -> None:
+    """A user's message, or a call, is not continued."""
+    prompt = Prompt(FAMILIES["chatml"].tokenizer())
+    for messages in (TALK, CALLING[:2]):
+        with pytest.raises(TemplateRefusedError, match="can go on"):
+            prompt.render(messages, continues=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{% for message in messages %}{{ message.content }}", "endfor"),
+        ("{{ messages[0].content.nothing.at_all }}", "nothing"),
+        ("{{ raise_exception('no') }}", "no"),
+        ("{% for message in messages %}{{ message.role }}{% endfor %}", "blackberry, juniper"),
+        ("{% for message in messages %}{% if message.role == 'user' %}{{ message.content }}"
+         "{% endif %}{% endfor %}", "juniper"),
+        ("{{ messages[-1].content }}", "blackberry, juniper"),
+        ("{% for message in messages %}{{ message.content[:4] }}{% endfor %}", "blackberry"),
+    ],
+    ids=["syntax", "undefined", "refuses", "no words", "no replies", "no history", "cut"],
+)  # fmt: skip
+def test_a_template_that_loses_words_is_refused_when_it_is_opened(source: str, why: str) -> None:
+    """It is said how, before anybody is served by it."""
+    with pytest.raises(TemplateRefusedError, match=why):
+        Template(with_template(source))
+
+
+def test_a_tokenizer_of_several_templates_without_a_default_is_refused() -> None:
+    """What would fail at the first request fails at the start."""
+    with pytest.raises(TemplateRefusedError, match="default"):
+        Template(with_template({"rag": SMOLLM2, "other": SMOLLM2}))
+
+
+def test_a_tokenizer_that_loses_words_is_refused() -> None:
+    """Words that are rendered must be in the ids, too."""
+    from tokenizers import normalizers
+
+    tokenizer = with_template(SMOLLM2)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace("juniper", "")
+    with pytest.raises(TemplateRefusedError, match="juniper"):
+        Prompt(tokenizer)
