@@ -8,14 +8,11 @@ nothing about the reply unless it speaks to the agent outright.
 Knows nothing of messages, confidence or hints.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 from typing import Final, Literal
 
-from learner.judges.lexicon import Lexicon, Word
-from learner.judges.reading import Reading
-from learner.judges.text import Clause, is_cjk
+from learner.judges.part import SHAPES, Part
+from learner.judges.text import is_cjk
 
 # denied: a complaint's words, denied · doubt: asks whether it is right · aside: only sounds like
 # one of the others · task: something new to do · order: something to do, with this reply or another
@@ -24,7 +21,6 @@ Kind = Literal["complaint", "wish", "praise", "thanks", "denied", "doubt", "asid
                "task", "order", "deny", "empty", "other"]  # fmt: skip
 
 _GRADES: Final = ("long", "short", "hard", "stiff", "loose", "grade")
-_SHAPES: Final = ("form", "tone", "comp", "lang")
 _TOO: Final = {
     "long": "too long",
     "short": "too short",
@@ -46,124 +42,6 @@ _WISHED: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
-    """A clause, or one side of a "but" in it, with its words marked."""
-
-    words: tuple[Word, ...]
-    clause: Clause
-    contrast: bool  # stands behind a "but"
-    reading: Reading
-
-    def has(self, *classes: str) -> bool:
-        """Tell whether a word has one of the classes."""
-        return any(name in self._classes for name in classes)
-
-    @cached_property
-    def _classes(self) -> frozenset[str]:
-        return frozenset().union(*(word.classes for word in self.words))
-
-    def places(self, *classes: str) -> list[int]:
-        """Return where words with one of the classes stand."""
-        return [i for i, word in enumerate(self.words) if not word.classes.isdisjoint(classes)]
-
-    def before(self, first: str, *second: str, within: int = 3) -> bool:
-        """Tell whether a word of the first class stands shortly before one of the second."""
-        later = self.places(*second)
-        return any(0 < j - i <= within for i in self.places(first) for j in later)
-
-    def leads_to(self, first: str, *second: str) -> bool:
-        """Tell whether nothing but filler stands between a word and a later one."""
-        for i in self.places(first):
-            for word in self.words[i + 1 : i + 7]:
-                if not word.classes.isdisjoint(second):
-                    return True
-                if "filler" not in word.classes:
-                    break
-        return False
-
-    @cached_property
-    def strange(self) -> tuple[str, ...]:
-        """What no list, question or reply has; Chinese and Japanese characters in runs."""
-        return tuple(run for run in self._unknown if not self._is_shared(run))
-
-    @cached_property
-    def shared(self) -> tuple[str, ...]:
-        """What no list has, but the question or the reply."""
-        return tuple(run for run in self._unknown if self._is_shared(run))
-
-    @cached_property
-    def topic(self) -> int:
-        """How many words the clause has about something of its own."""
-        return sum((len(run) + 1) // 2 if is_cjk(run[0]) else 1 for run in self.strange)
-
-    @cached_property
-    def _unknown(self) -> tuple[str, ...]:
-        runs: list[str] = []
-        joined = False
-        for word in self.words:
-            if word.known or not word.text[0].isalnum():
-                joined = False
-            elif joined and is_cjk(word.text[0]):
-                runs[-1] += word.text
-            else:
-                runs.append(word.text)
-                joined = is_cjk(word.text[0])
-        return tuple(run for run in runs if len(run) > 1 or is_cjk(run[0]))
-
-    def _is_shared(self, run: str) -> bool:
-        if is_cjk(run[0]) and len(run) > 1:
-            return any(self.reading.shared(run[i : i + 2]) for i in range(len(run) - 1))
-        return self.reading.shared(run)
-
-    @cached_property
-    def asks(self) -> bool:
-        """True when it is a question, and no request in the form of one."""
-        begins = next((w for w in self.words if w.classes - {"filler", "yes", "reply"}), None)
-        if begins is None:
-            return self.clause.question
-        if "want" in begins.classes:
-            return False
-        return self.clause.question or "ask" in begins.classes
-
-    @property
-    def begins(self) -> bool:
-        """True when it orders something and does not say what: "could you," "hör auf,"."""
-        return self.has("do", "stop", "want") and all(
-            word.classes & {"do", "stop", "want", "filler"} and not word.classes & set(_SHAPES)
-            for word in self.words
-        )
-
-    def joined(self, other: "Part") -> "Part":
-        """Return this and what follows as one."""
-        return Part(self.words + other.words, other.clause, self.contrast, self.reading)
-
-    @property
-    def says_something(self) -> bool:
-        """True when it names more than that something is wrong."""
-        return bool(self.topic or self.shared or self.has("number"))
-
-    @cached_property
-    def foreign(self) -> bool:
-        """True when it is about people or things of the user."""
-        return self.has("others", "mine")
-
-
-def parts(clause: Clause, lexicon: Lexicon, reading: Reading) -> Iterator[Part]:
-    """Part a clause where something is said against what was said before."""
-    held: list[Word] = []
-    contrast = False
-    for word in lexicon.words(clause.tokens):
-        if "but" in word.classes or ("turn" in word.classes and not held):
-            if held:
-                yield Part(tuple(held), clause, contrast, reading)
-            held, contrast = [], True
-        else:
-            held.append(word)
-    if held or contrast:
-        yield Part(tuple(held), clause, contrast, reading)
-
-
 def kind_of(part: Part) -> tuple[Kind, str]:
     """Tell what a part is, and by which rule."""
     for rule in _RULES:
@@ -183,7 +61,7 @@ def _empty(part: Part) -> Found:
     if all(word.classes & {"filler", "yes", "deny"} or not word.text[0].isalnum()
            for word in part.words):  # fmt: skip
         denies = any("deny" in word.classes for word in part.words)
-        if denies and not part.has("filler") or denies and len(part.words) < 3:
+        if (denies and not part.has("filler")) or (denies and len(part.words) < 3):
             return "deny", ""
         return None if part.topic or len(part.words) > 3 else ("empty", "")
     return None
@@ -239,6 +117,8 @@ def _too(part: Part) -> Found:
             for grade in _GRADES:
                 if grade in word.classes and part.topic == 0:
                     return "complaint", _TOO[grade]
+    if part.clause.announces:
+        return None
     last = part.places("too")[-1]
     if last == len(part.words) - 2 and not part.words[-1].known and part.topic <= 1:
         return "complaint", _TOO["grade"]
@@ -274,7 +154,7 @@ def _told(part: Part) -> Found:
     told = part.places("told")[0]
     if any(place > told for place in part.places("not")) and part.topic <= 4:
         return "complaint", "says what was asked"
-    if "deny" in part.words[0].classes and part.topic <= 4:
+    if "deny" in part.opens and part.topic <= 4:
         return "complaint", "says what was asked"
     if any(part.reading.asked_about(run) for run in part.shared) and part.topic <= 3:
         return "complaint", "says what was asked"
@@ -285,6 +165,9 @@ def _faulty(part: Part) -> Found:
     if part.asks or part.foreign or not part.has("fault"):
         return None
     if part.has("me") and not part.has("reply", "you"):
+        return None
+    # "find the mistakes in this sentence"
+    if part.opens & {"task", "do"} and not part.has("you"):
         return None
     if part.topic == 0:
         return "complaint", "says it is wrong"
@@ -303,14 +186,18 @@ def _corrects(part: Part) -> Found:
     for place in part.places("not"):
         for word in part.words[place + 1 : place + 5]:
             if not word.known or "number" in word.classes:
-                if part.reading.replied_about(word.text) and not part.reading.asked_about(word.text):
+                if part.reading.replied_about(word.text) and not part.reading.asked_about(
+                    word.text
+                ):
                     return "complaint", "corrects it"
     return None
 
 
 def _wishes(part: Part) -> Found:
     """How replies should be: shorter, as a list, without emojis, ending with a question."""
-    if not part.has(*_SHAPES) or part.asks or part.has("told"):
+    if part.has("comp") and part.topic == 0 and not part.has("me", "ask", "mine", "others"):
+        return "wish", _wished(part)
+    if not part.has(*SHAPES) or part.asks or part.has("told"):
         return None
     if part.has("mine", "others", "ask") and not part.has("want"):
         return None
@@ -322,8 +209,6 @@ def _wishes(part: Part) -> Found:
     early = bool(begins) and begins[0] <= 2 and part.topic <= most and not part.has("good")
     if part.before("stop", "form", "tone", "do", within=5) and part.topic <= 1:
         return "wish", "forbids a manner"
-    if part.has("comp") and part.topic == 0 and not part.has("me"):
-        return "wish", _wished(part)
     if early or (part.has("lang") and part.topic == 0 and len(part.words) <= 3):
         return "wish", _wished(part)
     return None
@@ -342,7 +227,7 @@ def _wished(part: Part) -> str:
 
 
 def _praises(part: Part) -> Found:
-    if part.asks or part.has("others", "mine") or part.has("not"):
+    if part.asks or part.has("others", "mine", "not") or "task" in part.opens:
         return None
     if part.has("good") and part.topic == 0:
         return "praise", "praises it"

@@ -8,24 +8,11 @@ words may be a reaction at all, since it costs a hundred times what the rules co
 The tuning is a few thousand numbers beside this file, named by their digest.
 """
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
-import numpy.typing as npt
-from safetensors.numpy import load
-
-from learner.judges.judge import judgement_id
-from learner.judges.reading import Reading, read
 from learner.judges.text import is_cjk
-from learner.judges.wishes import hint_of
-from learner.link.conversation import Link
-from streams.errors import ModelFilesError
-from streams.model.embed import Embedder, open_embedder
-from streams.records import Judgement, Turn, canonical_json
 
 Label = Literal["complaint", "wish", "praise", "thanks", "neutral"]
 LABELS: Final[tuple[Label, ...]] = ("complaint", "wish", "praise", "thanks", "neutral")

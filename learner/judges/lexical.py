@@ -6,15 +6,17 @@ anything behind it that is not understood is none, and a wish in front of a new 
 next reply.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from learner.judges.clauses import Kind, Part, kind_of, parts
+from learner.judges.clauses import Kind, kind_of
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
 from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
+from learner.judges.part import SHAPES, Part, parts
 from learner.judges.reading import Reading, read
-from learner.judges.text import is_cjk, tokens
+from learner.judges.text import COVER, is_cjk, tokens
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
@@ -49,6 +51,8 @@ OWN_WORDING: Final = {
 TELLING: Final = frozenset({"corrects it", "says what was asked", "faults the agent"})
 # Complaints that speak of the agent or of the reply's form outright: they count behind a story.
 FIRM: Final = TELLING | {"mocks it", *OWN_WORDING}
+# "Very useful, really…": people trail off where they don't mean it.
+_TRAILS: Final = re.compile(r"(?:…|\.{3,})\s*\Z")
 # What may be against the praise before it.
 UNCLEAR: Final = frozenset({"other", "order", "deny", "aside", "doubt"})
 
@@ -133,8 +137,9 @@ def heard_parts(reading: Reading) -> tuple[Told, ...]:
         for part in parts(clause, words, reading):
             whole = part if begun is None else begun.joined(part)
             begun = whole if whole.begins else None
-            if begun is None or clause is reading.clauses[-1]:
+            if begun is None or clause is reading.clauses[-1] or clause.announces:
                 found.append(Told(*kind_of(whole), whole))
+                begun = None
         if clause.announces and found and found[-1].kind not in ("complaint", "empty", "deny"):
             found.append(Told("task", "", found[-1].part))
             break
@@ -177,11 +182,26 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         # what other people did is not the agent's fault
         if not told.part.has("you") and any(t.part.has("others") for t in found[:place]):
             continue
+        if _is_told_elsewhere(reading, found, place):
+            continue
         if reading.asks == "question" and not told.part.has("you"):
             return Heard(0, "nothing", "an answer to the agent's question")
         wish = next((later for later in found if later.kind == "wish"), None)
         return _unhappy(reading, told, wish=wish, confidence=0.9)
     return None
+
+
+def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) -> bool:
+    """Tell whether a complaint is what the user said to somebody, or met in something else."""
+    told = found[place]
+    about_reply = told.part.has("reply", "you")
+    if told.rule == "too complicated":
+        return any(COVER in clause.tokens for clause in reading.clauses)
+    if told.rule == "says it is wrong" and len(told.part.words) > 2 and not about_reply:
+        return any(later.kind == "question" for later in found[place + 1 :])
+    before = found[place - 1].part if place else None
+    reports = told.part.words[0].text in ("that", "dass", "que", "qu", "che")
+    return reports and before is not None and before.has("told") and not before.has("you")
 
 
 def _denies(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -212,6 +232,8 @@ def _repeats(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
     Without a word that insists it may be a program that asks on purpose, or another joke.
     """
     asked, again = set(tokens(reading.asked)), set(tokens(reading.said))
+    if any(told.kind in ("praise", "thanks") for told in found):
+        return None
     if len(asked) < FEWEST_TOKENS or not asked <= again:
         return None
     added = language_of(reading).words(sorted(again - asked))
@@ -236,12 +258,17 @@ def _approves(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         return None
     if reading.asks != "nothing":
         return Heard(0, "nothing", "an answer to the agent's question")
+    if found[place].rule == "denies a fault" and place + 1 < len(found):
+        return Heard(0, "denied", "denies a fault")
     for told in found[place + 1 :]:
         if told.part.contrast and told.kind == "other" and not told.part.asks:
             against = Told("complaint", "courtesy, and something against it", told.part)
             return _unhappy(reading, against, wish=None, confidence=0.5)
-        if told.part.contrast or told.kind in UNCLEAR:
+        shaped = told.kind == "order" and told.part.has(*SHAPES)
+        if told.part.contrast or told.kind in UNCLEAR or shaped:
             return Heard(0, "nothing", "courtesy, and something else")
+    if _TRAILS.search(reading.said):
+        return Heard(0, "nothing", "praise that trails off")
     return Heard(1, found[place].kind, found[place].rule, 0.8)
 
 

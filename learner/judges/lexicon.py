@@ -21,10 +21,14 @@ PHRASES: Final = Path(__file__).parent / "phrases"
 LATIN: Final = ("en", "de", "fr", "es", "it", "pt")
 CJK: Final = ("zh", "ja")
 CLASSES: Final = frozenset(
-    "filler reply you me mine others not deny yes but turn too long short hard stiff loose grade "
-    "fault able slip heed told lost scold mock thanks good love want do stop form tone comp lang "
-    "brief more plain number ask task aside doubt".split()
-)
+    {
+        "filler", "reply", "you", "me", "mine", "others", "not", "deny", "yes", "but", "turn",
+        "too", "long", "short", "hard", "stiff", "loose", "grade", "fault", "able", "slip",
+        "heed", "told", "lost", "scold", "mock", "thanks", "good", "love", "want", "do", "stop",
+        "form", "tone", "comp", "lang", "brief", "more", "plain", "number", "ask", "task",
+        "aside", "doubt",
+    }
+)  # fmt: skip
 # Phrases of these classes leave the words in them what they are.
 SOFT: Final = frozenset({"able", "heed", "slip", "reply", "filler", "told", "form"})
 # A stem shorter than this would be the beginning of anything.

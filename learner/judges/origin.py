@@ -24,10 +24,13 @@ MANY_LINES: Final = 5
 
 # A word, perhaps two more, and a colon or bracket: how programs begin what they report.
 _LABEL: Final = re.compile(
-    r"[\s*#>\[(<【]*(?:observation|tool|function|execution|stdout|stderr|std(?:out|err)|output|result|"
-    r"return(?:ed)?|exit|traceback|error|exception|warning|warn|info|debug|fatal|notice|system|log|logs|"
+    r"[\s*#>\[(<【]*(?:observation|tool|function|execution|stdout|stderr|std(?:out|err)|output|"
+    r"result|"
+    r"return(?:ed)?|exit|traceback|error|exception|warning|warn|info|debug|fatal|notice|system|"
+    r"log|logs|"
     r"status|request|command|terminal|console|shell|compiler|build|test|tests|job|task|cron|"
-    r"scheduler|webhook|event|trigger|payload|search results?|retrieved|context|document|environment|"
+    r"scheduler|webhook|event|trigger|payload|search results?|retrieved|context|document|"
+    r"environment|"
     r"beobachtung|werkzeug|fehler|ergebnis|ausgabe|warnung|meldung|protokoll|hinweis|rückgabe\w*|"
     r"erreur|résultat|sortie|avertissement|observation|journal|outil|"
     r"retorno|resultado|salida|observación|advertencia|aviso|herramienta|registro|sistema|"
@@ -40,15 +43,19 @@ _LABEL: Final = re.compile(
 _SIGNS: Final = re.compile(
     r"Traceback \(most recent call last\)|\bexit(?:ed)?(?: with)?(?: code| status)?:? -?\d+\b"
     r"|\bexit[ _]code\b|\bat [\w.$<>]+\([\w./]+:\d+|^\s*File \"[^\"\n]{1,200}\", line \d+"
-    r"|\b[A-Z]\w{2,40}(?:Error|Exception):|\berrno\b|\bE[A-Z]{4,12}\b: |npm ERR!|HTTP/\d|\bHTTP \d{3}\b"
+    r"|\b[A-Z]\w{2,40}(?:Error|Exception):|\berrno\b|\bE[A-Z]{4,12}\b: |npm ERR!|HTTP/\d|"
+    r"\bHTTP \d{3}\b"
     r"|\bstatus(?:_| )?code\b|^\s*(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL|CRITICAL)\b"
     r"|^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|^\d\d:\d\d:\d\d\b|^\s*\$ \w|\b\d+ (?:passed|failed)\b"
     r"|^FAILED |^PASSED |command not found|[Nn]o such file|[Pp]ermission denied|segmentation fault"
-    r"|<\/?(?:tool_response|tool_result|result|output|observation|system-reminder|environment_details|"
+    r"|<\/?(?:tool_response|tool_result|result|output|observation|system-reminder|"
+    r"environment_details|"
     r"function_results|response|error|stdout|html|body|div|xml)\b|\bnull\b.{0,40}[,}\]]"
     r"|^(?:Thought|Action|Action Input|Final Answer|Tool|Function)\s?:|^diff --git|^@@ -\d"
-    r"|\bno[- ]?reply\b|do not reply to this|automatic(?:ally generated)? (?:reply|message|response)"
-    r"|automatische (?:antwort|nachricht)|réponse automatique|respuesta automática|risposta automatica"
+    r"|\bno[- ]?reply\b|do not reply to this|automatic(?:ally generated)? (?:reply|message|"
+    r"response)"
+    r"|automatische (?:antwort|nachricht)|réponse automatique|respuesta automática|"
+    r"risposta automatica"
     r"|resposta automática|自动回复|自動返信|自動応答|^\w{1,20}=\S{1,80}(?:\s+\w{1,20}=\S)",
     re.MULTILINE,
 )
@@ -59,19 +66,26 @@ _BRACKETED: Final = re.compile(
 )
 
 _SALUTATION: Final = re.compile(
-    r"\s*(?:dear|hi|hello|hey|sehr geehrte\w*|liebe\w*|hallo|guten tag|moin|cher|chère|bonjour|salut|madame|monsieur|"
-    r"estimad[oa]s?|querid[oa]s?|hola|buen[oa]s \w+|gentile|egregi\w+|car[oa]|ciao|buongiorno|prezad[oa]s?|car[oa]s?|olá|oi|bom dia|"
+    r"\s*(?:dear|hi|hello|hey|sehr geehrte\w*|liebe\w*|hallo|guten tag|moin|cher|chère|bonjour|"
+    r"salut|madame|monsieur|"
+    r"estimad[oa]s?|querid[oa]s?|hola|buen[oa]s \w+|gentile|egregi\w+|car[oa]|ciao|buongiorno|"
+    r"prezad[oa]s?|car[oa]s?|olá|oi|bom dia|"
     r"尊敬的|亲爱的|您好|你好|各位)[^\n.!?。]{0,40}[,，、!！:：]?\s*\n\s*\S",
     re.IGNORECASE,
 )
 _LETTER: Final = re.compile(
-    r"^\s*(?:subject|betreff|objet|asunto|oggetto|assunto|主题|件名|from|von|de|da|发件人|差出人|to|an|à|para|a)\s?[:：]"
-    r"|^\s*(?:best|kind|warm)? ?regards\b|^\s*(?:yours (?:sincerely|faithfully|truly)|sincerely|mit freundlichen grüßen|"
-    r"viele grüße|liebe grüße|cordialement|bien à vous|salutations|atentamente|un saludo|saludos|cordiali saluti|"
+    r"^\s*(?:subject|betreff|objet|asunto|oggetto|assunto|主题|件名|from|von|de|da|发件人|差出人|"
+    r"to|an|à|para|a)\s?[:：]"
+    r"|^\s*(?:best|kind|warm)? ?regards\b|^\s*(?:yours (?:sincerely|faithfully|truly)|sincerely|"
+    r"mit freundlichen grüßen|"
+    r"viele grüße|liebe grüße|cordialement|bien à vous|salutations|atentamente|un saludo|saludos|"
+    r"cordiali saluti|"
     r"distinti saluti|atenciosamente|cumprimentos|此致|敬上|敬具|よろしくお願いいたします)\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_REVIEW: Final = re.compile(r"[★☆⭐]{1,5}|\b[0-5](?:[.,]\d)?\s?/\s?5\b|^\s*(?:rating|bewertung)\b", re.I)
+_REVIEW: Final = re.compile(
+    r"[★☆⭐]{1,5}|\b[0-5](?:[.,]\d)?\s?/\s?5\b|^\s*(?:rating|bewertung)\b", re.I
+)
 _CHAT_LINE: Final = re.compile(r"^\s*[\w .'\-]{1,20}[:：]\s?\S", re.MULTILINE)
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, Literal
 
 from learner.judges import origin
@@ -28,33 +29,47 @@ END_CHARS: Final = 240
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？\n])\s*")
 _CLOSER: Final = re.compile(
-    r"anything else|something else|else (?:i )?can|can i help|how (?:can|may) i (?:help|assist)|help you with|"
-    r"let me know|feel free|noch etwas|sonst noch|weiterhelfen|helfen\?|autre chose|vous aider|t'aider|"
-    r"algo más|puedo ayudar|en qué más|altro\?|aiutart|posso aiutar|mais alguma|posso ajudar|ajudar em|"
+    r"anything else|something else|else (?:i )?can|can i help|how (?:can|may) i (?:help|assist)|"
+    r"help you with|"
+    r"let me know|feel free|noch etwas|sonst noch|weiterhelfen|helfen\?|autre chose|vous aider|"
+    r"t'aider|"
+    r"algo más|puedo ayudar|en qué más|altro\?|aiutart|posso aiutar|mais alguma|posso ajudar|"
+    r"ajudar em|"
     r"还有什么|还有其他|可以帮|帮助您|帮您|ほかに|他に|お手伝い|how (?:can|may|could) i (?:be|serve)|"
-    r"(?:was|womit|wie) kann ich (?:für|ihnen|dir|euch)|(?:que|comment) puis-je|(?:en|em|in) (?:qué|que|cosa) (?:puedo|posso)|"
+    r"(?:was|womit|wie) kann ich (?:für|ihnen|dir|euch)|(?:que|comment) puis-je|(?:en|em|"
+    r"in) (?:qué|que|cosa) (?:puedo|posso)|"
     r"效劳|能为您|能帮|ご用件|ご用でしょうか|御用",
     re.IGNORECASE,
 )
 _OFFER: Final = re.compile(
     r"\b(?:would you like me|do you want me|want me to|shall i|should i|may i|can i|could i)\b|"
     r"\bsoll ich\b|möchten sie,? dass ich|möchtest du,? dass ich|veux-tu que je|voulez-vous que je|"
-    r"(?:quieres|quiere|querés) que (?:te |le )?\w+|vuoi che|vuole che|queres que|quer que eu|você quer que|"
+    r"(?:quieres|quiere|querés) que (?:te |le )?\w+|vuoi che|vuole che|queres que|quer que eu|"
+    r"você quer que|"
     r"要不要我|需要我|要我|ましょうか|いたしますか",
     re.IGNORECASE,
 )
-_QUESTION: Final = re.compile(r"[?？][\s\"'”»)*_\]🙂😊😀]*\Z|(?:です|ます|でした|ました|でしょう|ません)か[。．]?\s*\Z|(?:吗|呢)[。]?\s*\Z")
+_QUESTION: Final = re.compile(
+    r"[?？][\s\"'”»)*_\]🙂😊😀]*\Z|"
+    r"(?:です|ます|でした|ました|でしょう|ません)か[。．]?\s*\Z|(?:吗|呢)[。]?\s*\Z"
+)
 _ORDER: Final = re.compile(
-    r"^(?:\W*)(?:please )?(?:tell me|let me know (?:which|what|how|when|if)|choose|pick|enter|type|guess|give me|"
-    r"name (?:one|a|three|two)|fill in|your turn|answer with|say it|rate|describe (?:it|your)|share|send me|"
-    r"sag mir|nenn mir|wähle?|gib mir|beschreib|schick mir|du bist dran|dis-moi|dites-moi|choisis|choisissez|"
-    r"donne-moi|à toi|dime|dígame|elige|escoge|tu turno|dimmi|scegli|tocca a te|diz-me|me diga|me diz|escolhe|escolha|"
+    r"^(?:\W*)(?:please )?(?:tell me|let me know (?:which|what|how|when|if)|choose|pick|enter|"
+    r"type|guess|give me|"
+    r"name (?:one|a|three|two)|fill in|your turn|answer with|say it|rate|describe (?:it|your)|"
+    r"share|send me|"
+    r"sag mir|nenn mir|wähle?|gib mir|beschreib|schick mir|du bist dran|dis-moi|dites-moi|"
+    r"choisis|choisissez|"
+    r"donne-moi|à toi|dime|dígame|elige|escoge|tu turno|dimmi|scegli|tocca a te|diz-me|me diga|"
+    r"me diz|escolhe|escolha|"
     r"请告诉|告诉我|请选择|请输入|轮到你|教えてください|選んでください|入力してください|あなたの番)",
     re.IGNORECASE,
 )
 _QUIZ: Final = re.compile(
-    r"true or false|right or wrong|yes or no|richtig oder falsch|wahr oder falsch|vrai ou faux|verdadero o falso|"
-    r"vero o falso|verdadeiro ou falso|certo ou errado|判断对错|对还是错|对不对|是否正确|正しいですか|正誤|[○◯]か[×✕]か",
+    r"true or false|right or wrong|yes or no|richtig oder falsch|wahr oder falsch|vrai ou faux|"
+    r"verdadero o falso|"
+    r"vero o falso|verdadeiro ou falso|certo ou errado|判断对错|对还是错|对不对|是否正确|"
+    r"正しいですか|正誤|[○◯]か[×✕]か",
     re.IGNORECASE,
 )
 
@@ -139,7 +154,5 @@ def asks(reply: str) -> Asks:
 def _about(text: str) -> frozenset[str]:
     """The words of a text; of Chinese and Japanese, its pairs of characters."""
     found = tokens(text if len(text) <= CONTEXT_CHARS else text[:CONTEXT_CHARS])
-    pairs = (a + b for a, b in zip(found, found[1:], strict=False) if is_cjk(a) and is_cjk(b))
+    pairs = (a + b for a, b in pairwise(found) if is_cjk(a) and is_cjk(b))
     return frozenset([*found, *pairs])
-
-

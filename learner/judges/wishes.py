@@ -34,10 +34,13 @@ _LETTER: Final = re.compile(r"[^\W\d_]")
 _NUMBER_OF_WORDS: Final = re.compile(
     r"(?P<how>at least|no less than|minimum|mindestens|au moins|al menos|almeno|pelo menos|"
     r"at most|no more than|maximum|max|höchstens|au plus|como máximo|al massimo|no máximo)?\W{0,3}"
-    r"(?P<number>\d{1,5})\s(?:words|sentences|wörter|sätze|mots|phrases|palabras|frases|parole|frasi|palavras)",
+    r"(?P<number>\d{1,5})\s(?:words|sentences|wörter|sätze|mots|phrases|palabras|frases|parole|"
+    r"frasi|palavras)",
     re.IGNORECASE,
 )
-_LEAST: Final = ("at least", "no less", "minimum", "mindestens", "au moins", "al menos", "almeno", "pelo menos")  # fmt: skip
+_LEAST: Final = (
+    "at least", "no less", "minimum", "mindestens", "au moins", "al menos", "almeno", "pelo menos",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

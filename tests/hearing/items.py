@@ -102,7 +102,6 @@ class Item(BaseModel):
             raise ValueError("a machine's text is a program's or a tool's")
         return self
 
-
     def next_state(self) -> tuple[Message, ...]:
         """Return the messages that followed the reply, as they were sent."""
         return tuple(

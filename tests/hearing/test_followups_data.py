@@ -10,6 +10,7 @@ import pytest
 
 from tests.hearing.items import HERE, Item, Kind, Language, items
 
+
 def table() -> str:
     """Return the counts as README.md shows them: a row for each kind, a column a language."""
     counts = Counter((item.kind, item.language) for item in items())

@@ -78,9 +78,14 @@ class Model:
         place += 8
         written = {}
         for _ in range(rules):
-            (character,), length = struct.unpack_from("<I", self._image, place), self._image[place + 4]
+            (character,), length = (
+                struct.unpack_from("<I", self._image, place),
+                self._image[place + 4],
+            )
             place += 5
-            written[character] = "".join(map(chr, struct.unpack_from(f"<{length}I", self._image, place)))
+            written[character] = "".join(
+                map(chr, struct.unpack_from(f"<{length}I", self._image, place))
+            )
             place += 4 * length
         return pieces, written
 
@@ -171,7 +176,9 @@ class Encoder(torch.nn.Module):
             attended = self._attend(x, mask, f"l{block}", dropout)
             x = self._norm(x + F.dropout(attended, dropout), f"l{block}.aln")
             inner = F.gelu(self._linear(x, f"l{block}.fi"))
-            x = self._norm(x + F.dropout(self._linear(inner, f"l{block}.fo"), dropout), f"l{block}.oln")
+            x = self._norm(
+                x + F.dropout(self._linear(inner, f"l{block}.fo"), dropout), f"l{block}.oln"
+            )
         return x
 
     def _attend(self, x: Tensor, mask: Tensor, block: str, dropout: float) -> Tensor:

@@ -132,7 +132,9 @@ class _Grower:
 
     def _wish_in_front(self) -> Example:
         joint = self._chance.choice([": ", ". ", ", ", ". "])
-        return self._neutral(_open(self._one("wish", most=60).followup) + joint + self._next().followup)
+        return self._neutral(
+            _open(self._one("wish", most=60).followup) + joint + self._next().followup
+        )
 
     def _complaint_in_front(self) -> Example:
         words = self._placed(self._one("complaint", most=60))

@@ -122,7 +122,7 @@ def test_who_insists_was_not_answered(question: str, words: str) -> None:
         "Observation:\nExecution logs:\nFalse\nLast output from code snippet:\nNone",
         "Observation:\nThank you for contacting support.",
         '{"error": "wrong argument", "code": 3}',
-        "Traceback (most recent call last):\n  File \"a.py\", line 3\nValueError: wrong",
+        'Traceback (most recent call last):\n  File "a.py", line 3\nValueError: wrong',
         "[System] Thanks, the job was saved.",
         "<tool_response>perfect</tool_response>",
         "Fehler: falscher Typ in Zeile 3",
@@ -369,7 +369,8 @@ def test_a_correction_is_read_against_question_and_reply(
 @pytest.mark.parametrize(
     ("words", "right"),
     [
-        ("Not too long at all, reads really well.", 1), ("not bad", 1), ("nothing wrong with it", 0),
+        ("Not too long at all, reads really well.", 1), ("not bad", 1),
+        ("nothing wrong with it", 0),
         ("it isn't too long", 0), ("gar nicht schlecht", 1), ("c'est pas mal", 1),
         ("no está mal", 1), ("non è troppo lungo", 0), ("不长", 0), ("悪くないね", 1),
     ],
