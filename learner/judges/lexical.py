@@ -314,7 +314,7 @@ def _own_words(
         if clause.sentence != part.clause.sentence and (whole or clause.question):
             break
         last = clause
-    hint = hint_of(reading.said[first.start : last.stop])
+    hint = hint_of(reading.said[first.start : last.stop], within=reading.said)
     return hint.text, hint.refused
 
 

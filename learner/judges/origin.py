@@ -42,11 +42,11 @@ _LABEL: Final = re.compile(
 )
 _SIGNS: Final = re.compile(
     r"Traceback \(most recent call last\)|\bexit(?:ed)?(?: with)?(?: code| status)?:? -?\d+\b"
-    r"|\bexit[ _]code\b|\bat [\w.$<>]+\([\w./]+:\d+|^\s*File \"[^\"\n]{1,200}\", line \d+"
+    r"|\bexit[ _]code\b|\bat [\w.$<>]+\([\w./]+:\d+|^[ \t]*File \"[^\"\n]{1,200}\", line \d+"
     r"|\b[A-Z]\w{2,40}(?:Error|Exception):|\berrno\b|\bE[A-Z]{4,12}\b: |npm ERR!|HTTP/\d|"
     r"\bHTTP \d{3}\b"
-    r"|\bstatus(?:_| )?code\b|^\s*(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL|CRITICAL)\b"
-    r"|^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|^\d\d:\d\d:\d\d\b|^\s*\$ \w|\b\d+ (?:passed|failed)\b"
+    r"|\bstatus(?:_| )?code\b|^[ \t]*(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL|CRITICAL)\b"
+    r"|^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|^\d\d:\d\d:\d\d\b|^[ \t]*\$ \w|\b\d+ (?:passed|failed)\b"
     r"|^FAILED |^PASSED |command not found|[Nn]o such file|[Pp]ermission denied|segmentation fault"
     r"|<\/?(?:tool_response|tool_result|result|output|observation|system-reminder|"
     r"environment_details|"
@@ -59,7 +59,7 @@ _SIGNS: Final = re.compile(
     r"|resposta automática|自动回复|自動返信|自動応答|^\w{1,20}=\S{1,80}(?:\s+\w{1,20}=\S)",
     re.MULTILINE,
 )
-_KEY_VALUE: Final = re.compile(r"^\s*[\"']?[\w.\-]{1,40}[\"']?\s?[:=]\s?\S", re.MULTILINE)
+_KEY_VALUE: Final = re.compile(r"^[ \t]*[\"']?[\w.\-]{1,40}[\"']?\s?[:=]\s?\S", re.MULTILINE)
 # The whole message in brackets, or a tag in brackets before it.
 _BRACKETED: Final = re.compile(
     r"\s*[\[({<][^\n]{3,400}[\])}>]\s*\Z|\s*(?:\[[^\]\n]{2,40}\]|【[^】\n]{2,40}】)\s*\S"
@@ -74,9 +74,9 @@ _SALUTATION: Final = re.compile(
     re.IGNORECASE,
 )
 _LETTER: Final = re.compile(
-    r"^\s*(?:subject|betreff|objet|asunto|oggetto|assunto|主题|件名|from|von|de|da|发件人|差出人|"
+    r"^[ \t]*(?:subject|betreff|objet|asunto|oggetto|assunto|主题|件名|from|von|de|da|发件人|差出人|"
     r"to|an|à|para|a)\s?[:：]"
-    r"|^\s*(?:best|kind|warm)? ?regards\b|^\s*(?:yours (?:sincerely|faithfully|truly)|sincerely|"
+    r"|^[ \t]*(?:best|kind|warm)? ?regards\b|^[ \t]*(?:yours (?:sincerely|faithfully|truly)|sincerely|"
     r"mit freundlichen grüßen|"
     r"viele grüße|liebe grüße|cordialement|bien à vous|salutations|atentamente|un saludo|saludos|"
     r"cordiali saluti|"
@@ -84,9 +84,9 @@ _LETTER: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _REVIEW: Final = re.compile(
-    r"[★☆⭐]{1,5}|\b[0-5](?:[.,]\d)?\s?/\s?5\b|^\s*(?:rating|bewertung)\b", re.I
+    r"[★☆⭐]{1,5}|\b[0-5](?:[.,]\d)?\s?/\s?5\b|^[ \t]*(?:rating|bewertung)\b", re.I
 )
-_CHAT_LINE: Final = re.compile(r"^\s*[\w .'\-]{1,20}[:：]\s?\S", re.MULTILINE)
+_CHAT_LINE: Final = re.compile(r"^[ \t]*[\w .'\-]{1,20}[:：]\s?\S", re.MULTILINE)
 
 
 def origin(text: str) -> Origin:

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Final, Literal
 
 from learner.judges.lexicon import PHRASES
-from learner.judges.text import is_cjk, tokens
+from learner.judges.text import READ_CHARS, is_cjk, tokens
 
 Reason = Literal[
     "empty", "absurd", "too long", "contradicts itself", "reveals the prompt",
@@ -51,8 +51,10 @@ class Hint:
     refused: Reason | None = None
 
 
-def hint_of(words: str) -> Hint:
+def hint_of(words: str, *, within: str = "") -> Hint:
     """Return the hint that somebody's words are.
+
+    within: the message that they stand in; what it takes back elsewhere is no hint either
 
     >>> hint_of("  Shorter,  please. ").text
     'Shorter, please.'
@@ -61,6 +63,9 @@ def hint_of(words: str) -> Hint:
     """
     text = " ".join(words.split())
     refused = _refused(text)
+    whole = " ".join(within[:READ_CHARS].split())
+    if refused is None and whole and _contradicts(whole, tokens(whole)):
+        refused = "contradicts itself"
     return Hint(None, refused) if refused else Hint(text)
 
 
