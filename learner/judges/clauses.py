@@ -185,11 +185,10 @@ def _corrects(part: Part) -> Found:
         return None
     for place in part.places("not"):
         for word in part.words[place + 1 : place + 5]:
-            if not word.known or "number" in word.classes:
-                if part.reading.replied_about(word.text) and not part.reading.asked_about(
-                    word.text
-                ):
-                    return "complaint", "corrects it"
+            named = not word.known or "number" in word.classes
+            of_reply = part.reading.replied_about(word.text)
+            if named and of_reply and not part.reading.asked_about(word.text):
+                return "complaint", "corrects it"
     return None
 
 

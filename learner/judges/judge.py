@@ -70,11 +70,11 @@ def combine(judgements: Iterable[Judgement]) -> Verdict | None:
     """Make one verdict of all judgements on a turn; None when there are none.
 
     The last word of each source counts, and one without confidence never. An explicit one
-    decides, unless it was taken back (score 0, no hint). Otherwise no verdict is better than a wrong
-    one: sources that disagree in sign, or one that is sure that nothing was said of the reply, make
-    it 0 without a hint; where those that have a sign agree, the surest counts. What a program
-    verified has twice the weight of that. A hint is taken from the strongest judgement that has one,
-    unless the turn was approved against it.
+    decides, unless it was taken back (score 0, no hint). Otherwise no verdict is better than a
+    wrong one: sources that disagree in sign, or one that is sure that nothing was said of the
+    reply, make it 0 without a hint; where those that have a sign agree, the surest counts. What a
+    program verified has twice the weight of that. A hint is taken from the strongest judgement that
+    has one, unless the turn was approved against it.
     """
     last: dict[str, Judgement] = {}
     for judgement in sorted(judgements, key=lambda given: (given.created_ms, given.id)):

@@ -170,6 +170,13 @@ def _known(words: Lexicon, found: Sequence[str]) -> float:
 _Rule = Callable[[Reading, tuple[Told, ...]], Heard | None]
 
 
+def _says_the_same(reading: Reading, _: tuple[Told, ...]) -> Heard | None:
+    """The very same words once more: a program asks on purpose, whatever the words are."""
+    if "??" not in reading.said and tokens(reading.said) == tokens(reading.asked):
+        return Heard(0, "nothing", "the same request on purpose")
+    return None
+
+
 def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
     """A fault that is named, before the message goes on to something else."""
     topic = next((i for i, told in enumerate(found) if told.is_topic), len(found))
@@ -279,7 +286,7 @@ def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
+    _says_the_same, _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
 )  # fmt: skip
 
 

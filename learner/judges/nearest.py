@@ -1,9 +1,9 @@
 """The labelled examples as vectors, and the chances of a message by the nearest of them.
 
-Each example lies here twice, alone and in its context. Of a message's two vectors, the mean cosine to
-the three nearest examples of each class and a linear classifier's chances are weighed against each
-other (`weigh`), by weights that were fitted on examples which neither had seen: so a chance of 0.9
-means that nine of ten such messages are so. Everything here is written by python -m
+Each example lies here twice, alone and in its context. Of a message's two vectors, the mean cosine
+to the three nearest examples of each class and a linear classifier's chances are weighed against
+each other (`weigh`), by weights that were fitted on examples which neither had seen: so a chance of
+0.9 means that nine of ten such messages are so. Everything here is written by python -m
 learner.judges.training, of learner/judges/examples alone.
 
 Knows nothing of words, turns or thresholds.
@@ -27,7 +27,7 @@ LABELS: Final[tuple[Label, ...]] = ("complaint", "wish", "praise", "thanks", "ne
 # Numbers of the labels of each class: unhappy, says nothing, pleased.
 CLASSES: Final = ((0, 1), (4,), (2, 3))
 FILE: Final = Path(__file__).parent / "examples.safetensors"
-# Of each class this many of the nearest count: one may be mislabelled, more reach into other topics.
+# Of each class so many of the nearest count: one may be mislabelled, more reach other topics.
 NEAREST: Final = 3
 # Cosines of this model lie within a few hundredths of each other.
 SPREAD: Final = 30.0
@@ -97,7 +97,7 @@ class Nearest:
 
         vectors: (2, dimensions): alone and in its context
         """
-        both = np.concatenate(vectors)[None] - self.mean
+        both: Floats = (vectors.reshape(1, -1) - self.mean).astype(np.float32)
         labels = softmax(both @ self.weight + self.bias)
         near = [
             nearness(vector[None], examples, self.labels)
@@ -125,8 +125,8 @@ def weighed(labels: Floats, alone: Floats, placed: Floats) -> Floats:
     return found
 
 
-def softmax(logits: Floats) -> Floats:
+def softmax(logits: npt.NDArray[np.floating]) -> Floats:
     """Return chances: each row sums to one."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    chances: Floats = odds / odds.sum(axis=1, keepdims=True)
+    chances: Floats = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
     return chances

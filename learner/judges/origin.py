@@ -74,9 +74,10 @@ _SALUTATION: Final = re.compile(
     re.IGNORECASE,
 )
 _LETTER: Final = re.compile(
-    r"^[ \t]*(?:subject|betreff|objet|asunto|oggetto|assunto|主题|件名|from|von|de|da|发件人|差出人|"
-    r"to|an|à|para|a)\s?[:：]"
-    r"|^[ \t]*(?:best|kind|warm)? ?regards\b|^[ \t]*(?:yours (?:sincerely|faithfully|truly)|sincerely|"
+    r"^[ \t]*(?:subject|betreff|objet|asunto|oggetto|assunto|主题|件名|from|von|de|da|发件人|"
+    r"差出人|to|an|à|para|a)\s?[:：]"
+    r"|^[ \t]*(?:best|kind|warm)? ?regards\b|^[ \t]*(?:yours (?:sincerely|faithfully|truly)|"
+    r"sincerely|"
     r"mit freundlichen grüßen|"
     r"viele grüße|liebe grüße|cordialement|bien à vous|salutations|atentamente|un saludo|saludos|"
     r"cordiali saluti|"

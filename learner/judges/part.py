@@ -1,7 +1,7 @@
 """A clause with its words marked, and the questions that rules ask of it.
 
-Which classes of words stand in which order, and what the clause is about: a word that no list has is
-a topic of its own, unless question or reply had it.
+Which classes of words stand in which order, and what the clause is about: a word that no list has
+is a topic of its own, unless question or reply had it.
 
 Knows nothing of complaints or wishes.
 """

@@ -35,7 +35,8 @@ _CLOSER: Final = re.compile(
     r"t'aider|"
     r"algo más|puedo ayudar|en qué más|altro\?|aiutart|posso aiutar|mais alguma|posso ajudar|"
     r"ajudar em|"
-    r"还有什么|还有其他|可以帮|帮助您|帮您|ほかに|他に|お手伝い|how (?:can|may|could) i (?:be|serve)|"
+    r"还有什么|还有其他|可以帮|帮助您|帮您|ほかに|他に|お手伝い|"
+    r"how (?:can|may|could) i (?:be|serve)|"
     r"(?:was|womit|wie) kann ich (?:für|ihnen|dir|euch)|(?:que|comment) puis-je|(?:en|em|"
     r"in) (?:qué|que|cosa) (?:puedo|posso)|"
     r"效劳|能为您|能帮|ご用件|ご用でしょうか|御用",

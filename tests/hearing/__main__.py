@@ -1,8 +1,8 @@
-"""python -m tests.hearing: what judges get right, by language and by kind, on the held-out follow-ups.
+"""python -m tests.hearing: what judges get right on the held-out follow-ups, by language and kind.
 
 `--set development` is what was looked at while the judges were written, so its figures flatter;
-`--judges lexical` measures one judge. Nothing may be tuned on the held-out set: examples are for that
-(learner/judges/examples).
+`--judges lexical` measures one judge. Nothing may be tuned on the held-out set: examples are for
+that (learner/judges/examples).
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """python -m learner.judges.training: embed the examples, fit, and write what the judge loads.
 
-About a minute on two cores. It prints how sure which share of verdicts is on examples that were held
-out of the fit, fold by fold; the judge's thresholds are chosen by that.
+About two minutes on two free cores. It prints from which chance on which share of verdicts is right
+on examples that were held out of the fit, fold by fold; the judge's thresholds follow from that.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Fits the linear classifier and the weights of what is weighed, by examples that neither had seen.
 
-Multinomial regression with a quadratic penalty, by L-BFGS. Examples are parted into folds; each fold
-is predicted by the others, and the weights are fitted to these predictions, so that chances are what
-they say. Deterministic by its seed.
+Multinomial regression with a quadratic penalty, by L-BFGS. Examples are parted into folds; each
+fold is predicted by the others, and the weights are fitted to these predictions, so that chances
+are what they say. Deterministic by its seed.
 """
 
 from dataclasses import dataclass

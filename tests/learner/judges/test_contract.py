@@ -27,7 +27,7 @@ from tests.learner.judges.hashed import HashedEmbedder
 from tests.learner.turns import said, turn
 
 ASKED = turn(said("What is DNA?"), "A long story …")
-# all of the settings; the one by embedding has vectors that cost nothing (test_embedding: real ones)
+# the one by embedding has vectors that cost nothing; test_embedding has real ones
 KNOWN: tuple[Judge, ...] = (
     *judges.open_judges(LearnerSettings(judges=("explicit", "lexical"))),
     EmbeddingJudge(HashedEmbedder(), Nearest.open()),

@@ -86,11 +86,11 @@ def test_it_doubts_the_words_and_overrules_none() -> None:
     doubted = decide(chances(0.9, 0.05), 1)
     assert doubted is not None
     assert doubted.score == 0
-    assert decide(chances(0.6, 0.3), -1) is None
-    confirmed = decide(chances(0.95, 0.02), -1)
+    assert decide(chances(0.8, 0.1), -1) is None
+    confirmed = decide(chances(0.98, 0.01), -1)
     assert confirmed is not None
     assert confirmed.score == -1
-    assert decide(chances(0.6, 0.3), 0) is None
+    assert decide(chances(0.9, 0.05), 0) is None
 
 
 def test_what_is_read_is_bounded() -> None:

@@ -103,6 +103,12 @@ def test_another_question_or_a_programs_poll_is_no_complaint(question: str, word
     assert score(words, question=question, reply="Done.") == 0
 
 
+@pytest.mark.parametrize("words", ["Sag mir ein Rätsel.", "that's wrong", "thanks", "too long"])
+def test_the_very_same_words_are_asked_on_purpose(words: str) -> None:
+    """Whatever they would mean after another question."""
+    assert heard(words, question=words) == (0, None)
+
+
 @pytest.mark.parametrize(
     ("question", "words"),
     [
