@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
-from learner.judges.lexical import hear
+from learner.judges.lexical import OWN_WORDING, hear
 from learner.judges.nearest import Chances, Nearest
 from learner.judges.reading import Reading, read
 from learner.judges.text import READ_CHARS, is_cjk, tokens
@@ -112,7 +112,9 @@ class EmbeddingJudge:
         if heard.rule in SETTLED or (heard.score == 0 and _is_asked_again(reading)):
             return None
         texts = seen(Said(reading.asked, reading.reply, reading.said))
-        decided = decide(self._chances(texts), heard.score)
+        # "Too long. One sentence only." is as plain as words can be
+        doubted = 0 if heard.rule in OWN_WORDING else heard.score
+        decided = decide(self._chances(texts), doubted)
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 
     def _measured(self, texts: tuple[str, str]) -> Chances:
@@ -146,7 +148,7 @@ class Decided:
 def decide(chances: Chances, heard: int) -> Decided | None:
     """Return a verdict, or None where no chance is large enough.
 
-    heard: the lexical judge's score
+    heard: the lexical judge's score, 0 where it has none or it is not to be doubted
 
     >>> from learner.judges.nearest import Chances
     >>> decide(Chances(unhappy=0.98, nothing=0.01, pleased=0.01, wished=0.2), 0).score

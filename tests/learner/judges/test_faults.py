@@ -15,7 +15,7 @@ JUDGES = open_judges(LearnerSettings())
 DISLIKED = (
     "Thanks, that's wrong.", "Perfect, that's not what I asked for.", "Danke, aber das ist falsch.",
     "Merci, mais c'est trop long.", "谢谢，太长了", "thats wrong", "its too long", "too  long",
-    "¡Demasiado largo!", "👎", "不对", "日本語で",
+    "¡Demasiado largo!", "👎", "不对", "日本語で", "Too long. Answer in one short sentence only.",
     "Please end with a question to me, so that we keep talking.",
 )  # fmt: skip
 LIKED = ("Good, thanks, now Rome", "¡Gracias!", "👍", "很好")

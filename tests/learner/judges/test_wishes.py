@@ -37,7 +37,7 @@ def test_dislike_and_what_is_refused_give_no_order_of_their_own() -> None:
 
 
 def test_wishes_are_heard() -> None:
-    """A third of them by words alone: what a person has to say in other words is for more judges."""
+    """A third of them by words alone: what people say in other words is for more judges."""
     wished = [item for item in ITEMS if item["outcome"] == "instruction"]
     assert sum(hint(item) is not None for item in wished) >= len(wished) / 3
 
