@@ -25,7 +25,7 @@ from agent import chat
 from agent.api.chat.routes import OPERATIONS as CHAT
 from agent.api.completions.routes import OPERATIONS as COMPLETIONS
 from agent.api.embeddings.routes import OPERATIONS as EMBEDDINGS
-from agent.api.feedback import page as rating
+from agent.api.feedback.page import routes as rate
 from agent.api.feedback.routes import OPERATIONS as FEEDBACK
 from agent.api.health.routes import OPERATIONS as HEALTH
 from agent.api.langfuse.routes import OPERATIONS as LANGFUSE
@@ -75,7 +75,7 @@ def build_app(service: AgentService) -> web.Application:
     )
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
-    app.add_routes([*describe(OPERATIONS), *chat.routes(), *rating.routes()])
+    app.add_routes([*describe(OPERATIONS), *chat.routes(), *rate()])
     return app
 
 

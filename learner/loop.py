@@ -25,11 +25,13 @@ from learner.batch.lessons import Target, Teacher, prepare
 from learner.batch.plan import batch_of, next_plan, unfinished
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
+from learner.judges.slow.later import Later
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome, run_generation, void
+from learner.verdicts import Rules, take_answers
 from streams.clock import steady
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
@@ -62,7 +64,7 @@ class Parts:
     serving: Serving
     backend: Backend
     gate: release.Gate
-    rules: intake.Rules
+    rules: Rules
     settings: LearnerSettings
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
@@ -86,6 +88,7 @@ class Learner:
         self._listened_s = self._renewed_s = parts.clock()
         self._tidied_s = -TIDY_S
         self._told: dict[str, Any] = {}  # what the planner said last that it waits for
+        self._later = Later(parts.rules.slow) if parts.rules.slow else None
         self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
@@ -117,6 +120,9 @@ class Learner:
 
     def close(self) -> None:
         """Leave the group; the next step joins it again from the stored offsets."""
+        if self._later is not None:
+            self._later.close()
+            self._later = Later(self._parts.rules.slow)
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -134,8 +140,20 @@ class Learner:
         if entries:
             with self._writing() as session:
                 intake.take(session, entries, self._parts.rules)
+        self._take_answers()
         self._publish()
         return len(entries)
+
+    def _take_answers(self) -> None:
+        """Use what judges have said that take their time, and ask them what waits."""
+        if self._later is None:
+            return
+        answers = self._later.collect()
+        if answers:
+            with self._writing() as session:
+                take_answers(session, answers, self._parts.rules)
+        with self._parts.store.reading() as session:
+            self._later.ask(session)
 
     def _forget(self) -> None:
         """Take note of all that is forgotten, before anything that was said is read (again)."""

@@ -1,9 +1,9 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from learner.errors import UnknownNameError
 from streams.records import Noise
@@ -19,6 +19,28 @@ MODULES: tuple[Module, ...] = (
     "up_proj",
     "down_proj",
 )
+
+
+class Verifier(Section):
+    """How a reply to some question is verified: by one of answer, schema and program."""
+
+    name: str = Field(min_length=1, description="what its verdicts are told by")
+    asked: str = Field("", description="the last user message has these words; empty: every one")
+    answer: str | None = Field(None, description="the reply is this, but for case and spaces")
+    json_schema: dict[str, Any] | None = Field(None, description="the reply is JSON of this schema")
+    program: tuple[str, ...] = Field(
+        (), description="a program and its arguments, which ends with 0 where the reply is right"
+    )
+    wrong_status: int = Field(10, ge=1, le=125, description="what it ends with where it is wrong")
+    timeout_s: float = Field(10.0, gt=0, le=600, description="the program's time, seconds")
+    memory_mb: int = Field(512, ge=16, description="the program's address space, MiB")
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> Self:
+        ways = (self.answer is not None, self.json_schema is not None, bool(self.program))
+        if sum(ways) != 1:
+            raise ValueError(f"{self.name}: give one of answer, json_schema and program")
+        return self
 
 
 class LearnerSettings(Section):
@@ -125,6 +147,12 @@ class LearnerSettings(Section):
         min_length=1,
         description="which judges judge a reply by what followed it: files of learner/judges;"
         " embedding needs the extra embedder and is left out by default where that is missing",
+    )
+    verifiers: tuple[Verifier, ...] = Field(
+        (),
+        description="how replies to some questions are verified, for the judges verifier and"
+        " program: name, asked, and answer, json_schema or program (wrong_status, timeout_s,"
+        " memory_mb)",
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 

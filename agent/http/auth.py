@@ -11,7 +11,6 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from contextlib import suppress
 
 from agent.errors import KeyRefusedError
 
@@ -70,7 +69,9 @@ def _key_of(headers: Mapping[str, str]) -> str:
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
-    if scheme.lower() == "basic":
-        with suppress(ValueError):  # no base64, or no UTF-8
-            return base64.b64decode(key.strip(), validate=True).decode().partition(":")[2]
-    return headers.get(KEY_HEADER, "").strip()
+    if (given := headers.get(KEY_HEADER, "").strip()) or scheme.lower() != "basic":
+        return given
+    try:
+        return base64.b64decode(key.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:  # no base64, or no UTF-8
+        return ""

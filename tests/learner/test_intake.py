@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from learner.intake import OF_ONE_LINE, Rules, take
+from learner.intake import OF_ONE_LINE, take
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings, group_of
+from learner.verdicts import Rules
 from streams.errors import ConflictError
 from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
