@@ -1,6 +1,7 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -153,6 +154,26 @@ class LearnerSettings(Section):
         description="how replies to some questions are verified, for the judges verifier and"
         " program: name, asked, and answer, json_schema or program (wrong_status, timeout_s,"
         " memory_mb)",
+    )
+    judge_url: str = Field(
+        "http://127.0.0.1:8321/v1",
+        description="where the judge model asks: an OpenAI-compatible endpoint, by default an agent"
+        " on this machine",
+    )
+    judge_model: str = Field("quickset@stable", description="which model it asks there")
+    judge_key_file: Path | None = Field(
+        None, description="file with the endpoint's API key; none: it needs none"
+    )
+    judge_votes: int = Field(
+        3, ge=1, le=32, description="how often it asks; the plurality counts, a tie is 0"
+    )
+    judge_timeout_s: float = Field(
+        60.0, gt=0, le=600, description="how long all votes on one reply may take, seconds"
+    )
+    judge_format: Literal["json_schema", "text"] = Field(
+        "text",
+        description="whether its answer is held to a schema, where the endpoint can do that; as"
+        " text, too, the answer must be the JSON object alone to count",
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 

@@ -9,12 +9,12 @@ from learner.judges.judge import Judge
 from learner.settings import LearnerSettings, chosen
 from streams.errors import ExtraMissingError
 
-JUDGES: Final = ("explicit", "lexical", "embedding", "verifier", "tool", "program")
+JUDGES: Final = ("explicit", "lexical", "embedding", "verifier", "tool", "program", "model")
 # These ask something outside of this process, and are not waited for (learner.judges.slow.later).
-SLOW: Final = ("program",)
+SLOW: Final = ("program", "model")
 # Where a judge has a folder for what it needs; the others are files beside this.
 _FOLDERS: Final = {
-    "verifier": "verifying.", "tool": "verifying.", "program": "slow.",
+    "verifier": "verifying.", "tool": "verifying.", "program": "slow.", "model": "slow.",
 }  # fmt: skip
 _log = logging.getLogger(__name__)
 
