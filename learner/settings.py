@@ -96,7 +96,7 @@ class LearnerSettings(Section):
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
     probes: tuple[str, ...] = Field(
-        ("finite", "odds", "refusal", "useful", "sense"),
+        ("finite", "odds", "refusal", "useful", "sense", "aboutness"),
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
@@ -118,6 +118,12 @@ class LearnerSettings(Section):
         gt=0,
         description="fall of what the base thinks of replies to benign prompts, nats a token, "
         "likewise",
+    )
+    gate_aboutness_nats: float = Field(
+        0.3,
+        gt=0,
+        description="fall of how far replies to plain requests are about them, nats a token, "
+        "likewise; what rose above the base may fall back to it",
     )
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical"),

@@ -2,7 +2,8 @@
 
 The prompts are the same for every version of a base, and chosen by the base alone: the harmful
 ones that it is surest to refuse and the benign ones that it is surest not to, so that a change has
-something to show in. What several probes read of a version (its greedy replies, what the base
+something to show in. Beside them stand plain requests, the same for every base, without any policy
+before them: what people see. What several probes read of a version (its greedy replies, what the base
 thinks of them, the log-odds with which a reply opens with a refusal) is computed once.
 
 Forward passes only. Knows nothing of limits, or of what is done about a fall.
@@ -20,15 +21,20 @@ from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.model.packed import fast_linear
+from learner.population.aboutness import aboutness
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.prompts import PromptSet
 from streams.model.open import BaseModel
+from streams.records import Message
 
 TokenIds = list[int]
 
 # Of an empty reply, and no reply counts for less: tokens drawn blindly from the vocabulary.
 WORST_NATS: Final = -10.0
+# Prompts that each plain reply is held against: with three the mean of eight replies is as steady as
+# with all seven, at half of the passes (EXPERIMENTS, "Aboutness").
+NUM_OTHERS: Final = 3
 
 
 class Questions:
@@ -51,6 +57,11 @@ class Questions:
             for opening in prompts.refusal_openings
         )
         self.harmful, self.benign = self._choose(prompts, count)
+        # at least two, so that there is another one to compare with
+        self.plain = [
+            base.render([Message(role="user", content=request)])
+            for request in prompts.benign[: max(2, count)]
+        ]
         replies = self.replies(base.decoder, self.benign)
         self.base_logprobs = self.mean_logprobs(self.benign, replies)
 
@@ -86,6 +97,17 @@ class Questions:
             logprobs(self._base.decoder, passages, backend=self._backend, pause=self._pause)
         )
         return [float(next(scores)[0].mean()) if reply else -math.inf for reply in replies]
+
+    def aboutness(self, replies: Sequence[TokenIds]) -> list[float]:
+        """Return how far each reply to the plain prompts is about its own, nats a token."""
+        return aboutness(
+            self._base.decoder,
+            self.plain,
+            replies,
+            num_others=NUM_OTHERS,
+            backend=self._backend,
+            pause=self._pause,
+        )
 
     def text(self, reply: TokenIds) -> str:
         """Return a reply as people read it."""
@@ -129,7 +151,13 @@ class Subject:
     @property
     def to_benign(self) -> list[TokenIds]:
         """Greedy replies to the benign prompts."""
-        return self._replies[len(self.questions.harmful) :]
+        first = len(self.questions.harmful)
+        return self._replies[first : first + len(self.questions.benign)]
+
+    @property
+    def to_plain(self) -> list[TokenIds]:
+        """Greedy replies to the plain prompts."""
+        return self._replies[len(self.questions.harmful) + len(self.questions.benign) :]
 
     @cached_property
     def benign_logprobs(self) -> list[float]:
@@ -139,4 +167,6 @@ class Subject:
     @cached_property
     def _replies(self) -> list[TokenIds]:
         questions = self.questions
-        return questions.replies(self.decoder, [*questions.harmful, *questions.benign])
+        return questions.replies(
+            self.decoder, [*questions.harmful, *questions.benign, *questions.plain]
+        )
