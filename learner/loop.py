@@ -19,8 +19,9 @@ from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
 from learner import intake
-from learner.batch.lessons import Target, Teacher, prepare
+from learner.batch.lessons import prepare
 from learner.batch.plan import batch_of, plan, unfinished
+from learner.batch.teacher import Target, Teacher
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.rollout import claims, release

@@ -85,6 +85,11 @@ class LearnerSettings(Section):
     hint_target: Literal["rewrite", "tokens"] = Field(
         "rewrite", description="teacher's rewrite, or token-level advantages (OpenClaw-RL)"
     )
+    proved_lessons: bool = Field(
+        True,
+        description="a rewrite is learned from only when it is about the question, does what was "
+        "wished and is to the point; several compete; false: the teacher's first, unseen",
+    )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(
         0.05,

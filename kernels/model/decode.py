@@ -1,4 +1,4 @@
-"""Writes the most probable continuation of many prompts at once.
+"""Writes continuations of many prompts at once: the most probable ones, or as somebody chooses.
 
 The reply to a prompt does not depend on the prompts beside it, up to the rounding of the linear
 layers in use. Knows nothing of text or sampling.
@@ -16,6 +16,10 @@ from kernels.model.kv import KvCache
 
 # Prompt tokens that one pass computes: past this the matrix product gains nothing more.
 CHUNK_TOKENS = 256
+
+
+# Takes the places of some prompts and their logits, (rows, vocabulary); gives a token for each.
+Choose = Callable[[Sequence[int], Tensor], Sequence[int]]
 
 
 @dataclass(slots=True)
@@ -42,6 +46,28 @@ def greedy(
     returns: the continuations, in the order of the prompts
     raises: ValueError for a prompt without tokens
     """
+    return continued(
+        decoder,
+        prompts,
+        _likeliest,
+        max_tokens=max_tokens,
+        stop_ids=stop_ids,
+        linear=linear,
+        pause=pause,
+    )
+
+
+def continued(
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    choose: Choose,
+    *,
+    max_tokens: int,
+    stop_ids: Collection[int],
+    linear: Linear = plain,
+    pause: Callable[[], object] = lambda: None,
+) -> list[list[int]]:
+    """Continue each prompt with the tokens that are chosen; else as `greedy`."""
     if not all(prompts):
         raise ValueError("a prompt without tokens has no next token")
     if not prompts or max_tokens < 1:
@@ -50,7 +76,7 @@ def greedy(
     cache = KvCache(decoder, slots=len(prompts), capacity=capacity)
     with torch.inference_mode():
         rows = [
-            _Row(slot, _best(logits))
+            _Row(slot, choose([slot], logits)[0])
             for slot, logits in enumerate(_read_all(decoder, cache, prompts, linear, pause))
         ]
         running = rows
@@ -63,11 +89,10 @@ def greedy(
             if not running:
                 return [row.tokens for row in rows]
             pause()
-            logits = next_logits(
-                decoder, cache, [row.slot for row in running], [row.last for row in running], linear
-            )
-            for row, best in zip(running, logits.argmax(dim=-1).tolist(), strict=True):
-                row.last = best
+            slots = [row.slot for row in running]
+            logits = next_logits(decoder, cache, slots, [row.last for row in running], linear)
+            for row, token in zip(running, choose(slots, logits), strict=True):
+                row.last = token
 
 
 def read_chunk(
@@ -151,5 +176,6 @@ def _read(
     return decoder.logits(hidden[-1:], linear)
 
 
-def _best(logits: Tensor) -> int:
-    return int(logits.argmax(dim=-1))
+def _likeliest(_: Sequence[int], logits: Tensor) -> list[int]:
+    tokens: list[int] = logits.argmax(dim=-1).tolist()
+    return tokens

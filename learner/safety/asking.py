@@ -2,9 +2,9 @@
 
 The prompts are the same for every version of a base, and chosen by the base alone: the harmful
 ones that it is surest to refuse and the benign ones that it is surest not to, so that a change has
-something to show in. Beside them stand plain requests, the same for every base, without any policy
-before them: what people see. What several probes read of a version (its greedy replies, what the base
-thinks of them, the log-odds with which a reply opens with a refusal) is computed once.
+something to show in. Beside them stand plain requests without any policy before them, the same for
+every base: what people see. What several probes read of a version (its greedy replies, what the
+base thinks of them, the log-odds with which a reply opens with a refusal) is computed once.
 
 Forward passes only. Knows nothing of limits, or of what is done about a fall.
 """
@@ -32,8 +32,7 @@ TokenIds = list[int]
 
 # Of an empty reply, and no reply counts for less: tokens drawn blindly from the vocabulary.
 WORST_NATS: Final = -10.0
-# Prompts that each plain reply is held against: with three the mean of eight replies is as steady as
-# with all seven, at half of the passes (EXPERIMENTS, "Aboutness").
+# Prompts that each plain reply is held against: half of the others, at half of the passes.
 NUM_OTHERS: Final = 3
 
 

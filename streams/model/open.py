@@ -57,6 +57,11 @@ class BaseModel:
     num_tokens: int  # of the vocabulary: ids are smaller
     _prompt: Prompt = field(repr=False)
 
+    @property
+    def end_id(self) -> int | None:
+        """The token that the chat template ends a reply with; None: it writes none."""
+        return self._prompt.end_id
+
     def render(
         self,
         messages: Sequence[Message],

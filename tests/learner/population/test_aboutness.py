@@ -26,9 +26,7 @@ def measured(
     base: BaseModel, backend: Backend, prompts: list[list[int]], replies: list[list[int]], n: int
 ) -> list[float]:
     """Measure with the base itself."""
-    return aboutness(
-        base.decoder, prompts, replies, num_others=n, backend=backend, pause=nothing
-    )
+    return aboutness(base.decoder, prompts, replies, num_others=n, backend=backend, pause=nothing)
 
 
 @pytest.mark.parametrize("num_others", [1, 2, 3, 9])
