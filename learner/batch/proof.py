@@ -6,11 +6,13 @@ the candidate's tokens, nats a token:
   about   = log p(candidate | prompt + hint) − mean over others of log p(candidate | other + hint)
             (the hint stands on both sides: what it alone calls for, "Dear Ada,", is about nothing);
   follows = log p(candidate | prompt + hint) − log p(candidate | prompt), less the same of the reply
-            that was given: how much more the hint says for it;
+            that was given, both from where they part: how much more the hint says for it;
+  likely  = log p(candidate | prompt + hint) − log p(the reply that was given | prompt): babble is
+            not what the hint makes of the question;
   to the point = of its first sentence, log p(… | prompt) − log p(… | a complaint about something
             else): an apology is what a complaint calls for, whatever it is about.
 
-A lesson passes all three limits, and neither goes round in circles nor says the hint itself again,
+A lesson passes all four limits, and neither goes round in circles nor says the hint itself again,
 which the hint makes likely as well. What a candidate is about and whether it is to the point shows
 in its first tokens; whether it follows may show in its last.
 """
@@ -18,6 +20,7 @@ in its first tokens; whether it follows may show in its last.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from torch import Tensor
@@ -35,7 +38,10 @@ from streams.records import Message
 LEAST_ABOUT_NATS: Final = 0.5
 LEAST_FOLLOWS_NATS: Final = 0.1
 LEAST_TO_THE_POINT_NATS: Final = 1.0
-# So many tokens of the hint on end are no answer any more: more than "Dear Ada," and "Yours, Priya".
+LEAST_LIKELY_NATS: Final = -1.5
+# A candidate that parts from the reply by its stop token alone must not be judged by one number.
+PARTED_TOKENS: Final = 8
+# So many tokens of the hint on end are no answer any more: more than "Dear Ada," or "Yours, Priya".
 COPIED_TOKENS: Final = 7
 # Past this an even clearer lesson is no better one: a short candidate would always win.
 ENOUGH_NATS: Final = 1.0
@@ -44,8 +50,8 @@ HEAD_TOKENS: Final = 24
 GIVEN_TOKENS: Final = 32
 
 # Requests that nobody's turn is about, the same for every candidate; none is in another prompt set.
-_OTHERS: Final = ("What does a lighthouse keeper do?", "How do I sharpen a pencil with a knife?")
-_COMPLAINED: Final = (
+OTHERS: Final = ("What does a lighthouse keeper do?", "How do I sharpen a pencil with a knife?")
+COMPLAINED: Final = (
     Message(role="user", content="How do I sharpen a pencil with a knife?"),
     Message(
         role="assistant",
@@ -62,6 +68,7 @@ class Proof:
     about: float
     follows: float
     to_the_point: float
+    likely: float = 0.0
     copies: bool = False  # the hint
     loops: bool = False
 
@@ -78,6 +85,8 @@ class Proof:
             return f"it is not about the question ({self.about:+.2f} nats a token)"
         if not self.follows >= LEAST_FOLLOWS_NATS:
             return f"it does not do what was wished ({self.follows:+.2f} nats a token)"
+        if not self.likely >= LEAST_LIKELY_NATS:
+            return f"it is not likely with the wish either ({self.likely:+.2f} nats a token)"
         return ""
 
     def as_json(self) -> dict[str, float]:
@@ -86,6 +95,7 @@ class Proof:
             "about": round(self.about, 3),
             "follows": round(self.follows, 3),
             "to_the_point": round(self.to_the_point, 3),
+            "likely": round(self.likely, 3),
         }
 
     @property
@@ -123,18 +133,21 @@ class Prover:
         complained = self._score(self._complained(), heads)
         others = [self._score(prompt, heads) for prompt in self._others(hint)]
         said = self._base.encode(hint)
-        already = _mean(hinted[-1] - plain[-1])
+        ahead = [told - untold for told, untold in zip(hinted, plain, strict=True)]
+        usual = _mean(plain[-1])
         found = []
         for place, head in enumerate(heads):
             size = len(head)
             opening = len(sentence(head)) or size
-            ahead = plain[place][:opening] - complained[place][:opening]
+            point = plain[place][:opening] - complained[place][:opening]
+            shared = _shared(texts[place], given)
             elsewhere = [_mean(other[place]) for other in others]
             found.append(
                 Proof(
                     about=_mean(hinted[place][:size]) - sum(elsewhere) / len(elsewhere),
-                    follows=_mean(hinted[place] - plain[place]) - already,
-                    to_the_point=_mean(ahead),
+                    follows=_apart(ahead[place], shared) - _apart(ahead[-1], shared),
+                    to_the_point=_mean(point),
+                    likely=_mean(hinted[place]) - usual,
                     copies=_copies(texts[place], said),
                     loops=is_degenerate(texts[place]),
                 )
@@ -142,12 +155,12 @@ class Prover:
         return found
 
     def _complained(self) -> Tokens:
-        return tuple(self._base.render(_COMPLAINED))
+        return tuple(self._base.render(COMPLAINED))
 
     def _others(self, hint: str) -> list[Tokens]:
         return [
             tuple(self._base.render(with_hint([Message(role="user", content=other)], hint)))
-            for other in _OTHERS
+            for other in OTHERS
         ]
 
     def _score(self, prompt: Tokens, texts: Sequence[Tokens]) -> list[Tensor]:
@@ -165,6 +178,18 @@ def _copies(tokens: Tokens, hint: Sequence[int]) -> bool:
         tokens[first : first + COPIED_TOKENS] in runs
         for first in range(len(tokens) - COPIED_TOKENS + 1)
     )
+
+
+def _shared(tokens: Tokens, given: Tokens) -> int:
+    """Count the tokens with which both begin."""
+    pairs = zip(tokens, given, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _apart(ahead: Tensor, shared: int) -> float:
+    """Return the mean from where two replies part, over no fewer tokens than PARTED_TOKENS."""
+    rest = ahead[shared:]
+    return float(rest.sum()) / max(len(rest), PARTED_TOKENS)
 
 
 def _mean(scores: Tensor) -> float:
