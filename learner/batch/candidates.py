@@ -107,7 +107,7 @@ class Writer:
         ]
         rest = self._greedy([(*read, *start) for _, _, read, start in begun])
         found = [
-            [Candidate("drawn", _followed(turn), each)]
+            [Candidate("drawn", turn.asked["suffix"], each)]
             for turn, each in zip(turns, self._drawn(turns), strict=True)
         ]
         for (number, made, _, start), tokens in zip(begun, rest, strict=True):
@@ -115,7 +115,11 @@ class Writer:
             found[number].append(Candidate(made, _followed(turns[number]), whole))
         for turn, own, all_of_it in zip(turns, before, found, strict=True):
             for opening in self._openings(turn, own):
-                behind = (*opening, *turn.reply)[: self._max_tokens]
+                if not _PAUSE.search(self.text(opening)):
+                    continue  # half a clause, and no words that anything may follow
+                text = " " + self.text(turn.reply).lstrip()
+                reply = self._tokenizer.encode(text, add_special_tokens=False)
+                behind = (*opening, *reply)[: self._max_tokens]
                 made = "the reply behind the hint's opening"
                 all_of_it.append(Candidate(made, _followed(turn), behind))
         return [self._whole(own) for own in found]
@@ -191,7 +195,7 @@ class Writer:
         choose: Choose = Draws([turn.turn_id for turn in turns])
         replies = continued(
             self._teacher,
-            [_followed(turn) for turn in turns],
+            [turn.asked["suffix"] for turn in turns],
             choose,
             max_tokens=self._max_tokens,
             stop_ids=self._stop_ids,

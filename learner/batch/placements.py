@@ -2,7 +2,7 @@
 
 - suffix: at the end of the last user message, as OpenClaw-RL places it;
 - system: as the operator's own words;
-- example: as the suffix, behind two worked examples in which somebody asked for a form and got it.
+- example: as the suffix, behind two worked examples in which somebody wished something and got it.
   A model that was only told is tempted to talk about what it was told, and to apologise; one that
   has seen how a hint is met meets it.
 
@@ -16,22 +16,18 @@ from streams.records import Message
 
 Placement = Literal["suffix", "system", "example"]
 
-# Two forms that nobody's hint is likely to be, so that what is copied from them shows; the second
-# hint is a reproach, as people's own words often are.
+# A wish and a reproach, as people's own words are, and no form that would be copied: behind examples
+# in capital letters, replies came in capital letters.
 _EXAMPLES: Final = (
-    Message(role="user", content="What is a cat?\n\nWrite in capital letters."),
+    Message(role="user", content="What is a cat?\n\nMention milk, please."),
     Message(
         role="assistant",
-        content="A CAT IS A SMALL ANIMAL WITH SOFT FUR. MANY PEOPLE KEEP ONE AT HOME.",
+        content="A cat is a small animal with soft fur. It likes to sleep and to drink milk.",
     ),
-    Message(
-        role="user",
-        content='How do I boil an egg?\n\nYou should have ended with "Good luck!"',
-    ),
+    Message(role="user", content="How do I cook an egg?\n\nYou forgot the salt."),
     Message(
         role="assistant",
-        content="Put it into boiling water for six to ten minutes, then cool it under the tap. "
-        "Good luck!",
+        content="Put it into boiling water with a little salt, and wait for six to ten minutes.",
     ),
 )
 
