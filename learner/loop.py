@@ -18,6 +18,7 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from learner import intake
 from learner.batch.lessons import prepare
 from learner.batch.plan import batch_of, plan, unfinished
@@ -101,6 +102,8 @@ class Learner:
         report = self._ask_gate(outcome)
         self._finish(generation, outcome, report, targets)
         self._publish()
+        del outcome
+        give_back()
         return True
 
     def catch_up(self) -> None:

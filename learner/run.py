@@ -21,6 +21,7 @@ from typing import Any, Final
 import torch
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from kernels.open import open_backend
 from learner.intake import Rules
 from learner.judges.open import open_judges
@@ -75,15 +76,17 @@ def run(
     """Learn until `stop` is set, or SIGTERM or SIGINT comes where there is none.
 
     nice: how far this thread and what it starts step back behind replies, 0 to 19
-    raises: ModelFilesError, SchemaError, LedgerError, each with a sentence that says what to do
+    raises: ModelFilesError, SchemaError, LedgerError, KernelError, each with a sentence that says
+        what to do
     """
     if stop is None:
         stop = _stop_at_signals()
     pause = yield_to_others(settings, stop, nice)
-    base = load_base(model)
+    base = load_base(model, plain_head=True)
+    backend = open_backend(model.backend, base.decoder.device)
     log, store = open_log(streams), open_store(streams)
     try:
-        _learn(base, streams, settings, store=store, log=log, stop=stop, pause=pause)
+        _learn(base, backend, streams, settings, store=store, log=log, stop=stop, pause=pause)
     except Stopped:
         _LOG.info("stopped; the generation under way is repeated at the next start")
     finally:
@@ -93,6 +96,7 @@ def run(
 
 def _learn(
     base: BaseModel,
+    backend: Backend,
     streams: StreamsSettings,
     settings: LearnerSettings,
     *,
@@ -108,7 +112,7 @@ def _learn(
         while _acquired(lease, stop):
             try:
                 parts = _parts(
-                    base, streams, settings, store=store, log=log, lease=lease, pause=pause
+                    base, backend, streams, settings, store=store, log=log, lease=lease, pause=pause
                 )
                 _step_until(stop, Learner(parts))
             except LeaseLostError as cause:
@@ -150,6 +154,7 @@ def _step_until(stop: threading.Event, learner: Learner) -> None:
 
 def _parts(
     base: BaseModel,
+    backend: Backend,
     streams: StreamsSettings,
     settings: LearnerSettings,
     *,
@@ -158,7 +163,6 @@ def _parts(
     lease: Lease,
     pause: Callable[[], None],
 ) -> Parts:
-    backend: Backend = open_backend("cpu")
     pause = _with_renewal(lease, pause)
     home = streams.home.expanduser()
     mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
@@ -227,6 +231,7 @@ def line_mask(
         if newest is not None:
             return mask_of(session, [newest])
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
+    give_back()
     with store.transaction() as session:
         lease.check(session)
         row = unit_map.row(created_ms=_now_ms())

@@ -38,8 +38,9 @@ class LearnerSettings(Section):
     strategy: Literal["es", "randopt"] = "es"
     noise: Noise = Field(
         "rank1",
-        description="what members are perturbed by: rank1 (signs of rank 1, which share products)"
-        " or full (signs of full rank, as published: a product for each member)",
+        description="what members are perturbed by: rank1 (signs of rank 1, which share products),"
+        " full (signs of full rank: a product for each member) or normal (likewise, with the"
+        " normal deviates of the published strategies)",
     )
     pairs: int = Field(
         32, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"

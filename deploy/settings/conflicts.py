@@ -81,6 +81,11 @@ def _agent(agent: AgentSettings) -> Iterator[str]:
             f"agent.console_host {agent.console_host} can be reached from other machines: "
             "set agent.operator_keys first, or bind 127.0.0.1"
         )
+    if agent.kv_tokens < agent.context_tokens:
+        yield (
+            f"agent.kv_tokens {agent.kv_tokens} cannot hold one conversation of "
+            f"agent.context_tokens {agent.context_tokens}"
+        )
     if agent.requests_per_minute and not agent.keys:
         yield (
             f"agent.requests_per_minute {agent.requests_per_minute} limits each API key: name some "

@@ -20,7 +20,6 @@ from typing import Final
 
 from kernels.model.decode import Choose, continued, greedy
 from kernels.model.forward import Decoder
-from kernels.model.packed import fast_linear
 from learner.batch.placements import Placement
 from learner.batch.sampling import Draws
 from streams.model.open import BaseModel
@@ -186,7 +185,6 @@ class Writer:
             prompts,
             max_tokens=self._max_tokens,
             stop_ids=self._stop_ids,
-            linear=fast_linear(self._teacher.model),
             pause=self._pause,
         )
         return [tuple(reply) for reply in replies]
@@ -199,7 +197,6 @@ class Writer:
             choose,
             max_tokens=self._max_tokens,
             stop_ids=self._stop_ids,
-            linear=fast_linear(self._teacher.model),
             pause=self._pause,
         )
         return [tuple(reply) for reply in replies]

@@ -16,8 +16,8 @@ from streams.records import Message
 
 Placement = Literal["suffix", "system", "example"]
 
-# A wish and a reproach, as people's own words are, and no form that would be copied: behind examples
-# in capital letters, replies came in capital letters.
+# A wish and a reproach, as people's own words are, and no form that would be copied: behind an
+# example in capital letters, replies came in capital letters.
 _EXAMPLES: Final = (
     Message(role="user", content="What is a cat?\n\nMention milk, please."),
     Message(

@@ -21,6 +21,7 @@ from agent.errors import BindError, EngineStoppedError
 from agent.run import serve, serve_until_told
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from kernels.open import open_backend
 from streams import chain
 from streams.log.contract import outgoing
 from streams.model.open import BaseModel
@@ -90,7 +91,7 @@ async def running(base: BaseModel, home: Path, **settings: Any) -> AsyncIterator
         **{"port": 0, "console_port": 0, "drain_s": 5.0, "max_batch": 4, "threads": 1} | settings
     )
     async with (
-        serve(base, streams, agent_settings) as (service, api, console),
+        serve(base, open_backend("cpu"), streams, agent_settings) as (service, api, console),
         aiohttp.ClientSession() as http,
     ):
         async with asyncio.timeout(WAIT_S):
@@ -266,8 +267,9 @@ async def test_a_port_in_use_is_said(tiny_base: BaseModel, tmp_path: Path) -> No
     async with running(tiny_base, tmp_path / "one") as agent:
         port = int(agent.api.rsplit(":", 1)[1])
         settings = AgentSettings(port=port, console_port=0)
+        home = StreamsSettings(home=tmp_path / "two")
         with pytest.raises(BindError, match=f"port {port} .* in use"):
-            async with serve(tiny_base, StreamsSettings(home=tmp_path / "two"), settings):
+            async with serve(tiny_base, open_backend("cpu"), home, settings):
                 pass
 
 
@@ -326,7 +328,8 @@ async def test_a_dead_engine_ends_the_process(
     caplog.set_level("INFO")
     base: Any = BrokenBase(tiny_base)
     settings = AgentSettings(port=0, console_port=0, drain_s=0, threads=1)
-    serving = asyncio.create_task(serve_until_told(base, StreamsSettings(home=tmp_path), settings))
+    streams = StreamsSettings(home=tmp_path)
+    serving = asyncio.create_task(serve_until_told(base, open_backend("cpu"), streams, settings))
     async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
         while not (found := re.search(r"chat page at (http://\S+?),", caplog.text)):
             await asyncio.sleep(0.01)

@@ -111,7 +111,7 @@ async def town(home: Path, bench: Bench, settings: LearnerSettings) -> AsyncIter
 async def served_from(shop: Workshop) -> AsyncIterator[Town]:
     """Serve a home, new or used."""
     async with (
-        serve(shop.base, shop.streams, AGENT) as (service, api, console),
+        serve(shop.base, shop.backend, shop.streams, AGENT) as (service, api, console),
         aiohttp.ClientSession() as http,
     ):
         async with asyncio.timeout(SOON_S):

@@ -71,6 +71,6 @@ def _fit(model: torch.nn.Module, ids: torch.Tensor, labels: torch.Tensor, *, ste
         logits = model(ids[rows, :width]).logits[:, :-1]
         loss = F.cross_entropy(logits.flatten(0, 1), labels[rows, 1:width].flatten())
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     model.requires_grad_(False)
