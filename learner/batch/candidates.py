@@ -1,11 +1,11 @@
 """Makes candidates for what the reply of a hinted turn should have been.
 
-The first round is what mostly does: the teacher's greedy reply wherever the hint may stand, and the
-reply that was given with the hint's change alone, its first sentence. The second round is for
-turns that the first one found nothing for: what begins as the hinted teacher begins and is then
-continued by the teacher without the hint, so that the form is the hint's and the rest the
-question's; what was given, behind that opening; the first sentence of what was given, gone on with
-under the hint; and a reply that is drawn.
+The first round is what mostly does: the teacher's greedy reply to the hint as suffix and behind
+worked examples, and the reply that was given with the hint's change alone, its first sentence. The
+second round is for turns that the first one found nothing for: the greedy reply to the hint as
+system text; what begins as the hinted teacher begins and is then continued by the teacher without
+the hint, so that the form is the hint's and the rest the question's; what was given, behind that
+opening; the first sentence of what was given, gone on with under the hint; and a drawn reply.
 
 A candidate that came to no end within the limit is kept up to its last whole sentence: it teaches
 how to go on, and not where to stop.
@@ -26,6 +26,7 @@ from streams.model.open import BaseModel
 
 Tokens = tuple[int, ...]
 
+_FIRST_PLACES: Final[tuple[Placement, ...]] = ("suffix", "example")
 # An opening that is taken over ends at the first mark, or here where there is none so soon.
 OPENING_TOKENS: Final = 10
 FEW_TOKENS: Final = 4
@@ -43,6 +44,7 @@ class Hinted:
     prompt: Tokens
     reply: Tokens  # that was given
     asked: Mapping[Placement, Tokens]  # the prompt with the hint; "suffix" is always there
+    any_wish: Tokens  # the prompt with a wish that says nothing (learner.batch.placements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,15 @@ class Writer:
 
     def first(self, turns: Sequence[Hinted]) -> list[list[Candidate]]:
         """Return the candidates of the first round, a list a turn, which may be empty."""
-        asked = [(turn, place) for turn in turns for place in turn.asked]
-        replies = iter(self._greedy([turn.asked[place] for turn, place in asked]))
+        asked = [(turn, place) for turn in turns for place in turn.asked if place in _FIRST_PLACES]
+        replies = self._greedy([turn.asked[place] for turn, place in asked])
         found = []
         for turn in turns:
-            own = [Candidate(place, turn.asked[place], next(replies)) for place in turn.asked]
+            own = [
+                Candidate(place, prompted.asked[place], reply)
+                for (prompted, place), reply in zip(asked, replies, strict=True)
+                if prompted is turn
+            ]
             if self._end_id is not None and (sentence := self.sentence(turn.reply)):
                 cut = (*sentence, self._end_id)
                 own.append(Candidate("first sentence of the reply", _followed(turn), cut))
@@ -127,10 +133,12 @@ class Writer:
         self, turn: Hinted, before: Sequence[Candidate]
     ) -> list[tuple[str, Tokens, Tokens]]:
         """Return what the teacher is to go on with: how, behind which prompt, from which tokens."""
-        found = [
+        found: list[tuple[str, Tokens, Tokens]] = [
             ("the hint's opening, continued without the hint", turn.prompt, opening)
             for opening in self._openings(turn, before)
         ]
+        if "system" in turn.asked:
+            found.append(("system", turn.asked["system"], ()))
         if sentence := self.sentence(turn.reply):
             made = "first sentence of the reply, continued with the hint"
             found.append((made, _followed(turn), sentence))

@@ -17,7 +17,7 @@ from dataclasses import replace
 from learner.batch import hints
 from learner.batch.candidates import Hinted, Tokens
 from learner.batch.lesson import Lesson
-from learner.batch.placements import PLACEMENTS, Placement
+from learner.batch.placements import ANY_WISH, PLACEMENTS, Placement
 from learner.batch.plan import PlannedTurn
 from learner.batch.rewriting import rewrite
 from learner.batch.teacher import Target, Teacher
@@ -130,7 +130,8 @@ def _rewrites(
             if (prompt := _asked(turns[id], wished[id], place, teacher))
         }
         if "suffix" in placed:
-            hinted.append(Hinted(id, lesson.prompt, lesson.reply, placed))
+            any_wish = _asked(turns[id], ANY_WISH, "suffix", teacher)
+            hinted.append(Hinted(id, lesson.prompt, lesson.reply, placed, any_wish))
     targets = rewrite(hinted, wished, teacher) if hinted else {}
     for id, target in targets.items():
         if not target["token_ids"]:

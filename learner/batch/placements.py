@@ -32,6 +32,10 @@ _EXAMPLES: Final = (
 )
 
 
+# A wish that says nothing of what is wished: what it changes, any wish would change.
+ANY_WISH: Final = "Please answer in another way."
+
+
 def with_hint(messages: Sequence[Message], hint: str) -> list[Message]:
     """Return the request with the hint at the end of its last user message.
 

@@ -5,8 +5,9 @@ the candidate's tokens, nats a token:
 
   about   = log p(candidate | prompt + hint) − mean over others of log p(candidate | other + hint)
             (the hint stands on both sides: what it alone calls for, "Dear Ada,", is about nothing);
-  follows = log p(candidate | prompt + hint) − log p(candidate | prompt), less the same of the reply
-            that was given, both from where they part: how much more the hint says for it;
+  follows = log p(candidate | prompt + hint) − log p(candidate | prompt + any wish), less the same
+            of the reply that was given, both from where they part: how much more this hint says for
+            it than a wish that says nothing, behind which replies are shorter as well;
   likely  = log p(candidate | prompt + hint) − log p(the reply that was given | prompt): babble is
             not what the hint makes of the question;
   to the point = of its first sentence, log p(… | prompt) − log p(… | a complaint about something
@@ -40,7 +41,7 @@ LEAST_FOLLOWS_NATS: Final = 0.1
 LEAST_TO_THE_POINT_NATS: Final = 1.0
 LEAST_LIKELY_NATS: Final = -1.5
 # A candidate that parts from the reply by its stop token alone must not be judged by one number.
-PARTED_TOKENS: Final = 8
+FEW_TOKENS: Final = 8
 # So many tokens of the hint on end are no answer any more: more than "Dear Ada," or "Yours, Priya".
 COPIED_TOKENS: Final = 7
 # Past this an even clearer lesson is no better one: a short candidate would always win.
@@ -128,12 +129,13 @@ class Prover:
         texts = [each.tokens for each in candidates]
         heads = [tokens[:HEAD_TOKENS] for tokens in texts]
         given = turn.reply[:GIVEN_TOKENS]
-        plain = self._score(turn.prompt, [*texts, given])
+        plain = self._score(turn.prompt, [*heads, given])
+        vague = self._score(turn.any_wish, [*texts, given])
         hinted = self._score(turn.asked["suffix"], [*texts, given])
         complained = self._score(self._complained(), heads)
         others = [self._score(prompt, heads) for prompt in self._others(hint)]
         said = self._base.encode(hint)
-        ahead = [told - untold for told, untold in zip(hinted, plain, strict=True)]
+        ahead = [told - untold for told, untold in zip(hinted, vague, strict=True)]
         usual = _mean(plain[-1])
         found = []
         for place, head in enumerate(heads):
@@ -141,10 +143,10 @@ class Prover:
             opening = len(sentence(head)) or size
             point = plain[place][:opening] - complained[place][:opening]
             shared = _shared(texts[place], given)
-            elsewhere = [_mean(other[place]) for other in others]
+            elsewhere = [_steady(other[place]) for other in others]
             found.append(
                 Proof(
-                    about=_mean(hinted[place][:size]) - sum(elsewhere) / len(elsewhere),
+                    about=_steady(hinted[place][:size]) - sum(elsewhere) / len(elsewhere),
                     follows=_apart(ahead[place], shared) - _apart(ahead[-1], shared),
                     to_the_point=_mean(point),
                     likely=_mean(hinted[place]) - usual,
@@ -187,9 +189,13 @@ def _shared(tokens: Tokens, given: Tokens) -> int:
 
 
 def _apart(ahead: Tensor, shared: int) -> float:
-    """Return the mean from where two replies part, over no fewer tokens than PARTED_TOKENS."""
-    rest = ahead[shared:]
-    return float(rest.sum()) / max(len(rest), PARTED_TOKENS)
+    """Return the mean from where two replies part."""
+    return _steady(ahead[shared:])
+
+
+def _steady(scores: Tensor) -> float:
+    """Return the mean, over no fewer tokens than FEW_TOKENS: two lucky tokens prove nothing."""
+    return float(scores.sum()) / max(len(scores), FEW_TOKENS)
 
 
 def _mean(scores: Tensor) -> float:

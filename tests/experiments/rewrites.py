@@ -28,7 +28,7 @@ process.prepare()  # as the command does, before torch is loaded
 
 from kernels.open import open_backend
 from learner.batch.candidates import Candidate, Hinted, Writer
-from learner.batch.placements import PLACEMENTS
+from learner.batch.placements import ANY_WISH, PLACEMENTS, with_hint
 from learner.batch.proof import Proof, Prover
 from learner.batch.rewriting import Tried, best_of
 from streams.model.open import BaseModel, load_base
@@ -53,7 +53,8 @@ def hinted(item: Wish, base: BaseModel) -> Hinted:
     hint = item.instruction or ""
     placed = {place: tuple(base.render(put(asked, hint))) for place, put in PLACEMENTS.items()}
     reply = tuple(base.tokenizer.encode(item.reply, add_special_tokens=False))
-    return Hinted(item.id, tuple(base.render(asked)), reply, placed)
+    any_wish = tuple(base.render(with_hint(asked, ANY_WISH)))
+    return Hinted(item.id, tuple(base.render(asked)), reply, placed, any_wish)
 
 
 def find(items: Sequence[Wish], keep: Path, *, max_tokens: int, limit_s: float) -> None:
