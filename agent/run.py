@@ -25,11 +25,12 @@ from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
+from agent.watch.heard import Heard
 from kernels.contract import Backend
 from kernels.open import open_backend
 from streams.log.contract import Log
 from streams.model.open import BaseModel, load_base
-from streams.open import open_log, open_snapshots
+from streams.open import open_log, open_snapshots, open_spool
 from streams.settings import ModelSettings, StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, reach_store
@@ -79,12 +80,12 @@ async def serve(
 
     yields: the service, the address of the API and that of the console
     """
-    home = streams.home.expanduser()
     log, store = open_log(streams), reach_store(streams)
-    spool = Spool(home / "spool", log, streams)
+    spool, heard = open_spool(streams, log), Heard(store, settings.line)
     try:
         residents = Residents(base, backend, line=settings.line, snapshots=open_snapshots(streams))
         service = _assemble(base, residents, streams, settings, log=log, spool=spool)
+        service.metrics.wait_for(heard.samples)
         async with AsyncExitStack() as sites:
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
@@ -99,6 +100,7 @@ async def serve(
             finally:
                 await service.stop()
     finally:
+        heard.close()
         await asyncio.to_thread(_close, spool, log, store)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from sqlmodel import Session, select
 
 from kernels.contract import Backend
 from kernels.memory import give_back
@@ -30,7 +31,7 @@ from learner.pace import Pace
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
-from learner.settings import LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams.errors import (
     ConflictError,
     LeaseLostError,
@@ -46,10 +47,11 @@ from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
 from streams.settings import ModelSettings, StreamsSettings
-from streams.store import outbox
+from streams.store import offsets, outbox
+from streams.store.insert import insert_new
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
-from streams.store.tables import ArtefactRow
+from streams.store.tables import OutboxRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +109,7 @@ def _learn(
 ) -> None:
     # A start that dies must not be taken for the next one, even on the same machine.
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    lease = Lease(store, f"learner/{settings.line}", holder=holder)
+    lease = Lease(store, group_of(settings.line), holder=holder)
     try:
         while _acquired(lease, stop):
             try:
@@ -176,7 +178,7 @@ def _parts(
         backend=backend,
         gate=Gate(base, settings, backend=backend, pause=pause),
         pause=pause,
-        retention=open_retention(streams, log),
+        retention=open_retention(streams, log, line=settings.line, group=group_of(settings.line)),
         max_record_bytes=streams.max_record_bytes,
         snapshots=open_snapshots(streams),
     )
@@ -222,7 +224,7 @@ def line_mask(
 ) -> Mask:
     """Return the frozen units of the line: those that it began with, or now measured and kept.
 
-    A mask goes to the log before the first recipe that names it.
+    A mask goes to the log before the first recipe that names it, whichever line kept it first.
 
     raises: LedgerError when the line's mask is not in the store
     """
@@ -234,12 +236,18 @@ def line_mask(
     give_back()
     with store.transaction() as session:
         lease.check(session)
-        row = unit_map.row(created_ms=_now_ms())
-        if session.get(ArtefactRow, row.digest) is None:
-            session.add(row)
-        if keep_mask(session, unit_map.mask, created_ms=_now_ms()):
-            outbox.put(session, "recipes", settings.line, unit_map.mask)
+        insert_new(session, unit_map.row(created_ms=_now_ms()))
+        keep_mask(session, unit_map.mask, created_ms=_now_ms())
+        if not _is_on_its_way(session, unit_map.mask, settings.line):
+            outbox.put(session, "recipes", settings.line, unit_map.mask, line=settings.line)
     return unit_map.mask
+
+
+def _is_on_its_way(session: Session, mask: Mask, line: str) -> bool:
+    """Return whether the line's learner will publish a mask, or has read it from the log."""
+    waits = select(OutboxRow.number).where(OutboxRow.line == line, OutboxRow.id == mask.digest)
+    waiting = session.exec(waits).first() is not None
+    return waiting or offsets.has_used(session, group_of(line), "recipes", mask.digest)
 
 
 def take_threads(settings: LearnerSettings) -> int:

@@ -1,7 +1,7 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
 from collections.abc import Collection, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -139,7 +139,13 @@ class LearnerSettings(Section):
     seed: int = Field(0, ge=0, description="root of every generation's key")
 
 
-GROUP: Final = "learner"
+def group_of(line: str) -> str:
+    """Return the name of a line's consumer group, and of the lease to write for the line.
+
+    >>> group_of("main")
+    'learner/main'
+    """
+    return f"learner/{line}"
 
 
 def chosen(setting: str, names: Sequence[str], known: Collection[str]) -> Sequence[str]:

@@ -204,7 +204,7 @@ class DeadLetter(Record):
 
     KIND: ClassVar[str] = "dead-letter"
 
-    id: str = Field(description="hash of where the record stood, so that it is buried once")
+    id: str = Field(description="hash of where the record stood, so that it has one letter")
     topic: str
     partition: int = Field(ge=-1, description="-1: it never reached the log")
     offset: int = Field(ge=-1)
@@ -251,7 +251,7 @@ def record_id(record: Record) -> str:
 
 
 def encode(record: Record) -> bytes:
-    """The record's canonical bytes, in its own version.
+    """Return a record's canonical bytes, in its own version.
 
     >>> encode(Mask(base="b", neurons={3: [1]}, groups={}))
     b'{"base":"b","groups":{},"kind":"mask","neurons":{"3":[1]},"v":1}'

@@ -84,6 +84,6 @@ class StreamsSettings(Section):
         4 * 2**20, ge=1024, description="larger records go to dead letters"
     )
     spool_bytes: int = Field(
-        256 * 2**20, ge=2**16, description="disk that the agent's spool may use"
+        256 * 2**20, ge=2**16, description="disk that may be used by what waits for the log"
     )
     spool_when_full: Literal["drop-oldest", "drop-newest"] = "drop-oldest"

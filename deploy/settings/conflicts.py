@@ -44,10 +44,10 @@ def _streams(streams: StreamsSettings) -> Iterator[str]:
     if streams.store and not streams.store.startswith(("sqlite:", "postgres:", "postgresql")):
         scheme = streams.store.partition(":")[0]
         yield f"streams.store begins with {scheme!r}: give sqlite:///… or postgresql://…"
-    if streams.spool_bytes < streams.max_record_bytes:
+    if streams.spool_bytes < 2 * streams.max_record_bytes:
         yield (
             f"streams.spool_bytes {streams.spool_bytes} cannot hold one record of "
-            f"streams.max_record_bytes {streams.max_record_bytes}"
+            f"streams.max_record_bytes {streams.max_record_bytes}: give at least twice that"
         )
     sasl = {
         "streams.sasl_mechanism": streams.sasl_mechanism,

@@ -5,11 +5,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -342,16 +343,18 @@ async def test_a_dead_engine_ends_the_process(
 async def test_a_forgotten_principal_leaves_the_running_agent(
     tiny_base: BaseModel, tmp_path: Path
 ) -> None:
-    """Verdicts in memory and turns in the spool's files go when the log says so."""
+    """Verdicts in memory, and what lies in the spool's files, go when the log says so."""
     async with running(tiny_base, tmp_path) as agent:
         body = await agent.chat()
         verdict = {"score": -1, "hint": "the-blue-heron"}
         url = f"{agent.api}/v1/feedback/{body['id']}"
-        assert (await agent.http.put(url, json=verdict)).status == 200
         spool = tmp_path / "spool"
+        # While another process writes to the log, what comes is kept in the spool.
+        with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert (await agent.http.put(url, json=verdict)).status == 200
+            assert b"the-blue-heron" in _files(spool)
         async with asyncio.timeout(WAIT_S):
-            while b"the-blue-heron" not in _files(spool):
-                await asyncio.sleep(0.01)
             log = open_log(agent.streams)
             record = Forgotten(
                 id="f", principal="anonymous", reason="", who="op",
@@ -368,7 +371,7 @@ async def test_a_forgotten_principal_leaves_the_running_agent(
 
 def _files(folder: Path) -> bytes:
     found = b""
-    for path in folder.rglob("*.spool"):
+    for path in folder.rglob("waiting.db*"):
         with suppress(FileNotFoundError):  # one that is removed as we look
             found += path.read_bytes()
     return found

@@ -31,7 +31,7 @@ from streams.open import init_streams, open_log
 from streams.records import Message, Sampling, Turn
 from streams.settings import ModelSettings, StreamsSettings
 from tests.agent.lineage import Lineage, promotion
-from tests.flow.fleet import Member
+from tests.flow.fleet import Process
 
 VERSIONS: Final = 200
 # Looked at after so many versions, besides the last: early, where a process still grows, and late.
@@ -44,6 +44,7 @@ LOOKS: Final = 20  # a second
 MODULES: Final = sorted(settings.MODULES)
 LAST_LAYERS: Final = 4
 STEP: Final = 20  # small, so that 200 of them leave a model that still speaks
+# Two fill the cache at its default size; the others wait for their turn, or take their place.
 CONVERSATIONS: Final = 16
 # As many tokens, and some hundred of the template and the second request: two replies fit.
 WORDS: Final = 1700
@@ -149,26 +150,26 @@ def account(base: BaseModel, start: Memory) -> None:
         print(f"{what:<47}{size:>9.0f}")
 
 
-def member(folder: Path, role: str, changes: Mapping[str, str]) -> Member:
+def process(folder: Path, role: str, changes: Mapping[str, str]) -> Process:
     """Describe a process with a home of its own."""
-    return Member(folder, role, {**SHARED, "streams.home": str(folder / "home"), **changes})
+    return Process(folder, role, {**SHARED, "streams.home": str(folder / "home"), **changes})
 
 
-def pid_of(process: Member) -> int:
-    """Give the process id of a started member."""
+def pid_of(process: Process) -> int:
+    """Give the process id of a started process."""
     assert process._process is not None
     return process._process.pid
 
 
-def measure_agent(folder: Path, base: BaseModel, versions: int) -> bool:
+def measure_agent(folder: Path, base: BaseModel, versions: int, conversations: int) -> bool:
     """Fill an agent's cache, then let it follow a ledger while it answers."""
-    agent = member(folder, "agent", {})
+    agent = process(folder, "agent", {})
     agent.start()
     try:
         table = Table("agent", pid_of(agent))
         table.look("at its start")
-        fill(agent)
-        table.look(f"{CONVERSATIONS} conversations of {WORDS} words")
+        fill(agent, conversations)
+        table.look(f"{conversations} conversations of {WORDS} words")
         log = open_log(StreamsSettings(home=folder / "home"))
         layers = range(base.decoder.num_layers - LAST_LAYERS, base.decoder.num_layers)
         lineage, before = Lineage(base, layers, MODULES), base.name
@@ -182,7 +183,7 @@ def measure_agent(folder: Path, base: BaseModel, versions: int) -> bool:
             agent.chat(f"Say something about the number {number}.", max_tokens=8)
             if number in LOOKED_AT or number == versions:
                 table.look(f"after {number} versions", number)
-        fill(agent)
+        fill(agent, conversations)
         table.look("the conversations once more", versions)
         account(base, table.rows[0][1])
         log.close()
@@ -191,7 +192,7 @@ def measure_agent(folder: Path, base: BaseModel, versions: int) -> bool:
     return table.verdict(GOALS_MB["agent"])
 
 
-def fill(agent: Member) -> None:
+def fill(agent: Process, conversations: int) -> None:
     """Hold long conversations at once, each of two requests."""
 
     def converse(number: int) -> None:
@@ -199,15 +200,15 @@ def fill(agent: Member) -> None:
         reply, _ = agent.chat(said, max_tokens=16)
         agent.chat(said, reply or "…", "And then?", max_tokens=16)
 
-    with ThreadPoolExecutor(CONVERSATIONS) as pool:
-        list(pool.map(converse, range(CONVERSATIONS)))
+    with ThreadPoolExecutor(conversations) as pool:
+        list(pool.map(converse, range(conversations)))
 
 
 def measure_learner(
     folder: Path, base: BaseModel, title: str, changes: Mapping[str, str], versions: int
 ) -> bool:
     """Let a learner learn from corrected conversations, over and over."""
-    learner = member(folder, "learner", {**EAGER, **changes})
+    learner = process(folder, "learner", {**EAGER, **changes})
     streams = StreamsSettings(home=folder / "home")
     init_streams(streams)
     log = open_log(streams)
@@ -279,13 +280,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("roles", nargs="*", default=["agent", "learner", "many"])
     parser.add_argument("--versions", type=int, default=VERSIONS)
+    parser.add_argument("--conversations", type=int, default=CONVERSATIONS)
     parser.add_argument("--generations", type=int, default=GENERATIONS)
     chosen = parser.parse_args()
     base, good = load_base(ModelSettings()), []
     with TemporaryDirectory() as name:
         folder = Path(name)
         if "agent" in chosen.roles:
-            good.append(measure_agent(folder / "agent", base, chosen.versions))
+            good.append(
+                measure_agent(folder / "agent", base, chosen.versions, chosen.conversations)
+            )
         if "learner" in chosen.roles:
             title = "learner, generations of the default size"
             good.append(measure_learner(folder / "learner", base, title, {}, chosen.generations))
