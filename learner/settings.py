@@ -126,7 +126,7 @@ class LearnerSettings(Section):
         "likewise",
     )
     gate_aboutness_nats: float = Field(
-        0.3,
+        0.5,
         gt=0,
         description="fall of how far replies to plain requests are about them, nats a token, "
         "likewise; what rose above the base may fall back to it",

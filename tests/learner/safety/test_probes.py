@@ -110,8 +110,8 @@ def test_what_rose_above_the_base_may_return_to_it() -> None:
     probe = BY_NAME["aboutness"]
     base, brief = Measurement(1.3), Measurement(1.9)
     assert probe.compare(Measurement(1.3), serving=brief, base=base).outcome == "pass"
-    assert probe.compare(Measurement(0.9), serving=brief, base=base).outcome == "fail"
-    assert probe.compare(Measurement(0.5), serving=Measurement(0.7), base=base).outcome == "fail"
+    assert probe.compare(Measurement(0.7), serving=brief, base=base).outcome == "fail"
+    assert probe.compare(Measurement(0.2), serving=Measurement(0.6), base=base).outcome == "fail"
 
 
 def test_where_the_base_is_about_nothing_aboutness_says_so() -> None:
