@@ -37,7 +37,7 @@ from streams.records import Message
 
 # Chosen on one half of tests/hearing/wishes.jsonl, reported on the other (EXPERIMENTS, "Lessons").
 LEAST_ABOUT_NATS: Final = 0.5
-LEAST_FOLLOWS_NATS: Final = 0.1
+LEAST_FOLLOWS_NATS: Final = 0.2
 LEAST_TO_THE_POINT_NATS: Final = 1.0
 LEAST_LIKELY_NATS: Final = -1.5
 # A candidate that parts from the reply by its stop token alone must not be judged by one number.

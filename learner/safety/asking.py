@@ -97,7 +97,12 @@ class Questions:
         return [float(next(scores)[0].mean()) if reply else -math.inf for reply in replies]
 
     def aboutness(self, replies: Sequence[TokenIds]) -> list[float]:
-        """Return how far each reply to the plain prompts is about its own, nats a token."""
+        """Return how far each reply to the plain prompts is about its own, nats a token.
+
+        All 0 where a prompt set has a single one, and nothing can be compared.
+        """
+        if len(self.plain) < 2:
+            return [0.0] * len(replies)
         return aboutness(
             self._base.decoder,
             self.plain,

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from learner.batch.placements import with_hint
+from learner.batch.placements import ANY_WISH, with_hint
 from learner.batch.proof import COMPLAINED
 from streams.model.open import BaseModel, open_base
 from streams.records import Message
@@ -34,11 +34,12 @@ def conversations() -> Iterator[tuple[list[Message], str]]:
     for question, (first, second) in ANSWERS.items():
         asked = [Message(role="user", content=question)]
         yield asked, first + second
+        yield with_hint(asked, ANY_WISH), first + second
         yield with_hint(asked, BRIEF), first
         yield with_hint(asked, FORGOTTEN), APOLOGY
 
 
-def taught_model(path: Path, *, steps: int = 90) -> BaseModel:
+def taught_model(path: Path, *, steps: int = 110) -> BaseModel:
     """Write a tiny model that has learned the conversations, and open it."""
     tokenizer, model = tiny_tokenizer(), tiny_model(seed=3)
     model.save_pretrained(path)
