@@ -7,6 +7,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from learner.batch.candidates import Candidate, Hinted, Writer
 from learner.batch.proof import Proof, Prover
@@ -14,6 +15,9 @@ from learner.batch.teacher import Target, Teacher
 from learner.judges.wishes import hint_of
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+
+# A proof costs by the token, and what a hint changes shows in the first sentences or not at all.
+PROVED_TOKENS: Final = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,11 @@ def rewrite(
     reasons = {turn.turn_id: refused(hints[turn.turn_id]) for turn in turns}
     taken = [turn for turn in turns if not reasons[turn.turn_id]]
     settings = teacher.settings
+    most = PROVED_TOKENS if settings.proved_lessons else settings.max_reply_tokens
     writer = Writer(
         teacher.serving.base,
         teacher.serving.decoder,
-        max_tokens=settings.max_reply_tokens,
+        max_tokens=min(settings.max_reply_tokens, most),
         pause=teacher.pause,
     )
     found: dict[str, Tried | Candidate] = {}
