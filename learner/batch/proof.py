@@ -126,6 +126,8 @@ class Prover:
 
         sentence: of a candidate's tokens, those of the first sentence
         """
+        if not candidates:
+            return []
         texts = [each.tokens for each in candidates]
         heads = [tokens[:HEAD_TOKENS] for tokens in texts]
         given = turn.reply[:GIVEN_TOKENS]

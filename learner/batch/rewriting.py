@@ -82,8 +82,6 @@ def proved(
     prover = Prover(teacher.serving.base, backend=teacher.backend, pause=teacher.pause)
 
     def tried(turn: Hinted, candidates: Sequence[Candidate]) -> list[Tried]:
-        if not candidates:
-            return []
         proofs = prover.prove(turn, hints[turn.turn_id], candidates, sentence=writer.sentence)
         return [Tried(*each) for each in zip(candidates, proofs, strict=True)]
 

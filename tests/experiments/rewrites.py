@@ -122,35 +122,36 @@ def fulfils(text: str, item: Wish) -> bool:
 def table(items: Sequence[Wish], found: dict[str, Any]) -> list[str]:
     """Return acceptance by kind, beside the teacher's first reply taken unseen."""
     lines = [
-        "| kind | complaints | accepted | … fulfil | … about | … both | unseen: both |",
-        "|---|---|---|---|---|---|---|",
+        "| kind | complaints | accepted | … fulfil | … about | … both | … apologise "
+        "| unseen: fulfil | … about | … both | … apologise |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     kinds = sorted({str(item.kind) for item in items})
     for kind in (*kinds, "all"):
         some = [item for item in items if kind in ("all", item.kind)]
         taken = [(item, lesson["text"]) for item in some if (lesson := chosen(found[item.id]))]
         unseen = [(item, found[item.id][0]["text"]) for item in some if found[item.id]]
-        numbers = [
-            len(some),
-            len(taken),
-            sum(fulfils(text, item) for item, text in taken),
-            sum(is_about(text, item) for item, text in taken),
-            both(taken),
-            both(unseen),
-        ]
+        numbers = [len(some), len(taken), *counts(taken), *counts(unseen)]
         lines.append(f"| {kind} | " + " | ".join(map(str, numbers)) + " |")
     return lines
 
 
-def both(rewrites: Iterable[tuple[Wish, str]]) -> int:
-    """Count those that fulfil the wish and are about the question."""
-    return sum(fulfils(text, item) and is_about(text, item) for item, text in rewrites)
+def counts(rewrites: Sequence[tuple[Wish, str]]) -> list[int]:
+    """Count those that fulfil the wish, are about the question, do both, and apologise."""
+    obey = [fulfils(text, item) for item, text in rewrites]
+    about = [is_about(text, item) for item, text in rewrites]
+    both = sum(map(all, zip(obey, about, strict=True)))
+    sorry = sum(not Check(no_apology=True).obeys(text) for _, text in rewrites)
+    return [sum(obey), sum(about), both, sorry]
 
 
 def told(items: Sequence[Wish], found: dict[str, Any]) -> Iterable[str]:
     """Say of each complaint what was taken, or why the teacher's first rewrite was not."""
     for item in items:
         lesson = chosen(found[item.id])
+        if not found[item.id]:
+            yield f"- {item.id} ({item.instruction}) no lesson: nothing whole was said"
+            continue
         shown = lesson or found[item.id][0]
         proof = Proof(**shown["proof"])
         good = fulfils(shown["text"], item) and is_about(shown["text"], item)
