@@ -4,8 +4,8 @@ The rewrite of a turn is made once, by the version that is stable then, and kept
 every later generation pulls towards the same target. So is the reason where there is none.
 
 A reply that was cut, timed out or failed is never a lesson: it says nothing of how a reply should
-go on or end. One that was cut at its length may still have been wished otherwise, and then its
-rewrite is one.
+go on or end. One that was cut at its length may still have been wished otherwise: then the hint
+teaches, and its score does not.
 
 Reads rows, writes nothing: new rewrites are returned, to be committed with the outcome.
 """
@@ -62,7 +62,7 @@ def prepare(
         missing = {id: hint for id, hint in hinted.items() if id not in kept}
         made = _rewrites({id: lessons[id] for id in missing}, turns, missing, teacher)
         lessons |= {id: _taught(lessons[id], target) for id, target in (kept | made).items()}
-    teaching = [each for id, each in lessons.items() if _teaches(each, turns[id])]
+    teaching = [each for each in lessons.values() if each.score or each.target or each.advantages]
     return teaching, made
 
 
@@ -72,7 +72,7 @@ def _lesson(item: PlannedTurn, turn: Turn, settings: LearnerSettings) -> Lesson:
     return Lesson(
         turn_id=item.turn_id,
         weight=item.weight,
-        score=item.score,
+        score=item.score if turn.finish_reason != "length" else 0,
         confidence=item.confidence,
         prompt=hints.cut_left(turn.prompt_token_ids, settings.max_prompt_tokens),
         reply=reply,
@@ -85,12 +85,6 @@ def _arrived(turn: Turn) -> bool:
     return (
         bool(turn.token_ids) and turn.finish_reason != "cancelled" and turn.delivered is not False
     )
-
-
-def _teaches(lesson: Lesson, turn: Turn) -> bool:
-    if lesson.target:
-        return True
-    return turn.finish_reason != "length" and bool(lesson.score or lesson.advantages)
 
 
 def _serves(kept: Target, hint: str, settings: LearnerSettings) -> bool:
