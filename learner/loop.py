@@ -21,8 +21,9 @@ from kernels.contract import Backend
 from kernels.memory import give_back
 from learner import intake
 from learner.batch import window
-from learner.batch.lessons import Target, Teacher, prepare
+from learner.batch.lessons import prepare
 from learner.batch.plan import batch_of, next_plan, unfinished
+from learner.batch.teacher import Target, Teacher
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.link import rows as turn_rows

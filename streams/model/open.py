@@ -54,6 +54,11 @@ class BaseModel:
         """Its parameters."""
         return self.decoder.model
 
+    @property
+    def end_id(self) -> int | None:
+        """The token that the chat template ends a reply with; None: it writes none."""
+        return self._prompt.end_id
+
     def render(
         self,
         messages: Sequence[Message],

@@ -133,6 +133,27 @@ async def test_a_turn_shows_what_followed_as_soon_as_it_is_linked(
     assert (turn["state"], turn["judgements"][0]["hint"]) == ("judged", "stay so")
 
 
+async def test_a_turn_shows_its_lesson_or_why_it_has_none(client: Client, store: Store) -> None:
+    """What a hint made of it is shown as soon as the generation is committed."""
+    row = turn_row(1, [Message(role="user", content="hi")], Message(role="assistant", content="yo"))
+    with store.transaction() as session:
+        session.add(row)
+    assert (await read(client, "/operator/turns"))["turns"][0]["lesson"] is None
+    proof = {"about": 0.1, "follows": 0.5, "to_the_point": -0.4, "likely": 0.0}
+    targets: list[dict[str, Any]] = [
+        {"token_ids": [], "text": None, "made": None, "reason": "it talks", "proof": None},
+        {"token_ids": [5], "text": "Yo.", "made": "suffix", "reason": "", "proof": proof},
+        {"token_ids": [5], "version": "of an older build"},
+    ]
+    for target in targets:
+        with store.transaction() as session:
+            session.get_one(TurnRow, row.id).target = target
+        lesson = (await read(client, "/operator/turns"))["turns"][0]["lesson"]
+        assert lesson["reason"] == target.get("reason")
+        assert lesson["text"] == (target.get("text") or "")
+        assert lesson["proof"] == target.get("proof")
+
+
 async def test_text_is_passed_on_as_data(
     client: Client, store: Store, service: FakeService
 ) -> None:
