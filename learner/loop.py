@@ -1,4 +1,4 @@
-"""The learner: poll, link, judge, plan, score, update, gate, commit, publish.
+"""The learner: poll, link, judge, steer the trial, plan, score, update, gate, commit, publish.
 
 - Each turn is accounted for exactly once: the offset, what was derived and what is to be published
   are one transaction, and a lease fences a second learner.
@@ -24,6 +24,7 @@ from learner.batch.plan import batch_of, plan, unfinished
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.rollout import claims, release
+from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import GROUP, LearnerSettings
 from learner.update.generation import Outcome, run_generation, void
@@ -34,6 +35,7 @@ from streams.keeping.retention import Retention
 from streams.line import ledger
 from streams.line.line import Line
 from streams.log.contract import Log, Partition, Subscription
+from streams.settings import RolloutSettings
 from streams.store import offsets, outbox
 from streams.store.lease import Lease
 from streams.store.store import Store
@@ -65,6 +67,7 @@ class Parts:
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     evaluator: Evaluator | None = None  # scores members; None: this process
     retention: Retention | None = None  # None: everything is kept
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
 
@@ -76,6 +79,7 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
+        self._trials = Trials(parts.rollout, clock=parts.clock)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._rested_ms: int | None = None  # when nothing was due, since the last generation
@@ -92,6 +96,7 @@ class Learner:
         self._listen(wait_s=wait_s)
         if not self._follow():
             return False
+        self._steer()
         generation = self._plan()
         if generation is None:
             self._tidy()
@@ -155,10 +160,24 @@ class Learner:
         serving.follow(decided, chain)
         return True
 
+    def _steer(self) -> None:
+        """Look at the candidate that is on trial, if one is, and offer the change that is due."""
+        with self._parts.store.reading() as session:
+            line = claims.line_now(session, self._line)
+        if not self._trials.due(line):
+            return
+        with self._writing() as session:
+            change = self._trials.look(session, line, now_ms=self._now_ms())
+            if change is not None:
+                outbox.put(session, "rollouts", line.name, change)
+        if change is not None:
+            _LOG.info("%s of %s: %s", change.verb, change.candidate, change.reason)
+        self._publish()
+
     def _plan(self) -> GenerationRow | None:
         """Return the generation that is under way, or commit the plan of the one that is due."""
         parts, base = self._parts, self._parts.serving.base.name
-        if self._line.trial is not None:
+        if self._line.trial is not None and not self._replaces:
             return None  # its candidate may become the parent of the next one
         with parts.store.reading() as session:
             under_way = unfinished(session, self._line.name)
@@ -222,11 +241,28 @@ class Learner:
                 generation,
                 outcome,
                 report,
-                line=self._line,
+                line=self._line_of(session, generation),
                 targets=targets,
                 now_ms=self._now_ms(),
+                settings=self._parts.rollout,
             )
         _LOG.info("%s", _told(row, outcome))
+
+    @property
+    def _replaces(self) -> bool:
+        """Whether a newer candidate takes the place of the one on trial."""
+        rollout = self._parts.rollout
+        return rollout.policy != "direct" and rollout.pile_up == "replace"
+
+    def _line_of(self, session: Session, generation: GenerationRow) -> Line:
+        """Return the line whose next place a generation claims: as it was planned.
+
+        Where a trial went on meanwhile, that has taken this place; what serves is still the parent.
+        """
+        now = claims.line_now(session, self._line)
+        if self._replaces and now.version == generation.parent:
+            return now
+        return self._line
 
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
@@ -251,6 +287,7 @@ class Learner:
             # the plan holds all that a generation needs; the next step says what is wrong
             with suppress(LogUnavailableError):
                 self._listen(wait_s=0)
+                self._steer()
 
     def _renew(self) -> None:
         if not 0 <= self._parts.clock() - self._renewed_s < RENEW_S:

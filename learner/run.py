@@ -6,6 +6,7 @@ than that share. A log or store that is away is waited for; whatever was half do
 The one place of this package that chooses implementations.
 """
 
+import dataclasses
 import logging
 import os
 import secrets
@@ -26,6 +27,7 @@ from learner.intake import Rules
 from learner.judges.open import open_judges
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
+from learner.rollout.webhook import notifying
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
@@ -44,7 +46,7 @@ from streams.log.sqlite import MAX_RECORD_BYTES
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
 from streams.store import outbox
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
@@ -69,6 +71,7 @@ def run(
     streams: StreamsSettings,
     model: ModelSettings,
     settings: LearnerSettings,
+    rollout: RolloutSettings,
     stop: threading.Event | None = None,
     nice: int = NICE,
 ) -> None:
@@ -83,7 +86,7 @@ def run(
     base = load_base(model)
     log, store = open_log(streams), open_store(streams)
     try:
-        _learn(base, streams, settings, store=store, log=log, stop=stop, pause=pause)
+        _learn(base, streams, settings, rollout, store=store, log=log, stop=stop, pause=pause)
     except Stopped:
         _LOG.info("stopped; the generation under way is repeated at the next start")
     finally:
@@ -95,6 +98,7 @@ def _learn(
     base: BaseModel,
     streams: StreamsSettings,
     settings: LearnerSettings,
+    rollout: RolloutSettings,
     *,
     store: Store,
     log: Log,
@@ -110,7 +114,8 @@ def _learn(
                 parts = _parts(
                     base, streams, settings, store=store, log=log, lease=lease, pause=pause
                 )
-                _step_until(stop, Learner(parts))
+                with notifying(rollout, store, line=settings.line):
+                    _step_until(stop, Learner(dataclasses.replace(parts, rollout=rollout)))
             except LeaseLostError as cause:
                 _LOG.warning("%s; waiting until it is free", cause)
     finally:

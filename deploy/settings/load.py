@@ -25,7 +25,7 @@ from agent.settings import AgentSettings
 from deploy.errors import SettingsError
 from deploy.settings.conflicts import conflicts
 from learner.settings import LearnerSettings
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
 
 PREFIX = "QUICKSET_"
 DEFAULT_FILE = Path("quickset.toml")
@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     streams: StreamsSettings = StreamsSettings()
     agent: AgentSettings = AgentSettings()
     learner: LearnerSettings = LearnerSettings()
+    rollout: RolloutSettings = RolloutSettings()
 
     @classmethod
     def settings_customise_sources(
