@@ -28,7 +28,7 @@ from agent.turn.response_ids import load_secret
 from streams.log.contract import Log
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import DIRECT, ModelSettings, RolloutSettings, StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, reach_store
 
@@ -39,25 +39,34 @@ SPOOL_S = 5.0  # to drain to the log at the end; what is left stays on disk for 
 _LOG = logging.getLogger(__name__)
 
 
-def run(*, model: ModelSettings, streams: StreamsSettings, settings: AgentSettings) -> None:
+def run(
+    *,
+    model: ModelSettings,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    rollout: RolloutSettings,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     raises: ModelFilesError, SchemaError, StartError, each with a sentence that says what to do;
         EngineStoppedError when the engine died, so that whoever supervises starts a new process
     """
     base = load_base(model)
-    asyncio.run(serve_until_told(base, streams, settings))
+    asyncio.run(serve_until_told(base, streams, settings, rollout))
 
 
 async def serve_until_told(
-    base: BaseModel, streams: StreamsSettings, settings: AgentSettings
+    base: BaseModel,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    rollout: RolloutSettings = DIRECT,
 ) -> None:
     """Serve a loaded model until SIGTERM or SIGINT. Raises: StartError, EngineStoppedError."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    async with serve(base, streams, settings) as (service, api, console):
+    async with serve(base, streams, settings, rollout) as (service, api, console):
         _LOG.info("API and chat page at %s, console at %s", api, console)
         while service.works and not told.is_set():
             with suppress(TimeoutError):
@@ -69,7 +78,10 @@ async def serve_until_told(
 
 @asynccontextmanager
 async def serve(
-    base: BaseModel, streams: StreamsSettings, settings: AgentSettings
+    base: BaseModel,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    rollout: RolloutSettings = DIRECT,
 ) -> AsyncIterator[tuple[AgentService, str, str]]:
     """Serve inside the block; leaving it drains.
 
@@ -79,7 +91,7 @@ async def serve(
     log, store = open_log(streams), reach_store(streams)
     spool = Spool(home / "spool", log, streams)
     try:
-        service = _assemble(base, streams, settings, log=log, spool=spool)
+        service = _assemble(base, streams, settings, rollout, log=log, spool=spool)
         async with AsyncExitStack() as sites:
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
@@ -98,11 +110,18 @@ async def serve(
 
 
 def _assemble(
-    base: BaseModel, streams: StreamsSettings, settings: AgentSettings, *, log: Log, spool: Spool
+    base: BaseModel,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    rollout: RolloutSettings,
+    *,
+    log: Log,
+    spool: Spool,
 ) -> AgentService:
     residents = Residents(base, "cpu", line=settings.line, snapshots=open_snapshots(streams))
     return AgentService(
         settings=settings,
+        rollout=rollout,
         base=base,
         residents=residents,
         engine=BatchingEngine(residents, settings=settings, base=base),

@@ -1,7 +1,7 @@
 """Settings of what crosses processes. Parsed by deploy.settings.load; every field says its unit."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -167,3 +167,7 @@ class RolloutSettings(Section):
             if self.webhook_secret is None:
                 raise ValueError("rollout.webhook needs rollout.webhook_secret, to be believed")
         return self
+
+
+# How a service begins: what passes the gate serves at once.
+DIRECT: Final = RolloutSettings()

@@ -19,12 +19,15 @@ Pure. Knows nothing of turns, versions or what is decided.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from learner.rollout.voices import Voice
 
 # Candidates for a mean of [0, 1]: an interval is wider by up to 1/400 than the exact one.
 GRID: Final = 401
@@ -35,7 +38,7 @@ _STAKE: Final = 0.75
 _VARIANCE: Final = 1 / 16
 
 Floats = NDArray[np.float64]
-Voices = Sequence[tuple[int, float]]  # when each was complete, Unix ms, and what it says
+Voices = Sequence[Voice]
 
 
 class Means:
@@ -91,8 +94,9 @@ class Means:
 def _left_out(possible: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return the place before each row's first possible one, or 0; the last where none is."""
     last = possible.shape[1] - 1
-    before = np.maximum(possible.argmax(1) - 1, 0)
-    return np.where(possible.any(1), before, last).astype(np.intp)
+    places: NDArray[np.intp] = np.maximum(possible.argmax(1) - 1, 0)
+    places[~possible.any(1)] = last
+    return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +157,20 @@ def observations(stable: Voices, candidate: Voices) -> Iterator[float]:
     [0.5, -1.0]
     """
     new: tuple[list[float], list[float]] = ([], [])
-    heard = [(at_ms, 0, value) for at_ms, value in stable]
-    for _, which, value in sorted(heard + [(at_ms, 1, value) for at_ms, value in candidate]):
+    for _, _, which, value in sorted([*_placed(stable, 0), *_placed(candidate, 1)]):
         new[which].append(value)
         if new[0] and new[1]:
             yield sum(new[1]) / len(new[1]) - sum(new[0]) / len(new[0])
             new = ([], [])
+
+
+def _placed(voices: Voices, which: int) -> Iterator[tuple[int, float, int, float]]:
+    """Yield each voice with its place among its own of the same moment, so that both take turns."""
+    together = Counter(at_ms for at_ms, _ in voices)
+    seen: Counter[int] = Counter()
+    for at_ms, value in voices:
+        yield at_ms, (seen[at_ms] + 0.5) / together[at_ms], which, value
+        seen[at_ms] += 1
 
 
 def _cut(voices: Voices, limits: tuple[float, float]) -> Voices:

@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from learner.rollout.controller import Decision, Guardrail, Progress, decide
 from learner.rollout.evidence import Difference, difference
 from learner.rollout.observe import Observed, Observer
-from learner.rollout.voices import Remark, voices
+from learner.rollout.voices import Remark, Voice, voices
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
@@ -43,6 +43,8 @@ class Trials:
         self._looked_s = -LOOK_S
         self._offered = 0  # the seq that the last decision claims
         self._observer: tuple[str, Observer] | None = None  # of the trial that began with this id
+        # by metric: the voices that were last compared, and what came of it
+        self._compared_last: dict[str, tuple[tuple[list[Voice], list[Voice]], Difference]] = {}
 
     def due(self, line: Line) -> bool:
         """Return whether it is time to look at a line's trial."""
@@ -121,7 +123,11 @@ class Trials:
             )
             for remarks in observed.remarks.get(name, nothing)
         )
-        return difference(stable, candidate, alpha=alpha, limits=limits)
+        known = self._compared_last.get(name)
+        if known is None or known[0] != (stable, candidate):
+            found = difference(stable, candidate, alpha=alpha, limits=limits)
+            known = self._compared_last[name] = ((stable, candidate), found)
+        return known[1]
 
     def _uninformative(
         self, session: Session, line: Line, history: Sequence[RolloutRow]

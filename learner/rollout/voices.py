@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
+Voice = tuple[int, float]  # when it was complete, Unix milliseconds, and what it says
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:
@@ -27,9 +29,7 @@ class Remark:
     at_ms: int
 
 
-def voices(
-    remarks: Iterable[Remark], *, size: int, wait_ms: int, now_ms: int
-) -> list[tuple[int, float]]:
+def voices(remarks: Iterable[Remark], *, size: int, wait_ms: int, now_ms: int) -> list[Voice]:
     """Return when each complete voice was complete, and what it says, in that order.
 
     size: remarks that complete a voice

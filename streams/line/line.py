@@ -9,7 +9,7 @@ what was taken back.
 Knows nothing of weights, threads or logs. Records are made in streams.line.verbs.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from streams.records import Rollout, State, Verb
@@ -38,7 +38,7 @@ class Line:
     since_ms: int = 0
     verb: Verb = "promote"
     trial: Trial | None = None
-    change: str = ""  # id of the last record that counted
+    change: str = field(default="", compare=False)  # id of the last record that counted
 
     @property
     def version(self) -> str:

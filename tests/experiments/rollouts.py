@@ -115,7 +115,8 @@ def turns(rng: np.random.Generator, effect: float) -> Iterator[tuple[int, str, f
                 for change in (0.0, effect)
             ]
             judged = rng.random() < 0.8  # the others say something that is neither
-            yield int(person), session, *(reward if judged else 0.0 for reward in found)
+            stable, candidate = (reward if judged else 0.0 for reward in found)
+            yield int(person), session, stable, candidate
 
 
 def rollout(seed: int, effect: float, *, most: int = MOST_TURNS) -> Outcome:

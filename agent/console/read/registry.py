@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from sqlmodel import Session
 
 from agent.console.ports import Service
-from agent.console.read import agent, forgotten, generations, learner, rollouts
+from agent.console.read import agent, forgotten, generations, learner, rollouts, trials
 from agent.console.read.masks import Masks
 from agent.console.read.turns import Turns
 from agent.console.read.versions import VersionRows
@@ -31,6 +31,7 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "versions": VersionRows().read,
         "bases": rollouts.bases,
         "rollouts": rollouts.read,
+        "trials": trials.read,
         "forgotten": forgotten.read,
         "learner": learner.read,
         "masks": Masks().read,
@@ -38,4 +39,4 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
 
 
 # Lists that can also be asked for alone: GET /operator/{section}.
-LISTED = ("versions", "generations", "turns", "rollouts", "forgotten")
+LISTED = ("versions", "generations", "turns", "rollouts", "trials", "forgotten")

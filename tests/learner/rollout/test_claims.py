@@ -9,6 +9,7 @@ from learner.rollout import claims
 from streams.errors import VerbRefusedError
 from streams.line import verbs
 from streams.line.line import Line
+from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings, StreamsSettings
@@ -51,7 +52,7 @@ def test_a_promotion_says_the_same_when_it_is_made_again() -> None:
     """A crash between commit and publication repeats the record, and no second one."""
     one, two = (entered(LINE) for _ in range(2))
     assert one == two
-    assert [record.who for record in one] == [claims.LEARNER]
+    assert [record.who for record in one] == [LEARNER]
 
 
 def test_a_generation_that_won_stays_released(store: Store) -> None:
