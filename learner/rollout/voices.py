@@ -47,8 +47,9 @@ def voices(remarks: Iterable[Remark], *, size: int, wait_ms: int, now_ms: int) -
         said = list(group)
         until_ms = said[0].at_ms + wait_ms
         counted = [remark for remark in said[:size] if remark.at_ms <= until_ms]
-        complete_ms = counted[-1].at_ms if len(counted) == size else until_ms
-        if complete_ms <= now_ms:
+        whole = len(counted) == size  # by whatever clock: nothing more is waited for
+        complete_ms = counted[-1].at_ms if whole else until_ms
+        if whole or complete_ms <= now_ms:
             mean = sum(remark.value for remark in counted) / len(counted)
             found.append((complete_ms, principal, mean))
     return [(complete_ms, value) for complete_ms, _, value in sorted(found)]

@@ -67,7 +67,7 @@ def test_exchanging_the_versions_turns_the_difference_round(
     assert len(list(observations(one, other))) <= min(len(one), len(other))
 
 
-@given(st.lists(st.builds(Remark, st.sampled_from("abc"), REWARDS, st.integers(0, 100))))
+@given(st.lists(st.builds(Remark, st.sampled_from("abc"), REWARDS, st.integers(0, 60))))
 def test_one_principal_is_one_voice_and_a_voice_that_has_spoken_stays(said: list[Remark]) -> None:
     """However much is said, each principal counts once; what comes later changes nothing of it."""
     before = voices(said, size=2, wait_ms=10, now_ms=60)
