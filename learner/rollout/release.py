@@ -91,9 +91,9 @@ def commit(
                 created_ms=now_ms,
             )
             row.seq = changes[-1].seq
-            outbox.put(session, "recipes", line.name, recipe)
+            outbox.put(session, "recipes", line.name, recipe, line=line.name)
             for change in changes:
-                outbox.put(session, "rollouts", line.name, change)
+                outbox.put(session, "rollouts", line.name, change, line=line.name)
     session.add(row)
     session.flush()
     return row

@@ -17,7 +17,7 @@ const body = (id) => part(id).querySelector(".body");
 
 const state = {
   serving: {}, spool: null, events: [], store: { ok: true, message: "" },
-  turns: [], generations: [], versions: [], rollouts: [], trials: [], forgotten: [], masks: [], bases: {}, learner: null,
+  turns: [], generations: [], versions: [], rollouts: [], trials: [], forgotten: [], masks: [], bases: {}, learner: null, heard: null,
 };
 let session = null;
 let line = null;
@@ -65,7 +65,7 @@ function drawCards() {
     use: (verb) => askVerb({ line, verb, candidate: trial.version, seq, csrf: session?.csrf ?? "" }),
   });
   part("take-back").disabled = !state.serving[line]?.previous;
-  learnerCard(body("learner"), { line, learner: state.learner, generations: of(state.generations), spool: state.spool, now: nowMs() });
+  learnerCard(body("learner"), { line, learner: state.learner, heard: state.heard, generations: of(state.generations), spool: state.spool, now: nowMs() });
   safetyCard(body("safety"), { masks: state.masks, versions: shown.versions, stored: shown.stored });
 }
 

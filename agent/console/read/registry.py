@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from sqlmodel import Session
 
 from agent.console.ports import Service
-from agent.console.read import agent, forgotten, generations, learner, rollouts, trials
+from agent.console.read import (
+    agent,
+    forgotten,
+    generations,
+    heard,
+    learner,
+    rollouts,
+    trials,
+)
 from agent.console.read.masks import Masks
 from agent.console.read.turns import Turns
 from agent.console.read.versions import VersionRows
@@ -34,6 +42,7 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "trials": trials.read,
         "forgotten": forgotten.read,
         "learner": learner.read,
+        "heard": heard.read,
         "masks": Masks().read,
     }
 
