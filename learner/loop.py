@@ -188,7 +188,7 @@ class Learner:
         line, settings, base = self._line, self._parts.settings, self._parts.serving.base.name
         with self._parts.store.reading() as session:
             under_way = unfinished(session, line.name)
-            if line.trial is not None and not self._replaces:
+            if line.trial is not None and not self._parts.rollout.replaces:
                 # its candidate may become the parent of the next one
                 obstacle = f"the end of the trial of {line.trial.version}"
             elif under_way is not None:
@@ -266,28 +266,12 @@ class Learner:
                 generation,
                 outcome,
                 report,
-                line=self._line_of(session, generation),
+                line=self._line,
                 targets=targets,
                 now_ms=self._now_ms(),
                 settings=self._parts.rollout,
             )
         _LOG.info("%s", _told(row, outcome))
-
-    @property
-    def _replaces(self) -> bool:
-        """Whether a newer candidate takes the place of the one on trial."""
-        rollout = self._parts.rollout
-        return rollout.policy != "direct" and rollout.pile_up == "replace"
-
-    def _line_of(self, session: Session, generation: GenerationRow) -> Line:
-        """Return the line whose next place a generation claims: as it was planned.
-
-        Where a trial went on meanwhile, that has taken this place; what serves is still the parent.
-        """
-        now = claims.line_now(session, self._line)
-        if self._replaces and now.version == generation.parent:
-            return now
-        return self._line
 
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""

@@ -172,6 +172,11 @@ class RolloutSettings(Section):
         None, description="file with the secret that signs what the webhook is told (HMAC-SHA-256)"
     )
 
+    @property
+    def replaces(self) -> bool:
+        """Whether a newer candidate takes the place of the one on trial."""
+        return self.policy != "direct" and self.pile_up == "replace"
+
     @model_validator(mode="after")
     def _grows(self) -> Self:
         if not all(0 < share < 1 for share in self.steps):

@@ -55,12 +55,22 @@ def entry(
     if settings.policy == "direct":
         return [verbs.promote(line, version, audit(line, reason))]
     made: list[Rollout] = []
-    if line.trial is not None and settings.pile_up == "replace":
+    if line.trial is not None and settings.replaces:
         replaced = audit(line, f"{version} is newer and takes its place (rollout.pile_up)")
         made.append(verbs.abort(line, replaced))
         line = line.take(made[0])
     share = settings.steps[0] if settings.policy == "staged" else 0.0
     return [*made, verbs.start(line, version, audit(line, reason), share=share)]
+
+
+def claimed(session: Session, line: Line, parent: str, settings: RolloutSettings) -> Line:
+    """Return the line whose next place a generation claims: as it was when it was planned.
+
+    Where a trial that is to be replaced went on meanwhile, that has taken this place; then it is the
+    line of now, as long as the parent still serves.
+    """
+    now = line_now(session, line)
+    return now if settings.replaces and now.version == parent else line
 
 
 def project(session: Session, rollout: Rollout) -> bool:

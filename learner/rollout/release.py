@@ -83,7 +83,7 @@ def commit(
         ledger.append(session, recipe, created_ms=now_ms)
         if report.passed:
             changes = claims.entry(
-                line,
+                claims.claimed(session, line, row.parent, settings),
                 recipe.version,
                 settings,
                 generation=row.id,

@@ -438,21 +438,6 @@ def test_a_candidate_that_is_promoted_or_rolled_back_is_on_trial_no_more(bench: 
     assert (bench.versions.serving, bench.versions.trial) == (A.version, None)
 
 
-def test_both_versions_answer_on_while_the_log_is_away(bench: Bench) -> None:
-    """A trial goes on as it was: nobody's session moves, and nothing is decided."""
-    bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version))
-    bench.follower.start()
-    bench.wait(lambda: bench.versions.trial is not None)
-    bench.breakable.away = True
-    bench.wait(lambda: bench.follower.following().away is not None)
-    assert bench.versions.serving == A.version
-    assert bench.versions.trial is not None
-    bench.publish(trial(3, B.version, A.version, share=0.5, verb="step"))
-    assert bench.versions.trial.share == 0.1
-    bench.breakable.away = False
-    bench.wait(lambda: bench.versions.trial is not None and bench.versions.trial.share == 0.5)
-
-
 def test_an_agent_that_lacks_the_candidate_serves_on_and_says_so(bench: Bench) -> None:
     """What serves answers the candidate's sessions, until its recipe has come."""
     bench.publish(MASK, A, rollout(1, A.version), trial(2, B.version, A.version))
