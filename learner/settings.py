@@ -121,9 +121,10 @@ class LearnerSettings(Section):
         "likewise",
     )
     judges: tuple[str, ...] = Field(
-        ("explicit", "lexical"),
+        ("explicit", "lexical", "embedding"),
         min_length=1,
-        description="which judges judge a reply by what followed it: files of learner/judges",
+        description="which judges judge a reply by what followed it: files of learner/judges;"
+        " embedding needs the extra embedder and is left out by default where that is missing",
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 

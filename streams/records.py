@@ -83,7 +83,7 @@ class Judgement(Record):
     line: str
     version: str
     principal: str
-    source: Literal["explicit", "lexical", "verifier", "model"]
+    source: Literal["explicit", "lexical", "embedding", "verifier", "model"]
     score: Literal[-1, 0, 1]
     confidence: float = Field(ge=0, le=1)
     hint: str | None = None

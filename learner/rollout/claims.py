@@ -66,8 +66,8 @@ def entry(
 def claimed(session: Session, line: Line, parent: str, settings: RolloutSettings) -> Line:
     """Return the line whose next place a generation claims: as it was when it was planned.
 
-    Where a trial that is to be replaced went on meanwhile, that has taken this place; then it is the
-    line of now, as long as the parent still serves.
+    Where a trial that is to be replaced went on meanwhile, that has taken this place; then it is
+    the line of now, as long as the parent still serves.
     """
     now = line_now(session, line)
     return now if settings.replaces and now.version == parent else line

@@ -1,4 +1,4 @@
 """The base model: opened, converted, its chat template; the one room with torch.
 
-For others: config, convert, open, prompt, weights.
+For others: config, convert, embed, open, prompt, weights.
 """
