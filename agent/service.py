@@ -270,8 +270,7 @@ class AgentService:
             audit = Audit.new(who, reason, int(time.time() * 1000))
             return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
 
-        loop = asyncio.get_running_loop()
-        change = await loop.run_in_executor(self._rolling_back, used)
+        change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
         self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
         return change
 

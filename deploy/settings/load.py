@@ -167,7 +167,8 @@ def _checked(given: Mapping[str, tuple[Any, str]]) -> Settings:
     except ValidationError as cause:
         faults = [_fault(error, given) for error in cause.errors(include_url=False)]
         raise SettingsError("\n".join(faults)) from cause
-    if contradictions := list(conflicts(settings.streams, settings.agent, settings.learner)):
+    sections = settings.streams, settings.agent, settings.learner, settings.rollout
+    if contradictions := list(conflicts(*sections)):
         raise SettingsError("\n".join(contradictions))
     return settings
 
