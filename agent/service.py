@@ -29,8 +29,12 @@ from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
+from streams.line.line import Line
+from streams.line.offer import decided, operate
+from streams.line.verbs import Audit
 from streams.log.contract import Log, Outgoing
-from streams.records import Forgotten, Rollout
+from streams.records import Forgotten, Rollout, Verb
+from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
 
 
@@ -83,20 +87,22 @@ class AgentService:
         projection: Projection,
         secret: bytes,
         embedder: Embedder | None = None,
+        rollout: RolloutSettings = DIRECT,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
         projection: of the replies that may be asked for again
         secret: signs response ids; one for all replicas of a service
         embedder: None: this agent embeds nothing
+        rollout: what operators may do with a candidate on trial
         """
         context_tokens = min(settings.context_tokens, base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
-        self.residents, self.embedder = residents, embedder
+        self.residents, self.embedder, self._rollout = residents, embedder, rollout
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
-        self._base, self._engine, self._spool = base, engine, spool
+        self._base, self._engine, self._spool, self._log = base, engine, spool, log
         self.stored = Stored(projection, log, self.ids)
         self.recorder = Recorder(
             spool.put,
@@ -249,6 +255,24 @@ class AgentService:
         return await loop.run_in_executor(
             self._rolling_back, self._follower.rollback, who, reason, expected_seq
         )
+
+    async def operate(
+        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
+    ) -> Rollout:
+        """Use a verb on the trial of the line: written down first, then followed by every agent.
+
+        raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
+        """
+
+        def used() -> Rollout:
+            name = self.settings.line
+            line = decided(self._log, name) or Line(name, (self._base.name,))
+            audit = Audit.new(who, reason, int(time.time() * 1000))
+            return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
+
+        change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
+        self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
+        return change
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""

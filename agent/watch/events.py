@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "swap", "swap-failed", "rollback", "rollback-unwritten",
+    "swap", "swap-failed", "rollback", "rollback-unwritten", "trial", "trial-lacking",
     "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
-_WARNINGS = {"swap-failed", "rollback-unwritten", "log-away", "unreadable", "dropped"}
+_WARNINGS = {
+    "swap-failed", "rollback-unwritten", "trial-lacking", "log-away", "unreadable", "dropped",
+}  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 
