@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.tools.calls import Call, CallFinder
+from agent.tools.calls import Call
+from agent.tools.finder import CallFinder
 
 PIECES = st.sampled_from(
     ["<", "tool_call>", "<tool_call>", "</tool_call>", '{"name": "f", "arguments": {}}', "text",
