@@ -30,6 +30,9 @@ FIRST_MASK_S: Final = 1.0  # a first mask that takes longer is of a grammar that
 MASK_S: Final = 2.0  # a later one that takes longer ends the reply
 # States take up to 2 kB each. A schema of a thousand properties has some hundreds.
 _MAX_STATES: Final = 20_000
+# What reading an expression may cost: (a{1000}){1000} is refused in a second and not in six, and an
+# enumeration of ten thousand texts still fits.
+_READING_FUEL: Final = 300_000
 _THREADS: Final = 2  # a slow mask does not keep the others waiting
 
 
@@ -48,7 +51,9 @@ class Guidance:
         import llguidance.hf
 
         self._lib: Any = llguidance
-        self._limits = llguidance.LLParserLimits(max_lexer_states=_MAX_STATES, verbose_errors=False)
+        self._limits = llguidance.LLParserLimits(
+            max_lexer_states=_MAX_STATES, initial_lexer_fuel=_READING_FUEL, verbose_errors=False
+        )
         added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
         self._controls = {token.content: n for n, token in added.items() if token.special}
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="masks")
@@ -68,8 +73,6 @@ class Guidance:
         if time.perf_counter() - began_s > FIRST_MASK_S:
             raise GrammarError("it is too complex: bound its repetitions, or name fewer of them")
         _prove(first)
-        if first.is_stopped() and not first.is_accepting():
-            raise GrammarError("nothing satisfies it")
         return _Compiled(first, self._pool)
 
     def control(self, text: str) -> int | None:
@@ -116,6 +119,7 @@ class _Matcher:
             raise LostMaskError("what the reply is held to is too complex to follow") from cause
 
     def take(self, token: int) -> None:
+        self.mask()  # a matcher is not for two threads at once
         if not self._matcher.consume_token(token):
             raise LostMaskError(f"the reply has left its grammar: {self._matcher.get_error()}")
         self.ended = bool(self._matcher.is_stopped())
@@ -130,8 +134,10 @@ class _Matcher:
 
 
 def _prove(matcher: Any) -> None:
-    if matcher.is_error():
-        raise GrammarError(_plain(str(matcher.get_error())))
+    if not matcher.is_error():
+        return
+    why = str(matcher.get_error())
+    raise GrammarError("nothing satisfies it" if why.startswith("NoExtension") else _plain(why))
 
 
 def _plain(message: str) -> str:

@@ -47,6 +47,8 @@ def control(token: int) -> str:
 def expression(regex: str) -> str:
     r"""A term of what a regular expression matches (the syntax of Rust's crate regex).
 
+    Digits are 0 to 9, as whoever parses the reply expects, and not those of every script.
+
     >>> expression("a/b\\/c")
     '/a\\/b\\/c/'
     """
@@ -54,7 +56,7 @@ def expression(regex: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    names = {"/": "\\/", "\n": "\\n", "\r": "\\r"}
+    names = {"/": "\\/", "\n": "\\n", "\r": "\\r", "\\d": "[0-9]", "\\D": "[^0-9]"}
     return names.get(found[0], found[0])
 
 

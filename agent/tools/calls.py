@@ -15,7 +15,9 @@ class Call:
 
     name: str
     arguments: str  # JSON, an object
-    raw: str = field(default="", compare=False)  # as it was sampled; of several, with the first
+    raw: str = field(
+        default="", compare=False, repr=False
+    )  # as it was sampled; of several, with the first
 
 
 # malformed: it cannot be read; unknown: no such tool is offered; cut: the reply ended within it
