@@ -6,6 +6,7 @@ One implementation a file beside this one; agent.tools.families knows them all.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from agent.tools.calls import Call
 from streams.records import Json
@@ -19,6 +20,8 @@ class Tool:
     schema: Json | None = None
 
 
+# Calls that may follow the first one: a small model that may go on calling does so to its limit.
+MORE: Final = "{0,7}"
 # The rules of a grammar by their names, in Lark's form; `calls` is the first.
 Rules = dict[str, str]
 # A term of a tag, whether it is a control token or text.

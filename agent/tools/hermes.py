@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.tools.calls import Call, calls_of, plain_json
-from agent.tools.format import Arguments, Format, Rules, Spell, Tool, objects
+from agent.tools.format import MORE, Arguments, Format, Rules, Spell, Tool, objects
 
 
 def _read(text: str) -> list[Call] | None:
@@ -23,7 +23,7 @@ def _read(text: str) -> list[Call] | None:
 def _rules(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: bool) -> Rules:
     call, rules = objects(tools, arguments)
     tagged = f'{spell("<tool_call>")} "\\n"? {call} "\\n"? {spell("</tool_call>")}'
-    more = ' ("\\n"? tagged)*' if several else ""
+    more = f' ("\\n"? tagged){MORE}' if several else ""
     return {"calls": f"tagged{more}", "tagged": tagged} | rules
 
 

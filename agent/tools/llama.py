@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.tools.calls import Call, calls_of, json_values
-from agent.tools.format import Arguments, Format, Rules, Spell, Tool, objects
+from agent.tools.format import MORE, Arguments, Format, Rules, Spell, Tool, objects
 
 # What the JSON of a call begins with, without white space.
 _HEADS: Final = ('{"name":', '{"type":"function"', '{"function":')
@@ -43,7 +43,7 @@ def _gives(value: dict[str, object]) -> bool:
 
 def _rules(tools: Sequence[Tool], _: Spell, arguments: Arguments, several: bool) -> Rules:
     call, rules = objects(tools, arguments, key="parameters")
-    more = f' ("; " {call})*' if several else ""
+    more = f' ("; " {call}){MORE}' if several else ""
     return {"calls": f"{call}{more}"} | rules
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from agent.tools.calls import Call, calls_of, json_values, plain_json
-from agent.tools.format import Arguments, Format, Rules, Spell, Tool, objects
+from agent.tools.format import MORE, Arguments, Format, Rules, Spell, Tool, objects
 
 _OPEN, _ARGS, _ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
 _NAMED: Final = re.compile(
@@ -39,7 +39,7 @@ def _read(text: str) -> list[Call] | None:
 
 def _listed(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: bool) -> Rules:
     call, rules = objects(tools, arguments)
-    more = f' (", " {call})*' if several else ""
+    more = f' (", " {call}){MORE}' if several else ""
     return {"calls": f'{spell(_OPEN)} " "? "[" {call}{more} "]"'} | rules
 
 
@@ -49,7 +49,7 @@ def _named(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: b
         f"{spell(_OPEN)} {json.dumps(tool.name)} {spell(_ARGS)} args_{n}"
         for n, tool in enumerate(tools)
     )
-    return {"calls": "named+" if several else "named", "named": f"({each})"} | rules
+    return {"calls": f"named (named){MORE}" if several else "named", "named": f"({each})"} | rules
 
 
 MISTRAL: Final = Format("mistral", _OPEN, None, _read, _listed, others=frozenset({_ARGS, _ID}))

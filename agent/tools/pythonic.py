@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from agent.tools.calls import Call, written_object
-from agent.tools.format import Arguments, Format, Rules, Spell, Tool
+from agent.tools.format import MORE, Arguments, Format, Rules, Spell, Tool
 
 _BEGUN: Final = re.compile(r"\s*\[\s*[A-Za-z_][\w.]*\s*\(")
 _BEGINS: Final = re.compile(r"\s*(\[\s*([A-Za-z_][\w.]*)?\s*)?")
@@ -81,7 +81,7 @@ def _rules(tools: Sequence[Tool], _: Spell, arguments: Arguments, several: bool)
     # any schema can be kept to by an object, and no other form of the arguments could be for all
     heads = [json.dumps(f"{tool.name}(**") for tool in tools]
     each = " | ".join(f'{head} args_{n} ")"' for n, head in enumerate(heads))
-    more = ' (", " call)*' if several else ""
+    more = f' (", " call){MORE}' if several else ""
     return {"calls": f'"[" call{more} "]"', "call": f"({each})"} | rules
 
 

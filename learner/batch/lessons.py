@@ -50,7 +50,11 @@ def prepare(
         for item in plan
         if item.turn_id in turns and turns[item.turn_id].token_ids
     }
-    hinted = {item.turn_id: item.hint for item in plan if item.hint and item.turn_id in lessons}
+    hinted = {
+        item.turn_id: item.hint
+        for item in plan
+        if item.hint and item.turn_id in lessons and _is_free(turns[item.turn_id])
+    }
     prompts = {id: _teacher_prompt(turns[id], hint, teacher) for id, hint in hinted.items()}
     prompts = {id: prompt for id, prompt in prompts.items() if prompt}
     made: dict[str, Target] = {}
@@ -82,7 +86,13 @@ def _lesson(item: PlannedTurn, turn: Turn, settings: LearnerSettings) -> Lesson:
         prompt=hints.cut_left(turn.prompt_token_ids, settings.max_prompt_tokens),
         reply=reply,
         logprobs=tuple(turn.logprobs[: len(reply)]) if whole else (),
+        forced=frozenset(place for place in turn.forced if place < len(reply)),
     )
+
+
+def _is_free(turn: Turn) -> bool:
+    """Whether a rewrite could stand in the reply's place: the teacher's is held to no form."""
+    return turn.sampling.constraint is None
 
 
 def _serves(kept: Target | None, hint: str) -> bool:

@@ -1,4 +1,4 @@
-"""A reply that is sampled within masks is what its source describes, on every kind of vocabulary."""
+"""What is sampled within masks is what its source describes, on every kind of vocabulary."""
 
 import json
 import random

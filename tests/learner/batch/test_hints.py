@@ -10,7 +10,7 @@ from learner.batch.lessons import Teacher, prepare
 from learner.batch.plan import PlannedTurn
 from learner.serving import Serving
 from learner.settings import LearnerSettings
-from streams.records import Message, Turn
+from streams.records import Constraint, Message, Turn
 from streams.store.tables import TurnRow
 from tests.learner.turns import said, turn
 
@@ -124,3 +124,16 @@ def test_what_is_gone_or_says_nothing_is_left_out(teacher: Teacher) -> None:
     empty = turn(said("x"), "", id="empty", tokens=())
     lessons, made = prepare([planned("gone"), planned("empty")], {"empty": row(empty)}, teacher)
     assert (lessons, made) == ([], {})
+
+
+@pytest.mark.parametrize("hint_target", ["tokens", "rewrite"])
+def test_a_reply_that_was_held_to_a_form_has_no_rewrite(teacher: Teacher, hint_target: str) -> None:
+    """The teacher's would be held to none, and would teach to leave the form; the score counts."""
+    one = asked(teacher)
+    held = one.sampling.model_copy(update={"constraint": Constraint(kind="regex", digest="0" * 64)})
+    one = one.model_copy(update={"sampling": held, "forced": [0, 2, 9]})
+    told = SETTINGS.model_copy(update={"hint_target": hint_target})
+    asking = Teacher(teacher.serving, told, teacher.backend, teacher.pause)
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, asking)
+    assert (lesson.target, lesson.advantages, lesson.score, made) == ((), (), -1, {})
+    assert lesson.forced == {0, 2}  # the reply is cut to six tokens
