@@ -118,9 +118,8 @@ async def test_a_call_that_cannot_be_read_is_tried_again(
     told = api.service.metrics.text().decode()
     assert 'tool_parse_failures_total{fault="malformed",line="main",member="false"} 1.0' in told
     assert "quickset_retried_tool_calls_total{" in told
-    assert [e.text for e in api.service.events if e.kind == "broken-call"][0].endswith(
-        BROKEN[1] + BROKEN[2]
-    )
+    event = next(each for each in api.service.events if each.kind == "broken-call")
+    assert event.text.endswith("".join(BROKEN[1:]))
 
 
 @pytest.mark.parametrize("held", [False, True])

@@ -25,12 +25,10 @@ FORMATS: dict[str, tuple[str, list[str]]] = {
 # What does not pass, and why; everything else must.
 WHY = {
     "image": "refused by name: this model reads text only, and would make the picture up",
-    "tool": "waits for constrained output: a call that must be made is refused until then",
     "skipped": "left out by the suite, by the model's name: for models that reason",
 }
 LACKING = {
     "chat-image-input": "image", "image-input": "image", "anth-image-input": "image",
-    "chat-tool-calling": "tool", "tool-calling": "tool", "anth-tool-calling": "tool",
     "chat-reasoning-summary": "skipped", "reasoning-summary": "skipped",
     "anth-thinking-display": "skipped",
 }  # fmt: skip
@@ -39,7 +37,7 @@ LACKING = {
 @pytest.mark.client("llm-comply", "its suite of one API")
 @pytest.mark.parametrize("name", FORMATS)
 def test_llm_comply(api: Live, name: str, record_property: Callable[[str, Any], None]) -> None:
-    """Every check passes, but for images, forced calls, and what the suite itself leaves out."""
+    """Every check passes, but for images, and what the suite itself leaves out."""
     kind, more = FORMATS[name]
     command = shutil.which("llm-comply", path=str(Path(sys.executable).parent)) or "llm-comply"
     done = subprocess.run(
