@@ -26,9 +26,12 @@ from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
+from agent.watch.heard import Heard
+from kernels.contract import Backend
+from kernels.open import open_backend
 from streams.log.contract import Log
 from streams.model.open import BaseModel, load_base
-from streams.open import open_log, open_snapshots
+from streams.open import open_log, open_snapshots, open_spool
 from streams.settings import ModelSettings, StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, reach_store
@@ -43,22 +46,24 @@ _LOG = logging.getLogger(__name__)
 def run(*, model: ModelSettings, streams: StreamsSettings, settings: AgentSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    raises: ModelFilesError, SchemaError, StartError, each with a sentence that says what to do;
-        EngineStoppedError when the engine died, so that whoever supervises starts a new process
+    raises: ModelFilesError, SchemaError, StartError, KernelError, each with a sentence that says
+        what to do; EngineStoppedError when the engine died, so that whoever supervises starts a new
+        process
     """
     base = load_base(model)
-    asyncio.run(serve_until_told(base, streams, settings))
+    backend = open_backend(model.backend, base.decoder.device)
+    asyncio.run(serve_until_told(base, backend, streams, settings))
 
 
 async def serve_until_told(
-    base: BaseModel, streams: StreamsSettings, settings: AgentSettings
+    base: BaseModel, backend: Backend, streams: StreamsSettings, settings: AgentSettings
 ) -> None:
     """Serve a loaded model until SIGTERM or SIGINT. Raises: StartError, EngineStoppedError."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    async with serve(base, streams, settings) as (service, api, console):
+    async with serve(base, backend, streams, settings) as (service, api, console):
         _LOG.info("API and chat page at %s, console at %s", api, console)
         while service.works and not told.is_set():
             with suppress(TimeoutError):
@@ -70,17 +75,18 @@ async def serve_until_told(
 
 @asynccontextmanager
 async def serve(
-    base: BaseModel, streams: StreamsSettings, settings: AgentSettings
+    base: BaseModel, backend: Backend, streams: StreamsSettings, settings: AgentSettings
 ) -> AsyncIterator[tuple[AgentService, str, str]]:
     """Serve inside the block; leaving it drains.
 
     yields: the service, the address of the API and that of the console
     """
-    home = streams.home.expanduser()
     log, store = open_log(streams), reach_store(streams)
-    spool = Spool(home / "spool", log, streams)
+    spool, heard = open_spool(streams, log), Heard(store, settings.line)
     try:
-        service = _assemble(base, streams, settings, log=log, spool=spool)
+        residents = Residents(base, backend, line=settings.line, snapshots=open_snapshots(streams))
+        service = _assemble(base, residents, streams, settings, log=log, spool=spool)
+        service.metrics.wait_for(heard.samples)
         async with AsyncExitStack() as sites:
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
@@ -95,13 +101,19 @@ async def serve(
             finally:
                 await service.stop()
     finally:
+        heard.close()
         await asyncio.to_thread(_close, spool, log, store)
 
 
 def _assemble(
-    base: BaseModel, streams: StreamsSettings, settings: AgentSettings, *, log: Log, spool: Spool
+    base: BaseModel,
+    residents: Residents,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    *,
+    log: Log,
+    spool: Spool,
 ) -> AgentService:
-    residents = Residents(base, "cpu", line=settings.line, snapshots=open_snapshots(streams))
     return AgentService(
         settings=settings,
         base=base,

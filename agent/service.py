@@ -242,7 +242,7 @@ class AgentService:
 
     def knows(self, version: str) -> bool:
         """Whether a version's whole chain is known, so that it could be served."""
-        return self._follower.decisions.can_be_built(version)
+        return self.residents.book.is_whole(version)
 
     async def delete(self, response_id: str, principal: str) -> None:
         """Let a response of a principal be asked for no more, and nothing more be learned from it.

@@ -30,9 +30,18 @@ class AgentSettings(Section):
         ge=64,
         description="prompt and reply together; never over the model's own",
     )
+    kv_tokens: int = Field(
+        4096,
+        ge=64,
+        description=(
+            "prompt and reply tokens of all conversations together that are kept in memory, at "
+            "least agent.context_tokens; of the bundled model each takes 46 kB"
+        ),
+    )
     prefill_chunk_tokens: int = Field(
         128,
         ge=8,
+        multiple_of=8,
         description="prompt tokens computed between two decode steps",
     )
     default_max_tokens: int = Field(

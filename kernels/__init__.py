@@ -1,9 +1,8 @@
-"""Perturbation arithmetic: signs, members, exact updates, log-probabilities. No I/O.
+"""Perturbation arithmetic: noise, members, exact updates, log-probabilities, versions. No I/O.
 
-Read in this order: noise (where every random sign comes from), members (a linear layer that
-many perturbed copies share), update (integers that never drift), logprob (scores without
-logits), then backend (one contract, several implementations) and forward (the transformer
-that they serve).
+Read in this order: change (what a generation does to one tensor), contract (what every backend
+guarantees), reference (the same to read), then version (a chain of recipes to proved weights) and
+model (the transformer that they are the weights of).
 """
 
 # transformers looks for a Hugging Face package of this name and compares its version:

@@ -1,9 +1,9 @@
-"""Which weights the arithmetic takes, and the check that they stayed numbers."""
+"""Which weights the arithmetic takes and how it may, and the check that they stayed numbers."""
 
 import torch
 from torch import Tensor
 
-from kernels.errors import ExplodedError
+from kernels.errors import NOT_FINITE, ExplodedError
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -18,10 +18,15 @@ def check_dtype(weights: Tensor) -> None:
 
 
 def require_finite(weights: Tensor) -> Tensor:
-    """Give the weights back when every one is finite.
+    """Return the weights when every one is finite.
 
     raises: ExplodedError
     """
     if not bool(torch.isfinite(weights).all()):
-        raise ExplodedError("a weight is not finite after the update")
+        raise ExplodedError(NOT_FINITE)
     return weights
+
+
+def is_for_processor(device: torch.device, dtype: torch.dtype) -> bool:
+    """Tell whether what this processor does fastest takes such weights: packed products, loops."""
+    return device.type == "cpu" and dtype == torch.float32

@@ -2,11 +2,15 @@
 
 KernelError
 ├── BackendMissingError   the backend's library is not installed; the message names the extra
+├── DeviceMissingError    no such device is here, or the backend does not compute on it
 ├── DigestMismatchError   the integers are not the ones that the recipe promises
 ├── ExplodedError         an update left int32, or a weight is not finite
 ├── FrozenMovedError      a frozen slice differs from the base
 └── UnsupportedModelError the model is not of a family that kernels.model.forward can walk
 """
+
+OVERFLOW = "the update leaves int32; nothing was changed: take smaller steps"
+NOT_FINITE = "a weight is not finite after the update"
 
 
 class KernelError(Exception):
@@ -15,6 +19,10 @@ class KernelError(Exception):
 
 class BackendMissingError(KernelError):
     """A backend's library is not installed."""
+
+
+class DeviceMissingError(KernelError):
+    """No such device is here, or the chosen backend does not compute on it."""
 
 
 class DigestMismatchError(KernelError):

@@ -2,24 +2,31 @@
 
 Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
 repeats nothing and loses nothing. A record that was used before changes nothing, and one that
-cannot be used goes to the dead letters with the cause, without stopping those behind it. What a
-forgotten principal said is passed over.
+cannot be used goes to the dead letters with the cause, without stopping those behind it. Passed
+over are turns, feedback and rollouts of other lines, which their own learners use, and what was
+said by a principal who is forgotten.
+
+Several lines may share a store. Rows of a line are written under its lease alone; recipes and
+masks, which every line may stand on, are the same whoever writes them first.
 
 Knows nothing of generations, weights or the wall clock: times are the records' own.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, func, select, update
 
+from learner.batch import standing
 from learner.forget import store as forget
-from learner.judges.judge import Evidence, Judge
-from learner.link import conversation
-from learner.link.conversation import Link
+from learner.judges.judge import SURE, Evidence, Judge
+from learner.link import chores, clients, conversation, follow, rows
+from learner.link.conversation import Following, Link
+from learner.link.layers import Layer
 from learner.rollout import claims
-from learner.settings import GROUP
+from learner.settings import group_of
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -40,10 +47,24 @@ from streams.records import (
     decode,
 )
 from streams.store import offsets, outbox
-from streams.store.states import CLOSED, JUDGED, LINKED, OPEN, SPEAKING, UNTRAINED
+from streams.store.states import (
+    ASKED_AGAIN,
+    CHORE,
+    CLOSED,
+    IDLE,
+    JUDGED,
+    LINKED,
+    NO_COMPANY,
+    OPEN,
+    RATED_TOO_LATE,
+    SPEAKING,
+    UNTRAINED,
+)
 from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
+# What only the learner of its own line uses: what it makes of it is written under its lease.
+OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback, Deletion),
@@ -52,9 +73,8 @@ _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "forgotten": (Forgotten,),
 }
 
-# An edited request is looked for among this many of the session's newest turns without a sequel.
-# Sessions without a header share a name when they open alike, and may be many.
-OPEN_TURNS: Final = 16
+# Links by these carry the whole conversation: the request goes on with it, and quotes nothing else.
+WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +92,16 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
 
     raises: ConflictError when another reader has used them: roll back and subscribe again
     """
-    newest_ms = 0
+    newest_ms, group = 0, group_of(rules.line)
     moments = forget.moments(session)
     for entry in entries:
-        if _is_forgotten(entry, moments):
+        if _is_forgotten(entry, moments) or _is_of_another_line(entry, rules.line):
             continue  # not even as a dead letter
         try:
             record = decode(entry.value)
             # A record that cannot be used leaves nothing behind, and may be sent again.
             with session.begin_nested():
-                if offsets.first_time(session, GROUP, entry):
+                if offsets.first_time(session, group, entry):
                     _use(session, record, entry, rules)
         except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
             _to_dead_letters(session, entry, cause, rules)
@@ -90,17 +110,17 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             newest_ms = max(newest_ms, record.created_ms)
         elif isinstance(record, Forgotten):
             moments = forget.moments(session)
-    _close_idle(session, newest_ms - rules.idle_close_ms)
-    offsets.advance(session, GROUP, entries)
+    _close_idle(session, rules.line, newest_ms - rules.idle_close_ms)
+    offsets.advance(session, group, entries)
 
 
 def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
     if not isinstance(record, _BELONGS[entry.partition.topic]):
         raise ValueError(f"a {record.KIND} does not belong on {entry.partition.topic}")
     match record:
-        case Turn() if record.line == rules.line:
+        case Turn():
             _take_turn(session, record, rules, taken_ms=entry.time_ms)
-        case Feedback() if record.line == rules.line:
+        case Feedback():
             _take_feedback(session, record, rules)
         case Deletion() if record.line == rules.line:
             forget.delete_turn(session, record, taken_ms=entry.time_ms)
@@ -111,7 +131,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Mask():
             keep_mask(session, record, created_ms=entry.time_ms)
         case Forgotten():
-            forget.apply(session, record)
+            forget.apply(session, record, rules.line)
         case _:
             pass  # turns and feedback of another line: its own learner's
 
@@ -124,80 +144,103 @@ def _is_forgotten(entry: Entry, moments: Moments) -> bool:
     return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
 
 
+def _is_of_another_line(entry: Entry, line: str) -> bool:
+    """Return whether another learner uses a record, also one that this build cannot decode."""
+    if entry.partition.topic not in OF_ONE_LINE:
+        return False
+    try:
+        named = json.loads(entry.value)["line"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False  # of no known line: every learner sends it to the dead letters, as one letter
+    return isinstance(named, str) and named != line
+
+
 def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
     if session.get(TurnRow, turn.id) is not None:
         return
-    latest = session.exec(select(TurnRow.sequence).order_by(col(TurnRow.sequence).desc())).first()
-    row = TurnRow(
-        id=turn.id,
-        line=turn.line,
-        version=turn.version,
-        member=turn.member,
-        principal=turn.principal,
-        session=turn.session,
-        key=turn.key,
-        prefix_key=turn.prefix_key,
-        state=OPEN if conversation.trainable(turn) else UNTRAINED,
-        sequence=(latest or 0) + 1,
-        record=turn.model_dump(mode="json"),
-        created_ms=turn.created_ms,
-        taken_ms=taken_ms,
-    )
+    latest = session.exec(select(func.max(TurnRow.sequence))).one()
+    row = rows.row_of(turn, sequence=(latest or 0) + 1, taken_ms=taken_ms)
     session.add(row)
+    clients.count(session, turn)
     session.flush()
-    for link in conversation.link(turn, map(_turn, _earlier(session, turn))):
-        _follow(session, link, rules)
-    for later in _later(session, turn):
-        for link in conversation.link(_turn(later), [turn]):
-            _follow(session, link, rules)
+    _tell_chores(session, turn, row)
+    _link(session, turn, row, rules)
+    for later in rows.later(session, turn, row.reply_key):
+        _link(session, _turn(later), later, rules, again=True)
     _judge_early_feedback(session, row, turn, rules)
 
 
-def _earlier(session: Session, turn: Turn) -> Iterable[TurnRow]:
-    """Turns that this request may follow: those that it passes through, and open ones."""
-    keys = list(conversation.next_states(turn.messages))
-    ours = select(TurnRow).where(TurnRow.line == turn.line, TurnRow.principal == turn.principal)
-    found = {row.id: row for row in session.exec(ours.where(col(TurnRow.key).in_(keys)))}
-    newest = ours.where(col(TurnRow.next_kind).is_(None)).order_by(col(TurnRow.sequence).desc())
-    # Twins are in the session too, unless the client named another one for its second try.
-    for alike in (TurnRow.session == turn.session, TurnRow.prefix_key == turn.prefix_key):
-        found |= {row.id: row for row in session.exec(newest.where(alike).limit(OPEN_TURNS))}
-    return found.values()
+def _tell_chores(session: Session, turn: Turn, row: TurnRow) -> None:
+    """Mark the chores that only what stands beside them gives away: this turn, or others by it."""
+    if row.state == OPEN and chores.beside(session, turn):
+        row.state, row.reason = UNTRAINED, CHORE
+        session.add(row)
+    elif row.state == OPEN:
+        for id in chores.beside_it(session, turn):
+            other = session.get_one(TurnRow, id)
+            other.state, other.reason = UNTRAINED, CHORE
+            session.add(other)
 
 
-def _later(session: Session, turn: Turn) -> Iterable[TurnRow]:
-    """Turns that came in before this one and are not older: it may have come late."""
-    query = select(TurnRow).where(
-        TurnRow.session == turn.session,
-        TurnRow.principal == turn.principal,
-        TurnRow.created_ms >= turn.created_ms,
-        TurnRow.id != turn.id,
-    )
-    return session.exec(query.order_by(col(TurnRow.created_ms), TurnRow.id)).all()
+def _link(
+    session: Session, request: Turn, row: TurnRow, rules: Rules, *, again: bool = False
+) -> None:
+    """Link a request to the turns that it follows."""
+    found = follow.followed(session, request, again=again)
+    for id in found.no_longer:
+        _unlink(session, session.get_one(TurnRow, id), rules)
+    for link in found.links:
+        _follow(session, link, request, rules)
+    row.unlinked = found.unlinked if conversation.speaks(request) else None
+    session.add(row)
 
 
-def _follow(session: Session, link: Link, rules: Rules) -> None:
+def _follow(session: Session, link: Link, request: Turn, rules: Rules) -> None:
     """Give a turn its next state, unless it has one that outweighs it, and judge it."""
     row = session.get_one(TurnRow, link.turn_id)
-    if not conversation.outweighs(link, row.next_kind, row.next_ms):
+    if row.state != UNTRAINED and not conversation.speaks(request):
+        return  # a chore, or what must not be learned from, says nothing of what may be
+    if not conversation.outweighs(link, _following(row)):
         return
     row.next_state = [message.model_dump(mode="json") for message in link.messages]
-    row.next_kind, row.next_ms = link.kind, link.created_ms
+    row.next_kind, row.next_ms, row.next_turn = link.kind, link.created_ms, link.request_id
+    row.next_layer, row.next_confidence = link.layer, link.confidence
+    if row.reason == CHORE and link.layer in WHOLE and conversation.speaks(request):
+        row.state, row.reason = OPEN, None  # somebody goes on with it: it was no chore
     if row.state in (OPEN, CLOSED):
-        row.state = LINKED
+        retried = link.kind == "retry"
+        row.state, row.reason = (CLOSED, ASKED_AGAIN) if retried else (LINKED, None)
     session.add(row)
-    if row.state == UNTRAINED:
-        return
-    for judge in rules.judges:
-        if judge.reads is Link:
-            # the verdict on another next state, if there was one, is no verdict any more
-            session.exec(
-                delete(JudgementRow).where(
-                    col(JudgementRow.turn_id) == row.id, col(JudgementRow.source) == judge.source
-                )
-            )
-    _judge(session, row, link, rules)
+    if row.state != UNTRAINED:
+        _drop_verdicts(session, row, rules)
+        if link.kind != "retry":  # that a reply did not arrive says nothing of its worth
+            _judge(session, row, link, rules)
+
+
+def _unlink(session: Session, row: TurnRow, rules: Rules) -> None:
+    """Take back a link whose request turned out to follow another turn."""
+    row.next_state = row.next_kind = row.next_ms = row.next_turn = None
+    row.next_layer = row.next_confidence = None
+    if row.state == LINKED:
+        row.state = OPEN
+    session.add(row)
+    if row.state != UNTRAINED:
+        _drop_verdicts(session, row, rules)
+
+
+def _drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
+    """Take away what was judged by another next state: it is no verdict any more."""
+    sources = [judge.source for judge in rules.judges if judge.reads is Link]
+    gone = delete(JudgementRow).where(
+        col(JudgementRow.turn_id) == row.id, col(JudgementRow.source).in_(sources)
+    )
+    if session.exec(gone).rowcount:
+        standing.settle(session, row)
+
+
+def _following(row: TurnRow) -> Following:
+    return Following(row.next_kind, row.next_ms, row.next_confidence)
 
 
 def _judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> None:
@@ -212,9 +255,15 @@ def _judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> 
 def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
     """Take feedback; it waits when it overtook its turn."""
     row = session.get(TurnRow, feedback.turn_id)
+    if row is not None and row.line != feedback.line:
+        raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
     if row is not None and row.state not in SPEAKING:
-        return  # a verdict on what is not known any more
+        row.reason = RATED_TOO_LATE  # nothing is known of it any more that could be judged
+        session.add(row)
+        return
     if row is not None:
+        if row.reason == CHORE and feedback.principal == row.principal:
+            row.state, row.reason = OPEN, None  # somebody has read it: it was no chore
         _judge(session, row, feedback, rules)
         return
     session.add(
@@ -249,8 +298,8 @@ def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rul
                 "created_ms": early.created_ms,
             }
         )
-        session.delete(early)
-        session.flush()
+        # Another line's learner may be forgetting it just now: then nothing is left to delete.
+        session.exec(delete(JudgementRow).where(col(JudgementRow.id) == early.id))
         _judge(session, row, feedback, rules)
 
 
@@ -258,20 +307,25 @@ def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
     """Keep a judgement, and publish it."""
     body = judgement.model_dump(exclude={"line", "version"})
     session.merge(JudgementRow(**body))
-    if row.state != UNTRAINED:
-        row.state = JUDGED
-        session.add(row)
-    outbox.put(session, "judgements", row.session, judgement)
+    session.flush()
+    standing.settle(session, row)
+    outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
-def _close_idle(session: Session, before_ms: int) -> None:
-    """Close conversations without a next request; a late one still counts for their turns."""
-    if before_ms > 0:
-        session.exec(
-            update(TurnRow)
-            .where(col(TurnRow.state) == OPEN, col(TurnRow.created_ms) < before_ms)
-            .values(state=CLOSED)
-        )
+def _close_idle(session: Session, line: str, before_ms: int) -> None:
+    """Close conversations without a next request, and let weak verdicts go that found no company.
+
+    A late request still counts for their turns, and so does a later verdict.
+    """
+    if before_ms <= 0:
+        return
+    ours = update(TurnRow).where(col(TurnRow.line) == line)
+    ours = ours.execution_options(synchronize_session=False)  # nothing of them is used after this
+    old = col(TurnRow.reason).is_(None), col(TurnRow.created_ms) < before_ms
+    idle = col(TurnRow.state) == OPEN
+    session.exec(ours.where(idle, *old).values(state=CLOSED, reason=IDLE))
+    weak = col(TurnRow.strength) < SURE, col(TurnRow.judged_ms) < before_ms
+    session.exec(ours.where(col(TurnRow.state) == JUDGED, *old, *weak).values(reason=NO_COMPANY))
 
 
 def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:
@@ -281,7 +335,7 @@ def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Ru
         max_bytes=rules.max_record_bytes,
         now_ms=entry.time_ms,
     )
-    outbox.put(session, dead_letters.TOPIC, letter.id, letter)
+    outbox.put(session, dead_letters.TOPIC, letter.id, letter, line=rules.line)
 
 
 def _turn(row: TurnRow) -> Turn:

@@ -13,19 +13,22 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from learner import intake
+from learner.batch import window
 from learner.batch.lessons import Target, Teacher, prepare
-from learner.batch.plan import batch_of, plan, unfinished
+from learner.batch.plan import batch_of, next_plan, unfinished
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
+from learner.link import rows as turn_rows
 from learner.rollout import claims, release
 from learner.serving import Serving
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome, run_generation, void
 from streams.clock import steady
 from streams.errors import LogUnavailableError
@@ -37,7 +40,7 @@ from streams.log.contract import Log, Partition, Subscription
 from streams.store import offsets, outbox
 from streams.store.lease import Lease
 from streams.store.store import Store
-from streams.store.tables import ForgottenRow, GenerationRow, TurnRow
+from streams.store.tables import ForgottenRow, GenerationRow, PlannerRow, TurnRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,11 +79,14 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
+        self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._rested_ms: int | None = None  # when nothing was due, since the last generation
         self._listened_s = self._renewed_s = parts.clock()
         self._tidied_s = -TIDY_S
+        self._told: dict[str, Any] = {}  # what the planner said last that it waits for
+        self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
         """Use what the log brings, and run the generation that is due; False when none is.
@@ -100,6 +106,8 @@ class Learner:
         report = self._ask_gate(outcome)
         self._finish(generation, outcome, report, targets)
         self._publish()
+        del outcome
+        give_back()
         return True
 
     def catch_up(self) -> None:
@@ -120,7 +128,7 @@ class Learner:
         if self._reader is None:
             self._forget()
             self._reader = self._parts.log.subscribe(
-                intake.TOPICS, group=GROUP, positions=self._positions
+                intake.TOPICS, group=self._group, positions=self._positions
             )
         entries = self._reader.poll(wait_s=wait_s)
         if entries:
@@ -133,12 +141,13 @@ class Learner:
         """Take note of all that is forgotten, before anything that was said is read (again)."""
         records = forgotten.read_all(self._parts.log)
         with self._parts.store.reading() as session:
-            known = set(session.exec(select(ForgottenRow.id)))
+            ours = select(ForgottenRow.id).where(ForgottenRow.line == self._line.name)
+            known = set(session.exec(ours))
         missing = [record for record in records if record.id not in known]
         if missing:
             with self._writing() as session:
                 for record in missing:
-                    forget.apply(session, record)
+                    forget.apply(session, record, self._line.name)
 
     def _follow(self) -> bool:
         """Become the version that serves; False while its recipes have not been read yet."""
@@ -157,25 +166,40 @@ class Learner:
 
     def _plan(self) -> GenerationRow | None:
         """Return the generation that is under way, or commit the plan of the one that is due."""
-        parts, base = self._parts, self._parts.serving.base.name
-        if self._line.trial is not None:
-            return None  # its candidate may become the parent of the next one
-        with parts.store.reading() as session:
-            under_way = unfinished(session, self._line.name)
-            if under_way is not None:
+        line, settings, base = self._line, self._parts.settings, self._parts.serving.base.name
+        with self._parts.store.reading() as session:
+            under_way = unfinished(session, line.name)
+            if line.trial is not None:  # its candidate may become the parent of the next one
+                obstacle = f"the end of the trial of {line.trial.version}"
+            elif under_way is not None:
                 return under_way
-            if claims.awaited(session, self._line.name) > self._line.seq:
-                return None  # the log may have decided otherwise
-            due = plan(session, self._line, parts.settings, base=base, now_ms=self._now_ms())
-        if due is None:
-            self._rested_ms = self._now_ms()
+            elif claims.awaited(session, line.name) > line.seq:  # the log may decide otherwise
+                obstacle = "its own release to come back from the log"
+            else:
+                obstacle = None
+            found = next_plan(
+                session, line, settings, base=base, now_ms=self._now_ms(), obstacle=obstacle
+            )
+        if isinstance(found, PlannerRow):
+            if obstacle is None:
+                self._rested_ms = self._now_ms()
+            self._wait(found)
             return None
         if self._rested_ms is not None:
-            due.horizon |= {"rested_ms": self._rested_ms}
+            found.horizon |= {"rested_ms": self._rested_ms}
         with self._writing() as session:
-            session.add(due)
+            session.add(found)
+            window.let_go(session, line, settings, base)
         self._rested_ms = None
-        return due
+        return found
+
+    def _wait(self, row: PlannerRow) -> None:
+        """Note what the planner waits for, when that has changed."""
+        said = row.model_dump(exclude={"since_ms"})
+        if said != self._told:
+            with self._writing() as session:
+                session.merge(row)
+            self._told = said
 
     def _compute(self, generation: GenerationRow) -> tuple[Outcome, Mapping[str, Target]]:
         """Score the population and build the child. Reads the plan, and nothing that is newer."""
@@ -231,11 +255,14 @@ class Learner:
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
         if self._owes_log:
-            outbox.publish(self._parts.store, self._parts.log)
+            outbox.publish(self._parts.store, self._parts.log, self._line.name)
             self._owes_log = False
 
     def _tidy(self) -> None:
         """Let go of what is old, a little at a step, while there is nothing to learn."""
+        if self._old_rows:
+            with self._writing() as session:
+                self._old_rows = turn_rows.complete(session, self._line.name) > 0
         retention = self._parts.retention
         if retention is None or 0 <= self._parts.clock() - self._tidied_s < TIDY_S:
             return
@@ -267,7 +294,7 @@ class Learner:
 
     def _positions(self, partitions: frozenset[Partition]) -> Mapping[Partition, int]:
         with self._parts.store.reading() as session:
-            return offsets.positions(session, GROUP, partitions)
+            return offsets.positions(session, self._group, partitions)
 
     def _now_ms(self) -> int:
         return int(self._parts.clock() * 1000)

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from sqlmodel import Session, select
 
 from kernels.contract import Backend
+from kernels.memory import give_back
 from kernels.open import open_backend
 from learner.intake import Rules
 from learner.judges.open import open_judges
@@ -29,7 +31,7 @@ from learner.pace import Pace
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
-from learner.settings import LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams.errors import (
     ConflictError,
     LeaseLostError,
@@ -45,10 +47,11 @@ from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
 from streams.settings import ModelSettings, StreamsSettings
-from streams.store import outbox
+from streams.store import offsets, outbox
+from streams.store.insert import insert_new
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
-from streams.store.tables import ArtefactRow
+from streams.store.tables import OutboxRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,15 +78,17 @@ def run(
     """Learn until `stop` is set, or SIGTERM or SIGINT comes where there is none.
 
     nice: how far this thread and what it starts step back behind replies, 0 to 19
-    raises: ModelFilesError, SchemaError, LedgerError, each with a sentence that says what to do
+    raises: ModelFilesError, SchemaError, LedgerError, KernelError, each with a sentence that says
+        what to do
     """
     if stop is None:
         stop = _stop_at_signals()
     pause = yield_to_others(settings, stop, nice)
-    base = load_base(model)
+    base = load_base(model, plain_head=True)
+    backend = open_backend(model.backend, base.decoder.device)
     log, store = open_log(streams), open_store(streams)
     try:
-        _learn(base, streams, settings, store=store, log=log, stop=stop, pause=pause)
+        _learn(base, backend, streams, settings, store=store, log=log, stop=stop, pause=pause)
     except Stopped:
         _LOG.info("stopped; the generation under way is repeated at the next start")
     finally:
@@ -93,6 +98,7 @@ def run(
 
 def _learn(
     base: BaseModel,
+    backend: Backend,
     streams: StreamsSettings,
     settings: LearnerSettings,
     *,
@@ -103,12 +109,12 @@ def _learn(
 ) -> None:
     # A start that dies must not be taken for the next one, even on the same machine.
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    lease = Lease(store, f"learner/{settings.line}", holder=holder)
+    lease = Lease(store, group_of(settings.line), holder=holder)
     try:
         while _acquired(lease, stop):
             try:
                 parts = _parts(
-                    base, streams, settings, store=store, log=log, lease=lease, pause=pause
+                    base, backend, streams, settings, store=store, log=log, lease=lease, pause=pause
                 )
                 _step_until(stop, Learner(parts))
             except LeaseLostError as cause:
@@ -150,6 +156,7 @@ def _step_until(stop: threading.Event, learner: Learner) -> None:
 
 def _parts(
     base: BaseModel,
+    backend: Backend,
     streams: StreamsSettings,
     settings: LearnerSettings,
     *,
@@ -158,7 +165,6 @@ def _parts(
     lease: Lease,
     pause: Callable[[], None],
 ) -> Parts:
-    backend: Backend = open_backend("cpu")
     pause = _with_renewal(lease, pause)
     home = streams.home.expanduser()
     mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
@@ -172,7 +178,7 @@ def _parts(
         backend=backend,
         gate=Gate(base, settings, backend=backend, pause=pause),
         pause=pause,
-        retention=open_retention(streams, log),
+        retention=open_retention(streams, log, line=settings.line, group=group_of(settings.line)),
         max_record_bytes=streams.max_record_bytes,
         snapshots=open_snapshots(streams),
     )
@@ -218,7 +224,7 @@ def line_mask(
 ) -> Mask:
     """Return the frozen units of the line: those that it began with, or now measured and kept.
 
-    A mask goes to the log before the first recipe that names it.
+    A mask goes to the log before the first recipe that names it, whichever line kept it first.
 
     raises: LedgerError when the line's mask is not in the store
     """
@@ -227,14 +233,21 @@ def line_mask(
         if newest is not None:
             return mask_of(session, [newest])
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
+    give_back()
     with store.transaction() as session:
         lease.check(session)
-        row = unit_map.row(created_ms=_now_ms())
-        if session.get(ArtefactRow, row.digest) is None:
-            session.add(row)
-        if keep_mask(session, unit_map.mask, created_ms=_now_ms()):
-            outbox.put(session, "recipes", settings.line, unit_map.mask)
+        insert_new(session, unit_map.row(created_ms=_now_ms()))
+        keep_mask(session, unit_map.mask, created_ms=_now_ms())
+        if not _is_on_its_way(session, unit_map.mask, settings.line):
+            outbox.put(session, "recipes", settings.line, unit_map.mask, line=settings.line)
     return unit_map.mask
+
+
+def _is_on_its_way(session: Session, mask: Mask, line: str) -> bool:
+    """Return whether the line's learner will publish a mask, or has read it from the log."""
+    waits = select(OutboxRow.number).where(OutboxRow.line == line, OutboxRow.id == mask.digest)
+    waiting = session.exec(waits).first() is not None
+    return waiting or offsets.has_used(session, group_of(line), "recipes", mask.digest)
 
 
 def take_threads(settings: LearnerSettings) -> int:

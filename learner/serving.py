@@ -6,18 +6,16 @@ and adding others (kernels.version.master), every one checked against its digest
 Knows nothing of the log or of fitness.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from torch import Tensor
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, with_weights
+from kernels.memory import give_back
+from kernels.model.forward import Decoder
+from kernels.version.build import Source, build, build_child
 from kernels.version.layout import layout
 from kernels.version.mask import frozen_by_name
-from kernels.version.master import Master
-from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
+from kernels.version.walk import Snapshots, keep
 from streams.errors import LedgerError
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
@@ -53,11 +51,12 @@ class Serving:
         self.layers, self.modules = list(layers), list(modules)
         self.frozen = frozen_by_name(base.decoder, mask, layout(base.model, layers, modules))
         self.specs = layout(base.model, layers, modules)
-        self._backend, self.mask = backend, mask
-        self._snapshots = snapshots
+        self.mask = mask
+        self._source = Source(
+            base.decoder, backend, {mask.digest: mask}, snapshots, self.layers, self.modules
+        )
         self._chain: list[Recipe] = []
-        self._stand = Stand((), self._new_master([]))
-        self._decoder = base.decoder
+        self._built = build(self._source, [])
 
     @property
     def name(self) -> str:
@@ -77,12 +76,13 @@ class Serving:
     @property
     def decoder(self) -> Decoder:
         """The serving version's weights."""
-        return self._decoder
+        return self._built.decoder
 
     @property
     def scales(self) -> list[int]:
         """log2 of each moving tensor's RMS at the base, in the order of specs."""
-        held = zip(self._stand.master.specs, self._stand.master.scales, strict=True)
+        master = self._built.reached.master
+        held = zip(master.specs, master.scales, strict=True)
         scales = {spec.name: scale for spec, scale in held}
         return [scales[spec.name] for spec in self.specs]
 
@@ -107,10 +107,10 @@ class Serving:
                 f"version {version} was grown under another mask than {self.mask.digest[:16]}: a "
                 "line keeps the frozen units that it began with"
             )
-        stand, weights = walk(self._stand, chain, fresh=self._new_master, snapshots=self._snapshots)
-        self._decoder = self._proved(stand.master, weights) if chain else self.base.decoder
-        self._stand, self._chain = stand, list(chain)
-        keep(stand, self._snapshots)
+        self._built = build(self._source, chain, start=self._built.reached)
+        self._chain = list(chain)
+        keep(self._built.reached, self._source.snapshots)
+        give_back()
         return True
 
     def child(self, draft: Recipe) -> Child:
@@ -118,26 +118,6 @@ class Serving:
 
         raises: KernelError when K or a weight leaves its range, or a frozen unit moved
         """
-        master = self._stand.master.copy()
-        weights, digest = master.advance(draft, verify=False)
-        recipe = draft.model_copy(update={"digest": digest})
-        return Child(recipe, self._proved(master, weights))
-
-    def _new_master(self, chain: Sequence[Step]) -> Master:
-        """A master at the base that holds what a chain moves, and what is to move next.
-
-        An earlier part of the line may have been grown with other layers or modules.
-        """
-        return master_at_base(
-            self.base.decoder,
-            self.mask,
-            self._backend,
-            chain,
-            layers=self.layers,
-            modules=self.modules,
-        )
-
-    def _proved(self, master: Master, weights: Mapping[str, Tensor]) -> Decoder:
-        master.prove_frozen(weights)
-        model: Any = with_weights(self.base.model, weights)
-        return Decoder(model)
+        give_back()  # what scoring has freed, for the child
+        digest, decoder = build_child(self._source, self._built.reached, draft)
+        return Child(draft.model_copy(update={"digest": digest}), decoder)

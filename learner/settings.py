@@ -1,7 +1,7 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
 from collections.abc import Collection, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -38,8 +38,9 @@ class LearnerSettings(Section):
     strategy: Literal["es", "randopt"] = "es"
     noise: Noise = Field(
         "rank1",
-        description="what members are perturbed by: rank1 (signs of rank 1, which share products)"
-        " or full (signs of full rank, as published: a product for each member)",
+        description="what members are perturbed by: rank1 (signs of rank 1, which share products),"
+        " full (signs of full rank: a product for each member) or normal (likewise, with the"
+        " normal deviates of the published strategies)",
     )
     pairs: int = Field(
         32, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
@@ -120,14 +121,21 @@ class LearnerSettings(Section):
         "likewise",
     )
     judges: tuple[str, ...] = Field(
-        ("explicit", "lexical"),
+        ("explicit", "lexical", "embedding"),
         min_length=1,
-        description="which judges judge a reply by what followed it: files of learner/judges",
+        description="which judges judge a reply by what followed it: files of learner/judges;"
+        " embedding needs the extra embedder and is left out by default where that is missing",
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 
 
-GROUP: Final = "learner"
+def group_of(line: str) -> str:
+    """Return the name of a line's consumer group, and of the lease to write for the line.
+
+    >>> group_of("main")
+    'learner/main'
+    """
+    return f"learner/{line}"
 
 
 def chosen(setting: str, names: Sequence[str], known: Collection[str]) -> Sequence[str]:

@@ -11,7 +11,7 @@ _PASSED: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC"
 def steady(
     wall: Callable[[], float] = time.time, passed: Callable[[], float] | None = None
 ) -> Callable[[], float]:
-    """Give a clock in Unix seconds that nobody can set: it was right when it was made, and goes on.
+    """Return a clock in Unix seconds that cannot be set: right when it was made, it goes on alone.
 
     A wall clock that is set years ahead, even for a moment, would make everything old at once, and
     what is old is pruned. One that is made while the wall clock is wrong stays wrong.

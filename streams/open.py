@@ -1,12 +1,18 @@
-"""Opens the log, snapshots and retention that settings name; the only place that chooses."""
+"""Opens the log, spool, snapshots and retention that settings name; the only place that chooses."""
+
+from functools import partial
 
 from streams.keeping.retention import Retention
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
+from streams.spool import Spool
 
 KAFKA_SCHEME = "kafka://"
+# How long a record waits for others who write to the embedded log before it goes to the spool's own
+# file: more than an append takes, and less than a caller waits to hear that a verdict is kept.
+DIRECT_S = 1.0
 
 
 def open_log(settings: StreamsSettings) -> Log:
@@ -24,6 +30,12 @@ def open_log(settings: StreamsSettings) -> Log:
     raise ValueError(f"log {settings.log!r}: choose sqlite, or kafka://host:port[,host:port…]")
 
 
+def open_spool(settings: StreamsSettings, log: Log) -> Spool:
+    """Open this process's spool before a log: the embedded log itself, while it takes records."""
+    direct = partial(log.append, busy_s=DIRECT_S) if isinstance(log, SqliteLog) else None
+    return Spool(settings.home.expanduser() / "spool", log, settings, direct=direct)
+
+
 def open_snapshots(settings: StreamsSettings) -> Snapshots | None:
     """Name the folder of snapshots; None when the settings want none."""
     if settings.snapshot_every == 0:
@@ -35,10 +47,13 @@ def open_snapshots(settings: StreamsSettings) -> Snapshots | None:
     )
 
 
-def open_retention(settings: StreamsSettings, log: Log) -> Retention:
-    """Give what prunes the store, and the log where that does not prune by itself."""
+def open_retention(settings: StreamsSettings, log: Log, *, line: str, group: str) -> Retention:
+    """Make what prunes a line's rows in the store, and the log where it does not prune by itself.
+
+    group: the consumer group of the line
+    """
     pruned = log if isinstance(log, SqliteLog) else None
-    return Retention(settings.retention_days, log=pruned)
+    return Retention(settings.retention_days, line=line, group=group, log=pruned)
 
 
 def init_streams(settings: StreamsSettings) -> list[str]:

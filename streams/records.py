@@ -10,9 +10,9 @@ Knows nothing of topics, offsets or tables.
 import hashlib
 import json
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from streams.errors import NewerSchemaError, UnreadableRecordError
 from streams.turn import Constraint, Message, Sampling, Turn
@@ -83,7 +83,7 @@ class Judgement(Record):
     line: str
     version: str
     principal: str
-    source: Literal["explicit", "lexical", "verifier", "model"]
+    source: Literal["explicit", "lexical", "embedding", "verifier", "model"]
     score: Literal[-1, 0, 1]
     confidence: float = Field(ge=0, le=1)
     hint: str | None = None
@@ -107,13 +107,18 @@ class Mask(Record):
         return hashlib.sha256(encode(self)).hexdigest()
 
 
-Noise = Literal["rank1", "full"]
+Noise = Literal["rank1", "full", "normal"]
 
 
 class Recipe(Record):
-    """What turns a parent version into its child; the child's name is its hash."""
+    """What turns a parent version into its child; the child's name is its hash.
+
+    Version 2 brought normal noise. Only a recipe of it is of that version, so that the same recipe
+    of signs has one name, whichever build makes it.
+    """
 
     KIND: ClassVar[str] = "recipe"
+    VERSION: ClassVar[int] = 2
 
     line: str
     number: int = Field(ge=1, description="length of the chain from the base to this version")
@@ -129,6 +134,17 @@ class Recipe(Record):
     scales: list[int] = Field(description="log2 of each tensor's RMS at the base, rounded")
     mask: str = Field(description="digest of the Mask in force")
     digest: str = Field(description="digest of the child's integer master")
+
+    @property
+    def made_in(self) -> int:
+        """The one version that a recipe of this noise has."""
+        return 2 if self.noise == "normal" else 1
+
+    @model_validator(mode="after")
+    def _of_one_version(self) -> Self:
+        if self.v != self.made_in:
+            raise ValueError(f"a recipe of {self.noise} noise has version {self.made_in}")
+        return self
 
     @property
     def version(self) -> str:
@@ -188,7 +204,7 @@ class DeadLetter(Record):
 
     KIND: ClassVar[str] = "dead-letter"
 
-    id: str = Field(description="hash of where the record stood, so that it is buried once")
+    id: str = Field(description="hash of where the record stood, so that it has one letter")
     topic: str
     partition: int = Field(ge=-1, description="-1: it never reached the log")
     offset: int = Field(ge=-1)
@@ -235,7 +251,7 @@ def record_id(record: Record) -> str:
 
 
 def encode(record: Record) -> bytes:
-    """The record's canonical bytes, in its own version.
+    """Return a record's canonical bytes, in its own version.
 
     >>> encode(Mask(base="b", neurons={3: [1]}, groups={}))
     b'{"base":"b","groups":{},"kind":"mask","neurons":{"3":[1]},"v":1}'
@@ -280,6 +296,6 @@ def decode(value: bytes) -> Record:
     try:
         return record_type.model_validate(body)
     except ValidationError as cause:
-        where = ".".join(map(str, cause.errors()[0]["loc"]))
+        where = ".".join(map(str, cause.errors()[0]["loc"])) or "as a whole"
         what = cause.errors()[0]["msg"]
         raise UnreadableRecordError(f"not a {record_type.KIND}: {where}: {what}") from cause

@@ -1,9 +1,10 @@
 """Settings of what crosses processes. Parsed by deploy.settings.load; every field says its unit."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Section(BaseModel):
@@ -19,6 +20,22 @@ class ModelSettings(Section):
         None, description="Hugging Face model directory; none: the bundled SmolLM2-135M-Instruct"
     )
     cache: Path = Field(Path("~/.cache/quickset"), description="where converted models are kept")
+    device: str = Field(
+        "cpu",
+        description="where the weights lie and everything computes: cpu, cuda, or cuda:N",
+    )
+    backend: Literal["auto", "reference", "cpu", "triton"] = Field(
+        "auto",
+        description="arithmetic of perturbations; auto: cpu on a processor, triton on a GPU;"
+        " reference: slow, to compare with",
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, name: str) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+            raise ValueError(f"unknown device {name!r}: choose cpu, cuda or cuda:N")
+        return name
 
 
 class StreamsSettings(Section):
@@ -67,6 +84,6 @@ class StreamsSettings(Section):
         4 * 2**20, ge=1024, description="larger records go to dead letters"
     )
     spool_bytes: int = Field(
-        256 * 2**20, ge=2**16, description="disk that the agent's spool may use"
+        256 * 2**20, ge=2**16, description="disk that may be used by what waits for the log"
     )
     spool_when_full: Literal["drop-oldest", "drop-newest"] = "drop-oldest"

@@ -1,17 +1,19 @@
-"""The spool: the agent hands its records over and goes on; disk first, then the log, in order.
+"""The spool: the agent hands its records over and goes on; they reach the log, in order.
 
-Invariants: `put` never waits for disk or log. A record whose future says True is on disk and will
-reach the log, across restarts and kill −9, at least once and in the order of the calls, unless the
-spool overflows; what is dropped then is counted and never silent. A record that the log will never
-take (too large) is buried in dead letters and does not hold up the ones behind it.
+Invariants: `put` never waits for disk or log. A record whose future says True is on disk and is in
+the log or will reach it, across restarts and kill −9, at least once and in the order of the calls,
+unless the spool overflows; what is dropped then is counted and never silent. A record that the log
+will never take (too large) becomes a dead letter and does not hold up the ones behind it.
 
-Each process has a folder of its own below the given one, held by a file lock; what a dead process
-left there is drained by the next that starts.
+Where the log is a file of this machine a record goes there at once, and lies on disk once: the
+spool's own file (streams.spool_file) is for what the log does not take now, and for all that comes
+before it has. Before a log elsewhere every record goes into that file first.
+
+Each process has a folder of its own below the given one; what a dead process left there is drained
+by the next that starts.
 """
 
-import fcntl
 import logging
-import os
 import queue
 import threading
 import time
@@ -25,8 +27,7 @@ from streams.keeping import forgotten
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
 from streams.settings import StreamsSettings
-from streams.spool_files import SYNC, Batch, SpoolFiles
-from streams.spool_segments import adopt
+from streams.spool_file import SpoolFile, open_free
 
 # Appended to the log at once: large enough to hide its round trip, small beside its limits.
 BATCH_RECORDS = 256
@@ -38,15 +39,17 @@ QUEUE_RECORDS = 10_000
 
 _log = logging.getLogger(__name__)
 
+Append = Callable[[Sequence[Outgoing]], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
     """How full the spool is, and what became of what it was given."""
 
-    records: int  # on disk, not yet in the log
-    num_bytes: int
+    records: int  # not yet in the log
+    num_bytes: int  # of the spool's files
     dropped: int  # since the spool was made, over restarts
-    drained: int
+    drained: int  # into the log, by this process
     log_away: str | None  # why the log cannot be reached now
 
 
@@ -62,28 +65,19 @@ class Spool:
     """Records on their way to the log. `put` and `depth` may be called from any thread."""
 
     def __init__(
-        self,
-        folder: Path,
-        log: Log,
-        settings: StreamsSettings,
-        *,
-        write: Callable[[int, bytes], int] = os.write,
-        sync: Callable[[int], None] = SYNC,
+        self, folder: Path, log: Log, settings: StreamsSettings, *, direct: Append | None = None
     ) -> None:
         """Open the spool and start to drain what an earlier process left.
 
         folder: where spools live, such as home/spool; this one takes a free folder in it
+        direct: appends to the log as durably as the spool's file does, or raises soon; None where
+            the log cannot promise that
         """
         self._log = log
+        self._direct = direct
         self._max_record_bytes = settings.max_record_bytes
-        self._held, own = _hold_folder(folder)
-        self._files = SpoolFiles(
-            own,
-            max_bytes=settings.spool_bytes,
-            drop_oldest=settings.spool_when_full == "drop-oldest",
-            write=write,
-            sync=sync,
-        )
+        # What is drained: other folders first, which dead processes have left, then our own.
+        self._files = _open_files(folder, settings)
         # Two locks: the files' is held while the disk syncs, the callers' never for long.
         self._disk = threading.Condition()
         self._calls = threading.Lock()
@@ -158,31 +152,36 @@ class Spool:
         with self._disk:
             self._disk.notify_all()
         self._drainer.join()
-        self._files.close()
-        os.close(self._held)
+        for file in self._files:
+            file.close()
 
     def _measure(self) -> tuple[int, int, int]:
-        return self._files.num_records, self._files.num_bytes, self._files.dropped
+        """Return what waits, the disk that the files use, and what our own has dropped."""
+        num_records = sum(file.num_records for file in self._files)
+        return num_records, sum(file.num_bytes for file in self._files), self._files[-1].dropped
 
     def _write_all(self) -> None:
         while (first := self._incoming.get()) is not None:
-            # Everything that came while the disk was busy shares the next sync.
-            taken: list[_Put] = [first]
-            last = False
-            while not last and not self._incoming.empty():
+            # What came while the disk was busy shares the next sync.
+            taken, last = [first], False
+            while not (last or self._incoming.empty() or _is_full(taken)):
                 following = self._incoming.get()
                 last = following is None
                 if following is not None:
                     taken.append(following)
-            self._write_batch(taken)
+            self._write(taken)
             if last:
                 return
 
-    def _write_batch(self, taken: Sequence["_Put"]) -> None:
+    def _write(self, taken: Sequence["_Put"]) -> None:
+        """Bring records to the log or to the spool's file, and tell their callers."""
         records = [record for given in taken for record in given.records]
+        try:
+            kept = self._append_directly(records) or self._keep(records)
+        except Exception:  # a thread that died here would take all records to come with it
+            _log.exception("the spool cannot keep %d records", len(records))
+            kept = [False] * len(records)
         with self._disk:
-            kept = self._files.append(records)
-            self._on_disk = self._measure()
             with self._calls:
                 self._waiting -= len(records)
             self._disk.notify_all()
@@ -190,6 +189,23 @@ class Spool:
         for given in taken:
             given.done.set_result(all(kept[start : start + len(given.records)]))
             start += len(given.records)
+
+    def _append_directly(self, records: Sequence[Outgoing]) -> list[bool] | None:
+        """Append to the log where it is as good as our disk and nothing waits before these."""
+        if self._direct is None or self._on_disk[0]:
+            return None
+        self._away = self._append(records, self._direct)
+        if self._away is not None:
+            return None
+        with self._calls:
+            self._drained += len(records)
+        return [True] * len(records)
+
+    def _keep(self, records: Sequence[Outgoing]) -> list[bool]:
+        with self._disk:
+            kept = self._files[-1].append(records)
+            self._on_disk = self._measure()
+            return kept
 
     def _drain_all(self) -> None:
         retry_s = RETRY_S[0]
@@ -212,20 +228,27 @@ class Spool:
     def _drain_next(self) -> str | None:
         """Append the front of the spool to the log, once there is one; says why it could not be."""
         with self._disk:
+            self._disk.wait_for(self._has_work)
             self._forget_now()
-            batch = self._files.peek(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES)
-            if batch is None:
-                self._disk.wait_for(self._has_work)
-                return None
-        away = self._append(batch)
-        with self._disk:
-            self._files.release(batch, drained=away is None)
+            file = next((file for file in self._files if file.num_records), self._files[-1])
+            batch = file.peek(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES)
             self._on_disk = self._measure()
+        if batch is None:
+            return None
+        away = self._append(batch.records, self._log.append)
+        with self._disk:
+            file.release(batch, drained=away is None)
+            if not file.num_records and file is not self._files[-1]:
+                self._files.remove(file)
+                file.close()
+            self._on_disk = self._measure()
+        with self._calls:
             self._drained += len(batch.records) if away is None else 0
         return away
 
     def _has_work(self) -> bool:
-        return self._stop.is_set() or self._must_forget or self._files.num_records > 0
+        waiting = any(file.num_records for file in self._files)
+        return self._stop.is_set() or self._must_forget or waiting
 
     def _forget_now(self) -> None:
         """Take what is forgotten off the disk; nothing is in flight here."""
@@ -233,30 +256,28 @@ class Spool:
             return
         self._must_forget = False
         try:
-            gone = self._files.forget(self._is_forgotten)
+            gone = sum(file.forget(self._is_forgotten) for file in self._files)
         except OSError:
-            # It does not reach the log in any case; the files go when they are drained.
+            # It does not reach the log in any case; its bytes go with the next that is forgotten.
             _log.exception("what is forgotten cannot be taken out of the spool now")
             return
-        self._on_disk = self._measure()
         _log.info("%d records of somebody who is forgotten were taken out of the spool", gone)
 
     def _is_forgotten(self, record: Outgoing) -> bool:
         spoken = forgotten.speaker(record.value)
         return spoken is not None and forgotten.covers(self._forgotten, *spoken)
 
-    def _append(self, batch: Batch) -> str | None:
-        """Append a batch to the log; says why when the log is away."""
-        records = batch.records
+    def _append(self, records: Sequence[Outgoing], append: Append) -> str | None:
+        """Append records to the log; says why when the log is away."""
         if self._forgotten:  # one may have been on its way to the disk when it was forgotten
             records = [record for record in records if not self._is_forgotten(record)]
         try:
             try:
-                self._log.append(records)
+                append(records)
             except RecordTooLargeError:
-                self._append_singly(records)
+                self._append_singly(records, append)
         except LogUnavailableError as cause:
-            _log.warning("the log is away, %d records spooled: %s", self.depth().records, cause)
+            _log.warning("the log is away, %d records wait: %s", self.depth().records, cause)
             return str(cause)
         except Exception as cause:
             # Retried, too: a thread that died here would hold back every record to come.
@@ -264,10 +285,10 @@ class Spool:
             return repr(cause)
         return None
 
-    def _append_singly(self, records: Sequence[Outgoing]) -> None:
+    def _append_singly(self, records: Sequence[Outgoing], append: Append) -> None:
         for record in records:
             try:
-                self._log.append([record])
+                append([record])
             except RecordTooLargeError as cause:
                 letter = dead_letters.of_outgoing(
                     record,
@@ -275,27 +296,22 @@ class Spool:
                     max_bytes=self._max_record_bytes,
                     now_ms=int(time.time() * 1000),
                 )
-                self._log.append([letter])
+                append([letter])
 
 
 def forget_left(folder: Path, principal: str, until_ms: int, settings: StreamsSettings) -> int:
-    """Forget in the spools that no living process holds; give how many records went.
+    """Forget in the spools that no living process holds; return how many records went.
 
-    Who lives forgets when it reads the Forgotten record (`Spool.forget`).
+    A process that lives forgets when it reads the Forgotten record (`Spool.forget`).
     """
     gone = 0
     for own in sorted(folder.iterdir()) if folder.is_dir() else ():
-        held = _try_hold(own) if own.is_dir() else None
-        if held is None:
-            continue
-        try:
-            files = SpoolFiles(own, max_bytes=settings.spool_bytes, drop_oldest=False)
+        file = _open_free(own, settings) if own.is_dir() else None
+        if file is not None:
             try:
-                gone += files.forget(lambda record: _said(record, principal, until_ms))
+                gone += file.forget(lambda record: _said(record, principal, until_ms))
             finally:
-                files.close()
-        finally:
-            os.close(held)
+                file.close()
     return gone
 
 
@@ -304,26 +320,25 @@ def _said(record: Outgoing, principal: str, until_ms: int) -> bool:
     return said_ms is not None and said_ms <= until_ms
 
 
-def _hold_folder(folder: Path) -> tuple[int, Path]:
-    """Take the first folder that no living process holds, with what dead ones left elsewhere."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _is_full(taken: Sequence[_Put]) -> bool:
+    """Tell whether calls fill a transaction: one that is too long is a long write-ahead log."""
+    records = [record for given in taken for record in given.records]
+    return len(records) >= BATCH_RECORDS or sum(len(r.value) for r in records) >= BATCH_BYTES
+
+
+def _open_files(folder: Path, settings: StreamsSettings) -> list[SpoolFile]:
+    """Open what dead processes left below a folder, and last the first free one, for ourselves."""
     number = 0
-    while (held := _try_hold(folder / str(number))) is None:
+    while (own := _open_free(folder / str(number), settings)) is None:
         number += 1
-    own = folder / str(number)
-    for other in sorted(folder.iterdir()):
-        if other != own and other.is_dir() and (left := _try_hold(other)) is not None:
-            adopt(own, other)
-            os.close(left)
-    return held, own
+    others = (each for each in sorted(folder.iterdir()) if each.is_dir() and each != own.folder)
+    left = [file for each in others if (file := _open_free(each, settings)) is not None]
+    for file in left:
+        if not file.num_records:
+            file.close()
+    return [*(file for file in left if file.num_records), own]
 
 
-def _try_hold(folder: Path) -> int | None:
-    folder.mkdir(exist_ok=True)
-    file = os.open(folder / "held", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        return None
-    return file
+def _open_free(folder: Path, settings: StreamsSettings) -> SpoolFile | None:
+    drop_oldest = settings.spool_when_full == "drop-oldest"
+    return open_free(folder, max_bytes=settings.spool_bytes, drop_oldest=drop_oldest)

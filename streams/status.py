@@ -1,4 +1,4 @@
-"""How the streams are: how far each group has read, who writes, what waits and what was buried.
+"""How the streams are: how far each group has read, which process writes, what waits, what failed.
 
 For the command line and the console alike. Reads only; what it reads of the log, the store and the
 spools is of almost, not exactly, the same moment.
@@ -12,7 +12,7 @@ from sqlmodel import Session, func, select
 
 from streams.log import dead_letters
 from streams.log.contract import TOPICS, Log, Topic
-from streams.spool_segments import look
+from streams.spool_file import look
 from streams.store.store import Store
 from streams.store.tables import LeaseRow, OffsetRow, OutboxRow
 
@@ -35,7 +35,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lease."""
+    """The process that holds a lease."""
 
     name: str
     holder: str
@@ -76,12 +76,12 @@ def read_status(store: Store, log: Log, *, spools: Path) -> Status:
             leases=tuple(holders(session)),
             spools=tuple(spooled(spools)),
             outbox=session.exec(select(func.count()).select_from(OutboxRow)).one(),
-            dead_letters=sum(buried.closed is None for buried in dead_letters.read_all(log)),
+            dead_letters=sum(each.closed is None for each in dead_letters.read_all(log)),
         )
 
 
 def lags(session: Session, log: Log) -> list[Lag]:
-    """Give, of every partition, how far each group has read it; one without a group for unread."""
+    """Return how far each group has read each partition; of one that none reads, no group."""
     stored: dict[tuple[str, int], list[OffsetRow]] = {}
     for row in session.exec(select(OffsetRow).order_by(OffsetRow.group)):
         stored.setdefault((row.topic, row.partition), []).append(row)
@@ -97,13 +97,13 @@ def lags(session: Session, log: Log) -> list[Lag]:
 
 
 def holders(session: Session) -> list[Holder]:
-    """Give every lease with its holder and epoch, expired ones too."""
+    """Return every lease with its holder and epoch, expired ones too."""
     rows = session.exec(select(LeaseRow).order_by(LeaseRow.name)).all()
     return [Holder(row.name, row.holder, row.epoch, row.expires_ms) for row in rows]
 
 
 def spooled(folder: Path) -> list[Spooled]:
-    """Give what is in each spool below a folder; of a spool in use, about what is in it now."""
+    """Return what is in each spool below a folder; of a spool in use, about what is in it now."""
     return [Spooled(each.name, *look(each)) for each in _folders(folder)]
 
 

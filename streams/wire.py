@@ -16,7 +16,8 @@ class Record(BaseModel):
 
     A record keeps the version that it was written in, and is written in it again: a recipe's bytes
     name its weights, so no later build may change them. A new version only adds fields: each with a
-    default, and named in ADDED; a field of a part by its path, "sampling.top_k".
+    default, and named in ADDED, a field of a part by its path, "sampling.top_k"; or it adds what a
+    field may say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -26,10 +27,15 @@ class Record(BaseModel):
 
     v: int = Field(default=0, ge=1, validate_default=False, description="version, newest if none")
 
+    @property
+    def made_in(self) -> int:
+        """The version that a record gets when it is made here."""
+        return self.VERSION
+
     def model_post_init(self, _: Any) -> None:
-        """Mark a record that is made here with the newest version."""
+        """Write its version into a record that is made here."""
         if self.v == 0:
-            object.__setattr__(self, "v", self.VERSION)
+            object.__setattr__(self, "v", self.made_in)
 
 
 class Part(BaseModel):

@@ -6,6 +6,7 @@ may compare versions by name. The replies are noise, and different for different
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,11 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+
+from kernels.model.layers import PlainLayer
+from kernels.model.model import Model
+from streams.model.config import sizes_of
+from streams.model.weights import assemble
 
 Family = Literal["llama", "mistral", "qwen2", "qwen3"]
 FAMILIES: tuple[Family, ...] = ("llama", "mistral", "qwen2", "qwen3")
@@ -136,12 +142,18 @@ def tiny_pieces_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_model(*, seed: int = 0, family: Family = "llama", vocabulary: int = 384) -> Any:
-    """Build a random model of 4 layers, width 64, 4 heads over 2 KV heads; llama is tied."""
+def tiny_model(
+    *, seed: int = 0, family: Family = "llama", vocabulary: int = 384, **config: Any
+) -> Any:
+    """Build a random model of 4 layers, width 64, 4 heads over 2 KV heads; llama is tied.
+
+    config: more of its configuration
+    """
     generator_state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     try:
         shape = SHAPE | {"vocab_size": vocabulary, "tie_word_embeddings": family == "llama"}
+        shape |= config
         match family:
             case "llama":
                 model = LlamaForCausalLM(LlamaConfig(**shape))
@@ -155,6 +167,17 @@ def tiny_model(*, seed: int = 0, family: Family = "llama", vocabulary: int = 384
     finally:
         torch.random.set_rng_state(generator_state)
     return model.eval().requires_grad_(False)
+
+
+def as_stored(model: Any) -> Model:
+    """Store a transformers model as the product stores what it reads from files."""
+    return assemble(sizes_of(model.config.to_dict()), sorted(model.named_parameters()))
+
+
+def as_plain(model: Model) -> Model:
+    """Store every layer of a model as it is."""
+    plain = {id(layer): PlainLayer(layer.plain(), layer.bias) for layer in model.layers.values()}
+    return replace(model, layers={name: plain[id(each)] for name, each in model.layers.items()})
 
 
 def _stir(model: Any) -> None:

@@ -49,6 +49,7 @@ class Caller:
         *,
         learn: bool = True,
         session: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> Ask:
         """Make an ask; its prompt is not rendered yet.
@@ -56,6 +57,7 @@ class Caller:
         model: as the client names it
         learn: what the body says; the headers may forbid it, too
         session: where the body tells it; a header that names one counts before it
+        metadata: the body's, which may name the conversation
         given: further fields of Ask
         raises: NotFoundError for a model that is not served; InvalidError, naming the header
         """
@@ -64,7 +66,7 @@ class Caller:
         fields["truncation"] = self.settings.truncation
         return Ask(
             principal=self.principal,
-            session=self._session(messages, session),
+            session=self._session(messages, session, metadata),
             line=self.settings.line,
             model=model,
             learn=may_learn(self.headers) and learn,
@@ -75,7 +77,9 @@ class Caller:
             **(fields | given),
         )
 
-    def _session(self, messages: Sequence[Message], told: str | None) -> str:
+    def _session(
+        self, messages: Sequence[Message], told: str | None, metadata: Mapping[str, Any] | None
+    ) -> str:
         if told is not None and not self.headers.get(SESSION_HEADER):
             return told
-        return session_of(messages, self.headers, self.principal)
+        return session_of(messages, self.headers, self.principal, metadata)

@@ -150,7 +150,7 @@ class Read:
         rows: list[Json] = json.loads(current[name])
         line = request.query.get("line")
         if line is not None:
-            rows = [row for row in rows if row.get("line", line) == line]  # forgotten is of all
+            rows = [row for row in rows if row["line"] == line]
         return web.json_response({name: rows[: _limit(request)]})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

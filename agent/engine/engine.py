@@ -9,6 +9,7 @@ One thread, its own, touches model and cache. Knows nothing of HTTP, the log or 
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -35,7 +36,7 @@ from agent.errors import (
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident
 from kernels.model.decode import next_logits, read_chunk
-from kernels.model.kv import KvCache
+from kernels.model.kv import PAGE_TOKENS, KvCache
 from streams.model.open import BaseModel
 
 _LOG = logging.getLogger(__name__)
@@ -60,9 +61,15 @@ class BatchingEngine:
         """Prepare; nothing runs before `start`."""
         self._residents, self._settings, self._base = residents, settings, base
         self._capacity = min(settings.context_tokens, base.context_tokens)
-        self._cache = KvCache(base.decoder, slots=settings.max_batch, capacity=self._capacity)
         self._spellings = Spellings(base.tokenizer)
-        self._slots = Slots(self._cache, piece_tokens=settings.prefill_chunk_tokens)
+        piece_tokens = settings.prefill_chunk_tokens
+        self._cache = KvCache(
+            base.decoder,
+            capacity=self._capacity,
+            tokens=max(settings.kv_tokens, self._capacity),
+            page_tokens=math.gcd(piece_tokens, PAGE_TOKENS),  # so that pieces are whole pages
+        )
+        self._slots = Slots(self._cache, piece_tokens=piece_tokens, batch=settings.max_batch)
         self._waiting: deque[tuple[Request, Stream]] = deque()
         self._running: list[Running] = []
         self._changed = threading.Condition()
@@ -162,7 +169,7 @@ class BatchingEngine:
             deliver([self._end(reply, Finish("cancelled"))])
 
     def _admit(self) -> None:
-        """Let waiting requests have the free slots, each with the variant that it is assigned."""
+        """Begin the replies that there is room for, each on the variant that it is assigned."""
         while self._slots.free and self._waiting:
             request, stream = self._waiting[0]
             try:
@@ -173,8 +180,15 @@ class BatchingEngine:
                 self.counts.failed_replies += 1
                 deliver([(stream, cause)])
                 continue
-            slot = self._slots.take(resident.variant, request.owner, request.prompt_token_ids)
-            read = self._cache.lengths[slot]
+            prompt = request.prompt_token_ids
+            most_tokens = min(len(prompt) + request.sampling.max_tokens, self._capacity)
+            slot = self._slots.take(
+                resident.variant, request.owner, prompt, most_tokens=most_tokens
+            )
+            if slot is None:
+                self._residents.release(resident)
+                return
+            read = self._cache.length(slot)
             reply = Running(request, stream, resident, slot, read, *self._told_by(request))
             with self._changed:  # at once: it is always found, waiting or running
                 self._waiting.popleft()
@@ -193,10 +207,10 @@ class BatchingEngine:
                 return
             piece = reply.piece(size)
             budget -= len(piece)
-            decoder, linear = reply.resident.decoder, reply.resident.linear
+            decoder = reply.resident.decoder
             try:
-                hidden = read_chunk(decoder, self._cache, reply.slot, piece, linear)
-                logits = decoder.logits(hidden[-1:], linear)
+                hidden = read_chunk(decoder, self._cache, reply.slot, piece)
+                logits = decoder.logits(hidden[-1:])
             except Exception as cause:
                 self._fail([reply], cause)
                 continue
@@ -210,14 +224,14 @@ class BatchingEngine:
 
         yields: these replies, with the logits (replies, vocabulary) of the token after it
         """
-        ready = [reply for reply in self._running if reply.has_read]
+        ready = [r for r in self._running if r.has_read and self._slots.room(r.slot)]
         ready.sort(key=lambda reply: reply.resident.variant)
         for _, group in groupby(ready, key=lambda reply: reply.resident.variant):
             replies = list(group)
             resident = replies[0].resident
             slots, last = [r.slot for r in replies], [r.token_ids[-1] for r in replies]
             try:
-                logits = next_logits(resident.decoder, self._cache, slots, last, resident.linear)
+                logits = next_logits(resident.decoder, self._cache, slots, last)
             except Exception as cause:
                 self._fail(replies, cause)
                 continue

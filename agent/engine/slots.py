@@ -1,15 +1,22 @@
-"""Slots of the cache: one for each reply, found by what it still holds of the reply's prompt.
+"""Slots of the cache: a reply's, with pages as it grows, and those of prompts that are still known.
 
 A conversation's next request begins with what the last one began with: that part is not read
 again. Only whole pieces of a prompt are taken up, cut where every prompt is cut, so what is found
-is to the bit what would be computed; and only by the same variant, for the same owner: how soon
-a reply begins must not tell what somebody else has asked.
+is to the bit what would be computed; and only by the same variant, for the same owner: how soon a
+reply begins must not tell what somebody else has asked. What is known is let go, the oldest
+first, when a reply needs its pages.
+
+Pages are few, and a reply that has begun must come to its end. So a reply is given a page only if
+afterwards all could still end, one after the other, though each became as long as it may (the
+banker's algorithm, Dijkstra 1965). So no reply is begun in vain, and none waits for as much room as
+the longest reply takes, which few become. A reply that is refused a page pauses; the older ones
+are asked first, and nothing new begins before it goes on.
 
 Knows nothing of text, streams or time.
 """
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Final
 
 from kernels.model.kv import KvCache
 from streams.line.variant import Variant
@@ -17,69 +24,138 @@ from streams.line.variant import Variant
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a free slot still holds: the beginning of a prompt, read by a variant for its owner."""
+    """The beginning of a prompt, whole pieces of it, read by a variant for its owner."""
 
     variant: Variant
     owner: str
     token_ids: list[int]
 
 
-_NOTHING: Final = Held(Variant("", ""), "", [])
-
-
 class Slots:
-    """The slots of one cache: taken by replies, or free with what they still hold."""
+    """The slots of one cache: those of replies, and those that hold what is still known."""
 
-    def __init__(self, cache: KvCache, *, piece_tokens: int) -> None:
-        """Begin with every slot free and empty.
+    def __init__(self, cache: KvCache, *, piece_tokens: int, batch: int) -> None:
+        """Begin with no reply, knowing nothing.
 
-        piece_tokens: prompts are read in pieces of so many tokens, counted from their beginning
+        piece_tokens: prompts are read in pieces of so many tokens, counted from their beginning;
+            a number of whole pages
+        batch: how many replies may have a slot
         """
-        self._cache, self._piece = cache, piece_tokens
-        # oldest first: the slot that was left longest ago is the first to be overwritten
-        self._free: dict[int, Held] = dict.fromkeys(range(len(cache.lengths)), _NOTHING)
+        self._cache, self._piece, self._batch = cache, piece_tokens, batch
+        self._held: dict[int, Held] = {}  # oldest first
+        self._most: dict[int, int] = {}  # of each reply: the pages that it may come to need
+        self._paused: set[int] = set()
+        self._private: set[int] = set()  # what these have read is not to be known afterwards
 
     @property
     def free(self) -> int:
-        """How many slots no reply has."""
-        return len(self._free)
+        """How many more replies may have a slot."""
+        return self._batch - len(self._most)
 
-    def take(self, variant: Variant, owner: str, prompt: list[int]) -> int:
-        """Take a slot whose length is what it holds of this prompt: fewer tokens than the prompt.
+    def take(
+        self, variant: Variant, owner: str, prompt: list[int], *, most_tokens: int
+    ) -> int | None:
+        """Begin a reply: its slot has room for the prompt, and holds what is known of it.
 
-        raises: StopIteration when none is free
+        most_tokens: how long prompt and reply may become, at most the cache's capacity
+        returns: the slot, whose length is less than the prompt's; None when it has to wait
         """
-        slot, tokens = next(iter(self._free)), 0
-        for each, held in self._free.items():
-            shared = self._shared(held, variant, owner, prompt)
-            if shared > tokens:
-                slot, tokens = each, shared
-        del self._free[slot]
-        self._cache.reset(slot, keep=tokens)
+        if not self.free or self._paused:
+            return None
+        slot = self._begun(variant, owner, prompt)
+        self._most[slot] = self._cache.pages_for(max(most_tokens, len(prompt)))
+        if not self._make_room(slot, len(prompt)):
+            del self._most[slot]
+            self._cache.close(slot)
+            return None
         return slot
 
-    def release(self, slot: int, variant: Variant, owner: str, prompt: list[int]) -> None:
-        """Take a slot back, whose reply had read this much of its prompt; [] forgets it.
+    def room(self, slot: int) -> bool:
+        """Make room for one more token of a reply; False while it has to wait for others to end."""
+        found = self._make_room(slot, self._cache.length(slot) + 1)
+        if found:
+            self._paused.discard(slot)
+        else:
+            self._paused.add(slot)
+        return found
 
-        raises: ValueError when nobody has the slot
+    def release(self, slot: int, variant: Variant, owner: str, prompt: list[int]) -> None:
+        """End a reply that had read this much of its prompt, which stays known; [] forgets it.
+
+        raises: ValueError when no reply has the slot
         """
-        if slot in self._free:
+        if slot not in self._most:
             raise ValueError(f"slot {slot} is free already")
-        self._free[slot] = Held(variant, owner, prompt)
+        del self._most[slot]
+        self._paused.discard(slot)
+        tokens = len(prompt) // self._piece * self._piece
+        if tokens and slot not in self._private:
+            self._hold(slot, Held(variant, owner, prompt[:tokens]))
+        self._private.discard(slot)
+        self._cache.close(slot)
 
     def forget(self) -> None:
-        """Empty the free slots: nothing of what was said in them is found again."""
-        self._free = dict.fromkeys(self._free, _NOTHING)
-        for slot in self._free:
-            self._cache.reset(slot, keep=0)
+        """Know nothing of past prompts, nor later of those that are being answered now."""
+        for slot in self._held:
+            self._cache.close(slot)
+        self._held.clear()
+        self._private = set(self._most)
 
-    def _shared(self, held: Held, variant: Variant, owner: str, prompt: list[int]) -> int:
-        if (held.variant, held.owner) != (variant, owner):
-            return 0
+    def _begun(self, variant: Variant, owner: str, prompt: list[int]) -> int:
+        """Begin a slot with as much of a prompt as is known."""
+        best, tokens = None, 0
+        for slot, held in self._held.items():
+            if (held.variant, held.owner) == (variant, owner):
+                shared = self._shared(held.token_ids, prompt)
+                if shared > tokens:
+                    best, tokens = slot, shared
+        return self._cache.open() if best is None else self._cache.fork(best, tokens)
+
+    def _shared(self, known: list[int], prompt: list[int]) -> int:
         # the last token of a prompt is always read: its hidden state scores the first reply token
-        longest, shared = min(len(held.token_ids), len(prompt) - 1), 0
+        longest, shared = min(len(known), len(prompt) - 1), 0
         while (end := shared + self._piece) <= longest:
-            if held.token_ids[shared:end] != prompt[shared:end]:
+            if known[shared:end] != prompt[shared:end]:
                 break
             shared = end
         return shared
+
+    def _hold(self, slot: int, new: Held) -> None:
+        """Keep a prompt known; what it begins with need not be known beside it."""
+        for other, held in list(self._held.items()):
+            same = (held.variant, held.owner) == (new.variant, new.owner)
+            if same and new.token_ids[: len(held.token_ids)] == held.token_ids:
+                del self._held[other]
+                self._cache.close(other)
+        self._held[self._cache.fork(slot, len(new.token_ids))] = new
+
+    def _make_room(self, slot: int, tokens: int) -> bool:
+        """Take the pages with which a slot holds so many tokens, if every reply can still end."""
+        needed = self._cache.pages_for(tokens) - len(self._cache.pages_of(slot))
+        if needed <= 0:
+            return True
+        if not self._all_can_end(slot, needed):
+            return False
+        while self._cache.pages.free < needed:
+            oldest = next(iter(self._held))
+            del self._held[oldest]
+            self._cache.close(oldest)
+        self._cache.reserve(slot, tokens)
+        return True
+
+    def _all_can_end(self, slot: int, taken: int) -> bool:
+        """Whether replies could still end one after the other, if a slot took so many pages."""
+        users = Counter(page for each in self._most for page in self._cache.pages_of(each))
+        free = self._cache.pages.count - len(users) - taken
+        replies = []  # what each may still need, and what its end would surely set free
+        for each, most in self._most.items():
+            pages, more = self._cache.pages_of(each), taken if each == slot else 0
+            own = sum(users[page] == 1 for page in pages)
+            replies.append((most - len(pages) - more, own + more))
+        if free < 0:
+            return False
+        for needed, own in sorted(replies):
+            if needed > free:
+                return False
+            free += own
+        return True

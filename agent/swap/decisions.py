@@ -4,7 +4,8 @@ A rollback is in force from the moment it is intended: until the log has it, it 
 whatever the log says. If somebody else's change reached the log first, the rollback is made again
 behind that change, because the version it took back may be what the change stands on.
 
-Any thread may ask. Knows nothing of weights, or of how records are read and written.
+Any thread may ask. Knows nothing of weights or recipes (agent.swap.book), or of how records are
+read and written.
 """
 
 import threading
@@ -17,11 +18,11 @@ from streams.errors import ConflictError
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.verbs import Audit
-from streams.records import Mask, Recipe, Rollout
+from streams.records import Rollout
 
 
 class Decisions:
-    """The line that this agent serves, and which of its versions can be built."""
+    """The line that this agent serves."""
 
     def __init__(self, line: str, *, base: str, clock: Callable[[], float] = time.time) -> None:
         """Begin with the base. clock: Unix seconds."""
@@ -29,9 +30,6 @@ class Decisions:
         self._lock = threading.Lock()
         self._line = Line(line, (base,))
         self._unwritten: list[Rollout] = []  # rollbacks that the log does not have yet
-        self._masks: set[str] = set()
-        self._recipes: dict[str, Recipe] = {}
-        self._whole = {base}  # versions whose chain is known to be complete
 
     @property
     def unwritten(self) -> int:
@@ -39,32 +37,9 @@ class Decisions:
         return len(self._unwritten)
 
     def line(self) -> Line:
-        """The line as it is decided now."""
+        """Return the line as it is decided now."""
         with self._lock:
             return self._decided()
-
-    def can_be_built(self, version: str) -> bool:
-        """Whether a version's whole chain is known, masks too."""
-        with self._lock:
-            walked: list[str] = []
-            while version not in self._whole:
-                recipe = self._recipes.get(version)
-                if recipe is None or recipe.mask not in self._masks:
-                    return False
-                walked.append(version)
-                version = recipe.parent
-            self._whole.update(walked)
-            return True
-
-    def add_mask(self, mask: Mask) -> None:
-        """Take a mask into account."""
-        with self._lock:
-            self._masks.add(mask.digest)
-
-    def add_recipe(self, recipe: Recipe) -> None:
-        """Take a recipe into account."""
-        with self._lock:
-            self._recipes[recipe.version] = recipe
 
     def take(self, rollout: Rollout) -> Rollout | None:
         """Take a rollout of the log into account.

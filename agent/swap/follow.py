@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.errors import SwapError
+from agent.swap.book import Book
 from agent.swap.decisions import Decisions
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
@@ -39,9 +40,10 @@ class SupportsPromote(Protocol):
     @property
     def serving(self) -> str: ...
 
-    def add_mask(self, mask: Mask) -> None: ...
-
-    def add_recipe(self, recipe: Recipe) -> None: ...
+    @property
+    def book(self) -> Book:
+        """What versions are made of."""
+        ...
 
     def promote(self, version: str) -> None:
         """Build a version aside if it is not resident, prove it, flip. Raises: any failed check."""
@@ -112,7 +114,7 @@ class Follower:
         return Following(
             caught_up=self._caught_up.is_set(),
             away=self._away,
-            pending=None if self.decisions.can_be_built(line.version) else line.version,
+            pending=None if self._residents.book.is_whole(line.version) else line.version,
             failed=failed[1] if failed and failed[0] == line.seq else None,
             line=line,
         )
@@ -207,11 +209,9 @@ class Follower:
             record = decode(entry.value)
             match record:
                 case Mask():
-                    self._residents.add_mask(record)
-                    self.decisions.add_mask(record)
+                    self._residents.book.add_mask(record)
                 case Recipe():
-                    self._residents.add_recipe(record)
-                    self.decisions.add_recipe(record)
+                    self._residents.book.add_recipe(record)
                 case Rollout():
                     again = self.decisions.take(record)
                     if again is not None:
@@ -230,7 +230,7 @@ class Follower:
                 return
             if self._residents.serving == line.version:
                 return
-            if not self.decisions.can_be_built(line.version):
+            if not self._residents.book.is_whole(line.version):
                 return
             self._swap(line)
 
@@ -241,8 +241,8 @@ class Follower:
             self._residents.promote(line.version)
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
-            self._failed = (line.seq, f"{line.version}: {cause!r}")
             self._count_failure(line.version, cause)
+            self._failed = (line.seq, f"{line.version}: {cause!r}")
             return
         took_s = time.monotonic() - began_s
         self._metrics.swaps.labels(line.verb).inc()

@@ -10,25 +10,24 @@ Knows nothing of the log; agent.swap.follow decides what to promote.
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
 
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
-from kernels.contract import BackendName
+from agent.swap.book import Book
+from kernels.contract import Backend
 from kernels.errors import KernelError
-from kernels.model.forward import Decoder, Linear, with_weights
-from kernels.model.packed import fast_linear
-from kernels.open import open_backend
-from kernels.version.master import Master
-from kernels.version.walk import Snapshots, Stand, Step, keep, master_at_base, walk
+from kernels.memory import give_back
+from kernels.model.forward import Decoder
+from kernels.version.build import Source, build
+from kernels.version.walk import Reached, Snapshots, keep
 from streams.line.line import Line
 from streams.line.variant import Variant
-from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
-from streams.records import Mask, Recipe
+from streams.model.weights import weights_digest
 
 BUILD_NICE = 10  # building yields to decoding wherever both want a core
 
@@ -39,7 +38,6 @@ class Resident:
 
     variant: Variant
     decoder: Decoder
-    linear: Linear  # how its linear layers are applied fastest here
     users: int = 0
 
 
@@ -49,7 +47,7 @@ class Residents:
     def __init__(
         self,
         base: BaseModel,
-        backend: BackendName,
+        backend: Backend,
         *,
         line: str = "main",
         snapshots: Snapshots | None = None,
@@ -58,14 +56,13 @@ class Residents:
 
         snapshots: short cuts along the ledger, read and written; None: the ledger alone
         """
-        self._base, self._backend = base, open_backend(backend)
-        self._masks: dict[str, Mask] = {}
-        self._recipes: dict[str, Recipe] = {}
-        resident = Resident(Variant(line, base.name), base.decoder, fast_linear(base.model))
+        self._base = base
+        self.book = Book(base.name)  # what versions are made of; the log fills it
+        resident = Resident(Variant(line, base.name), base.decoder)
         self._residents = {base.name: resident}
         self._line = Line(line, (base.name,))  # what has served here, not what is decided
-        self._built: Stand | None = None  # the last one built, to go on from
-        self._snapshots = snapshots
+        self._source = Source(base.decoder, backend, self.book.masks, snapshots)
+        self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
 
@@ -79,14 +76,6 @@ class Residents:
         """The versions in memory."""
         with self._lock:
             return list(self._residents)
-
-    def add_mask(self, mask: Mask) -> None:
-        """Know the frozen units that recipes refer to."""
-        self._masks[mask.digest] = mask
-
-    def add_recipe(self, recipe: Recipe) -> None:
-        """Know how a version is made; it is not built before it is promoted."""
-        self._recipes[recipe.version] = recipe
 
     def hold(self, assign: Callable[[Line], Variant]) -> Resident:
         """Keep what is assigned for a request, which must `release` it.
@@ -167,39 +156,20 @@ class Residents:
         for version in [v for v, r in self._residents.items() if v not in kept and not r.users]:
             del self._residents[version]
 
-    def _chain(self, version: str) -> list[Recipe]:
-        chain: list[Recipe] = []
-        while version != self._base.name:
-            recipe = self._recipes.get(version)
-            if recipe is None:
-                raise UnknownVersionError(f"no recipe of version {version} is known here")
-            if recipe.mask not in self._masks:
-                raise UnknownVersionError(f"the mask {recipe.mask[:16]}… is not known here")
-            chain.append(recipe)
-            version = recipe.parent
-        return chain[::-1]
-
     @torch.inference_mode()
     def _build(self, version: str) -> Resident:
-        chain = self._chain(version)
+        chain = self.book.chain(version)
         try:
-            stand, weights = walk(
-                self._built, chain, fresh=self._new_master, snapshots=self._snapshots
-            )
-            stand.master.prove_frozen(weights)
+            built = build(self._source, chain, start=self._reached)
         except (KernelError, ValueError) as cause:
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
-        self._built = stand
-        model = with_weights(self._base.model, weights)
-        return Resident(Variant(self._line.name, version), Decoder(model), fast_linear(model))
+        self._reached = built.reached
+        return Resident(Variant(self._line.name, version), built.decoder)
 
     def _keep(self) -> None:
-        if self._built is not None:
-            keep(self._built, self._snapshots)
-
-    def _new_master(self, chain: Sequence[Step]) -> Master:
-        mask = self._masks[chain[0].mask]
-        return master_at_base(self._base.decoder, mask, self._backend, chain)
+        if self._reached is not None:
+            keep(self._reached, self._source.snapshots)
+        give_back()
 
 
 def _yield_to_decoding() -> None:

@@ -6,7 +6,7 @@ the scrape: what they tell is the state then, and costs nothing before.
 Knows numbers only, not which alarms they ring.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from prometheus_client import (
@@ -29,6 +29,8 @@ GAP_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 
 REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 Sample = tuple[str, str, float]  # name, what it is, value
+# Figures that must be waited for; None: none in time, and those of the scrape before it stay.
+Source = Callable[[], Awaitable[Sequence[Sample] | None]]
 
 # What answered, as labels: lines are those of the settings. A version is none: versions come by the
 # minute, and each would leave a series behind for ever. quickset_serving_info says which serves,
@@ -63,6 +65,9 @@ class Metrics:
         # A second series of every metric, of which Prometheus makes nothing.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self._source: Source | None = None
+        self._waited_for = _Gauges()
+        self.registry.register(self._waited_for)
         ProcessCollector(registry=self.registry)
         count, time = self._counter, self._histogram
         self.requests = count("requests", "HTTP requests", "route", "status")
@@ -96,8 +101,15 @@ class Metrics:
         """Read the state by this function at each scrape."""
         self.registry.register(_State(status))
 
-    def text(self) -> bytes:
+    def wait_for(self, source: Source) -> None:
+        """Ask this at each scrape, too."""
+        self._source = source
+
+    async def text(self) -> bytes:
         """Everything in Prometheus's text format."""
+        found = await self._source() if self._source else None
+        if found is not None:
+            self._waited_for.samples = found
         return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -109,6 +121,17 @@ class Metrics:
         return Histogram(
             f"quickset_{name}_seconds", f"{text}.", labels, buckets=buckets, registry=self.registry
         )
+
+
+class _Gauges:
+    """A collector of figures that were read before."""
+
+    def __init__(self) -> None:
+        self.samples: Sequence[Sample] = ()
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text, value in self.samples:
+            yield GaugeMetricFamily(f"quickset_{name}", f"{text}.", value)
 
 
 class _State:

@@ -71,7 +71,7 @@ def _prove(settings: Settings, name: str, *, as_json: bool) -> None:
             base,
             chain,
             mask,
-            backend=open_backend("cpu"),
+            backend=open_backend(settings.model.backend, base.decoder.device),
             progress=lambda done: bars.update(bar, completed=done),
         )
     served = _served(settings.agent, name)
@@ -106,9 +106,10 @@ def _leave_out(
     take_threads(settings.learner)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
-        bench = rebuild.Builder(
-            load_base(settings.model),
-            open_backend("cpu"),
+        base = load_base(settings.model)
+        builder = rebuild.Builder(
+            base,
+            open_backend(settings.model.backend, base.decoder.device),
             settings.learner,
             lambda told: bars.update(bar, description=told),
         )
@@ -116,9 +117,9 @@ def _leave_out(
             log = open_log(settings.streams)
             try:
                 built = (
-                    rebuild.build_exact(store, log, bench, name, principals)
+                    rebuild.build_exact(store, log, builder, name, principals)
                     if exact
-                    else rebuild.build_quick(store, bench, name, principals)
+                    else rebuild.build_quick(store, builder, name, principals)
                 )
             finally:
                 log.close()
@@ -142,7 +143,7 @@ def _leave_out(
 
 
 def _served(agent: AgentSettings, version: str) -> str | None:
-    """Give the SHA-256 of a version's tensors in the running agent; None where it has none."""
+    """Return the SHA-256 of a version's tensors in the running agent; None where it has none."""
     try:
         path = f"/operator/versions/{quote(version)}/digest"
         return str(call(agent, "GET", path)["sha256"])

@@ -20,7 +20,7 @@ from deploy.operate.history import existing_store
 from deploy.settings.load import InForce
 from streams.log import dead_letters
 from streams.log.contract import Log
-from streams.log.dead_letters import Buried
+from streams.log.dead_letters import LetterState
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
 from streams.status import Holder, read_status
@@ -144,7 +144,7 @@ def _held(lease: Holder) -> str:
     return f"{lease.holder}, epoch {lease.epoch}, until {until}"
 
 
-def _place(each: Buried) -> str:
+def _place(each: LetterState) -> str:
     letter = each.letter
     if letter.offset < 0:
         return f"{letter.topic} (never in the log)"

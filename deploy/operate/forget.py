@@ -1,8 +1,8 @@
 """Forgets a principal: the record that says so, then store, log and spools, then what they moved.
 
 The record on the topic `forgotten` comes first and decides; everything after it can be done again.
-The store is changed by whoever holds the line's lease: a learner that runs does it when it reads
-the record, and where none runs the lease is taken for a moment.
+The store is changed line by line, by whoever holds the line's lease: a learner that runs does it
+when it reads the record, and where none runs the lease is taken for a moment.
 
 Knows nothing of how a version is built without somebody (learner.rerun.refit, learner.rerun.rerun).
 """
@@ -23,6 +23,7 @@ from sqlmodel import select
 from deploy.errors import ForgetError
 from learner.forget import store as stored
 from learner.forget.store import Influence
+from learner.settings import group_of
 from streams.keeping import erase, forgotten
 from streams.log.contract import Log, entries_now, outgoing
 from streams.open import KAFKA_SCHEME
@@ -44,7 +45,7 @@ class Report:
 
     principal: str
     dry_run: bool
-    taken: bool  # False: a learner holds the lease and has not read the record yet
+    taken: bool  # False: a learner holds its line's lease and has not read the record yet
     turns: int
     judgements: int
     log: dict[str, int] = field(default_factory=dict)  # topic → records taken out
@@ -53,7 +54,7 @@ class Report:
     influenced: list[Influence] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Give all of it."""
+        """Return all of it."""
         return asdict(self)
 
 
@@ -128,7 +129,7 @@ def forget(
 ) -> Report:
     """Forget a principal everywhere that can be reached from here.
 
-    line: whose lease stands for the right to write
+    line: one that is emptied in any case; others are, where the principal is known
     wait: between two looks at what a running learner has done; patience_s: how long altogether
     clock: Unix seconds
     raises: ForgetError when nothing is known of them; LogUnavailableError, StoreUnavailableError
@@ -140,14 +141,15 @@ def forget(
     else:
         record = _record(principal, who=who, reason=reason, clock=clock)
         log.append([outgoing(forgotten.TOPIC, principal, record)])
-    row = _apply(store, record, line, wait, patience_s)
+    lines = _lines(store, principal) | {line}
+    taken = _apply(store, record, lines, wait, patience_s)
     store.settle()
     gone = _erase(store, log, settings, record)
     home = settings.home.expanduser()
     return Report(
         principal=principal,
         dry_run=False,
-        taken=row is not None,
+        taken=taken,
         turns=found.turns,
         judgements=found.judgements,
         log=dict(gone),
@@ -167,29 +169,48 @@ def _record(principal: str, *, who: str, reason: str, clock: Callable[[], float]
     )
 
 
+def _lines(store: Store, principal: str) -> set[str]:
+    """Name the lines that the store knows turns of the principal in."""
+    with store.reading() as session:
+        theirs = select(TurnRow.line).where(TurnRow.principal == principal)
+        return set(session.exec(theirs.distinct()))
+
+
 def _apply(
-    store: Store, record: Forgotten, line: str, wait: Callable[[float], None], patience_s: float
-) -> ForgottenRow | None:
-    """Change the store, or wait for the learner that may; None when it has not done it yet."""
+    store: Store,
+    record: Forgotten,
+    lines: Iterable[str],
+    wait: Callable[[float], None],
+    patience_s: float,
+) -> bool:
+    """Change the store, or wait for the learners that may; False when one has not done it yet."""
     holder = f"forget:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    lease = Lease(store, f"learner/{line}", holder=holder)
+    waiting = {line: Lease(store, group_of(line), holder=holder) for line in lines}
     left_s = patience_s
     while True:
-        with store.reading() as session:
-            row = session.get(ForgottenRow, record.id)
-        if row is not None:
-            return row
-        if lease.acquire():
-            try:
-                with store.transaction() as session:
-                    lease.check(session)
-                    return stored.apply(session, record)
-            finally:
-                lease.release()
-        if left_s <= 0:
-            return None
+        for line, lease in list(waiting.items()):
+            if _apply_to(store, record, line, lease):
+                del waiting[line]
+        if not waiting or left_s <= 0:
+            return not waiting
         wait(LOOK_S)
         left_s -= LOOK_S
+
+
+def _apply_to(store: Store, record: Forgotten, line: str, lease: Lease) -> bool:
+    """Empty a line where no learner holds its lease; say whether that is done."""
+    with store.reading() as session:
+        if session.get(ForgottenRow, (record.id, line)) is not None:
+            return True
+    if not lease.acquire():
+        return False
+    try:
+        with store.transaction() as session:
+            lease.check(session)
+            stored.apply(session, record, line)
+        return True
+    finally:
+        lease.release()
 
 
 def _turn_ids(store: Store, principal: str) -> list[str]:
@@ -223,7 +244,7 @@ def _erase(store: Store, log: Log, settings: StreamsSettings, record: Forgotten)
 
 
 def versions_standing_on(influenced: Iterable[Influence], chain: Iterable[str]) -> list[str]:
-    """Give the part of a chain of versions that was made by, or stands on, what they moved.
+    """Return the part of a chain of versions that was made by, or stands on, what they moved.
 
     >>> one = Influence(1, "main", "b", 1, 2, 0.5)
     >>> versions_standing_on([one], ["a", "b", "c"])

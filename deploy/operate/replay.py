@@ -1,18 +1,17 @@
 """Proves a version: rebuilt from the base by its recipes, with every digest on the way compared.
 
-Reads the ledger and the base model only, and shares no code with the agent beyond kernels and
-streams; so equal bits here and in an agent's memory were reached twice.
+Reads the ledger and the base model only: no snapshot, and nothing of the agent. So equal bits here
+and in an agent's memory were reached twice, by the same code in another process.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kernels.contract import Backend
-from kernels.model.forward import with_weights
-from kernels.version.walk import master_at_base
+from kernels.version.build import Source, build
 from streams.errors import ProofError
-from streams.model.convert import weights_digest
 from streams.model.open import BaseModel
+from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
 
 
@@ -45,11 +44,7 @@ def replay(
             f"the first recipe stands on the base {chain[0].parent}, this one is {base.name}: "
             "name the right model with --model"
         )
-    master = master_at_base(base.decoder, mask, backend, chain)
-    for number, recipe in enumerate(chain, start=1):
-        master.apply(recipe)
-        progress(number)
-    weights = master.weights()
-    master.prove_frozen(weights)
-    rebuilt = with_weights(base.model, weights)
-    return Proof(chain[-1].version, len(chain), master.digest(), weights_digest(rebuilt))
+    source = Source(base.decoder, backend, {mask.digest: mask})
+    built = build(source, chain, progress=progress)
+    sha256 = weights_digest(built.decoder.model)
+    return Proof(chain[-1].version, len(chain), built.reached.master.digest(), sha256)

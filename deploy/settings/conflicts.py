@@ -44,10 +44,10 @@ def _streams(streams: StreamsSettings) -> Iterator[str]:
     if streams.store and not streams.store.startswith(("sqlite:", "postgres:", "postgresql")):
         scheme = streams.store.partition(":")[0]
         yield f"streams.store begins with {scheme!r}: give sqlite:///… or postgresql://…"
-    if streams.spool_bytes < streams.max_record_bytes:
+    if streams.spool_bytes < 2 * streams.max_record_bytes:
         yield (
             f"streams.spool_bytes {streams.spool_bytes} cannot hold one record of "
-            f"streams.max_record_bytes {streams.max_record_bytes}"
+            f"streams.max_record_bytes {streams.max_record_bytes}: give at least twice that"
         )
     sasl = {
         "streams.sasl_mechanism": streams.sasl_mechanism,
@@ -80,6 +80,11 @@ def _agent(agent: AgentSettings) -> Iterator[str]:
         yield (
             f"agent.console_host {agent.console_host} can be reached from other machines: "
             "set agent.operator_keys first, or bind 127.0.0.1"
+        )
+    if agent.kv_tokens < agent.context_tokens:
+        yield (
+            f"agent.kv_tokens {agent.kv_tokens} cannot hold one conversation of "
+            f"agent.context_tokens {agent.context_tokens}"
         )
     if agent.requests_per_minute and not agent.keys:
         yield (

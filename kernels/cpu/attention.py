@@ -1,7 +1,7 @@
-"""One new token a row attends to its own past, in compiled loops over a KV cache.
+"""One new token a row attends to its own past, in compiled loops over the pages of a KV cache.
 
 Each row sees exactly its own length, so nothing is masked, padded or copied, and a row's result
-is the same to the bit whatever other rows stand beside it.
+is the same to the bit whatever other rows stand beside it and wherever its pages lie.
 
 Knows nothing of torch's modules, rope or versions: NumPy arrays in, NumPy arrays out.
 """
@@ -42,9 +42,10 @@ def attend_rows(
     start: int,
     stop: int,
     q: Array,
-    keys: Array,
-    values: Array,
-    slots: Array,
+    new: Array,
+    memory: Array,
+    layer: int,
+    tables: Array,
     lengths: Array,
     scale: np.float32,
     out: Array,
@@ -52,26 +53,32 @@ def attend_rows(
     powers: Array,
     exponents: Array,
 ) -> None:
-    """Attend for the pairs (row, KV head) numbered start..stop-1, row-major.
+    """Write and attend for the pairs (row, KV head) numbered start..stop-1, row-major.
 
-    q, out: (rows, heads, d) float32; keys, values: (slots, kv_heads, capacity, d) float32
-    slots, lengths: (rows,) int64, where each row's past lies and how long it is, itself included
-    scores, powers: (capacity,) float32 scratch of the calling thread; exponents: powers' bits
+    q, out: (rows, heads, d) float32; new: (2, rows, kv_heads, d), keys and values of the new tokens
+    memory: (pages, layers, 2, kv_heads, tokens, d); tables: (rows, most) int32, the pages of each
+        row in order; lengths: (rows,) int64, how long its past is, the new token included
+    scores, powers: (longest,) float32 scratch of the calling thread; exponents: powers' bits
         as int32
     """
-    kv_heads, width = keys.shape[1], keys.shape[3]
+    kv_heads, tokens, width = memory.shape[3], memory.shape[4], memory.shape[5]
     group = q.shape[1] // kv_heads
     for item in range(start, stop):
         row, kv = item // kv_heads, item % kv_heads
-        length = lengths[row]
-        past, content = keys[slots[row], kv], values[slots[row], kv]
+        length, table = lengths[row], tables[row]
+        page, place = table[(length - 1) // tokens], (length - 1) % tokens
+        for x in range(width):
+            memory[page, layer, 0, kv, place, x] = new[0, row, kv, x]
+            memory[page, layer, 1, kv, place, x] = new[1, row, kv, x]
         for head in range(kv * group, (kv + 1) * group):
             query, seen = q[row, head], out[row, head]
-            for place in range(length):
-                product = np.float32(0.0)
-                for x in range(width):
-                    product += query[x] * past[place, x]
-                scores[place] = product * scale
+            for first in range(0, length, tokens):
+                past = memory[table[first // tokens], layer, 0, kv]
+                for place in range(min(tokens, length - first)):
+                    product = np.float32(0.0)
+                    for x in range(width):
+                        product += query[x] * past[place, x]
+                    scores[first + place] = product * scale
             # softmax; e^s as 2^t, written so that the loop is vector code (expf is a call)
             highest = _LOWEST
             for place in range(length):
@@ -90,7 +97,9 @@ def attend_rows(
                 total += scores[place]
             for x in range(width):
                 seen[x] = np.float32(0.0)
-            for place in range(length):
-                share = scores[place] / total
-                for x in range(width):
-                    seen[x] += share * content[place, x]
+            for first in range(0, length, tokens):
+                content = memory[table[first // tokens], layer, 1, kv]
+                for place in range(min(tokens, length - first)):
+                    share = scores[first + place] / total
+                    for x in range(width):
+                        seen[x] += share * content[place, x]

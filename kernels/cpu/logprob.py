@@ -14,7 +14,7 @@ TOKENS, VOCABULARY = 256, 4096  # a 4 MiB block of logits: read back from cache,
 
 
 def token_logprobs(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    """Give the log-probability of one target per row.
+    """Return the log-probability of one target per row.
 
     hidden: (tokens, width); head: (vocabulary, width); targets: (tokens,) int64
     returns: (tokens,) float32
@@ -30,7 +30,7 @@ def token_logprobs(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
 
 
 def top_tokens(hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Give the k most probable tokens of each row, best first.
+    """Return the k most probable tokens of each row, best first.
 
     returns: (tokens, k) float32 log-probabilities, (tokens, k) int64 ids
     """
@@ -57,6 +57,6 @@ def _token_blocks(hidden: Tensor) -> Iterator[slice]:
 
 
 def _logit_blocks(hidden: Tensor, head: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Give the first token id and the float32 logits of each block of the vocabulary."""
+    """Return the first token id and the float32 logits of each block of the vocabulary."""
     for start in range(0, head.shape[0], VOCABULARY):
         yield start, (hidden @ head[start : start + VOCABULARY].T).float()

@@ -1,95 +1,64 @@
-"""Members on the CPU: full-rank ones written by compiled loops, rank-1 ones as torch products.
+"""Members on the CPU: full-rank ones written by a compiled loop, rank-1 ones as torch products.
 
-Invariants: the base is only read; frozen rows and columns of a written member are the base's
-bytes. Noise of 64 members is made once (sign planes) when they are written in a row.
+Invariants: the base is only read; frozen rows and columns of a written member are the base's bytes.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numba import float32, int32
 from torch import Tensor
 
-from kernels.contract import FULL, Frozen, PairFactors
-from kernels.cpu import passes as cpu_passes
-from kernels.cpu.passes import BLOCK, LANES, PAIRS, Array
+from kernels.change import FULL, Frozen, MemberNoise, Span
+from kernels.contract import PairFactors
+from kernels.cpu.compiled import Array, compiled
+from kernels.cpu.noise import draw
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import rewrite
-from kernels.dtypes import check_dtype
-from kernels.reference.noise import check_address
-from kernels.reference.update import check_frozen
+
+PAIRS_AT_ONCE = 8  # whose noise is drawn together and kept, a byte an element each
 
 
-@dataclass(frozen=True, slots=True)
-class Perturbed:
-    """One tensor under full-rank noise.
-
-    base: (out, in), contiguous
-    """
-
-    base: Tensor
-    key: int
-    tensor: int
-    sigma_log2: int
-    frozen: Frozen | None
-
-    def check(self, member: int) -> None:
-        """Refuse what cannot be written.
-
-        raises: ValueError
-        """
-        check_dtype(self.base)
-        check_frozen(self.base, self.frozen)
-        count, pairs = self.base.numel(), member // 2 + 1
-        check_address(
-            key=self.key, tensor=self.tensor, side=FULL, first=0, count=count, pairs=pairs
-        )
-
-    def scale(self, member: int) -> float:
-        """Give 2^s with the member's ±."""
-        return math.ldexp(-1.0 if member % 2 else 1.0, self.sigma_log2)
+def write_members(
+    threads: Threads, base: Tensor, noise: MemberNoise, members: Sequence[int]
+) -> Iterator[Tensor]:
+    """Write members of a contiguous base one after another into one buffer."""
+    out, span, first = torch.empty_like(base), Span(FULL, base.numel()), -1
+    pairs = min(PAIRS_AT_ONCE, len({member // 2 for member in members}))
+    unit = math.ldexp(1.0, noise.unit_log2)
+    drawn = np.empty((pairs, base.numel()), np.int8)
+    for member in members:
+        pair, minus = divmod(member, 2)
+        if first < 0 or pair // pairs != first // pairs:
+            first = pair // pairs * pairs
+            draw(threads, drawn, noise.address, span, noise.kind, first_pair=first)
+        _write(threads, out, base, drawn[pair - first], turn=1 if minus else -1, unit=unit)
+        yield _keep_frozen(out, base, noise.frozen)
 
 
-def write_member(threads: Threads, noise: Perturbed, member: int) -> Tensor:
-    """Write one member, its noise made on the way."""
-    noise.check(member)
-
+def _write(
+    threads: Threads, out: Tensor, base: Tensor, noise: Array, *, turn: int, unit: float
+) -> None:
     def write(target: Array, source: Array, first: int) -> bool:
-        _from_address(target, source, first, noise, member)
+        write_noise(target, source, noise[first : first + source.size], turn, unit)
         return True
 
-    out = torch.empty_like(noise.base)
-    rewrite(threads, out, noise.base, write)
-    return _keep_frozen(out, noise)
+    rewrite(threads, out, base, write)
 
 
-def write_members(threads: Threads, noise: Perturbed, members: Sequence[int]) -> Iterator[Tensor]:
-    """Write members one after another into one buffer, from planes that 64 members share."""
-    out, group = torch.empty_like(noise.base), -1
-    planes = np.empty((PAIRS, noise.base.numel() // BLOCK, LANES), np.uint32)
-    for member in members:
-        noise.check(member)
-        if member // 2 // PAIRS != group:
-            group = member // 2 // PAIRS
-            _fill_planes(threads, planes, noise, group)
-        plane = planes[member // 2 % PAIRS]
+@compiled
+def write_noise(out: Array, base: Array, noise: Array, turn: int, unit: float) -> None:
+    """Write base − turn · unit · noise: the product is exact, the sum is rounded once.
 
-        def write(
-            target: Array, source: Array, first: int, plane: Array = plane, member: int = member
-        ) -> bool:
-            whole = source.size // BLOCK * BLOCK
-            blocks = plane[first // BLOCK : (first + whole) // BLOCK]
-            cpu_passes.write_member_from_plane(
-                target[:whole], source[:whole], blocks, noise.scale(member)
-            )
-            if whole < source.size:
-                _from_address(target[whole:], source[whole:], first + whole, noise, member)
-            return True
+    Less the opposite, so that noise of 0 leaves −0 what it is.
 
-        rewrite(threads, out, noise.base, write)
-        yield _keep_frozen(out, noise)
+    out, base: flat float32; noise: int8; turn: −1 for the pair's + member, 1 for its −
+    """
+    size = float32(unit)
+    for e in range(out.size):
+        out[e] = base[e] - size * float32(int32(turn * int32(noise[e])))
 
 
 def add_members(
@@ -130,29 +99,12 @@ def rows_linear(
     return y.addcmul_(projected[:, None], factors.rows[pairs].to(x.dtype))
 
 
-def _from_address(target: Array, source: Array, first: int, noise: Perturbed, member: int) -> None:
-    cpu_passes.write_member(
-        target, source, np.uint64(noise.key), noise.tensor, first, member // 2, noise.scale(member)
-    )
-
-
-def _fill_planes(threads: Threads, planes: Array, noise: Perturbed, group: int) -> None:
-    threads.over(
-        planes.shape[1],
-        lambda start, stop: cpu_passes.fill_planes(
-            start, stop, planes, np.uint64(noise.key), group, noise.tensor
-        ),
-        items=BLOCK,
-    )
-
-
-def _keep_frozen(out: Tensor, noise: Perturbed) -> Tensor:
+def _keep_frozen(out: Tensor, base: Tensor, frozen: Frozen) -> Tensor:
     """Copy the frozen rows and columns back from the base, so that their bits are its bits."""
-    frozen, base = noise.frozen, noise.base
-    if frozen is not None and frozen.rows is not None:
+    if frozen.rows is not None:
         rows = frozen.rows == 0
         out[rows] = base[rows]
-    if frozen is not None and frozen.columns is not None:
+    if frozen.columns is not None:
         columns = frozen.columns == 0
         out[:, columns] = base[:, columns]
     return out

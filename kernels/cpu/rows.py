@@ -75,11 +75,12 @@ def _all_strips(x: Array, strips: Array, out: Array, block: int, threads: int) -
 
 
 class PackedRows:
-    """One packed weight, to be applied to a few rows."""
+    """One packed weight, to be applied to a few rows, or read row by row."""
 
     def __init__(self, packed: Tensor, strips: Array, block: int) -> None:
         self._owner = packed  # of the memory that strips looks at
         self._strips, self._block = strips, block
+        self._by_strip = torch.from_numpy(strips)
 
     def apply(self, x: Tensor) -> Tensor:
         """Multiply (…, in), at most MOST_ROWS rows, by the weight: (…, out)."""
@@ -92,9 +93,13 @@ class PackedRows:
             _some_strips(rows, self._strips, out.numpy(), self._block, 0, count)
         return out.view(*x.shape[:-1], -1)
 
+    def read(self, rows: Tensor) -> Tensor:
+        """Look up rows of the weight: (…) int64 → (…, in). Raises: IndexError."""
+        return self._by_strip[rows // STRIP, :, rows % STRIP]
+
 
 def packed_rows(packed: Tensor, out_features: int, in_features: int) -> PackedRows | None:
-    """Give the fast product by a weight that oneDNN has packed; None where it would not be equal.
+    """Return the fast product by a weight that oneDNN has packed; None where bits would differ.
 
     packed: what torch.ops.mkldnn._reorder_linear_weight gave
     """

@@ -29,7 +29,7 @@ class Threads:
     def over(
         self, count: int, loop: Callable[[int, int], Result], *, items: int = 1
     ) -> list[Result]:
-        """Call loop(start, stop) on ranges that cover 0..count-1, and give the results in order.
+        """Call loop(start, stop) on ranges that cover 0..count-1, and return the results in order.
 
         items: elements of work behind one of `count`, to judge whether threads pay
         """
@@ -41,7 +41,7 @@ class Threads:
         return [loop(edges[0], edges[1]), *(part.result() for part in waiting)]
 
     def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Call work on every item, several at a time, and give the results in order.
+        """Call work on every item, several at a time, and return the results in order.
 
         Many tensors are shared out whole: to split each of them wakes the other threads each time,
         which costs more than the second core gives back.

@@ -4,25 +4,22 @@
 master read and written, base read, weights written.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import COLUMNS, FULL, ROWS, Frozen
-from kernels.cpu import passes as cpu_passes
-from kernels.cpu.passes import PAIRS, Array
+from kernels.change import COLUMNS, FULL, INT32_MAX, NORMAL, ROWS, Change, Frozen
+from kernels.cpu import rounding, sums
+from kernels.cpu.compiled import PAIRS, Array
+from kernels.cpu.noise import fill_words
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import PIECE_ELEMENTS, rewrite
 from kernels.dtypes import require_finite
-from kernels.errors import ExplodedError
-from kernels.reference.noise import check_address
-from kernels.reference.update import INT32_MAX
-
-OVERFLOW = "the update leaves int32; nothing was changed: take smaller steps"
+from kernels.errors import OVERFLOW, ExplodedError
+from kernels.normal import deviates
 
 Moved = tuple[bool, bool, int]
 """Whether an integer wrapped, whether all weights are finite, the weights' part of the digest."""
@@ -31,90 +28,16 @@ Move = Callable[[int, int, Array, Array, float], Moved]
 """Adds to rows start..stop-1, wrapping; rounds base to out at unit 2^exponent, unless empty."""
 
 NOTHING: Final = np.empty((0, 0), np.float32)  # no weights to round
+NO_DEVIATES: Final = deviates()[:0]  # of signs
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What is added to one tensor."""
-
-    key: int
-    tensor: int
-    coefficients: Sequence[int]
-    step: int
-    frozen: Frozen | None
-    full_rank: bool
-
-    def onto(self, master: Tensor) -> Move:
-        """Give the loop that adds this to a master's rows."""
-        return self._full(master) if self.full_rank else self._rank1(master)
-
-    def taken_out(self) -> "Generation":
-        """Give what brings the master back: sums wrap, so it does even after an overflow."""
-        return replace(self, step=-self.step)
-
-    @property
-    def _narrow(self) -> bool:
-        return abs(self.step) * sum(abs(c) for c in self.coefficients) <= INT32_MAX
-
-    def _rank1(self, master: Tensor) -> Move:
-        height, width = master.shape
-        row_words, column_words = self._words(ROWS, height), self._words(COLUMNS, width)
-        coefficients = np.zeros(len(row_words) * PAIRS, np.int16)
-        coefficients[: len(self.coefficients)] = self.coefficients
-        moves, columns = _moves(master, self.frozen)
-        tables = cpu_passes.rank1_tables(column_words, coefficients, columns)
-        integers, step, narrow = master.numpy(), self.step, self._narrow
-
-        def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
-            found: Moved = cpu_passes.move_rank1(
-                integers[start:stop], base, out, base.size > 0, start, row_words, moves, tables,
-                step, narrow, unit,
-            )  # fmt: skip
-            return found
-
-        return move
-
-    def _full(self, master: Tensor) -> Move:
-        self._check(FULL, master.numel())
-        tables = cpu_passes.byte_tables(self.coefficients)
-        moves, columns = _moves(master, self.frozen)
-        integers, key, tensor = master.numpy(), np.uint64(self.key), self.tensor
-        step, narrow = self.step, self._narrow
-
-        def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
-            found: Moved = cpu_passes.move_full(
-                integers[start:stop], base, out, base.size > 0, start, key, tensor, moves, columns,
-                tables, step, narrow, unit,
-            )  # fmt: skip
-            return found
-
-        return move
-
-    def _words(self, side: int, count: int) -> Array:
-        """Give the noise of one side: (groups of 32 pairs, count) uint32."""
-        self._check(side, count)
-        groups = -(-len(self.coefficients) // PAIRS)
-        whole = np.empty(count + 8, np.uint32)  # fill_words writes whole counters
-        words = np.empty((groups, count), np.uint32)
-        for group in range(groups):
-            cpu_passes.fill_words(whole, np.uint64(self.key), group, self.tensor, side, 0, count)
-            words[group] = whole[:count]
-        return words
-
-    def _check(self, side: int, count: int) -> None:
-        check_address(
-            key=self.key, tensor=self.tensor, side=side, first=0, count=count,
-            pairs=len(self.coefficients),
-        )  # fmt: skip
-
-
-def accumulate(threads: Threads, master: Tensor, generation: Generation) -> None:
-    """Add a generation, or leave the master as it was.
+def accumulate(threads: Threads, master: Tensor, change: Change) -> None:
+    """Add a change, or leave the master as it was.
 
     raises: ExplodedError when an element would leave int32
     """
-    if any(wrapped for wrapped, _, _ in _move_all(threads, master, generation)):
-        _move_all(threads, master, generation.taken_out())
+    if any(wrapped for wrapped, _, _ in _move_all(threads, master, change)):
+        _move_all(threads, master, change.taken_out())
         raise ExplodedError(OVERFLOW)
 
 
@@ -127,7 +50,7 @@ def materialise(threads: Threads, base: Tensor, master: Tensor, *, exponent: int
 
     def write(target: Array, source: Array, first: int) -> bool:
         part = integers[first : first + source.size]
-        return bool(cpu_passes.round_weights(target, source, part, unit))
+        return bool(rounding.round_weights(target, source, part, unit))
 
     if not rewrite(threads, out, base, write):
         require_finite(out)
@@ -139,19 +62,19 @@ def digest(threads: Threads, master: Tensor) -> int:
     flat = master.view(-1).numpy()
 
     def loop(start: int, stop: int) -> int:
-        return int(cpu_passes.mix_sum(flat[start:stop], start))
+        return int(rounding.mix_sum(flat[start:stop], start))
 
     return sum(threads.over(flat.size, loop)) % 2**64
 
 
 def advance(
-    threads: Threads, master: Tensor, base: Tensor, generation: Generation, *, exponent: int
+    threads: Threads, master: Tensor, base: Tensor, change: Change, *, exponent: int
 ) -> tuple[Tensor, int]:
     """Accumulate, materialise and digest, both contiguous.
 
     raises: ExplodedError; the master is then as it was
     """
-    out, move, unit = torch.empty_like(base), generation.onto(master), 2.0**exponent
+    out, move, unit = torch.empty_like(base), _onto(master, change), 2.0**exponent
 
     def loop(start: int, stop: int) -> Moved:
         return _weigh(move, base, out, start, stop, unit)
@@ -164,17 +87,77 @@ def advance(
             require_finite(out)
         _finite_after_cast(out)
     except ExplodedError:
-        _move_all(threads, master, generation.taken_out())
+        _move_all(threads, master, change.taken_out())
         raise
     return out, sum(part for _, _, part in parts) % 2**64
 
 
-def _move_all(threads: Threads, master: Tensor, generation: Generation) -> list[Moved]:
-    """Add a generation to a whole master, wrapping, and round nothing."""
-    move, (height, width) = generation.onto(master), master.shape
+def _move_all(threads: Threads, master: Tensor, change: Change) -> list[Moved]:
+    """Add a change to a whole master, wrapping, and round nothing."""
+    move, (height, width) = _onto(master, change), master.shape
     return threads.over(
         height, lambda start, stop: move(start, stop, NOTHING, NOTHING, 0.0), items=width
     )
+
+
+def _onto(master: Tensor, change: Change) -> Move:
+    """Return the loop that adds a change to a master's rows."""
+    return _rank1(master, change) if change.noise == "rank1" else _full(master, change)
+
+
+def _rank1(master: Tensor, change: Change) -> Move:
+    height, width = master.shape
+    row_words, column_words = _words(change, ROWS, height), _words(change, COLUMNS, width)
+    coefficients = np.zeros(len(row_words) * PAIRS, np.int16)
+    coefficients[: len(change.coefficients)] = change.coefficients
+    moves, columns = _moves(master, change.frozen)
+    tables = sums.rank1_tables(column_words, coefficients, columns)
+    integers, step, narrow = master.numpy(), change.step, _narrow(change)
+
+    def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
+        found: Moved = sums.move_rank1(
+            integers[start:stop], base, out, base.size > 0, start, row_words, moves, tables,
+            step, narrow, unit,
+        )  # fmt: skip
+        return found
+
+    return move
+
+
+def _full(master: Tensor, change: Change) -> Move:
+    side, tables, table = FULL, sums.byte_tables, NO_DEVIATES
+    if change.noise == "normal":
+        side, tables, table = FULL + NORMAL, sums.two_by_two, deviates()
+    by_word = tables(change.coefficients)
+    moves, columns = _moves(master, change.frozen)
+    integers, key, tensor = master.numpy(), np.uint64(change.address.key), change.address.tensor
+    step, narrow = change.step, _narrow(change)
+
+    def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
+        found: Moved = sums.move_full(
+            integers[start:stop], base, out, base.size > 0, start, key, tensor, side,
+            moves, columns, by_word, table, step, narrow, unit,
+        )  # fmt: skip
+        return found
+
+    return move
+
+
+def _narrow(change: Change) -> bool:
+    """Whether no product of step and sum leaves int32."""
+    return abs(change.step) * change.reach <= INT32_MAX
+
+
+def _words(change: Change, side: int, count: int) -> Array:
+    """Return the noise of one side: (groups of 32 pairs, count) uint32."""
+    groups = -(-len(change.coefficients) // PAIRS)
+    key, tensor = np.uint64(change.address.key), change.address.tensor
+    whole = np.empty(count + 8, np.uint32)  # fill_words writes whole counters
+    words = np.empty((groups, count), np.uint32)
+    for group in range(groups):
+        fill_words(whole, key, group, tensor, side, 0, count)
+        words[group] = whole[:count]
+    return words
 
 
 def _weigh(move: Move, base: Tensor, out: Tensor, start: int, stop: int, unit: float) -> Moved:
@@ -201,11 +184,10 @@ def _finite_after_cast(weights: Tensor) -> Tensor:
     return weights if weights.dtype == torch.float32 else require_finite(weights)
 
 
-def _moves(tensor: Tensor, frozen: Frozen | None) -> tuple[Array, Array]:
-    """Give (out,) and (in,) int8: 1 where a row or column may move."""
-    masks = (None, None) if frozen is None else (frozen.rows, frozen.columns)
+def _moves(tensor: Tensor, frozen: Frozen) -> tuple[Array, Array]:
+    """Return (out,) and (in,) int8: 1 where a row or column may move."""
     rows, columns = (
         np.ones(size, np.int8) if mask is None else mask.numpy()
-        for mask, size in zip(masks, tensor.shape, strict=True)
+        for mask, size in zip((frozen.rows, frozen.columns), tensor.shape, strict=True)
     )
     return rows, columns

@@ -2,6 +2,6 @@
 
 For others: backend.
 
-Read after the reference: noise (signs in registers), numbers (weights in and out), members,
-update (the one pass), logprob, variance; backend puts them behind kernels.contract's contract.
+Read after the reference: noise (made in registers), numbers (weights in and out), members, update
+(the one pass), logprob, moments; backend puts them behind kernels.contract.
 """

@@ -6,147 +6,121 @@ for signs, full-rank members, updates, weights and digests.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from kernels.contract import COLUMNS, FULL, ROWS, BackendName, Frozen, Item, PairFactors, Result
-from kernels.dtypes import check_dtype
-from kernels.errors import BackendMissingError, ExplodedError
+from kernels.change import (
+    COLUMNS,
+    NOTHING_FROZEN,
+    ROWS,
+    Address,
+    Change,
+    Frozen,
+    MemberNoise,
+    Span,
+)
+from kernels.contract import Backend, BackendName, LinearLayer, PairFactors
+from kernels.errors import NOT_FINITE, OVERFLOW, DeviceMissingError, ExplodedError
+from kernels.gpu.launch import on
 from kernels.gpu.logprob import score_targets, search_top
 from kernels.gpu.members import linear, write_member
 from kernels.gpu.moments import moments
-from kernels.gpu.noise import pack_words, write_gaussians, write_signs
+from kernels.gpu.noise import pack_words, write_normals, write_signs
 from kernels.gpu.tuning import INTERPRETED
-from kernels.gpu.update import Generation, sweep
-from kernels.reference.noise import check_address
-from kernels.reference.update import check_digest_size, check_frozen, check_update
+from kernels.gpu.update import sweep
 
-OVERFLOW = "the update leaves int32; nothing was changed: take smaller steps"
-NOT_FINITE = "a weight is not finite after the update"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class TritonBackend:
+def launching(method: Callable[P, R]) -> Callable[P, R]:
+    """Run a method of the backend on its device, whatever thread calls it."""
+
+    @wraps(method)
+    def there(*args: P.args, **kwargs: P.kwargs) -> R:
+        with on(cast(TritonBackend, args[0]).device):
+            return method(*args, **kwargs)
+
+    return there
+
+
+class TritonBackend(Backend):
     """Fused kernels on a GPU.
 
-    raises: BackendMissingError when there is neither a GPU nor the interpreter
+    raises: DeviceMissingError for a processor, where there is only the interpreter
     """
 
     name: BackendName = "triton"
 
-    def __init__(self) -> None:
-        if not INTERPRETED and not torch.cuda.is_available():
-            raise BackendMissingError(
-                "the triton backend needs a CUDA or ROCm device; choose the backend cpu"
+    def __init__(self, device: torch.device, *, interpreted: bool = INTERPRETED) -> None:
+        """Compute on this device.
+
+        interpreted: whether Triton's interpreter was asked for, which a processor can run
+        """
+        if device.type == "cpu" and not interpreted:
+            raise DeviceMissingError(
+                "the backend triton computes on a GPU, and model.device is cpu: set model.backend "
+                "to auto or cpu, or model.device to cuda (for tests, TRITON_INTERPRET=1 interprets "
+                "it, thousands of times slower)"
             )
-        self.device = torch.device("cpu" if INTERPRETED else "cuda")
+        self.device = device
 
-    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Do them one after the other: each fills the device."""
-        return [work(item) for item in items]
+    @launching
+    def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        return write_signs(address, span, pairs=pairs, device=self.device)
 
-    def signs(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
-        """Give the signs at a range of elements."""
-        check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
-        return write_signs(
-            key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs,
-            device=self.device,
-        )  # fmt: skip
+    @launching
+    def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        return write_normals(address, span, pairs=pairs, device=self.device)
 
-    def gaussians(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
-        """Give standard normal noise at a range of elements."""
-        check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
-        return write_gaussians(
-            key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs,
-            device=self.device,
-        )  # fmt: skip
-
-    def full_member(
-        self,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        member: int,
-        sigma_log2: int,
-        frozen: Frozen | None,
-    ) -> Tensor:
-        """Write one full-rank member from the resident base."""
-        members = self.full_members(
-            base, key=key, tensor=tensor, members=[member], sigma_log2=sigma_log2, frozen=frozen
-        )
-        return next(members)
-
-    def full_members(
-        self,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        members: Sequence[int],
-        sigma_log2: int,
-        frozen: Frozen | None,
+    def _full_members(
+        self, base: Tensor, noise: MemberNoise, members: Sequence[int]
     ) -> Iterator[Tensor]:
-        """Write members one after another into one buffer; making noise hides behind memory."""
-        check_dtype(base)
-        check_frozen(base, frozen)
-        source = base.detach().contiguous()
-        out, count = torch.empty_like(source), base.numel()
+        out = torch.empty_like(base)
         for member in members:
-            pairs = member // 2 + 1
-            check_address(key=key, tensor=tensor, side=FULL, first=0, count=count, pairs=pairs)
-            write_member(
-                out, source, key=key, tensor=tensor, member=member, sigma_log2=sigma_log2,
-                frozen=frozen,
-            )  # fmt: skip
+            with on(self.device):
+                write_member(out, base, noise, member)
             yield out
 
+    @launching
     def member_linear(
         self,
         x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        layer: LinearLayer,
         rows: Tensor,
         columns: Tensor,
         *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (one kernel does all)
     ) -> Tensor:
-        """Apply many rank-1 members of one linear layer."""
         members, tokens = len(rows), x.shape[1]
         numbers = torch.arange(members, dtype=torch.int32, device=x.device)
         y = linear(
-            x.reshape(-1, x.shape[2]), weight, bias, numbers.repeat_interleave(tokens),
-            PairFactors(rows.contiguous(), columns.contiguous()),
+            x.reshape(-1, x.shape[2]), layer.plain(), layer.bias,
+            numbers.repeat_interleave(tokens), PairFactors(rows.contiguous(), columns.contiguous()),
             sigma_log2=sigma_log2, packed=False,
         )  # fmt: skip
         return y.view(members, tokens, -1)
 
+    @launching
     def pair_factors(
         self,
-        *,
-        key: int,
-        tensor: int,
+        address: Address,
         shape: tuple[int, int],
+        *,
         pairs: int,
-        frozen: Frozen | None,
+        frozen: Frozen = NOTHING_FROZEN,
     ) -> PairFactors:
         """Keep a generation's factors as packed bits: 4 bytes an element for 32 pairs."""
-        words = []
-        for side, count in zip((ROWS, COLUMNS), shape, strict=True):
-            check_address(key=key, tensor=tensor, side=side, first=0, count=count, pairs=pairs)
-            words.append(
-                pack_words(
-                    key=key, tensor=tensor, side=side, count=count, pairs=pairs, device=self.device
-                )
-            )
-        rows, columns = words
+        rows, columns = (
+            pack_words(address, Span(side, count), pairs=pairs, device=self.device)
+            for side, count in zip((ROWS, COLUMNS), shape, strict=True)
+        )
         return PairFactors(rows, columns, frozen)
 
+    @launching
     def rows_linear(
         self,
         x: Tensor,
@@ -157,74 +131,44 @@ class TritonBackend:
         *,
         sigma_log2: int,
     ) -> Tensor:
-        """Apply to each row the layer of its own member."""
         numbers = members.to(torch.int32)
         return linear(x, weight, bias, numbers, factors, sigma_log2=sigma_log2, packed=True)
 
-    def accumulate(
-        self,
-        master: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        coefficients: Sequence[int],
-        step: int,
-        frozen: Frozen | None,
-        full_rank: bool = False,
-    ) -> None:
-        """Add one generation to the integer master, in place."""
-        check_update(master, coefficients, step, frozen)
-        check_digest_size(master)
-        generation = Generation(key, tensor, coefficients, step, frozen, full_rank)
-        if sweep(master, None, generation).wrapped:
-            sweep(master, None, generation.taken_out())
+    @launching
+    def _accumulate(self, master: Tensor, change: Change) -> None:
+        if sweep(master, None, change).wrapped:
+            sweep(master, None, change.taken_out())
             raise ExplodedError(OVERFLOW)
 
-    def advance(
-        self,
-        master: Tensor,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        coefficients: Sequence[int],
-        step: int,
-        exponent: int,
-        frozen: Frozen | None,
-        full_rank: bool = False,
+    @launching
+    def _advance(
+        self, master: Tensor, base: Tensor, change: Change, exponent: int
     ) -> tuple[Tensor, int]:
-        """Accumulate, materialise and digest in one pass over memory."""
-        check_dtype(base)
-        check_update(master, coefficients, step, frozen)
-        check_digest_size(master)
-        generation = Generation(key, tensor, coefficients, step, frozen, full_rank)
-        swept = sweep(master, base, generation, exponent=exponent)
+        swept = sweep(master, base, change, exponent=exponent)
         if swept.wrapped or swept.infinite:
-            sweep(master, None, generation.taken_out())
+            sweep(master, None, change.taken_out())
             raise ExplodedError(OVERFLOW if swept.wrapped else NOT_FINITE)
         return swept.weights, swept.digest
 
-    def materialise(self, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:
-        """Round base + 2^exponent · K once."""
-        check_dtype(base)
-        swept = sweep(master.contiguous(), base, None, exponent=exponent)
+    @launching
+    def _materialise(self, base: Tensor, master: Tensor, exponent: int) -> Tensor:
+        swept = sweep(master, base, None, exponent=exponent)
         if swept.infinite:
             raise ExplodedError(NOT_FINITE)
         return swept.weights
 
-    def digest(self, master: Tensor) -> int:
-        """Sum a 64-bit mix of every (row-major index, value)."""
-        check_digest_size(master)
-        return sweep(master.contiguous(), None, None).digest
+    @launching
+    def _digest(self, master: Tensor) -> int:
+        return sweep(master, None, None).digest
 
+    @launching
     def token_logprobs(self, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-        """Score target tokens without storing logits."""
         return score_targets(hidden, head, targets)
 
+    @launching
     def top_tokens(self, hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Give the k most probable tokens of each row."""
         return search_top(hidden, head, k)
 
+    @launching
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give every unit's mean and sum of squared differences."""
         return moments(x)

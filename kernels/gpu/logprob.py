@@ -103,7 +103,7 @@ TILE = {"ROWS": 32, "HEIGHT": 128, "WIDTH": 32}
 
 
 def score_targets(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    """Give the log-probability of one target per row: (tokens,) float32."""
+    """Return the log-probability of one target per row: (tokens,) float32."""
     hidden, head = hidden.contiguous(), head.detach().contiguous()
     (tokens, width), vocabulary = hidden.shape, head.shape[0]
     if not tokens:
@@ -126,7 +126,7 @@ def score_targets(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
 
 
 def search_top(hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Give the k most probable tokens of each row: log-probabilities and ids, (tokens, k)."""
+    """Return the k most probable tokens of each row: log-probabilities and ids, (tokens, k)."""
     hidden, head = hidden.contiguous(), head.detach().contiguous()
     (tokens, width), vocabulary = hidden.shape, head.shape[0]
     if not tokens:

@@ -12,33 +12,45 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.contract import Frozen, PairFactors
-from kernels.gpu.launch import EXACT, TILE, address, bits, masked, moving, tiles
-from kernels.gpu.noise import PAIRS, tile_words
+from kernels.change import MemberNoise
+from kernels.contract import PairFactors
+from kernels.gpu.launch import EXACT, TILE, bits, masked, moving, tiles, words_of
+from kernels.gpu.noise import FULL, FULL_NORMAL, PAIRS, deviates, table_on, tile_words
 from kernels.gpu.numbers import load_weights, store_weights
 from kernels.gpu.tuning import LINEAR, tuned
 
 
-@triton.jit(do_not_specialize=["scale_bits", "group", "bit", "tensor", "key_low", "key_high"])
+@triton.jit(
+    do_not_specialize=["unit_bits", "group", "place_in_word", "tensor", "key_low", "key_high"]
+)
 def full_member_kernel(
-    out, base, moving_rows, moving_columns, height, width, scale_bits, group, bit, tensor,
-    key_low, key_high,
-    MASK_ROWS: tl.constexpr, MASK_COLUMNS: tl.constexpr, WHOLE: tl.constexpr,
-    HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
+    out, base, moving_rows, moving_columns, table, height, width, unit_bits, group, place_in_word,
+    tensor, key_low, key_high,
+    NORMAL: tl.constexpr, MASK_ROWS: tl.constexpr, MASK_COLUMNS: tl.constexpr,
+    WHOLE: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Write base ± scale; where frozen, the base's own bits.
+    """Write base + unit · noise; where frozen, the base's own bits.
 
-    out, base: (height, width) float32, float16 or bfloat16 bits; scale_bits: float32
-        bits of 2^s, negative for the pair's − member; bit: the pair's place in its group's words
+    out, base: (height, width) float32, float16 or bfloat16 bits; table: of deviates, for NORMAL;
+        unit_bits: float32 bits of what an integer 1 moves, negative for the pair's − member;
+        place_in_word: of the pair among those of its group's words
     """
     row, column = tl.program_id(0) * HEIGHT, tl.program_id(1) * WIDTH
     rows, columns = row + tl.arange(0, HEIGHT), column + tl.arange(0, WIDTH)
     inside = (rows < height)[:, None] & (columns < width)[None, :]
     place = rows.to(tl.int64)[:, None] * width + columns[None, :]
-    words = tile_words(row, column, width, group, tensor, key_low, key_high, HEIGHT, WIDTH, WHOLE)
+    side: tl.constexpr = FULL_NORMAL if NORMAL else FULL
+    words = tile_words(
+        row, column, width, group, tensor, side, key_low, key_high, HEIGHT, WIDTH, WHOLE
+    )
     old = load_weights(base + place, inside)
-    sign = (words << (31 - bit).to(tl.uint32)) & 0x80000000
-    new = old + (sign ^ scale_bits.to(tl.uint32)).to(tl.float32, bitcast=True)
+    if NORMAL:
+        drawn = deviates(words, place_in_word.to(tl.uint32), table)
+        moved = old + drawn.to(tl.float32) * unit_bits.to(tl.int32).to(tl.float32, bitcast=True)
+        new = tl.where(drawn == 0, old, moved)
+    else:
+        sign = (words << (31 - place_in_word).to(tl.uint32)) & 0x80000000
+        new = old + (sign ^ unit_bits.to(tl.uint32)).to(tl.float32, bitcast=True)
     if MASK_ROWS:
         moves = tl.load(moving_rows + rows, mask=rows < height, other=0)
         new = tl.where(moves[:, None] == 0, old, new)
@@ -52,7 +64,7 @@ def full_member_kernel(
 def factor(
     pointer, moving, member, index, size, inside, PACKED: tl.constexpr, MASKED: tl.constexpr
 ):
-    """Give a factor's elements for each (member, index): −1, 0 or +1, float32.
+    """Return a factor's elements for each (member, index): −1, 0 or +1, float32.
 
     pointer: PACKED: (groups, size) words, a bit a pair; else (members, size) int8
     moving: (size,) int8, 0 where frozen, read if MASKED; without the member's ±
@@ -100,7 +112,7 @@ def base_product(
     x, weight, row, column, x_rows, height, width,
     ROWS: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Give the tile (ROWS, HEIGHT) of x Wᵀ in float32; float32 inputs keep all their bits."""
+    """Return the tile (ROWS, HEIGHT) of x Wᵀ in float32; float32 inputs keep all their bits."""
     rows, outs, ins = row + tl.arange(0, ROWS), column + tl.arange(0, HEIGHT), tl.arange(0, WIDTH)
     left = x + rows.to(tl.int64)[:, None] * width + ins[None, :]
     right = weight + outs.to(tl.int64)[None, :] * width + ins[:, None]
@@ -147,24 +159,16 @@ def member_linear_kernel(
 PROJECT = {"HEIGHT": 16, "WIDTH": 128, "num_warps": 4}
 
 
-def write_member(
-    out: Tensor,
-    base: Tensor,
-    *,
-    key: int,
-    tensor: int,
-    member: int,
-    sigma_log2: int,
-    frozen: Frozen | None,
-) -> None:
+def write_member(out: Tensor, base: Tensor, noise: MemberNoise, member: int) -> None:
     """Write one full-rank member of the base to out, both contiguous."""
     pair, minus = divmod(member, 2)
-    scale = torch.tensor(2.0**sigma_log2 * (-1 if minus else 1), dtype=torch.float32)
+    unit = torch.tensor(2.0**noise.unit_log2 * (-1 if minus else 1), dtype=torch.float32)
+    frozen, is_normal = noise.frozen, noise.kind == "normal"
+    group, place = divmod(pair, 2 if is_normal else PAIRS.value)
     full_member_kernel[tiles(base)](
-        bits(out), bits(base), *moving(frozen, base), *base.shape,
-        int(scale.view(torch.int32)), pair // 32, pair % 32,
-        *address(key, tensor),
-        **masked(frozen), WHOLE=base.shape[1] % 4 == 0, **TILE, **EXACT,
+        bits(out), bits(base), *moving(frozen, base), table_on(base.device), *base.shape,
+        int(unit.view(torch.int32)), group, place, *words_of(noise.address),
+        NORMAL=is_normal, **masked(frozen), WHOLE=base.shape[1] % 4 == 0, **TILE, **EXACT,
     )  # fmt: skip
 
 

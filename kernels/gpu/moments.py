@@ -46,7 +46,7 @@ MIN_SHARE = 128  # tokens a program, at least: fewer are not worth the merge
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Give every unit's mean and sum of squared differences: (units,) float64 each."""
+    """Return every unit's mean and sum of squared differences: (units,) float64 each."""
     x = x.detach().contiguous()
     tokens, units = x.shape
     blocks = triton.cdiv(units, TILE["UNITS"])

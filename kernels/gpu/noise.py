@@ -1,27 +1,32 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
-"""Noise on the GPU: an address in, words of signs out, in registers.
+"""Noise on the GPU: an address in, words, signs and deviates out, in registers.
 
 The same Philox as kernels.reference.noise, for blocks of elements: four neighbours share a counter,
-so a thread that owns four consecutive elements computes one. Nothing is read from memory.
+so a thread that owns four consecutive elements computes one. Nothing is read from memory but
+the table of deviates, which a cache holds.
 """
+
+from functools import cache
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.contract import GAUSSIAN
-from kernels.gpu.launch import address
+from kernels import normal
+from kernels.change import NORMAL, Address, Span
+from kernels.gpu.launch import words_of
 
 _MULTIPLIER0, _MULTIPLIER1 = tl.constexpr(0xD2511F53), tl.constexpr(0xCD9E8D57)
 _INCREMENT0, _INCREMENT1 = tl.constexpr(0x9E3779B9), tl.constexpr(0xBB67AE85)
-ROWS, COLUMNS, FULL = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
-PAIRS = tl.constexpr(32)  # pairs that one word serves
+FULL, FULL_NORMAL = tl.constexpr(2), tl.constexpr(18)
+PAIRS = tl.constexpr(32)  # pairs that one word of signs serves; one of deviates serves two
+UNUSED, ENTRY = tl.constexpr(16 - normal.BITS), tl.constexpr(2**normal.BITS - 1)
 
 
 @triton.jit
 def philox(quad, group, tensor, side: tl.constexpr, key_low, key_high):
-    """Run ten rounds and give four uint32 blocks of words.
+    """Run ten rounds and return four uint32 blocks of words.
 
     Products are written as 32 × 32 → 64 bits: one instruction (IMAD.WIDE) for both halves,
     where umulhi and a product would be two.
@@ -42,7 +47,7 @@ def philox(quad, group, tensor, side: tl.constexpr, key_low, key_high):
 
 @triton.jit
 def vector_words(first, group, tensor, side: tl.constexpr, key_low, key_high, SIZE: tl.constexpr):
-    """Give the (SIZE,) words of elements first..; first and SIZE are multiples of 4."""
+    """Return the (SIZE,) words of elements first..; first and SIZE are multiples of 4."""
     quads = (first // 4).to(tl.uint32) + tl.arange(0, SIZE // 4).to(tl.uint32)
     w0, w1, w2, w3 = philox(quads, group, tensor, side, key_low, key_high)
     return tl.reshape(tl.join(tl.join(w0, w2), tl.join(w1, w3)), (SIZE,))
@@ -50,10 +55,10 @@ def vector_words(first, group, tensor, side: tl.constexpr, key_low, key_high, SI
 
 @triton.jit
 def tile_words(
-    row, column, width, group, tensor, key_low, key_high,
+    row, column, width, group, tensor, side: tl.constexpr, key_low, key_high,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """Give the (HEIGHT, WIDTH) words of side FULL at rows row.. and columns column...
+    """Return the (HEIGHT, WIDTH) words of a row-major side at rows row.. and columns column...
 
     width: columns of the whole tensor; WHOLE: it is a multiple of 4, so that neighbours share
         counters everywhere (column and WIDTH always are); without it each element runs its own
@@ -62,13 +67,13 @@ def tile_words(
     if WHOLE:
         quads = (column // 4 + tl.arange(0, WIDTH // 4)).to(tl.uint32)
         quads = (rows * (width // 4)).to(tl.uint32)[:, None] + quads[None, :]
-        w0, w1, w2, w3 = philox(quads, group, tensor, FULL, key_low, key_high)
+        w0, w1, w2, w3 = philox(quads, group, tensor, side, key_low, key_high)
         words = tl.reshape(tl.join(tl.join(w0, w2), tl.join(w1, w3)), (HEIGHT, WIDTH))
     else:
         columns = column + tl.arange(0, WIDTH)
         element = rows.to(tl.int64)[:, None] * width + columns[None, :]
         quads, place = (element >> 2).to(tl.uint32), element & 3
-        w0, w1, w2, w3 = philox(quads, group, tensor, FULL, key_low, key_high)
+        w0, w1, w2, w3 = philox(quads, group, tensor, side, key_low, key_high)
         words = tl.where(place < 2, tl.where(place == 0, w0, w1), tl.where(place == 2, w2, w3))
     return words
 
@@ -101,65 +106,72 @@ def words_kernel(
     tl.store(out + group * count + place, words.to(tl.int32, bitcast=True), place < count)
 
 
-@triton.jit(do_not_specialize=["first", "tensor", "key_low", "key_high"])
-def gaussians_kernel(
-    out, first, count, tensor, key_low, key_high, SIDE: tl.constexpr, BLOCK: tl.constexpr
-):  # fmt: skip
-    """Write the normals of one pair at elements first.. to out (pairs, count) float32."""
-    pair = tl.program_id(1)
-    element = first - first % 4 + tl.program_id(0) * BLOCK
-    quads = (element // 4).to(tl.uint32) + tl.arange(0, BLOCK // 4).to(tl.uint32)
-    w0, w1, w2, w3 = philox(quads, pair, tensor, SIDE, key_low, key_high)
-    n0, n1 = box_muller(w0, w1)
-    n2, n3 = box_muller(w2, w3)
-    normals = tl.reshape(tl.join(tl.join(n0, n2), tl.join(n1, n3)), (BLOCK,))
-    place = element + tl.arange(0, BLOCK) - first
-    target = out + pair.to(tl.int64) * count + place
-    tl.store(target, normals, mask=(place >= 0) & (place < count))
-
-
 @triton.jit
-def box_muller(first, second):
-    """Turn two blocks of words into two blocks of normals (kernels.reference.noise.gaussians)."""
-    u = ((first >> 8).to(tl.float32) + 0.5) * (1.0 / 16777216)
-    v = ((second >> 8).to(tl.float32) + 0.5) * (6.283185307179586 / 16777216)
-    radius = tl.sqrt(-2.0 * tl.log(u))
-    return radius * tl.cos(v), radius * tl.sin(v)
+def deviates(words, half, table):
+    """Return the deviates, as int32, of the even (half 0) or odd (1) of the two pairs of a word.
+
+    table: kernels.normal.deviates on the device
+    """
+    entry = (words >> (UNUSED + 16 * half)) & ENTRY
+    return tl.load(table + entry.to(tl.int32)).to(tl.int32)
+
+
+@triton.jit(do_not_specialize=["first", "pairs", "tensor", "key_low", "key_high"])
+def normals_kernel(
+    out, table, first, count, pairs, tensor, key_low, key_high,
+    SIDE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Write the deviates of elements first.. of the two pairs of a word to out (pairs, count)."""
+    group = tl.program_id(1)
+    element = first - first % 4 + tl.program_id(0) * BLOCK
+    words = vector_words(element, group, tensor, SIDE, key_low, key_high, BLOCK)
+    place = element + tl.arange(0, BLOCK) - first
+    for half in tl.static_range(2):
+        pair = group * 2 + half
+        inside = (place >= 0) & (place < tl.where(pair < pairs, count, 0))
+        drawn = deviates(words, half, table)
+        tl.store(out + pair.to(tl.int64) * count + place, drawn.to(tl.int8), inside)
 
 
 SIGNS_BLOCK = 1024
 
 
-def write_signs(
-    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int, device: torch.device
-) -> Tensor:
-    """Give (pairs, count) int8 signs."""
-    out = torch.empty(pairs, count, dtype=torch.int8, device=device)
+def write_signs(address: Address, span: Span, *, pairs: int, device: torch.device) -> Tensor:
+    """Return (pairs, count) int8 signs."""
+    out = torch.empty(pairs, span.count, dtype=torch.int8, device=device)
     if out.numel():
-        grid = (triton.cdiv(count + 3, SIGNS_BLOCK), triton.cdiv(pairs, 32))
+        grid = (triton.cdiv(span.count + 3, SIGNS_BLOCK), triton.cdiv(pairs, 32))
         signs_kernel[grid](
-            out, first, count, pairs, *address(key, tensor), SIDE=side, BLOCK=SIGNS_BLOCK
-        )
+            out, span.first, span.count, pairs, *words_of(address),
+            SIDE=span.side, BLOCK=SIGNS_BLOCK,
+        )  # fmt: skip
     return out
 
 
-def pack_words(
-    *, key: int, tensor: int, side: int, count: int, pairs: int, device: torch.device
-) -> Tensor:
-    """Give (groups of 32 pairs, count) int32: a bit a sign."""
-    out = torch.empty(triton.cdiv(pairs, 32), count, dtype=torch.int32, device=device)
-    grid = (triton.cdiv(count, SIGNS_BLOCK), len(out))
-    words_kernel[grid](out, count, *address(key, tensor), SIDE=side, BLOCK=SIGNS_BLOCK)
+def pack_words(address: Address, span: Span, *, pairs: int, device: torch.device) -> Tensor:
+    """Return (groups of 32 pairs, count) int32: a bit a sign.
+
+    span: from element 0 on
+    """
+    out = torch.empty(triton.cdiv(pairs, 32), span.count, dtype=torch.int32, device=device)
+    grid = (triton.cdiv(span.count, SIGNS_BLOCK), len(out))
+    words_kernel[grid](out, span.count, *words_of(address), SIDE=span.side, BLOCK=SIGNS_BLOCK)
     return out
 
 
-def write_gaussians(
-    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int, device: torch.device
-) -> Tensor:
-    """Give (pairs, count) float32 normals."""
-    out = torch.empty(pairs, count, dtype=torch.float32, device=device)
+def write_normals(address: Address, span: Span, *, pairs: int, device: torch.device) -> Tensor:
+    """Return (pairs, count) int8 deviates."""
+    out = torch.empty(pairs, span.count, dtype=torch.int8, device=device)
     if out.numel():
-        gaussians_kernel[triton.cdiv(count + 3, SIGNS_BLOCK), pairs](
-            out, first, count, *address(key, tensor), SIDE=side + GAUSSIAN, BLOCK=SIGNS_BLOCK
-        )
+        grid = (triton.cdiv(span.count + 3, SIGNS_BLOCK), triton.cdiv(pairs, 2))
+        normals_kernel[grid](
+            out, table_on(device), span.first, span.count, pairs, *words_of(address),
+            SIDE=span.side + NORMAL, BLOCK=SIGNS_BLOCK,
+        )  # fmt: skip
     return out
+
+
+@cache
+def table_on(device: torch.device) -> Tensor:
+    """Return the table of deviates on a device, where it stays."""
+    return torch.from_numpy(normal.deviates().copy()).to(device)

@@ -23,7 +23,7 @@ def load_weights(pointers, inside):
 
 @triton.jit
 def store_weights(pointers, weights, inside):
-    """Round float32 once more to the dtype and store; give its bits without the sign.
+    """Round float32 once more to the dtype and store; return its bits without the sign.
 
     Not a finite weight where these reach `infinity(pointers)`.
     """
@@ -38,7 +38,7 @@ def store_weights(pointers, weights, inside):
 
 @triton.jit
 def infinity(pointers):
-    """Give the least float32 magnitude, as bits, that the dtype rounds to infinity."""
+    """Return the least float32 magnitude, as bits, that the dtype rounds to infinity."""
     if pointers.dtype.element_ty == tl.int16:
         least = 0x7F7F8000  # half a step above bfloat16's largest; its tie goes up, to even
     elif pointers.dtype.element_ty == tl.float16:
@@ -50,6 +50,6 @@ def infinity(pointers):
 
 @triton.jit
 def highest(values, SIZE: tl.constexpr):
-    """Give the largest of a block of bits, as unsigned: 0 if and only if all are 0."""
+    """Return the largest of a block of bits, as unsigned: 0 if and only if all are 0."""
     flat = tl.reshape(values, (SIZE,)).to(tl.uint32, bitcast=True)
     return tl.max(flat, 0).to(tl.int32, bitcast=True)

@@ -12,19 +12,31 @@ of 24 bits never round. Full-rank signs are made in registers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.contract import COLUMNS, ROWS, Frozen
-from kernels.gpu.launch import EXACT, TILE, address, bits, masked, moving, tiles
-from kernels.gpu.noise import PAIRS, tile_words, vector_words
+from kernels import normal
+from kernels.change import COLUMNS, NOTHING_FROZEN, ROWS, Change
+from kernels.gpu.launch import EXACT, TILE, bits, masked, moving, tiles, words_of
+from kernels.gpu.noise import (
+    FULL,
+    FULL_NORMAL,
+    PAIRS,
+    deviates,
+    table_on,
+    tile_words,
+    vector_words,
+)
 from kernels.gpu.numbers import highest, infinity, load_weights, store_weights
 
-NONE, RANK1, FULL_RANK = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+NONE, RANK1 = tl.constexpr(0), tl.constexpr(1)
+FULL_RANK, NORMAL = tl.constexpr(2), tl.constexpr(3)
+FRACTION_LOG2 = tl.constexpr(normal.FRACTION_LOG2)
+HALF_UNIT = tl.constexpr(2 ** (normal.FRACTION_LOG2 - 1))
 TABLE = tl.constexpr(18)  # numbers that full_sums reads for 32 pairs
 
 
@@ -64,7 +76,7 @@ def rank1_sums(
     rows, columns, left, right, height, width, groups,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Give a tile of the product of left (height, pairs) and right (pairs, width) as int32."""
+    """Return a tile of the product of left (height, pairs) and right (pairs, width) as int32."""
     pair = tl.arange(0, PAIRS)
     a_place = left + rows.to(tl.int64)[:, None] * (groups * PAIRS) + pair[None, :]
     b_place = right + pair.to(tl.int64)[:, None] * width + columns[None, :]
@@ -83,7 +95,7 @@ def full_sums(
     row, column, width, tables, groups, tensor, key_low, key_high,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """Give Σ c_p E_p of a tile as int32: two pairs a multiplication, see `pair_tables`.
+    """Return Σ c_p E_p of a tile as int32: two pairs a multiplication, see `pair_tables`.
 
     With b_p the sign's bit, flipped where c_p < 0, the sum is Σ|c_p| − 2 Σ |c_p| b_p. Bits p and
     p + 16 times (|c_p| · 2¹⁶ + |c_{p+16}|) leave |c_p| b_p + |c_{p+16}| b_{p+16} in the upper
@@ -93,13 +105,33 @@ def full_sums(
     for group in range(groups):
         table = tables + group * TABLE
         words = tile_words(
-            row, column, width, group, tensor, key_low, key_high, HEIGHT, WIDTH, WHOLE
+            row, column, width, group, tensor, FULL, key_low, key_high, HEIGHT, WIDTH, WHOLE
         )
         words ^= tl.load(table + 16).to(tl.uint32, bitcast=True)
         both = tl.zeros((HEIGHT, WIDTH), tl.uint32)
         for pair in tl.static_range(16):
             both += ((words >> pair) & 0x00010001) * tl.load(table + pair).to(tl.uint32)
         sums += tl.load(table + 17) - 2 * (both >> 16).to(tl.int32)
+    return sums
+
+
+@triton.jit
+def normal_sums(
+    row, column, width, coefficients, table, groups, tensor, key_low, key_high,
+    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, WHOLE: tl.constexpr,
+):  # fmt: skip
+    """Return Σ c_p z_p of a tile as int32: a word serves two pairs.
+
+    coefficients: (2 · groups,) int32
+    """
+    sums = tl.zeros((HEIGHT, WIDTH), tl.int32)
+    for group in range(groups):
+        words = tile_words(
+            row, column, width, group, tensor, FULL_NORMAL, key_low, key_high, HEIGHT, WIDTH, WHOLE
+        )
+        for half in tl.static_range(2):
+            c = tl.load(coefficients + 2 * group + half)
+            sums += c * deviates(words, half, table)
     return sums
 
 
@@ -140,10 +172,16 @@ def update_kernel(
         if NOISE == RANK1:
             total = rank1_sums(rows, columns, left, right, height, width, groups, HEIGHT, WIDTH)
         else:
-            total = full_sums(
-                row, column, width, tables, groups, tensor, key_low, key_high,
-                HEIGHT, WIDTH, WHOLE,
-            )  # fmt: skip
+            if NOISE == NORMAL:
+                total = normal_sums(
+                    row, column, width, tables, left, groups, tensor, key_low, key_high,
+                    HEIGHT, WIDTH, WHOLE,
+                )  # fmt: skip
+            else:
+                total = full_sums(
+                    row, column, width, tables, groups, tensor, key_low, key_high,
+                    HEIGHT, WIDTH, WHOLE,
+                )  # fmt: skip
             total = tl.where(inside, total, 0)
             if MASK_ROWS:
                 moves = tl.load(moving_rows + rows, mask=rows < height, other=0)
@@ -151,7 +189,11 @@ def update_kernel(
             if MASK_COLUMNS:
                 moves = tl.load(moving_columns + columns, mask=columns < width, other=0)
                 total = tl.where(moves[None, :] == 0, 0, total)
-        moved = k.to(tl.int64) + total.to(tl.int64) * step
+        change = total.to(tl.int64) * step
+        if NOISE == NORMAL:  # in whole units, halves away from zero; int32 holds it (Change)
+            whole = (change + HALF_UNIT + (change >> 63)) >> FRACTION_LOG2
+            change = whole.to(tl.int32).to(tl.int64)
+        moved = k.to(tl.int64) + change
         k = moved.to(tl.int32)
         tl.store(master + place, k, mask=inside)
         beyond = (moved >> 32).to(tl.int32) ^ (k >> 31)  # 0 where 32 bits hold the sum
@@ -175,25 +217,6 @@ FACTOR_BLOCK = 512  # elements a program: one counter a thread of four warps
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """What one pass adds.
-
-    coefficients: one a pair; step: signed
-    """
-
-    key: int
-    tensor: int
-    coefficients: Sequence[int]
-    step: int
-    frozen: Frozen | None
-    full_rank: bool
-
-    def taken_out(self) -> "Generation":
-        """Give what brings the master back, wrapped or not."""
-        return replace(self, step=-self.step)
-
-
-@dataclass(frozen=True, slots=True)
 class Swept:
     """What one pass left, its faults and partial sums read.
 
@@ -207,33 +230,35 @@ class Swept:
 
 
 def sweep(
-    master: Tensor, base: Tensor | None, generation: Generation | None, *, exponent: int = 0
+    master: Tensor, base: Tensor | None, change: Change | None, *, exponent: int = 0
 ) -> Swept:
-    """Make one pass over a tensor: add the generation, write the weights, sum the digest.
+    """Make one pass over a tensor: add the change, write the weights, sum the digest.
 
-    master: contiguous; changed in place if a generation is given, wrapping
-    base: None to write no weights
+    master: contiguous; changed in place if there is a change, wrapping
+    base: contiguous; None to write no weights
     raises: ValueError for an exponent that float32 does not hold
     """
     if abs(exponent) > MAX_EXPONENT:
         raise ValueError(f"exponent {exponent} leaves ±{MAX_EXPONENT}")
-    source = master if base is None else base.detach().contiguous()
+    source = master if base is None else base
     weights = source if base is None else torch.empty_like(source)
     programs = tiles(master)[0] * tiles(master)[1]
     sums = torch.zeros(programs, dtype=torch.int64, device=master.device)
     faults = torch.zeros_like(sums, dtype=torch.int32)
-    noise, step, frozen, words = NONE, 0, None, (0, 0, 0)
-    tables, left, right = master, master, master  # of no meaning without a generation
-    if generation is not None:
-        noise = FULL_RANK if generation.full_rank else RANK1
-        step, frozen = generation.step, generation.frozen
-        words = address(generation.key, generation.tensor)
-        coefficients = _padded(generation.coefficients)
-        if generation.full_rank:
+    noise, step, frozen, words, groups = NONE, 0, NOTHING_FROZEN, (0, 0, 0), 0
+    tables, left, right = master, master, master  # of no meaning without a change
+    if change is not None:
+        noise = {"rank1": RANK1, "full": FULL_RANK, "normal": NORMAL}[change.noise]
+        step, frozen, words = change.step, change.frozen, words_of(change.address)
+        pairs_a_word = 2 if noise is NORMAL else PAIRS.value
+        coefficients = _padded(change.coefficients, pairs_a_word)
+        groups = len(coefficients) // pairs_a_word
+        if noise is RANK1:
+            left, right = _factors(master, change, coefficients.to(master.device))
+        elif noise is FULL_RANK:
             tables = pair_tables(coefficients).to(master.device)
         else:
-            left, right = _factors(master, generation, coefficients.to(master.device))
-    groups = 0 if generation is None else len(coefficients) // PAIRS.value
+            tables, left = coefficients.to(master.device), table_on(master.device)
     even = all(size % tile == 0 for size, tile in zip(master.shape, TILE.values(), strict=True))
     update_kernel[tiles(master)](
         master, bits(source), bits(weights), left, right, *moving(frozen, master), tables,
@@ -245,24 +270,24 @@ def sweep(
     return Swept(weights, int(sums.sum()) % 2**64, wrapped, infinite)
 
 
-def _factors(master: Tensor, generation: Generation, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+def _factors(master: Tensor, change: Change, coefficients: Tensor) -> tuple[Tensor, Tensor]:
     """Write c_p a_p (out, pairs) and b_p (pairs, in) as float16."""
     height, width = master.shape
     pairs, device = len(coefficients), master.device
     left = torch.empty(height, pairs, dtype=torch.float16, device=device)
     right = torch.empty(pairs, width, dtype=torch.float16, device=device)
-    mask, masks = masked(generation.frozen), moving(generation.frozen, master)
+    mask, masks = masked(change.frozen), moving(change.frozen, master)
     sides = zip((ROWS, COLUMNS), (left, right), (height, width), masks, mask.values(), strict=True)
     for side, out, count, moves, is_masked in sides:
         factor_kernel[triton.cdiv(count, FACTOR_BLOCK), pairs // PAIRS.value](
-            out, coefficients, moves, count, pairs, *address(generation.key, generation.tensor),
+            out, coefficients, moves, count, pairs, *words_of(change.address),
             SIDE=side, MASKED=is_masked, BLOCK=FACTOR_BLOCK, num_warps=4,
         )  # fmt: skip
     return left, right
 
 
 def pair_tables(coefficients: Tensor) -> Tensor:
-    """Give what full_sums reads: 16 multipliers, the mask of negative pairs, and Σ|c|.
+    """Return what full_sums reads: 16 multipliers, the mask of negative pairs, and Σ|c|.
 
     coefficients: (32 · groups,)
     returns: (groups, 18) int32
@@ -277,8 +302,8 @@ def pair_tables(coefficients: Tensor) -> Tensor:
     return torch.cat([multipliers, negative, total], dim=1).to(torch.int32)
 
 
-def _padded(coefficients: Sequence[int]) -> Tensor:
-    """Fill the last group of 32 pairs with zeros."""
-    padded = torch.zeros(triton.cdiv(len(coefficients), 32) * 32, dtype=torch.int32)
+def _padded(coefficients: Sequence[int], multiple: int) -> Tensor:
+    """Fill the last group of pairs with zeros."""
+    padded = torch.zeros(triton.cdiv(len(coefficients), multiple) * multiple, dtype=torch.int32)
     padded[: len(coefficients)] = torch.tensor(coefficients, dtype=torch.int32)
     return padded

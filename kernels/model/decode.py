@@ -5,24 +5,23 @@ layers in use. Knows nothing of text or sampling.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 
 import torch
 from torch import Tensor
 
-from kernels.model.forward import Decoder, Linear, plain
-from kernels.model.kv import KvCache
+from kernels.model.forward import Decoder, Linear, unchanged
+from kernels.model.kv import PAGE_TOKENS, KvCache
 
 # Prompt tokens that one pass computes: past this the matrix product gains nothing more.
 CHUNK_TOKENS = 256
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Row:
     slot: int
-    last: int
-    tokens: list[int] = field(default_factory=list)
+    tokens: list[int]
 
 
 def greedy(
@@ -31,7 +30,7 @@ def greedy(
     *,
     max_tokens: int,
     stop_ids: Collection[int],
-    linear: Linear = plain,
+    linear: Linear = unchanged,
     pause: Callable[[], object] = lambda: None,
 ) -> list[list[int]]:
     """Continue each prompt with the most probable tokens.
@@ -47,37 +46,29 @@ def greedy(
     if not prompts or max_tokens < 1:
         return [[] for _ in prompts]
     capacity = max(len(prompt) for prompt in prompts) + max_tokens
-    cache = KvCache(decoder, slots=len(prompts), capacity=capacity)
+    # more than all can fill, with the pages that they begin; what is not filled costs nothing
+    cache = KvCache(decoder, capacity=capacity, tokens=len(prompts) * (capacity + PAGE_TOKENS))
     with torch.inference_mode():
-        rows = [
-            _Row(slot, _best(logits))
-            for slot, logits in enumerate(_read_all(decoder, cache, prompts, linear, pause))
-        ]
-        running = rows
-        while True:
-            for row in running:
-                row.tokens.append(row.last)
-            running = [
-                row for row in running if row.last not in stop_ids and len(row.tokens) < max_tokens
-            ]
-            if not running:
-                return [row.tokens for row in rows]
+        rows = _read_all(decoder, cache, prompts, linear, pause)
+        running = _going_on(cache, rows, max_tokens, stop_ids)
+        while running:
             pause()
-            logits = next_logits(
-                decoder, cache, [row.slot for row in running], [row.last for row in running], linear
-            )
+            slots, last = [row.slot for row in running], [row.tokens[-1] for row in running]
+            logits = next_logits(decoder, cache, slots, last, linear)
             for row, best in zip(running, logits.argmax(dim=-1).tolist(), strict=True):
-                row.last = best
+                row.tokens.append(best)
+            running = _going_on(cache, running, max_tokens, stop_ids)
+    return [row.tokens for row in rows]
 
 
 def read_chunk(
-    decoder: Decoder, cache: KvCache, slot: int, ids: Sequence[int], linear: Linear = plain
+    decoder: Decoder, cache: KvCache, slot: int, ids: Sequence[int], linear: Linear = unchanged
 ) -> Tensor:
     """Read the next tokens of one slot, in one pass.
 
     returns: (tokens, width) hidden states before the final norm
     """
-    start = cache.lengths[slot]
+    start = cache.length(slot)
     positions = torch.arange(start, start + len(ids), device=decoder.device)[None]
     hidden = decoder.run(
         decoder.embed(torch.tensor([list(ids)], device=decoder.device)),
@@ -94,7 +85,7 @@ def next_logits(
     cache: KvCache,
     slots: Sequence[int],
     last: Sequence[int],
-    linear: Linear = plain,
+    linear: Linear = unchanged,
 ) -> Tensor:
     """Read one more token in each of these slots, in one pass.
 
@@ -102,7 +93,7 @@ def next_logits(
     returns: (rows, vocabulary) logits of the token after it
     """
     device = decoder.device
-    positions = torch.tensor([[cache.lengths[slot]] for slot in slots], device=device)
+    positions = torch.tensor([[cache.length(slot)] for slot in slots], device=device)
     hidden = decoder.run(
         decoder.embed(torch.tensor(last, device=device)[:, None]),
         rope=decoder.rope(positions),
@@ -113,22 +104,36 @@ def next_logits(
     return decoder.logits(hidden[:, 0], linear)
 
 
+def _going_on(
+    cache: KvCache, rows: Sequence[_Row], max_tokens: int, stop_ids: Collection[int]
+) -> list[_Row]:
+    """Let go of the continuations that have ended, and return the others."""
+    ended = [row for row in rows if row.tokens[-1] in stop_ids or len(row.tokens) == max_tokens]
+    for row in ended:
+        cache.close(row.slot)
+    return [row for row in rows if row not in ended]
+
+
 def _read_all(
     decoder: Decoder,
     cache: KvCache,
     prompts: Sequence[Sequence[int]],
     linear: Linear,
     pause: Callable[[], object],
-) -> list[Tensor]:
-    """Read prompts into the slots of their places; what neighbours in order share is read once."""
-    logits: dict[int, Tensor] = {}
-    previous: int | None = None
-    for slot in sorted(range(len(prompts)), key=lambda slot: list(prompts[slot])):
-        if previous is not None:
-            cache.copy(previous, slot, _shared(prompts[previous], prompts[slot]))
-        logits[slot] = _read(decoder, cache, slot, prompts[slot], linear, pause)
-        previous = slot
-    return [logits[slot] for slot in range(len(prompts))]
+) -> list[_Row]:
+    """Read prompts; what neighbours in order share is read once. Return a row a prompt."""
+    rows: dict[int, _Row] = {}
+    previous: tuple[int, Sequence[int]] | None = None
+    for place in sorted(range(len(prompts)), key=lambda place: list(prompts[place])):
+        prompt = prompts[place]
+        if previous is None:
+            slot = cache.open()
+        else:
+            slot = cache.fork(previous[0], _shared(previous[1], prompt))
+        logits = _read(decoder, cache, slot, prompt, linear, pause)
+        rows[place] = _Row(slot, [int(logits.argmax(dim=-1))])
+        previous = slot, prompt
+    return [rows[place] for place in range(len(prompts))]
 
 
 def _shared(read: Sequence[int], prompt: Sequence[int]) -> int:
@@ -145,11 +150,7 @@ def _read(
     linear: Linear,
     pause: Callable[[], object],
 ) -> Tensor:
-    for start in range(cache.lengths[slot], len(prompt), CHUNK_TOKENS):
+    for start in range(cache.length(slot), len(prompt), CHUNK_TOKENS):
         pause()
         hidden = read_chunk(decoder, cache, slot, prompt[start : start + CHUNK_TOKENS], linear)
     return decoder.logits(hidden[-1:], linear)
-
-
-def _best(logits: Tensor) -> int:
-    return int(logits.argmax(dim=-1))

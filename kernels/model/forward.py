@@ -1,28 +1,29 @@
-"""Turns token ids into hidden states, through the modules of a transformers model.
+"""Turns token ids into hidden states, through the layers of a model.
 
 The walk is spelled out so that two things can be put in from outside: how a linear layer is
-applied (members perturb it) and how attention sees the past (a KV cache, or none). With the
-plain ones the result equals the model's own forward pass.
+applied (members perturb it) and how attention sees the past (a KV cache, or none). Where neither is
+changed, the result equals the forward pass of transformers.
 
 Knows nothing of text, sampling, caches or versions.
 """
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from kernels.errors import UnsupportedModelError
+from kernels.model.layers import Layer
+from kernels.model.model import EMBEDDING, HEAD, NORM, Model
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, q (b, heads, t, d), k (b, kv, t, d), v (b, kv, t, d)), after rope → (b, heads, t, d)."""
 
-Linear = Callable[[str, nn.Linear, Tensor], Tensor]
-"""(parameter name, the layer, x (…, in)) → (…, out)."""
+Linear = Callable[[str, Layer, Tensor], Tensor]
+"""(name of the weight, the layer, x (…, in)) → (…, out)."""
 
 Rope = tuple[Tensor, Tensor]
 """Cosine and sine, each (b, t, d) or (1, t, d)."""
@@ -33,8 +34,8 @@ FAMILIES: Final = ("llama", "mistral", "qwen2", "qwen3")
 _MOVING_ROPES: Final = ("dynamic", "longrope")
 
 _SUPPORTED: Final = (
-    "supported are llama, mistral, qwen2 and qwen3 without sliding window, with a rope that does "
-    "not depend on the length (default, linear, llama3, yarn)"
+    "supported are llama, mistral, qwen2 and qwen3 with silu, without sliding window, with a rope "
+    "that does not depend on the length (default, linear, llama3, yarn)"
 )
 
 
@@ -49,9 +50,9 @@ class Wanted:
     attend: Attend
 
 
-def plain(_name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+def unchanged(_name: str, layer: Layer, x: Tensor) -> Tensor:
     """Apply a linear layer as it is."""
-    return F.linear(x, layer.weight, layer.bias)
+    return layer.apply(x)
 
 
 def causal(_layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -60,45 +61,42 @@ def causal(_layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class Decoder:
-    """A read-only view of a causal language model as embed → run → norm → head.
+    """A model walked as embed → run → norm → logits.
 
     num_layers, heads, kv_heads, head_dim, width, vocabulary: the model's sizes
-    head: (vocabulary, width), the output embedding
-    raises: UnsupportedModelError naming what is supported
     """
 
-    def __init__(self, model: Any) -> None:
-        require_supported(model.config)
-        config = model.config
+    def __init__(self, model: Model) -> None:
+        sizes = model.sizes
         self.model = model
-        self.num_layers: int = config.num_hidden_layers
-        self.heads: int = config.num_attention_heads
-        self.kv_heads: int = config.num_key_value_heads
-        self.width: int = config.hidden_size
-        self._layers = [_Block(index, layer) for index, layer in enumerate(model.model.layers)]
-        self.head_dim: int = self._layers[0].attention.head_dim
-        self.head: Tensor = model.lm_head.weight
-        self.vocabulary: int = self.head.shape[0]
+        self.num_layers = sizes.num_layers
+        self.heads, self.kv_heads, self.head_dim = sizes.heads, sizes.kv_heads, sizes.head_dim
+        self.width = sizes.width
+        self.vocabulary = model.layer(HEAD).shape[0]
+        self.dtype, self.device = model.dtype, model.device
+        self._frequencies = sizes.frequencies.to(self.device)
+        self._embedding, self._head = model.layer(EMBEDDING), model.layer(HEAD)
+        self._norm = _Norm(model, NORM)
+        self._blocks = [_Block(model, index) for index in range(sizes.num_layers)]
 
     @property
-    def dtype(self) -> torch.dtype:
-        """The type of the weights."""
-        return self.head.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights lie."""
-        return self.head.device
+    def head(self) -> Tensor:
+        """The output embedding, (vocabulary, width); unpacked anew where it is stored otherwise."""
+        return self._head.plain()
 
     def embed(self, ids: Tensor) -> Tensor:
         """Look tokens up: (b, t) int64 → (b, t, width)."""
-        hidden: Tensor = self.model.model.embed_tokens(ids)
-        return hidden
+        return self._embedding.rows(ids)
 
     def rope(self, positions: Tensor) -> Rope:
-        """Give the rotation of each position: (b, t) int64 → cosine and sine, (b, t, head_dim)."""
-        cosine, sine = self.model.model.rotary_emb(self.head, position_ids=positions)
-        return cosine, sine
+        """Return the rotation of each position: (b, t) int64 → cosine and sine, (b, t, head_dim).
+
+        (Su et al. 2021, eq. 15.)
+        """
+        angles = positions[..., None].float() * self._frequencies
+        angles = torch.cat((angles, angles), dim=-1)
+        scale = self.model.sizes.rope_scale
+        return (angles.cos() * scale).to(self.dtype), (angles.sin() * scale).to(self.dtype)
 
     def run(
         self,
@@ -107,7 +105,7 @@ class Decoder:
         rope: Rope,
         attend: Attend,
         layers: range | None = None,
-        linear: Linear = plain,
+        linear: Linear = unchanged,
         wanted: Wanted | None = None,
     ) -> Tensor:
         """Pass hidden states through some of the blocks (default: all).
@@ -122,67 +120,89 @@ class Decoder:
         whole = _rotation(rope)
         for index in blocks:
             last = wanted if index == blocks[-1] else None
-            hidden = self._layers[index].run(hidden, whole, attend, linear, last)
+            hidden = self._blocks[index].run(hidden, whole, attend, linear, last)
         return hidden
 
     def norm(self, hidden: Tensor) -> Tensor:
         """Apply the final norm: (…, width) → (…, width)."""
-        normed: Tensor = self.model.model.norm(hidden)
-        return normed
+        return self._norm.apply(hidden)
 
-    def logits(self, hidden: Tensor, linear: Linear = plain) -> Tensor:
+    def logits(self, hidden: Tensor, linear: Linear = unchanged) -> Tensor:
         """Score the vocabulary: (…, width) before the final norm → (…, vocabulary)."""
-        return linear("lm_head.weight", self.model.lm_head, self.norm(hidden))
+        return linear(HEAD, self._head, self.norm(hidden))
+
+
+class _Norm:
+    """Root mean square normalisation (Zhang & Sennrich 2019, eq. 4), rounded as in transformers."""
+
+    def __init__(self, model: Model, name: str) -> None:
+        self._weight, self._epsilon = model.vectors[name], model.sizes.norm_epsilon
+
+    def apply(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self._epsilon)
+        return self._weight * wide.to(x.dtype)
 
 
 class _Block:
-    """One transformer block with the names of its linear layers at hand."""
+    """One transformer block: its layers, each with the name of its weight."""
 
-    def __init__(self, index: int, layer: Any) -> None:
-        self.index = index
-        self.attention = layer.self_attn
-        self.mlp = layer.mlp
-        self.norm_in = layer.input_layernorm
-        self.norm_mlp = layer.post_attention_layernorm
-        # qwen3 norms each head's query and key; the other families have no such module
-        self.q_norm = getattr(self.attention, "q_norm", None)
-        self.k_norm = getattr(self.attention, "k_norm", None)
-        attention, mlp = f"model.layers.{index}.self_attn", f"model.layers.{index}.mlp"
-        self.q, self.k, self.v, self.o = (f"{attention}.{x}_proj.weight" for x in "qkvo")
-        self.gate, self.up, self.down = (f"{mlp}.{x}_proj.weight" for x in ("gate", "up", "down"))
+    def __init__(self, model: Model, index: int) -> None:
+        self.index, self.head_dim = index, model.sizes.head_dim
+        block = f"model.layers.{index}"
+        attention, mlp = f"{block}.self_attn", f"{block}.mlp"
+
+        def layer(name: str) -> tuple[str, Layer]:
+            return name, model.layer(name)
+
+        self.q, self.k, self.v, self.o = (layer(f"{attention}.{x}_proj.weight") for x in "qkvo")
+        self.gate, self.up, self.down = (
+            layer(f"{mlp}.{x}_proj.weight") for x in ("gate", "up", "down")
+        )
+        self.norm_in = _Norm(model, f"{block}.input_layernorm.weight")
+        self.norm_mlp = _Norm(model, f"{block}.post_attention_layernorm.weight")
+        # qwen3 norms each head's query and key; the other families have no such vectors
+        self.q_norm, self.k_norm = (
+            _Norm(model, name) if name in model.vectors else None
+            for name in (f"{attention}.q_norm.weight", f"{attention}.k_norm.weight")
+        )
 
     def run(
         self, hidden: Tensor, rope: Rope, attend: Attend, linear: Linear, wanted: Wanted | None
     ) -> Tensor:
-        attended = self._attend(self.norm_in(hidden), rope, attend, linear, wanted)
+        attended = self._attend(self.norm_in.apply(hidden), rope, attend, linear, wanted)
         hidden = (hidden if wanted is None else hidden[:, wanted.rows]) + attended
-        x = self.norm_mlp(hidden)
-        gated = self.mlp.act_fn(linear(self.gate, self.mlp.gate_proj, x))
-        gated = gated * linear(self.up, self.mlp.up_proj, x)
-        return hidden + linear(self.down, self.mlp.down_proj, gated)
+        x = self.norm_mlp.apply(hidden)
+        gated = F.silu(linear(*self.gate, x), inplace=True)
+        return hidden + linear(*self.down, _times(gated, linear(*self.up, x)))
 
     def _attend(
         self, x: Tensor, rope: Rope, attend: Attend, linear: Linear, wanted: Wanted | None
     ) -> Tensor:
-        attention, rope_q = self.attention, rope
-        k = self._heads(linear(self.k, attention.k_proj, x))
-        v = self._heads(linear(self.v, attention.v_proj, x)).transpose(1, 2)
+        rope_q = rope
+        k = self._heads(linear(*self.k, x))
+        v = self._heads(linear(*self.v, x)).transpose(1, 2)
         if wanted is not None:
             x, attend = x[:, wanted.rows], wanted.attend
             rope_q = rope[0][:, :, wanted.rows], rope[1][:, :, wanted.rows]
-        q = self._heads(linear(self.q, attention.q_proj, x))
+        q = self._heads(linear(*self.q, x))
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
+            q, k = self.q_norm.apply(q), self.k_norm.apply(k)
         q, k = _rotate(q.transpose(1, 2), rope_q), _rotate(k.transpose(1, 2), rope)
         if not len(q) == len(k) == len(v):  # only some of them differ between members
             largest = max(len(q), len(k), len(v))
             q, k, v = (part.expand(largest, -1, -1, -1) for part in (q, k, v))
         seen = attend(self.index, q, k, v).transpose(1, 2).flatten(2)
-        return linear(self.o, attention.o_proj, seen)
+        return linear(*self.o, seen)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(b, t, heads · d) → (b, t, heads, d)."""
-        return x.view(*x.shape[:-1], -1, self.attention.head_dim)
+        return x.view(*x.shape[:-1], -1, self.head_dim)
+
+
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply in the memory of the larger one: both are the widest that a pass holds."""
+    return a.mul_(b) if len(a) >= len(b) else b.mul_(a)
 
 
 def _rotation(rope: Rope) -> Rope:
@@ -208,26 +228,8 @@ def require_supported(config: Any) -> None:
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"} or (family == "mistral" and config.sliding_window is not None):
         raise UnsupportedModelError(f"a {family} model with sliding window attention: {_SUPPORTED}")
+    if getattr(config, "hidden_act", "silu") != "silu":
+        raise UnsupportedModelError(f"a {family} model with {config.hidden_act}: {_SUPPORTED}")
     rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     if rope in _MOVING_ROPES:
         raise UnsupportedModelError(f"a {family} model with {rope} rope: {_SUPPORTED}")
-
-
-def with_weights(model: Any, weights: Mapping[str, Tensor]) -> Any:
-    """Build a twin of a model with some tensors replaced; every other tensor is shared, not copied.
-
-    weights: Hugging Face parameter name → tensor of the same shape; tied parameters are
-        replaced together
-    raises: ValueError for a name or shape that the model does not have
-    """
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    # deepcopy takes a tensor that it finds in its memo for already copied: hence shared
-    memo = {id(tensor): tensor for tensor in (*parameters.values(), *model.buffers())}
-    for name, weight in weights.items():
-        if name not in parameters:
-            raise ValueError(f"the model has no parameter {name!r}")
-        old = parameters[name]
-        if weight.shape != old.shape:
-            raise ValueError(f"{name} is {tuple(old.shape)}, not {tuple(weight.shape)}")
-        memo[id(old)] = nn.Parameter(weight, requires_grad=False)
-    return copy.deepcopy(model, memo)

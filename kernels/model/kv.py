@@ -1,8 +1,8 @@
-"""The past of many sequences: keys and values, one slot each, written in place.
+"""The past of many sequences: keys and values in pages, written in place.
 
-- A step reads a slot's own length and nothing else: no padding, no mask over other rows, no copy
-  of the past. So a row's result does not depend on what runs beside it.
-- Memory is taken from the system when a slot is first used, and then kept.
+- A step reads a sequence's own length and nothing else: no padding, no mask over other rows, no
+  copy of the past. So a row's result does not depend on what runs beside it.
+- A sequence takes a page when it grows into it. One that begins like another shares its pages.
 
 Knows nothing of tokens, sampling or versions; one thread at a time.
 """
@@ -10,6 +10,7 @@ Knows nothing of tokens, sampling or versions; one thread at a time.
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -19,124 +20,181 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kernels.cpu.threads import Threads
+from kernels.dtypes import is_for_processor
 from kernels.model.forward import Attend, Decoder
+from kernels.model.pages import Pages
 
 Floats = npt.NDArray[np.float32]
+
+# Half a page is lost to a sequence on average, and a page is looked up once for so many tokens.
+PAGE_TOKENS: Final = 32
 
 _THREADS: Final = Threads()
 
 
-class KvCache:
-    """Keys and values of up to `slots` sequences of up to `capacity` tokens."""
+@dataclass(slots=True)
+class _Past:
+    """One sequence: how long it is, and its pages in order."""
 
-    def __init__(self, decoder: Decoder, *, slots: int, capacity: int) -> None:
-        """Reserve address space; a decoder of any version of the same model may use it."""
-        shape = (decoder.num_layers, slots, decoder.kv_heads, capacity, decoder.head_dim)
-        kind, device = decoder.dtype, decoder.device
+    length: int = 0
+    pages: list[int] = field(default_factory=list)
+
+
+class KvCache:
+    """Keys and values of sequences of up to `capacity` tokens, each known by its slot."""
+
+    def __init__(
+        self, decoder: Decoder, *, capacity: int, tokens: int, page_tokens: int = PAGE_TOKENS
+    ) -> None:
+        """Reserve address space; a decoder of any version of the same model may use it.
+
+        tokens: of all sequences together, in whole pages
+        """
         self.capacity = capacity
-        self.lengths = [0] * slots
-        self._keys = list(torch.empty(shape, dtype=kind, device=device).unbind())
-        self._values = list(torch.empty(shape, dtype=kind, device=device).unbind())
-        self._compiled = device.type == "cpu" and kind == torch.float32
+        self.pages = Pages(decoder, count=-(-tokens // page_tokens), tokens=page_tokens)
+        self._pasts: dict[int, _Past] = {}
+        self._opened = 0
+        self._compiled = is_for_processor(decoder.device, decoder.dtype)
         if self._compiled:
             self._rows = _CompiledRows(capacity, decoder.head_dim)
 
-    def reset(self, slot: int, keep: int = 0) -> None:
-        """Forget what a slot holds, but for its first `keep` tokens.
+    def open(self) -> int:
+        """Begin an empty sequence, and return its slot."""
+        return self._begin(_Past())
 
-        raises: ValueError when it does not hold so many
-        """
-        if not 0 <= keep <= self.lengths[slot]:
-            raise ValueError(f"slot {slot} holds {self.lengths[slot]} tokens, not {keep}")
-        self.lengths[slot] = keep
+    def fork(self, slot: int, tokens: int) -> int:
+        """Begin a sequence with the first tokens of another one, and return its slot.
 
-    def copy(self, source: int, slot: int, tokens: int) -> None:
-        """Let a slot hold the first tokens of another one, and nothing else.
+        Whole pages are shared; of a page that the beginning fills in part a copy is taken.
 
         raises: ValueError when the other one does not hold so many
         """
-        if not 0 <= tokens <= self.lengths[source]:
-            raise ValueError(f"slot {source} holds {self.lengths[source]} tokens, not {tokens}")
-        for layer in (*self._keys, *self._values):
-            layer[slot, :, :tokens] = layer[source, :, :tokens]
-        self.lengths[slot] = tokens
+        other = self._pasts[slot]
+        _require_held(slot, other.length, tokens)
+        whole, rest = divmod(tokens, self.pages.tokens)
+        pages = other.pages[:whole]
+        if rest:
+            (own,) = self.pages.take(1)
+            memory = self.pages.memory
+            memory[own, :, :, :, :rest] = memory[other.pages[whole], :, :, :, :rest]
+        self.pages.share(pages)
+        return self._begin(_Past(tokens, [*pages, own] if rest else pages))
+
+    def close(self, slot: int) -> None:
+        """Forget a sequence."""
+        self.pages.let_go(self._pasts.pop(slot).pages)
+
+    def length(self, slot: int) -> int:
+        """Count the tokens of a sequence."""
+        return self._pasts[slot].length
+
+    def pages_of(self, slot: int) -> Sequence[int]:
+        """Name the pages of a sequence, in order."""
+        return self._pasts[slot].pages
+
+    def cut(self, slot: int, keep: int) -> None:
+        """Forget what a sequence holds, but for its first `keep` tokens.
+
+        raises: ValueError when it does not hold so many
+        """
+        past = self._pasts[slot]
+        _require_held(slot, past.length, keep)
+        needed = self.pages_for(keep)
+        past.pages, rest = past.pages[:needed], past.pages[needed:]
+        past.length = keep
+        self.pages.let_go(rest)
+
+    def pages_for(self, tokens: int) -> int:
+        """Count the pages of a sequence of so many tokens."""
+        return -(-tokens // self.pages.tokens)
+
+    def reserve(self, slot: int, tokens: int) -> None:
+        """Take the pages that a sequence needs to become so long.
+
+        raises: ValueError when there are not so many, or a sequence may not be so long
+        """
+        if tokens > self.capacity:
+            raise ValueError(f"{tokens} tokens do not fit in a slot of {self.capacity}")
+        past = self._pasts[slot]
+        past.pages += self.pages.take(max(0, self.pages_for(tokens) - len(past.pages)))
 
     def chunk(self, slot: int, tokens: int) -> Attend:
-        """Give the attention of the next `tokens` tokens of one slot: they see its past and theirs.
+        """Return the attention of the next tokens of one sequence: they see its past and theirs.
 
         To be used for every layer of one pass over (1, tokens); call `grow` after the pass.
-        raises: ValueError when the slot has no room for them
+        raises: ValueError when there is no room for them
         """
-        start = self.lengths[slot]
+        start = self._pasts[slot].length
         end = start + tokens
-        if end > self.capacity:
-            raise ValueError(f"{end} tokens do not fit in a slot of {self.capacity}")
+        self.reserve(slot, end)
+        memory, pages = self.pages.memory, self._pasts[slot].pages[: self.pages_for(end)]
+        table, pieces = torch.tensor(pages, device=memory.device), self._pieces(pages, start, end)
         mask = None
         if start and tokens > 1:
-            mask = torch.ones(tokens, end, dtype=torch.bool, device=self._keys[0].device)
-            mask = mask.tril(start)
+            mask = torch.ones(tokens, end, dtype=torch.bool, device=memory.device).tril(start)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self._keys[layer][slot, :, :end], self._values[layer][slot, :, :end]
-            keys[:, start:].copy_(k[0])
-            values[:, start:].copy_(v[0])
+            of_layer, new = memory[:, layer], torch.stack((k[0], v[0]))
+            for page, inside, own in pieces:
+                of_layer[page, :, :, inside] = new[:, :, own]
+            past = of_layer.permute(1, 2, 0, 3, 4).index_select(2, table).flatten(2, 3)
+            keys, values = past[:, None, :, :end].unbind()
             return F.scaled_dot_product_attention(
-                q, keys[None], values[None], attn_mask=mask, is_causal=not start, enable_gqa=True
+                q, keys, values, attn_mask=mask, is_causal=not start, enable_gqa=True
             )
 
         return attend
 
     def rows(self, slots: Sequence[int]) -> Attend:
-        """Give the attention of one new token in each of these slots.
+        """Return the attention of one new token in each of these sequences.
 
         To be used for every layer of one pass over (len(slots), 1); call `grow` after the pass.
-        raises: ValueError when a slot has no room
+        raises: ValueError when one has no room
         """
-        places = [self.lengths[slot] for slot in slots]
-        if max(places) >= self.capacity:
-            raise ValueError(f"a slot of {self.capacity} tokens is full")
-        slot_index, place_index = torch.tensor(slots), torch.tensor(places)
-        slot_numbers, lengths = slot_index.numpy(), place_index.numpy() + 1
+        pasts = [self._pasts[slot] for slot in slots]
+        for slot, past in zip(slots, pasts, strict=True):
+            if past.length >= self.capacity:
+                raise ValueError(f"a slot of {self.capacity} tokens is full")
+            self.reserve(slot, past.length + 1)
+        if self._compiled:
+            return self._rows.attend(
+                self.pages.memory, [past.pages for past in pasts], [past.length for past in pasts]
+            )
+        alone = [self.chunk(slot, 1) for slot in slots]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self._keys[layer], self._values[layer]
-            keys[slot_index, :, place_index] = k[:, :, 0]
-            values[slot_index, :, place_index] = v[:, :, 0]
-            if self._compiled:
-                return self._rows.attend(q, keys, values, slot_numbers, lengths)
-            return attend_row_by_row(q, keys, values, slots, places)
+            each = zip(alone, *(torch.split(each, 1) for each in (q, k, v)), strict=True)
+            return torch.cat([one(layer, *parts) for one, *parts in each])
 
         return attend
 
     def grow(self, slots: Sequence[int], tokens: int = 1) -> None:
-        """Count the tokens that the last pass wrote as part of these slots' past."""
+        """Count the tokens that the last pass wrote as part of these sequences."""
         for slot in slots:
-            self.lengths[slot] += tokens
+            self._pasts[slot].length += tokens
+
+    def _pieces(self, pages: Sequence[int], start: int, end: int) -> list[tuple[int, slice, slice]]:
+        """Cut the places start..end-1 at pages: page, place in it, place among these."""
+        size, pieces = self.pages.tokens, []
+        for number in range(start // size, len(pages)):
+            first, last = max(start, number * size), min(end, (number + 1) * size)
+            inside = slice(first - number * size, last - number * size)
+            pieces.append((pages[number], inside, slice(first - start, last - start)))
+        return pieces
+
+    def _begin(self, past: _Past) -> int:
+        self._opened += 1
+        self._pasts[self._opened] = past
+        return self._opened
 
 
-def attend_row_by_row(
-    q: Tensor, keys: Tensor, values: Tensor, slots: Sequence[int], places: Sequence[int]
-) -> Tensor:
-    """Attend for one new token a row, one row after another: the plain reference.
-
-    q: (rows, heads, 1, d); keys, values: (slots, kv_heads, capacity, d), the new token written
-    places: index of each row's newest token
-    returns: (rows, heads, 1, d)
-    """
-    seen = [
-        F.scaled_dot_product_attention(
-            q[row : row + 1],
-            keys[slot : slot + 1, :, : place + 1],
-            values[slot : slot + 1, :, : place + 1],
-            enable_gqa=True,
-        )
-        for row, (slot, place) in enumerate(zip(slots, places, strict=True))
-    ]
-    return torch.cat(seen)
+def _require_held(slot: int, length: int, tokens: int) -> None:
+    if not 0 <= tokens <= length:
+        raise ValueError(f"slot {slot} holds {length} tokens, not {tokens}")
 
 
 class _CompiledRows:
-    """The same in compiled loops, several threads over the rows."""
+    """One new token a row, in compiled loops, several threads over the rows."""
 
     def __init__(self, capacity: int, head_dim: int) -> None:
         from kernels.cpu.attention import attend_rows
@@ -147,30 +205,36 @@ class _CompiledRows:
         self._scratch = threading.local()
         # compiles now, or reads the machine code from disk, so that no reply waits for it
         one = torch.zeros(1, 1, 1, head_dim)
-        self.attend(one, one, one, np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
+        self.attend(torch.zeros(1, 1, 2, 1, 1, head_dim), [[0]], [0])(0, one, one, one)
 
     def attend(
-        self,
-        q: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        slots: npt.NDArray[np.int64],
-        lengths: npt.NDArray[np.int64],
-    ) -> Tensor:
-        out = torch.empty(q.shape, dtype=q.dtype)
-        flat, seen = q[:, :, 0].contiguous().numpy(), out[:, :, 0].numpy()
-        past, content = keys.numpy(), values.numpy()
-        pairs = q.shape[0] * keys.shape[1]
+        self, memory: Tensor, pages: Sequence[Sequence[int]], places: Sequence[int]
+    ) -> Attend:
+        """Return the attention of rows whose new tokens stand at these places of their pages."""
+        array: Floats = memory.numpy()
+        tables = np.zeros((len(pages), max(map(len, pages))), dtype=np.int32)
+        for table, row in zip(tables, pages, strict=True):
+            table[: len(row)] = row
+        lengths = np.array(places, dtype=np.int64) + 1
+        pairs = len(pages) * memory.shape[3]
+        # elements of keys and values behind one pair
+        items = int(lengths.mean()) * 2 * memory.shape[5]
 
-        def loop(start: int, stop: int) -> None:
-            self._loop(
-                start, stop, flat, past, content, slots, lengths, self._scale, seen,
-                *self._own_scratch(),
-            )  # fmt: skip
+        def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            out = torch.empty(q.shape, dtype=q.dtype)
+            flat, seen = q[:, :, 0].contiguous().numpy(), out[:, :, 0].numpy()
+            new: Floats = torch.stack((k[:, :, 0], v[:, :, 0])).numpy()
 
-        # elements of K and V behind one pair
-        _THREADS.over(pairs, loop, items=int(lengths.mean()) * 2 * keys.shape[3])
-        return out
+            def loop(start: int, stop: int) -> None:
+                self._loop(
+                    start, stop, flat, new, array, layer, tables, lengths, self._scale, seen,
+                    *self._own_scratch(),
+                )  # fmt: skip
+
+            _THREADS.over(pairs, loop, items=items)
+            return out
+
+        return attend
 
     def _own_scratch(self) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
         if not hasattr(self._scratch, "buffers"):

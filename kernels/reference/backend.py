@@ -3,101 +3,60 @@
 Turns tensors into arrays and back around noise, members, update and logprob.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import (
-    COLUMNS,
-    FULL,
-    ROWS,
-    BackendName,
-    Frozen,
-    Item,
-    PairFactors,
-    Result,
-    mask_factors,
-)
-from kernels.dtypes import check_dtype, require_finite
+from kernels.change import FULL, Address, Change, Frozen, FullNoise, MemberNoise, Span
+from kernels.contract import Backend, BackendName, LinearLayer, PairFactors
+from kernels.dtypes import require_finite
 from kernels.reference import logprob, members, noise, update
 
 
-class ReferenceBackend:
-    """Plain NumPy on the CPU; see kernels.contract for the contract."""
+class ReferenceBackend(Backend):
+    """Plain NumPy on the CPU."""
 
     name: BackendName = "reference"
 
-    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Do them one after the other."""
-        return [work(item) for item in items]
+    def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        return torch.from_numpy(noise.signs(address, span, pairs=pairs))
 
-    def signs(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
-        """Give the signs at a range of elements."""
-        return torch.from_numpy(
-            noise.signs(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
-        )
+    def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        return torch.from_numpy(noise.normals(address, span, pairs=pairs))
 
-    def gaussians(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
-        """Give standard normal noise at a range of elements."""
-        return torch.from_numpy(
-            noise.gaussians(
-                key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs
-            )
-        )
-
-    def full_member(
-        self,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        member: int,
-        sigma_log2: int,
-        frozen: Frozen | None,
-    ) -> Tensor:
-        """Write one full-rank member from the resident base."""
-        check_dtype(base)
-        update.check_frozen(base, frozen)
-        signs = _full_signs(base, key, tensor, pairs=member // 2 + 1, frozen=frozen)[member // 2]
-        moved = members.full_member(
-            base.float().numpy(), signs, plus=member % 2 == 0, sigma_log2=sigma_log2
-        )
-        return torch.from_numpy(moved).to(base.dtype)
-
-    def full_members(
-        self,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        members: Sequence[int],
-        sigma_log2: int,
-        frozen: Frozen | None,
+    def _full_members(
+        self, base: Tensor, given: MemberNoise, numbers: Sequence[int]
     ) -> Iterator[Tensor]:
-        """Write members one after another."""
-        for member in members:
-            yield self.full_member(
-                base, key=key, tensor=tensor, member=member, sigma_log2=sigma_log2, frozen=frozen
+        for number in numbers:
+            pair, minus = divmod(number, 2)
+            drawn = _full_noise(base, given.address, given.kind, given.frozen, pairs=pair + 1)
+            moved = members.full_member(
+                base.float().numpy(), drawn[pair], plus=not minus, unit_log2=given.unit_log2
             )
+            yield torch.from_numpy(moved).to(base.dtype)
 
     def member_linear(
+        self,
+        x: Tensor,
+        layer: LinearLayer,
+        rows: Tensor,
+        columns: Tensor,
+        *,
+        sigma_log2: int,
+    ) -> Tensor:
+        return self._members(x, layer.plain(), layer.bias, rows, columns, sigma_log2)
+
+    def _members(
         self,
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
         rows: Tensor,
         columns: Tensor,
-        *,
         sigma_log2: int,
-        product: Callable[[Tensor], Tensor] | None = None,  # noqa: ARG002  (float64 is the point)
     ) -> Tensor:
-        """Apply many rank-1 members of one linear layer."""
         y = members.member_linear(
             x.float().numpy(),
             weight.float().numpy(),
@@ -107,22 +66,6 @@ class ReferenceBackend:
             sigma_log2=sigma_log2,
         )
         return torch.from_numpy(y).to(x.dtype)
-
-    def pair_factors(
-        self,
-        *,
-        key: int,
-        tensor: int,
-        shape: tuple[int, int],
-        pairs: int,
-        frozen: Frozen | None,
-    ) -> PairFactors:
-        """Keep a generation's factors: one int8 a sign, zeros where frozen."""
-        rows, columns = (
-            self.signs(key=key, tensor=tensor, side=side, first=0, count=size, pairs=pairs)
-            for side, size in zip((ROWS, COLUMNS), shape, strict=True)
-        )
-        return PairFactors(*mask_factors(rows, columns, frozen))
 
     def rows_linear(
         self,
@@ -139,96 +82,59 @@ class ReferenceBackend:
         signs[members < 0] = 0
         rows = factors.rows[members // 2] * signs[:, None].to(torch.int8)
         columns = factors.columns[members // 2]
-        y = self.member_linear(x[:, None], weight, bias, rows, columns, sigma_log2=sigma_log2)
-        return y[:, 0]
+        return self._members(x[:, None], weight, bias, rows, columns, sigma_log2)[:, 0]
 
-    def accumulate(
-        self,
-        master: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        coefficients: Sequence[int],
-        step: int,
-        frozen: Frozen | None,
-        full_rank: bool = False,
-    ) -> None:
-        """Add one generation to the integer master, in place."""
-        update.check_update(master, coefficients, step, frozen)
-        pairs = len(coefficients)
-        if full_rank:
-            signs = _full_signs(master, key, tensor, pairs=pairs, frozen=frozen)
-            total = update.full_sum(signs, coefficients)
-        else:
-            height, width = master.shape
-            factors = self.pair_factors(
-                key=key, tensor=tensor, shape=(height, width), pairs=pairs, frozen=frozen
-            )
-            total = update.rank1_sum(factors.rows.numpy(), factors.columns.numpy(), coefficients)
-        update.add(master.numpy(), total, step)
+    def _accumulate(self, master: Tensor, change: Change) -> None:
+        total = change.step * self._sum(master, change)
+        update.add(master.numpy(), update.rounded(total, change.fraction_log2))
 
-    def advance(
-        self,
-        master: Tensor,
-        base: Tensor,
-        *,
-        key: int,
-        tensor: int,
-        coefficients: Sequence[int],
-        step: int,
-        exponent: int,
-        frozen: Frozen | None,
-        full_rank: bool = False,
+    def _sum(self, master: Tensor, change: Change) -> update.Wide:
+        """Return Σ c_p E_p in the master's shape, in integers of the noise."""
+        pairs = len(change.coefficients)
+        if change.noise != "rank1":
+            drawn = _full_noise(master, change.address, change.noise, change.frozen, pairs=pairs)
+            return update.full_sum(drawn, change.coefficients)
+        height, width = master.shape
+        factors = self.pair_factors(
+            change.address, (height, width), pairs=pairs, frozen=change.frozen
+        )
+        return update.rank1_sum(factors.rows.numpy(), factors.columns.numpy(), change.coefficients)
+
+    def _advance(
+        self, master: Tensor, base: Tensor, change: Change, exponent: int
     ) -> tuple[Tensor, int]:
-        """Accumulate, materialise and digest, one after another."""
         moved = master.clone()
-        self.accumulate(
-            moved, key=key, tensor=tensor, coefficients=coefficients, step=step, frozen=frozen,
-            full_rank=full_rank,
-        )  # fmt: skip
-        weights = self.materialise(base, moved, exponent=exponent)
+        self._accumulate(moved, change)
+        weights = self._materialise(base, moved, exponent)
         master.copy_(moved)
-        return weights, self.digest(master)
+        return weights, self._digest(master)
 
-    def materialise(self, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:
-        """Round base + 2^exponent · K once."""
-        check_dtype(base)
+    def _materialise(self, base: Tensor, master: Tensor, exponent: int) -> Tensor:
         weights = update.materialise(base.float().numpy(), master.numpy(), exponent=exponent)
         return require_finite(torch.from_numpy(weights).to(base.dtype))
 
-    def digest(self, master: Tensor) -> int:
-        """Sum a 64-bit mix of every (row-major index, value)."""
-        update.check_digest_size(master)
-        return update.digest(master.contiguous().numpy())
+    def _digest(self, master: Tensor) -> int:
+        return update.digest(master.numpy())
 
     def token_logprobs(self, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-        """Score target tokens."""
         return torch.from_numpy(
             logprob.token_logprobs(hidden.float().numpy(), head.float().numpy(), targets.numpy())
         )
 
     def top_tokens(self, hidden: Tensor, head: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Give the k most probable tokens of each row."""
         scores, ids = logprob.top_tokens(hidden.float().numpy(), head.float().numpy(), k)
         return torch.from_numpy(scores), torch.from_numpy(ids)
 
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give every unit's mean and sum of squared differences from it."""
-        wide = x.double().numpy()
-        mean = wide.mean(axis=0)
-        return torch.from_numpy(mean), torch.from_numpy(np.square(wide - mean).sum(axis=0))
 
-
-def _full_signs(
-    tensor: Tensor, key: int, name: int, *, pairs: int, frozen: Frozen | None
-) -> noise.Signs:
-    """Give (pairs, out, in) signs of side FULL, zeros where frozen."""
+def _full_noise(
+    tensor: Tensor, address: Address, kind: FullNoise, frozen: Frozen, *, pairs: int
+) -> noise.Deviates:
+    """Return (pairs, out, in) noise of side FULL, zeros where frozen."""
     rows, columns = tensor.shape
-    signs = noise.signs(
-        key=key, tensor=name, side=FULL, first=0, count=rows * columns, pairs=pairs
-    ).reshape(pairs, rows, columns)
-    if frozen is not None and frozen.rows is not None:
-        signs = signs * frozen.rows.numpy()[:, None]
-    if frozen is not None and frozen.columns is not None:
-        signs = signs * frozen.columns.numpy()
-    return np.ascontiguousarray(signs)
+    draw = noise.normals if kind == "normal" else noise.signs
+    drawn = draw(address, Span(FULL, rows * columns), pairs=pairs).reshape(pairs, rows, columns)
+    if frozen.rows is not None:
+        drawn = drawn * frozen.rows.numpy()[:, None]
+    if frozen.columns is not None:
+        drawn = drawn * frozen.columns.numpy()
+    return np.ascontiguousarray(drawn)

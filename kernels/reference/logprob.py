@@ -13,7 +13,7 @@ TokenIds = npt.NDArray[np.int64]
 
 
 def logprobs(hidden: Floats, head: Floats) -> npt.NDArray[np.float64]:
-    """Give the log-probability of every token.
+    """Return the log-probability of every token.
 
     hidden: (tokens, width), after the final norm; head: (vocabulary, width)
     returns: (tokens, vocabulary) float64, natural logarithms
@@ -26,7 +26,7 @@ def logprobs(hidden: Floats, head: Floats) -> npt.NDArray[np.float64]:
 
 
 def token_logprobs(hidden: Floats, head: Floats, targets: TokenIds) -> Floats:
-    """Give the log-probability of one target per row.
+    """Return the log-probability of one target per row.
 
     returns: (tokens,) float32
     """
@@ -35,7 +35,7 @@ def token_logprobs(hidden: Floats, head: Floats, targets: TokenIds) -> Floats:
 
 
 def top_tokens(hidden: Floats, head: Floats, k: int) -> tuple[Floats, TokenIds]:
-    """Give the k most probable tokens of each row, best first; equals go to the lower id.
+    """Return the k most probable tokens of each row, best first; equals go to the lower id.
 
     returns: (tokens, k) float32 log-probabilities, (tokens, k) int64 ids
     """

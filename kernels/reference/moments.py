@@ -43,7 +43,7 @@ class Moments:
             self._merge(other.count, other._mean, other._squares)
 
     def variance(self) -> Tensor:
-        """Give the unbiased variance: (units,) float64.
+        """Return the unbiased variance: (units,) float64.
 
         raises: ValueError with fewer than two tokens
         """

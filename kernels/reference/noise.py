@@ -1,45 +1,35 @@
-"""Where every random sign comes from: an address in, a bit out. The plain NumPy version.
+"""Where all randomness comes from: an address in, a sign or deviate out. The plain NumPy version.
 
-Turns (generation key, tensor, side, element, pair) into ±1 with Philox4x32-10, a counter-based
-generator: no state, no order, so any process, device or shard that knows the address computes
-the same sign. One 32-bit output word holds the signs of 32 pairs at one element.
+Turns (generation key, tensor, side, element, pair) into a sign or a normal deviate with
+Philox4x32-10, a counter-based generator: no state, no order, so any process, device or shard that
+knows the address computes the same. One 32-bit output word holds the signs of 32 pairs at one
+element, or the deviates of two.
 
     key      the generation's 64-bit key, low word first
     counter  (element >> 2, pair >> 5, tensor, side)
     sign     bit (pair & 31) of output word (element & 3): +1 for 0, -1 for 1
 
-Knows nothing of weights: an element is an index into the unfused, unsharded tensor (the row for
-side ROWS, the column for COLUMNS, the row-major index for FULL).
-"""
+    counter  (element >> 2, pair >> 1, tensor, side + 16)
+    deviate  the upper 13 of 16 bits, the word's lower half for even pairs, index the table
 
-import hashlib
+Knows nothing of weights (kernels.change.Span says what an element is).
+"""
 
 import numpy as np
 import numpy.typing as npt
 
-from kernels.contract import COLUMNS, FULL, GAUSSIAN, ROWS
+from kernels.change import NORMAL, WORD, Address, Span
+from kernels.normal import BITS, deviates
 
 Words = npt.NDArray[np.uint32]
 Signs = npt.NDArray[np.int8]
+Deviates = npt.NDArray[np.int8]
+Wide = npt.NDArray[np.uint64]
 
 # Multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2 and sec. 3.3)
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 INCREMENTS = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
-WORD = 2**32
-MAX_ELEMENTS = 4 * WORD  # element >> 2 is one counter word
-PAIRS_PER_WORD = 32
-
-
-def tensor_id(name: str) -> int:
-    """Give the counter word of a tensor: four bytes of its name's SHA-256, little-endian.
-
-    name: the parameter's Hugging Face name, so that layout and sharding change nothing
-
-    >>> hex(tensor_id("model.layers.0.mlp.up_proj.weight"))
-    '0xb16528af'
-    """
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
 
 
 def key_words(key: int) -> tuple[int, int]:
@@ -78,60 +68,44 @@ def philox(counter: tuple[npt.ArrayLike, ...], key: int) -> tuple[Words, Words, 
     return w0, w1, w2, w3
 
 
-def signs(*, key: int, tensor: int, side: int, first: int, count: int, pairs: int) -> Signs:
-    """Give the signs of pairs 0..pairs-1 at elements first..first+count-1.
+def signs(address: Address, span: Span, *, pairs: int) -> Signs:
+    """Return the signs of pairs 0..pairs-1 at the elements of a span.
 
     returns: (pairs, count) int8, each +1 or -1
-    raises: ValueError for an address outside the counter
 
-    >>> signs(key=0, tensor=0, side=0, first=0, count=8, pairs=2).tolist()
+    >>> signs(Address(0, 0), Span(side=0, count=8), pairs=2).tolist()
     [[-1, -1, 1, 1, 1, -1, -1, -1], [1, 1, 1, 1, 1, -1, -1, -1]]
     """
-    check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
-    pair = np.arange(pairs, dtype=np.uint64)[:, None]
-    element = np.arange(first, first + count, dtype=np.uint64)[None, :]
-    words = np.stack(philox((element >> np.uint64(2), pair >> np.uint64(5), tensor, side), key))
-    word = np.take_along_axis(words, (element & np.uint64(3)).astype(np.int64)[None], axis=0)[0]
+    pair, element = _grid(span, pairs)
+    word = _words(address, span.side, element, pair >> np.uint64(5))
     bit = (word >> (pair & np.uint64(31))) & np.uint64(1)
     return np.where(bit == 0, np.int8(1), np.int8(-1))
 
 
-def gaussians(
-    *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-) -> npt.NDArray[np.float32]:
-    """Give standard normal noise at the same addresses, for comparison with methods that use it.
+def normals(address: Address, span: Span, *, pairs: int) -> Deviates:
+    """Return the normal deviates of pairs 0..pairs-1 at the elements of a span.
 
-    Box and Muller's transform of the words at (element >> 2, pair, tensor, side + GAUSSIAN): two
-    words, 24 bits each, give two normals. Its bits are not promised: devices round logarithms
-    and cosines differently.
+    returns: (pairs, count) int8, in units of 2⁻⁵ (kernels.normal)
 
-    returns: (pairs, count) float32
+    >>> normals(Address(0, 0), Span(side=2, count=4), pairs=2).tolist()
+    [[29, 22, 42, 1], [-8, -71, -68, 62]]
     """
-    check_address(key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs)
-    quads = np.arange(first >> 2, (first + count + 3) >> 2, dtype=np.uint64)[None, :]
-    pair = np.arange(pairs, dtype=np.uint64)[:, None]
-    words = philox((quads, pair, tensor, side + GAUSSIAN), key)
-    uniform = [((word >> np.uint32(8)) + 0.5) * 2.0**-24 for word in words]
-    normals = []
-    for first_half, second_half in ((uniform[0], uniform[1]), (uniform[2], uniform[3])):
-        radius, angle = np.sqrt(-2.0 * np.log(first_half)), 2.0 * np.pi * second_half
-        normals += [radius * np.cos(angle), radius * np.sin(angle)]
-    rows = np.stack(normals, axis=2).reshape(pairs, -1)
-    return rows[:, first % 4 : first % 4 + count].astype(np.float32)
+    pair, element = _grid(span, pairs)
+    words = _words(address, span.side + NORMAL, element, pair >> np.uint64(1))
+    upper = words >> (np.uint64(16) * (pair & np.uint64(1)) + np.uint64(16 - BITS))
+    found: Deviates = deviates()[upper & np.uint64(2**BITS - 1)]
+    return found
 
 
-def check_address(*, key: int, tensor: int, side: int, first: int, count: int, pairs: int) -> None:
-    """Refuse what the counter cannot hold; every backend asks this first.
+def _grid(span: Span, pairs: int) -> tuple[Wide, Wide]:
+    """Return pairs as a column, and elements as a row."""
+    elements = np.arange(span.first, span.first + span.count, dtype=np.uint64)
+    return np.arange(pairs, dtype=np.uint64)[:, None], elements[None, :]
 
-    raises: ValueError naming the word that does not fit
-    """
-    if not 0 <= key < WORD**2:
-        raise ValueError(f"key {key} is not an unsigned 64-bit integer")
-    if not 0 <= tensor < WORD:
-        raise ValueError(f"tensor {tensor} is not an unsigned 32-bit integer")
-    if side not in (ROWS, COLUMNS, FULL):
-        raise ValueError(f"side {side}: choose ROWS, COLUMNS or FULL")
-    if first < 0 or count < 0 or first + count > MAX_ELEMENTS:
-        raise ValueError(f"elements {first}..{first + count - 1} leave 0..{MAX_ELEMENTS - 1}")
-    if not 0 <= pairs <= WORD:
-        raise ValueError(f"{pairs} pairs do not fit the counter")
+
+def _words(address: Address, side: int, element: Wide, group: Wide) -> Wide:
+    """Return the word of each group at each element."""
+    words = philox((element >> np.uint64(2), group, address.tensor, side), address.key)
+    place = (element & np.uint64(3)).astype(np.int64)[None]
+    found: Wide = np.take_along_axis(np.stack(words).astype(np.uint64), place, axis=0)[0]
+    return found

@@ -1,9 +1,9 @@
 """Integers that never drift: the update, the last rounding and the digest. Plain NumPy.
 
 Turns a generation's coefficients into a change of the integer master K, and K into weights.
-K += step · Σ_p c_p a_p b_pᵀ is exact, hence: any order of generations gives the same K, and
-taking one out again (−step) restores K to the bit. Weights are base + 2^exponent · K, rounded
-once by a fixed sequence of IEEE operations.
+K += step · Σ_p c_p E_p is exact (and where E_p is normal rounded to an integer, always to the
+same), hence: any order of generations gives the same K, and taking one out again (−step) restores K
+to the bit. Weights are base + 2^exponent · K, rounded once by a fixed sequence of IEEE operations.
 
 Knows nothing of models: one tensor at a time.
 """
@@ -12,64 +12,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from kernels.contract import Frozen
-from kernels.errors import ExplodedError
+from kernels.change import INT32_MAX
+from kernels.errors import OVERFLOW, ExplodedError
 from kernels.reference.members import Floats
-from kernels.reference.noise import Signs
+from kernels.reference.noise import Deviates, Signs
 
 Integers = npt.NDArray[np.int32]
+Wide = npt.NDArray[np.int64]
 
-MAX_COEFFICIENT = 255  # 8 bits: exact even as a bfloat16 input of a matrix product
-EXACT_FLOAT32 = 2**24  # every integer below it is a float32: sums stay exact in any order
-MAX_DIGEST_ELEMENTS = 2**32  # the index is the high word of what is mixed
-INT32_MAX = 2**31 - 1
 MIX_MULTIPLIER = 0xD6E8FEB86659FD93
 
 
-def check_update(
-    master: torch.Tensor, coefficients: Sequence[int], step: int, frozen: Frozen | None
-) -> None:
-    """Refuse an update that could not be exact; every backend asks this first.
-
-    raises: ValueError naming what does not fit
-    """
-    if master.dtype != torch.int32 or master.dim() != 2 or not master.is_contiguous():
-        raise ValueError("the master is a contiguous (out, in) int32 tensor")
-    if any(abs(c) > MAX_COEFFICIENT for c in coefficients):
-        raise ValueError(f"a coefficient leaves ±{MAX_COEFFICIENT}")
-    if sum(abs(c) for c in coefficients) >= EXACT_FLOAT32:
-        raise ValueError("Σ|c| reaches 2²⁴: a float32 product would round; use fewer pairs")
-    if not -INT32_MAX <= step <= INT32_MAX:
-        raise ValueError(f"step {step} leaves int32")
-    check_frozen(master, frozen)
-
-
-def check_frozen(tensor: torch.Tensor, frozen: Frozen | None) -> None:
-    """Refuse a mask of another shape than the tensor's: it would freeze the wrong units.
-
-    raises: ValueError
-    """
-    if frozen is None:
-        return
-    for mask, size, side in zip(
-        (frozen.rows, frozen.columns), tensor.shape, ("rows", "columns"), strict=True
-    ):
-        if mask is not None and (mask.shape != (size,) or mask.dtype != torch.int8):
-            raise ValueError(f"the mask of {side} must be ({size},) int8")
-
-
-def check_digest_size(master: torch.Tensor) -> None:
-    """Refuse a tensor whose index does not fit the digest's high word; every backend asks first.
-
-    raises: ValueError for 2³² elements or more
-    """
-    if master.numel() >= MAX_DIGEST_ELEMENTS:
-        raise ValueError(f"a digest takes tensors under {MAX_DIGEST_ELEMENTS} elements")
-
-
-def rank1_sum(rows: Signs, columns: Signs, coefficients: Sequence[int]) -> npt.NDArray[np.int64]:
+def rank1_sum(rows: Signs, columns: Signs, coefficients: Sequence[int]) -> Wide:
     """Sum c_p a_p b_pᵀ over the pairs.
 
     rows: (pairs, out); columns: (pairs, in); zeros where frozen
@@ -82,28 +37,39 @@ def rank1_sum(rows: Signs, columns: Signs, coefficients: Sequence[int]) -> npt.N
     return weighted.T @ columns.astype(np.int64)
 
 
-def full_sum(signs: Signs, coefficients: Sequence[int]) -> npt.NDArray[np.int64]:
+def full_sum(noise: Deviates, coefficients: Sequence[int]) -> Wide:
     """Sum c_p E_p over the pairs.
 
-    signs: (pairs, out, in), zeros where frozen
+    noise: (pairs, out, in), zeros where frozen
     returns: (out, in) int64
     """
-    return np.tensordot(np.asarray(coefficients, np.int64), signs.astype(np.int64), axes=1)
+    return np.tensordot(np.asarray(coefficients, np.int64), noise.astype(np.int64), axes=1)
 
 
-def add(master: Integers, total: npt.NDArray[np.int64], step: int) -> None:
-    """Add step · total to the master, in place, or leave it as it was.
+def rounded(total: Wide, fraction_log2: int) -> Wide:
+    """Divide by 2^fraction_log2 and round, halves away from zero: of −total it is the opposite.
+
+    >>> rounded(np.int64([-49, -48, -47, 47, 48, 49]), 5).tolist()
+    [-2, -2, -1, 1, 2, 2]
+    """
+    half = (1 << fraction_log2) >> 1
+    size: Wide = (np.abs(total) + half) >> fraction_log2
+    return np.sign(total) * size
+
+
+def add(master: Integers, change: Wide) -> None:
+    """Add to the master, in place, or leave it as it was.
 
     raises: ExplodedError when an element would leave int32
     """
-    moved = master.astype(np.int64) + step * total
+    moved = master.astype(np.int64) + change
     if moved.size and (moved.min() < -INT32_MAX - 1 or moved.max() > INT32_MAX):
-        raise ExplodedError("the update leaves int32; nothing was changed: take smaller steps")
+        raise ExplodedError(OVERFLOW)
     master[...] = moved
 
 
 def materialise(base: Floats, master: Integers, *, exponent: int) -> Floats:
-    """Give base + 2^exponent · K as float32: the sum in float64, then one cast.
+    """Return base + 2^exponent · K as float32: the sum in float64, then one cast.
 
     2^exponent · K is exact in float64, so two roundings (sum, cast) are the whole error, and
     the same on every IEEE device. Where K = 0 the base's own bits stay: −0.0 + 0.0 is +0.0.

@@ -9,32 +9,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kernels.contract import COLUMNS, ROWS, Backend, Frozen, mask_factors
-from kernels.reference.noise import tensor_id
+from kernels.change import COLUMNS, NOTHING_FROZEN, ROWS, Address, Frozen, Span
+from kernels.contract import Backend
 from kernels.version.layout import TensorSpec
 
 
 def rank1_factors(
-    backend: Backend, spec: TensorSpec, *, key: int, members: Sequence[int], frozen: Frozen | None
+    backend: Backend,
+    spec: TensorSpec,
+    *,
+    key: int,
+    members: Sequence[int],
+    frozen: Frozen = NOTHING_FROZEN,
 ) -> tuple[Tensor, Tensor]:
-    """Give the factors of some members of one tensor.
+    """Return the factors of some members of one tensor.
 
     members: member numbers, in the order wanted (not empty)
     returns: rows (members, out) int8 with the member's ± in it, columns (members, in) int8
     """
-    pairs = [member // 2 for member in members]
-    sides = []
-    for side, size in zip((ROWS, COLUMNS), spec.shape, strict=True):
-        signs = backend.signs(
-            key=key,
-            tensor=tensor_id(spec.name),
-            side=side,
-            first=0,
-            count=size,
-            pairs=max(pairs) + 1,
-        )
-        sides.append(signs[pairs])
-    rows, columns = sides
+    pairs, address = [member // 2 for member in members], Address.of(key, spec.name)
+    rows, columns = (
+        backend.signs(address, Span(side, size), pairs=max(pairs) + 1)[pairs]
+        for side, size in zip((ROWS, COLUMNS), spec.shape, strict=True)
+    )
     half = torch.tensor([1 - 2 * (m % 2) for m in members], dtype=torch.int8, device=rows.device)
-    rows = rows * half[:, None]
-    return mask_factors(rows, columns, frozen)
+    return frozen.zeroed(rows * half[:, None], columns)

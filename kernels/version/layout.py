@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kernels.errors import ExplodedError, UnsupportedModelError
+from kernels.model.model import Model
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
@@ -45,9 +46,7 @@ def parameter_name(layer: int, module: str) -> str:
     raise ValueError(f"unknown module {module!r}: choose from {', '.join(ATTENTION + MLP)}")
 
 
-def layout(
-    model: nn.Module, layers: Sequence[int], modules: Sequence[str]
-) -> tuple[TensorSpec, ...]:
+def layout(model: Model, layers: Sequence[int], modules: Sequence[str]) -> tuple[TensorSpec, ...]:
     """List the tensors that move, layer-major.
 
     raises: ValueError for a repeated layer or module, UnsupportedModelError when the model has
@@ -60,17 +59,17 @@ def layout(
         for module in modules:
             name = parameter_name(layer, module)
             try:
-                out_features, in_features = model.get_parameter(name).shape
-            except (AttributeError, ValueError) as missing:
+                shape = model.layer(name).shape
+            except ValueError as missing:
                 raise UnsupportedModelError(
                     f"the model has no matrix {name}: wrong layer, or not of the Llama family"
                 ) from missing
-            specs.append(TensorSpec(name, layer, module, (out_features, in_features)))
+            specs.append(TensorSpec(name, layer, module, shape))
     return tuple(specs)
 
 
 def scale_log2(weight: Tensor) -> int:
-    """Give round(log2(RMS)) of a base tensor, the same integer on every device.
+    """Return round(log2(RMS)) of a base tensor, the same integer on every device.
 
     RMS ≥ 2^(k−½) is mean square ≥ 2^(2k−1). A float64 sum of n squares errs by less than
     n · 2⁻⁵² of itself in any order of summation; nearer than that to a threshold, the squares

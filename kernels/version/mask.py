@@ -6,24 +6,13 @@ and v, the rows of q of the heads that share it, and the same columns of o.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from kernels.change import Frozen
 from kernels.version.layout import TensorSpec
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenUnits:
-    """Which rows and columns of one tensor may move; None: all may.
-
-    rows: (out,) int8, 0 where frozen and 1 elsewhere; columns: (in,) int8, likewise
-    """
-
-    rows: Tensor | None
-    columns: Tensor | None
 
 
 class UnitMap(Protocol):
@@ -46,55 +35,34 @@ class Heads(Protocol):
     head_dim: int
 
 
-def frozen_by_name(
-    sizes: Heads, units: UnitMap, specs: Iterable[TensorSpec]
-) -> dict[str, FrozenUnits]:
-    """Map the frozen units of a whole model to its tensors, by their Hugging Face names."""
-    return {
-        spec.name: frozen_units(
-            spec,
-            neurons=units.neurons.get(spec.layer, []),
-            groups=units.groups.get(spec.layer, []),
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-        )
-        for spec in specs
-    }
+def frozen_by_name(sizes: Heads, units: UnitMap, specs: Iterable[TensorSpec]) -> dict[str, Frozen]:
+    """Map the frozen units of a whole model to rows and columns of its tensors.
 
-
-def frozen_units(
-    spec: TensorSpec,
-    *,
-    neurons: Collection[int],
-    groups: Collection[int],
-    heads: int,
-    kv_heads: int,
-    head_dim: int,
-) -> FrozenUnits:
-    """Map the frozen units of a layer to rows and columns of one of its tensors.
-
-    neurons, groups: frozen MLP neurons and KV groups of that layer
-    raises: ValueError for a unit that the tensor does not have
+    returns: by Hugging Face name
+    raises: ValueError for a unit that a tensor does not have
     """
-    rows, columns = spec.shape
-    query_width = heads // kv_heads * head_dim
+    return {spec.name: _frozen_in(spec, sizes, units) for spec in specs}
+
+
+def _frozen_in(spec: TensorSpec, sizes: Heads, units: UnitMap) -> Frozen:
+    (rows, columns), query_width = spec.shape, sizes.heads // sizes.kv_heads * sizes.head_dim
+    neurons, groups = units.neurons.get(spec.layer, ()), units.groups.get(spec.layer, ())
     match spec.module:
         case "gate_proj" | "up_proj":
-            return FrozenUnits(_mask(rows, neurons, width=1), None)
+            return Frozen(rows=_mask(rows, neurons, width=1))
         case "down_proj":
-            return FrozenUnits(None, _mask(columns, neurons, width=1))
+            return Frozen(columns=_mask(columns, neurons, width=1))
         case "k_proj" | "v_proj":
-            return FrozenUnits(_mask(rows, groups, width=head_dim), None)
+            return Frozen(rows=_mask(rows, groups, width=sizes.head_dim))
         case "q_proj":
-            return FrozenUnits(_mask(rows, groups, width=query_width), None)
+            return Frozen(rows=_mask(rows, groups, width=query_width))
         case "o_proj":
-            return FrozenUnits(None, _mask(columns, groups, width=query_width))
+            return Frozen(columns=_mask(columns, groups, width=query_width))
     raise ValueError(f"no units are known in module {spec.module!r}")
 
 
 def _mask(size: int, units: Collection[int], *, width: int) -> Tensor | None:
-    """Give `size` ones with zeros at each unit's `width` places; None when nothing is frozen."""
+    """Return `size` ones with zeros at each unit's `width` places; None when nothing is frozen."""
     if not units:
         return None
     if min(units) < 0 or (max(units) + 1) * width > size:

@@ -2,7 +2,8 @@
 
 Turns a base model and a chain of recipes into the weights of any version, to the bit:
 weights = base + 2^(scale + QUANTUM_LOG2) · K. It holds one int32 tensor K for each weight that
-may move and reads the base, which it never changes.
+may move and reads the base, which it never changes. While it rests, K is read out of the weights
+that it has made: in float32 they tell it to the last unit.
 
 Invariants: a recipe that fails any check leaves every K as it was; a K of zeros is the base,
 byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbers mean.
@@ -10,29 +11,30 @@ byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbe
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from kernels.change import NOTHING_FROZEN, Address, Change, Frozen, Noise
 from kernels.contract import Backend, Result
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
-from kernels.reference.noise import tensor_id
+from kernels.model.layers import Layer
+from kernels.model.model import Model
 from kernels.version.layout import TensorSpec, layout, scale_log2
-from kernels.version.mask import FrozenUnits
 
 # One unit of K is 2^-18 of the tensor's RMS: far below one probing step (2^-4 RMS by default, so
 # a coefficient keeps its 8 bits at any step size), while int32 still reaches 2^13 RMS.
 QUANTUM_LOG2 = -18
 
 
-class Generation(Protocol):
+class Recipe(Protocol):
     """The part of a recipe that the arithmetic needs (streams.records.Recipe has it)."""
 
     @property
-    def noise(self) -> Literal["rank1", "full"]:
+    def noise(self) -> Noise:
         """Which noise the coefficients weigh."""
 
     @property
@@ -69,30 +71,32 @@ class Master:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         *,
         layers: Sequence[int],
         modules: Sequence[str],
         backend: Backend,
-        frozen: Mapping[str, FrozenUnits],
+        frozen: Mapping[str, Frozen],
     ) -> None:
         self.specs = layout(model, layers, modules)
         self._backend = backend
         self._frozen = frozen
-        self._base = {spec.name: model.get_parameter(spec.name).detach() for spec in self.specs}
-        self._scales = {name: scale_log2(weight) for name, weight in self._base.items()}
+        # plain weights are asked for when they are read: they may be stored otherwise
+        self._base = {spec.name: model.layer(spec.name) for spec in self.specs}
+        self._scales = {name: scale_log2(layer.plain()) for name, layer in self._base.items()}
         self._integers = {
-            name: torch.zeros(weight.shape, dtype=torch.int32, device=weight.device)
-            for name, weight in self._base.items()
+            name: torch.zeros(layer.shape, dtype=torch.int32, device=layer.device)
+            for name, layer in self._base.items()
         }
+        self._resting: dict[str, Layer] = {}  # K of these is read out of them
 
     @property
     def scales(self) -> list[int]:
         """log2 of each tensor's RMS at the base, rounded, in the order of specs."""
         return [self._scales[spec.name] for spec in self.specs]
 
-    def apply(self, recipe: Generation, *, sign: Literal[1, -1] = 1, verify: bool = True) -> None:
-        """Add a recipe's generation (sign=+1), or take it out again (sign=−1), exactly.
+    def apply(self, recipe: Recipe, *, sign: Literal[1, -1] = 1, verify: bool = True) -> None:
+        """Add what a recipe says (sign=+1), or take it out again (sign=−1), exactly.
 
         verify: with sign=+1, compare with the recipe's digest; a learner that is making the
             recipe cannot yet
@@ -101,27 +105,29 @@ class Master:
             it promises, ExplodedError when K would leave int32; K is then as it was before
         """
         specs = self._specs_of(recipe)
+        self._wake()
         self._each(specs, recipe, lambda spec: self._add(spec, recipe, sign), undo=-sign)
         if sign == 1 and verify:
             self._verify(specs, recipe, self.digest())
 
-    def advance(self, recipe: Generation, *, verify: bool = True) -> tuple[dict[str, Tensor], str]:
-        """Apply a recipe and give the child's weights and digest, in one pass over memory.
+    def advance(self, recipe: Recipe, *, verify: bool = True) -> tuple[dict[str, Tensor], str]:
+        """Apply a recipe and return the child's weights and digest, in one pass over memory.
 
         Equal to `apply`, `weights` and `digest` one after another.
 
         raises: as these do; K is then as it was before
         """
         specs = self._specs_of(recipe)
+        self._wake()
         weights: dict[str, Tensor] = {}
         sums: dict[str, int] = {}
 
         def advance_one(spec: TensorSpec) -> None:
             weights[spec.name], sums[spec.name] = self._backend.advance(
                 self._integers[spec.name],
-                self._base[spec.name],
+                self._base[spec.name].plain(),
+                self._change(spec, recipe, sign=1),
                 exponent=self._exponent(spec.name),
-                **self._update(spec, recipe, sign=1),
             )
 
         self._each(specs, recipe, advance_one, undo=-1)
@@ -141,6 +147,7 @@ class Master:
 
         returns: 64 hex digits
         """
+        self._wake()
         return self._digest_of(self._sums(self._integers))
 
     def weights(self) -> dict[str, Tensor]:
@@ -148,6 +155,7 @@ class Master:
 
         raises: ExplodedError when a weight is not finite
         """
+        self._wake()
         return self._of_each(self._rounded, list(self._base))
 
     def prove_frozen(self, weights: Mapping[str, Tensor]) -> None:
@@ -156,9 +164,10 @@ class Master:
         raises: FrozenMovedError naming the first tensor that differs
         """
         for name, weight in weights.items():
-            units, base = self._frozen.get(name), self._base[name]
-            if units is None:
+            units = self._frozen.get(name)
+            if units is None or (units.rows is None and units.columns is None):
                 continue
+            base = self._base[name].plain()
             for mask, dim in ((units.rows, 0), (units.columns, 1)):
                 if mask is None:
                     continue
@@ -168,9 +177,9 @@ class Master:
                     raise FrozenMovedError(f"a frozen unit of {name} differs from the base")
 
     def integers(self) -> dict[str, NDArray[np.int32]]:
-        """Give a copy of K, tensor by tensor, of the tensors that have moved."""
-        moved = {name: held for name, held in self._integers.items() if held.any()}
-        return {name: np.array(held.cpu().numpy()) for name, held in moved.items()}
+        """Return a copy of K, tensor by tensor, of the tensors that have moved."""
+        copied = {name: np.array(held.cpu().numpy()) for name, held in self._all().items()}
+        return {name: held for name, held in copied.items() if held.any()}
 
     def restore(self, integers: Mapping[str, NDArray[np.int32]], digest: str) -> None:
         """Become the version of these integers; a tensor that is not among them is at the base.
@@ -179,7 +188,10 @@ class Master:
         raises: ValueError for a tensor that this master does not hold or holds in another shape,
             DigestMismatchError; K is then as it was before
         """
-        restored = {name: torch.zeros_like(held) for name, held in self._integers.items()}
+        restored = {
+            name: torch.zeros(layer.shape, dtype=torch.int32, device=layer.device)
+            for name, layer in self._base.items()
+        }
         for name, values in integers.items():
             if name not in restored or restored[name].shape != values.shape:
                 raise ValueError(f"this master does not hold {name} of shape {values.shape}")
@@ -187,16 +199,52 @@ class Master:
         found = self._digest_of(self._sums(restored))
         if found != digest:
             raise DigestMismatchError(f"promised are integers {digest[:16]}…, found {found[:16]}…")
-        self._integers = restored
+        self._integers, self._resting = restored, {}
 
     def copy(self) -> "Master":
-        """Give a master of the same version that can be moved on its own; the base is shared."""
+        """Return a master of the same version that can be moved on its own; the base is shared."""
         twin = object.__new__(Master)
         twin.__dict__.update(self.__dict__)
-        twin._integers = {name: integers.clone() for name, integers in self._integers.items()}
+        twin._integers, twin._resting = dict(self._all()), {}
+        for name in self._integers:  # the others are new already
+            twin._integers[name] = self._integers[name].clone()
         return twin
 
-    def _specs_of(self, recipe: Generation) -> list[TensorSpec]:
+    def rest(self, model: Model) -> None:
+        """Let go of every K that a model of this version tells, until it is needed again.
+
+        A weight of float32 tells K as long as it is less than some 64 times the tensor's RMS: half
+        a unit of K is then more than was rounded away. Whether it does is not assumed but compared.
+
+        model: whose weights this master has made, to the bit
+        """
+        for name, integers in list(self._integers.items()):
+            layer = model.layer(name)
+            if torch.equal(self._told(name, layer), integers):
+                self._resting[name] = layer
+                del self._integers[name]
+
+    def _told(self, name: str, layer: Layer) -> Tensor:
+        """Read K out of a weight."""
+        # made first, so that what comes and goes leaves no hole before what stays
+        integers = torch.empty(layer.shape, dtype=torch.int32, device=layer.device)
+        moved = layer.plain() - self._base[name].plain()
+        return integers.copy_(moved.mul_(2.0 ** -self._exponent(name)).round_())
+
+    def _all(self) -> Mapping[str, Tensor]:
+        """Find every K, those at rest made anew, in the order of the specs."""
+        return {
+            name: self._integers[name]
+            if name in self._integers
+            else self._told(name, self._resting[name])
+            for name in self._base
+        }
+
+    def _wake(self) -> None:
+        if self._resting:
+            self._integers, self._resting = dict(self._all()), {}
+
+    def _specs_of(self, recipe: Recipe) -> list[TensorSpec]:
         """Find the tensors that a recipe moves and check that it means this base."""
         held = {(spec.layer, spec.module): spec for spec in self.specs}
         wanted = [(layer, module) for layer in recipe.layers for module in recipe.modules]
@@ -210,7 +258,7 @@ class Master:
     def _each(
         self,
         specs: Sequence[TensorSpec],
-        recipe: Generation,
+        recipe: Recipe,
         move: Callable[[TensorSpec], None],
         *,
         undo: int,
@@ -232,22 +280,20 @@ class Master:
         exploded, cause = next((spec, cause) for spec, cause in causes.items() if cause)
         raise ExplodedError(f"{exploded.name}: {cause}") from cause
 
-    def _add(self, spec: TensorSpec, recipe: Generation, sign: int) -> None:
-        update = self._update(spec, recipe, sign=sign)
-        self._backend.accumulate(self._integers[spec.name], **update)
+    def _add(self, spec: TensorSpec, recipe: Recipe, sign: int) -> None:
+        self._backend.accumulate(self._integers[spec.name], self._change(spec, recipe, sign=sign))
 
-    def _update(self, spec: TensorSpec, recipe: Generation, *, sign: int) -> dict[str, Any]:
-        """Give what a recipe means for one tensor, as the backend's arguments."""
-        return {
-            "key": int(recipe.key, 16),
-            "tensor": tensor_id(spec.name),
-            "coefficients": recipe.coefficients,
-            "step": sign * recipe.step,
-            "frozen": self._frozen.get(spec.name),
-            "full_rank": recipe.noise == "full",
-        }
+    def _change(self, spec: TensorSpec, recipe: Recipe, *, sign: int) -> Change:
+        """Return what a recipe does to one tensor."""
+        return Change(
+            Address.of(int(recipe.key, 16), spec.name),
+            tuple(recipe.coefficients),
+            sign * recipe.step,
+            recipe.noise,
+            self._frozen.get(spec.name, NOTHING_FROZEN),
+        )
 
-    def _verify(self, specs: Sequence[TensorSpec], recipe: Generation, digest: str) -> None:
+    def _verify(self, specs: Sequence[TensorSpec], recipe: Recipe, digest: str) -> None:
         """Take the recipe out again if it did not lead where it promises."""
         if digest != recipe.digest:
             self._each(specs, recipe, lambda spec: self._add(spec, recipe, -1), undo=1)
@@ -265,7 +311,7 @@ class Master:
     def _digest_of(self, sums: Mapping[str, int]) -> str:
         whole = hashlib.sha256()
         for name in sorted(sums):
-            rows, columns = self._integers[name].shape
+            rows, columns = self._base[name].shape
             if sums[name]:
                 whole.update(f"{name} {rows} {columns} {sums[name]:016x}\n".encode())
         return whole.hexdigest()
@@ -275,7 +321,8 @@ class Master:
 
     def _rounded(self, name: str) -> Tensor:
         integers, exponent = self._integers[name], self._exponent(name)
-        return self._backend.materialise(self._base[name], integers, exponent=exponent)
+        base = self._base[name].plain()
+        return self._backend.materialise(base, integers, exponent=exponent)
 
 
 def _bytes(tensor: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """Walks from one version's integers to another's along their recipes, by the shortest way.
 
-Three ways lead to a version: on from where one stands (what differs is taken out and put in), on
+Three ways lead to a version: on from one that is at hand (what differs is taken out and put in), on
 from a snapshot of an earlier version, or up from the base. All give the same integers, and every
-recipe and snapshot is proved by its digest. Who catches up writes a snapshot as it goes, so that
-the next one's way stays short however long the ledger is.
+recipe and snapshot is proved by its digest. Whoever catches up writes snapshots as they go, so that
+the next start's way stays short however long the ledger is.
 
 Invariants: what a walk started from stays as it was, whatever fails; a snapshot is a short cut and
 never a source, so one that is damaged costs time and nothing else.
@@ -12,7 +12,7 @@ Knows nothing of files, ledgers or what a version's weights are used for.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
@@ -21,18 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kernels.contract import Backend
 from kernels.errors import DigestMismatchError
-from kernels.model.forward import Decoder
-from kernels.version.layout import layout
-from kernels.version.mask import UnitMap, frozen_by_name
-from kernels.version.master import Generation, Master
+from kernels.version.master import Master, Recipe
 
 _LOG = logging.getLogger(__name__)
 
 
-class Step(Generation, Protocol):
-    """The part of a recipe that walking needs (streams.records.Recipe has it)."""
+class Step(Recipe, Protocol):
+    """A recipe in its place in a chain (streams.records.Recipe is one)."""
 
     @property
     def version(self) -> str:
@@ -55,7 +51,7 @@ class Snapshots(Protocol):
         """How many recipes may lie between a version and the snapshot before it."""
 
     def nearest(self, chain: Sequence[str]) -> str | None:
-        """Give the version furthest along a chain that there is a snapshot of."""
+        """Return the version furthest along a chain that there is a snapshot of."""
 
     def load(self, version: str) -> Mapping[str, NDArray[np.int32]] | None:
         """Read a version's integers; None when they cannot be trusted."""
@@ -68,90 +64,68 @@ class Snapshots(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """The integers of a version, and the recipes from the base that they came from."""
+class Reached:
+    """A version that a walk has come to: the recipes from the base on, and its integers."""
 
     chain: tuple[Step, ...]
     master: Master
 
 
-def moved(chain: Iterable[Step]) -> tuple[list[int], list[str]]:
-    """Give the layers and modules that any recipe of a chain moves, sorted."""
-    steps = list(chain)
-    layers = {layer for step in steps for layer in step.layers}
-    return sorted(layers), sorted({module for step in steps for module in step.modules})
-
-
-def master_at_base(
-    base: Decoder,
-    units: UnitMap,
-    backend: Backend,
-    chain: Iterable[Step],
-    *,
-    layers: Iterable[int] = (),
-    modules: Iterable[str] = (),
-) -> Master:
-    """Give a master of zeros that can hold all that a chain moves, and what else is named.
-
-    units: the frozen ones
-    """
-    of_chain = moved(chain)
-    layers, modules = sorted({*layers, *of_chain[0]}), sorted({*modules, *of_chain[1]})
-    frozen = frozen_by_name(base, units, layout(base.model, layers, modules))
-    return Master(base.model, layers=layers, modules=modules, backend=backend, frozen=frozen)
-
-
 def walk(
-    stand: Stand | None,
+    start: Reached | None,
     chain: Sequence[Step],
     *,
-    fresh: Callable[[Sequence[Step]], Master],
+    fresh: Callable[[], Master],
     snapshots: Snapshots | None = None,
-) -> tuple[Stand, dict[str, Tensor]]:
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[Reached, dict[str, Tensor]]:
     """Go to the version that a chain of recipes leads to.
 
-    stand: where to go on from; it is not changed; None: from nowhere
+    start: where to go on from; it is not changed; None: from nowhere
     chain: recipes from the base on
-    fresh: gives a master at the base that holds what a chain moves
-    returns: where one stands then, and its weights, made in the same pass as the last step
+    fresh: returns a master at the base that holds what the chain moves
+    progress: told how many recipes of the chain have been applied
+    returns: what was reached, and its weights, made in the same pass as the last step
     raises: ValueError when the recipes name different masks; as Master.advance
     """
     if len({step.mask for step in chain}) > 1:
         raise ValueError("its recipes name different masks, and a line keeps one")
-    shared = _shared(stand, chain)
-    steps_back = len(stand.chain) - shared if stand else 0
+    shared = _shared(start, chain)
+    steps_back = len(start.chain) - shared if start else 0
     steps = steps_back + len(chain) - shared
-    if stand is None or not _fits(stand, chain) or steps > len(chain):
-        stand, shared, steps = None, 0, len(chain)
+    if start is None or not _fits(start, chain) or steps > len(chain):
+        start, shared, steps = None, 0, len(chain)
     found = _from_snapshot(chain, fresh, snapshots, within=steps) if snapshots else None
     if found is not None:
         master, shared = found
-    elif stand is not None:
-        master = stand.master.copy()
-        for step in reversed(stand.chain[shared:]):
+    elif start is not None:
+        master = start.master.copy()
+        for step in reversed(start.chain[shared:]):
             master.apply(step, sign=-1)
     else:
-        master = fresh(chain)
-    for step in chain[shared:-1]:
+        master = fresh()
+    for done, step in enumerate(chain[shared:-1], start=shared + 1):
         master.apply(step)
+        progress(done)
     weights = master.advance(chain[-1])[0] if shared < len(chain) else master.weights()
-    return Stand(tuple(chain), master), weights
+    progress(len(chain))
+    return Reached(tuple(chain), master), weights
 
 
-def keep(stand: Stand, snapshots: Snapshots | None) -> bool:
-    """Write a snapshot of where one stands, if the nearest one is far enough behind.
+def keep(reached: Reached, snapshots: Snapshots | None) -> bool:
+    """Write a snapshot of what was reached, if the nearest one is far enough behind.
 
     returns: whether one was written; a disk that does not take it is said, and nothing else
     """
     if snapshots is None or not snapshots.every:
         return False
-    names = _names(stand.chain)
+    names = _names(reached.chain)
     nearest = snapshots.nearest(names)
     behind = len(names) - (names.index(nearest) + 1 if nearest is not None else 0)
     if behind < snapshots.every:
         return False
     try:
-        snapshots.save(names[-1], stand.master.integers())
+        snapshots.save(names[-1], reached.master.integers())
     except OSError as cause:
         _LOG.warning("no snapshot of %s could be written: %s", names[-1], cause)
         return False
@@ -160,14 +134,14 @@ def keep(stand: Stand, snapshots: Snapshots | None) -> bool:
 
 def _from_snapshot(
     chain: Sequence[Step],
-    fresh: Callable[[Sequence[Step]], Master],
+    fresh: Callable[[], Master],
     snapshots: Snapshots,
     *,
     within: int,
 ) -> tuple[Master, int] | None:
-    """Give the integers of the newest good snapshot fewer than `within` steps away, and its place.
+    """Return the integers and the place of the newest good snapshot under `within` steps away.
 
-    One that is refused is told by `snapshots`; the next older one is tried.
+    `snapshots` tells of one that is refused; the next older one is tried.
     """
     names = _names(chain)
     while (name := snapshots.nearest(names)) is not None:
@@ -176,7 +150,7 @@ def _from_snapshot(
             return None
         integers = snapshots.load(name)
         if integers is not None:
-            master = fresh(chain)
+            master = fresh()
             try:
                 master.restore(integers, chain[place - 1].digest)
             except (DigestMismatchError, ValueError) as cause:
@@ -192,15 +166,15 @@ def _names(chain: Sequence[Step]) -> list[str]:
     return [*(step.parent for step in chain[1:]), *(step.version for step in chain[-1:])]
 
 
-def _shared(stand: Stand | None, chain: Sequence[Step]) -> int:
-    pairs = zip(stand.chain if stand else (), chain, strict=False)
+def _shared(start: Reached | None, chain: Sequence[Step]) -> int:
+    pairs = zip(start.chain if start else (), chain, strict=False)
     # Most are the same objects, which costs less to see than that they are equal.
     return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1] or pair[0] == pair[1], pairs))
 
 
-def _fits(stand: Stand, chain: Sequence[Step]) -> bool:
+def _fits(start: Reached, chain: Sequence[Step]) -> bool:
     """Whether this master can hold a chain: the same frozen units, and every tensor it moves."""
-    held = {(spec.layer, spec.module) for spec in stand.master.specs}
+    held = {(spec.layer, spec.module) for spec in start.master.specs}
     wanted = {(layer, module) for s in chain for layer in s.layers for module in s.modules}
-    same_mask = not (stand.chain and chain) or stand.chain[0].mask == chain[0].mask
+    same_mask = not (start.chain and chain) or start.chain[0].mask == chain[0].mask
     return same_mask and wanted <= held

@@ -1,11 +1,15 @@
 """Chooses the judged turns that score a generation, and says when one is due.
 
 The choice is deterministic, and independent of the order in which turns arrived: principals take
-turns, each offers the least used first, the oldest among equals. So a flood from one principal
-takes only the places that the others leave. Each turn scores at most `uses` generations.
+turns, and each offers its strongest and freshest evidence first: strong verdicts before weak ones,
+the least used of them before others, the latest among equals. So a flood from one principal takes
+only the places that the others leave, and weak verdicts only those that strong ones leave; neither
+can keep a fresh strong verdict waiting.
 
-A generation is due when enough judged turns have uses left, or when a fresh one (never used) has
-waited long enough for company: one corrected chat alone leads to exactly one generation.
+A generation is due when enough strong verdicts have uses left, or when a fresh one (never used) has
+waited long enough for company: one corrected chat alone leads to exactly one generation. Weak
+verdicts start none, and stand for nobody where several people are needed. Each turn scores at most
+`uses` generations.
 
 Knows nothing of weights, tables or the clock.
 """
@@ -40,17 +44,21 @@ class Conditions:
     quorum: int
     principal_cap: float
 
+    @property
+    def people(self) -> int:
+        """How many principals with a strong verdict a generation needs."""
+        return principals_needed(self.quorum, self.principal_cap)
+
 
 def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) -> list[JudgedTurn]:
     """Return the turns of the generation that is due now, in a fixed order; none if none is."""
     left = [c for c in turns if c.verdict.teaches and c.uses < conditions.uses]
+    strong = [c for c in left if c.verdict.starts]
     chosen = _dealt(left)[: conditions.turns]
-    if len({c.principal for c in chosen}) < principals_needed(
-        conditions.quorum, conditions.principal_cap
-    ):
+    if len({c.principal for c in chosen if c.verdict.starts}) < conditions.people:
         return []
-    enough = sum(c.verdict.starts for c in left) >= conditions.turns
-    if not enough and not any(_lingered(c, conditions, now_ms) for c in left):
+    enough = len(strong) >= conditions.turns
+    if not enough and not any(_lingered(c, conditions, now_ms) for c in strong):
         return []
     return sorted(chosen, key=lambda c: (c.created_ms, c.turn_id))
 
@@ -58,17 +66,20 @@ def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) 
 def _lingered(turn: JudgedTurn, conditions: Conditions, now_ms: int) -> bool:
     waited_ms = now_ms - turn.judged_ms
     # A clock that runs ahead of ours must not hold learning up until ours has caught up.
-    return (
-        turn.uses == 0 and turn.verdict.starts and not 0 <= waited_ms < conditions.linger_s * 1000
-    )
+    return turn.uses == 0 and not 0 <= waited_ms < conditions.linger_s * 1000
 
 
 def _dealt(turns: Sequence[JudgedTurn]) -> list[JudgedTurn]:
-    """Deal one turn of each principal after the other, the least used first."""
-    order = sorted(turns, key=lambda c: (c.principal, c.uses, c.created_ms, c.turn_id))
+    """Deal one turn of each principal after the other, the best evidence of each first."""
+    order = sorted(turns, key=lambda c: (c.principal, *_worth(c)))
     rounds = [
-        (place, c.uses, c.created_ms, c.turn_id, c)
+        (place, *_worth(c), c)
         for _, own in groupby(order, key=lambda c: c.principal)
         for place, c in enumerate(own)
     ]
     return [dealt[-1] for dealt in sorted(rounds, key=lambda dealt: dealt[:-1])]
+
+
+def _worth(turn: JudgedTurn) -> tuple[bool, int, int, str]:
+    """Order evidence, the best first; learner.batch.window orders rows alike."""
+    return not turn.verdict.starts, turn.uses, -turn.judged_ms, turn.turn_id

@@ -10,21 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import Session, col, func, or_, select
+from sqlmodel import Session, col, select
 
-from learner.batch import choose
+from learner.batch import choose, wait, window
 from learner.batch.choose import Conditions, JudgedTurn
-from learner.judges.judge import combine
-from learner.judges.rows import judgements_of
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from learner.trust import shares
 from streams.line.line import Line
-from streams.store.states import JUDGED, PLANNED
-from streams.store.tables import GenerationRow, JudgementRow, OffsetRow, RecipeRow, TurnRow
-
-# Judged turns that are looked at for a batch: far more than one holds, and few enough to be looked
-# at every second. No principal offers more than a batch holds, so a flood hides nobody.
-LOOKED_AT = 1024
+from streams.store.states import PLANNED
+from streams.store.tables import GenerationRow, OffsetRow, PlannerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +38,45 @@ def unfinished(session: Session, line: str) -> GenerationRow | None:
     return session.exec(query.order_by(col(GenerationRow.number))).first()
 
 
-def plan(
-    session: Session, line: Line, settings: LearnerSettings, *, base: str, now_ms: int
-) -> GenerationRow | None:
-    """Plan the generation that is due now, if one is; the row is the caller's to commit.
+def next_plan(
+    session: Session,
+    line: Line,
+    settings: LearnerSettings,
+    *,
+    base: str,
+    now_ms: int,
+    obstacle: str | None = None,
+) -> GenerationRow | PlannerRow:
+    """Plan the generation that is due now, or say what is waited for; the caller keeps the row.
 
-    line: what serves now; a release of this learner that has not come back from the log is waited
-        for by the caller, as the log may have decided otherwise
+    line: what serves now
+    obstacle: what else must come first, in words; None: nothing
     """
-    conditions = Conditions(
+    turns = window.judged_turns(session, line, settings, base) if obstacle is None else []
+    chosen = choose.choose(turns, conditions_of(settings), now_ms=now_ms)
+    if chosen:
+        return _row(session, line, settings, chosen, now_ms)
+    counts = window.counts(session, line, settings, base)
+    return PlannerRow(
+        line=line.name,
+        waits_for=obstacle or wait.waits_for(counts, conditions_of(settings)),
+        num_fresh=counts.fresh,
+        num_used=counts.used,
+        num_weak=counts.weak,
+        num_people=counts.people,
+        since_ms=now_ms,
+    )
+
+
+def conditions_of(settings: LearnerSettings) -> Conditions:
+    """Return when a generation is due, by the settings."""
+    return Conditions(
         turns=settings.turns_per_generation,
         uses=settings.uses,
         linger_s=settings.linger_s,
         quorum=settings.quorum,
         principal_cap=settings.principal_cap,
     )
-    chosen = choose.choose(_judged_turns(session, line, settings, base), conditions, now_ms=now_ms)
-    if not chosen:
-        return None
-    return _row(session, line, settings, chosen, now_ms)
 
 
 def batch_of(row: GenerationRow) -> list[PlannedTurn]:
@@ -102,7 +116,8 @@ def _row(
 def _horizon(session: Session, line: Line) -> dict[str, int]:
     """Return what was known: how far turns and feedback were read, and the changes of the line."""
     said = select(OffsetRow).where(
-        OffsetRow.group == GROUP, col(OffsetRow.topic).in_(("turns", "feedback"))
+        OffsetRow.group == group_of(line.name),
+        col(OffsetRow.topic).in_(("turns", "feedback")),
     )
     read = {f"{row.topic}/{row.partition}": row.next_offset for row in session.exec(said)}
     return read | {"seq": line.seq}
@@ -117,56 +132,6 @@ def _item(turn: JudgedTurn, weight: float) -> dict[str, Any]:
         "confidence": verdict.confidence,
         "hint": verdict.hint,
     }
-
-
-def _judged_turns(
-    session: Session, line: Line, settings: LearnerSettings, base: str
-) -> list[JudgedTurn]:
-    """Read the judged turns with uses left whose versions are not too far behind."""
-    teaching = select(JudgementRow.turn_id).where(
-        col(JudgementRow.confidence) > 0,
-        or_(col(JudgementRow.score) != 0, col(JudgementRow.hint).is_not(None)),
-    )
-    order = (col(TurnRow.uses), col(TurnRow.created_ms), col(TurnRow.id))
-    place = func.row_number().over(partition_by=col(TurnRow.principal), order_by=order)
-    offered = (
-        select(TurnRow.id, place.label("place"))
-        .where(
-            TurnRow.line == line.name,
-            TurnRow.state == JUDGED,
-            TurnRow.uses < settings.uses,
-            col(TurnRow.id).in_(teaching),
-            col(TurnRow.version).in_(_recent(session, line, settings.max_staleness, base)),
-        )
-        .subquery()
-    )
-    query = (
-        select(TurnRow)
-        .join(offered, col(TurnRow.id) == offered.c.id)
-        .where(offered.c.place <= settings.turns_per_generation)
-        .order_by(offered.c.place, *order)
-        .limit(LOOKED_AT)
-    )
-    rows = session.exec(query).all()
-    judgements = judgements_of(session, rows)
-    found = []
-    for row in rows:
-        verdict = combine(judgements[row.id])
-        if verdict is not None:
-            judged_ms = max(given.created_ms for given in judgements[row.id])
-            found.append(
-                JudgedTurn(row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict)
-            )
-    return found
-
-
-def _recent(session: Session, line: Line, max_staleness: int, base: str) -> list[str]:
-    """Name the versions at most so many recipes behind the one that serves, side branches too."""
-    serving = session.get(RecipeRow, line.version)
-    number = serving.number if serving else 0
-    newer = col(RecipeRow.number) >= number - max_staleness
-    names = list(session.exec(select(RecipeRow.version).where(newer)))
-    return [*names, base] if number <= max_staleness else names
 
 
 def generation_key(seed: int, line: str, number: int, parent: str) -> str:

@@ -1,8 +1,9 @@
-"""Takes a principal's words, or a turn of theirs, out of the store, and lists what they had moved.
+"""Takes a principal's words, or a turn of theirs, out of the store, a line at a time.
 
 A forgotten turn keeps its id, its times and its counts, and nothing that was said; its judgements
 go, and so do the hints that plans quoted. A generation that was planned with it and is not done
-becomes void. Forgetting again changes nothing.
+becomes void. Forgetting again changes nothing. Each line is emptied under its own lease, so that
+nothing of theirs is written back meanwhile.
 
 Knows nothing of the log's files, of spools, or of how weights are built again without somebody
 (learner.rerun.refit, learner.rerun.rerun).
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import delete, exists, not_, or_, update
 from sqlmodel import Session, col, func, select
 
 from streams.errors import RecordError
@@ -20,7 +21,14 @@ from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.records import DeadLetter, Deletion, Forgotten, Judgement, decode
 from streams.store.states import FORGOTTEN, PLANNED, VOID
-from streams.store.tables import ForgottenRow, GenerationRow, JudgementRow, OutboxRow, TurnRow
+from streams.store.tables import (
+    WITHOUT_LINKS,
+    ForgottenRow,
+    GenerationRow,
+    JudgementRow,
+    OutboxRow,
+    TurnRow,
+)
 
 # Rows of one statement; SQLite takes 32,766 values in one.
 _ROWS = 1000
@@ -66,17 +74,20 @@ def held(session: Session, principal: str) -> Held:
 
 
 def moments(session: Session) -> Moments:
-    """Return the newest moment up to which each principal is forgotten."""
+    """Return the newest moment up to which each principal is forgotten, for any line."""
     query = select(ForgottenRow.principal, func.max(ForgottenRow.created_ms))
     return dict(session.exec(query.group_by(ForgottenRow.principal)).all())
 
 
-def influence(session: Session, principal: str) -> list[Influence]:
+def influence(session: Session, principal: str, *, line: str | None = None) -> list[Influence]:
     """List the versions whose generations a principal's turns took part in, oldest first.
 
     Every version that stands on one of them stands on what it learned from them, too.
+
+    line: whose turns; None: all lines'
     """
-    theirs = set(session.exec(select(TurnRow.id).where(TurnRow.principal == principal)))
+    said = select(TurnRow.id).where(TurnRow.principal == principal)
+    theirs = set(session.exec(said if line is None else said.where(TurnRow.line == line)))
     done = select(GenerationRow).where(col(GenerationRow.child).is_not(None))
     order = col(GenerationRow.done_ms), col(GenerationRow.line), col(GenerationRow.number)
     found = []
@@ -91,9 +102,9 @@ def influence(session: Session, principal: str) -> list[Influence]:
     return found
 
 
-def apply(session: Session, record: Forgotten) -> ForgottenRow:
-    """Forget in the store; the same record again changes nothing."""
-    known = session.get(ForgottenRow, record.id)
+def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
+    """Forget what was said in a line; the same record again changes nothing."""
+    known = session.get(ForgottenRow, (record.id, line))
     if known is not None:
         return known
     # By the agent's clock or the log's (forgotten.covers): one that ran ahead keeps nothing back.
@@ -101,11 +112,14 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
         col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
     )
     query = select(TurnRow.id).where(
-        TurnRow.principal == record.principal, said, TurnRow.state != FORGOTTEN
+        TurnRow.line == line,
+        TurnRow.principal == record.principal,
+        said,
+        TurnRow.state != FORGOTTEN,
     )
     turn_ids = list(session.exec(query))
-    num_judgements = _remove_judgements(session, record, turn_ids)
-    _clean_outbox(session, record, set(turn_ids))
+    num_judgements = _remove_judgements(session, record, line, turn_ids)
+    _clean_outbox(session, record, line, set(turn_ids))
     _clean_generations(
         session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
     )
@@ -113,12 +127,13 @@ def apply(session: Session, record: Forgotten) -> ForgottenRow:
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(some)).values(_TOMBSTONE))
     row = ForgottenRow(
         id=record.id,
+        line=line,
         principal=record.principal,
         reason=record.reason,
         who=record.who,
         num_turns=len(turn_ids),
         num_judgements=num_judgements,
-        influenced=[asdict(each) for each in influence(session, record.principal)],
+        influenced=[asdict(each) for each in influence(session, record.principal, line=line)],
         created_ms=record.created_ms,
     )
     session.add(row)
@@ -149,7 +164,7 @@ def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
     if row.principal != record.principal or row.state == FORGOTTEN:
         return
     session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == row.id))
-    waiting = select(OutboxRow).where(OutboxRow.topic == "judgements")
+    waiting = select(OutboxRow).where(OutboxRow.line == row.line, OutboxRow.topic == "judgements")
     for sent in session.exec(waiting):
         told = decode(sent.value)
         if isinstance(told, Judgement) and told.turn_id == row.id:
@@ -161,7 +176,7 @@ def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
     session.flush()
 
 
-# The hashes of a conversation go, too: whoever guesses a short one could prove it by them.
+# The hashes of a conversation go, too: they would prove a guess at a short one.
 _TOMBSTONE: Mapping[str, Any] = {
     "state": FORGOTTEN,
     "record": {},
@@ -172,14 +187,27 @@ _TOMBSTONE: Mapping[str, Any] = {
     "session": "",
     "key": "",
     "prefix_key": "",
+    "reason": None,
+    "strength": None,
+    "judged_ms": None,
+    **WITHOUT_LINKS,
 }
 
 
-def _remove_judgements(session: Session, record: Forgotten, turn_ids: Sequence[str]) -> int:
-    """Remove every verdict on the principal's turns, and the principal's on any turn."""
+def _remove_judgements(
+    session: Session, record: Forgotten, line: str, turn_ids: Sequence[str]
+) -> int:
+    """Remove every verdict on the turns, and the principal's on anything but other lines' turns.
+
+    One that came before its turn belongs to no line yet, and goes with the first.
+    """
+    on_others = exists().where(
+        col(TurnRow.id) == col(JudgementRow.turn_id), col(TurnRow.line) != line
+    )
     own = (
         col(JudgementRow.principal) == record.principal,
         col(JudgementRow.created_ms) <= record.created_ms,
+        not_(on_others),
     )
     num = session.execute(delete(JudgementRow).where(*own)).rowcount  # type: ignore[attr-defined]
     for some in _pieces(turn_ids):
@@ -188,9 +216,11 @@ def _remove_judgements(session: Session, record: Forgotten, turn_ids: Sequence[s
     return int(num)
 
 
-def _clean_outbox(session: Session, record: Forgotten, turn_ids: set[str]) -> None:
+def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[str]) -> None:
     """Remove what waits to be published and quotes the principal."""
-    waiting = select(OutboxRow).where(col(OutboxRow.topic).in_(("judgements", "dead-letters")))
+    waiting = select(OutboxRow).where(
+        OutboxRow.line == line, col(OutboxRow.topic).in_(("judgements", "dead-letters"))
+    )
     for row in session.exec(waiting):
         try:
             sent = decode(row.value)

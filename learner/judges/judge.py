@@ -16,12 +16,14 @@ from typing import Final, Literal, Protocol
 from learner.link.conversation import Link
 from streams.records import Feedback, Judgement, Turn
 
-Source = Literal["explicit", "lexical", "verifier", "model"]
+Source = Literal["explicit", "lexical", "embedding", "verifier", "model"]
 Evidence = Link | Feedback
 KindOfEvidence = type[Link] | type[Feedback]
 
 # A program that checks the answer is surer than whoever only reads it.
-_WEIGHT: Final[dict[str, float]] = {"verifier": 2.0, "model": 1.0, "lexical": 1.0}
+_VERIFIED: Final = 2.0
+# A source that is as sure as this that the words say nothing of the reply outweighs the others.
+SURE_OF_NOTHING: Final = 0.5
 # A verdict under this confidence helps to steer a generation, but is no reason to start one.
 SURE: Final = 0.3
 
@@ -68,9 +70,11 @@ def combine(judgements: Iterable[Judgement]) -> Verdict | None:
     """Make one verdict of all judgements on a turn; None when there are none.
 
     The last word of each source counts, and one without confidence never. An explicit one
-    decides, unless it was taken back (score 0, no hint); otherwise the sign of the weighted sum of
-    score times confidence does, and its mean is the confidence. A hint is taken from the strongest
-    judgement that has one, unless the turn was approved against it.
+    decides, unless it was taken back (score 0, no hint). Otherwise no verdict is better than a
+    wrong one: sources that disagree in sign, or one that is sure that nothing was said of the
+    reply, make it 0 without a hint; where those that have a sign agree, the surest counts. What a
+    program verified has twice the weight of that. A hint is taken from the strongest judgement that
+    has one, unless the turn was approved against it.
     """
     last: dict[str, Judgement] = {}
     for judgement in sorted(judgements, key=lambda given: (given.created_ms, given.id)):
@@ -86,7 +90,11 @@ def combine(judgements: Iterable[Judgement]) -> Verdict | None:
     if explicit is not None:
         score, confidence = explicit.score, explicit.confidence
     else:
-        score, confidence = _weighted(list(last.values()))
+        verified = [given for given in last.values() if given.source == "verifier"]
+        read = [given for given in last.values() if given.source != "verifier"]
+        score, confidence = _weighted(read, verified)
+        if score == 0 and hinted is not None and hinted.score != 0:
+            hinted = None
     if hinted is not None and score > 0 and hinted.score < 0:
         hinted = None
     return Verdict(score, confidence, hinted.hint if hinted else None)
@@ -97,10 +105,25 @@ def judgement_id(turn_id: str, source: Source, said: bytes) -> str:
     return hashlib.sha256(f"{turn_id}\0{source}\0".encode() + said).hexdigest()[:32]
 
 
-def _weighted(judgements: list[Judgement]) -> tuple[Literal[-1, 0, 1], float]:
-    total = sum(_WEIGHT[given.source] for given in judgements)
-    mean = sum(_WEIGHT[given.source] * given.score * given.confidence for given in judgements)
-    mean /= total
+def _agreed(read: list[Judgement]) -> tuple[Literal[-1, 0, 1], float]:
+    """What sources say together that only read words: the sign of all that have one, or 0."""
+    signed = [given for given in read if given.score != 0]
+    doubted = any(given.score == 0 and given.confidence >= SURE_OF_NOTHING for given in read)
+    if not signed:
+        return 0, max(given.confidence for given in read)
+    surest = max(signed, key=lambda given: given.confidence)
+    if doubted or len({given.score for given in signed}) > 1:
+        return 0, surest.confidence
+    return surest.score, surest.confidence
+
+
+def _weighted(read: list[Judgement], verified: list[Judgement]) -> tuple[Literal[-1, 0, 1], float]:
+    """What was read and what was verified, by weight."""
+    said = [_agreed(read)] if read else []
+    weights = [1.0] * len(said) + [_VERIFIED] * len(verified)
+    said += [(given.score, given.confidence) for given in verified]
+    total = sum(weight * score * sure for weight, (score, sure) in zip(weights, said, strict=True))
+    mean = total / sum(weights)
     if mean == 0:
-        return 0, max(given.confidence for given in judgements)
+        return 0, max(sure for _, sure in said)
     return (1 if mean > 0 else -1), abs(mean)

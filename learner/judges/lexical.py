@@ -1,38 +1,76 @@
-"""Reads corrections and praise in the user's next words; no model.
+"""Reads complaints, wishes, praise and thanks in what a person said after a reply; no model.
 
-Only user messages count: what a tool returned, or a page that was fetched, is never a reward, and
-neither is text that the user quotes or pastes as code. A new topic is 0. The rules (phrases.py)
-name themselves in the evidence.
+Clause by clause, in eight languages: what a clause is (clauses), whose words it holds (reading),
+and what the whole message says of the reply. No verdict is better than a wrong one: praise with
+anything behind it that is not understood is none, and a wish in front of a new question is for the
+next reply.
 """
 
 import re
-from collections.abc import Sequence
-from difflib import SequenceMatcher
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
+from learner.judges.clauses import Kind, kind_of
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
-from learner.judges.phrases import RULES, Phrases
+from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
+from learner.judges.part import SHAPES, Part, parts
+from learner.judges.reading import Reading, read
+from learner.judges.text import COVER, is_cjk, tokens
+from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
-from streams.records import Judgement, Message, Turn, canonical_json
+from streams.records import Judgement, Turn, canonical_json
 
 # People react first and go on afterwards; what stands later in a long message is a topic.
-SENTENCES: Final = 3
-# A complaint is short. A hint longer than this would drown the question that it is added to.
-HINT_CHARS: Final = 400
-# No more of a message than this is read: what follows cannot be a reaction any more.
-READ_CHARS: Final = 1000
-# Two questions with this share of equal characters are the same question asked again.
-SAME_QUESTION: Final = 0.85
+MOST_PARTS: Final = 8
 # A retry may be a lost connection: weak evidence, not a complaint.
 RETRY_CONFIDENCE: Final = 0.15
+# How sure a reading is that has no verdict.
+NO_VERDICT: Final = 0.2
+# "Yes", "more" and "go on" are often said twice.
+FEWEST_TOKENS: Final = 3
+# Of the reply, this much tells the language of a message that is too short to do so.
+LANGUAGE_CHARS: Final = 200
+LANGUAGE_WEIGHT: Final = 0.3
 
-_QUOTED: Final = re.compile(
-    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|^\s*>.*?$|\"[^\"]*\"|“[^”]*”|«[^»]*»", re.S | re.M
-)
-_NEXT_QUESTION: Final = re.compile(r"\s*[:：]\s.*[?？]$")
-_SENTENCE: Final = re.compile(r"[^.!?…。！？\n]+[.!?…。！？]*")
-_COMPILED: Final = [(rule, [re.compile(pattern) for pattern in rule.patterns]) for rule in RULES]
+# What the reply should have done, where a complaint names only what it should not; and what most
+# people wish, worded as the embedded model follows it: to five questions its greedy replies had 54
+# tokens of at most 64 with "That's too long. Shorter please." behind them, and 26 with the wish.
+OWN_WORDING: Final = {
+    "too long": "Answer in one short sentence only.",
+    "too short": "Answer in more detail.",
+    "too complicated": "Explain it in simple words.",
+    "too stiff": "Use a less formal tone.",
+    "too loose": "Use a more formal tone.",
+    "asks for shorter": "Answer in one short sentence only.",
+    "asks for more": "Answer in more detail.",
+    "asks for simpler words": "Explain it in simple words.",
+}
+# Complaints that say themselves what should have been.
+TELLING: Final = frozenset({"corrects it", "says what was asked", "faults the agent"})
+# Complaints that speak of the agent or of the reply's form outright: they count behind a story.
+FIRM: Final = TELLING | {"mocks it", *OWN_WORDING}
+# "Very useful, really…": people trail off where they don't mean it.
+_TRAILS: Final = re.compile(r"(?:…|\.{3,})\s*\Z")
+# What may be against the praise before it.
+UNCLEAR: Final = frozenset({"other", "order", "deny", "aside", "doubt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a message says of the reply.
+
+    kind: what the clause that decided is; "nothing" where none did
+    rule: why, told in the evidence
+    hint: what the reply should have done
+    """
+
+    score: Literal[-1, 0, 1]
+    kind: Kind | Literal["nothing"]
+    rule: str
+    confidence: float = NO_VERDICT
+    hint: str | None = None
 
 
 class LexicalJudge:
@@ -42,25 +80,19 @@ class LexicalJudge:
     reads: KindOfEvidence = Link
 
     def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
-        """Return a verdict, 0 for a plain new topic; None when no user has spoken yet."""
-        link = evidence
-        if not isinstance(link, Link):
+        """Return a verdict, 0 where the words have none; None when no person has spoken yet."""
+        if not isinstance(evidence, Link):
             return None
-        if link.kind == "retry":
-            return _judgement(turn, link, -1, RETRY_CONFIDENCE, "the same request again", None)
-        words = _user_words(link.messages)
-        if not words:
+        if evidence.kind == "retry":
+            again = Heard(-1, "nothing", "the same request again", RETRY_CONFIDENCE)
+            return _judgement(turn, evidence, again)
+        reading = read(turn, evidence)
+        if reading is None or reading.origin == "program":
             return None
-        if link.kind == "branch":
-            return _judgement(turn, link, 0, RETRY_CONFIDENCE, "the request was edited", None)
-        found = match(words)
-        if found is not None:
-            rule, sentence = found
-            hint = _hint(rule, sentence)
-            return _judgement(turn, link, rule.score, rule.confidence, rule.name, hint)
-        if _asked_again(turn.messages, words):
-            return _judgement(turn, link, -1, 0.6, "the same question again", None)
-        return _judgement(turn, link, 0, 0.2, "a new topic", None)
+        if evidence.kind == "branch":
+            edited = Heard(0, "nothing", "the request was edited", RETRY_CONFIDENCE)
+            return _judgement(turn, evidence, edited)
+        return _judgement(turn, evidence, hear(reading))
 
 
 def open_judge(_: LearnerSettings) -> Judge:
@@ -68,67 +100,232 @@ def open_judge(_: LearnerSettings) -> Judge:
     return LexicalJudge()
 
 
-def match(words: str) -> tuple[Phrases, str] | None:
-    """Return the first rule that a sentence of the message's opening fulfils, and that sentence.
+def hear(reading: Reading) -> Heard:
+    """Return what a person's words say of the reply."""
+    if reading.origin != "person":
+        return Heard(0, "nothing", f"{reading.origin} text")
+    found = heard_parts(reading)
+    for rule in _RULES:
+        heard = rule(reading, found)
+        if heard is not None:
+            return heard
+    return Heard(0, "nothing", "a new topic")
 
-    >>> rule, sentence = match("Thanks, but that's wrong. What about Rome?") or (None, "")
-    >>> rule and rule.name, sentence
-    ('says it is wrong', "Thanks, but that's wrong.")
-    >>> match("My commute is too long, what can I do?") is None
-    True
-    """
-    opening = _sentences(words)[:SENTENCES]
-    for rule, patterns in _COMPILED:
-        for sentence in opening:
-            clauses = _clauses(sentence.casefold().replace("’", "'"))
-            if any(pattern.match(clause) for clause in clauses for pattern in patterns):
-                return rule, sentence
+
+@dataclass(frozen=True)
+class Told:
+    """A part of the message, and what it is."""
+
+    kind: Kind
+    rule: str
+    part: Part
+
+    @property
+    def is_topic(self) -> bool:
+        """True when the message has gone on to something else here."""
+        if self.kind == "other":
+            return bool(self.part.topic or self.part.shared)
+        return self.kind in ("question", "task", "order", "aside")
+
+
+def heard_parts(reading: Reading) -> tuple[Told, ...]:
+    """Return the message's first parts; none behind a colon, where somebody else's text begins."""
+    words = language_of(reading)
+    found: list[Told] = []
+    begun: Part | None = None
+    for clause in reading.clauses:
+        for part in parts(clause, words, reading):
+            whole = part if begun is None else begun.joined(part)
+            begun = whole if whole.begins else None
+            if begun is None or clause is reading.clauses[-1] or clause.announces:
+                found.append(Told(*kind_of(whole), whole))
+                begun = None
+        if clause.announces and found and found[-1].kind not in ("complaint", "empty", "deny"):
+            found.append(Told("task", "", found[-1].part))
+            break
+        if len(found) >= MOST_PARTS:
+            break
+    return tuple(found)
+
+
+def language_of(reading: Reading) -> Lexicon:
+    """Return the language that knows most of a message's words; the reply's, where several do."""
+    said = [token for clause in reading.clauses for token in clause.tokens]
+    eastern = sum(map(is_cjk, said)) * 3 > len(said)
+    context = tokens(reading.reply[:LANGUAGE_CHARS])
+
+    def fit(name: str) -> float:
+        words = lexicon(name)
+        return _known(words, said) + LANGUAGE_WEIGHT * _known(words, context)
+
+    return lexicon(max(CJK if eastern else LATIN, key=fit))
+
+
+def _known(words: Lexicon, found: Sequence[str]) -> float:
+    marked = words.words(found)
+    total = sum(len(word.text) for word in marked)
+    return sum(len(word.text) for word in marked if word.known) / total if total else 0.0
+
+
+_Rule = Callable[[Reading, tuple[Told, ...]], Heard | None]
+
+
+def _says_the_same(reading: Reading, _: tuple[Told, ...]) -> Heard | None:
+    """The very same words once more: a program asks on purpose, whatever the words are."""
+    if "??" not in reading.said and tokens(reading.said) == tokens(reading.asked):
+        return Heard(0, "nothing", "the same request on purpose")
     return None
 
 
-def _sentences(words: str) -> list[str]:
-    plain = _QUOTED.sub(" ", words[:READ_CHARS])
-    return [found.group().strip() for found in _SENTENCE.finditer(plain) if found.group().strip()]
+def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """A fault that is named, before the message goes on to something else."""
+    topic = next((i for i, told in enumerate(found) if told.is_topic), len(found))
+    for place, told in enumerate(found):
+        if told.kind != "complaint":
+            continue
+        behind_story = topic < len(found) and found[topic].kind == "other" and told.rule in FIRM
+        if place > topic and not behind_story:
+            continue
+        # what other people did is not the agent's fault
+        if not told.part.has("you") and any(t.part.has("others") for t in found[:place]):
+            continue
+        if _is_told_elsewhere(reading, found, place):
+            continue
+        if reading.asks == "question" and not told.part.has("you"):
+            return Heard(0, "nothing", "an answer to the agent's question")
+        wish = next((later for later in found if later.kind == "wish"), None)
+        return _unhappy(reading, told, wish=wish, confidence=0.9)
+    return None
 
 
-def _clauses(sentence: str) -> list[str]:
-    """A sentence, and what stands after its first "but": people soften a complaint."""
-    _, _, rest = sentence.partition(" but ")
-    return [sentence, rest] if rest else [sentence]
+def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) -> bool:
+    """Tell whether a complaint is what the user said to somebody, or met in something else."""
+    told = found[place]
+    about_reply = told.part.has("reply", "you")
+    if told.rule == "too complicated":
+        return any(COVER in clause.tokens for clause in reading.clauses)
+    if told.rule == "says it is wrong" and len(told.part.words) > 2 and not about_reply:
+        return any(later.kind == "question" for later in found[place + 1 :])
+    before = found[place - 1].part if place else None
+    reports = told.part.words[0].text in ("that", "dass", "que", "qu", "che")
+    return reports and before is not None and before.has("told") and not before.has("you")
 
 
-def _hint(rule: Phrases, sentence: str) -> str | None:
-    """What the reply should have done: what the rule understood, or the user's own sentence."""
-    if rule.wish:
-        return rule.wish
-    if not rule.hint:
+def _denies(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """A no to what the reply says, and what is right instead."""
+    if reading.asks != "nothing" or len(found) < 2 or found[0].kind != "deny":
         return None
-    # "In one sentence, please: what is rust?" wishes something of the next answer as well; what is
-    # asked there is not to be answered in the place of what was asked here
-    wish = _NEXT_QUESTION.sub("", " ".join(sentence.split()))
-    return wish[:HINT_CHARS]
+    right = found[1]
+    if right.kind not in ("other", "empty") or right.part.asks or right.part.topic > 3:
+        return None
+    told = Told("complaint", "corrects it", right.part)
+    return _unhappy(reading, told, wish=None, confidence=0.7)
 
 
-def _asked_again(messages: Sequence[Message], words: str) -> bool:
-    asked, again = _user_words(messages[-1:])[:READ_CHARS], words[:READ_CHARS]
-    if min(len(asked), len(again)) < 8:  # "yes", "more" and "go on" are often said twice
-        return False
-    matcher = SequenceMatcher(None, asked.casefold(), again.casefold(), autojunk=False)
-    return matcher.quick_ratio() >= SAME_QUESTION and matcher.ratio() >= SAME_QUESTION
+def _wishes(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
+    place = next((i for i, told in enumerate(found) if told.kind == "wish"), None)
+    if place is None:
+        return None
+    if any(told.kind in ("question", "task", "order") for told in found[place + 1 :]):
+        return Heard(0, "nothing", "a wish for what comes next")
+    if reading.asks != "nothing":
+        return Heard(0, "nothing", "an answer to the agent's question")
+    return _unhappy(reading, found[place], wish=found[place], confidence=0.8)
 
 
-def _user_words(messages: Sequence[Message]) -> str:
-    return "\n".join(m.content for m in messages if m.role == "user" and m.content).strip()
+def _repeats(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """The question once more, insisting: the reply left it open.
+
+    Without a word that insists it may be a program that asks on purpose, or another joke.
+    """
+    asked, again = set(tokens(reading.asked)), set(tokens(reading.said))
+    if any(told.kind in ("praise", "thanks") for told in found):
+        return None
+    if len(asked) < FEWEST_TOKENS or not asked <= again:
+        return None
+    added = language_of(reading).words(sorted(again - asked))
+    insists = "??" in reading.said or any(told.part.contrast for told in found)
+    insists = insists or any(word.classes & {"filler", "yes", "but", "told"} for word in added)
+    if insists and all(word.known for word in added):
+        return Heard(-1, "complaint", "the same question again", 0.6)
+    return None
 
 
-def _judgement(
-    turn: Turn,
-    link: Link,
-    score: Literal[-1, 0, 1],
-    confidence: float,
-    evidence: str,
-    hint: str | None,
-) -> Judgement:
+def _doubts(_: Reading, found: tuple[Told, ...]) -> Heard | None:
+    if any(told.kind == "doubt" for told in found):
+        return Heard(0, "doubt", "doubts it")
+    return None
+
+
+def _approves(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """Praise or thanks, with nothing against it and nothing behind it that is not understood."""
+    topic = next((i for i, told in enumerate(found) if told.is_topic), len(found))
+    place = next((i for i, t in enumerate(found[:topic]) if t.kind in ("praise", "thanks")), None)
+    if place is None:
+        return None
+    if reading.asks != "nothing":
+        return Heard(0, "nothing", "an answer to the agent's question")
+    if found[place].rule == "denies a fault" and place + 1 < len(found):
+        return Heard(0, "denied", "denies a fault")
+    for told in found[place + 1 :]:
+        if told.part.contrast and told.kind == "other" and not told.part.asks:
+            against = Told("complaint", "courtesy, and something against it", told.part)
+            return _unhappy(reading, against, wish=None, confidence=0.5)
+        shaped = told.kind == "order" and told.part.has(*SHAPES)
+        if told.part.contrast or told.kind in UNCLEAR or shaped:
+            return Heard(0, "nothing", "courtesy, and something else")
+    if _TRAILS.search(reading.said):
+        return Heard(0, "nothing", "praise that trails off")
+    return Heard(1, found[place].kind, found[place].rule, 0.8)
+
+
+def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
+    if any(told.kind == "denied" for told in found):
+        return Heard(0, "denied", "denies a fault")
+    return None
+
+
+_RULES: Final[tuple[_Rule, ...]] = (
+    _says_the_same, _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
+)  # fmt: skip
+
+
+def _unhappy(reading: Reading, told: Told, *, wish: Told | None, confidence: float) -> Heard:
+    """A verdict of −1, with the hint that its words give."""
+    hint, refused = None, None
+    if wish is not None and wish.rule in OWN_WORDING:
+        hint = OWN_WORDING[wish.rule]
+    elif wish is not None:
+        hint, refused = _own_words(reading, wish.part)
+    elif told.rule in OWN_WORDING:
+        hint = OWN_WORDING[told.rule]
+    elif told.rule in TELLING and told.part.says_something:
+        hint, refused = _own_words(reading, told.part, whole=True)
+    rule = f"{told.rule}; hint refused: {refused}" if refused else told.rule
+    return Heard(-1, told.kind, rule, confidence, hint)
+
+
+def _own_words(
+    reading: Reading, part: Part, *, whole: bool = False
+) -> tuple[str | None, str | None]:
+    """The person's words from where the part begins (whole: its sentence) to where they end.
+
+    What they ask next is for the next reply.
+    """
+    clauses = reading.clauses
+    first = part.clause
+    if whole:
+        first = next(c for c in clauses if c.sentence == part.clause.sentence)
+    last = part.clause
+    for clause in clauses[clauses.index(part.clause) + 1 :]:
+        if clause.sentence != part.clause.sentence and (whole or clause.question):
+            break
+        last = clause
+    hint = hint_of(reading.said[first.start : last.stop], within=reading.said)
+    return hint.text, hint.refused
+
+
+def _judgement(turn: Turn, link: Link, heard: Heard) -> Judgement:
     said = canonical_json([link.kind, *(message.model_dump() for message in link.messages)])
     return Judgement(
         id=judgement_id(turn.id, "lexical", said),
@@ -137,9 +334,9 @@ def _judgement(
         version=turn.version,
         principal=turn.principal,
         source="lexical",
-        score=score,
-        confidence=confidence,
-        hint=hint,
-        evidence=evidence,
+        score=heard.score,
+        confidence=heard.confidence,
+        hint=heard.hint,
+        evidence=heard.rule,
         created_ms=link.created_ms,
     )

@@ -1,119 +1,102 @@
-"""Links each reply to what followed it, by the hash chain of the messages alone.
+"""What a link says, which of two links on one turn counts, and what is no reply: retry and branch.
 
-A request that passes through a turn's key continues that turn, and carries its next state: all
-messages up to the next reply (every parallel tool result, not only the last). The same request
-again is a retry; a request that goes back and says something else than the turn's own request did
-is a branch. What a link says does not depend on the order in which turns arrive: a reply outweighs
-a branch, a branch a retry, and among equals the earliest request counts.
+A *reply* link carries the next state of a turn: all messages after its reply, up to the next one.
+A *branch* goes back to before the turn's own request and says something else there. A *retry* is
+the same request again because the reply had not arrived whole; it says nothing of the reply's
+worth, and a request that merely repeats another is none.
 
-Knows nothing of scores, tables or sessions given by headers.
+What a link says does not depend on the order in which turns arrive: a reply outweighs a branch, a
+branch a retry, sure evidence outweighs weak, and among equals the earliest request counts.
+
+Knows nothing of scores or tables.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Final, Literal
 
-from streams import chain
+from learner.link.layers import Layer
 from streams.records import Message, Turn
 
 Kind = Literal["reply", "retry", "branch"]
-# The same request later than this is not a retry: it is a conversation that opens alike.
+# A request that is sent again later than this is not sent again because the first try failed.
 RETRY_MS: Final = 5 * 60 * 1000
+# Evidence below this may be replaced by what a later request shows more surely.
+SURE_LINK: Final = 0.9
 
 _RANK: Final[dict[str, int]] = {"retry": 0, "branch": 1, "reply": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What followed one turn."""
+    """What followed one turn, and how sure it is that it followed this one."""
 
     turn_id: str
     kind: Kind
     messages: tuple[Message, ...]  # the next state; empty for a retry
     created_ms: int  # event time of the request that carried it
+    request_id: str = ""  # the turn of that request
+    layer: Layer = "chain"
+    confidence: float = 1.0
 
 
-def trainable(turn: Turn) -> bool:
-    """Return whether a turn may be learned from: no chore, not marked, not left out."""
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The link that a turn has already; kind None: none."""
+
+    kind: str | None
+    created_ms: int | None
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An earlier request with the same messages, and what became of its reply."""
+
+    turn_id: str
+    session: str
+    created_ms: int
+    arrived: bool  # False: cancelled, or not delivered whole
+    body_key: str | None
+    idempotency_key: str | None
+
+
+def speaks(turn: Turn) -> bool:
+    """Return whether what a request says may be a verdict: it is a person's, and may be used."""
     return turn.learn and turn.purpose == "main"
 
 
-def next_states(messages: Sequence[Message]) -> dict[str, tuple[Message, ...]]:
-    """Return what follows each reply in a request, by the key of the conversation up to that reply.
-
-    >>> hi, yo, no = (Message(role=r, content=c) for r, c in
-    ...               [("user", "hi"), ("assistant", "yo"), ("user", "no")])
-    >>> [[m.content for m in after] for after in next_states([hi, yo, no]).values()]
-    [['no']]
-    """
-    found: dict[str, tuple[Message, ...]] = {}
-    for place, key in enumerate(chain.keys(messages)):
-        if messages[place].role == "assistant":
-            after = _until_reply(messages[place + 1 :])
-            if after:
-                found[key] = after
-    return found
-
-
-def link(request: Turn, earlier: Iterable[Turn]) -> list[Link]:
-    """Return which of the earlier turns this request follows, and how.
-
-    A stranger's request, or one that must not be learned from (a client's chore, say), tells
-    nothing about a turn that may be.
-    """
-    after = next_states(request.messages)
-    links = []
-    for turn in earlier:
-        if turn.id == request.id or turn.principal != request.principal:
-            continue
-        if trainable(turn) and not trainable(request):
-            continue
-        found = _relation(turn, request, after)
-        if found is not None:
-            kind, messages = found
-            links.append(Link(turn.id, kind, messages, request.created_ms))
-    return links
-
-
-def outweighs(new: Link, kind: str | None, created_ms: int | None) -> bool:
-    """Return whether a link replaces the one that a turn has (kind None: it has none)."""
-    if kind is None or created_ms is None:
+def outweighs(new: Link, old: Following) -> bool:
+    """Return whether a link replaces the one that a turn has."""
+    if old.kind is None or old.created_ms is None:
         return True
-    return (_RANK[new.kind], -new.created_ms) > (_RANK[kind], -created_ms)
+    sure_before = old.confidence is None or old.confidence >= SURE_LINK
+    before = _RANK[old.kind], sure_before, -old.created_ms
+    return (_RANK[new.kind], new.confidence >= SURE_LINK, -new.created_ms) > before
 
 
-def _relation(
-    turn: Turn, request: Turn, after: dict[str, tuple[Message, ...]]
-) -> tuple[Kind, tuple[Message, ...]] | None:
-    if turn.key in after:
-        return "reply", after[turn.key]
-    if request.created_ms < turn.created_ms:
-        return None  # a retry or a branch is what came later
-    if turn.prefix_key == request.prefix_key:
-        again = request.created_ms - turn.created_ms <= RETRY_MS
-        return ("retry", ()) if again else None
-    edited = _edited(turn.messages, request.messages)
-    return ("branch", edited) if edited else None
+def retries(request: Turn, tried: Tried) -> bool:
+    """Return whether a request is an earlier one again, because its reply did not arrive.
 
-
-def _edited(old: Sequence[Message], new: Sequence[Message]) -> tuple[Message, ...]:
-    """Return what a request says instead, when it goes back to before the old request's end.
-
-    Two conversations that share only their opening are two conversations, not an edit; and the
-    edit must be of the old request's own last words, or it concerns an earlier turn.
+    Something must speak for it: the reply was not delivered whole, and the client has sent the same
+    body soon after, in the same session or under the same idempotency key. Choices of one request
+    are none, and neither is the same text from elsewhere.
     """
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], _paired_keys(old, new)))
-    if not any(message.role == "assistant" for message in old[:same]):
-        return ()
-    if same == len(old) or any(message.role == "assistant" for message in old[same:]):
-        return ()
-    return _until_reply(new[same:])
+    waited_ms = request.created_ms - tried.created_ms
+    if tried.arrived or not 0 < waited_ms <= RETRY_MS:
+        return False
+    if response_of(request.id) == response_of(tried.turn_id):
+        return False
+    if None not in (request.idempotency_key, tried.idempotency_key):
+        return request.idempotency_key == tried.idempotency_key
+    same_body = None in (request.body_key, tried.body_key) or request.body_key == tried.body_key
+    return same_body and request.session == tried.session
 
 
-def _paired_keys(old: Sequence[Message], new: Sequence[Message]) -> Iterable[tuple[str, str]]:
-    return zip(chain.keys(old), chain.keys(new), strict=False)
+def response_of(turn_id: str) -> str:
+    """Return the response that a turn is a choice of.
 
-
-def _until_reply(messages: Sequence[Message]) -> tuple[Message, ...]:
-    return tuple(takewhile(lambda message: message.role != "assistant", messages))
+    >>> response_of("chatcmpl-12ab-1") == response_of("chatcmpl-12ab")
+    True
+    """
+    name, _, choice = turn_id.rpartition("-")
+    return name if choice.isdigit() and len(choice) <= 2 and "-" in name else turn_id

@@ -18,8 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.model.forward import Decoder, Linear, Rope, Wanted
-from kernels.model.packed import fast_linear
+from kernels.model.forward import Decoder, Linear, Rope, Wanted, unchanged
 from learner.population.noise import Population
 from learner.population.packing import Packed, pack
 from learner.population.shortlist import Shortlist
@@ -87,13 +86,13 @@ def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[
 
     moving: number of last layers that move, at least 1; pause: called between pieces of work
     """
-    packed, linear = scored.packed, fast_linear(decoder.model)
+    packed = scored.packed
     rope = decoder.rope(packed.positions)
     hidden = decoder.embed(packed.ids)
     first = max(0, decoder.num_layers - moving)
     for layer in range(first):
         one = range(layer, layer + 1)
-        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one, linear=linear)
+        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one)
         pause()
     return Trunk(scored, hidden, rope, range(first, decoder.num_layers))
 
@@ -102,17 +101,16 @@ def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[
 def final_states(
     decoder: Decoder,
     trunk: Trunk,
-    linear: Linear | None = None,
+    linear: Linear = unchanged,
     *,
     pause: Callable[[], None],
 ) -> Tensor:
     """Run the layers that move, and give the normed states that predict the scored tokens.
 
-    linear: how members' layers are applied; None: one version's own, as fast as they can be
+    linear: how members' layers are applied
     returns: (members, scored, width)
     """
     hidden, scored, rope = trunk.hidden, trunk.scored, trunk.rope
-    linear = linear or fast_linear(decoder.model)
     for layer in trunk.layers:
         hidden = decoder.run(
             hidden,
@@ -147,10 +145,10 @@ def score(
     """
     at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
     wanted = members if members is not None else range(population.size)
-    shared, pieces = fast_linear(decoder.model), []
+    pieces = []
     for first in range(wanted.start // at_once * at_once, wanted.stop, at_once):
         piece = range(first, min(first + at_once, population.size))
-        states = final_states(decoder, trunk, population.linear(piece, shared), pause=pause)
+        states = final_states(decoder, trunk, population.linear(piece), pause=pause)
         found = shortlist.logprobs(states)
         pieces.append(found[max(wanted.start, first) - first : wanted.stop - first])
         pause()

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kernels.contract import Backend, Frozen
+from kernels.change import Frozen
+from kernels.contract import Backend
 from kernels.model.forward import Linear
 from kernels.version.layout import TensorSpec
 
@@ -39,13 +40,12 @@ class Population(Protocol):
 
     size: int  # members, two a pair
 
-    def linear(self, members: range, shared: Linear) -> Linear:
+    def linear(self, members: range) -> Linear:
         """Return the linear layers of some members.
 
         A member's outputs do not depend on which others are asked for, but for the rounding of
         sums that they share.
 
-        shared: how the parent's layers are applied fastest
         returns: from (len(members), tokens, in), or (1, tokens, in) while they still share their
             input, to (len(members), tokens, out)
         """

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
-from kernels.model.packed import fast_linear
 from learner.population.members import Passage, lay_out
 
 # Passages in one pass: few enough that the caller can yield the processor about once a second.
@@ -33,7 +32,7 @@ def logprobs(
     pause: called between two passes, where the caller may yield the processor
     returns: passage → continuation → (tokens,) float32 natural log-probabilities
     """
-    linear, found = fast_linear(decoder.model), list[list[Tensor]]()
+    head, found = decoder.head, list[list[Tensor]]()
     for first in range(0, len(passages), _AT_ONCE):
         pause()
         scored = lay_out(passages[first : first + _AT_ONCE])
@@ -42,10 +41,9 @@ def logprobs(
             decoder.embed(packed.ids),
             rope=decoder.rope(packed.positions),
             attend=packed.attend,
-            linear=linear,
             wanted=scored.wanted,
         )
         states = decoder.norm(hidden[0])[scored.sources]
-        each = backend.token_logprobs(states, decoder.head, scored.targets)
+        each = backend.token_logprobs(states, head, scored.targets)
         found += [[each[place] for place in places] for places in scored.places]
     return found

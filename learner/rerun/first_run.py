@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from learner.forget import store as forget
 from learner.rollout import claims
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams.errors import LedgerError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -66,7 +66,7 @@ def read_history(
     children = [str(row.child) for row in plans if row.child]
     kept = select(RecipeRow).where(col(RecipeRow.version).in_(children))
     recipes = {row.version: Recipe.model_validate(row.record) for row in session.exec(kept)}
-    said = _said(session, log, forget.moments(session), left_out)
+    said = _said(session, log, line, left_out)
     _prove_whole(session, line, said, left_out)
     return History(
         line=line,
@@ -80,9 +80,10 @@ def read_history(
     )
 
 
-def _said(session: Session, log: Log, moments: Moments, left_out: Collection[str]) -> list[Entry]:
+def _said(session: Session, log: Log, line: str, left_out: Collection[str]) -> list[Entry]:
     """Read turns and feedback as far as the learner has, without theirs and forgotten ones'."""
-    rows = session.exec(select(OffsetRow).where(OffsetRow.group == GROUP)).all()
+    moments = forget.moments(session)
+    rows = session.exec(select(OffsetRow).where(OffsetRow.group == group_of(line))).all()
     read = {f"{row.topic}/{row.partition}": row.next_offset for row in rows}
     streams: dict[str, list[Entry]] = {}
     for topic in _SAID:

@@ -20,13 +20,12 @@ import numpy as np
 from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
+from kernels.version.build import Source, build, master_at_base
 from kernels.version.master import Master
-from kernels.version.walk import master_at_base, moved
 from learner.rerun import refit, rerun
 from learner.rerun.first_run import read_history
 from learner.rerun.refit import Kept
 from learner.safety.gate import Gate
-from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.errors import ProofError
 from streams.line import ledger
@@ -50,9 +49,13 @@ class Builder:
     settings: LearnerSettings
     tell: Progress = lambda _: None
 
+    def source(self, mask: Mask) -> Source:
+        """Return what versions of a mask are built from: the ledger alone."""
+        return Source(self.base.decoder, self.backend, {mask.digest: mask})
+
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Replaced:
     """What became of one generation."""
 
     generation: int
@@ -70,7 +73,7 @@ class Rebuilt:
     digest: str  # of its integers
     instead_of: str
     how: str
-    changes: tuple[Change, ...]
+    changes: tuple[Replaced, ...]
     passed: bool  # the gate, held against the version that it would replace
     reason: str
     new: bool  # False: it was in the ledger already
@@ -111,10 +114,10 @@ def build_quick(
     rests = [refit.kept(rows[r.version], r, left_out) for r in chain]
     if not any(rest.touched for rest in rests):
         raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
-    master = master_at_base(builder.base.decoder, mask, builder.backend, chain)
+    master = master_at_base(builder.source(mask), chain)
     made: list[Recipe] = []
     new: list[GenerationRow] = []
-    changes: list[Change] = []
+    changes: list[Replaced] = []
     for recipe, rest in zip(chain, rests, strict=True):
         row = rows[recipe.version]
         child = _child(master, recipe, rest, made, builder)
@@ -124,7 +127,7 @@ def build_quick(
             out_of = len(row.batch)
             instead = child.version if child else None
             changes.append(
-                Change(row.number, recipe.version, out_of - len(rest.batch), out_of, instead)
+                Replaced(row.number, recipe.version, out_of - len(rest.batch), out_of, instead)
             )
         if child is not None and child != recipe:
             new.append(_row(row, child, rest))
@@ -181,11 +184,11 @@ def build_exact(
 
 def _changes(
     plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
-) -> list[Change]:
+) -> list[Replaced]:
     """Return which generations they had touched; what stands instead is the whole new branch."""
     last = made[-1].version
     return [
-        Change(row.number, str(row.child), touched, len(row.turn_ids), last)
+        Replaced(row.number, str(row.child), touched, len(row.turn_ids), last)
         for row in plans
         if row.child and (touched := len(left_out.intersection(row.turn_ids)))
     ]
@@ -265,7 +268,7 @@ def _finish(
     made: Sequence[Recipe],
     new: Sequence[GenerationRow],
     how: str,
-    changes: Sequence[Change],
+    changes: Sequence[Replaced],
     notes: Sequence[str] = (),
 ) -> Rebuilt:
     """Ask the gate, and keep the versions that are new."""
@@ -295,14 +298,10 @@ def _ask(
     builder: Builder, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
 ) -> tuple[bool, str, dict[str, Any]]:
     """Hold the last version against the one that it would replace, as every candidate is."""
-    base, settings = builder.base, builder.settings
-    layers, modules = moved([*instead_of, *made])
-    serving = Serving(base, builder.backend, mask, layers=layers, modules=modules)
-    serving.follow(instead_of[-1].version, instead_of)
-    before = serving.decoder
-    serving.follow(made[-1].version, made)
-    gate = Gate(base, settings, backend=builder.backend, pause=lambda: None)
-    report = gate.examine(serving.decoder, before, instead_of[-1].version)
+    serving = build(builder.source(mask), instead_of)
+    candidate = build(builder.source(mask), made, start=serving.reached)
+    gate = Gate(builder.base, builder.settings, backend=builder.backend, pause=lambda: None)
+    report = gate.examine(candidate.decoder, serving.decoder, instead_of[-1].version)
     return report.passed, report.reason, report.as_json()
 
 

@@ -33,7 +33,7 @@ from learner.rollout.release import Report
 from learner.run import assemble
 from learner.safety.gate import Gate
 from learner.serving import Serving
-from learner.settings import LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome, recorded
 from streams.line import ledger, verbs
 from streams.line.line import Line
@@ -102,7 +102,7 @@ class _Run:
     ) -> None:
         self._history, self._store, self._log = history, store, log
         self._base, self._backend, self._gate = base, backend, gate
-        self._lease = Lease(store, f"learner/{history.line}", holder="run without somebody")
+        self._lease = Lease(store, group_of(history.line), holder="run without somebody")
         self._lease.acquire()
         self._now_ms = 0
         self._left = list(history.said)

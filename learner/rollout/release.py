@@ -83,8 +83,8 @@ def commit(
                 line, recipe.version, generation=row.id, reason=row.reason, created_ms=now_ms
             )
             row.seq = promotion.seq
-            outbox.put(session, "recipes", line.name, recipe)
-            outbox.put(session, "rollouts", line.name, promotion)
+            outbox.put(session, "recipes", line.name, recipe, line=line.name)
+            outbox.put(session, "rollouts", line.name, promotion, line=line.name)
     session.add(row)
     session.flush()
     return row

@@ -19,7 +19,6 @@ from torch import Tensor
 from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
-from kernels.model.packed import fast_linear
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.prompts import PromptSet
@@ -61,7 +60,6 @@ class Questions:
             prompts,
             max_tokens=self._max_tokens,
             stop_ids=self._base.stop_ids,
-            linear=fast_linear(decoder.model),
             pause=self._pause,
         )
         return [[token for token in reply if token not in self._base.stop_ids] for reply in replies]

@@ -33,7 +33,7 @@ def count(path: Path, record: Forgotten, turn_ids: Collection[str]) -> Counter[T
 
 
 def erase(path: Path, record: Forgotten, turn_ids: Collection[str]) -> Counter[Topic]:
-    """Delete from an embedded log what a Forgotten record concerns; give how many, by topic.
+    """Delete from an embedded log what a Forgotten record concerns; return how many, by topic.
 
     turn_ids: the principal's turns; judgements on them are deleted, too
     raises: SchemaError, LogUnavailableError
@@ -42,8 +42,8 @@ def erase(path: Path, record: Forgotten, turn_ids: Collection[str]) -> Counter[T
     try:
         with translated(path):
             connection.execute("PRAGMA secure_delete = ON")
-            # Looked for before the transaction: who appends must not wait for a long search, and
-            # a place never gets another record.
+            # Looked for before the transaction: no append must wait for a long search, and a place
+            # never gets another record.
             found = _places(connection, record, turn_ids)
             begin(connection)
             connection.executemany(

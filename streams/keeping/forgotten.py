@@ -4,8 +4,6 @@ A Forgotten record on the topic `forgotten`, which is kept for ever, takes back 
 principal said up to its moment. Whoever reads turns or feedback reads that topic first, from its
 beginning; so what is still in the log, in a spool, or comes again, never counts any more. What the
 principal says afterwards counts.
-
-Knows nothing of tables, files or weights.
 """
 
 import base64
@@ -24,7 +22,7 @@ Moments = Mapping[str, int]  # principal → the moment, Unix milliseconds
 
 
 def read_all(log: Log) -> list[Forgotten]:
-    """Give every Forgotten record of the log, oldest first.
+    """Return every Forgotten record of the log, oldest first.
 
     raises: LogUnavailableError
     """
@@ -44,7 +42,7 @@ def covers(moments: Moments, principal: str, *times_ms: int) -> bool:
 
 
 def speaker(value: bytes) -> tuple[str, int] | None:
-    """Give whose a record is and when they said it; None where it does not say.
+    """Return whose a record is and when they said it; None where it does not say.
 
     Reads records that this build cannot decode, too: whose they are must not depend on it.
 
@@ -62,7 +60,7 @@ def speaker(value: bytes) -> tuple[str, int] | None:
 
 
 def said_by(value: bytes, principal: str) -> int | None:
-    """Give when a record's principal said it, if it is this one; None for everybody else's."""
+    """Return when a record's principal said it, if it is this one; None for everybody else's."""
     if json.dumps(principal, ensure_ascii=False).encode() not in value:
         return None  # most records: not worth parsing
     spoken = speaker(value)

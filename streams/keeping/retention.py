@@ -1,28 +1,26 @@
 """Prunes what is old: the embedded log's records, remembered ids, and what turns said.
 
-- Out of the log go records that are older than the days of the settings and that every group that
-  reads their topic has passed. Kafka does the same by its own retention (streams.log.kafka.topics).
-- Out of the store go the ids that tell duplicates, and the words of old turns: of an expired turn
-  its id, times and counts are left, so that it is known when it comes again, and what it moved can
-  be named.
+- Out of the log go records that are older than the days of the settings and that every line's group
+  has passed. Kafka prunes by age alone, by its own retention (streams.log.kafka.topics).
+- Out of the store go a line's old turns and the ids by which its group tells duplicates: of an
+  expired turn its id, times and counts are left, so that it is known when it comes again, and what
+  it moved can be named. Other lines' rows are left to their own learners.
 - Recipes, masks and rollouts are never pruned: every version can be rebuilt for ever.
 
 Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
 not by the clock of the agent that said it, and against the newest record, not a clock alone: one
 that is set wrong, the agent's or the learner's, prunes nothing.
-
-Knows nothing of whose data it is, or when there is time for it.
 """
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sqlalchemy import delete, tuple_, update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, func, select
 
 from streams.log.contract import Partition, Topic
 from streams.store.states import EXPIRED, PLANNED, SPEAKING
-from streams.store.tables import GenerationRow, OffsetRow, SeenRow, TurnRow
+from streams.store.tables import WITHOUT_LINKS, GenerationRow, OffsetRow, SeenRow, TurnRow
 
 DAY_MS = 24 * 60 * 60 * 1000
 # Topics whose records lose their worth with time; all others decide what serves.
@@ -37,24 +35,32 @@ class Prunable(Protocol):
     """A log that does not prune by itself (streams.log.sqlite.SqliteLog)."""
 
     def prune(self, partition: Partition, *, before_ms: int, below: int, most: int) -> int:
-        """Remove the oldest records of a partition that are old enough; give how many went."""
+        """Remove the oldest records of a partition that are old enough; return how many went."""
         ...
 
     def end_offsets(self, topic: Topic) -> Mapping[Partition, int]: ...
 
 
 class Retention:
-    """What a store and its log keep, and for how long."""
+    """What is kept of a line in the store, and of all lines in the log, and for how long."""
 
-    def __init__(self, days: int, *, log: Prunable | None, batch: int = BATCH) -> None:
-        """Name the limit; log: None where the log prunes by itself."""
+    def __init__(
+        self, days: int, *, line: str, group: str, log: Prunable | None, batch: int = BATCH
+    ) -> None:
+        """Name the limit.
+
+        group: the consumer group of the line
+        log: None where the log prunes by itself
+        """
         self._keep_ms = days * DAY_MS
+        self._line, self._group = line, group
         self._log = log
         self._batch = batch
 
     def prune(self, session: Session, *, now_ms: int) -> int:
-        """Prune a little, in the caller's transaction; give how much went, 0 when all is young.
+        """Prune a little, in the caller's transaction, which holds the line's lease.
 
+        returns: how much went, 0 when all is young
         raises: LogUnavailableError
         """
         newest_ms = session.exec(
@@ -63,8 +69,8 @@ class Retention:
         if newest_ms is None:
             return 0
         before_ms = newest_ms - self._keep_ms
-        gone = _expire_turns(session, before_ms, self._batch)
-        gone += _forget_ids(session, before_ms, self._batch)
+        gone = _expire_turns(session, self._line, before_ms, self._batch)
+        gone += _forget_ids(session, self._group, before_ms, self._batch)
         if self._log is not None:
             gone += _prune_log(session, self._log, before_ms, self._batch)
         return gone
@@ -80,20 +86,25 @@ def _prune_log(session: Session, log: Prunable, before_ms: int, most: int) -> in
 
 
 def _passed(session: Session, partition: Partition) -> int:
-    """Give the offset that every group has read up to; 0 where none has read."""
-    read = select(func.min(OffsetRow.next_offset)).where(
+    """Return the offset that every group has read up to; 0 where one has not read at all."""
+    groups = session.exec(select(OffsetRow.group).distinct()).all()
+    place = select(OffsetRow.group, OffsetRow.next_offset).where(
         OffsetRow.topic == partition.topic, OffsetRow.partition == partition.number
     )
-    return session.exec(read).one() or 0
+    read = dict(session.exec(place).all())
+    return min((read.get(group, 0) for group in groups), default=0)
 
 
-def _expire_turns(session: Session, before_ms: int, most: int) -> int:
-    """Empty the oldest turns; a plan that is under way keeps its own until it is done."""
-    plans = select(GenerationRow.turn_ids).where(GenerationRow.state == PLANNED)
+def _expire_turns(session: Session, line: str, before_ms: int, most: int) -> int:
+    """Empty the line's oldest turns; a plan that is under way keeps its own until it is done."""
+    plans = select(GenerationRow.turn_ids).where(
+        GenerationRow.line == line, GenerationRow.state == PLANNED
+    )
     planned = {id for ids in session.exec(plans) for id in ids}
     old = (
         select(TurnRow.id)
         .where(
+            TurnRow.line == line,
             TurnRow.taken_ms < before_ms,
             col(TurnRow.state).in_(SPEAKING),
             col(TurnRow.id).not_in(planned),
@@ -105,16 +116,16 @@ def _expire_turns(session: Session, before_ms: int, most: int) -> int:
     if ids:
         emptied: dict[str, Any] = {
             "state": EXPIRED, "record": {}, "next_state": None, "target": None,
-            "session": "", "key": "", "prefix_key": "",
+            "session": "", "key": "", "prefix_key": "", "reason": None, **WITHOUT_LINKS,
         }  # fmt: skip
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(ids)).values(emptied))
     return len(ids)
 
 
-def _forget_ids(session: Session, before_ms: int, most: int) -> int:
-    old = select(SeenRow.group, SeenRow.id).where(SeenRow.time_ms < before_ms).limit(most)
-    keys = [tuple(row) for row in session.exec(old)]
-    if keys:
-        ours = tuple_(col(SeenRow.group), col(SeenRow.id))
-        session.execute(delete(SeenRow).where(ours.in_(keys)))
-    return len(keys)
+def _forget_ids(session: Session, group: str, before_ms: int, most: int) -> int:
+    ours = col(SeenRow.group) == group
+    old = select(SeenRow.id).where(ours, SeenRow.time_ms < before_ms).limit(most)
+    ids = session.exec(old).all()
+    if ids:
+        session.execute(delete(SeenRow).where(ours, col(SeenRow.id).in_(ids)))
+    return len(ids)

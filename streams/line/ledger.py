@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from streams.errors import LedgerError
 from streams.records import Recipe
+from streams.store.insert import insert_new
 from streams.store.tables import RecipeRow
 
 
@@ -28,17 +29,15 @@ def append(session: Session, recipe: Recipe, *, created_ms: int | None = None) -
     parent = session.get(RecipeRow, recipe.parent)
     _prove_fits(recipe, Recipe.model_validate(parent.record) if parent else None)
     now_ms = created_ms if created_ms is not None else int(time.time() * 1000)
-    session.add(
-        RecipeRow(
-            version=recipe.version,
-            parent=recipe.parent,
-            line=recipe.line,
-            number=recipe.number,
-            record=recipe.model_dump(mode="json"),
-            created_ms=now_ms,
-        )
+    row = RecipeRow(
+        version=recipe.version,
+        parent=recipe.parent,
+        line=recipe.line,
+        number=recipe.number,
+        record=recipe.model_dump(mode="json"),
+        created_ms=now_ms,
     )
-    session.flush()
+    insert_new(session, row)
 
 
 def chain(session: Session, version: str, *, known: Sequence[Recipe] = ()) -> list[Recipe]:

@@ -9,18 +9,15 @@ from sqlmodel import Session
 
 from streams.errors import LedgerError
 from streams.records import Mask, Recipe
+from streams.store.insert import insert_new
 from streams.store.tables import ArtefactRow
 
 
 def keep_mask(session: Session, mask: Mask, *, created_ms: int) -> bool:
     """Keep a mask under its digest; False when it was there."""
-    if session.get(ArtefactRow, mask.digest) is not None:
-        return False
     body = mask.model_dump(mode="json")
     row = ArtefactRow(digest=mask.digest, kind="mask", body=body, created_ms=created_ms)
-    session.add(row)
-    session.flush()
-    return True
+    return insert_new(session, row)
 
 
 def mask_of(session: Session, chain: Sequence[Recipe]) -> Mask:

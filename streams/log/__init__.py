@@ -1,4 +1,6 @@
-"""What was said, in order, kept: one contract, an embedded log and Kafka behind it.
+"""Records kept in their order: one contract, an embedded log and Kafka behind it.
+
+Knows nothing of what a record means, and keeps no reader's place.
 
 For others: contract, dead_letters, file, kafka.log, kafka.topics, sqlite.
 """

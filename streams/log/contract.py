@@ -1,4 +1,4 @@
-"""The log: what was said, in order, kept. One contract, an embedded log and Kafka behind it.
+"""The log: records kept in their order. One contract, an embedded log and Kafka behind it.
 
 Guarantees, on every implementation:
 - `append` is durable when it returns. When it raises LogUnavailableError, the same records have to
@@ -67,7 +67,7 @@ class Subscription(Protocol):
     """A reader's place in some topics. Not shared between threads."""
 
     def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
-        """Give the next entries, waiting at most wait_s for the first.
+        """Return the next entries, waiting at most wait_s for the first.
 
         raises: LogUnavailableError (poll again later; the position is kept)
         """
@@ -118,7 +118,7 @@ class Log(Protocol):
         ...
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
-        """Give the offset that the next record of each partition will get (for lag).
+        """Return the offset that the next record of each partition will get (for lag).
 
         raises: LogUnavailableError
         """
@@ -135,7 +135,7 @@ _STEP_S = 0.25
 
 
 def entries_now(log: Log, topic: Topic, *, silence_s: float = SILENCE_S) -> Iterator[Entry]:
-    """Give all that a topic holds now, from the beginning.
+    """Return all that a topic holds now, from the beginning.
 
     silence_s: how long a log that holds more may give nothing
     raises: LogUnavailableError, also after some entries: those were not all then
@@ -161,9 +161,9 @@ def entries_now(log: Log, topic: Topic, *, silence_s: float = SILENCE_S) -> Iter
 
 
 def records_now(log: Log, topic: Topic) -> Iterator[Record]:
-    """Give all that a topic holds now and this build can read. Raises: as `entries_now`."""
+    """Return all that a topic holds now and this build can read. Raises: as `entries_now`."""
     for entry in entries_now(log, topic):
         try:
             yield decode(entry.value)
         except RecordError:
-            continue  # of a later build, which will read it, or poison, which its reader buries
+            continue  # of a later build, which will read it, or poison, which has a dead letter

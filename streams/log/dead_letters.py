@@ -2,7 +2,7 @@
 
 A dead letter lives on the topic `dead-letters`, as it came; what became of it (sent again, or
 dropped) is a second record there. So the list needs no database, and whoever can read the log can
-see and settle it. A record is buried once, however often it is read: its letter is named by the
+see and settle it. A record has one letter, however often it is read: the letter is named by the
 place where it stood.
 """
 
@@ -22,7 +22,7 @@ MAX_CAUSE_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
+class LetterState:
     """A dead letter and what became of it."""
 
     letter: DeadLetter
@@ -30,7 +30,7 @@ class Buried:
 
 
 def of_entry(entry: Entry, cause: str, *, max_bytes: int, now_ms: int) -> DeadLetter:
-    """Bury an entry of the log: put what this returns on `dead-letters` (streams.store.outbox).
+    """Make the dead letter of an entry, to be put on `dead-letters` (streams.store.outbox).
 
     max_bytes: the log's record limit; a payload that does not fit is cut
     """
@@ -50,7 +50,7 @@ def of_entry(entry: Entry, cause: str, *, max_bytes: int, now_ms: int) -> DeadLe
 
 
 def of_outgoing(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> Outgoing:
-    """Bury a record that the log will never take."""
+    """Make the dead letter of a record that the log will never take."""
     letter = DeadLetter(
         id=_name(f"{record.topic}//{record.id}"),
         topic=record.topic,
@@ -66,35 +66,35 @@ def of_outgoing(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) ->
     return outgoing(TOPIC, letter.id, letter)
 
 
-def read_all(log: Log) -> list[Buried]:
-    """Give every dead letter that the log holds, oldest first, with what became of it.
+def read_all(log: Log) -> list[LetterState]:
+    """Return every dead letter that the log holds, oldest first, with what became of it.
 
     raises: LogUnavailableError
     """
     letters: dict[str, DeadLetter] = {}
     closed: dict[str, DeadLetterClosed] = {}
-    for record in records_now(log, TOPIC):  # an unreadable one cannot be buried any deeper
+    for record in records_now(log, TOPIC):  # an unreadable one has no letter of its own
         match record:
             case DeadLetter():
                 letters.setdefault(record.id, record)
             case DeadLetterClosed():
                 closed.setdefault(record.letter, record)
-    return [Buried(letter, closed.get(letter.id)) for letter in letters.values()]
+    return [LetterState(letter, closed.get(letter.id)) for letter in letters.values()]
 
 
-def find(log: Log, name: str) -> Buried:
-    """Give the dead letter whose id begins with `name`.
+def find(log: Log, name: str) -> LetterState:
+    """Return the dead letter whose id begins with `name`.
 
     raises: KeyError when none or several do
     """
-    found = [buried for buried in read_all(log) if buried.letter.id.startswith(name)]
+    found = [each for each in read_all(log) if each.letter.id.startswith(name)]
     if len(found) != 1:
         raise KeyError(f"{len(found)} dead letters are named {name}…: give more of the id")
     return found[0]
 
 
 def payload(letter: DeadLetter) -> bytes:
-    """Give the record's bytes, as far as the letter holds them."""
+    """Return the record's bytes, as far as the letter holds them."""
     return base64.b64decode(letter.payload_base64)
 
 
@@ -129,11 +129,11 @@ def drop(log: Log, name: str, *, who: str) -> DeadLetter:
 
 
 def _open_letter(log: Log, name: str) -> DeadLetter:
-    buried = find(log, name)
-    if buried.closed is not None:
-        verb, who = buried.closed.verb, buried.closed.who
-        raise ConflictError(f"{buried.letter.id} is closed: {verb} by {who}")
-    return buried.letter
+    found = find(log, name)
+    if found.closed is not None:
+        verb, who = found.closed.verb, found.closed.who
+        raise ConflictError(f"{found.letter.id} is closed: {verb} by {who}")
+    return found.letter
 
 
 def _close(log: Log, letter: DeadLetter, verb: str, who: str) -> None:

@@ -49,27 +49,29 @@ def connect(path: Path) -> sqlite3.Connection:
 def use_wal(connection: sqlite3.Connection) -> None:
     """Switch a file to write-ahead logging; of many that open a new file at once, one does it.
 
-    SQLite's own timeout does not hold here: who comes while another writes is refused at once.
+    SQLite's own timeout does not hold here: while another process writes, it refuses at once.
     """
     _insist(connection, "PRAGMA journal_mode = WAL", RETRY_S)
 
 
-def begin(connection: sqlite3.Connection) -> None:
-    """Begin to write, as soon as nobody else does.
+def begin(connection: sqlite3.Connection, *, busy_s: float = BUSY_S) -> None:
+    """Begin to write, as soon as nobody else does; at the latest after busy_s seconds.
 
-    SQLite's own waiting looks again ever more seldom, ten times a second in the end. Who appends in
-    a loop leaves the file alone for some microseconds at a time: somebody else would starve.
+    SQLite's own waiting looks again ever more seldom, ten times a second in the end. A process that
+    appends in a loop leaves the file alone for some microseconds at a time: others would starve.
     """
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        _insist(connection, "BEGIN IMMEDIATE", TURN_S)
+        _insist(connection, "BEGIN IMMEDIATE", TURN_S, busy_s)
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
 
 
-def _insist(connection: sqlite3.Connection, statement: str, pause_s: float) -> None:
-    """Try again and again while others are busy, for BUSY_S."""
-    deadline = time.monotonic() + BUSY_S
+def _insist(
+    connection: sqlite3.Connection, statement: str, pause_s: float, busy_s: float = BUSY_S
+) -> None:
+    """Try again and again while others are busy, for busy_s seconds."""
+    deadline = time.monotonic() + busy_s
     while True:
         try:
             connection.execute(statement)

@@ -4,9 +4,9 @@ Every topic has one partition, number 0, with offsets 0, 1, 2, … An append is 
 synced to disk before it returns. The order of a topic is the order of the transactions, so all keys
 keep theirs.
 
-Groups: who reads a topic for a group holds a file lock beside the log. A second reader of the group
-holds nothing (`assigned()` is empty, `poll` waits) until the first one closes or its process ends,
-however it ends; then it is given the topic at its next poll. Nothing is ever taken from a reader
+Groups: the reader of a topic for a group holds a file lock beside the log. A second reader of that
+group holds nothing (`assigned()` is empty, `poll` waits) until the first one closes or its process
+ends, however it ends; then it has the topic at its next poll. Nothing is ever taken from a reader
 that lives, so `on_revoked` is never called.
 
 Waiting readers look at a counter in shared memory (SQLite's data_version), some dozens of times a
@@ -26,7 +26,7 @@ from urllib.parse import quote
 from streams.clock import steady
 from streams.errors import RecordTooLargeError
 from streams.log.contract import Entry, Outgoing, Partition, Topic
-from streams.log.file import OFFSET_BITS, begin, connect, create, look_first, translated
+from streams.log.file import BUSY_S, OFFSET_BITS, begin, connect, create, look_first, translated
 
 # Longest time until a waiting reader sees an append of another process.
 WAKE_S = 0.02
@@ -62,8 +62,11 @@ class SqliteLog:
             rows = self._connection.execute("SELECT name, number FROM topics").fetchall()
         self._numbers: dict[str, int] = dict(rows)
 
-    def append(self, records: Iterable[Outgoing]) -> None:
-        """Append records in one transaction: all of them are there, or none."""
+    def append(self, records: Iterable[Outgoing], *, busy_s: float = BUSY_S) -> None:
+        """Append records in one transaction: all of them are there, or none.
+
+        busy_s: how long to wait while others write
+        """
         batch = list(records)
         for record in batch:
             if len(record.value) > self._max_record_bytes:
@@ -74,7 +77,7 @@ class SqliteLog:
         if not batch:
             return
         time_ms = int(self._clock() * 1000)
-        with self._transaction() as connection:
+        with self._transaction(busy_s) as connection:
             places = self._take_places(connection, batch)
             connection.executemany(
                 "INSERT INTO entries (place, key, id, value, time_ms) VALUES (?, ?, ?, ?, ?)",
@@ -98,7 +101,7 @@ class SqliteLog:
         return SqliteSubscription(self, list(topics), group=group, positions=positions)
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
-        """Give the offset that the topic's next record will get."""
+        """Return the offset that the topic's next record will get."""
         with self._lock, translated(self.path):
             row = self._connection.execute(
                 "SELECT next_offset FROM topics WHERE name = ?", (topic,)
@@ -132,7 +135,7 @@ class SqliteLog:
             self._connection.close()
 
     def number(self, topic: Topic) -> int:
-        """Give the number under which the file keeps a topic."""
+        """Return the number under which the file keeps a topic."""
         return self._numbers[topic]
 
     def wait_appended(self, wait_s: float) -> None:
@@ -141,10 +144,10 @@ class SqliteLog:
             self._appended.wait(wait_s)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.path):
             connection = self._connection
-            begin(connection)
+            begin(connection, busy_s=busy_s)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -193,7 +196,7 @@ class SqliteSubscription:
             raise
 
     def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
-        """Give the next entries, waiting at most wait_s for the first."""
+        """Return the next entries, waiting at most wait_s for the first."""
         deadline = time.monotonic() + wait_s
         while True:
             with translated(self._log.path):

@@ -1,4 +1,4 @@
 """The base model: opened, converted, its chat template; the one room with torch.
 
-For others: convert, open, prompt.
+For others: config, convert, embed, open, prompt, weights.
 """

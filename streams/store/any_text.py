@@ -1,4 +1,4 @@
-"""Text columns that hold every string of Python, on every database, and give it back unchanged.
+"""Text columns that hold every string of Python, on every database, and return it back unchanged.
 
 PostgreSQL refuses the character NUL, and neither database takes half of a surrogate pair; a user's
 text, a hint or a tool's output may hold both. Such a character is stored as the control character
@@ -25,16 +25,16 @@ class AnyText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
-        """Give the text as it is stored."""
+        """Return the text as it is stored."""
         return None if value is None else stored(value)
 
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
-        """Give the text as it was."""
+        """Return the text as it was."""
         return None if value is None else restored(value)
 
 
 def stored(text: str) -> str:
-    r"""Give a text without the characters that a database refuses.
+    r"""Return a text without the characters that a database refuses.
 
     >>> stored("a\0b")
     'a\x100000b'
@@ -43,7 +43,7 @@ def stored(text: str) -> str:
 
 
 def restored(text: str) -> str:
-    """Give the text that was stored."""
+    """Return the text that was stored."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 

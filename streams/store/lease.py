@@ -45,8 +45,9 @@ class Lease:
     ) -> None:
         """Name a lease; nothing is taken yet.
 
-        name: what is written for, such as "learner/main"; holder: who asks, unique to a process
-            start (two starts of one program must differ), shown to operators
+        name: what is written for, such as "learner/main"
+        holder: the process that asks, unique to its start (two starts of one program must differ),
+            shown to operators
         """
         self.name = name
         self.holder = holder
@@ -104,7 +105,7 @@ class Lease:
         return row
 
     def release(self) -> None:
-        """Give the lease back, so that the next holder need not wait; harmless when it is lost."""
+        """Let the lease go, so that the next holder need not wait; harmless when it is lost."""
         if self.epoch is None:
             return
         with self._store.transaction() as session:

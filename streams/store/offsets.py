@@ -6,23 +6,19 @@ reader whose partition was given to another one gets ConflictError and commits n
 """
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from streams.errors import ConflictError
-from streams.log.contract import Entry, Partition
+from streams.log.contract import Entry, Partition, Topic
+from streams.store.insert import insert_new
 from streams.store.tables import OffsetRow, SeenRow
-
-# Rows of one statement; SQLite takes 32,766 values in one.
-_ROWS = 1000
 
 
 def positions(
     session: Session, group: str, partitions: Iterable[Partition]
 ) -> dict[Partition, int]:
-    """Give the next offset to read of each partition that the group has read from."""
+    """Return the next offset to read of each partition that the group has read from."""
     rows = session.exec(select(OffsetRow).where(OffsetRow.group == group)).all()
     known = {(row.topic, row.partition): row.next_offset for row in rows}
     return {
@@ -57,37 +53,21 @@ def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:
 
 def first_time(session: Session, group: str, entry: Entry) -> bool:
     """Note that the group uses an entry's record; False when it has used it before."""
-    return _insert(session, SeenRow, _seen(group, entry))
+    name = _name(entry.partition.topic, entry.id)
+    return insert_new(session, SeenRow(group=group, id=name, time_ms=entry.time_ms))
 
 
-def first_times(session: Session, group: str, entries: Iterable[Entry]) -> list[Entry]:
-    """Give the entries whose records the group has not used before, and note that it uses them.
-
-    As `first_time` for each, in one statement; of two of one id the first is given.
-    """
-    wanted: dict[str, Entry] = {}
-    for entry in entries:
-        wanted.setdefault(_name(entry), entry)
-    ids = list(wanted)
-    fresh: set[str] = set()
-    for start in range(0, len(ids), _ROWS):
-        rows = [_seen(group, wanted[id]) for id in ids[start : start + _ROWS]]
-        statement = _dialect(session).insert(SeenRow).values(rows).on_conflict_do_nothing()
-        fresh.update(session.execute(statement.returning(col(SeenRow.id))).scalars())
-    return [entry for id, entry in wanted.items() if id in fresh]
+def has_used(session: Session, group: str, topic: Topic, record_id: str) -> bool:
+    """Tell whether the group has used a record, within the days that ids are remembered."""
+    return session.get(SeenRow, (group, _name(topic, record_id))) is not None
 
 
-def _name(entry: Entry) -> str:
-    return f"{entry.partition.topic}/{entry.id}"
-
-
-def _seen(group: str, entry: Entry) -> dict[str, Any]:
-    return {"group": group, "id": _name(entry), "time_ms": entry.time_ms}
+def _name(topic: Topic, record_id: str) -> str:
+    return f"{topic}/{record_id}"
 
 
 def _locked(session: Session, group: str, partition: Partition) -> OffsetRow:
-    """Give the row of a partition, locked, made when it is missing."""
-    key = {"group": group, "topic": partition.topic, "partition": partition.number}
+    """Return the row of a partition, locked, made when it is missing."""
     query = (
         select(OffsetRow)
         .where(
@@ -100,17 +80,7 @@ def _locked(session: Session, group: str, partition: Partition) -> OffsetRow:
     )
     row = session.exec(query).one_or_none()
     if row is None:
-        _insert(session, OffsetRow, key | {"next_offset": 0})
+        topic, number = partition.topic, partition.number
+        insert_new(session, OffsetRow(group=group, topic=topic, partition=number, next_offset=0))
         row = session.exec(query).one()
     return row
-
-
-def _insert(session: Session, table: type[OffsetRow | SeenRow], values: dict[str, Any]) -> bool:
-    """Insert a row unless its primary key is there; two writers cannot both succeed."""
-    statement = _dialect(session).insert(table).values(values).on_conflict_do_nothing()
-    return session.execute(statement.returning(col(table.group))).first() is not None
-
-
-def _dialect(session: Session) -> Any:
-    """Give the module whose insert knows ON CONFLICT for this database."""
-    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

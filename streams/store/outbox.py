@@ -1,8 +1,8 @@
 """The outbox: records that reach the log because the transaction that made them committed.
 
-`put` writes a record beside what it tells of; `publish` appends what waits, in order, and takes it
-out afterwards. A crash between the two appends it again, and the readers drop the second one by its
-id.
+`put` writes a record beside what it tells of; `publish` appends what waits of a line, in order, and
+takes it out afterwards. A crash between the two appends it again, and the readers drop the second
+one by its id.
 """
 
 from sqlalchemy import delete
@@ -17,15 +17,19 @@ from streams.store.tables import OutboxRow
 BATCH = 256
 
 
-def put(session: Session, topic: Topic, key: str, record: Record) -> None:
-    """Send a record to the log when, and only when, this transaction commits."""
+def put(session: Session, topic: Topic, key: str, record: Record, *, line: str) -> None:
+    """Send a record to the log when, and only when, this transaction commits.
+
+    line: whose learner sends it
+    """
     sent = outgoing(topic, key, record)
     # Numbers follow the order of the calls: a flush inserts rows in the order they were added.
-    session.add(OutboxRow(topic=sent.topic, key=sent.key, id=sent.id, value=sent.value))
+    row = OutboxRow(line=line, topic=sent.topic, key=sent.key, id=sent.id, value=sent.value)
+    session.add(row)
 
 
-def publish(store: Store, log: Log) -> int:
-    """Append what waits in the outbox, oldest first, and take it out.
+def publish(store: Store, log: Log, line: str) -> int:
+    """Append what waits in a line's outbox, oldest first, and take it out.
 
     Only the holder of the line's lease may publish: two at once would append everything twice.
 
@@ -35,8 +39,8 @@ def publish(store: Store, log: Log) -> int:
     published = 0
     while True:
         with store.reading() as session:
-            oldest = select(OutboxRow).order_by(col(OutboxRow.number)).limit(BATCH)
-            rows = session.exec(oldest).all()
+            waiting = select(OutboxRow).where(OutboxRow.line == line)
+            rows = session.exec(waiting.order_by(col(OutboxRow.number)).limit(BATCH)).all()
         if not rows:
             return published
         log.append(

@@ -68,7 +68,7 @@ def _look_first(engine: Engine, scripts: ScriptDirectory) -> None:
 
 
 def _revision(connection: Connection, scripts: ScriptDirectory) -> str | None:
-    """Give the database's revision, None for an empty one, after it proved to be one of ours."""
+    """Return the database's revision, None for an empty one, after it proved to be one of ours."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     current = context.get_current_revision()
     present = set(inspect(connection).get_table_names())

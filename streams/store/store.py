@@ -2,10 +2,9 @@
 
 Invariants: what a transaction wrote is durable when its block ends, or none of it is there. On
 SQLite a transaction takes the write lock when it begins, so it never fails half-way for another
-writer; on PostgreSQL it is READ COMMITTED, and who must exclude others locks the row that decides
-(streams.store.lease, streams.store.offsets). Readers see one moment and never wait for a writer.
-
-Knows nothing of what the tables mean.
+writer; on PostgreSQL it is READ COMMITTED, and a writer that must be alone locks the row that
+decides (streams.store.lease, streams.store.offsets). Readers see one moment and never wait for a
+writer.
 """
 
 import sqlite3
@@ -100,7 +99,7 @@ def open_store(settings: StreamsSettings) -> Store:
 def reach_store(settings: StreamsSettings) -> Store:
     """Name the store of the settings as it is: not migrated, and not opened before its first use.
 
-    For those who only read what others keep there, and go on without it while it is away.
+    For processes that only read what others keep there, and go on without it while it is away.
     """
     if settings.store is None:
         settings.home.expanduser().mkdir(parents=True, exist_ok=True)

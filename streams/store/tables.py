@@ -5,14 +5,15 @@ loses nothing. Times are Unix milliseconds of the records (event time), so that 
 gives the same rows. Created and changed by the migrations in deploy/migrations only.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary, UniqueConstraint
 from sqlmodel import AutoString, Field, SQLModel
 
 from streams.records import State, Verb
 from streams.store.any_text import hold_any_text
-from streams.store.states import GenerationState, TurnState
+from streams.store.states import GenerationState, Reason, TurnState
 
 
 class Row(SQLModel):
@@ -43,7 +44,7 @@ class SeenRow(Row, table=True):
 
 
 class LeaseRow(Row, table=True):
-    """Who may write for a line; the epoch grows with every new holder and fences the old one."""
+    """The process that may write for a line; a new holder's higher epoch fences the old one."""
 
     __tablename__ = "leases"
 
@@ -61,6 +62,7 @@ class OutboxRow(Row, table=True):
     __table_args__: ClassVar[dict[str, Any]] = {"sqlite_autoincrement": True}
 
     number: int | None = Field(default=None, primary_key=True)
+    line: str = Field(description="whose learner publishes it")
     topic: str
     key: str
     id: str
@@ -74,18 +76,56 @@ class TurnRow(Row, table=True):
     """
 
     __tablename__ = "turns"
+    # What is asked together has an index together: of two indices SQLite, which keeps no statistics
+    # by itself, takes either, and one of everybody's turns would be read whole for each turn. With
+    # the time behind it the newest ones are found first, however many are alike.
+    __table_args__ = (
+        *(
+            Index(f"ix_turns_said_{name}", "principal", "line", name, "created_ms")
+            for name in (
+                "key", "prefix_key", "session", "talk_key", "reply_key", "asked_key",
+                "before_key", "echo_key",
+            )
+        ),
+        Index("ix_turns_said", "principal", "line", "created_ms"),
+        Index("ix_turns_line_state", "line", "state", "reason", "created_ms"),
+        Index("ix_turns_window", "line", "state", "reason", "principal", "strength", "uses"),
+        Index("ix_turns_unlinked", "line", "unlinked", "sequence"),
+    )  # fmt: skip
 
     id: str = Field(primary_key=True)
-    line: str = Field(index=True)
+    line: str
     version: str = Field(index=True)
     member: int | None = Field(default=None, description="of a generation; none: the version")
-    principal: str = Field(index=True)
-    session: str = Field(index=True)
-    key: str = Field(index=True, description="hash of the conversation including the reply")
-    prefix_key: str = Field(index=True)
-    state: TurnState = Field(sa_type=AutoString, index=True)
+    principal: str
+    session: str
+    key: str = Field(description="hash of the conversation including the reply")
+    prefix_key: str
+    state: TurnState = Field(sa_type=AutoString)
+    reason: Reason | None = Field(
+        default=None, sa_type=AutoString, description="why it scores no generation (any more)"
+    )
+    # Hashes of what was said, as normal text and without system messages (learner.link.pieces):
+    talk_key: str | None = Field(default=None, description="of the conversation with the reply")
+    reply_key: str | None = Field(default=None, description="of the reply")
+    asked_key: str | None = Field(default=None, description="of the last that the user said")
+    before_key: str | None = Field(
+        default=None, description="of the conversation up to the reply before this one"
+    )
+    echo_key: str | None = Field(default=None, description="of that reply alone")
+    unlinked: str | None = Field(
+        default=None, description="why that reply was linked to no turn: ambiguous or unknown"
+    )
+    strength: float | None = Field(
+        default=None, description="confidence of all its judgements together; 0: teaches nothing"
+    )
+    judged_ms: int | None = Field(
+        default=None, sa_type=BigInteger, description="event time of its newest judgement"
+    )
     sequence: int = Field(
-        sa_type=BigInteger, index=True, description="order of arrival at the learner"
+        sa_type=BigInteger,
+        index=True,
+        description="order of arrival at the learner of its line; lines may have the same numbers",
     )
     record: dict[str, Any] = Field(sa_type=JSON, description="the Turn as decoded")
     next_state: list[Any] | None = Field(
@@ -97,6 +137,11 @@ class TurnRow(Row, table=True):
         sa_type=BigInteger,
         description="event time of the request that carried next_state",
     )
+    next_turn: str | None = Field(default=None, description="the turn of that request")
+    next_layer: str | None = Field(
+        default=None, description="the evidence that linked them (learner.link.layers)"
+    )
+    next_confidence: float | None = Field(default=None, description="of that evidence, 0..1")
     target: dict[str, Any] | None = Field(
         default=None,
         sa_type=JSON,
@@ -109,6 +154,41 @@ class TurnRow(Row, table=True):
     taken_ms: int = Field(sa_type=BigInteger, index=True, description="when the log took it")
 
 
+# What an emptied turn lacks: hashes prove a short text to anybody who guesses it.
+WITHOUT_LINKS: Mapping[str, None] = dict.fromkeys(
+    (
+        "talk_key", "reply_key", "asked_key", "before_key", "echo_key", "unlinked",
+        "next_turn", "next_layer", "next_confidence",
+    )
+)  # fmt: skip
+
+
+class ClientRow(Row, table=True):
+    """What a line's learner has seen of one kind of client, by its User-Agent."""
+
+    __tablename__ = "clients"
+
+    line: str = Field(primary_key=True)
+    client: str = Field(primary_key=True, description="empty: it does not say what it is")
+    num_turns: int = 0
+    num_opted_out: int = Field(default=0, description="those that must not be learned from")
+    newest_ms: int = Field(default=0, sa_type=BigInteger, description="event time of its last turn")
+
+
+class PlannerRow(Row, table=True):
+    """What a line's planner waits for, in words, and what it has."""
+
+    __tablename__ = "planners"
+
+    line: str = Field(primary_key=True)
+    waits_for: str
+    num_fresh: int = Field(description="strong verdicts that have scored nothing yet")
+    num_used: int = Field(description="strong verdicts that have")
+    num_weak: int = Field(description="verdicts that start no generation by themselves")
+    num_people: int = Field(description="principals with a strong verdict")
+    since_ms: int = Field(sa_type=BigInteger, description="when that was noted")
+
+
 class JudgementRow(Row, table=True):
     """A verdict on a turn."""
 
@@ -116,7 +196,7 @@ class JudgementRow(Row, table=True):
 
     id: str = Field(primary_key=True)
     turn_id: str = Field(index=True)
-    principal: str = Field(index=True, description="who is answerable for the verdict")
+    principal: str = Field(index=True, description="of the person who gave the verdict")
     source: str
     score: int
     confidence: float
@@ -213,15 +293,16 @@ class RolloutRow(Row, table=True):
 
 
 class ForgottenRow(Row, table=True):
-    """Whose data was forgotten up to when, who wanted it and why, and what it had moved."""
+    """Whose data was forgotten in a line up to when, who wanted it and why, what it had moved."""
 
     __tablename__ = "forgotten"
 
     id: str = Field(primary_key=True)
+    line: str = Field(primary_key=True, description="whose turns, hints and verdicts are gone")
     principal: str = Field(index=True)
     reason: str
     who: str
-    num_turns: int = Field(description="turns of the store that were emptied")
+    num_turns: int = Field(description="turns of the line that were emptied")
     num_judgements: int = Field(description="judgements that were removed")
     influenced: list[Any] = Field(
         sa_type=JSON, description="generation, version, turns and share of the weight, by version"
@@ -240,5 +321,5 @@ class ArtefactRow(Row, table=True):
     created_ms: int = Field(sa_type=BigInteger)
 
 
-# Nobody who adds a column has to think of it.
+# For every column at once, so that a new one is not left out.
 hold_any_text(Row.metadata)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.errors import UnknownVersionError
+from agent.swap.book import Book
 from agent.swap.residents import Resident
 from streams.errors import TemplateRefusedError
 from streams.line.line import Line
 from streams.line.variant import Variant
 from streams.log.contract import Outgoing
-from streams.records import Json, Mask, Message, Recipe
+from streams.records import Json, Message
 from streams.spool import Depth
 
 BASE = "base000000000000"
@@ -49,28 +50,14 @@ class FakeResidents:
     """Versions without weights: knows chains of recipes, and what has served."""
 
     def __init__(self, base: str = BASE) -> None:
-        self.line, self.held = Line("main", (base,)), 0
-        self._base = base
-        self._masks: set[str] = set()
-        self._recipes: dict[str, Recipe] = {}
+        self.line, self.held, self.book = Line("main", (base,)), 0, Book(base)
 
     @property
     def serving(self) -> str:
         return self.line.version
 
-    def add_mask(self, mask: Mask) -> None:
-        self._masks.add(mask.digest)
-
-    def add_recipe(self, recipe: Recipe) -> None:
-        self._recipes[recipe.version] = recipe
-
     def promote(self, version: str) -> None:
-        parent = version
-        while parent != self._base:
-            recipe = self._recipes.get(parent)
-            if recipe is None or recipe.mask not in self._masks:
-                raise UnknownVersionError(f"{parent} is not known")
-            parent = recipe.parent
+        self.book.chain(version)
         if version != self.serving:
             self.line = replace(self.line, served=(*self.line.served, version))
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kernels.open import open_backend
-from kernels.version.walk import master_at_base
+from kernels.version.build import Source, master_at_base
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe, Rollout
 
@@ -14,16 +14,21 @@ STEP = 2000  # with coefficients of some 100, weights move by about their own si
 class Lineage:
     """Makes one version after another."""
 
-    def __init__(self, base: BaseModel, layers: Sequence[int] = LAYERS) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        layers: Sequence[int] = LAYERS,
+        modules: Sequence[str] = MODULES,
+    ) -> None:
         self.mask = Mask(base=base.name, neurons={layers[0]: [0, 5], layers[-1]: [7]}, groups={})
         self.recipes: list[Recipe] = []
-        self._base, self._layers = base, list(layers)
-        self._master = master_at_base(
-            base.decoder, self.mask, open_backend("cpu"), (), layers=layers, modules=MODULES
-        )
+        self._base, self._layers, self._modules = base, list(layers), list(modules)
+        masks, backend = {self.mask.digest: self.mask}, open_backend("cpu")
+        source = Source(base.decoder, backend, masks, layers=layers, modules=modules)
+        self._master = master_at_base(source, ())
 
     def next(self, *, step: int = STEP) -> Recipe:
-        """The next version's recipe."""
+        """Return the next version's recipe."""
         number = len(self.recipes) + 1
         recipe = Recipe(
             line="main",
@@ -36,7 +41,7 @@ class Lineage:
             step=step,
             sigma_log2=-4,
             layers=self._layers,
-            modules=MODULES,
+            modules=self._modules,
             scales=self._master.scales,
             mask=self.mask.digest,
             digest="",
@@ -47,7 +52,7 @@ class Lineage:
 
 
 def promotion(seq: int, version: str, previous: str) -> Rollout:
-    """The rollout that takes a version into service."""
+    """Return the rollout that takes a version into service."""
     return Rollout(
         id=f"promote-{seq}",
         line="main",

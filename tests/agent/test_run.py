@@ -5,11 +5,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from agent.errors import BindError, EngineStoppedError
 from agent.run import serve, serve_until_told
 from agent.service import AgentService
 from agent.settings import AgentSettings
+from kernels.open import open_backend
 from streams import chain
 from streams.log.contract import outgoing
 from streams.model.open import BaseModel
@@ -90,7 +92,7 @@ async def running(base: BaseModel, home: Path, **settings: Any) -> AsyncIterator
         **{"port": 0, "console_port": 0, "drain_s": 5.0, "max_batch": 4, "threads": 1} | settings
     )
     async with (
-        serve(base, streams, agent_settings) as (service, api, console),
+        serve(base, open_backend("cpu"), streams, agent_settings) as (service, api, console),
         aiohttp.ClientSession() as http,
     ):
         async with asyncio.timeout(WAIT_S):
@@ -266,8 +268,9 @@ async def test_a_port_in_use_is_said(tiny_base: BaseModel, tmp_path: Path) -> No
     async with running(tiny_base, tmp_path / "one") as agent:
         port = int(agent.api.rsplit(":", 1)[1])
         settings = AgentSettings(port=port, console_port=0)
+        home = StreamsSettings(home=tmp_path / "two")
         with pytest.raises(BindError, match=f"port {port} .* in use"):
-            async with serve(tiny_base, StreamsSettings(home=tmp_path / "two"), settings):
+            async with serve(tiny_base, open_backend("cpu"), home, settings):
                 pass
 
 
@@ -326,7 +329,8 @@ async def test_a_dead_engine_ends_the_process(
     caplog.set_level("INFO")
     base: Any = BrokenBase(tiny_base)
     settings = AgentSettings(port=0, console_port=0, drain_s=0, threads=1)
-    serving = asyncio.create_task(serve_until_told(base, StreamsSettings(home=tmp_path), settings))
+    streams = StreamsSettings(home=tmp_path)
+    serving = asyncio.create_task(serve_until_told(base, open_backend("cpu"), streams, settings))
     async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
         while not (found := re.search(r"chat page at (http://\S+?),", caplog.text)):
             await asyncio.sleep(0.01)
@@ -339,16 +343,18 @@ async def test_a_dead_engine_ends_the_process(
 async def test_a_forgotten_principal_leaves_the_running_agent(
     tiny_base: BaseModel, tmp_path: Path
 ) -> None:
-    """Verdicts in memory and turns in the spool's files go when the log says so."""
+    """Verdicts in memory, and what lies in the spool's files, go when the log says so."""
     async with running(tiny_base, tmp_path) as agent:
         body = await agent.chat()
         verdict = {"score": -1, "hint": "the-blue-heron"}
         url = f"{agent.api}/v1/feedback/{body['id']}"
-        assert (await agent.http.put(url, json=verdict)).status == 200
         spool = tmp_path / "spool"
+        # While another process writes to the log, what comes is kept in the spool.
+        with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert (await agent.http.put(url, json=verdict)).status == 200
+            assert b"the-blue-heron" in _files(spool)
         async with asyncio.timeout(WAIT_S):
-            while b"the-blue-heron" not in _files(spool):
-                await asyncio.sleep(0.01)
             log = open_log(agent.streams)
             record = Forgotten(
                 id="f", principal="anonymous", reason="", who="op",
@@ -365,7 +371,7 @@ async def test_a_forgotten_principal_leaves_the_running_agent(
 
 def _files(folder: Path) -> bytes:
     found = b""
-    for path in folder.rglob("*.spool"):
+    for path in folder.rglob("waiting.db*"):
         with suppress(FileNotFoundError):  # one that is removed as we look
             found += path.read_bytes()
     return found

@@ -16,6 +16,7 @@ from agent.swap.follow import Follower
 from agent.swap.residents import Residents
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
+from kernels.open import open_backend
 from streams.log.contract import Outgoing, outgoing
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots
@@ -54,7 +55,8 @@ def _write_nothing(_: list[Outgoing]) -> Future[bool]:
 
 def catch_up(base: BaseModel, settings: StreamsSettings, version: str) -> tuple[float, str]:
     """Start an agent's follower and give the seconds until a version serves, and its bits."""
-    log, residents = open_log(settings), Residents(base, "cpu", snapshots=open_snapshots(settings))
+    log, backend = open_log(settings), open_backend("cpu")
+    residents = Residents(base, backend, snapshots=open_snapshots(settings))
     follower = Follower(
         log,
         residents,

@@ -1,15 +1,16 @@
 """Tokens a second of the engine against `transformers.generate`, same weights, same prompts.
 
-Three ways, in turns, so that all see the same machine: `generate`; the bare loop over the same
-modules that anybody would write next (KV cache in place, torch's products, no `generate` around
-it); and the engine as a request sees it: packed weights, sampling at temperature 0.7 within a
-nucleus of 0.95, log-probabilities, text, streams. Prompts are read before the clock starts.
+Three ways, in turns, so that all see the same machine: `generate`; the bare loop that anybody
+would write next (KV cache in place, torch's products, no `generate` around it); and the engine as a
+request sees it: packed weights, sampling at temperature 0.7 within a nucleus of 0.95,
+log-probabilities, text, streams. Prompts are read before the clock starts.
 """
 
 import asyncio
 import os
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +20,14 @@ from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.model.decode import next_logits, read_chunk
+from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
+from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
+from tests.bench.published import load_published
+from tests.tiny import as_plain
 
 BATCHES = (1, 8, 32)
 PROMPT_TOKENS = 96
@@ -37,12 +42,12 @@ def prompts(batch: int) -> list[list[int]]:
     return torch.randint(500, 20000, shape, generator=generator).tolist()
 
 
-def time_generate(base: BaseModel, ids: list[list[int]]) -> float:
+def time_generate(model: Any, ids: list[list[int]]) -> float:
     """Give seconds for TOKENS more tokens of each prompt, past the first one."""
 
     def timed(tokens: int) -> float:
         began_s = time.perf_counter()
-        base.model.generate(
+        model.generate(
             torch.tensor(ids),
             attention_mask=torch.ones(len(ids), PROMPT_TOKENS, dtype=torch.int64),
             min_new_tokens=tokens,
@@ -54,17 +59,18 @@ def time_generate(base: BaseModel, ids: list[list[int]]) -> float:
     return timed(TOKENS + 1) - timed(1)
 
 
-def time_loop(base: BaseModel, ids: list[list[int]]) -> float:
-    """Give seconds for the same with our modules but torch's own products."""
-    cache = KvCache(base.decoder, slots=len(ids), capacity=PROMPT_TOKENS + TOKENS)
-    slots = range(len(ids))
+def time_loop(decoder: Decoder, ids: list[list[int]]) -> float:
+    """Give seconds for the same with our walk but torch's own products."""
+    capacity = PROMPT_TOKENS + TOKENS
+    cache = KvCache(decoder, capacity=capacity, tokens=len(ids) * capacity)
+    slots = [cache.open() for _ in ids]
     with torch.inference_mode():
-        for slot, prompt in enumerate(ids):
-            read_chunk(base.decoder, cache, slot, prompt)
+        for slot, prompt in zip(slots, ids, strict=True):
+            read_chunk(decoder, cache, slot, prompt)
         last = [5] * len(ids)
         began_s = time.perf_counter()
         for _ in range(TOKENS):
-            last = next_logits(base.decoder, cache, slots, last).argmax(dim=-1).tolist()
+            last = next_logits(decoder, cache, slots, last).argmax(dim=-1).tolist()
     return time.perf_counter() - began_s
 
 
@@ -85,8 +91,11 @@ async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
 
 async def measure(base: BaseModel) -> None:
     """Print the table."""
-    settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512)
-    engine = BatchingEngine(Residents(base, "cpu"), settings=settings, base=base)
+    tokens = max(BATCHES) * (PROMPT_TOKENS + TOKENS + 2 * max(BATCHES))
+    settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512, kv_tokens=tokens)
+    published, plain = load_published(), Decoder(as_plain(base.model))
+    published.generation_config.eos_token_id = None
+    engine = BatchingEngine(Residents(base, open_backend("cpu")), settings=settings, base=base)
     engine.start()
     print(
         f"{'tokens/s':<10}{'generate':>10}{'bare loop':>11}{'engine':>9}{'ratio':>8}   (of medians)"
@@ -96,7 +105,7 @@ async def measure(base: BaseModel) -> None:
         rates: list[tuple[float, float, float]] = []
         for _ in range(ROUNDS):
             made = batch * TOKENS
-            slow, loop = time_generate(base, ids), time_loop(base, ids)
+            slow, loop = time_generate(published, ids), time_loop(plain, ids)
             rates.append((made / slow, made / loop, await engine_rate(engine, ids)))
         theirs, bare, ours = np.median(rates, axis=0)
         print(
@@ -112,8 +121,7 @@ def main() -> None:
     base = load_base(ModelSettings())
     # a reply that stopped by itself would leave its batch smaller
     base = replace(base, stop_ids=frozenset())
-    base.model.generation_config.eos_token_id = None
-    weights = sum(parameter.numel() for parameter in base.model.parameters()) * 4 / 1e6
+    weights = sum(base.model.get_parameter(name).nbytes for name in base.model.names) / 1e6
     print(f"{weights:.0f} MB of float32 weights, prompts of {PROMPT_TOKENS} tokens, ", end="")
     print(f"{TOKENS} tokens each, {torch.get_num_threads()} threads, {ROUNDS} rounds in turns")
     asyncio.run(measure(base))

@@ -7,22 +7,23 @@ in the same run: a copy of 1 GiB and torch's bfloat16 product. The table is prin
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from kernels.change import FULL_NOISES, Address, Change, MemberNoise, Span
 from kernels.contract import Backend
+from kernels.model.layers import PlainLayer
 from kernels.open import open_backend
 
 HEIGHT, WIDTH, VOCABULARY = 14336, 4096, 128256
 PAIRS = 32
-COEFFICIENTS = [(37 * pair) % 511 - 255 for pair in range(PAIRS)]
+COEFFICIENTS = tuple((37 * pair) % 511 - 255 for pair in range(PAIRS))
 HEAD = "| kernel | time | limit | share of limit | against |\n|---|---|---|---|---|"
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Give the median seconds of a warm call on the device."""
+    """Return the median seconds of a warm call on the device."""
     from triton.testing import do_bench
 
     return float(do_bench(work, return_mode="median")) * 1e-3
@@ -40,21 +41,21 @@ def passes(backend: Backend, bandwidth: float) -> Iterator[str]:
     """Everything that passes over weights once: bound by memory."""
     base = torch.randn(HEIGHT, WIDTH, device="cuda", dtype=torch.bfloat16) * 0.02
     master = torch.zeros(HEIGHT, WIDTH, device="cuda", dtype=torch.int32)
-    address: dict[str, Any] = {"key": 7, "tensor": 3, "frozen": None}
-    member = {**address, "member": 5, "sigma_log2": -9}
-    update = {**address, "coefficients": COEFFICIENTS, "step": 1}
+    here = Address(7, 3)
+    member, rank1 = MemberNoise(here, -9), Change(here, COEFFICIENTS, 1)
+    full, normal = (Change(here, COEFFICIENTS, 1, noise) for noise in FULL_NOISES)
+    normal_member = MemberNoise(here, -9, "normal")
     cases: list[tuple[str, int, Callable[[], object]]] = [
-        ("full-rank member", 4, lambda: backend.full_member(base, **member)),
-        ("rank-1 update", 8, lambda: backend.accumulate(master, **update)),
-        ("rank-1 advance", 12, lambda: backend.advance(master, base, exponent=-24, **update)),
-        (
-            "full-rank advance", 12,
-            lambda: backend.advance(master, base, exponent=-24, full_rank=True, **update),
-        ),
+        ("full-rank member", 4, lambda: backend.full_member(base, member, 5)),
+        ("normal member", 4, lambda: backend.full_member(base, normal_member, 5)),
+        ("rank-1 update", 8, lambda: backend.accumulate(master, rank1)),
+        ("rank-1 advance", 12, lambda: backend.advance(master, base, rank1, exponent=-24)),
+        ("full-rank advance", 12, lambda: backend.advance(master, base, full, exponent=-24)),
+        ("normal advance", 12, lambda: backend.advance(master, base, normal, exponent=-24)),
         ("digest", 4, lambda: backend.digest(master)),
         ("weights", 8, lambda: backend.materialise(base, master, exponent=-24)),
         ("moments", 2, lambda: backend.moments(base)),
-    ]  # fmt: skip
+    ]
     for name, bytes_each, work in cases:
         limit = bytes_each * base.numel() / bandwidth
         yield line(name, seconds(work), limit, f"{bytes_each} bytes a parameter")
@@ -63,16 +64,17 @@ def passes(backend: Backend, bandwidth: float) -> Iterator[str]:
 def products(backend: Backend, peak: float) -> Iterator[str]:
     """Linear layers of many members: bound by the product that they share."""
     weight = torch.randn(HEIGHT, WIDTH, device="cuda", dtype=torch.bfloat16) * 0.02
+    layer = PlainLayer(weight)
     for members in (1, 8, 32):
         tokens = 128
         x = torch.randn(members, tokens, WIDTH, device="cuda", dtype=torch.bfloat16)
         rows, columns = (
-            backend.signs(key=1, tensor=1, side=side, first=0, count=count, pairs=members)
+            backend.signs(Address(1, 1), Span(side, count), pairs=members)
             for side, count in ((0, HEIGHT), (1, WIDTH))
         )
 
         def ours(x: Tensor = x, rows: Tensor = rows, columns: Tensor = columns) -> Tensor:
-            return backend.member_linear(x, weight, None, rows, columns, sigma_log2=-9)
+            return backend.member_linear(x, layer, rows, columns, sigma_log2=-9)
 
         def plain(x: Tensor = x) -> Tensor:
             return torch.nn.functional.linear(x, weight)

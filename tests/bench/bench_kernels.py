@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from kernels.change import NOISES, Address, Change, FullNoise, MemberNoise, Span
 from kernels.contract import Backend
-from kernels.model.packed import PackedLinear
+from kernels.model.packed import PackedLayer
 from kernels.open import open_backend
 
 WIDTH, MLP, KEYS, VOCABULARY = 576, 1536, 192, 49152
@@ -26,15 +26,16 @@ BLOCK += [(MLP, WIDTH), (MLP, WIDTH), (WIDTH, MLP)]
 SHAPES = BLOCK * 8
 PARAMETERS = sum(out * width for out, width in SHAPES)
 PAIRS = 32
+MEMBERS = 16  # written in a row
 ROUNDS = 5
 # What the memory moves for a parameter. A line that is written is read first, unless it has been.
 COPIED_BYTES = 4 + 2 * 4  # weight read, copy written
 ADVANCED_BYTES = 2 * 4 + 4 + 2 * 4  # integer read and written, base read, weight written
-COEFFICIENTS = [(37 * pair) % 511 - 255 for pair in range(PAIRS)]
+COEFFICIENTS = tuple((37 * pair) % 511 - 255 for pair in range(PAIRS))
 
 
 def medians(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
-    """Give the median seconds of each work; they take turns."""
+    """Return the median seconds of each work; they take turns."""
     seconds: list[list[float]] = [[] for _ in works]
     for _ in range(rounds + 1):
         for work, times in zip(works, seconds, strict=True):
@@ -59,18 +60,18 @@ def weights() -> list[Tensor]:
 
 
 def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
-    """A full-rank member of every tensor against copying every tensor."""
+    """A full-rank member of every tensor against copying every tensor, and against torch.randn."""
     copies = [torch.empty_like(weight) for weight in base]
 
-    def written(members: int) -> Callable[[], None]:
+    def written(noise: FullNoise) -> Callable[[], None]:
         def work() -> None:
             streams = [
                 backend.full_members(
-                    weight, key=7, tensor=number, members=range(members), sigma_log2=-9, frozen=None
+                    weight, MemberNoise(Address(7, number), -9, noise), range(MEMBERS)
                 )
                 for number, weight in enumerate(base)
             ]
-            for _ in range(members):
+            for _ in range(MEMBERS):
                 backend.each(next, streams)
 
         return work
@@ -79,36 +80,28 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
         for copy, weight in zip(copies, base, strict=True):
             copy.copy_(weight)
 
-    few, many, copy_s = medians(written(16), written(2 * PAIRS), copied)
-    later = (many - few) / (2 * PAIRS - 16)
-    bandwidth = 8 * PARAMETERS / copy_s
-    share = 8 * PARAMETERS / later / bandwidth
-    row("full-rank member", later, PARAMETERS, "copying", copy_s, f"{share:.0%} of bandwidth")
-    row(
-        "  its noise included, 64 members", many / (2 * PAIRS), PARAMETERS, "copying", copy_s,
-        f"copying: {bandwidth / 1e9:.1f} GB/s",
-    )  # fmt: skip
+    def drawn() -> None:
+        for copy, weight in zip(copies, base, strict=True):
+            torch.add(weight, torch.randn(weight.shape), alpha=2.0**-9, out=copy)
+
+    signs_s, normal_s, randn_s, copy_s = medians(written("full"), written("normal"), drawn, copied)
+    signs_s, normal_s = signs_s / MEMBERS, normal_s / MEMBERS
+    bandwidth = f"copying: {8 * PARAMETERS / copy_s / 1e9:.1f} GB/s"
+    row("full-rank member, its noise in it", signs_s, PARAMETERS, "copying", copy_s, bandwidth)
+    more = f"{normal_s / signs_s:.2f}× of one of signs"
+    row("normal member, its noise in it", normal_s, PARAMETERS, "torch.randn", randn_s, more)
 
 
 def updates(backend: Backend, base: Sequence[Tensor]) -> None:
     """An update from 32 pairs, and the whole advance, against a loop of torch.randn."""
     masters = [torch.zeros(weight.shape, dtype=torch.int32) for weight in base]
-    address: dict[str, Any] = {"key": 7, "tensor": 3}
+    rank1, full, normal = (Change(Address(7, 3), COEFFICIENTS, 1, noise) for noise in NOISES)
 
-    def accumulated(full_rank: bool) -> Callable[[], object]:
-        def add(master: Tensor) -> None:
-            backend.accumulate(
-                master, **address, coefficients=COEFFICIENTS, step=1, frozen=None,
-                full_rank=full_rank,
-            )  # fmt: skip
-
-        return lambda: backend.each(add, masters)
+    def accumulated(change: Change) -> Callable[[], object]:
+        return lambda: backend.each(partial(backend.accumulate, change=change), masters)
 
     def advance(place: int) -> None:
-        backend.advance(
-            masters[place], base[place], **address, coefficients=COEFFICIENTS, step=1,
-            exponent=-24, frozen=None,
-        )  # fmt: skip
+        backend.advance(masters[place], base[place], rank1, exponent=-24)
 
     def advanced() -> None:
         backend.each(advance, range(len(base)))
@@ -137,12 +130,14 @@ def updates(backend: Backend, base: Sequence[Tensor]) -> None:
         for copy, weight in zip(copies, base, strict=True):
             copy.copy_(weight)
 
-    rank1, full, whole, inside, digest, copy_s = medians(
-        accumulated(False), accumulated(True), advanced, cached, digested, copied
-    )
+    rank1_s, full_s, normal_s, whole, inside, digest, copy_s = medians(
+        accumulated(rank1), accumulated(full), accumulated(normal), advanced, cached, digested,
+        copied,
+    )  # fmt: skip
     for name, seconds in (
-        ("rank-1 update, 32 pairs", rank1),
-        ("full-rank update, 32 pairs", full),
+        ("rank-1 update, 32 pairs", rank1_s),
+        ("full-rank update, 32 pairs", full_s),
+        ("normal update, 32 pairs", normal_s),
         ("update, weights, digest in one", whole),
         ("  on a tensor in the cache", inside),
         ("  its bytes alone", copy_s * ADVANCED_BYTES / COPIED_BYTES),
@@ -159,22 +154,20 @@ def products(backend: Backend) -> None:
     (square_s,) = medians(lambda: a @ b)
     peak = 2 * side**3 / square_s
     print(f"{'square product, float32':34s} {peak / 1e9:9.1f} GFLOP/s")
-    tokens, layer = 64, torch.nn.Linear(WIDTH, MLP, bias=False)
-    weight = layer.weight.detach()
-    fast = PackedLinear(torch.nn.ModuleDict({"layer": layer}))
-    product = partial(fast, "layer.weight", layer)
+    tokens, weight = 64, torch.randn(MLP, WIDTH) * 0.02
+    layer = PackedLayer(weight)
     for members in (1, 8, 32):
         x = torch.randn(members, tokens, WIDTH)
         factors = [
-            backend.signs(key=1, tensor=1, side=side, first=0, count=count, pairs=members)
+            backend.signs(Address(1, 1), Span(side, count), pairs=members)
             for side, count in ((0, MLP), (1, WIDTH))
         ]
         rows, columns = factors
-        apply = partial(backend.member_linear, sigma_log2=-9, product=product)
+        apply = partial(backend.member_linear, sigma_log2=-9)
         ours, shared, packed, plain = medians(
-            partial(apply, x, weight, None, rows, columns),
-            partial(apply, x[:1], weight, None, rows, columns),
-            partial(product, x),
+            partial(apply, x, layer, rows, columns),
+            partial(apply, x[:1], layer, rows, columns),
+            partial(layer.apply, x),
             partial(torch.nn.functional.linear, x, weight),
             rounds=15,
         )
@@ -189,13 +182,11 @@ def products(backend: Backend) -> None:
 
 def packing(base: Sequence[Tensor]) -> None:
     """What a version pays once for its packed layers, against copying them."""
-    layers = [torch.nn.Linear(width, out, bias=False) for out, width in SHAPES]
     copies = [torch.empty_like(weight) for weight in base]
 
     def packed() -> None:
-        for layer, weight in zip(layers, base, strict=True):
-            layer.weight = torch.nn.Parameter(weight, requires_grad=False)  # not known, so packed
-            PackedLinear(torch.nn.ModuleDict({"layer": layer}))
+        for weight in base:
+            PackedLayer(weight)
 
     def copied() -> None:
         for copy, weight in zip(copies, base, strict=True):
@@ -224,7 +215,7 @@ def log_probabilities(backend: Backend) -> None:
 
 
 def _peak_mib(work: Callable[[], object]) -> float:
-    """Give how far the process's memory rises while work runs (Linux)."""
+    """Return how far the process's memory rises while work runs (Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     except OSError:

@@ -11,25 +11,21 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from learner.intake import TOPICS as INTAKE
-from learner.intake import Rules, take
-from learner.judges.open import open_judges
-from learner.settings import GROUP, LearnerSettings
+from learner.intake import TOPICS, take
 from streams import chain
 from streams.log.contract import Log, Outgoing, Partition, outgoing
-from streams.open import init_streams, open_log
+from streams.open import init_streams, open_log, open_spool
 from streams.records import Message, Sampling, Turn
 from streams.settings import StreamsSettings
-from streams.spool import BATCH_RECORDS, Spool
+from streams.spool import BATCH_RECORDS
 from streams.store import offsets, outbox
 from streams.store.store import open_store
-from tests.flow.applier import Applier
+from tests.flow.listening import GROUP, RULES, Listener, spoken
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.learner.turns import said, turn
 
@@ -37,7 +33,7 @@ NUM_TURNS = 4096
 ROUNDS = 5
 NUM_SINGLE = 300
 NUM_JUDGED = 200
-NUM_LONG = 100_096  # a multiple of the batch
+NUM_LONG = 20_224  # a multiple of the batch
 TARGET = 0.80  # of the bare client's rate
 
 
@@ -63,7 +59,7 @@ def turns(count: int) -> list[Outgoing]:
 
 
 def rate(work: Callable[[], object], count: int) -> float:
-    """Give how many a second."""
+    """Return how many a second."""
     gc.collect()
     began = time.perf_counter()
     work()
@@ -88,7 +84,7 @@ def read_to_the_end(log: Log, count: int) -> None:
 def single_appends(
     append: Callable[[Outgoing], object], records: Iterable[Outgoing]
 ) -> list[float]:
-    """Give the milliseconds of each call."""
+    """Return the milliseconds of each call."""
     taken = []
     for record in records:
         began = time.perf_counter()
@@ -120,7 +116,7 @@ def bench_embedded(folder: Path, records: list[Outgoing]) -> None:
     log = open_log(settings)
     taken = single_appends(lambda record: log.append([record]), records[:NUM_SINGLE])
     show("embedded: one append, p50 / p99", percentiles(taken))
-    spool = Spool(folder / "spool", log, settings)
+    spool = open_spool(settings, log)
     taken = single_appends(lambda record: spool.put([record]), records[:NUM_SINGLE])
     show("spool: what a request pays, p50 / p99", percentiles(taken))
     taken = single_appends(
@@ -131,28 +127,25 @@ def bench_embedded(folder: Path, records: list[Outgoing]) -> None:
     log.close()
 
 
-def bench_whole_way(folder: Path, records: list[Outgoing]) -> None:
-    """Spool, log, and a consumer that uses each turn once: its rate, and memory over many turns."""
+def bench_whole_way(folder: Path) -> None:
+    """Spool, log, and the learner's intake, which uses each turn once: its rate, and memory."""
     settings = StreamsSettings(home=folder)
     log, store = open_log(settings), open_store(settings)
-    spool = Spool(folder / "spool", log, settings)
-    applier = Applier(log, store)
+    spool = open_spool(settings, log)
+    listener = Listener(log, store)
     began, memory = time.perf_counter(), []
     for start in range(0, NUM_LONG, BATCH_RECORDS):
-        batch = [
-            replace(records[number % len(records)], id=f"{number:08d}")
-            for number in range(start, start + BATCH_RECORDS)
-        ]
+        batch = [spoken(number, size=1_000) for number in range(start, start + BATCH_RECORDS)]
         assert spool.put(batch).result()
         left = BATCH_RECORDS
         while left:
-            left -= applier.step(wait_s=5, max_records=left)
+            left -= listener.step(wait_s=5, max_records=left)
         memory.append(resident_mib())
     took_s = time.perf_counter() - began
-    show("spooled, logged and used once, in SQL", f"{NUM_LONG / took_s:,.0f}/s")
+    show("spooled, logged, linked and judged", f"{NUM_LONG / took_s:,.0f}/s")
     fifth, whole = memory[len(memory) // 5], memory[-1]
     show(f"memory after {NUM_LONG // 5:,} / {NUM_LONG:,} turns", f"{fifth:.0f} / {whole:.0f} MiB")
-    applier.close()
+    listener.close()
     spool.close()
     log.close()
     store.close()
@@ -161,10 +154,7 @@ def bench_whole_way(folder: Path, records: list[Outgoing]) -> None:
 def bench_judgement(name: str, settings: StreamsSettings) -> None:
     """From the moment that an agent hands over a correction to the judgement on the log."""
     log, store = open_log(settings), open_store(settings)
-    spool = Spool(settings.home / "spool", log, settings)
-    rules = Rules(
-        "main", open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**22
-    )
+    spool = open_spool(settings, log)
     stop = threading.Event()
 
     def positions(partitions: frozenset[Partition]) -> Mapping[Partition, int]:
@@ -172,12 +162,12 @@ def bench_judgement(name: str, settings: StreamsSettings) -> None:
             return offsets.positions(session, GROUP, partitions)
 
     def listen() -> None:  # what the learner does between two generations
-        reader = log.subscribe(INTAKE, group=GROUP, positions=positions)
+        reader = log.subscribe(TOPICS, group=GROUP, positions=positions)
         while not stop.is_set():
             if entries := reader.poll(wait_s=0.5):
                 with store.transaction() as session:
-                    take(session, entries, rules)
-                outbox.publish(store, log)
+                    take(session, entries, RULES)
+                outbox.publish(store, log, "main")
         reader.close()
 
     learner = threading.Thread(target=listen)
@@ -203,7 +193,7 @@ def bench_judgement(name: str, settings: StreamsSettings) -> None:
 
 
 def corrected(number: int) -> tuple[Outgoing, Outgoing]:
-    """Give a turn, and the one whose request corrects it."""
+    """Return a turn, and the one whose request corrects it."""
     asked = said(f"Question {number}?")
     first = turn(asked, "A reply with far too many words.", created_ms=number * 10)
     goes_on = [*asked, first.reply, Message(role="user", content="That was too long.")]
@@ -213,7 +203,7 @@ def corrected(number: int) -> tuple[Outgoing, Outgoing]:
 
 
 def resident_mib() -> float:
-    """Give this process's resident memory."""
+    """Return this process's resident memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -248,7 +238,7 @@ def bench_kafka(broker: KafkaBroker, records: list[Outgoing]) -> bool:
 
 
 def bare(broker: KafkaBroker, records: list[Outgoing], **tuned: Any) -> tuple[float, float]:
-    """Give kafka-python's own rates in and out, on topics like ours."""
+    """Return kafka-python's own rates in and out, on topics like ours."""
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
     settings = fresh_topics(broker)
@@ -293,7 +283,7 @@ def main() -> int:
     print(f"{len(records)} turns of {size:,.0f} bytes, median of {ROUNDS} rounds")
     with TemporaryDirectory() as name:
         bench_embedded(Path(name), records)
-        bench_whole_way(Path(name) / "long", records)
+        bench_whole_way(Path(name) / "long")
         bench_judgement("embedded", StreamsSettings(home=Path(name) / "judged"))
         if kafka_home() is None:
             print("Kafka: skipped, KAFKA_HOME names no Apache Kafka 4")

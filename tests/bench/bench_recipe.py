@@ -31,7 +31,7 @@ def main() -> None:
     base, settings = load_base(ModelSettings()), LearnerSettings()
     serving = _serving(base, settings)
     moved = [base.model.get_parameter(spec.name) for spec in serving.specs]
-    whole = sum(weight.numel() * weight.element_size() for weight in base.model.parameters())
+    whole = sum(base.model.get_parameter(name).nbytes for name in base.model.names)
     print(
         f"{len(moved)} tensors of the last {settings.last_layers} layers move: "
         f"{sum(weight.numel() for weight in moved) / 1e6:.1f} million parameters, "

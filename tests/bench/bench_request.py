@@ -31,6 +31,7 @@ from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
 from streams.line.variant import Variant
 from streams.log.sqlite import SqliteLog
+from streams.open import open_spool
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from tests.agent.api.asking import models
@@ -89,7 +90,7 @@ async def timed(client: ClientSession, url: str) -> float:
 async def measure(folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
     """Give the latencies without and with the log, and how many turns the log has."""
     log = SqliteLog(folder / "log.db")
-    spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
+    spool = open_spool(StreamsSettings(home=folder), log)
     bare, logged = make_service(spool, log), make_service(spool, log)
     bare.recorder = NoRecorder(spool.put, line="main", events=bare.events, metrics=bare.metrics)
     without: list[float] = []
@@ -108,7 +109,7 @@ async def measure(folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
 def measure_recording(folder: Path) -> np.ndarray:
     """Time Recorder.turn, which is all that the event loop does for the log."""
     log = SqliteLog(folder / "log.db")
-    spool = Spool(folder / "spool", log, StreamsSettings(home=folder))
+    spool = open_spool(StreamsSettings(home=folder), log)
     service = make_service(spool, log)
     call = read_chat(str(CHAT).replace("'", '"').encode())
     ask = ask_of(call, Caller("anonymous", {}, AgentSettings(), models()))

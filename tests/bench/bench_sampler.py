@@ -17,7 +17,8 @@ from agent.engine.contract import serving
 from agent.engine.sampler import Sampler, choose
 from agent.swap.residents import Residents
 from kernels.model.decode import next_logits, read_chunk
-from kernels.model.kv import KvCache
+from kernels.model.kv import PAGE_TOKENS, KvCache
+from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Message, Sampling
 from streams.settings import ModelSettings
@@ -45,18 +46,19 @@ class Steps:
     batch: int
 
     def __post_init__(self) -> None:
-        self.resident = Residents(self.base, "cpu").hold(serving)
+        self.resident = Residents(self.base, open_backend("cpu")).hold(serving)
         self.prompt = self.base.render([Message(role="user", content=ASK)])
         capacity = len(self.prompt) + 4 + ROUNDS * (len(ROWS) + 1)
-        self.cache = KvCache(self.base.decoder, slots=self.batch, capacity=capacity)
-        for slot in range(self.batch):
+        tokens = self.batch * (capacity + PAGE_TOKENS)
+        self.cache = KvCache(self.base.decoder, capacity=capacity, tokens=tokens)
+        self.slots = [self.cache.open() for _ in range(self.batch)]
+        for slot in self.slots:
             read_chunk(self.base.decoder, self.cache, slot, self.prompt)
-        self.last = [slot + 500 for slot in range(self.batch)]
+        self.last = [500 + place for place in range(self.batch)]
 
     def logits(self) -> torch.Tensor:
         """Decode one token of each reply."""
-        decoder, linear = self.resident.decoder, self.resident.linear
-        return next_logits(decoder, self.cache, range(self.batch), self.last, linear)
+        return next_logits(self.resident.decoder, self.cache, self.slots, self.last)
 
 
 def measure(base: BaseModel, batch: int) -> tuple[float, dict[str, float]]:

@@ -50,7 +50,7 @@ def learn(share: float) -> None:
     """Score generations until the process is ended; says when it begins."""
     settings = LearnerSettings(cpu_share=share)
     pause = yield_to_others(settings, threading.Event(), NICE)
-    base, backend = load_base(ModelSettings()), open_backend("cpu")
+    base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     mask = Mask(base=base.name, neurons={}, groups={})
     layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
     serving = Serving(base, backend, mask, layers=layers, modules=settings.modules)
@@ -128,7 +128,7 @@ def main() -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     base = replace(load_base(ModelSettings()), stop_ids=frozenset())
     engine = BatchingEngine(
-        Residents(base, "cpu"), settings=AgentSettings(context_tokens=512), base=base
+        Residents(base, open_backend("cpu")), settings=AgentSettings(context_tokens=512), base=base
     )
     engine.start()
     print(f"tokens a second of {STREAMS} streams, medians of {ROUNDS} rounds of {ROUND_S:.0f} s")

@@ -76,8 +76,8 @@ async def watched(streams: list[list[float]], during: Callable[[], Awaitable[flo
 
 async def measure(base: BaseModel) -> None:
     """Print the table."""
-    line, residents = Line(base), Residents(base, "cpu")
-    residents.add_mask(line.mask)
+    line, residents = Line(base), Residents(base, open_backend("cpu"))
+    residents.book.add_mask(line.mask)
     settings = AgentSettings(max_batch=STREAMS, context_tokens=4096)
     engine = BatchingEngine(residents, settings=settings, base=base)
     engine.start()
@@ -99,7 +99,7 @@ async def measure(base: BaseModel) -> None:
 
     async def swap() -> float:
         recipe = line.next()
-        residents.add_recipe(recipe)
+        residents.book.add_recipe(recipe)
         began_s = time.perf_counter()
         await asyncio.to_thread(residents.promote, recipe.version)
         builds.append(time.perf_counter() - began_s)
@@ -114,7 +114,7 @@ async def measure(base: BaseModel) -> None:
     still = []
     for _ in range(ROUNDS):
         recipe = line.next()
-        residents.add_recipe(recipe)
+        residents.book.add_recipe(recipe)
         began_s = time.perf_counter()
         residents.promote(recipe.version)
         still.append((time.perf_counter() - began_s) * 1000)

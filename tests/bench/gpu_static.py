@@ -7,7 +7,8 @@ units and instruction issue set, the longest of which bounds the kernel.
 
     python -m tests.bench.gpu_static [kernel]
 
-Figures are for one word of noise, 32 pairs: a loop over further groups counts once.
+Figures are for one word of noise, 32 pairs of signs or 2 of normal deviates: a loop over further
+words counts once.
 """
 
 import re
@@ -105,8 +106,25 @@ ADD = 1 + 1 + 4
 FULL_SUM = 1 + 16 * 3 + 2
 # widen; the sign's bit to its place, into σ; addition; mask; to bfloat16
 MEMBER = 1 + 2 + 1 + 1 + 3.5
+# a place in the table from the word (2), its address (2), its load
+DEVIATE = 2 + 2 + 1
+# two deviates, each to a product that is added
+NORMAL_SUM = 2 * (DEVIATE + 1)
+# step times the sum (in ADD), half a unit, the sign, the shift of 64 bits
+WHOLE_UNITS = 2 + 1 + 2
+# widen; a deviate to float; product, addition; 0 ? base; mask; to bfloat16
+NORMAL_MEMBER = 1 + DEVIATE + 1 + 2 + 2 + 1 + 3.5
 
-UPDATE = "*i32 *i16 *i16 *fp16 *fp16 *i8 *i8 *i32 *i64 *i32 i32 i32 i32 i32 fp32 i32 i32 i32"
+UPDATE = "*i32 *i16 *i16 {} *fp16 *i8 *i8 *i32 *i64 *i32 i32 i32 i32 i32 fp32 i32 i32 i32"
+
+
+def _member(name: str, *, is_normal: bool, minimum: float) -> Case:
+    return Case(
+        name, members.full_member_kernel,
+        "*i16 *i16 *i8 *i8 *i8 i32 i32 i32 i32 i32 i32 i32 i32",
+        {"NORMAL": is_normal, "MASK_ROWS": True, "MASK_COLUMNS": False, "WHOLE": True, **TILE},
+        TILE["HEIGHT"] * TILE["WIDTH"], 4, PHILOX + minimum, {"num_warps": 4},
+    )  # fmt: skip
 
 
 def _update(name: str, noise: int, *, weights: bool, minimum: float, bytes_each: float) -> Case:
@@ -115,7 +133,7 @@ def _update(name: str, noise: int, *, weights: bool, minimum: float, bytes_each:
         "EVEN": True, "WHOLE": True, **TILE,
     }  # fmt: skip
     return Case(
-        name, update.update_kernel, UPDATE, constants,
+        name, update.update_kernel, UPDATE.format("*i8" if noise == 3 else "*fp16"), constants,
         TILE["HEIGHT"] * TILE["WIDTH"], bytes_each, minimum, {"num_warps": 4},
     )  # fmt: skip
 
@@ -125,12 +143,8 @@ CASES = [
         "words of 32 pairs", noise.words_kernel, "*i32 i32 i32 i32 i32",
         {"SIDE": 0, "BLOCK": 1024}, 1024, 4, PHILOX + 0.25, {"num_warps": 4},
     ),
-    Case(
-        "full-rank member, bf16", members.full_member_kernel,
-        "*i16 *i16 *i8 *i8 i32 i32 i32 i32 i32 i32 i32 i32",
-        {"MASK_ROWS": True, "MASK_COLUMNS": False, "WHOLE": True, **TILE},
-        TILE["HEIGHT"] * TILE["WIDTH"], 4, PHILOX + MEMBER, {"num_warps": 4},
-    ),
+    _member("full-rank member, bf16", is_normal=False, minimum=MEMBER),
+    _member("normal member, bf16", is_normal=True, minimum=NORMAL_MEMBER),
     _update("digest", 0, weights=False, minimum=DIGEST, bytes_each=4),
     _update("round, digest", 0, weights=True, minimum=DIGEST + ROUND, bytes_each=8),
     _update("rank-1 update, digest", 1, weights=False, minimum=ADD + DIGEST, bytes_each=8),
@@ -141,6 +155,10 @@ CASES = [
     _update(
         "full-rank update, round, digest", 2, weights=True,
         minimum=PHILOX + FULL_SUM + ADD - 1 + ROUND + DIGEST, bytes_each=12,
+    ),
+    _update(
+        "normal update, round, digest", 3, weights=True,
+        minimum=PHILOX + NORMAL_SUM + WHOLE_UNITS + ADD - 1 + ROUND + DIGEST, bytes_each=12,
     ),
     Case(
         "moments", variance.moments_kernel, "*fp32 *fp32 *bf16 i32 i32 i32", variance.TILE,
@@ -268,7 +286,7 @@ def _read_amd(listing: str, shared: int, threads: int) -> Code:
 
 
 def rows(wanted: str) -> Iterator[list[str]]:
-    """Give the table, one case and target a row."""
+    """Return the table, one case and target a row."""
     for case in (case for case in CASES if wanted in case.name):
         for target in TARGETS:
             code = read(build(case, target), target)

@@ -172,8 +172,9 @@ async def test_what_was_forgotten_stands_in_the_history(
     with store.transaction() as session:
         session.add(
             ForgottenRow(
-                id="f", principal="0123456789abcdef", reason=EVIL, who="ann", num_turns=3,
-                num_judgements=1, influenced=[moved], created_ms=int(time.time() * 1000),
+                id="f", line="main", principal="0123456789abcdef", reason=EVIL, who="ann",
+                num_turns=3, num_judgements=1, influenced=[moved],
+                created_ms=int(time.time() * 1000),
             )
         )  # fmt: skip
     entry = card(page, "History").locator(".happening").first

@@ -20,6 +20,7 @@ from agent.service import AgentService, Base
 from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from agent.swap.residents import Residents
+from kernels.open import open_backend
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
 from streams.settings import StreamsSettings
@@ -97,7 +98,7 @@ def _service(
         model, residents = FakeBase(context_tokens=settings.context_tokens), FakeResidents()
         engine = ScriptedEngine(residents, HELLO, settings=settings)
     else:
-        model, residents = base, Residents(base, "cpu")
+        model, residents = base, Residents(base, open_backend("cpu"))
         engine = BatchingEngine(residents, settings=settings, base=base)
     service = AgentService(
         settings=settings,

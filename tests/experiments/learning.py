@@ -17,7 +17,6 @@ from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
 from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
-from kernels.model.packed import fast_linear
 from kernels.open import open_backend
 from learner.batch.hints import with_hint
 from learner.batch.lesson import Lesson
@@ -85,9 +84,8 @@ class Course:
         return tuple(self._base.render(with_hint(messages, hint) if hint else messages))
 
     def _greedy(self, decoder: Decoder, prompts: Sequence[Tokens]) -> list[Tokens]:
-        linear = fast_linear(decoder.model)
         stop_ids = self._base.stop_ids
-        found = greedy(decoder, prompts, max_tokens=CHAT_TOKENS, stop_ids=stop_ids, linear=linear)
+        found = greedy(decoder, prompts, max_tokens=CHAT_TOKENS, stop_ids=stop_ids)
         return [tuple(reply) for reply in found]
 
     def _target_logprob(self, decoder: Decoder) -> float:

@@ -1,9 +1,8 @@
 """Four kinds of noise over the same tensors: rank 1 or full rank, signs or normal.
 
 Each gives a population for learner.population.members.score, and the child that an update makes of
-it.
-Signs go the way of every version, through the integer master. Normal noise has no bits that are
-the same everywhere, so its child is a float32 sum; it is here to be compared with.
+it. Three go the way of every version, through the integer master; rank-1 normal factors are here to
+be compared with, and their child is a float32 sum.
 """
 
 from collections.abc import Sequence
@@ -12,13 +11,15 @@ from functools import cached_property
 from typing import Final, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from kernels.contract import FULL, Backend
+from kernels import normal
+from kernels.change import Address, Span
+from kernels.change import Noise as KernelNoise
+from kernels.contract import Backend
 from kernels.cpu.backend import CpuBackend
-from kernels.model.forward import Decoder, Linear, with_weights
-from kernels.reference.noise import tensor_id
+from kernels.model.forward import Decoder
+from kernels.model.model import with_weights
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import TensorSpec
 from kernels.version.master import QUANTUM_LOG2
@@ -37,6 +38,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     "full rank, normal",
 )
 
+FACTORS_LOG2: Final = -2 * normal.FRACTION_LOG2  # of the product of two integer deviates
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -53,23 +56,21 @@ class Noise:
     sigma_log2: int
 
     def population(self) -> Population:
-        """Return its members: the product's, or where it has none, ours."""
-        if self.kind == "full rank, normal":
-            return _FullNormal(self)
-        specs = self.serving.specs
+        """Return its members."""
+        unit_log2 = FACTORS_LOG2 if self.kind == "rank 1, normal" else 0
         perturbation = Perturbation(
             self._source,
-            specs,
+            self.serving.specs,
             key=self.key,
             pairs=self.pairs,
-            sigmas_log2=[self.sigma(spec) for spec in specs],
+            sigmas_log2=[self.sigma(spec) + unit_log2 for spec in self.serving.specs],
             frozen={},
         )
-        return open_population("full" if self._full else "rank1", perturbation)
+        return open_population(self.noise, perturbation)
 
     def child(self, update: Update) -> Decoder:
-        """Give the version that an update leads to."""
-        if self.kind.endswith("signs"):
+        """Return the version that an update leads to."""
+        if self.kind != "rank 1, normal":
             return self.serving.child(self._recipe(update)).decoder
         weights = {}
         for spec, scale in zip(self.serving.specs, self.serving.scales, strict=True):
@@ -79,47 +80,31 @@ class Noise:
         return Decoder(with_weights(self.serving.decoder.model, weights))
 
     def parent(self, spec: TensorSpec) -> Tensor:
-        """Give the parent's weight."""
+        """Return the parent's weight."""
         weight: Tensor = self.serving.decoder.model.get_parameter(spec.name).detach()
         return weight
 
     def sigma(self, spec: TensorSpec) -> int:
-        """Give log2 of a tensor's σ."""
+        """Return log2 of a tensor's σ."""
         scales = zip(self.serving.specs, self.serving.scales, strict=True)
         return self.sigma_log2 + {each.name: scale for each, scale in scales}[spec.name]
 
-    def full_normal(self, spec: TensorSpec, pair: int) -> Tensor:
-        """Give a pair's normal noise; a key of its own, so that one pair costs one pair."""
-        rows, columns = spec.shape
-        noise = self.backend.gaussians(
-            key=self.key + (pair << 32),
-            tensor=tensor_id(spec.name),
-            side=FULL,
-            first=0,
-            count=rows * columns,
-            pairs=1,
-        )
-        return noise.view(rows, columns)
-
     @property
-    def _full(self) -> bool:
-        return self.kind.startswith("full rank")
+    def noise(self) -> KernelNoise:
+        """The kind's name in the kernels."""
+        if not self.kind.startswith("full rank"):
+            return "rank1"
+        return "normal" if self.kind.endswith("normal") else "full"
 
     @cached_property
     def _source(self) -> Backend:
-        return _NormalFactors() if self.kind.endswith("normal") else self.backend
+        return _NormalFactors() if self.kind == "rank 1, normal" else self.backend
 
     def _direction(self, spec: TensorSpec, coefficients: Sequence[int]) -> Tensor:
-        """Give Σ c_p E_p of normal noise."""
-        weights = torch.tensor(coefficients, dtype=torch.float32)
-        if self._full:
-            total = torch.zeros(spec.shape)
-            for pair, weight in enumerate(weights.tolist()):
-                total.add_(self.full_normal(spec, pair), alpha=weight)
-            return total
-        plus = range(0, 2 * self.pairs, 2)
-        rows, columns = rank1_factors(self._source, spec, key=self.key, members=plus, frozen=None)
-        return (rows * weights[:, None]).T @ columns
+        """Return Σ c_p E_p of rank-1 normal noise."""
+        weights, plus = torch.tensor(coefficients, dtype=torch.float32), range(0, 2 * self.pairs, 2)
+        rows, columns = rank1_factors(self._source, spec, key=self.key, members=plus)
+        return (rows * weights[:, None]).T @ columns.float() * 2.0**FACTORS_LOG2
 
     def _recipe(self, update: Update) -> Recipe:
         return draft(
@@ -127,45 +112,13 @@ class Noise:
             f"{self.key:016x}",
             update,
             sigma_log2=self.sigma_log2,
-            noise="full" if self._full else "rank1",
+            noise=self.noise,
         )
 
 
 class _NormalFactors(CpuBackend):
-    """Gives normal factors where rank-1 members ask for signs."""
+    """Returns normal factors, integers in units of 2⁻⁵, where rank-1 members ask for signs."""
 
-    def signs(
-        self, *, key: int, tensor: int, side: int, first: int, count: int, pairs: int
-    ) -> Tensor:
-        """Give normal noise."""
-        return self.gaussians(
-            key=key, tensor=tensor, side=side, first=first, count=count, pairs=pairs
-        )
-
-
-class _FullNormal:
-    """Members written out in full, with normal noise, one after another in their order."""
-
-    def __init__(self, noise: Noise) -> None:
-        self.size = 2 * noise.pairs
-        self._noise = noise
-        self._specs = {spec.name: spec for spec in noise.serving.specs}
-
-    def linear(self, members: range, shared: Linear) -> Linear:
-        """Return the linear layers of some members."""
-
-        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
-            if name not in self._specs:
-                return shared(name, layer, x)
-            every = x.expand(len(members), -1, -1)
-            written = (self._written(self._specs[name], member) for member in members)
-            return torch.stack(
-                [F.linear(row, w, layer.bias) for row, w in zip(every, written, strict=True)]
-            )
-
-        return apply
-
-    def _written(self, spec: TensorSpec, member: int) -> Tensor:
-        drawn = self._noise.full_normal(spec, member // 2)
-        sigma = (-1) ** (member % 2) * 2.0 ** self._noise.sigma(spec)
-        return self._noise.parent(spec).add(drawn, alpha=sigma)
+    def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
+        """Return normal noise."""
+        return self.normals(address, span, pairs=pairs)

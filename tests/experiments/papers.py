@@ -23,17 +23,19 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from agent.engine.sampler import Sampler, choose
 from agent.errors import ReplyFailedError
-from kernels.contract import FULL, Backend
+from kernels import normal
+from kernels.change import FULL, Address, Span
+from kernels.contract import Backend
 from kernels.model.decode import greedy, next_logits, read_chunk
-from kernels.model.forward import Decoder, Linear, with_weights
-from kernels.model.kv import KvCache
-from kernels.model.packed import fast_linear
+from kernels.model.forward import Decoder, Linear
+from kernels.model.kv import PAGE_TOKENS, KvCache
+from kernels.model.layers import Layer
+from kernels.model.model import Model, with_weights
 from kernels.open import open_backend
-from kernels.reference.noise import tensor_id
 from learner.batch.plan import generation_key
 from learner.fitness.fitness import Floats
 from streams.model.open import BaseModel, load_base
@@ -77,7 +79,7 @@ class Journal:
             self._kept = json.loads(file.read_text(encoding="utf-8"))
 
     def __call__(self, name: str, evaluate: Callable[[], Answers]) -> Answers:
-        """Give an evaluation, made now or before.
+        """Return an evaluation, made now or before.
 
         raises: OutOfTime
         """
@@ -92,15 +94,15 @@ class Journal:
         return Answers(**self._kept[name])
 
 
-class Model:
+class Subject:
     """The base, and how it and its members are asked."""
 
     def __init__(self, base: BaseModel, backend: Backend) -> None:
         self.base, self._backend = base, backend
 
-    def ask(self, model: Any, questions: Questions) -> Answers:
+    def ask(self, model: Model, questions: Questions) -> Answers:
         """Answer every question greedily."""
-        counting = Counting(fast_linear(model))
+        counting = Counting()
         replies = greedy(
             Decoder(model),
             questions.prompts,
@@ -115,37 +117,40 @@ class Model:
         self, prompt: Sequence[int], questions: Questions, tokens: int, seed: int
     ) -> Answers:
         """Sample answers of the base to one question until so many positions are computed."""
-        decoder, linear = self.base.decoder, Counting(fast_linear(self.base.model))
-        cache = KvCache(decoder, slots=AT_ONCE + 1, capacity=len(prompt) + REPLY_TOKENS)
-        hidden = read_chunk(decoder, cache, AT_ONCE, prompt, linear)
+        decoder, linear = self.base.decoder, Counting()
+        capacity = len(prompt) + REPLY_TOKENS
+        cache = KvCache(decoder, capacity=capacity, tokens=(AT_ONCE + 1) * (capacity + PAGE_TOKENS))
+        asked = cache.open()
+        hidden = read_chunk(decoder, cache, asked, prompt, linear)
         first = decoder.logits(hidden[-1:], linear).expand(AT_ONCE, -1)
         answers: list[str] = []
         while linear.tokens < tokens:
-            for slot in range(AT_ONCE):
-                cache.copy(AT_ONCE, slot, len(prompt))
+            slots = [cache.fork(asked, len(prompt)) for _ in range(AT_ONCE)]
             sampling = Sampling(
                 temperature=TEMPERATURE, top_p=1.0, max_tokens=REPLY_TOKENS, seed=seed
             )
             samplers = [
-                Sampler(sampling.model_copy(update={"seed": seed * 2**16 + len(answers) + slot}))
-                for slot in range(AT_ONCE)
+                Sampler(sampling.model_copy(update={"seed": seed * 2**16 + len(answers) + place}))
+                for place in range(AT_ONCE)
             ]
-            replies = self._continued(cache, samplers, first, linear)
+            replies = self._continued(cache, slots, samplers, first, linear)
+            for slot in slots:
+                cache.close(slot)
             answers += [self._answer(reply, questions) for reply in replies]
         return Answers(answers, linear.tokens)
 
-    def member(self, model: Any, key: int, sigma: float) -> Any:
-        """Give a member: every parameter plus σ times its noise."""
+    def member(self, model: Model, key: int, sigma: float) -> Model:
+        """Return a member: every parameter plus σ times its noise."""
         return self._moved(model, [(key, sigma)])
 
-    def child(self, model: Any, keys: Sequence[int], rewards: Floats) -> Any:
-        """Give what an update of ES leads to."""
+    def child(self, model: Model, keys: Sequence[int], rewards: Floats) -> Model:
+        """Return what an update of ES leads to."""
         z = (rewards - rewards.mean()) / rewards.std() if rewards.std() else 0 * rewards
         scaled = (SIGMA / 2 / len(keys) * z).tolist()
         return self._moved(model, list(zip(keys, scaled, strict=True)))
 
-    def _moved(self, model: Any, noises: Sequence[tuple[int, float]]) -> Any:
-        weights = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    def _moved(self, model: Model, noises: Sequence[tuple[int, float]]) -> Model:
+        weights = {name: model.get_parameter(name).clone() for name in model.names}
         for key, factor in noises:
             for name, weight in weights.items():
                 self._add_noise(name, weight.view(-1), key, factor)
@@ -154,40 +159,41 @@ class Model:
     def _add_noise(self, name: str, weight: Tensor, key: int, factor: float) -> None:
         for first in range(0, weight.numel(), CHUNK):
             piece = weight[first : first + CHUNK]
-            drawn = self._backend.gaussians(
-                key=key,
-                tensor=tensor_id(name),
-                side=FULL,
-                first=first,
-                count=piece.numel(),
-                pairs=1,
-            )
-            piece.add_(drawn[0], alpha=factor)
+            span = Span(FULL, piece.numel(), first)
+            drawn = self._backend.normals(Address.of(key, name), span, pairs=1)
+            piece.add_(drawn[0], alpha=factor * 2.0**-normal.FRACTION_LOG2)
 
     def _continued(
-        self, cache: KvCache, samplers: Sequence[Sampler], logits: Tensor, linear: Linear
+        self,
+        cache: KvCache,
+        slots: Sequence[int],
+        samplers: Sequence[Sampler],
+        logits: Tensor,
+        linear: Linear,
     ) -> list[list[int]]:
-        """Sample a reply in each of the first slots.
+        """Sample a reply in each of these slots.
 
         logits: (slots, vocabulary) of their first tokens
         """
         replies: list[list[int]] = [[] for _ in samplers]
-        running = list(range(len(samplers)))
+        running = list(range(len(slots)))
         while True:
-            choices = choose([samplers[slot] for slot in running], logits)
-            for slot, choice in zip(running, choices, strict=True):
+            choices = choose([samplers[place] for place in running], logits)
+            for place, choice in zip(running, choices, strict=True):
                 if isinstance(choice, ReplyFailedError):
                     raise choice
-                replies[slot].append(choice.id)
+                replies[place].append(choice.id)
             running = [
-                slot
-                for slot in running
-                if replies[slot][-1] not in self.base.stop_ids and len(replies[slot]) < REPLY_TOKENS
+                place
+                for place in running
+                if replies[place][-1] not in self.base.stop_ids
+                and len(replies[place]) < REPLY_TOKENS
             ]
             if not running:
                 return replies
-            last = [replies[slot][-1] for slot in running]
-            logits = next_logits(self.base.decoder, cache, running, last, linear)
+            last = [replies[place][-1] for place in running]
+            at = [slots[place] for place in running]
+            logits = next_logits(self.base.decoder, cache, at, last, linear)
 
     def _answer(self, reply: Sequence[int], questions: Questions) -> str:
         text = self.base.tokenizer.decode(reply, skip_special_tokens=True)
@@ -197,14 +203,14 @@ class Model:
 class Counting:
     """Linear layers that count the token positions that pass the first of them."""
 
-    def __init__(self, linear: Linear) -> None:
-        self.tokens, self._linear = 0, linear
+    def __init__(self) -> None:
+        self.tokens = 0
 
-    def __call__(self, name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+    def __call__(self, name: str, layer: Layer, x: Tensor) -> Tensor:
         """Apply the layer."""
         if name == "model.layers.0.self_attn.q_proj.weight":
             self.tokens += x.numel() // x.shape[-1]
-        return self._linear(name, layer, x)
+        return layer.apply(x)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,7 @@ class Result:
 class Trial:
     """All methods on one seed's questions."""
 
-    def __init__(self, model: Model, journal: Journal, task: str, seed: int, budget: int) -> None:
+    def __init__(self, model: Subject, journal: Journal, task: str, seed: int, budget: int) -> None:
         """budget: members that ES and RandOpt may evaluate each, a multiple of POPULATION."""
         self._model, self._journal, self._seed, self._budget = model, journal, seed, budget
         kind = KINDS[task]
@@ -311,7 +317,7 @@ class Trial:
         )
 
     def _parent_of(self, generation: int) -> Any:
-        """Give the model that a generation of ES perturbs."""
+        """Return the model that a generation of ES perturbs."""
         if generation == 0:
             return self._model.base.model
         before = generation - 1
@@ -330,7 +336,7 @@ class Trial:
 
 
 def interval(right: int, of: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share (Wilson 1927).
+    """Return the 95 % interval of a share (Wilson 1927).
 
     >>> [round(bound, 2) for bound in interval(30, 100)]
     [0.22, 0.4]
@@ -341,7 +347,7 @@ def interval(right: int, of: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def survey(model: Model, tasks: Sequence[str]) -> None:
+def survey(model: Subject, tasks: Sequence[str]) -> None:
     """Print what the base can do of each task."""
     for task in tasks:
         (questions,) = load_questions(model.base, KINDS[task], seed=0, sizes=(SURVEYED,))
@@ -382,7 +388,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=math.inf)
     given = parser.parse_args()
     ends_s = time.monotonic() + 60 * given.minutes
-    model = Model(load_base(ModelSettings()), open_backend("cpu"))
+    model = Subject(load_base(ModelSettings()), open_backend("cpu"))
     if given.survey is not None:
         survey(model, given.survey or list(KINDS))
         return

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import FULL, Backend
+from kernels import normal
+from kernels.change import FULL, Address, Change, MemberNoise, Span
+from kernels.contract import Backend
 from kernels.open import open_backend
-from kernels.reference.noise import tensor_id
 from kernels.version.layout import TensorSpec, layout, scale_log2
 from kernels.version.master import QUANTUM_LOG2
 from learner.fitness import fitness
@@ -104,7 +105,7 @@ class Probing:
     sigma: Callable[[Tensor], float]
 
     def update(self, weight: Tensor) -> float:
-        """Give the squared length of an update: coefficients of unit RMS over a sum of draws."""
+        """Return the squared length of an update: coefficients of unit RMS over a sum of draws."""
         return weight.numel() * (self.step * self.sigma(weight)) ** 2 / self.draws
 
 
@@ -191,14 +192,8 @@ class _Arrival:
         for sign in (1, -1):
             for number in range(GENERATIONS)[::sign]:
                 before = master.clone()
-                backend.accumulate(
-                    master,
-                    key=number,
-                    tensor=tensor_id(spec.name),
-                    coefficients=_coefficients(number),
-                    step=sign * step,
-                    frozen=None,
-                )
+                address = Address.of(number, spec.name)
+                backend.accumulate(master, Change(address, _coefficients(number), sign * step))
                 moved = (master - before).double() * 2.0**scale
                 # as kind as floats can be: the sum in float64, one rounding
                 floats = (floats.double() + moved).to(dtype)
@@ -220,18 +215,12 @@ def _specs(base: BaseModel) -> tuple[TensorSpec, ...]:
 
 
 def _drift(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> Floats:
-    """Give the squared distance from the base after some members: one number for each count."""
+    """Return the squared distance from the base after some members: one number for each count."""
     moved, found = weight.clone(), []
     for member in range(max(DRIFT_AFTER)):
-        noise = backend.gaussians(
-            key=member,
-            tensor=tensor_id(spec.name),
-            side=FULL,
-            first=0,
-            count=weight.numel(),
-            pairs=1,
-        )
-        noise = noise.view(weight.shape).to(weight.dtype)
+        span = Span(FULL, weight.numel())
+        drawn = backend.normals(Address.of(member, spec.name), span, pairs=1)
+        noise = (drawn.view(weight.shape) * 2.0**-normal.FRACTION_LOG2).to(weight.dtype)
         moved.add_(noise, alpha=sigma)
         moved.sub_(noise, alpha=sigma)
         if member + 1 in DRIFT_AFTER:
@@ -242,15 +231,8 @@ def _drift(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> 
 def _written(backend: Backend, spec: TensorSpec, weight: Tensor, sigma: float) -> int:
     """Count the weights of the base that differ after members were written from it."""
     kept = weight.clone()
-    members = backend.full_members(
-        weight,
-        key=0,
-        tensor=tensor_id(spec.name),
-        members=range(max(DRIFT_AFTER)),
-        sigma_log2=round(math.log2(sigma)),
-        frozen=None,
-    )
-    for _ in members:
+    noise = MemberNoise(Address.of(0, spec.name), round(math.log2(sigma)))
+    for _ in backend.full_members(weight, noise, range(max(DRIFT_AFTER))):
         pass
     return _differ(weight, kept)
 

@@ -4,15 +4,14 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import select
 
 from kernels.contract import Backend
 from kernels.open import open_backend
@@ -23,16 +22,15 @@ from learner.run import line_mask
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
-from learner.settings import LearnerSettings
-from streams import chain
-from streams.log.contract import Log, Outgoing, Subscription, Topic, outgoing
+from learner.settings import LearnerSettings, group_of
+from streams.log.contract import Log, Topic, outgoing
 from streams.log.kafka.client import Patience
 from streams.log.kafka.log import KafkaLog
 from streams.model.open import BaseModel
 from streams.open import init_streams, open_log
-from streams.records import Message, Record, Sampling, Turn
+from streams.records import Record
 from streams.settings import StreamsSettings
-from streams.status import lags
+from streams.store import offsets
 from streams.store.lease import Clocks, Lease
 from streams.store.store import Store, open_store, reach_store
 from streams.store.tables import (
@@ -43,6 +41,8 @@ from streams.store.tables import (
     RolloutRow,
     TurnRow,
 )
+from tests.flow.conversations import NOW_S, conversation
+from tests.flow.crashes import Boundaries, CrashingLog, CrashingStore
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
 
@@ -64,78 +64,10 @@ SETTINGS = LearnerSettings(
 IMPATIENT = {
     "bootstrap_s": 2.0, "request_s": 1.0, "append_s": 1.5, "reconnect_s": 0.5, "session_s": 6.0,
 }  # fmt: skip
-NOW_S = 1_800_000_000.0
-
-
-class KilledError(BaseException):
-    """The process ends here; nothing after this runs in it. No handler catches it."""
-
-
-def _raise(name: str) -> None:
-    raise KilledError(name)
-
-
-@dataclass
-class Fate:
-    """Counts the boundaries that a process passes, and ends it at a chosen one."""
-
-    dies_at: int | None = None
-    end: Callable[[str], None] = _raise
-    passed: int = 0
-    names: list[str] = field(default_factory=list)
-
-    def boundary(self, name: str) -> None:
-        """Pass a boundary, or end at it."""
-        self.passed += 1
-        self.names.append(name)
-        if self.passed == self.dies_at:
-            self.end(name)
-
-
-class MortalStore(Store):
-    """A store whose process may end just before or just after any commit."""
-
-    def __init__(self, url: str, fate: Fate) -> None:
-        super().__init__(url)
-        self._fate = fate
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Open a transaction with a boundary on either side of its commit."""
-        with super().transaction() as session:
-            yield session
-            self._fate.boundary("before a commit")
-        self._fate.boundary("after a commit")
-
-
-class MortalLog:
-    """A log whose process may end just before or just after any append."""
-
-    def __init__(self, log: Log, fate: Fate) -> None:
-        self._log = log
-        self._fate = fate
-
-    def append(self, records: Iterable[Outgoing]) -> None:
-        """Append with a boundary on either side."""
-        self._fate.boundary("before an append")
-        self._log.append(records)
-        self._fate.boundary("after an append")
-
-    def subscribe(self, topics: Iterable[Topic], **rest: Any) -> Subscription:
-        """Read as the log does."""
-        return self._log.subscribe(topics, **rest)
-
-    def end_offsets(self, topic: Topic) -> dict[Any, int]:
-        """Count as the log does."""
-        return self._log.end_offsets(topic)
-
-    def close(self) -> None:
-        """Close the log."""
-        self._log.close()
 
 
 @dataclass(frozen=True)
-class Bench:
+class Common:
     """What every life of a process would compute again, to the same bits: made once for all."""
 
     base: BaseModel
@@ -144,13 +76,13 @@ class Bench:
     artefacts: Path
 
 
-class Workshop:
+class LearnerHome:
     """A home on disk, and learners that come and go in it."""
 
     def __init__(
         self,
         home: Path,
-        bench: Bench,
+        common: Common,
         settings: LearnerSettings = SETTINGS,
         *,
         streams: StreamsSettings | None = None,
@@ -162,12 +94,13 @@ class Workshop:
         life: number of the next start; each begins when the lease of the one before has run out
         """
         self.streams = streams or StreamsSettings(home=home)
-        self.base, self.backend = bench.base, bench.backend
+        self.base, self.backend = common.base, common.backend
         self.settings = settings
-        self._bench = bench
+        self._group = group_of(settings.line)
+        self._common = common
         self._wait_s = 0.0 if self.streams.log == "sqlite" else 0.2  # a group joins while it waits
         self._starts = itertools.count(life)
-        shutil.copytree(bench.artefacts, home / "artefacts", dirs_exist_ok=True)
+        shutil.copytree(common.artefacts, home / "artefacts", dirs_exist_ok=True)
         open_store(self.streams).close()
 
     def say(self, records: Iterable[tuple[Topic, Record]]) -> None:
@@ -176,14 +109,14 @@ class Workshop:
         log.append(outgoing(topic, "session", record) for topic, record in records)
         log.close()
 
-    def learn(self, fate: Fate | None = None, *, most: int = 100) -> int:
-        """Run a learner as a fresh process until it has nothing to do; give its generations.
+    def learn(self, boundaries: Boundaries | None = None, *, most: int = 100) -> int:
+        """Run a learner as a fresh process until it has nothing to do; return how many generations.
 
-        raises: KilledError when its fate is to end earlier
+        raises: KilledError when it is to end earlier
         """
-        fate = fate or Fate()
-        store = MortalStore(reach_store(self.streams).url.render_as_string(False), fate)
-        log = MortalLog(open_impatient(self.streams), fate)
+        boundaries = boundaries or Boundaries()
+        store = CrashingStore(reach_store(self.streams).url.render_as_string(False), boundaries)
+        log = CrashingLog(open_impatient(self.streams), boundaries)
         try:
             return self._learn(store, log, most)
         finally:  # what the kernel does when a process ends
@@ -194,37 +127,37 @@ class Workshop:
         # Each start finds the lease of a dead one expired: the wall clock has moved on.
         start = next(self._starts)
         clocks = Clocks(wall=lambda: NOW_S + 100.0 * start)
-        lease = Lease(store, "learner/main", holder=f"start {start}", clocks=clocks)
+        lease = Lease(store, self._group, holder=f"start {start}", clocks=clocks)
         assert lease.acquire()
         learner = Learner(self._parts(store, log, lease))
         done, idle = 0, 0
         try:
             while idle < 2 and done < most:  # the first idle step may bring back our own records
                 worked = learner.step(wait_s=self._wait_s)
-                done, idle = done + worked, 0 if worked or _waits(store, log) else idle + 1
+                done, idle = done + worked, 0 if worked or self._waits(store, log) else idle + 1
         finally:
             learner.close()
         lease.release()
         return done
 
     def _parts(self, store: Store, log: Log, lease: Lease) -> Parts:
-        bench, settings, home = self._bench, self.settings, self.streams.home
+        common, settings, home = self._common, self.settings, self.streams.home
         mask = line_mask(
-            store, lease, bench.base, settings, home=home, backend=bench.backend, pause=_go_on
+            store, lease, common.base, settings, home=home, backend=common.backend, pause=_go_on
         )
-        num_layers = bench.base.decoder.num_layers
+        num_layers = common.base.decoder.num_layers
         layers = range(num_layers - settings.last_layers, num_layers)
         return Parts(
             store=store,
             log=log,
             lease=lease,
             serving=Serving(
-                bench.base, bench.backend, mask, layers=layers, modules=settings.modules
+                common.base, common.backend, mask, layers=layers, modules=settings.modules
             ),
-            backend=bench.backend,
-            gate=bench.gate,
+            backend=common.backend,
+            gate=common.gate,
             rules=Rules(
-                line="main",
+                line=settings.line,
                 judges=open_judges(LearnerSettings()),
                 idle_close_ms=10**9,
                 max_record_bytes=2**20,
@@ -234,8 +167,15 @@ class Workshop:
             clock=lambda: NOW_S,
         )
 
+    def _waits(self, store: Store, log: Log) -> bool:
+        """Whether the log holds something that the learner has not passed."""
+        ends = {place: end for topic in TOPICS for place, end in log.end_offsets(topic).items()}
+        with store.reading() as session:
+            read = offsets.positions(session, self._group, ends)
+        return any(read.get(place, 0) < end for place, end in ends.items())
+
     def state(self) -> dict[str, Any]:
-        """Give everything that learning has left, in store and log, in a comparable form."""
+        """Return everything that learning has left, in store and log, in a comparable form."""
         store, log = open_store(self.streams), open_log(self.streams)
         with store.reading() as session:
             tables = {
@@ -271,15 +211,8 @@ def _go_on() -> None:
     pass
 
 
-def _waits(store: Store, log: Log) -> bool:
-    """Whether the log holds something that the learner has not used."""
-    with store.reading() as session:
-        found = [each for each in lags(session, log) if each.topic in TOPICS]
-    return any(each.lag if each.group else each.end for each in found)
-
-
 def _read(log: Log, topic: Topic) -> list[tuple[str, bytes]]:
-    """Give a topic's records in order, each once, as a reader that drops known ids sees them."""
+    """Return a topic's records in order, each once, as a reader that drops known ids sees them."""
     missing = {partition: end for partition, end in log.end_offsets(topic).items() if end}
     reader = log.subscribe([topic], group=None, positions=lambda _: {})
     seen: dict[str, bytes] = {}
@@ -360,65 +293,24 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
     return make
 
 
-def conversation(
-    base: BaseModel, number: int, correction: str, principal: str = "anonymous"
-) -> list[Turn]:
-    """Give two turns: a reply, and the one after the user's correction of it."""
-    asked = Message(role="user", content=f"Question {number}: tell me about the number {number}.")
-    reply = f"Reply {number}, with far too many words."
-    first = turn(base, f"turn-{number}-a", [asked], reply, principal)
-    messages = [*first.messages, first.reply, Message(role="user", content=correction)]
-    return [first, turn(base, f"turn-{number}-b", messages, "Short.", principal)]
-
-
-def turn(
-    base: BaseModel, name: str, messages: list[Message], reply: str, principal: str = "anonymous"
-) -> Turn:
-    """Make the turn that an agent would record, at the base version."""
-    answer = Message(role="assistant", content=reply)
-    keys = chain.keys([*messages, answer])
-    tokens = base.tokenizer.encode(reply, add_special_tokens=False)
-    place = len(messages)
-    return Turn(
-        id=name,
-        line="main",
-        version=base.name,
-        principal=principal,
-        session=chain.session_of(messages, principal),
-        prefix_key=keys[-2],
-        key=keys[-1],
-        messages=messages,
-        reply=answer,
-        prompt_token_ids=base.render(messages),
-        token_ids=tokens,
-        logprobs=[-3.0] * len(tokens),
-        sampling_logprobs=[-3.0] * len(tokens),
-        sampling=Sampling(temperature=1, top_p=1, max_tokens=64, seed=0),
-        finish_reason="stop",
-        learn=True,
-        purpose="main",
-        created_ms=int(NOW_S * 1000) - 100_000 + place,
-    )
-
-
 @pytest.fixture(scope="session")
-def bench(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def common(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Common:
     """The tiny base with its gate and its unit map."""
-    backend, home = open_backend("cpu"), tmp_path_factory.mktemp("bench")
+    backend, home = open_backend("cpu"), tmp_path_factory.mktemp("common")
     load_unit_map(tiny_base, SETTINGS, home, _go_on, backend=backend)
     gate = Gate(tiny_base, SETTINGS, backend=backend, pause=_go_on)
-    return Bench(tiny_base, backend, gate, home / "artefacts")
+    return Common(tiny_base, backend, gate, home / "artefacts")
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, bench: Bench) -> Callable[[str], Workshop]:
-    """Give new homes by name, each with the same two corrected conversations in its log."""
+def homes(tmp_path: Path, common: Common) -> Callable[[str], LearnerHome]:
+    """Return new homes by name, each with the same two corrected conversations in its log."""
 
-    def make(name: str) -> Workshop:
-        shop = Workshop(tmp_path / name, bench)
+    def make(name: str) -> LearnerHome:
+        learner = LearnerHome(tmp_path / name, common)
         for number in (1, 2):
-            turns = conversation(bench.base, number, "That was too long. Shorter, please.")
-            shop.say(("turns", each) for each in turns)
-        return shop
+            turns = conversation(common.base, number, "That was too long. Shorter, please.")
+            learner.say(("turns", each) for each in turns)
+        return learner
 
     return make

@@ -25,7 +25,7 @@ class SmallDisk:
                 file.write(BLOCK)
 
     def free(self) -> None:
-        """Give the room back."""
+        """Let the room go."""
         self._ballast.unlink()
 
 

@@ -17,7 +17,7 @@ from tests.flow.service import QUICK, QUICKSET, ROOT, Api
 LIMIT_S = 150.0  # for one step of a fleet: torch is loaded several times, on few cores
 
 
-class Member(Api):
+class Process(Api):
     """One process of a fleet. What it says goes to a file, of this start only."""
 
     def __init__(self, folder: Path, role: str, settings: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ class Member(Api):
         return self._file.read_text(errors="replace")
 
     def said(self, pattern: str) -> tuple[str, ...]:
-        """Wait until it has said something, and give the groups of the last time that it did."""
+        """Wait until it has said something, and return the groups of the last time that it did."""
         deadline = time.monotonic() + LIMIT_S
         while not (found := re.findall(pattern, self.text)):
             ended = self._process is None or self._process.poll() is not None
@@ -86,7 +86,7 @@ class Member(Api):
 @contextmanager
 def fleet(
     folder: Path, names: Mapping[str, str], settings: Mapping[str, str]
-) -> Iterator[dict[str, Member]]:
+) -> Iterator[dict[str, Process]]:
     """Describe a fleet; whatever happens, nothing is left running.
 
     names: name → agent or learner
@@ -98,7 +98,7 @@ def fleet(
         if role == "agent":
             # They read snapshots and write none, so that a test knows when the last was written.
             own["streams.snapshot_every"] = "1000"
-        made[name] = Member(folder / name, role, own)
+        made[name] = Process(folder / name, role, own)
     try:
         yield made
     finally:

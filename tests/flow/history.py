@@ -32,7 +32,7 @@ class Applied:
 
 
 def violations(appended: Sequence[Appended], applied: Sequence[Applied]) -> list[str]:
-    """Give what is wrong with a run, in words; empty when every promise was kept.
+    """Return what is wrong with a run, in words; empty when every promise was kept.
 
     >>> violations([Appended("k", "a", "acknowledged")], [])
     ['lost: a']

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from streams.errors import LogUnavailableError
 from streams.log.contract import Log
+from streams.open import open_spool
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, open_store
-from tests.flow.applier import Applier, applied, num_applied, turn
-from tests.flow.history import Appended, violations
+from tests.flow.history import Appended
+from tests.flow.listening import Listener, num_used, spoken, used, wrong
 
 LIMIT_S = 100.0  # for whatever another process or thread does
 
@@ -60,25 +61,24 @@ class SpooledLoad:
         self.history: list[Appended] = []
 
     def step(self) -> None:
-        record = turn(self._number, key=f"session-{self._number % 7}")
+        record = spoken(self._number)
         self._number += 1
         kept = self._spool.put([record]).result(LIMIT_S)
         self.history.append(Appended(record.key, record.id, "acknowledged" if kept else "unknown"))
-        time.sleep(0.004)
+        time.sleep(0.008)  # some more than the intake takes, so that it keeps up
 
 
 class DirectLoad:
     """A writer without a spool: appends batches, and tries each again until it is taken."""
 
-    def __init__(self, log: Log, name: str = "session") -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
-        self._name = name
         self._number = 0
         self.retries = 0
         self.history: list[Appended] = []
 
     def step(self) -> None:
-        batch = [turn(self._number + n, f"{self._name}-{n % 5}", size=400) for n in range(40)]
+        batch = [spoken(self._number + n, size=400) for n in range(20)]
         self._number += len(batch)
         while True:
             try:
@@ -91,44 +91,44 @@ class DirectLoad:
                 return
 
 
-def drain(applier: Applier, store: Store, history: list[Appended]) -> None:
-    """Apply until everything that was acknowledged is there."""
+def use_all(listener: Listener, store: Store, history: list[Appended]) -> None:
+    """Listen until everything that was acknowledged has been used."""
     wanted = {attempt.id for attempt in history if attempt.outcome == "acknowledged"}
     deadline = time.monotonic() + LIMIT_S
-    while num_applied(store) < len(wanted) or not wanted <= {use.id for use in applied(store)}:
-        assert time.monotonic() < deadline, "not everything was applied in time"
-        applier.step()
-    applier.close()
+    while num_used(store) < len(wanted) or not wanted <= {use.id for use in used(store)}:
+        assert time.monotonic() < deadline, "not everything was used in time"
+        listener.step()
+    listener.close()
 
 
-class Town:
-    """An agent that spools and somebody who uses each of its turns once, at work until `settle`."""
+class Traffic:
+    """An agent that spools and a learner that uses what it says, at work until `settle`."""
 
     def __init__(
         self, settings: StreamsSettings, open_log: Callable[[StreamsSettings], Log]
     ) -> None:
         """Start both. open_log: called once for each of them."""
         self.store = open_store(settings)
-        self._log = open_log(settings)
-        self.spool = Spool(settings.home / "spool", self._log, settings)
+        self.log = open_log(settings)
+        self.spool = open_spool(settings, self.log)
         self.load = SpooledLoad(self.spool)
-        self.applier = Applier(open_log(settings), self.store)
-        self._traffic = Working(self.load.step)
-        self._reader = Working(self.applier.step)
+        self.listener = Listener(open_log(settings), self.store)
+        self._agent = Working(self.load.step)
+        self._reader = Working(self.listener.step)
 
     def used(self, more: int) -> Callable[[], bool]:
-        """Give a condition: so many turns more than now have been used."""
-        enough = num_applied(self.store) + more
-        return lambda: num_applied(self.store) > enough
+        """Return a condition: so many turns more than now have been used."""
+        enough = num_used(self.store) + more
+        return lambda: num_used(self.store) > enough
 
     def settle(self) -> list[str]:
-        """Stop the agent, use all that it said, and give what is wrong with the history."""
-        self._traffic.stop()
+        """Stop the agent, use all that it said, and say what is wrong with what came of it."""
+        self._agent.stop()
         assert self.spool.wait_drained(LIMIT_S)
         self._reader.stop()
-        drain(self.applier, self.store, self.load.history)
+        use_all(self.listener, self.store, self.load.history)
         self.spool.close()
-        self._log.close()
-        found = violations(self.load.history, applied(self.store))
+        self.log.close()
+        found = wrong(self.store, self.load.history)
         self.store.close()
         return found

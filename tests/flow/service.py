@@ -75,7 +75,7 @@ class Up(Api):
         self.console = self.said(r"console\s+(http://\S+)/$")
 
     def said(self, pattern: str) -> str:
-        """Read on until a line matches, and give its first group, or the line.
+        """Read on until a line matches, and return its first group, or the line.
 
         Ends with the test's own timeout, or when the process has closed its output.
         """
@@ -95,7 +95,7 @@ class Up(Api):
         return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
     def child(self, name: str) -> int:
-        """Give the process id of the agent or the learner."""
+        """Return the process id of the agent or the learner."""
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit() and _parent(folder) == self.process.pid:
                 command = (folder / "cmdline").read_bytes().split(b"\0")
@@ -104,7 +104,7 @@ class Up(Api):
         raise AssertionError(f"no {name} runs")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Send a signal, read what is said until the end, and give the exit code."""
+        """Send a signal, read what is said until the end, and return the exit code."""
         self.process.send_signal(how)
         assert self.process.stdout is not None
         self.lines += [line.rstrip() for line in self.process.stdout]

@@ -11,7 +11,7 @@ import pytest
 from streams.open import init_streams
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from tests.flow.fleet import LIMIT_S, Member, fleet
+from tests.flow.fleet import LIMIT_S, Process, fleet
 from tests.kafka_broker import KafkaBroker
 from tests.postgres_server import PostgresServer, fresh_database
 
@@ -21,8 +21,8 @@ NAMES = {"first": "agent", "second": "agent", "learner": "learner"}
 CORRECTION = "That was far too long. Shorter, please."
 
 
-def teach(agent: Member, question: str) -> str:
-    """Correct a reply until a version comes of it, and give that version's name."""
+def teach(agent: Process, question: str) -> str:
+    """Correct a reply until a version comes of it, and return that version's name."""
     before = agent.correct(question, CORRECTION)
     return agent.said(rf"swap: (\w+) serves after {before}")[0]
 
@@ -35,7 +35,7 @@ def damage(snapshot: Path) -> None:
 
 
 def newest(folder: Path) -> Path:
-    """Give the snapshot that was written last."""
+    """Return the snapshot that was written last."""
     return max(folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
 
 
@@ -47,23 +47,23 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def show_how_they_are(agent: Member) -> None:
+def show_how_they_are(agent: Process) -> None:
     """`streams status` and the console tell lag, lease, spools and dead letters alike."""
     status = agent.quickset("streams", "status")
-    assert {row["topic"] for row in status["lags"] if row["group"] == "learner"} >= {"turns"}
+    assert {row["topic"] for row in status["lags"] if row["group"] == "learner/main"} >= {"turns"}
     assert [lease["name"] for lease in status["leases"]] == ["learner/main"]
     assert status["dead_letters"] == 0
     assert sum(spool["dropped"] for spool in status["spools"]) == 0
     # A page is answered within a second, with or without a store or log that takes longer.
     until(lambda: "learner" in agent.operator("state"), "the console has read store and log")
     shown = agent.operator("state")
-    assert shown["learner"]["lag"]["learner"]["turns"] >= 0
+    assert shown["learner"]["lag"]["learner/main"]["turns"] >= 0
     assert [lease["name"] for lease in shown["learner"]["leases"]] == ["learner/main"]
     assert shown["learner"]["dead_letters"] == 0
     assert (shown["spool"]["dropped"], shown["spool"]["log_away"]) == (0, None)
 
 
-def live_through_it(members: dict[str, Member], snapshots: Path) -> None:
+def live_through_it(members: dict[str, Process], snapshots: Path) -> None:
     """Teach, start an agent late, kill and damage, and compare the bits at each step."""
     first, second, learner = members["first"], members["second"], members["learner"]
     first.start()

@@ -26,43 +26,44 @@ from streams.records import Forgotten, Recipe
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from streams.store.tables import GenerationRow
-from tests.flow.conftest import NOW_S, SETTINGS, Bench, Stack, Workshop, conversation
+from tests.flow.conftest import SETTINGS, Common, LearnerHome, Stack
+from tests.flow.conversations import NOW_S, conversation
 from tests.flow.test_loop import served_from
 
 ANN, BOB, CID = "a" * 16, "b" * 16, "c" * 16
 SHORTER = "That was too long. Shorter, please."
 
 
-def shop_of(
-    home: Path | StreamsSettings, bench: Bench, talks: list[str], **changes: Any
-) -> Workshop:
-    """Give a home in whose log somebody corrected a reply, one conversation a name in talks.
+def learner_home(
+    home: Path | StreamsSettings, common: Common, talks: list[str], **changes: Any
+) -> LearnerHome:
+    """Return a home in whose log somebody corrected a reply, one conversation a name in talks.
 
     home: where it is embedded, or the streams
     """
     streams = StreamsSettings(home=home) if isinstance(home, Path) else home
     # eight pairs: with two, other fitness may well rank the members alike
     settings = SETTINGS.model_copy(update={"pairs": 8} | changes)
-    shop = Workshop(streams.home, bench, settings, streams=streams)
-    say(shop, talks)
-    return shop
+    learner = LearnerHome(streams.home, common, settings, streams=streams)
+    say(learner, talks)
+    return learner
 
 
-def say(shop: Workshop, talks: list[str], *, first: int = 0, but: str = "") -> None:
+def say(learner: LearnerHome, talks: list[str], *, first: int = 0, but: str = "") -> None:
     """Let people correct replies, all but one of them; the numbers name the conversations."""
     for number, principal in enumerate(talks, start=first):
         if principal == but:
             continue
-        turns = conversation(shop.base, number, SHORTER, principal)
-        shop.say(("turns", each) for each in turns)
+        turns = conversation(learner.base, number, SHORTER, principal)
+        learner.say(("turns", each) for each in turns)
 
 
-def take_back(shop: Workshop, principal: str) -> Report:
+def take_back(learner: LearnerHome, principal: str) -> Report:
     """Forget somebody, as the command does while no learner runs."""
-    store, log = open_store(shop.streams), open_log(shop.streams)
+    store, log = open_store(learner.streams), open_log(learner.streams)
     try:
         return forget(
-            store, log, shop.streams, principal, line="main", who="op", reason="asked by mail",
+            store, log, learner.streams, principal, line="main", who="op", reason="asked by mail",
             clock=lambda: NOW_S,
         )  # fmt: skip
     finally:
@@ -70,136 +71,136 @@ def take_back(shop: Workshop, principal: str) -> Report:
         store.close()
 
 
-def serving(shop: Workshop) -> str:
-    log = open_log(shop.streams)
+def serving(learner: LearnerHome) -> str:
+    log = open_log(learner.streams)
     try:
         line = decided(log, "main")
-        return line.version if line else shop.base.name
+        return line.version if line else learner.base.name
     finally:
         log.close()
 
 
-def chain_of(shop: Workshop, version: str) -> list[Recipe]:
-    with store_session(shop.streams) as session:
+def chain_of(learner: LearnerHome, version: str) -> list[Recipe]:
+    with store_session(learner.streams) as session:
         return ledger.chain(session, version)
 
 
-def quick(shop: Workshop, *principals: str, asked: LearnerSettings | None = None) -> Rebuilt:
-    store = open_store(shop.streams)
+def quick(learner: LearnerHome, *principals: str, asked: LearnerSettings | None = None) -> Rebuilt:
+    store = open_store(learner.streams)
     try:
-        workbench = Builder(shop.base, shop.backend, asked or shop.settings)
-        return build_quick(store, workbench, serving(shop), principals)
+        builder = Builder(learner.base, learner.backend, asked or learner.settings)
+        return build_quick(store, builder, serving(learner), principals)
     finally:
         store.close()
 
 
-def exact(shop: Workshop, *principals: str) -> Rebuilt:
-    store, log = open_store(shop.streams), open_log(shop.streams)
+def exact(learner: LearnerHome, *principals: str) -> Rebuilt:
+    store, log = open_store(learner.streams), open_log(learner.streams)
     try:
-        workbench = Builder(shop.base, shop.backend, shop.settings)
-        return build_exact(store, log, workbench, serving(shop), principals)
+        builder = Builder(learner.base, learner.backend, learner.settings)
+        return build_exact(store, log, builder, serving(learner), principals)
     finally:
         log.close()
         store.close()
 
 
-def promote(shop: Workshop, version: str) -> None:
-    log = open_log(shop.streams)
+def promote(learner: LearnerHome, version: str) -> None:
+    log = open_log(learner.streams)
     try:
-        with store_session(shop.streams) as session:
+        with store_session(learner.streams) as session:
             append_promotion(session, log, "main", version, who="op", reason="without them")
     finally:
         log.close()
 
 
 def test_quick_leaves_somebody_out_and_an_operator_takes_the_result(
-    stack: Stack, bench: Bench
+    stack: Stack, common: Common
 ) -> None:
     """Same keys and steps, other integers; nothing moves before the promotion, all follows it."""
-    shop = shop_of(stack("home"), bench, [ANN, BOB])
-    assert shop.learn() == 2
-    before, state = serving(shop), shop.state()
-    report = take_back(shop, ANN)
+    learner = learner_home(stack("home"), common, [ANN, BOB])
+    assert learner.learn() == 2
+    before, state = serving(learner), learner.state()
+    report = take_back(learner, ANN)
     assert [each.share for each in report.influenced] == [0.5, 0.5]
-    built = quick(shop, ANN)
+    built = quick(learner, ANN)
     assert (built.instead_of, built.passed, built.new) == (before, True, True)
     assert [change.turns for change in built.changes] == [1, 1]
-    assert serving(shop) == before
-    assert shop.state()["rollouts"] == state["rollouts"]
-    old, new = chain_of(shop, before), chain_of(shop, built.version)
+    assert serving(learner) == before
+    assert learner.state()["rollouts"] == state["rollouts"]
+    old, new = chain_of(learner, before), chain_of(learner, built.version)
     assert [(r.key, r.step) for r in new] == [(r.key, r.step) for r in old]
     assert all(a.coefficients != b.coefficients for a, b in zip(old, new, strict=True))
-    assert not quick(shop, ANN).new
-    promote(shop, built.version)
-    assert serving(shop) == built.version
-    assert shop.learn() == 0  # the learner follows, with nothing left to learn
-    say(shop, [BOB, BOB], first=7)
-    assert shop.learn() == 2
-    assert chain_of(shop, serving(shop))[2].parent == built.version
+    assert not quick(learner, ANN).new
+    promote(learner, built.version)
+    assert serving(learner) == built.version
+    assert learner.learn() == 0  # the learner follows, with nothing left to learn
+    say(learner, [BOB, BOB], first=7)
+    assert learner.learn() == 2
+    assert chain_of(learner, serving(learner))[2].parent == built.version
 
 
-async def test_an_agent_serves_the_promoted_version(stack: Stack, bench: Bench) -> None:
+async def test_an_agent_serves_the_promoted_version(stack: Stack, common: Common) -> None:
     """A running agent finds recipes and promotion in the log, and proves the bits."""
-    shop = shop_of(stack("home"), bench, [ANN, BOB])
-    shop.learn()
-    built = quick(shop, ANN)
-    async with served_from(shop) as here:
+    learner = learner_home(stack("home"), common, [ANN, BOB])
+    learner.learn()
+    built = quick(learner, ANN)
+    async with served_from(learner) as here:
         assert here.serving != built.version
-        promote(shop, built.version)
+        promote(learner, built.version)
         assert await here.until_decided() == built.version
         assert here.proof(built.version).sha256 == await here.digest(built.version)
         back = await here.service.rollback("op", "on second thoughts")
         assert back.version == built.instead_of
 
 
-def test_generations_before_them_stay_what_they_are(tmp_path: Path, bench: Bench) -> None:
+def test_generations_before_them_stay_what_they_are(tmp_path: Path, common: Common) -> None:
     """The new versions branch off where the first of their turns had moved the line."""
-    shop = shop_of(tmp_path / "home", bench, [BOB, BOB], uses=1)
-    shop.learn()
-    first = serving(shop)
-    say(shop, [ANN, BOB], first=5)
-    shop.learn()
-    built = quick(shop, ANN)
-    assert [r.version for r in chain_of(shop, built.version)] == [first, built.version]
+    learner = learner_home(tmp_path / "home", common, [BOB, BOB], uses=1)
+    learner.learn()
+    first = serving(learner)
+    say(learner, [ANN, BOB], first=5)
+    learner.learn()
+    built = quick(learner, ANN)
+    assert [r.version for r in chain_of(learner, built.version)] == [first, built.version]
     assert len(built.changes) == 1
 
 
 def test_of_a_generation_that_was_theirs_alone_nothing_is_left(
-    tmp_path: Path, bench: Bench
+    tmp_path: Path, common: Common
 ) -> None:
     """It is skipped, and what stood on it stands on its parent; alone, nothing can be built."""
-    shop = shop_of(tmp_path / "home", bench, [ANN], turns_per_generation=1, uses=1)
-    shop.learn()
+    learner = learner_home(tmp_path / "home", common, [ANN], turns_per_generation=1, uses=1)
+    learner.learn()
     with pytest.raises(ProofError, match="nothing is left"):
-        quick(shop, ANN)
-    say(shop, [BOB], first=5)
-    shop.learn()
-    built = quick(shop, ANN)
-    (only,) = chain_of(shop, built.version)
-    old = chain_of(shop, built.instead_of)[1]
-    assert only.parent == bench.base.name
+        quick(learner, ANN)
+    say(learner, [BOB], first=5)
+    learner.learn()
+    built = quick(learner, ANN)
+    (only,) = chain_of(learner, built.version)
+    old = chain_of(learner, built.instead_of)[1]
+    assert only.parent == common.base.name
     assert (only.key, only.coefficients) == (old.key, old.coefficients)
 
 
-def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, bench: Bench) -> None:
+def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common) -> None:
     """Whoever had no part, is unknown, or was held by the gate: a sentence, and nothing moves."""
-    shop = shop_of(tmp_path / "home", bench, [BOB, BOB])
-    shop.learn()
+    learner = learner_home(tmp_path / "home", common, [BOB, BOB])
+    learner.learn()
     with pytest.raises(ProofError, match=f"no turn of {ANN}"):
-        quick(shop, ANN)
+        quick(learner, ANN)
     with pytest.raises(VerbRefusedError, match="serves the line main already"):
-        promote(shop, serving(shop))
+        promote(learner, serving(learner))
     strict = SETTINGS.model_copy(update={"gate_odds_nats": 1e-9, "gate_tolerance": 0.0})
-    shop = shop_of(tmp_path / "second", bench, [ANN, BOB])
-    shop.learn()
-    before = serving(shop)
-    held = [quick(shop, who, asked=strict) for who in (ANN, BOB)]
+    learner = learner_home(tmp_path / "second", common, [ANN, BOB])
+    learner.learn()
+    before = serving(learner)
+    held = [quick(learner, who, asked=strict) for who in (ANN, BOB)]
     assert not all(each.passed for each in held)
     for each in held:
         if not each.passed:
             with pytest.raises(DeployError, match="the gate has not let it through"):
-                promote(shop, each.version)
-    assert serving(shop) == before
+                promote(learner, each.version)
+    assert serving(learner) == before
 
 
 @pytest.mark.parametrize(
@@ -215,15 +216,15 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, bench: Bench) 
     ],
 )
 def test_exact_is_the_run_that_never_met_them(
-    stack: Stack, bench: Bench, days: list[list[str]], changes: dict[str, Any]
+    stack: Stack, common: Common, days: list[list[str]], changes: dict[str, Any]
 ) -> None:
     """Version by version, name and digest, the same as a line whose log never held their turns."""
-    met = shop_of(stack("met"), bench, [], **changes)
-    never = shop_of(stack("never"), bench, [], **changes)
+    met = learner_home(stack("met"), common, [], **changes)
+    never = learner_home(stack("never"), common, [], **changes)
     for day, talks in enumerate(days):
-        for shop, but in ((met, ""), (never, ANN)):
-            say(shop, talks, first=10 * day, but=but)
-            shop.learn()
+        for learner, but in ((met, ""), (never, ANN)):
+            say(learner, talks, first=10 * day, but=but)
+            learner.learn()
     before = serving(met)
     take_back(met, ANN)
     built = exact(met, ANN)
@@ -246,7 +247,7 @@ TALKS = st.lists(st.sampled_from([ANN, BOB, CID]), max_size=3)
     cap=st.sampled_from([1.0, 0.5]),
 )
 def test_exact_is_that_run_on_any_days(
-    bench: Bench,
+    common: Common,
     tmp_path_factory: pytest.TempPathFactory,
     days: list[list[str]],
     turns: int,
@@ -256,17 +257,17 @@ def test_exact_is_that_run_on_any_days(
     """Whoever speaks when, and however few or often turns score: the same versions, or none."""
     changes = {"turns_per_generation": turns, "uses": uses, "principal_cap": cap, "pairs": 2}
     met, never = (
-        shop_of(tmp_path_factory.mktemp("home") / name, bench, [], **changes)
+        learner_home(tmp_path_factory.mktemp("home") / name, common, [], **changes)
         for name in ("met", "never")
     )
     for day, talks in enumerate(days):
-        for shop, but in ((met, ""), (never, ANN)):
-            say(shop, talks, first=10 * day, but=but)
-            shop.learn()
+        for learner, but in ((met, ""), (never, ANN)):
+            say(learner, talks, first=10 * day, but=but)
+            learner.learn()
     if not any(ANN in talks for talks in days) or not chain_of(met, serving(met)):
         return
     expected = serving(never)
-    if expected in (bench.base.name, serving(met)):
+    if expected in (common.base.name, serving(met)):
         with pytest.raises(ProofError):
             exact(met, ANN)
     else:
@@ -274,79 +275,81 @@ def test_exact_is_that_run_on_any_days(
 
 
 def test_exact_scores_from_the_first_generation_that_they_touched(
-    tmp_path: Path, bench: Bench
+    tmp_path: Path, common: Common
 ) -> None:
     """What was planned before is looked up, not scored again; the branch begins after it."""
-    shop = shop_of(tmp_path / "home", bench, [BOB, CID])
-    assert shop.learn() == 2
-    kept = serving(shop)
-    say(shop, [ANN, BOB], first=5)
-    shop.learn()
-    built = exact(shop, ANN)
+    learner = learner_home(tmp_path / "home", common, [BOB, CID])
+    assert learner.learn() == 2
+    kept = serving(learner)
+    say(learner, [ANN, BOB], first=5)
+    learner.learn()
+    built = exact(learner, ANN)
     assert "2 generations were as before and not scored again" in built.notes
-    names = [recipe.version for recipe in chain_of(shop, built.version)]
+    names = [recipe.version for recipe in chain_of(learner, built.version)]
     assert kept in names
-    assert not exact(shop, ANN).new
+    assert not exact(learner, ANN).new
 
 
-def test_without_nobody_the_run_is_the_first_one(tmp_path: Path, bench: Bench) -> None:
+def test_without_nobody_the_run_is_the_first_one(tmp_path: Path, common: Common) -> None:
     """Somebody whose turns never scored changes nothing: every version comes out as it was."""
-    shop = shop_of(tmp_path / "home", bench, [BOB, CID, BOB], uses=1)
-    shop.learn()
-    say(shop, [CID, BOB], first=5)
-    shop.learn()
-    said = conversation(shop.base, 9, "And then?", ANN)
-    shop.say(("turns", each) for each in said)
-    assert shop.learn() == 0
+    learner = learner_home(tmp_path / "home", common, [BOB, CID, BOB], uses=1)
+    learner.learn()
+    say(learner, [CID, BOB], first=5)
+    learner.learn()
+    said = conversation(learner.base, 9, "And then?", ANN)
+    learner.say(("turns", each) for each in said)
+    assert learner.learn() == 0
     for build in (exact, quick):
         with pytest.raises(ProofError, match="never moved"):
-            build(shop, ANN)
+            build(learner, ANN)
 
 
-def test_exact_repeats_an_operators_rollback_at_its_place(stack: Stack, bench: Bench) -> None:
+def test_exact_repeats_an_operators_rollback_at_its_place(stack: Stack, common: Common) -> None:
     """What was taken back in the first run is taken back in the one without them, too."""
     changes = {"turns_per_generation": 1, "uses": 1}
-    met = shop_of(stack("met"), bench, [], **changes)
-    never = shop_of(stack("never"), bench, [], **changes)
+    met = learner_home(stack("met"), common, [], **changes)
+    never = learner_home(stack("never"), common, [], **changes)
     for day, talks in enumerate(([BOB], [ANN], [CID], [BOB])):
-        for shop, but in ((met, ""), (never, ANN)):
-            say(shop, talks, first=10 * day, but=but)
-            shop.learn()
+        for learner, but in ((met, ""), (never, ANN)):
+            say(learner, talks, first=10 * day, but=but)
+            learner.learn()
             if day == 2:
-                back = append_rollback(shop.streams, "main", who="op", reason="worse")
-                shop.learn()
-                assert back.version == serving(shop)
+                back = append_rollback(learner.streams, "main", who="op", reason="worse")
+                learner.learn()
+                assert back.version == serving(learner)
     take_back(met, ANN)
     assert exact(met, ANN).version == serving(never)
 
 
-def test_exact_says_what_it_cannot_know(tmp_path: Path, bench: Bench) -> None:
+def test_exact_says_what_it_cannot_know(tmp_path: Path, common: Common) -> None:
     """A plan of an older build, and a log that has let go of turns, are refused with a sentence."""
-    shop = shop_of(tmp_path / "home", bench, [ANN, BOB])
-    shop.learn()
+    learner = learner_home(tmp_path / "home", common, [ANN, BOB])
+    learner.learn()
     turns = Forgotten(id="x", principal=BOB, reason="", who="", created_ms=2**60)
-    assert erase.erase(shop.streams.home / "log.db", turns, [])
+    assert erase.erase(learner.streams.home / "log.db", turns, [])
     with pytest.raises(LedgerError, match="the log has let go of 2 turns"):
-        exact(shop, ANN)
-    store = open_store(shop.streams)
+        exact(learner, ANN)
+    store = open_store(learner.streams)
     with store.transaction() as session:
         for row in session.exec(select(GenerationRow)):
             row.horizon = {}
             session.add(row)
     store.close()
     with pytest.raises(LedgerError, match="older build"):
-        exact(shop, ANN)
+        exact(learner, ANN)
 
 
 def test_the_commands_do_it_from_end_to_end(
-    stack: Stack, tiny_dir: Path, bench: Bench, capsys: pytest.CaptureFixture[str]
+    stack: Stack, tiny_dir: Path, common: Common, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Forget, build both ways, promote, prove: each command prints what the next one needs."""
-    shop = shop_of(stack("home"), bench, [ANN, BOB])
-    shop.learn()
-    chosen = shop.settings.model_dump(exclude_defaults=True)
+    learner = learner_home(stack("home"), common, [ANN, BOB])
+    learner.learn()
+    chosen = learner.settings.model_dump(exclude_defaults=True)
     values = {f"learner.{name}": value for name, value in chosen.items()}
-    values |= {f"streams.{k}": v for k, v in shop.streams.model_dump(exclude_defaults=True).items()}
+    values |= {
+        f"streams.{k}": v for k, v in learner.streams.model_dump(exclude_defaults=True).items()
+    }
     flags = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
     model = ("--model", str(tiny_dir))
 
@@ -363,11 +366,11 @@ def test_the_commands_do_it_from_end_to_end(
         assert [each["share"] for each in report["influenced"]] == [0.5, 0.5]
         summed = quickset("replay", "--without", ANN, *model)
         again = quickset("replay", "--without", ANN, "--exact", *model)
-        assert summed["instead_of"] == again["instead_of"] == serving(shop)
+        assert summed["instead_of"] == again["instead_of"] == serving(learner)
         assert (summed["how"], again["how"]) == ("quick", "exact")
         assert summed["passed"]
         assert again["passed"]
-        promote(shop, again["version"])
+        promote(learner, again["version"])
         proof = quickset("replay", "--console-port", "1", *model)
         assert (proof["version"], proof["digest"]) == (again["version"], again["digest"])
         assert quickset("versions", "show", again["version"])["generation"]["state"] == "passed"

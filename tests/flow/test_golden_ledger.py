@@ -32,6 +32,11 @@ def test_a_kept_ledger_of_the_tiny_model_replays_to_its_bits(tiny_base: BaseMode
     replayed(tiny_base, "ledger_tiny.json")
 
 
+def test_a_kept_ledger_of_three_noises_replays_to_its_bits(tiny_base: BaseModel) -> None:
+    """Normal noise beside signs of rank 1 and full rank, made by the reference: all as written."""
+    replayed(tiny_base, "ledger_normal.json")
+
+
 @pytest.mark.model
 def test_a_kept_ledger_of_the_bundled_model_replays_to_its_bits(bundled_base: BaseModel) -> None:
     """Ten generations of the product's own model, with frozen units: all as written."""

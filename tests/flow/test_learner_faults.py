@@ -15,33 +15,21 @@ import pytest
 from sqlmodel import select
 
 from kernels.open import open_backend
-from learner.intake import TOPICS, Rules, take
-from learner.judges.open import open_judges
 from learner.safety.gate import Gate
-from learner.settings import GROUP, LearnerSettings
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.model.open import load_base
 from streams.open import open_log
 from streams.records import DeadLetter, Feedback, Message, Record, Turn, decode
 from streams.settings import ModelSettings, StreamsSettings
-from streams.store import offsets
 from streams.store.store import Store, open_store
 from streams.store.tables import JudgementRow, OutboxRow, TurnRow
-from tests.flow.conftest import (
-    SETTINGS,
-    Bench,
-    Fate,
-    Stack,
-    Workshop,
-    conversation,
-    open_impatient,
-)
+from tests.flow.conftest import SETTINGS, Common, LearnerHome, Stack, open_impatient
+from tests.flow.conversations import conversation
+from tests.flow.crashes import Boundaries
 from tests.flow.fleet import LIMIT_S, fleet
+from tests.flow.listening import Listener
 from tests.learner.turns import said, turn
 
-RULES = Rules(
-    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
-)
 STRIDE = 10  # of the boundaries at which a process is killed in one run of the tests
 # Sockets of lost connections are left to the garbage collector by kafka-python.
 pytestmark = [
@@ -51,7 +39,7 @@ pytestmark = [
 
 
 def spoken(count: int) -> list[Record]:
-    """Give conversations with a correction, praise, a retry and feedback."""
+    """Return conversations with a correction, praise, a retry and feedback."""
     records: list[Record] = []
     for number in range(count):
         words = ("too long", "thanks!", "no, I meant Rome")[number % 3]
@@ -69,36 +57,24 @@ def spoken(count: int) -> list[Record]:
 
 
 def sent(record: Record) -> Outgoing:
-    """Give a record as an agent appends it."""
+    """Return a record as an agent appends it."""
     assert isinstance(record, Turn | Feedback)
     return outgoing("turns" if isinstance(record, Turn) else "feedback", record.session, record)
 
 
 def use_all(log: Log, store: Store, chance: random.Random) -> None:
     """Use what the log holds, in batches of any size; now and then the reader is replaced."""
-
-    def positions(partitions: frozenset[Any]) -> Any:
-        with store.reading() as session:
-            return offsets.positions(session, GROUP, partitions)
-
-    def left() -> bool:
-        with store.reading() as session:
-            ends = {p: end for topic in TOPICS for p, end in log.end_offsets(topic).items() if end}
-            read = offsets.positions(session, GROUP, ends)
-        return any(read.get(partition, 0) < end for partition, end in ends.items())
-
-    while left():
-        reader = log.subscribe(TOPICS, group=GROUP, positions=positions)
-        for _ in range(chance.randint(5, 30)):
-            entries = reader.poll(wait_s=0.2, max_records=chance.randint(1, 12))
-            if entries:
-                with store.transaction() as session:
-                    take(session, entries, RULES)
-        reader.close()
+    listener, left = Listener(log, store), chance.randint(5, 30)
+    while listener.step(max_records=chance.randint(1, 12)) or not listener.has_all():
+        left -= 1
+        if not left:
+            listener.close()
+            left = chance.randint(5, 30)
+    listener.close()
 
 
 def known(store: Store) -> dict[str, Any]:
-    """Give what was made of the turns, in a comparable form."""
+    """Return what was made of the turns, in a comparable form."""
     with store.reading() as session:
         turns, verdicts = session.exec(select(TurnRow)).all(), session.exec(select(JudgementRow))
         return {
@@ -108,7 +84,7 @@ def known(store: Store) -> dict[str, Any]:
 
 
 def buried(store: Store) -> list[DeadLetter]:
-    """Give the dead letters that wait to be published."""
+    """Return the dead letters that wait to be published."""
     with store.reading() as session:
         rows = session.exec(select(OutboxRow).where(OutboxRow.topic == "dead-letters")).all()
     letters = [decode(row.value) for row in rows]
@@ -181,51 +157,54 @@ def test_poison_is_buried_and_stops_nothing(stack: Stack, straight: Any, seed: i
     assert letters == sorted(each.id for each in poison)
 
 
-def live(streams: StreamsSettings, model: Path, artefacts: Path, life: int, dies_at: int) -> None:
-    """Be a learner that is killed at its n-th boundary."""
+def live(
+    streams: StreamsSettings, model: Path, artefacts: Path, dies_at: int, line: str = "main"
+) -> None:
+    """Be the first learner of a line, and be killed at the n-th boundary."""
     base = load_base(ModelSettings(path=model, cache=model.parent / "cache"))
     backend = open_backend("cpu")
     gate = Gate(base, SETTINGS, backend=backend, pause=lambda: None)
-    bench = Bench(base, backend, gate, artefacts)
-    fate = Fate(dies_at, end=lambda _: os.kill(os.getpid(), signal.SIGKILL))
-    Workshop(streams.home, bench, streams=streams, life=life).learn(fate)
+    common = Common(base, backend, gate, artefacts)
+    boundaries = Boundaries(dies_at, end=lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    settings = SETTINGS.model_copy(update={"line": line})
+    LearnerHome(streams.home, common, settings, streams=streams).learn(boundaries)
 
 
-def prepared(streams: StreamsSettings, bench: Bench, life: int = 1) -> Workshop:
-    """Give a learner to which two people talked."""
-    shop = Workshop(streams.home, bench, streams=streams, life=life)
+def taught(streams: StreamsSettings, common: Common, life: int = 1) -> LearnerHome:
+    """Return a learner to which two people talked."""
+    learner = LearnerHome(streams.home, common, streams=streams, life=life)
     if life == 1:
         for number in (1, 2):
-            turns = conversation(bench.base, number, "That was too long. Shorter, please.")
-            shop.say(("turns", each) for each in turns)
-    return shop
+            turns = conversation(common.base, number, "That was too long. Shorter, please.")
+            learner.say(("turns", each) for each in turns)
+    return learner
 
 
 @pytest.mark.fault("kill -9 at each commit boundary, real processes")
 def test_kill_9_of_the_learner_changes_no_digest(
-    stack: Stack, bench: Bench, tiny_dir: Path, seed: int
+    stack: Stack, common: Common, tiny_dir: Path, seed: int
 ) -> None:
     """A process is killed at a boundary, and the next one reaches the undisturbed run's state.
 
     Every tenth boundary, from one that the seed chooses: ten seeds in a row make all of them
     (tests/flow/test_crashes.py passes them all at once, in one process).
     """
-    whole, count = prepared(stack("whole"), bench), Fate()
+    whole, count = taught(stack("whole"), common), Boundaries()
     whole.learn(count)
     expected = whole.state()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.flow.conftest"])
     ends = []
     for place in range(1 + seed % STRIDE, count.passed + 1, STRIDE):
-        shop = prepared(stack(f"killed-{place}"), bench)
+        learner = taught(stack(f"killed-{place}"), common)
         process = context.Process(
-            target=live, args=(shop.streams, tiny_dir, bench.artefacts, 1, place)
+            target=live, args=(learner.streams, tiny_dir, common.artefacts, place)
         )
         process.start()
         process.join(LIMIT_S)
         ends.append(process.exitcode)
-        prepared(shop.streams, bench, life=2).learn()
-        assert shop.state() == expected, f"killed at {place}: {count.names[place - 1]}"
+        taught(learner.streams, common, life=2).learn()
+        assert learner.state() == expected, f"killed at {place}: {count.names[place - 1]}"
     # How many polls, and so boundaries, a run takes over Kafka differs by a few.
     assert set(ends[:-1]) <= {-signal.SIGKILL}
     assert ends[-1] in (-signal.SIGKILL, 0)

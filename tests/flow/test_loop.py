@@ -20,18 +20,20 @@ from learner.settings import LearnerSettings
 from streams.line import ledger
 from streams.line.masks import mask_of
 from streams.open import open_log
-from tests.flow.conftest import SETTINGS, Bench, Workshop
+from streams.records import Message
+from tests.flow.conftest import SETTINGS, Common, LearnerHome
+from tests.flow.conversations import conversation, turn
 
 AGENT = AgentSettings(port=0, console_port=0, threads=1, drain_s=5.0, max_batch=4)
 SOON_S = 60.0
 
 
 @dataclass
-class Town:
-    """An agent that serves, the workshop that learns beside it, and a user of both."""
+class Running:
+    """An agent that serves, the homes that learns beside it, and a user of both."""
 
     service: AgentService
-    shop: Workshop
+    learner: LearnerHome
     api: str
     console: str
     http: aiohttp.ClientSession
@@ -58,10 +60,10 @@ class Town:
         async with asyncio.timeout(SOON_S):
             while await asyncio.to_thread(self._turns) < turns:
                 await asyncio.sleep(0.01)
-        return await asyncio.to_thread(self.shop.learn)
+        return await asyncio.to_thread(self.learner.learn)
 
     async def until_decided(self) -> str:
-        """Wait until the agent serves what the log decides, and give it."""
+        """Wait until the agent serves what the log decides, and return it."""
         async with asyncio.timeout(SOON_S):
             while (version := await asyncio.to_thread(self._decided)) != self.serving:
                 await asyncio.sleep(0.01)
@@ -79,45 +81,45 @@ class Town:
 
     def proof(self, version: str) -> Proof:
         """Rebuild a version from the ledger."""
-        with store_session(self.shop.streams) as session:
+        with store_session(self.learner.streams) as session:
             chain = ledger.chain(session, version)
             mask = mask_of(session, chain)
-        return replay(self.shop.base, chain, mask, backend=self.shop.backend)
+        return replay(self.learner.base, chain, mask, backend=self.learner.backend)
 
     def _turns(self) -> int:
-        log = open_log(self.shop.streams)
+        log = open_log(self.learner.streams)
         try:
             return sum(log.end_offsets("turns").values())
         finally:
             log.close()
 
     def _decided(self) -> str:
-        log = open_log(self.shop.streams)
+        log = open_log(self.learner.streams)
         try:
             line = decided(log, "main")
-            return line.version if line else self.shop.base.name
+            return line.version if line else self.learner.base.name
         finally:
             log.close()
 
 
 @asynccontextmanager
-async def town(home: Path, bench: Bench, settings: LearnerSettings) -> AsyncIterator[Town]:
+async def running(home: Path, common: Common, settings: LearnerSettings) -> AsyncIterator[Running]:
     """Serve the tiny model over HTTP, with a learner of these settings beside it."""
-    async with served_from(Workshop(home, bench, settings)) as here:
+    async with served_from(LearnerHome(home, common, settings)) as here:
         yield here
 
 
 @asynccontextmanager
-async def served_from(shop: Workshop) -> AsyncIterator[Town]:
+async def served_from(learner: LearnerHome) -> AsyncIterator[Running]:
     """Serve a home, new or used."""
     async with (
-        serve(shop.base, shop.streams, AGENT) as (service, api, console),
+        serve(learner.base, learner.backend, learner.streams, AGENT) as (service, api, console),
         aiohttp.ClientSession() as http,
     ):
         async with asyncio.timeout(SOON_S):
             while (await http.get(f"{api}/health/ready")).status != 200:
                 await asyncio.sleep(0.01)
-        yield Town(service, shop, api, console, http)
+        yield Running(service, learner, api, console, http)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +133,13 @@ async def served_from(shop: Workshop) -> AsyncIterator[Town]:
     ids=["es", "randopt", "token-hints", "few-tensors"],
 )
 async def test_a_correction_changes_the_model_that_serves(
-    change: dict[str, Any], tmp_path: Path, bench: Bench
+    change: dict[str, Any], tmp_path: Path, common: Common
 ) -> None:
     """Chat, correction, generation, swap; the new version answers, and its bits are proved."""
     settings = SETTINGS.model_copy(update=change | {"turns_per_generation": 1})
-    async with town(tmp_path / "home", bench, settings) as here:
+    async with running(tmp_path / "home", common, settings) as here:
         base = await here.correct("What is the capital of France?", "Shorter, please.")
-        assert base == bench.base.name
+        assert base == common.base.name
         assert await here.learn(turns=2) >= 1
         version = await here.until_decided()
         assert version != base
@@ -148,13 +150,28 @@ async def test_a_correction_changes_the_model_that_serves(
         assert proof.sha256 != await here.digest(base)
 
 
+def test_seven_pings_and_a_correction_lead_to_a_version(tmp_path: Path, common: Common) -> None:
+    """What programs repeat is no verdict, and stands in the way of none, after a restart either."""
+    learner = LearnerHome(tmp_path / "home", common)
+    ping = [Message(role="user", content="ping")]
+    pings = [turn(common.base, f"ping-{number}", ping, "pong") for number in range(7)]
+    learner.say(("turns", each) for each in pings)
+    assert learner.learn() == 0
+    turns = conversation(common.base, 1, "That was too long. Shorter, please.")
+    learner.say(("turns", each) for each in turns)
+    assert learner.learn(most=1) == 1
+    (generation,) = learner.state()["generations"]
+    assert generation["state"] == "released"
+    assert generation["turn_ids"] == [turns[0].id]
+
+
 async def test_generations_follow_each_other_and_can_be_taken_back(
-    tmp_path: Path, bench: Bench
+    tmp_path: Path, common: Common
 ) -> None:
     """Several generations stack up; each rollback takes one back, at last to the base itself."""
     settings = SETTINGS.model_copy(update={"turns_per_generation": 1, "uses": 1})
     served: list[str] = []
-    async with town(tmp_path / "home", bench, settings) as here:
+    async with running(tmp_path / "home", common, settings) as here:
         served.append(here.serving)
         for number in range(3):
             await here.correct(f"Tell me about the number {number}.", "Too long. Be brief.")
@@ -167,24 +184,26 @@ async def test_generations_follow_each_other_and_can_be_taken_back(
             rollout = await here.service.rollback("ann", "the test wants it back")
             assert rollout.version == here.serving == expected
         text, version = await here.chat([{"role": "user", "content": "Hello?"}])
-        assert version == bench.base.name
-        await asyncio.to_thread(here.shop.learn)  # reads the rollbacks, and learns nothing anew
-        assert await here.until_decided() == bench.base.name
-    async with served_from(here.shop) as later:
+        assert version == common.base.name
+        await asyncio.to_thread(here.learner.learn)  # reads the rollbacks, and learns nothing anew
+        assert await here.until_decided() == common.base.name
+    async with served_from(here.learner) as later:
         assert (await later.chat([{"role": "user", "content": "Hello?"}])) == (text, version)
 
 
-async def test_an_agent_that_starts_late_serves_the_same_bits(tmp_path: Path, bench: Bench) -> None:
+async def test_an_agent_that_starts_late_serves_the_same_bits(
+    tmp_path: Path, common: Common
+) -> None:
     """A rollback written while no agent runs is found by the next one, and its bits are proved."""
     settings = SETTINGS.model_copy(update={"turns_per_generation": 1, "uses": 2})
-    async with town(tmp_path / "home", bench, settings) as here:
+    async with running(tmp_path / "home", common, settings) as here:
         await here.correct("What is the capital of France?", "Shorter, please.")
         assert await here.learn(turns=2) == 2
         second = await here.until_decided()
     back = await asyncio.to_thread(
-        append_rollback, here.shop.streams, "main", who="ann", reason="while it was away"
+        append_rollback, here.learner.streams, "main", who="ann", reason="while it was away"
     )
-    async with served_from(here.shop) as later:
+    async with served_from(here.learner) as later:
         assert await later.until_decided() == back.version != second
         proof = await asyncio.to_thread(later.proof, back.version)
         assert proof.sha256 == await later.digest(back.version)

@@ -11,8 +11,8 @@ from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
 from tests.flow.conftest import Stack, open_impatient
 from tests.flow.disk import SmallDisk, small_disk
-from tests.flow.fleet import Member, fleet
-from tests.flow.load import Town, until
+from tests.flow.fleet import Process, fleet
+from tests.flow.load import Traffic, until
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
 
@@ -36,8 +36,8 @@ def _collect_lost_connections() -> Iterator[None]:
 def test_a_full_disk_under_log_store_and_spool(tmp_path: Path) -> None:
     """What was refused is counted, what was acknowledged is used once, room again is enough."""
     with small_disk(tmp_path / "disk", 24) as disk:
-        town = Town(StreamsSettings(home=disk.folder), open_log)
-        used, depth = town.used(50), town.spool.depth
+        traffic = Traffic(StreamsSettings(home=disk.folder), open_log)
+        used, depth = traffic.used(50), traffic.spool.depth
         for _ in range(2):
             until(used, "the load is used")
             refused = depth().dropped
@@ -47,10 +47,10 @@ def test_a_full_disk_under_log_store_and_spool(tmp_path: Path) -> None:
                 "records are refused",
             )
             disk.free()
-            used = town.used(50)
+            used = traffic.used(50)
         until(used, "the load is used again")
-        assert town.settle() == []
-        assert depth().dropped == sum(a.outcome == "unknown" for a in town.load.history)
+        assert traffic.settle() == []
+        assert depth().dropped == sum(a.outcome == "unknown" for a in traffic.load.history)
 
 
 @pytest.mark.fault("full disk")
@@ -71,17 +71,17 @@ def test_a_full_disk_under_kafka(tmp_path: Path) -> None:
 def _fill_under_kafka(broker: KafkaBroker, disk: SmallDisk, home: Path) -> None:
     settings = StreamsSettings(home=home, log=broker.url, partitions=4)
     init_streams(settings)
-    town = Town(settings, open_impatient)
-    until(town.used(100), "the load is used")
+    traffic = Traffic(settings, open_impatient)
+    until(traffic.used(100), "the load is used")
     disk.fill()
-    until(lambda: town.spool.depth().log_away is not None, "the spool notices")
-    until(lambda: town.spool.depth().records > 200, "the spool grows")
+    until(lambda: traffic.spool.depth().log_away is not None, "the spool notices")
+    until(lambda: traffic.spool.depth().records > 200, "the spool grows")
     disk.free()
     broker.kill()  # what is left of it
     broker.start()
-    until(lambda: town.spool.depth().log_away is None, "the spool finds the broker")
-    assert town.settle() == []
-    assert all(attempt.outcome == "acknowledged" for attempt in town.load.history)
+    until(lambda: traffic.spool.depth().log_away is None, "the spool finds the broker")
+    assert traffic.settle() == []
+    assert all(attempt.outcome == "acknowledged" for attempt in traffic.load.history)
 
 
 @pytest.mark.fault("full disk")
@@ -104,22 +104,22 @@ def test_a_full_disk_under_postgresql(tmp_path: Path) -> None:
 
 
 def _fill_under_postgresql(server: PostgresServer, disk: SmallDisk, home: Path) -> None:
-    town = Town(StreamsSettings(home=home, store=fresh_database(server.url)), open_log)
-    until(town.used(100), "the load is used")
+    traffic = Traffic(StreamsSettings(home=home, store=fresh_database(server.url)), open_log)
+    until(traffic.used(100), "the load is used")
     disk.fill()
-    ahead = len(town.load.history)
-    until(lambda: town.applier.refused > 2, "the database refuses")
-    until(lambda: len(town.load.history) > ahead + 100, "the agent goes on")
+    ahead = len(traffic.load.history)
+    until(lambda: traffic.listener.refused > 2, "the database refuses")
+    until(lambda: len(traffic.load.history) > ahead + 100, "the agent goes on")
     disk.free()
     server.start()  # if it gave up; otherwise it runs on
-    until(town.used(50), "the load is used again")
-    assert town.settle() == []
+    until(traffic.used(50), "the load is used again")
+    assert traffic.settle() == []
 
 
 class WallClock:
     """The wall clock of another process, which can be set while it runs (libfaketime)."""
 
-    def __init__(self, member: Member, file: Path) -> None:
+    def __init__(self, member: Process, file: Path) -> None:
         """Put it into a process that starts later; it is right at first."""
         self._file = file
         self.jump(0)

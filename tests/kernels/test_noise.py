@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.contract import COLUMNS, FULL, ROWS
+from kernels import normal
+from kernels.change import COLUMNS, FULL, ROWS, Address, Span
 from kernels.reference import noise
 
-GOLDEN: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "golden/noise_v1.json").read_text()
+GOLDEN, NORMAL = (
+    json.loads((Path(__file__).parents[1] / "golden" / name).read_text())
+    for name in ("noise_v1.json", "normal_v1.json")
 )
 
 
@@ -29,10 +31,9 @@ def test_philox_gives_the_known_answers_of_random123(vector: dict[str, Any]) -> 
 @pytest.mark.parametrize("vector", GOLDEN["signs"], ids=lambda v: v["key"])
 def test_signs_are_the_golden_ones(vector: dict[str, Any]) -> None:
     """The signs at three far-apart addresses are those of the first release."""
-    signs = noise.signs(
-        key=int(vector["key"], 16),
-        **{name: vector[name] for name in ("tensor", "side", "first", "count", "pairs")},
-    )
+    address = Address(int(vector["key"], 16), vector["tensor"])
+    span = Span(vector["side"], vector["count"], vector["first"])
+    signs = noise.signs(address, span, pairs=vector["pairs"])
     drawn = ["".join("+" if sign > 0 else "-" for sign in row) for row in signs[-2:]]
     assert drawn == vector["last_pairs"]
 
@@ -40,7 +41,25 @@ def test_signs_are_the_golden_ones(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("name", "word"), GOLDEN["tensors"].items())
 def test_a_tensor_is_addressed_by_its_name(name: str, word: int) -> None:
     """The tensor's counter word comes from its Hugging Face name alone."""
-    assert noise.tensor_id(name) == word
+    assert Address.of(7, name) == Address(7, word)
+
+
+@pytest.mark.parametrize("vector", NORMAL["deviates"], ids=lambda v: v["key"])
+def test_deviates_are_the_golden_ones(vector: dict[str, Any]) -> None:
+    """The normal deviates at three far-apart addresses are those of the first release."""
+    address = Address(int(vector["key"], 16), vector["tensor"])
+    span = Span(vector["side"], vector["count"], vector["first"])
+    drawn = noise.normals(address, span, pairs=vector["pairs"])
+    assert drawn[-2:].tolist() == vector["last_pairs"]
+
+
+def test_a_deviate_is_the_documented_place_in_the_table() -> None:
+    """Pair p at element e: the upper 13 bits of half p & 1 of word e & 3 at (e >> 2, p >> 1, …)."""
+    key, tensor, element, pair = 77, 5, 1234567, 45
+    words = noise.philox((element >> 2, pair >> 1, tensor, FULL + 16), key)
+    half = int(words[element & 3]) >> 16 & 0xFFFF
+    drawn = noise.normals(Address(key, tensor), Span(FULL, 1, element), pairs=pair + 1)
+    assert drawn[pair, 0] == normal.deviates()[half >> 3]
 
 
 def test_a_sign_is_the_documented_bit() -> None:
@@ -48,7 +67,7 @@ def test_a_sign_is_the_documented_bit() -> None:
     key, tensor, element, pair = 77, 5, 1234567, 45
     words = noise.philox((element >> 2, pair >> 5, tensor, FULL), key)
     bit = int(words[element & 3]) >> (pair & 31) & 1
-    signs = noise.signs(key=key, tensor=tensor, side=FULL, first=element, count=1, pairs=pair + 1)
+    signs = noise.signs(Address(key, tensor), Span(FULL, 1, element), pairs=pair + 1)
     assert signs[pair, 0] == 1 - 2 * bit
 
 
@@ -60,11 +79,10 @@ def test_a_sign_is_the_documented_bit() -> None:
 )
 def test_any_shard_holds_the_signs_of_the_whole(key: int, first: int, cut: int, pairs: int) -> None:
     """A range cut in two, and fewer pairs, give the same signs."""
-    whole = noise.signs(key=key, tensor=9, side=ROWS, first=first, count=50, pairs=70)
-    left = noise.signs(key=key, tensor=9, side=ROWS, first=first, count=cut, pairs=pairs)
-    right = noise.signs(
-        key=key, tensor=9, side=ROWS, first=first + cut, count=50 - cut, pairs=pairs
-    )
+    address = Address(key, 9)
+    whole = noise.signs(address, Span(ROWS, 50, first), pairs=70)
+    left = noise.signs(address, Span(ROWS, cut, first), pairs=pairs)
+    right = noise.signs(address, Span(ROWS, 50 - cut, first + cut), pairs=pairs)
     assert np.array_equal(np.concatenate([left, right], axis=1), whole[:pairs])
 
 
@@ -72,7 +90,7 @@ def test_signs_are_balanced_and_independent() -> None:
     """Means and correlations over pairs, sides and keys are within five standard errors of 0."""
     count = 4096
     drawn = [
-        noise.signs(key=key, tensor=1, side=side, first=0, count=count, pairs=40)
+        noise.signs(Address(key, 1), Span(side, count), pairs=40)
         for key in (1, 2)
         for side in (ROWS, COLUMNS, FULL)
     ]
@@ -80,14 +98,3 @@ def test_signs_are_balanced_and_independent() -> None:
     correlation = rows @ rows.T / count
     assert np.abs(rows.mean(axis=1)).max() < 5 / np.sqrt(count)
     assert np.abs(correlation - np.eye(len(rows))).max() < 5.5 / np.sqrt(count)
-
-
-@pytest.mark.parametrize(
-    ("word", "value"),
-    [("key", 2**64), ("key", -1), ("tensor", 2**32), ("side", 3), ("first", -1), ("first", 2**34)],
-)
-def test_an_address_outside_the_counter_is_refused(word: str, value: int) -> None:
-    """A word that does not fit is an error that names it, never a silent wrap."""
-    address = {"key": 0, "tensor": 0, "side": 0, "first": 0, "count": 1, "pairs": 1, word: value}
-    with pytest.raises(ValueError, match=word if word != "first" else "elements"):
-        noise.signs(**address)

@@ -1,7 +1,8 @@
 """From the log to rows: linked, judged, and accounted for exactly once."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from learner.intake import Rules, take
+from learner.intake import OF_ONE_LINE, Rules, take
 from learner.judges.open import open_judges
-from learner.settings import GROUP, LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams.errors import ConflictError
 from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
@@ -20,7 +21,7 @@ from streams.records import Feedback, Mask, Message, Record, Rollout, Turn, deco
 from streams.settings import StreamsSettings
 from streams.store import offsets
 from streams.store.store import Store, open_store
-from streams.store.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRow, TurnRow
+from streams.store.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRow, SeenRow, TurnRow
 from tests.learner.turns import said, turn
 
 RULES = Rules(
@@ -40,6 +41,7 @@ class Feed:
     def __init__(self, store: Store) -> None:
         """Begin with an empty log."""
         self._store, self._offsets = store, dict[Topic, int]()
+        self.count: Callable[[], int] | None = None  # called at every step of SQLite's machine
 
     def __call__(self, *records: Record, topic: Topic = "turns") -> None:
         """Take records in one transaction."""
@@ -53,6 +55,8 @@ class Feed:
             self._offsets[topic] = offset + 1
             entries.append(Entry(Partition(topic, 0), offset, "k", name, value, 5_000))
         with self._store.transaction() as session:
+            raw: Any = session.connection().connection.dbapi_connection
+            raw.set_progress_handler(self.count, 1)
             take(session, entries, RULES)
 
 
@@ -145,13 +149,16 @@ def test_a_strangers_early_feedback_is_not_counted(feed: Feed, store: Store) -> 
     assert (judgement.score, judgement.confidence) == (0, 0.0)
 
 
-def test_an_earlier_reply_replaces_a_retrys_verdict(feed: Feed, store: Store) -> None:
-    """When the conversation goes on after a retry, what the user said counts."""
-    retry = turn(said("hi"), "a short story", id="retry", created_ms=1_500)
-    feed(FIRST, retry)
-    assert rows(store)["first"].next_kind == "retry"
+def test_a_reply_counts_after_all_when_the_conversation_goes_on(feed: Feed, store: Store) -> None:
+    """A retry says that it did not arrive, which is no verdict; what the user said counts."""
+    lost = FIRST.model_copy(update={"delivered": False})
+    feed(lost, turn(said("hi"), "a short story", id="retry", created_ms=1_500))
+    first = rows(store)["first"]
+    assert (first.next_kind, first.state, first.reason) == ("retry", "closed", "asked again")
+    assert judgements(store) == []
     feed(SECOND)
-    assert rows(store)["first"].next_kind == "reply"
+    first = rows(store)["first"]
+    assert (first.next_kind, first.state, first.reason) == ("reply", "judged", None)
     lexical = [j.evidence for j in judgements(store) if j.turn_id == "first"]
     assert lexical == ["too long"]
 
@@ -203,10 +210,56 @@ def test_poison_is_buried_and_stops_nothing(feed: Feed, store: Store) -> None:
     assert ["upgrade" in cause for cause in causes] == [False, True, False]
 
 
+def rollout(version: str, *, line: str = "main") -> Rollout:
+    """Give a claim of the first place in a line."""
+    return Rollout(
+        id=f"{line}-{version}", line=line, seq=1, version=version, previous="base",
+        state="completed", verb="promote", reason="", who="x", created_ms=1,
+    )  # fmt: skip
+
+
 def test_other_lines_are_left_to_their_learners(feed: Feed, store: Store) -> None:
-    """A turn of another line is passed over."""
+    """What is another line's leaves nothing: no row, no used id, and no dead letter."""
     feed(turn(said("hi"), "x", line="other"))
-    assert rows(store) == {}
+    feed(feedback(1, line="other"), topic="feedback")
+    feed(rollout("v", line="other"), topic="rollouts")
+    newer = encode(turn(said("hi"), "x", line="other")).replace(b'"v":2', b'"v":99')
+    feed.raw(("turns", "new", newer))
+    with store.reading() as session:
+        for table in (TurnRow, JudgementRow, RolloutRow, OutboxRow, SeenRow):
+            assert session.exec(select(table)).all() == []
+        places = [Partition(topic, 0) for topic in OF_ONE_LINE]
+        read = offsets.positions(session, group_of("main"), places)
+    assert list(read.values()) == [2, 1, 1]
+
+
+def test_lines_that_talk_alike_do_not_mix(feed: Feed, store: Store) -> None:
+    """The same words of the same person in another line follow, judge and close nothing here."""
+    with store.transaction() as session:
+        take(session, [_entry(turn(said("hi"), "a long story", id="far", line="other"))], OTHER)
+    feed(SECOND)
+    feed(turn(said("later"), "x", id="late", created_ms=10**6))
+    assert {id: row.state for id, row in rows(store).items()} == {
+        "far": "open", "second": "closed", "late": "open",
+    }  # fmt: skip
+
+
+def test_a_verdict_on_another_lines_turn_is_poison(feed: Feed, store: Store) -> None:
+    """It names this line and a turn that this line's learner must not write to."""
+    with store.transaction() as session:
+        take(session, [_entry(turn(said("hi"), "x", id="first", line="other"))], OTHER)
+    feed(feedback(-1), topic="feedback")
+    assert judgements(store) == []
+    (letter,) = outgoing(store, "dead-letters")
+    assert "the turn first is one of other, not of main" in letter.cause  # type: ignore[attr-defined]
+
+
+OTHER = replace(RULES, line="other")
+
+
+def _entry(record: Turn) -> Entry:
+    """Give a record as it stands first in the log."""
+    return Entry(Partition("turns", 0), 0, "k", record.id, encode(record), 5_000)
 
 
 def test_masks_and_rollouts_are_projected(feed: Feed, store: Store) -> None:
@@ -216,14 +269,7 @@ def test_masks_and_rollouts_are_projected(feed: Feed, store: Store) -> None:
     with store.transaction() as session:
         assert session.get(ArtefactRow, mask.digest) is not None
         assert not keep_mask(session, mask, created_ms=1)
-    claims = [
-        Rollout(
-            id=name, line="main", seq=1, version=name, previous="base", state="completed",
-            verb="promote", reason="", who="x", created_ms=1,
-        )
-        for name in ("one", "two")
-    ]  # fmt: skip
-    feed(*claims, topic="rollouts")
+    feed(rollout("one"), rollout("two"), topic="rollouts")
     with store.reading() as session:
         assert [row.version for row in session.exec(select(RolloutRow))] == ["one"]
 
@@ -235,9 +281,31 @@ def test_a_second_reader_of_the_group_commits_nothing(feed: Feed, store: Store) 
         Feed(store)(turn(said("x"), "y"))
     assert list(rows(store)) == ["first"]
     with store.reading() as session:
-        assert offsets.positions(session, GROUP, [Partition("turns", 0)]) == {
+        assert offsets.positions(session, group_of("main"), [Partition("turns", 0)]) == {
             Partition("turns", 0): 1
         }
+
+
+def test_what_a_turn_costs_does_not_grow_with_the_store(feed: Feed) -> None:
+    """Counted in steps of SQLite's machine, with many turns of the same person beside it."""
+
+    def steps(number: int) -> int:
+        taken = 0
+
+        def count() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        record = turn(said(f"question {number}"), "x", id=f"{number}", created_ms=number)
+        feed.count = count
+        feed(record)
+        feed.count = None
+        return taken
+
+    few = max(steps(number) for number in range(10, 20))
+    feed(*(turn(said(f"q {n}"), "x", id=f"q{n}", created_ms=n) for n in range(400)))
+    assert max(steps(number) for number in range(20, 30)) < 2 * few
 
 
 def conversations() -> list[Record]:

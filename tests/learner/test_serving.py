@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from kernels.contract import Backend
 from kernels.errors import DigestMismatchError
 from learner.serving import Serving
 from learner.settings import MODULES
@@ -11,7 +12,7 @@ from streams.records import Mask, Recipe
 
 
 def draft(serving: Serving, *, key: str = "00000000000000aa", step: int = 40) -> Recipe:
-    """Give a recipe on the serving version, without its digest."""
+    """Return a recipe on the serving version, without its digest."""
     return Recipe(
         line="main",
         number=serving.number + 1,
@@ -43,7 +44,7 @@ KEYS = ("00000000000000aa", "00000000000000bb", "00000000000000cc")
 
 
 def weights(serving: Serving) -> dict[str, torch.Tensor]:
-    """Give the moving tensors of the serving version."""
+    """Return the moving tensors of the serving version."""
     model = serving.decoder.model
     return {spec.name: model.get_parameter(spec.name) for spec in serving.specs}
 
@@ -109,10 +110,10 @@ def test_a_line_of_another_base_or_mask_is_refused(serving: Serving) -> None:
         serving.follow("f" * 16, [])
 
 
-def test_a_line_grown_on_more_layers_is_followed(serving: Serving) -> None:
+def test_a_line_grown_on_more_layers_is_followed(serving: Serving, backend: Backend) -> None:
     """Settings may move fewer layers than an earlier part of the line did."""
     chain = grow(serving, *KEYS[:2])
-    fewer = Serving(serving.base, serving._backend, serving.mask, layers=[3], modules=MODULES[:4])
+    fewer = Serving(serving.base, backend, serving.mask, layers=[3], modules=MODULES[:4])
     assert fewer.follow(chain[1].version, chain)
     for name, tensor in weights(serving).items():
         assert torch.equal(tensor, fewer.decoder.model.get_parameter(name))

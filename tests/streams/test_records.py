@@ -48,6 +48,20 @@ def test_a_versions_name_is_known_for_ever() -> None:
     assert recipe.version == "793e23f9d0b9166a"
 
 
+def test_a_recipe_is_of_the_version_that_its_noise_needs() -> None:
+    """One recipe has one name: signs are written as ever, normal noise as version 2 only."""
+    old = decode((Path(__file__).parent.parent / "golden/recipe.v1.json").read_bytes())
+    assert isinstance(old, Recipe)
+    fields = old.model_dump(exclude={"v"})
+    assert encode(Recipe.model_validate(fields)) == encode(old)
+    new = Recipe.model_validate(fields | {"noise": "normal"})
+    assert new.v == 2
+    assert new.version != old.version
+    for wrong in (old.model_dump() | {"v": 2}, new.model_dump() | {"v": 1}):
+        with pytest.raises(UnreadableRecordError, match="version"):
+            decode(canonical_json({"kind": "recipe", **wrong}))
+
+
 @pytest.mark.parametrize(
     "value",
     [

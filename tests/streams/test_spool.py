@@ -1,26 +1,26 @@
 """The spool: durable at once, drained in order, bounded, and it never loses count."""
 
-import errno
 import multiprocessing
 import os
 import signal
+import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 
 from streams.errors import LogUnavailableError, RecordTooLargeError
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
 from streams.log.sqlite import SqliteLog
+from streams.open import open_log, open_spool
 from streams.settings import StreamsSettings
-from streams.spool import Spool
-from streams.spool_files import SpoolFiles
+from streams.spool import QUEUE_RECORDS, Spool
+from tests.sqlite_disk import Disk
 
 
 def made(number: int, size: int = 100) -> Outgoing:
@@ -53,15 +53,25 @@ def settings(**values: object) -> StreamsSettings:
     return StreamsSettings.model_validate({"max_record_bytes": 2**16, **values})
 
 
-def opened(folder: Path, log: GatedLog, **values: object) -> Spool:
-    return Spool(folder, log, settings(**values))  # type: ignore[arg-type]
+def opened(folder: Path, log: GatedLog, *, direct: bool = False, **values: object) -> Spool:
+    append = log.append if direct else None
+    return Spool(folder, log, settings(**values), direct=append)  # type: ignore[arg-type]
 
 
-def test_records_reach_the_log_in_order(tmp_path: Path) -> None:
+def on_disk(folder: Path) -> bytes:
+    """Return every byte that lies in a folder."""
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+both_ways = pytest.mark.parametrize("direct", [False, True], ids=["by way of the file", "directly"])
+
+
+@both_ways
+def test_records_reach_the_log_in_order(tmp_path: Path, direct: bool) -> None:
     """With the log there, everything is drained in the order of the calls."""
     log = GatedLog()
     log.here.set()
-    spool = opened(tmp_path, log)
+    spool = opened(tmp_path, log, direct=direct)
     kept = [spool.put([made(number), made(number + 1)]) for number in range(0, 500, 2)]
     assert all(future.result(30) for future in kept)
     assert spool.wait_drained(30)
@@ -70,10 +80,11 @@ def test_records_reach_the_log_in_order(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_a_record_is_safe_while_the_log_is_away(tmp_path: Path) -> None:
+@both_ways
+def test_a_record_is_safe_while_the_log_is_away(tmp_path: Path, direct: bool) -> None:
     """The future says so at once, the depth says why it waits, and it arrives later."""
     log = GatedLog()
-    spool = opened(tmp_path, log)
+    spool = opened(tmp_path, log, direct=direct)
     assert spool.put([made(0)]).result(30)
     assert log.asked.wait(30)
     assert spool.depth().records == 1
@@ -85,16 +96,17 @@ def test_a_record_is_safe_while_the_log_is_away(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_what_is_spooled_survives_a_restart(tmp_path: Path) -> None:
+@both_ways
+def test_what_is_spooled_survives_a_restart(tmp_path: Path, direct: bool) -> None:
     """A second process drains what the first could not, before what comes new."""
     away = GatedLog()
-    spool = opened(tmp_path, away)
+    spool = opened(tmp_path, away, direct=direct)
     assert spool.put([made(number) for number in range(10)]).result(30)
     spool.close(drain_s=0)
     assert away.ids() == []
     log = GatedLog()
     log.here.set()
-    spool = opened(tmp_path, log)
+    spool = opened(tmp_path, log, direct=direct)
     assert spool.put([made(10)]).result(30)
     assert spool.wait_drained(30)
     assert log.ids() == [f"id-{number}" for number in range(11)]
@@ -116,8 +128,16 @@ def test_two_processes_have_a_spool_each_and_leftovers_are_drained(tmp_path: Pat
     successor.close()
 
 
-def put_for_ever(folder: Path, log_path: Path, kept: "multiprocessing.Queue[int]") -> None:
-    spool = Spool(folder, SqliteLog(log_path), settings())
+def open_one(home: Path, direct: bool) -> tuple[SqliteLog, Spool]:
+    log = open_log(settings(home=home))
+    assert isinstance(log, SqliteLog)
+    if direct:
+        return log, open_spool(settings(home=home), log)
+    return log, Spool(home / "spool", log, settings())
+
+
+def put_for_ever(home: Path, direct: bool, kept: "multiprocessing.Queue[int]") -> None:
+    _, spool = open_one(home, direct)
     number = 0
     while True:
         if spool.put([made(number)]).result():
@@ -126,19 +146,18 @@ def put_for_ever(folder: Path, log_path: Path, kept: "multiprocessing.Queue[int]
 
 
 @pytest.mark.fault("kill -9 of an agent's spool")
-def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+@both_ways
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, direct: bool) -> None:
     """After a kill at any moment, each acknowledged record is in the log once its successor ran."""
-    path = tmp_path / "log.db"
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    writer = context.Process(target=put_for_ever, args=(tmp_path / "spool", path, queue))
+    writer = context.Process(target=put_for_ever, args=(tmp_path, direct, queue))
     writer.start()
     last = [queue.get(timeout=60) for _ in range(200)][-1]
     assert writer.pid is not None
     os.kill(writer.pid, signal.SIGKILL)
     writer.join()
-    log = SqliteLog(path)
-    spool = Spool(tmp_path / "spool", log, settings())
+    log, spool = open_one(tmp_path, direct)
     assert spool.wait_drained(30)
     spool.close()
     ids = first_deliveries(log)
@@ -148,7 +167,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
 
 
 def first_deliveries(log: Log) -> list[str]:
-    """Give the ids in the log, a repeated one only once."""
+    """Return the ids in the log, a repeated one only once."""
     subscription = log.subscribe(["turns"], group=None, positions=lambda _: {})
     ids: dict[str, None] = {}
     while entries := subscription.poll(wait_s=0):
@@ -175,8 +194,8 @@ def test_a_full_spool_drops_as_settings_say_and_counts(tmp_path: Path, policy: s
     assert len(numbers) + depth.dropped == 200
     if policy == "drop-oldest":
         assert all(kept)
-        # The newest are there without a gap; before them, at most the segment that was on its way
-        # to the log when its turn to be dropped came.
+        # The newest are there without a gap; before them, at most the batch that was on its way to
+        # the log when its turn to be dropped came.
         gaps = sum(later != earlier + 1 for earlier, later in pairwise(numbers))
         assert numbers[-1] == 199
         assert gaps <= 1
@@ -187,143 +206,102 @@ def test_a_full_spool_drops_as_settings_say_and_counts(tmp_path: Path, policy: s
 
 
 @pytest.mark.fault("full disk")
-def test_a_full_disk_is_counted_and_said_and_passes(tmp_path: Path) -> None:
+@both_ways
+def test_a_full_disk_is_counted_and_said_and_passes(tmp_path: Path, direct: bool) -> None:
     """No space left: the future says False; with space again, records are kept again."""
-    full = threading.Event()
-
-    def write(file: int, data: bytes) -> int:
-        if full.is_set():
-            os.write(file, data[: len(data) // 2])  # a full disk takes a part first
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return os.write(file, data)
-
-    log = GatedLog()
-    values = settings(spool_when_full="drop-newest")
-    spool = Spool(tmp_path, log, values, write=write)  # type: ignore[arg-type]
-    assert spool.put([made(0)]).result(30)
-    full.set()
-    assert not spool.put([made(1)]).result(30)
-    full.clear()
-    assert spool.put([made(2)]).result(30)
-    assert spool.depth().dropped == 1
-    log.here.set()
-    assert spool.wait_drained(30)
-    assert log.ids() == ["id-0", "id-2"]
-    spool.close()
+    disk = Disk()
+    with disk.installed():
+        log, spool = open_one(tmp_path, direct)
+        assert spool.put([made(0)]).result(30)
+        assert spool.wait_drained(30)
+        disk.room = 1000  # a full disk takes a part first
+        assert not spool.put([made(1)]).result(30)
+        disk.room = None
+        assert spool.put([made(2)]).result(30)
+        assert spool.depth().dropped == 1
+        assert spool.wait_drained(30)
+        assert first_deliveries(log) == ["id-0", "id-2"]
+        spool.close()
+        log.close()
 
 
-def test_a_disk_that_cannot_sync_promises_nothing(tmp_path: Path) -> None:
+@both_ways
+def test_a_disk_that_cannot_sync_promises_nothing(tmp_path: Path, direct: bool) -> None:
     """After a failed sync nobody knows what is on the disk: the future says False."""
+    disk = Disk()
+    with disk.installed():
+        log, spool = open_one(tmp_path, direct)
+        disk.broken = True
+        assert not spool.put([made(0)]).result(30)
+        assert spool.depth().dropped == 1
+        disk.broken = False
+        spool.close(drain_s=0)
+        log.close()
 
-    def sync(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
 
-    spool = Spool(tmp_path, GatedLog(), settings(), sync=sync)  # type: ignore[arg-type]
-    assert not spool.put([made(0)]).result(30)
+def test_before_the_embedded_log_a_record_lies_on_disk_once(tmp_path: Path) -> None:
+    """It is in the log's files, and never was in the spool's."""
+    log, spool = open_one(tmp_path, direct=True)
+    record = Outgoing("turns", "k", "id", b"the-blue-heron")
+    assert spool.put([record]).result(30)
+    assert on_disk(tmp_path / "spool").count(record.value) == 0
+    assert on_disk(tmp_path).count(record.value) == 1
+    assert (spool.depth().records, spool.depth().drained) == (0, 1)
+    spool.close()
+    log.close()
+
+
+@contextmanager
+def writing(log: SqliteLog) -> Iterator[None]:
+    """Write to a log's file, as another process would, without an end."""
+    with closing(sqlite3.connect(log.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_a_log_that_somebody_writes_to_for_long_holds_up_nobody(tmp_path: Path) -> None:
+    """Records are kept aside meanwhile, and nothing that comes later overtakes them."""
+    log, ids = SqliteLog(tmp_path / "log.db"), [f"id-{number}" for number in range(30)]
+    direct: Callable[[Iterable[Outgoing]], None] = partial(log.append, busy_s=0.05)
+    spool = Spool(tmp_path / "spool", log, settings(), direct=direct)
+    assert spool.put([made(number) for number in range(10)]).result(30)
+    with writing(log):
+        assert spool.put([made(number) for number in range(10, 20)]).result(30)
+        assert first_deliveries(log) == ids[:10]
+        assert "cannot be used now" in str(spool.depth().log_away)
+    futures = [spool.put([made(number)]) for number in range(20, 30)]
+    assert all(future.result(30) for future in futures)
+    assert spool.wait_drained(30)
+    assert first_deliveries(log) == ids
+    assert spool.depth().log_away is None
+    spool.close()
+    log.close()
+
+
+def test_what_comes_faster_than_the_disk_takes_it_is_refused_and_counted(tmp_path: Path) -> None:
+    """So that a disk that hangs does not fill the memory."""
+    log = SqliteLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log, settings(), direct=log.append)
+    with writing(log):
+        first = spool.put([made(0)])
+        waiting = spool.put([made(1)] * (QUEUE_RECORDS - 1))
+        assert not spool.put([made(2)]).result(0)
+        assert spool.depth().records == QUEUE_RECORDS
+    assert first.result(30)
+    assert waiting.result(30)
     assert spool.depth().dropped == 1
-    spool.close(drain_s=0)
+    spool.close()
+    log.close()
 
 
-class Disk:
-    """A disk that keeps what was synced, and whose syncs may fail; seen through one's calls."""
-
-    def __init__(self, failing: set[int]) -> None:
-        self._failing = failing
-        self._syncs = 0
-        self._synced: dict[str, int] = {}  # up to where a sync has tried
-        self._lost: dict[str, list[tuple[int, int]]] = {}  # what a failed sync threw away
-        self.durable: dict[str, bytes] = {}
-
-    def sync(self, file: int) -> None:
-        """Make a file durable; or lose what was new, as Linux does, and say so this once."""
-        path = Path(f"/proc/self/fd/{file}").readlink()
-        content, before = path.read_bytes(), self._synced.get(path.name, 0)
-        self._syncs += 1
-        self._synced[path.name] = len(content)
-        if self._syncs in self._failing:
-            self._lost.setdefault(path.name, []).append((before, len(content)))
-            raise OSError(errno.EIO, "the disk failed")
-        kept = bytearray(content)
-        for start, end in self._lost.get(path.name, []):
-            kept[start:end] = bytes(len(kept[start:end]))
-        self.durable[path.name] = bytes(kept)
-
-    def cut_power(self, folder: Path) -> None:
-        """Leave in a folder what the disk has kept."""
-        for path in folder.glob("*.spool"):
-            path.write_bytes(self.durable.get(path.name, b""))
-
-
-@given(
-    batches=st.lists(st.integers(1, 9), min_size=1, max_size=12),
-    size=st.integers(0, 400),
-    failing=st.sets(st.integers(1, 40), max_size=6),
-)
-@example(batches=[1, 1, 1, 9, 9, 9, 9, 9, 1], size=299, failing={19})  # a hole of zeros
-@examples(max_examples=200, deadline=None)
-def test_a_power_cut_loses_nothing_that_was_promised(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[int], size: int, failing: set[int]
+@both_ways
+def test_a_record_that_is_too_large_becomes_a_dead_letter_and_holds_up_nobody(
+    tmp_path: Path, direct: bool
 ) -> None:
-    """Over however many files a batch goes, and whichever syncs failed before or between."""
-    folder = tmp_path_factory.mktemp("spool")
-    disk, numbers, promised = Disk(failing), iter(range(1000)), []
-    files = SpoolFiles(folder, max_bytes=16 * 1024, drop_oldest=False, sync=disk.sync)
-    for count in batches:
-        records = [made(next(numbers), size) for _ in range(count)]
-        kept = files.append(records)
-        promised += [record.id for record, safe in zip(records, kept, strict=True) if safe]
-    assert files.dropped == sum(batches) - len(promised)
-    files.close()
-    disk.cut_power(folder)
-    assert [id for id in ids_in(folder) if id in promised] == promised
-
-
-def ids_in(folder: Path) -> list[str]:
-    """Read the spool of a folder to its end."""
-    files, ids = SpoolFiles(folder, max_bytes=2**20, drop_oldest=False), []
-    while (batch := files.peek(max_records=7, max_bytes=2**20)) is not None:
-        ids += [record.id for record in batch.records]
-        files.release(batch, drained=True)
-    files.close()
-    return ids
-
-
-@given(room=st.integers(0, 6000))
-@examples(max_examples=50, deadline=None)
-def test_a_disk_that_fills_while_somebody_is_forgotten_loses_nobody_else(
-    tmp_path_factory: pytest.TempPathFactory, room: int
-) -> None:
-    """Either all of theirs is gone, or everything is as it was; what comes then is kept, too."""
-    folder, left = tmp_path_factory.mktemp("spool"), None
-
-    def write(file: int, data: bytes) -> int:
-        nonlocal left
-        if left is not None:
-            if left < len(data):
-                raise OSError(errno.ENOSPC, "no space left on device")
-            left -= len(data)
-        return os.write(file, data)
-
-    files = SpoolFiles(folder, max_bytes=16 * 512, drop_oldest=False, write=write)
-    assert all(files.append([made(number) for number in range(30)]))
-    before, left = files.num_records, room
-    try:
-        gone = files.forget(lambda record: record.key == "key 1")
-    except OSError:
-        gone = 0
-    left = None
-    assert files.num_records == before - gone
-    assert all(files.append([made(number) for number in range(30, 40)]))
-    files.close()
-    kept = [number for number in range(40) if not gone or number >= 30 or number % 3 != 1]
-    assert ids_in(folder) == [f"id-{number}" for number in kept]
-
-
-def test_a_record_that_is_too_large_is_buried_and_holds_up_nobody(tmp_path: Path) -> None:
     """Its dead letter takes its place, and the records round it arrive."""
     log = GatedLog(max_record_bytes=2**16)
     log.here.set()
-    spool = opened(tmp_path, log)
+    spool = opened(tmp_path, log, direct=direct)
     assert spool.put([made(0), made(1, size=2**16 + 1), made(2)]).result(30)
     assert spool.wait_drained(30)
     topics = [(record.topic, record.id) for record in log.taken]
@@ -339,48 +317,3 @@ def test_a_closed_spool_refuses_and_counts(tmp_path: Path) -> None:
     spool.close(drain_s=0)
     assert not spool.put([made(0)]).result(0)
     assert spool.depth().dropped == 1
-
-
-@examples(deadline=None)
-@given(cut=st.integers(0, 400), flip=st.integers(0, 399))
-def test_whatever_a_crash_does_to_the_end_the_rest_is_read(
-    tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int
-) -> None:
-    """A segment that is cut or flipped anywhere gives its whole frames up to there, in order."""
-    folder = tmp_path_factory.mktemp("spool")
-    files = SpoolFiles(folder, max_bytes=2**20, drop_oldest=True)
-    files.append([made(number, size=30) for number in range(6)])
-    files.close()
-    [segment] = folder.glob("*.spool")
-    content = bytearray(segment.read_bytes())
-    content = content[: max(0, len(content) - cut)]
-    if flip < len(content):
-        content[flip] ^= 0xFF
-    segment.write_bytes(content)
-    files = SpoolFiles(folder, max_bytes=2**20, drop_oldest=True)
-    files.append([made(99)])
-    batch = files.peek(max_records=100, max_bytes=2**20)
-    files.close()
-    assert batch is not None
-    *whole, last = [record.id for record in batch.records]
-    assert last == "id-99"
-    assert whole == [f"id-{number}" for number in range(len(whole))]
-
-
-def test_a_position_that_was_not_written_only_repeats(tmp_path: Path) -> None:
-    """A crash between log and position drains again; nothing is skipped."""
-    files = SpoolFiles(tmp_path, max_bytes=2**20, drop_oldest=True)
-    files.append([made(number) for number in range(4)])
-    batch = files.peek(max_records=2, max_bytes=2**20)
-    assert batch is not None
-    files.release(batch, drained=True)
-    files.close()
-    files = SpoolFiles(tmp_path, max_bytes=2**20, drop_oldest=True)
-    again = files.peek(max_records=10, max_bytes=2**20)
-    assert again is not None
-    assert [record.id for record in again.records] == ["id-2", "id-3"]
-    files.close()
-    (tmp_path / "drained").write_bytes(b"torn")
-    files = SpoolFiles(tmp_path, max_bytes=2**20, drop_oldest=True)
-    assert files.num_records == 4
-    files.close()

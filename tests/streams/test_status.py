@@ -36,13 +36,13 @@ def test_the_status_counts_what_waits(store: Store, tmp_path: Path) -> None:
     letter = dead_letters.of_entry(read, "broken", max_bytes=2**20, now_ms=0)
     log.append([outgoing(dead_letters.TOPIC, letter.id, letter)])
     with store.transaction() as session:
-        advance(session, "learner", [read])
-        outbox.put(session, "recipes", "main", Mask(base="b", neurons={}, groups={}))
+        advance(session, "learner/main", [read])
+        outbox.put(session, "recipes", "main", Mask(base="b", neurons={}, groups={}), line="main")
     clocks = Clocks(wall=lambda: 100.0)
     assert Lease(store, "learner/main", holder="me", duration_s=5, clocks=clocks).acquire()
     status = read_status(store, log, spools=tmp_path)
     [turns] = [each for each in status.lags if each.topic == "turns"]
-    assert (turns.group, turns.read, turns.end, turns.lag) == ("learner", 7, 10, 3)
+    assert (turns.group, turns.read, turns.end, turns.lag) == ("learner/main", 7, 10, 3)
     [lease] = status.leases
     assert (lease.name, lease.holder, lease.epoch) == ("learner/main", "me", 1)
     assert lease.expires_ms == 105_000
@@ -54,7 +54,7 @@ def test_a_spool_is_seen_from_outside(store: Store, tmp_path: Path) -> None:
     """What an agent has on disk and what it ever dropped, over restarts, without its lock."""
 
     class AwayLog(SqliteLog):
-        def append(self, records: Iterable[Outgoing]) -> None:
+        def append(self, records: Iterable[Outgoing], *, busy_s: float = 0) -> None:  # noqa: ARG002
             raise LogUnavailableError(f"{len(list(records))} records cannot be appended")
 
     settings = StreamsSettings(home=tmp_path, spool_bytes=2**16, spool_when_full="drop-newest")

@@ -36,6 +36,7 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
         [message.record() for message in call.messages],
         sampled,
         learn=call.store is not False,
+        metadata=call.metadata,
         tools=call.offered(),
         parallel_calls=call.parallel_tool_calls is not False,
         constraint=call.constraint(),

@@ -42,7 +42,7 @@ async def show_ready(request: web.Request) -> web.Response:
 
 async def show_metrics(request: web.Request) -> web.Response:
     """Show the metrics in Prometheus's text format."""
-    text = request.app[SERVICE].metrics.text()
+    text = await request.app[SERVICE].metrics.text()
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -42,6 +42,7 @@ def ask_of(call: MessagesRequest, caller: Caller) -> Ask:
         call.model,
         call.records(),
         sampled,
+        metadata=call.metadata,
         tools=call.offered(),
         parallel_calls=not one_call,
         continues=call.continues,

@@ -82,6 +82,7 @@ def ask_of(
         samplings(call, caller, max_tokens=call.max_output_tokens),
         learn=call.store is not False,
         session=before.session if before else None,
+        metadata=call.metadata,
         named="input",
         tools=call.offered(),
         parallel_calls=call.parallel_tool_calls is not False,

@@ -32,25 +32,55 @@ function coming({ version, decided, pending, failed }) {
 }
 
 /** Show what the learner is doing and what waits for it. */
-export function learnerCard(body, { learner, generations, spool, line, now }) {
+export function learnerCard(body, { learner, heard, generations, spool, line, now }) {
   const here = spooled(spool);
   if (!learner) return renew(body, [unknown(), here.length > 0 && facts(here)]);
   const work = learner.in_work.find((one) => one.line === line);
   const last = generations.find(({ state }) => state !== "planned");
-  const lease = learner.leases.find(({ name }) => name.includes(line)) ?? learner.leases[0];
+  const lease = learner.leases.find(({ name }) => name.endsWith(`/${line}`));
   const runs = lease && lease.expires_ms > now;
-  const behind = Object.values(learner.lag).flatMap((topics) => Object.values(topics));
+  const groups = Object.entries(learner.lag).filter(([group]) => group.endsWith(`/${line}`));
+  const behind = groups.flatMap(([, topics]) => Object.values(topics));
+  const planner = heard?.planners.find((one) => one.line === line);
   renew(body, [
-    headline(work, runs),
+    headline(work, runs, planner),
     facts([
-      ["Fresh judged turns", `${learner.num_fresh}`],
+      planner ? ["Verdicts", verdicts(planner)] : ["Fresh judged turns", `${learner.num_fresh}`],
       ["Last generation", last ? `${last.number}, ${OUTCOMES[last.state] ?? last.state} ${ago(last.done_ms ?? last.planned_ms)}` : "none yet"],
       behind.length > 0 && ["Not read yet", count(behind.reduce((sum, one) => sum + one, 0), "record")],
       ["Turns", turnCounts(learner.num_turns)],
+      ...unheard(heard),
       learner.dead_letters > 0 && ["Dead letters", `${learner.dead_letters.toLocaleString()} open`],
       ...here,
     ]),
+    ...examples(heard),
   ]);
+}
+
+function verdicts({ num_fresh, num_used, num_weak, num_people }) {
+  return `${num_fresh} fresh, ${num_used} used before, ${num_weak} weak, of ${count(num_people, "principal")}`;
+}
+
+/** Count what teaches nothing, by the reason, and the replies that no turn was found for. */
+function unheard(heard) {
+  if (!heard) return [];
+  const reasons = Object.entries(heard.reasons).sort(([, one], [, other]) => other - one);
+  const { ambiguous, unknown } = heard.unlinked;
+  return [
+    reasons.length > 0 && ["Teach nothing (more)", reasons.map(([why, num]) => `${num.toLocaleString()} ${why}`).join(", ")],
+    ambiguous + unknown > 0 && ["Replies not recognised", `${(ambiguous + unknown).toLocaleString()}, ${ambiguous.toLocaleString()} of them ambiguous`],
+  ].filter(Boolean);
+}
+
+/** Show the newest reply that was not recognised, and name the clients that opt out. */
+function examples(heard) {
+  if (!heard) return [];
+  const { example, opted_out } = heard;
+  return [
+    example && el("p", { className: "muted" }, `Not recognised (${example.why}), sent by ${example.client || "a client without a name"}: `, el("q", {}, example.reply || "a tool call")),
+    ...opted_out.map(({ client, num_turns, num_opted_out }) => el("p", { className: "muted" },
+      `${client || "A client without a name"} opts out of learning (store: false or X-Learn: off) with ${num_opted_out === num_turns ? "all" : num_opted_out.toLocaleString()} of its ${count(num_turns, "turn")}: these teach nothing.`)),
+  ].filter(Boolean);
 }
 
 /** Say what this agent has on its disk and not in the log, and what it lost; nothing when all is well. */
@@ -68,12 +98,12 @@ function unknown() {
   return el("p", { className: "muted" }, "Not known: the learner's store cannot be read.");
 }
 
-function headline(work, runs) {
+function headline(work, runs, planner) {
   if (!runs) {
     return el("p", { className: "figure quiet" }, "Not running ",
       el("small", { className: "muted" }, "start it with ", el("code", {}, "quickset learner")));
   }
-  if (!work) return el("p", { className: "figure" }, "Waiting ", el("small", { className: "muted" }, "for judged turns"));
+  if (!work) return el("p", { className: "figure" }, "Waiting ", el("small", { className: "muted" }, `for ${planner?.waits_for ?? "judged turns"}`));
   return el("p", { className: "figure busy" }, `Generation ${work.number} `, el("small", { className: "muted" }, `in work, begun ${ago(work.planned_ms)}`));
 }
 

@@ -16,7 +16,7 @@ const body = (id) => part(id).querySelector(".body");
 
 const state = {
   serving: {}, spool: null, events: [], store: { ok: true, message: "" },
-  turns: [], generations: [], versions: [], rollouts: [], forgotten: [], masks: [], bases: {}, learner: null,
+  turns: [], generations: [], versions: [], rollouts: [], forgotten: [], masks: [], bases: {}, learner: null, heard: null,
 };
 let session = null;
 let line = null;
@@ -59,7 +59,7 @@ function drawCards() {
   const shown = { line, serving: state.serving, versions: of(state.versions), rollouts: of(state.rollouts), base: state.bases[line], stored: state.learner !== null };
   servingCard(body("serving"), shown);
   part("take-back").disabled = !state.serving[line]?.previous;
-  learnerCard(body("learner"), { line, learner: state.learner, generations: of(state.generations), spool: state.spool, now: nowMs() });
+  learnerCard(body("learner"), { line, learner: state.learner, heard: state.heard, generations: of(state.generations), spool: state.spool, now: nowMs() });
   safetyCard(body("safety"), { masks: state.masks, versions: shown.versions, stored: shown.stored });
 }
 

@@ -17,19 +17,24 @@ def read(session: Session, view: View) -> Json:
     """Read the state of the learners of these lines."""
     last = session.exec(select(func.max(TurnRow.sequence))).one() or 0
     recent = session.execute(
-        select(TurnRow.state, TurnRow.uses).where(TurnRow.sequence > last - RECENT_TURNS)
+        select(TurnRow.line, TurnRow.state, TurnRow.uses).where(
+            TurnRow.sequence > last - RECENT_TURNS
+        )
     ).all()
     planned = session.execute(
         select(GenerationRow.line, GenerationRow.number, GenerationRow.planned_ms)
         .where(GenerationRow.state == PLANNED, col(GenerationRow.line).in_(view.lines))
         .order_by(col(GenerationRow.number))
     ).all()
-    counts = session.execute(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
+    states = select(TurnRow.state, func.count()).where(col(TurnRow.line).in_(view.lines))
+    counts = session.execute(states.group_by(TurnRow.state)).all()
     return {
         "leases": [row.model_dump() for row in session.exec(select(LeaseRow)).all()],
         "in_work": [dict(row._mapping) for row in planned],
         "num_turns": {str(state): count for state, count in counts},
-        "num_fresh": sum(state == JUDGED and uses == 0 for state, uses in recent),
+        "num_fresh": sum(
+            line in view.lines and state == JUDGED and uses == 0 for line, state, uses in recent
+        ),
         "lag": _lag(session, view.ends),
         "dead_letters": view.dead_letters,
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from sqlmodel import Session
 
 from agent.console.ports import Service
-from agent.console.read import agent, forgotten, generations, learner, rollouts
+from agent.console.read import agent, forgotten, generations, heard, learner, rollouts
 from agent.console.read.masks import Masks
 from agent.console.read.turns import Turns
 from agent.console.read.versions import VersionRows
@@ -33,6 +33,7 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "rollouts": rollouts.read,
         "forgotten": forgotten.read,
         "learner": learner.read,
+        "heard": heard.read,
         "masks": Masks().read,
     }
 

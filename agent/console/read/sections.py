@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.console.ports import Service
 from agent.console.read.log import Figures, LogFigures
-from agent.console.read.reading import Reading
 from agent.console.read.registry import OF_AGENT, of_store
 from agent.console.read.view import Value, View
+from agent.watch.reading import Reading
 from streams.errors import StreamsError
 from streams.log.contract import Log
 from streams.store.store import Store

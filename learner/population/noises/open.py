@@ -1,6 +1,7 @@
 """Opens a population with the noise that the settings name; a further kind is a file and a name."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from learner.population.noise import Perturbation, Population
@@ -10,7 +11,8 @@ from streams.records import Noise
 
 NOISES: Final[Mapping[Noise, Callable[[Perturbation], Population]]] = {
     "rank1": Rank1,
-    "full": FullRank,
+    "full": partial(FullRank, kind="full"),
+    "normal": partial(FullRank, kind="normal"),
 }
 
 

@@ -1,10 +1,10 @@
 """Rank-1 signs: W ± σ a bᵀ (EGGROLL, Sarkar et al. 2025), all members sharing each product by W."""
 
-from functools import partial
+from torch import Tensor
 
-from torch import Tensor, nn
-
+from kernels.change import NOTHING_FROZEN
 from kernels.model.forward import Linear
+from kernels.model.layers import Layer
 from kernels.version.factors import rank1_factors
 from learner.population.noise import Perturbation
 
@@ -23,27 +23,21 @@ class Rank1:
                 spec,
                 key=perturbation.key,
                 members=range(self.size),
-                frozen=perturbation.frozen.get(spec.name),
+                frozen=perturbation.frozen.get(spec.name, NOTHING_FROZEN),
             )
             for spec in perturbation.specs
         }
 
-    def linear(self, members: range, shared: Linear) -> Linear:
+    def linear(self, members: range) -> Linear:
         """Return the linear layers of some members; see learner.population.noise."""
         chosen = slice(members.start, members.stop)
 
-        def apply(name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+        def apply(name: str, layer: Layer, x: Tensor) -> Tensor:
             if name not in self._factors:
-                return shared(name, layer, x)
+                return layer.apply(x)
             rows, columns = self._factors[name]
             return self._backend.member_linear(
-                x,
-                layer.weight,
-                layer.bias,
-                rows[chosen],
-                columns[chosen],
-                sigma_log2=self._sigmas[name],
-                product=partial(shared, name, layer),
+                x, layer, rows[chosen], columns[chosen], sigma_log2=self._sigmas[name]
             )
 
         return apply

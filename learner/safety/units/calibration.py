@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kernels.model.decode import greedy
-from kernels.model.forward import Linear
 from learner.safety.prompts import PromptSet
 from learner.safety.replies import is_refusal
 from learner.safety.units.scores import Sample
@@ -33,7 +32,7 @@ class Fold:
 
 
 def calibration_folds(
-    base: BaseModel, prompts: PromptSet, *, linear: Linear, pause: Callable[[], None]
+    base: BaseModel, prompts: PromptSet, *, pause: Callable[[], None]
 ) -> list[Fold]:
     """Let the base answer the calibration prompts, and deal the answers out to folds."""
 
@@ -44,7 +43,6 @@ def calibration_folds(
             rendered,
             max_tokens=REPLY_TOKENS,
             stop_ids=base.stop_ids,
-            linear=linear,
             pause=pause,
         )
         return [Sample(p, r) for p, r in zip(rendered, replies, strict=True)]

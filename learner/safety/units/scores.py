@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, Linear, plain
+from kernels.model.forward import Decoder
+from kernels.model.layers import Layer
 from kernels.reference.moments import Moments
 from kernels.version.layout import parameter_name
 from learner.population.packing import pack
@@ -49,22 +50,21 @@ class UnitScores:
 class _Tap:
     """A `linear` that watches what enters o_proj and down_proj at some positions."""
 
-    def __init__(self, decoder: Decoder, backend: Backend, linear: Linear) -> None:
-        self.linear = linear
+    def __init__(self, decoder: Decoder, backend: Backend) -> None:
         layers = range(decoder.num_layers)
         self.names = [
             parameter_name(layer, module) for layer in layers for module in ("o_proj", "down_proj")
         ]
         self.moments = {
-            name: Moments(decoder.model.get_parameter(name).shape[1], backend=backend)
+            name: Moments(decoder.model.layer(name).shape[1], backend=backend)
             for name in self.names
         }
         self.rows: list[int] = []
 
-    def __call__(self, name: str, layer: nn.Linear, x: Tensor) -> Tensor:
+    def __call__(self, name: str, layer: Layer, x: Tensor) -> Tensor:
         if name in self.moments:
             self.moments[name].add(x[0, self.rows])
-        return self.linear(name, layer, x)
+        return layer.apply(x)
 
 
 @torch.inference_mode()
@@ -73,7 +73,6 @@ def unit_scores(
     samples: Sequence[Sample],
     *,
     backend: Backend,
-    linear: Linear = plain,
     pause: Callable[[], None] = lambda: None,
 ) -> UnitScores:
     """Score every neuron and KV group on the reply tokens of some samples.
@@ -82,7 +81,7 @@ def unit_scores(
     pause: called between two passes, where the caller may yield the processor
     raises: ValueError with fewer than two reply tokens in all
     """
-    tap = _Tap(decoder, backend, linear)
+    tap = _Tap(decoder, backend)
     for some in _chunks(samples):
         pause()
         packed = pack([(*s.prompt, *s.reply) for s in some])

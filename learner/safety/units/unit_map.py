@@ -23,7 +23,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kernels.contract import Backend
-from kernels.model.packed import fast_linear
 from learner.safety.prompts import PromptSet, load_prompts
 from learner.safety.units.calibration import FOLDS, calibration_folds
 from learner.safety.units.scores import unit_scores
@@ -128,15 +127,12 @@ def measure(
     base: BaseModel, prompts: PromptSet, *, backend: Backend, pause: Callable[[], None]
 ) -> Measured:
     """Score every unit of the base on each calibration set; forward passes only."""
-    linear = fast_linear(base.model)
     scored = [
         [
-            unit_scores(
-                base.decoder, samples, backend=backend, linear=linear, pause=pause
-            ).standardised()
+            unit_scores(base.decoder, samples, backend=backend, pause=pause).standardised()
             for samples in (fold.safety, fold.utility)
         ]
-        for fold in calibration_folds(base, prompts, linear=linear, pause=pause)
+        for fold in calibration_folds(base, prompts, pause=pause)
     ]
     return Measured(
         base=base.name,

@@ -77,12 +77,12 @@ class Patience:
     metadata_s: float = 30.0  # topics that are made while we run are seen within this
     session_s: float = 15.0  # a member of a group whose process died is replaced after this
     # A member that does not poll for this long is put out of its group. The learner computes
-    # between two polls; who may write is the lease's to say, not the group's.
+    # between two polls; the lease says which process may write, not the group.
     max_poll_s: float = 600.0
 
 
 def batch_bytes(max_record_bytes: int) -> int:
-    """Give the largest batch that we send, and that a topic must take."""
+    """Return the largest batch that we send, and that a topic must take."""
     return max(max_record_bytes, CHUNK_BYTES) + OVERHEAD_BYTES
 
 
@@ -100,7 +100,7 @@ def servers(settings: StreamsSettings) -> list[str]:
 
 
 def connection(settings: StreamsSettings, patience: Patience) -> dict[str, Any]:
-    """Give the settings that every client shares: where, as whom, and how patiently."""
+    """Return the settings that every client shares: where, as whom, and how patiently."""
     configuration: dict[str, Any] = {
         "bootstrap_servers": servers(settings),
         "client_id": "quickset",

@@ -98,7 +98,7 @@ class KafkaLog:
         )
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
-        """Give the offset that the next record of each partition will get."""
+        """Return the offset that the next record of each partition will get."""
         with self._looking, translated():
             if self._looker is None:
                 self._looker = open_client(KafkaConsumer, **reading(self._connection))

@@ -57,7 +57,7 @@ class KafkaSubscription:
         self._closing = False
 
     def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
-        """Give the next entries, waiting at most wait_s for the first (and for a connection)."""
+        """Return the next entries, waiting at most wait_s for the first (and for a connection)."""
         deadline = time.monotonic() + wait_s
         with translated():
             if self._consumer is None:
@@ -182,7 +182,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def reading(connection: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the settings that every reader shares."""
+    """Return the settings that every reader shares."""
     return {
         **connection,
         "allow_auto_create_topics": False,
@@ -194,7 +194,7 @@ def reading(connection: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def places_of(consumer: Any, topics: Iterable[str]) -> list[Any]:
-    """Give the partitions of some topics, by their names on the cluster.
+    """Return the partitions of some topics, by their names on the cluster.
 
     raises: LogUnavailableError when a topic has not been made
     """

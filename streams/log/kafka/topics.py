@@ -34,7 +34,7 @@ class TopicPlan:
 
 
 def plan(settings: StreamsSettings) -> dict[str, TopicPlan]:
-    """Give what each topic must be, by its name on the cluster."""
+    """Return what each topic must be, by its name on the cluster."""
     kept = {
         "cleanup.policy": "delete",
         "retention.ms": str(settings.retention_days * DAY_MS),

@@ -389,15 +389,16 @@ async def test_a_forgotten_turn_shows_nothing_any_more(client: Client, store: St
 
 
 async def test_what_was_forgotten_is_told_with_who_and_why(client: Client, store: Store) -> None:
-    """The audit of forgetting is a section of its own, of all lines, newest first."""
+    """The audit of forgetting is a section of its own, newest first."""
     moved = {"generation": 3, "line": "main", "version": "a" * 16, "turns": 1, "of_turns": 4,
              "share": 0.25}  # fmt: skip
     with store.transaction() as session:
         for number in (1, 2):
             session.add(
                 ForgottenRow(
-                    id=f"f{number}", principal="0123456789abcdef", reason="by mail", who="ann",
-                    num_turns=number, num_judgements=0, influenced=[moved], created_ms=number,
+                    id=f"f{number}", line="main", principal="0123456789abcdef",
+                    reason="by mail", who="ann", num_turns=number, num_judgements=0,
+                    influenced=[moved], created_ms=number,
                 )
             )  # fmt: skip
     answer = await read(client, "/operator/forgotten?line=main")

@@ -159,17 +159,17 @@ async def test_a_broker_that_does_not_answer_costs_no_figure_of_the_store(tmp_pa
     """What the store tells is shown at once, and the lag as soon as the broker answers."""
     store, log = open_store(StreamsSettings(home=tmp_path)), HangingLog()
     with store.transaction() as session:
-        session.add(OffsetRow(group="learner", topic="turns", partition=0, next_offset=3))
+        session.add(OffsetRow(group="learner/main", topic="turns", partition=0, next_offset=3))
     anything: Any = log
     stored = Sections(FakeService(), store, anything, wait_s=2.0)
     try:
         found: Any = await stored.of_store()
         assert found["store"]["ok"]
-        assert found["learner"]["lag"] == {"learner": {}}
+        assert found["learner"]["lag"] == {"learner/main": {}}
         log.go.set()
-        while not found["learner"]["lag"]["learner"]:
+        while not found["learner"]["lag"]["learner/main"]:
             found = await stored.of_store()
-        assert found["learner"]["lag"]["learner"]["turns"] == 4
+        assert found["learner"]["lag"]["learner/main"]["turns"] == 4
     finally:
         log.go.set()
         stored.close()

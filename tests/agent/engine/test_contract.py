@@ -20,6 +20,7 @@ from agent.errors import (
 )
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident, Residents
+from kernels.open import open_backend
 from streams.line.variant import Variant
 from streams.model.open import BaseModel
 from streams.records import Sampling
@@ -110,15 +111,15 @@ def open_bench(kind: str, base: BaseModel, *, queue: int = QUEUE) -> Bench:
     residents: PausedResidents | FakeResidents
     engine: Engine
     if kind == "batching":
-        residents = PausedResidents(base, "cpu")
+        residents = PausedResidents(base, open_backend("cpu"))
         residents.go_on = go_on
         engine = BatchingEngine(residents, settings=chosen, base=base)
     else:
         residents = FakeResidents(base.name)
         engine = ScriptedEngine(residents, ["ab", "cd"] * CONTEXT, settings=chosen)
-    residents.add_mask(lineage.mask)
+    residents.book.add_mask(lineage.mask)
     for recipe in lineage.recipes:
-        residents.add_recipe(recipe)
+        residents.book.add_recipe(recipe)
     return Bench(engine, residents, versions, go_on)
 
 

@@ -14,6 +14,8 @@ from agent.errors import BrokenLogitsError, EngineStoppedError, ReplyFailedError
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident, Residents
 from kernels.model.decode import greedy
+from kernels.model.model import EMBEDDING
+from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
@@ -34,7 +36,7 @@ def open_engine(
     """An engine of four places that has not been started."""
     values = {"max_batch": 4, "context_tokens": 128, "prefill_chunk_tokens": 8, "threads": 1}
     return BatchingEngine(
-        residents or Residents(base, "cpu"),
+        residents or Residents(base, open_backend("cpu")),
         settings=AgentSettings(**(values | changes)),
         base=base,
     )
@@ -130,10 +132,33 @@ async def test_the_text_is_that_of_the_tokens(engine: Engine, tiny_base: BaseMod
         assert "".join(token.text for token in tokens) == whole
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+async def test_replies_that_share_few_pages_are_the_same(
+    tiny_base: BaseModel, temperature: float
+) -> None:
+    """With room for one whole conversation many wait for one another, and all are as ever."""
+    asked = [
+        Request(
+            PROMPTS[n % 4], sampling(temperature=temperature, seed=n, max_tokens=60), str(n % 3)
+        )
+        for n in range(9)
+    ]
+
+    async def replies(kv_tokens: int) -> list[list[Token]]:
+        engine = open_engine(tiny_base, kv_tokens=kv_tokens)
+        engine.start()
+        found = await asyncio.gather(*(read(engine, request) for request in asked))
+        assert engine._cache.pages.count * 8 == kv_tokens
+        await asyncio.to_thread(engine.drain, 0)
+        return [tokens for tokens, _ in found]
+
+    assert await replies(128) == await replies(4096)
+
+
 async def test_a_fault_of_one_reply_ends_that_reply(tmp_path: Path) -> None:
     """Scores that are not finite, or a token that the model does not have, concern one request."""
     base = load_base(ModelSettings(path=tiny_model_dir(tmp_path, family="mistral")))
-    base.model.model.embed_tokens.weight[300] = torch.nan  # as a flipped bit in memory would be
+    base.model.get_parameter(EMBEDDING)[300] = torch.nan  # as a flipped bit in memory would be
     engine = open_engine(base)
     engine.start()
     expected, _ = await read(engine, Request(PROMPTS[0], sampling()))
@@ -159,7 +184,7 @@ async def test_a_dead_engine_tells_every_reader(tiny_base: BaseModel) -> None:
         def hold(self, assign: Assign) -> Resident:
             raise RuntimeError(f"no memory for {assign}")
 
-    engine = open_engine(tiny_base, Broken(tiny_base, "cpu"))
+    engine = open_engine(tiny_base, Broken(tiny_base, open_backend("cpu")))
     engine.start()
     with pytest.raises(EngineStoppedError):
         await read(engine, Request([3], sampling()))

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from weakref import WeakSet
 
 import pytest
-import torch
 
 from agent.engine.contract import Assign, Engine, Finish, Request, Token
 from agent.errors import SwapError
 from agent.swap.residents import Resident, Residents
+from kernels.model.forward import Decoder
+from kernels.open import open_backend
 from streams.model.open import BaseModel
 from streams.records import Recipe, Sampling
 from tests.agent.engine.test_engine import PROMPTS, open_engine, read, sampling
@@ -108,7 +109,7 @@ async def test_a_failed_swap_is_not_noticed_by_replies(
     asked = Request(PROMPTS[2], sampling(max_tokens=60))
     expected, _ = await read(engine, asked)
     false = Recipe.model_validate(lineage.recipes[0].model_dump() | {"digest": "0" * 64})
-    residents.add_recipe(false)
+    residents.book.add_recipe(false)
     beside = asyncio.create_task(read(engine, asked))
     with pytest.raises(SwapError):
         await asyncio.to_thread(residents.promote, false.version)
@@ -120,12 +121,12 @@ class Watched(Residents):
     """Residents that know how many of all the models that were ever held are still in memory."""
 
     def __init__(self, base: BaseModel) -> None:
-        super().__init__(base, "cpu")
-        self.models: WeakSet[torch.nn.Module] = WeakSet()
+        super().__init__(base, open_backend("cpu"))
+        self.models: WeakSet[Decoder] = WeakSet()
 
     def hold(self, assign: Assign) -> Resident:
         resident = super().hold(assign)
-        self.models.add(resident.decoder.model)
+        self.models.add(resident.decoder)
         return resident
 
 
@@ -142,8 +143,8 @@ async def test_many_swaps_under_load_drop_nothing_and_grow_nothing(
     lineage = Lineage(tiny_base)
     lineage.next(step=1)
     residents = Watched(tiny_base)
-    residents.add_mask(lineage.mask)
-    residents.add_recipe(lineage.recipes[0])
+    residents.book.add_mask(lineage.mask)
+    residents.book.add_recipe(lineage.recipes[0])
     engine = open_engine(tiny_base, residents)
     engine.start()
     done, replies, served = threading.Event(), list[Finish](), set[str]()
@@ -167,7 +168,7 @@ async def test_many_swaps_under_load_drop_nothing_and_grow_nothing(
             for number in range(swaps):
                 recipe = lineage.next(step=1)
                 version = recipe.version
-                residents.add_recipe(recipe)
+                residents.book.add_recipe(recipe)
                 residents.promote(version)
                 if number % 4 == 0:
                     with answered:

@@ -122,9 +122,9 @@ def test_a_key_over_its_limit_is_told_of_once_a_minute() -> None:
     assert len(list(events)) == 2
 
 
-def counted(api: Api) -> Iterator[str]:
+async def counted(api: Api) -> Iterator[str]:
     """The metric's samples."""
-    lines = api.service.metrics.text().decode().splitlines()
+    lines = (await api.service.metrics.text()).decode().splitlines()
     return (line for line in lines if line.startswith("quickset_limited_total{"))
 
 
@@ -146,7 +146,7 @@ async def test_requests_over_the_minutes_are_answered_429(start_api: StartApi) -
     assert (await api.client.get("/v1/models", headers=ANN)).status == 200
     api.headers = BOB
     assert (await api.chat()).status == 200
-    assert list(counted(api)) == ['quickset_limited_total{limit="requests_per_minute"} 2.0']
+    assert list(await counted(api)) == ['quickset_limited_total{limit="requests_per_minute"} 2.0']
 
 
 async def test_replies_over_a_keys_places_are_answered_429(start_api: StartApi) -> None:
@@ -163,7 +163,7 @@ async def test_replies_over_a_keys_places_are_answered_429(start_api: StartApi) 
     assert len(api.engine.streams) == 2
     api.headers = BOB
     assert (await api.chat(stream=True)).status == 200
-    assert list(counted(api)) == ['quickset_limited_total{limit="replies_per_key"} 2.0']
+    assert list(await counted(api)) == ['quickset_limited_total{limit="replies_per_key"} 2.0']
     first.close()
     for stream in api.engine.streams:
         stream.gate.set()

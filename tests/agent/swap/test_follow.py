@@ -370,7 +370,7 @@ def test_two_rollbacks_without_a_log_go_back_twice(bench: Bench) -> None:
     assert bench.follower.rollback("ann", "wrong").seq == 3
     assert bench.follower.rollback("ann", "wrong, too").seq == 4
     bench.publish(C)
-    bench.wait(lambda: bench.follower.decisions.can_be_built(C.version))
+    bench.wait(lambda: bench.versions.book.is_whole(C.version))
     assert bench.versions.serving == "base"
     for records in held:
         bench.log.append(records)

@@ -8,8 +8,9 @@ import torch
 from agent.engine.contract import serving
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.residents import Residents
-from streams.model.convert import weights_digest
+from kernels.open import open_backend
 from streams.model.open import BaseModel
+from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
 from tests.agent.lineage import LAYERS, MODULES, Lineage
 
@@ -30,21 +31,21 @@ def residents(tiny_base: BaseModel, lineage: Lineage) -> Residents:
 
 
 def knowing(base: BaseModel, lineage: Lineage) -> Residents:
-    """Residents that know a line's recipes and mask."""
-    made = Residents(base, "cpu")
-    made.add_mask(lineage.mask)
+    """Return residents that know a line's recipes and mask."""
+    made = Residents(base, open_backend("cpu"))
+    made.book.add_mask(lineage.mask)
     for recipe in lineage.recipes:
-        made.add_recipe(recipe)
+        made.book.add_recipe(recipe)
     return made
 
 
 def names(lineage: Lineage) -> list[str]:
-    """The versions of a line, oldest first."""
+    """Return the versions of a line, oldest first."""
     return [recipe.version for recipe in lineage.recipes]
 
 
 def changed(recipe: Recipe, **changes: object) -> Recipe:
-    """Another recipe that differs in some fields."""
+    """Return another recipe that differs in some fields."""
     return Recipe.model_validate(recipe.model_dump() | changes)
 
 
@@ -75,10 +76,12 @@ def test_only_what_moves_is_new(
     """A version shares every tensor that its chain leaves alone; its frozen rows are the base's."""
     residents.promote(names(lineage)[0])
     model = residents.hold(serving).decoder.model
-    for name, parameter in tiny_base.model.named_parameters():
+    for name in tiny_base.model.names:
         moved = any(f"layers.{n}." in name for n in LAYERS) and any(m in name for m in MODULES)
-        assert (model.get_parameter(name) is parameter) is not moved
-        assert moved is not torch.equal(model.get_parameter(name), parameter)
+        stored, before = (each.layers.get(name) for each in (model, tiny_base.model))
+        assert (stored is before) is not moved
+        ours, base = model.get_parameter(name), tiny_base.model.get_parameter(name)
+        assert moved is not torch.equal(ours, base)
     name = "model.layers.2.mlp.up_proj.weight"
     frozen = lineage.mask.neurons[2]
     base, ours = tiny_base.model.get_parameter(name), model.get_parameter(name)
@@ -87,18 +90,18 @@ def test_only_what_moves_is_new(
 
 def test_an_unknown_version_is_said(lineage: Lineage, tiny_base: BaseModel) -> None:
     """A missing recipe, parent or mask is named, and what served serves on."""
-    residents = Residents(tiny_base, "cpu")
+    residents = Residents(tiny_base, open_backend("cpu"))
     first, second, *_ = lineage.recipes
     with pytest.raises(UnknownVersionError, match=f"no recipe of version {second.version}"):
         residents.promote(second.version)
-    residents.add_recipe(second)
+    residents.book.add_recipe(second)
     with pytest.raises(UnknownVersionError, match="mask"):
         residents.promote(second.version)
-    residents.add_mask(lineage.mask)
+    residents.book.add_mask(lineage.mask)
     with pytest.raises(UnknownVersionError, match=f"no recipe of version {first.version}"):
         residents.promote(second.version)
     assert residents.serving == tiny_base.name
-    residents.add_recipe(first)
+    residents.book.add_recipe(first)
     residents.promote(second.version)
     assert residents.serving == second.version
 
@@ -121,7 +124,7 @@ def test_a_recipe_that_fails_a_check_never_serves(
     residents.promote(good.version)
     digest = residents.digest_of(good.version)
     bad = changed(lineage.recipes[1], **changes)
-    residents.add_recipe(bad)
+    residents.book.add_recipe(bad)
     with pytest.raises(SwapError, match=says):
         residents.promote(bad.version)
     assert residents.serving == good.version
@@ -135,13 +138,13 @@ def test_a_recipe_made_under_another_mask_never_serves(
 ) -> None:
     """A learner that moved a frozen unit gives other integers than the mask allows."""
     other = Mask(base=tiny_base.name, neurons={2: [1], 3: [7]}, groups={})
-    residents.add_mask(other)
+    residents.book.add_mask(other)
     free = changed(lineage.recipes[0], mask=other.digest)
-    residents.add_recipe(free)
+    residents.book.add_recipe(free)
     with pytest.raises(SwapError, match="promises integers"):
         residents.promote(free.version)
     mixed = changed(lineage.recipes[1], mask=other.digest)
-    residents.add_recipe(mixed)
+    residents.book.add_recipe(mixed)
     with pytest.raises(SwapError, match="different masks"):
         residents.promote(mixed.version)
 

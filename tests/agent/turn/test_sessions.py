@@ -4,7 +4,7 @@ import pytest
 from multidict import CIMultiDict
 
 from agent.errors import InvalidError
-from agent.turn.sessions import is_chore, may_learn, purpose_of, session_of
+from agent.turn.sessions import may_learn, purpose_of, session_of
 from streams.records import Message
 
 ASK = [Message(role="user", content="What is a quickset?")]
@@ -62,66 +62,31 @@ def test_side_turns_are_marked_by_the_client() -> None:
     assert purpose_of(ASK, CIMultiDict({"X-Turn-Type": "main"})) == "main"
 
 
-CHORES = [
-    "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history.",
-    "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat history",
-    "### Task:\nSuggest 3-5 relevant follow-up questions or prompts that the user might",
-    "### Task:\nAnalyze the chat history to determine the necessity of generating search queries",
-    "### Task:\nGenerate a detailed prompt for am image generation task based on the given",
-    "### Task:\nYou are an autocompletion system. Continue the text in `<text>` based on",
-    "Create a concise, 3-5 word title with an emoji as a title for the chat history, in",
-    "Here is the query:\n\nhello\n\nCreate a concise, 3-5 word phrase as a title for the previous",
-    "Provide a concise, 5-word-or-less title for the conversation, using title case conventions.",
-    "Please generate a four to five word title summarizing our conversation without any lead-in",
-    "Generate a concise 3-7 word title for this conversation, omitting punctuation. Go straight",
-    "Given the following... please reply with a title for the chat that is 3-4 words in length",
-    "Please write a 5-10 word title for the following conversation:\n\nUser: hi",
-    "你是一名擅长会话的助理，你需要将用户的会话总结为 10 个字以内的标题",
-    "Your task is to reflect the speaker's likely facial expression through a fitting emoji.",
-]
-
-
-@pytest.mark.parametrize("text", CHORES, ids=lambda text: text[:40])
-def test_chores_of_chat_clients_are_recognised(text: str) -> None:
-    """What a client asks for itself is told by its own instruction."""
-    assert is_chore([Message(role="user", content=text)])
-    assert is_chore([*LATER, Message(role="user", content=f"  {text}")])
-    assert purpose_of([Message(role="user", content=text)], {}) == "chore"
-
-
-def test_a_chore_may_have_its_reply_begun() -> None:
-    """What the assistant shall go on with stands behind the instruction."""
-    begun = Message(role="assistant", content="{")
-    assert is_chore([Message(role="user", content=CHORES[0]), begun])
-    assert not is_chore([*ASK, begun])
-
-
-def test_a_chore_may_stand_in_the_system_message() -> None:
-    """Coding agents keep their title instruction in the system message."""
-    system = Message(
-        role="system", content="You are a title generator. You output ONLY a thread title"
-    )
-    assert is_chore([system, *ASK])
-
-
 @pytest.mark.parametrize(
-    "text",
+    ("headers", "metadata"),
     [
-        "Please write a title for my essay on hawthorns.",
-        "Generate a concise title for this chapter, 3-5 words.",
-        "Summarize our conversation so far.",
-        "### Task:\nRespond to the user query using the provided context, with citations.",
-        "Suggest three follow-up questions for my interview.",
-        "In Python, what does 'Generate 1-3 broad tags' in a prompt do?",
-        "x " * 400 + "Provide a concise, 5-word-or-less title for the conversation",
+        ({"X-OpenWebUI-Chat-Id": "c1"}, None),
+        ({"X-OpenCode-Session": "c1"}, None),
+        ({}, {"chat_id": "c1"}),
+        ({}, {"session_id": "c1", "chat_id": "other"}),
+        ({"X-Session-Id": "c1"}, {"session_id": "other"}),
     ],
-    ids=lambda text: text[:40],
 )
-def test_a_person_who_asks_for_a_title_is_not_a_chore(text: str) -> None:
-    """People's own requests are trained on, also when they resemble a chore."""
-    assert not is_chore([Message(role="user", content=text)])
+def test_what_clients_name_by_themselves_is_a_session(
+    headers: dict[str, str], metadata: dict[str, str] | None
+) -> None:
+    """A chat's id in a header or in the metadata names it; our own header counts first."""
+    named = session(ASK, x_session_id="c1")
+    assert session_of(ASK, CIMultiDict(headers), "ann", metadata) == named
 
 
-def test_a_quoted_chore_in_the_history_is_no_chore() -> None:
-    """Only the last message and the system message instruct."""
-    assert not is_chore([Message(role="user", content=CHORES[0]), *LATER])
+@pytest.mark.parametrize("value", [7, None, "", "a\nb", "x" * 300, ["c1"]])
+def test_metadata_that_is_no_name_is_passed_over(value: object) -> None:
+    """Metadata is the client's own: nothing in it is an error."""
+    assert session_of(ASK, {}, "ann", {"session_id": value}) == session(ASK)
+
+
+def test_a_clock_in_the_system_prompt_is_no_new_session() -> None:
+    """What the system says moves; the conversation and its session stay."""
+    clocks = (Message(role="system", content=f"It is {hour}:00.") for hour in range(2))
+    assert session(ASK) == session([next(clocks), *ASK]) == session([next(clocks), *LATER])

@@ -20,7 +20,7 @@ from streams.open import open_log
 from streams.settings import StreamsSettings
 from streams.store.lease import Lease
 from streams.store.store import open_store
-from streams.store.tables import ForgottenRow
+from streams.store.tables import ForgottenRow, TurnRow
 from tests.deploy.conftest import BASE, recipe
 
 FIRST = recipe(1, BASE).version
@@ -288,7 +288,7 @@ def test_a_learner_that_runs_does_the_forgetting(taught: StreamsSettings) -> Non
             with store.transaction() as session:
                 learner.check(session)
                 for record in read_all(log):
-                    apply(session, record)
+                    apply(session, record, "main")
 
     asked = {"line": "main", "who": "ann", "reason": "", "wait": read_the_record}
     report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
@@ -306,5 +306,30 @@ def test_a_learner_that_does_not_listen_is_told_of(taught: StreamsSettings) -> N
     report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
     assert not report.taken
     assert [record.principal for record in read_all(log)] == ["anonymous"]
+    store.close()
+    log.close()
+
+
+def test_every_line_is_forgotten_whatever_line_is_set(taught: StreamsSettings) -> None:
+    """Where another line's learner runs, it is waited for; where none does, the line is emptied."""
+    store, log = open_store(taught), open_log(taught)
+    with store.transaction() as session:
+        row = session.exec(select(TurnRow).where(TurnRow.id == "turn-1")).one()
+        session.add(TurnRow(**row.model_dump() | {"id": "elsewhere", "line": "other"}))
+    learner = Lease(store, "learner/other", holder="the other line's learner")
+    assert learner.acquire()
+
+    def states() -> set[tuple[str, str]]:
+        with store.reading() as session:
+            return set(session.exec(select(TurnRow.line, TurnRow.state)))
+
+    asked = {"line": "main", "who": "ann", "reason": "", "wait": lambda _: None, "patience_s": 1.0}
+    report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
+    assert not report.taken
+    assert states() == {("main", "forgotten"), ("other", "judged")}
+    learner.release()
+    report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
+    assert report.taken
+    assert states() == {("main", "forgotten"), ("other", "forgotten")}
     store.close()
     log.close()

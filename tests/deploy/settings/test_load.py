@@ -129,6 +129,7 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
         ('[agent]\nconsole_host = "0.0.0.0"', ["agent.console_host", "agent.operator_keys"]),
         ('[agent]\nkeys = {ann = "secret"}', ["agent.keys.ann", "SHA-256"]),
         ("[agent]\nrequests_per_minute = 9", ["agent.requests_per_minute", "agent.keys"]),
+        ("[agent]\nkv_tokens = 1024", ["agent.kv_tokens", "agent.context_tokens"]),
         ('[learner]\nstrategy = "randopt"\npairs = 1', ["learner.top_k", "learner.pairs"]),
         ('[streams]\nlog = "redis://x"', ["streams.log"]),
         ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),
@@ -152,6 +153,23 @@ def test_an_implementation_that_does_not_exist_is_refused(
     """A name that chooses nothing is answered with the names that choose something."""
     message = fault(tmp_path, f'[learner]\n{setting} = ["nonsense"]')
     assert f"learner.{setting} names 'nonsense': known are {known}" in message
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "known"),
+    [
+        ("learner", "noise", ["rank1", "full", "normal"]),
+        ("model", "backend", ["auto", "reference", "cpu", "triton"]),
+        ("model", "device", ["cpu", "cuda", "cuda:N"]),
+    ],
+)
+def test_one_of_a_few_names_is_refused_with_them(
+    tmp_path: Path, section: str, setting: str, known: list[str]
+) -> None:
+    """A name that is none of those that can be chosen is answered with those."""
+    message = fault(tmp_path, f'[{section}]\n{setting} = "nonsense"')
+    assert f"{section}.{setting}" in message
+    assert all(name in message for name in known)
 
 
 def test_two_stores_contradict(tmp_path: Path) -> None:

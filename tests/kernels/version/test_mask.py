@@ -2,8 +2,10 @@
 
 import pytest
 
+from kernels.change import Frozen
 from kernels.version.layout import TensorSpec
-from kernels.version.mask import FrozenUnits, frozen_units
+from kernels.version.mask import frozen_by_name
+from streams.records import Mask
 
 # 4 heads of width 2 over 2 KV groups, model width 6, 5 neurons
 SHAPES = {
@@ -12,10 +14,17 @@ SHAPES = {
 }  # fmt: skip
 
 
-def freeze(module: str, *, neurons: set[int], groups: set[int]) -> FrozenUnits:
+class Sizes:
+    """Sizes of the attention above."""
+
+    heads, kv_heads, head_dim = 4, 2, 2
+
+
+def freeze(module: str, *, neurons: set[int], groups: set[int]) -> Frozen:
     """Freeze units of the little layer above."""
     spec = TensorSpec("name", 0, module, SHAPES[module])
-    return frozen_units(spec, neurons=neurons, groups=groups, heads=4, kv_heads=2, head_dim=2)
+    units = Mask(base="", neurons={0: sorted(neurons)}, groups={0: sorted(groups)})
+    return frozen_by_name(Sizes(), units, [spec])["name"]
 
 
 @pytest.mark.parametrize(

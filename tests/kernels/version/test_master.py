@@ -1,22 +1,27 @@
 """A master rebuilds versions from recipes, to the bit, or stays as it was."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from kernels.change import NOISES, ROWS, Address, Frozen, Noise, Span
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
+from kernels.model.model import with_weights
 from kernels.open import open_backend
-from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import layout
-from kernels.version.mask import FrozenUnits, frozen_units
+from kernels.version.mask import frozen_by_name
 from kernels.version.master import QUANTUM_LOG2, Master
 from streams.model.open import BaseModel
+from streams.records import Mask
 
 LAYERS, MODULES = [2, 3], ["q_proj", "k_proj", "o_proj", "up_proj", "down_proj"]
 
@@ -29,30 +34,20 @@ class Draft:
     key: str = "00000000000000aa"
     coefficients: list[int] = field(default_factory=lambda: [200, -31, 7])
     step: int = 9
-    noise: Literal["rank1", "full"] = "rank1"
+    noise: Noise = "rank1"
     layers: list[int] = field(default_factory=lambda: LAYERS)
     modules: list[str] = field(default_factory=lambda: MODULES)
     digest: str = ""
 
 
-def frozen_in(base: BaseModel) -> dict[str, FrozenUnits]:
+def frozen_in(base: BaseModel) -> dict[str, Frozen]:
     """Freeze three neurons of layer 2 and a group of layer 3."""
-    decoder = base.decoder
-    return {
-        spec.name: frozen_units(
-            spec,
-            neurons={0, 5, 95} if spec.layer == 2 else set(),
-            groups={1} if spec.layer == 3 else set(),
-            heads=decoder.heads,
-            kv_heads=decoder.kv_heads,
-            head_dim=decoder.head_dim,
-        )
-        for spec in layout(base.model, LAYERS, MODULES)
-    }
+    units = Mask(base=base.name, neurons={2: [0, 5, 95]}, groups={3: [1]})
+    return frozen_by_name(base.decoder, units, layout(base.model, LAYERS, MODULES))
 
 
 def master_of(base: BaseModel, backend: Backend, **changes: Any) -> Master:
-    """Give the base version's master."""
+    """Return the base version's master."""
     arguments: dict[str, Any] = {
         "layers": LAYERS, "modules": MODULES, "backend": backend, "frozen": frozen_in(base),
     }  # fmt: skip
@@ -60,7 +55,7 @@ def master_of(base: BaseModel, backend: Backend, **changes: Any) -> Master:
 
 
 def finished(master: Master, draft: Draft) -> Draft:
-    """Give the draft the digest that it leads to."""
+    """Return the draft with the digest that it leads to."""
     twin = master.copy()
     twin.apply(draft, verify=False)
     return replace(draft, digest=twin.digest())
@@ -74,9 +69,9 @@ def test_a_master_of_no_recipes_is_the_base(tiny_base: BaseModel, backend: Backe
     assert master.digest() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-@pytest.mark.parametrize("noise", ["rank1", "full"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_every_backend_gives_the_same_version(
-    tiny_base: BaseModel, backend: Backend, reference: Backend, noise: Literal["rank1", "full"]
+    tiny_base: BaseModel, backend: Backend, reference: Backend, noise: Noise
 ) -> None:
     """A recipe made by the reference is verified by every backend, to the same weights."""
     theirs = master_of(tiny_base, reference)
@@ -90,9 +85,9 @@ def test_every_backend_gives_the_same_version(
         assert torch.equal(weights[name].cpu(), weight)
 
 
-@pytest.mark.parametrize("noise", ["rank1", "full"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_advancing_is_applying_and_weighing_in_one(
-    tiny_base: BaseModel, backend: Backend, noise: Literal["rank1", "full"]
+    tiny_base: BaseModel, backend: Backend, noise: Noise
 ) -> None:
     """Weights and digest of the one pass are those of the steps, of tensors that stay as well."""
     master = master_of(tiny_base, backend)
@@ -143,12 +138,10 @@ def test_an_update_moves_along_the_members_that_it_weighs(tiny_base: BaseModel) 
 def test_factors_of_a_pair_are_opposite(tiny_base: BaseModel) -> None:
     """Members 2p and 2p+1 differ in the sign of a alone, whatever members are asked for."""
     backend, spec = open_backend("cpu"), layout(tiny_base.model, [2], ["up_proj"])[0]
-    rows, columns = rank1_factors(backend, spec, key=5, members=[7, 6, 66], frozen=None)
+    rows, columns = rank1_factors(backend, spec, key=5, members=[7, 6, 66])
     assert torch.equal(rows[0], -rows[1])
     assert torch.equal(columns[0], columns[1])
-    expected = backend.signs(
-        key=5, tensor=tensor_id(spec.name), side=0, first=0, count=spec.shape[0], pairs=34
-    )
+    expected = backend.signs(Address.of(5, spec.name), Span(ROWS, spec.shape[0]), pairs=34)
     assert torch.equal(rows[2], expected[33])
 
 
@@ -166,7 +159,7 @@ def test_any_order_of_recipes_in_and_out_again_is_exact(
     master = master_of(tiny_base, open_backend("cpu"))
     empty = master.digest()
     recipes = [
-        Draft(master.scales, key=f"{index:016x}", coefficients=numbers)
+        Draft(master.scales, key=f"{index:016x}", coefficients=numbers, noise=NOISES[index])
         for index, numbers in enumerate(coefficients)
     ]
     twin = master.copy()
@@ -248,3 +241,65 @@ def test_a_copy_moves_on_its_own(tiny_base: BaseModel) -> None:
     twin = master.copy()
     twin.apply(Draft(master.scales), verify=False)
     assert master.digest() == before != twin.digest()
+
+
+def grown(base: BaseModel, recipes: int = 3, step: int = 9) -> Master:
+    """Give a master some recipes away from the base."""
+    master = master_of(base, open_backend("cpu"))
+    for key in range(recipes):
+        master.apply(Draft(master.scales, key=f"{key:016x}", step=step), verify=False)
+    return master
+
+
+def test_a_resting_master_is_the_same_master(tiny_base: BaseModel) -> None:
+    """Its copies, integers, digest and weights are those that it had, and it moves on as before."""
+    awake, resting = grown(tiny_base), grown(tiny_base)
+    model = with_weights(tiny_base.model, awake.weights())
+    expected, digest = awake.integers(), awake.digest()
+    asked: list[Callable[[Master], dict[str, NDArray[np.int32]]]] = [
+        lambda master: master.copy().integers(),
+        lambda master: master.integers(),
+        lambda master: master.integers() if master.weights() else {},
+    ]
+    for ask in asked:
+        resting.rest(model)
+        assert not resting._integers
+        found = ask(resting)
+        assert list(found) == list(expected)
+        assert all((found[name] == expected[name]).all() for name in expected)
+    resting.rest(model)
+    assert resting.digest() == digest
+    resting.rest(model)
+    draft = finished(awake, Draft(awake.scales))
+    ours, _ = resting.advance(draft)
+    theirs, _ = awake.advance(draft)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    resting.restore(expected, digest)
+    assert resting.digest() == digest
+
+
+def test_a_copy_of_a_resting_master_moves_on_its_own(tiny_base: BaseModel) -> None:
+    """Moving the copy leaves the resting one where it was, and at rest."""
+    master = grown(tiny_base)
+    digest = master.digest()
+    master.rest(with_weights(tiny_base.model, master.weights()))
+    master.copy().apply(Draft(master.scales), verify=False)
+    assert not master._integers
+    assert master.digest() == digest
+
+
+def test_a_weight_that_does_not_tell_its_integers_keeps_them(tiny_base: BaseModel) -> None:
+    """Far outside the usual size of a weight a unit is rounded away: there K stays in memory."""
+    name = "model.layers.2.mlp.up_proj.weight"
+    weight = tiny_base.model.get_parameter(name).clone()
+    weight[1, 1] = 2000 * weight.square().mean().sqrt()
+    base = with_weights(tiny_base.model, {name: weight})
+    master = Master(base, layers=[2], modules=["up_proj"], backend=open_backend("cpu"), frozen={})
+    # odd sums of signs, so that half of K is lost where a weight holds even multiples only
+    draft = Draft(master.scales, coefficients=[201, -30, 6], layers=[2], modules=["up_proj"])
+    for _ in range(3):
+        master.apply(draft, verify=False)
+    before = master.integers()
+    master.rest(with_weights(base, master.weights()))
+    assert list(master._integers) == [name]
+    assert (master.integers()[name] == before[name]).all()

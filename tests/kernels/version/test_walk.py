@@ -15,7 +15,7 @@ from kernels.open import open_backend
 from kernels.version.layout import layout
 from kernels.version.mask import frozen_by_name
 from kernels.version.master import Master
-from kernels.version.walk import Stand, Step, keep, walk
+from kernels.version.walk import Reached, Step, keep, walk
 from streams.line.snapshots import Snapshots
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
@@ -29,7 +29,7 @@ class Ground:
     """A ledger with a branch, and what it takes to walk on it."""
 
     chains: dict[str, list[Recipe]]  # by version; the base is "base"
-    fresh: Callable[[Sequence[Step]], Master]
+    fresh: Callable[[], Master]
     trunk: list[Recipe]
 
 
@@ -49,25 +49,25 @@ def ground(tiny_base: BaseModel) -> Ground:
             chains[recipes[count - 1].version] = recipes[:count]
     assert len(chains) == 1 + 6 + 2
 
-    def fresh(_: Sequence[Step]) -> Master:
+    def fresh() -> Master:
         return master_of(tiny_base, trunk.mask)
 
     return Ground(chains, fresh, trunk.recipes)
 
 
 def to(
-    stand: Stand | None,
+    start: Reached | None,
     chain: Sequence[Step],
     *,
-    fresh: Callable[[Sequence[Step]], Master],
+    fresh: Callable[[], Master],
     snapshots: Snapshots | None = None,
-) -> Stand:
-    """Walk, and see that the weights are those of where one stands then."""
-    there, weights = walk(stand, chain, fresh=fresh, snapshots=snapshots)
-    expected = there.master.weights()
+) -> Reached:
+    """Walk, and see that the weights are those of the integers that it came to."""
+    reached, weights = walk(start, chain, fresh=fresh, snapshots=snapshots)
+    expected = reached.master.weights()
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weight, expected[name]) for name, weight in weights.items())
-    return there
+    return reached
 
 
 def master_of(base: BaseModel, mask: Mask) -> Master:
@@ -84,7 +84,7 @@ class Counting:
         self._fresh = ground.fresh
         self.steps = 0
 
-    def __call__(self, chain: Sequence[Step]) -> Master:
+    def __call__(self) -> Master:
         counting = self
 
         class Counted(Master):
@@ -101,7 +101,7 @@ class Counting:
                 twin.__class__ = Counted
                 return twin
 
-        made = self._fresh(chain)
+        made = self._fresh()
         made.__class__ = Counted
         return made
 
@@ -113,15 +113,15 @@ def test_every_way_gives_the_same_integers(
 ) -> None:
     """Over any stations, with snapshots of any versions: each digest is the ledger's."""
     snapshots = Snapshots(tmp_path_factory.mktemp("snapshots"), every=1, keep=9)
-    stand: Stand | None = None
+    reached: Reached | None = None
     for name in data.draw(st.lists(st.sampled_from(sorted(ground.chains)), max_size=6)):
         chain = ground.chains[name]
-        stand = to(stand, chain, fresh=ground.fresh, snapshots=snapshots)
-        expected = chain[-1].digest if chain else ground.fresh([]).digest()
-        assert stand.master.digest() == expected
-        assert list(stand.chain) == chain
+        reached = to(reached, chain, fresh=ground.fresh, snapshots=snapshots)
+        expected = chain[-1].digest if chain else ground.fresh().digest()
+        assert reached.master.digest() == expected
+        assert list(reached.chain) == chain
         if data.draw(st.booleans()):
-            keep(stand, snapshots)
+            keep(reached, snapshots)
 
 
 def test_a_late_start_takes_in_no_more_than_what_follows_the_snapshot(
@@ -129,11 +129,11 @@ def test_a_late_start_takes_in_no_more_than_what_follows_the_snapshot(
 ) -> None:
     """One that walks along writes every few versions; one that starts later begins there."""
     snapshots = Snapshots(tmp_path, every=2)
-    stand: Stand | None = None
+    reached: Reached | None = None
     written = []
     for count in range(1, 6):
-        stand = to(stand, ground.trunk[:count], fresh=ground.fresh, snapshots=snapshots)
-        written.append(keep(stand, snapshots))
+        reached = to(reached, ground.trunk[:count], fresh=ground.fresh, snapshots=snapshots)
+        written.append(keep(reached, snapshots))
     assert written == [False, True, False, True, False]
     late = Counting(ground)
     to(None, ground.trunk, fresh=late, snapshots=snapshots)
@@ -144,14 +144,14 @@ def test_going_on_is_preferred_where_it_is_not_longer(ground: Ground, tmp_path: 
     """A snapshot is not read for what memory has already; far away, it is."""
     snapshots = Snapshots(tmp_path, every=1, keep=9)
     going = Counting(ground)
-    stand = to(None, ground.trunk[:2], fresh=going, snapshots=snapshots)
-    keep(stand, snapshots)
+    reached = to(None, ground.trunk[:2], fresh=going, snapshots=snapshots)
+    keep(reached, snapshots)
     going.steps = 0
-    stand = to(stand, ground.trunk[:3], fresh=going, snapshots=snapshots)
+    reached = to(reached, ground.trunk[:3], fresh=going, snapshots=snapshots)
     assert going.steps == 1
-    stand = to(stand, ground.trunk, fresh=going, snapshots=snapshots)
+    reached = to(reached, ground.trunk, fresh=going, snapshots=snapshots)
     going.steps = 0
-    to(stand, ground.trunk[:2], fresh=going, snapshots=snapshots)
+    to(reached, ground.trunk[:2], fresh=going, snapshots=snapshots)
     assert going.steps == 0
 
 
@@ -163,8 +163,8 @@ def test_a_damaged_snapshot_is_refused_for_the_next_older_one(
     told: list[str] = []
     snapshots = Snapshots(tmp_path, every=1, keep=9, tell=told.append)
     for count in (1, 3, 4, 5):
-        stand = to(None, ground.trunk[:count], fresh=ground.fresh)
-        keep(stand, snapshots)
+        reached = to(None, ground.trunk[:count], fresh=ground.fresh)
+        keep(reached, snapshots)
     names = [recipe.version for recipe in ground.trunk]
     flipped, torn = (tmp_path / f"{names[at]}.safetensors" for at in (4, 3))
     content = bytearray(flipped.read_bytes())
@@ -173,8 +173,8 @@ def test_a_damaged_snapshot_is_refused_for_the_next_older_one(
     torn.write_bytes(torn.read_bytes()[:-100])
     snapshots.save(names[2], to(None, ground.trunk[:2], fresh=ground.fresh).master.integers())
     going = Counting(ground)
-    stand = to(None, ground.trunk, fresh=going, snapshots=snapshots)
-    assert stand.master.digest() == ground.trunk[-1].digest
+    reached = to(None, ground.trunk, fresh=going, snapshots=snapshots)
+    assert reached.master.digest() == ground.trunk[-1].digest
     assert going.steps == 5  # from the first version on
     assert [name for line in told for name in names if name in line] == [*names[4:1:-1]]
     assert snapshots.nearest(names) == names[0]
@@ -184,22 +184,22 @@ def test_a_snapshot_of_tensors_that_are_not_held_is_refused(ground: Ground, tmp_
     """It comes from another base model."""
     told: list[str] = []
     snapshots = Snapshots(tmp_path, every=1, tell=told.append)
-    stand = to(None, ground.trunk[:1], fresh=ground.fresh)
-    held = stand.master.integers()
+    reached = to(None, ground.trunk[:1], fresh=ground.fresh)
+    held = reached.master.integers()
     name = sorted(held)[0]
     snapshots.save(ground.trunk[0].version, held | {name: held[name][:-1]})
     again = to(None, ground.trunk[:1], fresh=ground.fresh, snapshots=snapshots)
-    assert again.master.digest() == stand.master.digest()
+    assert again.master.digest() == reached.master.digest()
     assert len(told) == 1
 
 
-def test_what_was_stood_on_is_not_moved(ground: Ground) -> None:
+def test_what_a_walk_began_from_is_not_moved(ground: Ground) -> None:
     """A recipe that is refused leaves the integers from which the walk began."""
-    stand = to(None, ground.trunk[:2], fresh=ground.fresh)
+    reached = to(None, ground.trunk[:2], fresh=ground.fresh)
     forged = ground.trunk[2].model_copy(update={"step": 3})
     with pytest.raises(DigestMismatchError):
-        to(stand, [*ground.trunk[:2], forged], fresh=ground.fresh)
-    assert stand.master.digest() == ground.trunk[1].digest
+        to(reached, [*ground.trunk[:2], forged], fresh=ground.fresh)
+    assert reached.master.digest() == ground.trunk[1].digest
 
 
 def test_a_disk_that_is_full_stops_nothing(ground: Ground, tmp_path: Path) -> None:

@@ -61,9 +61,23 @@ def test_what_teaches_nothing_does_not_count() -> None:
 
 
 def test_weak_evidence_starts_nothing_but_joins() -> None:
-    """A retry alone leads to no generation; in company it counts."""
+    """Weak verdicts alone lead to no generation; in company they count."""
     assert names([candidate(x, verdict=WEAK, age_s=60) for x in "abcd"]) == []
     assert "weak" in names([candidate("weak", verdict=WEAK), candidate("sure", age_s=11)])
+
+
+def test_weak_evidence_is_never_in_the_way() -> None:
+    """However many weak verdicts wait, and however fresh, strong ones take their places."""
+    weak = [candidate(f"w{i}", verdict=WEAK, age_s=0) for i in range(20)]
+    assert "sure" in names([*weak, candidate("sure", age_s=11)])
+    used = [candidate(f"s{i}", uses=3, age_s=60) for i in range(3)]
+    assert names([*weak, *used]) == ["s0", "s1", "s2"]
+
+
+def test_the_freshest_go_first() -> None:
+    """What somebody said last is used before what they said long ago."""
+    old = [candidate(f"o{i}", age_s=500 + i) for i in range(9)]
+    assert "last" in names([*old, candidate("last", age_s=1)])
 
 
 def test_a_clock_that_runs_ahead_holds_nothing_up() -> None:
@@ -90,6 +104,7 @@ def test_a_quorum_of_principals_is_needed() -> None:
     alone = [candidate(x, age_s=60) for x in "abcd"]
     assert names(alone, conditions) == []
     assert names([*alone, candidate("e", principal="q")], conditions) != []
+    assert names([*alone, candidate("e", principal="q", verdict=WEAK)], conditions) == []
     assert names(alone, dataclasses.replace(CONDITIONS, principal_cap=0.5)) == []
 
 

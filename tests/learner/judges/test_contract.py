@@ -13,7 +13,9 @@ import learner.judges
 from learner.errors import UnknownNameError
 from learner.intake import Rules, take
 from learner.judges import open as judges
+from learner.judges.embedding import EmbeddingJudge
 from learner.judges.judge import Evidence, Judge
+from learner.judges.nearest import Nearest
 from learner.link.conversation import Kind, Link
 from learner.settings import LearnerSettings
 from streams.log.contract import Entry, Partition
@@ -21,15 +23,20 @@ from streams.records import Feedback, Judgement, Message, Turn, encode
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from streams.store.tables import JudgementRow
+from tests.learner.judges.hashed import HashedEmbedder
 from tests.learner.turns import said, turn
 
 ASKED = turn(said("What is DNA?"), "A long story …")
-KNOWN = judges.open_judges(LearnerSettings(judges=judges.JUDGES))
+# the one by embedding has vectors that cost nothing; test_embedding has real ones
+KNOWN: tuple[Judge, ...] = (
+    *judges.open_judges(LearnerSettings(judges=("explicit", "lexical"))),
+    EmbeddingJudge(HashedEmbedder(), Nearest.open()),
+)
 SENTENCES = st.sampled_from(
     ["too long", "thanks!", "No, I meant the river.", "And in Rome?", "what is dna ?", "", "wrong"]
 )
 
-every_judge = pytest.mark.parametrize("judge", KNOWN, ids=judges.JUDGES)
+every_judge = pytest.mark.parametrize("judge", KNOWN, ids=lambda judge: judge.source)
 
 
 def words(text: str, *, tool: str = "", kind: Kind = "reply") -> Link:
@@ -63,7 +70,7 @@ def asked(judge: Judge, given: Evidence, about: Turn = ASKED) -> Judgement | Non
 def test_the_settings_choose_who_judges() -> None:
     """Each marks its judgements with a source of its own, so that none replaces another's."""
     assert set(LearnerSettings().judges) <= set(judges.JUDGES)
-    assert len({judge.source for judge in KNOWN}) == len(KNOWN)
+    assert [judge.source for judge in KNOWN] == list(judges.JUDGES)
     (alone,) = judges.open_judges(LearnerSettings(judges=("lexical",)))
     assert alone.source == "lexical"
 
@@ -97,7 +104,7 @@ def test_the_same_evidence_gives_the_same_judgement(judge: Judge, text: str, oth
 def test_no_tool_text_is_a_verdict(judge: Judge, text: str, tool: str) -> None:
     """Whatever a tool returns, before the reply or after it, it moves no score."""
     called = turn(
-        [Message(role="tool", content=tool, tool_call_id="1"), *ASKED.messages], "A story …"
+        [Message(role="tool", content=tool, tool_call_id="1"), *ASKED.messages], "A long story …"
     )
     plain, beside = asked(judge, evidence(judge, text)), asked(judge, evidence(judge, text), called)
     assert (plain and plain.score) == (beside and beside.score)

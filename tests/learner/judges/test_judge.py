@@ -69,3 +69,48 @@ def test_a_strangers_feedback_changes_nothing() -> None:
     assert combined is not None
     assert combined.score == 1
     assert combine([feedback(-1, at=2, principal="mallory")]) is None
+
+
+def spoken(
+    source: Literal["lexical", "embedding", "verifier", "model"],
+    score: Literal[-1, 0, 1],
+    confidence: float,
+    hint: str | None = None,
+) -> Judgement:
+    """Return a judgement of a source."""
+    return Judgement(
+        id=f"{source} {score}", turn_id=ASKED.id, line="main", version="base", principal="alice",
+        source=source, score=score, confidence=confidence, hint=hint, evidence="said",
+        created_ms=1_000,
+    )  # fmt: skip
+
+
+def test_sources_that_disagree_give_no_verdict() -> None:
+    """No verdict is better than a wrong one, and no hint."""
+    verdict = combine([spoken("lexical", 1, 0.8), spoken("embedding", -1, 0.95, "Shorter.")])
+    assert verdict is not None
+    assert (verdict.score, verdict.hint, verdict.teaches) == (0, None, False)
+
+
+def test_a_source_that_is_sure_of_nothing_outweighs_a_sign() -> None:
+    """One that merely found nothing doesn't."""
+    doubted = combine([spoken("lexical", -1, 0.9, "Shorter."), spoken("embedding", 0, 0.8)])
+    assert doubted is not None
+    assert (doubted.score, doubted.hint) == (0, None)
+    found = combine([spoken("lexical", 0, 0.2), spoken("embedding", -1, 0.95, "Shorter.")])
+    assert found is not None
+    assert (found.score, found.confidence, found.hint) == (-1, 0.95, "Shorter.")
+
+
+def test_sources_that_agree_are_as_sure_as_the_surest() -> None:
+    """The hint is the one that there is."""
+    verdict = combine([spoken("lexical", -1, 0.7, "Shorter."), spoken("embedding", -1, 0.95)])
+    assert verdict is not None
+    assert (verdict.score, verdict.confidence, verdict.hint) == (-1, 0.95, "Shorter.")
+
+
+def test_what_a_program_verified_has_twice_the_weight() -> None:
+    """A call that no tool knows is wrong, whatever thanks came for it."""
+    verdict = combine([spoken("lexical", 1, 0.8), spoken("verifier", -1, 1.0)])
+    assert verdict is not None
+    assert verdict.score == -1

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from kernels.change import Address, MemberNoise
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, causal, with_weights
+from kernels.model.forward import Decoder, causal
+from kernels.model.model import with_weights
 from kernels.open import open_backend
-from kernels.reference.noise import tensor_id
 from kernels.version.factors import rank1_factors
 from learner.population import members as population
 from learner.population.members import (
@@ -69,12 +70,10 @@ def perturbed(serving: Serving, member: int, noise: Noise) -> Decoder:
     """Write one member's weights out, by the reference: base ± σ a bᵀ, or base ± σ E."""
     weights, reference = {}, open_backend("reference")
     for spec, scale in zip(serving.specs, serving.scales, strict=True):
-        frozen, base = serving.frozen.get(spec.name), serving.base.model.get_parameter(spec.name)
-        if noise == "full":
-            weights[spec.name] = reference.full_member(
-                base, key=77, tensor=tensor_id(spec.name), member=member,
-                sigma_log2=scale + SIGMA, frozen=frozen,
-            )  # fmt: skip
+        frozen, base = serving.frozen[spec.name], serving.base.model.get_parameter(spec.name)
+        if noise != "rank1":
+            drawn = MemberNoise(Address.of(77, spec.name), scale + SIGMA, noise, frozen)
+            weights[spec.name] = reference.full_member(base, drawn, member)
             continue
         rows, columns = rank1_factors(reference, spec, key=77, members=[member], frozen=frozen)
         signs = rows[0].float()[:, None] * columns[0].float()

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, with_weights
+from kernels.model.forward import Decoder
+from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.safety.asking import Subject
 from learner.safety.gate import Gate, Report, concluded

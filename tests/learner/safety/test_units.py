@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder, causal, plain
+from kernels.model.forward import Decoder, causal
+from kernels.model.layers import Layer
 from learner.safety.units.scores import Sample, UnitScores, unit_scores
 from streams.model.open import BaseModel
 
@@ -20,10 +21,10 @@ def _one_by_one(decoder: Decoder, name: str) -> Tensor:
     """Give what enters one linear layer at the reply tokens, each sample run alone."""
     seen: list[Tensor] = []
 
-    def watch(called: str, layer: nn.Linear, x: Tensor) -> Tensor:
+    def watch(called: str, layer: Layer, x: Tensor) -> Tensor:
         if called == name:
             seen.append(x[0, -num_reply:])
-        return plain(called, layer, x)
+        return layer.apply(x)
 
     for sample in SAMPLES:
         ids = torch.tensor([[*sample.prompt, *sample.reply]])

@@ -134,12 +134,14 @@ def test_randopt_folds_members(serving: Serving, backend: Backend) -> None:
     assert sum(c != 0 for c in recipe.coefficients) <= 2
 
 
-@pytest.mark.parametrize("strategy", ["es", "randopt"])
-def test_the_papers_mode_learns(tiny_base: BaseModel, backend: Backend, strategy: str) -> None:
-    """Full-rank signs in every layer, nothing shared or frozen: versions follow, and teach."""
+@pytest.mark.parametrize(("strategy", "noise"), [("es", "full"), ("randopt", "normal")])
+def test_the_papers_mode_learns(
+    tiny_base: BaseModel, backend: Backend, strategy: str, noise: str
+) -> None:
+    """Full-rank noise in every layer, nothing shared or frozen: versions follow, and teach."""
     settings = LearnerSettings.model_validate(
         SETTINGS.model_dump()
-        | {"noise": "full", "last_layers": 99, "strategy": strategy, "pairs": 8, "top_k": 4}
+        | {"noise": noise, "last_layers": 99, "strategy": strategy, "pairs": 8, "top_k": 4}
     )
     mask = Mask(base=tiny_base.name, neurons={}, groups={})
     layers = range(tiny_base.decoder.num_layers)
@@ -149,7 +151,7 @@ def test_the_papers_mode_learns(tiny_base: BaseModel, backend: Backend, strategy
         outcome = generate(serving, backend, number=number, settings=settings)
         assert outcome.child is not None
         chain.append(outcome.child.recipe)
-        assert (chain[-1].noise, chain[-1].layers) == ("full", list(layers))
+        assert (chain[-1].noise, chain[-1].layers) == (noise, list(layers))
         serving.follow(chain[-1].version, chain)
         means.append(outcome.mean)
     assert means[-1] > means[0] + 0.05

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from streams.keeping.retention import AGEING, DAY_MS, Retention
+from streams.keeping.retention import AGEING, BATCH, DAY_MS, Retention
 from streams.log.contract import TOPICS, Entry, Outgoing, Partition, Topic
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
@@ -51,7 +51,7 @@ def put(log: SqliteLog, topic: Topic, *ids: str) -> None:
 
 
 def left(log: SqliteLog, topic: Topic) -> list[tuple[int, str]]:
-    """Give offset and id of what a new reader finds."""
+    """Return offset and id of what a new reader finds."""
     reader = log.subscribe([topic], group=None, positions=lambda _: {})
     found = []
     while entries := reader.poll(wait_s=0):
@@ -60,7 +60,7 @@ def left(log: SqliteLog, topic: Topic) -> list[tuple[int, str]]:
     return found
 
 
-def seen(store: Store, *, time_ms: int, id: str = "new", group: str = "learner") -> None:
+def seen(store: Store, *, time_ms: int, id: str = "new", group: str = "learner/main") -> None:
     with store.transaction() as session:
         entry = Entry(Partition("turns", 0), 0, "k", id, b"", time_ms)
         assert first_time(session, group, entry)
@@ -84,12 +84,22 @@ def prune(store: Store, retention: Retention, *, now_ms: int = NOW_MS) -> int:
         gone += some
 
 
+def retention_of(line: str, *, log: SqliteLog | None, batch: int = BATCH) -> Retention:
+    """Make what a line's learner prunes with."""
+    return Retention(DAYS, line=line, group=f"learner/{line}", log=log, batch=batch)
+
+
 def talk(
-    id: str, *, day: float, said_day: float | None = None, state: TurnState = "judged"
+    id: str,
+    *,
+    day: float,
+    said_day: float | None = None,
+    state: TurnState = "judged",
+    line: str = "main",
 ) -> TurnRow:
     said = day if said_day is None else said_day
     return TurnRow(
-        id=id, line="main", version="v", principal="p", session="s", key="k", prefix_key="pk",
+        id=id, line=line, version="v", principal="p", session="s", key="k", prefix_key="pk",
         state=state, sequence=1, record={"messages": ["words"]}, next_state=["more words"],
         target={"token_ids": [1]}, uses=2,
         created_ms=int(said * DAY_MS), taken_ms=int(day * DAY_MS),
@@ -105,11 +115,11 @@ def test_old_records_that_everybody_has_passed_go(
         for topic in TOPICS:
             put(log, topic, id)
     seen(store, time_ms=NOW_MS)
-    retention = Retention(DAYS, log=log)
+    retention = retention_of("main", log=log)
     prune(store, retention)
     assert [id for _, id in left(log, "turns")] == ["a", "b", "c", "d"]  # nobody has read them
     assert left(log, "judgements") == [(3, "d")]
-    passed(store, "learner", 0, 1, 2, 3)
+    passed(store, "learner/main", 0, 1, 2, 3)
     passed(store, "auditor", 0, 1)
     prune(store, retention)
     assert left(log, "turns") == left(log, "feedback") == [(2, "c"), (3, "d")]
@@ -138,9 +148,9 @@ def test_a_reader_misses_nothing_that_is_young_or_unread(
         clock.day = day
         put(log, "turns", str(number))
     if read:
-        passed(store, "learner", *range(read))
+        passed(store, "learner/main", *range(read))
     seen(store, time_ms=NOW_MS)
-    prune(store, Retention(DAYS, log=log, batch=batch))
+    prune(store, retention_of("main", log=log, batch=batch))
     young = [n for n, day in enumerate(days) if day >= 1_000 - DAYS or n >= read]
     assert left(log, "turns") == [(n, str(n)) for n in young]
     log.close()
@@ -154,7 +164,7 @@ def test_the_file_stops_growing(log: SqliteLog, store: Store, clock: Clock) -> N
         clock.day = day
         put(log, "judgements", *(f"{day}-{n}" for n in range(200)))
         seen(store, time_ms=day * DAY_MS, id=str(day))
-        prune(store, Retention(DAYS, log=log), now_ms=day * DAY_MS)
+        prune(store, retention_of("main", log=log), now_ms=day * DAY_MS)
         with closing(sqlite3.connect(log.path)) as file:
             sizes.append(file.execute("PRAGMA page_count").fetchone()[0])
     assert max(sizes[30:]) <= max(sizes[:30])
@@ -163,11 +173,45 @@ def test_the_file_stops_growing(log: SqliteLog, store: Store, clock: Clock) -> N
 def test_old_ids_go_and_young_ones_tell_duplicates(store: Store) -> None:
     """A second one is told apart for at least as long as the log keeps the first."""
     for day in (980, 985, 995, 1_000):
-        for group in ("learner", "other"):
-            seen(store, time_ms=day * DAY_MS, id=f"day {day}", group=group)
-    prune(store, Retention(DAYS, log=None, batch=1))
+        seen(store, time_ms=day * DAY_MS, id=f"day {day}")
+    prune(store, retention_of("main", log=None, batch=1))
     with store.reading() as session:
         assert set(session.exec(select(SeenRow.id))) == {"turns/day 995", "turns/day 1000"}
+
+
+def test_a_line_prunes_its_own_rows_and_no_other_lines(store: Store) -> None:
+    """What another learner may be working with is its own to let go of."""
+    lines = ("main", "other")
+    for line in lines:
+        seen(store, time_ms=980 * DAY_MS, id="old", group=f"learner/{line}")
+        seen(store, time_ms=NOW_MS, group=f"learner/{line}")
+    with store.transaction() as session:
+        session.add_all(talk(f"turn of {line}", day=980, line=line) for line in lines)
+    prune(store, retention_of("other", log=None))
+    with store.reading() as session:
+        states = dict(session.exec(select(TurnRow.line, TurnRow.state)).all())
+        old = session.exec(select(SeenRow.group).where(SeenRow.time_ms < NOW_MS)).all()
+    assert states == {"main": "judged", "other": "expired"}
+    assert old == ["learner/main"]
+
+
+def test_nothing_goes_that_a_line_has_not_read(log: SqliteLog, store: Store, clock: Clock) -> None:
+    """Whichever line prunes, and whether the other has read part of a topic or none of it."""
+    clock.day = 980
+    put(log, "turns", "a", "b", "c")
+    put(log, "feedback", "f")
+    seen(store, time_ms=NOW_MS)
+    passed(store, "learner/main", 0, 1, 2)
+    with store.transaction() as session:
+        turns = Partition("turns", 0)
+        advance(session, "learner/other", [Entry(turns, 0, "k", "a", b"", 0)])
+    for line in ("main", "other"):
+        prune(store, retention_of(line, log=log))
+        assert [id for _, id in left(log, "turns")] == ["b", "c"]
+        assert [id for _, id in left(log, "feedback")] == ["f"]
+    passed(store, "learner/other", 1, 2)
+    prune(store, retention_of("main", log=log))
+    assert left(log, "turns") == left(log, "feedback") == []
 
 
 def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
@@ -188,7 +232,7 @@ def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
                 planned_ms=0,
             )
         )
-    prune(store, Retention(DAYS, log=None))
+    prune(store, retention_of("main", log=None))
     with store.reading() as session:
         rows = {row.id: row for row in session.exec(select(TurnRow))}
     assert {id: row.state for id, row in rows.items()} == {
@@ -210,13 +254,20 @@ def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
 def test_a_clock_that_jumps_ahead_prunes_nothing(log: SqliteLog, store: Store) -> None:
     """Years ahead by the learner's clock, but not by what it read, nothing is old."""
     put(log, "turns", "a")
-    passed(store, "learner", 0)
+    passed(store, "learner/main", 0)
     seen(store, time_ms=NOW_MS)
     with store.transaction() as session:
         session.add(talk("t", day=1_000))
-    assert prune(store, Retention(DAYS, log=log), now_ms=NOW_MS + 5_000 * DAY_MS) == 0
+    assert (
+        prune(
+            store,
+            retention_of("main", log=log),
+            now_ms=NOW_MS + 5_000 * DAY_MS,
+        )
+        == 0
+    )
     seen(store, time_ms=NOW_MS + 4_000 * DAY_MS, id="from a clock that ran ahead")
-    assert prune(store, Retention(DAYS, log=log)) == 0
+    assert prune(store, retention_of("main", log=log)) == 0
 
 
 @pytest.mark.fault("clock jump")
@@ -226,7 +277,7 @@ def test_an_agent_whose_clock_is_wrong_loses_nothing(store: Store) -> None:
     with store.transaction() as session:
         session.add(talk("behind", day=1_000, said_day=10))
         session.add(talk("ahead", day=980, said_day=9_000))
-    assert prune(store, Retention(DAYS, log=None)) == 1
+    assert prune(store, retention_of("main", log=None)) == 1
     with store.reading() as session:
         states = {row.id: row.state for row in session.exec(select(TurnRow))}
     assert states == {"behind": "judged", "ahead": "expired"}

@@ -219,6 +219,28 @@ def test_a_group_shares_its_partitions(log: Log, open_another: Callable[[], Log]
     second.close()
 
 
+def test_groups_read_side_by_side(log: Log, open_another: Callable[[], Log]) -> None:
+    """Each has every record; a reader that leaves is replaced within its own group alone."""
+    records = [made(number, key=f"key-{number % 5}") for number in range(20)]
+    log.append(records)
+    num_partitions = len(log.end_offsets("turns"))
+    groups = ["learner/main", "learner/other"]
+    firsts = {
+        group: log.subscribe(["turns"], group=group, positions=from_the_beginning)
+        for group in groups
+    }
+    for reader in firsts.values():
+        assert {entry.id for entry in read(reader, 20)} == {record.id for record in records}
+        assert len(reader.assigned()) == num_partitions
+    second = open_another().subscribe(["turns"], group=groups[0], positions=from_the_beginning)
+    firsts[groups[0]].close()
+    assert {entry.id for entry in read(second, 20)} == {record.id for record in records}
+    log.append([made(20, key="key-0")])
+    for reader in (second, firsts[groups[1]]):
+        assert [entry.id for entry in read(reader, 1)] == ["turns-key-0-20"]
+        reader.close()
+
+
 def test_the_next_reader_of_a_group_starts_at_the_stored_positions(
     log: Log, open_another: Callable[[], Log]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Dead letters: buried once, listed, sent again or dropped, on every log."""
+"""Dead letters: one a record, listed, sent again or dropped, on every log."""
 
 import pytest
 
@@ -11,8 +11,8 @@ def entry(value: bytes = b"no record", offset: int = 7) -> Entry:
     return Entry(Partition("turns", 1), offset, key="s-1", id="turn-9", value=value, time_ms=5)
 
 
-def bury(log: Log, buried: Entry, cause: str = "not a record") -> str:
-    letter = dead_letters.of_entry(buried, cause, max_bytes=2**16, now_ms=10)
+def give_up(log: Log, unusable: Entry, cause: str = "not a record") -> str:
+    letter = dead_letters.of_entry(unusable, cause, max_bytes=2**16, now_ms=10)
     log.append([outgoing(dead_letters.TOPIC, letter.id, letter)])
     return letter.id
 
@@ -29,43 +29,43 @@ def turns(log: Log) -> list[tuple[str, str, bytes]]:
 
 def test_a_letter_says_where_it_stood_and_why(log: Log) -> None:
     """Cause, topic, partition, offset and the bytes as they came."""
-    name = bury(log, entry())
-    [buried] = dead_letters.read_all(log)
-    letter = buried.letter
+    name = give_up(log, entry())
+    [found] = dead_letters.read_all(log)
+    letter = found.letter
     assert (letter.topic, letter.partition, letter.offset) == ("turns", 1, 7)
     assert (letter.cause, letter.record_id, letter.key) == ("not a record", "turn-9", "s-1")
     assert dead_letters.payload(letter) == b"no record"
-    assert buried.closed is None
-    assert dead_letters.find(log, name[:6]) == buried
+    assert found.closed is None
+    assert dead_letters.find(log, name[:6]) == found
 
 
-def test_a_record_is_buried_once_however_often_it_is_read(log: Log) -> None:
+def test_a_record_has_one_letter_however_often_it_is_read(log: Log) -> None:
     """Two readers, or one that crashed in between, make one letter."""
-    bury(log, entry())
-    bury(log, entry(), cause="the same again")
-    bury(log, entry(offset=8))
+    give_up(log, entry())
+    give_up(log, entry(), cause="the same again")
+    give_up(log, entry(offset=8))
     assert [b.letter.offset for b in dead_letters.read_all(log)] == [7, 8]
 
 
 def test_a_redriven_record_goes_back_where_it_came_from(log: Log) -> None:
     """Same topic, key, id and bytes; the letter is closed and cannot be sent twice."""
-    name = bury(log, entry(b"\x00\xff"))
+    name = give_up(log, entry(b"\x00\xff"))
     dead_letters.redrive(log, name, who="operator")
     assert turns(log) == [("s-1", "turn-9", b"\x00\xff")]
-    [buried] = dead_letters.read_all(log)
-    assert buried.closed is not None
-    assert (buried.closed.verb, buried.closed.who) == ("redrive", "operator")
+    [found] = dead_letters.read_all(log)
+    assert found.closed is not None
+    assert (found.closed.verb, found.closed.who) == ("redrive", "operator")
     with pytest.raises(ConflictError, match="closed: redrive by operator"):
         dead_letters.redrive(log, name, who="operator")
 
 
 def test_a_dropped_letter_stays_closed(log: Log) -> None:
     """Nothing is sent, and what was given up is still listed as such."""
-    name = bury(log, entry())
+    name = give_up(log, entry())
     dead_letters.drop(log, name, who="operator")
-    [buried] = dead_letters.read_all(log)
-    assert buried.closed is not None
-    assert buried.closed.verb == "drop"
+    [found] = dead_letters.read_all(log)
+    assert found.closed is not None
+    assert found.closed.verb == "drop"
     assert turns(log) == []
     with pytest.raises(ConflictError, match="closed: drop"):
         dead_letters.drop(log, name, who="operator")
@@ -77,17 +77,17 @@ def test_a_record_that_was_cut_can_only_be_dropped(log: Log) -> None:
     letter = dead_letters.of_outgoing(record, "too large", max_bytes=2**16, now_ms=1)
     assert len(letter.value) <= 2**16
     log.append([letter])
-    [buried] = dead_letters.read_all(log)
-    assert buried.letter.payload_bytes == 2**20
+    [found] = dead_letters.read_all(log)
+    assert found.letter.payload_bytes == 2**20
     with pytest.raises(ConflictError, match="can only be dropped"):
-        dead_letters.redrive(log, buried.letter.id, who="operator")
-    dead_letters.drop(log, buried.letter.id, who="operator")
+        dead_letters.redrive(log, found.letter.id, who="operator")
+    dead_letters.drop(log, found.letter.id, who="operator")
 
 
 def test_a_name_that_fits_none_or_several_is_said(log: Log) -> None:
     """The error says how many it would be."""
-    bury(log, entry())
-    bury(log, entry(offset=8))
+    give_up(log, entry())
+    give_up(log, entry(offset=8))
     with pytest.raises(KeyError, match="0 dead letters"):
         dead_letters.find(log, "xyz")
     with pytest.raises(KeyError, match="2 dead letters"):

@@ -111,7 +111,7 @@ def refused(given: StreamsSettings) -> None:
 
 
 def ours(broker: KafkaBroker) -> dict[str, Path]:
-    """Give the settings of our own certificate."""
+    """Return the settings of our own certificate."""
     folder = broker.folder
     return {"tls_certificate": folder / "client.crt", "tls_key": folder / "client.key"}
 

@@ -185,6 +185,6 @@ def test_leases_of_two_names_do_not_meet(store: Store, clock: Clock) -> None:
 
 
 def test_checking_a_lease_that_was_never_taken_fails(store: Store, clock: Clock) -> None:
-    """Who did not acquire may not write."""
+    """A process that has not acquired the lease may not write."""
     with pytest.raises(LeaseLostError, match="held by nobody"), store.transaction() as session:
         lease(store, "first", clock).check(session)

@@ -53,7 +53,7 @@ def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
 
 
 def filled(table: type[Row]) -> dict[str, Any]:
-    """Give a row of any table with something in every column, NULL where it may be."""
+    """Return a row of any table with something in every column, NULL where it may be."""
     values: dict[Any, Any] = {
         int: 2**31 - 1, float: 0.5, bool: True, str: "words", bytes: b"bytes", dict: {"a": [1]},
         list: [1],
@@ -102,6 +102,84 @@ def test_the_schema_goes_down_and_up_again_with_data_in_it(store: Store) -> None
     assert names(store) <= {schema.VERSION_TABLE, "sqlite_sequence"}
     schema.migrate(store.engine)
     assert {row.__tablename__ for row in Row.__subclasses__()} <= names(store)
+
+
+def insert(store: Store, table: str, **values: Any) -> None:
+    columns = ", ".join(f'"{name}"' for name in values)
+    places = ", ".join(f":{name}" for name in values)
+    with store.engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({places})"), values)
+
+
+def select_all(store: Store, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    names = ", ".join(f'"{name}"' for name in columns)
+    with store.engine.connect() as connection:
+        return sorted(
+            tuple(row) for row in connection.execute(text(f"SELECT {names} FROM {table}"))
+        )
+
+
+@pytest.mark.parametrize("lines", [["main"], ["other"], ["main", "other"], []])
+def test_a_line_goes_on_where_the_group_of_an_older_build_stood(
+    store: Store, lines: list[str]
+) -> None:
+    """Every learner read for one group; its place, its ids and its outbox become the line's."""
+    schema.migrate(store.engine, revision="0006")
+    for line in lines:
+        insert(store, "leases", name=f"learner/{line}", holder="h", epoch=3, expires_ms=1)
+    for topic, end in (("turns", 5), ("recipes", 2)):
+        insert(store, "offsets", group="learner", topic=topic, partition=0, next_offset=end)
+        insert(store, "seen", group="learner", id=f"{topic}/a", time_ms=7)
+    insert(store, "outbox", topic="recipes", key="other", id="r", value=b"x")
+    insert(
+        store, "forgotten", id="f", principal="ann", reason="", who="op", num_turns=1,
+        num_judgements=0, influenced="[]", created_ms=4,
+    )  # fmt: skip
+    old = {name: select_all(store, name, *columns) for name, columns in MOVED.items()}
+    schema.migrate(store.engine)
+    mine = lines or ["main"]
+    assert select_all(store, "offsets", *MOVED["offsets"]) == sorted(
+        (f"learner/{line}", *rest) for line in mine for _, *rest in old["offsets"]
+    )
+    assert select_all(store, "seen", *MOVED["seen"]) == sorted(
+        (f"learner/{line}", *rest) for line in mine for _, *rest in old["seen"]
+    )
+    assert select_all(store, "forgotten", "id", "line") == [("f", line) for line in mine]
+    [(owner, _)] = select_all(store, "outbox", "line", "id")
+    assert owner == ("other" if "other" in mine else "main")
+    schema.migrate(store.engine, revision="0006")
+    assert {name: select_all(store, name, *columns) for name, columns in MOVED.items()} == old
+
+
+MOVED = {
+    "offsets": ("group", "topic", "partition", "next_offset"),
+    "seen": ("group", "id", "time_ms"),
+    "forgotten": ("id", "principal", "num_turns"),
+    "outbox": ("id", "key"),
+}
+
+
+def test_an_older_build_repeats_what_one_line_lacks_and_skips_nothing(store: Store) -> None:
+    """Going down, the common group stands where every line has been; used ids tell the rest."""
+    for line, end in (("main", 9), ("other", 4)):
+        group = f"learner/{line}"
+        insert(store, "offsets", group=group, topic="turns", partition=0, next_offset=end)
+        insert(store, "seen", group=group, id="turns/both", time_ms=1)
+        insert(store, "seen", group=group, id=f"turns/{line}", time_ms=1)
+        insert(store, "outbox", line=line, topic="turns", key="k", id=line, value=b"x")
+    insert(store, "offsets", group="learner/main", topic="rollouts", partition=0, next_offset=2)
+    for id, line in (("half", "main"), ("whole", "main"), ("whole", "other")):
+        insert(
+            store, "forgotten", id=id, line=line, principal="ann", reason="", who="op",
+            num_turns=1, num_judgements=0, influenced="[]", created_ms=4,
+        )  # fmt: skip
+    schema.migrate(store.engine, revision="0006")
+    assert select_all(store, "offsets", *MOVED["offsets"]) == [("learner", "turns", 0, 4)]
+    assert [id for _, id, _ in select_all(store, "seen", *MOVED["seen"])] == [
+        "turns/both", "turns/main", "turns/other",
+    ]  # fmt: skip
+    assert select_all(store, "forgotten", "id") == [("whole",)]
+    assert [id for id, _ in select_all(store, "outbox", *MOVED["outbox"])] == ["main", "other"]
 
 
 def test_processes_that_start_together_migrate_once(database: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import Session, SQLModel
 
 from streams.errors import ConflictError
 from streams.log.contract import Entry, Partition
-from streams.store.offsets import advance, first_time, first_times, positions
+from streams.store.offsets import advance, first_time, has_used, positions
 from streams.store.store import Store
 
 ZERO, ONE = Partition("turns", 0), Partition("turns", 1)
@@ -96,16 +96,14 @@ def test_an_id_is_new_once_for_each_group(store: Store) -> None:
         assert first_time(session, "h", entry(1))
 
 
-def test_many_ids_are_asked_at_once(store: Store) -> None:
-    """Repeats within the batch, from before, and of another group; however many there are."""
-    many = [entry(offset) for offset in range(2500)]
+def test_what_a_group_has_used_can_be_asked(store: Store) -> None:
+    """By topic and id, each group its own."""
     with store.transaction() as session:
-        assert first_times(session, "g", [entry(5), entry(3), entry(5)]) == [entry(5), entry(3)]
-        assert not first_time(session, "g", entry(3))
-    with store.transaction() as session:
-        assert first_times(session, "g", many) == [e for e in many if e.offset not in (3, 5)]
-        assert first_times(session, "g", many) == []
-        assert first_times(session, "h", []) == []
+        assert not has_used(session, "g", "turns", "id-3")
+        assert first_time(session, "g", entry(3))
+        assert has_used(session, "g", "turns", "id-3")
+        assert not has_used(session, "h", "turns", "id-3")
+        assert not has_used(session, "g", "feedback", "id-3")
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from streams.errors import LogUnavailableError
 from streams.log.contract import Log, Outgoing
@@ -10,6 +11,7 @@ from streams.log.sqlite import SqliteLog
 from streams.records import Mask, Record, decode, record_id
 from streams.store import outbox
 from streams.store.store import Store
+from streams.store.tables import OutboxRow
 
 
 def record(number: int) -> Mask:
@@ -35,9 +37,9 @@ def test_records_are_published_in_the_order_of_the_calls(store: Store, embedded:
     for start in range(0, count, 100):
         with store.transaction() as session:
             for number in range(start, min(start + 100, count)):
-                outbox.put(session, "recipes", "main", record(number))
-    assert outbox.publish(store, embedded) == count
-    assert outbox.publish(store, embedded) == 0
+                outbox.put(session, "recipes", "main", record(number), line="main")
+    assert outbox.publish(store, embedded, "main") == count
+    assert outbox.publish(store, embedded, "main") == 0
     assert published(embedded) == [record(number) for number in range(count)]
     embedded.close()
 
@@ -47,12 +49,12 @@ def test_what_was_rolled_back_is_not_published(store: Store, embedded: Log) -> N
 
     def fail() -> None:
         with store.transaction() as session:
-            outbox.put(session, "recipes", "main", record(0))
+            outbox.put(session, "recipes", "main", record(0), line="main")
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert outbox.publish(store, embedded) == 0
+    assert outbox.publish(store, embedded, "main") == 0
     embedded.close()
 
 
@@ -72,9 +74,34 @@ class AwayLog:
 def test_a_record_waits_until_the_log_has_it(store: Store, embedded: Log, appends: bool) -> None:
     """With the log away nothing is lost; after a crash behind the append, it is there twice."""
     with store.transaction() as session:
-        outbox.put(session, "recipes", "main", record(0))
+        outbox.put(session, "recipes", "main", record(0), line="main")
     with pytest.raises(LogUnavailableError):
-        outbox.publish(store, AwayLog(embedded, appends=appends))  # type: ignore[arg-type]
-    assert outbox.publish(store, embedded) == 1
+        outbox.publish(store, AwayLog(embedded, appends=appends), "main")  # type: ignore[arg-type]
+    assert outbox.publish(store, embedded, "main") == 1
     assert published(embedded) == [record(0)] * (2 if appends else 1)
+    embedded.close()
+
+
+def test_a_number_is_never_used_twice(store: Store, embedded: Log) -> None:
+    """A row is not taken for one that was published before, by whoever still holds its number."""
+    numbers: list[int | None] = []
+    for number in range(3):
+        with store.transaction() as session:
+            outbox.put(session, "recipes", "main", record(number), line="main")
+        with store.reading() as session:
+            numbers += session.exec(select(OutboxRow.number)).all()
+        assert outbox.publish(store, embedded, "main") == 1
+    assert len(set(numbers)) == 3
+    embedded.close()
+
+
+def test_a_line_publishes_its_own(store: Store, embedded: Log) -> None:
+    """What another line's learner owes waits for that learner."""
+    with store.transaction() as session:
+        for number, line in enumerate(("main", "other", "main")):
+            outbox.put(session, "recipes", line, record(number), line=line)
+    assert outbox.publish(store, embedded, "main") == 2
+    assert published(embedded) == [record(0), record(2)]
+    assert outbox.publish(store, embedded, "other") == 1
+    assert published(embedded)[-1] == record(1)
     embedded.close()

@@ -1,0 +1,73 @@
+"""The masks and recipes that the log has told: what a version is made of, as far as it is known.
+
+Knows nothing of weights, or of which version should serve. Any thread may ask and add.
+"""
+
+import threading
+from collections.abc import Mapping
+
+from agent.errors import UnknownVersionError
+from streams.records import Mask, Recipe
+
+
+class Book:
+    """Every mask by its digest and every recipe by its version."""
+
+    def __init__(self, base: str) -> None:
+        """Begin with nothing but the base model's name."""
+        self._base = base
+        self._masks: dict[str, Mask] = {}
+        self._recipes: dict[str, Recipe] = {}
+        self._whole = {base}  # versions whose chain is known to be complete
+        self._lock = threading.Lock()
+
+    @property
+    def masks(self) -> Mapping[str, Mask]:
+        """The masks by digest, those that are added later too."""
+        return self._masks
+
+    def add_mask(self, mask: Mask) -> None:
+        """Know a mask."""
+        with self._lock:
+            self._masks[mask.digest] = mask
+
+    def add_recipe(self, recipe: Recipe) -> None:
+        """Know a recipe."""
+        with self._lock:
+            self._recipes[recipe.version] = recipe
+
+    def is_whole(self, version: str) -> bool:
+        """Tell whether a version's whole chain is known, masks too."""
+        with self._lock:
+            walked: list[str] = []
+            while version not in self._whole:
+                if self._missing(version) is not None:
+                    return False
+                walked.append(version)
+                version = self._recipes[version].parent
+            self._whole.update(walked)
+            return True
+
+    def chain(self, version: str) -> list[Recipe]:
+        """Return the recipes from the base to a version, in the order of their application.
+
+        raises: UnknownVersionError naming the recipe or mask that is missing
+        """
+        with self._lock:
+            chain: list[Recipe] = []
+            while version != self._base:
+                missing = self._missing(version)
+                if missing is not None:
+                    raise UnknownVersionError(missing)
+                chain.append(self._recipes[version])
+                version = chain[-1].parent
+            return chain[::-1]
+
+    def _missing(self, version: str) -> str | None:
+        """Say what is not known of one step, if anything."""
+        recipe = self._recipes.get(version)
+        if recipe is None:
+            return f"no recipe of version {version} is known here"
+        if recipe.mask not in self._masks:
+            return f"the mask {recipe.mask[:16]}… is not known here"
+        return None

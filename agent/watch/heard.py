@@ -1,0 +1,124 @@
+"""What learners hear of people and what they do not, from the store, for pages and Prometheus.
+
+Counts are of what the store holds now: what retention or forgetting has emptied is not in them.
+
+Knows nothing of how turns are linked, judged or planned.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, func, select
+
+from agent.watch.metrics import Sample
+from agent.watch.reading import Reading
+from streams.errors import StreamsError
+from streams.records import Json
+from streams.store.states import SPEAKING
+from streams.store.store import Store
+from streams.store.tables import ClientRow, PlannerRow, TurnRow
+
+_LOG = logging.getLogger(__name__)
+
+WAIT_S: Final = 0.5  # a scrape that takes longer than Prometheus waits loses every other figure
+CLIENTS: Final = 10  # that opt the most turns out
+TEXT_CHARS: Final = 300  # of an example
+_UNLINKED: Final = ("ambiguous", "unknown")
+_TEXTS: Final = {
+    "ambiguous": "Replies seen in a later request that may belong to several turns",
+    "unknown": "Replies seen in a later request that belong to no turn that is known",
+}
+
+
+def planners(session: Session, lines: Collection[str]) -> list[Json]:
+    """Read what each line's planner waits for, and the count of each kind of verdict."""
+    rows = session.exec(select(PlannerRow).where(col(PlannerRow.line).in_(lines))).all()
+    return [row.model_dump() for row in rows]
+
+
+def reasons(session: Session, lines: Collection[str]) -> Json:
+    """Count the turns that score no generation (any more), by the reason."""
+    count = select(TurnRow.reason, func.count()).where(
+        col(TurnRow.line).in_(lines),
+        col(TurnRow.state).in_(SPEAKING),
+        col(TurnRow.reason).is_not(None),
+    )
+    return {str(why): num for why, num in session.execute(count.group_by(TurnRow.reason)).all()}
+
+
+def unlinked(session: Session, lines: Collection[str]) -> Json:
+    """Count the requests that carry a reply which was linked to no turn, by the reason."""
+    count = select(TurnRow.unlinked, func.count()).where(
+        col(TurnRow.line).in_(lines), col(TurnRow.unlinked).in_(_UNLINKED)
+    )
+    found = dict(session.execute(count.group_by(TurnRow.unlinked)).all())
+    return {why: found.get(why, 0) for why in _UNLINKED}
+
+
+def example(session: Session, lines: Collection[str]) -> Json | None:
+    """Read the newest request whose reply was linked to no turn; None: there is none."""
+    newest = (
+        select(TurnRow)
+        .where(col(TurnRow.line).in_(lines), col(TurnRow.unlinked).in_(_UNLINKED))
+        .order_by(col(TurnRow.sequence).desc())
+        .limit(1)
+    )
+    row = session.exec(newest).first()
+    if row is None:
+        return None
+    messages = row.record.get("messages", [])
+    replies = (m.get("content") for m in reversed(messages) if m.get("role") == "assistant")
+    return {
+        "turn": row.id,
+        "why": row.unlinked,
+        "client": row.record.get("client"),
+        "reply": str(next(replies, None) or "")[:TEXT_CHARS],
+        "created_ms": row.created_ms,
+    }
+
+
+def opted_out(session: Session, lines: Collection[str]) -> list[Json]:
+    """Name the clients that ask not to be learned from, those with the most turns first."""
+    most = (
+        select(ClientRow)
+        .where(col(ClientRow.line).in_(lines), ClientRow.num_opted_out > 0)
+        .order_by(col(ClientRow.num_opted_out).desc(), col(ClientRow.client))
+        .limit(CLIENTS)
+    )
+    return [row.model_dump() for row in session.exec(most).all()]
+
+
+class Heard:
+    """What one line's store tells Prometheus, read at a scrape and off the event loop."""
+
+    def __init__(self, store: Store, line: str) -> None:
+        """Read nothing yet."""
+        self._store, self._line = store, line
+        self._reading = Reading[list[Sample]]("metrics-store")
+
+    async def samples(self) -> Sequence[Sample] | None:
+        """Read the figures; None when the store does not answer in time, or cannot be read."""
+        return await self._reading.ask(self._read, wait_s=WAIT_S) or None
+
+    def close(self) -> None:
+        """Begin no further reading."""
+        self._reading.close()
+
+    def _read(self) -> list[Sample]:
+        lines = (self._line,)
+        try:
+            with self._store.reading() as session:
+                num, clients = unlinked(session, lines), opted_out(session, lines)
+                waiting = planners(session, lines)
+        except (StreamsError, SQLAlchemyError) as cause:
+            _LOG.debug("the store cannot be read for the metrics: %s", cause)
+            return []
+        found = [(f"unlinked_{why}", _TEXTS[why], float(num[why])) for why in _UNLINKED]
+        out = float(sum(row["num_opted_out"] for row in clients))
+        found.append(("turns_opted_out", "Turns of clients that opt out of learning", out))
+        for kind in ("fresh", "used", "weak"):
+            text = f"Verdicts in the planner's window that are {kind}"
+            found += [(f"verdicts_{kind}", text, float(row[f"num_{kind}"])) for row in waiting]
+        return found

@@ -1,0 +1,213 @@
+"""What a generation does to one tensor, as values: its noise, how members differ, what is added.
+
+A value that exists is in range: it refuses, when it is made, what could not be exact. What must fit
+a tensor is asked by kernels.contract.Backend, once for all backends.
+
+Knows nothing of how noise is made, or of recipes.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import torch
+from torch import Tensor
+
+from kernels import normal
+from kernels.errors import OVERFLOW, ExplodedError
+
+FullNoise = Literal["full", "normal"]
+Noise = Literal["rank1", FullNoise]
+"""Rank-1 signs a_p b_pᵀ (Sarkar et al. 2025); a sign, or a normal deviate, for every element."""
+
+FULL_NOISES: Final[tuple[FullNoise, ...]] = ("full", "normal")
+NOISES: Final[tuple[Noise, ...]] = ("rank1", *FULL_NOISES)
+
+ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
+NORMAL: Final = 16  # added to it for normal deviates, so that no sign shares their words
+
+WORD: Final = 2**32
+MAX_ELEMENTS: Final = 4 * WORD  # element >> 2 is one counter word
+MAX_DIGEST_ELEMENTS: Final = WORD  # the index is the high word of what a digest mixes
+MAX_COEFFICIENT: Final = 255  # 8 bits: exact even as a bfloat16 input of a matrix product
+EXACT_FLOAT32: Final = 2**24  # every integer below it is a float32: sums stay exact in any order
+INT32_MAX: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the noise of one tensor in one generation lies.
+
+    key: the generation's, unsigned 64-bit; tensor: the counter's word for the tensor (`of`)
+    raises: ValueError naming the word that does not fit
+    """
+
+    key: int
+    tensor: int
+
+    def __post_init__(self) -> None:
+        """Refuse what the counter cannot hold."""
+        if not 0 <= self.key < WORD**2:
+            raise ValueError(f"key {self.key} is not an unsigned 64-bit integer")
+        if not 0 <= self.tensor < WORD:
+            raise ValueError(f"tensor {self.tensor} is not an unsigned 32-bit integer")
+
+    @staticmethod
+    def of(key: int, name: str) -> "Address":
+        """Return the address of a parameter, by four bytes of its name's SHA-256, little-endian.
+
+        name: the Hugging Face name, so that layout and sharding change nothing
+
+        >>> hex(Address.of(7, "model.layers.0.mlp.up_proj.weight").tensor)
+        '0xb16528af'
+        """
+        return Address(key, int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little"))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of elements of a tensor, as a counter numbers them.
+
+    side: ROWS (output features), COLUMNS (input features) or FULL (row-major index); count: of
+        elements from `first` on, which are those of the unfused, unsharded tensor
+    raises: ValueError naming what does not fit
+    """
+
+    side: int
+    count: int
+    first: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what the counter cannot hold."""
+        if self.side not in (ROWS, COLUMNS, FULL):
+            raise ValueError(f"side {self.side}: choose ROWS, COLUMNS or FULL")
+        if self.first < 0 or self.count < 0 or self.first + self.count > MAX_ELEMENTS:
+            last = self.first + self.count - 1
+            raise ValueError(f"elements {self.first}..{last} leave 0..{MAX_ELEMENTS - 1}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frozen:
+    """The frozen units of one tensor: which rows and columns may move; None: all may.
+
+    rows: (out,) int8, 1 where the row may move and 0 where it is frozen; columns: (in,) int8
+    """
+
+    rows: Tensor | None = None
+    columns: Tensor | None = None
+
+    def check_fits(self, tensor: Tensor) -> None:
+        """Refuse a tensor of another shape: the wrong units would be frozen.
+
+        raises: ValueError
+        """
+        sides = ((self.rows, "rows"), (self.columns, "columns"))
+        for (mask, side), size in zip(sides, tensor.shape, strict=True):
+            if mask is not None and (mask.shape != (size,) or mask.dtype != torch.int8):
+                raise ValueError(f"the mask of {side} must be ({size},) int8")
+
+    def zeroed(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rank-1 factors with zeros where a unit is frozen.
+
+        rows: (any, out); columns: (any, in)
+        """
+        if self.rows is not None:
+            rows = rows * self.rows.to(rows.device)
+        if self.columns is not None:
+            columns = columns * self.columns.to(columns.device)
+        return rows, columns
+
+
+NOTHING_FROZEN: Final = Frozen()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberNoise:
+    """The noise that full-rank members of a generation get in one tensor: ± 2^s · E.
+
+    sigma_log2: s, of this tensor; frozen units receive none
+    """
+
+    address: Address
+    sigma_log2: int
+    kind: FullNoise = "full"
+    frozen: Frozen = NOTHING_FROZEN
+
+    @property
+    def unit_log2(self) -> int:
+        """The log2 of what an integer 1 of the noise moves a weight by."""
+        return self.sigma_log2 - _fraction_log2(self.kind)
+
+    def check_fits(self, base: Tensor, members: Sequence[int]) -> None:
+        """Refuse what would be other noise than that of these members of this tensor.
+
+        raises: ValueError
+        """
+        self.frozen.check_fits(base)
+        Span(FULL, base.numel())  # refuses what a counter cannot number
+        pairs = WORD * (2 if self.kind == "normal" else 32)  # a word of noise serves so many
+        if not all(0 <= member < 2 * pairs for member in members):
+            raise ValueError(f"members {min(members)}..{max(members)} do not fit the counter")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a generation adds to the integers of one tensor: K += step · Σ_p c_p E_p.
+
+    Normal E_p are integers in units of 2⁻⁵ (kernels.normal): their sum times the step is rounded to
+    an integer, halves away from zero, so that −step is still exactly the opposite.
+
+    coefficients: one a pair, |c_p| ≤ 255; step: signed, negative takes the generation out again
+    raises: ValueError for coefficients or a step of which a sum could round, ExplodedError for a
+        normal change that could leave int32 on its own
+    """
+
+    address: Address
+    coefficients: tuple[int, ...]
+    step: int
+    noise: Noise = "rank1"
+    frozen: Frozen = NOTHING_FROZEN
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be exact."""
+        if any(abs(c) > MAX_COEFFICIENT for c in self.coefficients):
+            raise ValueError(f"a coefficient leaves ±{MAX_COEFFICIENT}")
+        if self.reach >= EXACT_FLOAT32:
+            what = "Σ|c|" if self.noise != "normal" else f"{normal.LARGEST} · Σ|c|"
+            raise ValueError(f"{what} reaches 2²⁴: a float32 product would round; use fewer pairs")
+        if abs(self.step) > INT32_MAX:
+            raise ValueError(f"step {self.step} leaves int32")
+        largest = (abs(self.step) * self.reach) >> self.fraction_log2
+        if self.noise == "normal" and largest > INT32_MAX:
+            raise ExplodedError(OVERFLOW)
+
+    @property
+    def fraction_log2(self) -> int:
+        """One integer of the noise is 2^−this."""
+        return _fraction_log2(self.noise)
+
+    @property
+    def reach(self) -> int:
+        """The largest magnitude that a sum of c_p E_p can have, in integers of the noise."""
+        largest = normal.LARGEST if self.noise == "normal" else 1
+        return largest * sum(abs(c) for c in self.coefficients)
+
+    def check_fits(self, master: Tensor) -> None:
+        """Refuse integers that this is not a change of.
+
+        raises: ValueError
+        """
+        if master.dtype != torch.int32 or master.dim() != 2 or not master.is_contiguous():
+            raise ValueError("the master is a contiguous (out, in) int32 tensor")
+        if master.numel() >= MAX_DIGEST_ELEMENTS:
+            raise ValueError(f"a master has under {MAX_DIGEST_ELEMENTS} elements")
+        self.frozen.check_fits(master)
+
+    def taken_out(self) -> "Change":
+        """Return what brings the integers back: sums wrap, so it does even after an overflow."""
+        return replace(self, step=-self.step)
+
+
+def _fraction_log2(noise: Noise) -> int:
+    return normal.FRACTION_LOG2 if noise == "normal" else 0

@@ -1,0 +1,49 @@
+"""What a judged turn is worth to the planner, kept with its row: its strength, and why it is out.
+
+Worked out anew from all judgements whenever one is added or taken away, so that the row says what
+they say, in whatever order they came.
+
+Knows nothing of generations.
+"""
+
+from typing import Final
+
+from sqlmodel import Session
+
+from learner.judges.judge import combine
+from learner.judges.rows import judgements_of
+from streams.store.states import (
+    JUDGED,
+    LINKED,
+    OPEN,
+    STALE,
+    TEACHES_NOTHING,
+    UNTRAINED,
+    USED_UP,
+)
+from streams.store.tables import TurnRow
+
+# Whatever is said of such a turn later, it scores nothing any more.
+_FINAL: Final = (USED_UP, STALE)
+
+
+def settle(session: Session, row: TurnRow) -> None:
+    """Set a turn's state, strength and reason to what its judgements come to."""
+    given = judgements_of(session, [row])[row.id]
+    verdict = combine(given)
+    row.judged_ms = max((judgement.created_ms for judgement in given), default=None)
+    row.strength = None
+    if verdict is not None:
+        row.strength = verdict.confidence if verdict.teaches else 0.0
+    if row.state != UNTRAINED:
+        _settle_state(row, judged=bool(given))
+    session.add(row)
+
+
+def _settle_state(row: TurnRow, *, judged: bool) -> None:
+    if judged:
+        row.state = JUDGED
+        if row.reason not in _FINAL:
+            row.reason = None if row.strength else TEACHES_NOTHING
+    elif row.state == JUDGED:  # its judgements were taken away
+        row.state, row.reason = (LINKED if row.next_kind else OPEN), None

@@ -1,0 +1,57 @@
+"""Says in words what the planner waits for, so that nobody has to guess why nothing is learned.
+
+Knows nothing of tables or the clock.
+"""
+
+from typing import Final
+
+from learner.batch.choose import Conditions
+from learner.batch.window import Counts
+
+_NUMBERS: Final = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+)  # fmt: skip
+
+
+def waits_for(counts: Counts, conditions: Conditions) -> str:
+    """Return what is missing for the next generation.
+
+    counts: of a moment at which none was due
+
+    >>> asked = Conditions(turns=6, uses=8, linger_s=10, quorum=1, principal_cap=0.25)
+    >>> waits_for(Counts(fresh=3, used=0, weak=0, people=2), asked)
+    'two strong verdicts of other people needed: cap 0.25'
+    """
+    missing = conditions.people - counts.people
+    if conditions.people > conditions.turns:
+        return (
+            f"{_why(conditions)} needs {conditions.people} people, and a generation holds"
+            f" {conditions.turns} turns: nothing is learned until one of them is changed"
+        )
+    if missing > 0 and conditions.people > 1:
+        return f"{_verdicts(missing)} of {_whose(counts, missing)} needed: {_why(conditions)}"
+    if counts.fresh:
+        return f"company, {conditions.linger_s:g} s at most"
+    if counts.used:
+        return "a fresh strong verdict"
+    if counts.weak:
+        return "a strong verdict: weak ones start nothing"
+    return "a verdict"
+
+
+def _why(conditions: Conditions) -> str:
+    """Return which setting asks for so many people."""
+    if conditions.people > conditions.quorum:
+        return f"cap {conditions.principal_cap:g}"
+    return f"quorum {conditions.quorum}"
+
+
+def _verdicts(count: int) -> str:
+    number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+    return f"{number} strong verdict{'' if count == 1 else 's'}"
+
+
+def _whose(counts: Counts, missing: int) -> str:
+    if counts.people == 0:
+        return "different people"
+    return "other people" if missing > 1 else "somebody else"

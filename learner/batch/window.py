@@ -1,0 +1,132 @@
+"""The judged turns that may still score a generation, as rows: read, counted, and let go of.
+
+A turn leaves the window for good, with the reason, when a plan is made: it has scored all the
+generations that it may, its version is too far behind, or fresher and stronger evidence of the same
+principal takes all the places that it could have. Only then, and by what the rows say, so that a
+learner that is started again, or a line that is run again, lets go of the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, func, select, update
+
+from learner.batch.choose import JudgedTurn
+from learner.judges.judge import SURE, combine
+from learner.judges.rows import judgements_of
+from learner.settings import LearnerSettings
+from streams.line.line import Line
+from streams.store.states import CROWDED_OUT, JUDGED, STALE, USED_UP, Reason
+from streams.store.tables import RecipeRow, TurnRow
+
+# Judged turns that are looked at for a batch: far more than one holds, and few enough to be looked
+# at every second. No principal offers more than a batch holds, so a flood hides nobody.
+LOOKED_AT: Final = 1024
+
+_STRONG: Final[Any] = col(TurnRow.strength) >= SURE
+# The best evidence first, as learner.batch.choose orders it.
+_ORDER: Final[tuple[Any, ...]] = (
+    _STRONG.desc(), col(TurnRow.uses), col(TurnRow.judged_ms).desc(), col(TurnRow.id)
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is in the window."""
+
+    fresh: int  # strong verdicts that have scored nothing yet
+    used: int  # strong verdicts that have
+    weak: int
+    people: int  # principals with a strong verdict
+
+
+def judged_turns(
+    session: Session, line: Line, settings: LearnerSettings, base: str
+) -> list[JudgedTurn]:
+    """Read the turns that a generation may use, the best evidence of each principal."""
+    offered = _placed(_within(session, line, settings, base)).subquery()
+    query = (
+        select(TurnRow)
+        .join(offered, col(TurnRow.id) == offered.c.id)
+        .where(offered.c.place <= settings.turns_per_generation)
+        .order_by(offered.c.place, *_ORDER)
+        .limit(LOOKED_AT)
+    )
+    rows = session.exec(query).all()
+    judgements = judgements_of(session, rows)
+    found = []
+    for row in rows:
+        verdict = combine(judgements[row.id])
+        if verdict is not None:
+            judged_ms = max(given.created_ms for given in judgements[row.id])
+            found.append(
+                JudgedTurn(row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict)
+            )
+    return found
+
+
+def counts(session: Session, line: Line, settings: LearnerSettings, base: str) -> Counts:
+    """Count the turns that a generation may use."""
+    within = _within(session, line, settings, base)
+    kinds: Any = select(_STRONG, col(TurnRow.uses) == 0, func.count()).where(*within)
+    number = {
+        (bool(strong), bool(fresh)): count
+        for strong, fresh, count in session.execute(kinds.group_by(_STRONG, TurnRow.uses == 0))
+    }
+    people = select(func.count(func.distinct(TurnRow.principal))).where(*within, _STRONG)
+    return Counts(
+        fresh=number.get((True, True), 0),
+        used=number.get((True, False), 0),
+        weak=number.get((False, True), 0) + number.get((False, False), 0),
+        people=session.exec(people).one(),
+    )
+
+
+def let_go(session: Session, line: Line, settings: LearnerSettings, base: str) -> None:
+    """Give every turn that will score nothing any more the reason; the caller commits."""
+    waiting = _waiting(line.name)
+    _leave(session, USED_UP, *waiting, TurnRow.uses >= settings.uses)
+    recent = _recent(session, line, settings.max_staleness, base)
+    _leave(session, STALE, *waiting, col(TurnRow.version).not_in(recent))
+    # As many as one principal alone could have in the generations that a turn lives for.
+    most = settings.turns_per_generation * settings.uses
+    placed = _placed(waiting).subquery()
+    crowd = select(placed.c.id).where(placed.c.place > most)
+    _leave(session, CROWDED_OUT, *waiting, col(TurnRow.id).in_(crowd))
+
+
+def _leave(session: Session, reason: Reason, *conditions: Any) -> None:
+    leaving = update(TurnRow).where(*conditions).values(reason=reason)
+    session.execute(leaving, execution_options={"synchronize_session": False})
+
+
+def _waiting(line: str) -> tuple[Any, ...]:
+    return TurnRow.line == line, TurnRow.state == JUDGED, col(TurnRow.reason).is_(None)
+
+
+def _within(
+    session: Session, line: Line, settings: LearnerSettings, base: str
+) -> Sequence[ColumnElement[bool]]:
+    return (
+        *_waiting(line.name),
+        and_(col(TurnRow.strength) > 0),
+        col(TurnRow.uses) < settings.uses,
+        col(TurnRow.version).in_(_recent(session, line, settings.max_staleness, base)),
+    )
+
+
+def _placed(conditions: Sequence[Any]) -> Any:
+    """Select ids with the place that each has among those of its principal, from 1."""
+    place = func.row_number().over(partition_by=col(TurnRow.principal), order_by=_ORDER)
+    return select(TurnRow.id, place.label("place")).where(*conditions)
+
+
+def _recent(session: Session, line: Line, max_staleness: int, base: str) -> list[str]:
+    """Name the versions at most so many recipes behind the one that serves, side branches too."""
+    serving = session.get(RecipeRow, line.version)
+    number = serving.number if serving else 0
+    newer = col(RecipeRow.number) >= number - max_staleness
+    names = list(session.exec(select(RecipeRow.version).where(newer)))
+    return [*names, base] if number <= max_staleness else names

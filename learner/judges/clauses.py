@@ -1,0 +1,262 @@
+"""Tells what a clause is: a complaint, a wish, praise, thanks, or words about something else.
+
+The rules are the same in every language; what a language's words mean is data (phrases). A rule
+asks which classes of words stand in which order, and what the clause is about: a word that no list
+has, and that neither question nor reply had, is a topic of its own, and a clause about a topic says
+nothing about the reply unless it speaks to the agent outright.
+
+Knows nothing of messages, confidence or hints.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from learner.judges.part import SHAPES, Part
+from learner.judges.text import is_cjk
+
+# denied: a complaint's words, denied · doubt: asks whether it is right · aside: only sounds like
+# one of the others · task: something new to do · order: something to do, with this reply or another
+# · deny: says no · empty: says nothing yet · other: a statement about something
+Kind = Literal["complaint", "wish", "praise", "thanks", "denied", "doubt", "aside", "question",
+               "task", "order", "deny", "empty", "other"]  # fmt: skip
+
+_GRADES: Final = ("long", "short", "hard", "stiff", "loose", "grade")
+_TOO: Final = {
+    "long": "too long",
+    "short": "too short",
+    "hard": "too complicated",
+    "stiff": "too stiff",
+    "loose": "too loose",
+    "grade": "too much of something",
+}
+# Wishes with a wording of their own, and the others by what they are about.
+_USUAL: Final = {
+    "brief": "asks for shorter",
+    "more": "asks for more",
+    "plain": "asks for simpler words",
+}
+_WISHED: Final = {
+    "lang": "wishes another language",
+    "form": "wishes a form",
+    "tone": "wishes a tone",
+}
+
+
+def kind_of(part: Part) -> tuple[Kind, str]:
+    """Tell what a part is, and by which rule."""
+    for rule in _RULES:
+        found = rule(part)
+        if found is not None:
+            return found
+    return "other", ""
+
+
+Found = tuple[Kind, str] | None
+_Rule = Callable[[Part], Found]
+
+
+def _empty(part: Part) -> Found:
+    if part.has("thanks", "good", "fault", "up", "down"):
+        return None
+    if all(word.classes & {"filler", "yes", "deny"} or not word.text[0].isalnum()
+           for word in part.words):  # fmt: skip
+        denies = any("deny" in word.classes for word in part.words)
+        if (denies and not part.has("filler")) or (denies and len(part.words) < 3):
+            return "deny", ""
+        return None if part.topic or len(part.words) > 3 else ("empty", "")
+    return None
+
+
+def _aside(part: Part) -> Found:
+    return ("aside", "") if part.has("aside") else None
+
+
+def _mocks(part: Part) -> Found:
+    return ("complaint", "mocks it") if part.has("mock") and part.topic <= 4 else None
+
+
+def _doubts(part: Part) -> Found:
+    return ("doubt", "") if part.has("doubt") else None
+
+
+def _denied(part: Part) -> Found:
+    """ "Not too long", "nothing wrong": a fault, and a no right before it."""
+    if part.has("scold", "lost", "want") or not part.leads_to("not", "fault", "too", *_GRADES):
+        return None
+    return ("praise", "denies a fault") if part.has("good") else ("denied", "denies a fault")
+
+
+def _scolds(part: Part) -> Found:
+    if not part.has("scold") or part.topic > 3 or part.has("others"):
+        return None
+    # "the printer doesn't work" is about the printer
+    if part.topic == 0 or part.has("you", "reply", "me"):
+        return "complaint", "faults the agent"
+    return None
+
+
+def _lost(part: Part) -> Found:
+    if not part.has("lost") or part.topic + len(part.shared) > 1 or part.has("others"):
+        return None
+    # a mere "huh" says it alone, and little beside other words
+    if " " in part.words[part.places("lost")[0]].text or len(part.words) == 1 or _cjk(part):
+        return "complaint", "too complicated"
+    return None
+
+
+def _cjk(part: Part) -> bool:
+    return is_cjk(part.words[0].text[0])
+
+
+def _too(part: Part) -> Found:
+    if part.asks or part.foreign or not part.has("too"):
+        return None
+    for place in part.places("too"):
+        # Japanese says it behind the word
+        for word in (*part.words[place + 1 : place + 3], *part.words[max(0, place - 1) : place]):
+            for grade in _GRADES:
+                if grade in word.classes and part.topic == 0:
+                    return "complaint", _TOO[grade]
+    if part.clause.announces:
+        return None
+    last = part.places("too")[-1]
+    if last == len(part.words) - 2 and not part.words[-1].known and part.topic <= 1:
+        return "complaint", _TOO["grade"]
+    return None
+
+
+def _slips(part: Part) -> Found:
+    """ "You forgot …", "you didn't read …"."""
+    if part.asks or part.has("want", "told"):
+        return None
+    if part.before("you", "slip") and part.topic <= 5:
+        return "complaint", "faults the agent"
+    if part.before("you", "not", within=2) and part.before("not", "heed") and part.topic <= 5:
+        return "complaint", "faults the agent"
+    return None
+
+
+def _lacks(part: Part) -> Found:
+    """ "That's not right", "doesn't work"."""
+    if part.asks or part.foreign or part.topic > 1 or part.has("want"):
+        return None
+    if part.has("me") and not part.has("reply", "you"):
+        return None
+    if part.before("not", "able", "good"):
+        return "complaint", "says it is wrong"
+    return None
+
+
+def _told(part: Part) -> Found:
+    """ "I asked for the 2023 one", where the question did; "no, I meant the river"."""
+    if part.asks or part.has("others") or not part.before("me", "told"):
+        return None
+    told = part.places("told")[0]
+    if any(place > told for place in part.places("not")) and part.topic <= 4:
+        return "complaint", "says what was asked"
+    if "deny" in part.opens and part.topic <= 4:
+        return "complaint", "says what was asked"
+    if any(part.reading.asked_about(run) for run in part.shared) and part.topic <= 3:
+        return "complaint", "says what was asked"
+    return None
+
+
+def _faulty(part: Part) -> Found:
+    if part.asks or part.foreign or not part.has("fault"):
+        return None
+    if part.has("me") and not part.has("reply", "you"):
+        return None
+    # "find the mistakes in this sentence"
+    if part.opens & {"task", "do"} and not part.has("you"):
+        return None
+    if part.topic == 0:
+        return "complaint", "says it is wrong"
+    # "your date is wrong" is about the reply, "it is wrong to steal" is not
+    about_reply = any(place <= 1 for place in part.places("reply", "you"))
+    named = any(not word.known for word in part.words[: part.places("fault")[0]])
+    if part.topic == 1 and about_reply and named:
+        return "complaint", "says it is wrong"
+    return None
+
+
+def _corrects(part: Part) -> Found:
+    """ "Not Rachel", "there is no such entry": a no before what the reply says."""
+    if part.asks or part.foreign or part.has("me", "want") or part.topic > 2:
+        return None
+    for place in part.places("not"):
+        for word in part.words[place + 1 : place + 5]:
+            named = not word.known or "number" in word.classes
+            of_reply = part.reading.replied_about(word.text)
+            if named and of_reply and not part.reading.asked_about(word.text):
+                return "complaint", "corrects it"
+    return None
+
+
+def _wishes(part: Part) -> Found:
+    """How replies should be: shorter, as a list, without emojis, ending with a question."""
+    if part.has("comp") and part.topic == 0 and not part.has("me", "ask", "mine", "others"):
+        return "wish", _wished(part)
+    if not part.has(*SHAPES) or part.asks or part.has("told"):
+        return None
+    if part.has("mine", "others", "ask") and not part.has("want"):
+        return None
+    if part.has("task") and not part.has("comp"):
+        return None
+    begins = part.places("do", "want", "stop")
+    # "explain gravity in one sentence" is a task, "call me Sam" is not
+    most = 1 if part.has("want", "stop", "me") else 0
+    early = bool(begins) and begins[0] <= 2 and part.topic <= most and not part.has("good")
+    if part.before("stop", "form", "tone", "do", within=5) and part.topic <= 1:
+        return "wish", "forbids a manner"
+    if early or (part.has("lang") and part.topic == 0 and len(part.words) <= 3):
+        return "wish", _wished(part)
+    return None
+
+
+def _wished(part: Part) -> str:
+    """The name of what is wished; where the words name nothing more, their three usual ones."""
+    if not part.has("form", "lang") or part.topic == 0 == len(part.places("form")):
+        for name, rule in _USUAL.items():
+            if part.has(name):
+                return rule
+    for name, rule in _WISHED.items():
+        if part.has(name):
+            return rule
+    return "wishes it otherwise"
+
+
+def _praises(part: Part) -> Found:
+    if part.asks or part.has("others", "mine", "not") or "task" in part.opens:
+        return None
+    if part.has("good") and part.topic == 0:
+        return "praise", "praises it"
+    if part.has("love") and part.has("reply") and part.topic == 0:
+        return "praise", "praises it"
+    return None
+
+
+def _thanks(part: Part) -> Found:
+    if not part.has("thanks") or part.asks or part.has("others"):
+        return None
+    if part.topic == 0 or (part.topic <= 3 and part.places("thanks")[0] <= 1):
+        return "thanks", "thanks"
+    return None
+
+
+def _goes_on(part: Part) -> Found:
+    if part.asks:
+        return "question", ""
+    begins = next((w for w in part.words if w.classes != {"filler"}), None)
+    if begins is not None and "task" in begins.classes:
+        return "task", ""
+    if begins is not None and "do" in begins.classes:
+        return "order", ""
+    if begins is not None and "want" in begins.classes:
+        return ("order", "") if part.topic or part.shared or part.has("do") else ("empty", "")
+    return None
+
+
+_RULES: Final[tuple[_Rule, ...]] = (
+    _aside, _mocks, _doubts, _denied, _scolds, _lost, _too, _slips, _lacks, _told, _faulty,
+    _corrects, _wishes, _praises, _thanks, _empty, _goes_on,
+)  # fmt: skip

@@ -1,0 +1,210 @@
+"""What a request follows: which of its replies are turns of ours, and how sure that is.
+
+From the newest reply in the request back, until one is found that an earlier request has been
+linked to already: those before it were looked up then.
+
+Reads rows, writes nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from sqlmodel import Session
+
+from learner.link.conversation import Link, outweighs, retries
+from learner.link.layers import (
+    CONFIDENCE,
+    Asking,
+    Candidate,
+    Layer,
+    choose,
+    layer_by_hashes,
+    layer_by_texts,
+)
+from learner.link.lookup import Known, Lookup
+from learner.link.pieces import Echo, after_reply, echoes_of, pieces_of
+from streams import chain
+from streams.records import Message, Turn
+
+# Replies of a request that are looked up at most: those before them were followed long ago.
+ECHOES: Final = 8
+# A branch shares the chain of groups up to the reply that both go on from.
+_BRANCH: Final[Layer] = "talk"
+
+# Why the last reply of a request was linked to no turn, although it seems to be one of ours.
+Unlinked = Literal["ambiguous", "unknown"]
+
+
+@dataclass(slots=True)
+class Found:
+    """What a request follows.
+
+    no_longer: turns that the request was linked to before a likelier one arrived
+    """
+
+    links: list[Link] = field(default_factory=list)
+    no_longer: list[str] = field(default_factory=list)
+    unlinked: Unlinked | None = None
+
+
+def followed(session: Session, request: Turn, *, again: bool = False) -> Found:
+    """Return what a request says of turns of its own principal and line.
+
+    again: the request was looked up before, and a turn that it may follow has come in since
+    """
+    search = _Search(session, request, again=again)
+    search.run()
+    return search.found
+
+
+class _Search:
+    """One request, and what has been read for it."""
+
+    def __init__(self, session: Session, request: Turn, *, again: bool) -> None:
+        self.found, self._again = Found(), again
+        self._request, self._lookup = request, Lookup(session, request)
+        self._asking = Asking(
+            created_ms=request.created_ms,
+            session=request.session,
+            named=chain.names_session(request),
+            follows=request.follows,
+        )
+        self._of_session = self._lookup.by_session() if self._asking.named else []
+
+    def run(self) -> None:
+        """Look everything up."""
+        echoes = echoes_of(self._request.messages)
+        for place, echo in enumerate(reversed(echoes[-ECHOES:])):
+            if not self._follow(echo, last=place == 0):
+                break
+        if not echoes:
+            self._follow_by_name()
+        self._branch()
+        self._retry()
+
+    def _follow(self, echo: Echo, *, last: bool) -> bool:
+        """Link an echo to its turn; False where the echoes before it need no look-up."""
+        known, layers = self._look_up(echo, last=last)
+        found = ((layer, known[id].candidate) for id, layer in layers.items())
+        choice = choose(found, echo, self._asking, last=last)
+        if choice.candidate is None:
+            if last and echo.reply_key is not None:
+                self.found.unlinked = self._why_not(echo, known)
+            return True
+        link = self._link(choice.candidate, choice.layer, echo)
+        self.found.links.append(link)
+        ours = self._request.id
+        self.found.no_longer += [
+            id for id in layers if id != link.turn_id and known[id].next_turn == ours
+        ]
+        turn = known[link.turn_id]
+        by_another = turn.following.kind == "reply" and turn.next_turn != ours
+        return not by_another or outweighs(link, turn.following)
+
+    def _look_up(self, echo: Echo, *, last: bool) -> tuple[dict[str, Known], dict[str, Layer]]:
+        """Read what an echo may be, the surest first, until a layer finds something."""
+        known = {each.candidate.id: each for each in self._of_session}
+        layers: dict[str, Layer] = {}
+        for read in self._readings(echo, last=last):
+            known |= {each.candidate.id: each for each in read()}
+            layers = {
+                id: layer
+                for id, each in known.items()
+                if (layer := layer_by_hashes(echo, each.candidate, self._asking, last=last))
+            }
+            if layers and not self._again:
+                break
+        if layers and not self._again:
+            return known, layers
+        texts = self._lookup.texts(known)
+        by_texts = {
+            id: layer
+            for id, each in known.items()
+            if (layer := layer_by_texts(echo, each.candidate, texts[id], self._asking))
+        }
+        return known, by_texts | layers
+
+    def _readings(self, echo: Echo, *, last: bool) -> list[Callable[[], Sequence[Known]]]:
+        lookup, named = self._lookup, self._request.follows if last else None
+        readings: list[Callable[[], Sequence[Known]]] = []
+        if named is not None:
+            readings.append(lambda: lookup.by_id(named))
+        readings += [lambda: lookup.by_key(echo.key), lambda: lookup.by_talk(echo.talk_key)]
+        reply_key, before_key = echo.reply_key, echo.before_key
+        if reply_key is not None and before_key is not None:
+            readings.append(lambda: lookup.by_two_replies(reply_key, before_key))
+        if reply_key is not None:
+            readings.append(lambda: lookup.by_reply(reply_key))
+        if (asked_key := echo.asked_key) is not None:
+            readings.append(lambda: lookup.by_question(asked_key))
+        return readings
+
+    def _why_not(self, echo: Echo, known: dict[str, Known]) -> Unlinked | None:
+        """Return why a reply is linked to nothing; None when it need not be one of ours."""
+        if any(each.candidate.reply_key == echo.reply_key for each in known.values()):
+            return "ambiguous"
+        ours = known or self._of_session or self._lookup.by_session()
+        return "unknown" if ours else None
+
+    def _link(self, turn: Candidate, layer: Layer, echo: Echo) -> Link:
+        if layer in ("talk", "session", "pair") and not self._says_the_same(turn, echo):
+            layer = "normal"
+        return Link(
+            turn.id,
+            "reply",
+            echo.after,
+            self._request.created_ms,
+            request_id=self._request.id,
+            layer=layer,
+            confidence=CONFIDENCE[layer],
+        )
+
+    def _says_the_same(self, turn: Candidate, echo: Echo) -> bool:
+        """Return whether a reply came back as it was given, but for white space around it."""
+        return self._lookup.texts([turn.id])[turn.id].reply.strip() == echo.reply.strip()
+
+    def _follow_by_name(self) -> None:
+        """Link a request without a reply in it to the turn that the client goes on from."""
+        said = _said(self._request.messages)
+        if self._request.follows is None or not said:
+            return
+        for each in self._lookup.by_id(self._request.follows):
+            self.found.links.append(self._plain(each, "reply", said, "named"))
+
+    def _branch(self) -> None:
+        """Link the turns that go on from the same reply as the request, and ask something else."""
+        pieces = pieces_of(self._request)
+        if pieces.before_key is None or pieces.asked_key is None:
+            return
+        messages = self._request.messages
+        replies = [n for n, message in enumerate(messages) if message.role == "assistant"]
+        said = after_reply(messages, replies[-1] + 1) if replies else _said(messages)
+        if not said:
+            return
+        for each in self._lookup.siblings(pieces.before_key, pieces.asked_key):
+            self.found.links.append(self._plain(each, "branch", said, _BRANCH))
+
+    def _retry(self) -> None:
+        request = self._request
+        for tried in self._lookup.same_requests():
+            if retries(request, tried):
+                link = Link(tried.turn_id, "retry", (), request.created_ms, request.id)
+                self.found.links.append(link)
+
+    def _plain(
+        self, each: Known, kind: Literal["reply", "branch"], said: tuple[Message, ...], layer: Layer
+    ) -> Link:
+        return Link(
+            each.candidate.id,
+            kind,
+            said,
+            self._request.created_ms,
+            request_id=self._request.id,
+            layer=layer,
+            confidence=CONFIDENCE[layer],
+        )
+
+
+def _said(messages: Sequence[Message]) -> tuple[Message, ...]:
+    return tuple(message for message in messages if message.role in ("user", "tool"))

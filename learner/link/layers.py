@@ -1,0 +1,194 @@
+"""The evidence by which a reply in a request is known as one of ours, in layers.
+
+From the surest to the weakest, each with the confidence that a link by it has:
+
+    named    1.00  the client names the reply that it goes on from (previous_response_id)
+    chain    1.00  every message up to the reply is the same
+    talk     0.98  every message but those of system and developer
+    session  0.95  the reply, in a session that the client has named
+    pair     0.90  what the user said last, and the reply to it
+    wrapped  0.80  the reply, and one question holds the other: a retriever wrapped it
+    cut      0.75  what the user said last, and the beginning of the reply: it was cut, or trimmed
+    alone    0.60  the reply alone, which is long
+
+Texts are compared as normal text (learner.link.normal) from `talk` on; where two replies agree as
+normal text only, the link is of the layer `normal`, 0.85. From `pair` on, the reply must have been
+given within a day, and the reply before it must be the same where both are known, unless the reply
+is long: clients that compact a history put replies of their own into it.
+
+The surest layer that finds a turn decides. If it finds two that it cannot tell apart, nothing is
+linked: no verdict is better than one on another reply. Two turns with the same chain are no such
+case: they asked and said the same, so that the newest stands for both.
+
+Knows nothing of tables.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from learner.link.normal import normal, spoken
+from learner.link.pieces import Echo
+
+Layer = Literal["named", "chain", "talk", "session", "pair", "wrapped", "cut", "alone", "normal"]
+
+CONFIDENCE: Final[dict[Layer, float]] = {
+    "named": 1.0, "chain": 1.0, "talk": 0.98, "session": 0.95, "pair": 0.9, "normal": 0.85,
+    "wrapped": 0.8, "cut": 0.75, "alone": 0.6,
+}  # fmt: skip
+_ORDER: Final[tuple[Layer, ...]] = (
+    "named", "chain", "talk", "session", "pair", "wrapped", "cut", "alone",
+)  # fmt: skip
+# Evidence that rests on texts alone holds for a day: later the same words are said by chance.
+WITHIN_MS: Final = 24 * 60 * 60 * 1000
+# So much of a whole reply must be left when a client has trimmed it; of a cut one any beginning is.
+TRIMMED_CHARS: Final = 16
+# A reply of so many characters is not given twice by chance, whatever was asked.
+ALONE_CHARS: Final = 64
+# What clients put behind a text that they have cut.
+_ELLIPSES: Final = ("…", "...", "[...]", "[…]", "[truncated]", "(truncated)", "[cut]", "[stopped]")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A turn that a reply in a request may be, as far as its row's short columns tell."""
+
+    id: str
+    key: str
+    talk_key: str | None
+    reply_key: str | None
+    asked_key: str | None
+    echo_key: str | None
+    session: str
+    created_ms: int
+    cut: bool  # cancelled before its end
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a candidate says in full; read only where hashes do not decide."""
+
+    reply: str
+    asked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The request whose replies are looked up."""
+
+    created_ms: int
+    session: str
+    named: bool  # the client has named the session
+    follows: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the layers came to for one reply."""
+
+    candidate: Candidate | None = None
+    layer: Layer = "chain"
+    ambiguous: bool = False  # two turns that nothing tells apart
+
+
+def layer_by_hashes(echo: Echo, turn: Candidate, asking: Asking, *, last: bool) -> Layer | None:
+    """Return the surest layer by which an echo is this turn's reply, without reading its texts.
+
+    last: the echo is the request's last reply, which a named session or turn is about
+    """
+    if last and asking.follows == turn.id:
+        return "named"
+    if echo.key == turn.key:
+        return "chain"
+    if turn.talk_key is None or turn.created_ms > asking.created_ms:
+        return None
+    if echo.talk_key == turn.talk_key:
+        return "talk"
+    if echo.reply_key is None or echo.reply_key != turn.reply_key:
+        return None
+    if asking.named and turn.session == asking.session:
+        return "session"
+    same_question = echo.asked_key is not None and echo.asked_key == turn.asked_key
+    return "pair" if same_question and _may_be(echo, turn, asking) else None
+
+
+def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) -> Layer | None:
+    """Return the layer by which an echo is this turn's reply, where its hashes alone do not say."""
+    if turn.created_ms > asking.created_ms or not _may_be(echo, turn, asking):
+        return None
+    reply = normal(spoken(echo.reply))
+    if not reply:
+        return None
+    if echo.reply_key == turn.reply_key:
+        asked, wrapped = sorted((normal(echo.asked), normal(texts.asked)), key=len)
+        if asked and asked in wrapped:
+            return "wrapped"
+        return "alone" if len(reply) >= ALONE_CHARS else None
+    same_question = echo.asked_key is not None and echo.asked_key == turn.asked_key
+    same_session = asking.named and turn.session == asking.session
+    whole = normal(spoken(texts.reply))
+    begun = (same_question or same_session) and _begins(reply, whole, cut=turn.cut)
+    return "cut" if begun else None
+
+
+def choose(
+    found: Iterable[tuple[Layer, Candidate]], echo: Echo, asking: Asking, *, last: bool
+) -> Choice:
+    """Return the turn that the surest layer finds; none when it cannot tell two apart.
+
+    last: as for `layer_by_hashes`; in a session that the client has named, the last reply of the
+        request is the newest that was given there
+    """
+    by_layer: dict[Layer, list[Candidate]] = {}
+    for layer, candidate in found:
+        by_layer.setdefault(layer, []).append(candidate)
+    for layer in _ORDER:
+        if layer in by_layer:
+            likeliest = _likeliest(by_layer[layer], echo, asking)
+            alike = len({candidate.key for candidate in likeliest}) == 1
+            if not alike and not (layer == "session" and last):
+                return Choice(ambiguous=True)
+            return Choice(_newest(likeliest, asking.created_ms), layer)
+    return Choice()
+
+
+def _may_be(echo: Echo, turn: Candidate, asking: Asking) -> bool:
+    """Return whether time and the reply before it allow that an echo is this turn's."""
+    if asking.created_ms - turn.created_ms > WITHIN_MS:
+        return False
+    if None in (echo.before_key, turn.echo_key) or echo.before_key == turn.echo_key:
+        return True
+    return len(normal(spoken(echo.reply))) >= ALONE_CHARS
+
+
+def _begins(beginning: str, whole: str, *, cut: bool) -> bool:
+    """Return whether a normal text is the beginning of another, or that of a client's footnotes."""
+    for ellipsis in _ELLIPSES:
+        beginning = beginning.removesuffix(ellipsis)
+    if not beginning or not whole:
+        return False
+    if whole.startswith(beginning):
+        return cut or len(beginning) >= TRIMMED_CHARS
+    return len(whole) >= TRIMMED_CHARS and beginning.startswith(whole)
+
+
+def _likeliest(turns: Sequence[Candidate], echo: Echo, asking: Asking) -> list[Candidate]:
+    """Return the turns of a layer that most else speaks for: session, question, reply before."""
+
+    def speaks(turn: Candidate) -> tuple[bool, bool, bool]:
+        return (
+            turn.session == asking.session,
+            echo.asked_key is not None and echo.asked_key == turn.asked_key,
+            echo.before_key is not None and echo.before_key == turn.echo_key,
+        )
+
+    most = max(map(speaks, turns))
+    return [turn for turn in turns if speaks(turn) == most]
+
+
+def _newest(turns: Sequence[Candidate], created_ms: int) -> Candidate:
+    """Return the newest turn from before a moment, or the oldest from after it."""
+    earlier = [turn for turn in turns if turn.created_ms <= created_ms]
+    if earlier:
+        return max(earlier, key=lambda turn: (turn.created_ms, turn.id))
+    return min(turns, key=lambda turn: (turn.created_ms, turn.id))

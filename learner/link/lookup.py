@@ -1,0 +1,192 @@
+"""Reads the turns that a request may follow, by indexed hashes: newest first, so many a look-up.
+
+What is read does not grow with the number of turns that a principal has. Of most only short columns
+are read; a turn's texts only where its hashes do not decide.
+
+Knows which turns may be meant; learner.link.layers decides which one is.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, or_, select
+
+from learner.link.conversation import Following, Tried
+from learner.link.layers import WITHIN_MS, Candidate, Texts
+from learner.link.pieces import last_asked
+from streams.records import Message, Turn
+from streams.store.states import CUT, OPEN, SPEAKING
+from streams.store.tables import TurnRow
+
+# More turns than these that are equally likely would be ambiguous anyway.
+LOOKED_AT: Final = 16
+# Turns with the same chain ask and say the same: the newest stands for all.
+TWINS: Final = 4
+
+# Turns around a request that are looked at for what it quotes.
+NEIGHBOURS: Final = 8
+
+_SHORT: Final = (
+    TurnRow.id, TurnRow.key, TurnRow.talk_key, TurnRow.reply_key, TurnRow.asked_key,
+    TurnRow.echo_key, TurnRow.session, TurnRow.created_ms, TurnRow.state, TurnRow.reason,
+    TurnRow.next_kind, TurnRow.next_ms, TurnRow.next_confidence, TurnRow.next_turn,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A turn of the store that a request may follow, and what follows it so far."""
+
+    candidate: Candidate
+    following: Following
+    next_turn: str | None
+    state: str
+
+
+class Lookup:
+    """The turns of one principal and line, but for the request's own."""
+
+    def __init__(self, session: Session, request: Turn) -> None:
+        """Take the request that asks; nothing is read yet."""
+        self._session, self._request = session, request
+        self._ours = (
+            TurnRow.principal == request.principal,
+            TurnRow.line == request.line,
+            TurnRow.id != request.id,
+            col(TurnRow.state).in_(SPEAKING),
+        )
+
+    def by_key(self, key: str) -> list[Known]:
+        """Read the turns with this exact chain."""
+        return self._read(TurnRow.key == key, most=TWINS)
+
+    def by_talk(self, talk_key: str) -> list[Known]:
+        """Read the turns with this chain of groups."""
+        return self._read(TurnRow.talk_key == talk_key)
+
+    def by_session(self) -> list[Known]:
+        """Read the newest turns of the request's session."""
+        return self._read(TurnRow.session == self._request.session)
+
+    def by_reply(self, reply_key: str) -> list[Known]:
+        """Read the turns of the last day that replied this."""
+        return self._read(TurnRow.reply_key == reply_key, *self._lately())
+
+    def by_two_replies(self, reply_key: str, before_key: str) -> list[Known]:
+        """Read the turns of the last day that replied this, and that before it."""
+        both = TurnRow.reply_key == reply_key, TurnRow.echo_key == before_key
+        return self._read(*both, *self._lately())
+
+    def by_question(self, asked_key: str) -> list[Known]:
+        """Read the turns of the last day in which the user said this last."""
+        return self._read(TurnRow.asked_key == asked_key, *self._lately())
+
+    def by_id(self, id: str) -> list[Known]:
+        """Read the turn of this name."""
+        return self._read(TurnRow.id == id, most=1)
+
+    def siblings(self, before_key: str, asked_key: str | None) -> list[Known]:
+        """Read the turns that go on from the same reply as the request, but ask something else.
+
+        Only those that nothing follows yet, or that a later request than this one goes back on.
+        """
+        return self._read(
+            TurnRow.before_key == before_key,
+            col(TurnRow.asked_key) != asked_key,
+            TurnRow.created_ms < self._request.created_ms,
+            or_(
+                col(TurnRow.next_kind).is_(None),
+                (col(TurnRow.next_kind) != "reply")
+                & (col(TurnRow.next_ms) > self._request.created_ms),
+            ),
+        )
+
+    def neighbours(self, *, within_ms: int, alone: bool = False) -> list[Known]:
+        """Read the newest turns around the request's time; alone: those without a reply in them."""
+        return self._read(
+            col(TurnRow.created_ms) >= self._request.created_ms - within_ms,
+            col(TurnRow.created_ms) <= self._request.created_ms + within_ms,
+            *([col(TurnRow.echo_key).is_(None), TurnRow.state == OPEN] if alone else []),
+            most=NEIGHBOURS,
+        )
+
+    def same_requests(self) -> list[Tried]:
+        """Read the newest turns whose request has the same messages."""
+        record: Any = TurnRow.record
+        query: Any = (
+            select(  # type: ignore[call-overload]
+                TurnRow.id, TurnRow.session, TurnRow.created_ms,
+                record["finish_reason"], record["delivered"],
+                record["body_key"], record["idempotency_key"],
+            )
+            .where(
+                *self._ours,
+                TurnRow.prefix_key == self._request.prefix_key,
+                TurnRow.created_ms < self._request.created_ms,
+            )
+            .order_by(col(TurnRow.created_ms).desc())
+            .limit(TWINS)
+        )  # fmt: skip
+        return [
+            Tried(
+                turn_id=id,
+                session=session,
+                created_ms=created_ms,
+                # SQLite has no false of its own: it is 0 there
+                arrived=finish_reason != "cancelled" and (delivered is None or bool(delivered)),
+                body_key=body_key,
+                idempotency_key=idempotency_key,
+            )
+            for id, session, created_ms, finish_reason, delivered, body_key, idempotency_key in (
+                self._session.execute(query)
+            )
+        ]
+
+    def texts(self, ids: Iterable[str]) -> dict[str, Texts]:
+        """Read what some turns say; of their records only that."""
+        wanted: Any = select(
+            TurnRow.id, col(TurnRow.record)["messages"], col(TurnRow.record)["reply"]
+        ).where(col(TurnRow.id).in_(list(ids)))
+        return {
+            id: Texts(
+                reply=str((reply or {}).get("content") or ""),
+                asked=last_asked([Message.model_validate(each) for each in messages or []]),
+            )
+            for id, messages, reply in self._session.execute(wanted)
+        }
+
+    def _lately(self) -> Sequence[ColumnElement[bool]]:
+        return (
+            col(TurnRow.created_ms) >= self._request.created_ms - WITHIN_MS,
+            col(TurnRow.created_ms) <= self._request.created_ms,
+        )
+
+    def _read(self, *conditions: Any, most: int = LOOKED_AT) -> list[Known]:
+        query: Any = (
+            select(*_SHORT)  # type: ignore[call-overload]
+            .where(*self._ours, *conditions)
+            .order_by(col(TurnRow.created_ms).desc(), col(TurnRow.id).desc())
+            .limit(most)
+        )
+        return [_known(row) for row in self._session.execute(query)]
+
+
+def _known(row: Any) -> Known:
+    return Known(
+        candidate=Candidate(
+            id=row.id,
+            key=row.key,
+            talk_key=row.talk_key,
+            reply_key=row.reply_key,
+            asked_key=row.asked_key,
+            echo_key=row.echo_key,
+            session=row.session,
+            created_ms=row.created_ms,
+            cut=row.reason == CUT,
+        ),
+        following=Following(row.next_kind, row.next_ms, row.next_confidence),
+        next_turn=row.next_turn,
+        state=row.state,
+    )

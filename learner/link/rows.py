@@ -1,0 +1,113 @@
+"""A turn as its row, with the hashes by which it is found; and what came in before its time.
+
+Hashes are worked out once, when a turn is taken. Rows of builds that had none get them a little at
+a time (`complete`), and are found by their exact chain until then.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from learner.link.lookup import LOOKED_AT
+from learner.link.pieces import goes_on_unseen, name_key, pieces_of
+from streams.records import Turn
+from streams.store.states import (
+    CHORE,
+    CUT,
+    OPEN,
+    OPTED_OUT,
+    SIDE,
+    SPEAKING,
+    UNTRAINED,
+    Reason,
+)
+from streams.store.tables import TurnRow
+
+# Rows in one go: some ten milliseconds of a transaction.
+BATCH: Final = 100
+
+
+def row_of(turn: Turn, *, sequence: int, taken_ms: int) -> TurnRow:
+    """Return the row of a turn that is new to the store.
+
+    taken_ms: when the log took it
+    """
+    reason = why_untrained(turn)
+    return TurnRow(
+        id=turn.id,
+        line=turn.line,
+        version=turn.version,
+        member=turn.member,
+        principal=turn.principal,
+        session=turn.session,
+        key=f"{turn.follows} {turn.key}" if goes_on_unseen(turn) else turn.key,
+        prefix_key=turn.prefix_key,
+        state=UNTRAINED if reason else OPEN,
+        reason=reason,
+        sequence=sequence,
+        record=turn.model_dump(mode="json"),
+        created_ms=turn.created_ms,
+        taken_ms=taken_ms,
+        **asdict(pieces_of(turn)),
+    )
+
+
+def why_untrained(turn: Turn) -> Reason | None:
+    """Return why a turn must not be learned from; None when it may be.
+
+    A reply that was cancelled is nobody's answer, and its words end where nobody ended them.
+    """
+    if not turn.learn:
+        return OPTED_OUT
+    if turn.purpose != "main":
+        return CHORE if turn.purpose == "chore" else SIDE
+    return CUT if turn.finish_reason == "cancelled" else None
+
+
+def later(session: Session, turn: Turn, reply_key: str | None) -> Sequence[TurnRow]:
+    """Return the requests that came in before a turn and may follow it: it may have come late.
+
+    reply_key: of the turn; requests are found by the reply that they end with, by the turn that
+        they name, or by their session
+    """
+    ours = select(TurnRow).where(
+        TurnRow.principal == turn.principal,
+        TurnRow.line == turn.line,
+        TurnRow.created_ms >= turn.created_ms,
+        TurnRow.id != turn.id,
+        col(TurnRow.state).in_(SPEAKING),
+    )
+    if session.exec(ours.with_only_columns(TurnRow.id).limit(1)).first() is None:  # type: ignore[call-overload]
+        return []
+    oldest = ours.order_by(col(TurnRow.created_ms), TurnRow.id).limit(LOOKED_AT)
+    alike = [TurnRow.session == turn.session, TurnRow.before_key == name_key(turn.id)]
+    if reply_key is not None:
+        alike.append(TurnRow.echo_key == reply_key)
+    found = {row.id: row for each in alike for row in session.exec(oldest.where(each))}
+    return sorted(found.values(), key=lambda row: (row.created_ms, row.id))
+
+
+def complete(session: Session, line: str, *, most: int = BATCH) -> int:
+    """Give some rows of older builds their hashes, the newest first; return how many got them."""
+    bare = (
+        select(TurnRow)
+        .where(
+            TurnRow.line == line,
+            col(TurnRow.talk_key).is_(None),
+            col(TurnRow.before_key).is_(None),
+            col(TurnRow.state).in_(SPEAKING),
+        )
+        .order_by(col(TurnRow.sequence).desc())
+        .limit(most)
+    )
+    rows = session.exec(bare).all()
+    for row in rows:
+        turn = Turn.model_validate(row.record)
+        for name, value in asdict(pieces_of(turn)).items():
+            setattr(row, name, value)
+        if row.state == UNTRAINED:
+            row.reason = why_untrained(turn)
+        session.add(row)
+    return len(rows)

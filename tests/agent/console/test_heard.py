@@ -1,0 +1,114 @@
+"""The console says what the learner waits for, and what it did not hear."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from agent.console import build_console
+from agent.watch.heard import Heard
+from agent.watch.metrics import Metrics
+from streams.records import Message
+from streams.settings import StreamsSettings
+from streams.store.store import Store, open_store, reach_store
+from streams.store.tables import ClientRow, PlannerRow
+from tests.agent.console.rows import FakeService, turn_row
+
+Client = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store in which a reply was not recognised and a client opts out."""
+    made = open_store(StreamsSettings(home=tmp_path))
+    asked = [
+        Message(role="user", content="hi"),
+        Message(role="assistant", content="Hello <b>you</b>!"),
+        Message(role="user", content="Shorter."),
+    ]
+    with made.transaction() as session:
+        for number, why in enumerate(["unknown", "ambiguous", "unknown"]):
+            reply = Message(role="assistant", content="x")
+            session.add(turn_row(number, asked, reply, unlinked=why))
+        session.add(
+            turn_row(9, asked[:1], asked[1], state="judged", reason="used up", line="main", uses=8)
+        )
+        session.add(ClientRow(line="main", client="opencode/1.18", num_turns=7, num_opted_out=7))
+        session.add(ClientRow(line="main", client="curl", num_turns=2))
+        session.add(
+            PlannerRow(
+                line="main", waits_for="two strong verdicts of other people needed: cap 0.25",
+                num_fresh=1, num_used=2, num_weak=3, num_people=2, since_ms=5,
+            )
+        )  # fmt: skip
+    return made
+
+
+@pytest.fixture
+async def client(store: Store) -> AsyncIterator[Client]:
+    """A console over that store."""
+    made: Client = TestClient(TestServer(build_console(FakeService(), store, interval_s=0)))
+    await made.start_server()
+    yield made
+    await made.close()
+    store.close()
+
+
+async def test_what_is_waited_for_is_said_in_words(client: Client) -> None:
+    """With the count of each kind of verdict."""
+    heard = (await (await client.get("/operator/state")).json())["heard"]
+    (planner,) = heard["planners"]
+    assert planner["waits_for"] == "two strong verdicts of other people needed: cap 0.25"
+    assert [planner[f"num_{kind}"] for kind in ("fresh", "used", "weak", "people")] == [1, 2, 3, 2]
+    assert heard["reasons"] == {"used up": 1}
+
+
+async def test_what_was_not_recognised_is_counted_with_an_example(client: Client) -> None:
+    """FAULT 12: the newest one, with its reply as data."""
+    heard = (await (await client.get("/operator/state")).json())["heard"]
+    assert heard["unlinked"] == {"ambiguous": 1, "unknown": 2}
+    assert heard["example"]["turn"] == "chatcmpl-000002"
+    assert heard["example"]["reply"] == "Hello <b>you</b>!"
+
+
+async def test_a_client_that_opts_everything_out_is_named(client: Client) -> None:
+    """FAULT 17: what teaches nothing, and whose it is."""
+    heard = (await (await client.get("/operator/state")).json())["heard"]
+    (row,) = heard["opted_out"]
+    assert (row["client"], row["num_turns"], row["num_opted_out"]) == ("opencode/1.18", 7, 7)
+
+
+async def test_the_page_shows_it(client: Client) -> None:
+    """The learner's card reads the words instead of its own."""
+    page = await (await client.get("/console/cards.js")).text()
+    assert "waits_for" in page
+    assert "opts out of learning" in page
+    assert "Replies not recognised" in page
+
+
+async def test_metrics_tell_it_too(store: Store) -> None:
+    """Prometheus reads the counts from the store, at the scrape."""
+    metrics, heard = Metrics(), Heard(store, "main")
+    metrics.wait_for(heard.samples)
+    text = (await metrics.text()).decode()
+    for line in (
+        "quickset_unlinked_unknown 2.0",
+        "quickset_unlinked_ambiguous 1.0",
+        "quickset_turns_opted_out 7.0",
+        "quickset_verdicts_fresh 1.0",
+    ):
+        assert line in text, line
+    heard.close()
+    store.close()
+
+
+async def test_metrics_do_without_a_store(tmp_path: Path) -> None:
+    """An agent whose learner never ran, or whose store is away, is scraped all the same."""
+    store = reach_store(StreamsSettings(home=tmp_path / "none"))
+    metrics, heard = Metrics(), Heard(store, "main")
+    metrics.wait_for(heard.samples)
+    assert b"quickset_unlinked" not in await metrics.text()
+    heard.close()
+    store.close()

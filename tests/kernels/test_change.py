@@ -1,0 +1,71 @@
+"""Values that exist are in range: what could round or wrap is refused when it is made."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from kernels.change import Address, Change, FullNoise, MemberNoise, Span
+from kernels.errors import ExplodedError
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "step", "message"),
+    [((256,), 1, "255"), ((255,) * 65794, 1, "2²⁴"), ((1,), 2**31, "int32")],
+)
+def test_a_change_that_could_round_is_refused(
+    coefficients: tuple[int, ...], step: int, message: str
+) -> None:
+    """Too large coefficients, sums or steps are refused before anything moves."""
+    with pytest.raises(ValueError, match=message):
+        Change(Address(0, 0), coefficients, step)
+
+
+def test_a_normal_change_counts_what_a_deviate_can_be() -> None:
+    """Fewer pairs of normal noise fit a sum, and a step that could leave int32 alone is refused."""
+    Change(Address(0, 0), (255,) * 534, 1, "normal")
+    with pytest.raises(ValueError, match=r"123 · .* reaches 2²⁴"):
+        Change(Address(0, 0), (255,) * 535, 1, "normal")
+    with pytest.raises(ExplodedError, match="int32"):
+        Change(Address(0, 0), (255,) * 534, 2**13, "normal")
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        torch.zeros(2, 2),
+        torch.zeros(4, dtype=torch.int32),
+        torch.zeros(4, 4, dtype=torch.int32)[:, ::2],
+    ],
+    ids=["floats", "flat", "strided"],
+)
+def test_a_change_fits_a_contiguous_matrix_of_int32(master: torch.Tensor) -> None:
+    """Loops over memory would take any other tensor for something else."""
+    with pytest.raises(ValueError, match="int32"):
+        Change(Address(0, 0), (1,), 1).check_fits(master)
+
+
+@pytest.mark.parametrize(("kind", "member"), [("full", -1), ("full", 2**38), ("normal", 2**34)])
+def test_a_member_outside_the_counter_is_refused(kind: FullNoise, member: int) -> None:
+    """A number that would wrap gives an error, never another member's noise."""
+    noise = MemberNoise(Address(0, 0), 0, kind)
+    noise.check_fits(torch.zeros(2, 2), [0, max(0, member - 1)])
+    with pytest.raises(ValueError, match="members"):
+        noise.check_fits(torch.zeros(2, 2), [0, member])
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Address(2**64, 0), "key"),
+        (lambda: Address(-1, 0), "key"),
+        (lambda: Address(0, 2**32), "tensor"),
+        (lambda: Span(3, 1), "side"),
+        (lambda: Span(0, 1, -1), "elements"),
+        (lambda: Span(0, 1, 2**34), "elements"),
+    ],
+)
+def test_an_address_outside_the_counter_is_refused(make: Callable[[], object], named: str) -> None:
+    """A word that does not fit is an error that names it, never a silent wrap."""
+    with pytest.raises(ValueError, match=named):
+        make()

@@ -1,0 +1,216 @@
+"""Whatever arrives, the planner cannot be blocked, and a restart plans the same."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from learner.batch import standing, window
+from learner.batch.plan import next_plan
+from learner.link.rows import row_of
+from learner.settings import LearnerSettings
+from streams.line.line import Line
+from streams.settings import StreamsSettings
+from streams.store.states import RELEASED
+from streams.store.store import Store, open_store
+from streams.store.tables import GenerationRow, JudgementRow, PlannerRow, RecipeRow, TurnRow
+from tests.learner.turns import said, turn
+
+SETTINGS = LearnerSettings(turns_per_generation=3, uses=2, linger_s=10, max_staleness=3)
+GENERATION_MS = 6_000
+STEP_MS = 2_000  # between two looks of the loop
+LINE = Line("main", ("base",))
+KINDS = {"strong": (-1, 0.9, "be brief"), "weak": (-1, 0.15, None), "nothing": (0, 0.9, None)}
+
+
+@dataclass
+class Planner:
+    """A planner over real rows, with a clock of its own; its process may end at any time."""
+
+    store: Store
+    settings: LearnerSettings = SETTINGS
+    now_ms: int = 1_000_000
+    line: Line = LINE
+    said: int = 0
+    planned: list[GenerationRow] = field(default_factory=list)
+    waits: list[PlannerRow] = field(default_factory=list)
+    busy_until_ms: int = 0
+
+    def judge(self, kind: str, principal: str = "p", *, at_ms: int | None = None) -> str:
+        """Somebody gets a reply, and it is judged now."""
+        self.said += 1
+        id, at_ms = f"t{self.said}", at_ms or self.now_ms
+        score, confidence, hint = KINDS[kind]
+        made = turn(said(id), "x", id=id, principal=principal, created_ms=at_ms - 5)
+        row = row_of(
+            made.model_copy(update={"version": self.line.version}), sequence=self.said, taken_ms=1
+        )
+        with self.store.transaction() as session:
+            session.add(row)
+            session.add(
+                JudgementRow(
+                    id=id, turn_id=id, principal=principal, source="lexical", score=score,
+                    confidence=confidence, hint=hint, evidence="", created_ms=at_ms,
+                )
+            )  # fmt: skip
+            session.flush()
+            standing.settle(session, row)
+        return id
+
+    def until(self, end_ms: int) -> None:
+        """Let time pass: plan when something may be due, finish what is computed."""
+        while self.now_ms < end_ms:
+            self.step()
+            self.now_ms = min(self.now_ms + STEP_MS, end_ms)
+        self.step()
+
+    def step(self) -> None:
+        """One step of the loop."""
+        if self.planned and self.planned[-1].state == "planned":
+            if self.now_ms < self.busy_until_ms:
+                return
+            self._finish(self.planned[-1])
+        with self.store.reading() as session:
+            args: dict[str, Any] = {"base": "base", "now_ms": self.now_ms}
+            found = next_plan(session, self.line, self.settings, **args)
+            if isinstance(found, PlannerRow):
+                self.waits.append(found)
+                return
+            again = next_plan(session, self.line, self.settings, **args)  # another process
+        assert found.model_dump() == again.model_dump()
+        with self.store.transaction() as session:
+            session.add(found)
+            window.let_go(session, self.line, self.settings, "base")
+        self.planned.append(found)
+        self.busy_until_ms = self.now_ms + GENERATION_MS
+
+    def _finish(self, row: GenerationRow) -> None:
+        child = f"v{row.number}"
+        with self.store.transaction() as session:
+            for used in session.exec(select(TurnRow).where(TurnRow.id.in_(row.turn_ids))):  # type: ignore[attr-defined]
+                used.uses += 1
+            row.state = RELEASED
+            session.merge(row)
+            session.add(
+                RecipeRow(
+                    version=child, parent=self.line.version, line="main", number=row.number,
+                    record={}, created_ms=1,
+                )
+            )  # fmt: skip
+        self.line = Line("main", (*self.line.served, child))
+
+    def rows(self) -> dict[str, TurnRow]:
+        """Read the turns."""
+        with self.store.reading() as session:
+            return {row.id: row for row in session.exec(select(TurnRow))}
+
+
+@contextmanager
+def planner(**options: Any) -> Iterator[Planner]:
+    with TemporaryDirectory() as folder:
+        store = open_store(StreamsSettings(home=Path(folder)))
+        yield Planner(store, **options)
+        store.close()
+
+
+def test_six_weak_verdicts_do_not_end_learning() -> None:
+    """The fault that was: they filled the window, and everything later stayed behind them."""
+    with planner(settings=LearnerSettings()) as here:
+        for _ in range(12):
+            here.judge("weak")
+        here.until(here.now_ms + 20_000)
+        assert here.planned == []
+        assert here.waits[-1].waits_for == "a strong verdict: weak ones start nothing"
+        assert here.waits[-1].num_weak == 12
+        correction = here.judge("strong")
+        here.until(here.now_ms + 10_000)
+        (generation,) = here.planned
+        assert correction in generation.turn_ids
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 12_000),  # after so many milliseconds
+        st.sampled_from(["strong", "weak", "weak", "nothing"]),
+        st.sampled_from("ppppqr"),
+        st.integers(1, 6),  # so many at once
+    ),
+    min_size=1,
+    max_size=6,
+)
+PATIENT = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@PATIENT
+@given(EVENTS)
+def test_a_fresh_strong_verdict_starts_a_generation_soon(events: list[tuple[Any, ...]]) -> None:
+    """Within the linger time plus one generation, whatever else arrives, before it or after it."""
+    with planner() as here:
+        strong: list[tuple[str, int]] = []
+        for wait_ms, kind, principal, count in events:
+            here.until(here.now_ms + wait_ms)
+            for _ in range(count):
+                id = here.judge(kind, principal)
+                if kind == "strong":
+                    strong.append((id, here.now_ms))
+        here.until(here.now_ms + 40_000)
+        slack_ms = int(here.settings.linger_s * 1000) + GENERATION_MS + STEP_MS
+        for id, judged_ms in strong:
+            begun = [g for g in here.planned if judged_ms <= g.planned_ms <= judged_ms + slack_ms]
+            assert begun, (id, judged_ms, [g.planned_ms for g in here.planned])
+        left = here.waits[-1]
+        assert left.num_fresh == 0 or left.waits_for.startswith("company")
+        here.judge("strong", "z")  # with the next plan, what is out leaves
+        here.until(here.now_ms + 20_000)
+        rows = here.rows()
+        scored = {id for generation in here.planned for id in generation.turn_ids}
+        for id, _ in strong:  # each has scored, or the reason is told
+            assert id in scored or rows[id].reason is not None
+        assert all(rows[id].reason == "teaches nothing" for id in rows if rows[id].strength == 0)
+
+
+@PATIENT
+@given(EVENTS, st.sampled_from([0.5, 0.34]))
+def test_what_cap_and_quorum_ask_for_is_met_or_told(
+    events: list[tuple[Any, ...]], cap: float
+) -> None:
+    """Enough people with strong verdicts, or words that say how many are missing."""
+    asked = SETTINGS.model_copy(update={"principal_cap": cap})
+    with planner(settings=asked) as here:
+        for wait_ms, kind, principal, count in events:
+            here.until(here.now_ms + wait_ms)
+            for _ in range(count):
+                here.judge(kind, principal)
+        here.until(here.now_ms + 40_000)
+        needed = 2 if cap == 0.5 else 3
+        rows = here.rows()
+        for generation in here.planned:
+            people = {
+                rows[id].principal for id in generation.turn_ids if (rows[id].strength or 0) >= 0.3
+            }
+            assert len(people) >= needed
+        last = here.waits[-1]
+        if last.num_fresh and last.num_people < needed:
+            assert "needed: cap" in last.waits_for
+
+
+def test_what_will_score_nothing_any_more_leaves_with_the_reason() -> None:
+    """Used up, stale, crowded out: said with the turn, and out of the window for good."""
+    with planner() as here:
+        crowd = [here.judge("weak", at_ms=here.now_ms - n) for n in range(9)]
+        used = [here.judge("strong") for _ in range(3)]
+        here.until(here.now_ms + 30_000)
+        for _ in range(4):  # the line moves on, without them
+            here.judge("strong", "q")
+            here.until(here.now_ms + 30_000)
+        reasons = {id: row.reason for id, row in here.rows().items()}
+        assert {reasons[id] for id in used} == {"used up"}
+        assert {reasons[id] for id in crowd} <= {"used up", "stale", "crowded out"}
+        assert "crowded out" in {reasons[id] for id in crowd}
+        assert here.waits[-1].num_weak == 0

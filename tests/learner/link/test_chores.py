@@ -1,0 +1,144 @@
+"""A chore is told by the conversation beside it, whatever its words; a person is not one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from learner.link.chores import carries
+from learner.link.layers import Texts
+from streams.records import Feedback, Message, Turn
+from tests.learner.link.conftest import Taken
+from tests.learner.link.script import reply, user
+from tests.learner.turns import turn
+
+QUESTION = "How do I bake bread without an oven?"
+ANSWER = "Use a covered pan on a low flame.\nTurn the bread after twenty minutes."
+SAID = Texts(reply=ANSWER, asked=QUESTION)
+
+TRANSCRIPTS = {
+    "labels, in another language": "Fasse in drei Worten zusammen.\n\n"
+    f"Nutzer: {QUESTION}\nHelfer: {ANSWER}",
+    "bold labels": "What should the sidebar say?\n\n"
+    f"**User:** {QUESTION}\n\n**Assistant (v2):** {ANSWER}",
+    "headings": f"# Conversation\n### USER\n{QUESTION}\n### ASSISTANT\n{ANSWER}\n\nOne emoji!",
+    "tags": f"<turn>{QUESTION}</turn>\n<turn>{ANSWER}</turn>\nWhich words would you search for?",
+    "fields": "Extract what to remember.\n"
+    + json.dumps([{"role": r, "content": c} for r, c in (("user", QUESTION), ("ai", ANSWER))]),
+    "a question alone, and JSON": f'USER: {QUESTION}\n\nOutput: {{"queries": []}}, only JSON.',
+    "cut replies": f"Name this chat:\nHuman: {QUESTION}\nAI: {ANSWER[:35]}… (cut)",
+}
+
+
+@pytest.mark.parametrize("name", TRANSCRIPTS)
+def test_a_transcript_of_the_conversation_is_a_chore(taken: Taken, name: str) -> None:
+    """Whatever the client orders, in whatever words, before or after the turn itself arrives."""
+    main = turn([user(QUESTION)], ANSWER, id="main", created_ms=5_000)
+    chore = turn([user(TRANSCRIPTS[name])], "Bread", id="chore", created_ms=6_000)
+    quicker = [
+        each.model_copy(update={"principal": "bob", "id": f"{each.id}-b"}) for each in (chore, main)
+    ]
+    taken(main, chore, *quicker)
+    for id in ("chore", "chore-b"):
+        assert (taken.row(id).state, taken.row(id).reason) == ("untrained", "a client's chore")
+    assert taken.row("main").state == taken.row("main-b").state == "open"
+
+
+PEOPLE = {
+    "asks for a title": "Please give my essay a title. It is about bread from a pan on a flame.",
+    "asks for JSON": f"{QUESTION} Answer in JSON only, with the fields pan and minutes, please.",
+    "asks again": f"{QUESTION} I asked this before, but I would like to know more about the flame.",
+    "pastes a reply": f"Somebody told me this:\n\n{ANSWER}\n\nIs that right? I have no such pan.",
+    "pastes another chat": "Who is right?\nUser: It rained all day.\nAssistant: It did not rain.",
+    "is short": "Summarise it.",
+}
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_a_person_beside_a_conversation_is_not_a_chore(taken: Taken, name: str) -> None:
+    """Whoever asks for a title, tags or JSON in a new chat is learned from."""
+    taken(turn([user(QUESTION)], ANSWER, id="main", created_ms=5_000))
+    taken(turn([user(PEOPLE[name])], "Yes.", id="person", created_ms=6_000))
+    assert (taken.row("person").state, taken.row("person").reason) == ("open", None)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"principal": "bob"}, {"created_ms": 10**8}],
+    ids=["another's", "another hour's"],
+)
+def test_a_transcript_of_no_conversation_of_theirs_is_none(
+    taken: Taken, elsewhere: dict[str, Any]
+) -> None:
+    """What somebody else said, or what was said long ago, is not beside it."""
+    taken(turn([user(QUESTION)], ANSWER, id="main", created_ms=5_000))
+    options: dict[str, Any] = {"id": "later", "created_ms": 6_000} | elsewhere
+    taken(turn([user(TRANSCRIPTS["bold labels"])], "Bread", **options))
+    assert taken.row("later").state == "open"
+
+
+def guessed() -> list[Turn]:
+    """A person who pastes a chat into a new one, beside it."""
+    pasted = user(TRANSCRIPTS["bold labels"])
+    return [
+        turn([user(QUESTION)], ANSWER, id="main", created_ms=5_000),
+        turn([pasted], "It should say: bread.", id="guess", created_ms=6_000),
+        turn(
+            [pasted, reply("It should say: bread."), user("Too long, shorter please.")],
+            "Bread.", id="next", created_ms=60_000,
+        ),
+    ]  # fmt: skip
+
+
+def test_a_guess_is_undone_when_the_conversation_goes_on(taken: Taken) -> None:
+    """Clients do not go on with their chores; what the person says then counts."""
+    *before, goes_on = guessed()
+    taken(*before)
+    assert taken.row("guess").reason == "a client's chore"
+    taken(goes_on)
+    assert (taken.row("guess").state, taken.row("guess").reason) == ("judged", None)
+
+
+def rating(principal: str) -> Feedback:
+    return Feedback(
+        id=f"f-{principal}", turn_id="guess", line="main", principal=principal, session="s",
+        score=-1, created_ms=9_000,
+    )  # fmt: skip
+
+
+def test_a_guess_is_undone_when_somebody_rates_the_reply(taken: Taken) -> None:
+    """Its own principal has read it; a stranger's rating changes nothing."""
+    taken(*guessed()[:2])
+    taken(rating("mallory"), topic="feedback")
+    assert taken.row("guess").reason == "a client's chore"
+    taken(rating("alice"), topic="feedback")
+    assert (taken.row("guess").state, taken.row("guess").strength) == ("judged", 1.0)
+
+
+def test_what_the_client_says_is_no_guess(taken: Taken) -> None:
+    """A side turn, or one that must not be learned from, stays so whatever follows."""
+    marks: dict[str, dict[str, Any]] = {"side": {"purpose": "side"}, "out": {"learn": False}}
+    for name, options in marks.items():
+        asked = [user(f"{name}: {QUESTION}")]
+        taken(turn(asked, "Yes.", id=name, **options))
+        taken(
+            turn([*asked, reply("Yes."), user("wrong")], "x", id=f"{name} next", created_ms=9_000)
+        )
+    assert (taken.row("side").state, taken.row("side").reason) == ("untrained", "side turn")
+    assert (taken.row("out").state, taken.row("out").reason) == ("untrained", "opted out")
+
+
+def test_short_words_are_no_transcript_by_chance() -> None:
+    """A greeting is found at the beginning of many lines."""
+    hello = Texts(reply="Hi!", asked="Hello")
+    letter = "Hello there, please check this letter for me:\nHi! I hope that you are well.\nAnn"
+    assert not carries(letter, hello)
+    assert carries("Title, please, in at most three words:\nUser: Hello\nAssistant: Hi!", hello)
+
+
+def test_what_is_read_is_bounded(taken: Taken) -> None:
+    """A megabyte of lines beside a conversation is told apart like any other request."""
+    taken(turn([user(QUESTION)], ANSWER, id="main", created_ms=5_000))
+    long = "a: b\n" * 200_000
+    taken(turn([Message(role="user", content=long)], "x", id="long", created_ms=6_000))
+    assert taken.row("long").state == "open"

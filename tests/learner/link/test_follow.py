@@ -1,0 +1,283 @@
+"""Which reply a request follows: by every layer, and by none where two are as likely."""
+
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from learner.link import rows
+from learner.link.follow import followed
+from learner.link.layers import CONFIDENCE
+from streams.records import Message, Turn
+from streams.store.tables import JudgementRow, TurnRow
+from tests.learner.link.behaviours import clock, wrapped
+from tests.learner.link.conftest import Taken
+from tests.learner.link.script import BREAD, reply, user
+from tests.learner.turns import said, turn
+
+ASKED = user("How do I bake bread?")
+TOO_LONG = user("Too long. Shorter please.")
+
+
+def baked(*before: Message, at: int = 1_000, **options: Any) -> Turn:
+    """The turn that most requests here follow."""
+    return turn([*before, ASKED], BREAD, id=options.pop("id", "first"), created_ms=at, **options)
+
+
+def after(*messages: Message, at: int = 30_000, **options: Any) -> Turn:
+    """The next request."""
+    return turn(messages, "Ok.", id=options.pop("id", "next"), created_ms=at, **options)
+
+
+def scores(taken: Taken) -> list[tuple[str, int]]:
+    with taken.store.reading() as session:
+        return [(row.turn_id, row.score) for row in session.exec(select(JudgementRow))]
+
+
+SHOUTED = user("[12:01] ann: Too long. Shorter please.")
+LAYERS: dict[str, tuple[Turn, Turn]] = {
+    "named": (baked(), after(TOO_LONG, follows="first")),
+    "chain": (baked(), after(ASKED, reply(BREAD), TOO_LONG)),
+    "talk": (baked(clock(1)), after(clock(2), ASKED, reply(BREAD), TOO_LONG)),
+    "session": (
+        baked(session="s"),
+        after(user("(bread, earlier)"), reply(BREAD), SHOUTED, session="s"),
+    ),
+    "pair": (
+        turn([user("Hi."), reply("Hi!"), ASKED], BREAD, id="first"),
+        after(ASKED, reply(BREAD), TOO_LONG),
+    ),
+    "wrapped": (
+        turn([wrapped("How do I bake bread?", "Bread.")], BREAD, id="first"),
+        after(ASKED, reply(BREAD), TOO_LONG),
+    ),
+    "cut": (baked(finish_reason="cancelled"), after(ASKED, reply(BREAD[:9]), TOO_LONG)),
+    "alone": (baked(), after(user("Wie backe ich Brot?"), reply(BREAD), TOO_LONG)),
+    "normal": (
+        turn([ASKED], f"<think>Bread.</think>{BREAD}", id="first"),
+        after(ASKED, reply(BREAD), TOO_LONG),
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_links_and_says_so(taken: Taken, layer: str) -> None:
+    """The evidence and its confidence are kept with the turn, whichever came first."""
+    for each in LAYERS[layer]:
+        taken(each)
+    for each in LAYERS[layer][::-1]:
+        named = {"id": f"{each.id}-b", "follows": each.follows and f"{each.follows}-b"}
+        taken(each.model_copy(update={"principal": "bob", **named}))
+    for name in ("", "-b"):
+        row = taken.row(f"first{name}")
+        assert (row.next_turn, row.next_kind, row.next_layer) == (f"next{name}", "reply", layer)
+        assert row.next_confidence == CONFIDENCE[layer]  # type: ignore[index]
+
+
+def test_layers_are_as_sure_as_their_order_says() -> None:
+    """A surer layer is never less confident; all are between none and certain."""
+    given = list(CONFIDENCE.values())
+    assert given == sorted(given, reverse=True)
+    assert all(0 < each <= 1 for each in given)
+
+
+def test_a_moving_clock_does_not_end_learning(taken: Taken) -> None:
+    """FAULT 12: the system prompt moves, the complaint is heard."""
+    taken(*LAYERS["talk"])
+    assert scores(taken) == [("first", -1)]
+    assert taken.row("first").state == "judged"
+
+
+def test_of_the_same_words_twice_the_newest_reply_is_meant(taken: Taken) -> None:
+    """Two turns that asked and said the same to the letter are one for a verdict."""
+    taken(baked(id="old"), baked(id="new", at=2_000), after(ASKED, reply(BREAD), TOO_LONG))
+    assert taken.link("new")[0] == "next"
+    assert taken.link("old") == (None, None, None)
+
+
+def test_a_named_session_tells_the_same_words_apart(taken: Taken) -> None:
+    """The newest is not meant when the session is the other one's."""
+    taken(baked(id="ours", session="s"), baked(id="theirs", session="t", at=2_000))
+    taken(after(ASKED, reply(BREAD), TOO_LONG, session="s"))
+    assert taken.link("ours")[0] == "next"
+    assert taken.link("theirs") == (None, None, None)
+
+
+def test_two_that_nothing_tells_apart_are_not_linked(taken: Taken) -> None:
+    """Ambiguity links nothing, and is counted."""
+    taken(baked(clock(1), id="one"), baked(clock(2), id="two", at=2_000))
+    taken(after(clock(3), ASKED, reply(BREAD), TOO_LONG))
+    assert taken.link("one") == taken.link("two") == (None, None, None)
+    assert taken.row("next").unlinked == "ambiguous"
+    assert scores(taken) == []
+
+
+def test_the_reply_before_tells_two_apart(taken: Taken) -> None:
+    """The same thanks in two conversations: what was said before decides."""
+    thanks, welcome = user("Thanks."), "You're welcome."
+    for name, before in (("one", "Rome is large."), ("two", "Oslo is cold.")):
+        taken(turn([user(f"{name}?"), reply(before), thanks], welcome, id=name))
+    taken(after(reply("Oslo is cold."), thanks, reply(welcome), user("Now Bergen.")))
+    assert taken.link("two")[0] == "next"
+    assert taken.link("one") == (None, None, None)
+
+
+def test_short_words_of_another_conversation_are_not_enough(taken: Taken) -> None:
+    """The same short exchange after another reply is another one."""
+    taken(turn([user("a"), reply("Rome is large."), user("Thanks.")], "Sure.", id="first"))
+    taken(after(reply("Oslo is cold."), user("Thanks."), reply("Sure."), user("Now Bergen.")))
+    assert taken.link("first") == (None, None, None)
+    assert taken.row("next").unlinked == "ambiguous"
+
+
+def test_words_are_evidence_for_a_day(taken: Taken) -> None:
+    """What rests on words alone is forgotten after a day; the conversation itself is not."""
+    day_ms = 24 * 60 * 60 * 1000
+    taken(turn([user("Hi."), reply("Hi!"), ASKED], "Bake it.", id="pair"), baked(id="chain"))
+    taken(after(ASKED, reply("Bake it."), TOO_LONG, at=day_ms + 2_000, id="n1"))
+    taken(after(ASKED, reply(BREAD), TOO_LONG, at=day_ms + 2_000, id="n2"))
+    assert taken.link("pair") == (None, None, None)
+    assert taken.link("chain")[0] == "n2"
+
+
+def test_a_stranger_says_nothing_about_a_turn(taken: Taken) -> None:
+    """Another principal, or another line, links nothing, whatever it sends."""
+    taken(baked(), after(ASKED, reply(BREAD), TOO_LONG, principal="mallory", follows="first"))
+    assert taken.link("first") == (None, None, None)
+    assert scores(taken) == []
+
+
+@pytest.mark.parametrize("changes", [{"purpose": "chore"}, {"purpose": "side"}, {"learn": False}])
+def test_what_must_not_be_learned_from_says_nothing(taken: Taken, changes: dict[str, Any]) -> None:
+    """A client's chore or an opted-out request is no verdict on a turn, and no riddle either."""
+    taken(baked(), after(ASKED, reply(BREAD), TOO_LONG, **changes))
+    assert taken.link("first") == (None, None, None)
+    assert taken.row("next").unlinked is None
+
+
+def test_a_request_whose_own_reply_was_cut_still_speaks(taken: Taken) -> None:
+    """The words are the user's, whatever became of the answer to them."""
+    taken(baked(), after(ASKED, reply(BREAD), TOO_LONG, finish_reason="cancelled"))
+    assert scores(taken) == [("first", -1)]
+
+
+@pytest.mark.parametrize("arrived", [{"delivered": False}, {"finish_reason": "cancelled"}, {}])
+def test_the_same_request_again_is_no_verdict(taken: Taken, arrived: dict[str, Any]) -> None:
+    """FAULT 16: cut by the client, by its time-out or by us, or whole: nothing is said of it."""
+    taken(baked(body="b", **arrived), baked(body="b", id="again", at=2_000))
+    row = taken.row("first")
+    assert scores(taken) == []
+    assert row.next_kind == ("retry" if arrived else None)
+    assert (row.state, row.reason) == {
+        0: ("open", None),
+        1: ("closed", "asked again") if "delivered" in arrived else ("untrained", "cut"),
+    }[len(arrived)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"session": "other"}, {"body": "other seed"}, {"principal": "bob"}, {"at": 10**7}],
+    ids=lambda other: next(iter(other)),
+)
+def test_the_same_text_from_elsewhere_is_nothing(taken: Taken, other: dict[str, Any]) -> None:
+    """Another session, body, person or hour: no retry even of a reply that did not arrive."""
+    again: dict[str, Any] = {"body": "b", "session": "s", "id": "again", "at": 2_000}
+    taken(baked(body="b", delivered=False, session="s"), baked(**again | other))
+    assert taken.link("first") == (None, None, None)
+
+
+def test_choices_of_one_request_are_no_retries(taken: Taken) -> None:
+    """FAULT 15: n = 2, the client went away, and neither choice says anything of the other."""
+    for name, at in (("chatcmpl-a1", 1_000), ("chatcmpl-a1-1", 1_001)):
+        taken(turn([ASKED], BREAD[: at - 990], id=name, created_ms=at, delivered=False, body="b"))
+    assert taken.link("chatcmpl-a1") == taken.link("chatcmpl-a1-1") == (None, None, None)
+    assert scores(taken) == []
+
+
+def test_of_two_choices_the_one_that_is_gone_on_with_is_judged(taken: Taken) -> None:
+    """The other keeps no verdict."""
+    taken(turn([ASKED], BREAD, id="c"), turn([ASKED], "Buy it.", id="c-1", created_ms=1_001))
+    taken(after(ASKED, reply("Buy it."), TOO_LONG))
+    assert scores(taken) == [("c-1", -1)]
+    assert taken.link("c") == (None, None, None)
+
+
+def test_a_cut_reply_that_is_gone_on_with_is_linked_and_not_judged(taken: Taken) -> None:
+    """Somebody stopped it and complained: what follows is kept, and scores nothing."""
+    taken(*LAYERS["cut"])
+    row = taken.row("first")
+    assert (row.state, row.reason, row.next_layer) == ("untrained", "cut", "cut")
+    assert scores(taken) == []
+
+
+def test_an_edited_question_is_a_branch_of_the_one_before(taken: Taken) -> None:
+    """Going back and asking otherwise says instead, also with a moving clock, in any order."""
+    one, two, three = (
+        turn([clock(n), ASKED, reply(BREAD), user(words)], words, id=f"t{n}", created_ms=n * 1_000)
+        for n, words in enumerate(("And with rye?", "And with spelt?", "And for cake?"), start=1)
+    )
+    for order in ([one, two, three], [three, two, one], [two, three, one]):
+        mine = [each.model_copy(update={"principal": f"p{order[0].id}{order[1].id}",
+                "id": f"{each.id}{order[0].id}{order[1].id}"}) for each in order]  # fmt: skip
+        taken(*mine)
+        first, second, last = sorted(mine, key=lambda each: each.created_ms)
+        assert taken.link(first.id)[:2] == (second.id, "branch")
+        assert taken.link(second.id)[:2] == (last.id, "branch")
+        assert taken.link(last.id) == (None, None, None)
+
+
+def test_a_shared_opening_is_no_branch(taken: Taken) -> None:
+    """Two conversations that begin with the same question do not concern each other."""
+    taken(turn([ASKED], BREAD, id="first"), turn([user("How do I bake cake?")], "x", id="next"))
+    assert taken.link("first") == (None, None, None)
+
+
+def test_a_better_match_that_comes_late_takes_the_link(taken: Taken) -> None:
+    """A guess by words is taken back with its verdict when the turn itself arrives."""
+    guess = turn([user("Hi."), reply("Hi!"), ASKED], BREAD, id="guess", created_ms=500)
+    taken(guess, after(ASKED, reply(BREAD), TOO_LONG))
+    assert taken.link("guess")[2] == "pair"
+    taken(baked())
+    assert taken.link("first") == ("next", "reply", "chain")
+    assert taken.link("guess") == (None, None, None)
+    assert (taken.row("guess").state, taken.row("guess").strength) == ("open", None)
+    assert scores(taken) == [("first", -1)]
+
+
+def test_a_reply_that_we_did_not_know_again_is_told(taken: Taken) -> None:
+    """In a conversation of ours, any reply that is none of ours is counted; elsewhere it is not."""
+    taken(baked(session="s"))
+    taken(after(ASKED, reply("Backe es."), TOO_LONG, session="s", id="ours"))
+    taken(after(user("Who are you?"), reply("A pirate."), user("Sing!"), id="foreign"))
+    assert taken.row("ours").unlinked == "unknown"
+    assert taken.row("foreign").unlinked is None
+    assert taken.link("first") == (None, None, None)
+
+
+def test_rows_of_older_builds_are_linked_by_their_chain_and_then_by_more(taken: Taken) -> None:
+    """Without hashes the exact conversation links; they are filled in while nothing is to do."""
+    taken(baked(clock(1)), turn(said("hi"), "hello", id="plain"))
+    with taken.store.transaction() as session:
+        for row in session.exec(select(TurnRow)):
+            row.talk_key = row.reply_key = row.asked_key = row.before_key = row.echo_key = None
+            session.add(row)
+    taken(turn(said("hi", "hello", "wrong!"), "x", id="goes on", created_ms=9_000))
+    assert taken.link("plain") == ("goes on", "reply", "chain")
+    with taken.store.transaction() as session:
+        assert rows.complete(session, "main") == 2
+        assert rows.complete(session, "main") == 0
+    taken(after(clock(2), ASKED, reply(BREAD), TOO_LONG))
+    assert taken.link("first") == ("next", "reply", "talk")
+
+
+def test_what_is_read_does_not_grow_with_the_history(taken: Taken) -> None:
+    """Hundreds of branches and twins of one conversation cost a bounded number of rows."""
+    history = [ASKED, reply(BREAD)]
+    for n in range(60):
+        asked = [*history, user(f"And with grain {n}?")]
+        taken(turn(asked, f"Yes, {n}.", id=f"b{n}", created_ms=2_000 + n))
+    linked = [taken.link(f"b{n}")[:2] for n in range(59)]
+    assert linked == [(f"b{n + 1}", "branch") for n in range(59)]
+    request = turn([*history, user("And?")], "x", id="last", created_ms=9_000)
+    with taken.store.reading() as session:
+        assert len(followed(session, request).links) == 1

@@ -1,0 +1,90 @@
+"""The same conversation has the same hashes, however a client sends it; another has others."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learner.link.pieces import echoes_of, pieces_of
+from streams.records import Message
+from tests.learner.turns import said, turn
+
+TEXTS = st.lists(st.text(alphabet="abc é", min_size=1, max_size=6), min_size=1, max_size=5)
+
+
+@given(TEXTS, st.text(max_size=10))
+def test_what_the_system_says_is_left_out(texts: list[str], system: str) -> None:
+    """Wherever it stands, and whatever it says."""
+    plain = said(*texts)
+    noted = [Message(role="system", content=system), *plain]
+    noted.insert(len(noted) // 2, Message(role="developer", content=system))
+    assert pieces_of(turn(plain, "x")) == pieces_of(turn(noted, "x"))
+
+
+@given(TEXTS, TEXTS)
+def test_different_conversations_have_different_hashes(one: list[str], other: list[str]) -> None:
+    """Nothing is taken for something else."""
+    same = ["".join(text.split()) for text in one] == ["".join(text.split()) for text in other]
+    keys = [pieces_of(turn(said(*texts), "x")).talk_key for texts in (one, other)]
+    assert (keys[0] == keys[1]) == same
+
+
+def called(arguments: object, *, id: str = "1") -> Message:
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    made = {"id": id, "type": "function", "function": {"name": "f", "arguments": text}}
+    return Message(role="assistant", tool_calls=[made])
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(VALUES)
+def test_arguments_are_json_and_not_its_spelling(value: object) -> None:
+    """Spaces, the order of names and escapes are the client's; so is a call's id."""
+    spelt = json.dumps(value, indent=3, sort_keys=True, ensure_ascii=False)
+    one, other = called(value), called(spelt, id="call_xyz")
+    assert pieces_of(turn(said("a"), one)) == pieces_of(turn(said("a"), other))
+
+
+@pytest.mark.parametrize("broken", ['{"a": ', "[" * 100_000, "NaN", '{"a": 1e999}', "\ud800", ""])
+def test_arguments_that_are_no_json_are_text(broken: str) -> None:
+    """A call that was cut, or that is hostile, has hashes like any other."""
+    found = pieces_of(turn(said("a"), called(broken)))
+    assert found == pieces_of(turn(said("a"), called(broken, id="2")))
+    assert found.reply_key is not None
+
+
+def test_a_reply_that_says_nothing_has_no_hash_of_its_own() -> None:
+    """Else all empty replies would be one."""
+    assert pieces_of(turn(said("a"), "<think>only a thought</think>")).reply_key is None
+
+
+def test_an_echo_is_what_the_turn_was() -> None:
+    """The hashes in a later request are those of the turn's row."""
+    made = turn(said("a", "b", "c"), "d")
+    first, second = echoes_of(said("a", "b", "c", "d", "e"))
+    row = asdict(pieces_of(made))
+    assert (second.key, second.talk_key) == (made.key, row["talk_key"])
+    assert (second.reply_key, second.asked_key) == (row["reply_key"], row["asked_key"])
+    assert second.before_key == row["echo_key"] == first.reply_key
+    assert first.talk_key == row["before_key"]
+
+
+def test_only_replies_that_something_follows_are_echoes() -> None:
+    """A request that ends with the assistant's words asks for their end."""
+    assert [echo.reply for echo in echoes_of(said("a", "b", "c", "d"))] == ["b"]
+
+
+def test_every_message_up_to_the_next_reply_follows() -> None:
+    """All parallel tool results, not only the last."""
+    results = [Message(role="tool", content=x, tool_call_id=x) for x in "ab"]
+    (echo,) = echoes_of([*said("weather?"), called({}), *results])
+    assert echo.after == tuple(results)
