@@ -115,7 +115,7 @@ async def test_a_call_that_cannot_be_read_is_tried_again(
     assert turn.token_ids == [0, 0, 1]
     assert turn.sampling.constraint is not None
     assert turn.sampling.constraint.kind == "tool_call"
-    told = api.service.metrics.text().decode()
+    told = (await api.service.metrics.text()).decode()
     assert 'tool_parse_failures_total{fault="malformed",line="main",member="false"} 1.0' in told
     assert "quickset_retried_tool_calls_total{" in told
     event = next(each for each in api.service.events if each.kind == "broken-call")
@@ -142,7 +142,7 @@ async def test_a_call_of_a_tool_that_is_not_on_offer_is_none(start_api: StartApi
     api: Api = await start_api(script=[CALL[0].replace("weather", "shell"), CALL[1]])
     message = (await (await api.chat(tools=[TOOL])).json())["choices"][0]["message"]
     assert "tool_calls" not in message
-    assert 'fault="unknown"' in api.service.metrics.text().decode()
+    assert 'fault="unknown"' in (await api.service.metrics.text()).decode()
 
 
 @pytest.fixture(scope="module")

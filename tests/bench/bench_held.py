@@ -20,6 +20,7 @@ from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
+from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
@@ -54,7 +55,7 @@ async def rate(engine: Engine, ids: list[list[int]], grammar: Grammar | None) ->
 async def measure(base: BaseModel, grammar: Grammar) -> None:
     """Print the table."""
     settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512)
-    engine = BatchingEngine(Residents(base, "cpu"), settings=settings, base=base)
+    engine = BatchingEngine(Residents(base, open_backend("cpu")), settings=settings, base=base)
     engine.start()
     print(f"{'tokens/s':<10}{'free':>8}{'held':>8}{'cost':>8}   (of medians)")
     for batch in BATCHES:

@@ -73,7 +73,7 @@ async def test_openai_agents(real: Live, kind: str) -> None:
     agents.set_tracing_disabled(True)
     called: list[str] = []
 
-    @agents.function_tool
+    @agents.function_tool  # type: ignore[untyped-decorator]
     def weather(city: Literal["Oslo", "Rome"]) -> str:
         """The weather now."""
         called.append(city)

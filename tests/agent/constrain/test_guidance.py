@@ -102,6 +102,7 @@ def test_a_control_token_is_reached_by_its_number(kind: str) -> None:
     """No text spells it."""
     compiler, tokenizer = MODELS[kind]
     token = compiler.control("[CALL]")
+    assert token is not None
     assert token == tokenizer.convert_tokens_to_ids("[CALL]")
     assert compiler.control("a") is None
     assert walk(kind, rules(start=f"{control(token)} {literal('a')}"), 1).replace(" ", "") == (

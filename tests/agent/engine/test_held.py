@@ -18,6 +18,8 @@ from agent.constrain.source import Source, json_of, literal, rules
 from agent.engine.contract import Engine, Request
 from agent.engine.sampler import Choice, Sampler, choose
 from agent.errors import LostMaskError
+from kernels.model.decode import read_chunk
+from kernels.model.kv import KvCache
 from streams.model.open import BaseModel
 from streams.records import Sampling
 from tests.agent.constrain.test_guidance import CITY
@@ -72,7 +74,9 @@ async def test_the_logprobs_are_the_models_own(
     tokens, _ = await read(engine, held(compiler, prompt))
     ids = [token.id for token in tokens]
     with torch.inference_mode():
-        logits = tiny_base.model(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1]
+        cache = KvCache(tiny_base.decoder, capacity=128, tokens=128)
+        hidden = read_chunk(tiny_base.decoder, cache, cache.open(), prompt + ids)
+        logits = tiny_base.decoder.logits(hidden[len(prompt) - 1 : -1])
     expected = logits.log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
     assert [token.logprob for token in tokens] == pytest.approx(expected.tolist(), abs=1e-3)
     assert all(token.sampling_logprob >= token.logprob - 1e-4 for token in tokens)
