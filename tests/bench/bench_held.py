@@ -27,8 +27,8 @@ from streams.settings import ModelSettings
 from tests.bench.bench_decode import prompts
 
 BATCHES = (1, 8)
-TOKENS = 48
-ROUNDS = 7
+TOKENS = 24
+ROUNDS = 5
 CITY = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
