@@ -167,14 +167,7 @@ class Answer:
         reply, going = self.replies[choice], True
         while going:
             going = False
-            async for event in self._streams[choice]:
-                if event == Finish("cancelled"):
-                    raise UnavailableError("the server stops: ask again")
-                if isinstance(event, Token):
-                    self._measure(choice, event.variant)
-                    events = reply.add(event)
-                else:
-                    events = reply.finish(event)
+            async for events in self._told(choice):
                 if events:
                     yield Step(choice, events)
                 if reply.kept is not None:
@@ -182,6 +175,22 @@ class Answer:
                     break
         if reply.finish_reason is None:  # another try was wanted, and cannot be had
             yield Step(choice, reply.finish(Finish("stop")))
+
+    async def _told(self, choice: int) -> AsyncIterator[list[ReplyEvent]]:
+        """Yield what each event of the engine makes certain of a choice."""
+        reply = self.replies[choice]
+        try:
+            async for event in self._streams[choice]:
+                if event == Finish("cancelled"):
+                    raise UnavailableError("the server stops: ask again")
+                if isinstance(event, Token):
+                    self._measure(choice, event.variant)
+                    yield reply.add(event)
+                else:
+                    yield reply.finish(event)
+        except UnknownVersionError:  # what made the first part is not in memory any more
+            if reply.retried is None:
+                raise
 
     async def _try_again(self, choice: int) -> bool:
         """Ask for the rest of a reply anew, held to a call. Returns: whether it comes."""
