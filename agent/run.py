@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from agent.console import build_console
+from agent.constrain.open import open_compiler
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
@@ -142,6 +143,7 @@ def _assemble(
         secret=load_secret(
             settings.response_secret or streams.home.expanduser() / "response.secret"
         ),
+        compiler=open_compiler(base),
     )
 
 

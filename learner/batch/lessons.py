@@ -44,7 +44,11 @@ def prepare(
         for item in plan
         if item.turn_id in turns and _arrived(turns[item.turn_id])
     }
-    hinted = {item.turn_id: item.hint for item in plan if item.hint and item.turn_id in lessons}
+    hinted = {
+        item.turn_id: item.hint
+        for item in plan
+        if item.hint and item.turn_id in lessons and _is_free(turns[item.turn_id])
+    }
     made: dict[str, Target] = {}
     if teacher.settings.hint_target == "tokens":
         prompts = {
@@ -77,6 +81,7 @@ def _lesson(item: PlannedTurn, turn: Turn, settings: LearnerSettings) -> Lesson:
         prompt=hints.cut_left(turn.prompt_token_ids, settings.max_prompt_tokens),
         reply=reply,
         logprobs=tuple(turn.logprobs[: len(reply)]) if whole else (),
+        forced=frozenset(place for place in turn.forced if place < len(reply)),
     )
 
 
@@ -85,6 +90,11 @@ def _arrived(turn: Turn) -> bool:
     return (
         bool(turn.token_ids) and turn.finish_reason != "cancelled" and turn.delivered is not False
     )
+
+
+def _is_free(turn: Turn) -> bool:
+    """Whether a rewrite could stand in the reply's place: the teacher's is held to no form."""
+    return turn.sampling.constraint is None
 
 
 def _serves(kept: Target, hint: str, settings: LearnerSettings) -> bool:

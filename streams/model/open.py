@@ -73,6 +73,11 @@ class BaseModel:
         """
         return self._prompt.render(messages, tools, continues=continues)
 
+    @property
+    def call_probe(self) -> str:
+        """What the chat template makes of a conversation with a tool and a call of it."""
+        return self._prompt.called
+
     def encode(self, text: str) -> list[int]:
         """The token ids of a text as it stands, special tokens in it read as such."""
         return list(self.tokenizer.backend_tokenizer.encode(whole_characters(text)).ids)

@@ -26,6 +26,7 @@ class FakeBase:
     name: str = BASE
     context_tokens: int = 64
     num_tokens: int = 5000
+    call_probe: str = ""  # of no family that is known
 
     def encode(self, text: str) -> list[int]:
         return list(range(len(text.split())))

@@ -11,7 +11,7 @@ from learner.batch.plan import PlannedTurn
 from learner.batch.teacher import Teacher
 from learner.serving import Serving
 from learner.settings import LearnerSettings
-from streams.records import Turn
+from streams.records import Constraint, Turn
 from streams.store.tables import TurnRow
 from tests.learner.turns import said, turn
 
@@ -129,3 +129,16 @@ def test_a_reply_that_was_cut_or_failed_is_never_a_lesson(
     assert [bool(lesson.target) for lesson in lessons] == (
         [True] if broken.get("finish_reason") == "length" else []
     )
+
+
+@pytest.mark.parametrize("hint_target", ["tokens", "rewrite"])
+def test_a_reply_that_was_held_to_a_form_has_no_rewrite(teacher: Teacher, hint_target: str) -> None:
+    """The teacher's would be held to none, and would teach to leave the form; the score counts."""
+    one = asked(teacher)
+    held = one.sampling.model_copy(update={"constraint": Constraint(kind="regex", digest="0" * 64)})
+    one = one.model_copy(update={"sampling": held, "forced": [0, 2, 9]})
+    told = SETTINGS.model_copy(update={"hint_target": hint_target})
+    asking = Teacher(teacher.serving, told, teacher.backend, teacher.pause)
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, asking)
+    assert (lesson.target, lesson.advantages, lesson.score, made) == ((), (), -1, {})
+    assert lesson.forced == {0, 2}  # the reply is cut to six tokens

@@ -49,6 +49,17 @@ def test_a_blamed_reply_pushes_only_so_far() -> None:
     assert high < same < low == lower == pytest.approx(-0.8)
 
 
+@pytest.mark.parametrize("score", [1, -1])
+@given(forced=st.floats(-9, 0))
+def test_what_a_mask_chose_teaches_nothing(score: int, forced: float) -> None:
+    """A forced token moves no member; the model's own count as they would alone."""
+    terms = Terms(reward=1.0, hint=1.0, kl=0.5, ratio_clip=0.2)
+    held = lesson(score=score, forced=frozenset({1}), advantages=(0.5, 2.0))
+    alone = lesson(score=score, reply=(8,), logprobs=(-1.0,), advantages=(0.5,))
+    assert of(held, [-0.9, forced], terms=terms) == of(alone, [-0.9], terms=terms)
+    assert of(lesson(score=score, forced=frozenset({0, 1})), [-0.9, forced], terms=terms) == [0.0]
+
+
 def test_confidence_scales_the_reward() -> None:
     """Half as sure is half as strong."""
     (sure,) = of(lesson(score=1), [-0.9, -0.9])
