@@ -27,7 +27,7 @@ def lesson(**changes: object) -> Lesson:
 
 
 def of(one: Lesson, *members: list[float], terms: Terms = TERMS) -> list[float]:
-    """Return the fitness of members with these log-probabilities (of its target, else its reply)."""
+    """Return the fitness of members with these log-probabilities (of target, else reply)."""
     scored = lay_out([one.passage])
     table = fitness.table([one], scored, torch.tensor(members), terms)
     return list(table[0].tolist())
