@@ -18,6 +18,7 @@ from deploy.commands.forget import forget
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
+from deploy.commands.rollouts import rollouts
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
 from deploy.commands.up import up
@@ -49,6 +50,7 @@ app.command()(up)
 app.command()(agent)
 app.command()(learner)
 app.add_typer(versions, name="versions")
+app.add_typer(rollouts, name="rollouts")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def told(failure: Exception) -> tuple[str, int]:
-    """Give the sentence that tells a failure, and the exit code: 2 when it was foreseen, else 1."""
+    """Return a failure in a sentence, and the exit code: 2 when it was foreseen, else 1."""
     if isinstance(failure, DeployError | AgentError | KernelError | LearnerError | StreamsError):
         return f"quickset: {failure}", 2
     if isinstance(failure, OSError) and failure.strerror:

@@ -6,20 +6,22 @@ published in the same transaction.
 Knows nothing of the log's entries, nor of what a judge reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, delete, select
 
 from learner.batch import standing
 from learner.judges.judge import Evidence, Judge
-from learner.judges.slow.later import Answer, link_of, waiting_row
+from learner.judges.slow.later import Answer, Later, link_of, waiting_row
 from learner.link.conversation import Link
 from streams.log import dead_letters
 from streams.log.contract import outgoing
 from streams.records import Feedback, Judgement, Turn
 from streams.store import outbox
 from streams.store.states import CHORE, OPEN, RATED_TOO_LATE, SPEAKING
+from streams.store.store import Store
 from streams.store.tables import JudgementRow, TurnRow
 
 
@@ -140,6 +142,21 @@ def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
     session.flush()
     standing.settle(session, row)
     outbox.put(session, "judgements", row.session, judgement, line=row.line)
+
+
+def use_answers(
+    later: Later, store: Store, writing: Callable[[], AbstractContextManager[Session]], rules: Rules
+) -> None:
+    """Note what judges have said that take their time, and ask them what waits.
+
+    writing: a transaction of the line's learner
+    """
+    answers = later.collect()
+    if answers:
+        with writing() as session:
+            take_answers(session, answers, rules)
+    with store.reading() as session:
+        later.ask(session)
 
 
 def take_answers(session: Session, answers: Sequence[Answer], rules: Rules) -> None:

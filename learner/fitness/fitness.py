@@ -13,6 +13,10 @@ is scored on its reply: reward + hint − anchor.
   anchor = kl_weight · mean of k3 = r − 1 − log r, which estimates KL(logged ‖ member) without
            negative values (Schulman 2020, "Approximating KL divergence").
 
+A token that a constraint's mask chose is no choice of the model's: log-probabilities are those
+without the mask, for logged and member alike, and forced tokens are left out of the means, so that
+neither praise nor blame of a reply teaches its brackets.
+
 The table turn × member is kept, so that influence can be explained and taken out again.
 
 Knows nothing of how log-probabilities are computed, or what becomes of the fitness.
@@ -86,7 +90,11 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     if lesson.target:
         told: Floats = terms.hint * (scored * np.asarray(lesson.news)).mean(axis=1)
         return told
-    log_ratio = scored - np.asarray(lesson.logprobs)
+    own = [place for place in range(scored.shape[1]) if place not in lesson.forced]
+    if not own:
+        return np.zeros(len(scored))
+    scored = scored[:, own]
+    log_ratio = scored - np.asarray(lesson.logprobs)[own]
     # beyond e²⁰ the ratio is clipped or absurd: bounding it keeps the anchor finite
     ratio = np.exp(np.clip(log_ratio, -20.0, 20.0))
     fitness: Floats = -terms.kl * np.mean(ratio - 1 - np.log(ratio), axis=1)
@@ -95,5 +103,5 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
         pulled = np.minimum(ratio * lesson.score, clipped * lesson.score)
         fitness += terms.reward * lesson.confidence * pulled.mean(axis=1)
     if lesson.advantages:
-        fitness += terms.hint * (scored * np.asarray(lesson.advantages)).mean(axis=1)
+        fitness += terms.hint * (scored * np.asarray(lesson.advantages)[own]).mean(axis=1)
     return fitness

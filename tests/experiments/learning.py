@@ -18,8 +18,8 @@ from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
-from learner.batch.hints import with_hint
 from learner.batch.lesson import Lesson
+from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
@@ -64,7 +64,7 @@ class Course:
         return f"{told}  {length:5.1f} tokens  {pleased}/{len(replies)} please"
 
     def lessons_on(self, prompts: Sequence[str]) -> list[Lesson]:
-        """Give the base's replies to prompts, and its hinted rewrites of them."""
+        """Return the base's replies to prompts, and its hinted rewrites of them."""
         asked = [self._prompt(prompt) for prompt in prompts]
         replies = self._greedy(self._base.decoder, asked)
         told = [self._prompt(p, WISH) for p in prompts]

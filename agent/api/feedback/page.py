@@ -15,7 +15,7 @@ from agent.api.feedback.request import MAX_CHARS
 from agent.api.serve import SERVICE
 from agent.errors import ApiError, InvalidError
 from agent.http import edge, pages
-from agent.turn.links import Link
+from agent.http.links import Link
 from agent.turn.recorder import Rating
 
 PATH: Final = "/rate/{link}"

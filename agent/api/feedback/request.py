@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from typing_extensions import TypedDict
 
 from agent.http.form import Form, read_form, refuse
-from agent.turn.links import Link
+from agent.http.links import Link
 from agent.turn.recorder import Rating
 from streams.records import Feedback
 

@@ -21,7 +21,7 @@ from agent.api.openai import ErrorBody
 from agent.api.operation import Operation
 from agent.api.serve import SERVICE, admit
 from agent.http import edge
-from agent.turn.links import Link
+from agent.http.links import Link
 from agent.turn.recorder import Rating
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.api.feedback.request import read_feedback
 from agent.errors import InvalidError
-from agent.turn.links import Link
+from agent.http.links import Link
 from agent.turn.recorder import Rating
 from tests.agent.conftest import Api, StartApi
 from tests.agent.test_server import error_of

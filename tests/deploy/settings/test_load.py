@@ -27,7 +27,7 @@ def read(
 def fault(
     tmp_path: Path, toml: str = "", environ: dict[str, str] | None = None, **flags: str
 ) -> str:
-    """Give the message of the error that loading raises."""
+    """Return the message of the error that loading raises."""
     with pytest.raises(SettingsError) as caught:
         read(tmp_path, toml, environ, {n.replace("__", "."): text for n, text in flags.items()})
     return str(caught.value)
@@ -178,6 +178,24 @@ def test_two_stores_contradict(tmp_path: Path) -> None:
     message = fault(tmp_path, "", environ)
     assert "DATABASE_URL" in message
     assert "QUICKSET_STREAMS__STORE" in message
+
+
+@pytest.mark.parametrize(
+    ("toml", "names"),
+    [
+        ('policy = "two-person"', ["rollout.policy", "agent.operator_keys"]),
+        ("steps = [0.5, 0.1]", ["rollout.steps must grow"]),
+        ("steps = [0.1, 1.0]", ["rollout.steps are shares between 0 and 1"]),
+        ('webhook = "http://x"', ["rollout.webhook needs rollout.webhook_secret"]),
+        ('webhook = "x"\nwebhook_secret = "y"', ["rollout.webhook must begin with http"]),
+    ],
+)
+def test_a_rollout_that_cannot_be_meant_is_refused(
+    tmp_path: Path, toml: str, names: list[str]
+) -> None:
+    """Steps that shrink, a hook that nobody could believe, two persons without names."""
+    message = fault(tmp_path, f"[rollout]\n{toml}")
+    assert all(name in message for name in names)
 
 
 def test_public_console_is_allowed_with_keys(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ REPLY = (8, 9)
 
 
 def lesson(**changes: object) -> Lesson:
-    """Give a lesson of one turn that was sampled at log-probability −1 a token."""
+    """Return a lesson of one turn that was sampled at log-probability −1 a token."""
     given = {
         "turn_id": "t", "weight": 1.0, "score": 0, "confidence": 1.0,
         "prompt": (5, 6), "reply": REPLY, "logprobs": (-1.0, -1.0),
@@ -27,7 +27,7 @@ def lesson(**changes: object) -> Lesson:
 
 
 def of(one: Lesson, *members: list[float], terms: Terms = TERMS) -> list[float]:
-    """Give the fitness of members with these log-probabilities (of its target, else its reply)."""
+    """Return the fitness of members with these log-probabilities (of target, else reply)."""
     scored = lay_out([one.passage])
     table = fitness.table([one], scored, torch.tensor(members), terms)
     return list(table[0].tolist())
@@ -47,6 +47,17 @@ def test_a_blamed_reply_pushes_only_so_far() -> None:
         lesson(score=-1), [-0.9, -0.9], [-1, -1], [-1.5, -1.5], [-9.0, -9.0]
     )
     assert high < same < low == lower == pytest.approx(-0.8)
+
+
+@pytest.mark.parametrize("score", [1, -1])
+@given(forced=st.floats(-9, 0))
+def test_what_a_mask_chose_teaches_nothing(score: int, forced: float) -> None:
+    """A forced token moves no member; the model's own count as they would alone."""
+    terms = Terms(reward=1.0, hint=1.0, kl=0.5, ratio_clip=0.2)
+    held = lesson(score=score, forced=frozenset({1}), advantages=(0.5, 2.0))
+    alone = lesson(score=score, reply=(8,), logprobs=(-1.0,), advantages=(0.5,))
+    assert of(held, [-0.9, forced], terms=terms) == of(alone, [-0.9], terms=terms)
+    assert of(lesson(score=score, forced=frozenset({0, 1})), [-0.9, forced], terms=terms) == [0.0]
 
 
 def test_confidence_scales_the_reward() -> None:
@@ -86,7 +97,7 @@ def test_no_logprob_explodes(logprobs: list[float]) -> None:
 
 
 def three(weights: tuple[float, ...] = (1.0, 1.0, 1.0)) -> list[Lesson]:
-    """Give lessons that count this much."""
+    """Return lessons that count this much."""
     return [lesson(turn_id=str(i), weight=weight) for i, weight in enumerate(weights)]
 
 
