@@ -52,7 +52,8 @@ def build_console(
 
     store: the learner's; None, or one that is away, costs the sections that come from it
     log: for the learner's lag; None leaves it out
-    interval_s: how often an open page looks for changes; wait_s: how long it waits for store and log
+    interval_s: how often an open page looks for changes
+    wait_s: how long a page waits for store and log, in seconds
     raises: BindError when other machines could reach it and no operator key is set
     """
     access = Access(service.settings, clock=clock)
