@@ -38,6 +38,10 @@ class Draft:
     layers: list[int] = field(default_factory=lambda: LAYERS)
     modules: list[str] = field(default_factory=lambda: MODULES)
     digest: str = ""
+    # read of screened noise alone: pairs in three of the tensors
+    tensors: list[int] = field(default_factory=lambda: [1, 8, 1])
+    rows: list[int] = field(default_factory=lambda: [16383, 5, 0])
+    columns: list[int] = field(default_factory=lambda: [2, 9999, 2])
 
 
 def frozen_in(base: BaseModel) -> dict[str, Frozen]:
