@@ -197,8 +197,7 @@ def assemble(
 
     others: the rest of Parts, by name
     """
-    first = max(0, base.decoder.num_layers - settings.last_layers)
-    layers = range(first, base.decoder.num_layers)
+    layers, modules = settings.moving(base.decoder.num_layers)
     rules = Rules(
         line=settings.line,
         judges=open_judges(settings),
@@ -206,9 +205,7 @@ def assemble(
         max_record_bytes=max_record_bytes,
     )
     backend: Backend = others["backend"]
-    serving = Serving(
-        base, backend, mask, layers=layers, modules=settings.modules, snapshots=snapshots
-    )
+    serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
     return Parts(serving=serving, rules=rules, settings=settings, **others)
 
 

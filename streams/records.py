@@ -115,9 +115,9 @@ _POOL = 2**14  # row signs, and column signs, of a tensor that a screen searches
 class Recipe(Record):
     """What turns a parent version into its child; the child's name is its hash.
 
-    Version 2 brought normal noise, version 3 screened noise: pairs that each move one tensor, by row
-    and column signs that were searched for. A recipe is of the version that its noise needs, so that
-    the same recipe of signs has one name, whichever build makes it.
+    Version 2 brought normal noise, version 3 screened noise: pairs that each move one tensor, by
+    row and column signs that were searched for. A recipe is of the version that its noise needs, so
+    that the same recipe of signs has one name, whichever build makes it.
     """
 
     KIND: ClassVar[str] = "recipe"

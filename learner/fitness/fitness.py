@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from learner.batch.lesson import Lesson
@@ -53,6 +54,20 @@ def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Te
         for lesson, (place,) in zip(lessons, scored.places, strict=True)
     ]
     return np.stack(rows)
+
+
+def slopes(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Terms) -> Tensor:
+    """Return how fast the combined fitness rises with each scored log-probability.
+
+    logprobs: (scored,), where
+    returns: (scored,) float32
+    """
+    found = logprobs.double().numpy()
+    rows = [
+        lesson.weight * _turn_slopes(lesson, found[place], terms)
+        for lesson, (place,) in zip(lessons, scored.places, strict=True)
+    ]
+    return torch.from_numpy(np.concatenate(rows)).float()
 
 
 def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
@@ -86,9 +101,7 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     if lesson.target:
         told: Floats = terms.hint * (scored * np.asarray(lesson.news)).mean(axis=1)
         return told
-    log_ratio = scored - np.asarray(lesson.logprobs)
-    # beyond e²⁰ the ratio is clipped or absurd: bounding it keeps the anchor finite
-    ratio = np.exp(np.clip(log_ratio, -20.0, 20.0))
+    ratio = _ratio(lesson, scored)
     fitness: Floats = -terms.kl * np.mean(ratio - 1 - np.log(ratio), axis=1)
     if lesson.score:
         clipped = np.clip(ratio, 1 - terms.ratio_clip, 1 + terms.ratio_clip)
@@ -97,3 +110,26 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     if lesson.advantages:
         fitness += terms.hint * (scored * np.asarray(lesson.advantages)).mean(axis=1)
     return fitness
+
+
+def _turn_slopes(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
+    """(tokens,) → (tokens,), the derivative of `_turn_fitness`."""
+    if lesson.target:
+        told: Floats = terms.hint * np.asarray(lesson.news) / scored.size
+        return told
+    ratio = _ratio(lesson, scored)
+    slopes: Floats = -terms.kl * (ratio - 1)
+    if lesson.score:
+        clipped = np.clip(ratio, 1 - terms.ratio_clip, 1 + terms.ratio_clip)
+        free = ratio * lesson.score <= clipped * lesson.score
+        slopes += np.where(free, terms.reward * lesson.confidence * lesson.score * ratio, 0.0)
+    if lesson.advantages:
+        slopes += terms.hint * np.asarray(lesson.advantages)
+    return slopes / scored.size
+
+
+def _ratio(lesson: Lesson, scored: Floats) -> Floats:
+    """Return π_member / π_logged of each token of a reply."""
+    # beyond e²⁰ the ratio is clipped or absurd: bounding it keeps the anchor finite
+    ratio: Floats = np.exp(np.clip(scored - np.asarray(lesson.logprobs), -20.0, 20.0))
+    return ratio
