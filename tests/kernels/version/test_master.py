@@ -163,7 +163,15 @@ def test_any_order_of_recipes_in_and_out_again_is_exact(
     master = master_of(tiny_base, open_backend("cpu"))
     empty = master.digest()
     recipes = [
-        Draft(master.scales, key=f"{index:016x}", coefficients=numbers, noise=NOISES[index])
+        Draft(
+            master.scales,
+            key=f"{index:016x}",
+            coefficients=numbers,
+            noise=NOISES[index],
+            tensors=[1, 8, 1, 0, 3][: len(numbers)],
+            rows=[16383, 5, 0, 7, 7][: len(numbers)],
+            columns=[2, 9999, 2, 0, 1][: len(numbers)],
+        )
         for index, numbers in enumerate(coefficients)
     ]
     twin = master.copy()
