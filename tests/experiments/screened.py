@@ -9,6 +9,7 @@ of the last step relative to the weights that it moves; seconds of processor a g
 """
 
 import argparse
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -183,7 +184,7 @@ def _moved(serving: Serving, before: Decoder) -> float:
     for spec in serving.specs:
         now, was = (each.model.get_parameter(spec.name) for each in (serving.decoder, before))
         total += float((now - was).norm() / was.norm()) ** 2
-    return total**0.5
+    return math.sqrt(total)
 
 
 def main() -> None:

@@ -68,13 +68,14 @@ def test_a_screened_recipe_names_the_signs_of_every_pair() -> None:
     assert isinstance(good, Recipe)
     assert (good.v, good.noise) == (3, "screened")
     fields = {"kind": "recipe", **good.model_dump()}
-    for wrong in (
+    changes: list[dict[str, Any]] = [
         {"rows": []},
         {"tensors": [0, 0]},
         {"tensors": [0, 1, 2]},
         {"columns": [0, 0, 2**14]},
         {"noise": "rank1", "v": 1},
-    ):
+    ]
+    for wrong in changes:
         with pytest.raises(UnreadableRecordError):
             decode(canonical_json(fields | wrong))
 
