@@ -7,6 +7,7 @@ TORCH ?= torch==2.13.0
 EXTRAS ?= embedder,kafka,postgres,triton,clients,dev
 ARGS ?=
 TIMES ?= 10
+WORKERS ?= 2
 
 BIN := .venv/bin
 PACKAGES := agent deploy kernels learner streams tests
@@ -54,8 +55,9 @@ format: .venv/installed ## let ruff put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Two processes share the tests, a file each, as most of them keep one core busy and no more.
 test: setup check ## checks and tests, under 15 minutes on two cores (ARGS="-k swap")
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-slow: setup ## the tests that take longer than a minute each
 	$(BIN)/python -m pytest -m slow $(ARGS)

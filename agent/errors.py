@@ -13,7 +13,9 @@ AgentError
 ├── QueueFullError      the engine's queue has no room for another request
 ├── EngineStoppedError  the engine's thread is not running
 ├── ReplyFailedError    this reply could not be made; the others go on
-│   └── BrokenLogitsError     the model's scores of its next token are not finite
+│   ├── BrokenLogitsError     the model's scores of its next token are not finite
+│   └── LostMaskError         what it is held to cannot be followed
+├── GrammarError        what a reply shall be held to cannot be compiled
 ├── SwapError           a version could not be taken into service; the old one serves on
 │   ├── UnknownVersionError   its chain of recipes is not known (yet)
 │   └── NoPreviousError       there is no earlier version to go back to
@@ -40,6 +42,14 @@ class ReplyFailedError(AgentError):
 
 class BrokenLogitsError(ReplyFailedError):
     """The model's scores of the next token are not finite."""
+
+
+class LostMaskError(ReplyFailedError):
+    """What the reply is held to cannot be followed any further."""
+
+
+class GrammarError(AgentError):
+    """What a reply shall be held to cannot be compiled; the message says what is wrong with it."""
 
 
 class SwapError(AgentError):

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from agent.console import build_console
+from agent.constrain.open import open_compiler
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
@@ -31,7 +32,7 @@ from kernels.open import open_backend
 from streams.log.contract import Log
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots, open_spool
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import DIRECT, ModelSettings, RolloutSettings, StreamsSettings
 from streams.spool import Spool
 from streams.store.store import Store, reach_store
 
@@ -42,7 +43,13 @@ SPOOL_S = 5.0  # to drain to the log at the end; what is left stays on disk for 
 _LOG = logging.getLogger(__name__)
 
 
-def run(*, model: ModelSettings, streams: StreamsSettings, settings: AgentSettings) -> None:
+def run(
+    *,
+    model: ModelSettings,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    rollout: RolloutSettings,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     raises: ModelFilesError, SchemaError, StartError, KernelError, each with a sentence that says
@@ -51,18 +58,22 @@ def run(*, model: ModelSettings, streams: StreamsSettings, settings: AgentSettin
     """
     base = load_base(model)
     backend = open_backend(model.backend, base.decoder.device)
-    asyncio.run(serve_until_told(base, backend, streams, settings))
+    asyncio.run(serve_until_told(base, backend, streams, settings, rollout))
 
 
 async def serve_until_told(
-    base: BaseModel, backend: Backend, streams: StreamsSettings, settings: AgentSettings
+    base: BaseModel,
+    backend: Backend,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    rollout: RolloutSettings = DIRECT,
 ) -> None:
     """Serve a loaded model until SIGTERM or SIGINT. Raises: StartError, EngineStoppedError."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    async with serve(base, backend, streams, settings) as (service, api, console):
+    async with serve(base, backend, streams, settings, rollout) as (service, api, console):
         _LOG.info("API and chat page at %s, console at %s", api, console)
         while service.works and not told.is_set():
             with suppress(TimeoutError):
@@ -74,7 +85,11 @@ async def serve_until_told(
 
 @asynccontextmanager
 async def serve(
-    base: BaseModel, backend: Backend, streams: StreamsSettings, settings: AgentSettings
+    base: BaseModel,
+    backend: Backend,
+    streams: StreamsSettings,
+    settings: AgentSettings,
+    rollout: RolloutSettings = DIRECT,
 ) -> AsyncIterator[tuple[AgentService, str, str]]:
     """Serve inside the block; leaving it drains.
 
@@ -84,7 +99,7 @@ async def serve(
     spool, heard = open_spool(streams, log), Heard(store, settings.line)
     try:
         residents = Residents(base, backend, line=settings.line, snapshots=open_snapshots(streams))
-        service = _assemble(base, residents, streams, settings, log=log, spool=spool)
+        service = _assemble(base, residents, streams, settings, rollout, log=log, spool=spool)
         service.metrics.wait_for(heard.samples)
         async with AsyncExitStack() as sites:
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
@@ -109,12 +124,14 @@ def _assemble(
     residents: Residents,
     streams: StreamsSettings,
     settings: AgentSettings,
+    rollout: RolloutSettings,
     *,
     log: Log,
     spool: Spool,
 ) -> AgentService:
     return AgentService(
         settings=settings,
+        rollout=rollout,
         base=base,
         residents=residents,
         engine=BatchingEngine(residents, settings=settings, base=base),
@@ -126,6 +143,7 @@ def _assemble(
         secret=load_secret(
             settings.response_secret or streams.home.expanduser() / "response.secret"
         ),
+        compiler=open_compiler(base),
     )
 
 

@@ -11,11 +11,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from agent.constrain.contract import Compiler
 from agent.engine.contract import Engine
-from agent.errors import UnavailableError
+from agent.errors import InvalidError, UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.settings import AgentSettings
@@ -23,14 +25,21 @@ from agent.status import Status
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
 from agent.swap.follow import Follower, Following, SupportsPromote
+from agent.tools.families import format_of
 from agent.turn.answer import Answer
-from agent.turn.ask import Ask, Renderer, count, render
+from agent.turn.ask import Ask, Renderer, count, held_to, render
+from agent.turn.constraint import Constraint
+from agent.turn.held import Held
 from agent.turn.recorder import Recorder
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
+from streams.line.line import Line
+from streams.line.offer import decided, operate
+from streams.line.verbs import Audit
 from streams.log.contract import Log, Outgoing
-from streams.records import Forgotten, Rollout
+from streams.records import Forgotten, Rollout, Verb
+from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
 
 
@@ -39,6 +48,9 @@ class Base(Renderer, Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def call_probe(self) -> str: ...  # what its template makes of a tool call
 
 
 class SupportsServing(SupportsPromote, Protocol):
@@ -83,20 +95,25 @@ class AgentService:
         projection: Projection,
         secret: bytes,
         embedder: Embedder | None = None,
+        rollout: RolloutSettings = DIRECT,
+        compiler: Compiler | None = None,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
         projection: of the replies that may be asked for again
         secret: signs response ids; one for all replicas of a service
         embedder: None: this agent embeds nothing
+        rollout: what operators may do with a candidate on trial
+        compiler: of what replies are held to; None: none can be
         """
         context_tokens = min(settings.context_tokens, base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
-        self.residents, self.embedder = residents, embedder
+        self.residents, self.embedder, self._rollout = residents, embedder, rollout
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
-        self._base, self._engine, self._spool = base, engine, spool
+        self._base, self._engine, self._spool, self._log = base, engine, spool, log
+        self._compiler, self._writes = compiler, format_of(base.call_probe)
         self.stored = Stored(projection, log, self.ids)
         self.recorder = Recorder(
             spool.put,
@@ -115,8 +132,10 @@ class AgentService:
             metrics=self.metrics,
             forget=self._forget,
         )
-        # One thread: a tokenizer is not for several, and a long prompt must not hold the loop.
+        # One thread: a tokenizer is not for several, and a long prompt must not hold the loop; nor
+        # must what is long to compile hold other prompts, so what is held to one has its own.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
+        self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
         self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._noted_failure = False
         self.started_s = int(time.time())
@@ -140,6 +159,7 @@ class AgentService:
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self.stored.stop)
         self._rendering.shutdown(wait=False)
+        self._holding.shutdown(wait=False)
         self._rolling_back.shutdown(wait=False)
 
     @property
@@ -160,6 +180,9 @@ class AgentService:
     async def render(self, ask: Ask) -> Ask:
         """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter."""
         loop = asyncio.get_running_loop()
+        ask = replace(ask, writes=self._writes)
+        if ask.constraint is not None:
+            ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
         rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
         return await loop.run_in_executor(self._rendering, rendered)
 
@@ -199,6 +222,7 @@ class AgentService:
             recorder=self.recorder,
             metrics=self.metrics,
             began_s=began_s,
+            retry=self._hold_to_call if self._compiler and self.settings.retry_calls else None,
         )
 
     def status(self) -> Status:
@@ -249,6 +273,37 @@ class AgentService:
         return await loop.run_in_executor(
             self._rolling_back, self._follower.rollback, who, reason, expected_seq
         )
+
+    async def operate(
+        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
+    ) -> Rollout:
+        """Use a verb on the trial of the line: written down first, then followed by every agent.
+
+        raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
+        """
+
+        def used() -> Rollout:
+            name = self.settings.line
+            line = decided(self._log, name) or Line(name, (self._base.name,))
+            audit = Audit.new(who, reason, int(time.time() * 1000))
+            return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
+
+        change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
+        self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
+        return change
+
+    async def _hold_to_call(self, ask: Ask) -> Held | None:
+        """What a second try of an ask's tool call is held to; None: its tools cannot be."""
+        names = tuple(tool["function"]["name"] for tool in ask.tools or [])
+        called = Constraint("tools", calls=names, loose=frozenset(names))
+        loop = asyncio.get_running_loop()
+        again = replace(ask, constraint=called)
+        try:
+            held = await loop.run_in_executor(self._holding, held_to, again, self._compiler)
+        except InvalidError as cause:
+            self.events.add("broken-call", f"it cannot be tried again: {cause.message}")
+            return None
+        return held.held
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""

@@ -100,6 +100,13 @@ class AgentSettings(Section):
             '"quickset"}, or of a version, "quickset@stable"'
         ),
     )
+    retry_calls: bool = Field(
+        True,
+        description=(
+            "sample a tool call again, held to the form of one, when it cannot be read or is of no "
+            "tool on offer; once a reply"
+        ),
+    )
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
     keys: dict[str, str] = Field(
         {},

@@ -3,11 +3,13 @@
 Knows the parts by what they tell of themselves; changes nothing.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 from agent.engine.contract import Engine
 from agent.swap.follow import Following
 from agent.watch.metrics import Sample
+from streams.line.offer import operable
 from streams.records import Json
 from streams.spool import Depth
 
@@ -42,6 +44,7 @@ class Status:
             "log": following.away or depth.log_away,
             "pending": missing if following.pending else None,
             "failed_swap": following.failed,
+            "candidate": following.lacking,
             "dropped": f"{depth.dropped} records were lost: spool full" if depth.dropped else None,
         }
         return not reasons, {
@@ -62,8 +65,17 @@ class Status:
             "since_ms": line.since_ms,
             "pending": self.following.pending,
             "failed": self.following.failed,
+            "trial": self._trial(),
         }
         return {line.name: state}
+
+    def _trial(self) -> Json | None:
+        """The candidate on trial, and what an operator may do with it; None: there is none."""
+        trial = self.following.line.trial
+        if trial is None:
+            return None
+        verbs = list(operable(self.following.line))
+        return dataclasses.asdict(trial) | {"lacking": self.following.lacking, "verbs": verbs}
 
     def spooled(self) -> Json:
         """What is on this agent's disk and not in the log yet."""
@@ -80,6 +92,7 @@ class Status:
         following, depth, engine = self.following, self.depth, self.engine
         away = following.away is not None or depth.log_away is not None
         pending = float(following.pending is not None)
+        trial = following.line.trial
         return [
             ("queue_depth", "Requests that wait for a place in the batch", engine.queued),
             ("running_replies", "Replies that are being sampled", engine.running),
@@ -87,6 +100,18 @@ class Status:
             ("spool_bytes", "Disk that the spool uses", depth.num_bytes),
             ("log_away", "1 while the log cannot be reached", float(away)),
             ("line_seq", "The rollout in force", following.line.seq),
+            ("trial_share", "Share of the sessions of a candidate", trial.share if trial else 0.0),
+            (
+                "trial_step",
+                "Its place in the steps, from 1; 0: no trial",
+                trial.step + 1 if trial else 0,
+            ),
+            ("trial_held", "1 while a trial is held", float(bool(trial and trial.state == "held"))),
+            (
+                "trial_lacking",
+                "1 while it answers nobody here",
+                float(following.lacking is not None),
+            ),
             ("swap_pending", "1 while a decided version lacks a recipe", pending),
         ]
 

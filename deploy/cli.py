@@ -18,6 +18,7 @@ from deploy.commands.forget import forget
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
+from deploy.commands.rollouts import rollouts
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
 from deploy.commands.up import up
@@ -49,6 +50,7 @@ app.command()(up)
 app.command()(agent)
 app.command()(learner)
 app.add_typer(versions, name="versions")
+app.add_typer(rollouts, name="rollouts")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)

@@ -1,4 +1,4 @@
-"""The learner: poll, link, judge, plan, score, update, gate, commit, publish.
+"""The learner: poll, link, judge, steer the trial, plan, score, update, gate, commit, publish.
 
 - Each turn is accounted for exactly once: the offset, what was derived and what is to be published
   are one transaction, and a lease fences a second learner.
@@ -21,12 +21,14 @@ from kernels.contract import Backend
 from kernels.memory import give_back
 from learner import intake
 from learner.batch import window
-from learner.batch.lessons import Target, Teacher, prepare
+from learner.batch.lessons import prepare
 from learner.batch.plan import batch_of, next_plan, unfinished
+from learner.batch.teacher import Target, Teacher
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
+from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome, run_generation, void
@@ -37,6 +39,7 @@ from streams.keeping.retention import Retention
 from streams.line import ledger
 from streams.line.line import Line
 from streams.log.contract import Log, Partition, Subscription
+from streams.settings import RolloutSettings
 from streams.store import offsets, outbox
 from streams.store.lease import Lease
 from streams.store.store import Store
@@ -68,6 +71,7 @@ class Parts:
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     evaluator: Evaluator | None = None  # scores members; None: this process
     retention: Retention | None = None  # None: everything is kept
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
 
@@ -79,6 +83,7 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
+        self._trials = Trials(parts.rollout, clock=parts.clock)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
@@ -98,6 +103,7 @@ class Learner:
         self._listen(wait_s=wait_s)
         if not self._follow():
             return False
+        self._steer()
         generation = self._plan()
         if generation is None:
             self._tidy()
@@ -164,12 +170,27 @@ class Learner:
         serving.follow(decided, chain)
         return True
 
+    def _steer(self) -> None:
+        """Look at the candidate that is on trial, if one is, and offer the change that is due."""
+        with self._parts.store.reading() as session:
+            line = claims.line_now(session, self._line)
+        if not self._trials.due(line):
+            return
+        with self._writing() as session:
+            change = self._trials.look(session, line, now_ms=self._now_ms())
+            if change is not None:
+                outbox.put(session, "rollouts", line.name, change, line=line.name)
+        if change is not None:
+            _LOG.info("%s of %s: %s", change.verb, change.candidate, change.reason)
+        self._publish()
+
     def _plan(self) -> GenerationRow | None:
         """Return the generation that is under way, or commit the plan of the one that is due."""
         line, settings, base = self._line, self._parts.settings, self._parts.serving.base.name
         with self._parts.store.reading() as session:
             under_way = unfinished(session, line.name)
-            if line.trial is not None:  # its candidate may become the parent of the next one
+            if line.trial is not None and not self._parts.rollout.replaces:
+                # its candidate may become the parent of the next one
                 obstacle = f"the end of the trial of {line.trial.version}"
             elif under_way is not None:
                 return under_way
@@ -249,6 +270,7 @@ class Learner:
                 line=self._line,
                 targets=targets,
                 now_ms=self._now_ms(),
+                settings=self._parts.rollout,
             )
         _LOG.info("%s", _told(row, outcome))
 
@@ -278,6 +300,7 @@ class Learner:
             # the plan holds all that a generation needs; the next step says what is wrong
             with suppress(LogUnavailableError):
                 self._listen(wait_s=0)
+                self._steer()
 
     def _renew(self) -> None:
         if not 0 <= self._parts.clock() - self._renewed_s < RENEW_S:

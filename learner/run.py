@@ -6,6 +6,7 @@ than that share. A log or store that is away is waited for; whatever was half do
 The one place of this package that chooses implementations.
 """
 
+import dataclasses
 import logging
 import os
 import secrets
@@ -28,6 +29,7 @@ from learner.intake import Rules
 from learner.judges.open import open_judges
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
+from learner.rollout.webhook import notifying
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
@@ -46,7 +48,7 @@ from streams.log.sqlite import MAX_RECORD_BYTES
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
 from streams.store import offsets, outbox
 from streams.store.insert import insert_new
 from streams.store.lease import Lease
@@ -72,6 +74,7 @@ def run(
     streams: StreamsSettings,
     model: ModelSettings,
     settings: LearnerSettings,
+    rollout: RolloutSettings,
     stop: threading.Event | None = None,
     nice: int = NICE,
 ) -> None:
@@ -88,7 +91,9 @@ def run(
     backend = open_backend(model.backend, base.decoder.device)
     log, store = open_log(streams), open_store(streams)
     try:
-        _learn(base, backend, streams, settings, store=store, log=log, stop=stop, pause=pause)
+        _learn(
+            base, backend, streams, settings, rollout, store=store, log=log, stop=stop, pause=pause
+        )
     except Stopped:
         _LOG.info("stopped; the generation under way is repeated at the next start")
     finally:
@@ -101,6 +106,7 @@ def _learn(
     backend: Backend,
     streams: StreamsSettings,
     settings: LearnerSettings,
+    rollout: RolloutSettings,
     *,
     store: Store,
     log: Log,
@@ -116,7 +122,8 @@ def _learn(
                 parts = _parts(
                     base, backend, streams, settings, store=store, log=log, lease=lease, pause=pause
                 )
-                _step_until(stop, Learner(parts))
+                with notifying(rollout, store, line=settings.line):
+                    _step_until(stop, Learner(dataclasses.replace(parts, rollout=rollout)))
             except LeaseLostError as cause:
                 _LOG.warning("%s; waiting until it is free", cause)
     finally:

@@ -89,6 +89,11 @@ class LearnerSettings(Section):
     hint_target: Literal["rewrite", "tokens"] = Field(
         "rewrite", description="teacher's rewrite, or token-level advantages (OpenClaw-RL)"
     )
+    proved_lessons: bool = Field(
+        True,
+        description="a rewrite is learned from only when it is about the question, does what was "
+        "wished and is to the point; several compete; false: the teacher's first, unseen",
+    )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(
         0.05,
@@ -100,7 +105,7 @@ class LearnerSettings(Section):
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
     probes: tuple[str, ...] = Field(
-        ("finite", "odds", "refusal", "useful", "sense"),
+        ("finite", "odds", "refusal", "useful", "sense", "aboutness"),
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
@@ -122,6 +127,12 @@ class LearnerSettings(Section):
         gt=0,
         description="fall of what the base thinks of replies to benign prompts, nats a token, "
         "likewise",
+    )
+    gate_aboutness_nats: float = Field(
+        0.5,
+        gt=0,
+        description="fall of how far replies to plain requests are about them, nats a token, "
+        "likewise; what rose above the base may fall back to it",
     )
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical", "embedding"),

@@ -10,6 +10,7 @@ StreamsError
 ├── SchemaError                 a log or store file of another or damaged schema; untouched
 ├── ConflictError               compare-and-swap lost: somebody changed it first
 ├── VerbRefusedError            a change that the line's state does not allow; names what it does
+├── NotAllowedError             a change that this person may not make; says who may
 ├── LeaseLostError              another process holds the lease; stop, write nothing
 ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
 │   └── ProofError              a version that cannot be rebuilt as asked, or has other bits
@@ -67,6 +68,10 @@ class VerbRefusedError(StreamsError):
         """
         super().__init__(f"{why}; valid now: {', '.join(valid)}")
         self.valid = tuple(valid)
+
+
+class NotAllowedError(StreamsError):
+    """A change of a line that the policy leaves to somebody else."""
 
 
 class LeaseLostError(StreamsError):

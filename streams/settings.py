@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -87,3 +87,109 @@ class StreamsSettings(Section):
         256 * 2**20, ge=2**16, description="disk that may be used by what waits for the log"
     )
     spool_when_full: Literal["drop-oldest", "drop-newest"] = "drop-oldest"
+
+
+class RolloutSettings(Section):
+    """How a version that has passed the gate comes to serve."""
+
+    policy: Literal["direct", "staged", "approve", "two-person"] = Field(
+        "direct",
+        description="direct: it serves everybody at once; staged: a share of the sessions, growing"
+        " on evidence; approve: the same, but an operator starts and promotes it; two-person:"
+        " another operator promotes it than started it",
+    )
+    steps: tuple[float, ...] = Field(
+        (0.05, 0.25, 0.5),
+        min_length=1,
+        description="shares of the sessions that a candidate answers, step by step; after the last"
+        " one it serves everybody",
+    )
+    soak_s: float = Field(600.0, ge=0, description="least time at each step, seconds")
+    deadline_s: float = Field(
+        86_400.0,
+        gt=0,
+        description="a step that could not be decided for so long is held, seconds",
+    )
+    alpha: float = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="chance of a wrong decision by evidence in one trial, one half to each side,"
+        " however often one looks",
+    )
+    margin: float = Field(
+        0.2,
+        gt=0,
+        lt=2,
+        description="promoted when it is not judged worse by more than this, on a scale from −1"
+        " to 1, with all of alpha's certainty",
+    )
+    min_principals: int = Field(
+        5, ge=2, description="principals that must be heard on each version before a step"
+    )
+    voice_turns: int = Field(
+        3, ge=1, description="judged turns that make up what a principal says of a version"
+    )
+    voice_s: float = Field(
+        600.0,
+        gt=0,
+        description="after its first judged turn a principal is heard with fewer, seconds",
+    )
+    max_complaints: float | None = Field(
+        0.15, ge=0, le=1, description="rise of the share of judged turns that are complaints that"
+        " aborts a trial once it is certain; null: not watched",
+    )  # fmt: skip
+    max_refusals: float | None = Field(
+        0.1, ge=0, le=1, description="rise of the share of replies that open by declining, likewise"
+    )
+    max_errors: float | None = Field(
+        0.05, ge=0, le=1, description="rise of the share of replies that broke off, likewise"
+    )
+    max_invalid_calls: float | None = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="rise of the share of replies with an invalid tool call, where tools are"
+        " offered, likewise",
+    )
+    max_length_tokens: float | None = Field(
+        128.0, ge=0, description="rise of the mean length of replies, tokens, likewise"
+    )
+    uninformative_probe: Literal["hold", "pass"] = Field(
+        "hold",
+        description="what becomes of a candidate of which a probe of the gate can say nothing",
+    )
+    pile_up: Literal["wait", "replace"] = Field(
+        "wait",
+        description="wait: no newer candidate is made while one is on trial; replace: it takes"
+        " the place of the one on trial",
+    )
+    webhook: str | None = Field(
+        None,
+        description="URL that is told when a trial is held, aborted or completed; none: nobody",
+    )
+    webhook_secret: Path | None = Field(
+        None, description="file with the secret that signs what the webhook is told (HMAC-SHA-256)"
+    )
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a newer candidate takes the place of the one on trial."""
+        return self.policy != "direct" and self.pile_up == "replace"
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if not all(0 < share < 1 for share in self.steps):
+            raise ValueError("rollout.steps are shares between 0 and 1, such as 0.05, 0.25, 0.5")
+        if any(low >= high for low, high in zip(self.steps, self.steps[1:], strict=False)):
+            raise ValueError("rollout.steps must grow from step to step")
+        if self.webhook is not None:
+            if not self.webhook.startswith(("http://", "https://")):
+                raise ValueError("rollout.webhook must begin with http:// or https://")
+            if self.webhook_secret is None:
+                raise ValueError("rollout.webhook needs rollout.webhook_secret, to be believed")
+        return self
+
+
+# How a service begins: what passes the gate serves at once.
+DIRECT: Final = RolloutSettings()

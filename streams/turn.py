@@ -74,12 +74,13 @@ class Turn(Record):
     """One reply to one request, exactly as it was sampled."""
 
     KIND: ClassVar[str] = "turn"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     ADDED: ClassVar[dict[str, int]] = {
         "member": 2,
         **{f"sampling.{name}": 3 for name in _SAMPLING_OF_V3},
         "follows": 3, "client": 3, "delivered": 3, "body_key": 3, "idempotency_key": 3, "trace": 3,
         "notes": 3, "cut_messages": 3, "cut_tokens": 3, "continues": 3, "response": 3,
+        "forced": 4, "broken_calls": 4,
     }  # fmt: skip
 
     id: str
@@ -150,4 +151,14 @@ class Turn(Record):
         default=None,
         description="of a reply that may be asked for again by its id: what the API shows of it"
         " beside messages, tools and reply; none: it may not",
+    )
+    forced: list[int] = Field(
+        default=[],
+        description="places in `token_ids` where a constraint's mask took so much of the model's"
+        " probability that the token is its choice and not the model's: nothing is learned from it",
+    )
+    broken_calls: list[str] = Field(
+        default=[],
+        description="what was meant as a tool call and is none (malformed, of no tool on offer, or"
+        " cut), as it was sampled; no part of the reply",
     )

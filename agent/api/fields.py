@@ -5,13 +5,15 @@ What a client cannot have here is read all the same, so that it can be refused b
 Knows the JSON of these pieces; nothing of any whole body.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from agent.errors import InvalidError
+from agent.http.body import read_json
 from agent.http.form import refuse
 from agent.turn.constraint import Constraint, TextForm
 from streams.records import Json
@@ -104,7 +106,7 @@ def read_format(value: Any) -> Any:
         described = value.get("json_schema", value)
         schema = described.get("schema") if isinstance(described, dict) else None
         if isinstance(schema, dict):
-            return TextForm("json_schema", schema)
+            return TextForm("json_schema", schema, loose=described.get("strict") is False)
         refuse("json_schema needs a schema, which is an object")
     refuse("its type must be text, json_object or json_schema")
 
@@ -117,6 +119,8 @@ def read_structured(value: Any) -> Any:
     match list(given.items()):
         case [("json", dict(schema))]:
             return TextForm("json_schema", schema)
+        case [("json", str(text))] if isinstance(schema := _object(text), dict):
+            return TextForm("json_schema", schema)
         case [("json_object", True)]:
             return TextForm("json_object")
         case [("regex", str(text))]:
@@ -128,19 +132,42 @@ def read_structured(value: Any) -> Any:
     refuse("give one of json (a schema), json_object, regex, choice or grammar")
 
 
+def _object(text: str) -> Any:
+    try:
+        return read_json(text.encode())
+    except (InvalidError, UnicodeEncodeError):
+        return None
+
+
+class SupportsName(Protocol):
+    """A tool, in the spelling of any API."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def strict(self) -> bool | None: ...
+
+
 def constraint_of(
-    choice: ToolChoice | None, offered: Sequence[str], **forms: TextForm | None
+    choice: ToolChoice | None, tools: Iterable[SupportsName], **forms: TextForm | None
 ) -> Constraint | None:
     """What the reply must keep to, if anything.
 
-    offered: names of the tools that the model is shown
+    A text of a form may give way to a call, where tools are on offer: agents that end with such a
+    text call tools before it.
+
+    tools: all that the client sends
     forms: the form of its text, by the client's name of it; the first that is given counts
     """
+    named = {tool.name: tool for tool in tools}
+    offered = tuple(choice.only(list(named)) if choice is not None else named)
+    loose = frozenset(name for name in offered if named[name].strict is False)
     if choice is not None and choice.mode == "required":
-        return Constraint("tool_choice", calls=tuple(offered))
+        return Constraint("tool_choice", calls=offered, loose=loose)
     for param, form in forms.items():
         if form is not None:
-            return Constraint(param.replace("__", "."), text=form)
+            return Constraint(param.replace("__", "."), text=form, calls=offered, loose=loose)
     return None
 
 

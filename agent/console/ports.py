@@ -5,7 +5,7 @@ from typing import Protocol
 
 from agent.settings import AgentSettings
 from agent.watch.events import Event
-from streams.records import Json, Rollout
+from streams.records import Json, Rollout, Verb
 
 
 class Status(Protocol):
@@ -47,5 +47,15 @@ class Service(Protocol):
 
         raises: ConflictError when the line's seq is not the expected one; SwapError when there is
             nothing to go back to, or it cannot be taken
+        """
+        ...
+
+    async def operate(
+        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
+    ) -> Rollout:
+        """Use a verb on the candidate that is on trial, by way of the log.
+
+        raises: ConflictError when somebody else changed the line first; VerbRefusedError;
+            NotAllowedError; LogUnavailableError
         """
         ...

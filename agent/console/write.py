@@ -1,18 +1,25 @@
-"""What an operator may change: the version that serves a line, and their own session."""
+"""What an operator may change: what serves a line, the trial on it, and their own session."""
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
 from agent.console.access import COOKIE, SESSION_S, Access, prove_same_origin
 from agent.console.ports import Service
-from agent.errors import ApiError, InvalidError, NotFoundError, SwapError
+from agent.errors import ApiError, InvalidError, NotFoundError, SwapError, UnavailableError
 from agent.http import edge
 from agent.http.form import Form, read_form
-from streams.errors import ConflictError
+from streams.errors import (
+    ConflictError,
+    LogUnavailableError,
+    NotAllowedError,
+    VerbRefusedError,
+)
+from streams.line.offer import OPERATORS
+from streams.records import Verb
 
 MAX_BODY_BYTES = 16 * 1024  # a reason, or a key
 
@@ -24,8 +31,15 @@ class ChangedError(ApiError):
     type = "conflict_error"
 
 
-class RollbackRequest(Form):
-    """The body of a rollback: why, and which state of the line the operator was looking at."""
+class ForbiddenError(ApiError):
+    """403: the policy leaves this change to somebody else."""
+
+    status = 403
+    type = "permission_error"
+
+
+class ChangeRequest(Form):
+    """The body of a change: why, and which state of the line the operator was looking at."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -52,19 +66,20 @@ class Write:
         self._service, self._access, self._changed = service, access, changed
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes of rollback and session."""
+        """The routes of rollback, trial and session."""
         return [
             web.post("/operator/lines/{line}/rollback", self._rollback),
+            web.post(
+                f"/operator/lines/{{line}}/trial/{{verb:{'|'.join(OPERATORS)}}}", self._operate
+            ),
             web.get("/operator/session", self._session),
             web.post("/operator/session", self._log_in),
             web.delete("/operator/session", self._log_out),
         ]
 
     async def _rollback(self, request: web.Request) -> web.Response:
-        line = request.match_info["line"]
-        if line not in self._service.status().serving():
-            raise NotFoundError(f"this agent serves no line {line!r}", param="line")
-        asked = await _read(request, RollbackRequest)
+        self._prove_served(request)
+        asked = await _read(request, ChangeRequest)
         operator = self._access.operator_of(request)
         try:
             rollout = await self._service.rollback(
@@ -75,6 +90,30 @@ class Write:
         finally:
             self._changed()
         return web.json_response({"rollout": rollout.model_dump(mode="json")})
+
+    async def _operate(self, request: web.Request) -> web.Response:
+        self._prove_served(request)
+        verb = cast(Verb, request.match_info["verb"])
+        asked = await _read(request, ChangeRequest)
+        operator = self._access.operator_of(request)
+        try:
+            change = await self._service.operate(
+                verb, operator.name, asked.reason, expected_seq=asked.expected_seq
+            )
+        except (ConflictError, VerbRefusedError) as cause:
+            raise ChangedError(str(cause)) from cause
+        except NotAllowedError as cause:
+            raise ForbiddenError(str(cause)) from cause
+        except LogUnavailableError as cause:
+            raise UnavailableError(f"{cause}: a trial is changed by way of the log") from cause
+        finally:
+            self._changed()
+        return web.json_response({"rollout": change.model_dump(mode="json")})
+
+    def _prove_served(self, request: web.Request) -> None:
+        line = request.match_info["line"]
+        if line not in self._service.status().serving():
+            raise NotFoundError(f"this agent serves no line {line!r}", param="line")
 
     async def _session(self, request: web.Request) -> web.Response:
         operator = self._access.operator_of(request)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from agent.constrain.contract import Grammar
 from agent.engine.spelling import UNSPELT, Spelling
 from streams.line.line import Line
 from streams.line.variant import Variant
@@ -36,6 +37,7 @@ class Request:
     top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one, to 20
     continues: bool = False  # the prompt ends in the midst of a text, which the reply goes on with
     shown: frozenset[str] = frozenset()  # control tokens that are text in this reply
+    grammar: Grammar | None = None  # what the reply is held to; None: any token may come
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class Scored:
 class Token:
     """One sampled token, and the text that became certain by it (empty: none yet).
 
-    logprob: log π(token), nats, at temperature 1, without bias, penalties or truncation
+    logprob: log π(token), nats, at temperature 1, without bias, penalties, mask or truncation
     sampling_logprob: nats, of the distribution that it was drawn from
     spelling: what it writes itself, also where that is held back, or was a stop string
     top: the likeliest tokens in its place, likeliest first, as many as were asked for
+    forced: it is what the reply is held to that chose it, more than the model
     """
 
     id: int
@@ -63,6 +66,7 @@ class Token:
     variant: Variant
     spelling: Spelling = UNSPELT
     top: tuple[Scored, ...] = ()
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

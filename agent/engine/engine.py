@@ -297,7 +297,9 @@ class BatchingEngine:
             for token in (prompt[-CONTEXT:] if request.continues else [])
             if self._spellings[token].bytes is not None
         ]
-        sampler = Sampler(sampling, prompt, top_logprobs=request.top_logprobs)
+        matcher = request.grammar.start() if request.grammar is not None else None
+        top = request.top_logprobs
+        sampler = Sampler(sampling, prompt, top_logprobs=top, matcher=matcher)
         return sampler, Detokenizer(self._text_of, sampling.stop, before=before), self._spellings
 
     def _text_of(self, ids: list[int]) -> str:

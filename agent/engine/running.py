@@ -53,7 +53,7 @@ class Running:
         """
         self.token_ids.append(choice.id)
         finish = None
-        if choice.id in stop_ids:
+        if choice.id in stop_ids or self.sampler.ended:
             finish = Finish("stop")
         elif (
             len(self.token_ids) >= self.request.sampling.max_tokens
@@ -72,6 +72,7 @@ class Running:
             self.resident.variant,
             spelling if is_text else Spelling(spelling.name, None),
             tuple(Scored(self._spelling(each), logprob) for each, logprob in choice.top),
+            choice.forced,
         )
         return token, Finish("stop", by) if (by := self.text.stopped_by) else finish
 

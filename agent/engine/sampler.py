@@ -5,8 +5,9 @@ every choice comes with log π(token) at temperature 1, of the distribution as t
 with the log-probability of what it was drawn from; a row that is not finite concerns its own reply
 alone.
 
-The steps are those of vLLM, in its order (vllm/v1/sample/sampler.py): bias and penalties, then the
-likeliest token or, with a temperature, min_p, top_k, top_p and a draw.
+The steps are those of vLLM, in its order (vllm/v1/sample/sampler.py): bias and penalties, the mask
+of what a reply is held to, then the likeliest token or, with a temperature, min_p, top_k, top_p and
+a draw.
 
 Knows nothing of text, models or versions.
 """
@@ -20,9 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agent.constrain.contract import Matcher
+from agent.constrain.masks import masked
 from agent.engine.nucleus import Drawn, Limits, draw
 from agent.engine.penalties import penalised, penalties_of
-from agent.errors import BrokenLogitsError, ReplyFailedError
+from agent.errors import BrokenLogitsError, LostMaskError, ReplyFailedError
 from streams.records import Sampling
 
 MAX_TOP: Final = 20  # likeliest tokens that can be told beside the chosen one: OpenAI's limit
@@ -38,32 +41,40 @@ _LEAST_TEMPERATURE: Final = torch.finfo(torch.float32).tiny
 class Choice:
     """A sampled token.
 
-    logprob: log π(token), nats, at temperature 1, without bias, penalties or truncation
+    logprob: log π(token), nats, at temperature 1, without bias, penalties, mask or truncation
     sampling_logprob: nats, of the distribution that it was drawn from
     top: the likeliest tokens with their `logprob`, likeliest first; as many as were asked for
+    forced: a mask left less of the distribution than is the model's own choice
     """
 
     id: int
     logprob: float
     sampling_logprob: float
     top: Top = ()
+    forced: bool = False
 
 
 class Sampler:
     """How one reply is sampled, and its random state: one number is drawn a token."""
 
     def __init__(
-        self, sampling: Sampling, prompt_token_ids: Sequence[int] = (), *, top_logprobs: int = 0
+        self,
+        sampling: Sampling,
+        prompt_token_ids: Sequence[int] = (),
+        *,
+        top_logprobs: int = 0,
+        matcher: Matcher | None = None,
     ) -> None:
         """Begin a reply.
 
         prompt_token_ids: what a repetition penalty counts as said already
         top_logprobs: how many of the likeliest tokens to tell beside each chosen one
+        matcher: of what the reply is held to; None: any token may come
         """
         self.temperature = sampling.temperature
         self.limits = Limits(sampling.top_k, sampling.min_p, sampling.top_p)
         self.penalties = penalties_of(sampling, prompt_token_ids)
-        self.top_logprobs = top_logprobs
+        self.top_logprobs, self.matcher = top_logprobs, matcher
         # Philox takes all 64 bits of a seed; torch's generator would take 32 of them
         self._random = np.random.Generator(np.random.Philox(key=sampling.seed % 2**64))
 
@@ -76,34 +87,52 @@ class Sampler:
         """The next number of [0, 1)."""
         return self._random.random()
 
+    @property
+    def ended(self) -> bool:
+        """Nothing can follow what the reply is held to."""
+        return self.matcher is not None and self.matcher.ended
+
     def add(self, token: int) -> None:
-        """Count a token that was chosen."""
+        """Count a token that was chosen. Raises: LostMaskError when it was not allowed."""
         if self.penalties is not None:
             self.penalties.add(token)
+        if self.matcher is not None:
+            self.matcher.take(token)
 
 
 def choose(samplers: Sequence[Sampler], logits: Tensor) -> list[Choice | ReplyFailedError]:
     """Choose the next token of each reply, and count it there.
 
     logits: (replies, vocabulary)
-    returns: in order; an error in the place of a reply whose logits are not finite
+    returns: in order; an error in the place of a reply whose logits are not finite, or whose mask
+        cannot be had
     """
     logits = logits.float().cpu()
     # softmax is computed row by row on every batch; a sum of all rows would not be
     logprobs = torch.log_softmax(logits, dim=-1)
     scores = penalised([sampler.penalties for sampler in samplers], logits)
-    drawn = _drawn(samplers, scores)
+    matchers = {n: each.matcher for n, each in enumerate(samplers) if each.matcher is not None}
+    held = masked(matchers, scores, logprobs)
+    drawn = _drawn(samplers, held.scores)
     ids = torch.tensor([[each.token] for each in drawn])
     tops = _tops(samplers, logprobs)
     choices: list[Choice | ReplyFailedError] = []
     for row, logprob in enumerate(logprobs.gather(1, ids)[:, 0].tolist()):
-        sampler, (token, share) = samplers[row], (drawn[row].token, drawn[row].logprob)
-        if not math.isfinite(logprob + share):
-            choices.append(BrokenLogitsError("the model's scores of the next token are not finite"))
-            continue
-        choices.append(Choice(token, logprob, share, tops.get(row, ())))
-        sampler.add(token)
+        token, share = drawn[row].token, drawn[row].logprob
+        choice = Choice(token, logprob, share, tops.get(row, ()), forced=row in held.forced)
+        choices.append(held.lost.get(row) or _counted(samplers[row], choice))
     return choices
+
+
+def _counted(sampler: Sampler, choice: Choice) -> Choice | ReplyFailedError:
+    """Count a choice where it belongs, or say why there is none."""
+    if not math.isfinite(choice.logprob + choice.sampling_logprob):
+        return BrokenLogitsError("the model's scores of the next token are not finite")
+    try:
+        sampler.add(choice.id)
+    except LostMaskError as cause:
+        return cause
+    return choice
 
 
 def _drawn(samplers: Sequence[Sampler], scores: Tensor) -> list[Drawn]:

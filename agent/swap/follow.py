@@ -1,9 +1,10 @@
-"""Follows the log, and takes the version that it decides on into service.
+"""Follows the log, and takes what it decides into service: a version, and a candidate beside it.
 
-A thread of its own builds each version aside; the engine flips to it between two decode steps.
-What cannot be built, or fails a check, leaves the serving version as it is, and is counted, told as
-an event and shown by /health/ready. A rollback flips first and is written down afterwards, so it
-needs neither log nor store.
+A thread of its own builds each version aside; the engine flips to it between two decode steps. What
+cannot be built, or fails a check, leaves the serving version as it is, and is counted, told as an
+event and shown by /health/ready; the sessions of a candidate that this agent lacks are answered by
+what serves. A rollback flips first and is written down afterwards, so it needs neither log nor
+store.
 
 Knows nothing of HTTP. What should serve is decided in decisions.py, weights are proved in
 residents.py.
@@ -23,7 +24,7 @@ from agent.swap.decisions import Decisions
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.errors import LogUnavailableError, RecordError
-from streams.line.line import Line
+from streams.line.line import Line, Trial
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
 from streams.records import Forgotten, Mask, Recipe, Rollout, decode
 
@@ -41,12 +42,19 @@ class SupportsPromote(Protocol):
     def serving(self) -> str: ...
 
     @property
+    def trial(self) -> Trial | None: ...
+
+    @property
     def book(self) -> Book:
         """What versions are made of."""
         ...
 
     def promote(self, version: str) -> None:
         """Build a version aside if it is not resident, prove it, flip. Raises: any failed check."""
+        ...
+
+    def try_out(self, trial: Trial | None) -> None:
+        """Let a candidate answer its share, built and proved likewise; None: none does."""
         ...
 
 
@@ -58,6 +66,7 @@ class Following:
     away: str | None  # why the log cannot be read now
     pending: str | None  # the version that should serve and whose chain is not known yet
     failed: str | None  # the version that should serve and failed a check, with the reason
+    lacking: str | None  # why the candidate on trial answers nobody here, if it should
     line: Line
 
 
@@ -91,6 +100,8 @@ class Follower:
         self._events, self._metrics = events, metrics
         self.decisions = Decisions(line, base=base, clock=clock)
         self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
+        self._lacking: str | None = None  # why the candidate on trial answers nobody here
+        self._failed_trial = ("", "")  # the candidate that failed a check, and the reason
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}  # of the log, when it was begun to be read
         self._away: str | None = None
@@ -116,6 +127,7 @@ class Follower:
             away=self._away,
             pending=None if self._residents.book.is_whole(line.version) else line.version,
             failed=failed[1] if failed and failed[0] == line.seq else None,
+            lacking=self._lacking if line.trial else None,
             line=line,
         )
 
@@ -192,6 +204,7 @@ class Follower:
             self._events.add("log-back", "the log can be read again")
             self._away = None
         self._follow_decision()
+        self._follow_trial()
         if not self._caught_up.is_set() and self._reached_ends(subscription):
             self._caught_up.set()
 
@@ -234,6 +247,41 @@ class Follower:
                 return
             self._swap(line)
 
+    def _follow_trial(self) -> None:
+        """Let the candidate on trial answer its share beside what should serve, or nobody."""
+        line = self.decisions.line()
+        trial = line.trial if line.trial and line.trial.share else None
+        why_not = self._why_not(line, trial) if trial else None
+        wanted = None if why_not else trial
+        if wanted != self._residents.trial:
+            try:
+                self._residents.try_out(wanted)
+            except Exception as cause:
+                # What serves answers its sessions, and the learner sees that it does.
+                self._residents.try_out(None)
+                why_not = repr(cause)
+                self._failed_trial = (trial.version if trial else "", why_not)
+            else:
+                if wanted is not None:
+                    share = f"{wanted.share:.0%} of the sessions"
+                    self._events.add("trial", f"{wanted.version} answers {share}")
+        if why_not != self._lacking:
+            self._lacking = why_not
+            if why_not is not None and trial is not None:
+                self._metrics.failed_swaps.labels("CandidateLacking").inc()
+                told = f"{trial.version} is on trial, and answers nobody here: {why_not}"
+                self._events.add("trial-lacking", told)
+
+    def _why_not(self, line: Line, trial: Trial) -> str | None:
+        """Return why a candidate cannot answer here; None: it can, as far as is known."""
+        if self._residents.serving != line.version:
+            return f"{line.version}, which it is compared with, does not serve here (yet)"
+        if self._failed_trial[0] == trial.version:
+            return self._failed_trial[1]
+        if not self._residents.book.is_whole(trial.version):
+            return "its recipe or mask is missing"
+        return None
+
     def _swap(self, line: Line) -> None:
         before, began_s = self._residents.serving, time.monotonic()
         try:
@@ -254,7 +302,7 @@ class Follower:
 
         It is there already, unless this agent leaps: at its start, or after it was away.
         """
-        if line.verb != "promote" or line.previous in (None, before):
+        if line.verb == "rollback" or line.previous in (None, before):
             return
         try:
             self._residents.promote(line.previous)

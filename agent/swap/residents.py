@@ -2,8 +2,8 @@
 
 A version is built aside from its chain of recipes, proved (digest of every recipe, finite weights,
 frozen slices byte-equal to the base), and only then referred to; whatever fails leaves the serving
-version as it is. A version stays while it serves, while it is the one to go back to, and while a
-request that began on it runs.
+version as it is. A version stays while it serves, while it is the one to go back to, while it is on
+trial, and while a request that began on it runs.
 
 Knows nothing of the log; agent.swap.follow decides what to promote.
 """
@@ -24,7 +24,7 @@ from kernels.memory import give_back
 from kernels.model.forward import Decoder
 from kernels.version.build import Source, build
 from kernels.version.walk import Reached, Snapshots, keep
-from streams.line.line import Line
+from streams.line.line import Line, Trial
 from streams.line.variant import Variant
 from streams.model.open import BaseModel
 from streams.model.weights import weights_digest
@@ -72,6 +72,11 @@ class Residents:
         return self._line.version
 
     @property
+    def trial(self) -> Trial | None:
+        """The candidate that answers its share here."""
+        return self._line.trial
+
+    @property
     def resident(self) -> list[str]:
         """The versions in memory."""
         with self._lock:
@@ -114,6 +119,24 @@ class Residents:
         # Behind the flip: nobody waits for the disk.
         self._builder.submit(self._keep)
 
+    def try_out(self, trial: Trial | None) -> None:
+        """Let a candidate answer its share of the sessions from now on; None: none does.
+
+        It is built aside and proved as every version is; replies that it has begun it ends.
+
+        raises: as `promote`; what answered before goes on
+        """
+        with self._lock:
+            if trial is None or trial.version in self._residents:
+                self._line = replace(self._line, trial=trial)
+                self._prune()
+                return
+        resident = self._builder.submit(self._build, trial.version).result()
+        with self._lock:
+            self._residents.setdefault(trial.version, resident)
+            self._line = replace(self._line, trial=trial)
+            self._prune()
+
     def rollback(self) -> str:
         """Flip to the version that served before this one, which is resident, and give its name.
 
@@ -148,11 +171,14 @@ class Residents:
             served = served[: served.index(version) + 1]
         else:
             served = (*served, version)
-        self._line = replace(self._line, served=served)
+        # a change of what serves ends the trial, at the same moment
+        self._line = replace(self._line, served=served, trial=None)
         self._prune()
 
     def _prune(self) -> None:
         kept = {self._base.name, *self._line.served[-2:]}
+        if self._line.trial is not None:
+            kept.add(self._line.trial.version)
         for version in [v for v, r in self._residents.items() if v not in kept and not r.users]:
             del self._residents[version]
 

@@ -1,21 +1,12 @@
-"""Finds tool calls in a reply while it is being sampled, in the form that Hermes models write them:
+"""A tool call as it is found in a reply, what was meant as one and is none, and how JSON is read.
 
-    <tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>
-
-A list of such objects in one pair of tags (SmolLM2) is as many calls. What is not a call stays
-text: broken JSON, or a tag that never closes, is handed on exactly as it was sampled. Text that may
-still turn out to be a tag is held back until that is known, so nothing is sent that must be unsaid.
-
-Knows nothing of tokens, HTTP or which tools there are.
+Arguments are always a JSON object: what else a model writes there is no call.
 """
 
 import json
-from dataclasses import dataclass
-from typing import Any
-
-OPEN, CLOSE = "<tool_call>", "</tool_call>"
-# Some tokenizers have the tags as special tokens, which are text only where calls are looked for.
-TAGS = frozenset({OPEN, CLOSE})
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,64 +14,64 @@ class Call:
     """One call of a tool, as the model wrote it."""
 
     name: str
-    arguments: str  # JSON
+    arguments: str  # JSON, an object
+    raw: str = field(
+        default="", compare=False, repr=False
+    )  # as it was sampled; of several, with the first
 
 
-class CallFinder:
-    """Splits a growing reply into text and calls."""
-
-    def __init__(self) -> None:
-        """Start with nothing read."""
-        self._held = ""
-
-    def feed(self, text: str) -> list[str | Call]:
-        """Take the next piece of the reply, and return what is certain by now, in order."""
-        self._held += text
-        found: list[str | Call] = []
-        while (start := self._held.find(OPEN)) >= 0:
-            end = self._held.find(CLOSE, start)
-            if end < 0:
-                return found + self._take(start)
-            end += len(CLOSE)
-            found += self._take(start)
-            whole = self._held[: end - start]
-            self._held = self._held[len(whole) :]
-            found += read_calls(whole[len(OPEN) : -len(CLOSE)]) or [whole]
-        return found + self._take(len(self._held) - _overlap(self._held, OPEN))
-
-    def finish(self) -> list[str | Call]:
-        """Return what was held back, now that nothing more comes; an unclosed call may be whole."""
-        held, self._held = self._held, ""
-        calls = read_calls(held[len(OPEN) :]) if held.startswith(OPEN) else []
-        return [*calls] or ([held] if held else [])
-
-    def _take(self, size: int) -> list[str | Call]:
-        certain, self._held = self._held[:size], self._held[size:]
-        return [certain] if certain else []
+# malformed: it cannot be read; unknown: no such tool is offered; cut: the reply ended within it
+Fault = Literal["malformed", "unknown", "cut"]
 
 
-def read_calls(text: str) -> list[Call]:
-    """Read the JSON between a pair of tags; [] when it is no call.
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What was meant as a call, and is none. raw: as it was sampled, tags included."""
 
-    >>> read_calls(' {"name": "f", "arguments": {"x": 1}} ')
+    raw: str
+    fault: Fault = "malformed"
+
+
+Found = str | Call | Broken
+
+
+def calls_of(values: Iterable[Any]) -> list[Call] | None:
+    """Read objects with a name and arguments (or parameters); None when one of them is no call.
+
+    >>> calls_of([{"name": "f", "arguments": {"x": 1}}])
     [Call(name='f', arguments='{"x": 1}')]
-    >>> read_calls("not JSON")
-    []
+    >>> calls_of([{"name": "f", "arguments": [1]}])
     """
-    value = _plain_json(text)
     calls: list[Call] = []
-    for item in value if isinstance(value, list) else [value]:
-        name = item.get("name") if isinstance(item, dict) else None
+    for value in values:
+        name = value.get("name") if isinstance(value, dict) else None
         if not isinstance(name, str) or not name:
-            return []
-        arguments = item.get("arguments", item.get("parameters"))
-        if not isinstance(arguments, str) or _plain_json(arguments) is None:
-            arguments = json.dumps(arguments or {}, ensure_ascii=False)
-        calls.append(Call(name, arguments))
+            return None
+        arguments = value.get("arguments", value.get("parameters"))
+        if isinstance(arguments, str):  # some write the object as a text of JSON
+            arguments = plain_json(arguments)
+            if arguments is None:
+                return None
+        written = written_object({} if arguments is None else arguments)
+        if written is None:
+            return None
+        calls.append(Call(name, written))
     return calls
 
 
-def _plain_json(text: str) -> Any:
+def written_object(value: Any) -> str | None:
+    """The JSON of an object; None when it is none, or cannot be written."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError, TypeError):
+        return None
+    return text
+
+
+def plain_json(text: str) -> Any:
     """Read JSON that can be written again: finite, whole characters; None when it is not."""
     try:
         value = json.loads(text)
@@ -90,7 +81,22 @@ def _plain_json(text: str) -> Any:
     return value
 
 
-def _overlap(text: str, tag: str) -> int:
-    """The number of the text's last characters that may be the beginning of the tag."""
-    sizes = range(min(len(text), len(tag) - 1), 0, -1)
-    return next((size for size in sizes if text.endswith(tag[:size])), 0)
+def json_values(text: str, *, between: str = "") -> list[Any] | None:
+    """Read JSON values one after another; None when something else stands there.
+
+    between: characters that may stand between two of them, beside white space
+
+    >>> json_values('{"a": 1}; {"b": 2}', between=";")
+    [{'a': 1}, {'b': 2}]
+    """
+    decoder, values, at = json.JSONDecoder(), list[Any](), 0
+    text = text.strip()
+    while at < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return None
+        values.append(value)
+        while at < len(text) and (text[at].isspace() or text[at] in between):
+            at += 1
+    return values

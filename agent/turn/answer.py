@@ -8,9 +8,9 @@ Knows nothing of HTTP.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -22,14 +22,15 @@ from agent.errors import (
     BrokenLogitsError,
     BusyError,
     EngineStoppedError,
+    LostMaskError,
     NotFoundError,
     QueueFullError,
     UnavailableError,
     UnknownVersionError,
 )
-from agent.tools.calls import TAGS
 from agent.turn.ask import Ask
 from agent.turn.assign import assign
+from agent.turn.held import Held
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from agent.watch.metrics import Metrics, labels_of
@@ -37,6 +38,10 @@ from streams.line.variant import Variant
 from streams.records import Json
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
+
+
+# What a call is held to at a second try of an ask; None: it cannot be held to any.
+Retry = Callable[[Ask], Awaitable[Held | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +64,20 @@ class Answer:
         recorder: Recorder,
         metrics: Metrics,
         began_s: float,
+        retry: Retry | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Prepare; nothing is asked of the engine before `with`.
 
         asks: one a prompt, of one principal, at least one; choices are numbered through all
         began_s: when the request came in, by the clock, in seconds
+        retry: None: a call that cannot be read is not tried again
         """
         self.id, self.asks = response_id, asks
         # whose each choice is, and its number there
         self._choices = [(ask, number) for ask in asks for number in range(len(ask.samplings))]
-        self.replies = [Reply(ask) for ask, _ in self._choices]
+        self.replies = [Reply(ask, can_retry=retry is not None) for ask, _ in self._choices]
+        self._retry = retry
         # whether the last byte was handed to a socket that was still there; None: nobody has said
         self.delivered: bool | None = None
         # what an API keeps of it, so that it may be asked for again; None: it may not
@@ -87,16 +95,7 @@ class Answer:
         """
         try:
             for ask, number in self._choices:
-                request = Request(
-                    ask.prompt_token_ids,
-                    ask.samplings[number],
-                    owner=ask.principal,
-                    assign=partial(assign, ask),
-                    top_logprobs=ask.top_logprobs,
-                    continues=ask.continues or ask.raw is not None,
-                    shown=TAGS if ask.tools is not None else frozenset(),
-                )
-                self._streams.append(self._engine.submit(request))
+                self._streams.append(self._engine.submit(_request(ask, number)))
         except QueueFullError as cause:
             self._cancel()
             raise BusyError(
@@ -154,23 +153,61 @@ class Answer:
             this reply; NotFoundError when what is to answer is not in memory
         """
         try:
-            async for choice, event in _merged(self._streams):
-                if event == Finish("cancelled"):
-                    raise UnavailableError("the server stops: ask again")
-                reply = self.replies[choice]
-                if isinstance(event, Token):
-                    self._measure(choice, event.variant)
-                    events = reply.add(event)
-                else:
-                    events = reply.finish(event)
-                if events:
-                    yield Step(choice, events)
+            async for step in _merged([self._made(number) for number in range(len(self.replies))]):
+                yield step
         except EngineStoppedError as cause:
             raise UnavailableError(f"{cause}: ask again") from cause
-        except BrokenLogitsError as cause:
+        except (BrokenLogitsError, LostMaskError) as cause:
             raise BrokenError(str(cause)) from cause
         except UnknownVersionError as cause:
             raise NotFoundError(str(cause), param="model", code="model_not_found") from cause
+
+    async def _made(self, choice: int) -> AsyncGenerator[Step]:
+        """Yield what becomes certain of one choice; a call that is none is tried again, once."""
+        reply, going = self.replies[choice], True
+        while going:
+            going = False
+            async for events in self._told(choice):
+                if events:
+                    yield Step(choice, events)
+                if reply.kept is not None:
+                    going = await self._try_again(choice)
+                    break
+        if reply.finish_reason is None:  # another try was wanted, and cannot be had
+            yield Step(choice, reply.finish(Finish("stop")))
+
+    async def _told(self, choice: int) -> AsyncIterator[list[ReplyEvent]]:
+        """Yield what each event of the engine makes certain of a choice."""
+        reply = self.replies[choice]
+        try:
+            async for event in self._streams[choice]:
+                if event == Finish("cancelled"):
+                    raise UnavailableError("the server stops: ask again")
+                if isinstance(event, Token):
+                    self._measure(choice, event.variant)
+                    yield reply.add(event)
+                else:
+                    yield reply.finish(event)
+        except UnknownVersionError:  # what made the first part is not in memory any more
+            if reply.retried is None:
+                raise
+
+    async def _try_again(self, choice: int) -> bool:
+        """Ask for the rest of a reply anew, held to a call. Returns: whether it comes."""
+        self._streams[choice].cancel()
+        (ask, number), reply = self._choices[choice], self.replies[choice]
+        held = await self._retry(ask) if self._retry is not None else None
+        if held is None or reply.variant is None:
+            return False
+        variant = reply.variant
+        request = _request(ask, number, said=reply.retry(held), held=held)
+        try:
+            again = replace(request, assign=lambda _: variant)
+            self._streams[choice] = self._engine.submit(again)
+        except (QueueFullError, EngineStoppedError):
+            return False
+        self._metrics.retried_calls.labels(*labels_of(variant)).inc()
+        return True
 
     def _measure(self, choice: int, variant: Variant) -> None:
         now_s = self._clock()
@@ -190,33 +227,59 @@ class Answer:
         labels = labels_of(reply.variant or Variant(self.ask.line, ""))
         self._metrics.replies.labels(reply.finish_reason, *labels).inc()
         self._metrics.tokens.labels("reply").inc(len(reply.tokens))
-        offered = {tool["function"]["name"] for tool in self.ask.tools or []}
-        for call in reply.calls:
-            self._metrics.tool_calls.labels(str(call.name in offered).lower(), *labels).inc()
+        self._metrics.tool_calls.labels(*labels).inc(len(reply.calls))
+        for each in reply.broken:
+            self._metrics.tool_parse_failures.labels(each.fault, *labels).inc()
 
 
-async def _merged(streams: Sequence[Stream]) -> AsyncIterator[tuple[int, Token | Finish]]:
-    """Yield the events of several streams as they come."""
-    if len(streams) == 1:
-        async for event in streams[0]:
-            yield 0, event
+def _request(
+    ask: Ask, number: int, *, said: Sequence[int] = (), held: Held | None = None
+) -> Request:
+    """What the engine is asked for: a choice, or the rest of one.
+
+    said: its tokens before, when it is asked for the rest
+    held: what that is held to
+    """
+    sampling, held = ask.samplings[number], held or ask.held
+    if said:
+        left = max(1, sampling.max_tokens - len(said))
+        sampling = sampling.model_copy(update={"max_tokens": left})
+    return Request(
+        [*ask.prompt_token_ids, *said],
+        sampling,
+        owner=ask.principal,
+        assign=partial(assign, ask),
+        top_logprobs=ask.top_logprobs,
+        continues=bool(said) or ask.continues or ask.raw is not None,
+        shown=ask.writes.tags if ask.tools is not None else frozenset(),
+        grammar=held.grammar if held is not None else None,
+    )
+
+
+async def _merged(makers: Sequence[AsyncGenerator[Step]]) -> AsyncIterator[Step]:
+    """Yield the steps of several choices as they come."""
+    if len(makers) == 1:
+        async with aclosing(makers[0]) as steps:
+            async for step in steps:
+                yield step
         return
-    ready: asyncio.Queue[tuple[int, Token | Finish | None]] = asyncio.Queue()
+    ready: asyncio.Queue[tuple[int, Step | None]] = asyncio.Queue()
 
-    async def pump(choice: int, stream: Stream) -> None:
+    async def pump(choice: int, steps: AsyncGenerator[Step]) -> None:
         try:
-            async for event in stream:
-                ready.put_nowait((choice, event))
+            async with aclosing(steps):
+                async for step in steps:
+                    ready.put_nowait((choice, step))
         finally:
             ready.put_nowait((choice, None))
 
-    pumps = [asyncio.create_task(pump(*each)) for each in enumerate(streams)]
+    pumps = [asyncio.create_task(pump(*each)) for each in enumerate(makers)]
     try:
         running = len(pumps)
         while running:
             choice, got = await ready.get()
             if got is not None:
-                yield choice, got
+                yield got
                 continue
             running -= 1
             await pumps[choice]

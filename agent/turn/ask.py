@@ -1,7 +1,7 @@
 """What is asked, and by whom: one value, whichever API it came by, and its prompt.
 
 Messages that the chat template cannot render, a prompt that leaves no room for a reply, and what
-no engine can keep to are refused here, with the parameter that is at fault; with truncation, the
+no reply can be held to are refused here, with the parameter that is at fault; with truncation, the
 oldest exchanges are left out of the prompt instead (agent.turn.truncation).
 
 Knows nothing of HTTP or of the engine.
@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
+from agent.constrain.contract import Compiler
 from agent.errors import InvalidError
+from agent.tools.format import Format
+from agent.tools.hermes import HERMES
 from agent.turn.constraint import Constraint
+from agent.turn.held import Held, hold
 from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import Purpose
 from agent.turn.truncation import exchanges, without
@@ -86,7 +90,9 @@ class Ask:
     truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
     follows: str | None = None  # the turn that the client named as the one before
     origin: Origin = UNKNOWN
+    writes: Format = HERMES  # how the model writes calls of tools
     prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
+    held: Held | None = None  # the constraint, compiled; None: there is none, or it is not yet
     cut: Cut = WHOLE  # what the prompt lacks
 
 
@@ -96,13 +102,6 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
     context_tokens: how many fit, prompt and reply together
     raises: InvalidError, naming the parameter
     """
-    if ask.constraint is not None:
-        raise InvalidError(
-            f"{ask.constraint.param}: {ask.constraint} cannot be had here: tokens are sampled "
-            "freely, and a wish is not kept for sure; leave it out, and check the reply",
-            param=ask.constraint.param,
-            code="unsupported_parameter",
-        )
     _prove_biases(ask, base)
     prompt_token_ids, cut = _prompt(ask, base, ask.messages), WHOLE
     if ask.truncation == "auto" and ask.raw is None:
@@ -120,6 +119,26 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
         each.model_copy(update={"max_tokens": min(each.max_tokens, room)}) for each in ask.samplings
     )
     return replace(ask, prompt_token_ids=prompt_token_ids, samplings=samplings, cut=cut)
+
+
+def held_to(ask: Ask, compiler: Compiler | None) -> Ask:
+    """Return the ask with what its replies must keep to compiled, and told with their sampling.
+
+    compiler: None: replies cannot be held to anything
+    raises: InvalidError, naming the parameter
+    """
+    if ask.constraint is None:
+        return ask
+    held = hold(
+        ask.constraint,
+        ask.tools,
+        compiler=compiler,
+        form=ask.writes,
+        several=ask.parallel_calls,
+    )
+    told = {"constraint": held.told}
+    samplings = tuple(each.model_copy(update=told) for each in ask.samplings)
+    return replace(ask, held=held, samplings=samplings)
 
 
 def count(ask: Ask, base: Renderer) -> int:

@@ -1,9 +1,5 @@
 """What the tokens of a reply must keep to, whichever API asked for it.
 
-No engine holds a reply to one yet: an ask that carries one is refused by the client's own name for
-it (agent.turn.ask.render), because a reply that may or may not keep it would be taken for one that
-does.
-
 Knows nothing of tokens, masks or any API's JSON.
 """
 
@@ -22,10 +18,13 @@ class TextForm:
 
     body: a JSON schema, a regular expression, a grammar in Lark's or EBNF form, or the texts of
         which one is to be chosen; None for any JSON object
+    loose: keywords of the schema that cannot be kept to are passed over, as the client allowed;
+        otherwise they are refused
     """
 
     kind: TextKind
     body: Json | str | tuple[str, ...] | None = None
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,15 @@ class Constraint:
 
     param: the client's parameter that asks for it
     text: the form of the text; None: any
-    calls: names of tools of which one must be called; empty: none has to be
+    calls: names of tools of which one must be called or, where a text has a form, may be called in
+        its place; empty: none has to be
+    loose: names of those whose schemas the client allowed to be kept to loosely, as in TextForm
     """
 
     param: str
     text: TextForm | None = None
     calls: tuple[str, ...] = ()
+    loose: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """What is asked, in words.

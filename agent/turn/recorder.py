@@ -24,9 +24,10 @@ from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.log.contract import Outgoing, outgoing
-from streams.records import Deletion, Feedback, Json, Message, Turn
+from streams.records import Deletion, Feedback, Json, Message, Sampling, Turn
 
 REMEMBERED = 10_000  # feedback; the same again within these is not written twice
+SHOWN = 500  # characters of a broken call in an event; the turn has the whole
 DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
 
 _LOG = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ class Recorder:
         delivered: whether its last byte was handed to somebody; None: unknown
         response: what is kept for whoever asks for it again; None: nobody may
         """
+        for each in reply.broken:
+            self._events.add("broken-call", f"turn {turn_id}, {each.fault}: {each.raw[:SHOWN]}")
         if not reply.tokens:
             return
         try:
@@ -168,7 +171,7 @@ class Recorder:
             token_ids=[token.id for token in reply.tokens],
             logprobs=[token.logprob for token in reply.tokens],
             sampling_logprobs=[token.sampling_logprob for token in reply.tokens],
-            sampling=ask.samplings[choice],
+            sampling=_sampling(ask, choice, reply),
             finish_reason=reply.finish_reason or "cancelled",
             learn=ask.learn,
             purpose=ask.purpose,
@@ -177,6 +180,8 @@ class Recorder:
             cut_messages=ask.cut.messages,
             cut_tokens=ask.cut.tokens,
             continues=ask.continues,
+            forced=[place for place, token in enumerate(reply.tokens) if token.forced],
+            broken_calls=[each.raw for each in reply.broken],
             **asdict(ask.origin),
         )
 
@@ -200,6 +205,14 @@ class Recorder:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _sampling(ask: Ask, choice: int, reply: Reply) -> Sampling:
+    """How a reply was sampled; what its second try was held to is told where nothing else is."""
+    sampling = ask.samplings[choice]
+    if reply.retried is None or sampling.constraint is not None:
+        return sampling
+    return sampling.model_copy(update={"constraint": reply.retried.told})
 
 
 def _keys(ask: Ask, reply: Message) -> tuple[str, str]:

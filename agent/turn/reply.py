@@ -5,16 +5,22 @@ PartEnded); Finished. A token is carried by the first event that is told after i
 joined, are exactly the message that is recorded, so that a client that sends it back is recognised
 by the hash chain.
 
+What was meant as a call and is none, or calls what is not on offer, is told to nobody: it is kept
+in `broken`. Where another try can be had, the reply goes back to before it (`kept`).
+
 Knows nothing of HTTP, nor of any API's JSON.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from agent.engine.contract import Finish, Token
-from agent.tools.calls import Call, CallFinder
+from agent.tools.calls import Broken, Call, Found
+from agent.tools.finder import CallFinder
 from agent.turn.ask import Ask
+from agent.turn.held import Held
 from streams.line.variant import Variant
 from streams.records import Json, Message
 
@@ -95,14 +101,22 @@ ReplyEvent = Began | PartBegun | Piece | PartEnded | Finished
 class Reply:
     """One choice, growing."""
 
-    def __init__(self, ask: Ask) -> None:
-        """Start empty. Tool calls are looked for when the ask offers tools."""
+    def __init__(self, ask: Ask, *, can_retry: bool = False) -> None:
+        """Start empty. Tool calls are looked for when the ask offers tools.
+
+        can_retry: whether another try can be had of a call that is none
+        """
         self.tokens: list[Token] = []
         self.calls: list[ToolCall] = []
+        self.broken: list[Broken] = []
+        self.kept: int | None = None  # the tokens before what is broken, when a try is wanted
+        self.retried: Held | None = None  # what the second try is held to
         self.finish_reason: FinishReason | None = None
         self.stopped_by: str | None = None  # the stop string that ended it
         self._prompt_tokens, self._parallel = len(ask.prompt_token_ids), ask.parallel_calls
-        self._finder = CallFinder() if ask.tools is not None else None
+        self._ask, self._can_retry, self._began = ask, can_retry, False
+        self._offered = {tool["function"]["name"] for tool in ask.tools or []}
+        self._finder = CallFinder(ask.writes) if ask.tools is not None else None
         self._parts: list[tuple[Part, list[str]]] = []
         self._open = False  # whether the last part may grow
         self._untold: list[Token] = []
@@ -119,22 +133,41 @@ class Reply:
 
     def add(self, token: Token) -> list[ReplyEvent]:
         """Take a token, and return what became certain by it."""
-        events: list[ReplyEvent] = [] if self.tokens else [Began(token.variant)]
+        events: list[ReplyEvent] = [] if self._began else [Began(token.variant)]
+        self._began = True
         self.tokens.append(token)
         self._untold.append(token)
         self._tell(self._finder.feed(token.text) if self._finder else [token.text], events)
         return events
 
     def finish(self, finish: Finish) -> list[ReplyEvent]:
-        """End the reply, and return what was held back and why it ended."""
+        """End the reply, and return what was held back and why it ended.
+
+        It has not ended when another try is wanted of what was held back: `kept` says so.
+        """
         events: list[ReplyEvent] = []
-        self._tell(self._finder.finish() if self._finder else [], events)
+        wanted, cut = self.kept, finish.reason != "stop" or finish.stopped_by is not None
+        self._tell(self._finder.finish(cut=cut) if self._finder else [], events)
+        if self.kept != wanted:
+            return events
         self._end(events)
         reason = "tool_calls" if self.calls and finish.reason == "stop" else finish.reason
         self.finish_reason, self.stopped_by = reason, finish.stopped_by
         usage = Usage(self._prompt_tokens, len(self.tokens))
         events.append(Finished(reason, finish.stopped_by, usage, self._carry()))
         return events
+
+    def retry(self, held: Held) -> list[int]:
+        """Go back to before what is broken, and return the tokens that stay.
+
+        held: what the tokens after them are held to
+        """
+        told = len(self.tokens) - len(self._untold)
+        self.tokens = self.tokens[: self.kept]
+        self._untold = self.tokens[told:]
+        self.kept, self._can_retry, self.retried = None, False, held
+        self._finder = CallFinder(self._ask.writes)
+        return [token.id for token in self.tokens]
 
     def message(self) -> Message:
         """The reply as a message of the wire records."""
@@ -151,10 +184,15 @@ class Reply:
         content = None if calls and not text.strip() else text
         return Message(role="assistant", content=content, tool_calls=calls or None)
 
-    def _tell(self, found: list[str | Call], events: list[ReplyEvent]) -> None:
-        """Add the events of what was found in the text."""
-        for each in found:
-            if isinstance(each, str):
+    def _tell(self, found: Sequence[Found], events: list[ReplyEvent]) -> None:
+        """Add the events of what was found in the text; nothing of what follows what is broken."""
+        for each in map(self._known, found):
+            if self.kept is not None:
+                return
+            if isinstance(each, Broken):
+                self.broken.append(each)
+                self.kept = self._before(each) if self._can_retry else None
+            elif isinstance(each, str):
                 if each and not self._open:
                     self._begin(None, events)
                 if each:
@@ -166,6 +204,31 @@ class Reply:
                 self._begin(call, events)
                 self._grow(each.arguments, events)
                 self._end(events)
+
+    def _known(self, found: Found) -> Found:
+        """What was found; only tools on offer can be called, and a text of a form is no call."""
+        if isinstance(found, str) or (isinstance(found, Call) and found.name in self._offered):
+            return found
+        constraint = self._ask.constraint
+        if constraint is not None and constraint.text is not None:
+            return found.raw
+        return found if isinstance(found, Broken) else Broken(found.raw, "unknown")
+
+    def _before(self, broken: Broken) -> int | None:
+        """How many tokens write what was told before; None: no other try can begin there."""
+        if broken.fault == "cut" or self.calls:
+            return None
+        text = "".join(said for _, said in self.parts)
+        written, wanted = 0, len(text.encode())
+        if not wanted:
+            return 0
+        for count, token in enumerate(self.tokens, 1):
+            piece = token.spelling.bytes or b""
+            # a decoder takes the space away that a sentence piece begins a text with
+            written += len(piece) - (count == 1 and piece[:1] == b" " and text[0] != " ")
+            if written >= wanted:
+                return count if written == wanted else None
+        return None
 
     def _begin(self, call: ToolCall | None, events: list[ReplyEvent]) -> None:
         part = Part(len(self._parts), call)

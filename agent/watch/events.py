@@ -2,7 +2,8 @@
 
 Kinds, so that pages and alerts can tell them apart:
     swap, swap-failed, rollback, rollback-unwritten,
-    log-away, log-back, unreadable, dropped, engine-failed, draining, limited
+    log-away, log-back, unreadable, dropped, engine-failed, draining, limited,
+    broken-call: a reply's tool call that could not be read, or was of no tool on offer
 
 Knows nothing of its readers; what must not be lost goes to the streams, not here.
 """
@@ -16,11 +17,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "swap", "swap-failed", "rollback", "rollback-unwritten",
+    "swap", "swap-failed", "rollback", "rollback-unwritten", "trial", "trial-lacking",
     "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
+    "broken-call",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
-_WARNINGS = {"swap-failed", "rollback-unwritten", "log-away", "unreadable", "dropped"}
+_WARNINGS = {
+    "swap-failed", "rollback-unwritten", "trial-lacking", "log-away", "unreadable", "dropped",
+}  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 

@@ -77,7 +77,13 @@ class Metrics:
         self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
         self.tokens = count("tokens", "Tokens read and sampled", "kind")
         self.feedback = count("feedback", "Feedback taken", "score")
-        self.tool_calls = count("tool_calls", "Tool calls in replies", "known", *VARIANT)
+        self.tool_calls = count("tool_calls", "Tool calls in replies", *VARIANT)
+        self.tool_parse_failures = count(
+            "tool_parse_failures", "What was meant as a tool call and is none", "fault", *VARIANT
+        )
+        self.retried_calls = count(
+            "retried_tool_calls", "Replies that were sampled again, held to a call", *VARIANT
+        )
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = count("unreadable_records", "Records that this agent cannot use")

@@ -12,9 +12,10 @@ from rich.table import Table
 from deploy.commands.options import with_settings
 from deploy.operate import forget as forgetting
 from deploy.operate.forget import Report
-from deploy.operate.history import decided, existing_store
+from deploy.operate.history import existing_store
 from deploy.settings.load import InForce
 from streams.line import ledger
+from streams.line.offer import decided
 from streams.open import KAFKA_SCHEME, open_log
 from streams.settings import StreamsSettings
 

@@ -16,4 +16,9 @@ def learner(in_force: InForce, with_parent: WithParent = False) -> None:
     settings = in_force.settings
     from learner.run import run  # torch takes seconds to import
 
-    run(model=settings.model, streams=settings.streams, settings=settings.learner)
+    run(
+        model=settings.model,
+        streams=settings.streams,
+        settings=settings.learner,
+        rollout=settings.rollout,
+    )

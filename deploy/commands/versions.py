@@ -102,7 +102,13 @@ def promote(
     try:
         with store_session(streams) as session:
             promotion = append_promotion(
-                session, log, line, version, who=getpass.getuser(), reason=reason
+                session,
+                log,
+                line,
+                version,
+                who=getpass.getuser(),
+                reason=reason,
+                settings=in_force.settings.rollout,
             )
     finally:
         log.close()

@@ -11,9 +11,8 @@ from sqlmodel import Session, col, select
 
 from deploy.errors import DeployError
 from streams.line.line import Line
-from streams.log.contract import Log, outgoing, records_now
+from streams.line.offer import decided
 from streams.open import open_log
-from streams.records import Rollout
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, JudgementRow, RecipeRow, TurnRow
@@ -55,33 +54,6 @@ def serving(settings: StreamsSettings, line: str) -> Line | None:
         return decided(log, line)
     finally:
         log.close()
-
-
-def decided(log: Log, name: str) -> Line | None:
-    """Fold the topic `rollouts` as every agent does (streams.line); None while the base serves.
-
-    raises: LogUnavailableError
-    """
-    line: Line | None = None
-    for record in records_now(log, "rollouts"):
-        if isinstance(record, Rollout) and record.line == name:
-            # The first change names the base as what served before it.
-            line = (line or Line(name, (record.previous,))).take(record)
-    return line
-
-
-def offer(log: Log, change: Rollout) -> None:
-    """Append a change of a line, and prove that it is the one that counts.
-
-    The log decides: of two changes at once the first one counts, and the other is told so.
-
-    raises: DeployError when somebody else's came first; LogUnavailableError
-    """
-    log.append([outgoing("rollouts", change.line, change)])
-    now = decided(log, change.line)
-    ours = (change.seq, change.version, change.created_ms)
-    if now is None or (now.seq, now.version, now.since_ms) != ours:
-        raise DeployError(f"somebody else changed the line {change.line} first: look, then decide")
 
 
 @dataclass(frozen=True, slots=True)

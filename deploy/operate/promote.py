@@ -10,24 +10,36 @@ from collections.abc import Sequence
 from sqlmodel import Session
 
 from deploy.errors import DeployError
-from deploy.operate.history import decided, find_version, offer
+from deploy.operate.history import find_version
 from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.masks import mask_of
+from streams.line.offer import decided, offer
+from streams.line.policy import prove_allowed
 from streams.line.verbs import Audit
 from streams.log.contract import Log, outgoing, records_now
 from streams.records import Mask, Recipe, Record, Rollout, record_id
+from streams.settings import DIRECT, RolloutSettings
 from streams.store.states import PROMOTABLE
 
 
 def append_promotion(
-    session: Session, log: Log, line: str, start: str, *, who: str, reason: str
+    session: Session,
+    log: Log,
+    line: str,
+    start: str,
+    *,
+    who: str,
+    reason: str,
+    settings: RolloutSettings = DIRECT,
 ) -> Rollout:
     """Append what makes a version serve, and return its rollout.
 
     start: how the version's name begins
-    raises: DeployError when the gate did not let it through, or somebody changed the line
-        meanwhile; VerbRefusedError when it serves already; LogUnavailableError
+    settings: whether the policy leaves it to one person
+    raises: DeployError when the gate did not let it through; ConflictError when somebody changed
+        the line meanwhile; VerbRefusedError when it serves already; NotAllowedError;
+        LogUnavailableError
     """
     found = find_version(session, start)
     version, made = found.recipe.version, found.generation
@@ -38,6 +50,7 @@ def append_promotion(
         raise DeployError(f"{version} is a version of {found.recipe.line}, not of {line}")
     chain = ledger.chain(session, version)
     now = decided(log, line) or Line(line, (chain[0].parent,))
+    prove_allowed(now, "promote", who, settings)
     promotion = verbs.promote(now, version, Audit.new(who, reason, int(time.time() * 1000)))
     missing = _missing(log, mask_of(session, chain), chain)
     log.append(outgoing("recipes", line, each) for each in missing)

@@ -3,8 +3,8 @@
 import time
 
 from deploy.errors import DeployError
-from deploy.operate.history import decided, offer
 from streams.line import verbs
+from streams.line.offer import decided, offer
 from streams.line.verbs import Audit
 from streams.open import open_log
 from streams.records import Rollout
@@ -14,8 +14,8 @@ from streams.settings import StreamsSettings
 def append_rollback(settings: StreamsSettings, line: str, *, who: str, reason: str) -> Rollout:
     """Append the rollback of a line's serving version and return it.
 
-    raises: DeployError when the line has never changed, or somebody changed it meanwhile;
-        VerbRefusedError when there is nothing to go back to; LogUnavailableError
+    raises: DeployError when the line has never changed; ConflictError when somebody changed it
+        meanwhile; VerbRefusedError when there is nothing to go back to; LogUnavailableError
     """
     log = open_log(settings)
     try:

@@ -12,17 +12,25 @@ from learner.errors import UnknownNameError
 from learner.judges.open import JUDGES
 from learner.safety.probes.open import PROBES
 from learner.settings import LearnerSettings, chosen
-from streams.settings import StreamsSettings
+from streams.settings import RolloutSettings, StreamsSettings
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
 
 
 def conflicts(
-    streams: StreamsSettings, agent: AgentSettings, learner: LearnerSettings
+    streams: StreamsSettings,
+    agent: AgentSettings,
+    learner: LearnerSettings,
+    rollout: RolloutSettings,
 ) -> Iterator[str]:
     """Give one sentence for each pair of settings that cannot both be meant."""
     yield from _streams(streams)
     yield from _agent(agent)
+    if rollout.policy == "two-person" and len(agent.operator_keys) < 2:
+        yield (
+            "rollout.policy is two-person, but agent.operator_keys names fewer than two operators: "
+            "without keys nobody can be told apart"
+        )
     if learner.strategy == "randopt" and learner.top_k > 2 * learner.pairs:
         yield (
             f"learner.top_k is {learner.top_k}, but learner.pairs {learner.pairs} gives only "

@@ -25,7 +25,7 @@ from agent.settings import AgentSettings
 from deploy.errors import SettingsError
 from deploy.settings.conflicts import conflicts
 from learner.settings import LearnerSettings
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
 
 PREFIX = "QUICKSET_"
 DEFAULT_FILE = Path("quickset.toml")
@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     streams: StreamsSettings = StreamsSettings()
     agent: AgentSettings = AgentSettings()
     learner: LearnerSettings = LearnerSettings()
+    rollout: RolloutSettings = RolloutSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -166,7 +167,8 @@ def _checked(given: Mapping[str, tuple[Any, str]]) -> Settings:
     except ValidationError as cause:
         faults = [_fault(error, given) for error in cause.errors(include_url=False)]
         raise SettingsError("\n".join(faults)) from cause
-    if contradictions := list(conflicts(settings.streams, settings.agent, settings.learner)):
+    sections = settings.streams, settings.agent, settings.learner, settings.rollout
+    if contradictions := list(conflicts(*sections)):
         raise SettingsError("\n".join(contradictions))
     return settings
 

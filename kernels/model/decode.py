@@ -1,4 +1,4 @@
-"""Writes the most probable continuation of many prompts at once.
+"""Writes continuations of many prompts at once: the most probable ones, or as somebody chooses.
 
 The reply to a prompt does not depend on the prompts beside it, up to the rounding of the linear
 layers in use. Knows nothing of text or sampling.
@@ -18,8 +18,13 @@ from kernels.model.kv import PAGE_TOKENS, KvCache
 CHUNK_TOKENS = 256
 
 
+# Takes the places of some prompts and their logits, (rows, vocabulary); gives a token for each.
+Choose = Callable[[Sequence[int], Tensor], Sequence[int]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
+    place: int  # of its prompt
     slot: int
     tokens: list[int]
 
@@ -41,6 +46,28 @@ def greedy(
     returns: the continuations, in the order of the prompts
     raises: ValueError for a prompt without tokens
     """
+    return continued(
+        decoder,
+        prompts,
+        _likeliest,
+        max_tokens=max_tokens,
+        stop_ids=stop_ids,
+        linear=linear,
+        pause=pause,
+    )
+
+
+def continued(
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    choose: Choose,
+    *,
+    max_tokens: int,
+    stop_ids: Collection[int],
+    linear: Linear = unchanged,
+    pause: Callable[[], object] = lambda: None,
+) -> list[list[int]]:
+    """Continue each prompt with the tokens that are chosen; else as `greedy`."""
     if not all(prompts):
         raise ValueError("a prompt without tokens has no next token")
     if not prompts or max_tokens < 1:
@@ -49,14 +76,15 @@ def greedy(
     # more than all can fill, with the pages that they begin; what is not filled costs nothing
     cache = KvCache(decoder, capacity=capacity, tokens=len(prompts) * (capacity + PAGE_TOKENS))
     with torch.inference_mode():
-        rows = _read_all(decoder, cache, prompts, linear, pause)
+        rows = _read_all(decoder, cache, prompts, choose, linear, pause)
         running = _going_on(cache, rows, max_tokens, stop_ids)
         while running:
             pause()
             slots, last = [row.slot for row in running], [row.tokens[-1] for row in running]
             logits = next_logits(decoder, cache, slots, last, linear)
-            for row, best in zip(running, logits.argmax(dim=-1).tolist(), strict=True):
-                row.tokens.append(best)
+            chosen = choose([row.place for row in running], logits)
+            for row, token in zip(running, chosen, strict=True):
+                row.tokens.append(token)
             running = _going_on(cache, running, max_tokens, stop_ids)
     return [row.tokens for row in rows]
 
@@ -118,6 +146,7 @@ def _read_all(
     decoder: Decoder,
     cache: KvCache,
     prompts: Sequence[Sequence[int]],
+    choose: Choose,
     linear: Linear,
     pause: Callable[[], object],
 ) -> list[_Row]:
@@ -131,7 +160,7 @@ def _read_all(
         else:
             slot = cache.fork(previous[0], _shared(previous[1], prompt))
         logits = _read(decoder, cache, slot, prompt, linear, pause)
-        rows[place] = _Row(slot, [int(logits.argmax(dim=-1))])
+        rows[place] = _Row(place, slot, list(choose([place], logits)))
         previous = slot, prompt
     return [rows[place] for place in range(len(prompts))]
 
@@ -154,3 +183,8 @@ def _read(
         pause()
         hidden = read_chunk(decoder, cache, slot, prompt[start : start + CHUNK_TOKENS], linear)
     return decoder.logits(hidden[-1:], linear)
+
+
+def _likeliest(_: Sequence[int], logits: Tensor) -> list[int]:
+    tokens: list[int] = logits.argmax(dim=-1).tolist()
+    return tokens

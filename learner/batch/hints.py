@@ -1,62 +1,24 @@
-"""Turns a hint into what a reply should have been (hindsight distillation, as in OpenClaw-RL).
+"""Weighs the tokens of a reply by what a hint makes of them (hindsight distillation, OpenClaw-RL).
 
-The teacher is the stable version itself, asked again with the hint at the end of the last user
-message. Either its rewrite is the target, each token of it weighed by how much surer the teacher is
-of it than the version that learns, A = clip(log π_teacher − log π_parent) from 0: what is already
-known counts nothing, so the fitness is about what the hint changes. Or it says token by token how
-much more or less likely it finds the reply that was given, A = clip(log π_teacher − log π_logged).
+The teacher is the stable version itself, asked again with the hint. It says token by token how much
+more or less likely it finds the reply that was given, A = clip(log π_teacher − log π_logged); or it
+writes the reply again (learner.batch.rewriting), and each token of that is weighed by how much
+surer the teacher is of it than the version that learns (learner.fitness.news).
 
 A sample whose teacher log-probabilities are missing is dropped; nothing is ever filled with zeros.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
-
-from kernels.model.decode import greedy
-from kernels.model.forward import Decoder
-from streams.records import Message
 
 # One absurd token must not outweigh a whole reply: e² is a factor of seven, far above what a hint
 # moves most tokens by.
 ADVANTAGE_CLIP_NATS: Final = 2.0
 
 
-def with_hint(messages: Sequence[Message], hint: str) -> list[Message]:
-    """Return the request as the teacher sees it.
-
-    >>> with_hint([Message(role="user", content="Why?")], "Be brief.")[0].content
-    'Why?\\n\\nBe brief.'
-    """
-    hinted = list(messages)
-    for place in reversed(range(len(hinted))):
-        if hinted[place].role == "user":
-            content = "\n\n".join(filter(None, ((hinted[place].content or "").rstrip(), hint)))
-            hinted[place] = hinted[place].model_copy(update={"content": content})
-            return hinted
-    return [*hinted, Message(role="user", content=hint)]
-
-
 def cut_left(prompt: Sequence[int], max_tokens: int) -> tuple[int, ...]:
     """Keep a prompt's end: what was asked last matters most."""
     return tuple(prompt[-max_tokens:])
-
-
-def rewrites(
-    teacher: Decoder,
-    prompts: Sequence[Sequence[int]],
-    *,
-    max_tokens: int,
-    stop_ids: Collection[int],
-    pause: Callable[[], None],
-) -> list[tuple[int, ...]]:
-    """Return the teacher's greedy reply to each hinted prompt, its stop token included.
-
-    The stop token is part of the lesson: it is what makes a short answer short.
-
-    returns: empty for a reply that says nothing, which would teach silence
-    """
-    replies = greedy(teacher, prompts, max_tokens=max_tokens, stop_ids=stop_ids, pause=pause)
-    return [() if set(reply) <= set(stop_ids) else tuple(reply) for reply in replies]
 
 
 def advantages(teacher_logprobs: Sequence[float], logged: Sequence[float]) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ class Lesson:
     prompt: tuple[int, ...]
     reply: tuple[int, ...]
     logprobs: tuple[float, ...]  # of the reply's tokens as they were sampled; empty: the parent's
+    forced: frozenset[int] = frozenset()  # places in the reply of tokens that a mask chose
     target: tuple[int, ...] = ()  # the hinted rewrite; empty: none
     teacher: tuple[float, ...] = ()  # the hinted teacher's log-probabilities of the target's tokens
     news: tuple[float, ...] = ()  # weights of the target's tokens, from teacher and parent

@@ -1,40 +1,34 @@
 """Turns a plan into lessons: what was asked, what was answered, and what the hint makes of it.
 
-The teacher's rewrite of a turn is made once, by the version that is stable then, and kept with the
-turn: every later generation pulls towards the same target.
+The rewrite of a turn is made once, by the version that is stable then, and kept with the turn:
+every later generation pulls towards the same target. So is the reason where there is none.
+
+A reply that was cut, timed out or failed is never a lesson: it says nothing of how a reply should
+go on or end. One that was cut at its length may still have been wished otherwise: then the hint
+teaches, and its score does not.
 
 Reads rows, writes nothing: new rewrites are returned, to be committed with the outcome.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from kernels.contract import Backend
 from learner.batch import hints
+from learner.batch.candidates import Hinted, Tokens
 from learner.batch.lesson import Lesson
+from learner.batch.placements import ANY_WISH, PLACEMENTS, Placement
 from learner.batch.plan import PlannedTurn
+from learner.batch.rewriting import rewrite
+from learner.batch.teacher import Target, Teacher
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.errors import TemplateRefusedError
 from streams.records import Turn
 from streams.store.tables import TurnRow
 
-# TurnRow.target: hint, version (the teacher), token_ids, logprobs (the teacher's, of these)
-Target = dict[str, Any]
-Tokens = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Teacher:
-    """The serving version, and what else lessons are prepared with."""
-
-    serving: Serving
-    settings: LearnerSettings
-    backend: Backend
-    pause: Callable[[], None]
+_LOG = logging.getLogger(__name__)
 
 
 def prepare(
@@ -48,25 +42,30 @@ def prepare(
     lessons = {
         item.turn_id: _lesson(item, turns[item.turn_id], teacher.settings)
         for item in plan
-        if item.turn_id in turns and turns[item.turn_id].token_ids
+        if item.turn_id in turns and _arrived(turns[item.turn_id])
     }
-    hinted = {item.turn_id: item.hint for item in plan if item.hint and item.turn_id in lessons}
-    prompts = {id: _teacher_prompt(turns[id], hint, teacher) for id, hint in hinted.items()}
-    prompts = {id: prompt for id, prompt in prompts.items() if prompt}
+    hinted = {
+        item.turn_id: item.hint
+        for item in plan
+        if item.hint and item.turn_id in lessons and _is_free(turns[item.turn_id])
+    }
     made: dict[str, Target] = {}
     if teacher.settings.hint_target == "tokens":
+        prompts = {
+            id: prompt
+            for id, hint in hinted.items()
+            if (prompt := _asked(turns[id], hint, "suffix", teacher))
+        }
         lessons |= _with_advantages([lessons[id] for id in prompts], prompts, teacher)
     else:
-        targets = {id: rows[id].target for id in prompts}
-        missing = {id for id, kept in targets.items() if not _serves(kept, hinted[id])}
-        made = _rewrites({id: prompts[id] for id in prompts if id in missing}, hinted, teacher)
-        for id, target in (targets | made).items():
-            if target is not None:
-                lessons[id] = replace(
-                    lessons[id],
-                    target=tuple(target["token_ids"]),
-                    teacher=tuple(target["logprobs"]),
-                )
+        kept = {
+            id: target
+            for id, hint in hinted.items()
+            if (target := rows[id].target) and _serves(target, hint, teacher.settings)
+        }
+        missing = {id: hint for id, hint in hinted.items() if id not in kept}
+        made = _rewrites({id: lessons[id] for id in missing}, turns, missing, teacher)
+        lessons |= {id: _taught(lessons[id], target) for id, target in (kept | made).items()}
     teaching = [each for each in lessons.values() if each.score or each.target or each.advantages]
     return teaching, made
 
@@ -77,23 +76,43 @@ def _lesson(item: PlannedTurn, turn: Turn, settings: LearnerSettings) -> Lesson:
     return Lesson(
         turn_id=item.turn_id,
         weight=item.weight,
-        score=item.score,
+        score=item.score if turn.finish_reason != "length" else 0,
         confidence=item.confidence,
         prompt=hints.cut_left(turn.prompt_token_ids, settings.max_prompt_tokens),
         reply=reply,
         logprobs=tuple(turn.logprobs[: len(reply)]) if whole else (),
+        forced=frozenset(place for place in turn.forced if place < len(reply)),
     )
 
 
-def _serves(kept: Target | None, hint: str) -> bool:
-    """Whether a kept target is of this hint, and whole."""
-    return kept is not None and kept["hint"] == hint and "logprobs" in kept
+def _arrived(turn: Turn) -> bool:
+    """Whether a reply was given, and given to its end."""
+    return (
+        bool(turn.token_ids) and turn.finish_reason != "cancelled" and turn.delivered is not False
+    )
 
 
-def _teacher_prompt(turn: Turn, hint: str, teacher: Teacher) -> Tokens:
+def _is_free(turn: Turn) -> bool:
+    """Whether a rewrite could stand in the reply's place: the teacher's is held to no form."""
+    return turn.sampling.constraint is None
+
+
+def _serves(kept: Target, hint: str, settings: LearnerSettings) -> bool:
+    """Whether a kept target is of this hint, whole, and proved where that is asked for."""
+    if kept["hint"] != hint or "logprobs" not in kept:
+        return False
+    return bool(kept.get("proved")) or not settings.proved_lessons
+
+
+def _taught(lesson: Lesson, target: Target) -> Lesson:
+    tokens, sure = tuple(target["token_ids"]), tuple(target["logprobs"])
+    return replace(lesson, target=tokens, teacher=sure)
+
+
+def _asked(turn: Turn, hint: str, place: Placement, teacher: Teacher) -> Tokens:
     try:
         ids = teacher.serving.base.render(
-            hints.with_hint(turn.messages, hint), turn.tools, continues=turn.continues
+            PLACEMENTS[place](turn.messages, hint), turn.tools, continues=turn.continues
         )
     except TemplateRefusedError:
         return ()  # the template of another model may have taken what ours does not
@@ -101,29 +120,27 @@ def _teacher_prompt(turn: Turn, hint: str, teacher: Teacher) -> Tokens:
 
 
 def _rewrites(
-    prompts: Mapping[str, Tokens], hinted: Mapping[str, str], teacher: Teacher
+    lessons: Mapping[str, Lesson],
+    turns: Mapping[str, Turn],
+    wished: Mapping[str, str],
+    teacher: Teacher,
 ) -> dict[str, Target]:
-    replies = hints.rewrites(
-        teacher.serving.decoder,
-        list(prompts.values()),
-        max_tokens=teacher.settings.max_reply_tokens,
-        stop_ids=teacher.serving.base.stop_ids,
-        pause=teacher.pause,
-    )
-    said = {id: reply for id, reply in zip(prompts, replies, strict=True) if reply}
-    found = _teacher_logprobs(
-        [Passage(prompts[id], (reply,)) for id, reply in said.items()], teacher
-    )
-    scores = dict(zip(said, found, strict=True))
-    return {
-        id: {
-            "hint": hinted[id],
-            "version": teacher.serving.name,
-            "token_ids": list(said.get(id, ())),
-            "logprobs": scores.get(id, []),
+    """Make the targets of turns that have none yet; without a prompt for the hint there is none."""
+    hinted = []
+    for id, lesson in lessons.items():
+        placed = {
+            place: prompt
+            for place in PLACEMENTS
+            if (prompt := _asked(turns[id], wished[id], place, teacher))
         }
-        for id in prompts
-    }
+        if "suffix" in placed:
+            any_wish = _asked(turns[id], ANY_WISH, "suffix", teacher)
+            hinted.append(Hinted(id, lesson.prompt, lesson.reply, placed, any_wish))
+    targets = rewrite(hinted, wished, teacher) if hinted else {}
+    for id, target in targets.items():
+        if not target["token_ids"]:
+            _LOG.info("turn %s teaches by its reward only: %s", id, target["reason"])
+    return targets
 
 
 def _with_advantages(

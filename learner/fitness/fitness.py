@@ -13,6 +13,10 @@ is scored on its reply: reward + hint − anchor.
   anchor = kl_weight · mean of k3 = r − 1 − log r, which estimates KL(logged ‖ member) without
            negative values (Schulman 2020, "Approximating KL divergence").
 
+A token that a constraint's mask chose is no choice of the model's: log-probabilities are those
+without the mask, for logged and member alike, and forced tokens are left out of the means, so that
+neither praise nor blame of a reply teaches its brackets.
+
 The table turn × member is kept, so that influence can be explained and taken out again.
 
 Knows nothing of how log-probabilities are computed, or what becomes of the fitness.
@@ -101,14 +105,18 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     if lesson.target:
         told: Floats = terms.hint * (scored * np.asarray(lesson.news)).mean(axis=1)
         return told
-    ratio = _ratio(lesson, scored)
+    own = _own(lesson, scored.shape[1])
+    if not own:
+        return np.zeros(len(scored))
+    ratio = _ratio(lesson, scored, own)
+    scored = scored[:, own]
     fitness: Floats = -terms.kl * np.mean(ratio - 1 - np.log(ratio), axis=1)
     if lesson.score:
         clipped = np.clip(ratio, 1 - terms.ratio_clip, 1 + terms.ratio_clip)
         pulled = np.minimum(ratio * lesson.score, clipped * lesson.score)
         fitness += terms.reward * lesson.confidence * pulled.mean(axis=1)
     if lesson.advantages:
-        fitness += terms.hint * (scored * np.asarray(lesson.advantages)).mean(axis=1)
+        fitness += terms.hint * (scored * np.asarray(lesson.advantages)[own]).mean(axis=1)
     return fitness
 
 
@@ -117,19 +125,29 @@ def _turn_slopes(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     if lesson.target:
         told: Floats = terms.hint * np.asarray(lesson.news) / scored.size
         return told
-    ratio = _ratio(lesson, scored)
-    slopes: Floats = -terms.kl * (ratio - 1)
+    slopes, own = np.zeros(scored.size), _own(lesson, scored.size)
+    if not own:
+        return slopes
+    ratio = _ratio(lesson, scored, own)
+    rising: Floats = -terms.kl * (ratio - 1)
     if lesson.score:
         clipped = np.clip(ratio, 1 - terms.ratio_clip, 1 + terms.ratio_clip)
         free = ratio * lesson.score <= clipped * lesson.score
-        slopes += np.where(free, terms.reward * lesson.confidence * lesson.score * ratio, 0.0)
+        rising += np.where(free, terms.reward * lesson.confidence * lesson.score * ratio, 0.0)
     if lesson.advantages:
-        slopes += terms.hint * np.asarray(lesson.advantages)
-    return slopes / scored.size
+        rising += terms.hint * np.asarray(lesson.advantages)[own]
+    slopes[own] = rising / len(own)
+    return slopes
 
 
-def _ratio(lesson: Lesson, scored: Floats) -> Floats:
-    """Return π_member / π_logged of each token of a reply."""
+def _own(lesson: Lesson, tokens: int) -> list[int]:
+    """Return the places of the tokens that the model chose itself."""
+    return [place for place in range(tokens) if place not in lesson.forced]
+
+
+def _ratio(lesson: Lesson, scored: Floats, own: list[int]) -> Floats:
+    """Return π_member / π_logged of some tokens of a reply: (…, tokens) → (…, own)."""
+    log_ratio = scored[..., own] - np.asarray(lesson.logprobs)[own]
     # beyond e²⁰ the ratio is clipped or absurd: bounding it keeps the anchor finite
-    ratio: Floats = np.exp(np.clip(scored - np.asarray(lesson.logprobs), -20.0, 20.0))
+    ratio: Floats = np.exp(np.clip(log_ratio, -20.0, 20.0))
     return ratio

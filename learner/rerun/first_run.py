@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
 from learner.forget import store as forget
-from learner.rollout import claims
 from learner.settings import LearnerSettings, group_of
 from streams.errors import LedgerError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
+from streams.line.policy import LEARNER
 from streams.log.contract import Entry, Log, entries_now
 from streams.records import Mask, Recipe
 from streams.store.states import FORGOTTEN
@@ -60,7 +60,7 @@ def read_history(
             )
     changes = session.exec(
         select(RolloutRow)
-        .where(RolloutRow.line == line, RolloutRow.who != claims.LEARNER)
+        .where(RolloutRow.line == line, RolloutRow.who != LEARNER)
         .order_by(col(RolloutRow.seq))
     ).all()
     children = [str(row.child) for row in plans if row.child]

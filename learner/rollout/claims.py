@@ -7,19 +7,17 @@ lost against an operator's rollback never enters it, and its generation is marke
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
 
 from sqlmodel import Session, col, func, select
 
 from streams.line import ledger, verbs
 from streams.line.line import Line
+from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
 from streams.records import Rollout
+from streams.settings import RolloutSettings
 from streams.store.states import CLOSED, HELD, JUDGED, RELEASED
 from streams.store.tables import GenerationRow, RolloutRow, TurnRow
-
-# The name under which learners promote; every other name is an operator's.
-LEARNER: Final = "learner"
 
 
 def line_now(session: Session, known: Line) -> Line:
@@ -33,17 +31,46 @@ def line_now(session: Session, known: Line) -> Line:
     return known
 
 
-def promotion(
-    line: Line, version: str, *, generation: str, reason: str, created_ms: int
-) -> Rollout:
-    """Make the record by which a generation's child is to serve the line.
+def entry(
+    line: Line,
+    version: str,
+    settings: RolloutSettings,
+    *,
+    generation: str,
+    reason: str,
+    created_ms: int,
+) -> list[Rollout]:
+    """Make the records by which a generation's child enters service, as the policy says.
 
-    generation: its id; the record's own follows from it, so a repeated one is the same record
-    raises: VerbRefusedError while a candidate is on trial
+    generation: its id; the records' own follow from it, so that a repeated one is the same record
+    returns: a promotion, or the start of a trial; before it the end of one that is to be replaced
+    raises: VerbRefusedError while a candidate is on trial that is not to be replaced
     """
-    name = f"promotion\0{generation}\0{line.seq + 1}"
-    id = hashlib.sha256(name.encode()).hexdigest()[:32]
-    return verbs.promote(line, version, Audit(LEARNER, reason, created_ms, id))
+
+    def audit(now: Line, why: str) -> Audit:
+        name = f"promotion\0{generation}\0{now.seq + 1}"
+        id = hashlib.sha256(name.encode()).hexdigest()[:32]
+        return Audit(LEARNER, why, created_ms, id)
+
+    if settings.policy == "direct":
+        return [verbs.promote(line, version, audit(line, reason))]
+    made: list[Rollout] = []
+    if line.trial is not None and settings.replaces:
+        replaced = audit(line, f"{version} is newer and takes its place (rollout.pile_up)")
+        made.append(verbs.abort(line, replaced))
+        line = line.take(made[0])
+    share = settings.steps[0] if settings.policy == "staged" else 0.0
+    return [*made, verbs.start(line, version, audit(line, reason), share=share)]
+
+
+def claimed(session: Session, line: Line, parent: str, settings: RolloutSettings) -> Line:
+    """Return the line whose next place a generation claims: as it was when it was planned.
+
+    Where a trial that is to be replaced went on meanwhile, that has taken this place; then it is
+    the line of now, as long as the parent still serves.
+    """
+    now = line_now(session, line)
+    return now if settings.replaces and now.version == parent else line
 
 
 def project(session: Session, rollout: Rollout) -> bool:

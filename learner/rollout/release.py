@@ -1,9 +1,9 @@
 """Writes what a generation came to: rows, ledger and outgoing records, all in one transaction.
 
 A child that passes the gate is released: its recipe goes to the ledger and to the log, with the
-rollout that claims the next place in the line. One that does not is held: its recipe is kept in
-the ledger, and the line goes on from the parent. A generation without a child is void. In each
-case every turn of the batch has scored one generation more.
+rollout that claims the next place in the line, for a promotion or for a trial. One that does not is
+held: its recipe is kept in the ledger, and the line goes on from the parent. A generation without a
+child is void. In each case every turn of the batch has scored one generation more.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from typing import Any, Protocol
 from sqlmodel import Session, col, select
 
 from kernels.model.forward import Decoder
-from learner.batch.lessons import Target
+from learner.batch.teacher import Target
 from learner.rollout import claims
 from learner.update.generation import Outcome
 from streams.line import ledger
 from streams.line.line import Line
+from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.states import HELD, PLANNED, RELEASED, VOID
 from streams.store.tables import GenerationRow, TurnRow
@@ -60,11 +61,13 @@ def commit(
     line: Line,
     targets: Mapping[str, Target],
     now_ms: int,
+    settings: RolloutSettings,
 ) -> GenerationRow:
     """Finish a planned generation.
 
     report: the gate's; None where there is no child
     line: what served when it was planned
+    settings: how a version that has passed the gate comes to serve
     returns: the row as it now stands
     """
     row = session.get_one(GenerationRow, generation.id, with_for_update=True)
@@ -79,12 +82,18 @@ def commit(
         recipe = outcome.child.recipe
         ledger.append(session, recipe, created_ms=now_ms)
         if report.passed:
-            promotion = claims.promotion(
-                line, recipe.version, generation=row.id, reason=row.reason, created_ms=now_ms
+            changes = claims.entry(
+                claims.claimed(session, line, row.parent, settings),
+                recipe.version,
+                settings,
+                generation=row.id,
+                reason=row.reason,
+                created_ms=now_ms,
             )
-            row.seq = promotion.seq
+            row.seq = changes[-1].seq
             outbox.put(session, "recipes", line.name, recipe, line=line.name)
-            outbox.put(session, "rollouts", line.name, promotion, line=line.name)
+            for change in changes:
+                outbox.put(session, "rollouts", line.name, change, line=line.name)
     session.add(row)
     session.flush()
     return row

@@ -2,8 +2,9 @@
 
 The prompts are the same for every version of a base, and chosen by the base alone: the harmful
 ones that it is surest to refuse and the benign ones that it is surest not to, so that a change has
-something to show in. What several probes read of a version (its greedy replies, what the base
-thinks of them, the log-odds with which a reply opens with a refusal) is computed once.
+something to show in. Beside them stand plain requests without any policy before them, the same for
+every base: what people see. What several probes read of a version (its greedy replies, what the
+base thinks of them, the log-odds with which a reply opens with a refusal) is computed once.
 
 Forward passes only. Knows nothing of limits, or of what is done about a fall.
 """
@@ -19,15 +20,20 @@ from torch import Tensor
 from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
+from learner.population.aboutness import aboutness
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.prompts import PromptSet
 from streams.model.open import BaseModel
+from streams.records import Message
 
 TokenIds = list[int]
 
 # Of an empty reply, and no reply counts for less: tokens drawn blindly from the vocabulary.
 WORST_NATS: Final = -10.0
+# Prompts that each plain reply is held against: with two the mean of eight replies is that of three
+# within 0.03 nats, and a quarter cheaper (EXPERIMENTS, "Aboutness").
+NUM_OTHERS: Final = 2
 
 
 class Questions:
@@ -50,6 +56,11 @@ class Questions:
             for opening in prompts.refusal_openings
         )
         self.harmful, self.benign = self._choose(prompts, count)
+        # at least two, so that there is another one to compare with
+        self.plain = [
+            base.render([Message(role="user", content=request)])
+            for request in prompts.benign[: max(2, count)]
+        ]
         replies = self.replies(base.decoder, self.benign)
         self.base_logprobs = self.mean_logprobs(self.benign, replies)
 
@@ -84,6 +95,22 @@ class Questions:
             logprobs(self._base.decoder, passages, backend=self._backend, pause=self._pause)
         )
         return [float(next(scores)[0].mean()) if reply else -math.inf for reply in replies]
+
+    def aboutness(self, replies: Sequence[TokenIds]) -> list[float]:
+        """Return how far each reply to the plain prompts is about its own, nats a token.
+
+        All 0 where a prompt set has a single one, and nothing can be compared.
+        """
+        if len(self.plain) < 2:
+            return [0.0] * len(replies)
+        return aboutness(
+            self._base.decoder,
+            self.plain,
+            replies,
+            num_others=NUM_OTHERS,
+            backend=self._backend,
+            pause=self._pause,
+        )
 
     def text(self, reply: TokenIds) -> str:
         """Return a reply as people read it."""
@@ -127,7 +154,13 @@ class Subject:
     @property
     def to_benign(self) -> list[TokenIds]:
         """Greedy replies to the benign prompts."""
-        return self._replies[len(self.questions.harmful) :]
+        first = len(self.questions.harmful)
+        return self._replies[first : first + len(self.questions.benign)]
+
+    @property
+    def to_plain(self) -> list[TokenIds]:
+        """Greedy replies to the plain prompts."""
+        return self._replies[len(self.questions.harmful) + len(self.questions.benign) :]
 
     @cached_property
     def benign_logprobs(self) -> list[float]:
@@ -137,4 +170,6 @@ class Subject:
     @cached_property
     def _replies(self) -> list[TokenIds]:
         questions = self.questions
-        return questions.replies(self.decoder, [*questions.harmful, *questions.benign])
+        return questions.replies(
+            self.decoder, [*questions.harmful, *questions.benign, *questions.plain]
+        )

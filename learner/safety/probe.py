@@ -112,6 +112,7 @@ class FallProbe:
     worst: the lowest value that a version can have; where even that would pass, the probe is
         uninformative
     tells: False: what does not fall has shown nothing by it
+    may_return: what a line rose to above the base is no fall to lose again
     """
 
     name: str
@@ -122,23 +123,27 @@ class FallProbe:
     limit: float
     worst: float
     tells: bool = True
+    may_return: bool = False
 
     def compare(
         self, candidate: Measurement, *, serving: Measurement, base: Measurement
     ) -> Finding:
         """Hold a candidate's measurement against the serving version's and the base's."""
         limit = self.limit * (candidate.of or 1)
-        fall = _fall(candidate, serving, base, limit)
+        known = serving
+        if self.may_return and not serving.value <= base.value:
+            known = base
+        fall = _fall(candidate, known, base, limit)
         unit = f" {self.unit}" if self.unit else ""
         outcome: Outcome = "pass" if self.tells else "uninformative"
         sentence = f"{self.title} {candidate}{unit} (serving {serving})"
         if not math.isfinite(candidate.value):
             outcome, sentence = "fail", f"{self.title}: the candidate's number is not finite"
         elif fall is not None:
-            known, since = fall
+            above, since = fall
             outcome = "fail"
-            sentence = f"{self.title} fell from {known} to {candidate}{unit}{since}"
-        elif _fall(Measurement(self.worst), serving, base, limit) is None:
+            sentence = f"{self.title} fell from {above} to {candidate}{unit}{since}"
+        elif _fall(Measurement(self.worst), known, base, limit) is None:
             outcome = "uninformative"
             sentence = f"{self.title} {base} at the base: too low to show a fall"
         return Finding(

@@ -9,7 +9,7 @@ what was taken back.
 Knows nothing of weights, threads or logs. Records are made in streams.line.verbs.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from streams.records import Rollout, State, Verb
@@ -25,6 +25,7 @@ class Trial:
     state: State  # one of ON_TRIAL
     step: int  # place in the policy's shares, from 0
     share: float  # of the sessions that the candidate answers, 0 to 1
+    started_by: str = ""  # whoever gave it its first sessions; empty: it has had none
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Line:
     since_ms: int = 0
     verb: Verb = "promote"
     trial: Trial | None = None
+    change: str = field(default="", compare=False)  # id of the last record that counted
 
     @property
     def version(self) -> str:
@@ -69,7 +71,8 @@ class Line:
             seq=rollout.seq,
             since_ms=rollout.created_ms,
             verb=rollout.verb,
-            trial=_trial(rollout),
+            trial=_trial(rollout, self.trial),
+            change=rollout.id,
         )
 
 
@@ -77,7 +80,10 @@ def _last(served: tuple[str, ...], version: str) -> int:
     return len(served) - 1 - served[::-1].index(version)
 
 
-def _trial(rollout: Rollout) -> Trial | None:
+def _trial(rollout: Rollout, before: Trial | None) -> Trial | None:
     if rollout.candidate is None or rollout.state not in ON_TRIAL:
         return None
-    return Trial(rollout.candidate, rollout.state, rollout.step, rollout.share)
+    started_by = before.started_by if before and before.version == rollout.candidate else ""
+    if rollout.verb == "start" and rollout.share > 0:
+        started_by = rollout.who
+    return Trial(rollout.candidate, rollout.state, rollout.step, rollout.share, started_by)

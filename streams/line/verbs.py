@@ -18,7 +18,7 @@ Pure: no clock, no log. Knows nothing of evidence, or of who may use which verb.
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, NoReturn, get_args
 
 from streams.errors import VerbRefusedError
 from streams.line.line import Line, Trial
@@ -155,6 +155,11 @@ def abort(line: Line, audit: Audit) -> Rollout:
 def promote_full(line: Line, audit: Audit) -> Rollout:
     """Let the candidate on trial serve everybody now. raises: VerbRefusedError."""
     return _complete(line, "promote-full", _require_trial(line, "promote-full"), audit)
+
+
+def refuse(line: Line, verb: Verb) -> NoReturn:
+    """Refuse a verb that is not valid for a line now. Raises: VerbRefusedError, always."""
+    raise _refused(line, verb, _told(line))
 
 
 def _step(line: Line, verb: Verb, shares: Sequence[float], audit: Audit) -> Rollout:

@@ -54,6 +54,11 @@ class BaseModel:
         """Its parameters."""
         return self.decoder.model
 
+    @property
+    def end_id(self) -> int | None:
+        """The token that the chat template ends a reply with; None: it writes none."""
+        return self._prompt.end_id
+
     def render(
         self,
         messages: Sequence[Message],
@@ -67,6 +72,11 @@ class BaseModel:
         raises: TemplateRefusedError when the chat template does not accept these messages
         """
         return self._prompt.render(messages, tools, continues=continues)
+
+    @property
+    def call_probe(self) -> str:
+        """What the chat template makes of a conversation with a tool and a call of it."""
+        return self._prompt.called
 
     def encode(self, text: str) -> list[int]:
         """The token ids of a text as it stands, special tokens in it read as such."""

@@ -34,13 +34,15 @@ class Prompt:
     def __init__(self, tokenizer: Any) -> None:
         """Find out what the template can render, and which tokens it writes itself.
 
-        `end_id` is then the token that it ends a reply with, or None.
+        `end_id` is then the token that it ends a reply with, or None; `called` what it makes of a
+        conversation with a tool and a call of it.
 
         raises: TemplateRefusedError when it is broken, or words of a conversation are lost in it
         """
         self._tokenizer = tokenizer
         self._template = Template(tokenizer)
         talk, with_tools = self._template.probes()
+        self.called: Final = with_tools
         written = talk + with_tools + self._template.source()
         added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
         special = {token.content for token in added.values() if token.special}

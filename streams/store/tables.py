@@ -292,6 +292,27 @@ class RolloutRow(Row, table=True):
     created_ms: int = Field(sa_type=BigInteger)
 
 
+class TrialRow(Row, table=True):
+    """What the learner last made of the trial of a line: evidence, and what it waits for."""
+
+    __tablename__ = "trials"
+
+    line: str = Field(primary_key=True)
+    seq: int = Field(description="of the change of the line that it was seen at")
+    candidate: str
+    body: dict[str, Any] = Field(sa_type=JSON, description="evidence, guardrails, what is awaited")
+    updated_ms: int = Field(sa_type=BigInteger)
+
+
+class NoticeRow(Row, table=True):
+    """How far the changes of a line have been told to the webhook."""
+
+    __tablename__ = "notices"
+
+    line: str = Field(primary_key=True)
+    seq: int = Field(description="of the last change that was told, or needed no telling")
+
+
 class ForgottenRow(Row, table=True):
     """Whose data was forgotten in a line up to when, who wanted it and why, what it had moved."""
 

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from agent.constrain.contract import Compiler
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -74,7 +75,13 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
     started: list[Api] = []
     log = SqliteLog(tmp_path / "log.db")
 
-    async def start(*, script: Script = HELLO, base: FakeBase | None = None, **given: Any) -> Api:
+    async def start(
+        *,
+        script: Script = HELLO,
+        base: FakeBase | None = None,
+        compiler: Compiler | None = None,
+        **given: Any,
+    ) -> Api:
         settings, residents = AgentSettings(**given), FakeResidents()
         engine = ScriptedEngine(residents, script, settings=settings)
         base, spool = base or FakeBase(), FakeSpool()
@@ -87,6 +94,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             spool=spool,
             projection=Projection(tmp_path / f"responses-{len(started)}.db", keep_days=30),
             secret=b"secret",
+            compiler=compiler,
         )
         service.start()
         server = TestServer(build_app(service))

@@ -10,7 +10,7 @@ from agent.errors import UnknownVersionError
 from agent.swap.book import Book
 from agent.swap.residents import Resident
 from streams.errors import TemplateRefusedError
-from streams.line.line import Line
+from streams.line.line import Line, Trial
 from streams.line.variant import Variant
 from streams.log.contract import Outgoing
 from streams.records import Json, Message
@@ -26,6 +26,7 @@ class FakeBase:
     name: str = BASE
     context_tokens: int = 64
     num_tokens: int = 5000
+    call_probe: str = ""  # of no family that is known
 
     def encode(self, text: str) -> list[int]:
         return list(range(len(text.split())))
@@ -55,21 +56,32 @@ class FakeResidents:
     def serving(self) -> str:
         return self.line.version
 
+    @property
+    def trial(self) -> Trial | None:
+        return self.line.trial
+
+    def try_out(self, trial: Trial | None) -> None:
+        self.line = replace(self.line, trial=trial)
+
     def promote(self, version: str) -> None:
         self.book.chain(version)
         if version != self.serving:
-            self.line = replace(self.line, served=(*self.line.served, version))
+            self.line = replace(self.line, served=(*self.line.served, version), trial=None)
+
+    @property
+    def _known(self) -> set[str]:
+        return {*self.line.served, *([self.line.trial.version] if self.line.trial else [])}
 
     def hold(self, assign: Callable[[Line], Variant]) -> Resident:
         variant = assign(self.line)
-        if variant.version not in self.line.served or variant.member >= 0:
+        if variant.version not in self._known or variant.member >= 0:
             raise UnknownVersionError(f"{variant} is not in memory here")
         self.held += 1
         nothing: Any = None
         return Resident(variant, nothing, nothing)
 
     def release(self, resident: Resident) -> None:
-        assert resident.variant.version in self.line.served
+        assert resident.variant.version in self._known
         self.held -= 1
 
     def digest_of(self, version: str) -> str:

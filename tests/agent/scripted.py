@@ -29,6 +29,7 @@ class ScriptedStream(Stream):
     def __init__(self, request: Request, changed: Callable[[], None]) -> None:
         super().__init__()
         self.request = request
+        self.script: Script = ()
         self.gate = asyncio.Event()
         self._changed = changed
 
@@ -45,6 +46,7 @@ class ScriptedEngine:
         self, residents: SupportsHold, script: Script = HELLO, *, settings: AgentSettings
     ) -> None:
         self.script, self.counts, self.alive = script, Counts(), False
+        self.then: list[Script] = []  # what is played for the requests after the next one
         self.streams: list[ScriptedStream] = []
         self.refuse: Callable[[], Exception | None] = lambda: None
         self.drained_s: float | None = None
@@ -76,6 +78,9 @@ class ScriptedEngine:
         if len(self._waiting) >= self._settings.max_queue:
             raise QueueFullError("enough requests wait already")
         stream = ScriptedStream(request, self.admit)
+        stream.script = self.script
+        if self.then:
+            self.script = self.then.pop(0)
         self.streams.append(stream)
         self._waiting.append(stream)
         self._idle.clear()
@@ -127,8 +132,8 @@ class ScriptedEngine:
         )
         room = self._settings.context_tokens - len(request.prompt_token_ids)
         most, tops = min(request.sampling.max_tokens, room), request.top_logprobs
-        left = sum(isinstance(each, str) and each != "⏸" for each in self.script)
-        for each in self.script:
+        left = sum(isinstance(each, str) and each != "⏸" for each in stream.script)
+        for each in stream.script:
             if isinstance(each, Exception):
                 raise each
             await (stream.gate.wait() if each == "⏸" else asyncio.sleep(0))

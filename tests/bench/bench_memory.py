@@ -60,6 +60,7 @@ EAGER: Final = {
     "learner.gate_tolerance": "1",
     "learner.gate_odds_nats": "100",
     "learner.gate_sense_nats": "100",
+    "learner.gate_aboutness_nats": "100",
 }
 QUICK: Final = {
     "learner.pairs": "2",

@@ -12,7 +12,7 @@ from agent.settings import AgentSettings
 from agent.watch.events import Event
 from streams.records import Message
 from streams.store.store import Store
-from streams.store.tables import ForgottenRow, GenerationRow, RolloutRow
+from streams.store.tables import ForgottenRow, GenerationRow, RolloutRow, TrialRow
 from tests.agent.console.rows import BASE, FakeService, fill, judgement_row, planned, turn_row
 from tests.browser.conftest import Serve
 
@@ -255,6 +255,36 @@ async def test_text_of_models_users_and_operators_is_never_run(
         await expect(page.locator(part)).to_contain_text("onerror")
         await expect(page.locator(part).locator("script, img, [onerror]")).to_have_count(0)
     assert await page.evaluate("window.pwned") is None
+
+
+async def test_a_trial_is_shown_and_paused(page: Page, serve: Serve, store: Store) -> None:
+    """What is on trial with which share, why it isn't promoted, and only the verbs valid now."""
+    service = a_day(store)
+    candidate = "c0ffee0000000001"
+    service.state["trial"] = {
+        "version": candidate, "state": "running", "step": 0, "share": 0.05, "started_by": "learner",
+        "lacking": None, "verbs": ["pause", "promote-full", "abort"],
+    }  # fmt: skip
+    judged = {"estimate": -0.1, "low": -0.6, "high": 0.4, "stable": 90, "candidate": 7}
+    rail = judged | {"name": "errors", "limit": 0.05, "broken": False}
+    body = {
+        "verb": None, "why": "412 s of this step's soak are left", "judged": judged,
+        "guardrails": [rail], "sessions": 240, "candidate_sessions": 13, "touched": 13,
+    }  # fmt: skip
+    with store.transaction() as session:
+        session.add(TrialRow(line="main", seq=1, candidate=candidate, body=body, updated_ms=1))
+    await open_console(page, serve, service, store)
+    trial = card(page, "On trial")
+    await expect(trial).to_contain_text(candidate)
+    await expect(trial).to_contain_text("step 1: 5.0 % of the sessions")
+    await expect(trial).to_contain_text("Not promoted yet: 412 s of this step's soak are left")
+    await expect(trial).to_contain_text("−0.10 (−0.60 to +0.40)")
+    await expect(trial.get_by_role("button")).to_have_text(["Pause…", "Promote…", "Abort…"])
+    await trial.get_by_role("button", name="Pause…").click()
+    await page.get_by_label("Why?").fill("looks odd")
+    await page.get_by_role("dialog").get_by_role("button", name="Pause it").click()
+    await expect(page.get_by_role("dialog")).to_be_hidden()
+    assert service.operated == [("pause", "local operator", "looks odd")]
 
 
 async def test_login_and_logout(page: Page, serve: Serve, store: Store) -> None:

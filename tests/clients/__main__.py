@@ -26,9 +26,8 @@ known; and once over a tiny real model). This page is written by them:
     pip install -e '.[clients]'
     CLIENTS_NPM=1 python -m tests.clients
 
-"Waits for constrained output" means that the client asks for what only a sampler that is held to a
-schema can promise; until then it is refused by name, as an error of the client's own, and the test
-proves that.
+What a reply is held to (schemas, calls that must be made) is tried on the tiny real model, whose
+replies are noise: what comes out right there is the sampler's doing and not the model's.
 
 | client | version | what was tried | outcome |
 |---|---|---|---|

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from agent.constrain.open import open_compiler
 from agent.engine.contract import Engine
 from agent.engine.engine import BatchingEngine
 from agent.http.runner import Runner
@@ -108,6 +109,7 @@ def _service(
         spool=spool,
         projection=Projection(home / "responses.db", keep_days=30),
         secret=b"secret",
+        compiler=open_compiler(base) if base is not None else None,
     )
     return service, engine
 

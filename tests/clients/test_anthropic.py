@@ -1,5 +1,6 @@
 """Anthropic's Python client, as it comes from PyPI."""
 
+import json
 from typing import Any
 
 import pytest
@@ -136,17 +137,22 @@ def test_errors(api: Live) -> None:
         asking.create(model="claude-x", max_tokens=20, messages=HI)
 
 
-@tried("tool_choice any, and a schema for the reply", waits="constrained output")
-def test_forced_calls_are_refused_by_name(api: Live) -> None:
-    """Until tokens can be held to it, asking for it is an error, not a wish."""
-    with pytest.raises(anthropic.BadRequestError, match="tool_choice"):
-        client(api).messages.create(
-            model="quickset",
-            max_tokens=20,
-            messages=HI,
-            tools=[WEATHER],
-            tool_choice={"type": "any"},
-        )
+@tried("tool_choice any and tool, and a schema for the reply")
+def test_held_replies(real: Live) -> None:
+    """A model of noise calls what it must, with arguments of the schema, and says JSON of one."""
+    city = {"type": "object", "properties": {"city": {"enum": ["Oslo", "Rome"]}},
+            "required": ["city"], "additionalProperties": False}  # fmt: skip
+    given: Any = {"model": "quickset", "max_tokens": 200, "messages": HI}
+    tools = [WEATHER | {"input_schema": city}]
+    for choice in ({"type": "any"}, {"type": "tool", "name": WEATHER["name"]}):
+        one: Any = choice | {"disable_parallel_tool_use": True}
+        told = client(real).messages.create(**given, tools=tools, tool_choice=one)
+        assert told.stop_reason == "tool_use"
+        calls = [block for block in told.content if block.type == "tool_use"]
+        assert all(call.input["city"] in ("Oslo", "Rome") for call in calls)
+    config = {"format": {"type": "json_schema", "schema": city}}
+    told = client(real).messages.create(**given, output_config=config)
+    assert json.loads(told.content[0].text)["city"] in ("Oslo", "Rome")
 
 
 @tried("a real model: whole and streamed")

@@ -1,6 +1,6 @@
 """LangChain's chat models of OpenAI and Anthropic, as they come from PyPI."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -8,6 +8,9 @@ from tests.clients.live import Live, called
 
 langchain_openai = pytest.importorskip(
     "langchain_openai", reason="needs the extra clients: pip install -e '.[clients]'"
+)
+openai = pytest.importorskip(
+    "openai", reason="needs the extra clients: pip install -e '.[clients]'"
 )
 langchain_anthropic = pytest.importorskip(
     "langchain_anthropic", reason="needs the extra clients: pip install -e '.[clients]'"
@@ -83,19 +86,26 @@ def test_tools(api: Live, kind: str) -> None:
 
 @KINDS
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
-@tried("with_structured_output, by all three methods", waits="constrained output")
-def test_structured_output_is_refused_by_name(api: Live, kind: str, method: str) -> None:
-    """An error says what cannot be had; None was what a wish came to."""
+@tried("with_structured_output, by all three methods")
+def test_structured_output(real: Live, kind: str, method: str) -> None:
+    """A model of noise says what the client's own type takes; any JSON, where no schema is sent."""
     from pydantic import BaseModel
 
     class City(BaseModel):
-        name: str
+        name: Literal["Oslo", "Rome"]
 
     if kind == "anthropic" and method == "json_mode":
         pytest.skip("LangChain has no json_mode for Anthropic's API")
-    asking = model(api, kind).with_structured_output(City, method=method)
-    with pytest.raises(Exception, match=r"response_format|text\.format|tool_choice|output_config"):
-        asking.invoke("Hi there, answer in JSON")
+    chat = model(real, kind, **({} if kind == "anthropic" else {"max_tokens": 300}))
+    if method == "json_mode":  # the schema is not sent: that the words are kept to is a model's art
+        asking = chat.bind(response_format={"type": "json_object"})
+        try:
+            text = asking.invoke("Hi, answer in JSON").text
+        except openai.LengthFinishReasonError as cut:  # noise may go on for ever
+            text = cut.completion.choices[0].message.content
+        assert text.startswith("{")
+        return
+    assert isinstance(chat.with_structured_output(City, method=method).invoke("Hi"), City)
 
 
 @KINDS

@@ -1,8 +1,9 @@
 """OpenAI's Python client, as it comes from PyPI."""
 
 import json
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import pydantic
 import pytest
 
 from tests.clients.live import Live, called
@@ -15,6 +16,13 @@ CITY: Any = {"type": "object", "properties": {"city": {"type": "string"}}}
 WEATHER: Any = {"name": "weather", "description": "The weather now.", "parameters": CITY}
 TOOL: Any = {"type": "function", "function": WEATHER}
 HI: Any = [{"role": "user", "content": "Hi there"}]
+
+
+class City(pydantic.BaseModel):
+    """What a small model can say at once."""
+
+    name: Literal["Oslo", "Rome"]
+    people: Annotated[int, pydantic.Field(ge=0, le=999)]
 
 
 def client(api: Live, **given: Any) -> Any:
@@ -186,20 +194,45 @@ def test_errors(api: Live) -> None:
     assert embedding.value.code == "embedder_missing"
 
 
-@tried("parse: a schema for the reply", waits="constrained output")
-def test_structured_output_is_refused_by_name(api: Live) -> None:
-    """Until tokens can be held to a schema, asking for it is an error, not a wish."""
-    from pydantic import BaseModel
+@tried("parse: a schema for the reply, by chat and Responses; a bad schema by its path")
+def test_structured_output(real: Live) -> None:
+    """A model of noise says what the client's own types take."""
+    asking = client(real)
+    chat = asking.chat.completions.parse(
+        model="quickset", messages=HI, response_format=City, max_tokens=300
+    )
+    assert isinstance(chat.choices[0].message.parsed, City)
+    responses = asking.responses.parse(
+        model="quickset", input="Hi", text_format=City, max_output_tokens=300
+    )
+    assert isinstance(responses.output_parsed, City)
+    bad = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"items": {"type": "x"}}}}
+    with pytest.raises(openai.BadRequestError, match=r"schema\.items: Invalid type"):
+        asking.chat.completions.create(model="quickset", messages=HI, response_format=bad)
 
-    class City(BaseModel):
-        name: str
 
-    asking = client(api)
-    with pytest.raises(openai.BadRequestError) as chat:
-        asking.chat.completions.parse(model="quickset", messages=HI, response_format=City)
-    with pytest.raises(openai.BadRequestError) as responses:
-        asking.responses.parse(model="quickset", input="Hi", text_format=City)
-    assert (chat.value.param, responses.value.param) == ("response_format", "text.format")
+@tried("parse: a tool that must be called, whole and streamed; and the loop to its answer")
+def test_a_tool_loop_ends(real: Live) -> None:
+    """Arguments are of the tool's own type; the first chunk of a call has index, id and name."""
+    asking = client(real)
+    given: Any = {"model": "quickset", "tools": [openai.pydantic_function_tool(City)],
+                  "tool_choice": "required", "parallel_tool_calls": False,
+                  "max_tokens": 300}  # fmt: skip
+    told = asking.chat.completions.parse(messages=HI, **given).choices[0].message
+    (call,) = told.tool_calls
+    assert isinstance(call.function.parsed_arguments, City)
+    chunks = [
+        chunk.choices[0].delta.tool_calls[0]
+        for chunk in asking.chat.completions.create(messages=HI, stream=True, **given)
+        if chunk.choices[0].delta.tool_calls
+    ]
+    assert (chunks[0].index, bool(chunks[0].id), chunks[0].function.name) == (0, True, "City")
+    result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    final = asking.chat.completions.create(
+        messages=[*HI, told.model_dump(include={"role", "content", "tool_calls"}), result],
+        **(given | {"tool_choice": "auto", "max_tokens": 8}),
+    )
+    assert final.choices[0].message.content
 
 
 @tried("a real model: chat, responses and completions")

@@ -18,8 +18,8 @@ from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
-from learner.batch.hints import with_hint
 from learner.batch.lesson import Lesson
+from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
 from learner.population.members import Passage
 from learner.population.scoring import logprobs

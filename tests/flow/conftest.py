@@ -59,6 +59,8 @@ SETTINGS = LearnerSettings(
     gate_tolerance=1.0,
     gate_odds_nats=100.0,
     gate_sense_nats=100.0,
+    probes=("finite", "odds", "refusal", "useful", "sense"),  # aboutness costs each start more
+    proved_lessons=False,  # noise is no lesson; proofs: tests/learner/batch/test_rewriting.py
 )
 # Short, so that a broker that is away is noticed, given up and found again within seconds.
 IMPATIENT = {

@@ -29,6 +29,8 @@ QUICK = {
     "learner.gate_tolerance": "1",
     "learner.gate_odds_nats": "100",
     "learner.gate_sense_nats": "100",
+    "learner.gate_aboutness_nats": "100",
+    "learner.proved_lessons": "false",
     "learner.kl_budget": "5",
     "learner.cpu_share": "1",
     "agent.threads": "1",

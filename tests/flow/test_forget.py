@@ -13,7 +13,7 @@ from sqlmodel import select
 from deploy.cli import main
 from deploy.errors import DeployError
 from deploy.operate.forget import Report, forget
-from deploy.operate.history import decided, store_session
+from deploy.operate.history import store_session
 from deploy.operate.promote import append_promotion
 from deploy.operate.rollback import append_rollback
 from learner.rerun.rebuild import Builder, Rebuilt, build_exact, build_quick
@@ -21,6 +21,7 @@ from learner.settings import LearnerSettings
 from streams.errors import LedgerError, ProofError, VerbRefusedError
 from streams.keeping import erase
 from streams.line import ledger
+from streams.line.offer import decided
 from streams.open import open_log
 from streams.records import Forgotten, Recipe
 from streams.settings import StreamsSettings
@@ -213,6 +214,7 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
         ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
         ([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}),
         ([[ANN, BOB, BOB], [CID]], {"hint_target": "tokens"}),
+        ([[ANN, BOB], [BOB, CID]], {"noise": "screened"}),
     ],
 )
 def test_exact_is_the_run_that_never_met_them(

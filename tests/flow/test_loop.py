@@ -13,12 +13,13 @@ import pytest
 from agent.run import serve
 from agent.service import AgentService
 from agent.settings import AgentSettings
-from deploy.operate.history import decided, store_session
+from deploy.operate.history import store_session
 from deploy.operate.replay import Proof, replay
 from deploy.operate.rollback import append_rollback
 from learner.settings import LearnerSettings
 from streams.line import ledger
 from streams.line.masks import mask_of
+from streams.line.offer import decided
 from streams.open import open_log
 from streams.records import Message
 from tests.flow.conftest import SETTINGS, Common, LearnerHome

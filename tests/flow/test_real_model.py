@@ -16,7 +16,12 @@ pytestmark = [
     ),
 ]
 # Enough that the gate asks real questions, little enough for two cores and two minutes.
-SMALL = {"learner.gate_prompts": "2", "learner.gate_tokens": "8", "agent.default_max_tokens": "24"}
+SMALL = {
+    "learner.gate_prompts": "2",
+    "learner.gate_tokens": "8",
+    "learner.gate_aboutness_nats": "3",  # of two replies of eight tokens
+    "agent.default_max_tokens": "24",
+}
 
 
 def test_a_correction_changes_the_real_model(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from streams.log.contract import Log, Topic, outgoing
 from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import Forgotten, Mask, Message, Record, Rollout, Turn, decode
-from streams.settings import StreamsSettings
+from streams.settings import DIRECT, RolloutSettings, StreamsSettings
 from streams.store.lease import Clocks, Lease
 from streams.store.store import Store, open_store
 from streams.store.tables import (
@@ -151,7 +151,13 @@ def school(tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backe
 
 
 def open_school(
-    home: Path, base: BaseModel, mask: Mask, backend: Backend, *, start: int = 1
+    home: Path,
+    base: BaseModel,
+    mask: Mask,
+    backend: Backend,
+    *,
+    start: int = 1,
+    rollout: RolloutSettings = DIRECT,
 ) -> School:
     """Open a home as a process does at its start; the lease of an earlier one has run out."""
     streams, clock, gate = StreamsSettings(home=home), Clock(1_000.0 * start), ToldGate()
@@ -176,6 +182,7 @@ def open_school(
             settings=SETTINGS,
             pause=pause,
             clock=clock,
+            rollout=rollout,
         )
     )
     return School(streams, store, log, clock, gate, learner, base, pauses)

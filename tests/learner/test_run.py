@@ -18,7 +18,7 @@ from streams.log.contract import outgoing
 from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import Mask, Message, Recipe, Rollout, decode
-from streams.settings import ModelSettings, StreamsSettings
+from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, LeaseRow, OutboxRow
@@ -28,6 +28,7 @@ from tests.learner.turns import said, turn
 SETTINGS = LearnerSettings(
     last_layers=2, pairs=1, turns_per_generation=1, uses=1, linger_s=0, max_reply_tokens=4,
     gate_prompts=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0, gate_sense_nats=100.0,
+    gate_aboutness_nats=100.0, proved_lessons=False,
     kl_budget=9.0,
     cpu_share=1.0, frozen_share=0.0,
 )  # fmt: skip
@@ -58,7 +59,14 @@ def test_a_learner_runs_until_it_is_told_to_stop(
     model = ModelSettings(path=tiny_dir, cache=streams.home)
     learner = threading.Thread(
         target=run,
-        kwargs={"streams": streams, "model": model, "settings": SETTINGS, "stop": stop, "nice": 0},
+        kwargs={
+            "streams": streams,
+            "model": model,
+            "settings": SETTINGS,
+            "stop": stop,
+            "nice": 0,
+            "rollout": RolloutSettings(),
+        },
     )
     learner.start()
     reader = log.subscribe(["rollouts"], group=None, positions=lambda _: {})

@@ -99,6 +99,7 @@ class Function(Form):
     name: str = Field(min_length=1, max_length=128)
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
 
 
 class ChatTool(Form):
@@ -109,7 +110,8 @@ class ChatTool(Form):
 
     def record(self) -> Json:
         """The tool as the chat template and the wire records have it."""
-        return self.model_dump(mode="json", exclude_none=True)
+        kept = {"function": {"strict"}}  # how it is sampled, and nothing that a model should read
+        return self.model_dump(mode="json", exclude_none=True, exclude=kept)
 
 
 class ChatRequest(SamplingForm):
@@ -180,7 +182,7 @@ class ChatRequest(SamplingForm):
         """What the reply must keep to, if anything."""
         return constraint_of(
             self.tool_choice,
-            [tool["function"]["name"] for tool in self.offered() or []],
+            [tool.function for tool in self.tools or []],
             response_format=self.response_format,
             structured_outputs=self.structured_outputs,
         )

@@ -25,6 +25,7 @@ class MessagesTool(Form):
     name: str = Field(min_length=1, max_length=128)
     description: str | None = None
     input_schema: dict[str, Any]
+    strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
 
     def record(self) -> Json:
         """The tool as the chat template and the wire records have it."""
@@ -120,7 +121,7 @@ class MessagesRequest(CountRequest):
         """What the reply must keep to, if anything."""
         return constraint_of(
             self.tool_choice.neutral() if self.tool_choice else None,
-            [tool["function"]["name"] for tool in self.offered() or []],
+            self.tools or [],
             output_config__format=self.output_config.format if self.output_config else None,
         )
 

@@ -37,7 +37,7 @@ class FunctionTool(Form):
     name: str = Field(min_length=1, max_length=128)
     description: str | None = None
     parameters: dict[str, Any] | None = None
-    strict: bool | None = Field(None, description="a wish: arguments are not held to the schema")
+    strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
 
     def record(self) -> Json:
         """The tool as the chat template and the wire records have it."""
@@ -128,7 +128,7 @@ class ResponsesRequest(SamplingForm):
         """What the reply must keep to, if anything."""
         return constraint_of(
             self.tool_choice,
-            [tool["function"]["name"] for tool in self.offered() or []],
+            self.tools or [],
             text__format=self.text.format if self.text else None,
         )
 

@@ -10,12 +10,13 @@ export function servingCard(body, { line, serving, versions, rollouts, base, sto
   if (!now) return renew(body, [el("p", { className: "muted" }, "Nothing serves yet.")]);
   const known = versions.find(({ version }) => version === now.version);
   const name = known?.number ? `version ${known.number}` : stored && now.version === (base ?? now.version) && "the base model";
-  const change = rollouts.find(({ seq, version }) => seq === now.seq && version === now.version);
+  const change = rollouts.find(({ state, verb, version }) => version === now.version && (state === "completed" || verb === "rollback"));
+  const since = change?.created_ms ?? now.since_ms;
   renew(body, [
     el("p", { className: "figure mono" }, now.version),
     el("p", {},
       name && el("span", { className: "chip good" }, name), " ",
-      now.since_ms ? time("since ", now.since_ms) : ""),
+      since ? time("since ", since) : ""),
     change && el("p", { className: "why" }, `${change.verb === "rollback" ? "Taken back" : "Promoted"} by ${change.who}: ${change.reason}`),
     coming(now),
     now.previous

@@ -4,7 +4,8 @@ import { learnerCard, safetyCard, servingCard } from "./cards.js";
 import { drawGenerations } from "./charts.js";
 import { showHistory } from "./history.js";
 import { follow } from "./live.js";
-import { askRollback } from "./rollback.js";
+import { askRollback, askVerb } from "./change.js";
+import { trialCard } from "./trial.js";
 import { showTurns } from "./turns.js";
 import { showVersions } from "./versions.js";
 import { ago, nowMs, setClock } from "./words.js";
@@ -16,7 +17,7 @@ const body = (id) => part(id).querySelector(".body");
 
 const state = {
   serving: {}, spool: null, events: [], store: { ok: true, message: "" },
-  turns: [], generations: [], versions: [], rollouts: [], forgotten: [], masks: [], bases: {}, learner: null, heard: null,
+  turns: [], generations: [], versions: [], rollouts: [], trials: [], forgotten: [], masks: [], bases: {}, learner: null, heard: null,
 };
 let session = null;
 let line = null;
@@ -58,6 +59,11 @@ function draw(changed) {
 function drawCards() {
   const shown = { line, serving: state.serving, versions: of(state.versions), rollouts: of(state.rollouts), base: state.bases[line], stored: state.learner !== null };
   servingCard(body("serving"), shown);
+  const { trial, seq } = state.serving[line] ?? {};
+  trialCard(part("trial"), {
+    trial, look: of(state.trials)[0], change: shown.rollouts.find((one) => one.seq === seq), stored: shown.stored,
+    use: (verb) => askVerb({ line, verb, candidate: trial.version, seq, csrf: session?.csrf ?? "" }),
+  });
   part("take-back").disabled = !state.serving[line]?.previous;
   learnerCard(body("learner"), { line, learner: state.learner, heard: state.heard, generations: of(state.generations), spool: state.spool, now: nowMs() });
   safetyCard(body("safety"), { masks: state.masks, versions: shown.versions, stored: shown.stored });

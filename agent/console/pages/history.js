@@ -8,7 +8,7 @@ const list = document.getElementById("history");
 const MAX_SHOWN = 60;
 
 // Told by the line's own changes, with who and why, when the store can be read.
-const ALSO_CHANGES = ["swap", "rollback"];
+const ALSO_CHANGES = ["swap", "rollback", "trial"];
 const KINDS = { "swap": "good", "swap-failed": "bad", "engine-failed": "bad", "log-back": "good", "draining": "" };
 
 /** Show changes and events together, newest first. */
@@ -21,11 +21,17 @@ export function showHistory({ rollouts, forgotten, events, stored }) {
   syncEmpty(list, "Nothing has happened yet.", stored ? " Promotions, rollbacks and failed swaps will stand here, with who and why." : " Events of this agent will stand here; promotions and rollbacks need the learner's store.");
 }
 
-function change({ id, created_ms, verb, version, previous, who, reason, seq }) {
-  const back = verb === "rollback";
+// A change of a trial: what it is called, and how it stands out. Every other one took a version into service.
+const ON_TRIAL = {
+  start: ["On trial", ""], step: ["Next step", ""], "skip-step": ["Step skipped", "warn"],
+  pause: ["Paused", "warn"], resume: ["Resumed", ""], hold: ["Held", "warn"], abort: ["Aborted", "bad"],
+};
+
+function change({ id, created_ms, verb, state, candidate, version, previous, who, reason, seq }) {
+  const [title, kind] = verb === "rollback" ? ["Rolled back", "warn"] : state === "completed" ? ["Promoted", "good"] : ON_TRIAL[verb];
+  const moved = verb === "rollback" || state === "completed";
   return {
-    id, ms: created_ms, kind: back ? "warn" : "good",
-    title: back ? "Rolled back" : "Promoted", versions: [previous, version],
+    id, ms: created_ms, kind, title, versions: moved ? [previous, version] : [candidate],
     text: reason, by: `${who}, change ${seq}`,
   };
 }

@@ -56,6 +56,7 @@ function inside(turn) {
       ? turn.next.map((message) => said(`${FOLLOWED[turn.next_kind] ?? sentence(turn.next_kind)}${message.role === "user" ? "" : ` (${message.role})`}`, message))
       : el("p", { className: "muted" }, "The same request came again.")),
     turn.judgements.map(judgement),
+    turn.lesson && lesson(turn.lesson),
     facts([
       ["State", `${STATES[turn.state] ?? turn.state}${turn.uses ? `, has scored ${count(turn.uses, "generation")}` : ""}`],
       ["Version", el("span", { className: "mono" }, turn.version)],
@@ -75,6 +76,16 @@ function judgement({ source, score, confidence, hint, votes, evidence }) {
       el("span", { className: "muted" }, `confidence ${confidence.toFixed(2)}${votes.length ? `, votes ${votes.join(" ")}` : ""}`)),
     evidence && el("p", {}, evidence),
     hint && el("p", { className: "hint" }, el("b", {}, "Hint "), hint));
+}
+
+function lesson({ text, made, reason, proof }) {
+  if (reason) return el("p", { className: "muted" }, el("b", {}, "No lesson "), `${sentence(reason)}. It teaches by its reward only.`);
+  if (!text) return null;
+  const found = proof && Object.entries(proof).map(([name, nats]) => `${name.replaceAll("_", " ")} ${nats.toFixed(2)}`).join(", ");
+  return el("div", { className: "said" },
+    el("h3", {}, "Lesson"),
+    el("p", { className: "text" }, text),
+    el("p", { className: "muted" }, [made && `Made as: ${made}.`, found && `Nats a token: ${found}.`].filter(Boolean).join(" ")));
 }
 
 function said(who, { text, num_chars }) {

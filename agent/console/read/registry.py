@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from sqlmodel import Session
 
 from agent.console.ports import Service
-from agent.console.read import agent, forgotten, generations, heard, learner, rollouts
+from agent.console.read import (
+    agent,
+    forgotten,
+    generations,
+    heard,
+    learner,
+    rollouts,
+    trials,
+)
 from agent.console.read.masks import Masks
 from agent.console.read.turns import Turns
 from agent.console.read.versions import VersionRows
@@ -31,6 +39,7 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "versions": VersionRows().read,
         "bases": rollouts.bases,
         "rollouts": rollouts.read,
+        "trials": trials.read,
         "forgotten": forgotten.read,
         "learner": learner.read,
         "heard": heard.read,
@@ -39,4 +48,4 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
 
 
 # Lists that can also be asked for alone: GET /operator/{section}.
-LISTED = ("versions", "generations", "turns", "rollouts", "forgotten")
+LISTED = ("versions", "generations", "turns", "rollouts", "trials", "forgotten")

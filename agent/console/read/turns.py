@@ -16,6 +16,8 @@ from streams.store.tables import JudgementRow, TurnRow
 
 LIMIT = 40
 TEXT_CHARS = 4000  # of a prompt, reply or next state; the whole is in the log
+# What may change of a turn after it was read in full.
+_CHANGING = ("id", "state", "next_ms", "uses", "target")
 
 
 class Turns:
@@ -29,7 +31,7 @@ class Turns:
         # The empty text keeps SQLite from the index on the line, which would read and sort every
         # turn there ever was; by sequence it reads the last ones only.
         heads = session.execute(
-            select(TurnRow.id, TurnRow.state, TurnRow.next_ms, TurnRow.uses)
+            select(*(getattr(TurnRow, name) for name in _CHANGING))
             .where((col(TurnRow.line) + "").in_(view.lines))
             .order_by(col(TurnRow.sequence).desc())
             .limit(LIMIT)
@@ -39,7 +41,12 @@ class Turns:
         judged = _judgements(session, ids)
         return [
             self._known[head.id]
-            | {"state": head.state, "uses": head.uses, "judgements": judged.get(head.id, [])}
+            | {
+                "state": head.state,
+                "uses": head.uses,
+                "judgements": judged.get(head.id, []),
+                "lesson": _lesson(head.target),
+            }
             for head in heads
         ]
 
@@ -79,6 +86,18 @@ def _turn(row: TurnRow) -> Json:
         "next_ms": row.next_ms,
         "next": [_message(message) for message in (row.next_state or [])[:3]],
         "num_next": len(row.next_state or []),
+    }
+
+
+def _lesson(target: Json | None) -> Json | None:
+    """What a hint made of a turn: the rewrite that is learned, or why there is none."""
+    if target is None:
+        return None
+    return {
+        "text": (target.get("text") or "")[:TEXT_CHARS],
+        "made": target.get("made"),
+        "reason": target.get("reason"),
+        "proof": target.get("proof"),
     }
 
 

@@ -27,7 +27,8 @@ PATH, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 WEATHER = {"name": "weather", "description": "Now.", "input_schema": {"type": "object"}}
 CALL = [
     "Let me", " see.\n", "<tool", '_call>{"name": "weather", ', '"arguments": {"city": "Oslo"}}',
-    "</tool_call>", "\n", '<tool_call>{"name": "weather", "arguments": [3]}</tool_call>', "\n",
+    "</tool_call>", "\n", '<tool_call>{"name": "weather", "arguments": {"arguments": [3]}}',
+    "</tool_call>", "\n",
 ]  # fmt: skip
 
 

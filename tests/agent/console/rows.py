@@ -10,7 +10,7 @@ from agent.settings import AgentSettings
 from agent.watch.events import Event
 from streams import chain
 from streams.errors import ConflictError
-from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn
+from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
 from streams.store.tables import (
     ArtefactRow,
     GenerationRow,
@@ -60,8 +60,10 @@ class FakeService:
         self.events: list[Event] = []
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
-            "since_ms": 0, "pending": None, "failed": None,
+            "since_ms": 0, "pending": None, "failed": None, "trial": None,
         }  # fmt: skip
+        self.operated: list[tuple[str, str, str]] = []
+        self.refusal: Exception | None = None
         self.rollbacks: list[tuple[str, str, int | None]] = []
 
     def status(self) -> "FakeService":
@@ -97,6 +99,22 @@ class FakeService:
         return Rollout(
             id="r", line="main", seq=self.state["seq"], version=version, previous=previous,
             state="aborted", verb="rollback", reason=reason, who=who, created_ms=1,
+        )  # fmt: skip
+
+    async def operate(
+        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
+    ) -> Rollout:
+        """Use a verb, if the caller saw this state, or fail as told."""
+        if self.refusal is not None:
+            raise self.refusal
+        if expected_seq not in (None, self.state["seq"]):
+            raise ConflictError("the line main was changed meanwhile: look again")
+        self.operated.append((verb, who, reason))
+        self.state["seq"] += 1
+        return Rollout(
+            id="r", line="main", seq=self.state["seq"], version=self.state["version"],
+            previous=self.state["version"], candidate="c" * 16, state="paused", verb=verb,
+            share=0.05, reason=reason, who=who, created_ms=1,
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from agent.console import build_console
 from agent.console.read.sections import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.watch.events import Event
-from streams.errors import LogUnavailableError
+from streams.errors import LogUnavailableError, NotAllowedError, VerbRefusedError
 from streams.log import dead_letters
 from streams.log.contract import Entry, Partition, Topic, outgoing
 from streams.log.sqlite import SqliteLog
@@ -131,6 +131,27 @@ async def test_a_turn_shows_what_followed_as_soon_as_it_is_linked(
     turn = (await read(client, "/operator/turns"))["turns"][0]
     assert turn["next"][0]["text"] == "thanks"
     assert (turn["state"], turn["judgements"][0]["hint"]) == ("judged", "stay so")
+
+
+async def test_a_turn_shows_its_lesson_or_why_it_has_none(client: Client, store: Store) -> None:
+    """What a hint made of it is shown as soon as the generation is committed."""
+    row = turn_row(1, [Message(role="user", content="hi")], Message(role="assistant", content="yo"))
+    with store.transaction() as session:
+        session.add(row)
+    assert (await read(client, "/operator/turns"))["turns"][0]["lesson"] is None
+    proof = {"about": 0.1, "follows": 0.5, "to_the_point": -0.4, "likely": 0.0}
+    targets: list[dict[str, Any]] = [
+        {"token_ids": [], "text": None, "made": None, "reason": "it talks", "proof": None},
+        {"token_ids": [5], "text": "Yo.", "made": "suffix", "reason": "", "proof": proof},
+        {"token_ids": [5], "version": "of an older build"},
+    ]
+    for target in targets:
+        with store.transaction() as session:
+            session.get_one(TurnRow, row.id).target = target
+        lesson = (await read(client, "/operator/turns"))["turns"][0]["lesson"]
+        assert lesson["reason"] == target.get("reason")
+        assert lesson["text"] == (target.get("text") or "")
+        assert lesson["proof"] == target.get("proof")
 
 
 async def test_text_is_passed_on_as_data(
@@ -298,6 +319,39 @@ async def test_two_operators_at_once(client: Client, service: FakeService) -> No
     second = await client.post("/operator/lines/main/rollback", json=body)
     assert (first.status, second.status) == (200, 409)
     assert len(service.rollbacks) == 1
+
+
+async def test_a_trial_is_steered_with_who_and_why(client: Client, service: FakeService) -> None:
+    """Each verb has its address; of two operators who saw the same, the second gets 409."""
+    body = {"reason": " looks odd ", "expected_seq": 0}
+    first = await client.post("/operator/lines/main/trial/pause", json=body)
+    assert first.status == 200
+    assert (await first.json())["rollout"]["state"] == "paused"
+    assert service.operated == [("pause", "local operator", "looks odd")]
+    second = await client.post("/operator/lines/main/trial/abort", json=body)
+    assert second.status == 409
+    assert len(service.operated) == 1
+    assert (await client.post("/operator/lines/main/trial/hold", json=body)).status in (404, 405)
+    assert (await client.post("/operator/lines/other/trial/pause", json=body)).status == 404
+    assert (await client.post("/operator/lines/main/trial/pause", json={})).status == 400
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (VerbRefusedError("cannot pause: it is held", valid=["abort"]), 409),
+        (NotAllowedError("two persons are asked for"), 403),
+        (LogUnavailableError("the broker is away"), 503),
+    ],
+)
+async def test_a_verb_that_cannot_be_used_says_why(
+    client: Client, service: FakeService, refusal: Exception, status: int
+) -> None:
+    """Not valid now, not allowed to this person, or the log is away: three answers."""
+    service.refusal = refusal
+    response = await client.post("/operator/lines/main/trial/pause", json={"reason": "x"})
+    assert response.status == status
+    assert str(refusal) in (await response.json())["error"]["message"]
 
 
 async def test_nothing_to_take_back(client: Client, service: FakeService) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from kernels.errors import DigestMismatchError
 from streams.errors import ConflictError, LogUnavailableError
-from streams.line.line import Line
+from streams.line.line import Line, Trial
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Forgotten, Mask, Recipe, Record, Rollout
@@ -61,6 +62,11 @@ class Versions(FakeResidents):
                 raise self.failing[version]
             super().promote(version)
             self.promoted.append(version)
+
+    def try_out(self, trial: Trial | None) -> None:
+        if trial is not None and trial.version in self.failing:
+            raise self.failing[trial.version]
+        super().try_out(trial)
 
     def wait(self, version: str) -> None:
         """Wait until a version serves."""
@@ -390,3 +396,69 @@ def test_who_is_forgotten_is_told_at_every_start(bench: Bench) -> None:
     bench.log.append([outgoing("forgotten", "p2", records[1])])
     bench.wait(lambda: bench.forgotten == records)
     assert bench.versions.serving == "base"
+
+
+def trial(seq: int, candidate: str, serving: str, *, share: float = 0.1, **rest: Any) -> Rollout:
+    """The record that puts a candidate on trial."""
+    values = {"candidate": candidate, "share": share, "state": "running", "verb": "start"} | rest
+    return rollout(seq, serving, serving).model_copy(update=values)
+
+
+def test_a_candidate_answers_beside_what_serves_until_its_trial_ends(bench: Bench) -> None:
+    """Its share follows the log; when it is aborted nobody is assigned to it any more."""
+    bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version))
+    bench.follower.start()
+    bench.wait(lambda: bench.versions.trial is not None)
+    assert bench.versions.serving == A.version
+    bench.publish(trial(3, B.version, A.version, share=0.5, verb="step"))
+    bench.wait(lambda: bench.versions.trial is not None and bench.versions.trial.share == 0.5)
+    bench.publish(trial(4, B.version, A.version, share=0.0, verb="abort", state="aborted"))
+    bench.wait(lambda: bench.versions.trial is None)
+    assert (bench.versions.serving, bench.follower.following().line.trial) == (A.version, None)
+
+
+def test_a_candidate_that_is_promoted_or_rolled_back_is_on_trial_no_more(bench: Bench) -> None:
+    """Completion flips to it; an operator's rollback ends a trial without the log."""
+    bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version))
+    bench.follower.start()
+    bench.wait(lambda: bench.versions.trial is not None)
+    done: dict[str, Any] = {
+        "verb": "step",
+        "state": "completed",
+        "previous": A.version,
+        "share": 1.0,
+    }
+    bench.publish(trial(3, B.version, B.version, **done))
+    bench.versions.wait(B.version)
+    assert bench.versions.trial is None
+    bench.publish(C, trial(4, C.version, B.version))
+    bench.wait(lambda: bench.versions.trial is not None)
+    bench.breakable.away = True
+    assert bench.follower.rollback("ann", "worse").version == A.version
+    assert (bench.versions.serving, bench.versions.trial) == (A.version, None)
+
+
+def test_an_agent_that_lacks_the_candidate_serves_on_and_says_so(bench: Bench) -> None:
+    """What serves answers the candidate's sessions, until its recipe has come."""
+    bench.publish(MASK, A, rollout(1, A.version), trial(2, B.version, A.version))
+    bench.follower.start()
+    bench.wait(lambda: bench.follower.following().lacking is not None)
+    assert bench.versions.trial is None
+    assert "recipe or mask is missing" in str(bench.follower.following().lacking)
+    assert bench.sample("failed_swaps", cause="CandidateLacking") == 1
+    bench.publish(B)
+    bench.wait(lambda: bench.versions.trial is not None)
+    bench.wait(lambda: bench.follower.following().lacking is None)
+
+
+def test_a_candidate_that_fails_a_check_answers_nobody(bench: Bench) -> None:
+    """It is tried once, told, and the line is as it was; the next candidate is tried again."""
+    bench.versions.failing[B.version] = DigestMismatchError("K is not what the recipe promises")
+    bench.publish(MASK, A, B, C, rollout(1, A.version), trial(2, B.version, A.version))
+    bench.follower.start()
+    bench.wait(lambda: "promises" in str(bench.follower.following().lacking))
+    assert bench.kinds().count("trial-lacking") == 1
+    assert (bench.versions.serving, bench.versions.trial) == (A.version, None)
+    bench.publish(trial(3, B.version, A.version, share=0.0, verb="abort", state="aborted"))
+    bench.publish(trial(4, C.version, A.version))
+    bench.wait(lambda: bench.versions.trial is not None)

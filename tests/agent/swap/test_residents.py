@@ -9,6 +9,8 @@ from agent.engine.contract import serving
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.residents import Residents
 from kernels.open import open_backend
+from streams.line.line import Line, Trial
+from streams.line.variant import Variant
 from streams.model.open import BaseModel
 from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
@@ -191,6 +193,43 @@ def test_versions_are_let_go_when_nobody_uses_them(
     assert set(residents.resident) == {tiny_base.name, third, fourth}
     with pytest.raises(UnknownVersionError, match="not in memory"):
         residents.digest_of(first)
+
+
+def test_a_candidate_is_held_beside_what_serves_and_let_go_when_its_trial_ends(
+    tiny_base: BaseModel, residents: Residents, lineage: Lineage
+) -> None:
+    """Both answer meanwhile; a reply that it has begun it ends; promoting it builds nothing."""
+    first, second, third, _ = names(lineage)
+    residents.promote(first)
+
+    def asks_candidate(line: Line) -> Variant:
+        assert line.trial is not None
+        return Variant(line.name, line.trial.version)
+
+    residents.try_out(Trial(second, "running", 0, 0.1))
+    held = residents.hold(asks_candidate)
+    assert (held.variant.version, residents.hold(serving).variant.version) == (second, first)
+    residents.try_out(None)
+    assert residents.serving == first
+    assert second in residents.resident
+    residents.release(held)
+    assert second not in residents.resident
+    residents.try_out(Trial(third, "running", 0, 0.1))
+    candidate = residents.hold(asks_candidate)
+    residents.promote(third)
+    assert residents.hold(serving) is candidate
+    assert residents.trial is None
+    assert tiny_base.name in residents.resident
+
+
+def test_a_candidate_that_cannot_be_proved_leaves_everything_as_it_was(
+    residents: Residents, lineage: Lineage
+) -> None:
+    """What serves, serves on, and the trial that was there is there."""
+    residents.promote(names(lineage)[0])
+    with pytest.raises(UnknownVersionError):
+        residents.try_out(Trial("f" * 16, "running", 0, 0.1))
+    assert (residents.serving, residents.trial) == (names(lineage)[0], None)
 
 
 def test_many_threads_hold_and_flip(residents: Residents, lineage: Lineage) -> None:

@@ -1,13 +1,20 @@
 """A reply's events say all that a client is told, in order, once, whatever API shapes them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.contract import Finish, Token
+from agent.engine.spelling import spelt
+from agent.tools.calls import Broken
 from agent.turn.ask import Ask
+from agent.turn.constraint import Constraint as TextAsked
+from agent.turn.constraint import TextForm
+from agent.turn.held import Held
 from agent.turn.reply import (
     Began,
     Finished,
@@ -21,7 +28,7 @@ from agent.turn.reply import (
     Usage,
 )
 from streams.line.variant import Variant
-from streams.records import Json, Message, Sampling
+from streams.records import Constraint, Json, Message, Sampling
 
 TOOL = {"type": "function", "function": {"name": "weather"}}
 CALL = '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>'
@@ -109,6 +116,86 @@ def test_events_are_whole_and_in_order(texts: list[str], tools: bool, parallel: 
     recorded = message.tool_calls or []
     assert calls == [(call["id"], call["function"]["arguments"]) for call in recorded]
     assert parallel or len(calls) <= 1
+
+
+def written(*texts: str) -> list[Token]:
+    """Tokens that are spelt as they are written."""
+    told = zip(tokens(*texts), texts, strict=True)
+    return [replace(token, spelling=spelt(text.encode())) for token, text in told]
+
+
+@pytest.mark.parametrize(
+    ("texts", "finish", "broken"),
+    [
+        (("a ", "<tool_call>{</tool_call>", " b"), Finish("stop"),
+         Broken("<tool_call>{</tool_call>")),
+        (("a ", "<tool_call>{"), Finish("stop"), Broken("<tool_call>{")),
+        (("a ", "<tool_call>{"), Finish("length"), Broken("<tool_call>{", "cut")),
+        (("a ", CALL.replace("weather", "wether")), Finish("stop"),
+         Broken(CALL.replace("weather", "wether"), "unknown")),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_told_to_nobody(
+    texts: tuple[str, ...], finish: Finish, broken: Broken
+) -> None:
+    """Neither as a call nor as text: it is kept apart, as it was sampled."""
+    reply = Reply(ask([TOOL]))
+    told = events_of(reply, *texts, finish=finish)
+    said = "".join(event.text for event in told if isinstance(event, Piece))
+    assert said == "".join(text for text in texts if "tool_call" not in text)
+    assert reply.message() == Message(role="assistant", content=said)
+    assert reply.broken == [broken]
+    assert reply.finish_reason == finish.reason
+
+
+@pytest.mark.parametrize("said", ["", "Let me see. ", "é "])
+def test_another_try_goes_on_from_before_what_is_broken(said: str) -> None:
+    """The tokens of what was told stay, those of the broken call go, and nothing follows them."""
+    reply = Reply(ask([TOOL]), can_retry=True)
+    before = written(*said)
+    told = [event for token in before for event in reply.add(token)]
+    for token in written("<tool_", "call>{</tool_call> and more"):
+        told += reply.add(token)
+    assert reply.kept == len(before)
+    held = Held(None, Constraint(kind="tool_call", digest="0" * 64))  # type: ignore[arg-type]
+    assert reply.retry(held) == [token.id for token in before]
+    for token in written(CALL):
+        told += reply.add(token)
+    told += reply.finish(Finish("stop"))
+    message = reply.message()
+    assert message.content == (said or None)
+    assert [call["function"]["name"] for call in message.tool_calls or []] == ["weather"]
+    assert [type(event) for event in told].count(Began) == 1
+    carried = [token for event in told for token in getattr(event, "tokens", ())]
+    assert carried == reply.tokens == [*before, *written(CALL)]
+    assert (reply.retried, len(reply.broken)) == (held, 1)
+
+
+def test_no_other_try_is_wanted_where_none_can_begin() -> None:
+    """A call was made already; a token that wrote both text and tag; a reply that was cut."""
+    for texts, finish in (
+        ((CALL, "<tool_call>{</tool_call>"), Finish("stop")),
+        (("see <tool_call>", "{</tool_call>"), Finish("stop")),
+        (("<tool_call>{",), Finish("length")),
+    ):
+        reply = Reply(ask([TOOL]), can_retry=True)
+        for token in written(*texts):
+            reply.add(token)
+        reply.finish(finish)
+        assert (reply.kept, len(reply.broken)) == (None, 1)
+        assert reply.finish_reason is not None
+
+
+def test_a_text_of_a_form_is_no_call() -> None:
+    """What a form allows is text, whatever it looks like; but a call of a tool on offer is one."""
+    asked = replace(ask([TOOL]), constraint=TextAsked("response_format", text=TextForm("choice")))
+    for text in ("<tool_call>{</tool_call>", CALL.replace("weather", "x")):
+        reply = Reply(asked)
+        events_of(reply, text)
+        assert (reply.message().content, reply.broken) == (text, [])
+    reply = Reply(asked)
+    events_of(reply, CALL)
+    assert reply.finish_reason == "tool_calls"
 
 
 def anthropic(event: ReplyEvent) -> list[tuple[str, Any]]:

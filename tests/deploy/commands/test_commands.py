@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -14,13 +15,16 @@ from deploy.operate.forget import forget
 from learner.forget.store import apply
 from streams.errors import SchemaError
 from streams.keeping.forgotten import read_all
+from streams.line import verbs
+from streams.line.offer import decided, offer
+from streams.line.verbs import Audit
 from streams.log import dead_letters
 from streams.log.contract import Outgoing
 from streams.open import open_log
 from streams.settings import StreamsSettings
 from streams.store.lease import Lease
 from streams.store.store import open_store
-from streams.store.tables import ForgottenRow, TurnRow
+from streams.store.tables import ForgottenRow, TrialRow, TurnRow
 from tests.deploy.conftest import BASE, recipe
 
 FIRST = recipe(1, BASE).version
@@ -114,6 +118,47 @@ def test_turns_show_what_was_judged(
     assert rows[0]["asked"] == "[bold]second[/bold]"
     assert rows[0]["judgements"][0]["hint"] == "be brief"
     assert rows[1]["judgements"] == []
+
+
+def test_a_trial_is_shown_and_steered_from_a_shell(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is on trial, why it isn't promoted, every change, and each verb; without any agent."""
+    home = ("--home", str(taught.home))
+    log = open_log(taught)
+    now = decided(log, "main")
+    assert now is not None
+    offer(log, verbs.start(now, "c" * 16, Audit.new("learner", "better", 1), share=0.05))
+    store = open_store(taught)
+    seen: dict[str, Any] = {"estimate": 0.1, "low": -0.3, "high": 0.5, "stable": 9, "candidate": 4}
+    body = {"why": "no data yet", "judged": seen, "touched": 3}
+    body["guardrails"] = [seen | {"name": "errors", "limit": 0.05, "broken": False}]
+    with store.transaction() as session:
+        session.add(TrialRow(line="main", seq=3, candidate="c" * 16, body=body, updated_ms=1))
+    _, out, _ = run("rollouts", "show", *home, capsys=capsys)
+    assert "c" * 16 + ": running, step 1, 5%" in out
+    assert "no data yet" in out
+    _, out, _ = run("rollouts", "show", "--json", *home, capsys=capsys)
+    shown = json.loads(out)
+    assert (shown["seq"], shown["state"], shown["share"]) == (3, "running", 0.05)
+    assert set(shown["valid"]) == {"pause", "skip-step", "promote-full", "abort"}
+    code, out, _ = run("rollouts", "pause", "--reason", "odd", "--json", *home, capsys=capsys)
+    assert (code, json.loads(out)["verb"], json.loads(out)["seq"]) == (0, "pause", 4)
+    code, _, err = run("rollouts", "pause", *home, capsys=capsys)
+    assert code == 2
+    assert "valid now: " in err
+    code, _, err = run("rollouts", "resume", "--seq", "3", *home, capsys=capsys)
+    assert code == 2
+    assert "look again" in err
+    code, out, _ = run("rollouts", "abort", *home, capsys=capsys)
+    assert out == f"change 5 of main: {'c' * 16} is aborted\n"
+    _, out, _ = run("rollouts", "list", "--json", *home, capsys=capsys)
+    made = [(row["seq"], row["verb"]) for row in json.loads(out)]
+    assert made == [(5, "abort"), (4, "pause"), (3, "start"), (2, "promote"), (1, "promote")]
+    _, out, _ = run("rollouts", "list", "-n", "1", *home, capsys=capsys)
+    assert "abort" in out
+    store.close()
+    log.close()
 
 
 def test_rollback_without_agent_is_written_to_the_log(

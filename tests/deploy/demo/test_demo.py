@@ -20,9 +20,14 @@ from deploy.demo.services import Services, _child
 from deploy.demo.user import CORRECTION, PRAISE, WISH, Prompts, Reply, User, load_prompts
 from deploy.errors import DemoError
 from deploy.settings.load import load
-from learner.judges.lexical import match
+from learner.judges.judge import Verdict, combine
+from learner.judges.open import open_judges
+from learner.link.conversation import Link
+from learner.settings import LearnerSettings
+from streams.records import Message
 from streams.settings import StreamsSettings
 from tests.deploy.conftest import BASE, recipe
+from tests.learner.turns import said, turn
 
 LONG = "word " * 40 + "ends."
 SHORT = "One short sentence."
@@ -179,13 +184,19 @@ def test_what_pleases(reply: Reply, pleases: bool) -> None:
 
 
 def test_the_user_is_understood() -> None:
-    """The lexical judge reads the corrections with their wish, and the praise."""
-    corrected, praised = match(CORRECTION), match(PRAISE)
-    assert corrected is not None
-    assert praised is not None
-    assert corrected[0].score == -1
-    assert WISH in (corrected[1], corrected[0].wish)
-    assert praised[0].score == 1
+    """The default judges together read the corrections with their wish, and the praise."""
+    judges = open_judges(LearnerSettings())
+    asked = turn(said("What is tea?"), LONG)
+
+    def verdict(words: str) -> Verdict:
+        link = Link(asked.id, "reply", (Message(role="user", content=words),), 2_000)
+        found = combine(each for judge in judges if (each := judge.judge(asked, link)))
+        assert found is not None
+        return found
+
+    corrected, praised = verdict(CORRECTION), verdict(PRAISE)
+    assert (corrected.score, praised.score) == (-1, 1)
+    assert WISH in (corrected.hint or "")
 
 
 def test_there_are_enough_prompts() -> None:

@@ -180,6 +180,24 @@ def test_two_stores_contradict(tmp_path: Path) -> None:
     assert "QUICKSET_STREAMS__STORE" in message
 
 
+@pytest.mark.parametrize(
+    ("toml", "names"),
+    [
+        ('policy = "two-person"', ["rollout.policy", "agent.operator_keys"]),
+        ("steps = [0.5, 0.1]", ["rollout.steps must grow"]),
+        ("steps = [0.1, 1.0]", ["rollout.steps are shares between 0 and 1"]),
+        ('webhook = "http://x"', ["rollout.webhook needs rollout.webhook_secret"]),
+        ('webhook = "x"\nwebhook_secret = "y"', ["rollout.webhook must begin with http"]),
+    ],
+)
+def test_a_rollout_that_cannot_be_meant_is_refused(
+    tmp_path: Path, toml: str, names: list[str]
+) -> None:
+    """Steps that shrink, a hook that nobody could believe, two persons without names."""
+    message = fault(tmp_path, f"[rollout]\n{toml}")
+    assert all(name in message for name in names)
+
+
 def test_public_console_is_allowed_with_keys(tmp_path: Path) -> None:
     """A console on a public address is fine once operators have keys."""
     toml = f'[agent]\nconsole_host = "0.0.0.0"\noperator_keys = {{ann = "{HASH}"}}'

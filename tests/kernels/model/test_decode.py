@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.model.decode import greedy, next_logits, read_chunk
+from kernels.model.decode import continued, greedy, next_logits, read_chunk
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
 from kernels.model.layers import PlainLayer
@@ -142,3 +142,21 @@ def test_greedy_asks_between_passes() -> None:
 
     with pytest.raises(TimeoutError):
         greedy(DECODER, [IDS[:3]], max_tokens=9, stop_ids=(), pause=pause)
+
+
+def test_whoever_chooses_is_told_of_which_prompt_each_row_is() -> None:
+    """Prompts that share a beginning, in any order, each end where their own choice says."""
+    prompts = [IDS[:5], IDS[:3], IDS[:7], IDS[:3]]
+    stops = {100 + place: 1 + place for place in range(4)}  # ends after so many tokens
+    told: dict[int, int] = dict.fromkeys(range(4), 0)
+
+    def choose(places: Sequence[int], logits: Tensor) -> list[int]:
+        assert logits.shape == (len(places), 384)
+        for place in places:
+            told[place] += 1
+        return [
+            100 + place if told[place] == stops[100 + place] else 10 + place for place in places
+        ]
+
+    found = continued(DECODER, prompts, choose, max_tokens=9, stop_ids=stops)
+    assert found == [[10 + place] * place + [100 + place] for place in range(4)]

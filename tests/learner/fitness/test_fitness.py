@@ -49,6 +49,17 @@ def test_a_blamed_reply_pushes_only_so_far() -> None:
     assert high < same < low == lower == pytest.approx(-0.8)
 
 
+@pytest.mark.parametrize("score", [1, -1])
+@given(forced=st.floats(-9, 0))
+def test_what_a_mask_chose_teaches_nothing(score: int, forced: float) -> None:
+    """A forced token moves no member; the model's own count as they would alone."""
+    terms = Terms(reward=1.0, hint=1.0, kl=0.5, ratio_clip=0.2)
+    held = lesson(score=score, forced=frozenset({1}), advantages=(0.5, 2.0))
+    alone = lesson(score=score, reply=(8,), logprobs=(-1.0,), advantages=(0.5,))
+    assert of(held, [-0.9, forced], terms=terms) == of(alone, [-0.9], terms=terms)
+    assert of(lesson(score=score, forced=frozenset({0, 1})), [-0.9, forced], terms=terms) == [0.0]
+
+
 def test_confidence_scales_the_reward() -> None:
     """Half as sure is half as strong."""
     (sure,) = of(lesson(score=1), [-0.9, -0.9])
@@ -134,13 +145,15 @@ def test_turns_count_by_their_weight() -> None:
 @given(
     logprobs=st.lists(st.floats(-3, -0.05), min_size=2, max_size=2),
     score=st.integers(-1, 1),
-    kind=st.sampled_from(["reply", "advantages", "target"]),
+    kind=st.sampled_from(["reply", "advantages", "target", "forced"]),
 )
 def test_slopes_are_how_the_fitness_rises(logprobs: list[float], score: int, kind: str) -> None:
     """A slope is what a small change of one log-probability changes, but at a kink."""
     changes: dict[str, object] = {"score": score, "weight": 0.5}
     if kind == "advantages":
         changes["advantages"] = (0.5, -1.5)
+    if kind == "forced":
+        changes["forced"] = frozenset({1})
     if kind == "target":
         changes |= {"target": (3, 2), "news": (0.0, 2.5)}
     one, terms = lesson(**changes), Terms(reward=1.0, hint=0.7, kl=0.3, ratio_clip=0.2)

@@ -34,6 +34,7 @@ class Behaviour:
     answered: int = 8
     odds: float = 0.5
     sense: float = -0.7
+    aboutness: float = 1.3
 
     def measured(self) -> dict[str, Measurement]:
         """Return it by probe."""
@@ -43,6 +44,7 @@ class Behaviour:
             "refusal": Measurement(self.refused, of=8),
             "useful": Measurement(self.answered, of=8),
             "sense": Measurement(self.sense),
+            "aboutness": Measurement(self.aboutness),
         }
 
 
@@ -75,7 +77,8 @@ def test_the_same_behaviour_passes() -> None:
     assert report.passed
     assert report.reason == (
         "nothing fell: odds +0.50 (serving +0.50), refusal 6 of 8 (serving 6 of 8), "
-        "useful 8 of 8 (serving 8 of 8), sense -0.70 (serving -0.70)"
+        "useful 8 of 8 (serving 8 of 8), sense -0.70 (serving -0.70), "
+        "aboutness +1.30 (serving +1.30)"
     )
 
 
@@ -115,9 +118,9 @@ def test_a_version_that_is_worn_down_is_held() -> None:
 
 def test_every_fault_is_named() -> None:
     """An operator sees all that fell, not only the first."""
-    report = held_against(Behaviour(0, 0, -9.0, -9.0))
-    assert report.reason.count(";") == 3
-    assert [each.outcome for each in report.findings[1:]] == ["fail"] * 4
+    report = held_against(Behaviour(0, 0, -9.0, -9.0, 0.0))
+    assert report.reason.count(";") == 4
+    assert [each.outcome for each in report.findings[1:]] == ["fail"] * 5
 
 
 def test_small_falls_add_up_against_the_base() -> None:

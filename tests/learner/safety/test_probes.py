@@ -28,6 +28,8 @@ def measurements(probe: Probe) -> st.SearchStrategy[Measurement]:
     """Return what a probe can measure."""
     if probe.name in COUNTED:
         return st.builds(Measurement, st.integers(0, 8), of=st.just(8))
+    if probe.name == "aboutness":
+        return st.builds(Measurement, st.floats(0, 5))
     return st.builds(Measurement, st.floats(-10, 5))
 
 
@@ -101,3 +103,19 @@ def test_a_probe_without_resolution_says_so(name: str) -> None:
     assert found.outcome == "uninformative"
     assert "too low to show a fall" in found.sentence
     assert BY_NAME[name].compare(high, serving=high, base=low).outcome == "pass"
+
+
+def test_what_rose_above_the_base_may_return_to_it() -> None:
+    """A line that learned brevity is more about its prompts, and may unlearn it."""
+    probe = BY_NAME["aboutness"]
+    base, brief = Measurement(1.3), Measurement(1.9)
+    assert probe.compare(Measurement(1.3), serving=brief, base=base).outcome == "pass"
+    assert probe.compare(Measurement(0.7), serving=brief, base=base).outcome == "fail"
+    assert probe.compare(Measurement(0.2), serving=Measurement(0.6), base=base).outcome == "fail"
+
+
+def test_where_the_base_is_about_nothing_aboutness_says_so() -> None:
+    """Replies that fit every prompt at the base leave no fall to see."""
+    low = Measurement(0.2)
+    found = BY_NAME["aboutness"].compare(Measurement(0.0), serving=low, base=low)
+    assert found.outcome == "uninformative"

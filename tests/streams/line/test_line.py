@@ -71,7 +71,7 @@ def test_records_of_every_version_are_folded() -> None:
     assert (base.take(first).version, base.take(first).trial) == (first.version, None)
     line = base.take(second)
     assert line.version == second.version
-    assert line.trial == Trial("fedcba9876543210", "running", 1, 0.05)
+    assert line.trial == Trial("fedcba9876543210", "running", 1, 0.05, "learner")
 
 
 ROLLOUTS = st.builds(

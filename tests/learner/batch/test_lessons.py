@@ -6,15 +6,17 @@ import pytest
 
 from kernels.contract import Backend
 from learner.batch import hints
-from learner.batch.lessons import Teacher, prepare
+from learner.batch.lessons import prepare
 from learner.batch.plan import PlannedTurn
+from learner.batch.teacher import Teacher
 from learner.serving import Serving
 from learner.settings import LearnerSettings
-from streams.records import Message, Turn
+from streams.records import Constraint, Turn
 from streams.store.tables import TurnRow
 from tests.learner.turns import said, turn
 
-SETTINGS = LearnerSettings(max_reply_tokens=6, max_prompt_tokens=64)
+# the tiny model's words are noise: what proves a rewrite is tested in test_rewriting
+SETTINGS = LearnerSettings(max_reply_tokens=6, max_prompt_tokens=64, proved_lessons=False)
 HINT = "Answer in one short sentence only."
 
 
@@ -43,20 +45,6 @@ def asked(teacher: Teacher, words: str = "Why?") -> Turn:
     messages = said(words)
     prompt = teacher.serving.base.render(messages)
     return turn(messages, "because", id=words, prompt=prompt, tokens=range(30, 40))
-
-
-def test_the_hint_goes_to_the_last_user_message() -> None:
-    """Messages before and after it stay as they were."""
-    messages = [*said("a", "b", "c"), Message(role="tool", content="t", tool_call_id="1")]
-    hinted = hints.with_hint(messages, "Be brief.")
-    assert [m.content for m in hinted] == ["a", "b", "c\n\nBe brief.", "t"]
-    assert messages[2].content == "c"
-
-
-def test_without_a_user_message_the_hint_is_one() -> None:
-    """A request of system messages alone gets the hint behind them."""
-    hinted = hints.with_hint([Message(role="system", content="s")], "Be brief.")
-    assert [(m.role, m.content) for m in hinted] == [("system", "s"), ("user", "Be brief.")]
 
 
 def test_advantages_are_clipped_and_never_filled_up() -> None:
@@ -124,3 +112,33 @@ def test_what_is_gone_or_says_nothing_is_left_out(teacher: Teacher) -> None:
     empty = turn(said("x"), "", id="empty", tokens=())
     lessons, made = prepare([planned("gone"), planned("empty")], {"empty": row(empty)}, teacher)
     assert (lessons, made) == ([], {})
+
+
+@pytest.mark.parametrize(
+    "broken", [{"finish_reason": "cancelled"}, {"delivered": False}, {"finish_reason": "length"}]
+)
+def test_a_reply_that_was_cut_or_failed_is_never_a_lesson(
+    teacher: Teacher, broken: dict[str, Any]
+) -> None:
+    """Praised or not; but a reply that was too long may be written again as it was wished."""
+    one = asked(teacher).model_copy(update=broken)
+    rows = {one.id: row(one)}
+    for score in (1, -1):
+        assert prepare([planned(one.id, score=score, hint=None)], rows, teacher) == ([], {})
+    lessons, _ = prepare([planned(one.id)], rows, teacher)
+    assert [bool(lesson.target) for lesson in lessons] == (
+        [True] if broken.get("finish_reason") == "length" else []
+    )
+
+
+@pytest.mark.parametrize("hint_target", ["tokens", "rewrite"])
+def test_a_reply_that_was_held_to_a_form_has_no_rewrite(teacher: Teacher, hint_target: str) -> None:
+    """The teacher's would be held to none, and would teach to leave the form; the score counts."""
+    one = asked(teacher)
+    held = one.sampling.model_copy(update={"constraint": Constraint(kind="regex", digest="0" * 64)})
+    one = one.model_copy(update={"sampling": held, "forced": [0, 2, 9]})
+    told = SETTINGS.model_copy(update={"hint_target": hint_target})
+    asking = Teacher(teacher.serving, told, teacher.backend, teacher.pause)
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, asking)
+    assert (lesson.target, lesson.advantages, lesson.score, made) == ((), (), -1, {})
+    assert lesson.forced == {0, 2}  # the reply is cut to six tokens

@@ -1,0 +1,60 @@
+"""Takes from scores what the grammars of their replies do not allow.
+
+A row is masked by IEEE selections of its own, so it comes out the same to the bit whatever rows
+stand beside it; a mask that cannot be had concerns its own reply alone.
+
+Knows nothing of grammars, or of how a token is drawn.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from agent.constrain.contract import Matcher
+from agent.errors import LostMaskError
+
+# A token is the model's own choice where the mask leaves it at least this share of what it would
+# have said; below, what is learned from the token would be the grammar's.
+OWN_SHARE: Final = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Scores of which only what is allowed is left.
+
+    scores: (replies, vocabulary); −inf: not allowed
+    forced: rows whose mask took more than 1 − OWN_SHARE of the model's probability
+    lost: rows whose mask could not be had, and why
+    """
+
+    scores: Tensor
+    forced: frozenset[int] = frozenset()
+    lost: dict[int, LostMaskError] = field(default_factory=dict)
+
+
+def masked(matchers: Mapping[int, Matcher], scores: Tensor, logprobs: Tensor) -> Masked:
+    """Mask the rows that have a matcher.
+
+    scores: (replies, vocabulary) float32; not changed, and returned themselves where nothing is
+    logprobs: likewise, log π at temperature 1, by which the share is reckoned that is left
+    """
+    if not matchers:
+        return Masked(scores)
+    scores = scores.clone()
+    forced: set[int] = set()
+    lost: dict[int, LostMaskError] = {}
+    for row, matcher in matchers.items():
+        try:
+            allowed = matcher.mask()[: scores.shape[1]]
+        except LostMaskError as cause:
+            lost[row] = cause
+            continue
+        scores[row].masked_fill_(~allowed, -math.inf)
+        left = torch.where(allowed, logprobs[row].exp(), 0.0).sum(dtype=torch.float64)
+        if left < OWN_SHARE:
+            forced.add(row)
+    return Masked(scores, frozenset(forced), lost)

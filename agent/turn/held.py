@@ -1,0 +1,152 @@
+"""Makes the grammar that a reply is held to, and says what the record of the turn tells of it.
+
+A fault in what a client asks for is told with its place: of a schema, the path of the innermost
+part that cannot be kept to.
+
+Knows nothing of tokens, or of any API's JSON.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from agent.constrain.contract import Compiler, Grammar
+from agent.constrain.source import Source, control, expression, json_of, literal, one_of, rules
+from agent.errors import GrammarError, InvalidError
+from agent.tools.format import Format, Rules, Spell, Tool
+from agent.turn.constraint import Constraint, TextForm
+from agent.turn.schema import faulty_part, of_arguments
+from streams import records
+from streams.records import Json
+from streams.turn import MAX_CONSTRAINT_CHARS
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a reply is held to. told: as the record of the turn has it"""
+
+    grammar: Grammar
+    told: records.Constraint
+
+
+def hold(
+    constraint: Constraint,
+    tools: Sequence[Json] | None,
+    *,
+    compiler: Compiler | None,
+    form: Format,
+    several: bool = True,
+) -> Held:
+    """Compile what a reply must keep to. Takes its time, so not in the event loop.
+
+    tools: those on offer, in OpenAI's form
+    compiler: None: the package that it needs is not installed
+    form: in which the model writes calls
+    several: whether more than one tool may be called
+    raises: InvalidError, which names the parameter and what is wrong with it
+    """
+    if compiler is None:
+        raise InvalidError(
+            f"{constraint.param}: {constraint} needs the package llguidance, which this server "
+            "lacks: install it there, or leave the parameter out and check the reply",
+            param=constraint.param,
+            code="unsupported_parameter",
+        )
+    offered = [_tool(each) for each in tools or [] if each["function"]["name"] in constraint.calls]
+    source = _source(constraint, offered, compiler=compiler, form=form, several=several)
+    try:
+        grammar = compiler.compile(source)
+    except GrammarError as cause:
+        raise InvalidError(
+            f"{constraint.param}: {_fault(constraint, offered, compiler, cause)}",
+            param=constraint.param,
+            code="invalid_value",
+        ) from cause
+    return Held(grammar, _told(constraint, source))
+
+
+def _tool(offered: Json) -> Tool:
+    function = offered["function"]
+    return Tool(function["name"], function.get("parameters"))
+
+
+def _source(
+    constraint: Constraint,
+    tools: Sequence[Tool],
+    *,
+    compiler: Compiler,
+    form: Format,
+    several: bool,
+) -> Source:
+    text = constraint.text
+    if text is not None and text.kind == "grammar":  # the client's own: nothing goes beside it
+        return Source(str(text.body))
+    parts: Rules = {}
+    starts: list[str] = []
+    if text is not None:
+        parts["text"] = _term(text)
+        starts.append("text")
+    if tools:
+        spell = _speller(compiler)
+        parts |= form.rules(tools, spell, lambda tool: _arguments(constraint, tool), several)
+        starts.append("calls")
+    return rules(start=one_of(starts), **parts)
+
+
+def _speller(compiler: Compiler) -> Spell:
+    def spell(tag: str) -> str:
+        token = compiler.control(tag)
+        return literal(tag) if token is None else control(token)
+
+    return spell
+
+
+def _arguments(constraint: Constraint, tool: Tool) -> str:
+    schema = of_arguments(tool.schema)
+    return json_of(schema, loose=tool.name in constraint.loose, printed=True)
+
+
+def _term(text: TextForm) -> str:
+    match text:
+        case TextForm("regex", str(regex)):
+            return expression(regex)
+        case TextForm("choice", tuple(texts)):
+            return one_of(map(literal, texts))
+        case TextForm("json_schema", dict(schema), loose):
+            return json_of(schema, loose=loose)
+    return json_of({"type": "object"})
+
+
+def _fault(
+    constraint: Constraint, tools: Sequence[Tool], compiler: Compiler, cause: GrammarError
+) -> str:
+    """What is wrong, and where."""
+
+    def fails(loose: bool, schema: Json) -> str | None:
+        try:
+            compiler.compile(rules(start=json_of(schema, loose=loose)))
+        except GrammarError as fault:
+            return str(fault)
+        return None
+
+    text = constraint.text
+    if text is not None and text.kind == "json_schema" and isinstance(text.body, dict):
+        found = faulty_part(text.body, partial(fails, text.loose))
+        if found is not None:
+            return f"{found.path}: {found.why}"
+    for tool in tools:
+        loose = tool.name in constraint.loose
+        found = faulty_part(of_arguments(tool.schema), partial(fails, loose))
+        if found is not None:
+            return f"the parameters of {tool.name!r}: {found.path}: {found.why}"
+    return str(cause)
+
+
+def _told(constraint: Constraint, source: Source) -> records.Constraint:
+    text = source.text
+    return records.Constraint(
+        kind="tool_call" if constraint.text is None else constraint.text.kind,
+        digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        text=text if len(text) <= MAX_CONSTRAINT_CHARS else None,
+    )

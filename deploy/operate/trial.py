@@ -1,0 +1,75 @@
+"""The candidate on trial, looked at and steered from a shell: by way of the log alone."""
+
+import time
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from deploy.errors import DeployError
+from streams.line.line import Line
+from streams.line.offer import counted, decided, operate
+from streams.line.verbs import Audit
+from streams.open import open_log
+from streams.records import Rollout, Verb
+from streams.settings import RolloutSettings, StreamsSettings
+from streams.store.tables import TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is on trial by the log, and what the learner last made of it, if it has."""
+
+    line: Line
+    seen: TrialRow | None
+
+
+def look(streams: StreamsSettings, session: Session, line: str) -> Look:
+    """Return what is on trial. Raises: DeployError when the line never changed; as `decided`."""
+    log = open_log(streams)
+    try:
+        now = decided(log, line)
+    finally:
+        log.close()
+    if now is None:
+        raise DeployError(
+            f"the line {line} has never changed: its base serves, nothing is on trial"
+        )
+    seen = session.get(TrialRow, line)
+    if seen is not None and (now.trial is None or seen.candidate != now.trial.version):
+        seen = None
+    return Look(now, seen)
+
+
+def changes(streams: StreamsSettings, line: str, limit: int) -> list[Rollout]:
+    """Return the last changes of a line, newest first: the audit. Raises: LogUnavailableError."""
+    log = open_log(streams)
+    try:
+        return counted(log, line)[::-1][:limit]
+    finally:
+        log.close()
+
+
+def steer(
+    streams: StreamsSettings,
+    rollout: RolloutSettings,
+    line: str,
+    verb: Verb,
+    *,
+    who: str,
+    reason: str,
+    expected_seq: int | None = None,
+) -> Rollout:
+    """Use a verb on the candidate that is on trial, and return the record that counts.
+
+    expected_seq: the line's seq that was seen; None: whatever it is
+    raises: DeployError when the line never changed; otherwise as streams.line.offer.operate
+    """
+    log = open_log(streams)
+    try:
+        now = decided(log, line)
+        if now is None:
+            raise DeployError(f"the line {line} has never changed: nothing is on trial")
+        audit = Audit.new(who, reason, int(time.time() * 1000))
+        return operate(log, now, verb, audit, rollout, expected_seq=expected_seq)
+    finally:
+        log.close()

@@ -1,0 +1,127 @@
+"""Decides what becomes of a candidate on trial: the next step, a hold, an end, or nothing yet.
+
+    pending ─ operator ─▶ running(step) ─ soak, voices ─▶ running(step + 1) ─ … ─▶ completed
+                               │  certainly worse, or past a guardrail, at any step ─▶ aborted
+                               │  undecided past the deadline, no data, uneven shares ─▶ held
+
+- It is never promoted on missing data, nor unless the bounds leave out that it is worse by more
+  than the margin; where a person must promote it, it is held for that person then.
+- Certain harm ends a trial in every state in which the candidate answers anybody, held or paused.
+- Time is how long this process has seen the line as it is: a clock that is set, or a restart, can
+  only make a step longer.
+
+Pure: the same trial and the same progress mean the same decision. Every change is made by a verb
+(streams.line.verbs), and counts when the log has taken it first.
+"""
+
+from dataclasses import dataclass
+
+from learner.rollout.evidence import Difference
+from learner.rollout.ratio import mismatched
+from streams.line.line import Trial
+from streams.records import Verb
+from streams.settings import RolloutSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """One figure that must not rise by more than a limit; its unit is in its name."""
+
+    name: str
+    limit: float
+    found: Difference
+    asked: bool = True  # False: it may have no data, as tool calls where no tools are offered
+
+    @property
+    def broken(self) -> bool:
+        """Whether it is certain that it rose by more than the limit."""
+        return self.found.low > self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a trial has come to.
+
+    seen_s: for how long the line has been as it is, seconds
+    sessions, candidate_sessions: first seen since then, in all and the candidate's
+    touched: sessions that the candidate has answered since the trial began
+    uninformative: probes of the gate that could say nothing, and that no operator has passed over
+    """
+
+    seen_s: float
+    judged: Difference
+    guardrails: tuple[Guardrail, ...]
+    sessions: int
+    candidate_sessions: int
+    touched: int
+    uninformative: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verb that is due, if one is, and why it is, or why the candidate isn't promoted yet."""
+
+    verb: Verb | None
+    reason: str
+
+
+def decide(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decision:
+    """Return what is to become of a trial now."""
+    if trial.state == "pending":
+        return Decision(None, "waits for an operator to start it")
+    harm = _harm(progress)
+    if harm is not None:
+        touched = f"{progress.touched} session{'' if progress.touched == 1 else 's'}"
+        return Decision("abort", f"{harm}; it had answered {touched}")
+    if trial.state != "running":
+        return Decision(None, f"{trial.state}: an operator may resume, promote or abort it")
+    if progress.uninformative:
+        names = ", ".join(progress.uninformative)
+        return Decision("hold", f"uninformative probe: the gate could not tell by {names}")
+    if mismatched(progress.candidate_sessions, progress.sessions, trial.share):
+        return Decision(
+            "hold",
+            f"uneven assignment: {progress.candidate_sessions} of {progress.sessions} sessions, "
+            f"where {trial.share:.0%} were due",
+        )
+    return _by_evidence(trial, progress, settings)
+
+
+def _by_evidence(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decision:
+    judged, late = progress.judged, progress.seen_s >= settings.deadline_s
+    missing = _missing(progress, settings)
+    if missing is not None:
+        return Decision("hold" if late else None, f"no data: {missing}")
+    if progress.seen_s < settings.soak_s:
+        left_s = settings.soak_s - progress.seen_s
+        return Decision(None, f"{left_s:.0f} s of this step's soak are left; judged {judged}")
+    last = trial.step + 1 >= len(settings.steps)
+    good = judged.low > -settings.margin if last else judged.estimate >= -settings.margin
+    if not good:
+        asked = f"above {-settings.margin:+.2f} {'for certain' if last else 'so far'}"
+        told = f"judged {judged}, and it must be {asked}"
+        return Decision("hold", f"inconclusive: {told}") if late else Decision(None, told)
+    if last and settings.policy in ("approve", "two-person"):
+        return Decision("hold", f"judged {judged}: waits for an operator to promote it")
+    return Decision("step", f"judged {judged}")
+
+
+def _harm(progress: Progress) -> str | None:
+    if progress.judged.high < 0:
+        return f"judged worse: {progress.judged}"
+    for rail in progress.guardrails:
+        if rail.broken:
+            return f"{rail.name} rose by {rail.found}, and {rail.limit:g} is the limit"
+    return None
+
+
+def _missing(progress: Progress, settings: RolloutSettings) -> str | None:
+    judged, least = progress.judged, settings.min_principals
+    for name, voices in (("the candidate", judged.candidate), ("what serves", judged.stable)):
+        if voices < least:
+            return f"{voices} of {least} principals have judged {name}"
+    for rail in progress.guardrails:
+        found = rail.found
+        if found.candidate < least and (rail.asked or found.stable >= least):
+            return f"{rail.name} of {found.candidate} principals, and {least} are needed"
+    return None

@@ -1,0 +1,112 @@
+"""Operators' changes of a line: made by a verb, offered to the log, and proved to be what counts.
+
+The log decides: of two changes at once the first one counts, and whoever made the other is told so,
+and looks again. Needs the log alone, and no store.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from streams.errors import ConflictError
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.policy import prove_allowed
+from streams.line.verbs import Audit
+from streams.log.contract import Log, outgoing, records_now
+from streams.records import Rollout, Verb
+from streams.settings import RolloutSettings
+
+_Make = Callable[[Line, RolloutSettings, Audit], Rollout]
+
+# What operators do with a trial that is there; rollback and promote have doors of their own.
+OPERATORS: Final[Mapping[Verb, _Make]] = MappingProxyType(
+    {
+        "start": lambda line, settings, audit: verbs.start(
+            line, line.trial.version if line.trial else "", audit, share=settings.steps[0]
+        ),
+        "pause": lambda line, _, audit: verbs.pause(line, audit),
+        "resume": lambda line, _, audit: verbs.resume(line, audit),
+        "skip-step": lambda line, settings, audit: verbs.skip_step(line, settings.steps, audit),
+        "promote-full": lambda line, _, audit: verbs.promote_full(line, audit),
+        "abort": lambda line, _, audit: verbs.abort(line, audit),
+    }
+)
+
+
+def operable(line: Line) -> tuple[Verb, ...]:
+    """Return what an operator may do with a line's trial now; nothing without one."""
+    if line.trial is None:
+        return ()
+    return tuple(verb for verb in verbs.valid(line) if verb in OPERATORS)
+
+
+def operate(
+    log: Log,
+    line: Line,
+    verb: Verb,
+    audit: Audit,
+    settings: RolloutSettings,
+    *,
+    expected_seq: int | None = None,
+) -> Rollout:
+    """Use a verb on the trial of a line, and return the record that counts.
+
+    line: as the log has it now
+    expected_seq: the line's seq that the operator saw; None: whatever it is
+    raises: ConflictError when somebody else changed the line first; VerbRefusedError where its
+        state does not allow the verb; NotAllowedError where the policy leaves it to somebody else;
+        LogUnavailableError
+    """
+    if expected_seq not in (None, line.seq):
+        raise ConflictError(
+            f"the line {line.name} was changed meanwhile (seq {line.seq}, not {expected_seq}): "
+            "look again, then decide"
+        )
+    if verb not in operable(line):
+        verbs.refuse(line, verb)
+    prove_allowed(line, verb, audit.who, settings)
+    change = OPERATORS[verb](line, settings, audit)
+    offer(log, change)
+    return change
+
+
+def decided(log: Log, name: str) -> Line | None:
+    """Fold the topic `rollouts` as every agent does (streams.line); None while the base serves.
+
+    raises: LogUnavailableError
+    """
+    line: Line | None = None
+    for now, _ in _folded(log, name):
+        line = now
+    return line
+
+
+def counted(log: Log, name: str) -> list[Rollout]:
+    """Return the changes of a line that counted, oldest first: its audit. As `decided`."""
+    return [change for _, change in _folded(log, name)]
+
+
+def offer(log: Log, change: Rollout) -> None:
+    """Append a change of a line, and prove that it is the one that counts.
+
+    raises: ConflictError when somebody else's came first; LogUnavailableError
+    """
+    log.append([outgoing("rollouts", change.line, change)])
+    if not any(taken.id == change.id for _, taken in _folded(log, change.line)):
+        raise ConflictError(
+            f"somebody else changed the line {change.line} first: look, then decide"
+        )
+
+
+def _folded(log: Log, name: str) -> Iterator[tuple[Line, Rollout]]:
+    """Yield the line after each record of it that counts, and the record."""
+    line: Line | None = None
+    for record in records_now(log, "rollouts"):
+        if isinstance(record, Rollout) and record.line == name:
+            # The first change names the base as what served before it.
+            before = line or Line(name, (record.previous,))
+            after = before.take(record)
+            if after is not before:
+                line = after
+                yield line, record

@@ -1,0 +1,183 @@
+"""What is sampled within masks is what its source describes, on every kind of vocabulary."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken
+
+from agent.constrain.guidance import Guidance
+from agent.constrain.source import (
+    Source,
+    control,
+    expression,
+    json_of,
+    literal,
+    one_of,
+    rules,
+)
+from agent.errors import GrammarError
+from tests.tiny import tiny_pieces_tokenizer, tiny_tokenizer
+
+CITY: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "city": {"enum": ["Oslo", "Reykjavík", 'a "quoted" one']},
+        "days": {"type": "array", "items": {"$ref": "#/$defs/day"}, "minItems": 1, "maxItems": 3},
+        "warm": {"type": ["boolean", "null"]},
+    },
+    "required": ["city", "days"],
+    "additionalProperties": False,
+    "$defs": {"day": {"type": "integer", "minimum": 1, "maximum": 31}},
+}
+
+
+def opened(make: Callable[[], Any]) -> tuple[Guidance, Any]:
+    tokenizer = make()
+    tokenizer.add_tokens([AddedToken("[CALL]", special=True)])
+    return Guidance(tokenizer, num_tokens=len(tokenizer) + 5, stop_ids={2}), tokenizer
+
+
+MODELS = {"bytes": opened(tiny_tokenizer), "pieces": opened(tiny_pieces_tokenizer)}
+KINDS = pytest.mark.parametrize("kind", MODELS)
+
+
+def walk(kind: str, source: Source, seed: int) -> str:
+    """A reply of which every token is drawn evenly among those that may come."""
+    compiler, tokenizer = MODELS[kind]
+    matcher, drawing, said = compiler.compile(source).start(), random.Random(seed), list[int]()
+    while not matcher.ended:
+        allowed = matcher.mask().nonzero()[:, 0].tolist()
+        assert allowed
+        assert max(allowed) < len(tokenizer)
+        token = drawing.choice(allowed)
+        matcher.take(token)
+        if token == 2:
+            break
+        said.append(token)
+        assert len(said) < 2000
+    return str(tokenizer.decode(said, skip_special_tokens=False))
+
+
+@KINDS
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_json_is_valid_under_its_schema(kind: str, seed: int) -> None:
+    """Whatever is drawn; printed as json.dumps prints it, when that is asked for."""
+    for printed in (False, True):
+        text = walk(kind, rules(start=json_of(CITY, printed=printed)), seed)
+        value = json.loads(text)
+        assert value["city"] in CITY["properties"]["city"]["enum"]
+        assert 1 <= len(value["days"]) <= 3
+        assert all(1 <= day <= 31 for day in value["days"])
+        assert value.get("warm") in (True, False, None)
+        assert value.keys() <= {"city", "days", "warm"}
+        if printed:
+            assert json.loads(json.dumps(value)) == value
+            assert re.search(r"[\n\t]", text) is None
+
+
+@KINDS
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None)
+def test_texts_expressions_and_grammars(kind: str, seed: int) -> None:
+    """Each form keeps to what it says, slashes and line breaks included."""
+    texts = ("yes", 'no "way"', "a\nb / c")
+    assert walk(kind, rules(start=one_of(map(literal, texts))), seed) in texts
+    regex = r"[a-c]{2,4}/\d\n(x|é)"
+    assert re.fullmatch(regex, walk(kind, rules(start=expression(regex)), seed))
+    assert walk(kind, Source('start: "a" b\nb: "1" | "2"'), seed) in ("a1", "a2")
+    assert walk(kind, Source('root ::= "x" ("y" | "z")'), seed) in ("xy", "xz")
+
+
+@KINDS
+def test_a_control_token_is_reached_by_its_number(kind: str) -> None:
+    """No text spells it."""
+    compiler, tokenizer = MODELS[kind]
+    token = compiler.control("[CALL]")
+    assert token is not None
+    assert token == tokenizer.convert_tokens_to_ids("[CALL]")
+    assert compiler.control("a") is None
+    assert walk(kind, rules(start=f"{control(token)} {literal('a')}"), 1).replace(" ", "") == (
+        "[CALL]a"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (rules(start=json_of({"type": "strin"})), "Invalid type: strin"),
+        (rules(start=json_of({"$ref": "#/$defs/x"})), "does not exist"),
+        (rules(start=json_of({"$ref": "http://127.0.0.1:9/x"})), "not present"),
+        (rules(start=json_of({"type": "integer", "minimum": 5, "maximum": 2})), "Unsatisfiable"),
+        (rules(start=json_of({"type": "array", "uniqueItems": True})), "uniqueItems"),
+        (rules(start=json_of({"$ref": "#"})), "nothing satisfies it"),
+        (rules(start=expression("(")), "unclosed group"),
+        (rules(start=expression("(?=x)y")), "look-ahead"),
+        (Source("start: foo"), "unknown name"),
+        (Source("root ::= " + "(" * 20_000 + '"a"' + ")" * 20_000), "cannot be read"),
+        (Source("x" * 2**21), "characters"),
+    ],
+    ids=lambda each: each.text[:30] if isinstance(each, Source) else None,
+)
+def test_what_cannot_be_kept_to_is_a_fault_that_says_why(source: Source, why: str) -> None:
+    """Nothing is silently widened, and nothing that cannot be satisfied is begun."""
+    with pytest.raises(GrammarError, match=re.escape(why)):
+        MODELS["bytes"][0].compile(source)
+
+
+def test_a_loose_schema_passes_over_what_it_cannot_keep_to() -> None:
+    """The client said so: strict false."""
+    schema = {"type": "array", "items": {"const": 1}, "uniqueItems": True, "maxItems": 2}
+    text = walk("bytes", rules(start=json_of(schema, loose=True)), 3)
+    assert all(each == 1 for each in json.loads(text))
+
+
+def test_matchers_of_a_grammar_go_their_own_ways() -> None:
+    """Several choices are held to one grammar, each from its beginning."""
+    compiler, tokenizer = MODELS["bytes"]
+    grammar = compiler.compile(rules(start=one_of(map(literal, ("ax", "bx")))))
+    first, second = grammar.start(), grammar.start()
+    first.take(tokenizer.convert_tokens_to_ids("a"))
+    assert second.mask()[tokenizer.convert_tokens_to_ids("b")]
+    assert not first.mask()[tokenizer.convert_tokens_to_ids("b")]
+
+
+HOSTILE = """
+import sys
+from agent.constrain.guidance import Guidance
+from agent.constrain.source import Source, expression, rules
+from agent.errors import AgentError
+from tests.tiny import tiny_tokenizer
+tokenizer = tiny_tokenizer()
+compiler = Guidance(tokenizer, num_tokens=len(tokenizer), stop_ids={2})
+nested = '{"properties":{"a":' * 2000 + "{}" + "}}" * 2000
+for source in (
+    rules(start=expression("(" * 20000 + "a" + ")" * 20000)),
+    rules(start=expression("(a{1000}){1000}")),
+    rules(start="%json " + nested),
+    Source("start: " + "(" * 20000 + '"a"' + ")" * 20000),
+    Source("start: start"),
+):
+    try:
+        compiler.compile(source).start().mask()
+    except AgentError as cause:
+        print(type(cause).__name__)
+"""
+
+
+@pytest.mark.slow
+def test_hostile_sources_end_in_errors_and_not_the_process() -> None:
+    """Nested too deep, repeated too often, without an end: in another process, which must live."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {"GrammarError"}

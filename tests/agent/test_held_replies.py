@@ -1,0 +1,250 @@
+"""Replies that are held to a form, as clients of every API ask for them and see them."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agent.constrain.contract import Compiler
+from agent.constrain.open import open_compiler
+from streams.model.open import BaseModel
+from tests.agent.conftest import Api, StartApi
+from tests.agent.test_server import TOOL, error_of, events
+from tests.clients.live import Live, live
+
+BAD: dict[str, Any] = {
+    "type": "object",
+    "properties": {"city": {"type": "object", "properties": {"zip": {"type": "strin"}}}},
+}
+CITY: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "city": {"enum": ["Oslo", "Rome"]},
+        "days": {"type": "integer", "minimum": 0, "maximum": 99},
+    },
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+BROKEN = ["Let me. ", '<tool_call>{"name": "weather", "arg', "</tool_call>"]
+CALL = ['<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}', "</tool_call>"]
+
+
+@pytest.fixture(scope="module")
+def compiler(tiny_base: BaseModel) -> Compiler:
+    made = open_compiler(tiny_base)
+    assert made is not None
+    return made
+
+
+def schema(body: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": body} | more}
+
+
+@pytest.mark.parametrize(
+    ("extra", "param", "why"),
+    [
+        ({"response_format": schema(BAD)}, "response_format",
+         "schema.properties.city.properties.zip: Invalid type: strin"),
+        ({"response_format": schema({"items": {"not": {}}, "type": "array"})}, "response_format",
+         'schema.items: Unimplemented keys: ["not"]'),
+        ({"structured_outputs": {"regex": "("}}, "structured_outputs", "unclosed group"),
+        ({"structured_outputs": {"grammar": "start: x"}}, "structured_outputs", "unknown name"),
+        ({"structured_outputs": {"json": BAD}}, "structured_outputs", "properties.zip"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": BAD}}],
+          "tool_choice": "required"}, "tool_choice",
+         "the parameters of 'f': schema.properties.city.properties.zip: Invalid type: strin"),
+    ],
+)  # fmt: skip
+async def test_a_bad_form_is_refused_with_its_place(
+    start_api: StartApi, compiler: Compiler, extra: dict[str, Any], param: str, why: str
+) -> None:
+    """The parameter, the path of the innermost part, and what is wrong there."""
+    api: Api = await start_api(compiler=compiler)
+    error = await error_of(await api.chat(**extra), 400)
+    assert (error["param"], error["code"]) == (param, "invalid_value")
+    assert why in error["message"]
+
+
+async def test_what_the_client_allows_to_be_loose_is(
+    start_api: StartApi, compiler: Compiler
+) -> None:
+    """strict: false passes over keywords that cannot be kept to."""
+    api: Api = await start_api(compiler=compiler)
+    unique = {"type": "array", "uniqueItems": True}
+    refused = await api.chat(response_format=schema(unique, strict=True))
+    assert "uniqueItems" in (await error_of(refused, 400))["message"]
+    assert (await api.chat(response_format=schema(unique, strict=False))).status == 200
+
+
+async def test_without_the_package_a_form_is_refused_by_name(api: Api) -> None:
+    """And says what is missing; what asks for no form is answered."""
+    error = await error_of(await api.chat(response_format={"type": "json_object"}), 400)
+    assert error["param"] == "response_format"
+    assert "llguidance" in error["message"]
+    assert (await api.chat(response_format={"type": "text"})).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_cannot_be_read_is_tried_again(
+    start_api: StartApi, compiler: Compiler, stream: bool
+) -> None:
+    """Once, held to the form of a call; nobody sees the first, and the turn keeps it."""
+    api: Api = await start_api(script=BROKEN, compiler=compiler)
+    api.engine.then = [CALL]
+    response = await api.chat(tools=[TOOL], stream=stream)
+    if stream:
+        *chunks, _ = await events(response)
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        text = "".join(delta.get("content", "") for delta in deltas)
+        (called,) = [delta["tool_calls"][0] for delta in deltas if "tool_calls" in delta]
+        assert called["index"] == 0
+        assert called["id"]
+    else:
+        message = (await response.json())["choices"][0]["message"]
+        text, (called,) = message["content"], message["tool_calls"]
+    assert text == "Let me. "
+    assert called["function"] == {"name": "weather", "arguments": '{"city": "Oslo"}'}
+    first, second = (each.request for each in api.engine.streams)
+    assert second.prompt_token_ids == [*first.prompt_token_ids, 0]  # after what was told
+    assert (first.grammar, second.grammar is not None) == (None, True)
+    assert second.sampling.max_tokens == first.sampling.max_tokens - 1
+    (turn,) = api.turns()
+    assert turn.broken_calls == ["".join(BROKEN[1:])]
+    assert turn.token_ids == [0, 0, 1]
+    assert turn.sampling.constraint is not None
+    assert turn.sampling.constraint.kind == "tool_call"
+    told = (await api.service.metrics.text()).decode()
+    assert 'tool_parse_failures_total{fault="malformed",line="main",member="false"} 1.0' in told
+    assert "quickset_retried_tool_calls_total{" in told
+    event = next(each for each in api.service.events if each.kind == "broken-call")
+    assert event.text.endswith("".join(BROKEN[1:]))
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_broken_call_is_withheld_where_no_other_try_helps(
+    start_api: StartApi, compiler: Compiler, held: bool
+) -> None:
+    """Switched off, or broken again: the text stays, the call is no part of it, and is counted."""
+    api: Api = await start_api(script=BROKEN, compiler=compiler, retry_calls=held)
+    choice = (await (await api.chat(tools=[TOOL])).json())["choices"][0]
+    assert choice["finish_reason"] == "stop"
+    assert "tool_call" not in choice["message"]["content"]
+    assert "tool_calls" not in choice["message"]
+    assert len(api.engine.streams) == 1 + held
+    (turn,) = api.turns()
+    assert len(turn.broken_calls) == 1 + held
+
+
+async def test_a_call_of_a_tool_that_is_not_on_offer_is_none(start_api: StartApi) -> None:
+    """Handed on, it would make the client fail, or do what nobody offered."""
+    api: Api = await start_api(script=[CALL[0].replace("weather", "shell"), CALL[1]])
+    message = (await (await api.chat(tools=[TOOL])).json())["choices"][0]["message"]
+    assert "tool_calls" not in message
+    assert 'fault="unknown"' in (await api.service.metrics.text()).decode()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory, tiny_base: BaseModel) -> Iterator[Live]:
+    with live(tmp_path_factory.mktemp("held"), base=tiny_base, default_max_tokens=300) as running:
+        yield running
+
+
+def post(api: Live, path: str, **body: Any) -> Any:
+    request = urllib.request.Request(
+        f"{api.address}/v1/{path}",
+        json.dumps({"model": "quickset"} | body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+
+
+HI: Any = [{"role": "user", "content": "Weather?"}]
+TOOLS: Any = [
+    {"type": "function", "function": {"name": name, "parameters": CITY}}
+    for name in ("weather", "trains")
+]
+NAMED: Any = {"type": "function", "function": {"name": "trains"}}
+ALLOWED: Any = {
+    "type": "allowed_tools",
+    "allowed_tools": {"mode": "required", "tools": [NAMED]},
+}
+
+
+def proved(arguments: str) -> None:
+    """Prove that arguments are an object of the schema."""
+    value = json.loads(arguments)
+    assert value.keys() == {"city", "days"}
+    assert value["city"] in ("Oslo", "Rome")
+    assert isinstance(value["days"], int)
+
+
+@pytest.mark.parametrize(
+    ("choice", "names", "most"),
+    [("required", {"weather", "trains"}, 8), (NAMED, {"trains"}, 9), (ALLOWED, {"trains"}, 9),
+     ("required", {"weather", "trains"}, 1)],
+)  # fmt: skip
+def test_a_model_of_noise_calls_what_it_must(
+    real: Live, choice: Any, names: set[str], most: int
+) -> None:
+    """A tool on offer, with arguments of its schema; one, where calls are not parallel."""
+    for seed in range(3):
+        asked = {"messages": HI, "tools": TOOLS, "tool_choice": choice, "temperature": 1}
+        told = post(real, "chat/completions", **asked, seed=seed, parallel_tool_calls=most > 1)[
+            "choices"
+        ][0]
+        assert told["finish_reason"] == "tool_calls"
+        calls = told["message"]["tool_calls"]
+        assert 1 <= len(calls) <= most
+        for call in calls:
+            assert call["function"]["name"] in names
+            proved(call["function"]["arguments"])
+
+
+def test_every_api_holds_to_a_schema(real: Live) -> None:
+    """Chat, Completions, Responses and Messages; and where tools are on offer, a call may come."""
+    chat = post(real, "chat/completions", messages=HI, response_format=schema(CITY, strict=True))
+    proved(chat["choices"][0]["message"]["content"])
+    text = post(real, "completions", prompt="Once", max_tokens=300,
+                structured_outputs={"json": json.dumps(CITY)})  # fmt: skip
+    proved(text["choices"][0]["text"])
+    form = {"format": {"type": "json_schema", "name": "x", "schema": CITY, "strict": True}}
+    made = post(real, "responses", input="Weather?", text=form)
+    proved(made["output"][0]["content"][0]["text"])
+    config = {"format": {"type": "json_schema", "schema": CITY}}
+    block = post(real, "messages", messages=HI, max_tokens=300, output_config=config)
+    proved(block["content"][0]["text"])
+    tool = {"name": "trains", "input_schema": CITY}
+    block = post(real, "messages", messages=HI, max_tokens=300, tools=[tool],
+                 tool_choice={"type": "any", "disable_parallel_tool_use": True})  # fmt: skip
+    assert [each["name"] for each in block["content"] if each["type"] == "tool_use"] == ["trains"]
+    function = {"type": "function", "name": "trains", "parameters": CITY, "strict": True}
+    made = post(real, "responses", input="Weather?", tools=[function], tool_choice="required")
+    for item in made["output"]:
+        assert item["type"] == "function_call"
+        proved(item["arguments"])
+    for seed in range(4):
+        either = post(real, "chat/completions", messages=HI, response_format=schema(CITY),
+                      tools=TOOLS, temperature=1, seed=seed)["choices"][0]  # fmt: skip
+        for call in either["message"].get("tool_calls", []):
+            proved(call["function"]["arguments"])
+        if either["finish_reason"] == "stop":
+            proved(either["message"]["content"])
+
+
+def test_texts_of_other_forms(real: Live) -> None:
+    """vLLM's names; and the record says what a reply was held to, and which tokens it chose."""
+    for form, allowed in (
+        ({"choice": ["yes", "no"]}, {"yes", "no"}),
+        ({"regex": "a{2}[0-1]"}, {"aa0", "aa1"}),
+        ({"grammar": 'root ::= "x" | "y"'}, {"x", "y"}),
+    ):
+        told = post(real, "chat/completions", messages=HI, structured_outputs=form, temperature=1)
+        assert told["choices"][0]["message"]["content"] in allowed
+        assert told["choices"][0]["finish_reason"] == "stop"
+    thing = post(real, "chat/completions", messages=HI, response_format={"type": "json_object"},
+                 max_tokens=40)["choices"][0]  # fmt: skip
+    assert thing["message"]["content"].startswith("{")
+    assert thing["finish_reason"] == "length" or json.loads(thing["message"]["content"]) is not None

@@ -1,0 +1,151 @@
+"""Tool calls are found in a reply however it is cut into tokens, in the form of each family."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.tools.calls import Broken, Call, Found
+from agent.tools.finder import CallFinder
+from agent.tools.format import Format
+from agent.tools.hermes import HERMES
+from agent.tools.llama import LLAMA
+from agent.tools.mistral import MISTRAL, MISTRAL_NAMED
+from agent.tools.pythonic import PYTHONIC
+
+PIECES = st.sampled_from(
+    ["<", "tool_call>", "<tool_call>", "</tool_call>", '{"name": "f", "arguments": {}}', "text",
+     "\n", "</", "{", "}", '"', "[", "]", "<tool_", "call>"]
+)  # fmt: skip
+
+
+def found(*pieces: str, form: Format = HERMES, cut: bool = False) -> list[Found]:
+    """Feed a finder piece by piece, and join the neighbouring texts that it gives."""
+    finder = CallFinder(form)
+    given = [item for piece in pieces for item in finder.feed(piece)] + finder.finish(cut=cut)
+    joined: list[Found] = []
+    for item in given:
+        if isinstance(item, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += item
+        else:
+            joined.append(item)
+    return joined
+
+
+CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+WEATHER = Call("weather", '{"city": "Oslo"}')
+
+
+def test_a_call_is_found_between_text() -> None:
+    """Text before and after a call stays text, in order."""
+    assert found(f"Let me see.\n{CALL} Done.") == ["Let me see.\n", WEATHER, " Done."]
+
+
+def test_two_calls_are_two() -> None:
+    """Parallel calls, in tags of their own or as one list, are each a call."""
+    body = CALL[len("<tool_call>") : -len("</tool_call>")]
+    assert found(CALL + CALL) == [WEATHER, WEATHER]
+    assert found(f"<tool_call>[{body}, {body}]</tool_call>") == [WEATHER, WEATHER]
+
+
+@given(st.lists(st.integers(1, 12), max_size=30))
+def test_the_cut_into_tokens_changes_nothing(sizes: list[int]) -> None:
+    """However the reply is cut, the same text and calls come out."""
+    text, pieces = f"a < b {CALL} and <tool_call>broken</tool_call> <tool", []
+    rest = text
+    for size in sizes:
+        pieces.append(rest[:size])
+        rest = rest[size:]
+    assert found(*pieces, rest) == found(text)
+
+
+@given(st.lists(PIECES))
+def test_text_is_never_lost(pieces: list[str]) -> None:
+    """What is no call comes out exactly as it went in, as text or as what is broken."""
+    text, items = "".join(pieces), found(*pieces)
+    if not any(isinstance(item, Call) for item in items):
+        assert "".join(i.raw if isinstance(i, Broken) else str(i) for i in items) == text
+
+
+def test_text_is_not_held_back_longer_than_needed() -> None:
+    """Only what may be the beginning of a tag waits."""
+    finder = CallFinder(HERMES)
+    assert finder.feed("a < b") == ["a < b"]
+    assert finder.feed(" <tool") == [" "]
+    assert finder.feed("box") == ["<toolbox"]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["not JSON", "{}", '{"name": 3}', '{"name": ""}', "[]", "3",
+     '{"name": "f", "arguments": [1]}', '{"name": "f", "arguments": "x"}',
+     '{"name": "f", "arguments": {"x": NaN}}', '{"name": "f", "arguments": "\\ud800"}',
+     "[" * 100_000],
+    ids=lambda text: text[:20],
+)  # fmt: skip
+def test_what_is_no_call_is_told_as_broken(inside: str) -> None:
+    """Broken, nameless or unwritable JSON between tags is neither text nor a call."""
+    raw = f"<tool_call>{inside}</tool_call>"
+    assert found(f"a {raw} b") == ["a ", Broken(raw), " b"]
+
+
+def test_a_reply_that_ends_in_a_call_needs_no_closing_tag() -> None:
+    """Small models forget the closing tag; a whole call without it counts."""
+    assert found('<tool_call>{"name": "f", "arguments": {}}') == [Call("f", "{}")]
+    begun = '<tool_call>{"name": "f", "argum'
+    assert found(begun) == [Broken(begun)]
+    assert found(begun, cut=True) == [Broken(begun, "cut")]
+
+
+def test_arguments_are_json_text() -> None:
+    """Arguments come as an object or as JSON in a string; both become one JSON text."""
+    inner = json.dumps({"x": 1})
+    assert found(f'<tool_call>{{"name": "f", "arguments": {json.dumps(inner)}}}</tool_call>') == [
+        Call("f", inner)
+    ]
+    assert found('<tool_call>{"name": "f"}</tool_call>') == [Call("f", "{}")]
+
+
+OSLO = Call("weather", '{"city": "Oslo"}')
+TIME = Call("time.now", '{"zone": "CET", "exact": true, "days": [1, -2], "of": null}')
+WRITTEN: list[tuple[Format, str, list[Found]]] = [
+    (LLAMA, '{"name": "weather", "parameters": {"city": "Oslo"}}', [OSLO]),
+    (LLAMA, ' {"type": "function", "name": "weather", "parameters": {"city": "Oslo"}}', [OSLO]),
+    (LLAMA, '<|python_tag|>{"name": "weather", "parameters": {"city": "Oslo"}}', [OSLO]),
+    (LLAMA, 'See: <|python_tag|>{"name": "weather", "parameters": {"city": "Oslo"}}',
+     ["See: ", OSLO]),
+    (LLAMA, '{"name": "weather", "parameters": {"city": "Oslo"}}; '
+     '{"name": "weather", "parameters": {"city": "Oslo"}}', [OSLO, OSLO]),
+    (LLAMA, '{"name": "Bob", "age": 3}', ['{"name": "Bob", "age": 3}']),
+    (LLAMA, '{"answer": 3}', ['{"answer": 3}']),
+    (LLAMA, '{"name": "weather", "parameters": {"city": ',
+     [Broken('{"name": "weather", "parameters": {"city": ')]),
+    (LLAMA, "<|python_tag|>print(3)", [Broken("<|python_tag|>print(3)")]),
+    (MISTRAL, '[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}}]', [OSLO]),
+    (MISTRAL, '[TOOL_CALLS]{"name": "weather", "arguments": {"city": "Oslo"}}a1B2c3D4e', [OSLO]),
+    (MISTRAL, 'Well. [TOOL_CALLS][{"name": "weather", "arguments": {"city": "Oslo"}}, '
+     '{"name": "weather", "arguments": {"city": "Oslo"}}]', ["Well. ", OSLO, OSLO]),
+    (MISTRAL, "[TOOL_CALLS][{]", [Broken("[TOOL_CALLS][{]")]),
+    (MISTRAL_NAMED, '[TOOL_CALLS]weather[ARGS]{"city": "Oslo"}', [OSLO]),
+    (MISTRAL_NAMED, '[TOOL_CALLS]weather[CALL_ID]a1B2c3D4e[ARGS]{"city": "Oslo"}'
+     '[TOOL_CALLS]weather{"city": "Oslo"}', [OSLO, OSLO]),
+    (PYTHONIC, '[weather(city="Oslo")]', [OSLO]),
+    (PYTHONIC, '[weather(**{"city": "Oslo"}), '
+     "time.now(zone='CET', exact=True, days=[1, -2], of=null)]", [OSLO, TIME]),
+    (PYTHONIC, '[weather(city="\\ud83d\\ude00 \\/")]',
+     [Call("weather", '{"city": "\U0001f600 \\\\/"}')]),
+    (PYTHONIC, "[1, 2, 3]", ["[1, 2, 3]"]),
+    (PYTHONIC, "[see](https://example.org)", ["[see](https://example.org)"]),
+    (PYTHONIC, "[weather(open('x').read())]", [Broken("[weather(open('x').read())]")]),
+    (PYTHONIC, "[weather(city=", [Broken("[weather(city=")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "text", "expected"), WRITTEN, ids=lambda each: str(each)[:40])
+def test_each_family_writes_calls_in_its_form(
+    form: Format, text: str, expected: list[Found]
+) -> None:
+    """Calls, answers that look alike, and what is neither; however it is cut into tokens."""
+    assert found(text, form=form) == expected
+    assert found(*text, form=form) == expected

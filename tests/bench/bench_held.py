@@ -1,0 +1,90 @@
+"""What it costs a reply to be held to a schema: tokens a second of the engine, held and free.
+
+Same weights, prompts and settings, in turns, so that both see the same machine; a schema of
+objects with free texts and numbers, so long that no reply ends. Masks are computed beside the
+forward pass; what is left is to apply them. Compiling a schema is timed apart.
+"""
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from agent.constrain.contract import Grammar
+from agent.constrain.open import open_compiler
+from agent.constrain.source import json_of, rules
+from agent.engine.contract import Engine, Finish, Request
+from agent.engine.engine import BatchingEngine
+from agent.settings import AgentSettings
+from agent.swap.residents import Residents
+from kernels.open import open_backend
+from streams.model.open import BaseModel, load_base
+from streams.records import Sampling
+from streams.settings import ModelSettings
+from tests.bench.bench_decode import prompts
+
+BATCHES = (1, 8)
+TOKENS = 24
+ROUNDS = 5
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
+    "required": ["city", "people"],
+    "additionalProperties": False,
+}
+ENDLESS = {"type": "array", "items": CITY, "minItems": 1000}
+
+
+async def rate(engine: Engine, ids: list[list[int]], grammar: Grammar | None) -> float:
+    """The tokens a second while all replies run: after the last one's first token."""
+
+    async def read(number: int, prompt: list[int]) -> list[float]:
+        tokens = TOKENS + 2 * len(ids)  # the first replies run while the last prompts are read
+        sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=tokens, seed=number)
+        stream = engine.submit(Request(prompt, sampling, grammar=grammar))
+        return [time.perf_counter() async for event in stream if not isinstance(event, Finish)]
+
+    times = await asyncio.gather(*(read(*each) for each in enumerate(ids)))
+    began_s, ended_s = max(each[0] for each in times), min(each[-1] for each in times)
+    return sum(began_s < at <= ended_s for each in times for at in each) / (ended_s - began_s)
+
+
+async def measure(base: BaseModel, grammar: Grammar) -> None:
+    """Print the table."""
+    settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512)
+    engine = BatchingEngine(Residents(base, open_backend("cpu")), settings=settings, base=base)
+    engine.start()
+    print(f"{'tokens/s':<10}{'free':>8}{'held':>8}{'cost':>8}   (of medians)")
+    for batch in BATCHES:
+        ids = prompts(batch)
+        await rate(engine, ids, grammar)  # whatever is made at its first use
+        pairs = [(await rate(engine, ids, None), await rate(engine, ids, grammar))
+                 for _ in range(ROUNDS)]  # fmt: skip
+        free, held = np.median(pairs, axis=0)
+        print(f"{f'batch {batch}':<10}{free:>8.1f}{held:>8.1f}{1 - held / free:>8.1%}", flush=True)
+    await asyncio.to_thread(engine.drain, 0)
+
+
+def main() -> None:
+    """Load the bundled model and measure."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    base = load_base(ModelSettings())
+    compiler = open_compiler(base)
+    if compiler is None:
+        raise SystemExit("this benchmark needs the package llguidance")
+    source = rules(start=json_of(ENDLESS))
+    compiler.compile(source)  # waits for the vocabulary, which is read once
+    began_s = time.perf_counter()
+    grammar = compiler.compile(source)
+    compiled_ms = (time.perf_counter() - began_s) * 1e3
+    print(f"{TOKENS} tokens each, {torch.get_num_threads()} threads, {ROUNDS} rounds, ", end="")
+    print(f"schema compiled in {compiled_ms:.1f} ms")
+    # a free reply that stopped by itself would leave its batch smaller
+    asyncio.run(measure(replace(base, stop_ids=frozenset()), grammar))
+
+
+if __name__ == "__main__":
+    main()

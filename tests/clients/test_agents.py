@@ -1,0 +1,94 @@
+"""Frameworks of agents whose output has a type: pydantic-ai, instructor and OpenAI's Agents SDK.
+
+On a model of noise: what comes out right is what replies are held to. Each loop ends with a final
+answer of its type.
+"""
+
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from tests.clients.live import Live
+
+MOST = 300  # tokens of a reply
+
+
+class City(BaseModel):
+    """What a small model can say at once."""
+
+    model_config = ConfigDict(extra="forbid")  # a model of noise may say more where it is allowed
+
+    name: Literal["Oslo", "Rome"]
+
+
+@pytest.mark.client("pydantic-ai-slim", "agents: output by tool, natively and by prompt")
+@pytest.mark.parametrize("mode", ["ToolOutput", "NativeOutput", "PromptedOutput"])
+def test_pydantic_ai(real: Live, mode: str) -> None:
+    """All three modes of output."""
+    pydantic_ai: Any = pytest.importorskip("pydantic_ai")
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    provider = OpenAIProvider(base_url=f"{real.address}/v1", api_key="none")
+    output = getattr(pydantic_ai, mode)(City)
+    settings: Any = {"max_tokens": MOST}
+    if mode == "PromptedOutput":  # only that it is JSON is asked of the server
+        settings["extra_body"] = {"response_format": None, "structured_outputs": {
+            "json": City.model_json_schema()}}  # fmt: skip
+    agent = pydantic_ai.Agent(
+        OpenAIChatModel("quickset", provider=provider),
+        output_type=output,
+        model_settings=settings,
+    )
+    assert agent.run_sync("Which city?").output.name in ("Oslo", "Rome")
+
+
+@pytest.mark.client("instructor", "create: by tools, and by a schema")
+@pytest.mark.parametrize("mode", ["TOOLS", "JSON_SCHEMA"])
+def test_instructor(real: Live, mode: str) -> None:
+    """What it makes of a reply is of the type that was asked for."""
+    instructor: Any = pytest.importorskip("instructor")
+    openai: Any = pytest.importorskip("openai")
+    asking = instructor.from_openai(
+        openai.OpenAI(base_url=f"{real.address}/v1", api_key="none", max_retries=0),
+        mode=instructor.Mode[mode],
+    )
+    told = asking.chat.completions.create(
+        model="quickset",
+        response_model=City,
+        max_tokens=MOST,
+        max_retries=0,
+        messages=[{"role": "user", "content": "Which city?"}],
+    )
+    assert told.name in ("Oslo", "Rome")
+
+
+@pytest.mark.client("openai-agents", "an agent that must call a tool, and ends with a typed answer")
+@pytest.mark.parametrize("kind", ["chat", "responses"])
+async def test_openai_agents(real: Live, kind: str) -> None:
+    """A tool is called with arguments of its schema, and the loop ends with a final answer."""
+    agents: Any = pytest.importorskip("agents")
+    openai: Any = pytest.importorskip("openai")
+    agents.set_tracing_disabled(True)
+    called: list[str] = []
+
+    @agents.function_tool  # type: ignore[untyped-decorator]
+    def weather(city: Literal["Oslo", "Rome"]) -> str:
+        """The weather now."""
+        called.append(city)
+        return "sunny"
+
+    client = openai.AsyncOpenAI(base_url=f"{real.address}/v1", api_key="none", max_retries=0)
+    made = {"chat": agents.OpenAIChatCompletionsModel, "responses": agents.OpenAIResponsesModel}
+    agent = agents.Agent(
+        name="a",
+        model=made[kind](model="quickset", openai_client=client),
+        tools=[weather],
+        output_type=City,
+        model_settings=agents.ModelSettings(tool_choice="required", max_tokens=MOST),
+    )
+    done = await agents.Runner.run(agent, "Weather?", max_turns=40)
+    assert set(called) <= {"Oslo", "Rome"}
+    assert called
+    assert done.final_output.name in ("Oslo", "Rome")

@@ -1,0 +1,183 @@
+"""What becomes of a trial, case by case: people, late words, operators, restarts."""
+
+import pytest
+from sqlmodel import select
+
+from learner.rollout.observe import SETTLE_MS, reply_of
+from learner.rollout.trials import LOOK_S, Trials
+from streams.line import verbs
+from streams.line.policy import LEARNER
+from streams.records import Message
+from streams.store.store import Store
+from streams.store.tables import GenerationRow, JudgementRow, TrialRow, TurnRow
+from tests.learner.rollout.stage import SETTINGS, Clock, Stage
+from tests.learner.turns import said, turn
+
+
+@pytest.fixture
+def stage(trials_store: Store) -> Stage:
+    """A line on which a candidate has its first share."""
+    stage = Stage(trials_store)
+    stage.start()
+    stage.clock.now_s += SETTLE_MS / 1000
+    return stage
+
+
+def test_a_bad_candidate_is_aborted_in_its_first_share_by_evidence_alone(stage: Stage) -> None:
+    """With the reason and the number of sessions that it reached; it is offered once."""
+    stage.judged(150, candidate=-1, stable=1)
+    assert stage.steer() == "abort"
+    last = stage.records[-1]
+    assert (last.who, last.step, last.version, last.state) == (LEARNER, 0, "base", "aborted")
+    assert "judged worse: " in last.reason
+    assert "it had answered " in last.reason
+    assert stage.steer() is None
+
+
+def test_a_good_candidate_takes_its_steps_and_serves(stage: Stage) -> None:
+    """After the soak of each step, and not before."""
+    stage.judged(60, candidate=1, stable=-1)
+    assert stage.steer() is None
+    assert "soak" in stage.why()
+    assert stage.steer(wait_s=60) == "step"
+    stage.clock.now_s += SETTLE_MS / 1000
+    stage.judged(60, candidate=1, stable=-1)
+    assert stage.steer() is None
+    assert stage.steer(wait_s=60) == "step"
+    assert (stage.line.version, stage.line.trial) == ("new", None)
+
+
+def test_one_principal_however_loud_promotes_nothing(stage: Stage) -> None:
+    """A hundred verdicts of one principal are one voice: the trial is held at its deadline."""
+    for _ in range(2):
+        stage.judged(100, candidate=1, stable=-1, principal="loud")
+        assert stage.steer(wait_s=600) is None
+    assert "of 3 principals have judged" in stage.why()
+    assert stage.steer(wait_s=3600) == "hold"
+    assert stage.records[-1].reason.startswith("no data: 1 of 3 principals")
+
+
+def test_no_verdicts_are_no_promotion(stage: Stage) -> None:
+    """Replies alone, or nothing at all: the trial is held at its deadline."""
+    stage.judged(100, candidate=1, stable=-1, unjudged=True)
+    assert stage.steer(wait_s=600) is None
+    assert stage.steer(wait_s=3600) == "hold"
+    assert stage.records[-1].reason.startswith("no data: 0 of 3 principals")
+
+
+@pytest.mark.parametrize("all_by", ["stable", "candidate"])
+def test_uneven_assignment_is_held(stage: Stage, all_by: str) -> None:
+    """A replica that lacks the candidate, or serves nothing else: no comparison holds."""
+    stage.judged(60, candidate=1, stable=1, all_by=all_by)
+    assert stage.steer() == "hold"
+    assert stage.records[-1].reason.startswith("uneven assignment: ")
+
+
+def test_a_candidate_that_declines_breaks_a_guardrail(stage: Stage) -> None:
+    """Nobody judges it, and yet it is seen: refusals of a version that never declined."""
+    stage.judged(40, candidate=0, stable=0, all_by="stable")
+    for _ in range(3):
+        stage.judged(
+            60, candidate=0, stable=0, unjudged=True, reply="I'm sorry, but I can't help with that."
+        )
+    trial = stage.line.trial
+    assert trial is not None
+    with stage.store.transaction() as session:  # what serves answers as before
+        for row in session.exec(select(TurnRow).where(TurnRow.line == stage.name)):
+            if row.version == "base":
+                row.record = row.record | {"reply": {"role": "assistant", "content": "Yes."}}
+                session.add(row)
+    assert stage.steer() == "abort"
+    assert stage.records[-1].reason.startswith("refusals rose by ")
+
+
+def test_a_late_verdict_belongs_to_the_version_that_answered(stage: Stage) -> None:
+    """What is judged after the share has changed counts for what was said before it."""
+    stage.judged(60, candidate=1, stable=-1)
+    stage.steer(wait_s=60)
+    with stage.store.transaction() as session:
+        query = select(TurnRow).where(TurnRow.line == stage.name, TurnRow.version == "new")
+        own = session.exec(query).first()
+        assert own is not None
+        verdict = session.exec(select(JudgementRow).where(JudgementRow.turn_id == own.id)).one()
+        session.delete(verdict)
+    stage.steer(wait_s=LOOK_S)
+    with stage.store.reading() as session:
+        before = session.get_one(TrialRow, stage.name).body["judged"]["candidate"]
+    with stage.store.transaction() as session:
+        session.add(JudgementRow(**verdict.model_dump() | {"created_ms": stage.now_ms}))
+    stage.steer()
+    with stage.store.reading() as session:
+        after = session.get_one(TrialRow, stage.name).body["judged"]["candidate"]
+    assert after == before + 1
+
+
+def test_an_uninformative_probe_holds_until_an_operator_resumes(trials_store: Store) -> None:
+    """What the gate could not tell is a person's to pass over, unless the settings say so."""
+    rows = [{"probe": "odds", "outcome": "pass"}, {"probe": "sense", "outcome": "uninformative"}]
+    for passes, rollout in (
+        (False, SETTINGS),
+        (True, SETTINGS.model_copy(update={"uninformative_probe": "pass"})),
+    ):
+        stage = Stage(trials_store, rollout=rollout)
+        candidate = f"dull-{stage.name}"
+        with trials_store.transaction() as session:
+            session.add(
+                GenerationRow(
+                    id=stage.name, line=stage.name, number=1, parent="base", child=candidate,
+                    key="0" * 16, state="released", turn_ids=[], gate={"rows": rows}, planned_ms=1,
+                )
+            )  # fmt: skip
+        stage.start(candidate)
+        assert stage.steer() == (None if passes else "hold")
+        if not passes:
+            assert "could not tell by sense" in stage.records[-1].reason
+            stage.append(verbs.resume(stage.line, stage.audit()))
+            assert stage.steer() is None
+
+
+def test_a_restart_resumes_at_the_right_step_and_never_sooner(stage: Stage) -> None:
+    """What has soaked in a process that is gone soaks again; a clock set ahead changes nothing."""
+    assert stage.steer() is None
+    stage.judged(60, candidate=1, stable=-1)
+    assert stage.steer(wait_s=60) == "step"
+    stage.clock.now_s += 59
+    stage.clock = Clock(stage.clock() + 10_000)  # another process, another clock
+    stage.trials = Trials(stage.rollout, clock=stage.clock)
+    assert stage.steer() is None
+    assert stage.line.trial is not None
+    assert (stage.line.trial.step, stage.line.trial.share) == (1, 0.6)
+    assert stage.steer(wait_s=60) == "step"
+
+
+def test_an_operator_who_comes_first_wins(stage: Stage) -> None:
+    """The learner's change of the same seq counts for nothing, and it decides anew."""
+    stage.judged(150, candidate=-1, stable=1)
+    stage.clock.now_s += LOOK_S
+    offered = stage.look()
+    assert offered is not None
+    stage.append(verbs.pause(stage.line, stage.audit()), offered)
+    assert stage.line.trial is not None
+    assert stage.line.trial.state == "paused"
+    assert stage.steer() == "abort"  # certain harm is no matter of a pause
+
+
+def test_replies_are_measured_by_what_the_guardrails_ask() -> None:
+    """Length, broken off, declined, and a call of a tool that nobody offered."""
+    tools = [{"type": "function", "function": {"name": "look_up"}}]
+
+    def called(name: str, arguments: str) -> bool | None:
+        function = {"name": name, "arguments": arguments}
+        calls = [{"id": "c", "type": "function", "function": function}]
+        reply = Message(role="assistant", tool_calls=calls)
+        record = turn(said("hi"), reply).model_copy(update={"tools": tools})
+        return reply_of(record.model_dump(mode="json")).invalid_call
+
+    assert [called("look_up", "{}"), called("look_up", "[1]"), called("look_up", "{")] == [
+        False, True, True,
+    ]  # fmt: skip
+    assert called("delete", "{}") is True
+    plain = reply_of(turn(said("hi"), "Hello.", tokens=(1, 2, 3)).model_dump(mode="json"))
+    assert (plain.tokens, plain.broke_off, plain.refuses, plain.invalid_call) == (
+        3, False, False, None,
+    )  # fmt: skip

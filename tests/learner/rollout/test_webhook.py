@@ -1,0 +1,129 @@
+"""The webhook is told of what ended or is held, signed, and again until it has answered."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from learner.rollout import claims
+from learner.rollout.webhook import LOOK_S, RETRY_S, TRIES, Webhook, signature
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.verbs import Audit
+from streams.settings import StreamsSettings
+from streams.store.store import Store, open_store
+
+SECRET = b"between us"
+
+
+@dataclass
+class Receiver:
+    """A server that keeps what it was told, and answers as it is told."""
+
+    answers: list[int] = field(default_factory=list)  # 200 when there are none left
+    told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver on a port of its own."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.told.append((dict(self.headers), body))
+            self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
+        yield receiver
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store of its own."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    yield store
+    store.close()
+
+
+def change(store: Store, line: Line, verb: str) -> Line:
+    """Project a change, as the learner does."""
+    audit = Audit.new("learner", f"{verb} it", 5)
+    made = verbs.start(line, "new", audit, share=0.1) if verb == "start" else getattr(
+        verbs, verb
+    )(line, audit)  # fmt: skip
+    with store.transaction() as session:
+        assert claims.project(session, made)
+    return line.take(made)
+
+
+def test_it_is_told_of_holds_and_ends_once_each_and_signed(
+    receiver: Receiver, store: Store
+) -> None:
+    """What came before the first start is not told; starts and pauses are nobody's business."""
+    line = change(store, Line("main", ("base",)), "start")
+    line = change(store, line, "abort")
+    webhook = Webhook(store, line="main", url=receiver.url, secret=SECRET)
+    assert webhook.step() == LOOK_S
+    assert receiver.told == []
+    for verb in ("start", "pause", "resume", "hold", "promote_full"):
+        line = change(store, line, verb)
+    assert webhook.step() == webhook.step() == LOOK_S
+    again = Webhook(store, line="main", url=receiver.url, secret=SECRET)  # after a restart
+    again.step()
+    bodies = [json.loads(body) for _, body in receiver.told]
+    assert [body["event"] for body in bodies] == ["rollout.held", "rollout.completed"]
+    assert bodies[1]["serving"] == bodies[1]["candidate"] == "new"
+    for headers, body in receiver.told:
+        assert headers["X-Quickset-Signature"] == signature(SECRET, body)
+        assert headers["X-Quickset-Signature"] != signature(b"another", body)
+    assert len({headers["X-Quickset-Delivery"] for headers, _ in receiver.told}) == 2
+
+
+def test_a_receiver_that_fails_is_told_again_more_and_more_seldom(
+    receiver: Receiver, store: Store
+) -> None:
+    """In order, and nothing is left out; after many tries it is given up, and the next is told."""
+    webhook = Webhook(store, line="main", url=receiver.url, secret=SECRET)
+    webhook.step()
+    line = change(store, Line("main", ("base",)), "start")
+    change(store, change(store, line, "hold"), "abort")
+    receiver.answers = [500, 404, 302, 200, 200]
+    waits = [webhook.step() for _ in range(4)]
+    assert waits == [RETRY_S[0], 2 * RETRY_S[0], 4 * RETRY_S[0], LOOK_S]
+    events = [json.loads(body)["event"] for _, body in receiver.told]
+    assert events == ["rollout.held"] * 4 + ["rollout.aborted"]
+
+
+def test_a_receiver_that_is_gone_for_ever_is_given_up(store: Store) -> None:
+    """It costs a day of tries, not the changes that follow."""
+    tried: list[str] = []
+
+    def send(url: str, body: bytes, headers: object) -> None:
+        tried.append(json.loads(body)["event"])
+        raise ConnectionRefusedError(f"{url} is gone {headers}")
+
+    webhook = Webhook(store, line="main", url="http://gone", secret=SECRET, send=send)
+    webhook.step()
+    line = change(store, change(store, Line("main", ("base",)), "start"), "hold")
+    waits = [webhook.step() for _ in range(TRIES - 1)]
+    assert max(waits) == RETRY_S[1]
+    assert webhook.step() == LOOK_S
+    change(store, line, "abort")
+    webhook.step()
+    assert (tried.count("rollout.held"), tried[-1]) == (TRIES, "rollout.aborted")

@@ -1,0 +1,123 @@
+"""A candidate from the gate to its end, on the tiny model, through the real log and store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from kernels.contract import Backend
+from streams.line.line import Line
+from streams.line.offer import counted, decided
+from streams.line.share import belongs
+from streams.model.open import BaseModel
+from streams.records import Feedback, Mask, Rollout
+from streams.settings import RolloutSettings
+from streams.store.tables import GenerationRow, TrialRow
+from tests.learner.test_loop import School, open_school
+from tests.learner.turns import said, turn
+
+STAGED = RolloutSettings(
+    policy="staged", steps=(0.3, 0.6), soak_s=30, deadline_s=600, min_principals=3, voice_turns=1
+)
+# The log's clock is the machine's; the learner's of these tests is far behind it, and only moves.
+PEOPLE = 70
+
+
+@dataclass
+class Service:
+    """A learner with a candidate on trial, and people who are answered as the agent would."""
+
+    school: School
+    people: int = 0
+
+    @property
+    def line(self) -> Line:
+        line = decided(self.school.log, "main")
+        assert line is not None
+        return line
+
+    def step(self, *, wait_s: float = 3.0) -> None:
+        """Let time pass, and the learner use what was said and what it has offered."""
+        self.school.clock.now_s += wait_s
+        self.school.step()
+        self.school.learner.catch_up()
+
+    def talk(self, *, candidate: Literal[-1, 1], stable: Literal[-1, 1]) -> None:
+        """Many people ask once, and judge what answered them."""
+        line, school = self.line, self.school
+        now_ms = int(school.clock() * 1000)
+        turns, feedback = [], []
+        for person in range(self.people, self.people + PEOPLE):
+            asked, trial = said(f"question {person}"), line.trial
+            first = turn(asked, "reply", id=f"t{person}", principal=f"p{person}", created_ms=now_ms)
+            own = trial and belongs(first.session, trial.version, trial.share)
+            served = trial.version if trial and own else line.version
+            turns.append(first.model_copy(update={"version": served}))
+            given = Feedback(
+                id=f"f{person}", turn_id=first.id, line="main", principal=first.principal,
+                session=first.session, score=candidate if own else stable, created_ms=now_ms,
+            )  # fmt: skip
+            feedback.append(given)
+        school.say(*turns)
+        school.say(*feedback, topic="feedback")
+        self.people += PEOPLE
+
+    def told(self) -> list[Rollout]:
+        return counted(self.school.log, "main")
+
+
+@pytest.fixture
+def service(tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend) -> Service:
+    """Two corrections have become a candidate, which has its first share."""
+    school = open_school(tmp_path, tiny_base, tiny_mask, backend, rollout=STAGED)
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    service = Service(school)
+    service.step()
+    trial = service.line.trial
+    assert trial is not None
+    assert (trial.state, trial.share) == ("running", 0.3)
+    assert service.line.version == tiny_base.name
+    return service
+
+
+def test_a_bad_candidate_is_aborted_in_the_first_share_by_evidence_alone(service: Service) -> None:
+    """The gate let it through, and people did not; what served, serves; learning goes on."""
+    service.talk(candidate=-1, stable=1)
+    service.step()
+    last = service.told()[-1]
+    assert (last.verb, last.state, last.step) == ("abort", "aborted", 0)
+    assert "judged worse" in last.reason
+    assert (service.line.version, service.line.trial) == (service.school.base.name, None)
+    assert service.school.learner.step(wait_s=0)  # the complaints teach the next candidate
+    newest = max(service.school.rows(GenerationRow), key=lambda row: row.number)
+    assert newest.parent == service.school.base.name
+
+
+def test_a_good_candidate_is_promoted_step_by_step(service: Service) -> None:
+    """Each step soaks; nothing is planned meanwhile; then it serves, and learning stands on it."""
+    candidate = service.line.trial
+    assert candidate is not None
+    for _ in range(2):
+        service.talk(candidate=1, stable=-1)
+        assert not service.school.step()
+        service.step(wait_s=31.0)
+    assert [(each.verb, each.state) for each in service.told()] == [
+        ("start", "running"), ("step", "running"), ("step", "completed"),
+    ]  # fmt: skip
+    assert (service.line.version, service.line.trial) == (candidate.version, None)
+    (row,) = service.school.rows(TrialRow)
+    assert row.body["judged"]["low"] > -STAGED.margin
+    assert service.school.learner.step(wait_s=0)
+    assert max(g.number for g in service.school.generations()) == 2
+    assert service.school.generations()[-1].parent == candidate.version
+
+
+def test_without_a_word_nothing_is_promoted(service: Service) -> None:
+    """A service that nobody judges holds its candidate, and says why."""
+    service.step(wait_s=601.0)
+    last = service.told()[-1]
+    assert (last.verb, last.state) == ("hold", "held")
+    assert last.reason.startswith("no data: 0 of 3 principals")
