@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def told(failure: Exception) -> tuple[str, int]:
-    """Give the sentence that tells a failure, and the exit code: 2 when it was foreseen, else 1."""
+    """Return a failure in a sentence, and the exit code: 2 when it was foreseen, else 1."""
     if isinstance(failure, DeployError | AgentError | KernelError | LearnerError | StreamsError):
         return f"quickset: {failure}", 2
     if isinstance(failure, OSError) and failure.strerror:

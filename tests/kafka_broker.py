@@ -35,20 +35,20 @@ PROTOCOLS = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SAS
 
 
 def kafka_home() -> Path | None:
-    """Give the folder of an Apache Kafka 4, if the environment names one."""
+    """Return the folder of an Apache Kafka 4, if the environment names one."""
     named = os.environ.get("KAFKA_HOME")
     return Path(named) if named and (Path(named) / "bin/kafka-server-start.sh").exists() else None
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on now."""
+    """Return a port that nobody listens on now."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
 
 
 def dies_with_us(with_signal: signal.Signals) -> list[str]:
-    """Give what stands before a command, so that no server outlives tests that are killed."""
+    """Return what stands before a command, so that no server outlives tests that are killed."""
     setpriv = shutil.which("setpriv")  # util-linux; elsewhere a killed test leaves its servers
     return [setpriv, "--pdeathsig", with_signal.name.removeprefix("SIG")] if setpriv else []
 

@@ -18,7 +18,7 @@ START_S = 60.0
 
 
 def postgres_programs() -> Path | None:
-    """Give the folder of initdb and postgres, if PostgreSQL is installed."""
+    """Return the folder of initdb and postgres, if PostgreSQL is installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
     if found:

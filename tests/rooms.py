@@ -86,7 +86,7 @@ def circles(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:
 
 
 def graph_of(found: Mapping[str, Room]) -> dict[str, frozenset[str]]:
-    """Give which rooms each room imports."""
+    """Return which rooms each room imports."""
     return {name: frozenset(each.room for each in room.imports) for name, room in found.items()}
 
 
@@ -103,7 +103,7 @@ def trespasses(found: Mapping[str, Room]) -> list[str]:
 
 
 def readme_lines(found: Mapping[str, Room]) -> list[str]:
-    """Give README's list: every room that is a folder, with its purpose."""
+    """Return README's list: every room that is a folder, with its purpose."""
     return [
         f"    {room.name + '/':<22}{room.purpose.rstrip('.')}"
         for room in sorted(found.values(), key=_place)
@@ -112,7 +112,7 @@ def readme_lines(found: Mapping[str, Room]) -> list[str]:
 
 
 def architecture_lines(found: Mapping[str, Room]) -> list[str]:
-    """Give ARCHITECTURE's drawing: each room with those of its own package that it imports."""
+    """Return ARCHITECTURE's drawing: each room with those of its own package that it imports."""
     lines = []
     graph = graph_of(found)
     for room in sorted(found.values(), key=_place):

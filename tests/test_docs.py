@@ -18,7 +18,7 @@ DOCUMENTS = ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "BENCHMARKS"
 
 
 def section(title: str) -> str:
-    """Give the text of one section of the README."""
+    """Return the text of one section of the README."""
     found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
     assert found, f"README has no section {title}"
     return found[1]

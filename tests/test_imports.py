@@ -32,7 +32,7 @@ ONLY_IN = {  # an optional or heavy library is known to the one file that adapts
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Give the full name of every module that a file imports, anywhere in it."""
+    """Return the full name of every module that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -42,13 +42,13 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def files(package: str) -> list[Path]:
-    """Give the Python files of a package, migrations left out: alembic writes those."""
+    """Return the Python files of a package, migrations left out: alembic writes those."""
     found = sorted((ROOT / package).rglob("*.py"))
     return [file for file in found if "migrations" not in file.parts]
 
 
 def file_room(name: str) -> str:
-    """Give the folder that a file stands in."""
+    """Return the folder that a file stands in."""
     return name.rpartition("/")[0]
 
 

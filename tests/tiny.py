@@ -181,7 +181,7 @@ def as_plain(model: Model) -> Model:
 
 
 def _stir(model: Any) -> None:
-    """Give norms and biases values of their own, so that a forward pass cannot forget them."""
+    """Return norms and biases values of their own, so that a forward pass cannot forget them."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1:

@@ -18,7 +18,7 @@ from agent.console import live
 from agent.console.access import Access
 from agent.console.ports import Service
 from agent.console.read.registry import LISTED
-from agent.console.read.sections import Sections
+from agent.console.read.sections import WAIT_S, Sections
 from agent.console.write import MAX_BODY_BYTES, Write
 from agent.errors import (
     BusyError,
@@ -45,6 +45,7 @@ def build_console(
     *,
     log: Log | None = None,
     interval_s: float = live.INTERVAL_S,
+    wait_s: float = WAIT_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """Assemble the console of an agent.
@@ -52,10 +53,11 @@ def build_console(
     store: the learner's; None, or one that is away, costs the sections that come from it
     log: for the learner's lag; None leaves it out
     interval_s: how often an open page looks for changes
+    wait_s: how long a page waits for store and log, in seconds
     raises: BindError when other machines could reach it and no operator key is set
     """
     access = Access(service.settings, clock=clock)
-    sections = Sections(service, store, log)
+    sections = Sections(service, store, log, wait_s=wait_s)
     shared = live.Shared(sections.read, interval_s=interval_s, clock=clock)
     read = Read(service, access, shared, clock=clock)
     write = Write(service, access, changed=shared.forget)

@@ -151,7 +151,7 @@ def _row(each: Version, serving: str | None) -> dict[str, Any]:
 
 
 def _told(found: Version, recipe: Recipe) -> list[tuple[str, str]]:
-    """Give what a person wants to know of a version, name by name."""
+    """Return what a person wants to know of a version, name by name."""
     members = f"{len(recipe.coefficients)} {recipe.noise} pairs at σ = 2^{recipe.sigma_log2} RMS"
     rows = [
         ("version", f"{recipe.version}, number {recipe.number} of the line {recipe.line}"),

@@ -58,7 +58,7 @@ class Past(Protocol):
         ...
 
     def held(self) -> list[str]:
-        """Give the reasons of generations that were not released."""
+        """Return the reasons of generations that were not released."""
         ...
 
 

@@ -31,7 +31,7 @@ class Past:
         return next((each.recipe.number for each in made if each.recipe.version == version), 0)
 
     def held(self) -> list[str]:
-        """Give the reasons of generations that the gate held, one each."""
+        """Return the reasons of generations that the gate held, one each."""
         if not self._file.exists():
             return []
         with store_session(self._settings) as session:

@@ -23,7 +23,7 @@ def conflicts(
     learner: LearnerSettings,
     rollout: RolloutSettings,
 ) -> Iterator[str]:
-    """Give one sentence for each pair of settings that cannot both be meant."""
+    """Return one sentence for each pair of settings that cannot both be meant."""
     yield from _streams(streams)
     yield from _agent(agent)
     if rollout.policy == "two-person" and len(agent.operator_keys) < 2:

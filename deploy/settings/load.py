@@ -71,7 +71,7 @@ class InForce:
         return self.origins.get(name, "default")
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
-        """Give (name, value, origin) of every setting, section by section."""
+        """Return (name, value, origin) of every setting, section by section."""
         for section in Settings.model_fields:
             values = getattr(self.settings, section)
             for field in type(values).model_fields:

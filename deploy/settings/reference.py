@@ -17,7 +17,7 @@ where each value in force came from."""
 
 
 def markdown() -> str:
-    """Give docs/SETTINGS.md: every setting with its default and what it is."""
+    """Return docs/SETTINGS.md: every setting with its default and what it is."""
     parts = [_HEAD]
     for section, info in Settings.model_fields.items():
         defaults = info.default
@@ -43,7 +43,7 @@ def _choices(annotation: Any) -> str:
 
 
 def shown(value: Any) -> Any:
-    """Give a value as JSON; passwords in URLs are hidden."""
+    """Return a value as JSON; passwords in URLs are hidden."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, str):

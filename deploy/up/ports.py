@@ -38,7 +38,7 @@ def _why(cause: OSError, host: str, port: int, flag: str) -> str:
 
 
 def url(host: str, port: int) -> str:
-    """Give the address that a person on this machine opens.
+    """Return the address that a person on this machine opens.
 
     >>> url("0.0.0.0", 8321)
     'http://127.0.0.1:8321'

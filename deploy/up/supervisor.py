@@ -37,7 +37,7 @@ class Child:
 
 
 def backoff(failures: int) -> float:
-    """Give the seconds to wait before the next start: 1, 2, 4 … 60.
+    """Return the seconds to wait before the next start: 1, 2, 4 … 60.
 
     >>> [backoff(failures) for failures in (1, 2, 3, 10)]
     [1.0, 2.0, 4.0, 60.0]

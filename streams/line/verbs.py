@@ -43,7 +43,7 @@ _VALID_IN: Final[Mapping[Verb, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Who changes a line, why and when: what stays of a change for ever.
+    """The person or part that changes a line, why and when: what stays of a change for ever.
 
     id: the record's; created_ms: Unix milliseconds
     """

@@ -36,7 +36,7 @@ def hardware() -> str:
 
 
 def names() -> list[str]:
-    """Give the names of all benchmarks, in order."""
+    """Return the names of all benchmarks, in order."""
     return sorted(file.stem.removeprefix("bench_") for file in FOLDER.glob("bench_*.py"))
 
 

@@ -36,14 +36,14 @@ ROUNDS = 5
 
 
 def prompts(batch: int) -> list[list[int]]:
-    """Give prompts of common words; what they say does not matter for speed."""
+    """Return prompts of common words; what they say does not matter for speed."""
     generator = torch.Generator().manual_seed(batch)
     shape = (batch, PROMPT_TOKENS)
     return torch.randint(500, 20000, shape, generator=generator).tolist()
 
 
 def time_generate(model: Any, ids: list[list[int]]) -> float:
-    """Give seconds for TOKENS more tokens of each prompt, past the first one."""
+    """Return seconds for TOKENS more tokens of each prompt, past the first one."""
 
     def timed(tokens: int) -> float:
         began_s = time.perf_counter()
@@ -60,7 +60,7 @@ def time_generate(model: Any, ids: list[list[int]]) -> float:
 
 
 def time_loop(decoder: Decoder, ids: list[list[int]]) -> float:
-    """Give seconds for the same with our walk but torch's own products."""
+    """Return seconds for the same with our walk but torch's own products."""
     capacity = PROMPT_TOKENS + TOKENS
     cache = KvCache(decoder, capacity=capacity, tokens=len(ids) * capacity)
     slots = [cache.open() for _ in ids]
@@ -75,7 +75,7 @@ def time_loop(decoder: Decoder, ids: list[list[int]]) -> float:
 
 
 async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
-    """Give the tokens a second while all replies run: after the last one's first token."""
+    """Return the tokens a second while all replies run: after the last one's first token."""
 
     async def read(number: int, prompt: list[int]) -> list[float]:
         tokens = TOKENS + 2 * len(ids)  # the first replies run while the last prompts are read

@@ -147,7 +147,7 @@ def main() -> None:
 
 
 def judged_turns(base: BaseModel) -> list[Passage]:
-    """Give 8 turns: a chat prompt, a reply and a rewrite. Which tokens costs nothing to know."""
+    """Return 8 turns: a chat prompt, a reply and a rewrite. Which tokens costs nothing to know."""
     chance = torch.Generator().manual_seed(0)
 
     def tokens(count: int) -> tuple[int, ...]:
@@ -204,7 +204,7 @@ def report(
 
 
 def peak_gflops() -> float:
-    """Give the best rate of a large matrix product in several tries."""
+    """Return the best rate of a large matrix product in several tries."""
     size = 2048
     a, b = torch.randn(size, size), torch.randn(size, size)
     return max(2 * size**3 / seconds(lambda: a @ b) / 1e9 for _ in range(8))

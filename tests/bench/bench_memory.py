@@ -156,7 +156,7 @@ def process(folder: Path, role: str, changes: Mapping[str, str]) -> Process:
 
 
 def pid_of(process: Process) -> int:
-    """Give the process id of a started process."""
+    """Return the process id of a started process."""
     assert process._process is not None
     return process._process.pid
 
@@ -239,7 +239,7 @@ def measure_learner(
 
 
 def corrected(base: BaseModel, number: int) -> Sequence[Turn]:
-    """Give a conversation of two turns, the second after a correction of the first."""
+    """Return a conversation of two turns, the second after a correction of the first."""
     words = " ".join(f"part {word} of case {number}" for word in range(20))
     asked = Message(role="user", content=f"Tell me what is in this list: {words}.")
     answer = f"It is a list of the parts of case {number}, " + "one after the other, " * 20

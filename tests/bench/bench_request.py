@@ -88,7 +88,7 @@ async def timed(client: ClientSession, url: str) -> float:
 
 
 async def measure(folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
-    """Give the latencies without and with the log, and how many turns the log has."""
+    """Return the latencies without and with the log, and how many turns the log has."""
     log = SqliteLog(folder / "log.db")
     spool = open_spool(StreamsSettings(home=folder), log)
     bare, logged = make_service(spool, log), make_service(spool, log)

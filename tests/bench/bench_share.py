@@ -113,7 +113,7 @@ async def stream(engine: Engine, number: int, made: list[int]) -> None:
 
 
 async def rate(made: list[int]) -> float:
-    """Give tokens a second over a round."""
+    """Return tokens a second over a round."""
     await asyncio.sleep(SETTLE_S)
     began_s, before = time.perf_counter(), made[0]
     await asyncio.sleep(ROUND_S)

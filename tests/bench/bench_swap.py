@@ -51,7 +51,7 @@ class Line:
         )
 
     def next(self) -> Recipe:
-        """Give the next version's recipe, at the step of a usual generation."""
+        """Return the next version's recipe, at the step of a usual generation."""
         number = self._serving.number + 1
         described = draft(self._serving, f"{number:016x}", UPDATE, sigma_log2=-4)
         recipe = self._serving.child(described).recipe
@@ -60,7 +60,7 @@ class Line:
 
 
 async def watched(streams: list[list[float]], during: Callable[[], Awaitable[float]]) -> float:
-    """Give the longest gap, ms, of any stream while something happens."""
+    """Return the longest gap, ms, of any stream while something happens."""
     began_s = time.perf_counter()
     await during()
     ended_s = time.perf_counter()

@@ -24,7 +24,7 @@ INTERVAL_S = 0.02
 
 async def open_console(page: Page, serve: Serve, service: FakeService, store: Store | None) -> str:
     """Open the console and wait until it is live."""
-    address = await serve(build_console(service, store, interval_s=INTERVAL_S))
+    address = await serve(build_console(service, store, interval_s=INTERVAL_S, wait_s=30))
     await page.goto(address)
     await expect(page.locator("#live")).to_have_text("Live")
     return address
@@ -293,7 +293,7 @@ async def test_login_and_logout(page: Page, serve: Serve, store: Store) -> None:
     service = FakeService(
         settings=AgentSettings(operator_keys=keys), version="b" * 16, previous="a" * 16
     )
-    address = await serve(build_console(service, store, interval_s=INTERVAL_S))
+    address = await serve(build_console(service, store, interval_s=INTERVAL_S, wait_s=30))
     await page.goto(address)
     await expect(page).to_have_url(f"{address}/login")
     await page.get_by_label("Operator key").fill("guess")
@@ -317,14 +317,16 @@ async def test_login_and_logout(page: Page, serve: Serve, store: Store) -> None:
 async def test_the_page_comes_back_after_a_restart_of_the_agent(page: Page, store: Store) -> None:
     """The stream is opened anew, and the rollback works with the new process's token."""
     port = unused_port()
-    first = TestServer(build_console(FakeService(), store, interval_s=INTERVAL_S), port=port)
+    first = TestServer(
+        build_console(FakeService(), store, interval_s=INTERVAL_S, wait_s=30), port=port
+    )
     await first.start_server()
     await page.goto(str(first.make_url("/")))
     await expect(page.locator("#live")).to_have_text("Live")
     await first.close()
     await expect(page.locator("#live")).to_have_text("Connecting again…")
     service = FakeService(version="b" * 16, previous="a" * 16)
-    second = TestServer(build_console(service, store, interval_s=INTERVAL_S), port=port)
+    second = TestServer(build_console(service, store, interval_s=INTERVAL_S, wait_s=30), port=port)
     await second.start_server()
     await expect(page.locator("#live")).to_have_text("Live")
     await expect(card(page, "Serving").locator(".figure")).to_have_text("b" * 16)

@@ -76,13 +76,13 @@ def turn(number: int, asked: str) -> Turn:
 
 @pytest.fixture
 def streams(tmp_path: Path) -> StreamsSettings:
-    """Give the settings of an empty home."""
+    """Return the settings of an empty home."""
     return StreamsSettings(home=tmp_path / "home")
 
 
 @pytest.fixture
 def taught(streams: StreamsSettings) -> StreamsSettings:
-    """Give a home with two versions of which the second serves, and two turns, one judged."""
+    """Return a home with two versions of which the second serves, and two turns, one judged."""
     first = recipe(1, BASE)
     second = recipe(2, first.version)
     store, log = open_store(streams), open_log(streams)

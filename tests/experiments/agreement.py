@@ -88,7 +88,7 @@ def print_fitnesses(instrument: Instrument, seeds: Sequence[int]) -> None:
 
 
 def weighed(rewrites: Sequence[Lesson], known: Sequence[Floats]) -> dict[str, list[Lesson]]:
-    """Give the rewrites with the weights of their tokens that are compared.
+    """Return the rewrites with the weights of their tokens that are compared.
 
     known: the parent's log-probabilities of their tokens
     """

@@ -64,7 +64,7 @@ class Course:
         return f"{told}  {length:5.1f} tokens  {pleased}/{len(replies)} please"
 
     def lessons_on(self, prompts: Sequence[str]) -> list[Lesson]:
-        """Give the base's replies to prompts, and its hinted rewrites of them."""
+        """Return the base's replies to prompts, and its hinted rewrites of them."""
         asked = [self._prompt(prompt) for prompt in prompts]
         replies = self._greedy(self._base.decoder, asked)
         told = [self._prompt(p, WISH) for p in prompts]

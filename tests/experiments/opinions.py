@@ -120,7 +120,7 @@ class Instrument:
         self._lessons = self._kept_lessons()
 
     def course(self, *, replies: bool) -> Lessons:
-        """Give the lessons.
+        """Return the lessons.
 
         replies: all of them; else only rewrites, of half the training prompts: a third of the work
         """
@@ -210,7 +210,7 @@ class Instrument:
 
 
 def differences(table: Floats) -> Floats:
-    """Give every pair's opinion, f(+) − f(−): (prompts, members) → (prompts, pairs)."""
+    """Return every pair's opinion, f(+) − f(−): (prompts, members) → (prompts, pairs)."""
     return table[:, 0::2] - table[:, 1::2]
 
 
@@ -227,7 +227,7 @@ def agreement(opinions: Floats, criterion: Floats, batches: Sequence[range]) -> 
 
 
 def resampled_error(statistic: Callable[[NDArray[np.intp]], float], pairs: int) -> float:
-    """Give a statistic's standard error, from pairs drawn anew with repetition (bootstrap).
+    """Return a statistic's standard error, from pairs drawn anew with repetition (bootstrap).
 
     statistic: from the numbers of the pairs that it is to use
     """
@@ -246,5 +246,5 @@ def told_agreement(opinions: Floats, criterion: Floats, batches: Sequence[range]
 
 
 def error_of_mean(values: Floats) -> float:
-    """Give the standard error of a mean."""
+    """Return the standard error of a mean."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))

@@ -101,7 +101,7 @@ def answer_in(reply: str, pattern: str) -> str:
 
 
 def majority(answers: Sequence[str]) -> str:
-    """Give the most frequent answer, the first one among equals; no answer is no vote.
+    """Return the most frequent answer, the first one among equals; no answer is no vote.
 
     >>> majority(["", "", "7", "9", "9"])
     '9'

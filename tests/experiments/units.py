@@ -30,7 +30,7 @@ def nothing() -> None:
 
 
 def orders(scores: Scores) -> dict[str, Order]:
-    """Give orders of all neurons, by their worst rank over the calibration sets."""
+    """Return orders of all neurons, by their worst rank over the calibration sets."""
     safety, utility = scores[:, 0].reshape(len(scores), -1), scores[:, 1].reshape(len(scores), -1)
     random = np.random.default_rng(0).permutation(safety.shape[1])
     return {

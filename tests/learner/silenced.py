@@ -11,7 +11,7 @@ from streams.model.open import BaseModel
 
 
 def silenced(base: BaseModel, neurons: Iterable[int]) -> Decoder:
-    """Give the base with some neurons' columns of down_proj zeroed.
+    """Return the base with some neurons' columns of down_proj zeroed.
 
     neurons: each named layer · neurons of a layer + neuron
     """

@@ -67,19 +67,19 @@ def feed(store: Store) -> Feed:
 
 
 def rows(store: Store) -> dict[str, TurnRow]:
-    """Give the turns by id."""
+    """Return the turns by id."""
     with store.reading() as session:
         return {row.id: row for row in session.exec(select(TurnRow))}
 
 
 def judgements(store: Store) -> list[JudgementRow]:
-    """Give the judgements."""
+    """Return the judgements."""
     with store.reading() as session:
         return list(session.exec(select(JudgementRow).order_by(JudgementRow.id)))
 
 
 def outgoing(store: Store, topic: str) -> list[Record]:
-    """Give what waits in the outbox for a topic."""
+    """Return what waits in the outbox for a topic."""
     with store.reading() as session:
         return [decode(row.value) for row in session.exec(select(OutboxRow)) if row.topic == topic]
 
@@ -89,7 +89,7 @@ SECOND = turn(said("hi", "a long story", "too long"), "ok", id="second", created
 
 
 def feedback(score: int, *, at: int = 3_000, **changes: Any) -> Feedback:
-    """Give feedback on the first turn."""
+    """Return feedback on the first turn."""
     body = {
         "id": f"f{at}", "turn_id": "first", "line": "main", "principal": "alice",
         "session": FIRST.session, "score": score, "created_ms": at, **changes,
@@ -211,7 +211,7 @@ def test_poison_is_buried_and_stops_nothing(feed: Feed, store: Store) -> None:
 
 
 def rollout(version: str, *, line: str = "main") -> Rollout:
-    """Give a claim of the first place in a line."""
+    """Return a claim of the first place in a line."""
     return Rollout(
         id=f"{line}-{version}", line=line, seq=1, version=version, previous="base",
         state="completed", verb="promote", reason="", who="x", created_ms=1,
@@ -258,7 +258,7 @@ OTHER = replace(RULES, line="other")
 
 
 def _entry(record: Turn) -> Entry:
-    """Give a record as it stands first in the log."""
+    """Return a record as it stands first in the log."""
     return Entry(Partition("turns", 0), 0, "k", record.id, encode(record), 5_000)
 
 
@@ -309,7 +309,7 @@ def test_what_a_turn_costs_does_not_grow_with_the_store(feed: Feed) -> None:
 
 
 def conversations() -> list[Record]:
-    """Give three conversations with corrections, praise, a retry and feedback."""
+    """Return three conversations with corrections, praise, a retry and feedback."""
     records: list[Record] = []
     for number, words in enumerate(("too long", "thanks!", "no, I meant Rome")):
         opening = said(f"question {number}")

@@ -44,7 +44,7 @@ def read(store: Store, line: str, topic: Topic, records: Sequence[Record], start
 
 
 def recipes(count: int, line: str) -> list[Recipe]:
-    """Give a chain of recipes from the base up, as an operator's command appends it."""
+    """Return a chain of recipes from the base up, as an operator's command appends it."""
     made: list[Recipe] = []
     for number in range(1, count + 1):
         made.append(

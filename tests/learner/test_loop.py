@@ -412,7 +412,7 @@ def test_a_lost_store_is_rebuilt_from_the_log(
 
 
 def untrained(words: Turn) -> Turn:
-    """Give the same turn, not to be learned from."""
+    """Return the same turn, not to be learned from."""
     return words.model_copy(update={"learn": False})
 
 

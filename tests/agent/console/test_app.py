@@ -25,6 +25,7 @@ from tests.agent.console.rows import BASE, FakeService, fill, judgement_row, tur
 
 Client = TestClient[web.Request, web.Application]
 NOW_MS = 1_790_000_000_000
+PATIENT_S = 30.0  # a busy machine is no store that hangs
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
@@ -57,7 +58,7 @@ def service() -> FakeService:
 
 async def connect(service: FakeService, store: Store | None, log: Any = None) -> Client:
     """A started client; the fixture or test closes it."""
-    app = build_console(service, store, log=log, interval_s=0)
+    app = build_console(service, store, log=log, interval_s=0, wait_s=PATIENT_S)
     client: Client = TestClient(TestServer(app))
     await client.start_server()
     return client

@@ -49,7 +49,9 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 async def client(store: Store) -> AsyncIterator[Client]:
     """A console over that store."""
-    made: Client = TestClient(TestServer(build_console(FakeService(), store, interval_s=0)))
+    made: Client = TestClient(
+        TestServer(build_console(FakeService(), store, interval_s=0, wait_s=30))
+    )
     await made.start_server()
     yield made
     await made.close()

@@ -27,7 +27,7 @@ def read(
 def fault(
     tmp_path: Path, toml: str = "", environ: dict[str, str] | None = None, **flags: str
 ) -> str:
-    """Give the message of the error that loading raises."""
+    """Return the message of the error that loading raises."""
     with pytest.raises(SettingsError) as caught:
         read(tmp_path, toml, environ, {n.replace("__", "."): text for n, text in flags.items()})
     return str(caught.value)

@@ -34,7 +34,7 @@ def begun(cache: KvCache, tokens: int) -> int:
 
 
 def gathered(memory: Tensor, pages: list[int], side: int, length: int) -> Tensor:
-    """Give the keys (0) or values (1) of one row of one layer: (1, kv_heads, length, d)."""
+    """Return the keys (0) or values (1) of one row of one layer: (1, kv_heads, length, d)."""
     return memory[pages, 0, side].transpose(0, 1).flatten(1, 2)[None, :, :length]
 
 
@@ -134,7 +134,7 @@ def test_a_full_slot_refuses_more() -> None:
 
 
 def resident_bytes(memory: Tensor) -> int:
-    """Give how much of a tensor's memory the system has given."""
+    """Return how much of a tensor's memory the system has given."""
     begin = memory.data_ptr() // mmap.PAGESIZE * mmap.PAGESIZE
     text = Path("/proc/self/smaps").read_text()
     for part in text.split("VmFlags")[:-1]:

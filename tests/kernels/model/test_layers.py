@@ -36,7 +36,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
-    """Give normal numbers."""
+    """Return normal numbers."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 

@@ -256,7 +256,7 @@ def test_a_copy_moves_on_its_own(tiny_base: BaseModel) -> None:
 
 
 def grown(base: BaseModel, recipes: int = 3, step: int = 9) -> Master:
-    """Give a master some recipes away from the base."""
+    """Return a master some recipes away from the base."""
     master = master_of(base, open_backend("cpu"))
     for key in range(recipes):
         master.apply(Draft(master.scales, key=f"{key:016x}", step=step), verify=False)

@@ -18,7 +18,7 @@ NOW = 1_000_000
 def candidate(
     name: str, *, principal: str = "p", uses: int = 0, age_s: float = 1, verdict: Verdict = BAD
 ) -> JudgedTurn:
-    """Give a turn judged `age_s` ago."""
+    """Return a turn judged `age_s` ago."""
     judged_ms = NOW - int(age_s * 1000)
     return JudgedTurn(name, principal, judged_ms - 500, uses, judged_ms, verdict)
 

@@ -21,7 +21,7 @@ HINT = "Answer in one short sentence only."
 
 
 def row(one: Turn, target: dict[str, Any] | None = None) -> TurnRow:
-    """Give a turn as the store keeps it."""
+    """Return a turn as the store keeps it."""
     names = set(TurnRow.model_fields) & set(Turn.model_fields)
     body: dict[str, Any] = one.model_dump(include=names)
     record = one.model_dump(mode="json")
@@ -30,7 +30,7 @@ def row(one: Turn, target: dict[str, Any] | None = None) -> TurnRow:
 
 
 def planned(turn_id: str, *, score: int = -1, hint: str | None = HINT) -> PlannedTurn:
-    """Give a turn's place in a plan."""
+    """Return a turn's place in a plan."""
     return PlannedTurn(turn_id, 1.0, score, 0.9, hint)
 
 
@@ -41,7 +41,7 @@ def teacher(serving: Serving, backend: Backend) -> Teacher:
 
 
 def asked(teacher: Teacher, words: str = "Why?") -> Turn:
-    """Give a turn as it was sampled from the tiny model."""
+    """Return a turn as it was sampled from the tiny model."""
     messages = said(words)
     prompt = teacher.serving.base.render(messages)
     return turn(messages, "because", id=words, prompt=prompt, tokens=range(30, 40))

@@ -18,7 +18,7 @@ REPLY = (8, 9)
 
 
 def lesson(**changes: object) -> Lesson:
-    """Give a lesson of one turn that was sampled at log-probability −1 a token."""
+    """Return a lesson of one turn that was sampled at log-probability −1 a token."""
     given = {
         "turn_id": "t", "weight": 1.0, "score": 0, "confidence": 1.0,
         "prompt": (5, 6), "reply": REPLY, "logprobs": (-1.0, -1.0),
@@ -27,7 +27,7 @@ def lesson(**changes: object) -> Lesson:
 
 
 def of(one: Lesson, *members: list[float], terms: Terms = TERMS) -> list[float]:
-    """Give the fitness of members with these log-probabilities (of its target, else its reply)."""
+    """Return the fitness of members with these log-probabilities (of target, else reply)."""
     scored = lay_out([one.passage])
     table = fitness.table([one], scored, torch.tensor(members), terms)
     return list(table[0].tolist())
@@ -97,7 +97,7 @@ def test_no_logprob_explodes(logprobs: list[float]) -> None:
 
 
 def three(weights: tuple[float, ...] = (1.0, 1.0, 1.0)) -> list[Lesson]:
-    """Give lessons that count this much."""
+    """Return lessons that count this much."""
     return [lesson(turn_id=str(i), weight=weight) for i, weight in enumerate(weights)]
 
 

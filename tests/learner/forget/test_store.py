@@ -44,7 +44,7 @@ def store(database: str, tmp_path: Path) -> Iterator[Store]:
 
 
 def talk(principal: str, number: int, answer: str, *, at_ms: int = 1_000) -> list[Turn]:
-    """Give a reply, and the turn after what its user said to it."""
+    """Return a reply, and the turn after what its user said to it."""
     asked = said(f"Question {number}")
     first = turn(asked, "A reply", id=f"{principal}-{number}-a", principal=principal,
                  created_ms=at_ms)  # fmt: skip
@@ -82,7 +82,7 @@ def read(store: Store, records: Sequence[Record], *, from_offset: int = 0) -> No
 
 
 def rows_of_others(store: Store, principal: str) -> dict[str, Any]:
-    """Give all that the store holds beside a principal, without orders of arrival."""
+    """Return all that the store holds beside a principal, without orders of arrival."""
     with store.reading() as session:
         turns = session.exec(select(TurnRow).where(TurnRow.principal != principal))
         judgements = session.exec(select(JudgementRow).where(JudgementRow.principal != principal))

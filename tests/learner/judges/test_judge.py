@@ -20,7 +20,7 @@ def test_a_retry_is_weak_evidence() -> None:
 def feedback(
     score: Literal[-1, 0, 1], *, at: int, hint: str | None = None, principal: str = "alice"
 ) -> Judgement:
-    """Give the judgement of a feedback."""
+    """Return the judgement of a feedback."""
     given = ExplicitJudge().judge(
         ASKED,
         Feedback(

@@ -18,7 +18,7 @@ def verdict(*messages: Message, kind: str = "reply") -> Judgement | None:
 
 
 def user(text: str) -> Message:
-    """Give a user message."""
+    """Return a user message."""
     return Message(role="user", content=text)
 
 

@@ -28,7 +28,7 @@ def recipe(strategy: str = "es", coefficients: tuple[int, ...] = (64, -64, 3, 0)
 
 
 def generation(table: Any, weights: Any, **changes: Any) -> GenerationRow:
-    """Give a generation whose turns are named 0, 1, 2, …, all of them scored."""
+    """Return a generation whose turns are named 0, 1, 2, …, all of them scored."""
     ids = [str(place) for place in range(len(weights))]
     batch = [
         {"turn_id": id, "weight": float(weight), "score": -1, "confidence": 1.0, "hint": None}

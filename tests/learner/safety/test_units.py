@@ -18,7 +18,7 @@ SAMPLES = [
 
 
 def _one_by_one(decoder: Decoder, name: str) -> Tensor:
-    """Give what enters one linear layer at the reply tokens, each sample run alone."""
+    """Return what enters one linear layer at the reply tokens, each sample run alone."""
     seen: list[Tensor] = []
 
     def watch(called: str, layer: Layer, x: Tensor) -> Tensor:

@@ -77,12 +77,12 @@ def test_a_file_changed_later_changes_nothing(own_dir: Path) -> None:
 
 
 def remove(name: str) -> Callable[[Path], None]:
-    """Give a damage: a file that is not there."""
+    """Return a damage: a file that is not there."""
     return lambda directory: (directory / name).unlink()
 
 
 def truncate(name: str) -> Callable[[Path], None]:
-    """Give a damage: a file of which only the first half was written."""
+    """Return a damage: a file of which only the first half was written."""
 
     def damage(directory: Path) -> None:
         data = (directory / name).read_bytes()
@@ -114,7 +114,7 @@ def write_template(source: str) -> Callable[[Path], None]:
 
 
 def add_tokens(directory: Path) -> None:
-    """Give the tokenizer tokens that the model has no rows for."""
+    """Return the tokenizer tokens that the model has no rows for."""
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens(["<a>", "<b>", "<c>"])
     tokenizer.save_pretrained(directory)
