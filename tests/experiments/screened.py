@@ -26,8 +26,8 @@ from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
-from learner.batch.placements import with_hint
 from learner.batch.lesson import Lesson
+from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
 from learner.fitness import fitness
 from learner.fitness.evaluate import LocalEvaluator, perturb
