@@ -18,11 +18,12 @@ from kernels import normal
 from kernels.errors import OVERFLOW, ExplodedError
 
 FullNoise = Literal["full", "normal"]
-Noise = Literal["rank1", FullNoise]
-"""Rank-1 signs a_p b_pᵀ (Sarkar et al. 2025); a sign, or a normal deviate, for every element."""
+Noise = Literal["rank1", "screened", FullNoise]
+"""Rank-1 signs a_p b_pᵀ (Sarkar et al. 2025), of pair p or of chosen numbers; a sign, or a normal
+deviate, for every element."""
 
 FULL_NOISES: Final[tuple[FullNoise, ...]] = ("full", "normal")
-NOISES: Final[tuple[Noise, ...]] = ("rank1", *FULL_NOISES)
+NOISES: Final[tuple[Noise, ...]] = ("rank1", "screened", *FULL_NOISES)
 
 ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
 NORMAL: Final = 16  # added to it for normal deviates, so that no sign shares their words
@@ -33,6 +34,9 @@ MAX_DIGEST_ELEMENTS: Final = WORD  # the index is the high word of what a digest
 MAX_COEFFICIENT: Final = 255  # 8 bits: exact even as a bfloat16 input of a matrix product
 EXACT_FLOAT32: Final = 2**24  # every integer below it is a float32: sums stay exact in any order
 INT32_MAX: Final = 2**31 - 1
+# Rows of signs, and columns of signs, of a tensor that may be chosen from. The best of so many lies
+# 4 deviations out; ten times as many would reach 4.5, and take ten times as long to search.
+POOL: Final = 2**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,34 @@ class MemberNoise:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which signs of the pool screened pairs have in one tensor, one number a pair for each side.
+
+    Pair p has the row signs that rank-1 noise has for pair rows[p], and the column signs of pair
+    columns[p]. A number may come twice.
+
+    raises: ValueError for sides of two lengths, or a number outside the pool
+    """
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what names no signs."""
+        if len(self.rows) != len(self.columns):
+            raise ValueError(
+                f"{len(self.rows)} rows of signs are chosen, {len(self.columns)} columns"
+            )
+        check_in_pool((*self.rows, *self.columns))
+
+
+def check_in_pool(numbers: Sequence[int]) -> None:
+    """Refuse numbers of signs outside the pool. Raises: ValueError."""
+    if not all(0 <= number < POOL for number in numbers):
+        raise ValueError(f"chosen signs have numbers from 0 to {POOL - 1}")
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What a generation adds to the integers of one tensor: K += step · Σ_p c_p E_p.
 
@@ -159,8 +191,10 @@ class Change:
     an integer, halves away from zero, so that −step is still exactly the opposite.
 
     coefficients: one a pair, |c_p| ≤ 255; step: signed, negative takes the generation out again
-    raises: ValueError for coefficients or a step of which a sum could round, ExplodedError for a
-        normal change that could leave int32 on its own
+    chosen: of screened noise the signs of each pair, of other noise None
+    raises: ValueError for coefficients or a step of which a sum could round, or for signs that are
+        not chosen where they must be; ExplodedError for a normal change that could leave int32 on
+        its own
     """
 
     address: Address
@@ -168,9 +202,13 @@ class Change:
     step: int
     noise: Noise = "rank1"
     frozen: Frozen = NOTHING_FROZEN
+    chosen: Chosen | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be exact."""
+        pairs = len(self.chosen.rows) if self.chosen else None
+        if pairs != (len(self.coefficients) if self.noise == "screened" else None):
+            raise ValueError("screened noise, and no other, has chosen signs: as many as pairs")
         if any(abs(c) > MAX_COEFFICIENT for c in self.coefficients):
             raise ValueError(f"a coefficient leaves ±{MAX_COEFFICIENT}")
         if self.reach >= EXACT_FLOAT32:

@@ -23,6 +23,7 @@ from kernels.change import (
     ROWS,
     Address,
     Change,
+    Chosen,
     Frozen,
     MemberNoise,
     Span,
@@ -89,6 +90,14 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def chosen_signs(self, address: Address, span: Span, numbers: Sequence[int]) -> Tensor:
+        """Return the signs that `signs` has for these pairs, in this order, and make no others.
+
+        span: from element 0 on
+        returns: (len(numbers), count) int8, each +1 or -1
+        """
+
+    @abstractmethod
     def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         """Return the normal deviates of pairs 0..pairs-1 at the elements of a span.
 
@@ -152,6 +161,24 @@ class Backend(ABC):
             for side, size in zip((ROWS, COLUMNS), shape, strict=True)
         )
         return PairFactors(*frozen.zeroed(rows, columns))
+
+    def chosen_factors(
+        self,
+        address: Address,
+        shape: tuple[int, int],
+        chosen: Chosen,
+        *,
+        frozen: Frozen = NOTHING_FROZEN,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the rank-1 factors of screened pairs of one tensor, zeros where frozen.
+
+        shape: (out, in)
+        returns: rows (pairs, out) int8, columns (pairs, in) int8
+        """
+        height, width = shape
+        rows = self.chosen_signs(address, Span(ROWS, height), chosen.rows)
+        columns = self.chosen_signs(address, Span(COLUMNS, width), chosen.columns)
+        return frozen.zeroed(rows, columns)
 
     @abstractmethod
     def rows_linear(

@@ -206,8 +206,7 @@ def assemble(
     slow: whether judges that ask something outside are asked
     others: the rest of Parts, by name
     """
-    first = max(0, base.decoder.num_layers - settings.last_layers)
-    layers = range(first, base.decoder.num_layers)
+    layers, modules = settings.moving(base.decoder.num_layers)
     rules = Rules(
         line=settings.line,
         judges=open_judges(settings),
@@ -216,9 +215,7 @@ def assemble(
         slow=open_slow_judges(settings) if slow else (),
     )
     backend: Backend = others["backend"]
-    serving = Serving(
-        base, backend, mask, layers=layers, modules=settings.modules, snapshots=snapshots
-    )
+    serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
     return Parts(serving=serving, rules=rules, settings=settings, **others)
 
 

@@ -20,6 +20,8 @@ MODULES: tuple[Module, ...] = (
     "up_proj",
     "down_proj",
 )
+# What stands right under the final norm, so that its effect has a closed form (population.screen).
+SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 
 
 class Verifier(Section):
@@ -62,8 +64,9 @@ class LearnerSettings(Section):
     noise: Noise = Field(
         "rank1",
         description="what members are perturbed by: rank1 (signs of rank 1, which share products),"
-        " full (signs of full rank: a product for each member) or normal (likewise, with the"
-        " normal deviates of the published strategies)",
+        " full (signs of full rank: a product for each member), normal (likewise, with the"
+        " normal deviates of the published strategies) or screened (signs of rank 1 in the last"
+        " block's MLP alone, searched for those that move the fitness most)",
     )
     pairs: int = Field(
         32, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
@@ -187,6 +190,22 @@ class LearnerSettings(Section):
         " text, too, the answer must be the JSON object alone to count",
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
+
+    @model_validator(mode="after")
+    def _something_to_screen(self) -> Self:
+        if self.noise == "screened" and not set(SCREENED).intersection(self.modules):
+            raise ValueError(
+                f"learner.noise is screened, which moves {', '.join(SCREENED)} of the last block:"
+                " name at least one of them in learner.modules"
+            )
+        return self
+
+    def moving(self, num_layers: int) -> tuple[range, tuple[Module, ...]]:
+        """Return the layers and modules that generations move, of a model of so many layers."""
+        if self.noise != "screened":
+            return range(max(0, num_layers - self.last_layers), num_layers), self.modules
+        modules = tuple(module for module in self.modules if module in SCREENED)
+        return range(num_layers - 1, num_layers), modules
 
 
 def group_of(line: str) -> str:

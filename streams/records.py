@@ -115,18 +115,22 @@ class Mask(Record):
         return hashlib.sha256(encode(self)).hexdigest()
 
 
-Noise = Literal["rank1", "full", "normal"]
+Noise = Literal["rank1", "full", "normal", "screened"]
+_MADE_IN: dict[str, int] = {"normal": 2, "screened": 3}
+_POOL = 2**14  # row signs, and column signs, of a tensor that a screen searches (kernels.change)
 
 
 class Recipe(Record):
     """What turns a parent version into its child; the child's name is its hash.
 
-    Version 2 brought normal noise. Only a recipe of it is of that version, so that the same recipe
-    of signs has one name, whichever build makes it.
+    Version 2 brought normal noise, version 3 screened noise: pairs that each move one tensor, by
+    row and column signs that were searched for. A recipe is of the version that its noise needs, so
+    that the same recipe of signs has one name, whichever build makes it.
     """
 
     KIND: ClassVar[str] = "recipe"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
+    ADDED: ClassVar[dict[str, int]] = {"tensors": 3, "rows": 3, "columns": 3}
 
     line: str
     number: int = Field(ge=1, description="length of the chain from the base to this version")
@@ -142,16 +146,38 @@ class Recipe(Record):
     scales: list[int] = Field(description="log2 of each tensor's RMS at the base, rounded")
     mask: str = Field(description="digest of the Mask in force")
     digest: str = Field(description="digest of the child's integer master")
+    tensors: list[int] = Field(
+        default=[],
+        description="screened: the tensor that each pair moves, by its place in layers × modules",
+    )
+    rows: list[int] = Field(
+        default=[], description="screened: the number of each pair's row signs in the pool"
+    )
+    columns: list[int] = Field(default=[], description="screened: likewise of its column signs")
 
     @property
     def made_in(self) -> int:
         """The one version that a recipe of this noise has."""
-        return 2 if self.noise == "normal" else 1
+        return _MADE_IN.get(self.noise, 1)
 
     @model_validator(mode="after")
     def _of_one_version(self) -> Self:
         if self.v != self.made_in:
             raise ValueError(f"a recipe of {self.noise} noise has version {self.made_in}")
+        return self
+
+    @model_validator(mode="after")
+    def _of_known_signs(self) -> Self:
+        pairs = len(self.coefficients) if self.noise == "screened" else 0
+        if not all(len(found) == pairs for found in (self.tensors, self.rows, self.columns)):
+            raise ValueError(
+                "a screened recipe, and no other, has a tensor and signs for each pair"
+            )
+        num_tensors = len(self.layers) * len(self.modules)
+        if not all(0 <= tensor < num_tensors for tensor in self.tensors):
+            raise ValueError(f"a pair moves none of the {num_tensors} tensors")
+        if not all(0 <= number < _POOL for number in (*self.rows, *self.columns)):
+            raise ValueError(f"signs have numbers from 0 to {_POOL - 1}")
         return self
 
     @property

@@ -9,12 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from kernels.change import FULL_NOISES, NOISES, Address, Change, FullNoise, MemberNoise, Span
+from kernels.change import (
+    FULL_NOISES,
+    NOISES,
+    Address,
+    Change,
+    Chosen,
+    FullNoise,
+    MemberNoise,
+    Span,
+)
 from kernels.contract import Backend, BackendName, Item, LinearLayer, PairFactors, Result
 from kernels.cpu import logprob as cpu_logprob
 from kernels.cpu import members as cpu_members
 from kernels.cpu import update as cpu_update
-from kernels.cpu.noise import draw
+from kernels.cpu.noise import chosen_signs, draw
 from kernels.cpu.threads import Threads
 
 
@@ -37,6 +46,9 @@ class CpuBackend(Backend):
 
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return self._drawn(address, span, "full", pairs)
+
+    def chosen_signs(self, address: Address, span: Span, numbers: Sequence[int]) -> Tensor:
+        return torch.from_numpy(chosen_signs(address, span, numbers))
 
     def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return self._drawn(address, span, "normal", pairs)
@@ -101,6 +113,8 @@ class CpuBackend(Backend):
         for kind in FULL_NOISES:
             self.full_member(base, MemberNoise(address, 0, kind), 0)
         for noise in NOISES:
-            self.advance(master, base, Change(address, (1,), 1, noise), exponent=0)
+            chosen = Chosen((0,), (0,)) if noise == "screened" else None
+            change = Change(address, (1,), 1, noise, chosen=chosen)
+            self.advance(master, base, change, exponent=0)
         self.materialise(base, master, exponent=0)
         self.digest(master)

@@ -3,9 +3,11 @@
 The same Philox as kernels.reference.noise, in lanes that the compiler makes vectors of.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from numba import int8, uint32, uint64
 
 from kernels.change import NORMAL, Address, FullNoise, Span
@@ -110,6 +112,31 @@ def fill_normals(
             shift = uint32(16 - BITS if pair % 2 == 0 else 32 - BITS)
             for e in range(count):
                 part[e] = table[(noise[e] >> shift) & _ENTRY]
+
+
+def chosen_words(
+    address: Address, side: int, count: int, numbers: Sequence[int]
+) -> npt.NDArray[np.uint32]:
+    """Return the signs of some pairs as words: those of the n-th of them in the bits of pair n.
+
+    returns: (groups of 32, count) uint32, of elements from 0 on
+    """
+    key, whole = np.uint64(address.key), np.empty(count + 8, np.uint32)  # whole counters are made
+    words = np.zeros((-(-len(numbers) // PAIRS), count), np.uint32)
+    for place, number in enumerate(numbers):
+        fill_words(whole, key, number // PAIRS, address.tensor, side, 0, count)
+        bits = (whole[:count] >> np.uint32(number % PAIRS)) & np.uint32(1)
+        words[place // PAIRS] |= bits << np.uint32(place % PAIRS)
+    return words
+
+
+def chosen_signs(address: Address, span: Span, numbers: Sequence[int]) -> npt.NDArray[np.int8]:
+    """Return the signs of some pairs at elements from 0 on: (len(numbers), count) int8."""
+    words = chosen_words(address, span.side, span.count, numbers)
+    places = np.arange(len(numbers))
+    shift = (places % PAIRS).astype(np.uint32)[:, None]
+    bits = ((words[places // PAIRS] >> shift) & np.uint32(1)).astype(np.int8)
+    return np.int8(1) - np.int8(2) * bits
 
 
 def draw(

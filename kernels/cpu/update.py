@@ -14,7 +14,7 @@ from torch import Tensor
 from kernels.change import COLUMNS, FULL, INT32_MAX, NORMAL, ROWS, Change, Frozen
 from kernels.cpu import rounding, sums
 from kernels.cpu.compiled import PAIRS, Array
-from kernels.cpu.noise import fill_words
+from kernels.cpu.noise import chosen_words, fill_words
 from kernels.cpu.threads import Threads
 from kernels.cpu.weights import PIECE_ELEMENTS, rewrite
 from kernels.dtypes import require_finite
@@ -27,6 +27,7 @@ Moved = tuple[bool, bool, int]
 Move = Callable[[int, int, Array, Array, float], Moved]
 """Adds to rows start..stop-1, wrapping; rounds base to out at unit 2^exponent, unless empty."""
 
+RANK1_NOISES: Final = ("rank1", "screened")
 NOTHING: Final = np.empty((0, 0), np.float32)  # no weights to round
 NO_DEVIATES: Final = deviates()[:0]  # of signs
 
@@ -102,7 +103,7 @@ def _move_all(threads: Threads, master: Tensor, change: Change) -> list[Moved]:
 
 def _onto(master: Tensor, change: Change) -> Move:
     """Return the loop that adds a change to a master's rows."""
-    return _rank1(master, change) if change.noise == "rank1" else _full(master, change)
+    return _rank1(master, change) if change.noise in RANK1_NOISES else _full(master, change)
 
 
 def _rank1(master: Tensor, change: Change) -> Move:
@@ -150,6 +151,9 @@ def _narrow(change: Change) -> bool:
 
 def _words(change: Change, side: int, count: int) -> Array:
     """Return the noise of one side: (groups of 32 pairs, count) uint32."""
+    if change.chosen is not None:
+        numbers = change.chosen.rows if side == ROWS else change.chosen.columns
+        return chosen_words(change.address, side, count, numbers)
     groups = -(-len(change.coefficients) // PAIRS)
     key, tensor = np.uint64(change.address.key), change.address.tensor
     whole = np.empty(count + 8, np.uint32)  # fill_words writes whole counters

@@ -28,7 +28,7 @@ from kernels.gpu.launch import on
 from kernels.gpu.logprob import score_targets, search_top
 from kernels.gpu.members import linear, write_member
 from kernels.gpu.moments import moments
-from kernels.gpu.noise import pack_words, write_normals, write_signs
+from kernels.gpu.noise import pack_words, write_chosen, write_normals, write_signs
 from kernels.gpu.tuning import INTERPRETED
 from kernels.gpu.update import sweep
 
@@ -71,6 +71,10 @@ class TritonBackend(Backend):
     @launching
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return write_signs(address, span, pairs=pairs, device=self.device)
+
+    @launching
+    def chosen_signs(self, address: Address, span: Span, numbers: Sequence[int]) -> Tensor:
+        return write_chosen(address, span, numbers, device=self.device)
 
     @launching
     def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:

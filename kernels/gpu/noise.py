@@ -6,6 +6,7 @@ so a thread that owns four consecutive elements computes one. Nothing is read fr
 the table of deviates, which a cache holds.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -96,6 +97,19 @@ def signs_kernel(
 
 
 @triton.jit(do_not_specialize=["tensor", "key_low", "key_high"])
+def chosen_kernel(
+    out, numbers, count, tensor, key_low, key_high, SIDE: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """Write the signs of elements 0..count-1 of the pair numbers[n] to row n of out, int8."""
+    first, row = tl.program_id(0) * BLOCK, tl.program_id(1)
+    number = tl.load(numbers + row)
+    words = vector_words(first, number // PAIRS, tensor, SIDE, key_low, key_high, BLOCK)
+    place = first + tl.arange(0, BLOCK)
+    sign = 1 - 2 * ((words >> (number % PAIRS)) & 1).to(tl.int32)
+    tl.store(out + row.to(tl.int64) * count + place, sign.to(tl.int8), place < count)
+
+
+@triton.jit(do_not_specialize=["tensor", "key_low", "key_high"])
 def words_kernel(
     out, count, tensor, key_low, key_high, SIDE: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
@@ -145,6 +159,20 @@ def write_signs(address: Address, span: Span, *, pairs: int, device: torch.devic
             out, span.first, span.count, pairs, *words_of(address),
             SIDE=span.side, BLOCK=SIGNS_BLOCK,
         )  # fmt: skip
+    return out
+
+
+def write_chosen(
+    address: Address, span: Span, numbers: Sequence[int], *, device: torch.device
+) -> Tensor:
+    """Return the signs of some pairs at elements from 0 on, (len(numbers), count) int8."""
+    out = torch.empty(len(numbers), span.count, dtype=torch.int8, device=device)
+    if out.numel():
+        chosen = torch.tensor(list(numbers), dtype=torch.int32, device=device)
+        grid = (triton.cdiv(span.count, SIGNS_BLOCK), len(numbers))
+        chosen_kernel[grid](
+            out, chosen, span.count, *words_of(address), SIDE=span.side, BLOCK=SIGNS_BLOCK
+        )
     return out
 
 

@@ -20,7 +20,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels import normal
-from kernels.change import COLUMNS, NOTHING_FROZEN, ROWS, Change
+from kernels.change import COLUMNS, NOTHING_FROZEN, ROWS, Change, Span
 from kernels.gpu.launch import EXACT, TILE, bits, masked, moving, tiles, words_of
 from kernels.gpu.noise import (
     FULL,
@@ -30,6 +30,7 @@ from kernels.gpu.noise import (
     table_on,
     tile_words,
     vector_words,
+    write_chosen,
 )
 from kernels.gpu.numbers import highest, infinity, load_weights, store_weights
 
@@ -248,13 +249,16 @@ def sweep(
     noise, step, frozen, words, groups = NONE, 0, NOTHING_FROZEN, (0, 0, 0), 0
     tables, left, right = master, master, master  # of no meaning without a change
     if change is not None:
-        noise = {"rank1": RANK1, "full": FULL_RANK, "normal": NORMAL}[change.noise]
+        noise = {"rank1": RANK1, "screened": RANK1, "full": FULL_RANK, "normal": NORMAL}[
+            change.noise
+        ]
         step, frozen, words = change.step, change.frozen, words_of(change.address)
         pairs_a_word = 2 if noise is NORMAL else PAIRS.value
         coefficients = _padded(change.coefficients, pairs_a_word)
         groups = len(coefficients) // pairs_a_word
         if noise is RANK1:
-            left, right = _factors(master, change, coefficients.to(master.device))
+            factors = _factors if change.chosen is None else _chosen_factors
+            left, right = factors(master, change, coefficients.to(master.device))
         elif noise is FULL_RANK:
             tables = pair_tables(coefficients).to(master.device)
         else:
@@ -283,6 +287,26 @@ def _factors(master: Tensor, change: Change, coefficients: Tensor) -> tuple[Tens
             out, coefficients, moves, count, pairs, *words_of(change.address),
             SIDE=side, MASKED=is_masked, BLOCK=FACTOR_BLOCK, num_warps=4,
         )  # fmt: skip
+    return left, right
+
+
+def _chosen_factors(master: Tensor, change: Change, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same of screened pairs; zeros stand where the last group has no pair."""
+    height, width = master.shape
+    pairs, device = len(coefficients), master.device
+    left = torch.zeros(height, pairs, dtype=torch.float16, device=device)
+    right = torch.zeros(pairs, width, dtype=torch.float16, device=device)
+    assert change.chosen is not None  # the caller has asked
+    rows, columns = (
+        write_chosen(change.address, Span(side, count), numbers, device=device)
+        for side, count, numbers in (
+            (ROWS, height, change.chosen.rows), (COLUMNS, width, change.chosen.columns)
+        )
+    )  # fmt: skip
+    rows, columns = change.frozen.zeroed(rows, columns)
+    # integers up to 255, exact in float16
+    left[:, : len(rows)] = (rows.T * coefficients[: len(rows)]).to(torch.float16)
+    right[: len(rows)] = columns.to(torch.float16)
     return left, right
 
 

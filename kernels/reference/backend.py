@@ -23,6 +23,9 @@ class ReferenceBackend(Backend):
     def signs(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return torch.from_numpy(noise.signs(address, span, pairs=pairs))
 
+    def chosen_signs(self, address: Address, span: Span, numbers: Sequence[int]) -> Tensor:
+        return torch.from_numpy(noise.chosen_signs(address, span, numbers))
+
     def normals(self, address: Address, span: Span, *, pairs: int) -> Tensor:
         return torch.from_numpy(noise.normals(address, span, pairs=pairs))
 
@@ -90,15 +93,21 @@ class ReferenceBackend(Backend):
 
     def _sum(self, master: Tensor, change: Change) -> update.Wide:
         """Return Σ c_p E_p in the master's shape, in integers of the noise."""
-        pairs = len(change.coefficients)
-        if change.noise != "rank1":
-            drawn = _full_noise(master, change.address, change.noise, change.frozen, pairs=pairs)
-            return update.full_sum(drawn, change.coefficients)
+        pairs, address, frozen = len(change.coefficients), change.address, change.frozen
         height, width = master.shape
-        factors = self.pair_factors(
-            change.address, (height, width), pairs=pairs, frozen=change.frozen
-        )
-        return update.rank1_sum(factors.rows.numpy(), factors.columns.numpy(), change.coefficients)
+        match change.noise:
+            case "rank1":
+                factors = self.pair_factors(address, (height, width), pairs=pairs, frozen=frozen)
+                rows, columns = factors.rows, factors.columns
+            case "screened":
+                assert change.chosen is not None  # Change has refused what has none
+                rows, columns = self.chosen_factors(
+                    address, (height, width), change.chosen, frozen=frozen
+                )
+            case full:
+                drawn = _full_noise(master, address, full, frozen, pairs=pairs)
+                return update.full_sum(drawn, change.coefficients)
+        return update.rank1_sum(rows.numpy(), columns.numpy(), change.coefficients)
 
     def _advance(
         self, master: Tensor, base: Tensor, change: Change, exponent: int

@@ -15,6 +15,8 @@ element, or the deviates of two.
 Knows nothing of weights (kernels.change.Span says what an element is).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -76,7 +78,18 @@ def signs(address: Address, span: Span, *, pairs: int) -> Signs:
     >>> signs(Address(0, 0), Span(side=0, count=8), pairs=2).tolist()
     [[-1, -1, 1, 1, 1, -1, -1, -1], [1, 1, 1, 1, 1, -1, -1, -1]]
     """
-    pair, element = _grid(span, pairs)
+    return chosen_signs(address, span, range(pairs))
+
+
+def chosen_signs(address: Address, span: Span, numbers: Sequence[int]) -> Signs:
+    """Return the signs of some pairs at the elements of a span.
+
+    returns: (len(numbers), count) int8, each +1 or -1
+
+    >>> chosen_signs(Address(0, 0), Span(side=0, count=4), [1, 0]).tolist()
+    [[1, 1, 1, 1], [-1, -1, 1, 1]]
+    """
+    pair, element = _grid(span, numbers)
     word = _words(address, span.side, element, pair >> np.uint64(5))
     bit = (word >> (pair & np.uint64(31))) & np.uint64(1)
     return np.where(bit == 0, np.int8(1), np.int8(-1))
@@ -90,17 +103,17 @@ def normals(address: Address, span: Span, *, pairs: int) -> Deviates:
     >>> normals(Address(0, 0), Span(side=2, count=4), pairs=2).tolist()
     [[29, 22, 42, 1], [-8, -71, -68, 62]]
     """
-    pair, element = _grid(span, pairs)
+    pair, element = _grid(span, range(pairs))
     words = _words(address, span.side + NORMAL, element, pair >> np.uint64(1))
     upper = words >> (np.uint64(16) * (pair & np.uint64(1)) + np.uint64(16 - BITS))
     found: Deviates = deviates()[upper & np.uint64(2**BITS - 1)]
     return found
 
 
-def _grid(span: Span, pairs: int) -> tuple[Wide, Wide]:
+def _grid(span: Span, pairs: Sequence[int]) -> tuple[Wide, Wide]:
     """Return pairs as a column, and elements as a row."""
     elements = np.arange(span.first, span.first + span.count, dtype=np.uint64)
-    return np.arange(pairs, dtype=np.uint64)[:, None], elements[None, :]
+    return np.asarray(pairs, dtype=np.uint64)[:, None], elements[None, :]
 
 
 def _words(address: Address, side: int, element: Wide, group: Wide) -> Wide:

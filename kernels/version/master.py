@@ -11,59 +11,24 @@ byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbe
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kernels.change import NOTHING_FROZEN, Address, Change, Frozen, Noise
+from kernels.change import NOTHING_FROZEN, Change, Frozen
 from kernels.contract import Backend, Result
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
 from kernels.model.layers import Layer
 from kernels.model.model import Model
 from kernels.version.layout import TensorSpec, layout, scale_log2
+from kernels.version.recipe import Recipe, change_of
 
 # One unit of K is 2^-18 of the tensor's RMS: far below one probing step (2^-4 RMS by default, so
 # a coefficient keeps its 8 bits at any step size), while int32 still reaches 2^13 RMS.
 QUANTUM_LOG2 = -18
-
-
-class Recipe(Protocol):
-    """The part of a recipe that the arithmetic needs (streams.records.Recipe has it)."""
-
-    @property
-    def noise(self) -> Noise:
-        """Which noise the coefficients weigh."""
-
-    @property
-    def key(self) -> str:
-        """The generation's 64-bit key, 16 hex digits."""
-
-    @property
-    def coefficients(self) -> list[int]:
-        """One integer a pair."""
-
-    @property
-    def step(self) -> int:
-        """u of K += u · Σ c a bᵀ."""
-
-    @property
-    def layers(self) -> list[int]:
-        """Layers that moved."""
-
-    @property
-    def modules(self) -> list[str]:
-        """Modules that moved."""
-
-    @property
-    def scales(self) -> list[int]:
-        """log2 of each tensor's RMS, in the layout's order."""
-
-    @property
-    def digest(self) -> str:
-        """Digest of the child's integers."""
 
 
 class Master:
@@ -285,13 +250,8 @@ class Master:
 
     def _change(self, spec: TensorSpec, recipe: Recipe, *, sign: int) -> Change:
         """Return what a recipe does to one tensor."""
-        return Change(
-            Address.of(int(recipe.key, 16), spec.name),
-            tuple(recipe.coefficients),
-            sign * recipe.step,
-            recipe.noise,
-            self._frozen.get(spec.name, NOTHING_FROZEN),
-        )
+        frozen = self._frozen.get(spec.name, NOTHING_FROZEN)
+        return change_of(recipe, spec, sign=sign, frozen=frozen)
 
     def _verify(self, specs: Sequence[TensorSpec], recipe: Recipe, digest: str) -> None:
         """Take the recipe out again if it did not lead where it promises."""

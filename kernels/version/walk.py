@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kernels.errors import DigestMismatchError
-from kernels.version.master import Master, Recipe
+from kernels.version.master import Master
+from kernels.version.recipe import Recipe
 
 _LOG = logging.getLogger(__name__)
 

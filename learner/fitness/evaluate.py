@@ -17,22 +17,51 @@ from kernels.contract import Backend
 from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference
 from learner.population.members import score
-from learner.population.noise import Perturbation
+from learner.population.noise import Addresses, Perturbation
 from learner.population.noises.open import open_population
+from learner.serving import Serving
 from learner.settings import LearnerSettings
+
+
+def perturb(
+    parent: Serving,
+    settings: LearnerSettings,
+    key: int,
+    *,
+    backend: Backend,
+    addresses: Addresses | None = None,
+) -> Perturbation:
+    """Return what a generation perturbs of its parent."""
+    return Perturbation(
+        backend,
+        parent.specs,
+        key=key,
+        pairs=settings.pairs,
+        sigmas_log2=[scale + settings.sigma_log2 for scale in parent.scales],
+        frozen=parent.frozen,
+        addresses=addresses,
+    )
 
 
 class Evaluator(Protocol):
     """Scores the members of a generation."""
 
     def evaluate(
-        self, reference: Reference, key: int, pairs: range, *, pause: Callable[[], None]
+        self,
+        reference: Reference,
+        key: int,
+        pairs: range,
+        *,
+        pause: Callable[[], None],
+        addresses: Addresses | None = None,
     ) -> Floats:
         """Score the members of some pairs on the lessons.
 
         reference: the parent, and the lessons; another process rebuilds it from the parent's name
         key: the generation's 64-bit key; pairs: ascending, within the generation's
         pause: called between pieces of work, and may raise to give up
+        addresses: of screened noise, where the pairs lie; they come with the key and are not
+            searched again, for another machine may round otherwise
         returns: (turns, 2 · len(pairs)), the + and − of each pair side by side; the same rows as
             those that a wider range gives for these pairs, to the bit
         raises: ValueError for pairs that the generation does not have
@@ -48,20 +77,19 @@ class LocalEvaluator:
     settings: LearnerSettings
 
     def evaluate(
-        self, reference: Reference, key: int, pairs: range, *, pause: Callable[[], None]
+        self,
+        reference: Reference,
+        key: int,
+        pairs: range,
+        *,
+        pause: Callable[[], None],
+        addresses: Addresses | None = None,
     ) -> Floats:
         """Score the members of some pairs; see Evaluator."""
         settings, parent = self.settings, reference.parent
         if pairs.step != 1 or not 0 <= pairs.start < pairs.stop <= settings.pairs:
             raise ValueError(f"{pairs} is no range of the generation's {settings.pairs} pairs")
-        perturbation = Perturbation(
-            self.backend,
-            parent.specs,
-            key=key,
-            pairs=settings.pairs,
-            sigmas_log2=[scale + settings.sigma_log2 for scale in parent.scales],
-            frozen=parent.frozen,
-        )
+        perturbation = perturb(parent, settings, key, backend=self.backend, addresses=addresses)
         logprobs = score(
             parent.decoder,
             reference.trunk,

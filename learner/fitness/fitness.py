@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from learner.batch.lesson import Lesson
@@ -57,6 +58,20 @@ def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Te
         for lesson, (place,) in zip(lessons, scored.places, strict=True)
     ]
     return np.stack(rows)
+
+
+def slopes(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Terms) -> Tensor:
+    """Return how fast the combined fitness rises with each scored log-probability.
+
+    logprobs: (scored,), where
+    returns: (scored,) float32
+    """
+    found = logprobs.double().numpy()
+    rows = [
+        lesson.weight * _turn_slopes(lesson, found[place], terms)
+        for lesson, (place,) in zip(lessons, scored.places, strict=True)
+    ]
+    return torch.from_numpy(np.concatenate(rows)).float()
 
 
 def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
@@ -90,13 +105,11 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     if lesson.target:
         told: Floats = terms.hint * (scored * np.asarray(lesson.news)).mean(axis=1)
         return told
-    own = [place for place in range(scored.shape[1]) if place not in lesson.forced]
+    own = _own(lesson, scored.shape[1])
     if not own:
         return np.zeros(len(scored))
+    ratio = _ratio(lesson, scored, own)
     scored = scored[:, own]
-    log_ratio = scored - np.asarray(lesson.logprobs)[own]
-    # beyond e²⁰ the ratio is clipped or absurd: bounding it keeps the anchor finite
-    ratio = np.exp(np.clip(log_ratio, -20.0, 20.0))
     fitness: Floats = -terms.kl * np.mean(ratio - 1 - np.log(ratio), axis=1)
     if lesson.score:
         clipped = np.clip(ratio, 1 - terms.ratio_clip, 1 + terms.ratio_clip)
@@ -105,3 +118,36 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     if lesson.advantages:
         fitness += terms.hint * (scored * np.asarray(lesson.advantages)[own]).mean(axis=1)
     return fitness
+
+
+def _turn_slopes(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
+    """(tokens,) → (tokens,), the derivative of `_turn_fitness`."""
+    if lesson.target:
+        told: Floats = terms.hint * np.asarray(lesson.news) / scored.size
+        return told
+    slopes, own = np.zeros(scored.size), _own(lesson, scored.size)
+    if not own:
+        return slopes
+    ratio = _ratio(lesson, scored, own)
+    rising: Floats = -terms.kl * (ratio - 1)
+    if lesson.score:
+        clipped = np.clip(ratio, 1 - terms.ratio_clip, 1 + terms.ratio_clip)
+        free = ratio * lesson.score <= clipped * lesson.score
+        rising += np.where(free, terms.reward * lesson.confidence * lesson.score * ratio, 0.0)
+    if lesson.advantages:
+        rising += terms.hint * np.asarray(lesson.advantages)[own]
+    slopes[own] = rising / len(own)
+    return slopes
+
+
+def _own(lesson: Lesson, tokens: int) -> list[int]:
+    """Return the places of the tokens that the model chose itself."""
+    return [place for place in range(tokens) if place not in lesson.forced]
+
+
+def _ratio(lesson: Lesson, scored: Floats, own: list[int]) -> Floats:
+    """Return π_member / π_logged of some tokens of a reply: (…, tokens) → (…, own)."""
+    log_ratio = scored[..., own] - np.asarray(lesson.logprobs)[own]
+    # beyond e²⁰ the ratio is clipped or absurd: bounding it keeps the anchor finite
+    ratio: Floats = np.exp(np.clip(log_ratio, -20.0, 20.0))
+    return ratio

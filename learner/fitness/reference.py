@@ -37,6 +37,11 @@ class Reference:
         """(members, scored) → (turns, members)."""
         return fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
 
+    @property
+    def slopes(self) -> Tensor:
+        """How fast the parent's fitness rises with each scored log-probability: (scored,)."""
+        return fitness.slopes(self.lessons, self.trunk.scored, self.shortlist.parent, self.terms)
+
     def compare(
         self, child: Decoder, *, backend: Backend, pause: Callable[[], None]
     ) -> tuple[float, float | None]:

@@ -8,10 +8,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kernels.change import Frozen
+from kernels.change import Chosen, Frozen
 from kernels.contract import Backend
 from kernels.model.forward import Linear
 from kernels.version.layout import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the noise of screened pairs lies, one entry a pair: a few hundred bytes.
+
+    tensors: the tensor that a pair moves, by its place in the specs; rows, columns: the numbers of
+        its signs (kernels.change.Chosen)
+    """
+
+    tensors: tuple[int, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    def of(self, pairs: Sequence[int]) -> Chosen:
+        """Return the signs of some pairs."""
+        return Chosen(
+            tuple(self.rows[pair] for pair in pairs), tuple(self.columns[pair] for pair in pairs)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +39,7 @@ class Perturbation:
 
     sigmas_log2: log2 of each tensor's σ, in the order of the specs
     frozen: parameter name → its frozen units; missing: none
+    addresses: of screened noise where each pair lies; of other noise None
     """
 
     backend: Backend
@@ -28,6 +48,7 @@ class Perturbation:
     pairs: int
     sigmas_log2: Sequence[int]
     frozen: Mapping[str, Frozen]
+    addresses: Addresses | None = None
 
     @property
     def sigma_of(self) -> dict[str, int]:

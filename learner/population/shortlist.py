@@ -70,6 +70,25 @@ class Shortlist:
         normaliser = torch.logaddexp(kept.logsumexp(dim=-1), tail)
         return self._of_targets(states) - normaliser
 
+    def pull(self, slopes: Tensor) -> Tensor:
+        """Take slopes in the targets' log-probabilities to slopes in the parent's normed states.
+
+        What it is the derivative of is `logprobs`: the tail moves as the lower half of the kept
+        tokens does.
+
+        slopes: (scored,)
+        returns: (scored, width)
+        """
+        shares = self._logprobs.exp()
+        low = self._logprobs[:, self._lower :] - self._low[:, None]
+        shares[:, self._lower :] += (self._tail[:, None] + low).exp()
+        pulled = self._head[self._targets]
+        for first in range(0, len(self._ids), BLOCK):
+            place = slice(first, first + BLOCK)
+            rows = self._head[self._ids[place]]
+            pulled[place] -= (shares[place, None] @ rows)[:, 0]
+        return pulled * slopes[:, None]
+
     def divergence(self, states: Tensor, logprobs: Tensor) -> float:
         """Return the mean KL(child ‖ parent) over positions, the tail taken as one outcome.
 

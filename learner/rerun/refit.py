@@ -70,6 +70,12 @@ def draft(recipe: Recipe, rest: Kept, *, parent: str, number: int) -> Recipe:
 def _coefficients(
     row: GenerationRow, recipe: Recipe, members: strategies.Floats
 ) -> tuple[int, ...]:
+    if recipe.noise == "screened":
+        raise LedgerError(
+            f"generation {row.number} of {row.line} searched for the signs of its members on all of"
+            " its turns, those that are to be left out too: nobody can be left out of it without"
+            " scoring again (--exact)"
+        )
     if recipe.strategy == "randopt":
         if "top_k" not in row.settings:
             raise _too_old(row, "its settings")

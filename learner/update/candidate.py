@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from learner.population.noise import Addresses
 from learner.serving import Serving
 from learner.update.strategies import Update
 from streams.records import Noise, Recipe
@@ -16,8 +17,13 @@ def draft(
     strategy: Literal["es", "randopt"] = "es",
     noise: Noise = "rank1",
     line: str = "main",
+    addresses: Addresses | None = None,
 ) -> Recipe:
-    """Describe a child of the serving version; its digest is not known before it is built."""
+    """Describe a child of the serving version; its digest is not known before it is built.
+
+    addresses: of screened noise, where its pairs lie
+    """
+    where = addresses or Addresses((), (), ())
     return Recipe(
         line=line,
         number=serving.number + 1,
@@ -33,4 +39,7 @@ def draft(
         scales=serving.scales,
         mask=serving.mask.digest,
         digest="",
+        tensors=list(where.tensors),
+        rows=list(where.rows),
+        columns=list(where.columns),
     )

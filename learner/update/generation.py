@@ -18,9 +18,11 @@ from kernels.errors import DigestMismatchError, KernelError
 from kernels.version.master import QUANTUM_LOG2
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
-from learner.fitness.evaluate import Evaluator, LocalEvaluator
+from learner.fitness.evaluate import Evaluator, LocalEvaluator, perturb
 from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference, refer
+from learner.population.noise import Addresses
+from learner.population.screen import screen
 from learner.serving import Child, Serving
 from learner.settings import LearnerSettings
 from learner.update import strategies
@@ -97,7 +99,10 @@ def run_generation(
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
     reference = refer(serving, lessons, settings, backend=backend, pause=pause)
     evaluator = evaluator or LocalEvaluator(backend, settings)
-    table = evaluator.evaluate(reference, int(key, 16), range(settings.pairs), pause=pause)
+    addresses = _screened(reference, int(key, 16), settings, backend, pause)
+    table = evaluator.evaluate(
+        reference, int(key, 16), range(settings.pairs), pause=pause, addresses=addresses
+    )
     members = fitness.combined(reference.lessons, table)
     turn_ids = tuple(lesson.turn_id for lesson in lessons)
     if not np.isfinite(members).all():
@@ -115,8 +120,22 @@ def run_generation(
         strategy=settings.strategy,
         noise=settings.noise,
         line=settings.line,
+        addresses=addresses,
     )
     return _within_budget(outcome, described, reference, settings.kl_budget, backend, pause)
+
+
+def _screened(
+    reference: Reference, key: int, settings: LearnerSettings, backend: Backend, pause: Pause
+) -> Addresses | None:
+    """Search where the pairs of screened noise are to lie; of other noise None."""
+    if settings.noise != "screened":
+        return None
+    perturbation = perturb(reference.parent, settings, key, backend=backend)
+    decoder = reference.parent.decoder
+    return screen(
+        decoder, reference.trunk, reference.shortlist, reference.slopes, perturbation, pause=pause
+    )
 
 
 def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> Update:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kernels.change import NOISES, Address, Change, FullNoise, MemberNoise, Span
+from kernels.change import FULL_NOISES, Address, Change, FullNoise, MemberNoise, Noise, Span
 from kernels.contract import Backend
 from kernels.model.packed import PackedLayer
 from kernels.open import open_backend
@@ -95,7 +95,8 @@ def full_members(backend: Backend, base: Sequence[Tensor]) -> None:
 def updates(backend: Backend, base: Sequence[Tensor]) -> None:
     """An update from 32 pairs, and the whole advance, against a loop of torch.randn."""
     masters = [torch.zeros(weight.shape, dtype=torch.int32) for weight in base]
-    rank1, full, normal = (Change(Address(7, 3), COEFFICIENTS, 1, noise) for noise in NOISES)
+    kinds: tuple[Noise, ...] = ("rank1", *FULL_NOISES)
+    rank1, full, normal = (Change(Address(7, 3), COEFFICIENTS, 1, noise) for noise in kinds)
 
     def accumulated(change: Change) -> Callable[[], object]:
         return lambda: backend.each(partial(backend.accumulate, change=change), masters)

@@ -143,6 +143,10 @@ CASES = [
         "words of 32 pairs", noise.words_kernel, "*i32 i32 i32 i32 i32",
         {"SIDE": 0, "BLOCK": 1024}, 1024, 4, PHILOX + 0.25, {"num_warps": 4},
     ),
+    Case(
+        "chosen signs", noise.chosen_kernel, "*i8 *i32 i32 i32 i32 i32",
+        {"SIDE": 0, "BLOCK": 1024}, 1024, 1, PHILOX + 3, {"num_warps": 4},
+    ),
     _member("full-rank member, bf16", is_normal=False, minimum=MEMBER),
     _member("normal member, bf16", is_normal=True, minimum=NORMAL_MEMBER),
     _update("digest", 0, weights=False, minimum=DIGEST, bytes_each=4),

@@ -148,15 +148,12 @@ class LearnerHome:
         mask = line_mask(
             store, lease, common.base, settings, home=home, backend=common.backend, pause=_go_on
         )
-        num_layers = common.base.decoder.num_layers
-        layers = range(num_layers - settings.last_layers, num_layers)
+        layers, modules = settings.moving(common.base.decoder.num_layers)
         return Parts(
             store=store,
             log=log,
             lease=lease,
-            serving=Serving(
-                common.base, common.backend, mask, layers=layers, modules=settings.modules
-            ),
+            serving=Serving(common.base, common.backend, mask, layers=layers, modules=modules),
             backend=common.backend,
             gate=common.gate,
             rules=Rules(

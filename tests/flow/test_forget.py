@@ -214,6 +214,7 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
         ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
         ([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}),
         ([[ANN, BOB, BOB], [CID]], {"hint_target": "tokens"}),
+        ([[ANN, BOB], [BOB, CID]], {"noise": "screened"}),
     ],
 )
 def test_exact_is_the_run_that_never_met_them(

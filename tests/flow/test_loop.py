@@ -129,9 +129,10 @@ async def served_from(learner: LearnerHome) -> AsyncIterator[Running]:
         {},
         {"strategy": "randopt", "top_k": 2},
         {"hint_target": "tokens"},
+        {"noise": "screened"},
         {"modules": ("up_proj", "down_proj"), "last_layers": 1, "pairs": 3},
     ],
-    ids=["es", "randopt", "token-hints", "few-tensors"],
+    ids=["es", "randopt", "token-hints", "screened", "few-tensors"],
 )
 async def test_a_correction_changes_the_model_that_serves(
     change: dict[str, Any], tmp_path: Path, common: Common

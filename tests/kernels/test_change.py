@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from kernels.change import Address, Change, FullNoise, MemberNoise, Span
+from kernels.change import Address, Change, Chosen, FullNoise, MemberNoise, Noise, Span
 from kernels.errors import ExplodedError
 
 
@@ -28,6 +28,25 @@ def test_a_normal_change_counts_what_a_deviate_can_be() -> None:
         Change(Address(0, 0), (255,) * 535, 1, "normal")
     with pytest.raises(ExplodedError, match="int32"):
         Change(Address(0, 0), (255,) * 534, 2**13, "normal")
+
+
+@pytest.mark.parametrize(
+    ("noise", "chosen"), [("screened", None), ("screened", (1, 2)), ("rank1", (1,)), ("full", (1,))]
+)
+def test_signs_are_chosen_of_screened_noise_alone(
+    noise: Noise, chosen: tuple[int, ...] | None
+) -> None:
+    """A change without signs that it needs, or with signs that it would not read, is refused."""
+    signs = Chosen(chosen, chosen) if chosen else None
+    with pytest.raises(ValueError, match="as many as pairs"):
+        Change(Address(0, 0), (1,), 1, noise, chosen=signs)
+
+
+def test_signs_outside_the_pool_cannot_be_chosen() -> None:
+    """A number is of the pool, on both sides, and each pair has two."""
+    for rows, columns in (((0,), (2**14,)), ((-1,), (0,)), ((0, 1), (0,))):
+        with pytest.raises(ValueError, match=r"numbers from 0|are chosen"):
+            Chosen(rows, columns)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,16 @@ from torch import Tensor
 
 from kernels import normal
 from kernels.change import (
+    COLUMNS,
     FULL,
     FULL_NOISES,
     NOISES,
     NOTHING_FROZEN,
+    POOL,
+    ROWS,
     Address,
     Change,
+    Chosen,
     Frozen,
     FullNoise,
     MemberNoise,
@@ -64,8 +68,12 @@ def change_of(
     noise: Noise = "rank1",
     frozen: Frozen = NOTHING_FROZEN,
 ) -> Change:
-    """Return a change at the address of these tests."""
-    return Change(HERE, tuple(coefficients), step, noise, frozen)
+    """Return a change at the address of these tests, of any signs where they are chosen."""
+    chosen = None
+    if noise == "screened":
+        numbers = [(7919 * (c + 300) + 31 * place) % POOL for place, c in enumerate(coefficients)]
+        chosen = Chosen(tuple(numbers), tuple(reversed(numbers)))
+    return Change(HERE, tuple(coefficients), step, noise, frozen, chosen)
 
 
 def same_bytes(left: Tensor, right: Tensor) -> bool:
@@ -91,6 +99,25 @@ def test_signs_equal_the_reference(
     ours = backend.signs(address, span, pairs=pairs)
     assert ours.dtype == torch.int8
     assert torch.equal(ours.cpu(), reference.signs(address, span, pairs=pairs))
+
+
+@laws
+@given(
+    side=st.integers(0, 1),
+    count=st.integers(0, 300),
+    numbers=st.lists(st.integers(0, POOL - 1), max_size=70),
+)
+def test_chosen_signs_are_those_of_their_numbers(
+    backend: Backend, reference: Backend, side: int, count: int, numbers: list[int]
+) -> None:
+    """Signs that are chosen are the reference's, and those that `signs` has, in any order."""
+    span = Span(side, count)
+    ours = backend.chosen_signs(HERE, span, numbers)
+    assert ours.dtype == torch.int8
+    assert torch.equal(ours.cpu(), reference.chosen_signs(HERE, span, numbers))
+    low = [number % 64 for number in numbers]
+    expected = backend.signs(HERE, span, pairs=64)[low]
+    assert torch.equal(backend.chosen_signs(HERE, span, low), expected)
 
 
 @laws
@@ -311,6 +338,23 @@ def test_an_update_that_leaves_int32_changes_nothing(
     with pytest.raises(ExplodedError, match="int32"):
         backend.accumulate(master, change_of([1], step=5 * 32 * outwards, noise=noise))
     assert torch.equal(master, before)
+
+
+def test_screened_pairs_of_their_own_numbers_are_rank1_pairs(
+    backend: Backend, reference: Backend
+) -> None:
+    """Chosen as numbered, signs are those of rank-1 noise; a row may go with any column."""
+    ours, theirs = integers(40, 70), integers(40, 70)
+    chosen = Chosen((0, 1, 2), (0, 1, 2))
+    backend.accumulate(ours, Change(HERE, (9, -200, 31), 7, "screened", chosen=chosen))
+    backend.accumulate(theirs, change_of([9, -200, 31], step=7))
+    assert torch.equal(ours, theirs)
+    moved = torch.zeros(40, 70, dtype=torch.int32)
+    crossed = Change(HERE, (1,), 1, "screened", chosen=Chosen((16000,), (3,)))
+    backend.accumulate(moved, crossed)
+    rows = reference.chosen_signs(HERE, Span(ROWS, 40), [16000])[0]
+    columns = reference.signs(HERE, Span(COLUMNS, 70), pairs=4)[3]
+    assert torch.equal(moved, torch.outer(rows, columns).int())
 
 
 def test_a_mask_of_another_shape_is_refused(backend: Backend) -> None:

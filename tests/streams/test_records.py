@@ -62,6 +62,24 @@ def test_a_recipe_is_of_the_version_that_its_noise_needs() -> None:
             decode(canonical_json({"kind": "recipe", **wrong}))
 
 
+def test_a_screened_recipe_names_the_signs_of_every_pair() -> None:
+    """What names too few signs, others' tensors, or signs outside the pool is no recipe."""
+    good = decode((Path(__file__).parent.parent / "golden/recipe.v3.json").read_bytes())
+    assert isinstance(good, Recipe)
+    assert (good.v, good.noise) == (3, "screened")
+    fields = {"kind": "recipe", **good.model_dump()}
+    changes: list[dict[str, Any]] = [
+        {"rows": []},
+        {"tensors": [0, 0]},
+        {"tensors": [0, 1, 2]},
+        {"columns": [0, 0, 2**14]},
+        {"noise": "rank1", "v": 1},
+    ]
+    for wrong in changes:
+        with pytest.raises(UnreadableRecordError):
+            decode(canonical_json(fields | wrong))
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -7,12 +7,14 @@ from typing import Final
 from learner.population.noise import Perturbation, Population
 from learner.population.noises.full import FullRank
 from learner.population.noises.rank1 import Rank1
+from learner.population.noises.screened import Screened
 from streams.records import Noise
 
 NOISES: Final[Mapping[Noise, Callable[[Perturbation], Population]]] = {
     "rank1": Rank1,
     "full": partial(FullRank, kind="full"),
     "normal": partial(FullRank, kind="normal"),
+    "screened": Screened,
 }
 
 

@@ -38,6 +38,10 @@ class Draft:
     layers: list[int] = field(default_factory=lambda: LAYERS)
     modules: list[str] = field(default_factory=lambda: MODULES)
     digest: str = ""
+    # read of screened noise alone: pairs in three of the tensors
+    tensors: list[int] = field(default_factory=lambda: [1, 8, 1])
+    rows: list[int] = field(default_factory=lambda: [16383, 5, 0])
+    columns: list[int] = field(default_factory=lambda: [2, 9999, 2])
 
 
 def frozen_in(base: BaseModel) -> dict[str, Frozen]:
@@ -159,7 +163,15 @@ def test_any_order_of_recipes_in_and_out_again_is_exact(
     master = master_of(tiny_base, open_backend("cpu"))
     empty = master.digest()
     recipes = [
-        Draft(master.scales, key=f"{index:016x}", coefficients=numbers, noise=NOISES[index])
+        Draft(
+            master.scales,
+            key=f"{index:016x}",
+            coefficients=numbers,
+            noise=NOISES[index],
+            tensors=[1, 8, 1, 0, 3][: len(numbers)],
+            rows=[16383, 5, 0, 7, 7][: len(numbers)],
+            columns=[2, 9999, 2, 0, 1][: len(numbers)],
+        )
         for index, numbers in enumerate(coefficients)
     ]
     twin = master.copy()

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from kernels.contract import Backend
 from learner.batch.lesson import Lesson
-from learner.fitness.evaluate import Evaluator, LocalEvaluator
+from learner.fitness.evaluate import LocalEvaluator
 from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference, refer
 from learner.population import members
+from learner.population.noise import Addresses
 from learner.population.noises.open import NOISES
 from learner.serving import Serving
 from learner.settings import LearnerSettings
@@ -49,9 +50,13 @@ def reference(serving: Serving, backend: Backend, evaluator: LocalEvaluator) -> 
     return refer(serving, LESSONS, evaluator.settings, backend=backend, pause=go_on)
 
 
-def table(evaluator: Evaluator, reference: Reference, pairs: range) -> Floats:
+def table(evaluator: LocalEvaluator, reference: Reference, pairs: range) -> Floats:
     """Evaluate a range."""
-    return evaluator.evaluate(reference, KEY, pairs, pause=go_on)
+    tensors = tuple(place % len(reference.parent.specs) for place in range(PAIRS))
+    numbers = tuple(range(PAIRS))
+    noise = evaluator.settings.noise
+    addresses = Addresses(tensors, numbers, numbers) if noise == "screened" else None
+    return evaluator.evaluate(reference, KEY, pairs, pause=go_on, addresses=addresses)
 
 
 # Of members that are computed beside each other: one; an odd number, so that pieces cut pairs; two
@@ -88,3 +93,11 @@ def test_pairs_that_the_generation_does_not_have_are_refused(
     """A range that is wrong is no table of something else."""
     with pytest.raises(ValueError, match="no range of the generation's 7 pairs"):
         table(evaluator, reference, pairs)
+
+
+def test_screened_noise_without_addresses_is_refused(serving: Serving, backend: Backend) -> None:
+    """Where the pairs lie is part of the work that is handed out, never searched again."""
+    screened = LocalEvaluator(backend, settings("screened"))
+    reference = refer(serving, LESSONS, screened.settings, backend=backend, pause=go_on)
+    with pytest.raises(ValueError, match="needs the addresses"):
+        screened.evaluate(reference, KEY, range(PAIRS), pause=go_on)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from learner.batch.lesson import Lesson
@@ -140,3 +140,31 @@ def test_turns_count_by_their_weight() -> None:
     lessons = [lesson(weight=0.25), lesson(turn_id="u", weight=0.75)]
     table = np.array([[1.0, 2.0], [3.0, 4.0]])
     assert fitness.combined(lessons, table).tolist() == [2.5, 3.5]
+
+
+@given(
+    logprobs=st.lists(st.floats(-3, -0.05), min_size=2, max_size=2),
+    score=st.integers(-1, 1),
+    kind=st.sampled_from(["reply", "advantages", "target", "forced"]),
+)
+def test_slopes_are_how_the_fitness_rises(logprobs: list[float], score: int, kind: str) -> None:
+    """A slope is what a small change of one log-probability changes, but at a kink."""
+    changes: dict[str, object] = {"score": score, "weight": 0.5}
+    if kind == "advantages":
+        changes["advantages"] = (0.5, -1.5)
+    if kind == "forced":
+        changes["forced"] = frozenset({1})
+    if kind == "target":
+        changes |= {"target": (3, 2), "news": (0.0, 2.5)}
+    one, terms = lesson(**changes), Terms(reward=1.0, hint=0.7, kl=0.3, ratio_clip=0.2)
+    for kink in (math.log(0.8), math.log(1.2)):
+        assume(all(abs(found + 1 - kink) > 0.01 for found in logprobs))
+    scored = lay_out([one.passage])
+    here = torch.tensor(logprobs, dtype=torch.float64)
+    slopes = fitness.slopes([one], scored, here, terms)
+    for place in range(2):
+        step = torch.zeros(2, dtype=torch.float64)
+        step[place] = 1e-4
+        table = fitness.table([one], scored, torch.stack((here + step, here - step)), terms)
+        up, down = fitness.combined([one], table)
+        assert float(slopes[place]) == pytest.approx((up - down) / 2e-4, rel=1e-3, abs=1e-5)

@@ -19,7 +19,7 @@ from learner.population.members import (
     run_trunk,
     score,
 )
-from learner.population.noise import Perturbation, Population
+from learner.population.noise import Addresses, Perturbation, Population
 from learner.population.noises.open import NOISES, open_population
 from learner.population.shortlist import Shortlist
 from learner.serving import Serving
@@ -31,6 +31,7 @@ PASSAGES = [
     Passage((1, 20, 30, 40, 50, 51), ((9,), (8, 7))),
 ]
 SIGMA = -3
+ADDRESSES = Addresses((13, 0, 11), (5, 5, 16000), (0, 999, 3))  # down, the layer below's q, gate
 
 
 def members(serving: Serving, backend: Backend, noise: Noise = "rank1") -> Population:
@@ -44,6 +45,7 @@ def members(serving: Serving, backend: Backend, noise: Noise = "rank1") -> Popul
             pairs=3,
             sigmas_log2=[scale + SIGMA for scale in serving.scales],
             frozen=serving.frozen,
+            addresses=ADDRESSES if noise == "screened" else None,
         ),
     )
 
@@ -71,11 +73,20 @@ def perturbed(serving: Serving, member: int, noise: Noise) -> Decoder:
     weights, reference = {}, open_backend("reference")
     for spec, scale in zip(serving.specs, serving.scales, strict=True):
         frozen, base = serving.frozen[spec.name], serving.base.model.get_parameter(spec.name)
-        if noise != "rank1":
+        if noise == "full" or noise == "normal":
             drawn = MemberNoise(Address.of(77, spec.name), scale + SIGMA, noise, frozen)
             weights[spec.name] = reference.full_member(base, drawn, member)
             continue
-        rows, columns = rank1_factors(reference, spec, key=77, members=[member], frozen=frozen)
+        if noise == "screened":
+            address, pair = Address.of(77, spec.name), member // 2
+            if serving.specs[ADDRESSES.tensors[pair]] != spec:
+                continue
+            rows, columns = reference.chosen_factors(
+                address, spec.shape, ADDRESSES.of([pair]), frozen=frozen
+            )
+            rows = rows * (1 - 2 * (member % 2))
+        else:
+            rows, columns = rank1_factors(reference, spec, key=77, members=[member], frozen=frozen)
         signs = rows[0].float()[:, None] * columns[0].float()
         weights[spec.name] = base + signs * 2.0 ** (scale + SIGMA)
     return Decoder(with_weights(serving.base.model, weights))

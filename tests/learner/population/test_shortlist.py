@@ -70,3 +70,17 @@ def test_divergence_is_that_of_whole_distributions(
     assert found <= whole * 1.01
     assert found == pytest.approx(whole, rel=0.15 if kept < VOCABULARY else 0.01)
     assert few.divergence(states, few.parent) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("kept", [32, VOCABULARY])
+def test_slopes_are_pulled_back_to_states(backend: Backend, texts: Texts, kept: int) -> None:
+    """What pull gives is the derivative of the scores, however few tokens are kept."""
+    states, members, head, targets = texts
+    few = Shortlist(backend, states, head, targets, kept=kept)
+    slopes = torch.linspace(-1, 2, SCORED)
+    step = (members[0] - states) / 50
+    after, before = few.logprobs(torch.stack((states + step, states - step)))
+    measured = float(((after - before).double() * slopes).sum())
+    told = 2 * float((few.pull(slopes) * step).sum())
+    assert abs(told) > 0.01
+    assert measured == pytest.approx(told, rel=0.02)

@@ -125,3 +125,14 @@ def test_an_older_table_of_all_turns_is_understood() -> None:
     """Where every turn of the batch was scored, the rows are in the batch's order."""
     rest = quick.kept(generation(np.eye(2, 8), [0.5, 0.5], scored_ids=[]), recipe(), {"0"})
     assert rest.scored_ids == ["1"]
+
+
+def test_nobody_is_left_out_of_a_search_by_sums() -> None:
+    """Signs were searched on all turns: without one of them only scoring again tells the others."""
+    signs = {"tensors": [0] * PAIRS, "rows": [1, 2, 3, 4], "columns": [4, 3, 2, 1]}
+    fields = recipe().model_dump(exclude={"v"})
+    screened = Recipe.model_validate(fields | signs | {"noise": "screened"})
+    row = generation(np.ones((2, 2 * PAIRS)), [0.5, 0.5])
+    with pytest.raises(LedgerError, match=r"searched .*--exact"):
+        quick.kept(row, screened, {"0"})
+    assert quick.kept(row, screened, {"7"}).coefficients == tuple(screened.coefficients)

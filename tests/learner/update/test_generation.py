@@ -134,6 +134,42 @@ def test_randopt_folds_members(serving: Serving, backend: Backend) -> None:
     assert sum(c != 0 for c in recipe.coefficients) <= 2
 
 
+def test_screened_generations_learn_repeat_and_go_back(
+    tiny_base: BaseModel, backend: Backend, tiny_mask: Mask
+) -> None:
+    """The last MLP alone moves; a plan repeats itself; versions follow and are taken out again."""
+    settings = LearnerSettings.model_validate(SETTINGS.model_dump() | {"noise": "screened"})
+    layers, modules = settings.moving(tiny_base.decoder.num_layers)
+    assert (list(layers), modules) == ([3], ("gate_proj", "up_proj", "down_proj"))
+
+    def serving_base() -> Serving:
+        return Serving(tiny_base, backend, tiny_mask, layers=layers, modules=modules)
+
+    serving, chain, means = serving_base(), [], []
+    for number in range(1, 9):
+        one, two = (generate(serving, backend, number=number, settings=settings) for _ in range(2))
+        assert one.child is not None
+        assert two.child is not None
+        assert one.child.recipe == two.child.recipe
+        assert len(one.child.recipe.rows) == settings.pairs
+        chain.append(one.child.recipe)
+        serving.follow(chain[-1].version, chain)
+        means.append(one.mean)
+    assert means[-1] > means[0] + 0.05
+    again = serving_base()
+    assert again.follow(chain[3].version, chain[:4])
+    assert serving.follow(chain[3].version, chain[:4])  # four generations taken out
+    for spec in serving.specs:
+        ours, theirs = (each.decoder.model.get_parameter(spec.name) for each in (serving, again))
+        assert torch.equal(ours, theirs)
+
+
+def test_screened_noise_needs_a_tensor_to_search_in() -> None:
+    """Settings that leave nothing to search are refused when they are read."""
+    with pytest.raises(ValueError, match=r"learner\.modules"):
+        LearnerSettings(noise="screened", modules=("q_proj", "o_proj"))
+
+
 @pytest.mark.parametrize(("strategy", "noise"), [("es", "full"), ("randopt", "normal")])
 def test_the_papers_mode_learns(
     tiny_base: BaseModel, backend: Backend, strategy: str, noise: str

@@ -1,0 +1,91 @@
+"""What a recipe says of one tensor, as the change that a backend adds.
+
+Turns a recipe's numbers and a tensor's place in its layout into a kernels.change.Change. Knows
+nothing of integers, digests or how recipes are written down.
+"""
+
+from typing import Protocol
+
+from kernels.change import Address, Change, Chosen, Frozen, Noise
+from kernels.version.layout import TensorSpec
+
+
+class Recipe(Protocol):
+    """The part of a recipe that the arithmetic needs (streams.records.Recipe has it)."""
+
+    @property
+    def noise(self) -> Noise:
+        """Which noise the coefficients weigh."""
+
+    @property
+    def key(self) -> str:
+        """The generation's 64-bit key, 16 hex digits."""
+
+    @property
+    def coefficients(self) -> list[int]:
+        """One integer a pair."""
+
+    @property
+    def tensors(self) -> list[int]:
+        """Of screened noise: the tensor that each pair moves, by its place in the layout."""
+
+    @property
+    def rows(self) -> list[int]:
+        """Of screened noise: the number of each pair's row signs (kernels.change.Chosen)."""
+
+    @property
+    def columns(self) -> list[int]:
+        """Of screened noise: the number of each pair's column signs."""
+
+    @property
+    def step(self) -> int:
+        """u of K += u · Σ c a bᵀ."""
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers that moved."""
+
+    @property
+    def modules(self) -> list[str]:
+        """Modules that moved."""
+
+    @property
+    def scales(self) -> list[int]:
+        """log2 of each tensor's RMS, in the layout's order."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the child's integers."""
+
+
+def change_of(recipe: Recipe, spec: TensorSpec, *, sign: int, frozen: Frozen) -> Change:
+    """Return what a recipe does to one tensor.
+
+    sign: 1 to add it, −1 to take it out again
+    raises: as Change
+    """
+    coefficients, chosen = tuple(recipe.coefficients), None
+    if recipe.noise == "screened":
+        coefficients, chosen = _pairs_of(spec, recipe)
+    return Change(
+        Address.of(int(recipe.key, 16), spec.name),
+        coefficients,
+        sign * recipe.step,
+        recipe.noise,
+        frozen,
+        chosen,
+    )
+
+
+def _pairs_of(spec: TensorSpec, recipe: Recipe) -> tuple[tuple[int, ...], Chosen]:
+    """Return the coefficients and signs of the screened pairs that move one tensor."""
+    place = recipe.layers.index(spec.layer) * len(recipe.modules)
+    place += recipe.modules.index(spec.module)
+    own = [pair for pair, tensor in enumerate(recipe.tensors) if tensor == place]
+    if not own:
+        return (0,), Chosen((0,), (0,))  # a pair of no weight: a backend need not know of none
+    coefficients, rows, columns = (
+        tuple(of_all[pair] for pair in own)
+        for of_all in (recipe.coefficients, recipe.rows, recipe.columns)
+    )
+    return coefficients, Chosen(rows, columns)

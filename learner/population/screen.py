@@ -1,0 +1,211 @@
+"""Searches the signs whose rank-1 moves change the fitness most, from forward quantities alone.
+
+The last block's MLP stands right under the final norm and the head, so that what a move of its
+weights does to the fitness is known in closed form, with no backward pass through layers: δ = the
+slope of the fitness in a layer's output, x = the layer's input, S = Σ δ xᵀ over the positions that
+predict a scored token. A member W ± σ a bᵀ then gains ± σ aᵀ S b, to first order. Of POOL row signs
+a and as many column signs b of each tensor those are chosen that lie closest along the leading
+singular directions of S; a random move lies along them hardly at all.
+
+The screen only proposes. Members are still measured by forward passes, and their fitness decides.
+Where sums round otherwise, on another machine, a screen may choose otherwise; so what it chose is
+in the recipe, and a version is built from that. On one machine the same parent, lessons and key
+give the same choice.
+
+Knows nothing of rewards: it is told the slope of the fitness in each scored log-probability.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kernels.change import COLUMNS, NOTHING_FROZEN, POOL, ROWS, Address, Span
+from kernels.contract import Backend
+from kernels.model.forward import Decoder
+from kernels.model.layers import Layer
+from kernels.model.model import NORM
+from kernels.version.layout import MLP, TensorSpec
+from learner.population.members import Trunk
+from learner.population.noise import Addresses, Perturbation
+from learner.population.shortlist import Shortlist
+
+# Singular directions of a tensor that pairs are spent on: of six turns the first four hold nearly
+# all that S has, and each is found by a few products more.
+DIRECTIONS: Final = 4
+SPARE: Final = 4  # carried along, so that the wanted ones converge (Halko et al. 2011, sec. 4.3)
+ROUNDS: Final = 6
+AT_ONCE: Final = 2048  # rows of the pool that are doubles at a time: 25 MB at a width of 1536
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """The leading singular directions of one tensor's S.
+
+    left: (out, k); sizes: (k,), falling, times the tensor's σ; right: (in, k); all float64
+    """
+
+    left: Tensor
+    sizes: Tensor
+    right: Tensor
+
+
+@torch.inference_mode()
+def screen(
+    decoder: Decoder,
+    trunk: Trunk,
+    shortlist: Shortlist,
+    slopes: Tensor,
+    perturbation: Perturbation,
+    *,
+    pause: Callable[[], None],
+) -> Addresses:
+    """Choose the tensor and the signs of each pair.
+
+    decoder: the parent; trunk, shortlist: of it, on the lessons
+    slopes: (scored,), of the fitness in each scored log-probability
+    perturbation: what is perturbed; its addresses, which this finds, are not read
+    pause: called between pieces of work
+    returns: as many as there are pairs; those of plain rank-1 noise where nothing has a slope
+    raises: ValueError when none of what moves is in the last block's MLP
+    """
+    sums = slopes_of_weights(decoder, trunk, shortlist, slopes, perturbation)
+    pause()
+    named = {spec.name: place for place, spec in enumerate(perturbation.specs)}
+    found = {}
+    for name, total in sums.items():
+        address = Address.of(perturbation.key, name)
+        sigma = 2.0 ** perturbation.sigma_of[name]
+        found[named[name]] = leading(total * sigma, perturbation.backend, address)
+        pause()
+    shares = _shares(found, perturbation.pairs)
+    if not shares:
+        numbers = tuple(range(perturbation.pairs))
+        places = list(found)
+        return Addresses(tuple(places[p % len(places)] for p in numbers), numbers, numbers)
+    tensors: list[int] = []
+    rows: list[int] = []
+    columns: list[int] = []
+    for place, directions in found.items():
+        counts = [shares.get((place, i), 0) for i in range(len(directions.sizes))]
+        address = Address.of(perturbation.key, perturbation.specs[place].name)
+        for side, chosen in ((ROWS, rows), (COLUMNS, columns)):
+            along = directions.left if side == ROWS else directions.right
+            chosen += _aligned(perturbation.backend, address, side, along, counts)
+            pause()
+        tensors += [place] * sum(counts)
+    return Addresses(tuple(tensors), tuple(rows), tuple(columns))
+
+
+def slopes_of_weights(
+    decoder: Decoder,
+    trunk: Trunk,
+    shortlist: Shortlist,
+    slopes: Tensor,
+    perturbation: Perturbation,
+) -> dict[str, Tensor]:
+    """Return S, the slope of the fitness in each weight of the last block's MLP that moves.
+
+    returns: by the weight's name, (out, in) float32, zeros where frozen
+    raises: as screen
+    """
+    last = decoder.num_layers - 1
+    ours = {s.module: s for s in perturbation.specs if s.layer == last and s.module in MLP}
+    if not ours:
+        raise ValueError("screened noise moves the last block's MLP, and none of it is to move")
+    seen: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def watch(name: str, layer: Layer, x: Tensor) -> Tensor:
+        y = layer.apply(x)
+        seen[name] = x[0].clone(), y[0].clone()  # later steps write over them
+        return y
+
+    mlp = f"model.layers.{last}.mlp"
+    hidden = decoder.run(
+        trunk.hidden, rope=trunk.rope, attend=trunk.scored.packed.attend, layers=trunk.layers,
+        linear=watch, wanted=trunk.scored.wanted,
+    )[0]  # fmt: skip
+    pulled = torch.zeros_like(hidden).index_add_(0, trunk.scored.sources, shortlist.pull(slopes))
+    delta = _through_norm(decoder, hidden, pulled)
+    x, gate = seen[f"{mlp}.gate_proj.weight"]
+    up = seen[f"{mlp}.up_proj.weight"][1]
+    inner = delta @ decoder.model.layer(f"{mlp}.down_proj.weight").plain()
+    sigmoid = gate.sigmoid()
+    both = {
+        "gate_proj": (inner * up * sigmoid * (1 + gate * (1 - sigmoid)), x),
+        "up_proj": (inner * gate * sigmoid, x),
+        "down_proj": (delta, seen[f"{mlp}.down_proj.weight"][0]),
+    }
+    return {spec.name: _masked(both[m], spec, perturbation) for m, spec in ours.items()}
+
+
+def _through_norm(decoder: Decoder, hidden: Tensor, pulled: Tensor) -> Tensor:
+    """Take slopes in normed states back to states before the norm (RMSNorm's derivative).
+
+    hidden, pulled: (n, width)
+    """
+    root = hidden.square().mean(-1, keepdim=True).add(decoder.model.sizes.norm_epsilon).rsqrt()
+    pulled = pulled * decoder.model.vectors[NORM]
+    return pulled * root - hidden * root.pow(3) * (pulled * hidden).mean(-1, keepdim=True)
+
+
+def _masked(both: tuple[Tensor, Tensor], spec: TensorSpec, perturbation: Perturbation) -> Tensor:
+    """Return Σ δ xᵀ with zeros in what is frozen, which no member moves."""
+    delta, x = both
+    frozen = perturbation.frozen.get(spec.name, NOTHING_FROZEN)
+    rows, columns = frozen.zeroed(delta, x)
+    return rows.T @ columns
+
+
+def leading(total: Tensor, backend: Backend, address: Address) -> Directions:
+    """Return the leading singular directions, by subspace iteration (Halko et al. 2011, alg. 4.4).
+
+    It begins with signs of the tensor's own noise, so that nothing is random beside the key.
+
+    total: (out, in); where it is not finite, it has no directions
+    """
+    height, width = total.shape
+    kept = min(DIRECTIONS + SPARE, height, width)
+    wide = total.to("cpu", torch.float64)
+    if not bool(wide.isfinite().all()):
+        wide = torch.zeros_like(wide)
+    right = backend.signs(address, Span(COLUMNS, width), pairs=kept).to("cpu", torch.float64).T
+    for _ in range(ROUNDS):
+        right = torch.linalg.qr(wide.T @ torch.linalg.qr(wide @ right).Q).Q
+    left, sizes, turned = torch.linalg.svd(wide @ right, full_matrices=False)
+    few = slice(0, min(DIRECTIONS, kept))
+    return Directions(left[:, few], sizes[few], (right @ turned.T)[:, few])
+
+
+def _shares(found: Mapping[int, Directions], pairs: int) -> dict[tuple[int, int], int]:
+    """Share the pairs out among tensors and directions, by the squares of their sizes.
+
+    returns: (tensor, direction) → pairs, as many as there are in all; empty where all sizes are 0
+    """
+    places = [(place, i) for place, d in found.items() for i in range(len(d.sizes))]
+    energy = torch.cat([d.sizes.square() for d in found.values()]).numpy()
+    if energy.sum() == 0:
+        return {}
+    wanted = energy / energy.sum() * pairs
+    counts = np.floor(wanted).astype(int)
+    # largest remainders first, and among equals the first in order
+    rest = np.argsort(counts - wanted, kind="stable")[: pairs - counts.sum()]
+    counts[rest] += 1
+    return dict(zip(places, counts.tolist(), strict=True))
+
+
+def _aligned(
+    backend: Backend, address: Address, side: int, along: Tensor, counts: list[int]
+) -> list[int]:
+    """Return the numbers of the signs that lie closest along each direction, the closest first.
+
+    along: (count, directions); counts: how many are wanted of each
+    """
+    signs = backend.signs(address, Span(side, len(along)), pairs=POOL).cpu()
+    parts = (signs[first : first + AT_ONCE] for first in range(0, POOL, AT_ONCE))
+    found = torch.cat([part.double() @ along for part in parts]).abs()
+    order = torch.argsort(found, dim=0, descending=True, stable=True)
+    return [number for i, count in enumerate(counts) for number in order[:count, i].tolist()]
