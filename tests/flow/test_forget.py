@@ -352,7 +352,8 @@ def test_the_commands_do_it_from_end_to_end(
     values |= {
         f"streams.{k}": v for k, v in learner.streams.model_dump(exclude_defaults=True).items()
     }
-    flags = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    told = {name: json.dumps(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    flags = [word for name, value in told.items() for word in ("--set", f"{name}={value}")]
     model = ("--model", str(tiny_dir))
 
     def quickset(*arguments: str) -> Any:
