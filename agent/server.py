@@ -7,6 +7,9 @@
     agent/api/embeddings   POST /v1/embeddings                where there is an embedder
     agent/api/models       GET  /v1/models, /v1/models/{id}   what can be asked for
     agent/api/feedback     PUT  /v1/feedback/{response_id}    what somebody says of a reply
+                           GET  /rate/{link}                  the same behind a signed link
+    agent/api/langfuse     POST /api/public/scores            the same, as Langfuse's clients do
+    agent/api/openwebui    POST /api/v1/evaluations/feedback  the same, as Open WebUI does
     agent/api/health       GET  /health, /health/ready        it lives; it takes requests
                            GET  /metrics                      Prometheus
     agent/api/openapi      GET  /openapi.json, /docs          all of these, described
@@ -22,12 +25,15 @@ from agent import chat
 from agent.api.chat.routes import OPERATIONS as CHAT
 from agent.api.completions.routes import OPERATIONS as COMPLETIONS
 from agent.api.embeddings.routes import OPERATIONS as EMBEDDINGS
+from agent.api.feedback.page import routes as rate
 from agent.api.feedback.routes import OPERATIONS as FEEDBACK
 from agent.api.health.routes import OPERATIONS as HEALTH
+from agent.api.langfuse.routes import OPERATIONS as LANGFUSE
 from agent.api.messages.errors import anthropic_error
 from agent.api.messages.routes import OPERATIONS as MESSAGES
 from agent.api.models.routes import OPERATIONS as MODELS
 from agent.api.openapi.routes import routes as describe
+from agent.api.openwebui.routes import OPERATIONS as OPEN_WEBUI
 from agent.api.operation import Operation
 from agent.api.responses.routes import OPERATIONS as RESPONSES
 from agent.api.serve import SERVICE
@@ -42,6 +48,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *EMBEDDINGS,
     *MODELS,
     *FEEDBACK,
+    *LANGFUSE,
+    *OPEN_WEBUI,
     *HEALTH,
 )
 VERSION_HEADER = "anthropic-version"  # every client of that API sends it
@@ -67,7 +75,7 @@ def build_app(service: AgentService) -> web.Application:
     )
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
-    app.add_routes([*describe(OPERATIONS), *chat.routes()])
+    app.add_routes([*describe(OPERATIONS), *chat.routes(), *rate()])
     return app
 
 

@@ -20,6 +20,7 @@ from agent.engine.contract import Engine
 from agent.errors import InvalidError, UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
+from agent.http.links import FeedbackLinks
 from agent.settings import AgentSettings
 from agent.status import Status
 from agent.stored.projection import Projection
@@ -30,7 +31,8 @@ from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, count, held_to, render
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held
-from agent.turn.recorder import Recorder
+from agent.turn.named import NamedReplies
+from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
@@ -38,7 +40,7 @@ from streams.line.line import Line
 from streams.line.offer import decided, operate
 from streams.line.verbs import Audit
 from streams.log.contract import Log, Outgoing
-from streams.records import Forgotten, Rollout, Verb
+from streams.records import Feedback, Forgotten, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
 
@@ -111,6 +113,7 @@ class AgentService:
         self.residents, self.embedder, self._rollout = residents, embedder, rollout
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
+        self.links, self.named = FeedbackLinks(secret), NamedReplies()
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
         self._base, self._engine, self._spool, self._log = base, engine, spool, log
         self._compiler, self._writes = compiler, format_of(base.call_probe)
@@ -259,6 +262,17 @@ class AgentService:
         await self.recorder.deletion(turn.id, principal=principal, session=turn.session)
         self.stored.drop(turn.id)
 
+    async def rate(self, response_id: str, rating: Rating, *, principal: str, way: Way) -> Feedback:
+        """Keep what a principal says of a response of its own.
+
+        raises: NotFoundError for what was never given to it, or is deleted; UnavailableError
+        """
+        session = self.ids.session(response_id, principal=principal)
+        await self.stored.prove_not_deleted(response_id)
+        return await self.recorder.feedback(
+            response_id, rating, principal=principal, session=session, way=way
+        )
+
     async def digest_of(self, version: str) -> str:
         """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
         return await asyncio.to_thread(self.residents.digest_of, version)
@@ -308,8 +322,8 @@ class AgentService:
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""
         self._spool.forget(record.principal, record.created_ms)
-        self.recorder.forget(record.principal)
         self.stored.forget(record)
+        self.named.forget(record.principal)
         self._engine.forget()
 
     def _engine_alive(self) -> bool:

@@ -116,6 +116,13 @@ class AgentSettings(Section):
         {},
         description="console keys, likewise; none: loopback only",
     )
+    score_names: tuple[str, ...] = Field(
+        ("user-feedback", "feedback", "thumb", "thumbs", "rating", "helpfulness", "correctness"),
+        description=(
+            "names of Langfuse scores that are taken for a person's verdict on a reply, however "
+            "they are spelt; others are refused"
+        ),
+    )
     origins: tuple[str, ...] = Field(
         (),
         description=(

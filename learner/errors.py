@@ -1,7 +1,8 @@
 """What can go wrong in the learner itself.
 
 LearnerError
-└── UnknownNameError   a setting chooses an implementation that does not exist; names those that do
+├── UnknownNameError   a setting chooses an implementation that does not exist; names those that do
+└── NoVerdictError     a judge that asks something outside got no answer; it is asked again
 """
 
 
@@ -11,3 +12,7 @@ class LearnerError(Exception):
 
 class UnknownNameError(LearnerError):
     """A setting chooses an implementation that does not exist."""
+
+
+class NoVerdictError(LearnerError):
+    """What a judge asks outside of this process gave no answer that counts."""

@@ -14,19 +14,25 @@ Knows nothing of generations, weights or the wall clock: times are the records' 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from sqlmodel import Session, col, delete, func, select, update
+from sqlmodel import Session, col, func, select, update
 
-from learner.batch import standing
 from learner.forget import store as forget
-from learner.judges.judge import SURE, Evidence, Judge
+from learner.judges.judge import SURE
 from learner.link import chores, clients, conversation, follow, rows
 from learner.link.conversation import Following, Link
 from learner.link.layers import Layer
 from learner.rollout import claims
 from learner.settings import group_of
+from learner.verdicts import (
+    Rules,
+    drop_verdicts,
+    judge,
+    judge_early_feedback,
+    take_feedback,
+    turn_of,
+)
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -38,7 +44,6 @@ from streams.records import (
     Deletion,
     Feedback,
     Forgotten,
-    Judgement,
     Mask,
     Recipe,
     Record,
@@ -56,11 +61,9 @@ from streams.store.states import (
     LINKED,
     NO_COMPANY,
     OPEN,
-    RATED_TOO_LATE,
-    SPEAKING,
     UNTRAINED,
 )
-from streams.store.tables import JudgementRow, TurnRow
+from streams.store.tables import TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
 # What only the learner of its own line uses: what it makes of it is written under its lease.
@@ -75,16 +78,6 @@ _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
 
 # Links by these carry the whole conversation: the request goes on with it, and quotes nothing else.
 WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What stays the same from poll to poll."""
-
-    line: str
-    judges: tuple[Judge, ...]
-    idle_close_ms: int
-    max_record_bytes: int
 
 
 def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
@@ -121,7 +114,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Turn():
             _take_turn(session, record, rules, taken_ms=entry.time_ms)
         case Feedback():
-            _take_feedback(session, record, rules)
+            take_feedback(session, record, rules)
         case Deletion() if record.line == rules.line:
             forget.delete_turn(session, record, taken_ms=entry.time_ms)
         case Rollout():
@@ -167,8 +160,10 @@ def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> 
     _tell_chores(session, turn, row)
     _link(session, turn, row, rules)
     for later in rows.later(session, turn, row.reply_key):
-        _link(session, _turn(later), later, rules, again=True)
-    _judge_early_feedback(session, row, turn, rules)
+        _link(session, turn_of(later), later, rules, again=True)
+    judge_early_feedback(session, row, turn, rules)
+    if row.state != UNTRAINED:
+        judge(session, row, turn, rules)
 
 
 def _tell_chores(session: Session, turn: Turn, row: TurnRow) -> None:
@@ -213,9 +208,9 @@ def _follow(session: Session, link: Link, request: Turn, rules: Rules) -> None:
         row.state, row.reason = (CLOSED, ASKED_AGAIN) if retried else (LINKED, None)
     session.add(row)
     if row.state != UNTRAINED:
-        _drop_verdicts(session, row, rules)
+        drop_verdicts(session, row, rules)
         if link.kind != "retry":  # that a reply did not arrive says nothing of its worth
-            _judge(session, row, link, rules)
+            judge(session, row, link, rules)
 
 
 def _unlink(session: Session, row: TurnRow, rules: Rules) -> None:
@@ -226,90 +221,11 @@ def _unlink(session: Session, row: TurnRow, rules: Rules) -> None:
         row.state = OPEN
     session.add(row)
     if row.state != UNTRAINED:
-        _drop_verdicts(session, row, rules)
-
-
-def _drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
-    """Take away what was judged by another next state: it is no verdict any more."""
-    sources = [judge.source for judge in rules.judges if judge.reads is Link]
-    gone = delete(JudgementRow).where(
-        col(JudgementRow.turn_id) == row.id, col(JudgementRow.source).in_(sources)
-    )
-    if session.exec(gone).rowcount:
-        standing.settle(session, row)
+        drop_verdicts(session, row, rules)
 
 
 def _following(row: TurnRow) -> Following:
     return Following(row.next_kind, row.next_ms, row.next_confidence)
-
-
-def _judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> None:
-    """Ask every judge that reads this kind of evidence."""
-    for judge in rules.judges:
-        if isinstance(evidence, judge.reads):
-            judgement = judge.judge(_turn(row), evidence)
-            if judgement is not None:
-                _note(session, row, judgement)
-
-
-def _take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
-    """Take feedback; it waits when it overtook its turn."""
-    row = session.get(TurnRow, feedback.turn_id)
-    if row is not None and row.line != feedback.line:
-        raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
-    if row is not None and row.state not in SPEAKING:
-        row.reason = RATED_TOO_LATE  # nothing is known of it any more that could be judged
-        session.add(row)
-        return
-    if row is not None:
-        if row.reason == CHORE and feedback.principal == row.principal:
-            row.state, row.reason = OPEN, None  # somebody has read it: it was no chore
-        _judge(session, row, feedback, rules)
-        return
-    session.add(
-        JudgementRow(
-            id=feedback.id,
-            turn_id=feedback.turn_id,
-            principal=feedback.principal,
-            source="explicit",
-            score=feedback.score,
-            confidence=1.0,
-            hint=feedback.hint,
-            evidence="feedback, before its turn",
-            created_ms=feedback.created_ms,
-        )
-    )
-
-
-def _judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:
-    waiting = select(JudgementRow).where(
-        JudgementRow.turn_id == turn.id, JudgementRow.source == "explicit"
-    )
-    for early in session.exec(waiting).all():
-        feedback = Feedback.model_validate(
-            {
-                "id": early.id,
-                "turn_id": turn.id,
-                "line": turn.line,
-                "principal": early.principal,
-                "session": turn.session,
-                "score": early.score,
-                "hint": early.hint,
-                "created_ms": early.created_ms,
-            }
-        )
-        # Another line's learner may be forgetting it just now: then nothing is left to delete.
-        session.exec(delete(JudgementRow).where(col(JudgementRow.id) == early.id))
-        _judge(session, row, feedback, rules)
-
-
-def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
-    """Keep a judgement, and publish it."""
-    body = judgement.model_dump(exclude={"line", "version"})
-    session.merge(JudgementRow(**body))
-    session.flush()
-    standing.settle(session, row)
-    outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
 def _close_idle(session: Session, line: str, before_ms: int) -> None:
@@ -336,7 +252,3 @@ def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Ru
         now_ms=entry.time_ms,
     )
     outbox.put(session, dead_letters.TOPIC, letter.id, letter, line=rules.line)
-
-
-def _turn(row: TurnRow) -> Turn:
-    return Turn.model_validate(row.record)

@@ -26,12 +26,14 @@ from learner.batch.plan import batch_of, next_plan, unfinished
 from learner.batch.teacher import Target, Teacher
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
+from learner.judges.slow.later import Later
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
 from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome, run_generation, void
+from learner.verdicts import Rules, use_answers
 from streams.clock import steady
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
@@ -65,7 +67,7 @@ class Parts:
     serving: Serving
     backend: Backend
     gate: release.Gate
-    rules: intake.Rules
+    rules: Rules
     settings: LearnerSettings
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
@@ -91,6 +93,7 @@ class Learner:
         self._listened_s = self._renewed_s = parts.clock()
         self._tidied_s = -TIDY_S
         self._told: dict[str, Any] = {}  # what the planner said last that it waits for
+        self._later = Later(parts.rules.slow) if parts.rules.slow else None
         self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
@@ -123,6 +126,9 @@ class Learner:
 
     def close(self) -> None:
         """Leave the group; the next step joins it again from the stored offsets."""
+        if self._later is not None:
+            self._later.close()
+            self._later = Later(self._parts.rules.slow)
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -140,6 +146,8 @@ class Learner:
         if entries:
             with self._writing() as session:
                 intake.take(session, entries, self._parts.rules)
+        if self._later is not None:
+            use_answers(self._later, self._parts.store, self._writing, self._parts.rules)
         self._publish()
         return len(entries)
 

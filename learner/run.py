@@ -25,8 +25,7 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.memory import give_back
 from kernels.open import open_backend
-from learner.intake import Rules
-from learner.judges.open import open_judges
+from learner.judges.open import open_judges, open_slow_judges
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.rollout.webhook import notifying
@@ -34,6 +33,7 @@ from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
+from learner.verdicts import Rules
 from streams.errors import (
     ConflictError,
     LeaseLostError,
@@ -198,10 +198,12 @@ def assemble(
     *,
     max_record_bytes: int = MAX_RECORD_BYTES,
     snapshots: Snapshots | None = None,
+    slow: bool = True,
     **others: Any,
 ) -> Parts:
     """Make a learner's parts from its settings: what moves, which judges judge.
 
+    slow: whether judges that ask something outside are asked
     others: the rest of Parts, by name
     """
     layers, modules = settings.moving(base.decoder.num_layers)
@@ -210,6 +212,7 @@ def assemble(
         judges=open_judges(settings),
         idle_close_ms=int(settings.idle_close_s * 1000),
         max_record_bytes=max_record_bytes,
+        slow=open_slow_judges(settings) if slow else (),
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)

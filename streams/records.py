@@ -45,18 +45,26 @@ __all__ = [
 
 
 class Feedback(Record):
-    """What somebody said explicitly about one reply."""
+    """What somebody said explicitly about one reply; the last in the log's order counts.
+
+    Version 1 could not be taken back, and had a score of its own always.
+    """
 
     KIND: ClassVar[str] = "feedback"
+    VERSION: ClassVar[int] = 2
+    ADDED: ClassVar[dict[str, int]] = {"withdrawn": 2}
 
     id: str
     turn_id: str
     line: str
     principal: str
     session: str
-    score: Literal[-1, 0, 1]
+    score: Literal[-1, 0, 1] = Field(description="0: none was given, or neither good nor bad")
     hint: str | None = Field(default=None, description="what the reply should have done")
     comment: str | None = None
+    withdrawn: bool = Field(
+        default=False, description="all that this principal said of the reply is taken back"
+    )
     created_ms: int
 
 
@@ -83,7 +91,7 @@ class Judgement(Record):
     line: str
     version: str
     principal: str
-    source: Literal["explicit", "lexical", "embedding", "verifier", "model"]
+    source: Literal["explicit", "lexical", "embedding", "verifier", "tool", "program", "model"]
     score: Literal[-1, 0, 1]
     confidence: float = Field(ge=0, le=1)
     hint: str | None = None

@@ -37,6 +37,8 @@ def replies_of(surface: Surface[Any]) -> Handler:
             service.limits.hold_replies(principal, sum(len(ask.samplings) for ask in asks)),
             service.answer(asks, prefix=surface.id_prefix, began_s=began_s) as answer,
         ):
+            if asks[0].purpose == "main":
+                service.named.note(request.headers, principal, answer.id)
             shape = surface.shape(answer, call)
             if not call.stream:
                 return await send_whole(request, answer, shape)

@@ -7,6 +7,7 @@ chose their own principal could pass for a quorum.
 Knows nothing of sessions, nor of what a principal may do.
 """
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Keys:
         """The principal of a request: the first 16 hex digits of its key's hash.
 
         headers: case-insensitive; the key stands in Authorization ("Bearer <key>", OpenAI's
-            clients) or in x-api-key (Anthropic's)
+            clients; "Basic …", whose password it is, Langfuse's) or in x-api-key (Anthropic's)
         raises: KeyRefusedError when keys are set and this is none of them
 
         >>> Keys({}).principal({"Authorization": "Bearer whatever"})
@@ -68,4 +69,9 @@ def _key_of(headers: Mapping[str, str]) -> str:
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
-    return headers.get(KEY_HEADER, "").strip()
+    if (given := headers.get(KEY_HEADER, "").strip()) or scheme.lower() != "basic":
+        return given
+    try:
+        return base64.b64decode(key.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:  # no base64, or no UTF-8
+        return ""

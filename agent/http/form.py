@@ -53,6 +53,14 @@ def read_form(form: type[Body], body: bytes) -> Body:
         raise _invalid(cause) from None
 
 
+def check(form: type[Body], value: Any) -> Body:
+    """Check a part that has been read from JSON. Raises: InvalidError, naming the parameter."""
+    try:
+        return form.model_validate(value)
+    except ValidationError as cause:
+        raise _invalid(cause) from None
+
+
 def read_query(form: type[Body], query: Mapping[str, str]) -> Body:
     """Check a query. Raises: InvalidError, which names the parameter."""
     try:

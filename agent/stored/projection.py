@@ -1,12 +1,13 @@
-"""The turns that may be asked for again, by id: one SQLite file, made from the log alone.
+"""The turns that may be asked for again, and the last feedback on any: one SQLite file.
 
-Only turns that carry a response are kept, so that the file is small beside the log. It may be
-deleted at any time, and is made again; so it is when it is damaged, of another build, or of another
-log. Several processes of a machine may share it: whatever one of them has read, all have.
+It is made from the log alone. Only turns that carry a response are kept, so that it is small. It
+may be deleted at any time, and is made again; so it is when it is damaged, of another build, or of
+another log. Several processes of a machine may share it: whatever one of them has read, all have.
 
 Invariants: what a forgotten principal said before the moment is not in it, whichever of the two is
-read first; a deleted turn stays deleted, also when it is read after its deletion; what is older
-than the log keeps is not in it.
+read first; a deleted turn stays deleted, also when it is read after its deletion; of the feedback
+on a turn the last in the log's order is kept, whoever of several processes reads it when; what is
+older than the log keeps is not in it.
 
 Knows nothing of HTTP, nor of how the log is read.
 """
@@ -24,16 +25,16 @@ from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.log.contract import Entry, Partition, Topic
 from streams.log.file import use_wal
-from streams.records import Deletion, Forgotten, Turn, decode
+from streams.records import Deletion, Feedback, Forgotten, Turn, decode
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "forgotten")
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 DAY_MS: Final = 24 * 60 * 60 * 1000
 # What the records of interest have in their canonical bytes; most records are passed over by it.
 # No text can hold these bytes: a quotation mark in one is escaped.
 _MARKS: Final[Mapping[Topic, bytes]] = {
     "turns": b'"response":{',
-    "feedback": b'"kind":"deletion"',
+    "feedback": b'"kind":',
     "forgotten": b'"kind":"forgotten"',
 }
 _SCHEMA: Final = (
@@ -44,6 +45,12 @@ _SCHEMA: Final = (
     )""",  # a deleted turn has no value
     "CREATE INDEX turns_taken ON turns (taken_ms)",
     "CREATE INDEX turns_principal ON turns (principal)",
+    """CREATE TABLE feedback (
+        turn_id TEXT PRIMARY KEY, principal TEXT NOT NULL, created_ms INTEGER NOT NULL,
+        taken_ms INTEGER NOT NULL, at INTEGER NOT NULL, value BLOB NOT NULL
+    )""",  # at: offset, in the one partition that all feedback on a turn has
+    "CREATE INDEX feedback_taken ON feedback (taken_ms)",
+    "CREATE INDEX feedback_principal ON feedback (principal)",
     "CREATE TABLE forgotten (principal TEXT PRIMARY KEY, moment_ms INTEGER NOT NULL)",
 )
 
@@ -80,7 +87,9 @@ class Projection:
         with self._transaction() as connection:
             seen = [each for entry in entries for each in _take(connection, entry)]
             newest_ms = max((entry.time_ms for entry in entries), default=0)
-            connection.execute("DELETE FROM turns WHERE taken_ms < ?", (newest_ms - self._keep_ms,))
+            for table in ("turns", "feedback"):
+                old = f"DELETE FROM {table} WHERE taken_ms < ?"  # noqa: S608  # names of our own
+                connection.execute(old, (newest_ms - self._keep_ms,))
             _advance(connection, entries)
         if any(entry.partition.topic != "turns" for entry in entries):
             self._settle()
@@ -104,10 +113,19 @@ class Projection:
         found = decode(row[0]) if row[0] is not None else None
         return True, found if isinstance(found, Turn) else None
 
+    def feedback(self, turn_id: str) -> Feedback | None:
+        """Return the last feedback on a turn, also one that takes back all before it."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT value FROM feedback WHERE turn_id = ?", (turn_id,)
+            ).fetchone()
+        found = decode(row[0]) if row is not None else None
+        return found if isinstance(found, Feedback) else None
+
     def clear(self) -> None:
         """Begin anew: the log that this was made from is not there any more."""
         with self._transaction() as connection:
-            for table in ("offsets", "turns", "forgotten"):
+            for table in ("offsets", "turns", "feedback", "forgotten"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608  # names of our own
         self._settle()
 
@@ -191,17 +209,30 @@ def _take(connection: sqlite3.Connection, entry: Entry) -> Iterator[tuple[str, b
                 " SET value = NULL WHERE principal = excluded.principal",
                 (record.turn_id, record.principal, record.created_ms, entry.time_ms),
             )
+            connection.execute(
+                "DELETE FROM feedback WHERE turn_id = ? AND principal = ?",
+                (record.turn_id, record.principal),
+            )
             yield record.turn_id, True
+        case Feedback() if not _is_forgotten(connection, record, entry.time_ms):
+            connection.execute(
+                "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (turn_id) DO UPDATE"
+                " SET principal = excluded.principal, created_ms = excluded.created_ms,"
+                " taken_ms = excluded.taken_ms, at = excluded.at, value = excluded.value"
+                " WHERE at <= excluded.at",
+                (record.turn_id, record.principal, record.created_ms, entry.time_ms, entry.offset,
+                 entry.value),
+            )  # fmt: skip
         case Forgotten():
             _forget(connection, record)
 
 
-def _is_forgotten(connection: sqlite3.Connection, turn: Turn, taken_ms: int) -> bool:
+def _is_forgotten(connection: sqlite3.Connection, said: Turn | Feedback, taken_ms: int) -> bool:
     row = connection.execute(
-        "SELECT moment_ms FROM forgotten WHERE principal = ?", (turn.principal,)
+        "SELECT moment_ms FROM forgotten WHERE principal = ?", (said.principal,)
     ).fetchone()
-    moments = {turn.principal: row[0]} if row else {}
-    return forgotten.covers(moments, turn.principal, turn.created_ms, taken_ms)
+    moments = {said.principal: row[0]} if row else {}
+    return forgotten.covers(moments, said.principal, said.created_ms, taken_ms)
 
 
 def _forget(connection: sqlite3.Connection, record: Forgotten) -> None:
@@ -210,10 +241,12 @@ def _forget(connection: sqlite3.Connection, record: Forgotten) -> None:
         " SET moment_ms = max(moment_ms, excluded.moment_ms)",
         (record.principal, record.created_ms),
     )
-    connection.execute(
-        "DELETE FROM turns WHERE principal = ? AND min(created_ms, taken_ms) <= ?",
-        (record.principal, record.created_ms),
-    )
+    for table in ("turns", "feedback"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE principal = ?"  # noqa: S608  # names of our own
+            " AND min(created_ms, taken_ms) <= ?",
+            (record.principal, record.created_ms),
+        )
 
 
 def _advance(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:

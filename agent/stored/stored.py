@@ -1,7 +1,7 @@
-"""Finds replies that may be asked for again, and lets go of those that are deleted.
+"""Finds replies that may be asked for again, and feedback on any; lets go of what is deleted.
 
-A reply is found as soon as it is recorded: until the log has given it back it is in memory. A
-thread of its own reads the log, from where it came to before; what another replica answered is
+Both are found as soon as they are recorded: until the log has given them back they are in memory. A
+thread of its own reads the log, from where it came to before; what another replica recorded is
 found when it has been read, so a question for it waits a little.
 
 Knows nothing of HTTP, nor of any API's JSON.
@@ -20,9 +20,9 @@ from agent.turn.response_ids import ResponseIds
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
 from streams.log.contract import Log, Partition, Subscription
-from streams.records import Forgotten, Turn
+from streams.records import Feedback, Forgotten, Turn
 
-REMEMBERED: Final = 1000  # replies that the log has not given back yet
+REMEMBERED: Final = 1000  # replies, and feedback, that the log has not given back yet
 POLL_S: Final = 0.25
 WAIT_S: Final = 2.0  # how long a question waits for what the log may still hold
 RETRY_S: Final = (0.2, 5.0)  # between two tries while the log is away, growing
@@ -50,6 +50,7 @@ class Stored:
         self._projection, self._log, self._ids = projection, log, ids
         self._poll_s, self._wait_s = poll_s, wait_s
         self._recent: OrderedDict[str, Turn | None] = OrderedDict()  # None: deleted
+        self._rated: OrderedDict[str, Feedback] = OrderedDict()  # by turn
         self._reached: Mapping[Partition, int] = {}
         self._moved = threading.Condition()
         self._stop = threading.Event()
@@ -71,10 +72,15 @@ class Stored:
             self._thread.join()
         self._projection.close()
 
-    def add(self, turn: Turn) -> None:
-        """Remember a turn that has just been recorded."""
-        if turn.response is not None:
-            self._remember(turn.id, turn)
+    def add(self, record: Turn | Feedback) -> None:
+        """Remember what has just been recorded."""
+        if isinstance(record, Feedback):
+            self._rated[record.turn_id] = record
+            self._rated.move_to_end(record.turn_id)
+            while len(self._rated) > REMEMBERED:
+                self._rated.popitem(last=False)
+        elif record.response is not None:
+            self._remember(record.id, record)
 
     def drop(self, turn_id: str) -> None:
         """Forget a turn whose deletion has just been recorded."""
@@ -87,6 +93,9 @@ class Stored:
                 continue
             if turn.created_ms <= record.created_ms:
                 self._recent.pop(turn_id, None)
+        for turn_id, rated in list(self._rated.items()):
+            if rated.principal == record.principal and rated.created_ms <= record.created_ms:
+                self._rated.pop(turn_id, None)
 
     async def find(self, response_id: str, principal: str) -> Turn:
         """Return the turn of a response of this principal.
@@ -107,16 +116,55 @@ class Stored:
             )
         return turn
 
+    async def feedback(self, response_id: str, principal: str) -> Feedback:
+        """Return the last feedback, in the log's order, on a response of this principal.
+
+        raises: NotFoundError for what is none of its responses, or was not rated, or not since
+            that was taken back or forgotten; UnavailableError as `find`
+        """
+        self._ids.session(response_id, principal=principal)
+        rated = self._rated.get(response_id)
+        if rated is None:
+            rated = await asyncio.to_thread(self._look_for_feedback, response_id)
+        if rated is None or rated.withdrawn or rated.principal != principal:
+            raise NotFoundError(
+                f"no feedback on {response_id[:100]!r} is kept: none was given, or it was taken"
+                " back, or the response was deleted or forgotten",
+                param="response_id",
+                code="feedback_not_found",
+            )
+        return rated
+
+    async def prove_not_deleted(self, response_id: str) -> None:
+        """Prove that no deletion of a response is known here. Raises: NotFoundError."""
+        turn = self._recent.get(response_id)
+        known = response_id in self._recent
+        if not known:
+            known, turn = await asyncio.to_thread(self._projection.find, response_id)
+        if known and turn is None:
+            raise NotFoundError(
+                f"the response {response_id[:100]!r} was deleted: nothing is learned from it",
+                param="response_id",
+                code="response_deleted",
+            )
+
     def _look(self, turn_id: str) -> Turn | None:
         known, turn = self._projection.find(turn_id)
         if known:
             return turn
+        self._prove_read()
+        return self._projection.find(turn_id)[1]
+
+    def _look_for_feedback(self, turn_id: str) -> Feedback | None:
+        self._prove_read()
+        return self._projection.feedback(turn_id)
+
+    def _prove_read(self) -> None:
         if not self._read_to_end():
             raise UnavailableError(
                 "stored responses are still being read from the log: try again",
                 headers={"Retry-After": str(int(self._wait_s))},
             )
-        return self._projection.find(turn_id)[1]
 
     def _read_to_end(self) -> bool:
         """Wait until all that the log holds now has been read. Returns: whether it has."""
@@ -175,6 +223,10 @@ class Stored:
             for turn_id, deleted in self._projection.take(entries):
                 if deleted or self._recent.get(turn_id) is not None:
                     self._recent.pop(turn_id, None)
+            given_back = {entry.id for entry in entries if entry.partition.topic == "feedback"}
+            for turn_id, rated in list(self._rated.items()) if given_back else ():
+                if rated.id in given_back:
+                    self._rated.pop(turn_id, None)
         with self._moved:
             self._reached = dict(subscription.reached())
             self._moved.notify_all()

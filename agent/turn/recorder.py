@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
@@ -26,7 +25,6 @@ from streams import chain
 from streams.log.contract import Outgoing, outgoing
 from streams.records import Deletion, Feedback, Json, Message, Sampling, Turn
 
-REMEMBERED = 10_000  # feedback; the same again within these is not written twice
 SHOWN = 500  # characters of a broken call in an event; the turn has the whole
 DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
 
@@ -37,11 +35,22 @@ Put = Callable[[list[Outgoing]], Future[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What somebody says outright of one reply."""
+    """What somebody says outright of one reply.
 
-    score: Literal[-1, 0, 1]
-    hint: str | None = None  # what the reply should have done
-    comment: str | None = None  # for people
+    score: 0 where only a hint or a comment is given
+    hint: what the reply should have done
+    comment: for people
+    withdrawn: nothing any more; what was said before is taken back
+    """
+
+    score: Literal[-1, 0, 1] = 0
+    hint: str | None = None
+    comment: str | None = None
+    withdrawn: bool = False
+
+
+# By which door feedback came: our own endpoint, a signed link, Langfuse's or Open WebUI's.
+Way = Literal["api", "link", "langfuse", "openwebui"]
 
 
 class Recorder:
@@ -54,18 +63,17 @@ class Recorder:
         line: str,
         events: Events,
         metrics: Metrics,
-        told: Callable[[Turn], None] = lambda _: None,
+        told: Callable[[Turn | Feedback], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where records go.
 
         put: streams.spool.Spool.put, or another that returns at once
-        told: takes each turn as it is recorded
+        told: takes each turn and each feedback as it is recorded
         clock: Unix seconds
         """
         self._put, self._line, self._told = put, line, told
         self._events, self._metrics, self._clock = events, metrics, clock
-        self._given: OrderedDict[str, Feedback] = OrderedDict()
         self._dropping = False
 
     def turn(
@@ -99,16 +107,14 @@ class Recorder:
         self._metrics.turns.labels(record.purpose, str(record.learn).lower()).inc()
 
     async def feedback(
-        self, turn_id: str, rating: Rating, *, principal: str, session: str
+        self, turn_id: str, rating: Rating, *, principal: str, session: str, way: Way = "api"
     ) -> Feedback:
-        """Record a rating of a turn; the same again changes nothing, another replaces it.
+        """Record a rating of a turn; it replaces the one before it in the log.
+
+        The same again is written again: another replica may have taken something else meanwhile.
 
         raises: UnavailableError when the disk does not take it; give it again later
         """
-        said = asdict(rating)
-        last = self._given.get(turn_id)
-        if last is not None and said == last.model_dump(include=set(said)):
-            return last
         record = Feedback(
             id=uuid.uuid4().hex,
             turn_id=turn_id,
@@ -116,16 +122,14 @@ class Recorder:
             principal=principal,
             session=session,
             created_ms=self._now_ms(),
-            **said,
+            **asdict(rating),
         )
         done = self._hand_over([outgoing("feedback", f"{record.line}/{session}", record)])
         if not await self._kept(done):
             raise UnavailableError("the feedback could not be kept: give it again later")
-        self._metrics.feedback.labels(str(record.score)).inc()
-        self._given[turn_id] = record
-        self._given.move_to_end(turn_id)
-        if len(self._given) > REMEMBERED:
-            self._given.popitem(last=False)
+        score = "withdrawn" if record.withdrawn else str(record.score)
+        self._metrics.feedback.labels(score, way).inc()
+        self._told(record)
         return record
 
     async def deletion(self, turn_id: str, *, principal: str, session: str) -> Deletion:
@@ -145,12 +149,6 @@ class Recorder:
         if not await self._kept(done):
             raise UnavailableError("the deletion could not be kept: ask again later")
         return record
-
-    def forget(self, principal: str) -> None:
-        """Drop the feedback that a principal gave. Any thread may ask."""
-        for turn_id, feedback in list(self._given.items()):
-            if feedback.principal == principal:
-                self._given.pop(turn_id, None)
 
     def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
         message, variant = reply.message(), reply.tokens[0].variant

@@ -76,7 +76,7 @@ class Metrics:
         )
         self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
         self.tokens = count("tokens", "Tokens read and sampled", "kind")
-        self.feedback = count("feedback", "Feedback taken", "score")
+        self.feedback = count("feedback", "Feedback taken", "score", "way")
         self.tool_calls = count("tool_calls", "Tool calls in replies", *VARIANT)
         self.tool_parse_failures = count(
             "tool_parse_failures", "What was meant as a tool call and is none", "fault", *VARIANT

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from learner.judges.judge import combine
 from learner.judges.rows import judgements_of
+from learner.judges.slow.later import WAITING
 from streams.store.states import (
     JUDGED,
     LINKED,
@@ -29,7 +30,7 @@ _FINAL: Final = (USED_UP, STALE)
 
 def settle(session: Session, row: TurnRow) -> None:
     """Set a turn's state, strength and reason to what its judgements come to."""
-    given = judgements_of(session, [row])[row.id]
+    given = [each for each in judgements_of(session, [row])[row.id] if each.evidence != WAITING]
     verdict = combine(given)
     row.judged_ms = max((judgement.created_ms for judgement in given), default=None)
     row.strength = None

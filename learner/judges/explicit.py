@@ -1,7 +1,8 @@
 """Turns what somebody said outright about a reply (thumbs, the feedback API) into a judgement.
 
-The last feedback on a turn counts, so a thumb can be taken back. Only the principal who asked for
-the reply may judge it: a stranger's feedback is kept, with no confidence, and changes nothing.
+The last feedback on a turn counts, in the log's order, and it may take back all before it. Only the
+principal who asked for the reply may judge it: a stranger's feedback is kept, with no confidence,
+and changes nothing.
 """
 
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source
@@ -30,9 +31,13 @@ class ExplicitJudge:
             score=evidence.score if own else 0,
             confidence=1.0 if own else 0.0,
             hint=(evidence.hint or "").strip() or None if own else None,
-            evidence="feedback" if own else "feedback of another principal: not counted",
+            evidence=_told(evidence) if own else "feedback of another principal: not counted",
             created_ms=evidence.created_ms,
         )
+
+
+def _told(feedback: Feedback) -> str:
+    return "feedback was taken back" if feedback.withdrawn else "feedback"
 
 
 def open_judge(_: LearnerSettings) -> Judge:

@@ -16,12 +16,13 @@ from typing import Final, Literal, Protocol
 from learner.link.conversation import Link
 from streams.records import Feedback, Judgement, Turn
 
-Source = Literal["explicit", "lexical", "embedding", "verifier", "model"]
-Evidence = Link | Feedback
-KindOfEvidence = type[Link] | type[Feedback]
+Source = Literal["explicit", "lexical", "embedding", "verifier", "tool", "program", "model"]
+Evidence = Link | Feedback | Turn  # a turn is evidence on itself: what a program can verify
+KindOfEvidence = type[Link] | type[Feedback] | type[Turn]
 
 # A program that checks the answer is surer than whoever only reads it.
 _VERIFIED: Final = 2.0
+VERIFYING: Final[tuple[Source, ...]] = ("verifier", "tool", "program")
 # A source that is as sure as this that the words say nothing of the reply outweighs the others.
 SURE_OF_NOTHING: Final = 0.5
 # A verdict under this confidence helps to steer a generation, but is no reason to start one.
@@ -90,8 +91,8 @@ def combine(judgements: Iterable[Judgement]) -> Verdict | None:
     if explicit is not None:
         score, confidence = explicit.score, explicit.confidence
     else:
-        verified = [given for given in last.values() if given.source == "verifier"]
-        read = [given for given in last.values() if given.source != "verifier"]
+        verified = [given for given in last.values() if given.source in VERIFYING]
+        read = [given for given in last.values() if given.source not in VERIFYING]
         score, confidence = _weighted(read, verified)
         if score == 0 and hinted is not None and hinted.score != 0:
             hinted = None

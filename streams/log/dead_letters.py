@@ -50,8 +50,14 @@ def of_entry(entry: Entry, cause: str, *, max_bytes: int, now_ms: int) -> DeadLe
 
 
 def of_outgoing(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> Outgoing:
-    """Make the dead letter of a record that the log will never take."""
-    letter = DeadLetter(
+    """Make the dead letter of a record that the log will never take, ready for the log."""
+    letter = letter_of(record, cause, max_bytes=max_bytes, now_ms=now_ms)
+    return outgoing(TOPIC, letter.id, letter)
+
+
+def letter_of(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> DeadLetter:
+    """Make the dead letter of a record that never reached the log."""
+    return DeadLetter(
         id=_name(f"{record.topic}//{record.id}"),
         topic=record.topic,
         partition=-1,
@@ -63,7 +69,6 @@ def of_outgoing(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) ->
         payload_bytes=len(record.value),
         created_ms=now_ms,
     )
-    return outgoing(TOPIC, letter.id, letter)
 
 
 def read_all(log: Log) -> list[LetterState]:

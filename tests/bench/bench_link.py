@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 
 from sqlmodel import col, select
 
-from learner.intake import TOPICS, Rules, take
+from learner.intake import TOPICS, take
 from learner.judges.open import open_judges
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings, group_of
+from learner.verdicts import Rules
 from streams.log.contract import Partition, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Message, Turn

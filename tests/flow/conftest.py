@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from kernels.open import open_backend
-from learner.intake import TOPICS, Rules
+from learner.intake import TOPICS
 from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.run import line_mask
@@ -23,6 +23,7 @@ from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
+from learner.verdicts import Rules
 from streams.log.contract import Log, Topic, outgoing
 from streams.log.kafka.client import Patience
 from streams.log.kafka.log import KafkaLog

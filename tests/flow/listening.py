@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlmodel import col, func, select
 
-from learner.intake import TOPICS, Rules, take
+from learner.intake import TOPICS, take
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings, group_of
+from learner.verdicts import Rules
 from streams.errors import ConflictError, LogUnavailableError, StoreUnavailableError
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, outgoing
 from streams.records import Message

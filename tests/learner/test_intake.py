@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from learner.intake import OF_ONE_LINE, Rules, take
+from learner.intake import OF_ONE_LINE, take
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings, group_of
+from learner.verdicts import Rules
 from streams.errors import ConflictError
 from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
@@ -138,7 +139,7 @@ def test_feedback_counts_and_may_overtake_its_turn(feed: Feed, store: Store) -> 
     assert rows(store)["first"].state == "judged"
     assert len(outgoing(store, "judgements")) == 1
     feed(feedback(1, at=4_000), topic="feedback")
-    assert [j.score for j in judgements(store)] == [-1, 1]
+    assert [j.score for j in judgements(store)] == [1]
 
 
 def test_a_strangers_early_feedback_is_not_counted(feed: Feed, store: Store) -> None:
@@ -260,6 +261,47 @@ OTHER = replace(RULES, line="other")
 def _entry(record: Turn) -> Entry:
     """Return a record as it stands first in the log."""
     return Entry(Partition("turns", 0), 0, "k", record.id, encode(record), 5_000)
+
+
+def test_the_logs_order_decides_which_feedback_counts(feed: Feed, store: Store) -> None:
+    """Clocks of two agents differ: the one that was written last counts, whatever its time."""
+    feed(FIRST)
+    feed(feedback(1, at=9_000), feedback(-1, at=3_000), topic="feedback")
+    (kept,) = judgements(store)
+    assert (kept.score, rows(store)["first"].state) == (-1, "judged")
+
+
+def test_feedback_before_its_turn_is_the_last_one_too(feed: Feed, store: Store) -> None:
+    """Also where it overtook its turn, and where it was taken back before that came."""
+    feed(feedback(1, at=9_000), feedback(-1, at=3_000), topic="feedback")
+    feed(FIRST)
+    assert [kept.score for kept in judgements(store)] == [-1]
+    away = feedback(0, at=4_000, turn_id="second", withdrawn=True)
+    feed(feedback(1, at=8_000, turn_id="second"), away, topic="feedback")
+    feed(SECOND)
+    assert [kept.turn_id for kept in judgements(store) if kept.source == "explicit"] == ["first"]
+
+
+def test_feedback_that_is_taken_back_counts_no_more(feed: Feed, store: Store) -> None:
+    """The turn stands as if it had not been rated; other judges' verdicts stay; the log tells."""
+    feed(FIRST)
+    feed(feedback(1), topic="feedback")
+    assert rows(store)["first"].strength == 1.0
+    feed(feedback(0, at=4_000, withdrawn=True), topic="feedback")
+    first = rows(store)["first"]
+    assert (first.state, first.strength, judgements(store)) == ("open", None, [])
+    assert outgoing(store, "judgements")[-1].evidence == "feedback was taken back"  # type: ignore[attr-defined]
+    feed(SECOND)
+    feed(feedback(1, at=5_000), feedback(0, at=6_000, withdrawn=True), topic="feedback")
+    assert [(kept.source, kept.score) for kept in judgements(store)] == [("lexical", -1)]
+
+
+def test_a_stranger_takes_nothing_back(feed: Feed, store: Store) -> None:
+    """Only the principal's own word is replaced by a later one."""
+    feed(FIRST)
+    feed(feedback(1), topic="feedback")
+    feed(feedback(0, at=4_000, withdrawn=True, principal="bob"), topic="feedback")
+    assert [kept.score for kept in judgements(store)] == [1]
 
 
 def test_masks_and_rollouts_are_projected(feed: Feed, store: Store) -> None:

@@ -8,9 +8,10 @@ import pytest
 from sqlmodel import select
 
 from learner.forget import store as forget
-from learner.intake import Rules, take
+from learner.intake import take
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings, group_of
+from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Forgotten, Mask, Recipe, Record, encode, record_id
 from streams.settings import StreamsSettings

@@ -10,11 +10,11 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
-from learner.intake import Rules
 from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
+from learner.verdicts import Rules
 from streams.errors import LeaseLostError
 from streams.line import verbs
 from streams.line.line import Line

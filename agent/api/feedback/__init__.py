@@ -1,4 +1,4 @@
-"""What somebody says outright of a reply: PUT /v1/feedback/{response_id}.
+"""What somebody says outright of a reply: /v1/feedback/{response_id}, and signed links to it.
 
-For others: request, routes.
+For others: page, request, routes.
 """

@@ -28,7 +28,9 @@ async def test_routes(api: Api) -> None:
         for route in app.router.routes()
         if route.method != "HEAD" and route.resource is not None
     }
-    files = {route for route in routes if re.match(r"GET /(chat|docs|static)/", route)}
+    files = {
+        route for route in routes if re.match(r"GET /(chat|docs|feedback-page|static)/", route)
+    }
     twins = {route for route in routes if route.replace(" /", " /v1/", 1) in routes}
     assert told("Endpoints") == routes - files - twins
 

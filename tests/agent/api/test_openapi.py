@@ -42,7 +42,9 @@ async def test_the_document_is_served(api: Api) -> None:
     assert not [name for name in references if "__" in name or "-" in name]
     app = api.client.server.app  # type: ignore[attr-defined]
     routes = {route.resource.canonical for route in app.router.routes() if route.resource}
-    assert set(told["paths"]) == {r for r in routes if r.startswith(("/v1", "/health", "/metrics"))}
+    assert set(told["paths"]) == {
+        r for r in routes if r.startswith(("/v1", "/health", "/metrics", "/api"))
+    }
     ids = [each["operationId"] for path in told["paths"].values() for each in path.values()]
     assert len(set(ids)) == len(ids)
 

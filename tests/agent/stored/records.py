@@ -1,7 +1,9 @@
 """Turns that may be asked for again, and what else of interest stands in a log."""
 
+from typing import Literal
+
 from streams.log.contract import Entry, Outgoing, Partition, Topic, outgoing
-from streams.records import Deletion, Forgotten, Record, Turn, encode, record_id
+from streams.records import Deletion, Feedback, Forgotten, Record, Turn, encode, record_id
 from tests.learner.turns import said, turn
 
 TOPICS: dict[str, Topic] = {
@@ -21,6 +23,13 @@ def deletion(of: str, *, principal: str = "ann", at_ms: int = 2_000) -> Deletion
     return Deletion(
         id=f"del-{of}", turn_id=of, line="main", principal=principal, session="s", created_ms=at_ms
     )
+
+
+def feedback(of: str, score: Literal[-1, 0, 1], *, at_ms: int = 2_000) -> Feedback:
+    return Feedback(
+        id=f"fb-{of}-{at_ms}", turn_id=of, line="main", principal="ann", session="s", score=score,
+        created_ms=at_ms,
+    )  # fmt: skip
 
 
 def forgotten(principal: str = "ann", *, at_ms: int = 5_000) -> Forgotten:

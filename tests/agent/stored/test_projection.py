@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent.stored.projection import DAY_MS, Projection
 from streams.log.contract import Partition
 from streams.records import Record
-from tests.agent.stored.records import deletion, entry, forgotten, stored
+from tests.agent.stored.records import deletion, entry, feedback, forgotten, stored
 
 DAYS = 30
 
@@ -145,3 +145,20 @@ def test_what_cannot_be_read_is_passed_over(projection: Projection) -> None:
         "value": newer.value.replace(b'"v":3', b'"v":99')})  # fmt: skip
     projection.take([newer, entry(stored("b"), 1)])
     assert holds(projection, "a", "b") == [False, True]
+
+
+def test_the_last_feedback_in_the_logs_order_is_kept(projection: Projection) -> None:
+    """Whatever its clock says, and whoever of two processes comes later with an older one."""
+    early, late = feedback("a", 1, at_ms=9_000), feedback("a", -1, at_ms=3_000)
+    projection.take([entry(early, 1), entry(late, 2)])
+    projection.take([entry(early, 1)])
+    assert projection.feedback("a") == late
+    projection.take([entry(deletion("a"), 3)])
+    assert projection.feedback("a") is None
+
+
+def test_a_forgotten_principals_feedback_is_gone(projection: Projection) -> None:
+    """Whichever of the two is read first."""
+    projection.take([entry(feedback("a", 1), 1), entry(forgotten(), 0)])
+    projection.take([entry(feedback("b", 1), 2)])
+    assert projection.feedback("a") is None is projection.feedback("b")

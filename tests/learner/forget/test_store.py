@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.forget import store as forget
-from learner.intake import Rules, take
+from learner.intake import take
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings
+from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Deletion, Feedback, Forgotten, Record, Turn, encode, record_id
 from streams.settings import StreamsSettings

@@ -11,13 +11,14 @@ from sqlmodel import select
 
 import learner.judges
 from learner.errors import UnknownNameError
-from learner.intake import Rules, take
+from learner.intake import take
 from learner.judges import open as judges
 from learner.judges.embedding import EmbeddingJudge
 from learner.judges.judge import Evidence, Judge
 from learner.judges.nearest import Nearest
 from learner.link.conversation import Kind, Link
-from learner.settings import LearnerSettings
+from learner.settings import LearnerSettings, Verifier
+from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition
 from streams.records import Feedback, Judgement, Message, Turn, encode
 from streams.settings import StreamsSettings
@@ -27,10 +28,12 @@ from tests.learner.judges.hashed import HashedEmbedder
 from tests.learner.turns import said, turn
 
 ASKED = turn(said("What is DNA?"), "A long story …")
+VERIFIERS = (Verifier(name="dna", asked="what is dna", answer="a molecule"),)
 # the one by embedding has vectors that cost nothing; test_embedding has real ones
 KNOWN: tuple[Judge, ...] = (
     *judges.open_judges(LearnerSettings(judges=("explicit", "lexical"))),
     EmbeddingJudge(HashedEmbedder(), Nearest.open()),
+    *judges.open_judges(LearnerSettings(judges=("verifier", "tool"), verifiers=VERIFIERS)),
 )
 SENTENCES = st.sampled_from(
     ["too long", "thanks!", "No, I meant the river.", "And in Rome?", "what is dna ?", "", "wrong"]
@@ -50,6 +53,8 @@ def evidence(judge: Judge, text: str) -> Evidence:
     """Return evidence of the kind that a judge reads, with a text in it."""
     if judge.reads is Link:
         return words(text)
+    if judge.reads is Turn:
+        return ASKED.model_copy(update={"reply": Message(role="assistant", content=text)})
     return Feedback(
         id=f"feedback {text}", turn_id=ASKED.id, line="main", principal=ASKED.principal,
         session="s", score=-1, hint=text or None, comment=text, created_ms=2_000,
@@ -58,6 +63,7 @@ def evidence(judge: Judge, text: str) -> Evidence:
 
 def asked(judge: Judge, given: Evidence, about: Turn = ASKED) -> Judgement | None:
     """Ask a judge; what it returns must be of that turn, and its own."""
+    about = given if isinstance(given, Turn) else about
     found = judge.judge(about, given)
     if found is not None:
         assert (found.turn_id, found.line, found.version) == (about.id, about.line, about.version)
@@ -70,7 +76,8 @@ def asked(judge: Judge, given: Evidence, about: Turn = ASKED) -> Judgement | Non
 def test_the_settings_choose_who_judges() -> None:
     """Each marks its judgements with a source of its own, so that none replaces another's."""
     assert set(LearnerSettings().judges) <= set(judges.JUDGES)
-    assert [judge.source for judge in KNOWN] == list(judges.JUDGES)
+    at_once = [name for name in judges.JUDGES if name not in judges.SLOW]
+    assert [judge.source for judge in KNOWN] == at_once
     (alone,) = judges.open_judges(LearnerSettings(judges=("lexical",)))
     assert alone.source == "lexical"
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from learner.intake import Rules, take
+from learner.intake import take
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings
+from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Record, encode, record_id
 from streams.settings import StreamsSettings

@@ -1,0 +1,85 @@
+"""The page behind a signed link: whoever holds the link rates one reply, without a key or script.
+
+Opening the page changes nothing, as what reads mails opens every link in them; its buttons send a
+form. What the link says is proved each time.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from agent.api.feedback.request import MAX_CHARS
+from agent.api.serve import SERVICE
+from agent.errors import ApiError, InvalidError
+from agent.http import edge, pages
+from agent.http.links import Link
+from agent.turn.recorder import Rating
+
+PATH: Final = "/rate/{link}"
+_FOLDER: Final = Path(__file__).parent / "static"
+# An address that is a key must not be kept by caches, nor told to other sites.
+_HEADERS: Final[Mapping[str, str]] = pages.HEADERS | {
+    "Cache-Control": "no-store",
+    "Content-Type": "text/html; charset=utf-8",
+}
+_SAID: Final = {"up": Rating(1), "down": Rating(-1), "back": Rating(withdrawn=True)}
+
+
+def routes() -> list[web.RouteDef]:
+    """The page, and what its form is sent to."""
+    return [
+        web.get(PATH, _show),
+        web.post(PATH, _take),
+        *pages.files("/feedback-page", _FOLDER),
+    ]
+
+
+async def _show(request: web.Request) -> web.StreamResponse:
+    try:
+        _proved(request)
+    except ApiError as error:
+        return _page("ended", error.status)
+    return _page("rate")
+
+
+async def _take(request: web.Request) -> web.StreamResponse:
+    try:
+        link, service = _proved(request), request.app[SERVICE]
+        service.limits.count_request(link.principal)
+        rating = _rating(dict(await _form(request)))
+        await service.rate(link.response_id, rating, principal=link.principal, way="link")
+    except InvalidError:
+        return _page("rate", InvalidError.status)
+    except ApiError as error:
+        return _page("ended" if error.status in (403, 404) else "later", error.status)
+    return _page("thanks")
+
+
+def _proved(request: web.Request) -> Link:
+    return request.app[SERVICE].links.read(request.match_info["link"], now_s=time.time())
+
+
+async def _form(request: web.Request) -> Mapping[str, Any]:
+    await edge.read_body(request)
+    try:
+        return await request.post()
+    except ValueError:
+        raise InvalidError("the form cannot be read") from None
+
+
+def _rating(form: Mapping[str, Any]) -> Rating:
+    said, hint = form.get("say"), form.get("hint")
+    if not isinstance(said, str) or said not in _SAID:
+        raise InvalidError("say: up, down or back", param="say")
+    rating = _SAID[said]
+    if rating.withdrawn or not isinstance(hint, str) or not hint.strip():
+        return rating
+    return Rating(rating.score, hint=hint.strip()[:MAX_CHARS])
+
+
+def _page(name: str, status: int = 200) -> web.Response:
+    text = (_FOLDER / f"{name}.html").read_text(encoding="utf-8")
+    return web.Response(text=text, status=status, headers=_HEADERS)

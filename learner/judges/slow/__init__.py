@@ -1,0 +1,1 @@
+"""Judges that ask something outside of this process, a program or a model, beside the log."""

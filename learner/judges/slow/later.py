@@ -1,0 +1,143 @@
+"""Asks judges that take their time, beside the log: nothing that is read waits for them.
+
+What a judge is asked about stands in the store as a judgement without confidence, which counts for
+nothing (WAITING), in the transaction that read the evidence: nothing is lost by a crash, and what
+is forgotten, deleted or linked anew takes its question along. A few threads ask; a judge that fails
+is asked again, and after TRIES its question becomes a dead letter with the cause.
+
+Knows nothing of what any judge asks, nor of the log.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from learner.judges.judge import Evidence, Judge, judgement_id
+from learner.link.conversation import Kind, Link
+from streams.records import Judgement, Message, Turn
+from streams.store.states import SPEAKING
+from streams.store.tables import JudgementRow, TurnRow
+
+WAITING: Final = "waits for its judge"
+TRIES: Final = 3
+RETRY_S: Final = 30.0  # times the tries so far
+THREADS: Final = 2
+# Questions of which none has been begun; the store holds all others.
+HELD: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a judge is asked, and the row that waits for the answer."""
+
+    id: str
+    source: str
+    turn: Turn
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question: a judgement, nothing to say, or why it was given up."""
+
+    question: Question
+    judgement: Judgement | None
+    given_up: str | None = None
+
+
+class Later:
+    """The judges that take their time. Its methods are for one thread."""
+
+    def __init__(
+        self, judges: Sequence[Judge], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the judges. clock: seconds since any moment."""
+        self.judges: dict[str, Judge] = {judge.source: judge for judge in judges}
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
+        self._asked: dict[str, tuple[Question, Future[Judgement | None]]] = {}
+        self._failed: dict[str, tuple[int, float]] = {}  # tries, and when the next one is due
+
+    def collect(self) -> list[Answer]:
+        """Return what has been answered or given up since the last call."""
+        answers = []
+        for id, (question, future) in list(self._asked.items()):
+            if not future.done():
+                continue
+            del self._asked[id]
+            cause = future.exception()
+            if cause is None:
+                self._failed.pop(id, None)
+                answers.append(Answer(question, future.result()))
+                continue
+            tries = self._failed.pop(id, (0, 0.0))[0] + 1
+            if tries < TRIES:
+                self._failed[id] = tries, self._clock() + RETRY_S * tries
+            else:
+                answers.append(Answer(question, None, f"{type(cause).__name__}: {cause}"))
+        return answers
+
+    def ask(self, session: Session) -> None:
+        """Begin to ask what waits in the store, as far as there is room."""
+        room = HELD - len(self._asked)
+        if room <= 0:
+            return
+        now_s = self._clock()
+        not_yet = [id for id, (_, due_s) in self._failed.items() if due_s > now_s]
+        waiting = (
+            select(JudgementRow)
+            .where(
+                col(JudgementRow.source).in_(list(self.judges)),
+                JudgementRow.evidence == WAITING,
+                col(JudgementRow.id).not_in([*self._asked, *not_yet][:HELD * 8]),
+            )
+            .order_by(col(JudgementRow.created_ms))
+            .limit(room)
+        )  # fmt: skip
+        for row in session.exec(waiting).all():
+            question = question_of(session, row, self.judges[row.source])
+            if question is not None:
+                judge = self.judges[row.source]
+                future = self._threads.submit(judge.judge, question.turn, question.evidence)
+                self._asked[row.id] = question, future
+
+    def close(self) -> None:
+        """Ask nothing more; what is under way ends by its own limit and is asked again."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def waiting_row(row: TurnRow, judge: Judge, evidence: Evidence) -> JudgementRow:
+    """Return the row that waits for a judge's verdict on a turn."""
+    return JudgementRow(
+        id=judgement_id(row.id, judge.source, WAITING.encode()),
+        turn_id=row.id,
+        principal=row.principal,
+        source=judge.source,
+        score=0,
+        confidence=0.0,
+        evidence=WAITING,
+        created_ms=evidence.created_ms,
+    )
+
+
+def question_of(session: Session, row: JudgementRow, judge: Judge) -> Question | None:
+    """Return what a waiting row asks; None where nothing is left that could be asked about."""
+    turn_row = session.get(TurnRow, row.turn_id)
+    if turn_row is None or turn_row.state not in SPEAKING:
+        return None
+    turn = Turn.model_validate(turn_row.record)
+    evidence = turn if judge.reads is Turn else link_of(turn_row)
+    return None if evidence is None else Question(row.id, row.source, turn, evidence)
+
+
+def link_of(row: TurnRow) -> Link | None:
+    """Return what followed a turn, as its row has it."""
+    kinds: dict[str, Kind] = {"reply": "reply", "branch": "branch"}
+    if row.next_kind not in kinds or row.next_ms is None:
+        return None
+    messages = tuple(Message.model_validate(each) for each in row.next_state or [])
+    return Link(row.id, kinds[row.next_kind], messages, row.next_ms, request_id=row.next_turn or "")

@@ -1,0 +1,1 @@
+"""Judges whose verdicts need no human: calls by their schemas, answers, the status of tools."""

@@ -1,0 +1,147 @@
+"""Verifies a reply by itself: its tool calls by the tools' schemas, its text by what was asked for.
+
+A call of a tool that there is not, or with arguments that break the tool's schema, is −1; so is a
+reply that is not the JSON that its request held it to. A well-formed one is no praise. Where
+`learner.verifiers` have an exact answer or a schema for a question, the reply is right or wrong.
+
+Only the reply is read, and never what tools said.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
+from learner.judges.verifying.schema import fault
+from learner.settings import LearnerSettings, Verifier
+from streams.records import Json, Judgement, Turn, canonical_json
+
+# A schema is checked by a program, but the client that wrote it may have meant less than it says.
+SURE_OF_FAULT: Final = 0.9
+MAX_CALLS: Final = 64
+
+Verdict = tuple[Literal[-1, 1], float, str]
+
+
+class VerifierJudge:
+    """Checks what a program can know of a reply."""
+
+    source: Source = "verifier"
+    reads: KindOfEvidence = Turn
+
+    def __init__(self, verifiers: Sequence[Verifier]) -> None:
+        """Take the questions whose answers are known."""
+        self._verifiers = verifiers
+
+    def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
+        """Return what is sure of the reply, or None."""
+        if not isinstance(evidence, Turn):
+            return None
+        found = call_fault(turn) or held_fault(turn) or self._answered(turn)
+        if found is None:
+            return None
+        score, confidence, told = found
+        return Judgement(
+            id=judgement_id(turn.id, self.source, said_by(turn) + told.encode()),
+            turn_id=turn.id,
+            line=turn.line,
+            version=turn.version,
+            principal=turn.principal,
+            source=self.source,
+            score=score,
+            confidence=confidence,
+            evidence=told,
+            created_ms=turn.created_ms,
+        )
+
+    def _answered(self, turn: Turn) -> Verdict | None:
+        for verifier in self._verifiers:
+            if verifier.program or not concerns(verifier, turn):
+                continue
+            text = turn.reply.content or ""
+            if verifier.answer is not None:
+                right = plain(text) == plain(verifier.answer)
+                told = f"{verifier.name}: {'the' if right else 'not the'} exact answer"
+                return (1 if right else -1), 1.0, told
+            if verifier.json_schema is not None:
+                wrong = _text_fault(text, verifier.json_schema)
+                told = f"{verifier.name}: {wrong or 'JSON of its schema'}"
+                return (-1 if wrong else 1), 1.0, told
+        return None
+
+
+def open_judge(settings: LearnerSettings) -> Judge:
+    """Open it with the verifiers of the settings."""
+    return VerifierJudge(settings.verifiers)
+
+
+def concerns(verifier: Verifier, turn: Turn) -> bool:
+    """Return whether the last that the user said has the verifier's words in it."""
+    asked = next((m.content for m in reversed(turn.messages) if m.role == "user"), None)
+    return plain(verifier.asked) in plain(asked or "")
+
+
+def said_by(turn: Turn) -> bytes:
+    """Return what a verdict on a reply alone rests on."""
+    return canonical_json(turn.reply.model_dump(mode="json"))
+
+
+def plain(text: str) -> str:
+    """Return a text in one Unicode form and case, with single spaces.
+
+    >>> plain(" Rome. ")
+    'rome.'
+    """
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def call_fault(turn: Turn) -> Verdict | None:
+    """Return the first tool call that cannot be right."""
+    calls = (turn.reply.tool_calls or [])[:MAX_CALLS]
+    if not calls:
+        return None
+    schemas = {name: schema for name, schema in map(_tool, turn.tools or []) if name}
+    for call in calls:
+        made = call.get("function")
+        name = made.get("name") if isinstance(made, Mapping) else None
+        if not isinstance(made, Mapping) or not isinstance(name, str):
+            return -1, SURE_OF_FAULT, "a tool call without a name"
+        if name not in schemas:
+            return -1, SURE_OF_FAULT, f"calls the tool {name[:60]}, which there is not"
+        wrong = _text_fault(made.get("arguments"), schemas[name], empty={})
+        if wrong:
+            return -1, SURE_OF_FAULT, f"calls {name[:60]}: {wrong}"
+    return None
+
+
+def held_fault(turn: Turn) -> Verdict | None:
+    """Return what of a whole reply breaks the JSON that its request held it to."""
+    held = turn.sampling.constraint
+    if held is None or held.kind not in ("json_object", "json_schema"):
+        return None
+    if turn.finish_reason != "stop" or turn.reply.tool_calls:
+        return None
+    try:
+        schema = json.loads(held.text or "{}") if held.kind == "json_schema" else {}
+    except (ValueError, RecursionError):
+        schema = {}
+    wrong = _text_fault(turn.reply.content, schema)
+    return (-1, SURE_OF_FAULT, f"the JSON asked for: {wrong}") if wrong else None
+
+
+def _tool(tool: Json) -> tuple[str, Any]:
+    made = tool.get("function", tool)
+    made = made if isinstance(made, Mapping) else {}
+    name = made.get("name")
+    return name if isinstance(name, str) else "", made.get("parameters", made.get("input_schema"))
+
+
+def _text_fault(text: Any, schema: Any, *, empty: Any = None) -> str | None:
+    if empty is not None and text in (None, ""):
+        return fault(empty, schema)
+    try:
+        value = json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError):
+        return "no JSON"
+    return fault(value, schema)

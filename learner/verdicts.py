@@ -1,0 +1,198 @@
+"""Keeps what judges say of turns: asked at once or later, given outright, taken back, replaced.
+
+Each change leaves the turn's row as all its judgements together have it, and what is kept is
+published in the same transaction.
+
+Knows nothing of the log's entries, nor of what a judge reads.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, delete, select
+
+from learner.batch import standing
+from learner.judges.judge import Evidence, Judge
+from learner.judges.slow.later import Answer, Later, link_of, waiting_row
+from learner.link.conversation import Link
+from streams.log import dead_letters
+from streams.log.contract import outgoing
+from streams.records import Feedback, Judgement, Turn
+from streams.store import outbox
+from streams.store.states import CHORE, OPEN, RATED_TOO_LATE, SPEAKING
+from streams.store.store import Store
+from streams.store.tables import JudgementRow, TurnRow
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What stays the same from poll to poll."""
+
+    line: str
+    judges: tuple[Judge, ...]
+    idle_close_ms: int
+    max_record_bytes: int
+    slow: tuple[Judge, ...] = ()  # asked beside the log (learner.judges.slow.later)
+
+
+def judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> None:
+    """Ask every judge that reads this kind of evidence, or note that it is to be asked."""
+    for slow in rules.slow:
+        if isinstance(evidence, slow.reads):
+            session.merge(waiting_row(row, slow, evidence))
+    for each in rules.judges:
+        if isinstance(evidence, each.reads):
+            judgement = each.judge(turn_of(row), evidence)
+            if judgement is not None:
+                _note(session, row, judgement)
+
+
+def drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
+    """Take away what was judged by another next state: it is no verdict any more."""
+    sources = [judge.source for judge in (*rules.judges, *rules.slow) if judge.reads is Link]
+    gone = delete(JudgementRow).where(
+        col(JudgementRow.turn_id) == row.id, col(JudgementRow.source).in_(sources)
+    )
+    if session.exec(gone).rowcount:
+        standing.settle(session, row)
+
+
+def take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
+    """Take feedback; it waits when it overtook its turn."""
+    row = session.get(TurnRow, feedback.turn_id)
+    if row is not None and row.line != feedback.line:
+        raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
+    if row is not None and row.state not in SPEAKING:
+        row.reason = RATED_TOO_LATE  # nothing is known of it any more that could be judged
+        session.add(row)
+        return
+    if row is not None:
+        _drop_feedback(session, feedback)
+        if feedback.withdrawn:
+            _withdraw(session, row, feedback, rules)
+            return
+        if row.reason == CHORE and feedback.principal == row.principal:
+            row.state, row.reason = OPEN, None  # somebody has read it: it was no chore
+        judge(session, row, feedback, rules)
+        return
+    _drop_feedback(session, feedback)
+    if feedback.withdrawn:
+        return
+    session.add(
+        JudgementRow(
+            id=feedback.id,
+            turn_id=feedback.turn_id,
+            principal=feedback.principal,
+            source="explicit",
+            score=feedback.score,
+            confidence=1.0,
+            hint=feedback.hint,
+            evidence="feedback, before its turn",
+            created_ms=feedback.created_ms,
+        )
+    )
+
+
+def _drop_feedback(session: Session, feedback: Feedback) -> None:
+    """Take away what its principal said of the turn before: the log's order decides, no clock."""
+    said = delete(JudgementRow).where(
+        col(JudgementRow.turn_id) == feedback.turn_id,
+        col(JudgementRow.source) == "explicit",
+        col(JudgementRow.principal) == feedback.principal,
+    )
+    session.exec(said)
+
+
+def _withdraw(session: Session, row: TurnRow, feedback: Feedback, rules: Rules) -> None:
+    """Let a turn stand as if it had not been rated, and publish that its rating is gone."""
+    standing.settle(session, row)
+    for judge in rules.judges:
+        gone = judge.judge(turn_of(row), feedback) if judge.reads is Feedback else None
+        if gone is not None:
+            outbox.put(session, "judgements", row.session, gone, line=row.line)
+
+
+def judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:
+    waiting = select(JudgementRow).where(
+        JudgementRow.turn_id == turn.id, JudgementRow.source == "explicit"
+    )
+    for early in session.exec(waiting).all():
+        feedback = Feedback.model_validate(
+            {
+                "id": early.id,
+                "turn_id": turn.id,
+                "line": turn.line,
+                "principal": early.principal,
+                "session": turn.session,
+                "score": early.score,
+                "hint": early.hint,
+                "created_ms": early.created_ms,
+            }
+        )
+        # Another line's learner may be forgetting it just now: then nothing is left to delete.
+        session.exec(delete(JudgementRow).where(col(JudgementRow.id) == early.id))
+        judge(session, row, feedback, rules)
+
+
+def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
+    """Keep a judgement, and publish it."""
+    body = judgement.model_dump(exclude={"line", "version"})
+    session.merge(JudgementRow(**body))
+    session.flush()
+    standing.settle(session, row)
+    outbox.put(session, "judgements", row.session, judgement, line=row.line)
+
+
+def use_answers(
+    later: Later, store: Store, writing: Callable[[], AbstractContextManager[Session]], rules: Rules
+) -> None:
+    """Note what judges have said that take their time, and ask them what waits.
+
+    writing: a transaction of the line's learner
+    """
+    answers = later.collect()
+    if answers:
+        with writing() as session:
+            take_answers(session, answers, rules)
+    with store.reading() as session:
+        later.ask(session)
+
+
+def take_answers(session: Session, answers: Sequence[Answer], rules: Rules) -> None:
+    """Note what judges have said that were asked beside the log.
+
+    An answer counts for what it was asked about: not for a turn that is gone, or that another
+    request has been found to follow meanwhile, which is asked about anew.
+    """
+    for answer in answers:
+        waiting = session.get(JudgementRow, answer.question.id)
+        row = session.get(TurnRow, answer.question.turn.id)
+        if waiting is None or row is None:
+            continue
+        linked = answer.question.evidence
+        if isinstance(linked, Link) and link_of(row) != linked:
+            continue
+        session.delete(waiting)
+        session.flush()
+        if answer.judgement is not None:
+            _note(session, row, answer.judgement)
+        elif answer.given_up is not None:
+            _give_up(session, row, waiting, answer.given_up, rules)
+
+
+def _give_up(
+    session: Session, row: TurnRow, waiting: JudgementRow, cause: str, rules: Rules
+) -> None:
+    """Send what a judge could not be asked to the dead letters, with the cause."""
+    body = waiting.model_dump() | {"line": row.line, "version": row.version}
+    asked = outgoing("judgements", f"{row.line}/{row.session}", Judgement.model_validate(body))
+    letter = dead_letters.letter_of(
+        asked, cause, max_bytes=rules.max_record_bytes, now_ms=waiting.created_ms
+    )
+    outbox.put(session, dead_letters.TOPIC, letter.id, letter, line=rules.line)
+
+
+def turn_of(row: TurnRow) -> Turn:
+    """Return the turn that a row holds."""
+    return Turn.model_validate(row.record)

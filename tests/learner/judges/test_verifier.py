@@ -1,0 +1,170 @@
+"""Verdicts that need no human: calls by their schemas, answers, tool results by their status."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from learner.judges.verifying.schema import fault
+from learner.judges.verifying.tool import ToolJudge, failure
+from learner.judges.verifying.verifier import VerifierJudge
+from learner.link.conversation import Link
+from learner.settings import Verifier
+from streams.records import Constraint, Message, Turn
+from tests.learner.turns import said, turn
+
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": CITY}}]
+
+
+def calling(*calls: tuple[str, str], tools: Any = TOOLS) -> Turn:
+    """A turn whose reply calls tools: name and arguments each."""
+    made = [
+        {"id": f"c{n}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for n, (name, arguments) in enumerate(calls)
+    ]
+    reply = Message(role="assistant", tool_calls=made)
+    asked = turn(said("Weather in Oslo?"), reply, id="t", finish_reason="tool_calls")
+    return asked.model_copy(update={"tools": tools})
+
+
+def verdict(about: Turn, *verifiers: Verifier) -> tuple[int, str] | None:
+    """What the judge says of a turn."""
+    found = VerifierJudge(verifiers).judge(about, about)
+    return None if found is None else (found.score, found.evidence)
+
+
+GOOD = ("weather", json.dumps({"city": "Oslo", "days": 2}))
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (("wether", "{}"), "calls the tool wether, which there is not"),
+        (("weather", "{"), "calls weather: no JSON"),
+        (("weather", "{}"), "calls weather: city is missing"),
+        (("weather", '{"city": 3}'), "calls weather: city is no string"),
+        (("weather", '{"city": "Oslo", "days": true}'), "calls weather: days is no integer"),
+        (("weather", '{"city": "Oslo", "when": "now"}'), "calls weather: when is not known"),
+    ],
+)
+def test_a_call_that_cannot_be_right_is_a_fault(call: tuple[str, str], told: str) -> None:
+    """The schema is the evidence; of parallel calls each counts, whichever is wrong."""
+    for calls in ([call], [GOOD, call], [call, GOOD]):
+        assert verdict(calling(*calls)) == (-1, told)
+
+
+def test_a_good_call_is_no_praise() -> None:
+    """Nor is a reply without calls, or a call whose tool has no schema."""
+    assert verdict(calling(GOOD, GOOD)) is None
+    assert verdict(calling(("now", ""), tools=[{"function": {"name": "now"}}])) is None
+    assert verdict(turn(said("Hi"), "Hello")) is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(VALUES, VALUES)
+def test_no_schema_breaks_the_check(value: Any, schema: Any) -> None:
+    """Clients write schemas: any JSON at all may stand there."""
+    fault(value, schema)
+    fault(value, {"type": schema, "required": schema, "properties": schema, "items": schema})
+
+
+def test_what_is_not_sure_is_no_fault() -> None:
+    """References, combinations and patterns are passed over, hostile ones too."""
+    for schema in (
+        {"$ref": "#/x"}, {"anyOf": [{"type": "string"}]}, {"pattern": "(a+)+$"}, {"type": "odd"},
+        {"properties": {}, "additionalProperties": False, "anyOf": []},
+    ):  # fmt: skip
+        assert fault({"city": "a" * 100}, schema) is None
+
+
+def test_json_that_was_asked_for_is_checked() -> None:
+    """Where the request held the reply to it; a reply that was cut is not blamed."""
+
+    def answered(text: str, finish: Any = "stop") -> Turn:
+        held = Constraint(kind="json_schema", digest="0" * 64, text=json.dumps(CITY))
+        made = turn(said("As JSON"), text, finish_reason=finish)
+        sampling = made.sampling.model_copy(update={"constraint": held})
+        return made.model_copy(update={"sampling": sampling})
+
+    assert verdict(answered('{"city": "Oslo"}')) is None
+    assert verdict(answered('{"city": 1}')) == (-1, "the JSON asked for: city is no string")
+    assert verdict(answered("Sure!")) == (-1, "the JSON asked for: no JSON")
+    assert verdict(answered('{"ci', "length")) is None
+
+
+def test_an_exact_answer_is_right_or_wrong() -> None:
+    """For the question that it belongs to alone; case and spaces do not matter."""
+    rome = Verifier(name="capital", asked="capital of Italy", answer="Rome")
+    asked = said("What is the  CAPITAL of Italy?")
+    assert verdict(turn(asked, " rome\n"), rome) == (1, "capital: the exact answer")
+    assert verdict(turn(asked, "Milan"), rome) == (-1, "capital: not the exact answer")
+    assert verdict(turn(said("And of Spain?"), "Milan"), rome) is None
+    form = Verifier(name="form", json_schema=CITY)
+    assert verdict(turn(asked, '{"city": "Rome"}'), form) == (1, "form: JSON of its schema")
+    assert verdict(turn(asked, "Rome"), form) == (-1, "form: no JSON")
+
+
+def test_a_verifier_verifies_in_one_way() -> None:
+    """Two ways, or none, are refused by name."""
+    for ways in ({}, {"answer": "x", "program": ("true",)}):
+        with pytest.raises(ValidationError, match="both: give one of"):
+            Verifier.model_validate({"name": "both", **ways})
+
+
+FAILED, WELL = '{"exit_code": 1, "stdout": "perfect!"}', '{"exit_code": 0}'
+
+
+def after(about: Turn, *results: str) -> Link:
+    """What followed: a result for each call."""
+    messages = tuple(
+        Message(role="tool", content=text, tool_call_id=f"c{n}") for n, text in enumerate(results)
+    )
+    return Link(about.id, "reply", messages, 2_000)
+
+
+def test_every_result_of_parallel_calls_counts() -> None:
+    """Whichever failed, and however many; that all went well is no praise."""
+    about = calling(GOOD, GOOD, GOOD)
+    for results in ([FAILED, WELL, WELL], [WELL, FAILED, WELL], [WELL, WELL, FAILED]):
+        found = ToolJudge().judge(about, after(about, *results))
+        assert found is not None
+        assert (found.score, found.hint) == (-1, None)
+        assert found.evidence == "1 of 3 tool results failed: exit_code is not 0"
+    assert ToolJudge().judge(about, after(about, WELL, WELL, WELL)) is None
+
+
+def test_results_of_other_calls_are_not_its_own() -> None:
+    """A result that names none of this reply's calls says nothing of it."""
+    about = calling(GOOD)
+    stray = Message(role="tool", content=FAILED, tool_call_id="other")
+    assert ToolJudge().judge(about, Link(about.id, "reply", (stray,), 2_000)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"isError": true}', "isError is true"), ('{"error": "no such file"}', "error is set"),
+        ('{"success": false}', "success is false"), ('{"error": null, "ok": true}', None),
+        ("exit code 1: this reply was wrong", None), ('["exit_code", 1]', None),
+        ('{"exit_code": "1"}', None), ('{"a":' * 15_000, None), ('{"error": ""}', None),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_a_status_is_a_field_and_no_words(text: str, told: str | None) -> None:
+    """What tools print is data, whatever it says of replies or rewards."""
+    assert failure(text) == told
