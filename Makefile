@@ -57,7 +57,7 @@ format: .venv/installed ## let ruff put the code in form
 
 # Two processes share the tests, a file each, as most of them keep one core busy and no more.
 test: setup check ## checks and tests, under 15 minutes on two cores (ARGS="-k swap")
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: setup ## the tests that take longer than a minute each
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -33,6 +33,12 @@ examples.load_profile("any machine")
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of long tests, so that no process is left with one at the end."""
+    flow = Path(__file__).parent / "flow"
+    items.sort(key=lambda item: not item.path.is_relative_to(flow))
+
+
 @pytest.fixture(scope="session")
 def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny llama directory of seed 0; not to be written to."""

@@ -36,9 +36,10 @@ class Operation:
     path: below /v1, and without it, too; as it is where `versioned` is False
     summary: what it does, in a few words
     body, query: the forms that check them
-    answer: the type of the JSON that status 200 has; None: text
+    answer: the type of the JSON of an answer; None: text
     events: the type of the data of a stream's events, where one can be asked for
     error: the type of the JSON that a failure has
+    succeeds: the statuses of answers
     errors: the statuses of failures
     gives: paths of other endpoints that its answer's id belongs into
     """
@@ -53,6 +54,7 @@ class Operation:
     body: type[Form] | None = None
     query: type[Query] | None = None
     events: Any = None
+    succeeds: tuple[int, ...] = (HTTPStatus.OK,)
     errors: tuple[int, ...] = ANY_ERROR
     versioned: bool = True
     gives: tuple[str, ...] = ()

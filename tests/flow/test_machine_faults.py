@@ -32,6 +32,8 @@ def _collect_lost_connections() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.fault("full disk")
 def test_a_full_disk_under_log_store_and_spool(tmp_path: Path) -> None:
     """What was refused is counted, what was acknowledged is used once, room again is enough."""
@@ -84,6 +86,8 @@ def _fill_under_kafka(broker: KafkaBroker, disk: SmallDisk, home: Path) -> None:
     assert all(attempt.outcome == "acknowledged" for attempt in traffic.load.history)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.fault("full disk")
 @pytest.mark.postgres
 def test_a_full_disk_under_postgresql(tmp_path: Path) -> None:

@@ -225,6 +225,8 @@ def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_p
     assert wrong(store, load.history) == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.fault("database gone and back")
 @pytest.mark.postgres
 def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 They send a pair of keys (HTTP Basic); the secret one is the key of ours.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -28,7 +29,7 @@ from agent.http import edge
 from agent.http.form import check, read_form
 from agent.service import AgentService
 
-_SOME_REFUSED = 207  # Multi-Status, as Langfuse answers it
+_SOME_REFUSED = HTTPStatus.MULTI_STATUS  # as Langfuse answers it
 
 
 async def take_scores(request: web.Request) -> web.Response:
@@ -80,6 +81,7 @@ OPERATIONS = (
         "Feedback",
         answer=_SCORED,
         error=ErrorBody,
+        succeeds=(HTTPStatus.OK, _SOME_REFUSED),
         body=Score,
         versioned=False,
     ),
@@ -91,6 +93,7 @@ OPERATIONS = (
         "Feedback",
         answer=Ingested,
         error=ErrorBody,
+        succeeds=(_SOME_REFUSED,),
         body=Ingestion,
         versioned=False,
     ),

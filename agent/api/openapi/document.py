@@ -136,7 +136,8 @@ def _link(told: Json, operation: Operation, operations: Sequence[Operation]) -> 
         if other.path in operation.gives:
             (name,) = re.findall(r"\{(\w+)\}", _path(other.path))
             link = {"operationId": _id(other), "parameters": {name: "$response.body#/id"}}
-            told["responses"]["200"].setdefault("links", {})[_id(other)] = link
+            for status in operation.succeeds:
+                told["responses"][str(int(status))].setdefault("links", {})[_id(other)] = link
 
 
 def _operation(operation: Operation, schemas: _Schemas) -> Json:
@@ -145,7 +146,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
         "summary": operation.summary,
         "tags": [operation.tag],
         "parameters": list(_parameters(operation, schemas)),
-        "responses": {"200": _answer(operation, schemas)}
+        "responses": {
+            str(int(status)): _answer(operation, schemas) for status in operation.succeeds
+        }
         | {str(int(status)): _failure(operation, status, schemas) for status in operation.errors},
         "security": [{"bearer": []}, {"key": []}, {}] if operation.versioned else [],
     }

@@ -236,6 +236,7 @@ def test_more_prompts_than_there_are(tiny_base: BaseModel, backend: Backend) -> 
     assert len(gate.questions().harmful) == 24
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_wrecked_safety_units_are_held(
