@@ -70,11 +70,11 @@ def judged_turns(
 def counts(session: Session, line: Line, settings: LearnerSettings, base: str) -> Counts:
     """Count the turns that a generation may use."""
     within = _within(session, line, settings, base)
-    kinds: Any = select(_STRONG, col(TurnRow.uses) == 0, func.count()).where(*within)
-    number = {
-        (bool(strong), bool(fresh)): count
-        for strong, fresh, count in session.execute(kinds.group_by(_STRONG, TurnRow.uses == 0))
-    }
+    strong, fresh = _STRONG.label("is_strong"), (col(TurnRow.uses) == 0).label("is_fresh")
+    kinds: Any = select(strong, fresh, func.count()).where(*within)
+    # grouped by name: PostgreSQL does not see that two parameters of one value are the same
+    grouped = session.execute(kinds.group_by("is_strong", "is_fresh"))
+    number = {(bool(strong), bool(fresh)): count for strong, fresh, count in grouped}
     people = select(func.count(func.distinct(TurnRow.principal))).where(*within, _STRONG)
     return Counts(
         fresh=number.get((True, True), 0),
