@@ -214,3 +214,15 @@ def test_what_will_score_nothing_any_more_leaves_with_the_reason() -> None:
         assert {reasons[id] for id in crowd} <= {"used up", "stale", "crowded out"}
         assert "crowded out" in {reasons[id] for id in crowd}
         assert here.waits[-1].num_weak == 0
+
+
+def test_every_store_counts_the_kinds(database: str, tmp_path: Path) -> None:
+    """What is strong and fresh, what is weak, and of how many people."""
+    store = open_store(StreamsSettings(home=tmp_path, store=database))
+    planner = Planner(store)
+    for kind, principal in (("strong", "p"), ("strong", "q"), ("weak", "p"), ("nothing", "r")):
+        planner.judge(kind, principal)
+    with store.reading() as session:
+        found = window.counts(session, LINE, SETTINGS, "base")
+    store.close()
+    assert found == window.Counts(fresh=2, used=0, weak=1, people=2)
