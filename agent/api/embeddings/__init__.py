@@ -1,4 +1,4 @@
-"""OpenAI's Embeddings: POST /v1/embeddings, where the agent has an embedder.
+"""OpenAI's Embeddings: POST /v1/embeddings, where the extra embedder is installed.
 
 For others: routes.
 """

@@ -4,13 +4,12 @@ Knows the API's JSON; nothing of sockets.
 """
 
 import base64
-from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 from typing_extensions import TypedDict
 
 from agent.api.embeddings.request import EmbeddingRequest
+from streams.model.embed import Vectors
 
 
 class Embedding(TypedDict):
@@ -37,9 +36,7 @@ class EmbeddingList(TypedDict):
     usage: EmbeddingUsage
 
 
-def embedding_list(
-    call: EmbeddingRequest, vectors: Sequence[Sequence[float]], num_tokens: int
-) -> EmbeddingList:
+def embedding_list(call: EmbeddingRequest, vectors: Vectors, num_tokens: int) -> EmbeddingList:
     """Shape the vectors of a request's texts."""
     return {
         "object": "list",
@@ -52,7 +49,8 @@ def embedding_list(
     }
 
 
-def _encoded(call: EmbeddingRequest, vector: Sequence[float]) -> list[float] | str:
+def _encoded(call: EmbeddingRequest, vector: Vectors) -> list[float] | str:
     if call.encoding_format != "base64":
-        return list(vector)
-    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
+        numbers: list[float] = vector.tolist()
+        return numbers
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()

@@ -38,7 +38,7 @@ OPERATIONS = (
         "POST",
         "/embeddings",
         embed,
-        "Embed texts, where the agent has an embedder",
+        "Embed texts, where the extra embedder is installed",
         "Embeddings",
         answer=EmbeddingList,
         error=ErrorBody,

@@ -10,6 +10,7 @@ import pytest
 
 from agent.api.embeddings.request import MAX_TEXTS, read_embedding
 from agent.errors import InvalidError
+from streams.model.embed import Vectors, embedder_when_asked
 from tests.agent.conftest import Api
 from tests.agent.test_server import error_of
 
@@ -20,9 +21,10 @@ class Lengths:
     """An embedder that knows how long a text is."""
 
     name = "lengths"
+    dimensions = 2
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        return [[float(len(text)), 0.5] for text in texts]
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return np.asarray([[len(text), 0.5] for text in texts], dtype=np.float32)
 
 
 def body(said: Any = "Hi there", **extra: Any) -> dict[str, Any]:
@@ -46,6 +48,19 @@ async def test_texts_become_vectors_in_order(api: Api) -> None:
     told = await (await api.post(PATH, body(model="quickset", encoding_format="base64"))).json()
     sent = base64.b64decode(told["data"][0]["embedding"])
     assert np.frombuffer(sent, "<f4").tolist() == [8.0, 0.5]
+
+
+@pytest.mark.embedder
+async def test_what_means_alike_lies_close(api: Api) -> None:
+    """The embedder that the agent opens when it is first asked, whatever characters a text has."""
+    if (embedder := embedder_when_asked()) is None:
+        pytest.skip("needs the extra embedder")
+    api.service.embedder = embedder
+    said = ["The cat sleeps.", "Die Katze schläft.", "Interest rates rose again.", "\0"]
+    told = await (await api.post(PATH, body(said, model="quickset"))).json()
+    vectors = np.asarray([each["embedding"] for each in told["data"]])
+    assert vectors.shape == (4, embedder.dimensions)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
 
 
 async def test_what_the_embedder_has_not_is_refused(api: Api) -> None:
