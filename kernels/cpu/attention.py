@@ -6,15 +6,9 @@ is the same to the bit whatever other rows stand beside it and wherever its page
 Knows nothing of torch's modules, rope or versions: NumPy arrays in, NumPy arrays out.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
-import numpy.typing as npt
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Array = npt.NDArray[Any]
+from kernels.cpu.compiled import Array, vectorised
 
 _LOG2_E = np.float32(np.log2(np.e))
 _LOWEST = np.float32(-3.0e38)
@@ -27,17 +21,7 @@ _C1, _C2, _C3, _C4, _C5, _C6, _C7 = _C
 _ONE = np.float32(1.0)
 
 
-def _compiled(function: Function) -> Function:
-    """Compile at the first call, keep the machine code on disk, run without the GIL.
-
-    The flags let a sum be cut into vector lanes (the cut depends on the shape only), and keep the
-    rules of NaN and infinity: a fault must show.
-    """
-    flags = {"reassoc", "contract", "arcp", "nsz"}
-    return cast(Function, numba.njit(cache=True, nogil=True, fastmath=flags)(function))
-
-
-@_compiled
+@vectorised
 def attend_rows(
     start: int,
     stop: int,
