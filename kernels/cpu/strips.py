@@ -90,8 +90,17 @@ class Strips:
         made = self.codes
         if self.kind != "float32":
             made = np.empty((len(self.codes), inputs, STRIP), np.float32)
-            _unpack(self.number, *self.addresses, made.ctypes.data, inputs, len(made))
+            self.unpack(made.ctypes.data)
         return torch.from_numpy(made).transpose(1, 2).reshape(-1, inputs)[:out]
+
+    def unpack(self, address: int) -> None:
+        """Write the weights as floats in strips, (strips, in, STRIP), beginning at an address."""
+        count, threads = len(self.codes), torch.get_num_threads()
+        all_of_it = self.number, *self.addresses, address, self.shape[1]
+        if threads > 1 and has_openmp():
+            _unpack_on_threads(*all_of_it, count, threads)
+        else:
+            _unpack(*all_of_it, 0, count)
 
     def rows(self, ids: Tensor) -> Tensor:
         """Look up rows of the weight: (…) int64 → (…, in). Raises: IndexError."""
@@ -249,9 +258,12 @@ def has_openmp() -> bool:
 
 
 @compiled
-def _unpack(kind: int, codes: int, scales: int, offsets: int, out: int, depth: int, last: int) -> None:
+def _unpack(
+    kind: int, codes: int, scales: int, offsets: int, out: int, depth: int, first: int, last: int
+) -> None:
+    """Write strips first..last-1 as floats."""
     code_bytes, scale_bytes = _strip_bytes(kind, depth)
-    for strip in range(last):
+    for strip in range(first, last):
         c, s = codes + strip * code_bytes, scales + strip * scale_bytes
         o, made = offsets + strip * scale_bytes, out + strip * depth * STRIP * 4
         if kind == NIBBLES:
@@ -264,3 +276,12 @@ def _unpack(kind: int, codes: int, scales: int, offsets: int, out: int, depth: i
             unpack(BFLOAT16, c, s, o, made, depth)
         else:
             unpack(FLOAT16, c, s, o, made, depth)
+
+
+@on_threads
+def _unpack_on_threads(
+    kind: int, codes: int, scales: int, offsets: int, out: int, depth: int, count: int, threads: int
+) -> None:
+    for thread in numba.prange(threads):
+        first, last = count * thread // threads, count * (thread + 1) // threads
+        _unpack(kind, codes, scales, offsets, out, depth, first, last)
