@@ -8,9 +8,9 @@ Knows nothing of torch's modules, rope or versions: NumPy arrays in, NumPy array
 
 import numpy as np
 
-from kernels.cpu.compiled import Array, vectorised
+from kernels.cpu.compiled import Array, inlined, vectorised
 
-_LOG2_E = np.float32(np.log2(np.e))
+LOG2_E = np.float32(np.log2(np.e))
 _LOWEST = np.float32(-3.0e38)
 _TINY = np.float32(-126.0)  # 2^t of a float32 that is not subnormal
 _BIAS, _MANTISSA_BITS = np.int32(127), np.int32(23)
@@ -19,6 +19,12 @@ _C = tuple(np.float32(np.log(2) ** n / factorial) for n, factorial in
            ((1, 1), (2, 2), (3, 6), (4, 24), (5, 120), (6, 720), (7, 5040)))  # fmt: skip
 _C1, _C2, _C3, _C4, _C5, _C6, _C7 = _C
 _ONE = np.float32(1.0)
+
+
+@inlined
+def power_of_two(f: np.float32) -> np.float32:
+    """Return 2^f for f in [0, 1)."""
+    return _ONE + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7))))))
 
 
 @vectorised
@@ -68,13 +74,11 @@ def attend_rows(
             for place in range(length):
                 highest = max(highest, scores[place])
             for place in range(length):
-                t = max((scores[place] - highest) * _LOG2_E, _TINY)
+                t = max((scores[place] - highest) * LOG2_E, _TINY)
                 whole = np.floor(t)
                 f = t - whole
                 exponents[place] = (np.int32(whole) + _BIAS) << _MANTISSA_BITS
-                scores[place] = _ONE + f * (
-                    _C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7)))))
-                )
+                scores[place] = power_of_two(f)
             total = np.float32(0.0)
             for place in range(length):
                 scores[place] *= powers[place]

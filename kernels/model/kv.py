@@ -25,6 +25,7 @@ from kernels.model.forward import Attend, Decoder
 from kernels.model.pages import Pages
 
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int32 | np.int64]
 
 # Half a page is lost to a sequence on average, and a page is looked up once for so many tokens.
 PAGE_TOKENS: Final = 32
@@ -151,15 +152,9 @@ class KvCache:
         To be used for every layer of one pass over (len(slots), 1); call `grow` after the pass.
         raises: ValueError when one has no room
         """
-        pasts = [self._pasts[slot] for slot in slots]
-        for slot, past in zip(slots, pasts, strict=True):
-            if past.length >= self.capacity:
-                raise ValueError(f"a slot of {self.capacity} tokens is full")
-            self.reserve(slot, past.length + 1)
         if self._compiled:
-            return self._rows.attend(
-                self.pages.memory, [past.pages for past in pasts], [past.length for past in pasts]
-            )
+            return self._rows.attend(self.pages.memory, *self.tables(slots))
+        self._make_room(slots)
         alone = [self.chunk(slot, 1) for slot in slots]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -167,6 +162,27 @@ class KvCache:
             return torch.cat([one(layer, *parts) for one, *parts in each])
 
         return attend
+
+    def tables(self, slots: Sequence[int]) -> tuple[Places, Places]:
+        """Make room for one new token in each of these sequences, and say where they lie.
+
+        returns: (rows, most) int32, the pages of each row in order, and (rows,) int64, how long its
+            past is with the new token
+        raises: ValueError when one has no room
+        """
+        self._make_room(slots)
+        pasts = [self._pasts[slot] for slot in slots]
+        tables = np.zeros((len(pasts), max(len(past.pages) for past in pasts)), dtype=np.int32)
+        for table, past in zip(tables, pasts, strict=True):
+            table[: len(past.pages)] = past.pages
+        return tables, np.array([past.length + 1 for past in pasts], dtype=np.int64)
+
+    def _make_room(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            past = self._pasts[slot]
+            if past.length >= self.capacity:
+                raise ValueError(f"a slot of {self.capacity} tokens is full")
+            self.reserve(slot, past.length + 1)
 
     def grow(self, slots: Sequence[int], tokens: int = 1) -> None:
         """Count the tokens that the last pass wrote as part of these sequences."""
@@ -205,18 +221,13 @@ class _CompiledRows:
         self._scratch = threading.local()
         # compiles now, or reads the machine code from disk, so that no reply waits for it
         one = torch.zeros(1, 1, 1, head_dim)
-        self.attend(torch.zeros(1, 1, 2, 1, 1, head_dim), [[0]], [0])(0, one, one, one)
+        first = np.zeros((1, 1), np.int32), np.ones(1, np.int64)
+        self.attend(torch.zeros(1, 1, 2, 1, 1, head_dim), *first)(0, one, one, one)
 
-    def attend(
-        self, memory: Tensor, pages: Sequence[Sequence[int]], places: Sequence[int]
-    ) -> Attend:
-        """Return the attention of rows whose new tokens stand at these places of their pages."""
+    def attend(self, memory: Tensor, tables: Places, lengths: Places) -> Attend:
+        """Return the attention of rows whose pasts lie there (KvCache.tables)."""
         array: Floats = memory.numpy()
-        tables = np.zeros((len(pages), max(map(len, pages))), dtype=np.int32)
-        for table, row in zip(tables, pages, strict=True):
-            table[: len(row)] = row
-        lengths = np.array(places, dtype=np.int64) + 1
-        pairs = len(pages) * memory.shape[3]
+        pairs = len(tables) * memory.shape[3]
         # elements of keys and values behind one pair
         items = int(lengths.mean()) * 2 * memory.shape[5]
 
