@@ -74,6 +74,4 @@ def _looked_at(packed: Tensor, out_features: int, in_features: int, block: int) 
     address = torch.ops.mkldnn.data_ptr(packed)
     floats = (ctypes.c_float * (out_features * in_features)).from_address(address)
     strips = np.ctypeslib.as_array(floats).reshape(out_features // STRIP, in_features, STRIP)
-    none = np.empty((len(strips), 0, STRIP), np.float32)
-    shape = out_features, in_features
-    return Strips("float32", shape, cast(Array, strips), none, none, block)
+    return Strips("float32", (out_features, in_features), cast(Array, strips), block)

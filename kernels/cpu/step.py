@@ -23,7 +23,7 @@ from kernels.cpu.lanes import HALF
 from kernels.cpu.strips import half_strips
 
 # Columns of the plan: one line a layer, which is a weight as half_strips takes it.
-KIND, CODES, SCALES, OFFSETS, OUT, IN, BLOCK = range(7)
+KIND, WEIGHTS, OUT, IN, BLOCK = range(5)
 # Lines of the plan, in each block; after the last block comes the head.
 Q, K, V, O, GATE, UP, DOWN = range(7)
 LAYERS: Final = 7
@@ -116,8 +116,8 @@ def _share(count: int, thread: int, threads: int) -> tuple[int, int]:
 @compiled
 def _product(line: Array, x: Array, out: Array, first: int, last: int) -> None:
     half_strips(
-        line[KIND], line[CODES], line[SCALES], line[OFFSETS], x.ctypes.data, x.shape[0], line[IN],
-        out.ctypes.data, line[OUT], line[BLOCK], first, last,
+        line[KIND], line[WEIGHTS], x.ctypes.data, x.shape[0], line[IN], out.ctypes.data, line[OUT],
+        line[BLOCK], first, last,
     )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def walk(
 ) -> None:  # fmt: skip
     """Do one thread's share of a step; all threads must run at once.
 
-    counter: (1,) int64, zero, of all threads; plan: (7 · blocks + 1, 7) int64
+    counter: (1,) int64, zero, of all threads; plan: (7 · blocks + 1, 5) int64
     norms: (2 · blocks + 1, width) float32; hidden: (rows, width), the embeddings, which it replaces
     cosine, sine: (rows, head_dim); memory, tables, lengths, scale: as attend_rows
     normed, scores, powers, exponents: this thread's own scratch; others are for all of them

@@ -45,9 +45,7 @@ class Step:
     def __init__(self, model: Model, layers: Sequence[Strips]) -> None:
         sizes = model.sizes
         self._model, self._sizes = model, sizes  # the model holds the memory of the weights
-        lines = [
-            [each.number, *each.addresses, *each.shape, each.block] for each in layers
-        ]
+        lines = [[each.number, each.address, *each.shape, each.block] for each in layers]
         self._plan = np.array(lines, dtype=np.int64)
         self._vocabulary, self._inner = layers[-1].shape[0], layers[LAYERS - 1].shape[1]
         names = [
