@@ -66,9 +66,7 @@ class _Writer:
         return self.builder.load(self.builder.inttoptr(address, pointer), align=1)
 
     def store(self, value: Value, address: Value) -> None:
-        self.builder.store(
-            value, self.builder.inttoptr(address, _FLOATS.as_pointer()), align=1
-        )
+        self.builder.store(value, self.builder.inttoptr(address, _FLOATS.as_pointer()), align=1)
 
     def splat(self, address: Value) -> Value:
         """Load one float into every lane."""
@@ -105,8 +103,7 @@ class _Writer:
     ) -> list[tuple[Value, Value]]:
         """Make the weights of inputs 2 · pair and 2 · pair + 1 of a group."""
         return [
-            self._made(begin, pair, LANES * number, *scales)
-            for number, scales in enumerate(shared)
+            self._made(begin, pair, LANES * number, *scales) for number, scales in enumerate(shared)
         ]
 
     def _made(

@@ -1,6 +1,6 @@
 """oneDNN's packed float32 weights, read in its own layout, and the order in which it sums.
 
-A product of our own reads oneDNN's copy (strips of 64 outputs, inputs in order) and adds in oneDNN's
+A product of our own reads oneDNN's copy (strips of 64 outputs, inputs in order) and adds in its
 order (blocks of inputs, summed one after the other, each by fused multiply-add), so that a result
 does not depend on which of the two computed it. Whether that holds on this processor is not
 assumed: it is tried once for every shape, and where one bit differs ours is not used.

@@ -11,7 +11,6 @@ Knows nothing of torch's modules, tokens or versions.
 
 from typing import Any, Final
 
-
 import numpy as np
 from llvmlite import ir
 from numba.core import types
@@ -25,7 +24,7 @@ from kernels.cpu.strips import half_strips
 # Columns of the plan: one line a layer, which is a weight as half_strips takes it.
 KIND, WEIGHTS, OUT, IN, BLOCK = range(5)
 # Lines of the plan, in each block; after the last block comes the head.
-Q, K, V, O, GATE, UP, DOWN = range(7)
+QUERY, KEY, VALUE, OUTPUT, GATE, UP, DOWN = range(7)
 LAYERS: Final = 7
 
 # Looks at the others before the core is offered to whoever waits: some 10 µs, about as long as the
@@ -39,7 +38,7 @@ _yield_core = types.ExternalFunction("sched_yield", types.int32())
 def _add_one(_context: Any, address: Any) -> Any:
     """Add one to the int64 at an address, seen by all threads in one order."""
 
-    def write(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+    def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         counter = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
         return builder.atomic_rmw("add", counter, ir.Constant(ir.IntType(64), 1), "seq_cst")
 
@@ -50,7 +49,7 @@ def _add_one(_context: Any, address: Any) -> Any:
 def _look(_context: Any, address: Any) -> Any:
     """Read the int64 at an address, and after it what others wrote before they changed it."""
 
-    def write(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+    def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         counter = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
         return builder.load_atomic(counter, "acquire", 8)
 
@@ -81,9 +80,7 @@ def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array) -> None:
 
 
 @vectorised
-def _gated(
-    gate: Array, up: Array, first: int, last: int, exponents: Array, powers: Array
-) -> None:
+def _gated(gate: Array, up: Array, first: int, last: int, exponents: Array, powers: Array) -> None:
     """Replace gate by silu(gate) · up, for some outputs of every row.
 
     exponents: (last - first,) int32 scratch; powers: its bits as float32
@@ -133,13 +130,13 @@ def _projected(
     plan: Array, x: Array, q: Array, k: Array, v: Array, thread: int, threads: int
 ) -> None:
     """Do a thread's share of queries, keys and values, which are one row of half strips."""
-    sizes = plan[Q, OUT] // HALF, plan[K, OUT] // HALF, plan[V, OUT] // HALF
+    sizes = plan[QUERY, OUT] // HALF, plan[KEY, OUT] // HALF, plan[VALUE, OUT] // HALF
     first, last = _share(sizes[0] + sizes[1] + sizes[2], thread, threads)
-    _product(plan[Q], x, q, min(first, sizes[0]), min(last, sizes[0]))
+    _product(plan[QUERY], x, q, min(first, sizes[0]), min(last, sizes[0]))
     first, last = max(first - sizes[0], 0), max(last - sizes[0], 0)
-    _product(plan[K], x, k, min(first, sizes[1]), min(last, sizes[1]))
+    _product(plan[KEY], x, k, min(first, sizes[1]), min(last, sizes[1]))
     first, last = max(first - sizes[1], 0), max(last - sizes[1], 0)
-    _product(plan[V], x, v, first, last)
+    _product(plan[VALUE], x, v, first, last)
 
 
 @compiled
@@ -178,8 +175,8 @@ def walk(
         )  # fmt: skip
         met += threads
         _meet(meeting, met)
-        first, last = _share(layers[O, OUT] // HALF, thread, threads)
-        _product(layers[O], seen.reshape(rows, layers[O, IN]), more, first, last)
+        first, last = _share(layers[OUTPUT, OUT] // HALF, thread, threads)
+        _product(layers[OUTPUT], seen.reshape(rows, layers[OUTPUT, IN]), more, first, last)
         _add(hidden, more, first, last)
         met += threads
         _meet(meeting, met)

@@ -256,7 +256,7 @@ def _half_bytes(kind: int, depth: int, half: int) -> int:
     """Return where a half strip begins."""
     if kind == FLOAT32:
         return half // 2 * depth * STRIP * 4 + half % 2 * HALF * 4
-    if kind == BFLOAT16 or kind == FLOAT16:  # numba compiles no `in` of globals
+    if kind in (BFLOAT16, FLOAT16):
         return half * depth * HALF * 2
     codes = CODE_BYTES[2] if kind == BYTES else CODE_BYTES[0]
     return half * (depth // GROUP) * (SCALE_BYTES + codes)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from kernels.cpu.lanes import GROUP
-from kernels.cpu.rows import PACKED_FOR, sum_block, unpacked_into
+from kernels.cpu.rows import sum_block, unpacked_into
 from kernels.cpu.strips import Numbers, Strips, halved, quantised
 from kernels.dtypes import is_for_processor
 from kernels.model.layers import Layer

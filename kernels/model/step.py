@@ -57,7 +57,12 @@ class Step:
         self._scale = np.float32(1 / math.sqrt(sizes.head_dim))
 
     def logits(
-        self, hidden: Tensor, rope: tuple[Tensor, Tensor], memory: Tensor, tables: Array, lengths: Array
+        self,
+        hidden: Tensor,
+        rope: tuple[Tensor, Tensor],
+        memory: Tensor,
+        tables: Array,
+        lengths: Array,
     ) -> Tensor:
         """Read one more token a row.
 
@@ -74,8 +79,8 @@ class Step:
         heads = np.empty((2, rows, sizes.heads, sizes.head_dim), floats)
         inner = np.empty((2, rows, self._inner), floats)
         common = (
-            self._plan, self._norms, floats(sizes.norm_epsilon), hidden.contiguous().clone().numpy(),
-            cosine, sine, memory.numpy(), tables, lengths, self._scale,
+            self._plan, self._norms, floats(sizes.norm_epsilon), hidden.clone().numpy(), cosine,
+            sine, memory.numpy(), tables, lengths, self._scale,
         )  # fmt: skip
         shared = (
             heads[0], np.empty((2, rows, sizes.kv_heads, sizes.head_dim), floats), heads[1],

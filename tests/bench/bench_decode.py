@@ -100,8 +100,8 @@ async def first_tokens(engine: Engine, ids: list[list[int]]) -> list[float]:
     async def read(prompt: list[int]) -> float:
         began_s = time.perf_counter()
         stream = engine.submit(Request(prompt, Sampling(temperature=0, top_p=1, max_tokens=1)))
-        first = [time.perf_counter() async for event in stream if not isinstance(event, Finish)][0]
-        return first - began_s
+        times = [time.perf_counter() async for event in stream if not isinstance(event, Finish)]
+        return times[0] - began_s
 
     return sorted(await asyncio.gather(*(read(prompt) for prompt in ids)))
 
@@ -139,7 +139,8 @@ async def measure(base: BaseModel, batches: Sequence[int], rounds: int) -> None:
     waits = await first_tokens(engine, prompts(max(batches)))
     print(
         f"{max(batches)} prompts of {PROMPT_TOKENS} tokens at once: the first token after "
-        f"{waits[0]:.2f} s, half of them after {np.median(waits):.2f} s, all after {waits[-1]:.2f} s"
+        f"{waits[0]:.2f} s, half of them after {np.median(waits):.2f} s, all after "
+        f"{waits[-1]:.2f} s"
     )
     await asyncio.to_thread(engine.drain, 0)
 

@@ -27,7 +27,5 @@ def load_llama_cpp(context_tokens: int) -> Any | None:
 
 def llama_cpp_rate(model: Any, prompt: Sequence[int], tokens: int) -> float:
     """Return greedy tokens a second after the first one, whatever they are."""
-    times = [
-        time.perf_counter() for _ in islice(model.generate(prompt, temp=0.0), tokens + 1)
-    ]
+    times = [time.perf_counter() for _ in islice(model.generate(prompt, temp=0.0), tokens + 1)]
     return tokens / (times[-1] - times[0])
