@@ -152,9 +152,12 @@ class KvCache:
         To be used for every layer of one pass over (len(slots), 1); call `grow` after the pass.
         raises: ValueError when one has no room
         """
-        if self._compiled:
-            return self._rows.attend(self.pages.memory, *self.tables(slots))
         self._make_room(slots)
+        if self._compiled:
+            pasts = [self._pasts[slot] for slot in slots]
+            return self._rows.attend(
+                self.pages.memory, [past.pages for past in pasts], [past.length for past in pasts]
+            )
         alone = [self.chunk(slot, 1) for slot in slots]
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -172,10 +175,7 @@ class KvCache:
         """
         self._make_room(slots)
         pasts = [self._pasts[slot] for slot in slots]
-        tables = np.zeros((len(pasts), max(len(past.pages) for past in pasts)), dtype=np.int32)
-        for table, past in zip(tables, pasts, strict=True):
-            table[: len(past.pages)] = past.pages
-        return tables, np.array([past.length + 1 for past in pasts], dtype=np.int64)
+        return _tables([past.pages for past in pasts], [past.length for past in pasts])
 
     def _make_room(self, slots: Sequence[int]) -> None:
         for slot in slots:
@@ -204,6 +204,14 @@ class KvCache:
         return self._opened
 
 
+def _tables(pages: Sequence[Sequence[int]], places: Sequence[int]) -> tuple[Places, Places]:
+    """Return the pages of each row, and its length when its new token stands at that place."""
+    tables = np.zeros((len(pages), max(map(len, pages))), dtype=np.int32)
+    for table, row in zip(tables, pages, strict=True):
+        table[: len(row)] = row
+    return tables, np.array(places, dtype=np.int64) + 1
+
+
 def _require_held(slot: int, length: int, tokens: int) -> None:
     if not 0 <= tokens <= length:
         raise ValueError(f"slot {slot} holds {length} tokens, not {tokens}")
@@ -221,12 +229,14 @@ class _CompiledRows:
         self._scratch = threading.local()
         # compiles now, or reads the machine code from disk, so that no reply waits for it
         one = torch.zeros(1, 1, 1, head_dim)
-        first = np.zeros((1, 1), np.int32), np.ones(1, np.int64)
-        self.attend(torch.zeros(1, 1, 2, 1, 1, head_dim), *first)(0, one, one, one)
+        self.attend(torch.zeros(1, 1, 2, 1, 1, head_dim), [[0]], [0])(0, one, one, one)
 
-    def attend(self, memory: Tensor, tables: Places, lengths: Places) -> Attend:
-        """Return the attention of rows whose pasts lie there (KvCache.tables)."""
+    def attend(
+        self, memory: Tensor, pages: Sequence[Sequence[int]], places: Sequence[int]
+    ) -> Attend:
+        """Return the attention of rows whose new tokens stand at these places of their pages."""
         array: Floats = memory.numpy()
+        tables, lengths = _tables(pages, places)
         pairs = len(tables) * memory.shape[3]
         # elements of keys and values behind one pair
         items = int(lengths.mean()) * 2 * memory.shape[5]
