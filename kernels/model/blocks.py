@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from kernels.cpu.lanes import GROUP
-from kernels.cpu.rows import sum_block, unpacked_into
 from kernels.cpu.strips import Numbers, Strips, halved, quantised
 from kernels.dtypes import is_for_processor
 from kernels.model.layers import Layer
+from kernels.model.onednn import sum_block, unpacked_into
 from kernels.model.packed import in_full, multiply_packed
 
 # From so many rows on a weight is made once for all of them and multiplied by oneDNN, whose loops

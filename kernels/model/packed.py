@@ -13,9 +13,9 @@ from typing import Final, cast
 import torch
 from torch import Tensor
 
-from kernels.cpu.rows import PACKED_FOR, packed_strips
 from kernels.dtypes import is_for_processor
 from kernels.model.layers import Layer, PlainLayer
+from kernels.model.onednn import PACKED_FOR, packed_strips
 
 # From so many rows on oneDNN is as fast as a loop of our own.
 MOST_ROWS: Final = 8

@@ -119,7 +119,7 @@ def _nibbles(bits: Bits) -> Bits:
 
 def _fifth_bits(bits: Bits) -> Bits:
     """Read one more bit of each of 32 numbers, from 4 bytes: 0 or 16."""
-    return np.unpackbits(bits, axis=-1, bitorder="little") << 4
+    return np.unpackbits(bits, axis=-1, bitorder="little") << np.uint8(4)
 
 
 def _blocks(kind: Any, numbers: Numbers, scales: Numbers, offsets: Numbers | None = None) -> Blocks:

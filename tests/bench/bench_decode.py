@@ -99,7 +99,8 @@ async def first_tokens(engine: Engine, ids: list[list[int]]) -> list[float]:
 
     async def read(prompt: list[int]) -> float:
         began_s = time.perf_counter()
-        stream = engine.submit(Request(prompt, Sampling(temperature=0, top_p=1, max_tokens=1)))
+        sampling = Sampling(temperature=0, top_p=1, max_tokens=1, seed=0)
+        stream = engine.submit(Request(prompt, sampling))
         times = [time.perf_counter() async for event in stream if not isinstance(event, Finish)]
         return times[0] - began_s
 

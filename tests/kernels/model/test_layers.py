@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kernels.cpu import rows as cpu_rows
+from kernels.model import onednn
 from kernels.model.layers import Layer, PlainLayer
 from kernels.model.packed import PackedLayer, in_full, packable
 
@@ -90,7 +90,7 @@ def test_what_is_looked_up_is_packed_only_where_rows_can_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where the layout is not known, an embedding stays plain: it is not unpacked at each look."""
-    monkeypatch.setattr(cpu_rows, "sum_block", lambda *_: None)
+    monkeypatch.setattr(onednn, "sum_block", lambda *_: None)
     assert isinstance(in_full(normal(384, 64), looked_up=True), PlainLayer)
     assert isinstance(in_full(normal(384, 64)), PackedLayer)
 

@@ -1,6 +1,7 @@
 """A step in one compiled walk: the walk layer by layer, in any batch and on any threads."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,11 @@ from kernels.model.model import with_weights
 from tests.tiny import as_stored, tiny_model
 
 # whole strips of 64 everywhere, more queries than keys
-SHAPE = {"intermediate_size": 128, "num_attention_heads": 8, "num_key_value_heads": 4}
+SHAPE: dict[str, Any] = {
+    "intermediate_size": 128,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+}
 LENGTHS = [3, 40, 9, 9, 1, 22, 38, 14, 5]
 
 

@@ -31,7 +31,7 @@ def bits_of(kind: str, shape: tuple[int, int], seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     if not kind.endswith("_K"):
         numbers = random.standard_normal(shape).astype(np.float32)
-        return quantize(numbers, GGMLQuantizationType[kind])
+        return np.asarray(quantize(numbers, GGMLQuantizationType[kind]))
     size = {"Q4_K": 144, "Q5_K": 176, "Q6_K": 210}[kind]  # gguf cannot write these
     bits = random.integers(0, 256, (shape[0], shape[1] // 256, size), dtype=np.uint8)
     scales = random.standard_normal((*bits.shape[:2], 2)).astype(np.float16).view(np.uint8)

@@ -26,7 +26,7 @@ PACKED_FOR = 32
 # Inputs that oneDNN sums before it adds to the rest, beside "all": it depends on the shape.
 _BLOCKS = (512, 1024, 256, 384, 768, 128, 64)
 _SCRATCH = threading.local()
-_TRIALS = (1, 2, 3, 8)  # rows at once
+_TRIALS = [1, 2, 3, 8]  # rows at once
 
 
 def packed_strips(packed: Tensor, out_features: int, in_features: int) -> Strips | None:
