@@ -11,13 +11,11 @@ Knows nothing of models or names.
 import ctypes
 import threading
 from functools import cache
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.cpu.compiled import Array
 from kernels.cpu.lanes import GROUP, STRIP
 from kernels.cpu.strips import Strips
 
@@ -74,4 +72,4 @@ def _looked_at(packed: Tensor, out_features: int, in_features: int, block: int) 
     address = torch.ops.mkldnn.data_ptr(packed)
     floats = (ctypes.c_float * (out_features * in_features)).from_address(address)
     strips = np.ctypeslib.as_array(floats).reshape(out_features // STRIP, in_features, STRIP)
-    return Strips("float32", (out_features, in_features), cast(Array, strips), block)
+    return Strips("float32", (out_features, in_features), strips, block)
