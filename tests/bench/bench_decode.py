@@ -113,7 +113,7 @@ async def measure(base: BaseModel, batches: Sequence[int], rounds: int) -> None:
     settings = AgentSettings(max_batch=max(batches), context_tokens=512, kv_tokens=tokens)
     published, plain = load_published(), Decoder(as_plain(base.model))
     published.generation_config.eos_token_id = None
-    llama = load_llama_cpp(PROMPT_TOKENS + TOKENS + 1)
+    llama = load_llama_cpp(PROMPT_TOKENS + TOKENS + 1, torch.get_num_threads())
     if llama is None:
         print("llama.cpp is not installed (pip install 'quickset[peers]'): left out")
     engine = BatchingEngine(Residents(base, open_backend("cpu")), settings=settings, base=base)
@@ -151,8 +151,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("batches", nargs="*", type=int, default=BATCHES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(chosen.threads)
     base = load_base(ModelSettings())
     # a reply that stopped by itself would leave its batch smaller
     base = replace(base, stop_ids=frozenset())

@@ -1,6 +1,5 @@
 """Other engines that run the bundled model: llama.cpp, from the extra `peers`."""
 
-import os
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -9,13 +8,12 @@ from typing import Any
 from streams.model.convert import bundled_gguf
 
 
-def load_llama_cpp(context_tokens: int) -> Any | None:
-    """Load the bundled 4-bit file into llama.cpp, on all cores; None where it is not installed."""
+def load_llama_cpp(context_tokens: int, threads: int) -> Any | None:
+    """Load the bundled 4-bit file into llama.cpp; None where it is not installed."""
     try:
         from llama_cpp import Llama
     except ImportError:
         return None
-    threads = os.cpu_count()
     return Llama(
         str(bundled_gguf()),
         n_ctx=context_tokens,
