@@ -127,9 +127,7 @@ class ScriptedEngine:
         request, texts = stream.request, list[str]()
         if max(request.prompt_token_ids) >= VOCABULARY:
             raise ReplyFailedError("the reply could not be made: no such token")
-        growing = Detokenizer(
-            lambda ids: "".join(texts[each] for each in ids), request.sampling.stop
-        )
+        growing = Detokenizer(request.sampling.stop)
         room = self._settings.context_tokens - len(request.prompt_token_ids)
         most, tops = min(request.sampling.max_tokens, room), request.top_logprobs
         left = sum(isinstance(each, str) and each != "⏸" for each in stream.script)
@@ -144,7 +142,7 @@ class ScriptedEngine:
             texts.append(each)
             left -= 1
             last = not left or len(texts) == most
-            text = growing.add(len(texts) - 1, last=last) if request.sampling.stop else each
+            text = growing.add(each.encode(), last=last) if request.sampling.stop else each
             top = tuple(Scored(spelt(each.encode()), -0.5 - place) for place in range(tops))
             token = Token(len(texts) - 1, text, -0.5, -0.25, variant, spelt(each.encode()), top)
             stream.events.put_nowait(token)
