@@ -52,6 +52,7 @@ class ScriptedEngine:
         self.drained_s: float | None = None
         self.paused = False  # admits nobody meanwhile
         self._residents, self._settings = residents, settings
+        self._context_tokens = settings.context_of(VOCABULARY)
         self._waiting: list[ScriptedStream] = []
         self._playing: dict[ScriptedStream, asyncio.Task[None]] = {}
         self._idle = threading.Event()
@@ -69,8 +70,8 @@ class ScriptedEngine:
         self.alive = True
 
     def submit(self, request: Request) -> ScriptedStream:
-        if not 0 < len(request.prompt_token_ids) < self._settings.context_tokens:
-            raise ValueError(f"1 to {self._settings.context_tokens - 1} tokens fit")
+        if not 0 < len(request.prompt_token_ids) < self._context_tokens:
+            raise ValueError(f"1 to {self._context_tokens - 1} tokens fit")
         if (refusal := self.refuse()) is not None:
             raise refusal
         if not self.alive or self.drained_s is not None:
@@ -128,7 +129,7 @@ class ScriptedEngine:
         if max(request.prompt_token_ids) >= VOCABULARY:
             raise ReplyFailedError("the reply could not be made: no such token")
         growing = Detokenizer(request.sampling.stop)
-        room = self._settings.context_tokens - len(request.prompt_token_ids)
+        room = self._context_tokens - len(request.prompt_token_ids)
         most, tops = min(request.sampling.max_tokens, room), request.top_logprobs
         left = sum(isinstance(each, str) and each != "⏸" for each in stream.script)
         for each in stream.script:
