@@ -106,6 +106,7 @@ class Answer:
             self._cancel()
             raise UnavailableError(f"the engine has stopped: {cause}") from cause
         self._metrics.tokens.labels("prompt").inc(self.usage.prompt_tokens)
+        self._metrics.cut_prompts.inc(sum(ask.cut.messages > 0 for ask in self.asks))
         return self
 
     @property
