@@ -47,6 +47,8 @@ class ScriptedEngine:
     ) -> None:
         self.script, self.counts, self.alive = script, Counts(), False
         self.then: list[Script] = []  # what is played for the requests after the next one
+        # what is played for a request, where that decides; None: as ever
+        self.choose: Callable[[Request], Script | None] = lambda _: None
         self.streams: list[ScriptedStream] = []
         self.refuse: Callable[[], Exception | None] = lambda: None
         self.drained_s: float | None = None
@@ -79,8 +81,9 @@ class ScriptedEngine:
         if len(self._waiting) >= self._settings.max_queue:
             raise QueueFullError("enough requests wait already")
         stream = ScriptedStream(request, self.admit)
-        stream.script = self.script
-        if self.then:
+        chosen = self.choose(request)
+        stream.script = self.script if chosen is None else chosen
+        if self.then and chosen is None:
             self.script = self.then.pop(0)
         self.streams.append(stream)
         self._waiting.append(stream)
