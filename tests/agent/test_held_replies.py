@@ -261,12 +261,13 @@ def test_arguments_come_while_they_are_sampled(real: Live, path: str) -> None:
     asked = ASKED[path] | {"temperature": 1, "seed": 5}
     calls = grown(path, frames(real, path, **asked))
     whole = post(real, path, **asked)
-    made = {
-        "chat/completions": lambda: [each["function"] for each in
-                                     whole["choices"][0]["message"].get("tool_calls", [])],
-        "responses": lambda: [each for each in whole["output"] if each["type"] == "function_call"],
-        "messages": lambda: whole["content"],
-    }[path]()  # fmt: skip
+    if path == "chat/completions":
+        told = whole["choices"][0]["message"].get("tool_calls", [])
+        made = [each["function"] for each in told]
+    elif path == "responses":
+        made = [each for each in whole["output"] if each["type"] == "function_call"]
+    else:
+        made = whole["content"]
     assert calls
     for call, (name, pieces) in zip(made, calls, strict=False):
         assert call["name"] == name

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 
 from streams.model.open import BaseModel
-from tests.agent.scripted import HELLO
+from tests.agent.scripted import HELLO, Script
 from tests.clients.conftest import version_of
 from tests.clients.live import Live, live
 
@@ -123,7 +123,8 @@ def test_each_event_of_a_stream_is_as_described(api: Live, described: Any, path:
 
     chosen = [getattr(schemathesis.checks, name) for name in CHECKS]
     body = {"model": "quickset", "stream": True} | STREAMS[path]
-    for script in (HELLO, ["a ", RuntimeError("broken")]):
+    scripts: list[Script] = [HELLO, ["a ", RuntimeError("broken")]]
+    for script in scripts:
         api.play(script)
         case = described[f"/v1/{path}"]["POST"].Case(body=body, media_type="application/json")
         case.validate_response(case.call(), checks=chosen)

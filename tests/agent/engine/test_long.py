@@ -163,9 +163,8 @@ async def test_what_a_version_has_read_goes_when_it_leaves_memory(tiny_base: Bas
     engine.start()
     known = list[set[str]]()
     kept = list[set[str]]()
-    for recipe in [None, *recipes]:
-        if recipe is not None:
-            await asyncio.to_thread(residents.promote, recipe.version)
+    for version in [tiny_base.name, *(recipe.version for recipe in recipes)]:
+        await asyncio.to_thread(residents.promote, version)
         await read(engine, asked(prompt_of(40)))
         kept.append(set(residents.resident))
         known.append({held.variant.version for held in engine._slots._held.values()})
