@@ -98,7 +98,7 @@ class AgentService:
         rollout: what operators may do with a candidate on trial
         compiler: of what replies are held to; None: none can be
         """
-        context_tokens = min(settings.context_tokens, base.context_tokens)
+        context_tokens = settings.context_of(base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
         self.residents, self.embedder, self._rollout = residents, embedder, rollout
         self.events, self.metrics = Events(), Metrics()

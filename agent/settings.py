@@ -10,6 +10,9 @@ from streams.settings import Section
 # Every model that can be asked for is one of these, or an alias of one.
 MODEL = "quickset"
 
+# A system prompt, a question and a short answer.
+MIN_CONTEXT = 64
+
 
 class AgentSettings(Section):
     """Serving."""
@@ -26,16 +29,20 @@ class AgentSettings(Section):
     max_batch: int = Field(16, ge=1, description="requests decoded together; more wait their turn")
     max_queue: int = Field(256, ge=1, description="requests that may wait; more are answered 429")
     context_tokens: int = Field(
-        2048,
-        ge=64,
-        description="prompt and reply together; never over the model's own",
+        0,
+        ge=0,
+        description=(
+            "prompt and reply together, at least 64 and never over the model's own; 0: the model's "
+            "own (of the bundled one 8192), as far as agent.kv_tokens allows"
+        ),
     )
     kv_tokens: int = Field(
-        4096,
-        ge=64,
+        0,
+        ge=0,
         description=(
-            "prompt and reply tokens of all conversations together that are kept in memory, at "
-            "least agent.context_tokens; of the bundled model each takes 46 kB"
+            "prompt and reply tokens of all conversations together that may be in memory, at least "
+            "64; memory is taken as they come, of the bundled model 46 kB each; 0: as many as one "
+            "whole context has"
         ),
     )
     prefill_chunk_tokens: int = Field(
@@ -79,10 +86,10 @@ class AgentSettings(Section):
     )
     max_body_bytes: int = Field(2**20, ge=1024, description="largest request body")
     truncation: Literal["auto", "disabled"] = Field(
-        "disabled",
+        "auto",
         description=(
-            "what becomes of a conversation that does not fit and does not say it itself: refused, "
-            "or, with auto, answered without its oldest exchanges"
+            "what becomes of a conversation that does not fit and does not say it itself: answered "
+            "without its oldest exchanges, and told so, or, with disabled, refused"
         ),
     )
     keep_alive_s: float = Field(
@@ -137,6 +144,21 @@ class AgentSettings(Section):
             "made in streams.home"
         ),
     )
+
+    def context_of(self, model_tokens: int) -> int:
+        """How many tokens prompt and reply may have together.
+
+        model_tokens: what the model was made for
+        """
+        tokens = min(self.context_tokens or model_tokens, model_tokens)
+        return min(tokens, self.kv_tokens or tokens)
+
+    @field_validator("context_tokens", "kv_tokens")
+    @classmethod
+    def _holds_something(cls, tokens: int) -> int:
+        if 0 < tokens < MIN_CONTEXT:
+            raise ValueError(f"{tokens} tokens hold no conversation: 0, or at least {MIN_CONTEXT}")
+        return tokens
 
     @field_validator("aliases")
     @classmethod

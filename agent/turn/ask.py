@@ -20,7 +20,7 @@ from agent.turn.constraint import Constraint
 from agent.turn.held import Held, hold
 from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import Purpose
-from agent.turn.truncation import exchanges, without
+from agent.turn.truncation import steps, without
 from streams.errors import TemplateRefusedError
 from streams.records import Json, Message, Sampling
 
@@ -47,9 +47,11 @@ class Renderer(Protocol):
 
 Truncation = Literal["auto", "disabled"]
 
-# Exchanges are left out until the reply has the room that it asks for, at most this share of the
-# context: agents ask for more than the whole, and a conversation is worth more than a long reply.
-REPLY_SHARE: Final = 4
+# Exchanges are left out until the reply has the room that it asks for, at most the first of these
+# shares of the context: agents ask for more than the whole, and a conversation is worth more than a
+# long reply. Where what must stay leaves less than that (an agent's tools fill most of a context),
+# the second one: room for a call of a tool, and the rest for what was said.
+REPLY_SHARES: Final = (4, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +156,20 @@ def _cut(ask: Ask, base: Renderer, whole: list[int], context_tokens: int) -> tup
 
     whole: the prompt of all messages
     """
-    wanted = max(each.max_tokens for each in ask.samplings)
-    most = context_tokens - min(wanted, context_tokens // REPLY_SHARE)
-    last = exchanges(ask.messages)
-    if len(whole) <= most or not last:
+    wanted, last = max(each.max_tokens for each in ask.samplings), steps(ask.messages)
+    ample, scant = (context_tokens - min(wanted, context_tokens // n) for n in REPLY_SHARES)
+    if len(whole) <= ample or not last:
         return whole, WHOLE
-    prompts: dict[int, list[int]] = {}
+    prompts: dict[int, list[int]] = {0: whole}
 
     def without_oldest(number: int) -> list[int]:
         if number not in prompts:
             prompts[number] = _prompt(ask, base, without(ask.messages, number))
         return prompts[number]
 
+    most = ample if len(without_oldest(last)) <= ample else scant
     # the more is left out, the shorter the prompt: few need to be rendered to find the longest
-    number = bisect_left(range(last), -most, lo=1, key=lambda some: -len(without_oldest(some)))
+    number = bisect_left(range(last), -most, key=lambda some: -len(without_oldest(some)))
     left, prompt = without(ask.messages, number), without_oldest(number)
     return prompt, Cut(len(ask.messages) - len(left), len(whole) - len(prompt))
 

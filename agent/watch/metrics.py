@@ -76,6 +76,7 @@ class Metrics:
         )
         self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
         self.tokens = count("tokens", "Tokens read and sampled", "kind")
+        self.cut_prompts = count("truncated_prompts", "Prompts without their oldest exchanges")
         self.feedback = count("feedback", "Feedback taken", "score", "way")
         self.tool_calls = count("tool_calls", "Tool calls in replies", *VARIANT)
         self.tool_parse_failures = count(

@@ -89,7 +89,7 @@ def _agent(agent: AgentSettings) -> Iterator[str]:
             f"agent.console_host {agent.console_host} can be reached from other machines: "
             "set agent.operator_keys first, or bind 127.0.0.1"
         )
-    if agent.kv_tokens < agent.context_tokens:
+    if 0 < agent.kv_tokens < agent.context_tokens:
         yield (
             f"agent.kv_tokens {agent.kv_tokens} cannot hold one conversation of "
             f"agent.context_tokens {agent.context_tokens}"

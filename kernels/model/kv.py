@@ -81,6 +81,21 @@ class KvCache:
         self.pages.share(pages)
         return self._begin(_Past(tokens, [*pages, own] if rest else pages))
 
+    def adopt(self, slot: int, other: int, tokens: int) -> None:
+        """Let a sequence be the first tokens of another one, in whole pages; it keeps its room.
+
+        raises: ValueError when the other one does not hold so many, or they end within a page
+        """
+        own, theirs = self._pasts[slot], self._pasts[other]
+        _require_held(other, theirs.length, tokens)
+        whole, rest = divmod(tokens, self.pages.tokens)
+        if rest:
+            raise ValueError(f"{tokens} tokens end within a page of {self.pages.tokens}")
+        self.pages.share(theirs.pages[:whole])
+        gone, own.pages[:whole] = own.pages[:whole], theirs.pages[:whole]
+        own.length = tokens
+        self.pages.let_go(gone)
+
     def close(self, slot: int) -> None:
         """Forget a sequence."""
         self.pages.let_go(self._pasts.pop(slot).pages)

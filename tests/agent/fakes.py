@@ -69,19 +69,19 @@ class FakeResidents:
             self.line = replace(self.line, served=(*self.line.served, version), trial=None)
 
     @property
-    def _known(self) -> set[str]:
+    def resident(self) -> set[str]:
         return {*self.line.served, *([self.line.trial.version] if self.line.trial else [])}
 
     def hold(self, assign: Callable[[Line], Variant]) -> Resident:
         variant = assign(self.line)
-        if variant.version not in self._known or variant.member >= 0:
+        if variant.version not in self.resident or variant.member >= 0:
             raise UnknownVersionError(f"{variant} is not in memory here")
         self.held += 1
         nothing: Any = None
         return Resident(variant, nothing, nothing)
 
     def release(self, resident: Resident) -> None:
-        assert resident.variant.version in self._known
+        assert resident.variant.version in self.resident
         self.held -= 1
 
     def digest_of(self, version: str) -> str:

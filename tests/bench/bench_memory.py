@@ -137,13 +137,14 @@ def account(base: BaseModel, start: Memory) -> None:
     )  # fmt: skip
     embedding = blocks[EMBEDDING]
     fixed = sum(blocks.values()) - moving - embedding
+    cached = AgentSettings().context_of(base.context_tokens)
     token = 2 * base.decoder.num_layers * base.decoder.kv_heads * base.decoder.head_dim * 4 / 1e6
     print()
     for what, size in (
         ("blocks that do not move", fixed),
         ("embedding, which is the head, too", embedding),
         (f"the last {LAST_LAYERS} blocks: base, serving, previous", 3 * moving),
-        (f"{AgentSettings().kv_tokens} tokens of the cache", AgentSettings().kv_tokens * token),
+        (f"{cached} tokens of the cache", cached * token),
         ("at its start, but for weights: libraries", start.resident - sum(blocks.values())),
         ("  of it shared with others", start.shared),
     ):

@@ -76,9 +76,22 @@ class ToolResult(Form):
     def record(self) -> Message:
         """The result as the wire records have it."""
         text = "\n".join(block.text for block in self.content)
-        if self.is_error and not text:
-            text = "error"
+        if self.is_error:
+            text = _failed(text)
         return Message(role="tool", content=text, tool_call_id=self.tool_use_id)
+
+
+def _failed(text: str) -> str:
+    """A result that says that it failed, to the model and to whoever verifies calls.
+
+    Text becomes a field of a JSON object, as it is; an object gets one more field.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    said = value if isinstance(value, dict) else {"content": text} if text else {}
+    return json.dumps({**said, "is_error": True}, ensure_ascii=False)
 
 
 Block = Annotated[

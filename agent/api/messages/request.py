@@ -11,6 +11,7 @@ from agent.api.fields import Format, Refused, ToolChoice, constraint_of
 from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
 from agent.api.sampling import SamplingForm, StopList
 from agent.http.form import Form, read_form, refuse
+from agent.turn.ask import Truncation
 from agent.turn.constraint import Constraint
 from streams.records import Json, Message
 
@@ -112,6 +113,7 @@ class MessagesRequest(CountRequest):
     stop_sequences: StopList | None = None
     stream: bool | None = None
     output_config: OutputConfig | None = None
+    truncation: Truncation | None = Field(None, description="ours: as Chat has it")
     container: Annotated[Any, Refused("nothing is run here: leave it out")] = None
     mcp_servers: Annotated[Any, Refused("no MCP server is called here", [])] = None
     metadata: dict[str, Any] | None = None

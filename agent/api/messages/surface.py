@@ -47,6 +47,7 @@ def ask_of(call: MessagesRequest, caller: Caller) -> Ask:
         parallel_calls=not one_call,
         continues=call.continues,
         constraint=call.constraint(),
+        truncation=call.truncation or caller.settings.truncation,
     )
 
 

@@ -176,11 +176,13 @@ def _answer(operation: Operation, schemas: _Schemas) -> Json:
     content: Json = {"application/json": {"schema": schemas.of(operation.answer)}}
     if operation.events is not None:
         # one event, as OpenAPI 3.2 describes the items of a stream
-        data = {
+        data: Json = {
             "type": "string",
             "contentMediaType": "application/json",
             "contentSchema": schemas.of(operation.events),
         }
+        if operation.ends_with is not None:
+            data = {"anyOf": [{"const": operation.ends_with}, data]}
         event = {
             "type": "object",
             "properties": {"event": {"type": "string"}, "data": data},

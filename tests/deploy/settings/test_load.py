@@ -129,7 +129,11 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
         ('[agent]\nconsole_host = "0.0.0.0"', ["agent.console_host", "agent.operator_keys"]),
         ('[agent]\nkeys = {ann = "secret"}', ["agent.keys.ann", "SHA-256"]),
         ("[agent]\nrequests_per_minute = 9", ["agent.requests_per_minute", "agent.keys"]),
-        ("[agent]\nkv_tokens = 1024", ["agent.kv_tokens", "agent.context_tokens"]),
+        (
+            "[agent]\nkv_tokens = 1024\ncontext_tokens = 2048",
+            ["agent.kv_tokens", "agent.context_tokens"],
+        ),
+        ("[agent]\ncontext_tokens = 9", ["agent.context_tokens", "at least 64"]),
         ('[learner]\nstrategy = "randopt"\npairs = 1', ["learner.top_k", "learner.pairs"]),
         ('[streams]\nlog = "redis://x"', ["streams.log"]),
         ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),
