@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from learner.judges.judge import combine
+from learner.judges.judge import Verdict, combine
 from learner.judges.rows import judgements_of
 from learner.judges.slow.later import WAITING
 from streams.store.states import (
@@ -28,17 +28,21 @@ from streams.store.tables import TurnRow
 _FINAL: Final = (USED_UP, STALE)
 
 
-def settle(session: Session, row: TurnRow) -> None:
-    """Set a turn's state, strength and reason to what its judgements come to."""
+def settle(session: Session, row: TurnRow) -> Verdict | None:
+    """Set a turn's state, score, strength and reason to what its judgements come to, and return it.
+
+    None where nobody has judged it.
+    """
     given = [each for each in judgements_of(session, [row])[row.id] if each.evidence != WAITING]
     verdict = combine(given)
     row.judged_ms = max((judgement.created_ms for judgement in given), default=None)
-    row.strength = None
+    row.strength, row.score = None, verdict.score if verdict else None
     if verdict is not None:
         row.strength = verdict.confidence if verdict.teaches else 0.0
     if row.state != UNTRAINED:
         _settle_state(row, judged=bool(given))
     session.add(row)
+    return verdict
 
 
 def _settle_state(row: TurnRow, *, judged: bool) -> None:

@@ -99,38 +99,37 @@ _NOT_CALLS: Final = re.compile(
 _YEAR: Final = re.compile(r"\b[12]\d{3}\b(?!\s(?:words|wörter|mots|palabras|parole|palavras))")
 
 # Whole phrases; the first kind of a line that is found counts, and stands for no other of it.
-_PHRASES: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
-    (kind, re.compile(words))
-    for kind, words in (
-        ("yes or no", r"\b(?:only|just) (?:with )?(?:a )?yes or no\b|\byes or no only\b"),
-        ("no list", r"\b(?:no|not|without|hate|drop the|kein\w*|ohne|pas de|sans|sin|sem|senza|não|"
-         r"non) (?:a |an |use |usare |usar |utilise |make |bulleted |numbered |any |d'|une |un )*"
-         r"(?:bullets?\b|bullet points|lists?\b|liste\w*\b|listas?\b|elench\w+|bold or lists)|"
-         r"pas (?:une|de) liste|utilise pas de liste|不要列表|箇条書きなし"),
-        ("list", r"\b(?:as|in|with|make|use) (?:a |an )?(?:\w+ )?(?:bulleted |numbered )?(?:list|"
-         r"bullet points|bullets|numbered steps|steps)\b|\bals liste\b|\ben liste\b|\ben lista\b|"
-         r"分步骤|列表|箇条書き"),
-        ("plain text", r"\bplain text\b|\b(?:no|without|not use) (?:markdown|bold|headings)\b"),
-        ("table", r"\b(?:in|with|as|use) a table\b"),
-        ("json", r"\b(?:only (?:with |in )?|as |in |with )json\b"),
-        ("capitals", r"\ball cap(?:ital)?s\b|\b(?:in|with) (?:capital|upper ?case) letters\b"),
-        ("no emoji", r"\b(?:no|not use|without|any more|ohne|keine|sans|sin|senza|non usare|sem) "
-         r"(?:any |the )?(?:emojis?|smileys?|faccine)\b|不要表情|絵文字なし"),
-        ("emoji", r"\b(?:add|use|with|more|some|mit|avec|con|com) (?:\w+ )?emojis?\b"),
-        ("no apology", r"\b(?:do not|don't|stop|no more|without) apolog\w+|\bno apolog\w+"),
-        ("no question", r"\b(?:no|without a|stop asking|don't ask|do not ask|not end with an?) "
-         r"(?:\w+ )?questions?\b|\bstop asking\b"),
-        ("ends with a question", r"\b(?:ends?|finish|close) with a (?:\w+ )?question\b|\bask me "
-         r"(?:something|a question|anything)\b[^.]{0,20}(?:back|end|return)?|\bask (?:me )?back\b|"
-         r"\bquestion (?:for me |to me |back )?at the end\b|mit einer frage|mich (?:am ende |etwas "
-         r"|was )+(?:zu )?frag|最後に.{0,12}(?:質問|聞いて)"),
-        ("longer", r"\b(?:longer|more detail(?:ed|s)?|elaborate|say more|in depth|länger|"
-         r"ausführlicher|plus long|plus de détails|más largo|più lungo|mais longo)\b|更长|更详细|"
-         r"長く|詳しく|\btoo short\b"),
-        ("shorter", r"\b(?:shorter|brief(?:er|ly)?|keep it short|concise(?:ly)?|too long|less text|"
-         r"kürzer|plus court|más corto|più corto|più breve|mais curto)\b|短一点|更短|短く|手短"),
-    )
+_WRITTEN: Final[tuple[tuple[Kind, str], ...]] = (
+
+    ("yes or no", r"\b(?:only|just) (?:with )?(?:a )?yes or no\b|\byes or no only\b"),
+    ("no list", r"\b(?:no|not|without|hate|drop the|kein\w*|ohne|pas de|sans|sin|sem|senza|não|"
+     r"non) (?:a |an |use |usare |usar |utilise |make |bulleted |numbered |any |d'|une |un )*"
+     r"(?:bullets?\b|bullet points|lists?\b|liste\w*\b|listas?\b|elench\w+|bold or lists)|"
+     r"pas (?:une|de) liste|utilise pas de liste|不要列表|箇条書きなし"),
+    ("list", r"\b(?:as|in|with|make|use) (?:a |an )?(?:\w+ )?(?:bulleted |numbered )?(?:list|"
+     r"bullet points|bullets|numbered steps|steps)\b|\bals liste\b|\ben liste\b|\ben lista\b|"
+     r"分步骤|列表|箇条書き"),
+    ("plain text", r"\bplain text\b|\b(?:no|without|not use) (?:markdown|bold|headings)\b"),
+    ("table", r"\b(?:in|with|as|use) a table\b"),
+    ("json", r"\b(?:only (?:with |in )?|as |in |with )json\b"),
+    ("capitals", r"\ball cap(?:ital)?s\b|\b(?:in|with) (?:capital|upper ?case) letters\b"),
+    ("no emoji", r"\b(?:no|not use|without|any more|ohne|keine|sans|sin|senza|non usare|sem) "
+     r"(?:any |the )?(?:emojis?|smileys?|faccine)\b|不要表情|絵文字なし"),
+    ("emoji", r"\b(?:add|use|with|more|some|mit|avec|con|com) (?:\w+ )?emojis?\b"),
+    ("no apology", r"\b(?:do not|don't|stop|no more|without) apolog\w+|\bno apolog\w+"),
+    ("no question", r"\b(?:no|without a|stop asking|don't ask|do not ask|not end with an?) "
+     r"(?:\w+ )?questions?\b|\bstop asking\b"),
+    ("ends with a question", r"\b(?:ends?|finish|close) with a (?:\w+ )?question\b|\bask me "
+     r"(?:something|a question|anything)\b[^.]{0,20}(?:back|end|return)?|\bask (?:me )?back\b|"
+     r"\bquestion (?:for me |to me |back )?at the end\b|mit einer frage|mich (?:am ende |etwas "
+     r"|was )+(?:zu )?frag|最後に.{0,12}(?:質問|聞いて)"),
+    ("longer", r"\b(?:longer|more detail(?:ed|s)?|elaborate|say more|in depth|länger|"
+     r"ausführlicher|plus long|plus de détails|más largo|più lungo|mais longo)\b|更长|更详细|"
+     r"長く|詳しく|\btoo short\b"),
+    ("shorter", r"\b(?:shorter|brief(?:er|ly)?|keep it short|concise(?:ly)?|too long|less text|"
+     r"kürzer|plus court|más corto|più corto|più breve|mais curto)\b|短一点|更短|短く|手短"),
 )  # fmt: skip
+_PHRASES: Final = tuple((kind, re.compile(words)) for kind, words in _WRITTEN)
 _SAME: Final[tuple[frozenset[Kind], ...]] = (  # what says the same more exactly comes first
     frozenset({"most words", "most sentences", "yes or no", "shorter"}),
     frozenset({"least words", "longer"}),
