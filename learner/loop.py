@@ -92,8 +92,8 @@ class Learner:
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._rested_ms: int | None = None  # when nothing was due, since the last generation
-        self._listened_s = self._renewed_s = parts.clock()
-        self._tidied_s = -TIDY_S
+        self._listened_s, self._tidied_s = parts.clock(), -TIDY_S
+        self._renewed_s = parts.clock()
         self._told: dict[str, Any] = {}  # what the planner said last that it waits for
         self._later = Later(parts.rules.slow) if parts.rules.slow else None
         self._lessons = Lessons(parts.settings, parts.rollout)

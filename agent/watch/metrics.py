@@ -84,6 +84,9 @@ class Metrics:
         self.retried_calls = count(
             "retried_tool_calls", "Replies that were sampled again, held to a call", *VARIANT
         )
+        self.note_tokens = count(
+            "note_tokens", "Prompt tokens of notes: spent, and saved by retired ones", "what"
+        )
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = count("unreadable_records", "Records that this agent cannot use")

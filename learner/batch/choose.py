@@ -7,7 +7,7 @@ equals. So a flood from one principal takes
 only the places that the others leave, and weak verdicts only those that strong ones leave; neither
 can keep a fresh strong verdict waiting.
 
-A generation is due when enough strong verdicts have uses left, or when a fresh one (never used) has
+A generation is due when enough strong verdicts that ask have uses left, or when a fresh one (never used) has
 waited long enough for company: one corrected chat alone leads to exactly one generation. Praise
 joins it and starts none: whoever is pleased needs no new version. Weak
 verdicts start none, and stand for nobody where several people are needed. Each turn scores at most
@@ -67,7 +67,7 @@ def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) 
         return []
     if not any(c.asks for c in chosen):
         return []
-    enough = len(strong) >= conditions.turns
+    enough = sum(c.asks for c in strong) >= conditions.turns
     if not enough and not any(_lingered(c, conditions, now_ms) for c in strong if c.asks):
         return []
     return sorted(chosen, key=lambda c: (c.created_ms, c.turn_id))

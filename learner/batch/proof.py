@@ -15,7 +15,7 @@ log p a mean over the candidate's tokens, nats a token:
 
 A lesson passes all four limits, and neither goes round in circles nor says the hint itself again,
 which the hint makes likely as well. A likelihood says that the hint pulls a reply, not that the
-reply arrives: so where rules can see what was wished (learner.judges.directions), it must be there,
+reply arrives: so where rules can see what was wished (learner.form.directions), it must be there,
 and no lesson apologises unless that was wished. What a candidate is about and whether it is to the
 point shows in its first tokens; whether it follows may show in its last.
 """
@@ -31,8 +31,8 @@ from torch import Tensor
 from kernels.contract import Backend
 from learner.batch.candidates import Candidate, Hinted, Tokens
 from learner.batch.placements import with_hint
-from learner.judges.directions import directions_of
-from learner.judges.obeys import apologises, missed
+from learner.form.directions import directions_of
+from learner.form.obeys import apologises, missed
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.replies import is_degenerate

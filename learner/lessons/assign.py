@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select, update
 
-from learner.judges.directions import directions_of
+from learner.form.directions import directions_of
 from learner.judges.judge import Verdict
 from learner.judges.text import tokens
 from learner.judges.wishes import HINT_CHARS, hint_of

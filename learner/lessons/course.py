@@ -157,7 +157,7 @@ def _evidence(
     for each in after:
         means.add(np.array([_COMPLAINS[each.kind]]))
     low, _ = means.bounds()
-    found = difference(_voices(before, 0), _voices(after, len(before)), alpha=terms.alpha)
+    found = difference(_voices(before[::-1]), _voices(after), alpha=terms.alpha)
     return {
         "versions": depth,
         "heard_before": len(before),
@@ -169,9 +169,9 @@ def _evidence(
     }
 
 
-def _voices(heard: Sequence[Heard], first: int) -> list[tuple[int, float]]:
-    """Return each verdict as a voice from −1 to 1, in the order of the replies."""
-    return [(first + place, 1 - 2 * _COMPLAINS[each.kind]) for place, each in enumerate(heard)]
+def _voices(heard: Sequence[Heard]) -> list[tuple[int, float]]:
+    """Return each verdict as a voice from −1 to 1, those in one place to be compared."""
+    return [(place, 1 - 2 * _COMPLAINS[each.kind]) for place, each in enumerate(heard)]
 
 
 def _why(evidence: dict[str, Any], worse: bool) -> str:

@@ -5,7 +5,7 @@ ever. Among people the wish of more of them is learned, and where as many wish t
 a note in each one's own prompts serves both (learner.lessons.notes). Of one person the last word
 counts, unless they change their mind again and again: many people may share one key.
 
-Pure. Knows contradictions that rules can see (learner.judges.directions), no others: those end by
+Pure. Knows contradictions that rules can see (learner.form.directions), no others: those end by
 what their people say of the versions (learner.lessons.course).
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from learner.judges.directions import Direction, opposes
+from learner.form.directions import Direction, opposes
 
 # One person who has gone from a wish to its opposite so often is several, or will do it again.
 SWINGS: Final = 3

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, or_, select
 
-from learner.judges.directions import Direction
+from learner.form.directions import Direction
 from learner.lessons.course import Course, Heard, Kind, Terms, course
 from learner.lessons.notes import note_id
 from learner.lessons.opposed import Wish, against, outvoted, overtaken

@@ -4,7 +4,7 @@ A wish has as many directions as are found in it, often none: a tone or a person
 rules. What is found says which wishes are one, and which two cannot both be met. Wishes are read in
 eight languages where a phrase is common, in English else.
 
-Knows nothing of replies (learner.judges.obeys).
+Knows nothing of replies (learner.form.obeys).
 """
 
 import re

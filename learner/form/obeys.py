@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from learner.judges.directions import Direction, Kind
+from learner.form.directions import Direction, Kind
 
 # A short sentence has no more words than this.
 SHORT_WORDS: Final = 25
