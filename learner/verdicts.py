@@ -71,6 +71,8 @@ def _settle(session: Session, row: TurnRow, rules: Rules) -> None:
     verdict = standing.settle(session, row)
     if row.state == UNTRAINED:
         return
+    if not row.strength:
+        verdict = None  # a reply that was cut or lost is no lesson
     lesson = assign(session, row, verdict, embedder=rules.embedder)
     session.flush()
     if lesson is not None and lesson.id != before and rules.notes is not None:

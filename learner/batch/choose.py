@@ -3,15 +3,14 @@
 The choice is deterministic, and independent of the order in which turns arrived: principals take
 turns, and each offers its strongest and freshest evidence first: strong verdicts before weak ones,
 those that ask for something else before praise, the least used before others, the latest among
-equals. So a flood from one principal takes
-only the places that the others leave, and weak verdicts only those that strong ones leave; neither
-can keep a fresh strong verdict waiting.
+equals. So a flood from one principal takes only the places that the others leave, and weak verdicts
+only those that strong ones leave; neither can keep a fresh strong verdict waiting.
 
-A generation is due when enough strong verdicts that ask have uses left, or when a fresh one (never used) has
-waited long enough for company: one corrected chat alone leads to exactly one generation. Praise
-joins it and starts none: whoever is pleased needs no new version. Weak
-verdicts start none, and stand for nobody where several people are needed. Each turn scores at most
-`uses` generations.
+A generation is due when enough strong verdicts that ask for something else have uses left, or when
+a fresh one (never used) has waited long enough for company: one corrected chat alone leads to
+exactly one generation. Praise joins it and starts none: whoever is pleased needs no new version.
+Weak verdicts start none, and stand for nobody where several people are needed. Each turn scores at
+most `uses` generations.
 
 Knows nothing of weights, tables or the clock.
 """

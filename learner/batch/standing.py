@@ -36,13 +36,23 @@ def settle(session: Session, row: TurnRow) -> Verdict | None:
     given = [each for each in judgements_of(session, [row])[row.id] if each.evidence != WAITING]
     verdict = combine(given)
     row.judged_ms = max((judgement.created_ms for judgement in given), default=None)
-    row.strength, row.score = None, verdict.score if verdict else None
+    row.strength = row.score = None
     if verdict is not None:
-        row.strength = verdict.confidence if verdict.teaches else 0.0
+        whole = _is_whole(row, verdict)
+        row.strength = verdict.confidence if verdict.teaches and whole else 0.0
+        row.score = verdict.score if whole else None
     if row.state != UNTRAINED:
         _settle_state(row, judged=bool(given))
     session.add(row)
     return verdict
+
+
+def _is_whole(row: TurnRow, verdict: Verdict) -> bool:
+    """Whether a reply arrived to its end; of one cut at its length a hint may still teach."""
+    if row.record.get("delivered") is False or not row.record.get("token_ids"):
+        return False
+    end = row.record.get("finish_reason")
+    return end != "cancelled" and (end != "length" or verdict.hint is not None)
 
 
 def _settle_state(row: TurnRow, *, judged: bool) -> None:

@@ -15,6 +15,7 @@ from agent.console.read import (
     generations,
     heard,
     learner,
+    lessons,
     rollouts,
     trials,
 )
@@ -42,10 +43,11 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "trials": trials.read,
         "forgotten": forgotten.read,
         "learner": learner.read,
+        "lessons": lessons.read,
         "heard": heard.read,
         "masks": Masks().read,
     }
 
 
 # Lists that can also be asked for alone: GET /operator/{section}.
-LISTED = ("versions", "generations", "turns", "rollouts", "trials", "forgotten")
+LISTED = ("versions", "generations", "turns", "lessons", "rollouts", "trials", "forgotten")
