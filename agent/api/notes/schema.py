@@ -1,6 +1,8 @@
 """What the endpoints of notes answer, as types."""
 
-from typing import Literal, TypedDict
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from streams.records import Note, NoteState
 

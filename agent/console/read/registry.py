@@ -15,7 +15,6 @@ from agent.console.read import (
     generations,
     heard,
     learner,
-    lessons,
     rollouts,
     trials,
 )
@@ -23,6 +22,7 @@ from agent.console.read.masks import Masks
 from agent.console.read.turns import Turns
 from agent.console.read.versions import VersionRows
 from agent.console.read.view import Value, View
+from agent.watch.lessons import lessons
 
 # From memory: shown whatever else is away.
 OF_AGENT: Mapping[str, Callable[[Service], Value]] = {
@@ -43,7 +43,7 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "trials": trials.read,
         "forgotten": forgotten.read,
         "learner": learner.read,
-        "lessons": lessons.read,
+        "lessons": lambda session, view: list(lessons(session, view.lines)),
         "heard": heard.read,
         "masks": Masks().read,
     }

@@ -104,7 +104,7 @@ def test_satisfied_people_get_no_more_versions_until_they_complain(school: Schoo
         until_idle(school)
     assert lesson(school).state == "satisfied"
     assert len(school.generations()) == made
-    complain(school, "again")
+    complain(school, "q1")
     assert (lesson(school).state, lesson(school).num_reopened) == ("active", 1)
     assert len(school.generations()) > made
 
