@@ -16,8 +16,9 @@ log p a mean over the candidate's tokens, nats a token:
 A lesson passes all four limits, and neither goes round in circles nor says the hint itself again,
 which the hint makes likely as well. A likelihood says that the hint pulls a reply, not that the
 reply arrives: so where rules can see what was wished (learner.form.directions), it must be there,
-and no lesson apologises unless that was wished. What a candidate is about and whether it is to the
-point shows in its first tokens; whether it follows may show in its last.
+and where it was not before that is proof enough that it follows. No lesson apologises unless that
+was wished. What a candidate is about and whether it is to the point shows in its first tokens;
+whether it follows may show in its last.
 """
 
 import math
@@ -77,6 +78,7 @@ class Proof:
     copies: bool = False  # the hint
     loops: bool = False
     misses: str = ""  # what rules see that was wished and is not there, or that nobody wished
+    obeys: bool = False  # rules see that it does what was wished, and that the reply did not
 
     @property
     def reason(self) -> str:
@@ -91,7 +93,7 @@ class Proof:
             return f"it is not about the question ({self.about:+.2f} nats a token)"
         if self.misses:
             return f"it does not do what was wished: {self.misses}"
-        if not self.follows >= LEAST_FOLLOWS_NATS:
+        if not self.obeys and not self.follows >= LEAST_FOLLOWS_NATS:
             return f"it does not do what was wished ({self.follows:+.2f} nats a token)"
         if not self.likely >= LEAST_LIKELY_NATS:
             return f"it is not likely with the wish either ({self.likely:+.2f} nats a token)"
@@ -144,6 +146,9 @@ class Prover:
         complained = self._score(self._complained(), heads)
         others = [self._score(prompt, heads) for prompt in self._others(hint)]
         said = self._base.encode(hint)
+        wished, before = directions_of(hint), self._text(turn.reply)
+        fails = bool(missed(wished, before, given=before, ended=True))
+        misses = [self._misses(tokens, before, hint) for tokens in texts]
         ahead = [told - untold for told, untold in zip(hinted, vague, strict=True)]
         usual = _mean(plain[-1])
         found = []
@@ -161,14 +166,15 @@ class Prover:
                     likely=_mean(hinted[place]) - usual,
                     copies=_copies(texts[place], said),
                     loops=is_degenerate(texts[place]),
-                    misses=self._misses(texts[place], turn.reply, hint),
+                    misses=misses[place],
+                    obeys=fails and not misses[place],
                 )
             )
         return found
 
-    def _misses(self, tokens: Tokens, given: Tokens, hint: str) -> str:
+    def _misses(self, tokens: Tokens, before: str, hint: str) -> str:
         """Return what rules see that was wished and is not there, or that nobody wished."""
-        text, before = self._text(tokens), self._text(given)
+        text = self._text(tokens)
         ended = bool(tokens) and tokens[-1] in self._base.stop_ids
         if apologises(text) and not apologises(hint):
             return "it apologises"

@@ -14,7 +14,8 @@ from typing import Final, Literal
 
 Kind = Literal[
     "most words", "most sentences", "shorter", "longer", "least words", "yes or no",
-    "list", "no list", "plain text", "capitals", "table", "json", "emoji", "no emoji", "no apology",
+    "lines", "list", "no list", "plain text", "capitals", "table", "json", "emoji", "no emoji",
+    "no apology",
     "ends with a question", "no question", "ends with", "starts with", "says", "says not",
     "language",
 ]  # fmt: skip
@@ -95,6 +96,13 @@ _NOT_CALLS: Final = re.compile(
     re.IGNORECASE,
 )
 
+_LINES: Final = re.compile(rf"\b(?:poem|text|verse) of {_NUMBER} lines\b")
+_MARKED: Final = re.compile(
+    r"\bheadings?:\s(?P<one>\w+) and (?P<other>\w+)|(?P<box>\[ \])|\bmarked (?P<mark>\w+:)"
+)
+_STARTING_SIGN: Final = re.compile(
+    r"\bstart\w* with the emoji (?P<sign>\S{1,4}?)(?=[\s.]|\Z)", re.I
+)
 # A year, or another number of that size, is what a correction is about.
 _YEAR: Final = re.compile(r"\b[12]\d{3}\b(?!\s(?:words|wörter|mots|palabras|parole|palavras))")
 
@@ -199,6 +207,8 @@ def _numbers(low: str) -> list[Direction]:
         found.append(Direction("least words", str(_number(least["n"]))))
     if not found and (some := _SENTENCES.search(low)):
         found.append(Direction("most sentences", str(_number(some["n"]))))
+    if lines := _LINES.search(low):
+        found.append(Direction("lines", str(_number(lines["n"]))))
     if not found and re.search(r"一句话|一文(?:で|だけ)", low):
         found.append(Direction("most sentences", "1"))
     return found
@@ -223,5 +233,9 @@ def _said(text: str) -> list[Direction]:
         phrase = (groups.get("phrase") or groups.get("rest") or "").strip()[:PHRASE_CHARS]
         if phrase:
             found.append(Direction(kind, phrase if kind == "starts with" else phrase.rstrip(".")))
+    if sign := _STARTING_SIGN.search(text):
+        found.append(Direction("starts with", sign["sign"]))
+    if marked := _MARKED.search(text):
+        found += [Direction("says", mark) for mark in marked.groups() if mark]
     found += [Direction("says", year) for year in _YEAR.findall(text)]
     return found

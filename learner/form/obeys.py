@@ -69,6 +69,10 @@ def _bare(text: str) -> str:
     return " ".join(text.split()).casefold().rstrip(".!… \"'”")
 
 
+def _num_lines(text: str) -> int:
+    return sum(1 for line in text.splitlines() if line.strip())
+
+
 def _says(text: str, phrase: str) -> bool:
     """Tell whether a phrase stands in a text from where a word begins; in the east anywhere."""
     start = r"(?<![^\W\d_])" if phrase[0].isascii() and phrase[0].isalpha() else ""
@@ -92,6 +96,7 @@ _MEETS: Final[dict[Kind, _Meets]] = {
     "longer": lambda text, _, given, ended: not ended or num_words(text) > num_words(given),
     "least words": lambda text, n, _, ended: not ended or num_words(text) >= int(n),
     "yes or no": lambda text, _, __, ended: ended and _bare(text) in ("yes", "no"),
+    "lines": lambda text, n, _, ended: ended and _num_lines(text) == int(n),
     "list": lambda text, _, __, ___: len(_ITEM.findall(text)) >= LEAST_ITEMS,
     "no list": lambda text, _, __, ___: len(_ITEM.findall(text)) < LEAST_ITEMS,
     "plain text": lambda text, _, __, ___: not re.search(r"[*#`_]", text),

@@ -55,6 +55,7 @@ _WORDS: Final[Mapping[Kind, Callable[[str], str]]] = {
     "longer": lambda _: "Answer in more detail.",
     "least words": lambda n: f"Use at least {n} words.",
     "yes or no": lambda _: "Answer only yes or no.",
+    "lines": lambda n: f"Write {_count(n)} lines.",
     "list": lambda _: "Answer with a list.",
     "no list": lambda _: "Do not use lists.",
     "plain text": lambda _: "Use plain text without markdown.",

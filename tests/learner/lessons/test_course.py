@@ -1,5 +1,7 @@
 """What is heard of a lesson decides it: satisfied, set aside, waiting, or reopened."""
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +10,8 @@ from learner.lessons.course import Course, Heard, Kind, Terms, course, quiet_eno
 TERMS = Terms(patience=3, pleased=3, rare=0.2, alpha=0.2)
 
 
-def heard(*said: tuple[Kind, int]) -> list[Heard]:
-    return [Heard(kind, depth) for kind, depth in said]
+def heard(*said: tuple[str, int]) -> list[Heard]:
+    return [Heard(cast(Kind, kind), depth) for kind, depth in said]
 
 
 def after(said: list[Heard], *, depth: int, set_aside: tuple[int, ...] = ()) -> Course:

@@ -48,7 +48,7 @@ def complain(school: School, name: str, words: str = WORDS) -> None:
 def rate(school: School, turn_id: str, score: int) -> Feedback:
     return Feedback(
         id=f"rate {turn_id} {school.clock()}", turn_id=turn_id, line="main", principal="alice",
-        session="s", score=score, created_ms=int(school.clock() * 1000),  # type: ignore[arg-type]
+        session="s", score=score, created_ms=int(school.clock() * 1000),
     )  # fmt: skip
 
 
