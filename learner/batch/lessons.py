@@ -20,6 +20,7 @@ from learner.batch.lesson import Lesson
 from learner.batch.placements import ANY_WISH, PLACEMENTS, Placement
 from learner.batch.plan import PlannedTurn
 from learner.batch.rewriting import rewrite
+from learner.batch.standing import arrived
 from learner.batch.teacher import Target, Teacher
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
@@ -42,7 +43,7 @@ def prepare(
     lessons = {
         item.turn_id: _lesson(item, turns[item.turn_id], teacher)
         for item in plan
-        if item.turn_id in turns and _arrived(turns[item.turn_id])
+        if item.turn_id in turns and arrived(rows[item.turn_id])
     }
     hinted = {
         item.turn_id: item.hint
@@ -95,13 +96,6 @@ def _plain(turn: Turn, teacher: Teacher) -> Tokens:
         return tuple(base.render(turn.messages, turn.tools, continues=turn.continues))
     except TemplateRefusedError:
         return tuple(turn.prompt_token_ids)
-
-
-def _arrived(turn: Turn) -> bool:
-    """Whether a reply was given, and given to its end."""
-    return (
-        bool(turn.token_ids) and turn.finish_reason != "cancelled" and turn.delivered is not False
-    )
 
 
 def _is_free(turn: Turn) -> bool:

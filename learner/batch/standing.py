@@ -47,12 +47,20 @@ def settle(session: Session, row: TurnRow) -> Verdict | None:
     return verdict
 
 
+def arrived(row: TurnRow) -> bool:
+    """Whether a reply was given, and given to its end.
+
+    One whose last bytes were handed to nobody did arrive where the conversation goes on with it.
+    """
+    turn = row.record
+    lost = turn.get("delivered") is False and row.next_kind != "reply"
+    return bool(turn.get("token_ids")) and turn.get("finish_reason") != "cancelled" and not lost
+
+
 def _is_whole(row: TurnRow, verdict: Verdict) -> bool:
-    """Whether a reply arrived to its end; of one cut at its length a hint may still teach."""
-    if row.record.get("delivered") is False or not row.record.get("token_ids"):
-        return False
-    end = row.record.get("finish_reason")
-    return end != "cancelled" and (end != "length" or verdict.hint is not None)
+    """Whether a reply may teach; of one that was cut at its length a hint may alone."""
+    at_length = row.record.get("finish_reason") == "length"
+    return arrived(row) and (not at_length or verdict.hint is not None)
 
 
 def _settle_state(row: TurnRow, *, judged: bool) -> None:
