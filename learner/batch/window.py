@@ -57,6 +57,7 @@ class Counts:
     people: int  # principals with a strong verdict
     asking: bool = True  # whether a strong verdict asks for something else
     fresh_asking: bool = True  # whether one does that has scored nothing yet
+    waiting: int = 0  # lessons that wait for a word on their last versions
 
 
 def judged_turns(
@@ -99,6 +100,9 @@ def counts(session: Session, line: Line, settings: LearnerSettings, base: str) -
         number[bool(is_strong), bool(is_fresh)] += count
         asking |= {(bool(is_strong), bool(is_fresh))} if does_ask else set()
     people = select(func.count(func.distinct(TurnRow.principal))).where(*within, _STRONG)
+    waiting = select(func.count()).where(
+        LessonRow.line == line.name, LessonRow.state == ACTIVE, col(LessonRow.waits)
+    )
     return Counts(
         fresh=number[True, True],
         used=number[True, False],
@@ -106,6 +110,7 @@ def counts(session: Session, line: Line, settings: LearnerSettings, base: str) -
         people=session.exec(people).one(),
         asking=bool(asking & {(True, True), (True, False)}),
         fresh_asking=(True, True) in asking,
+        waiting=session.exec(waiting).one(),
     )
 
 

@@ -16,6 +16,8 @@ from typing import Final
 
 from learner.form.directions import Direction, opposes
 
+# What begins so is said of a wish that nobody holds any more.
+SAME_PERSON: Final = "the same person"
 # One person who has gone from a wish to its opposite so often is several, or will do it again.
 SWINGS: Final = 3
 
@@ -66,5 +68,5 @@ def overtaken(wish: Wish, others: Sequence[Wish], complained: Sequence[str]) -> 
         return ""
     swings = sum((one == wish.id) != (other == wish.id) for one, other in pairwise(said))
     if swings >= SWINGS:
-        return "the same person wishes this and its opposite in turn: neither is learned"
-    return "" if said[-1] == wish.id else "the same person wishes the opposite since"
+        return f"{SAME_PERSON} wishes this and its opposite in turn: neither is learned"
+    return "" if said[-1] == wish.id else f"{SAME_PERSON} wishes the opposite since"

@@ -9,15 +9,15 @@ comes to the same when a line is run again.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, select
 
 from learner.form.directions import Direction
 from learner.lessons.course import Course, Heard, Kind, Terms, course
 from learner.lessons.notes import note_id
-from learner.lessons.opposed import Wish, against, outvoted, overtaken
+from learner.lessons.opposed import SAME_PERSON, Wish, against, outvoted, overtaken
 from learner.settings import LearnerSettings
 from streams.store.lesson_tables import ACTIVE, SET_ASIDE, LessonRow
-from streams.store.states import FORGOTTEN
+from streams.store.states import FORGOTTEN, UNTRAINED
 from streams.store.tables import RecipeRow, TurnRow
 
 # Verdicts of one person that are looked at, the newest: bounds have long decided by then.
@@ -51,38 +51,38 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
 
     serving: the version that serves
     """
+    known, rows = _concerned(session, line)
+    parents = _parents(session, rows)
+    said = {name: _said(session, line, name) for name in {row.principal for row in rows}}
+    unsaid = {row.principal: row.id for row in known if not row.instruction}
+    wishes = [wish_of(row) for row in known]
+    meant = [wish_of(row) for row in known if not row.reason.startswith(SAME_PERSON)]
+    for row in rows:
+        turns, wish = said[row.principal], wish_of(row)
+        found = _course(row, turns, parents, serving, settings, unsaid.get(row.principal))
+        complained = [turn.lesson for turn in turns if turn.lesson]
+        why = overtaken(wish, wishes, complained) or outvoted(wish, meant)
+        _write(row, turns, found, why)
+        session.add(row)
+    session.flush()
+
+
+def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], list[LessonRow]]:
+    """Read the newest wishes of a line; and those that changed, with what contradicts them."""
     usable = (
         LessonRow.line == line,
         LessonRow.state != "forgotten",
         col(LessonRow.refused).is_(None),
     )
-    newest = select(LessonRow).where(*usable)
-    known = session.exec(
-        newest.order_by(col(LessonRow.created_ms).desc(), col(LessonRow.id)).limit(HELD_AGAINST)
-    ).all()
-    wishes = {row.id: wish_of(row) for row in known}
-    rows = {
-        row.id: row for row in session.exec(select(LessonRow).where(*usable, LessonRow.changed))
-    }
+    newest = col(LessonRow.created_ms).desc(), col(LessonRow.id)
+    query = select(LessonRow).where(*usable).order_by(*newest)
+    known = session.exec(query.limit(HELD_AGAINST)).all()
+    rows = {row.id: row for row in session.exec(query.where(col(LessonRow.changed)))}
+    wishes, by_id = [wish_of(row) for row in known], {row.id: row for row in known}
     for row in list(rows.values()):
-        for rival in against(wish_of(row), list(wishes.values())):
-            rows.setdefault(rival.id, next(each for each in known if each.id == rival.id))
-    parents = _parents(session, rows.values())
-    said = {
-        principal: _said(session, line, principal)
-        for principal in {row.principal for row in rows.values()}
-    }
-    unsaid = {row.principal: row.id for row in known if not row.instruction}
-    for row in rows.values():
-        turns = said[row.principal]
-        found = _course(row, turns, parents, serving, settings, unsaid.get(row.principal))
-        others = list(wishes.values())
-        complained = [turn.lesson for turn in turns if turn.lesson]
-        wish = wish_of(row)
-        why = overtaken(wish, others, complained) or outvoted(wish, others)
-        _write(row, turns, found, why)
-        session.add(row)
-    session.flush()
+        for rival in against(wish_of(row), wishes):
+            rows.setdefault(rival.id, by_id[rival.id])
+    return known, list(rows.values())
 
 
 def wish_of(row: LessonRow) -> Wish:
@@ -186,7 +186,8 @@ def _said(session: Session, line: str, principal: str) -> Sequence[Any]:
             TurnRow.line == line,
             TurnRow.principal == principal,
             col(TurnRow.score).is_not(None),
-            or_(col(TurnRow.state).is_(None), TurnRow.state != FORGOTTEN),
+            col(TurnRow.state).not_in((FORGOTTEN, UNTRAINED)),
+            col(TurnRow.member).is_(None),
         )
         .order_by(col(TurnRow.created_ms).desc(), col(TurnRow.id).desc())
         .limit(LOOKED_AT)
