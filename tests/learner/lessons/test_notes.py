@@ -17,7 +17,7 @@ from streams.records import Feedback, Forgotten, Message, Note, Record, decode, 
 from streams.settings import StreamsSettings
 from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.store import Store, open_store
-from streams.store.tables import OutboxRow
+from streams.store.tables import OutboxRow, TurnRow
 from tests.learner.turns import said, turn
 
 RULES = Rules(
@@ -201,3 +201,24 @@ def test_equal_wishes_are_one_lesson(home: Home) -> None:
     with home.store.reading() as session:
         rows = session.exec(select(LessonRow)).all()
     assert sorted(row.principal for row in rows) == ["alice", "bob"]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"finish_reason": "cancelled"}, {"delivered": False}, {"tokens": ()}]
+)
+def test_a_reply_that_was_cut_lost_or_failed_is_no_lesson(
+    home: Home, broken: dict[str, Any]
+) -> None:
+    """Whatever is said of it: no lesson, no note, and nothing that a generation waits for."""
+    home.take(turn(said("q"), "a reply", id="cut", created_ms=home.now_ms, **broken))
+    given = Feedback(
+        id="f", turn_id="cut", line="main", principal="alice", session="s", score=-1,
+        hint="No lists, please.", created_ms=2_000,
+    )  # fmt: skip
+    home.take(given, topic="feedback")
+    with home.store.reading() as session:
+        (row,) = session.exec(select(TurnRow)).all()
+        assert list(session.exec(select(LessonRow))) == []
+    assert home.notes() == {}
+    assert (row.lesson, row.score) == (None, None)
+    assert not row.strength
