@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
 from agent.constrain.contract import Compiler
@@ -21,6 +20,7 @@ from agent.errors import InvalidError, UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.http.links import FeedbackLinks
+from agent.notes.notes import Notes
 from agent.settings import AgentSettings
 from agent.status import Status
 from agent.stored.projection import Projection
@@ -115,6 +115,7 @@ class AgentService:
             metrics=self.metrics,
             told=self.stored.add,
         )
+        self.notes = Notes(settings, self.recorder.removal)
         self._follower = Follower(
             log,
             residents,
@@ -124,6 +125,7 @@ class AgentService:
             events=self.events,
             metrics=self.metrics,
             forget=self._forget,
+            note=self.notes.take,
         )
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop; nor
         # must what is long to compile hold other prompts, so what is held to one has its own.
@@ -176,13 +178,13 @@ class AgentService:
         ask = replace(ask, writes=self._writes)
         if ask.constraint is not None:
             ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
-        rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
-        return await loop.run_in_executor(self._rendering, rendered)
+        return await loop.run_in_executor(self._rendering, self._render, ask)
 
     async def count(self, ask: Ask) -> int:
         """Count the tokens of an ask's prompt, in a thread. Raises: as `render`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._rendering, count, ask, self._base)
+        noted, _ = self.notes.acting(ask)
+        return await loop.run_in_executor(self._rendering, count, noted, self._base)
 
     async def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Embed texts, in a thread. Returns: the vectors, and how many tokens the texts have."""
@@ -296,6 +298,14 @@ class AgentService:
         self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
         return change
 
+    def _render(self, ask: Ask) -> Ask:
+        """Render an ask's prompt with its notes, and count what these cost and no longer do."""
+        ask, needless = self.notes.acting(ask)
+        for what, some in (("spent", ask.notes), ("saved", needless)):
+            tokens = sum(len(self._base.encode(f"\n\n{note.text}")) for note in some)
+            self.metrics.note_tokens.labels(what).inc(tokens)
+        return render(ask, self._base, context_tokens=self.settings.context_tokens)
+
     async def _hold_to_call(self, ask: Ask) -> Held | None:
         """What a second try of an ask's tool call is held to; None: its tools cannot be."""
         names = tuple(tool["function"]["name"] for tool in ask.tools or [])
@@ -314,6 +324,7 @@ class AgentService:
         self._spool.forget(record.principal, record.created_ms)
         self.stored.forget(record)
         self.named.forget(record.principal)
+        self.notes.forget(record)
         self._engine.forget()
 
     def _engine_alive(self) -> bool:

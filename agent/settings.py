@@ -114,6 +114,13 @@ class AgentSettings(Section):
             "tool on offer; once a reply"
         ),
     )
+    notes: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description=(
+            "whether a wish stands in its principal's prompts until the weights hold it; auto: "
+            "where keys tell people apart, or agent.host is this machine's own"
+        ),
+    )
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
     keys: dict[str, str] = Field(
         {},

@@ -27,6 +27,8 @@ from learner.batch.teacher import Target, Teacher
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.judges.slow.later import Later
+from learner.lessons.learned import learned
+from learner.lessons.lessons import Lessons
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
 from learner.rollout.trials import Trials
@@ -90,10 +92,11 @@ class Learner:
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._rested_ms: int | None = None  # when nothing was due, since the last generation
-        self._listened_s = self._renewed_s = parts.clock()
-        self._tidied_s = -TIDY_S
+        self._listened_s, self._tidied_s = parts.clock(), -TIDY_S
+        self._renewed_s = parts.clock()
         self._told: dict[str, Any] = {}  # what the planner said last that it waits for
         self._later = Later(parts.rules.slow) if parts.rules.slow else None
+        self._lessons = Lessons(parts.settings, parts.rollout)
         self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
@@ -107,8 +110,11 @@ class Learner:
         if not self._follow():
             return False
         self._steer()
+        if self._review():
+            return True
         generation = self._plan()
         if generation is None:
+            self._lessons.retire_notes(self._parts, self._writing, self._pause)
             self._tidy()
             return False
         outcome, targets = self._compute(generation)
@@ -120,7 +126,7 @@ class Learner:
         return True
 
     def catch_up(self) -> None:
-        """Use all that the log holds now, and plan nothing. Raises: as `step`."""
+        """Use all that the log holds now, and plan nothing. raises: as `step`."""
         while self._listen(wait_s=0):
             pass
 
@@ -191,6 +197,19 @@ class Learner:
         if change is not None:
             _LOG.info("%s of %s: %s", change.verb, change.candidate, change.reason)
         self._publish()
+
+    def _review(self) -> bool:
+        """See what has become of lessons; True when some helped nobody and are set aside."""
+        now_ms, rested_ms = self._now_ms(), self._rested_ms
+        store, line = self._parts.store, self._line
+        reason = self._lessons.review(
+            store, self._writing, line, now_ms=now_ms, rested_ms=rested_ms
+        )
+        self._publish()
+        if reason is not None:
+            self._rested_ms = None
+            _LOG.info("%s", reason)
+        return reason is not None
 
     def _plan(self) -> GenerationRow | None:
         """Return the generation that is under way, or commit the plan of the one that is due."""
@@ -280,7 +299,8 @@ class Learner:
                 now_ms=self._now_ms(),
                 settings=self._parts.rollout,
             )
-        _LOG.info("%s", _told(row, outcome))
+            learned(session, row, targets)
+        _LOG.info("%s", release.told(row, outcome))
 
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
@@ -329,18 +349,3 @@ class Learner:
 
     def _now_ms(self) -> int:
         return int(self._parts.clock() * 1000)
-
-
-def _told(row: GenerationRow, outcome: Outcome) -> str:
-    """Return in one line what a generation came to."""
-    took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
-    measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
-    if outcome.kl is not None:
-        measured += f", KL {outcome.kl:.4f}"
-    if outcome.gain is not None:
-        measured += f", gain {outcome.gain:+.4f}"
-    child = f" as {row.child}" if row.child else ""
-    return (
-        f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "
-        f"{row.reward or 0.0:+.2f}, {measured}; {row.state}{child} in {took_s:.1f} s: {row.reason}"
-    )

@@ -26,6 +26,7 @@ from kernels.contract import Backend
 from kernels.memory import give_back
 from kernels.open import open_backend
 from learner.judges.open import open_judges, open_slow_judges
+from learner.lessons.notes import NoteRules
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.rollout.webhook import notifying
@@ -45,6 +46,7 @@ from streams.line.masks import keep_mask, mask_of
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import MAX_RECORD_BYTES
+from streams.model.embed import embedder_when_asked
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
@@ -198,12 +200,12 @@ def assemble(
     *,
     max_record_bytes: int = MAX_RECORD_BYTES,
     snapshots: Snapshots | None = None,
-    slow: bool = True,
+    first: bool = True,
     **others: Any,
 ) -> Parts:
     """Make a learner's parts from its settings: what moves, which judges judge.
 
-    slow: whether judges that ask something outside are asked
+    first: False where a line is run again: nobody outside is asked, and no note is written
     others: the rest of Parts, by name
     """
     layers, modules = settings.moving(base.decoder.num_layers)
@@ -212,7 +214,11 @@ def assemble(
         judges=open_judges(settings),
         idle_close_ms=int(settings.idle_close_s * 1000),
         max_record_bytes=max_record_bytes,
-        slow=open_slow_judges(settings) if slow else (),
+        slow=open_slow_judges(settings) if first else (),
+        embedder=embedder_when_asked(),
+        notes=NoteRules(settings.note_words, settings.notes_per_principal)
+        if first and settings.note_words
+        else None,
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)

@@ -30,6 +30,8 @@ __all__ = [
     "Judgement",
     "Mask",
     "Message",
+    "Note",
+    "NoteState",
     "Recipe",
     "Record",
     "Rollout",
@@ -221,6 +223,30 @@ class Rollout(Record):
     created_ms: int
 
 
+NoteState = Literal["active", "retired", "removed"]
+
+
+class Note(Record):
+    """An instruction that is put into its principal's prompts; the last of an id counts.
+
+    The learner writes it when a wish is accepted, and when the weights hold it; the agent when its
+    principal takes it away.
+    """
+
+    KIND: ClassVar[str] = "note"
+
+    id: str = Field(description="of this state of the note: no two records have the same")
+    note: str = Field(pattern="^note_[0-9a-f]{24}$")
+    line: str
+    principal: str
+    text: str = Field(max_length=400, description="empty: its principal is forgotten")
+    state: NoteState
+    version: int | None = Field(
+        default=None, ge=1, description="number of the version whose weights hold it"
+    )
+    created_ms: int = Field(description="when the note was made, whatever became of it since")
+
+
 class Forgotten(Record):
     """What a principal said up to a moment is not to be kept or counted any more."""
 
@@ -264,7 +290,7 @@ class DeadLetterClosed(Record):
 
 _TYPES: tuple[type[Record], ...] = (
     Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter,
-    DeadLetterClosed,
+    DeadLetterClosed, Note,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 

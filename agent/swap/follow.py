@@ -26,9 +26,9 @@ from agent.watch.metrics import Metrics
 from streams.errors import LogUnavailableError, RecordError
 from streams.line.line import Line, Trial
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
-from streams.records import Forgotten, Mask, Recipe, Rollout, decode
+from streams.records import Forgotten, Mask, Note, Recipe, Rollout, decode
 
-TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten")
+TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten", "notes")
 POLL_S = 0.1
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
@@ -84,6 +84,7 @@ class Follower:
         events: Events,
         metrics: Metrics,
         forget: Callable[[Forgotten], None] = lambda _: None,
+        note: Callable[[Note], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
     ) -> None:
@@ -92,10 +93,12 @@ class Follower:
         base: name of the base model, which serves before the first rollout
         put: hands records to the spool (streams.spool.Spool.put)
         forget: told whose words must be let go, at every start of all that were
+        note: told what has become of each note
         clock: Unix seconds
         poll_s: how long a stop or an operator's change may go unnoticed in the thread
         """
-        self._log, self._residents, self._put, self._forget = log, residents, put, forget
+        self._log, self._residents, self._put = log, residents, put
+        self._forget, self._note = forget, note
         self._poll_s = poll_s
         self._events, self._metrics = events, metrics
         self.decisions = Decisions(line, base=base, clock=clock)
@@ -231,6 +234,8 @@ class Follower:
                         self._write_down(again)
                 case Forgotten():
                     self._forget(record)
+                case Note():
+                    self._note(record)
         except (RecordError, SwapError) as cause:
             self._metrics.unreadable.inc()
             place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"

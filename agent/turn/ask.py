@@ -22,7 +22,8 @@ from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import Purpose
 from agent.turn.truncation import steps, without
 from streams.errors import TemplateRefusedError
-from streams.records import Json, Message, Sampling
+from streams.notes import with_notes
+from streams.records import Json, Message, Note, Sampling
 
 
 class Renderer(Protocol):
@@ -92,6 +93,8 @@ class Ask:
     truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
     follows: str | None = None  # the turn that the client named as the one before
     origin: Origin = UNKNOWN
+    wants_notes: bool = True  # False: the client wants none in this prompt
+    notes: tuple[Note, ...] = ()  # standing wishes that are in the prompt (agent.notes.notes)
     writes: Format = HERMES  # how the model writes calls of tools
     prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
     held: Held | None = None  # the constraint, compiled; None: there is none, or it is not yet
@@ -178,7 +181,8 @@ def _prompt(ask: Ask, base: Renderer, messages: Sequence[Message]) -> list[int]:
     if ask.raw is not None:
         return _read(ask.raw, base)
     try:
-        return base.render(messages, ask.tools, continues=ask.continues)
+        noted = with_notes(messages, [note.text for note in ask.notes])
+        return base.render(noted, ask.tools, continues=ask.continues)
     except TemplateRefusedError as cause:  # such as "roles must alternate"
         raise InvalidError(str(cause), param=ask.named) from cause
     except RecursionError as cause:

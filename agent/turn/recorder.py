@@ -23,7 +23,7 @@ from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.log.contract import Outgoing, outgoing
-from streams.records import Deletion, Feedback, Json, Message, Sampling, Turn
+from streams.records import Deletion, Feedback, Json, Message, Note, Sampling, Turn
 
 SHOWN = 500  # characters of a broken call in an event; the turn has the whole
 DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
@@ -150,6 +150,16 @@ class Recorder:
             raise UnavailableError("the deletion could not be kept: ask again later")
         return record
 
+    async def removal(self, note: Note) -> Note:
+        """Record that a principal takes a note of its own away.
+
+        raises: UnavailableError when the disk does not take it; ask again later
+        """
+        record = note.model_copy(update={"id": uuid.uuid4().hex, "state": "removed"})
+        if not await self._kept(self._hand_over([outgoing("notes", note.note, record)])):
+            raise UnavailableError("that could not be kept: ask again later")
+        return record
+
     def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
         message, variant = reply.message(), reply.tokens[0].variant
         prefix_key, key = _keys(ask, message)
@@ -180,6 +190,7 @@ class Recorder:
             continues=ask.continues,
             forced=[place for place, token in enumerate(reply.tokens) if token.forced],
             broken_calls=[each.raw for each in reply.broken],
+            notes=[note.note for note in ask.notes],
             **asdict(ask.origin),
         )
 

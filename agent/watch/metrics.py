@@ -7,6 +7,7 @@ Knows numbers only, not which alarms they ring.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import (
@@ -29,8 +30,25 @@ GAP_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 
 REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 Sample = tuple[str, str, float]  # name, what it is, value
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Figures that are told apart by labels.
+
+    counts: whether they only grow
+    rows: values of the labels, and the figure
+    """
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], float], ...]
+    counts: bool = False
+
+
 # Figures that must be waited for; None: none in time, and those of the scrape before it stay.
-Source = Callable[[], Awaitable[Sequence[Sample] | None]]
+Source = Callable[[], Awaitable[Sequence[Sample | Family] | None]]
 
 # What answered, as labels: lines are those of the settings. A version is none: versions come by the
 # minute, and each would leave a series behind for ever. quickset_serving_info says which serves,
@@ -85,6 +103,9 @@ class Metrics:
         self.retried_calls = count(
             "retried_tool_calls", "Replies that were sampled again, held to a call", *VARIANT
         )
+        self.note_tokens = count(
+            "note_tokens", "Prompt tokens of notes: spent, and saved by retired ones", "what"
+        )
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = count("unreadable_records", "Records that this agent cannot use")
@@ -128,11 +149,23 @@ class _Gauges:
     """A collector of figures that were read before."""
 
     def __init__(self) -> None:
-        self.samples: Sequence[Sample] = ()
+        self.samples: Sequence[Sample | Family] = ()
 
     def collect(self) -> Iterator[Metric]:
-        for name, text, value in self.samples:
+        for each in self.samples:
+            if isinstance(each, Family):
+                yield _family(each)
+                continue
+            name, text, value = each
             yield GaugeMetricFamily(f"quickset_{name}", f"{text}.", value)
+
+
+def _family(each: Family) -> Metric:
+    kind = CounterMetricFamily if each.counts else GaugeMetricFamily
+    family = kind(f"quickset_{each.name}", f"{each.text}.", labels=each.labels)
+    for values, figure in each.rows:
+        family.add_metric(list(values), figure)
+    return family
 
 
 class _State:

@@ -30,6 +30,7 @@ class PlannedTurn:
     score: int
     confidence: float
     hint: str | None
+    lesson: str | None = None  # what is complained of; None: nothing, or an older build's
 
 
 def unfinished(session: Session, line: str) -> GenerationRow | None:
@@ -84,19 +85,13 @@ def batch_of(row: GenerationRow) -> list[PlannedTurn]:
     return [PlannedTurn(**item) for item in row.batch]
 
 
-def _row(
-    session: Session,
-    line: Line,
-    settings: LearnerSettings,
-    chosen: Sequence[JudgedTurn],
-    now_ms: int,
+def next_row(
+    session: Session, line: Line, settings: LearnerSettings, *, now_ms: int
 ) -> GenerationRow:
+    """Return the next generation of a line, with what is known now and without turns."""
     numbers = select(GenerationRow.number).where(GenerationRow.line == line.name)
     last = session.exec(numbers.order_by(col(GenerationRow.number).desc())).first()
     number = (last or 0) + 1
-    voices = [shares.Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
-    weights = shares.weights(voices, cap=settings.principal_cap)
-    scores = [c.verdict.score for c in chosen]
     return GenerationRow(
         id=hashlib.sha256(f"{line.name}\0{number}\0{line.version}".encode()).hexdigest()[:32],
         line=line.name,
@@ -104,13 +99,28 @@ def _row(
         parent=line.version,
         key=generation_key(settings.seed, line.name, number, line.version),
         state=PLANNED,
-        turn_ids=[c.turn_id for c in chosen],
-        batch=[_item(c, weights.get(c.turn_id, 0.0)) for c in chosen],
+        turn_ids=[],
         horizon=_horizon(session, line),
         settings=settings.model_dump(mode="json"),
-        reward=sum(scores) / len(scores),
         planned_ms=now_ms,
     )
+
+
+def _row(
+    session: Session,
+    line: Line,
+    settings: LearnerSettings,
+    chosen: Sequence[JudgedTurn],
+    now_ms: int,
+) -> GenerationRow:
+    row = next_row(session, line, settings, now_ms=now_ms)
+    voices = [shares.Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
+    weights = shares.weights(voices, cap=settings.principal_cap)
+    scores = [c.verdict.score for c in chosen]
+    row.turn_ids = [c.turn_id for c in chosen]
+    row.batch = [_item(c, weights.get(c.turn_id, 0.0)) for c in chosen]
+    row.reward = sum(scores) / len(scores)
+    return row
 
 
 def _horizon(session: Session, line: Line) -> dict[str, int]:
@@ -131,6 +141,7 @@ def _item(turn: JudgedTurn, weight: float) -> dict[str, Any]:
         "score": verdict.score,
         "confidence": verdict.confidence,
         "hint": verdict.hint,
+        "lesson": turn.lesson,
     }
 
 

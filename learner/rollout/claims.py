@@ -16,7 +16,7 @@ from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings
-from streams.store.states import CLOSED, HELD, JUDGED, RELEASED
+from streams.store.states import CLOSED, HELD, JUDGED, RELEASED, WITHDRAWN
 from streams.store.tables import GenerationRow, RolloutRow, TurnRow
 
 
@@ -97,7 +97,7 @@ def project(session: Session, rollout: Rollout) -> bool:
 def awaited(session: Session, line: str) -> int:
     """Return the highest seq that this line's generations have claimed; 0 for none."""
     claimed = select(func.max(GenerationRow.seq)).where(
-        GenerationRow.line == line, GenerationRow.state == RELEASED
+        GenerationRow.line == line, col(GenerationRow.state).in_((RELEASED, WITHDRAWN))
     )
     return session.exec(claimed).one() or 0
 

@@ -43,4 +43,5 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
         top_logprobs=call.top_logprobs or 0,
         continues=bool(call.continue_final_message),
         truncation=call.truncation or caller.settings.truncation,
+        wants_notes=call.notes is not False,
     )

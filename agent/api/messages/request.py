@@ -117,6 +117,7 @@ class MessagesRequest(CountRequest):
     container: Annotated[Any, Refused("nothing is run here: leave it out")] = None
     mcp_servers: Annotated[Any, Refused("no MCP server is called here", [])] = None
     metadata: dict[str, Any] | None = None
+    notes: bool | None = Field(None, description="false: no notes in this prompt")
     thread: Any = Field(None, description="refused: send the whole conversation")
 
     def constraint(self) -> Constraint | None:

@@ -43,6 +43,7 @@ def ask_of(call: MessagesRequest, caller: Caller) -> Ask:
         call.records(),
         sampled,
         metadata=call.metadata,
+        wants_notes=call.notes is not False,
         tools=call.offered(),
         parallel_calls=not one_call,
         continues=call.continues,

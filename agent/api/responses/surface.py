@@ -87,6 +87,7 @@ def ask_of(
         tools=call.offered(),
         parallel_calls=call.parallel_tool_calls is not False,
         truncation=call.truncation or caller.settings.truncation,
+        wants_notes=call.notes is not False,
         top_logprobs=(call.top_logprobs or 0) if call.logprobs else 0,
         follows=before.id if before else None,
         constraint=call.constraint(),
