@@ -51,7 +51,7 @@ class Kitchen:
             rows = session.exec(select(TurnRow.id, TurnRow.next_turn)).all()
         store.close()
         next_turn = dict(rows)
-        return [(said[turn.id], said.get(next_turn[turn.id] or "", None)) for turn in turns]
+        return [(said[turn.id], said.get(next_turn[turn.id] or "")) for turn in turns]
 
 
 def _calls(turn: Turn) -> str:
@@ -76,7 +76,7 @@ def talk(say: Callable[[str], str]) -> None:
         assert say(said) == reply
 
 
-@pytest.mark.client("openai", "histories: chat sent whole, and Responses by name and by items, link")
+@pytest.mark.client("openai", "histories: chat sent whole, Responses by name and by items")
 @pytest.mark.parametrize("kind", ["chat", "streamed", "previous", "items"])
 def test_openai(kitchen: Kitchen, kind: str) -> None:
     """The messages list that grows; previous_response_id; output items that are sent back."""
@@ -171,9 +171,7 @@ async def test_openai_agents(kitchen: Kitchen, kind: str) -> None:
         """The weather now."""
         return f"dry in {city}, then rain"
 
-    client = openai.AsyncOpenAI(
-        base_url=f"{kitchen.api.address}/v1", api_key="none", max_retries=0
-    )
+    client = openai.AsyncOpenAI(base_url=f"{kitchen.api.address}/v1", api_key="none", max_retries=0)
     made = {"chat": agents.OpenAIChatCompletionsModel, "responses": agents.OpenAIResponsesModel}
     agent = agents.Agent(
         name="a", model=made[kind](model="quickset", openai_client=client), tools=[weather]

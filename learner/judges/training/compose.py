@@ -21,6 +21,8 @@ _ASKS: Final = ("?", "？")
 _TASKS: Final = frozenset({"topic", "word", "continues", "similar", "wish_first"})
 # How many of each kind are composed, for English and for each other language; shares of that.
 _MANY, _FEW = 45, 20
+# These say the same after any reply.
+_FREE: Final = frozenset({"word", "story", "topic", "pasted", "quotation"})
 _UNHAPPY: Final = ("complaint", "wish")
 _PLEASED: Final = ("praise", "thanks")
 
@@ -86,6 +88,7 @@ class _Composer:
             (self._wish_in_front, 0.8),
             (self._fault_then_new, 0.25),
             (self._answer, 0.8),
+            (self._elsewhere, 3.0),
         ):
             yield from (compose() for _ in range(int(many * share)))
 
@@ -129,6 +132,14 @@ class _Composer:
         before = f"{reply} " if self._chance.random() < 0.4 else ""
         asked = before + self._frame("asks")
         return Example(self._language, "neutral", "answer", question, asked, said.followup)
+
+    def _elsewhere(self) -> Example:
+        """Put praise, thanks or what says nothing behind another reply."""
+        label: Label = self._chance.choice(("praise", "praise", "thanks", "neutral"))
+        said = self._some(label)
+        while label == "neutral" and said.kind not in _FREE:
+            said = self._some(label)
+        return self._anywhere(label, said.followup)
 
     def _but(self, fault: str) -> str:
         """Put courtesy before a fault or wish."""

