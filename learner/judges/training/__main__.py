@@ -53,7 +53,7 @@ def main() -> None:
         run(file, tokens, examples[kept:], epochs=chosen.epochs, order=chosen.seed + place)
         for place in range(chosen.runs)
     ]
-    stored = packed({name: sum(each[name] for each in runs) / len(runs) for name in runs[0]})
+    stored = packed({name: torch.stack([each[name] for each in runs]).mean(0) for name in runs[0]})
     save_file(stored, chosen.into)
     held_out = examples[:kept]
     if held_out:
