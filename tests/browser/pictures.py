@@ -29,7 +29,7 @@ async def take(chat: str, console: str, folder: Path, questions: list[str]) -> N
         browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         page = await _open(browser, chat, width=1000, height=800)
         for question in questions:
-            await page.get_by_label("Message").fill(question)
+            await page.get_by_label("Message", exact=True).fill(question)
             await page.keyboard.press("Enter")
             await expect(page.get_by_role("button", name="Stop the reply")).to_be_visible()
             await expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=REPLY_MS)

@@ -19,7 +19,7 @@ EVIL = (
 
 async def say(page: Page, text: str) -> None:
     """Write a message and press Enter."""
-    await page.get_by_label("Message").fill(text)
+    await page.get_by_label("Message", exact=True).fill(text)
     await page.keyboard.press("Enter")
 
 
@@ -218,14 +218,15 @@ async def test_text_of_the_model_and_the_user_is_never_run(
     links = await messages.locator("a").evaluate_all("all => all.map(a => a.protocol)")
     assert set(links) <= {"http:", "https:"}
     await chat_page.reload()
-    await expect(chat_page.locator(".assistant .text")).to_contain_text("onerror")
+    await expect(chat_page.locator(".assistant .text").first).to_contain_text("onerror")
+    await expect(chat_page.get_by_role("alert")).to_contain_text("onerror")
     assert await chat_page.evaluate("window.pwned") is None
 
 
 async def test_keys_of_the_composer(chat_page: Page, agent: FakeAgent) -> None:
     """Shift+Enter makes a line; Enter sends; an empty message is not sent."""
     agent.scripts.append(Script(["ok"]))
-    await expect(chat_page.get_by_label("Message")).to_be_focused()
+    await expect(chat_page.get_by_label("Message", exact=True)).to_be_focused()
     await chat_page.keyboard.press("Enter")
     await chat_page.keyboard.type("one")
     await chat_page.keyboard.press("Shift+Enter")
