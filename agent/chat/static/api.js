@@ -22,7 +22,7 @@ export async function models(key) {
   return data;
 }
 
-/** One version by its name: {version, generation, parent, recipe}. */
+/** One version by its name: {version, generation, parent, step}. */
 export async function version(name, key) {
   return json(`/v1/models/${encodeURIComponent(`quickset@${name}`)}`, { headers: headers(key) });
 }

@@ -4,7 +4,7 @@ import { version as about } from "./api.js";
 import { byId, element, part } from "./dom.js";
 
 const NOTICE_MS = 3000;
-const NOISES = { signs: "of signs", full: "of full rank", normal: "of normal noise", screened: "along searched signs" };
+const NOISES = { rank1: "of random signs", full: "of random signs of full rank", normal: "of normal noise", screened: "of signs that were searched" };
 
 /** Shows versions; key() is the API key, taught(before, after) lists what the reader taught between. */
 export class Versions {
@@ -59,7 +59,7 @@ function sentences(old, now) {
   if (now.unknown) return [`Version ${now.version}: ${now.unknown}`];
   const told = [describe(now)];
   if (old && !old.unknown) told.unshift(difference(old, now));
-  if (now.recipe) told.push(step(now.recipe));
+  if (now.step) told.push(moved(now.step));
   return told;
 }
 
@@ -78,7 +78,7 @@ function difference(old, now) {
   return `${now.version} has learned ${counted} more than ${old.version}.`;
 }
 
-function step({ noise, pairs, layers, modules }) {
+function moved({ noise, pairs, layers, modules }) {
   const where = layers.length > 1 ? `layers ${layers[0]} to ${layers.at(-1)}` : `layer ${layers[0]}`;
   return `Its last step moved ${where} (${modules.join(", ")}) along ${pairs} directions ${NOISES[noise] ?? noise}.`;
 }
