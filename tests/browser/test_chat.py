@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.fake_agent import FakeAgent, Script
+from tests.browser.saying import reload, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -15,12 +16,6 @@ EVIL = (
     "<a href='javascript:window.pwned=1'>x</a> `<b>` **<i>bold</i>** "
     '[q](https://e.example/"onclick=alert)'
 )
-
-
-async def say(page: Page, text: str) -> None:
-    """Write a message and press Enter."""
-    await page.get_by_label("Message", exact=True).fill(text)
-    await page.keyboard.press("Enter")
 
 
 async def test_tokens_appear_while_they_are_sampled(chat_page: Page, agent: FakeAgent) -> None:
@@ -60,7 +55,7 @@ async def test_a_new_version_shows_before_it_answers(chat_page: Page, agent: Fak
     """The header names what serves, and looks again by itself."""
     await chat_page.clock.install()
     agent.serving = "a" * 16
-    await chat_page.reload()
+    await reload(chat_page)
     await expect(chat_page.locator("#serving")).to_have_text("a" * 16)
     agent.serving = "b" * 16
     await chat_page.clock.run_for(6000)
@@ -217,7 +212,7 @@ async def test_text_of_the_model_and_the_user_is_never_run(
         await expect(messages.locator(made)).to_have_count(0)
     links = await messages.locator("a").evaluate_all("all => all.map(a => a.protocol)")
     assert set(links) <= {"http:", "https:"}
-    await chat_page.reload()
+    await reload(chat_page)
     await expect(chat_page.locator(".assistant .text").first).to_contain_text("onerror")
     await expect(chat_page.get_by_role("alert")).to_contain_text("onerror")
     assert await chat_page.evaluate("window.pwned") is None
@@ -243,7 +238,7 @@ async def test_a_reload_keeps_the_conversation_and_new_chat_ends_it(
     agent.scripts += [Script(["ok"]), Script(["x", "y"], pause=asyncio.Event()), Script(["new"])]
     await say(chat_page, "Go")
     await expect(chat_page.locator(".assistant .version")).to_be_visible()
-    await chat_page.reload()
+    await reload(chat_page)
     await expect(chat_page.locator(".assistant .text")).to_have_text("ok")
     await say(chat_page, "More")
     await expect(chat_page.locator(".assistant .text").last).to_have_text("x")

@@ -10,7 +10,6 @@ import pytest
 from tests.clients.live import Live
 
 HELLO = "Hello, world!"  # what the scripted engine answers
-WHAT = "the page /connect: its text runs as it stands"
 
 
 def shown(api: Live) -> dict[str, str]:

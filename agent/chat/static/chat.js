@@ -33,7 +33,10 @@ class Page {
     this.thread = new Thread(this.#verbs());
     this.follow = new Follow(byId("scroller"), byId("to-end"));
     this.speech = new Speech(byId("speech"));
-    this.composer = new Composer((text) => this.#send(text));
+    this.composer = new Composer({
+      send: (text) => this.#send(text),
+      editLast: () => this.thread.last("user")?.edit(),
+    });
     this.compare = new CompareDialog(() => models(this.options.key), () => this.#note());
     this.versions = new Versions(() => this.options.key, (before, after) => this.#taught(before, after));
     this.notes = new Notes(() => this.options.key);
@@ -202,6 +205,7 @@ byId("starters").addEventListener("click", ({ target }) => {
   page.composer.submit();
 });
 listen(page.acts());
+byId("send").disabled = false;
 await page.open(sessionStorage.getItem(OPEN_PLACE) ?? undefined);
 page.look();
 page.notes.look();

@@ -3,18 +3,19 @@
 import { byId } from "./dom.js";
 import { draftOf, keepDraft } from "./drafts.js";
 
-/** The field and its buttons; send(text) is called with what shall be said. */
+/** The field and its buttons; on: {send(text), editLast()}. */
 export class Composer {
   #conversation = null;
 
-  constructor(send) {
-    this.send = send;
+  constructor(on) {
+    this.on = on;
     this.field = byId("prompt");
     byId("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
     });
     this.field.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowUp" && !this.field.value) return this.on.editLast();
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       this.submit();
@@ -46,7 +47,7 @@ export class Composer {
     const text = this.field.value.trim();
     if (!text) return;
     const id = this.#conversation;
-    const kept = this.send(text);
+    const kept = this.on.send(text);
     if (!kept) return;
     this.field.value = "";
     this.#fit();

@@ -32,7 +32,7 @@ class Database {
 
   /** Keep a value. Rejects with QuotaExceededError when the browser's space for us is used up. */
   put(store, value) {
-    const transaction = this.database.transaction(store, "readwrite", { durability: "strict" });
+    const transaction = this.database.transaction(store, "readwrite");
     transaction.objectStore(store).put(value);
     return committed(transaction);
   }

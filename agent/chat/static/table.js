@@ -27,7 +27,7 @@ export function table(lines, start, out, inline) {
   const scroller = document.createElement("div");
   scroller.className = "table";
   scroller.tabIndex = 0; // so that the keyboard can scroll it
-  scroller.setAttribute("role", "region");
+  scroller.setAttribute("role", "group");
   scroller.setAttribute("aria-label", "Table");
   scroller.append(node);
   out.append(scroller);

@@ -162,7 +162,7 @@ export class Talk {
       this.#failed(error, message);
     }
     speech?.end(message.content.slice(offset), message.failed ?? "");
-    await conversation.keep(message);
+    conversation.keep(message); // the page does not wait for a slow disk
     view.finish(conversation.resultsOf(message));
     if (message.failed) view.fail(message.failed, this.remedies(message));
     view.branches(this.page.thread.places(message));
