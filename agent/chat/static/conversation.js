@@ -18,6 +18,7 @@ export class Conversation {
     this.shelf = shelf;
     for (const message of messages) this.#messages.set(message.id, message);
     if (!this.#messages.has(record.head)) this.record.head = messages.at(-1)?.id ?? null;
+    if (this.record.head) this.record.head = this.#endOf(this.record.head); // another tab went on
   }
 
   /** A conversation in which nothing has been said; it is kept from its first message on. */
@@ -75,17 +76,16 @@ export class Conversation {
     return this.all().filter((one) => one.parent === parent && one.role === role);
   }
 
-  /** Show the branch of a message, as far as it goes; of several ends, the newest. */
+  /** Show the branch of a message, as far as it goes. */
   show(message) {
-    let end = message;
-    for (let next = end; next; next = this.all().findLast((one) => one.parent === end.id)) end = next;
-    this.record.head = end.id;
+    this.record.head = this.#endOf(message.id);
     this.keep();
   }
 
-  /** Take in what another tab made or changed; what is shown here stays where it is. */
+  /** Take in what another tab made or changed; the branch that is shown here is gone on with. */
   async refresh() {
     for (const one of await this.shelf.messages(this.id)) this.#messages.set(one.id, one);
+    if (this.record.head) this.record.head = this.#endOf(this.record.head);
     const { title, named, dropping } = this.shelf.get(this.id) ?? this.record;
     Object.assign(this.record, { title, named, dropping });
   }
@@ -120,10 +120,10 @@ export class Conversation {
     return this.path(message.parent).findLast((one) => one.version);
   }
 
-  rename(title) {
-    this.record.title = title;
-    this.record.named = true;
-    return this.keep();
+  /** The end of a message's branch; of several, the newest. */
+  #endOf(id) {
+    const next = this.all().findLast(({ parent }) => parent === id);
+    return next ? this.#endOf(next.id) : id;
   }
 }
 
