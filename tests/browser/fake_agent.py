@@ -22,8 +22,10 @@ class Script:
     status: int = 200
     error: Json | None = None  # instead of the reply, or after its pieces when status is 200
     pause: asyncio.Event | None = None  # waited for before the last piece
+    silent: bool = False  # send nothing while it pauses
     cut: bool = False  # break the connection after the pieces
     calls: list[Json] = field(default_factory=list)  # tool calls: id, name, arguments (a text)
+    served: list[Json] = field(default_factory=list)  # calls that the agent answered itself
     dropped: int = 0  # messages that truncation left out
     usage: Json | None = None
     model: str | None = None  # which model says so; none: whichever is asked
@@ -128,9 +130,11 @@ class FakeAgent:
             return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
 
         await response.write(chunk({"role": "assistant", "content": ""}))
+        if script.served:
+            await response.write(chunk({"server_tool_calls": script.served}))
         for number, piece in enumerate(script.pieces):
             if script.pause is not None and number == len(script.pieces) - 1:
-                await self._wait(response, script.pause)
+                await (script.pause.wait() if script.silent else self._wait(response, script.pause))
             data = chunk({"content": piece})
             await response.write(data[:9])  # cut anywhere: the page must not care
             await response.write(data[9:])

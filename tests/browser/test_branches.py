@@ -82,6 +82,19 @@ async def test_a_reload_in_mid_reply_keeps_what_had_come(chat_page: Page, agent:
     assert agent.requests[1]["messages"] == [{"role": "user", "content": "Go"}]
 
 
+async def test_a_dead_line_is_noticed(chat_page: Page, agent: FakeAgent) -> None:
+    """A network that is gone breaks no connection; silence for a minute is told as such."""
+    await chat_page.clock.install()
+    pause = asyncio.Event()
+    agent.scripts.append(Script(["Half", " more"], pause=pause, silent=True))
+    await say(chat_page, "Go")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half")
+    await chat_page.clock.run_for(61_000)
+    await expect(chat_page.get_by_role("alert")).to_contain_text("connection broke")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half")
+    pause.set()
+
+
 async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> None:
     """The oldest go, for this conversation, or the message begins a new one; it is never lost."""
     full = {"message": "the context is full", "code": "context_length_exceeded"}
@@ -154,3 +167,20 @@ async def test_tool_calls_are_folded_and_answered(chat_page: Page, agent: FakeAg
     await expect(chat_page.locator(".call")).not_to_have_attribute("open", "")
     await chat_page.locator(".call summary").click()
     await expect(chat_page.locator(".call .result")).to_have_text("rain")
+
+
+async def test_calls_of_the_agent_itself_are_shown(chat_page: Page, agent: FakeAgent) -> None:
+    """Folded, with what came of them; they are no part of what is sent back."""
+    call = {"id": "c1", "server": "files", "name": "read", "arguments": "{}"}
+    agent.scripts += [
+        Script(["Done."], served=[call | {"outcome": "ok", "output": "<b>text</b>"},
+                                  call | {"outcome": "timeout", "output": None}]),
+        Script(["ok"]),
+    ]  # fmt: skip
+    await said(chat_page, "Go", "Done.")
+    states = chat_page.locator(".call-state")
+    await expect(states).to_have_text(["answered by files", "files: timeout"])
+    await chat_page.locator(".call summary").first.click()
+    await expect(chat_page.locator(".call .result").first).to_have_text("<b>text</b>")
+    await said(chat_page, "And?", "ok")
+    assert agent.requests[1]["messages"][1] == {"role": "assistant", "content": "Done."}

@@ -52,7 +52,8 @@ export async function feedback(responseId, said, key) {
 
 /**
  * Ask for a reply and yield what arrives: {id, version, dropped} as soon as they are known, {text},
- * {call: {index, id, name, arguments}}, {result: {id, content}}, {usage}, {finish}.
+ * {call: {index, id, name, arguments}}, {served: a call that the agent made and answered itself:
+ * {id, server, name, arguments, outcome, output}}, {usage}, {finish}.
  *
  * body: of the request, but for `stream`; options: {key, learn, session, signal}.
  * An abort through `signal` surfaces as the fetch's own AbortError.
@@ -97,6 +98,7 @@ function* said({ choices, usage }) {
   for (const { index, id, function: called } of delta?.tool_calls ?? []) {
     yield { call: { index, id, name: called?.name, arguments: called?.arguments ?? "" } };
   }
+  for (const served of delta?.server_tool_calls ?? []) yield { served };
   if (finish_reason) yield { finish: finish_reason };
   if (usage) yield { usage };
 }

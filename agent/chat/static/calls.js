@@ -27,6 +27,14 @@ export function callView({ id, name, arguments: given }, result, answer) {
   return node;
 }
 
+/** The node of a call that the agent made of a tool of its own. */
+export function servedView({ id, server, name, arguments: given, outcome, output }) {
+  const node = callView({ id, name, arguments: given }, output ?? "", null);
+  part(node, ".result-part").hidden = output === null;
+  part(node, ".call-state").textContent = outcome === "ok" ? `answered by ${server}` : `${server}: ${outcome}`;
+  return node;
+}
+
 /** Add a piece of a streamed call to a reply's calls. */
 export function growCalls(calls, { index, id, name, arguments: piece }) {
   const call = (calls[index] ??= { id: "", name: "", arguments: "" });

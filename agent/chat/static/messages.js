@@ -1,6 +1,6 @@
 // Messages as they stand on the page. Text of people and models enters as text nodes only.
 
-import { callView } from "./calls.js";
+import { callView, servedView } from "./calls.js";
 import { copy, element, part, toClipboard } from "./dom.js";
 import { render } from "./markdown.js";
 import { Rating } from "./rating.js";
@@ -168,10 +168,10 @@ export class ReplyView {
   #drawCalls(results) {
     const calls = this.message.calls ?? [];
     const nodes = calls.map((call) => {
-      const result = results.get(call.id) ?? call.result ?? null;
+      const result = results.get(call.id) ?? null;
       return callView(call, result, this.on.answer && ((text) => this.on.answer(call, text)));
     });
-    part(this.node, ".calls").replaceChildren(...nodes);
+    part(this.node, ".calls").replaceChildren(...(this.message.served ?? []).map(servedView), ...nodes);
   }
 }
 

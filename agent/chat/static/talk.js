@@ -127,6 +127,7 @@ export class Talk {
     ]);
     await this.#run(runs);
     shown.pair.ready();
+    this.page.follow.grown();
   }
 
   /** Stream replies at once. runs: [message, view, the request's body]. */
@@ -192,6 +193,7 @@ export class Talk {
     }
     if (event.text) message.content += event.text;
     if (event.call) growCalls((message.calls ??= []), event.call);
+    if (event.served) (message.served ??= []).push(event.served);
     if (event.usage) message.tokens = event.usage.total_tokens;
     if (event.finish) message.finish = event.finish;
     view.grow(() => this.page.follow.grown());

@@ -62,6 +62,7 @@ export class Thread {
   mark(message) {
     const view = this.view(message);
     const before = this.conversation.replyBefore(message)?.version;
+    if (message.pair && !message.voted) return; // nobody should vote for a name
     if (!view || !message.version || !before || before === message.version) return;
     if (view.node.previousElementSibling?.classList.contains("change")) return;
     view.node.before(versionChange(message.version, () => this.on.explain(before, message.version)));
