@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.fake_agent import FakeAgent, Script
-from tests.browser.saying import reload, said, say
+from tests.browser.saying import ready, reload, said, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -143,3 +143,16 @@ async def test_a_key_may_be_forgotten_with_the_page(chat_page: Page, agent: Fake
     await reload(chat_page)
     await say(chat_page, "More")
     await expect(chat_page.locator("#key-wanted")).to_contain_text("asks for an API key")
+
+
+async def test_it_works_without_https(chat_page: Page, agent: FakeAgent) -> None:
+    """By plain http from another machine, where browsers withhold much, code is copied, too."""
+    await chat_page.goto(chat_page.url.replace("127.0.0.1", "quickset.test"))
+    await ready(chat_page)
+    assert not await chat_page.evaluate("window.isSecureContext")
+    agent.scripts.append(Script(["```\nx = 1\n```"]))
+    await say(chat_page, "Go")
+    await chat_page.get_by_role("button", name="Copy the code").click()
+    await expect(chat_page.get_by_role("button", name="Copy the code")).to_have_text("Copied")
+    await reload(chat_page)
+    await expect(chat_page.locator("pre")).to_have_text("x = 1")

@@ -96,10 +96,19 @@ async def test_a_bad_reply_can_be_corrected(chat_page: Page, agent: FakeAgent) -
     await wish.fill("Answer in one sentence")
     await chat_page.get_by_role("button", name="Teach").click()
     await expect(chat_page.locator(".thanks")).to_contain_text("Thank you")
-    assert agent.feedback == [
-        ("chatcmpl-1", {"score": -1}),
-        ("chatcmpl-1", {"score": -1, "hint": "Answer in one sentence"}),
-    ]
+    await chat_page.get_by_role("button", name="Good reply").click()
+    remark = chat_page.get_by_label("A remark for people")
+    await remark.fill("never sent")
+    await remark.press("Escape")
+    await expect(remark).to_be_hidden()
+    await chat_page.get_by_role("button", name="Bad reply").click()
+    await remark.fill("On second thoughts")
+    await remark.press("Control+Enter")
+    await expect(chat_page.locator(".thanks")).to_contain_text("remark is kept")
+    assert [said for _, said in agent.feedback] == [
+        {"score": -1}, {"score": -1, "hint": "Answer in one sentence"}, {"score": 1}, {"score": -1},
+        {"score": -1, "comment": "On second thoughts"},
+    ]  # fmt: skip
 
 
 async def test_feedback_that_fails_says_so(chat_page: Page, agent: FakeAgent) -> None:
@@ -277,60 +286,3 @@ async def test_it_fits_a_phone(chat_page: Page, agent: FakeAgent) -> None:
     await expect(chat_page.locator(".assistant .version")).to_be_visible()
     assert await chat_page.evaluate("document.documentElement.scrollWidth") == 320
     assert await chat_page.locator("#scroller").evaluate("n => n.scrollWidth <= n.clientWidth")
-
-
-MARKDOWN = [
-    ("plain", "<p>plain</p>"),
-    ("a\nb\n\nc", "<p>a<br>b</p><p>c</p>"),
-    ("# Title\ntext", "<h3>Title</h3><p>text</p>"),
-    ("**bold** and *it* and _it_ and `code`",
-     "<p><strong>bold</strong> and <em>it</em> and <em>it</em> and <code>code</code></p>"),
-    ("snake_case_name and 2*3*4", "<p>snake_case_name and 2*3*4</p>"),
-    ("- a\n- b\n  - c\n- d", "<ul><li>a</li><li>b<ul><li>c</li></ul></li><li>d</li></ul>"),
-    ("2. two\n3. three", '<ol start="2"><li>two</li><li>three</li></ol>'),
-    ("1. a\n\n2. b", "<ol><li>a</li><li>b</li></ol>"),
-    ("> said\n> so", "<blockquote><p>said<br>so</p></blockquote>"),
-    ("```py\nx < 1\n```", '<pre tabindex="0"><code>x &lt; 1</code></pre>'),
-    ("```\nopen", '<pre tabindex="0"><code>open</code></pre>'),
-    ("a\n\n---\n\nb", "<p>a</p><hr><p>b</p>"),
-    ("<b>&amp;</b>", "<p>&lt;b&gt;&amp;amp;&lt;/b&gt;</p>"),
-    ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>"),
-    ("see https://e.example/a.", '<p>see <a href="https://e.example/a" target="_blank" '
-     'rel="noopener noreferrer nofollow">https://e.example/a</a>.</p>'),
-]  # fmt: skip
-
-
-async def test_markdown(chat_page: Page) -> None:
-    """The subset of Markdown becomes these elements, and nothing else does."""
-    for text, html in MARKDOWN:
-        made = await chat_page.evaluate(
-            """async (text) => {
-                const { render } = await import("/chat/markdown.js");
-                const node = document.createElement("div");
-                node.append(render(text));
-                return node.innerHTML;
-            }""",
-            text,
-        )
-        assert made == html, text
-
-
-HEAVY = [
-    "`" * 20_000, "*" * 20_000, "[" * 20_000, "> " * 10_000, "- " * 10_000, "**a" * 7_000,
-    "_a" * 10_000, "1. " * 7_000, "https://" * 2_500, "\n" * 20_000, "   - x\n" * 3_000,
-]  # fmt: skip
-
-
-async def test_no_text_makes_the_page_slow(chat_page: Page) -> None:
-    """Twenty thousand characters of anything are rendered in less than a second."""
-    for text in HEAVY:
-        took_ms = await chat_page.evaluate(
-            """async (text) => {
-                const { render } = await import("/chat/markdown.js");
-                const began = performance.now();
-                render(text);
-                return performance.now() - began;
-            }""",
-            text,
-        )
-        assert took_ms < 1000, text[:10]

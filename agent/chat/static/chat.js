@@ -5,6 +5,7 @@ import { CompareDialog } from "./compare.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { byId, part } from "./dom.js";
+import { newId } from "./ids.js";
 import { listen } from "./keys.js";
 import { Notes } from "./notes.js";
 import { Options } from "./options.js";
@@ -45,7 +46,7 @@ class Page {
   }
 
   /** Show a conversation, by default a new one. */
-  async open(id = crypto.randomUUID()) {
+  async open(id = newId()) {
     this.talk.stop();
     this.conversation = this.shelf.get(id)
       ? await Conversation.open(this.shelf, id)

@@ -5,6 +5,8 @@
 // finish, failed, score, hint, comment, dropped, calls, served, pair, voted}; of a tool's result also {call}.
 // Knows nothing of the page or of the network.
 
+import { newId } from "./ids.js";
+
 const TITLE_LENGTH = 60;
 
 /** Messages of one conversation, and which of them are shown. */
@@ -22,7 +24,7 @@ export class Conversation {
   }
 
   /** A conversation in which nothing has been said; it is kept from its first message on. */
-  static begin(shelf, id = crypto.randomUUID()) {
+  static begin(shelf, id = newId()) {
     const now = Date.now();
     const record = { id, title: "", named: false, created: now, changed: now, head: null, dropping: false };
     return new Conversation(record, [], shelf);
@@ -56,7 +58,7 @@ export class Conversation {
   add(message, parent = this.record.head) {
     const last = this.all().at(-1)?.at ?? 0;
     const at = Math.max(Date.now(), last + 1);
-    const whole = { id: crypto.randomUUID(), conversation: this.id, parent, at, ...message };
+    const whole = { id: newId(), conversation: this.id, parent, at, ...message };
     this.#messages.set(whole.id, whole);
     this.record.head = whole.id;
     this.record.changed = at;

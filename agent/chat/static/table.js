@@ -1,13 +1,13 @@
 // Tables of Markdown, in the form of GitHub: a row of heads, a row of dashes, rows of cells.
 // Cells enter as nodes that the caller makes of their text.
 
-const DASHES = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+const DASHES = /^\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?$/;
 const MAX_COLUMNS = 50; // wider is no table for people
 
 /** Whether a table begins at a line. */
 export function isTable(lines, at) {
   const dashes = lines[at + 1];
-  if (dashes === undefined || !lines[at].includes("|") || !dashes.includes("-") || !DASHES.test(dashes)) return false;
+  if (dashes === undefined || !lines[at].includes("|") || !dashes.includes("-") || !DASHES.test(dashes.trim())) return false;
   const heads = cells(lines[at]).length;
   return heads <= MAX_COLUMNS && heads === cells(dashes).length;
 }

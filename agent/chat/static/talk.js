@@ -6,6 +6,7 @@
 
 import { ApiError, feedback, models, reply } from "./api.js";
 import { growCalls } from "./calls.js";
+import { newId } from "./ids.js";
 
 const KEEP_MS = 700; // between two savings of a reply that streams
 const TOO_LONG = "context_length_exceeded";
@@ -113,7 +114,7 @@ export class Talk {
   async #compare(question, names) {
     const { conversation, thread } = this.page;
     const messages = conversation.messages(question.id);
-    const pair = crypto.randomUUID();
+    const pair = newId();
     const seed = crypto.getRandomValues(new Uint32Array(1))[0]; // one: versions differ, chance does not
     const chosen = Math.random() < 0.5 ? names : names.toReversed(); // nobody votes for a side
     const replies = chosen.map(() =>
