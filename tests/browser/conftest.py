@@ -62,7 +62,7 @@ async def page(chromium: Browser) -> AsyncIterator[Page]:
             else None
         ),
     )
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(40_000)
     yield page
     await context.close()
     assert complaints == []

@@ -29,6 +29,7 @@ async def take(chat: str, console: str, folder: Path, questions: list[str]) -> N
     program = chromium_program()
     if program is None:
         raise SystemExit("needs Chromium: apt-get install chromium")
+    expect.set_options(timeout=REPLY_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         page = await _open(browser, chat, width=1000, height=800)
@@ -51,9 +52,7 @@ async def take(chat: str, console: str, folder: Path, questions: list[str]) -> N
 async def _ask(page: Page, question: str) -> None:
     await say(page, question)
     await expect(page.get_by_role("button", name="Stop the reply")).to_be_visible()
-    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible(
-        timeout=REPLY_MS
-    )
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
 
 
 async def _compare(page: Page, question: str) -> None:
@@ -67,6 +66,7 @@ async def _compare(page: Page, question: str) -> None:
 
 async def _open(browser: Browser, address: str, *, width: int, height: int) -> Page:
     page = await browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(REPLY_MS)
     await page.goto(address)
     return page
 

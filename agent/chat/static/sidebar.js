@@ -11,6 +11,7 @@ const WIDE = matchMedia("(min-width: 60rem)");
 /** The list beside the conversation; on: {open(id), removed(id)}. */
 export class Sidebar {
   #open = null; // id of the conversation that is shown
+  #drawn = ""; // what the list shows
 
   constructor(shelf, on) {
     this.shelf = shelf;
@@ -55,6 +56,10 @@ export class Sidebar {
     if (wanted !== byId("search").value) return; // another search has begun
     const kept = new Set(found.map(({ id }) => id));
     const unsent = wanted ? [] : drafts().filter(([id]) => !this.shelf.get(id) && id !== this.#open && !kept.has(id));
+    // a list that is the same stays, and with it the focus and an open menu
+    const drawn = JSON.stringify([this.#open, wanted, unsent, found.map(({ id, title }) => [id, title])]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     this.list.replaceChildren(
       ...unsent.map(([id, text]) => this.#unsent(id, text)),
       ...found.map((record) => this.#row(record)),

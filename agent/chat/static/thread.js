@@ -7,7 +7,7 @@ import { ReplyView, UserView, versionChange } from "./messages.js";
 
 const LEFT = "The page was left before the reply was finished.";
 
-/** Draws a conversation; `on` is what its parts may ask for (agent of all verbs: talk.js). */
+/** Draws a conversation; `on` is what its parts may ask for (the verbs of talk.js, and show, explain). */
 export class Thread {
   #views = new Map();
 
