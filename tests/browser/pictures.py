@@ -40,6 +40,7 @@ async def take(chat: str, console: str, folder: Path, questions: list[str]) -> N
         await _compare(page, "Name a good book.")
         await _save(page, folder / "chat-compare.png")
         await page.get_by_role("button", name="Both are good").click()
+        await expect(page.locator(".pair")).to_have_count(0)
         await page.set_viewport_size(PHONE)
         await page.emulate_media(color_scheme="dark")
         await page.reload()

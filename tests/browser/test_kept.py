@@ -60,10 +60,11 @@ async def test_a_conversation_is_renamed_saved_and_deleted(
     chat_page: Page, agent: FakeAgent
 ) -> None:
     """Markdown holds what is shown, JSON every branch with its verdicts; deleting asks first."""
-    agent.scripts += [Script(["one"]), Script(["two"])]
+    agent.scripts += [Script(["one"]), Script(["two"]), Script(["three"])]
     await said(chat_page, "Go", "one")
     await chat_page.get_by_role("button", name="Another reply").click()
     await expect(chat_page.locator(".assistant .text")).to_have_text("two")
+    await expect(chat_page.get_by_role("button", name="Send", exact=True)).to_be_visible()
     await chat_page.get_by_role("button", name="Good reply").click()
     await expect(chat_page.locator(".thanks")).to_contain_text("good")
     await chat_page.locator(".menu summary").click()
@@ -78,6 +79,8 @@ async def test_a_conversation_is_renamed_saved_and_deleted(
     said_then = [(each["role"], each["content"]) for each in kept["messages"]]
     assert said_then == [("user", "Go"), ("assistant", "one"), ("assistant", "two")]
     assert [each.get("score") for each in kept["messages"]] == [None, None, 1]
+    await said(chat_page, "More", "three")
+    await expect(chat_page.locator(".conversation .open")).to_have_text("A <b>title</b>")
     await chat_page.locator(".menu summary").click()
     await chat_page.get_by_role("button", name="Delete…").click()
     await chat_page.get_by_role("button", name="Keep").click()

@@ -42,7 +42,7 @@ class Page {
     this.versions = new Versions(() => this.options.key, (before, after) => this.#taught(before, after));
     this.notes = new Notes(() => this.options.key);
     this.sidebar = new Sidebar(shelf, { open: (id) => this.open(id), removed: (id) => this.#removed(id) });
-    shelf.addEventListener("change", ({ detail }) => this.#changedElsewhere(detail));
+    shelf.addEventListener("change", ({ detail }) => this.#changed(detail));
   }
 
   /** Show a conversation, by default a new one. */
@@ -109,7 +109,9 @@ class Page {
   async look() {
     if (document.hidden || this.talk.running) return;
     const found = await models(this.options.key).catch(() => null);
-    if (found && !this.talk.running) this.versions.show(found[0].version);
+    if (!found || this.talk.running) return;
+    this.limit = found[0].context_length ?? null;
+    this.versions.show(found[0].version);
   }
 
   /** What the shortcuts do. */
@@ -163,8 +165,10 @@ class Page {
     if (id === this.conversation.id) this.open();
   }
 
-  async #changedElsewhere({ id, remote }) {
-    if (!remote || id !== this.conversation?.id || !this.shelf.get(id) || this.talk.running) return;
+  async #changed({ id, remote }) {
+    if (id !== this.conversation?.id || !this.shelf.get(id)) return;
+    this.conversation.adopt();
+    if (!remote || this.talk.running) return;
     if (document.querySelector("#messages form:not([hidden])")) return; // somebody writes there
     const { conversation } = this;
     await conversation.refresh();
@@ -180,7 +184,8 @@ class Page {
 
   /** The line beneath the composer, and the bar above it while two versions are compared. */
   #note() {
-    const used = this.conversation?.path().findLast((one) => one.tokens)?.tokens / this.limit;
+    const tokens = this.conversation?.path().findLast((one) => one.tokens)?.tokens ?? 0;
+    const used = this.limit ? tokens / this.limit : 0;
     const told = [];
     if (!this.options.learn) told.push("Nothing of this chat is learned from: see the options.");
     if (used > NEARLY_FULL) told.push(`${Math.min(100, Math.round(used * 100))} % of what the model can keep in view is used.`);

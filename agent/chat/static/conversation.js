@@ -88,6 +88,11 @@ export class Conversation {
   async refresh() {
     for (const one of await this.shelf.messages(this.id)) this.#messages.set(one.id, one);
     if (this.record.head) this.record.head = this.#endOf(this.record.head);
+    this.adopt();
+  }
+
+  /** Take in what the list or another tab chose: the title, what becomes of a full context. */
+  adopt() {
     const { title, named, dropping } = this.shelf.get(this.id) ?? this.record;
     Object.assign(this.record, { title, named, dropping });
   }

@@ -119,7 +119,7 @@ export class Sidebar {
     byId("new-title").value = record.title;
     dialog.onclose = () => {
       const title = byId("new-title").value.trim();
-      if (dialog.returnValue === "done" && title) this.shelf.save({ ...record, title, named: true });
+      if (dialog.returnValue === "done" && title) this.shelf.save({ ...this.shelf.get(record.id), title, named: true });
     };
     dialog.returnValue = "";
     dialog.showModal();

@@ -98,9 +98,11 @@ export class Talk {
     return conversation.record.dropping ? [shorten, anew] : [drop, anew, shorten];
   }
 
-  #dropping(message) {
-    this.page.conversation.record.dropping = true;
-    return this.again(message);
+  async #dropping(message) {
+    const { conversation } = this.page;
+    conversation.record.dropping = true;
+    await conversation.keep();
+    await this.again(message);
   }
 
   async #ask(parent) {
