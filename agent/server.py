@@ -14,7 +14,7 @@
     agent/api/health       GET  /health, /health/ready        it lives; it takes requests
                            GET  /metrics                      Prometheus
     agent/api/openapi      GET  /openapi.json, /docs          all of these, described
-    agent/chat             GET  /                             the chat page
+    agent/chat             GET  /, /connect                   the chat page; what clients need
 
 What begins with /v1 is there without it, too. How a request is answered, step by step, stands in
 agent/api/serve.py.
@@ -78,7 +78,7 @@ def build_app(service: AgentService) -> web.Application:
     )
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
-    app.add_routes([*describe(OPERATIONS), *chat.routes(), *rate()])
+    app.add_routes([*describe(OPERATIONS), *chat.routes(asks_key=bool(service.keys)), *rate()])
     return app
 
 

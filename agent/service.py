@@ -41,7 +41,7 @@ from streams.line.offer import decided, operate
 from streams.line.verbs import Audit
 from streams.log.contract import Log, Outgoing
 from streams.model.embed import Embedder, Vectors
-from streams.records import Feedback, Forgotten, Rollout, Verb
+from streams.records import Feedback, Forgotten, Recipe, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
 
@@ -244,6 +244,10 @@ class AgentService:
     def knows(self, version: str) -> bool:
         """Whether a version's whole chain is known, so that it could be served."""
         return self.residents.book.is_whole(version)
+
+    def recipe(self, version: str) -> Recipe | None:
+        """What made a version from its parent; None of the base, and where it is not known."""
+        return self.residents.book.recipe(version)
 
     async def delete(self, response_id: str, principal: str) -> None:
         """Let a response of a principal be asked for no more, and nothing more be learned from it.

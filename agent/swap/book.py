@@ -36,6 +36,11 @@ class Book:
         with self._lock:
             self._recipes[recipe.version] = recipe
 
+    def recipe(self, version: str) -> Recipe | None:
+        """Return what made a version from its parent; None when it is not known, or the base."""
+        with self._lock:
+            return self._recipes.get(version)
+
     def is_whole(self, version: str) -> bool:
         """Tell whether a version's whole chain is known, masks too."""
         with self._lock:
