@@ -9,7 +9,7 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -27,11 +27,14 @@ from agent.stored.projection import Projection
 from agent.stored.stored import Stored
 from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.tools.families import format_of
+from agent.tools.served import Served, Toolbox
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, count, held_to, render
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held
+from agent.turn.loop import Loop, Parts
 from agent.turn.named import NamedReplies
+from agent.turn.own_tools import offer, settle
 from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
@@ -44,6 +47,8 @@ from streams.model.embed import Embedder, Vectors
 from streams.records import Feedback, Forgotten, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
+
+TOO_LONG = "context_length_exceeded"
 
 
 class Base(Renderer, Protocol):
@@ -89,6 +94,7 @@ class AgentService:
         embedder: Embedder | None = None,
         rollout: RolloutSettings = DIRECT,
         compiler: Compiler | None = None,
+        open_tools: Callable[[Events, Metrics], Toolbox | None] = lambda *_: None,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
@@ -97,6 +103,7 @@ class AgentService:
         embedder: None: this agent embeds nothing
         rollout: what operators may do with a candidate on trial
         compiler: of what replies are held to; None: none can be
+        open_tools: opens the tools that the agent calls itself, if there are any
         """
         context_tokens = min(settings.context_tokens, base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
@@ -107,6 +114,7 @@ class AgentService:
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
         self._base, self._engine, self._spool, self._log = base, engine, spool, log
         self._compiler, self._writes = compiler, format_of(base.call_probe)
+        self.tools = open_tools(self.events, self.metrics)
         self.stored = Stored(projection, log, self.ids)
         self.recorder = Recorder(
             spool.put,
@@ -139,6 +147,8 @@ class AgentService:
         self._engine.start()
         self._follower.start()
         self.stored.start()
+        if self.tools is not None:
+            self.tools.start()
 
     async def stop(self) -> None:
         """Take no more requests, let running replies end within the grace, stop following.
@@ -151,6 +161,8 @@ class AgentService:
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self.stored.stop)
+        if self.tools is not None:
+            await asyncio.to_thread(self.tools.stop)
         self._rendering.shutdown(wait=False)
         self._holding.shutdown(wait=False)
         self._rolling_back.shutdown(wait=False)
@@ -171,9 +183,24 @@ class AgentService:
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
     async def render(self, ask: Ask) -> Ask:
-        """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter."""
-        loop = asyncio.get_running_loop()
+        """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter.
+
+        Tools of the agent's own are offered where they fit; calls that wait for somebody's approval
+        are made, or not, as was said.
+        """
         ask = replace(ask, writes=self._writes)
+        if ask.approvals and self.tools is not None:
+            ask = await settle(ask, self.tools)
+        offered = offer(ask, self._own_tools())
+        try:
+            return await self._rendered(offered)
+        except InvalidError as cause:
+            if not offered.served or cause.code != TOO_LONG:
+                raise
+            return await self._rendered(ask)
+
+    async def _rendered(self, ask: Ask) -> Ask:
+        loop = asyncio.get_running_loop()
         if ask.constraint is not None:
             ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
         rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
@@ -182,6 +209,7 @@ class AgentService:
     async def count(self, ask: Ask) -> int:
         """Count the tokens of an ask's prompt, in a thread. Raises: as `render`."""
         loop = asyncio.get_running_loop()
+        ask = offer(ask, self._own_tools())
         return await loop.run_in_executor(self._rendering, count, ask, self._base)
 
     async def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
@@ -196,13 +224,29 @@ class AgentService:
         loop = asyncio.get_running_loop()
         return vectors, await loop.run_in_executor(self._rendering, counted)
 
-    def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
+    def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer | Loop:
         """Prepare the answer to rendered asks, to be used as a context manager.
 
         asks: of one principal and session, at least one
         prefix: what the response's id begins with
         """
+        first = self._answer(asks, prefix=prefix, began_s=began_s)
+        if self.tools is None or not (asks[0].served or asks[0].made):
+            return first
+
+        async def again(ask: Ask) -> Answer:
+            rendered = [await self._rendered(ask)]
+            return self._answer(rendered, prefix=prefix, began_s=time.perf_counter())
+
+        def new_id() -> str:
+            ask = asks[0]
+            return self.ids.new(principal=ask.principal, session=ask.session, prefix=prefix)
+
+        return Loop(first, self._own_tools(), Parts(self.tools, again, new_id))
+
+    def _answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
         first = asks[0]
+        can_retry = self._compiler is not None and self.settings.retry_calls and first.tools
         return Answer(
             self.ids.new(
                 principal=first.principal,
@@ -215,7 +259,7 @@ class AgentService:
             recorder=self.recorder,
             metrics=self.metrics,
             began_s=began_s,
-            retry=self._hold_to_call if self._compiler and self.settings.retry_calls else None,
+            retry=self._hold_to_call if can_retry else None,
         )
 
     def status(self) -> Status:
@@ -228,6 +272,7 @@ class AgentService:
             engine=self._engine,
             engine_alive=self._engine_alive(),
             draining=self._draining,
+            tools=self.tools.status() if self.tools is not None else {},
         )
 
     @property
@@ -295,6 +340,9 @@ class AgentService:
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
         self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
         return change
+
+    def _own_tools(self) -> dict[str, Served]:
+        return dict(self.tools.offered()) if self.tools is not None else {}
 
     async def _hold_to_call(self, ask: Ask) -> Held | None:
         """What a second try of an ask's tool call is held to; None: its tools cannot be."""

@@ -93,6 +93,11 @@ class CountRequest(SamplingForm):
         return [tool.record() for tool in self.tools or [] if tool.name in only] or None
 
     @property
+    def choice(self) -> ToolChoice | None:
+        """Which tools may be called, as every API has it."""
+        return self.tool_choice.neutral() if self.tool_choice else None
+
+    @property
     def continues(self) -> bool:
         """Whether the reply goes on with the last message, which is the assistant's."""
         return self.messages[-1].role == "assistant"
