@@ -18,6 +18,7 @@ from mcp.shared.message import SessionMessage
 from mcp.types.jsonrpc import jsonrpc_message_adapter
 
 GRACE_S: Final = 2.0  # to end by itself when stdin closes, as the protocol has it; then SIGKILL
+POLL_S: Final = 0.02
 MESSAGES_A_SECOND: Final = 500  # more than a server has to say to one client
 
 
@@ -106,8 +107,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """Close its stdin, give it a moment, then end it and all that it started."""
     assert process.stdin is not None
     process.stdin.close()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), GRACE_S)
+    ends_s = time.monotonic() + GRACE_S
+    # not by wait(), which waits for a pipe that nobody reads any more (CPython's gh-119710)
+    while process.returncode is None and time.monotonic() < ends_s:
+        await asyncio.sleep(POLL_S)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    transport: Any = process._transport  # type: ignore[attr-defined]  # asyncio has no other way
+    transport.close()  # with its pipes, whatever is in them
     await process.wait()
