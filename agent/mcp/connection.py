@@ -10,11 +10,13 @@ replaced as a whole, so that other threads may read them.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from mcp import Client, MCPError, types
+from mcp.client.subscriptions import SubscriptionLost
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from agent.mcp.content import result_of, tool_of
@@ -131,16 +133,37 @@ class Connection:
             limit.reschedule(None)
             self._client, self.tools = client, tools
             self._stand("up", self._lacking())
-            while not self._broken.is_set():
-                self._stale.clear()
-                woken = [asyncio.ensure_future(e.wait()) for e in (self._stale, self._broken)]
+            watching = asyncio.create_task(self._watch(client))
+            try:
+                await self._follow(client)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+    async def _follow(self, client: Client) -> None:
+        """Ask for the tools anew when they change, and now and then, until it breaks."""
+        while not self._broken.is_set():
+            woken = [asyncio.ensure_future(e.wait()) for e in (self._stale, self._broken)]
+            try:
                 await asyncio.wait(woken, timeout=REFRESH_S, return_when="FIRST_COMPLETED")
+            finally:
                 for each in woken:
                     each.cancel()
-                if not self._broken.is_set():
-                    async with asyncio.timeout(CONNECT_S):
-                        self.tools = await self._listed(client)
-                    self._stand("up", self._lacking())
+            self._stale.clear()
+            if not self._broken.is_set():
+                async with asyncio.timeout(CONNECT_S):
+                    self.tools = await self._listed(client)
+                self._stand("up", self._lacking())
+
+    async def _watch(self, client: Client) -> None:
+        """Hear of changes where they are told to subscribers, from version 2026-07-28 on."""
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            return
+        # one that does not tell of them is asked now and then all the same
+        with suppress(MCPError, SubscriptionLost, ValidationError, TimeoutError):
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._stale.set()
 
     def _transport(self) -> AbstractAsyncContextManager[tuple[Any, Any]]:
         most_bytes = MESSAGE_ROOM + 2 * self._most_bytes  # a text may be written in escapes

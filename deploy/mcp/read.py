@@ -6,6 +6,13 @@ from typing import Any
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.types import (
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
 
 from deploy.errors import DeployError, RefusedError
 from deploy.mcp.calls import Caller
@@ -13,6 +20,7 @@ from deploy.mcp.look import section, shown
 from deploy.mcp.service import HeldKeys, Json, Service
 
 JSON = "application/json"
+MODELS = ("all", "candidate", "previous", "stable")
 
 
 def add_read(server: MCPServer[Any], service: Service, caller: Caller) -> None:
@@ -57,6 +65,20 @@ def add_read(server: MCPServer[Any], service: Service, caller: Caller) -> None:
         except DeployError as cause:
             raise _resource_error(cause) from cause
         return json.dumps(names if which == "all" else [n for n in names if which in n])
+
+
+def add_completion(server: MCPServer[Any]) -> None:
+    """Add suggestions for what a person types into a template of models; others have none."""
+
+    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
+    async def complete(
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
+    ) -> Completion:
+        del context  # nothing depends on what was typed before
+        known = MODELS if isinstance(ref, ResourceTemplateReference) and "models" in ref.uri else ()
+        return Completion(values=[name for name in known if name.startswith(argument.value)])
 
 
 def add_prompts(server: MCPServer[Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import anyio
 import uvicorn
 from mcp.server import MCPServer
+from mcp.server.streamable_http import EventStore
 from mcp.server.transport_security import TransportSecuritySettings
 
 from agent.errors import BindError, KeyRefusedError
@@ -52,7 +53,7 @@ def serve_http(
     looks = is_loopback(host) or bool(settings.operator_keys)
     operates = looks and (operates or bool(settings.operator_keys))
     server = build_server(service, of_request, operates=operates, looks=looks)
-    anyio.run(_serve, build_app(server, settings, host), _listen(host, port))
+    anyio.run(serve, build_app(server, settings, host), listen(host, port))
 
 
 def prove_bind(settings: AgentSettings, host: str) -> None:
@@ -64,8 +65,19 @@ def prove_bind(settings: AgentSettings, host: str) -> None:
         )
 
 
-def build_app(server: MCPServer[Any], settings: AgentSettings, host: str) -> App:
-    """The server as an application of HTTP, behind its keys."""
+def build_app(
+    server: MCPServer[Any],
+    settings: AgentSettings,
+    host: str,
+    *,
+    event_store: EventStore | None = None,
+    retry_ms: int | None = None,
+) -> App:
+    """The server as an application of HTTP, behind its keys.
+
+    event_store: keeps what streams say, so that one that broke off can go on; None: none can
+    retry_ms: after which a client comes back to such a stream
+    """
     local = TransportSecuritySettings(
         allowed_hosts=list(LOCAL_HOSTS),
         allowed_origins=[f"http://{name}" for name in LOCAL_HOSTS],
@@ -77,6 +89,8 @@ def build_app(server: MCPServer[Any], settings: AgentSettings, host: str) -> App
         host=host,
         transport_security=local if is_loopback(host) else away,
         max_request_body_size=settings.max_body_bytes,
+        event_store=event_store,
+        retry_interval=retry_ms,
     )
     return _behind_keys(app, Keys(settings.keys))
 
@@ -102,7 +116,8 @@ async def _refuse(send: Send, why: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _serve(app: App, listening: socket.socket) -> None:
+async def serve(app: App, listening: socket.socket) -> None:
+    """Serve an application on a socket until told to stop."""
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"MCP at http://{shown}:{port}{PATH}; Ctrl-C stops it", file=sys.stderr, flush=True)
@@ -112,7 +127,8 @@ async def _serve(app: App, listening: socket.socket) -> None:
     await uvicorn.Server(config).serve(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address; port 0 takes a free one. Raises: PortInUseError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

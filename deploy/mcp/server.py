@@ -7,7 +7,7 @@ from mcp.server import MCPServer
 from deploy.mcp.calls import Caller
 from deploy.mcp.look import add_look
 from deploy.mcp.operate import add_operate
-from deploy.mcp.read import add_prompts, add_read
+from deploy.mcp.read import add_completion, add_prompts, add_read
 from deploy.mcp.service import Service
 from deploy.mcp.talk import add_talk
 
@@ -40,6 +40,7 @@ def build_server(
         add_look(server, service, caller)
         add_read(server, service, caller)
         add_prompts(server)
+        add_completion(server)
     if operates:
         add_operate(server, service, caller)
     return server
