@@ -48,8 +48,6 @@ from streams.records import Feedback, Forgotten, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
 
-TOO_LONG = "context_length_exceeded"
-
 
 class Base(Renderer, Protocol):
     """What is needed of the base model."""
@@ -194,8 +192,8 @@ class AgentService:
         offered = offer(ask, self._own_tools())
         try:
             return await self._rendered(offered)
-        except InvalidError as cause:
-            if not offered.served or cause.code != TOO_LONG:
+        except InvalidError:  # too long with them, or a description that no template takes
+            if not offered.served:
                 raise
             return await self._rendered(ask)
 

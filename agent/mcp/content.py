@@ -19,7 +19,12 @@ MAX_TOOL_BYTES: Final = 16 * 1024  # of a tool with its schema, likewise
 
 
 def tool_of(tool: types.Tool) -> Json | None:
-    """A tool as the chat template has it; None where it is too large to be shown."""
+    """A tool as the chat template has it; None where it is too large, or no template reads it."""
+    properties = tool.input_schema.get("properties", {})
+    if not isinstance(properties, dict) or not all(
+        isinstance(p, dict) for p in properties.values()
+    ):
+        return None
     shown: Json = {
         "type": "function",
         "function": {
@@ -28,7 +33,7 @@ def tool_of(tool: types.Tool) -> Json | None:
             "parameters": tool.input_schema,
         },
     }
-    return shown if len(json.dumps(shown).encode()) <= MAX_TOOL_BYTES else None
+    return shown if len(json.dumps(shown)) <= MAX_TOOL_BYTES else None
 
 
 def result_of(told: types.CallToolResult, *, most_bytes: int) -> Result:

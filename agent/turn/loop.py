@@ -33,7 +33,7 @@ UNAPPROVED: Final = (
 BESIDE: Final = "{name} was not called: the client's own tools were called in the same reply"
 SPENT: Final = "{name} was not called: the time for calls of tools is used up"
 CUT: Final = "{name} was not called: the reply was cut"
-NO_ROOM: Final = "the result is left out: it does not fit into the context"
+NO_ROOM: Final = "the result is left out: it does not fit into the context, or cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
