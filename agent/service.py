@@ -11,30 +11,26 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
 from agent.constrain.contract import Compiler
 from agent.engine.contract import Engine
-from agent.errors import InvalidError, UnavailableError
+from agent.errors import UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.http.links import FeedbackLinks
+from agent.prompts import Prompts
 from agent.settings import AgentSettings
 from agent.status import Status
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
 from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.tools.families import format_of
-from agent.tools.served import Served, Toolbox
+from agent.tools.served import Toolbox
 from agent.turn.answer import Answer
-from agent.turn.ask import Ask, Renderer, count, held_to, render
-from agent.turn.constraint import Constraint
-from agent.turn.held import Held
-from agent.turn.loop import Loop, Parts
+from agent.turn.ask import Ask, Renderer
 from agent.turn.named import NamedReplies
-from agent.turn.own_tools import offer, settle
+from agent.turn.own.loop import Loop, Parts
 from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
@@ -111,7 +107,7 @@ class AgentService:
         self.links, self.named = FeedbackLinks(secret), NamedReplies()
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
         self._base, self._engine, self._spool, self._log = base, engine, spool, log
-        self._compiler, self._writes = compiler, format_of(base.call_probe)
+        self._can_hold = compiler is not None
         self.tools = open_tools(self.events, self.metrics)
         self.stored = Stored(projection, log, self.ids)
         self.recorder = Recorder(
@@ -131,10 +127,14 @@ class AgentService:
             metrics=self.metrics,
             forget=self._forget,
         )
-        # One thread: a tokenizer is not for several, and a long prompt must not hold the loop; nor
-        # must what is long to compile hold other prompts, so what is held to one has its own.
-        self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
+        self._prompts = Prompts(
+            base,
+            writes=format_of(base.call_probe),
+            context_tokens=context_tokens,
+            compiler=compiler,
+            tools=self.tools,
+            events=self.events,
+        )
         self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._noted_failure = False
         self.started_s = int(time.time())
@@ -161,8 +161,7 @@ class AgentService:
         await asyncio.to_thread(self.stored.stop)
         if self.tools is not None:
             await asyncio.to_thread(self.tools.stop)
-        self._rendering.shutdown(wait=False)
-        self._holding.shutdown(wait=False)
+        self._prompts.close()
         self._rolling_back.shutdown(wait=False)
 
     @property
@@ -181,46 +180,19 @@ class AgentService:
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
     async def render(self, ask: Ask) -> Ask:
-        """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter.
-
-        Tools of the agent's own are offered where they fit; calls that wait for somebody's approval
-        are made, or not, as was said.
-        """
-        ask = replace(ask, writes=self._writes)
-        if ask.approvals and self.tools is not None:
-            ask = await settle(ask, self.tools)
-        offered = offer(ask, self._own_tools())
-        try:
-            return await self._rendered(offered)
-        except InvalidError:  # too long with them, or a description that no template takes
-            if not offered.served:
-                raise
-            return await self._rendered(ask)
-
-    async def _rendered(self, ask: Ask) -> Ask:
-        loop = asyncio.get_running_loop()
-        if ask.constraint is not None:
-            ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
-        rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
-        return await loop.run_in_executor(self._rendering, rendered)
+        """Render the prompt of an ask. Raises: InvalidError, naming the parameter."""
+        return await self._prompts.first(ask)
 
     async def count(self, ask: Ask) -> int:
-        """Count the tokens of an ask's prompt, in a thread. Raises: as `render`."""
-        loop = asyncio.get_running_loop()
-        ask = offer(ask, self._own_tools())
-        return await loop.run_in_executor(self._rendering, count, ask, self._base)
+        """Count the tokens of an ask's prompt. Raises: as `render`."""
+        return await self._prompts.count(ask)
 
     async def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Embed texts, in a thread. Returns: the vectors, and how many tokens the texts have."""
-
-        def counted() -> int:
-            return sum(len(self._base.encode(text)) for text in texts)
-
         if self.embedder is None:
             raise UnavailableError("this agent has no embedder")
         vectors = await asyncio.to_thread(self.embedder.embed, texts)
-        loop = asyncio.get_running_loop()
-        return vectors, await loop.run_in_executor(self._rendering, counted)
+        return vectors, await self._prompts.count_texts(texts)
 
     def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer | Loop:
         """Prepare the answer to rendered asks, to be used as a context manager.
@@ -233,18 +205,18 @@ class AgentService:
             return first
 
         async def again(ask: Ask) -> Answer:
-            rendered = [await self._rendered(ask)]
+            rendered = [await self._prompts.again(ask)]
             return self._answer(rendered, prefix=prefix, began_s=time.perf_counter())
 
         def new_id() -> str:
             ask = asks[0]
             return self.ids.new(principal=ask.principal, session=ask.session, prefix=prefix)
 
-        return Loop(first, self._own_tools(), Parts(self.tools, again, new_id))
+        return Loop(first, self._prompts.own_tools(), Parts(self.tools, again, new_id))
 
     def _answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
         first = asks[0]
-        can_retry = self._compiler is not None and self.settings.retry_calls and first.tools
+        can_retry = self._can_hold and self.settings.retry_calls and first.tools
         return Answer(
             self.ids.new(
                 principal=first.principal,
@@ -257,7 +229,7 @@ class AgentService:
             recorder=self.recorder,
             metrics=self.metrics,
             began_s=began_s,
-            retry=self._hold_to_call if can_retry else None,
+            retry=self._prompts.hold_to_call if can_retry else None,
         )
 
     def status(self) -> Status:
@@ -338,22 +310,6 @@ class AgentService:
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
         self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
         return change
-
-    def _own_tools(self) -> dict[str, Served]:
-        return dict(self.tools.offered()) if self.tools is not None else {}
-
-    async def _hold_to_call(self, ask: Ask) -> Held | None:
-        """What a second try of an ask's tool call is held to; None: its tools cannot be."""
-        names = tuple(tool["function"]["name"] for tool in ask.tools or [])
-        called = Constraint("tools", calls=names, loose=frozenset(names))
-        loop = asyncio.get_running_loop()
-        again = replace(ask, constraint=called)
-        try:
-            held = await loop.run_in_executor(self._holding, held_to, again, self._compiler)
-        except InvalidError as cause:
-            self.events.add("broken-call", f"it cannot be tried again: {cause.message}")
-            return None
-        return held.held
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""

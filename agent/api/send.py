@@ -19,7 +19,7 @@ from agent.api.surface import Shape
 from agent.errors import ApiError, BrokenError
 from agent.http import sse
 from agent.turn.answer import Step
-from agent.turn.told import Told
+from agent.turn.own.told import Told
 
 STALLED_S = 60.0
 VERSION_HEADER = "X-Quickset-Version"

@@ -10,7 +10,7 @@ from agent.api.caller import Caller
 from agent.errors import ApiError
 from agent.turn.answer import Step
 from agent.turn.ask import Ask
-from agent.turn.told import Told
+from agent.turn.own.told import Told
 
 
 class Call(Protocol):

@@ -29,6 +29,7 @@ from agent.http.edge import openai_error
 from agent.http.sse import frame
 from agent.tools.served import Made
 from agent.turn.answer import Step
+from agent.turn.own.told import Told, ToldReply
 from agent.turn.reply import (
     Began,
     Finished,
@@ -38,7 +39,6 @@ from agent.turn.reply import (
     Piece,
     ReplyEvent,
 )
-from agent.turn.told import Told, ToldReply
 
 
 class Completion:

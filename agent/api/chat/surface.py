@@ -6,7 +6,7 @@ from agent.api.chat.request import ChatRequest, read_chat
 from agent.api.fields import may_serve
 from agent.api.sampling import samplings
 from agent.turn.ask import Ask
-from agent.turn.told import Told
+from agent.turn.own.told import Told
 
 
 class Chat:

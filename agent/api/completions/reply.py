@@ -16,8 +16,8 @@ from agent.errors import ApiError
 from agent.http.edge import openai_error
 from agent.http.sse import frame
 from agent.turn.answer import Step
+from agent.turn.own.told import Told, ToldReply
 from agent.turn.reply import Began, Finished, Piece
-from agent.turn.told import Told, ToldReply
 
 
 class TextReply:

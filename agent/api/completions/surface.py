@@ -5,7 +5,7 @@ from agent.api.completions.reply import TextReply
 from agent.api.completions.request import DEFAULT_MAX_TOKENS, CompletionRequest, read_completion
 from agent.api.sampling import samplings
 from agent.turn.ask import Ask
-from agent.turn.told import Told
+from agent.turn.own.told import Told
 from streams.records import Message
 
 

@@ -25,6 +25,7 @@ from agent.api.parts import Parts, told_parts
 from agent.errors import ApiError
 from agent.http.sse import frame
 from agent.turn.answer import Step
+from agent.turn.own.told import Told
 from agent.turn.reply import (
     Began,
     Finished,
@@ -35,7 +36,6 @@ from agent.turn.reply import (
     Piece,
     ReplyEvent,
 )
-from agent.turn.told import Told
 
 _REASONS: dict[FinishReason, StopReason] = {
     "stop": "end_turn",

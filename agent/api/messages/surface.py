@@ -8,7 +8,7 @@ from agent.api.messages.request import CountRequest, MessagesRequest, read_messa
 from agent.api.sampling import samplings
 from agent.errors import InvalidError
 from agent.turn.ask import Ask
-from agent.turn.told import Told
+from agent.turn.own.told import Told
 
 
 class Messages:

@@ -25,8 +25,8 @@ from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.sse import frame
 from agent.turn.answer import Step
+from agent.turn.own.told import Told
 from agent.turn.reply import Began, Finished, Part, PartBegun, PartEnded, Piece, ReplyEvent
-from agent.turn.told import Told
 
 
 class ResponseReply:

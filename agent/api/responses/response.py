@@ -29,8 +29,8 @@ from agent.api.responses.schema import (
 from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.turn.ask import Ask
+from agent.turn.own.told import Told, ToldReply
 from agent.turn.reply import FinishReason, Part, Usage
-from agent.turn.told import Told, ToldReply
 from streams.turn import Sampling
 
 PREFIX = "resp_"

@@ -16,8 +16,8 @@ from agent.api.responses import own
 from agent.api.responses.response import PREFIX, STATUSES, Made
 from agent.api.responses.schema import ItemField, Response
 from agent.errors import NotFoundError
+from agent.turn.own.told import ToldReply
 from agent.turn.reply import Part, ToolCall, Usage
-from agent.turn.told import ToldReply
 from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.

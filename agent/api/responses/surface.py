@@ -18,7 +18,7 @@ from agent.api.responses.response import PREFIX
 from agent.api.sampling import samplings
 from agent.errors import InvalidError, NotFoundError
 from agent.turn.ask import Approval, Ask
-from agent.turn.told import Told
+from agent.turn.own.told import Told
 from streams.records import Message, Turn
 
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)

@@ -22,7 +22,7 @@ from agent.errors import InvalidError
 from agent.tools.served import Made, Result, Served, Toolbox
 from agent.turn.answer import Answer, Step
 from agent.turn.ask import Ask
-from agent.turn.loop_reply import LoopReply
+from agent.turn.own.reply import LoopReply
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from streams.records import Json, Message
 
@@ -50,7 +50,7 @@ class Parts:
 
 
 class Loop:
-    """A response in several steps (agent.turn.told.Told). Use it as a context manager."""
+    """A response in several steps (agent.turn.own.told.Told). Use it as a context manager."""
 
     def __init__(self, first: Answer, offered: dict[str, Served], parts: Parts) -> None:
         """Prepare; nothing is asked of the engine before `with`.

@@ -30,7 +30,7 @@ from streams.records import Json, Message
 
 
 class LoopReply:
-    """What has been told so far (agent.turn.told.ToldReply)."""
+    """What has been told so far (agent.turn.own.told.ToldReply)."""
 
     def __init__(self, ask: Ask) -> None:
         """Begin with nothing told, but for the calls that were made before the first token."""

@@ -12,7 +12,7 @@ from streams.records import Json, Message
 
 
 class ToldReply(Protocol):
-    """One choice (agent.turn.reply.Reply, agent.turn.loop.LoopReply)."""
+    """One choice (agent.turn.reply.Reply, agent.turn.own.loop.LoopReply)."""
 
     @property
     def tokens(self) -> Sequence[Token]: ...
@@ -33,7 +33,7 @@ class ToldReply(Protocol):
 
 
 class Told(Protocol):
-    """An answer in the making (agent.turn.answer.Answer, agent.turn.loop.Loop)."""
+    """An answer in the making (agent.turn.answer.Answer, agent.turn.own.loop.Loop)."""
 
     id: str
     delivered: bool | None
