@@ -118,7 +118,7 @@ class MessagesRequest(CountRequest):
     stream: bool | None = None
     output_config: OutputConfig | None = None
     container: Annotated[Any, Refused("nothing is run here: leave it out")] = None
-    mcp_servers: Annotated[Any, Refused("no MCP server is called here", [])] = None
+    mcp_servers: Annotated[Any, Refused("the server's own settings name MCP servers", [])] = None
     metadata: dict[str, Any] | None = None
     thread: Any = Field(None, description="refused: send the whole conversation")
 

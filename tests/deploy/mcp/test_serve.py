@@ -1,6 +1,7 @@
 """`quickset mcp` as hosts start it: over stdio and HTTP, with the keys of whoever calls."""
 
 import hashlib
+import subprocess
 import sys
 
 import httpx2
@@ -81,3 +82,29 @@ def test_no_address_is_opened_to_others_without_keys() -> None:
     prove_bind(AgentSettings(keys={"app": hash_of(API_KEY)}), "0.0.0.0")
     with pytest.raises(BindError, match=r"set agent\.keys first"):
         prove_bind(AgentSettings(), "0.0.0.0")
+
+
+def test_without_the_extra_it_is_named() -> None:
+    """Everything else runs where the SDK is not installed; what needs it says how to have it."""
+    code = """
+import sys
+sys.modules["mcp"] = None
+from deploy.cli import app, main
+from agent.errors import StartError
+from agent.mcp.open import open_servers
+from agent.mcp.settings import ToolServer
+assert open_servers({}, steps=1, seconds=1, most_bytes=1, events=None, metrics=None) is None
+try:
+    open_servers({"a": ToolServer(command="a", allow=("x",))},
+                 steps=1, seconds=1, most_bytes=1, events=None, metrics=None)
+except StartError as told:
+    print(told, file=sys.stderr)
+main(["mcp"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "agent.tools needs the extra mcp: pip install" in done.stderr
+    assert "`quickset mcp` needs the extra mcp: pip install" in done.stderr
+    assert "Traceback" not in done.stderr
