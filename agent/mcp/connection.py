@@ -66,6 +66,7 @@ class Connection:
         self.name, self.settings = name, settings
         self.tools: dict[str, Json] = {}
         self.standing = Standing()
+        self.stopping = False  # to be cancelled ends `run` then, and only then
         self._most_bytes, self._changed, self._wait = most_bytes, changed, wait
         self._client: Client | None = None
         self._broken = asyncio.Event()
@@ -74,19 +75,17 @@ class Connection:
         self._timeouts = 0
 
     async def run(self) -> None:
-        """Stay connected until cancelled."""
+        """Stay connected until cancelled, when `stopping` is set."""
         wait_s = FIRST_WAIT_S
         loop = asyncio.get_running_loop()
         while True:
             began_s = loop.time()
             try:
                 await self._connected()
-            except asyncio.CancelledError:
-                raise
-            except BaseExceptionGroup as group:  # as the SDK's task groups raise it
-                if group.split(asyncio.CancelledError)[0] and self._cancelled():
+            except (asyncio.CancelledError, BaseExceptionGroup) as cause:  # or of the SDK's own
+                if self.stopping:
                     raise
-                self._why = self._why or _told(group)
+                self._why = self._why or _told(cause)
             except Exception as cause:
                 self._why = self._why or _told(cause)
             finally:
@@ -223,10 +222,6 @@ class Connection:
         if standing != self.standing:
             self.standing = standing
             self._changed(self.name, standing)
-
-    def _cancelled(self) -> bool:
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
 
 
 def _told(cause: BaseException) -> str:

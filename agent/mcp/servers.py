@@ -44,7 +44,7 @@ class Servers:
             for connection in self._connections
             for tool in connection.settings.allow
         }
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._serve, name="mcp", daemon=True)
 
@@ -58,11 +58,14 @@ class Servers:
 
     def start(self) -> None:
         """Begin to connect; nothing waits for it."""
+        for each in self._connections:
+            self._metrics.server_up.labels(each.name).set(0)
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     def stop(self) -> None:
         """End every connection, and every program that was started."""
-        if self._thread.is_alive():
+        if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(STOP_S)
 
@@ -76,11 +79,11 @@ class Servers:
 
     async def call(self, name: str, arguments: str, *, within_s: float) -> Result:
         """Call a tool, in the thread of the servers; to be cancelled cancels the call there."""
-        owner = self._owners.get(name)
-        if owner is None or not self._thread.is_alive():
+        owner, loop = self._owners.get(name), self._loop
+        if owner is None or loop is None or not self._thread.is_alive():
             return Result(f"there is no tool {name}", "away")
         calling = owner.call(name, arguments, within_s=within_s)
-        result = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(calling, self._loop))
+        result = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(calling, loop))
         self._metrics.served_calls.labels(owner.name, result.outcome).inc()
         return result
 
@@ -96,15 +99,19 @@ class Servers:
         }
 
     def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
+        loop = self._loop
+        assert loop is not None
+        asyncio.set_event_loop(loop)
         with suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._run())
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
+            loop.run_until_complete(self._run())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
     async def _run(self) -> None:
         tasks = [asyncio.create_task(each.run()) for each in self._connections]
         await self._stopping.wait()
+        for each in self._connections:
+            each.stopping = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,7 +6,7 @@ other parts are numbered on through the steps. Nothing is told twice, and the en
 Knows nothing of engines or of where tools are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from agent.engine.contract import Token
@@ -38,7 +38,7 @@ class LoopReply:
         self.stopped_by: str | None = None
         self.tokens: list[Token] = []
         self._served, self._first = ask.served, ask.made
-        self._parts: list[tuple[Part, str]] = []
+        self._parts: list[tuple[Part, list[str]]] = []
         self._now: Part | None = None  # the part that grows, as it is told
         self._began, self._calls = False, 0
 
@@ -50,12 +50,12 @@ class LoopReply:
     @property
     def parts(self) -> list[tuple[Part, str]]:
         """The parts so far, each with what it says."""
-        return list(self._parts)
+        return [(part, "".join(pieces)) for part, pieces in self._parts]
 
     @property
     def text(self) -> str:
         """All text so far."""
-        return "".join(said for part, said in self._parts if part.is_text)
+        return "".join(said for part, said in self.parts if part.is_text)
 
     def message(self) -> Message:
         """What was told, as a message of the wire records: text, and the client's calls."""
@@ -65,7 +65,7 @@ class LoopReply:
                 "type": "function",
                 "function": {"name": part.call.name, "arguments": said},
             }
-            for part, said in self._parts
+            for part, said in self.parts
             if part.call is not None
         ]
         content = None if calls and not self.text.strip() else self.text
@@ -76,7 +76,7 @@ class LoopReply:
 
         before: how many tokens the steps before have
         """
-        self.tokens[before:] = reply.tokens
+        self._count(reply.tokens, before)
         told: list[ReplyEvent] = []
         for event in events:
             match event:
@@ -88,11 +88,12 @@ class LoopReply:
                 case PartBegun(part) if part.call is None or part.call.name not in self._served:
                     told.append(PartBegun(self._begin(part.call)))
                 case Piece(_, text, tokens) if self._now is not None:
-                    part, said = self._parts[-1]
-                    self._parts[-1] = part, said + text
+                    part, pieces = self._parts[-1]
+                    pieces.append(text)
                     told.append(Piece(part, text, tokens))
                 case PartEnded() if self._now is not None:
-                    told.append(PartEnded(*self._parts[-1]))
+                    part, pieces = self._parts[-1]
+                    told.append(PartEnded(part, "".join(pieces)))
                     self._now = None
                 case _:
                     pass
@@ -101,13 +102,13 @@ class LoopReply:
     def begin_call(self, made: Made) -> PartBegun:
         """Tell that a call is being made."""
         part = Part(len(self._parts), made=replace(made, result=None))
-        self._parts.append((part, ""))
+        self._parts.append((part, []))
         return PartBegun(part)
 
     def end_call(self, made: Made) -> PartEnded:
         """Tell what came of the call that was begun last."""
         part = replace(self._parts[-1][0], made=made)
-        self._parts[-1] = part, ""
+        self._parts[-1] = part, []
         return PartEnded(part, "")
 
     def finish(self, reply: Reply, usage: Usage) -> Finished:
@@ -122,5 +123,13 @@ class LoopReply:
         if call is not None:
             call, self._calls = replace(call, number=self._calls), self._calls + 1
         self._now = Part(len(self._parts), call)
-        self._parts.append((self._now, ""))
+        self._parts.append((self._now, []))
         return self._now
+
+    def _count(self, tokens: Sequence[Token], before: int) -> None:
+        """Take the tokens of a step, which may have gone back to try a call again."""
+        have = len(self.tokens) - before
+        if have and (have > len(tokens) or self.tokens[-1] is not tokens[have - 1]):
+            del self.tokens[before:]
+            have = 0
+        self.tokens.extend(tokens[have:])
