@@ -20,6 +20,7 @@ from agent.constrain.open import open_compiler
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
+from agent.mcp.open import open_servers
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -145,6 +146,14 @@ def _assemble(
             settings.response_secret or streams.home.expanduser() / "response.secret"
         ),
         compiler=open_compiler(base),
+        open_tools=lambda events, metrics: open_servers(
+            settings.tools,
+            steps=settings.tool_steps,
+            seconds=settings.tool_seconds,
+            most_bytes=settings.tool_bytes,
+            events=events,
+            metrics=metrics,
+        ),
         embedder=embedder_when_asked(),
     )
 

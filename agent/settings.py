@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from agent.mcp.settings import ToolServer, prove_apart
 from streams.settings import Section
 
 # Every model that can be asked for is one of these, or an alias of one.
@@ -121,6 +122,23 @@ class AgentSettings(Section):
             "where keys tell people apart, or agent.host is this machine's own"
         ),
     )
+    tools: dict[str, ToolServer] = Field(
+        {},
+        description=(
+            "MCP servers whose tools the agent calls itself, by name: command, args, env, or url, "
+            "headers; allow, the tools that may be called; approval (never, always, or names); "
+            "timeout_s. docs/MCP.md"
+        ),
+    )
+    tool_steps: int = Field(
+        4, ge=1, le=32, description="how often such calls may follow each other for one request"
+    )
+    tool_seconds: float = Field(
+        60.0, gt=0, description="longest that all such calls for one request take, seconds"
+    )
+    tool_bytes: int = Field(
+        16_384, ge=256, le=2**20, description="longest result that the model reads; more is cut"
+    )
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
     keys: dict[str, str] = Field(
         {},
@@ -166,6 +184,11 @@ class AgentSettings(Section):
         if 0 < tokens < MIN_CONTEXT:
             raise ValueError(f"{tokens} tokens hold no conversation: 0, or at least {MIN_CONTEXT}")
         return tokens
+    @field_validator("tools")
+    @classmethod
+    def _are_apart(cls, tools: dict[str, ToolServer]) -> dict[str, ToolServer]:
+        prove_apart(tools)
+        return tools
 
     @field_validator("aliases")
     @classmethod

@@ -4,7 +4,7 @@ Knows the parts by what they tell of themselves; changes nothing.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.engine.contract import Engine
 from agent.swap.follow import Following
@@ -25,6 +25,7 @@ class Status:
     engine: Engine
     engine_alive: bool
     draining: bool
+    tools: Json = field(default_factory=dict)  # each MCP server of agent.tools: how it is
 
     def info(self) -> dict[str, str]:
         """The line that this agent serves, the version that serves it, and the base of both."""
@@ -45,12 +46,18 @@ class Status:
             "pending": missing if following.pending else None,
             "failed_swap": following.failed,
             "candidate": following.lacking,
+            "tools": "; ".join(
+                f"{name}: {each['why'] or each['state']}"
+                for name, each in self.tools.items()
+                if each["state"] != "up" or each["why"]
+            ),
             "dropped": f"{depth.dropped} records were lost: spool full" if depth.dropped else None,
         }
         return not reasons, {
             "status": "not ready" if reasons else "ready",
             "reasons": reasons,
             "warnings": {name: text for name, text in warnings.items() if text},
+            "tools": self.tools,
             **self.info(),
         }
 

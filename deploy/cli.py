@@ -16,6 +16,7 @@ from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.forget import forget
 from deploy.commands.learner import learner
+from deploy.commands.mcp import mcp
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
 from deploy.commands.rollouts import rollouts
@@ -54,6 +55,7 @@ app.add_typer(rollouts, name="rollouts")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)
+app.command()(mcp)
 app.command()(demo)
 app.add_typer(streams, name="streams")
 app.command()(config)

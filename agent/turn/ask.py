@@ -16,6 +16,7 @@ from agent.constrain.contract import Compiler
 from agent.errors import InvalidError
 from agent.tools.format import Format
 from agent.tools.hermes import HERMES
+from agent.tools.served import Made
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held, hold
 from agent.turn.origin import UNKNOWN, Origin
@@ -71,6 +72,15 @@ WHOLE = Cut()
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """What somebody says of a call that the agent would make. call_id: as in the last reply"""
+
+    call_id: str
+    approve: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One request for replies: its principal, its conversation, and what is asked."""
 
@@ -95,6 +105,13 @@ class Ask:
     origin: Origin = UNKNOWN
     wants_notes: bool = True  # False: the client wants none in this prompt
     notes: tuple[Note, ...] = ()  # standing wishes that are in the prompt (agent.notes.notes)
+    serves: bool = False  # whether tools that the agent calls itself may be offered
+    served: frozenset[str] = frozenset()  # names of those that are, among `tools`
+    can_ask: bool = False  # whether the API can ask for somebody's approval of a call
+    approvals: tuple[Approval, ...] = ()  # what was said of calls that the last reply wants made
+    made: tuple[Made, ...] = ()  # the calls that were made of those, before the first token
+    inner: tuple[int, ...] = ()  # places of messages that the client has not sent: calls, results
+    said: str = ""  # what the client was told before, in steps of the same response
     writes: Format = HERMES  # how the model writes calls of tools
     prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
     held: Held | None = None  # the constraint, compiled; None: there is none, or it is not yet

@@ -191,6 +191,7 @@ class Recorder:
             forced=[place for place, token in enumerate(reply.tokens) if token.forced],
             broken_calls=[each.raw for each in reply.broken],
             notes=[note.note for note in ask.notes],
+            inner=list(ask.inner),
             **asdict(ask.origin),
         )
 
@@ -225,14 +226,22 @@ def _sampling(ask: Ask, choice: int, reply: Reply) -> Sampling:
 
 
 def _keys(ask: Ask, reply: Message) -> tuple[str, str]:
-    """The keys of the conversation before the reply, and up to and including it.
+    """The keys of the conversation before the reply, and with it, as clients know both.
 
-    A reply that continues the last message is one message with it, as clients send it back.
+    A reply that continues the last message is one message with it, as clients send it back. They
+    have neither calls that the agent made itself nor their results; a reply that only makes such
+    calls is followed by its results, so that its own messages are its conversation.
     """
     before = ask.messages
     if ask.continues:
         *before, begun = ask.messages
         text = (begun.content or "") + (reply.content or "")
         reply = reply.model_copy(update={"content": text})
+    calls = reply.tool_calls or []
+    theirs = [call for call in calls if call["function"]["name"] not in ask.served]
+    if theirs or not calls:
+        before = [each for place, each in enumerate(before) if place not in ask.inner]
+        told = (ask.said + (reply.content or "")) or None
+        reply = reply.model_copy(update={"content": told, "tool_calls": theirs or None})
     prefix_key = (chain.keys(before) or [chain.ROOT])[-1]
     return prefix_key, chain.extend(prefix_key, reply)

@@ -22,6 +22,7 @@ from agent.engine.contract import Finish, Token
 from agent.tools.calls import Broken, Call
 from agent.tools.finder import CallFinder
 from agent.tools.held import CallBegun, CallEnded, CallGrown, Growing, HeldCalls
+from agent.tools.served import Made
 from agent.turn.ask import Ask
 from agent.turn.held import Held
 from streams.line.variant import Variant
@@ -41,10 +42,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the reply: text, or the arguments of a tool call, as JSON."""
+    """A stretch of the reply: text, the arguments of a tool call, as JSON, or a call made here."""
 
     number: int  # of the reply's parts, from 0
     call: ToolCall | None = None
+    made: Made | None = None  # a call of the agent's own; what it says stands in it
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is text."""
+        return self.call is None and self.made is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Kinds, so that pages and alerts can tell them apart:
     swap, swap-failed, rollback, rollback-unwritten,
     log-away, log-back, unreadable, dropped, engine-failed, draining, limited,
     broken-call: a reply's tool call that could not be read, or was of no tool on offer
+    tools: an MCP server of agent.tools that can be called now, or not
 
 Knows nothing of its readers; what must not be lost goes to the streams, not here.
 """
@@ -19,7 +20,7 @@ from typing import Literal
 Kind = Literal[
     "swap", "swap-failed", "rollback", "rollback-unwritten", "trial", "trial-lacking",
     "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
-    "broken-call",
+    "broken-call", "tools",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
 _WARNINGS = {

@@ -13,6 +13,7 @@ from typing import Protocol
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
@@ -105,6 +106,18 @@ class Metrics:
         )
         self.note_tokens = count(
             "note_tokens", "Prompt tokens of notes: spent, and saved by retired ones", "what"
+        )
+        self.served_calls = count(
+            "server_tool_calls", "Calls of tools of agent.tools", "server", "outcome"
+        )
+        self.server_breaks = count(
+            "tool_server_breaks", "Connections to servers of agent.tools that ended", "server"
+        )
+        self.server_up = Gauge(
+            "quickset_tool_server_up",
+            "1 while a server of agent.tools can be called.",
+            ("server",),
+            registry=self.registry,
         )
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")

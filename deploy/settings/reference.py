@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+from agent.mcp.settings import ToolServer
 from deploy.settings.load import Settings
 
 _HEAD = """\
@@ -43,7 +44,15 @@ def _choices(annotation: Any) -> str:
 
 
 def shown(value: Any) -> Any:
-    """Return a value as JSON; passwords in URLs are hidden."""
+    """Return a value as JSON; passwords in URLs, and what MCP servers are told, are hidden."""
+    if isinstance(value, ToolServer):
+        secret = {
+            "env": dict.fromkeys(value.env, "***"),
+            "headers": dict.fromkeys(value.headers, "***"),
+        }
+        return value.model_dump(mode="json") | secret
+    if isinstance(value, dict):
+        return {name: shown(each) for name, each in value.items()}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, str):
