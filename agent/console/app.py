@@ -12,18 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from agent.console import live
 from agent.console.access import Access
+from agent.console.admit import OPERATOR, admit
 from agent.console.ports import Service
 from agent.console.read.registry import LISTED
 from agent.console.read.sections import WAIT_S, Sections
+from agent.console.roles import Route, for_role
 from agent.console.write import MAX_BODY_BYTES, Write
 from agent.errors import (
     BusyError,
     InvalidError,
-    KeyRefusedError,
     NotFoundError,
     UnavailableError,
     UnknownVersionError,
@@ -34,7 +34,6 @@ from streams.records import Json
 from streams.store.store import Store
 
 _PAGES = Path(__file__).parent / "pages"
-_OPEN = {("/login", "GET"), ("/login", "HEAD"), ("/operator/session", "POST")}
 
 MAX_PAGES = 32  # open at once; each costs one comparison of strings an interval
 
@@ -56,55 +55,30 @@ def build_console(
     wait_s: how long a page waits for store and log, in seconds
     raises: BindError when other machines could reach it and no operator key is set
     """
-    access = Access(service.settings, clock=clock)
+    access = Access(service, clock=clock)
     sections = Sections(service, store, log, wait_s=wait_s)
     shared = live.Shared(sections.read, interval_s=interval_s, clock=clock)
     read = Read(service, access, shared, clock=clock)
-    write = Write(service, access, changed=shared.forget)
+    routes = [
+        *for_role(None, [pages.page("/login", _PAGES / "login.html")]),
+        *for_role(None, pages.files("/console", _PAGES)),
+        *for_role(None, pages.shared_files()),
+        *for_role("viewer", [pages.page("/", _PAGES / "index.html")]),
+        *read.routes(),
+        *Write(service, access, changed=shared.forget).routes(),
+    ]
 
     async def close(_: web.Application) -> None:
         read.closing.set()  # ends every stream, so that the server can stop at once
         sections.close()
 
     app = web.Application(
-        middlewares=[edge.answer_errors(), admit(access)], client_max_size=MAX_BODY_BYTES
+        middlewares=[edge.answer_errors(), admit(access, routes)], client_max_size=MAX_BODY_BYTES
     )
     app.on_response_prepare.append(_set_headers)
     app.on_shutdown.append(close)
-    app.add_routes(
-        [
-            pages.page("/", _PAGES / "index.html"),
-            pages.page("/login", _PAGES / "login.html"),
-            *pages.files("/console", _PAGES),
-            *pages.shared_files(),
-            *read.routes(),
-            *write.routes(),
-        ]
-    )
+    app.add_routes([route.route for route in routes])
     return app
-
-
-def admit(access: Access) -> Middleware:
-    """Let operators in, and send a browser without a session to the login page."""
-
-    @web.middleware
-    async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
-        path = request.path
-        if path.startswith(("/static/", "/console/")) or (
-            access.asks_for_key and (path, request.method) in _OPEN
-        ):
-            return await handler(request)
-        try:
-            operator = access.operator_of(request)
-        except KeyRefusedError:
-            if path == "/":
-                raise web.HTTPSeeOther("/login") from None
-            raise
-        if request.method not in ("GET", "HEAD"):
-            access.prove_write(request, operator)
-        return await handler(request)
-
-    return admitted
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -130,14 +104,17 @@ class Read:
         self._num_pages = 0
         self.closing = asyncio.Event()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """The routes of the state, its sections, its changes and the digests."""
-        return [
-            web.get("/operator/state", self._state),
-            web.get("/operator/events", self._events),
-            web.get("/operator/versions/{version}/digest", self._digest),
-            web.get(f"/operator/{{section:{'|'.join(LISTED)}}}", self._section),
-        ]
+        return for_role(
+            "viewer",
+            [
+                web.get("/operator/state", self._state),
+                web.get("/operator/events", self._events),
+                web.get("/operator/versions/{version}/digest", self._digest),
+                web.get(f"/operator/{{section:{'|'.join(LISTED)}}}", self._section),
+            ],
+        )
 
     async def _state(self, _: web.Request) -> web.Response:
         text = live.json_of(await self._shared.sections())
@@ -159,12 +136,12 @@ class Read:
         if self._num_pages >= MAX_PAGES:
             raise BusyError(f"{MAX_PAGES} pages are open already: close some")
         response = web.StreamResponse(headers=sse.HEADERS)
-        operator = self._access.operator_of(request)
+        operator = request[OPERATOR]
 
         def connected() -> bool:
             transport = request.transport
             here = transport is not None and not transport.is_closing()
-            return here and operator.until_s >= self._clock()
+            return here and self._access.lasts(operator)
 
         self._num_pages += 1
         try:

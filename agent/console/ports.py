@@ -1,10 +1,11 @@
 """What the console needs of the agent that it watches: a few reads and one write."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Protocol
 
 from agent.settings import AgentSettings
-from agent.watch.events import Event
+from agent.watch.events import Event, Kind
+from agent.watch.metrics import Metrics
 from streams.records import Json, Rollout, Verb
 
 
@@ -23,6 +24,18 @@ class Status(Protocol):
         ...
 
 
+class Events(Protocol):
+    """What happened to this agent lately (agent.watch.events.Events)."""
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Keep an event."""
+        ...
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events, oldest first."""
+        ...
+
+
 class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
@@ -30,8 +43,13 @@ class Service(Protocol):
     def settings(self) -> AgentSettings: ...
 
     @property
-    def events(self) -> Iterable[Event]:
+    def events(self) -> Events:
         """What happened to this agent lately, oldest first."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted here."""
         ...
 
     def status(self) -> Status:
