@@ -279,10 +279,21 @@ class AgentService:
             self._rolling_back, self._follower.rollback, who, reason, expected_seq
         )
 
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, with or without broker and database; learn nothing more.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._rolling_back, self._follower.reset, who, reason, expected_seq
+        )
+
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the trial of the line: written down first, then followed by every agent.
+        """Use a verb on the line or its trial: written down first, then followed by every agent.
 
         raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
         """
@@ -294,7 +305,7 @@ class AgentService:
             return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
-        self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
+        self.events.add("trial", f"{who}: {verb} of {change.candidate or change.line}: {reason}")
         return change
 
     async def _hold_to_call(self, ask: Ask) -> Held | None:

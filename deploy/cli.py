@@ -19,6 +19,7 @@ from deploy.commands.keys import keys
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
+from deploy.commands.reset import reset
 from deploy.commands.rollouts import rollouts
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
@@ -55,6 +56,7 @@ app.add_typer(rollouts, name="rollouts")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)
+app.command()(reset)
 app.command()(demo)
 app.add_typer(streams, name="streams")
 app.add_typer(keys, name="keys")

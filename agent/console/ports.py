@@ -68,10 +68,18 @@ class Service(Protocol):
         """
         ...
 
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, and learn nothing more until told.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        ...
+
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the candidate that is on trial, by way of the log.
+        """Use a verb on the line or the candidate that is on trial, by way of the log.
 
         raises: ConflictError when somebody else changed the line first; VerbRefusedError;
             NotAllowedError; LogUnavailableError

@@ -75,7 +75,9 @@ class Write:
             web.post("/operator/lines/{line}/rollback", self._rollback),
             web.post(f"/operator/lines/{{line}}/trial/{{verb:{others}}}", self._operate),
         ]
+        changes.append(web.post("/operator/lines/{line}/learn", self._operate))
         whole = web.post("/operator/lines/{line}/trial/promote-full", self._operate)
+        reset = web.post("/operator/lines/{line}/reset", self._reset)
         own = [
             web.get("/operator/session", self._session),
             web.delete("/operator/session", self._log_out),
@@ -83,6 +85,7 @@ class Write:
         return [
             *for_role("operator", changes),
             Route(whole, "operator", step_up=True),
+            Route(reset, "admin", step_up=True),
             *for_role("viewer", own),
             *for_role(None, [web.post("/operator/session", self._log_in)]),
         ]
@@ -101,9 +104,22 @@ class Write:
             self._changed()
         return web.json_response({"rollout": rollout.model_dump(mode="json")})
 
+    async def _reset(self, request: web.Request) -> web.Response:
+        self._prove_served(request)
+        asked = await _read(request, ChangeRequest)
+        try:
+            rollout = await self._service.reset(
+                request[OPERATOR].name, asked.reason, expected_seq=asked.expected_seq
+            )
+        except (ConflictError, VerbRefusedError) as cause:
+            raise ChangedError(str(cause)) from cause
+        finally:
+            self._changed()
+        return web.json_response({"rollout": rollout.model_dump(mode="json")})
+
     async def _operate(self, request: web.Request) -> web.Response:
         self._prove_served(request)
-        verb = cast(Verb, request.match_info.get("verb", "promote-full"))
+        verb = cast(Verb, request.match_info.get("verb") or request.path.rpartition("/")[2])
         asked = await _read(request, ChangeRequest)
         operator = request[OPERATOR]
         if verb == "skip-step" and self._is_last_step(request):

@@ -10,7 +10,7 @@ from agent.settings import AgentSettings
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams import chain
-from streams.errors import ConflictError
+from streams.errors import ConflictError, VerbRefusedError
 from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
 from streams.store.tables import (
     ArtefactRow,
@@ -70,7 +70,9 @@ class FakeService:
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
             "since_ms": 0, "pending": None, "failed": None, "trial": None,
+            "learning": True,
         }  # fmt: skip
+        self.resets: list[tuple[str, str]] = []
         self.operated: list[tuple[str, str, str]] = []
         self.refusal: Exception | None = None
         self.rollbacks: list[tuple[str, str, int | None]] = []
@@ -108,6 +110,21 @@ class FakeService:
         return Rollout(
             id="r", line="main", seq=self.state["seq"], version=version, previous=previous,
             state="aborted", verb="rollback", reason=reason, who=who, created_ms=1,
+        )  # fmt: skip
+
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base, once."""
+        if expected_seq not in (None, self.state["seq"]):
+            raise ConflictError("the line main was changed meanwhile: look again")
+        if self.resets:
+            raise VerbRefusedError("cannot reset: it is done", valid=("promote",))
+        self.resets.append((who, reason))
+        previous = self.state["version"]
+        self.state |= {"version": BASE, "decided": BASE, "previous": None, "learning": False}
+        self.state["seq"] += 1
+        return Rollout(
+            id="r", line="main", seq=self.state["seq"], version=BASE, previous=previous,
+            state="aborted", verb="reset", reason=reason, who=who, created_ms=1,
         )  # fmt: skip
 
     async def operate(

@@ -30,6 +30,8 @@ LEAST: dict[tuple[str, str], Role | None] = {
     ("GET", "/operator/versions/{version}/digest"): "viewer",
     ("GET", "/operator/{section}"): "viewer",
     ("POST", "/operator/lines/{line}/rollback"): "operator",
+    ("POST", "/operator/lines/{line}/reset"): "admin",
+    ("POST", "/operator/lines/{line}/learn"): "operator",
     ("POST", "/operator/lines/{line}/trial/{verb}"): "operator",
     ("POST", "/operator/lines/{line}/trial/promote-full"): "operator",
 }
