@@ -29,6 +29,7 @@ from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.tools.families import format_of
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, count, held_to, render
+from agent.turn.compare import Comparisons, SupportsLend
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held
 from agent.turn.named import NamedReplies
@@ -56,7 +57,7 @@ class Base(Renderer, Protocol):
     def call_probe(self) -> str: ...  # what its template makes of a tool call
 
 
-class SupportsServing(SupportsPromote, Protocol):
+class SupportsServing(SupportsPromote, SupportsLend, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
@@ -131,6 +132,13 @@ class AgentService:
         self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
         self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._noted_failure = False
+        self.comparisons = Comparisons(
+            engine,
+            residents,
+            base=base,
+            line=self._follower.decisions.line,
+            rendering=self._rendering,
+        )
         self.started_s = int(time.time())
         self.metrics.read(self.status)
 

@@ -1,9 +1,10 @@
 """What the console needs of the agent that it watches: a few reads and one write."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from agent.settings import AgentSettings
+from agent.turn.compare import Comparison
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams.records import Json, Rollout, Verb
@@ -36,6 +37,16 @@ class Events(Protocol):
         ...
 
 
+class Comparisons(Protocol):
+    """Compares versions (agent.turn.compare.Comparisons)."""
+
+    async def compare(
+        self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int
+    ) -> Comparison:
+        """Answer prompts on two versions. Raises: ApiError, with what is in the way."""
+        ...
+
+
 class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
@@ -51,6 +62,9 @@ class Service(Protocol):
     def metrics(self) -> Metrics:
         """What is counted here."""
         ...
+
+    @property
+    def comparisons(self) -> Comparisons: ...
 
     def status(self) -> Status:
         """How it is now, from memory."""

@@ -1,12 +1,14 @@
 """A store as a learner leaves it after a day, and an agent that serves from it, for the console."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
 
 from agent.errors import NoPreviousError, UnknownVersionError
 from agent.settings import AgentSettings
+from agent.turn.compare import Comparison, Reply
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams import chain
@@ -59,6 +61,23 @@ class FakeEvents(list[Event]):
         self.append(Event(1, kind, text))
 
 
+class FakeComparisons:
+    """Two versions that say their names."""
+
+    def __init__(self) -> None:
+        self.refusal: Exception | None = None
+
+    async def compare(
+        self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int
+    ) -> Comparison:
+        """Answer each prompt at once, or fail as told."""
+        if self.refusal is not None:
+            raise self.refusal
+        said = [(each, Reply(f"{a}", max_tokens, "length"), Reply(f"{b}", 1, "stop"))
+                for each in prompts]  # fmt: skip
+        return Comparison(f"{a}", f"{b}", tuple(said))
+
+
 class FakeService:
     """An agent that serves one line and can be rolled back once."""
 
@@ -72,6 +91,7 @@ class FakeService:
             "since_ms": 0, "pending": None, "failed": None, "trial": None,
             "learning": True,
         }  # fmt: skip
+        self.comparisons = FakeComparisons()
         self.resets: list[tuple[str, str]] = []
         self.operated: list[tuple[str, str, str]] = []
         self.refusal: Exception | None = None

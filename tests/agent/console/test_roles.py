@@ -22,6 +22,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LEAST: dict[tuple[str, str], Role | None] = {
     ("GET", "/"): "viewer",
     ("GET", "/login"): None,
+    ("GET", "/openapi.json"): "viewer",
+    ("GET", "/docs"): "viewer",
     ("GET", "/operator/session"): "viewer",
     ("POST", "/operator/session"): None,
     ("DELETE", "/operator/session"): "viewer",
@@ -33,9 +35,10 @@ LEAST: dict[tuple[str, str], Role | None] = {
     ("POST", "/operator/lines/{line}/reset"): "admin",
     ("POST", "/operator/lines/{line}/learn"): "operator",
     ("POST", "/operator/lines/{line}/trial/{verb}"): "operator",
+    ("POST", "/api/versions/compare"): "operator",
     ("POST", "/operator/lines/{line}/trial/promote-full"): "operator",
 }
-FILES = ("/static/", "/console/")
+FILES = ("/static/", "/console/", "/docs/")
 
 
 def settings() -> AgentSettings:
