@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from agent.compare import Comparisons, SupportsLend
 from agent.constrain.contract import Compiler
 from agent.engine.contract import Engine
 from agent.errors import InvalidError, UnavailableError
@@ -29,7 +30,6 @@ from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.tools.families import format_of
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, count, held_to, render
-from agent.turn.compare import Comparisons, SupportsLend
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held
 from agent.turn.named import NamedReplies

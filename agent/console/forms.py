@@ -6,11 +6,11 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
+from agent.compare import MAX_PROMPTS, MAX_TOKENS
 from agent.errors import InvalidError, TooLargeError
 from agent.http import edge
 from agent.http.form import Form, read_form
 from agent.settings import Role
-from agent.turn.compare import MAX_PROMPTS, MAX_TOKENS
 from streams.records import Rollout
 
 MAX_PROMPT_CHARS = 4000

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from agent.compare import Comparison
 from agent.settings import AgentSettings
-from agent.turn.compare import Comparison
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams.records import Json, Rollout, Verb
@@ -38,7 +38,7 @@ class Events(Protocol):
 
 
 class Comparisons(Protocol):
-    """Compares versions (agent.turn.compare.Comparisons)."""
+    """Compares versions (agent.compare.Comparisons)."""
 
     async def compare(
         self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int

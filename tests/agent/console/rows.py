@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlmodel import Session
 
+from agent.compare import Comparison, Reply
 from agent.errors import NoPreviousError, UnknownVersionError
 from agent.settings import AgentSettings
-from agent.turn.compare import Comparison, Reply
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams import chain

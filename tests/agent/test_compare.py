@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from agent.compare import Comparisons, Reply
 from agent.engine.contract import Request
 from agent.errors import (
     ApiError,
@@ -19,7 +20,6 @@ from agent.errors import (
     UnavailableError,
 )
 from agent.settings import AgentSettings
-from agent.turn.compare import Comparisons, Reply
 from streams.line.line import Trial
 from streams.records import Sampling
 from tests.agent.fakes import BASE, FakeBase, FakeResidents
