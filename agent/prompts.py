@@ -7,7 +7,7 @@ Knows nothing of HTTP or of the engine.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
@@ -54,12 +54,13 @@ class Prompts:
         self._base, self._writes, self._context_tokens = base, writes, context_tokens
         self._compiler, self._tools, self._events = compiler, tools, events
         self._noted = noted
-        self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
+        # the tokenizer's thread, for whoever else renders
+        self.rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
         self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
 
     def close(self) -> None:
         """Begin no further prompt."""
-        self._rendering.shutdown(wait=False)
+        self.rendering.shutdown(wait=False)
         self._holding.shutdown(wait=False)
 
     async def first(self, ask: Ask) -> Ask:
@@ -84,13 +85,13 @@ class Prompts:
         loop = asyncio.get_running_loop()
         if ask.constraint is not None:
             ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
-        return await loop.run_in_executor(self._rendering, self._render, ask)
+        return await loop.run_in_executor(self.rendering, self._render, ask)
 
     async def count(self, ask: Ask) -> int:
         """Count the tokens of an ask's prompt. Raises: as `first`."""
         loop = asyncio.get_running_loop()
         ask = offer(ask, self.own_tools())
-        return await loop.run_in_executor(self._rendering, self._count, ask)
+        return await loop.run_in_executor(self.rendering, self._count, ask)
 
     async def count_texts(self, texts: Sequence[str]) -> int:
         """Count the tokens of texts."""
@@ -98,7 +99,7 @@ class Prompts:
         def counted() -> int:
             return sum(len(self._base.encode(text)) for text in texts)
 
-        return await asyncio.get_running_loop().run_in_executor(self._rendering, counted)
+        return await asyncio.get_running_loop().run_in_executor(self.rendering, counted)
 
     async def hold_to_call(self, ask: Ask) -> Held | None:
         """What a second try of an ask's tool call is held to; None: its tools cannot be."""
@@ -114,7 +115,9 @@ class Prompts:
         return held.held
 
     def _render(self, ask: Ask) -> Ask:
-        return render(self._noted(ask, answered=True), self._base, context_tokens=self._context_tokens)
+        return render(
+            self._noted(ask, answered=True), self._base, context_tokens=self._context_tokens
+        )
 
     def _count(self, ask: Ask) -> int:
         return count(self._noted(ask, answered=False), self._base)

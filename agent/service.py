@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
+from agent.compare import Comparisons, SupportsLend
 from agent.constrain.contract import Compiler
 from agent.engine.contract import Engine
 from agent.errors import UnavailableError
@@ -44,6 +45,7 @@ from streams.model.embed import Embedder, Vectors
 from streams.records import Feedback, Forgotten, Recipe, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
+from streams.trace.contract import NO_TRACER, Tracer
 
 
 class Base(Renderer, Protocol):
@@ -56,7 +58,7 @@ class Base(Renderer, Protocol):
     def call_probe(self) -> str: ...  # what its template makes of a tool call
 
 
-class SupportsServing(SupportsPromote, Protocol):
+class SupportsServing(SupportsPromote, SupportsLend, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
@@ -90,6 +92,7 @@ class AgentService:
         rollout: RolloutSettings = DIRECT,
         compiler: Compiler | None = None,
         open_tools: Callable[[Events, Metrics], Toolbox | None] = lambda *_: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
@@ -117,6 +120,7 @@ class AgentService:
             events=self.events,
             metrics=self.metrics,
             told=self.stored.add,
+            tracer=tracer,
         )
         self.notes = Notes(settings, self.recorder.removal)
         self._follower = Follower(
@@ -129,6 +133,7 @@ class AgentService:
             metrics=self.metrics,
             forget=self._forget,
             note=self.notes.take,
+            tracer=tracer,
         )
         self._prompts = Prompts(
             base,
@@ -141,6 +146,14 @@ class AgentService:
         )
         self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._noted_failure = False
+        self.comparisons = Comparisons(
+            engine,
+            residents,
+            base=base,
+            line=self._follower.decisions.line,
+            rendering=self._prompts.rendering,
+            metrics=self.metrics,
+        )
         self.started_s = int(time.time())
         self.metrics.read(self.status)
 
@@ -247,6 +260,7 @@ class AgentService:
             engine_alive=self._engine_alive(),
             draining=self._draining,
             tools=self.tools.status() if self.tools is not None else {},
+            steps=len(self._rollout.steps),
         )
 
     @property
@@ -296,15 +310,24 @@ class AgentService:
         raises: ConflictError when the line's seq is not the expected one; SwapError when there is
             nothing to go back to, or it cannot be taken
         """
+        return await self._go_back(self._follower.rollback, who, reason, expected_seq)
+
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, with or without broker and database; learn nothing more.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        return await self._go_back(self._follower.reset, who, reason, expected_seq)
+
+    async def _go_back(self, back: Callable[..., Rollout], *asked: str | int | None) -> Rollout:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._rolling_back, self._follower.rollback, who, reason, expected_seq
-        )
+        return await loop.run_in_executor(self._rolling_back, back, *asked)
 
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the trial of the line: written down first, then followed by every agent.
+        """Use a verb on the line or its trial: written down first, then followed by every agent.
 
         raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
         """
@@ -316,7 +339,8 @@ class AgentService:
             return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
-        self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
+        self._follower.spans.change(change)
+        self.events.add("trial", f"{who}: {verb} of {change.candidate or change.line}: {reason}")
         return change
 
     def _noted(self, ask: Ask, *, answered: bool) -> Ask:

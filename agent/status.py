@@ -26,6 +26,7 @@ class Status:
     engine_alive: bool
     draining: bool
     tools: Json = field(default_factory=dict)  # each MCP server of agent.tools: how it is
+    steps: int = 1  # of a trial, by the policy
 
     def info(self) -> dict[str, str]:
         """The line that this agent serves, the version that serves it, and the base of both."""
@@ -72,6 +73,7 @@ class Status:
             "since_ms": line.since_ms,
             "pending": self.following.pending,
             "failed": self.following.failed,
+            "learning": line.learning,
             "trial": self._trial(),
         }
         return {line.name: state}
@@ -82,7 +84,8 @@ class Status:
         if trial is None:
             return None
         verbs = list(operable(self.following.line))
-        return dataclasses.asdict(trial) | {"lacking": self.following.lacking, "verbs": verbs}
+        told = {"lacking": self.following.lacking, "verbs": verbs, "steps": self.steps}
+        return dataclasses.asdict(trial) | told
 
     def spooled(self) -> Json:
         """What is on this agent's disk and not in the log yet."""
@@ -118,6 +121,11 @@ class Status:
                 "trial_lacking",
                 "1 while it answers nobody here",
                 float(following.lacking is not None),
+            ),
+            (
+                "learning",
+                "0 from a reset until learning is resumed",
+                float(following.line.learning),
             ),
             ("swap_pending", "1 while a decided version lacks a recipe", pending),
         ]

@@ -34,6 +34,7 @@ from learner.rollout import claims, release
 from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
+from learner.spans import Spans
 from learner.update.generation import Outcome, run_generation, void
 from learner.verdicts import Rules, use_answers
 from streams.clock import steady
@@ -48,6 +49,7 @@ from streams.store import offsets, outbox
 from streams.store.lease import Lease
 from streams.store.store import Store
 from streams.store.tables import ForgottenRow, GenerationRow, PlannerRow, TurnRow
+from streams.trace.contract import NO_TRACER, Tracer
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class Parts:
     evaluator: Evaluator | None = None  # scores members; None: this process
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
+    tracer: Tracer = NO_TRACER
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
 
@@ -87,6 +90,7 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
+        self._spans = Spans(parts.tracer, parts.store, parts.clock)
         self._trials = Trials(parts.rollout, clock=parts.clock)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
@@ -117,7 +121,9 @@ class Learner:
             self._lessons.retire_notes(self._parts, self._writing, self._pause)
             self._tidy()
             return False
+        self._spans.begin()
         outcome, targets = self._compute(generation)
+        self._spans.scored()
         report = self._ask_gate(outcome)
         self._finish(generation, outcome, report, targets)
         self._publish()
@@ -223,6 +229,8 @@ class Learner:
                 return under_way
             elif claims.awaited(session, line.name) > line.seq:  # the log may decide otherwise
                 obstacle = "its own release to come back from the log"
+            elif not line.learning:
+                obstacle = "somebody to resume learning after the reset (quickset rollouts learn)"
             else:
                 obstacle = None
             found = next_plan(
@@ -259,6 +267,7 @@ class Learner:
             rows = {row.id: row for row in session.exec(query) if row.record}
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
         lessons, targets = prepare(batch_of(generation), rows, teacher)
+        self._spans.taught(rows, targets)
         outcome = parts.recall(generation, parts.serving) or run_generation(
             generation.key,
             lessons,
@@ -300,12 +309,14 @@ class Learner:
                 settings=self._parts.rollout,
             )
             learned(session, row, targets)
+        self._spans.done(row, outcome, report)
         _LOG.info("%s", release.told(row, outcome))
 
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
         if self._owes_log:
-            outbox.publish(self._parts.store, self._parts.log, self._line.name)
+            store, log, spans = self._parts.store, self._parts.log, self._spans
+            outbox.publish(store, log, self._line.name, told=spans.published)
             self._owes_log = False
 
     def _tidy(self) -> None:

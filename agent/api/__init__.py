@@ -2,5 +2,5 @@
 
 For others: chat.routes, completions.routes, embeddings.routes, feedback.page, feedback.routes,
 health.routes, langfuse.routes, messages.errors, messages.routes, models.routes, notes.routes,
-openapi.routes, openwebui.routes, operation, responses.routes, serve.
+openai, openapi.document, openapi.routes, openwebui.routes, operation, responses.routes, serve.
 """

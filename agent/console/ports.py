@@ -1,10 +1,12 @@
 """What the console needs of the agent that it watches: a few reads and one write."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from agent.compare import Comparison
 from agent.settings import AgentSettings
-from agent.watch.events import Event
+from agent.watch.events import Event, Kind
+from agent.watch.metrics import Metrics
 from streams.records import Json, Rollout, Verb
 
 
@@ -23,6 +25,28 @@ class Status(Protocol):
         ...
 
 
+class Events(Protocol):
+    """What happened to this agent lately (agent.watch.events.Events)."""
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Keep an event."""
+        ...
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events, oldest first."""
+        ...
+
+
+class Comparisons(Protocol):
+    """Compares versions (agent.compare.Comparisons)."""
+
+    async def compare(
+        self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int
+    ) -> Comparison:
+        """Answer prompts on two versions. Raises: ApiError, with what is in the way."""
+        ...
+
+
 class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
@@ -30,9 +54,17 @@ class Service(Protocol):
     def settings(self) -> AgentSettings: ...
 
     @property
-    def events(self) -> Iterable[Event]:
+    def events(self) -> Events:
         """What happened to this agent lately, oldest first."""
         ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted here."""
+        ...
+
+    @property
+    def comparisons(self) -> Comparisons: ...
 
     def status(self) -> Status:
         """How it is now, from memory."""
@@ -50,10 +82,18 @@ class Service(Protocol):
         """
         ...
 
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, and learn nothing more until told.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        ...
+
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the candidate that is on trial, by way of the log.
+        """Use a verb on the line or the candidate that is on trial, by way of the log.
 
         raises: ConflictError when somebody else changed the line first; VerbRefusedError;
             NotAllowedError; LogUnavailableError

@@ -4,6 +4,7 @@ const part = (id) => document.getElementById(`rollback-${id}`);
 const dialog = document.getElementById("rollback");
 
 let asked = null; // {path, seq, csrf}
+let keyed = false; // whether what is grave asks for the key again
 
 /** Ask whether a line shall go back from `version` to `previous`. */
 export function askRollback({ line, version, previous, seq, csrf }) {
@@ -34,6 +35,11 @@ export function askVerb({ line, verb, candidate, seq, csrf }) {
   ask({ line, verb: `trial/${verb}`, title, go, what: [mono(candidate), what], seq, csrf });
 }
 
+/** Say whether operators have keys here, so that what is grave asks for them again. */
+export function setKeyed(value) {
+  keyed = value;
+}
+
 function ask({ line, verb, title, go, what, seq, csrf }) {
   asked = { path: `/operator/lines/${encodeURIComponent(line)}/${verb}`, seq, csrf };
   part("title").textContent = title;
@@ -41,6 +47,8 @@ function ask({ line, verb, title, go, what, seq, csrf }) {
   part("what").replaceChildren(...what);
   part("error").hidden = true;
   part("reason").value = "";
+  part("key").value = "";
+  part("key").hidden = part("key-label").hidden = !(keyed && verb === "trial/promote-full");
   dialog.showModal();
   part("reason").focus();
 }
@@ -51,7 +59,7 @@ async function change() {
   try {
     const response = await fetch(asked.path, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRF-Token": asked.csrf },
+      headers: { "Content-Type": "application/json", "X-CSRF-Token": asked.csrf, "X-Step-Up": part("key").value },
       body: JSON.stringify({ reason: part("reason").value.trim(), expected_seq: asked.seq }),
     });
     if (response.ok) dialog.close();

@@ -4,7 +4,7 @@ import { learnerCard, safetyCard, servingCard } from "./cards.js";
 import { drawGenerations } from "./charts.js";
 import { showHistory } from "./history.js";
 import { follow } from "./live.js";
-import { askRollback, askVerb } from "./change.js";
+import { askRollback, askVerb, setKeyed } from "./change.js";
 import { trialCard } from "./trial.js";
 import { showTurns } from "./turns.js";
 import { showVersions } from "./versions.js";
@@ -93,6 +93,7 @@ async function readSession() {
   setClock(session.now_ms);
   part("operator").textContent = session.operator;
   part("log-out").hidden = !session.can_log_out;
+  setKeyed(session.can_log_out);
 }
 
 async function logOut() {

@@ -2,15 +2,16 @@
 
 import getpass
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
 from deploy.operate.trial import Look, changes, look, steer
@@ -20,10 +21,9 @@ from streams.records import Verb
 
 rollouts = typer.Typer(
     no_args_is_help=True,
-    help="What is on trial: look at it, and start, pause, resume, skip a step, promote or abort.",
+    help="What is on trial: look, start, pause, resume, skip a step, promote, abort; learn on.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
 Reason = Annotated[str, typer.Option("--reason", help="Kept in the audit.")]
 Seq = Annotated[
     int | None, typer.Option("--seq", min=0, help="Refuse if the line has changed since this one.")
@@ -32,97 +32,57 @@ Seq = Annotated[
 
 @rollouts.command("show")
 @with_settings("home")
-def show(in_force: InForce, as_json: Json = False) -> None:
+def show(in_force: InForce, as_json: Json = False, watch: Watch = False) -> None:
     """Print what serves, what is on trial with which share, and why it isn't promoted yet."""
     settings = in_force.settings
-    with store_session(settings.streams) as session:
-        found = look(settings.streams, session, settings.agent.line)
-    if as_json:
-        typer.echo(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
-        return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _told(found):
-        table.add_row(name, Text(value))
-    Console().print(table)
+
+    def read() -> Look:
+        with store_session(settings.streams) as session:
+            return look(settings.streams, session, settings.agent.line)
+
+    tell(read, _card, as_json=as_json, watch=watch, as_body=_as_json)
 
 
 @rollouts.command("list")
 @with_settings("home")
 def list_changes(
-    in_force: InForce,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
-    as_json: Json = False,
+    in_force: InForce, limit: Limit = 20, as_json: Json = False, watch: Watch = False
 ) -> None:
     """Print the last changes of the line, newest first: who, what, when, why."""
     settings = in_force.settings
-    found = changes(settings.streams, settings.agent.line, limit)
-    rows = [change.model_dump(mode="json") for change in found]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("seq", "when", "who", "verb", "version", "state", "share", "why"):
-        table.add_column(name, no_wrap=name != "why")
-    for row in rows:
-        version = (row["candidate"] or row["version"])[:16]
-        share = f"{row['share']:.0%}" if row["candidate"] else "–"
-        cells = (row["who"], row["verb"], version, row["state"], share, row["reason"])
-        table.add_row(str(row["seq"]), _time(row["created_ms"]), *map(Text, cells))
-    Console().print(table if rows else "the line has never changed: its base serves")
+
+    def read() -> list[dict[str, Any]]:
+        found = changes(settings.streams, settings.agent.line, limit)
+        return [change.model_dump(mode="json") for change in found]
+
+    tell(read, _changes, as_json=as_json, watch=watch)
 
 
-@rollouts.command()
-@with_settings("home")
-def start(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Give a pending candidate its first share of the sessions."""
-    _use(in_force, "start", reason, seq, as_json=as_json)
+VERBS: dict[str, tuple[Verb, str]] = {
+    "start": ("start", "Give a pending candidate its first share of the sessions."),
+    "pause": ("pause", "Keep the trial at its share until it is resumed."),
+    "resume": ("resume", "Let a trial that is paused or held go on."),
+    "skip-step": ("skip-step", "Take the next step now, without waiting for evidence."),
+    "promote": ("promote-full", "Let the candidate serve everybody now."),
+    "abort": ("abort", "End the trial: what serves, serves everybody again."),
+    "learn": ("learn", "Learn again, after a reset."),
+}
 
 
-@rollouts.command()
-@with_settings("home")
-def pause(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Keep the trial at its share until it is resumed."""
-    _use(in_force, "pause", reason, seq, as_json=as_json)
+def _command(verb: Verb) -> Callable[..., None]:
+    def use(
+        in_force: InForce,
+        reason: Reason = "operator's wish",
+        seq: Seq = None,
+        as_json: Json = False,
+    ) -> None:
+        _use(in_force, verb, reason, seq, as_json=as_json)
+
+    return with_settings("home")(use)
 
 
-@rollouts.command()
-@with_settings("home")
-def resume(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Let a trial that is paused or held go on."""
-    _use(in_force, "resume", reason, seq, as_json=as_json)
-
-
-@rollouts.command("skip-step")
-@with_settings("home")
-def skip_step(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Take the next step now, without waiting for evidence."""
-    _use(in_force, "skip-step", reason, seq, as_json=as_json)
-
-
-@rollouts.command()
-@with_settings("home")
-def promote(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Let the candidate serve everybody now."""
-    _use(in_force, "promote-full", reason, seq, as_json=as_json)
-
-
-@rollouts.command()
-@with_settings("home")
-def abort(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """End the trial: what serves, serves everybody again."""
-    _use(in_force, "abort", reason, seq, as_json=as_json)
+for _name, (_verb, _summary) in VERBS.items():
+    rollouts.command(_name, help=_summary)(_command(_verb))
 
 
 def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json: bool) -> None:
@@ -139,8 +99,32 @@ def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json
     if as_json:
         typer.echo(json.dumps(change.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
+    if change.candidate is None:
+        typer.echo(f"change {change.seq} of {change.line}: {change.verb}, {change.version} serves")
+        return
     share = f", {change.share:.0%} of the sessions" if change.state == "running" else ""
     typer.echo(f"change {change.seq} of {change.line}: {change.candidate} is {change.state}{share}")
+
+
+def _card(found: Look) -> RenderableType:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _told(found):
+        table.add_row(name, Text(value))
+    return table
+
+
+def _changes(rows: Sequence[dict[str, Any]]) -> RenderableType:
+    if not rows:
+        return "the line has never changed: its base serves"
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("seq", "when", "who", "verb", "version", "state", "share", "why"):
+        table.add_column(name, no_wrap=name != "why")
+    for row in rows:
+        version = (row["candidate"] or row["version"])[:16]
+        share = f"{row['share']:.0%}" if row["candidate"] else "–"
+        cells = (row["who"], row["verb"], version, row["state"], share, row["reason"])
+        table.add_row(str(row["seq"]), _time(row["created_ms"]), *map(Text, cells))
+    return table
 
 
 def _as_json(found: Look) -> dict[str, Any]:
@@ -150,6 +134,7 @@ def _as_json(found: Look) -> dict[str, Any]:
         "seq": line.seq,
         "version": line.version,
         "previous": line.previous,
+        "learning": line.learning,
         "candidate": trial.version if trial else None,
         "state": trial.state if trial else None,
         "step": trial.step if trial else None,
@@ -164,6 +149,8 @@ def _as_json(found: Look) -> dict[str, Any]:
 def _told(found: Look) -> Iterator[tuple[str, str]]:
     line, trial = found.line, found.line.trial
     yield "serves", f"{line.version}, by change {line.seq} of the line {line.name}"
+    if not line.learning:
+        yield "learning", "off since the reset; `quickset rollouts learn` goes on"
     if trial is None:
         yield "on trial", "nothing"
         return
