@@ -20,6 +20,7 @@ from agent.constrain.open import open_compiler
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
+from agent.insight import Insight
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -106,7 +107,9 @@ async def serve(
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
                 sites,
-                build_console(service, store, log=log),
+                build_console(
+                    service, store, log=log, insight=Insight(base, residents, backend)
+                ),
                 settings.console_host,
                 settings.console_port,
             )

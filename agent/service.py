@@ -100,7 +100,7 @@ class AgentService:
         """
         context_tokens = min(settings.context_tokens, base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
-        self.residents, self.embedder, self._rollout = residents, embedder, rollout
+        self.residents, self.embedder, self.rollout = residents, embedder, rollout
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.links, self.named = FeedbackLinks(secret), NamedReplies()
@@ -290,7 +290,7 @@ class AgentService:
             name = self.settings.line
             line = decided(self._log, name) or Line(name, (self._base.name,))
             audit = Audit.new(who, reason, int(time.time() * 1000))
-            return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
+            return operate(self._log, line, verb, audit, self.rollout, expected_seq=expected_seq)
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
         self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")

@@ -11,6 +11,7 @@ from agent.watch.events import Event
 from streams import chain
 from streams.errors import ConflictError
 from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
+from streams.settings import RolloutSettings
 from streams.store.tables import (
     ArtefactRow,
     GenerationRow,
@@ -57,6 +58,7 @@ class FakeService:
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
         self.settings = settings or AgentSettings()
+        self.rollout = RolloutSettings()
         self.events: list[Event] = []
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
