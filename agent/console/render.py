@@ -63,13 +63,14 @@ def count(value: int, noun: str) -> str:
 
 
 def signed(value: float | None, digits: int = 2) -> str:
-    """Write a number with its sign.
+    """Write a number with its sign; of large ones no fractions.
 
-    >>> signed(-0.421), signed(3.0, 0), signed(None)
-    ('−0.42', '+3', '–')
+    >>> signed(-0.421), signed(3.0, 0), signed(-21.7), signed(None)
+    ('−0.42', '+3', '−22', '–')
     """
     if value is None:
         return "–"
+    digits = 0 if abs(value) >= 10 else digits
     return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 

@@ -19,7 +19,8 @@ export function drawCharts() {
   const x = rows.map((row) => Number(row.querySelector("[data-x]").dataset.x));
   const draw = () => {
     place.replaceChildren();
-    for (const [title, names, scale] of CHARTS) chart(place, { title, names, scale, rows, x });
+    const figures = CHARTS.map(([title]) => frame(place, title)); // all first: each tells the others' width
+    CHARTS.forEach(([, names, scale], at) => chart(figures[at], { names, scale, rows, x }));
   };
   draw();
   let width = place.clientWidth;
@@ -31,12 +32,16 @@ export function drawCharts() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 }
 
-function chart(place, { title, names, scale, rows, x }) {
+function frame(place, title) {
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
   caption.textContent = title;
   figure.append(caption);
   place.append(figure);
+  return figure;
+}
+
+function chart(figure, { names, scale, rows, x }) {
   const strokes = [colour("--accent"), colour("--muted")];
   const axis = { stroke: colour("--muted"), font: "12px system-ui, sans-serif", grid: { stroke: colour("--rule"), width: 1 }, ticks: { show: false } };
   const series = names.map((name, at) => ({
@@ -48,7 +53,7 @@ function chart(place, { title, names, scale, rows, x }) {
     spanGaps: false,
   }));
   const options = {
-    width: figure.clientWidth,
+    width: figure.clientWidth - parseFloat(getComputedStyle(figure).paddingLeft) * 2,
     height: HEIGHT_PX,
     scales: { x: { time: false, range: (_, low, high) => [low - 0.5, Math.max(high, low + 9) + 0.5] }, y: scale },
     series: [{ label: "generation" }, ...series],

@@ -22,7 +22,7 @@ function renew() {
   }
   for (const node of document.querySelectorAll(".countdown")) {
     const left = Number(node.dataset.until) - now;
-    write(node, left > 0 ? `for ${length(left)}` : "for a moment");
+    write(node, left > 0 ? `for ${length(left)} more` : "until the next look");
   }
 }
 
