@@ -41,9 +41,7 @@ class Insight:
     def words(self, token_ids: Sequence[int]) -> tuple[list[str], str]:
         """What each token writes, half a character escaped, and what all write together."""
         spelt = [self._spellings[id] for id in token_ids]
-        whole = b"".join(
-            each.name.encode() if each.bytes is None else each.bytes for each in spelt
-        )
+        whole = b"".join(each.name.encode() if each.bytes is None else each.bytes for each in spelt)
         return [each.name for each in spelt], whole.decode(errors="replace")
 
     def moved(self, version: str) -> list[Json]:

@@ -228,6 +228,7 @@ class AgentService:
             engine=self._engine,
             engine_alive=self._engine_alive(),
             draining=self._draining,
+            steps=len(self.rollout.steps),
         )
 
     @property

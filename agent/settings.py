@@ -1,7 +1,7 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -9,6 +9,21 @@ from streams.settings import Section
 
 # Every model that can be asked for is one of these, or an alias of one.
 MODEL = "quickset"
+
+
+# What an operator may do, each role all that the ones before it may: look; change what serves;
+# switch the learned weights off (agent.console.roles).
+Role = Literal["viewer", "operator", "admin"]
+# What an operator key without a role may do: as much as it could before there were roles, and
+# nothing that came with them.
+UNSTATED_ROLE: Role = "operator"
+
+
+class OperatorKey(Section):
+    """A console key, by its hash."""
+
+    hash: str
+    role: Role = UNSTATED_ROLE
 
 
 class AgentSettings(Section):
@@ -112,9 +127,24 @@ class AgentSettings(Section):
         {},
         description="API keys: name → SHA-256 of the key, hex; none: everybody may chat",
     )
-    operator_keys: dict[str, str] = Field(
+    operator_keys: dict[str, OperatorKey] = Field(
         {},
-        description="console keys, likewise; none: loopback only",
+        description=(
+            'console keys: name → {hash = "<SHA-256, hex>", role = "viewer", "operator" or '
+            '"admin"}, as `quickset keys new` prints them; a hash alone is an operator\'s; none: '
+            "loopback only"
+        ),
+    )
+    session_s: float = Field(
+        12 * 3600.0,
+        gt=0,
+        description="length of a console session until the key is asked for again, seconds",
+    )
+    session_idle_s: float = Field(
+        3600.0,
+        ge=0,
+        description="a console session that asks for nothing for so long ends, "
+        "seconds; 0: none does",
     )
     score_names: tuple[str, ...] = Field(
         ("user-feedback", "feedback", "thumb", "thumbs", "rating", "helpfulness", "correctness"),
@@ -137,6 +167,14 @@ class AgentSettings(Section):
             "made in streams.home"
         ),
     )
+
+    @field_validator("operator_keys", mode="before")
+    @classmethod
+    def _hash_alone(cls, keys: Any) -> Any:
+        """Read the older form, name → hash."""
+        if not isinstance(keys, dict):
+            return keys
+        return {n: {"hash": key} if isinstance(key, str) else key for n, key in keys.items()}
 
     @field_validator("aliases")
     @classmethod

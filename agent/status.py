@@ -25,6 +25,7 @@ class Status:
     engine: Engine
     engine_alive: bool
     draining: bool
+    steps: int = 1  # of a trial, by the policy
 
     def info(self) -> dict[str, str]:
         """The line that this agent serves, the version that serves it, and the base of both."""
@@ -75,7 +76,8 @@ class Status:
         if trial is None:
             return None
         verbs = list(operable(self.following.line))
-        return dataclasses.asdict(trial) | {"lacking": self.following.lacking, "verbs": verbs}
+        told = {"lacking": self.following.lacking, "verbs": verbs, "steps": self.steps}
+        return dataclasses.asdict(trial) | told
 
     def spooled(self) -> Json:
         """What is on this agent's disk and not in the log yet."""

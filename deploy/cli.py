@@ -15,6 +15,7 @@ from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.forget import forget
+from deploy.commands.keys import keys
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
@@ -56,6 +57,7 @@ app.command()(replay)
 app.command()(forget)
 app.command()(demo)
 app.add_typer(streams, name="streams")
+app.add_typer(keys, name="keys")
 app.command()(config)
 app.command()(prepare)
 

@@ -14,21 +14,21 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from agent.console import live
 from agent.console.access import Access
+from agent.console.admit import OPERATOR, admit
 from agent.console.asking import Asking, Workers
 from agent.console.letters import Letters
 from agent.console.ports import Insight, NoInsight, Service
 from agent.console.read.registry import LISTED
 from agent.console.read.sections import WAIT_S, Sections
-from agent.console.site import VIEWS, Site
+from agent.console.roles import Route, for_role
+from agent.console.site import Site
 from agent.console.write import MAX_BODY_BYTES, Write
 from agent.errors import (
     BusyError,
     InvalidError,
-    KeyRefusedError,
     NotFoundError,
     UnavailableError,
     UnknownVersionError,
@@ -45,8 +45,6 @@ _HEADERS = pages.HEADERS | {
         "trusted-types 'none'", "trusted-types default"
     )
 }
-_PAGES = {view.path for view in VIEWS}
-_OPEN = {("/login", "GET"), ("/login", "HEAD"), ("/operator/session", "POST")}
 
 MAX_PAGES = 32  # open at once; each costs one comparison of strings an interval
 
@@ -70,7 +68,7 @@ def build_console(
     wait_s: how long a page waits for store and log, in seconds
     raises: BindError when other machines could reach it and no operator key is set
     """
-    access = Access(service.settings, clock=clock)
+    access = Access(service, clock=clock)
     sections = Sections(service, store, log, wait_s=wait_s)
     shared = live.Shared(sections.read, interval_s=interval_s, clock=clock)
     asking, of_log = Asking(store, wait_s=wait_s), Workers("console-letters", wait_s=wait_s)
@@ -78,8 +76,14 @@ def build_console(
         service, access, shared, asking, insight=insight or NoInsight(), log=log, of_log=of_log
     )
     read = Read(service, access, shared, clock=clock)
-    write = Write(service, access, changed=shared.forget)
-    letters = Letters(log, access, changed=shared.forget)
+    routes = [
+        *for_role(None, pages.files("/console", _STATIC)),
+        *for_role(None, pages.shared_files()),
+        *site.routes(),
+        *read.routes(),
+        *Write(service, access, changed=shared.forget).routes(),
+        *Letters(log, changed=shared.forget).routes(),
+    ]
 
     async def close(_: web.Application) -> None:
         read.closing.set()  # ends every stream, so that the server can stop at once
@@ -87,49 +91,12 @@ def build_console(
             part.close()
 
     app = web.Application(
-        middlewares=[edge.answer_errors(), admit(access)], client_max_size=MAX_BODY_BYTES
+        middlewares=[edge.answer_errors(), admit(access, routes)], client_max_size=MAX_BODY_BYTES
     )
     app.on_response_prepare.append(_set_headers)
     app.on_shutdown.append(close)
-    app.add_routes(
-        [
-            *site.routes(),
-            *pages.files("/console", _STATIC),
-            *pages.shared_files(),
-            *read.routes(),
-            *write.routes(),
-            *letters.routes(),
-        ]
-    )
+    app.add_routes([route.route for route in routes])
     return app
-
-
-def admit(access: Access) -> Middleware:
-    """Let operators in, and send a browser without a session to the login page."""
-
-    @web.middleware
-    async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
-        path = request.path
-        if path.startswith(("/static/", "/console/")) or (
-            access.asks_for_key and (path, request.method) in _OPEN
-        ):
-            return await handler(request)
-        try:
-            operator = access.operator_of(request)
-        except KeyRefusedError:
-            if _is_page(request):
-                raise web.HTTPSeeOther("/login") from None
-            raise
-        if request.method not in ("GET", "HEAD"):
-            access.prove_write(request, operator)
-        return await handler(request)
-
-    return admitted
-
-
-def _is_page(request: web.Request) -> bool:
-    resource = request.match_info.route.resource
-    return request.method == "GET" and resource is not None and resource.canonical in _PAGES
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -155,15 +122,18 @@ class Read:
         self._num_pages = 0
         self.closing = asyncio.Event()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """The routes of the state, its sections, its changes and the digests."""
-        return [
-            web.get("/operator/state", self._state),
-            web.get("/operator/events", partial(self._events, live.event)),
-            web.get("/live", partial(self._events, live.names)),
-            web.get("/operator/versions/{version}/digest", self._digest),
-            web.get(f"/operator/{{section:{'|'.join(LISTED)}}}", self._section),
-        ]
+        return for_role(
+            "viewer",
+            [
+                web.get("/operator/state", self._state),
+                web.get("/operator/events", partial(self._events, live.event)),
+                web.get("/live", partial(self._events, live.names)),
+                web.get("/operator/versions/{version}/digest", self._digest),
+                web.get(f"/operator/{{section:{'|'.join(LISTED)}}}", self._section),
+            ],
+        )
 
     async def _state(self, _: web.Request) -> web.Response:
         text = live.json_of(await self._shared.sections())
@@ -187,12 +157,12 @@ class Read:
         if self._num_pages >= MAX_PAGES:
             raise BusyError(f"{MAX_PAGES} pages are open already: close some")
         response = web.StreamResponse(headers=sse.HEADERS)
-        operator = self._access.operator_of(request)
+        operator = request[OPERATOR]
 
         def connected() -> bool:
             transport = request.transport
             here = transport is not None and not transport.is_closing()
-            return here and operator.until_s >= self._clock()
+            return here and self._access.lasts(operator)
 
         self._num_pages += 1
         try:

@@ -1,8 +1,8 @@
 """Pushes what changed to every open console page, as server-sent events.
 
 All pages share one reading, taken only while a page asks for it and at most once an interval. Each
-page is sent only the sections, or their names, that differ from what it was sent last: a slow reader
-skips states, and never makes a queue grow.
+is sent the sections, or their names, that differ from what it was sent last: a slow reader skips
+states, and never makes a queue grow.
 
 Knows nothing of what a section holds.
 """

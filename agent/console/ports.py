@@ -1,11 +1,12 @@
 """What the console needs of the agent that it watches: some reads and two writes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from agent.errors import UnknownVersionError
 from agent.settings import AgentSettings
-from agent.watch.events import Event
+from agent.watch.events import Event, Kind
+from agent.watch.metrics import Metrics
 from streams.records import Json, Rollout, Verb
 from streams.settings import RolloutSettings
 
@@ -25,6 +26,18 @@ class Status(Protocol):
         ...
 
 
+class Events(Protocol):
+    """What happened to this agent lately (agent.watch.events.Events)."""
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Keep an event."""
+        ...
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events, oldest first."""
+        ...
+
+
 class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
@@ -32,8 +45,13 @@ class Service(Protocol):
     def settings(self) -> AgentSettings: ...
 
     @property
-    def events(self) -> Iterable[Event]:
+    def events(self) -> Events:
         """What happened to this agent lately, oldest first."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted here."""
         ...
 
     def status(self) -> Status:

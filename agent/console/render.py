@@ -152,9 +152,7 @@ def ranges(numbers: list[int]) -> str:
             parts[-1].append(value)
         else:
             parts.append([value])
-    return ", ".join(
-        str(part[0]) if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts
-    )
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts)
 
 
 def lifted(value: float, low: float, high: float, width: float = 100.0) -> float:

@@ -16,10 +16,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from agent.console import live
-from agent.console.access import Access, Operator
+from agent.console.access import Access
+from agent.console.admit import OPERATOR
 from agent.console.asking import Asking, Workers
 from agent.console.ports import Insight, Service
 from agent.console.render import Pages
+from agent.console.roles import Route, for_role
 from agent.console.views import (
     audit,
     conversations,
@@ -57,6 +59,15 @@ VIEWS: Final[tuple[View, ...]] = (
 MENU: Final = tuple(view for view in VIEWS if view.key)
 
 
+def api_path(view: View) -> str:
+    """Where programs find what a page shows.
+
+    >>> api_path(now.VIEW), api_path(version.VIEW)
+    ('/api/now', '/api/versions/{version}')
+    """
+    return f"/api{view.path if view.path != '/' else '/now'}"
+
+
 class Site:
     """The pages of one console."""
 
@@ -83,32 +94,28 @@ class Site:
         self._asking, self._clock_ms = asking, clock_ms
         self._pages = Pages()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """The routes of every view, as a page and as JSON."""
         pages = [web.get(view.path, partial(self._page, view)) for view in VIEWS]
-        programs = [
-            web.get("/api" + (view.path if view.path != "/" else f"/{view.name}"),
-                    partial(self._json, view))
-            for view in VIEWS
-        ]  # fmt: skip
-        return [
-            *pages,
-            *programs,
+        programs = [web.get(api_path(view), partial(self._json, view)) for view in VIEWS]
+        parts = [
             web.get("/versions/{version}/change", self._change),
             web.get("/api/versions/{version}/change", self._change_json),
-            web.get("/login", self._login),
+        ]
+        return [
+            *for_role("viewer", [*pages, *programs, *parts]),
+            *for_role(None, [web.get("/login", self._login)]),
         ]
 
     async def _page(self, view: View, request: web.Request) -> web.Response:
         """Show a view, or say on a page why it cannot be shown."""
-        operator = self._access.operator_of(request)
         try:
             data, status = await self._data(view, request), 200
             name, values = view.name, data
         except ApiError as error:
             name, status = "error", error.status
             values = {"message": error.message, "trouble": ""}
-        around = await self._around(view, request, operator)
+        around = await self._around(view, request)
         return _html(self._pages.html(name, around | values), status)
 
     async def _json(self, view: View, request: web.Request) -> web.Response:
@@ -135,8 +142,9 @@ class Site:
             query=dict(request.query),
         )
 
-    async def _around(self, view: View, request: web.Request, operator: Operator) -> Json:
+    async def _around(self, view: View, request: web.Request) -> Json:
         """What every page has around it: the menu, what serves, and who is looking."""
+        operator = request[OPERATOR]
         ask = await self._ask(request)
         return {
             "view": view,
@@ -146,7 +154,7 @@ class Site:
             "spool": ask.section("spool"),
             "operator": operator.name,
             "csrf": operator.csrf,
-            "role": getattr(operator, "role", "admin"),
+            "role": operator.role,
             "asks_for_key": self._access.asks_for_key,
             "now_ms": ask.now_ms,
             "query": ask.query,
@@ -175,4 +183,3 @@ def _html(text: str, status: int) -> web.Response:
     # A half of a surrogate pair is no text that can be sent; a client's words may hold one.
     body = text.encode("utf-8", "replace")
     return web.Response(body=body, status=status, content_type="text/html", charset="utf-8")
-

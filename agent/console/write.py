@@ -7,8 +7,10 @@ from typing import TypeVar, cast
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
-from agent.console.access import COOKIE, SESSION_S, Access, prove_same_origin
+from agent.console.access import COOKIE, Access, prove_same_origin
+from agent.console.admit import OPERATOR
 from agent.console.ports import Service
+from agent.console.roles import Route, for_role
 from agent.errors import ApiError, InvalidError, NotFoundError, SwapError, UnavailableError
 from agent.http import edge
 from agent.http.form import Form, read_form
@@ -65,22 +67,30 @@ class Write:
         """Take what is changed, and whom to tell when it was."""
         self._service, self._access, self._changed = service, access, changed
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """The routes of rollback, trial and session."""
-        return [
+        # what serves everybody from then on is a path of its own, as it asks for the key again
+        others = "|".join(verb for verb in OPERATORS if verb != "promote-full")
+        changes = [
             web.post("/operator/lines/{line}/rollback", self._rollback),
-            web.post(
-                f"/operator/lines/{{line}}/trial/{{verb:{'|'.join(OPERATORS)}}}", self._operate
-            ),
+            web.post(f"/operator/lines/{{line}}/trial/{{verb:{others}}}", self._operate),
+        ]
+        whole = web.post("/operator/lines/{line}/trial/promote-full", self._operate)
+        own = [
             web.get("/operator/session", self._session),
-            web.post("/operator/session", self._log_in),
             web.delete("/operator/session", self._log_out),
+        ]
+        return [
+            *for_role("operator", changes),
+            Route(whole, "operator", step_up=True),
+            *for_role("viewer", own),
+            *for_role(None, [web.post("/operator/session", self._log_in)]),
         ]
 
     async def _rollback(self, request: web.Request) -> web.Response:
         self._prove_served(request)
         asked = await _read(request, ChangeRequest)
-        operator = self._access.operator_of(request)
+        operator = request[OPERATOR]
         try:
             rollout = await self._service.rollback(
                 operator.name, asked.reason, expected_seq=asked.expected_seq
@@ -93,9 +103,11 @@ class Write:
 
     async def _operate(self, request: web.Request) -> web.Response:
         self._prove_served(request)
-        verb = cast(Verb, request.match_info["verb"])
+        verb = cast(Verb, request.match_info.get("verb", "promote-full"))
         asked = await _read(request, ChangeRequest)
-        operator = self._access.operator_of(request)
+        operator = request[OPERATOR]
+        if verb == "skip-step" and self._is_last_step(request):
+            self._access.prove_step_up(request, operator)
         try:
             change = await self._service.operate(
                 verb, operator.name, asked.reason, expected_seq=asked.expected_seq
@@ -115,11 +127,17 @@ class Write:
         if line not in self._service.status().serving():
             raise NotFoundError(f"this agent serves no line {line!r}", param="line")
 
+    def _is_last_step(self, request: web.Request) -> bool:
+        """Whether the next step of the trial is that everybody is served by the candidate."""
+        trial = self._service.status().serving()[request.match_info["line"]]["trial"]
+        return trial is not None and trial["step"] + 1 >= trial["steps"]
+
     async def _session(self, request: web.Request) -> web.Response:
-        operator = self._access.operator_of(request)
+        operator = request[OPERATOR]
         return web.json_response(
             {
                 "operator": operator.name,
+                "role": operator.role,
                 "csrf": operator.csrf,
                 "can_log_out": self._access.asks_for_key,
                 "now_ms": int(time.time() * 1000),
@@ -133,11 +151,11 @@ class Write:
         if "Origin" in request.headers:
             prove_same_origin(request)
         asked = await _read(request, LoginRequest)
-        cookie = self._access.log_in(asked.key, request.remote)
+        cookie = self._access.log_in(request, asked.key.strip())
         response.set_cookie(
             COOKIE,
             cookie,
-            max_age=int(SESSION_S),
+            max_age=int(self._service.settings.session_s),
             httponly=True,
             samesite="Strict",
             secure=request.secure,

@@ -3,7 +3,8 @@
 Kinds, so that pages and alerts can tell them apart:
     swap, swap-failed, rollback, rollback-unwritten,
     log-away, log-back, unreadable, dropped, engine-failed, draining, limited,
-    broken-call: a reply's tool call that could not be read, or was of no tool on offer
+    broken-call: a reply's tool call that could not be read, or was of no tool on offer,
+    locked-out: too many wrong keys for the console, from one address, of one key, or of one name
 
 Knows nothing of its readers; what must not be lost goes to the streams, not here.
 """
@@ -19,11 +20,12 @@ from typing import Literal
 Kind = Literal[
     "swap", "swap-failed", "rollback", "rollback-unwritten", "trial", "trial-lacking",
     "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
-    "broken-call",
+    "broken-call", "locked-out",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
 _WARNINGS = {
     "swap-failed", "rollback-unwritten", "trial-lacking", "log-away", "unreadable", "dropped",
+    "locked-out",
 }  # fmt: skip
 
 _LOG = logging.getLogger(__name__)

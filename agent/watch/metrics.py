@@ -87,6 +87,9 @@ class Metrics:
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = count("unreadable_records", "Records that this agent cannot use")
+        self.operator_refusals = count(
+            "operator_refusals", "Requests that the console refused to let in", "why"
+        )
         self.limited = count("limited", "Requests refused by a key's limit", "limit")
         self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
         self.first_token_s = time(

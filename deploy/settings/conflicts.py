@@ -26,7 +26,8 @@ def conflicts(
     """Return one sentence for each pair of settings that cannot both be meant."""
     yield from _streams(streams)
     yield from _agent(agent)
-    if rollout.policy == "two-person" and len(agent.operator_keys) < 2:
+    may_promote = [each for each in agent.operator_keys.values() if each.role != "viewer"]
+    if rollout.policy == "two-person" and len(may_promote) < 2:
         yield (
             "rollout.policy is two-person, but agent.operator_keys names fewer than two operators: "
             "without keys nobody can be told apart"
@@ -100,7 +101,8 @@ def _agent(agent: AgentSettings) -> Iterator[str]:
             "in agent.keys, without them nobody can be told apart"
         )
     yield from _keys("agent.keys", agent.keys)
-    yield from _keys("agent.operator_keys", agent.operator_keys)
+    hashes = {name: each.hash for name, each in agent.operator_keys.items()}
+    yield from _keys("agent.operator_keys", hashes)
 
 
 def _keys(name: str, keys: Mapping[str, str]) -> Iterator[str]:

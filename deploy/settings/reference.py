@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import BaseModel
+
 from deploy.settings.load import Settings
 
 _HEAD = """\
@@ -46,6 +48,10 @@ def shown(value: Any) -> Any:
     """Return a value as JSON; passwords in URLs are hidden."""
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {name: shown(each) for name, each in value.items()}
     if isinstance(value, str):
         return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", value)
     return value

@@ -38,9 +38,7 @@ class Moved:
     frozen_most: float
 
 
-def moved_by(
-    base: Decoder, recipe: Recipe, mask: UnitMap, *, backend: Backend
-) -> Sequence[Moved]:
+def moved_by(base: Decoder, recipe: Recipe, mask: UnitMap, *, backend: Backend) -> Sequence[Moved]:
     """Measure what a recipe changes of its parent, in the order of its layout.
 
     raises: as kernels.version.layout.layout
@@ -71,6 +69,8 @@ def _measured(
 def _held(step: Tensor, frozen: Frozen) -> Iterator[tuple[int, float]]:
     """Yield how many rows, and columns, are frozen, and the largest integer in them."""
     for mask, dim in ((frozen.rows, 0), (frozen.columns, 1)):
-        places = () if mask is None else (mask == 0).nonzero()[:, 0].to(step.device)
+        if mask is None:
+            continue
+        places = (mask == 0).nonzero()[:, 0].to(step.device)
         if len(places):
             yield len(places), float(step.index_select(dim, places).abs().max())

@@ -59,6 +59,7 @@ async function change() {
   try {
     const response = await fetch(asked.path, { method: "POST", headers: await headers(), body: body() });
     const answer = await response.json();
+    if (answer.error?.code === "step_up") part("again").hidden = false; // a step that came to be the last
     if (!response.ok) return refuse(answer.error?.message ?? "It was refused");
     dialog.close();
     await done(answer.rollout, began);

@@ -46,7 +46,7 @@ def read(session: Session, ask: Ask) -> Json:
             turn_of(row) | {"state": row.state, "judgements": judged.get(row.id, [])}
             for row in shown
         ],
-        "next": f"{shown[-1].sequence}~{shown[-1].id}" if more else _further(session, query, last),
+        "next": f"{shown[-1].sequence}~{shown[-1].id}" if more else _further(session, last),
         "searched": not more and last is not None,
     }
 
@@ -94,7 +94,7 @@ def _last_searched(session: Session, query: Any) -> int | None:
     return found
 
 
-def _further(session: Session, query: Any, last: int | None) -> str | None:
+def _further(session: Session, last: int | None) -> str | None:
     """Where a search goes on that has looked through its part and found no full page."""
     if last is None:
         return None

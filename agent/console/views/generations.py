@@ -13,7 +13,8 @@ from streams.store.tables import GenerationRow
 ROWS: Final = 60  # on one page: as many points as a chart of this size can tell apart
 AGREE: Final = 0.75  # of the turns: coins agree so far for one member in nine, of six turns
 _NAMES = (
-    "number", "parent", "child", "state", "reason", "turn_ids", "fitness", "coefficients", "step", "reward", "fitness_mean", "fitness_spread", "gain", "kl",
+    "number", "parent", "child", "state", "reason", "turn_ids", "fitness", "coefficients", "step",
+    "reward", "fitness_mean", "fitness_spread", "gain", "kl",
     "planned_ms", "done_ms",
 )  # fmt: skip
 

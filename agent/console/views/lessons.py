@@ -78,14 +78,17 @@ def _lessons(session: Session, ask: Ask, turns: Sequence[TurnRow]) -> Iterable[J
 
 def _learned(session: Session, line: str, ids: set[str]) -> dict[str, list[Json]]:
     """Read which versions have turns in their batch, the oldest first."""
+    columns: list[Any] = [
+        GenerationRow.number, GenerationRow.child, GenerationRow.state, GenerationRow.turn_ids,
+        RecipeRow.number, GenerationRow.done_ms,
+    ]  # fmt: skip
     query = (
-        select(GenerationRow.number, GenerationRow.child, GenerationRow.state,
-               GenerationRow.turn_ids, RecipeRow.number, GenerationRow.done_ms)
+        select(*columns)
         .outerjoin(RecipeRow, col(RecipeRow.version) == col(GenerationRow.child))
         .where(GenerationRow.line == line, col(GenerationRow.child).is_not(None))
         .order_by(col(GenerationRow.number).desc())
         .limit(CHOSEN)
-    )  # type: ignore[call-overload]  # fmt: skip
+    )
     found: dict[str, list[Json]] = defaultdict(list)
     for number, child, state, turn_ids, place, done_ms in session.execute(query):
         for id in ids.intersection(turn_ids):

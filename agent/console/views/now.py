@@ -122,9 +122,7 @@ def _learner(ask: Ask, learner: Json | None) -> Json:
 
 def _behind(ask: Ask, learner: Json | None) -> int:
     groups = (learner or {"lag": {}})["lag"].items()
-    return sum(
-        sum(topics.values()) for group, topics in groups if group.endswith(f"/{ask.line}")
-    )
+    return sum(sum(topics.values()) for group, topics in groups if group.endswith(f"/{ask.line}"))
 
 
 def _spool(spool: Json) -> Json:

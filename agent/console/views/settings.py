@@ -56,10 +56,10 @@ def _rows(section: BaseModel) -> Iterator[Json]:
     values = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         value = values[name]
-        default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+        default = field.get_default(call_default_factory=True)
         changed = getattr(section, name) != default
         if name in NAMES_ONLY:
-            value = sorted(value)
+            value = [_owner(owner, key) for owner, key in sorted(value.items())]
         elif name in HIDDEN and value is not None:
             value = "set"
         yield {
@@ -68,3 +68,8 @@ def _rows(section: BaseModel) -> Iterator[Json]:
             "changed": changed,
             "description": field.description or "",
         }
+
+
+def _owner(name: str, key: str | Json) -> str:
+    """Whose key it is, and for the console what it may do."""
+    return name if isinstance(key, str) else f"{name} ({key['role']})"

@@ -20,9 +20,13 @@ METRICS: dict[str, tuple[str, str, str]] = {
 }
 
 
+COUNTS = ("sessions", "candidate_sessions", "touched")
+
+
 def trial_of(ask: Ask, serving: Json, rollouts: Sequence[Json]) -> Json:
     """Put together what is known of the trial of the line."""
-    trial, rules = serving["trial"], ask.service.rollout
+    trial: Json = serving["trial"]
+    rules = ask.service.rollout
     look = next(iter(ask.of_line("trials")), None)
     seen = look if look and look["candidate"] == trial["version"] else None
     change = next((row for row in rollouts if row["seq"] == serving["seq"]), None)
@@ -34,7 +38,7 @@ def trial_of(ask: Ask, serving: Json, rollouts: Sequence[Json]) -> Json:
         "looked_ms": seen["updated_ms"] if seen else None,
         "soak_ms": _until(seen, rules.soak_s) if trial["state"] == "running" else None,
         "deadline_ms": _until(seen, rules.deadline_s) if trial["state"] == "running" else None,
-        "sessions": {name: body.get(name) for name in ("sessions", "candidate_sessions", "touched")},
+        "sessions": {name: body.get(name) for name in COUNTS},
         "least": rules.min_principals,
         "metrics": metrics_of(body, margin=rules.margin),
         "began": _began(trial, rollouts),
@@ -65,7 +69,7 @@ def _metric(row: Json, samples: dict[str, Any]) -> Json:
 
 
 def _ends(row: Json) -> tuple[float, float]:
-    """The scale of a tile: wide enough for estimate and limit, and no wider than it helps to see."""
+    """The scale of a tile: wide enough for estimate and limit, and no wider than that helps."""
     most = 4 * max(abs(row["limit"]), abs(row["estimate"]), 1e-9)
     return -most, most
 

@@ -1,5 +1,4 @@
-"""Versions: the chain, newest first, with what each came to; candidates that were held among them.
-"""
+"""Versions: the chain, newest first, with what each came to, held candidates among them."""
 
 from collections.abc import Sequence
 
@@ -47,6 +46,6 @@ def _number(session: Session, versions: Sequence[Json]) -> None:
     """Tell each its place in the chain; none: a candidate that is not in the ledger."""
     names = [row["child"] for row in versions]
     query = select(RecipeRow.version, RecipeRow.number).where(col(RecipeRow.version).in_(names))
-    numbers = dict(session.execute(query).all())  # type: ignore[arg-type]
+    numbers = dict(session.execute(query).all())
     for row in versions:
         row["place"] = numbers.get(row["child"])

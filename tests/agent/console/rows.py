@@ -7,7 +7,8 @@ from sqlmodel import Session
 
 from agent.errors import NoPreviousError, UnknownVersionError
 from agent.settings import AgentSettings
-from agent.watch.events import Event
+from agent.watch.events import Event, Kind
+from agent.watch.metrics import Metrics
 from streams import chain
 from streams.errors import ConflictError
 from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
@@ -51,6 +52,14 @@ TALK: list[tuple[str, str, str | None, int, str | None]] = [
 ]
 
 
+class FakeEvents(list[Event]):
+    """Events of a moment that a test chooses."""
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Keep an event of now, which is the first millisecond."""
+        self.append(Event(1, kind, text))
+
+
 class FakeService:
     """An agent that serves one line and can be rolled back once."""
 
@@ -59,7 +68,7 @@ class FakeService:
     ) -> None:
         self.settings = settings or AgentSettings()
         self.rollout = RolloutSettings()
-        self.events: list[Event] = []
+        self.events, self.metrics = FakeEvents(), Metrics()
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
             "since_ms": 0, "pending": None, "failed": None, "trial": None,

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from streams.records import Json, Message, Verb
+from streams.records import Json, Message, State, Verb
 from streams.store.tables import RolloutRow, TrialRow
 from tests.agent.console.rows import MINUTE_MS, FakeService, judgement_row, turn_row
 
@@ -40,7 +40,7 @@ def look(**values: Any) -> Json:
 
 
 def begin_trial(
-    session: Session, service: FakeService, *, now_ms: int, state: str = "running", **values: Any
+    session: Session, service: FakeService, *, now_ms: int, state: State = "running", **values: Any
 ) -> None:
     """Put a candidate on trial, a few minutes ago."""
     seq, serving = int(service.state["seq"]), service.state["version"]
