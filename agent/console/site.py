@@ -16,7 +16,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from agent.console import live
-from agent.console.access import Access
+from agent.console.access import Access, Operator
 from agent.console.admit import OPERATOR
 from agent.console.asking import Asking, Workers
 from agent.console.ports import Insight, Service
@@ -109,20 +109,18 @@ class Site:
 
     async def _page(self, view: View, request: web.Request) -> web.Response:
         """Show a view, or say on a page why it cannot be shown."""
+        ask = await self._ask(request)
         try:
-            data, status = await self._data(view, request), 200
-            name, values = view.name, data
+            name, values, status = view.name, await self._data(view, ask), 200
         except ApiError as error:
-            name, status = "error", error.status
-            values = {"message": error.message, "trouble": ""}
-        around = await self._around(view, request)
+            name, values, status = "error", {"message": error.message, "trouble": ""}, error.status
+        around = self._around(view, ask, request[OPERATOR])
         return _html(self._pages.html(name, around | values), status)
 
     async def _json(self, view: View, request: web.Request) -> web.Response:
-        return web.json_response(await self._data(view, request))
+        return web.json_response(await self._data(view, await self._ask(request)))
 
-    async def _data(self, view: View, request: web.Request) -> Json:
-        ask = await self._ask(request)
+    async def _data(self, view: View, ask: Ask) -> Json:
         data = view.of_agent(ask)
         stored, trouble = await self._asking.ask(partial(_stored, view, ask))
         return await view.finish(ask, data | stored | {"trouble": trouble})
@@ -142,10 +140,8 @@ class Site:
             query=dict(request.query),
         )
 
-    async def _around(self, view: View, request: web.Request) -> Json:
+    def _around(self, view: View, ask: Ask, operator: Operator) -> Json:
         """What every page has around it: the menu, what serves, and who is looking."""
-        operator = request[OPERATOR]
-        ask = await self._ask(request)
         return {
             "view": view,
             "menu": MENU,

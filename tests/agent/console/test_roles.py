@@ -84,7 +84,8 @@ async def test_each_role_has_its_routes_and_no_others(client: Client, role: Role
     headers = {"Authorization": f"Bearer {role}"} if role else {}
     for method, path in routes():
         least = LEAST[method, path]
-        place = path.format(line="main", version="b", verb="pause", section="turns", turn="t", letter="l")
+        names = {"line": "main", "version": "b", "verb": "pause", "section": "turns"}
+        place = path.format(**names, turn="t", letter="l")
         async with client.request(
             method, place, headers=headers, json={"reason": "why"} if method != "GET" else None,
             allow_redirects=False,

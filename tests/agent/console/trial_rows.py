@@ -5,7 +5,7 @@ from typing import Any
 from sqlmodel import Session
 
 from streams.records import Json, Message, State, Verb
-from streams.store.tables import RolloutRow, TrialRow
+from streams.store.tables import GenerationRow, RolloutRow, TrialRow
 from tests.agent.console.rows import MINUTE_MS, FakeService, judgement_row, turn_row
 
 CANDIDATE = "c0ffee0000000001"
@@ -76,3 +76,42 @@ def begin_trial(
         )  # fmt: skip
         session.add(row)
         session.add(judgement_row(row.id, -1, hint="Answer it.", evidence="“what?” asks again"))
+
+
+def teach(session: Session, *, child: str, number: int = 24) -> list[str]:
+    """Give a generation of the day a batch, its table of fitness, and lessons; return the turns."""
+    ids = []
+    for place, (principal, hint) in enumerate(
+        [("aaaaaaaaaaaaaaaa", "Answer in one sentence."), ("bbbbbbbbbbbbbbbb", "Name the tea.")]
+    ):
+        row = turn_row(
+            800 + place, [Message(role="user", content=f"Which tea, number {place}?")],
+            Message(role="assistant", content="I am sorry. " * 9), state="judged", uses=1,
+            created_ms=1_000 + place,
+        )  # fmt: skip
+        row.principal = principal
+        row.target = {
+            "hint": hint, "version": child, "token_ids": [5], "logprobs": [-0.1],
+            "made": "suffix", "text": "Rooibos." if place else None,
+            "reason": "" if place else "the rewrite is not about the question",
+            "proof": {"about": 1.31, "follows": 0.52} if place else None,
+        }  # fmt: skip
+        session.add(row)
+        session.add(judgement_row(row.id, -1, hint=hint, principal=principal))
+        ids.append(row.id)
+    after = turn_row(
+        830, [Message(role="user", content="And now?")], Message(role="assistant", content="Mint."),
+        state="judged", created_ms=9_999_999_999_999,
+    )  # fmt: skip
+    after.principal = "bbbbbbbbbbbbbbbb"
+    session.add(after)
+    session.add(judgement_row(after.id, 1, principal=after.principal))
+    generation = session.get_one(GenerationRow, f"g{number}")
+    generation.turn_ids = generation.scored_ids = ids
+    generation.batch = [
+        {"turn_id": id, "weight": weight, "score": -1, "confidence": 0.8, "hint": "a wish"}
+        for id, weight in zip(ids, (0.75, 0.25), strict=True)
+    ]
+    generation.fitness = [[1.0, -1.0, 0.2, -0.2], [0.5, -0.5, -0.1, 0.1]]
+    generation.settings = {"strategy": "es", "kl_budget": 0.02, "unknown": 1}
+    return ids
