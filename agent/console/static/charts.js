@@ -19,8 +19,9 @@ export function drawCharts() {
   const x = rows.map((row) => Number(row.querySelector("[data-x]").dataset.x));
   const draw = () => {
     place.replaceChildren();
-    const figures = CHARTS.map(([title]) => frame(place, title)); // all first: each tells the others' width
-    CHARTS.forEach(([, names, scale], at) => chart(figures[at], { names, scale, rows, x }));
+    const told = CHARTS.filter(([, [name]]) => rows.some((row) => value(row, name) !== null));
+    const figures = told.map(([title]) => frame(place, title)); // all first: each tells the others' width
+    told.forEach(([, names, scale], at) => chart(figures[at], { names, scale, rows, x }));
   };
   draw();
   let width = place.clientWidth;
@@ -60,12 +61,14 @@ function chart(figure, { names, scale, rows, x }) {
     axes: [{ ...axis, size: 28, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] }, { ...axis, size: 48 }],
     legend: { live: true },
   };
-  const values = names.map((name) => rows.map((row) => number(row.querySelector(`[data-${name}]`)?.dataset[name])));
+  const values = names.map((name) => rows.map((row) => value(row, name)));
   new uPlot(options, [x, ...values], figure);
 }
 
-function number(text) {
-  return text === undefined || text === "" || text === "False" ? null : Number(text);
+/** Read a cell's number; null: there is none. */
+function value(row, name) {
+  const text = row.querySelector(`[data-${name}]`)?.dataset[name];
+  return text ? Number(text) : null;
 }
 
 function colour(name) {
