@@ -32,6 +32,7 @@ from agent.api.langfuse.routes import OPERATIONS as LANGFUSE
 from agent.api.messages.errors import anthropic_error
 from agent.api.messages.routes import OPERATIONS as MESSAGES
 from agent.api.models.routes import OPERATIONS as MODELS
+from agent.api.openapi.document import document
 from agent.api.openapi.routes import routes as describe
 from agent.api.openwebui.routes import OPERATIONS as OPEN_WEBUI
 from agent.api.operation import Operation
@@ -75,7 +76,7 @@ def build_app(service: AgentService) -> web.Application:
     )
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
-    app.add_routes([*describe(OPERATIONS), *chat.routes(), *rate()])
+    app.add_routes([*describe(document(OPERATIONS)), *chat.routes(), *rate()])
     return app
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from agent.compare import Comparisons, SupportsLend
 from agent.constrain.contract import Compiler
 from agent.engine.contract import Engine
 from agent.errors import InvalidError, UnavailableError
@@ -56,7 +57,7 @@ class Base(Renderer, Protocol):
     def call_probe(self) -> str: ...  # what its template makes of a tool call
 
 
-class SupportsServing(SupportsPromote, Protocol):
+class SupportsServing(SupportsPromote, SupportsLend, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
@@ -131,6 +132,13 @@ class AgentService:
         self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
         self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._noted_failure = False
+        self.comparisons = Comparisons(
+            engine,
+            residents,
+            base=base,
+            line=self._follower.decisions.line,
+            rendering=self._rendering,
+        )
         self.started_s = int(time.time())
         self.metrics.read(self.status)
 
@@ -279,10 +287,21 @@ class AgentService:
             self._rolling_back, self._follower.rollback, who, reason, expected_seq
         )
 
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, with or without broker and database; learn nothing more.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._rolling_back, self._follower.reset, who, reason, expected_seq
+        )
+
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the trial of the line: written down first, then followed by every agent.
+        """Use a verb on the line or its trial: written down first, then followed by every agent.
 
         raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
         """
@@ -294,7 +313,7 @@ class AgentService:
             return operate(self._log, line, verb, audit, self.rollout, expected_seq=expected_seq)
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
-        self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
+        self.events.add("trial", f"{who}: {verb} of {change.candidate or change.line}: {reason}")
         return change
 
     async def _hold_to_call(self, ask: Ask) -> Held | None:

@@ -66,6 +66,7 @@ class Status:
             "since_ms": line.since_ms,
             "pending": self.following.pending,
             "failed": self.following.failed,
+            "learning": line.learning,
             "trial": self._trial(),
         }
         return {line.name: state}
@@ -113,6 +114,11 @@ class Status:
                 "trial_lacking",
                 "1 while it answers nobody here",
                 float(following.lacking is not None),
+            ),
+            (
+                "learning",
+                "0 from a reset until learning is resumed",
+                float(following.line.learning),
             ),
             ("swap_pending", "1 while a decided version lacks a recipe", pending),
         ]

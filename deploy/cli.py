@@ -17,13 +17,14 @@ from deploy.commands.demo import demo
 from deploy.commands.forget import forget
 from deploy.commands.keys import keys
 from deploy.commands.learner import learner
+from deploy.commands.line.reset import reset
+from deploy.commands.line.rollouts import rollouts
+from deploy.commands.line.versions import versions
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
-from deploy.commands.rollouts import rollouts
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
 from deploy.commands.up import up
-from deploy.commands.versions import versions
 from deploy.errors import DeployError
 from deploy.up import process
 from kernels.errors import KernelError
@@ -55,6 +56,7 @@ app.add_typer(rollouts, name="rollouts")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)
+app.command()(reset)
 app.command()(demo)
 app.add_typer(streams, name="streams")
 app.add_typer(keys, name="keys")

@@ -204,6 +204,8 @@ class Learner:
                 return under_way
             elif claims.awaited(session, line.name) > line.seq:  # the log may decide otherwise
                 obstacle = "its own release to come back from the log"
+            elif not line.learning:
+                obstacle = "somebody to resume learning after the reset (quickset rollouts learn)"
             else:
                 obstacle = None
             found = next_plan(

@@ -190,7 +190,11 @@ State = Literal["pending", "running", "completed", "paused", "held", "aborted"]
 Verb = Literal[
     "promote", "rollback",
     "start", "step", "skip-step", "pause", "resume", "hold", "abort", "promote-full",
+    "reset", "learn",
 ]  # fmt: skip
+
+
+_VERBS_OF: dict[str, int] = {"reset": 3, "learn": 3}
 
 
 class Rollout(Record):
@@ -198,10 +202,11 @@ class Rollout(Record):
 
     A candidate is on trial while `state` is pending, running, paused or held: `version` serves
     all other sessions meanwhile. Version 1 knew completed and aborted changes, without a trial.
+    Version 3 is written where the verb is one that it brought.
     """
 
     KIND: ClassVar[str] = "rollout"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     ADDED: ClassVar[dict[str, int]] = {"candidate": 2, "step": 2, "share": 2}
 
     id: str
@@ -219,6 +224,11 @@ class Rollout(Record):
     reason: str
     who: str
     created_ms: int
+
+    @property
+    def made_in(self) -> int:
+        """The oldest version that knows the verb, so that older builds read all others."""
+        return _VERBS_OF.get(self.verb, 2)
 
 
 class Forgotten(Record):

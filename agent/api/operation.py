@@ -41,6 +41,7 @@ class Operation:
     error: the type of the JSON that a failure has
     succeeds: the statuses of answers
     errors: the statuses of failures
+    keyed: whether a key is asked for; None: where it is versioned
     gives: paths of other endpoints that its answer's id belongs into
     """
 
@@ -58,6 +59,12 @@ class Operation:
     errors: tuple[int, ...] = ANY_ERROR
     versioned: bool = True
     gives: tuple[str, ...] = ()
+    keyed: bool | None = None
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether it asks for a key where there are keys."""
+        return self.versioned if self.keyed is None else self.keyed
 
     def routes(self) -> list[web.RouteDef]:
         """Its routes; where GET is, HEAD is."""

@@ -12,28 +12,35 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict
 
+from agent.api.openai import ErrorBody
+from agent.api.operation import Handler, Operation
 from agent.console import live
 from agent.console.access import Access
 from agent.console.admit import OPERATOR, admit
 from agent.console.asking import Asking, Workers
+from agent.console.document import described
+from agent.console.forms import MAX_BODY_BYTES
 from agent.console.letters import Letters
 from agent.console.ports import Insight, NoInsight, Service
 from agent.console.read.registry import LISTED
 from agent.console.read.sections import WAIT_S, Sections
-from agent.console.roles import Route, for_role
+from agent.console.roles import Route, for_role, operations
 from agent.console.site import Site
-from agent.console.write import MAX_BODY_BYTES, Write
+from agent.console.write import Write
 from agent.errors import (
     BusyError,
-    InvalidError,
     NotFoundError,
     UnavailableError,
     UnknownVersionError,
 )
 from agent.http import edge, pages, sse
+from agent.http.form import Query, read_query
 from streams.log.contract import Log
 from streams.records import Json
 from streams.store.store import Store
@@ -84,6 +91,7 @@ def build_console(
         *Write(service, access, changed=shared.forget).routes(),
         *Letters(log, changed=shared.forget).routes(),
     ]
+    routes += described(routes)
 
     async def close(_: web.Application) -> None:
         read.closing.set()  # ends every stream, so that the server can stop at once
@@ -124,16 +132,18 @@ class Read:
 
     def routes(self) -> list[Route]:
         """The routes of the state, its sections, its changes and the digests."""
-        return for_role(
-            "viewer",
-            [
-                web.get("/operator/state", self._state),
-                web.get("/operator/events", partial(self._events, live.event)),
-                web.get("/live", partial(self._events, live.names)),
-                web.get("/operator/versions/{version}/digest", self._digest),
-                web.get(f"/operator/{{section:{'|'.join(LISTED)}}}", self._section),
-            ],
-        )
+        section = f"/operator/{{section:{'|'.join(LISTED)}}}"
+        events = partial(self._events, live.event)
+        page = [web.get("/live", partial(self._events, live.names))]
+        return [
+            *for_role("viewer", [web.get("/operator/state", self._state), *page]),
+            *operations("viewer", _told("/operator/events", events, EVENTS, answer=None)),
+            *operations(
+                "viewer",
+                _told("/operator/versions/{version}/digest", self._digest, DIGEST, answer=Digest),
+            ),
+            *operations("viewer", _told(section, self._section, SECTION, query=SectionQuery)),
+        ]
 
     async def _state(self, _: web.Request) -> web.Response:
         text = live.json_of(await self._shared.sections())
@@ -146,10 +156,10 @@ class Read:
         if name not in current:
             raise UnavailableError(json.loads(current["store"])["message"])
         rows: list[Json] = json.loads(current[name])
-        line = request.query.get("line")
-        if line is not None:
-            rows = [row for row in rows if row["line"] == line]
-        return web.json_response({name: rows[: _limit(request)]})
+        asked = read_query(SectionQuery, request.query)
+        if asked.line is not None:
+            rows = [row for row in rows if row["line"] == asked.line]
+        return web.json_response({name: rows[: asked.limit]})
 
     async def _events(
         self, say: Callable[[live.Texts], bytes], request: web.Request
@@ -190,10 +200,27 @@ class Read:
         return web.json_response({"version": version, "sha256": digest})
 
 
-def _limit(request: web.Request) -> int | None:
-    text = request.query.get("limit")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 10_000:
-        raise InvalidError("limit must be a whole number from 1 to 10000", param="limit")
-    return int(text)
+EVENTS = "Follow what changes, as server-sent events; each has whole sections"
+DIGEST = "Name the bits of a version that is in memory"
+SECTION = "Read one section, newest first"
+
+
+class Digest(TypedDict):
+    """The bits of a version in memory: SHA-256 over its tensors, hex."""
+
+    version: str
+    sha256: str
+
+
+class SectionQuery(Query):
+    """Which entries of a section are asked for."""
+
+    line: str | None = None
+    limit: int | None = Field(None, ge=1, le=10_000)
+
+
+def _told(path: str, handler: Handler, summary: str, **told: Any) -> Operation:
+    told = {"answer": dict[str, Any]} | told
+    return Operation(
+        "GET", path, handler, summary, "Views", error=ErrorBody, versioned=False, keyed=True, **told
+    )

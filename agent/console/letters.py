@@ -3,19 +3,33 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
+from typing_extensions import TypedDict
 
+from agent.api.openai import ErrorBody
+from agent.api.operation import ANY_ERROR, Operation
 from agent.console.admit import OPERATOR
-from agent.console.roles import Route, for_role
-from agent.console.write import ChangedError
-from agent.errors import NotFoundError, UnavailableError
+from agent.console.roles import Route, operations
+from agent.errors import NotFoundError, NotNowError, UnavailableError
 from streams.errors import ConflictError, StreamsError
 from streams.log import dead_letters
 from streams.log.contract import Log
 
 _VERBS: Final = {"redrive": dead_letters.redrive, "drop": dead_letters.drop}
+_SUMMARIES: Final = {
+    "redrive": "Send the record of a dead letter again where it came from",
+    "drop": "Give the record of a dead letter up",
+}
+
+
+class Settled(TypedDict):
+    """A dead letter that is closed, and how."""
+
+    letter: str
+    verb: str
 
 
 class Letters:
@@ -27,13 +41,14 @@ class Letters:
 
     def routes(self) -> list[Route]:
         """One route a verb."""
-        return for_role(
-            "operator",
-            [
-                web.post(f"/operator/dead-letters/{{letter}}/{verb}", partial(self._settle, verb))
-                for verb in _VERBS
-            ],
-        )
+        return [route for verb in _VERBS for route in operations("operator", self._told(verb))]
+
+    def _told(self, verb: str) -> Operation:
+        return Operation(
+            "POST", f"/operator/dead-letters/{{letter}}/{verb}", partial(self._settle, verb),
+            _SUMMARIES[verb], "Changes", answer=Settled, error=ErrorBody, versioned=False,
+            keyed=True, errors=(*ANY_ERROR, HTTPStatus.CONFLICT),
+        )  # fmt: skip
 
     async def _settle(self, verb: str, request: web.Request) -> web.Response:
         if self._log is None:
@@ -45,7 +60,7 @@ class Letters:
         except KeyError as cause:
             raise NotFoundError(str(cause.args[0]), param="letter") from cause
         except ConflictError as cause:
-            raise ChangedError(str(cause)) from cause
+            raise NotNowError(str(cause)) from cause
         except StreamsError as cause:
             raise UnavailableError(str(cause)) from cause
         finally:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from agent.compare import Comparison
 from agent.errors import UnknownVersionError
 from agent.settings import AgentSettings
 from agent.watch.events import Event, Kind
@@ -38,6 +39,16 @@ class Events(Protocol):
         ...
 
 
+class Comparisons(Protocol):
+    """Compares versions (agent.compare.Comparisons)."""
+
+    async def compare(
+        self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int
+    ) -> Comparison:
+        """Answer prompts on two versions. Raises: ApiError, with what is in the way."""
+        ...
+
+
 class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
@@ -53,6 +64,9 @@ class Service(Protocol):
     def metrics(self) -> Metrics:
         """What is counted here."""
         ...
+
+    @property
+    def comparisons(self) -> Comparisons: ...
 
     def status(self) -> Status:
         """How it is now, from memory."""
@@ -75,10 +89,18 @@ class Service(Protocol):
         """
         ...
 
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, and learn nothing more until told.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        ...
+
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the candidate that is on trial, by way of the log.
+        """Use a verb on the line or the candidate that is on trial, by way of the log.
 
         raises: ConflictError when somebody else changed the line first; VerbRefusedError;
             NotAllowedError; LogUnavailableError

@@ -155,12 +155,25 @@ class Follower:
         self._write_down(rollout)
         return rollout
 
+    def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base now, which is always in memory, then write it down; nothing is learned.
+
+        expected_seq: the line's seq that the operator saw; None: whatever it is
+        raises: ConflictError when the line has changed since; VerbRefusedError when it is done
+        """
+        rollout = self.decisions.intend_reset(who, reason, expected_seq=expected_seq)
+        self._residents.promote(rollout.version)
+        self._metrics.swaps.labels("reset").inc()
+        self._events.add("reset", f"{who} went back to the base {rollout.version}: {reason}")
+        self._write_down(rollout)
+        return rollout
+
     def _write_down(self, rollout: Rollout) -> None:
         def told(done: Future[bool]) -> None:
             if done.cancelled() or not done.result():
                 self._events.add(
                     "rollback-unwritten",
-                    f"{rollout.version} serves, but the disk did not take the rollback: "
+                    f"{rollout.version} serves, but the disk did not take the {rollout.verb}: "
                     "a restart forgets it",
                 )
 
@@ -302,7 +315,7 @@ class Follower:
 
         It is there already, unless this agent leaps: at its start, or after it was away.
         """
-        if line.verb == "rollback" or line.previous in (None, before):
+        if line.verb in ("rollback", "reset") or line.previous in (None, before):
             return
         try:
             self._residents.promote(line.previous)

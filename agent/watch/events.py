@@ -1,7 +1,7 @@
 """What happened to this agent lately, for the console and the process's log: a bounded list.
 
 Kinds, so that pages and alerts can tell them apart:
-    swap, swap-failed, rollback, rollback-unwritten,
+    swap, swap-failed, rollback, reset, rollback-unwritten (of either),
     log-away, log-back, unreadable, dropped, engine-failed, draining, limited,
     broken-call: a reply's tool call that could not be read, or was of no tool on offer,
     locked-out: too many wrong keys for the console, from one address, of one key, or of one name
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "swap", "swap-failed", "rollback", "rollback-unwritten", "trial", "trial-lacking",
+    "swap", "swap-failed", "rollback", "reset", "rollback-unwritten", "trial", "trial-lacking",
     "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
     "broken-call", "locked-out",
 ]  # fmt: skip

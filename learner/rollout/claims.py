@@ -76,7 +76,7 @@ def claimed(session: Session, line: Line, parent: str, settings: RolloutSettings
 def project(session: Session, rollout: Rollout) -> bool:
     """Note a rollout that the log has decided; False when it came too late and counts for nothing.
 
-    An operator's rollback also closes the turns that the versions taken back were learned from:
+    A rollback or reset also closes the turns that the versions taken back were learned from:
     what was withdrawn is not tried again, unless somebody judges those turns anew.
     """
     newest = session.exec(
@@ -88,7 +88,7 @@ def project(session: Session, rollout: Rollout) -> bool:
         return False
     session.add(RolloutRow(**rollout.model_dump()))
     _mark_beaten(session, rollout)
-    if rollout.verb == "rollback":
+    if rollout.verb in ("rollback", "reset"):
         _close_withdrawn(session, rollout)
     session.flush()
     return True

@@ -51,6 +51,7 @@ class FakeResidents:
 
     def __init__(self, base: str = BASE) -> None:
         self.line, self.held, self.book = Line("main", (base,)), 0, Book(base)
+        self.lent: list[str] = []
 
     @property
     def serving(self) -> str:
@@ -70,7 +71,8 @@ class FakeResidents:
 
     @property
     def _known(self) -> set[str]:
-        return {*self.line.served, *([self.line.trial.version] if self.line.trial else [])}
+        trial = [self.line.trial.version] if self.line.trial else []
+        return {*self.line.served, *trial, *self.lent}
 
     def hold(self, assign: Callable[[Line], Variant]) -> Resident:
         variant = assign(self.line)
@@ -79,6 +81,11 @@ class FakeResidents:
         self.held += 1
         nothing: Any = None
         return Resident(variant, nothing, nothing)
+
+    def lend(self, version: str) -> Resident:
+        self.book.chain(version)
+        self.lent.append(version)
+        return self.hold(lambda line: Variant(line.name, version))
 
     def release(self, resident: Resident) -> None:
         assert resident.variant.version in self._known

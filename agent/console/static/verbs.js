@@ -9,10 +9,13 @@ const VERBS = {
   "skip-step": ["Take the next step now?", "Take it", (of) => [mono(of.candidate), " will answer its next share without waiting for evidence."]],
   "promote-full": ["Promote the candidate?", "Promote it", (of) => [mono(of.candidate), " will serve everybody, at once, whatever the evidence says."]],
   abort: ["Abort the trial?", "Abort it", (of) => [mono(of.candidate), " will answer nobody any more; what serves, serves everybody."]],
+  reset: ["Switch the learned weights off?", "Switch them off", () => [`Line ${document.body.dataset.line} will serve the base model again, bit for bit. Nothing is learned any more until somebody lets it.`]],
+  learn: ["Learn again?", "Let it learn", () => [`What is said on line ${document.body.dataset.line} teaches again, from here on.`]],
   redrive: ["Send the record again?", "Send it", (of) => ["The record of letter ", mono(of.name), " goes to its topic once more. Whoever has used it already passes it over."]],
   drop: ["Give the record up?", "Give it up", (of) => ["The record of letter ", mono(of.name), " will never be used. What it said is lost."]],
 };
 const STEPS_UP = ["promote-full", "reset"]; // asked with the key again, where keys are asked for
+const SERVES = ["rollback", "promote-full", "reset"]; // after which another version serves, at once
 const REASONS = ["Answers got worse", "Unsafe", "Tool calls break", "Drill"];
 const WITHOUT_REASON = ["redrive", "drop"];
 const WAIT_MS = 30_000; // for a version to serve after it was decided
@@ -86,10 +89,10 @@ function body() {
 /** Say what was done, and for a change of what serves, how long it took until it served. */
 async function done(rollout, began) {
   const verb = asked.verb.replace("-", " ");
-  const wanted = { rollback: rollout?.version, "promote-full": rollout?.version }[asked.verb];
+  const wanted = SERVES.includes(asked.verb) ? rollout?.version : null;
   if (wanted && await serves(wanted)) {
     const ms = performance.now() - began;
-    say([asked.verb === "rollback" ? "Taken back: " : "Promoted: ", mono(wanted), ` serves since ${ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`} after you confirmed.`]);
+    say([asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", mono(wanted), ` serves since ${ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`} after you confirmed.`]);
   } else say([`Done: ${verb}.`]);
   window.htmx?.trigger(document.body, "changed-serving");
   if (WITHOUT_REASON.includes(asked.verb)) window.htmx?.trigger(document.body, "changed-learner");

@@ -56,7 +56,9 @@ def _idle(ask: Ask) -> Json:
     last = next((row for row in generations if row["state"] != "planned"), None)
     work = next((row for row in generations if row["state"] == "planned"), None)
     planner = _planner(ask)
-    if work is not None:
+    if not ask.serving.get("learning", True):
+        why = "learning was stopped by a reset: on the page Safety it can be resumed"
+    elif work is not None:
         why = f"generation {work['number']} is in work: it may become the next candidate"
     elif planner is not None:
         why = f"the learner waits for {planner['waits_for']}"
@@ -109,6 +111,8 @@ def _learner(ask: Ask, learner: Json | None) -> Json:
     if learner is None:
         return _part("Learner", "warn", "not known: the learner's store cannot be read")
     lease = next((row for row in learner["leases"] if row["name"].endswith(f"/{ask.line}")), None)
+    if not ask.serving.get("learning", True):
+        return _part("Learner", "warn", "stopped by a reset: nothing is learned until told")
     if lease is None or lease["expires_ms"] <= ask.now_ms:
         return _part("Learner", "bad", "not running: start it with quickset learner")
     work = next((row for row in learner["in_work"] if row["line"] == ask.line), None)

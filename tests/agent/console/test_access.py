@@ -348,3 +348,20 @@ def test_a_hash_alone_is_an_operators_key() -> None:
     digest = hashlib.sha256(b"open sesame").hexdigest()
     settings = AgentSettings.model_validate({"operator_keys": {"anna": digest}})
     assert settings.operator_keys == {"anna": OperatorKey(hash=digest, role="operator")}
+
+
+async def test_a_reset_is_an_admins_with_the_key_again(
+    keyed: Client, keyed_service: FakeService
+) -> None:
+    """An operator may not; an admin's session alone is not enough; a second reset is refused."""
+    path = "/operator/lines/main/reset"
+    bearer = {"Authorization": "Bearer open sesame"}
+    assert (await keyed.post(path, json=WHY, headers=bearer)).status == 403
+    await log_in(keyed, "let me in")
+    headers = session_headers(keyed, await csrf(keyed))
+    assert (await keyed.post(path, json=WHY, headers=headers)).status == 403
+    headers |= {STEP_UP_HEADER: "let me in"}
+    answer = await keyed.post(path, json=WHY, headers=headers)
+    assert (await answer.json())["rollout"]["verb"] == "reset"
+    assert keyed_service.resets == [("bob", "rude")]
+    assert (await keyed.post(path, json=WHY, headers=headers)).status == 409

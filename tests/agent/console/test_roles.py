@@ -29,6 +29,8 @@ LEAST: dict[tuple[str, str], Role | None] = {
     ("POST", "/operator/dead-letters/{letter}/redrive"): "operator",
     ("POST", "/operator/dead-letters/{letter}/drop"): "operator",
     ("GET", "/login"): None,
+    ("GET", "/openapi.json"): "viewer",
+    ("GET", "/docs"): "viewer",
     ("GET", "/operator/session"): "viewer",
     ("POST", "/operator/session"): None,
     ("DELETE", "/operator/session"): "viewer",
@@ -37,10 +39,13 @@ LEAST: dict[tuple[str, str], Role | None] = {
     ("GET", "/operator/versions/{version}/digest"): "viewer",
     ("GET", "/operator/{section}"): "viewer",
     ("POST", "/operator/lines/{line}/rollback"): "operator",
+    ("POST", "/operator/lines/{line}/reset"): "admin",
+    ("POST", "/operator/lines/{line}/learn"): "operator",
     ("POST", "/operator/lines/{line}/trial/{verb}"): "operator",
+    ("POST", "/api/versions/compare"): "operator",
     ("POST", "/operator/lines/{line}/trial/promote-full"): "operator",
 }
-FILES = ("/static/", "/console/")
+FILES = ("/static/", "/console/", "/docs/")
 
 
 def settings() -> AgentSettings:

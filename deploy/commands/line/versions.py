@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.line.diff import diff
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
 from deploy.operate.history import Version, find_version, serving, store_session
@@ -21,8 +22,10 @@ from streams.open import open_log
 from streams.records import Recipe, encode
 
 versions = typer.Typer(
-    no_args_is_help=True, help="The versions: list, show one, promote, roll back."
+    no_args_is_help=True, help="The versions: list, show one, compare two, promote, roll back."
 )
+
+versions.command("diff")(diff)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
 

@@ -2,7 +2,7 @@
 
 import getpass
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from streams.records import Verb
 
 rollouts = typer.Typer(
     no_args_is_help=True,
-    help="What is on trial: look at it, and start, pause, resume, skip a step, promote or abort.",
+    help="What is on trial: look, start, pause, resume, skip a step, promote, abort; learn on.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
@@ -71,58 +71,31 @@ def list_changes(
     Console().print(table if rows else "the line has never changed: its base serves")
 
 
-@rollouts.command()
-@with_settings("home")
-def start(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Give a pending candidate its first share of the sessions."""
-    _use(in_force, "start", reason, seq, as_json=as_json)
+VERBS: dict[str, tuple[Verb, str]] = {
+    "start": ("start", "Give a pending candidate its first share of the sessions."),
+    "pause": ("pause", "Keep the trial at its share until it is resumed."),
+    "resume": ("resume", "Let a trial that is paused or held go on."),
+    "skip-step": ("skip-step", "Take the next step now, without waiting for evidence."),
+    "promote": ("promote-full", "Let the candidate serve everybody now."),
+    "abort": ("abort", "End the trial: what serves, serves everybody again."),
+    "learn": ("learn", "Learn again, after a reset."),
+}
 
 
-@rollouts.command()
-@with_settings("home")
-def pause(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Keep the trial at its share until it is resumed."""
-    _use(in_force, "pause", reason, seq, as_json=as_json)
+def _command(verb: Verb) -> Callable[..., None]:
+    def use(
+        in_force: InForce,
+        reason: Reason = "operator's wish",
+        seq: Seq = None,
+        as_json: Json = False,
+    ) -> None:
+        _use(in_force, verb, reason, seq, as_json=as_json)
+
+    return with_settings("home")(use)
 
 
-@rollouts.command()
-@with_settings("home")
-def resume(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Let a trial that is paused or held go on."""
-    _use(in_force, "resume", reason, seq, as_json=as_json)
-
-
-@rollouts.command("skip-step")
-@with_settings("home")
-def skip_step(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Take the next step now, without waiting for evidence."""
-    _use(in_force, "skip-step", reason, seq, as_json=as_json)
-
-
-@rollouts.command()
-@with_settings("home")
-def promote(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """Let the candidate serve everybody now."""
-    _use(in_force, "promote-full", reason, seq, as_json=as_json)
-
-
-@rollouts.command()
-@with_settings("home")
-def abort(
-    in_force: InForce, reason: Reason = "operator's wish", seq: Seq = None, as_json: Json = False
-) -> None:
-    """End the trial: what serves, serves everybody again."""
-    _use(in_force, "abort", reason, seq, as_json=as_json)
+for _name, (_verb, _summary) in VERBS.items():
+    rollouts.command(_name, help=_summary)(_command(_verb))
 
 
 def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json: bool) -> None:
@@ -139,6 +112,9 @@ def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json
     if as_json:
         typer.echo(json.dumps(change.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
+    if change.candidate is None:
+        typer.echo(f"change {change.seq} of {change.line}: {change.verb}, {change.version} serves")
+        return
     share = f", {change.share:.0%} of the sessions" if change.state == "running" else ""
     typer.echo(f"change {change.seq} of {change.line}: {change.candidate} is {change.state}{share}")
 
@@ -150,6 +126,7 @@ def _as_json(found: Look) -> dict[str, Any]:
         "seq": line.seq,
         "version": line.version,
         "previous": line.previous,
+        "learning": line.learning,
         "candidate": trial.version if trial else None,
         "state": trial.state if trial else None,
         "step": trial.step if trial else None,
@@ -164,6 +141,8 @@ def _as_json(found: Look) -> dict[str, Any]:
 def _told(found: Look) -> Iterator[tuple[str, str]]:
     line, trial = found.line, found.line.trial
     yield "serves", f"{line.version}, by change {line.seq} of the line {line.name}"
+    if not line.learning:
+        yield "learning", "off since the reset; `quickset rollouts learn` goes on"
     if trial is None:
         yield "on trial", "nothing"
         return
