@@ -189,7 +189,7 @@ async def test_a_dead_letter_is_sent_again(
     """After a confirmation; it is closed then, and no more on the page."""
     log = SqliteLog(tmp_path / "log.db")
     entry = Entry(Partition("turns", 0), 1, "k", "id 1", b"poison", 1)
-    letter = dead_letters.of_entry(entry, "a test says so", max_bytes=99, now_ms=1)
+    letter = dead_letters.of_entry(entry, "a test says so", max_bytes=99_999, now_ms=1)
     log.append([outgoing("dead-letters", letter.id, letter)])
     app = build_console(FakeService(), store, log=log, interval_s=INTERVAL_S, wait_s=30)
     await page.goto(await serve(app) + "/streams")

@@ -1,6 +1,5 @@
 """Streams: how far behind readers are, what waits on disk, and records that nobody could use."""
 
-import base64
 from functools import partial
 from typing import Any, Final
 
@@ -82,7 +81,8 @@ def letters(log: Log | None, *, rows: int, after: str = "", closed: bool = False
 
 def _letter(state: LetterState) -> Json:
     letter: Any = state.letter
-    payload = base64.b64decode(letter.payload_base64).decode("utf-8", "replace")
+    kept = dead_letters.payload(letter)
+    payload = kept.decode("utf-8", "replace")
     return {
         "id": letter.id,
         "topic": letter.topic,
@@ -92,6 +92,7 @@ def _letter(state: LetterState) -> Json:
         "cause": letter.cause,
         "payload": payload[:PAYLOAD_CHARS],
         "payload_bytes": letter.payload_bytes,
+        "whole": len(kept) == letter.payload_bytes,  # a part of a record cannot be sent again
         "created_ms": letter.created_ms,
         "closed": state.closed.model_dump(mode="json") if state.closed else None,
     }
