@@ -45,6 +45,7 @@ from streams.model.embed import Embedder, Vectors
 from streams.records import Feedback, Forgotten, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
+from streams.trace.contract import NO_TRACER, Tracer
 
 
 class Base(Renderer, Protocol):
@@ -90,6 +91,7 @@ class AgentService:
         embedder: Embedder | None = None,
         rollout: RolloutSettings = DIRECT,
         compiler: Compiler | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
@@ -115,6 +117,7 @@ class AgentService:
             events=self.events,
             metrics=self.metrics,
             told=self.stored.add,
+            tracer=tracer,
         )
         self._follower = Follower(
             log,
@@ -125,6 +128,7 @@ class AgentService:
             events=self.events,
             metrics=self.metrics,
             forget=self._forget,
+            tracer=tracer,
         )
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop; nor
         # must what is long to compile hold other prompts, so what is held to one has its own.
@@ -313,6 +317,7 @@ class AgentService:
             return operate(self._log, line, verb, audit, self.rollout, expected_seq=expected_seq)
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
+        self._follower.spans.change(change)
         self.events.add("trial", f"{who}: {verb} of {change.candidate or change.line}: {reason}")
         return change
 

@@ -17,6 +17,7 @@ from deploy.commands.demo import demo
 from deploy.commands.forget import forget
 from deploy.commands.keys import keys
 from deploy.commands.learner import learner
+from deploy.commands.line.lessons import lessons
 from deploy.commands.line.reset import reset
 from deploy.commands.line.rollouts import rollouts
 from deploy.commands.line.versions import versions
@@ -53,6 +54,7 @@ app.command()(agent)
 app.command()(learner)
 app.add_typer(versions, name="versions")
 app.add_typer(rollouts, name="rollouts")
+app.add_typer(lessons, name="lessons")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)

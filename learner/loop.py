@@ -32,6 +32,7 @@ from learner.rollout import claims, release
 from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
+from learner.spans import Spans
 from learner.update.generation import Outcome, run_generation, void
 from learner.verdicts import Rules, use_answers
 from streams.clock import steady
@@ -46,6 +47,7 @@ from streams.store import offsets, outbox
 from streams.store.lease import Lease
 from streams.store.store import Store
 from streams.store.tables import ForgottenRow, GenerationRow, PlannerRow, TurnRow
+from streams.trace.contract import NO_TRACER, Tracer
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Parts:
     evaluator: Evaluator | None = None  # scores members; None: this process
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
+    tracer: Tracer = NO_TRACER
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
 
@@ -85,6 +88,7 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
+        self._spans = Spans(parts.tracer, parts.store, parts.clock)
         self._trials = Trials(parts.rollout, clock=parts.clock)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
@@ -111,7 +115,9 @@ class Learner:
         if generation is None:
             self._tidy()
             return False
+        self._spans.begin()
         outcome, targets = self._compute(generation)
+        self._spans.scored()
         report = self._ask_gate(outcome)
         self._finish(generation, outcome, report, targets)
         self._publish()
@@ -242,6 +248,7 @@ class Learner:
             rows = {row.id: row for row in session.exec(query) if row.record}
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
         lessons, targets = prepare(batch_of(generation), rows, teacher)
+        self._spans.taught(rows, targets)
         outcome = parts.recall(generation, parts.serving) or run_generation(
             generation.key,
             lessons,
@@ -282,12 +289,14 @@ class Learner:
                 now_ms=self._now_ms(),
                 settings=self._parts.rollout,
             )
-        _LOG.info("%s", _told(row, outcome))
+        self._spans.done(row, outcome, report)
+        _LOG.info("%s", release.told(row, outcome))
 
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
         if self._owes_log:
-            outbox.publish(self._parts.store, self._parts.log, self._line.name)
+            store, log, spans = self._parts.store, self._parts.log, self._spans
+            outbox.publish(store, log, self._line.name, told=spans.published)
             self._owes_log = False
 
     def _tidy(self) -> None:
@@ -331,18 +340,3 @@ class Learner:
 
     def _now_ms(self) -> int:
         return int(self._parts.clock() * 1000)
-
-
-def _told(row: GenerationRow, outcome: Outcome) -> str:
-    """Return in one line what a generation came to."""
-    took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
-    measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
-    if outcome.kl is not None:
-        measured += f", KL {outcome.kl:.4f}"
-    if outcome.gain is not None:
-        measured += f", gain {outcome.gain:+.4f}"
-    child = f" as {row.child}" if row.child else ""
-    return (
-        f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "
-        f"{row.reward or 0.0:+.2f}, {measured}; {row.state}{child} in {took_s:.1f} s: {row.reason}"
-    )

@@ -48,12 +48,20 @@ from streams.log.sqlite import MAX_RECORD_BYTES
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
-from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
+from streams.settings import (
+    NO_OTEL,
+    ModelSettings,
+    OtelSettings,
+    RolloutSettings,
+    StreamsSettings,
+)
 from streams.store import offsets, outbox
 from streams.store.insert import insert_new
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
 from streams.store.tables import OutboxRow
+from streams.trace.contract import Tracer
+from streams.trace.open import open_tracer
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +83,7 @@ def run(
     model: ModelSettings,
     settings: LearnerSettings,
     rollout: RolloutSettings,
+    otel: OtelSettings = NO_OTEL,
     stop: threading.Event | None = None,
     nice: int = NICE,
 ) -> None:
@@ -90,13 +99,16 @@ def run(
     base = load_base(model, plain_head=True)
     backend = open_backend(model.backend, base.decoder.device)
     log, store = open_log(streams), open_store(streams)
+    tracer = open_tracer(otel, service="quickset-learner")
     try:
         _learn(
-            base, backend, streams, settings, rollout, store=store, log=log, stop=stop, pause=pause
-        )
+            base, backend, streams, settings, rollout,
+            store=store, log=log, stop=stop, pause=pause, tracer=tracer,
+        )  # fmt: skip
     except Stopped:
         _LOG.info("stopped; the generation under way is repeated at the next start")
     finally:
+        tracer.close()
         log.close()
         store.close()
 
@@ -112,6 +124,7 @@ def _learn(
     log: Log,
     stop: threading.Event,
     pause: Callable[[], None],
+    tracer: Tracer,
 ) -> None:
     # A start that dies must not be taken for the next one, even on the same machine.
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -123,7 +136,9 @@ def _learn(
                     base, backend, streams, settings, store=store, log=log, lease=lease, pause=pause
                 )
                 with notifying(rollout, store, line=settings.line):
-                    _step_until(stop, Learner(dataclasses.replace(parts, rollout=rollout)))
+                    _step_until(
+                        stop, Learner(dataclasses.replace(parts, rollout=rollout, tracer=tracer))
+                    )
             except LeaseLostError as cause:
                 _LOG.warning("%s; waiting until it is free", cause)
     finally:

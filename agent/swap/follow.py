@@ -21,12 +21,14 @@ from typing import Protocol
 from agent.errors import SwapError
 from agent.swap.book import Book
 from agent.swap.decisions import Decisions
+from agent.swap.spans import Spans
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.errors import LogUnavailableError, RecordError
 from streams.line.line import Line, Trial
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
 from streams.records import Forgotten, Mask, Recipe, Rollout, decode
+from streams.trace.contract import NO_TRACER, Tracer
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten")
 POLL_S = 0.1
@@ -84,6 +86,7 @@ class Follower:
         events: Events,
         metrics: Metrics,
         forget: Callable[[Forgotten], None] = lambda _: None,
+        tracer: Tracer = NO_TRACER,
         clock: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
     ) -> None:
@@ -97,7 +100,7 @@ class Follower:
         """
         self._log, self._residents, self._put, self._forget = log, residents, put, forget
         self._poll_s = poll_s
-        self._events, self._metrics = events, metrics
+        self._events, self._metrics, self.spans = events, metrics, Spans(tracer)
         self.decisions = Decisions(line, base=base, clock=clock)
         self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
         self._lacking: str | None = None  # why the candidate on trial answers nobody here
@@ -151,6 +154,7 @@ class Follower:
                 failed[rollout.version] = str(cause)
                 self._count_failure(rollout.version, cause)
         self._metrics.swaps.labels("rollback").inc()
+        self.spans.change(rollout)
         self._events.add("rollback", f"{who} took {rollout.version} back: {reason}")
         self._write_down(rollout)
         return rollout
@@ -164,6 +168,7 @@ class Follower:
         rollout = self.decisions.intend_reset(who, reason, expected_seq=expected_seq)
         self._residents.promote(rollout.version)
         self._metrics.swaps.labels("reset").inc()
+        self.spans.change(rollout)
         self._events.add("reset", f"{who} went back to the base {rollout.version}: {reason}")
         self._write_down(rollout)
         return rollout
@@ -303,9 +308,11 @@ class Follower:
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
             self._count_failure(line.version, cause)
+            self.spans.swap(line, time.monotonic() - began_s, failed=str(cause))
             self._failed = (line.seq, f"{line.version}: {cause!r}")
             return
         took_s = time.monotonic() - began_s
+        self.spans.swap(line, took_s)
         self._metrics.swaps.labels(line.verb).inc()
         self._metrics.swap_s.observe(took_s)
         self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")

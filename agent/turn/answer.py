@@ -128,6 +128,7 @@ class Answer:
                 reply=reply,
                 delivered=False if broke_off else self.delivered,
                 response=self.response,
+                took_s=self._clock() - self._began_s,
             )
             self._count(reply)
 

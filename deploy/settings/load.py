@@ -25,7 +25,7 @@ from agent.settings import AgentSettings
 from deploy.errors import SettingsError
 from deploy.settings.conflicts import conflicts
 from learner.settings import LearnerSettings
-from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
+from streams.settings import ModelSettings, OtelSettings, RolloutSettings, StreamsSettings
 
 PREFIX = "QUICKSET_"
 DEFAULT_FILE = Path("quickset.toml")
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     agent: AgentSettings = AgentSettings()
     learner: LearnerSettings = LearnerSettings()
     rollout: RolloutSettings = RolloutSettings()
+    otel: OtelSettings = OtelSettings()
 
     @classmethod
     def settings_customise_sources(

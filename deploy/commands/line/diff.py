@@ -12,6 +12,7 @@ from rich.text import Text
 
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
+from deploy.operate.history import is_number
 from deploy.operate.operator_api import call
 from deploy.settings.load import InForce
 
@@ -84,8 +85,7 @@ def _compared(
 
 
 def _version(text: str) -> int | str:
-    """A short number is a number; sixteen digits are a name."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+    return int(text) if is_number(text) else text
 
 
 def _lines(file: Path) -> list[str]:

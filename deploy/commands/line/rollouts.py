@@ -2,15 +2,16 @@
 
 import getpass
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
 from deploy.operate.trial import Look, changes, look, steer
@@ -23,7 +24,6 @@ rollouts = typer.Typer(
     help="What is on trial: look, start, pause, resume, skip a step, promote, abort; learn on.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
 Reason = Annotated[str, typer.Option("--reason", help="Kept in the audit.")]
 Seq = Annotated[
     int | None, typer.Option("--seq", min=0, help="Refuse if the line has changed since this one.")
@@ -32,43 +32,30 @@ Seq = Annotated[
 
 @rollouts.command("show")
 @with_settings("home")
-def show(in_force: InForce, as_json: Json = False) -> None:
+def show(in_force: InForce, as_json: Json = False, watch: Watch = False) -> None:
     """Print what serves, what is on trial with which share, and why it isn't promoted yet."""
     settings = in_force.settings
-    with store_session(settings.streams) as session:
-        found = look(settings.streams, session, settings.agent.line)
-    if as_json:
-        typer.echo(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
-        return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _told(found):
-        table.add_row(name, Text(value))
-    Console().print(table)
+
+    def read() -> Look:
+        with store_session(settings.streams) as session:
+            return look(settings.streams, session, settings.agent.line)
+
+    tell(read, _card, as_json=as_json, watch=watch, as_body=_as_json)
 
 
 @rollouts.command("list")
 @with_settings("home")
 def list_changes(
-    in_force: InForce,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
-    as_json: Json = False,
+    in_force: InForce, limit: Limit = 20, as_json: Json = False, watch: Watch = False
 ) -> None:
     """Print the last changes of the line, newest first: who, what, when, why."""
     settings = in_force.settings
-    found = changes(settings.streams, settings.agent.line, limit)
-    rows = [change.model_dump(mode="json") for change in found]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("seq", "when", "who", "verb", "version", "state", "share", "why"):
-        table.add_column(name, no_wrap=name != "why")
-    for row in rows:
-        version = (row["candidate"] or row["version"])[:16]
-        share = f"{row['share']:.0%}" if row["candidate"] else "–"
-        cells = (row["who"], row["verb"], version, row["state"], share, row["reason"])
-        table.add_row(str(row["seq"]), _time(row["created_ms"]), *map(Text, cells))
-    Console().print(table if rows else "the line has never changed: its base serves")
+
+    def read() -> list[dict[str, Any]]:
+        found = changes(settings.streams, settings.agent.line, limit)
+        return [change.model_dump(mode="json") for change in found]
+
+    tell(read, _changes, as_json=as_json, watch=watch)
 
 
 VERBS: dict[str, tuple[Verb, str]] = {
@@ -117,6 +104,27 @@ def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json
         return
     share = f", {change.share:.0%} of the sessions" if change.state == "running" else ""
     typer.echo(f"change {change.seq} of {change.line}: {change.candidate} is {change.state}{share}")
+
+
+def _card(found: Look) -> RenderableType:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _told(found):
+        table.add_row(name, Text(value))
+    return table
+
+
+def _changes(rows: Sequence[dict[str, Any]]) -> RenderableType:
+    if not rows:
+        return "the line has never changed: its base serves"
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("seq", "when", "who", "verb", "version", "state", "share", "why"):
+        table.add_column(name, no_wrap=name != "why")
+    for row in rows:
+        version = (row["candidate"] or row["version"])[:16]
+        share = f"{row['share']:.0%}" if row["candidate"] else "–"
+        cells = (row["who"], row["verb"], version, row["state"], share, row["reason"])
+        table.add_row(str(row["seq"]), _time(row["created_ms"]), *map(Text, cells))
+    return table
 
 
 def _as_json(found: Look) -> dict[str, Any]:
