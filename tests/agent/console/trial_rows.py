@@ -32,7 +32,7 @@ def look(**values: Any) -> Json:
             metric("invalid calls", 0.0, -1.0, 1.0, 0.05) | {"candidate": 0},
             metric("length", -21.0, -48.0, 9.0, 128.0),
         ],
-        "sessions": 240, "candidate_sessions": 13, "touched": 13, "seen_s": 188.0,
+        "sessions": 55, "candidate_sessions": 13, "touched": 24, "seen_s": 188.0,
         "samples": {"reward": ["chatcmpl-000901"], "complaints": ["chatcmpl-000901"],
                     "length": ["chatcmpl-000902"]},
     }  # fmt: skip
