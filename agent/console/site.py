@@ -110,6 +110,7 @@ class Site:
     async def _page(self, view: View, request: web.Request) -> web.Response:
         """Show a view, or say on a page why it cannot be shown."""
         ask = await self._ask(request)
+        self._service.metrics.console_pages.labels(view.name, "page").inc()
         try:
             name, values, status = view.name, await self._data(view, ask), 200
         except ApiError as error:
@@ -118,6 +119,7 @@ class Site:
         return _html(self._pages.html(name, around | values), status)
 
     async def _json(self, view: View, request: web.Request) -> web.Response:
+        self._service.metrics.console_pages.labels(view.name, "json").inc()
         return web.json_response(await self._data(view, await self._ask(request)))
 
     async def _data(self, view: View, ask: Ask) -> Json:

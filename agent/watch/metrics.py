@@ -90,6 +90,9 @@ class Metrics:
         self.operator_refusals = count(
             "operator_refusals", "Requests that the console refused to let in", "why"
         )
+        self.console_pages = count(
+            "console_pages", "Views of the console that were read", "view", "form"
+        )
         self.limited = count("limited", "Requests refused by a key's limit", "limit")
         self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
         self.first_token_s = time(

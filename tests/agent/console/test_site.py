@@ -124,6 +124,18 @@ async def test_every_page_of_a_day_is_there_and_as_json_too(
         assert found["trouble"] == "", view.path
 
 
+async def test_what_is_looked_at_is_counted(empty: Store) -> None:
+    """Pages and documents apart, by view, for Prometheus."""
+    service = FakeService()
+    client = await connect(service, empty)
+    await page(client, "/safety")
+    await data(client, "/api/safety")
+    text = (await service.metrics.text()).decode()
+    for form in ("page", "json"):
+        assert f'quickset_console_pages_total{{form="{form}",view="safety"}} 1.0' in text
+    await client.close()
+
+
 async def test_without_a_store_every_page_says_so_and_offers_the_way_back() -> None:
     """Broker and database down: what serves and the button are on every page."""
     service = FakeService(version="b" * 16, previous="a" * 16)
