@@ -32,6 +32,7 @@ from agent.errors import (
 from agent.swap.book import Book
 from agent.swap.residents import Resident
 from agent.turn.ask import Renderer
+from agent.watch.metrics import Metrics
 from streams.line.line import Line
 from streams.line.variant import Variant
 from streams.records import Message, Sampling
@@ -90,8 +91,10 @@ class Comparisons:
         base: Base,
         line: Callable[[], Line],
         rendering: Executor,
+        metrics: Metrics,
     ) -> None:
         """Take what answers. line: as it is decided now; rendering: the tokenizer's thread."""
+        self._counted = metrics.comparisons
         self._engine, self._residents = engine, residents
         self._model, self._base, self._line = base, base.name, line
         self._rendering = rendering
@@ -108,6 +111,18 @@ class Comparisons:
             comparison runs, or when a version fails its checks; InvalidError for a prompt that is
             too long; BusyError, UnavailableError
         """
+        outcome = "refused"
+        try:
+            made = await self._alone(a, b, prompts, max_tokens)
+            outcome = "answered"
+            return made
+        finally:
+            self._counted.labels(outcome).inc()
+
+    async def _alone(
+        self, a: int | str, b: int | str, prompts: Sequence[str], max_tokens: int
+    ) -> Comparison:
+        """Compare while nobody else does, within the time."""
         first, second = self.named(a, "a"), self.named(b, "b")
         if self._running:
             raise NotNowError("another comparison is running: ask again when it has ended")

@@ -9,7 +9,7 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -142,6 +142,7 @@ class AgentService:
             base=base,
             line=self._follower.decisions.line,
             rendering=self._rendering,
+            metrics=self.metrics,
         )
         self.started_s = int(time.time())
         self.metrics.read(self.status)
@@ -286,10 +287,7 @@ class AgentService:
         raises: ConflictError when the line's seq is not the expected one; SwapError when there is
             nothing to go back to, or it cannot be taken
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._rolling_back, self._follower.rollback, who, reason, expected_seq
-        )
+        return await self._go_back(self._follower.rollback, who, reason, expected_seq)
 
     async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Serve the base again, now, with or without broker and database; learn nothing more.
@@ -297,10 +295,11 @@ class AgentService:
         raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
             has been done already
         """
+        return await self._go_back(self._follower.reset, who, reason, expected_seq)
+
+    async def _go_back(self, back: Callable[..., Rollout], *asked: str | int | None) -> Rollout:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._rolling_back, self._follower.reset, who, reason, expected_seq
-        )
+        return await loop.run_in_executor(self._rolling_back, back, *asked)
 
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None

@@ -93,6 +93,9 @@ class Metrics:
         self.console_pages = count(
             "console_pages", "Views of the console that were read", "view", "form"
         )
+        self.comparisons = count(
+            "comparisons", "Comparisons of two versions for operators", "outcome"
+        )
         self.limited = count("limited", "Requests refused by a key's limit", "limit")
         self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
         self.first_token_s = time(

@@ -20,6 +20,7 @@ from agent.errors import (
     UnavailableError,
 )
 from agent.settings import AgentSettings
+from agent.watch.metrics import Metrics
 from streams.line.line import Trial
 from streams.records import Sampling
 from tests.agent.fakes import BASE, FakeBase, FakeResidents
@@ -43,13 +44,14 @@ class Bench:
         settings = AgentSettings(context_tokens=64)
         self.engine = ScriptedEngine(self.residents, settings=settings)
         self.engine.start()
-        self.rendering = ThreadPoolExecutor(1)
+        self.rendering, self.metrics = ThreadPoolExecutor(1), Metrics()
         self.comparisons = Comparisons(
             self.engine,
             self.residents,
             base=FakeBase(),
             line=lambda: self.residents.line,
             rendering=self.rendering,
+            metrics=self.metrics,
         )
 
 
@@ -73,6 +75,8 @@ async def test_both_answer_every_prompt(bench: Bench) -> None:
     versions = [request.assign(bench.residents.line).version for request in asked]
     assert versions == [BASE, B.version] * 2
     assert {request.sampling.temperature for request in asked} == {0.0}
+    counted = bench.metrics.registry.get_sample_value
+    assert counted("quickset_comparisons_total", {"outcome": "answered"}) == 1
 
 
 async def test_a_version_is_named_in_many_ways(bench: Bench) -> None:
