@@ -114,6 +114,7 @@ async def test_keys_lead_everywhere(page: Page, serve: Serve, store: Store) -> N
     await page.keyboard.press("g")
     await page.keyboard.press("c")
     await expect(page).to_have_url(f"{address}/conversations")
+    await expect(page.locator("#live")).to_have_text("live")  # its scripts have run
     await page.keyboard.press("j")
     await page.keyboard.press("j")
     await expect(page.locator(".entry").nth(1).get_by_role("link").first).to_be_focused()
