@@ -20,6 +20,7 @@ from agent.constrain.open import open_compiler
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
+from agent.insight import Insight
 from agent.mcp.open import open_servers
 from agent.server import build_app
 from agent.service import AgentService
@@ -128,7 +129,7 @@ async def serve(
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
                 sites,
-                build_console(service, store, log=log),
+                build_console(service, store, log=log, insight=Insight(base, residents, backend)),
                 settings.console_host,
                 settings.console_port,
             )

@@ -105,7 +105,7 @@ class AgentService:
         """
         context_tokens = settings.context_of(base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
-        self.residents, self.embedder, self._rollout = residents, embedder, rollout
+        self.residents, self.embedder, self.rollout = residents, embedder, rollout
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.links, self.named = FeedbackLinks(secret), NamedReplies()
@@ -260,7 +260,7 @@ class AgentService:
             engine_alive=self._engine_alive(),
             draining=self._draining,
             tools=self.tools.status() if self.tools is not None else {},
-            steps=len(self._rollout.steps),
+            steps=len(self.rollout.steps),
         )
 
     @property
@@ -336,7 +336,7 @@ class AgentService:
             name = self.settings.line
             line = decided(self._log, name) or Line(name, (self._base.name,))
             audit = Audit.new(who, reason, int(time.time() * 1000))
-            return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
+            return operate(self._log, line, verb, audit, self.rollout, expected_seq=expected_seq)
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
         self._follower.spans.change(change)

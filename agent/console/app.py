@@ -1,14 +1,16 @@
-"""The console: an application on its own port that shows operators the loop, and rolls it back.
+"""The console: an application on its own port that shows operators the loop, and takes back.
 
-The pages are static; everything in them comes as JSON, all of it at once (GET /operator/state), by
-section, or pushed when it changes (GET /operator/events). It needs the agent only: without broker
-and store it still shows what serves, and takes it back.
+Its pages are made on the server (agent.console.site), one a view; the same data is JSON below /api.
+Programs that watch read everything at once (GET /operator/state), by section, or as it changes (GET
+/operator/events). It needs the agent only: without broker and store it still shows what serves, and
+takes it back.
 """
 
 import asyncio
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,15 @@ from agent.api.operation import Handler, Operation
 from agent.console import live
 from agent.console.access import Access
 from agent.console.admit import OPERATOR, admit
+from agent.console.asking import Asking, Workers
 from agent.console.document import described
 from agent.console.forms import MAX_BODY_BYTES
-from agent.console.ports import Service
+from agent.console.letters import Letters
+from agent.console.ports import Insight, NoInsight, Service
 from agent.console.read.registry import LISTED
 from agent.console.read.sections import WAIT_S, Sections
 from agent.console.roles import Route, for_role, operations
+from agent.console.site import Site
 from agent.console.write import Write
 from agent.errors import (
     BusyError,
@@ -40,7 +45,13 @@ from streams.log.contract import Log
 from streams.records import Json
 from streams.store.store import Store
 
-_PAGES = Path(__file__).parent / "pages"
+_STATIC = Path(__file__).parent / "static"
+# htmx puts parts of our own pages into a page, through the one policy that static/trust.js makes.
+_HEADERS = pages.HEADERS | {
+    "Content-Security-Policy": pages.HEADERS["Content-Security-Policy"].replace(
+        "trusted-types 'none'", "trusted-types default"
+    )
+}
 
 MAX_PAGES = 32  # open at once; each costs one comparison of strings an interval
 
@@ -50,6 +61,7 @@ def build_console(
     store: Store | None,
     *,
     log: Log | None = None,
+    insight: Insight | None = None,
     interval_s: float = live.INTERVAL_S,
     wait_s: float = WAIT_S,
     clock: Callable[[], float] = time.monotonic,
@@ -57,7 +69,8 @@ def build_console(
     """Assemble the console of an agent.
 
     store: the learner's; None, or one that is away, costs the sections that come from it
-    log: for the learner's lag; None leaves it out
+    log: for the learner's lag and dead letters; None leaves them out
+    insight: what can be told of the model; None: nothing
     interval_s: how often an open page looks for changes
     wait_s: how long a page waits for store and log, in seconds
     raises: BindError when other machines could reach it and no operator key is set
@@ -65,20 +78,25 @@ def build_console(
     access = Access(service, clock=clock)
     sections = Sections(service, store, log, wait_s=wait_s)
     shared = live.Shared(sections.read, interval_s=interval_s, clock=clock)
+    asking, of_log = Asking(store, wait_s=wait_s), Workers("console-letters", wait_s=wait_s)
+    site = Site(
+        service, access, shared, asking, insight=insight or NoInsight(), log=log, of_log=of_log
+    )
     read = Read(service, access, shared, clock=clock)
     routes = [
-        *for_role(None, [pages.page("/login", _PAGES / "login.html")]),
-        *for_role(None, pages.files("/console", _PAGES)),
+        *for_role(None, pages.files("/console", _STATIC)),
         *for_role(None, pages.shared_files()),
-        *for_role("viewer", [pages.page("/", _PAGES / "index.html")]),
+        *site.routes(),
         *read.routes(),
         *Write(service, access, changed=shared.forget).routes(),
+        *Letters(log, changed=shared.forget).routes(),
     ]
     routes += described(routes)
 
     async def close(_: web.Application) -> None:
         read.closing.set()  # ends every stream, so that the server can stop at once
-        sections.close()
+        for part in (sections, asking, of_log):
+            part.close()
 
     app = web.Application(
         middlewares=[edge.answer_errors(), admit(access, routes)], client_max_size=MAX_BODY_BYTES
@@ -90,9 +108,9 @@ def build_console(
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
-    if request.path.startswith("/operator/"):
+    if not request.path.startswith(("/static/", "/console/")):
         response.headers.setdefault("Cache-Control", "no-store")
-    for name, value in pages.HEADERS.items():
+    for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
 
 
@@ -115,9 +133,11 @@ class Read:
     def routes(self) -> list[Route]:
         """The routes of the state, its sections, its changes and the digests."""
         section = f"/operator/{{section:{'|'.join(LISTED)}}}"
+        events = partial(self._events, live.event)
+        page = [web.get("/live", partial(self._events, live.names))]
         return [
-            *for_role("viewer", [web.get("/operator/state", self._state)]),
-            *operations("viewer", _told("/operator/events", self._events, EVENTS, answer=None)),
+            *for_role("viewer", [web.get("/operator/state", self._state), *page]),
+            *operations("viewer", _told("/operator/events", events, EVENTS, answer=None)),
             *operations(
                 "viewer",
                 _told("/operator/versions/{version}/digest", self._digest, DIGEST, answer=Digest),
@@ -141,7 +161,9 @@ class Read:
             rows = [row for row in rows if row["line"] == asked.line]
         return web.json_response({name: rows[: asked.limit]})
 
-    async def _events(self, request: web.Request) -> web.StreamResponse:
+    async def _events(
+        self, say: Callable[[live.Texts], bytes], request: web.Request
+    ) -> web.StreamResponse:
         if self._num_pages >= MAX_PAGES:
             raise BusyError(f"{MAX_PAGES} pages are open already: close some")
         response = web.StreamResponse(headers=sse.HEADERS)
@@ -156,7 +178,11 @@ class Read:
         try:
             await response.prepare(request)
             async for part in live.stream(
-                self._shared, closing=self.closing, connected=connected, clock=self._clock
+                self._shared,
+                closing=self.closing,
+                connected=connected,
+                clock=self._clock,
+                say=say,
             ):
                 await response.write(part)
         except ConnectionError:

@@ -1,13 +1,15 @@
-"""What the console needs of the agent that it watches: a few reads and one write."""
+"""What the console needs of the agent that it watches: some reads and two writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from agent.compare import Comparison
+from agent.errors import UnknownVersionError
 from agent.settings import AgentSettings
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams.records import Json, Rollout, Verb
+from streams.settings import RolloutSettings
 
 
 class Status(Protocol):
@@ -70,6 +72,11 @@ class Service(Protocol):
         """How it is now, from memory."""
         ...
 
+    @property
+    def rollout(self) -> RolloutSettings:
+        """How a version comes to serve."""
+        ...
+
     async def digest_of(self, version: str) -> str:
         """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
         ...
@@ -99,3 +106,38 @@ class Service(Protocol):
             NotAllowedError; LogUnavailableError
         """
         ...
+
+
+class Insight(Protocol):
+    """What can be told of the model itself (agent.insight.Insight); each call takes its time."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """How many layers the model has, and of each the neurons and attention groups."""
+        ...
+
+    def words(self, token_ids: Sequence[int]) -> tuple[list[str], str]:
+        """What each token writes, half a character escaped, and what all write together."""
+        ...
+
+    def moved(self, version: str) -> list[Json]:
+        """What a version changed of its parent, a tensor at a time (kernels.version.moved).
+
+        raises: UnknownVersionError when its recipe or mask is not known here
+        """
+        ...
+
+
+class NoInsight:
+    """Nothing is known of the model: a console beside an agent that is none of ours."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """No layer is known."""
+        return {"layers": 0, "neurons": 0, "groups": 0}
+
+    def words(self, token_ids: Sequence[int]) -> tuple[list[str], str]:
+        """Tokens by their numbers."""
+        return [f"[{id}]" for id in token_ids], ""
+
+    def moved(self, version: str) -> list[Json]:
+        """Nothing is known of any version."""
+        raise UnknownVersionError(f"no recipe of version {version} is known here")

@@ -125,6 +125,9 @@ class Metrics:
         self.operator_refusals = count(
             "operator_refusals", "Requests that the console refused to let in", "why"
         )
+        self.console_pages = count(
+            "console_pages", "Views of the console that were read", "view", "form"
+        )
         self.comparisons = count(
             "comparisons", "Comparisons of two versions for operators", "outcome"
         )

@@ -25,9 +25,12 @@ ARGUMENTS = [
 
 expect.set_options(timeout=20_000)  # ms; a busy machine is slow, and waiting costs only failures
 Serve = Callable[[web.Application], Awaitable[str]]
-# What a browser logs for an answer that is no 2xx, and for a header that means nothing without
-# https; tests that provoke them expect them.
-EXPECTED = ("Failed to load resource", "Cross-Origin-Opener-Policy header has been ignored")
+# What a browser, and htmx, log for an answer that is no 2xx, for a server that is away, and for a
+# header that means nothing without https; tests that provoke one expect it.
+EXPECTED = (
+    "Failed to load resource", "htmx:afterRequest", "htmx:sendError", "Response Status Error Code",
+    "Cross-Origin-Opener-Policy header has been ignored",
+)  # fmt: skip
 
 
 def chromium_program() -> str | None:

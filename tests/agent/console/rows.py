@@ -14,6 +14,7 @@ from agent.watch.metrics import Metrics
 from streams import chain
 from streams.errors import ConflictError, VerbRefusedError
 from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
+from streams.settings import RolloutSettings
 from streams.store.tables import (
     ArtefactRow,
     GenerationRow,
@@ -85,6 +86,7 @@ class FakeService:
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
         self.settings = settings or AgentSettings()
+        self.rollout = RolloutSettings()
         self.events, self.metrics = FakeEvents(), Metrics()
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
