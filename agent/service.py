@@ -29,6 +29,7 @@ from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.tools.families import format_of
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, count, held_to, render
+from agent.turn.beside import Beside
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held
 from agent.turn.named import NamedReplies
@@ -125,6 +126,13 @@ class AgentService:
             metrics=self.metrics,
             forget=self._forget,
         )
+        self._beside = Beside(
+            engine,
+            self.recorder,
+            self.metrics,
+            trial=lambda: residents.trial,
+            share=rollout.shadow_share,
+        )
         # One thread: a tokenizer is not for several, and a long prompt must not hold the loop; nor
         # must what is long to compile hold other prompts, so what is held to one has its own.
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
@@ -148,6 +156,7 @@ class AgentService:
         if not self._draining:
             self._draining = True
             self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
+        self._beside.stop()
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self.stored.stop)
@@ -216,6 +225,8 @@ class AgentService:
             metrics=self.metrics,
             began_s=began_s,
             retry=self._hold_to_call if self._compiler and self.settings.retry_calls else None,
+            serves=lambda: self.residents.serving,
+            ended=self._beside.begin,
         )
 
     def status(self) -> Status:

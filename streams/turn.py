@@ -74,13 +74,14 @@ class Turn(Record):
     """One reply to one request, exactly as it was sampled."""
 
     KIND: ClassVar[str] = "turn"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
     ADDED: ClassVar[dict[str, int]] = {
         "member": 2,
         **{f"sampling.{name}": 3 for name in _SAMPLING_OF_V3},
         "follows": 3, "client": 3, "delivered": 3, "body_key": 3, "idempotency_key": 3, "trace": 3,
         "notes": 3, "cut_messages": 3, "cut_tokens": 3, "continues": 3, "response": 3,
         "forced": 4, "broken_calls": 4,
+        "pinned": 5, "beside": 5, "gap_ms": 5,
     }  # fmt: skip
 
     id: str
@@ -161,4 +162,20 @@ class Turn(Record):
         default=[],
         description="what was meant as a tool call and is none (malformed, of no tool on offer, or"
         " cut), as it was sampled; no part of the reply",
+    )
+    pinned: bool = Field(
+        default=False,
+        description="the client named what was to answer, a version or the stable one: its session"
+        " was assigned nothing, and says nothing of a candidate on trial",
+    )
+    beside: str | None = Field(
+        default=None,
+        description="id of the turn whose request this reply answered, too: nobody has seen it"
+        " (rollout.policy shadow); none: it was shown",
+    )
+    gap_ms: float | None = Field(
+        default=None,
+        ge=0,
+        description="median time from one token of the reply to the next, milliseconds; none: it"
+        " has fewer than two",
     )

@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from agent.api.caller import Caller
 from agent.errors import ApiError
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Answer
 from agent.turn.ask import Ask
+from agent.turn.merged import Step
 
 
 class Call(Protocol):

@@ -3,7 +3,8 @@
 Invariants: a request is assigned its variant when it is admitted, and runs on it from its first to
 its last token; requests are admitted in the order in which they came; a long prompt is read in
 pieces, so that running replies wait for one piece at most; a seeded reply is the same to the bit
-whatever runs beside it; a fault of one reply ends that reply.
+whatever runs beside it; a fault of one reply ends that reply. An unseen reply goes on only in
+steps in which no other does, and gives its place up to any other.
 
 One thread, its own, touches model and cache. Knows nothing of HTTP, the log or how versions come.
 """
@@ -13,7 +14,6 @@ import math
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain, groupby
 from typing import Any, Literal, Protocol
@@ -27,9 +27,9 @@ from agent.engine.sampler import Choice, Sampler, choose
 from agent.engine.slots import Slots
 from agent.engine.spelling import Spellings
 from agent.engine.text import CONTEXT, Detokenizer
+from agent.engine.waiting import Queue, Waiting
 from agent.errors import (
     EngineStoppedError,
-    QueueFullError,
     ReplyFailedError,
     UnknownVersionError,
 )
@@ -70,7 +70,7 @@ class BatchingEngine:
             page_tokens=math.gcd(piece_tokens, PAGE_TOKENS),  # so that pieces are whole pages
         )
         self._slots = Slots(self._cache, piece_tokens=piece_tokens, batch=settings.max_batch)
-        self._waiting: deque[tuple[Request, Stream]] = deque()
+        self._waiting = Waiting(most=settings.max_queue)
         self._running: list[Running] = []
         self._changed = threading.Condition()
         self._state: Literal["new", "serving", "draining", "stopped"] = "new"
@@ -85,7 +85,7 @@ class BatchingEngine:
 
     @property
     def queued(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting.seen)
 
     @property
     def running(self) -> int:
@@ -104,9 +104,7 @@ class BatchingEngine:
         with self._changed:
             if self._state != "serving" or not self.alive:
                 raise EngineStoppedError("the engine takes no more requests")
-            if len(self._waiting) >= self._settings.max_queue:
-                raise QueueFullError(f"{len(self._waiting)} requests wait already")
-            self._waiting.append((request, stream))
+            self._waiting.add(request, stream)
             self._changed.notify_all()
         return stream
 
@@ -161,40 +159,71 @@ class BatchingEngine:
             self._slots.forget()
 
     def _drop_cancelled(self) -> None:
+        stops = self._state != "serving"
         with self._changed:
-            gone = [stream for _, stream in self._waiting if stream.cancelled]
-            self._waiting = deque(each for each in self._waiting if not each[1].cancelled)
+            gone = self._waiting.drop(unseen=stops)
         deliver([(stream, Finish("cancelled")) for stream in gone])
         for reply in [reply for reply in self._running if reply.stream.cancelled]:
             deliver([self._end(reply, Finish("cancelled"))])
+        while stops and self._preempt():
+            pass
 
     def _admit(self) -> None:
-        """Begin the replies that there is room for, each on the variant that it is assigned."""
-        while self._slots.free and self._waiting:
-            request, stream = self._waiting[0]
-            try:
-                resident = self._residents.hold(request.assign)
-            except UnknownVersionError as cause:
-                with self._changed:
-                    self._waiting.popleft()
-                self.counts.failed_replies += 1
-                deliver([(stream, cause)])
-                continue
-            prompt = request.prompt_token_ids
-            most_tokens = min(len(prompt) + request.sampling.max_tokens, self._capacity)
-            slot = self._slots.take(
-                resident.variant, request.owner, prompt, most_tokens=most_tokens
-            )
-            if slot is None:
-                self._residents.release(resident)
+        """Begin the replies that there is room for; unseen ones where no other is wanted."""
+        seen, unseen = self._waiting.seen, self._waiting.unseen
+        while seen:
+            if not (self._slots.free and self._begin(seen)) and not self._preempt():
                 return
-            read = self._cache.length(slot)
-            reply = Running(request, stream, resident, slot, read, *self._told_by(request))
-            with self._changed:  # at once: it is always found, waiting or running
-                self._waiting.popleft()
-                self._running.append(reply)
-            self.counts.reused_tokens += read
-            stream.reused_tokens = read
+        while unseen and self._slots.free and self._due() == self._running:
+            if not self._begin(unseen):
+                return
+
+    def _begin(self, queue: Queue) -> bool:
+        """Begin the first reply of a queue on the variant that it is assigned; False: no room."""
+        request, stream = queue[0]
+        try:
+            resident = self._residents.hold(request.assign)
+        except UnknownVersionError as cause:
+            with self._changed:
+                queue.popleft()
+            self.counts.failed_replies += 1
+            deliver([(stream, cause)])
+            return True
+        prompt = request.prompt_token_ids
+        most_tokens = min(len(prompt) + request.sampling.max_tokens, self._capacity)
+        slot = self._slots.take(resident.variant, request.owner, prompt, most_tokens=most_tokens)
+        if slot is None:
+            self._residents.release(resident)
+            return False
+        read = self._cache.length(slot)
+        reply = Running(request, stream, resident, slot, read, *self._told_by(request))
+        with self._changed:  # at once: it is always found, waiting or running
+            queue.popleft()
+            self._running.append(reply)
+        self.counts.reused_tokens += read
+        stream.reused_tokens, stream.variant = read, resident.variant
+        return True
+
+    def _due(self) -> list[Running]:
+        """Return the replies that go on now: unseen ones only while there are no others."""
+        return [reply for reply in self._running if not reply.request.unseen] or [*self._running]
+
+    def _preempt(self) -> bool:
+        """Cancel the newest unseen reply, for its place; False where there is none."""
+        unseen = [reply for reply in self._running if reply.request.unseen]
+        if unseen:
+            self.counts.preempted_replies += 1
+            deliver([self._end(unseen[-1], Finish("cancelled"))])
+        return bool(unseen)
+
+    def _room(self, reply: Running) -> bool:
+        """Make room for one more token of a reply, if need be in the place of an unseen one."""
+        while reply in self._running:
+            if self._slots.room(reply.slot):
+                return True
+            if not self._preempt():
+                break
+        return False
 
     def _prefill(self) -> Iterator[tuple[list[Running], Tensor]]:
         """Read pieces of prompts, oldest first, up to one piece's worth of tokens.
@@ -202,7 +231,7 @@ class BatchingEngine:
         yields: each reply whose prompt is read to its end, with the logits of its first token
         """
         size = budget = self._settings.prefill_chunk_tokens
-        for reply in [reply for reply in self._running if not reply.has_read]:
+        for reply in [reply for reply in self._due() if not reply.has_read]:
             if budget <= 0:
                 return
             piece = reply.piece(size)
@@ -224,7 +253,7 @@ class BatchingEngine:
 
         yields: these replies, with the logits (replies, vocabulary) of the token after it
         """
-        ready = [r for r in self._running if r.has_read and self._slots.room(r.slot)]
+        ready = [r for r in self._due() if r.has_read and self._room(r)]
         ready.sort(key=lambda reply: reply.resident.variant)
         for _, group in groupby(ready, key=lambda reply: reply.resident.variant):
             replies = list(group)
@@ -277,12 +306,12 @@ class BatchingEngine:
 
     def _end_all(self) -> None:
         with self._changed:
-            waiting, self._waiting = list(self._waiting), deque()
+            waiting = self._waiting.drop_all()
             self._state = "stopped"
         event: StreamEvent = Finish("cancelled")
         if self._fault is not None:
             event = EngineStoppedError(f"the engine has stopped: {self._fault}")
-        deliver([(stream, event) for _, stream in waiting])
+        deliver([(stream, event) for stream in waiting])
         deliver([(reply.stream, event) for reply in self._running])
         for reply in list(self._running):
             self._end(reply, event)

@@ -197,7 +197,7 @@ def _change(line: Line, decision: Decision, settings: RolloutSettings, now_ms: i
     id = hashlib.sha256(name.encode()).hexdigest()[:32]
     audit = Audit(LEARNER, decision.reason, now_ms, id)
     make: dict[Any, Callable[[], Rollout]] = {
-        "step": lambda: verbs.step(line, settings.steps, audit),
+        "step": lambda: verbs.step(line, settings.shares, audit),
         "hold": lambda: verbs.hold(line, audit),
         "abort": lambda: verbs.abort(line, audit),
     }

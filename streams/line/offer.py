@@ -23,11 +23,11 @@ _Make = Callable[[Line, RolloutSettings, Audit], Rollout]
 OPERATORS: Final[Mapping[Verb, _Make]] = MappingProxyType(
     {
         "start": lambda line, settings, audit: verbs.start(
-            line, line.trial.version if line.trial else "", audit, share=settings.steps[0]
+            line, line.trial.version if line.trial else "", audit, share=settings.shares[0]
         ),
         "pause": lambda line, _, audit: verbs.pause(line, audit),
         "resume": lambda line, _, audit: verbs.resume(line, audit),
-        "skip-step": lambda line, settings, audit: verbs.skip_step(line, settings.steps, audit),
+        "skip-step": lambda line, settings, audit: verbs.skip_step(line, settings.shares, audit),
         "promote-full": lambda line, _, audit: verbs.promote_full(line, audit),
         "abort": lambda line, _, audit: verbs.abort(line, audit),
     }

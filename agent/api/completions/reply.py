@@ -15,7 +15,8 @@ from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.edge import openai_error
 from agent.http.sse import frame
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Answer
+from agent.turn.merged import Step
 from agent.turn.reply import Began, Finished, Piece, Reply
 
 

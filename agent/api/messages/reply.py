@@ -21,7 +21,8 @@ from agent.api.messages.schema import (
 from agent.api.parts import Parts, told_parts
 from agent.errors import ApiError
 from agent.http.sse import frame
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Answer
+from agent.turn.merged import Step
 from agent.turn.reply import (
     Began,
     Finished,

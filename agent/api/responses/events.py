@@ -24,7 +24,8 @@ from agent.api.responses.schema import ItemStatus, OutputItem, Response, Respons
 from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.sse import frame
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Answer
+from agent.turn.merged import Step
 from agent.turn.reply import Began, Finished, Part, PartBegun, PartEnded, Piece, ReplyEvent
 
 
