@@ -29,6 +29,7 @@ from learner.forget import store as forget
 from learner.judges.slow.later import Later
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
+from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
@@ -85,7 +86,8 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
-        self._trials = Trials(parts.rollout, clock=parts.clock)
+        reader = Reader(parts.serving, parts.rollout, backend=parts.backend, pause=parts.pause)
+        self._trials = Trials(parts.rollout, clock=parts.clock, reader=reader)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
@@ -182,8 +184,9 @@ class Learner:
         """Look at the candidate that is on trial, if one is, and offer the change that is due."""
         with self._parts.store.reading() as session:
             line = claims.line_now(session, self._line)
-        if not self._trials.due(line):
-            return
+            if not self._trials.due(line):
+                return
+            self._trials.read(session, line)
         with self._writing() as session:
             change = self._trials.look(session, line, now_ms=self._now_ms())
             if change is not None:
@@ -280,7 +283,7 @@ class Learner:
                 now_ms=self._now_ms(),
                 settings=self._parts.rollout,
             )
-        _LOG.info("%s", _told(row, outcome))
+        _LOG.info("%s", release.told(row, outcome))
 
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
@@ -329,18 +332,3 @@ class Learner:
 
     def _now_ms(self) -> int:
         return int(self._parts.clock() * 1000)
-
-
-def _told(row: GenerationRow, outcome: Outcome) -> str:
-    """Return in one line what a generation came to."""
-    took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
-    measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
-    if outcome.kl is not None:
-        measured += f", KL {outcome.kl:.4f}"
-    if outcome.gain is not None:
-        measured += f", gain {outcome.gain:+.4f}"
-    child = f" as {row.child}" if row.child else ""
-    return (
-        f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "
-        f"{row.reward or 0.0:+.2f}, {measured}; {row.state}{child} in {took_s:.1f} s: {row.reason}"
-    )

@@ -4,8 +4,8 @@ Any OpenAI-compatible endpoint will do; by default it is our own agent's stable 
 reply and what the user said next are quoted as one JSON string, which the model is told to take for
 data; what tools said is left out. The verdict is read from the model's own output alone, which must
 be the JSON object that was asked for and nothing else: a vote in prose does not count. A tie is 0.
-It gives no hint: a model's words are not what the user wished. Of a reply that nobody has seen it is
-asked whether it is better than the one that was shown (learner.judges.slow.compare).
+It gives no hint: a model's words are not what the user wished. Of a reply that nobody has seen it
+is asked whether it is better than the one that was shown (learner.judges.slow.compare).
 
 Its requests ask not to be learned from, so that judging teaches nothing by itself.
 """

@@ -64,8 +64,8 @@ class Stage:
     def audit(self, who: str = "ann") -> Audit:
         return Audit.new(who, "because", self.now_ms)
 
-    def start(self, candidate: str = "new", share: float | None = None) -> None:
-        share = self.rollout.steps[0] if share is None else share
+    def start(self, candidate: str = "new", *, pending: bool = False) -> None:
+        share = None if pending else self.rollout.shares[0]
         self.append(verbs.start(self.line, candidate, self.audit(LEARNER), share=share))
 
     def look(self) -> Rollout | None:

@@ -3,7 +3,8 @@
 import pytest
 from sqlmodel import select
 
-from learner.rollout.observe import SETTLE_MS, reply_of
+from learner.rollout.observe import SETTLE_MS
+from learner.rollout.replies import reply_of
 from learner.rollout.trials import LOOK_S, Trials
 from streams.line import verbs
 from streams.line.policy import LEARNER
