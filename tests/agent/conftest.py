@@ -17,6 +17,7 @@ from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
+from streams.settings import DIRECT, RolloutSettings
 from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
 from tests.agent.scripted import HELLO, Script, ScriptedEngine
 
@@ -32,6 +33,7 @@ class Api:
     engine: ScriptedEngine
     spool: FakeSpool
     base: FakeBase
+    residents: FakeResidents
     headers: dict[str, str] = field(default_factory=dict)
 
     def turns(self) -> list[Turn]:
@@ -80,6 +82,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
         script: Script = HELLO,
         base: FakeBase | None = None,
         compiler: Compiler | None = None,
+        rollout: RolloutSettings = DIRECT,
         **given: Any,
     ) -> Api:
         settings, residents = AgentSettings(**given), FakeResidents()
@@ -95,12 +98,13 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             projection=Projection(tmp_path / f"responses-{len(started)}.db", keep_days=30),
             secret=b"secret",
             compiler=compiler,
+            rollout=rollout,
         )
         service.start()
         server = TestServer(build_app(service))
         await server.start_server(shutdown_timeout=1.0)
         client: ClientOf = TestClient(server)
-        started.append(Api(service, client, engine, spool, base))
+        started.append(Api(service, client, engine, spool, base, residents))
         return started[-1]
 
     yield start

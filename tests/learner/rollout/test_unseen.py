@@ -12,7 +12,9 @@ from learner.rollout.observe import SETTLE_MS
 from learner.settings import LearnerSettings, Verifier
 from learner.verdicts import Rules
 from streams.line import verbs
+from streams.line.line import Line
 from streams.line.share import belongs
+from streams.line.verbs import Audit
 from streams.log.contract import Entry, Partition
 from streams.records import Message, Turn, encode
 from streams.store.store import Store
@@ -175,8 +177,8 @@ def test_one_principal_is_one_voice_unseen_too(shadow: Shadow) -> None:
 
 def test_an_unseen_candidate_answers_no_session() -> None:
     """Its share is 0; while paused, or pending, it isn't asked either."""
-    stage_line = verbs.Line("main", ("base",))
-    audit = verbs.Audit("ann", "because", 1, "a")
+    stage_line = Line("main", ("base",))
+    audit = Audit("ann", "because", 1, "a")
     line = stage_line.take(verbs.start(stage_line, "new", audit, share=0.0))
     assert line.trial is not None
     assert not any(belongs(f"{n}", "new", line.trial.share) for n in range(1000))
