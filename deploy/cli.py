@@ -15,6 +15,7 @@ from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.forget import forget
+from deploy.commands.learn import learn
 from deploy.commands.learner import learner
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
@@ -49,6 +50,7 @@ def root(
 app.command()(up)
 app.command()(agent)
 app.command()(learner)
+app.command()(learn)
 app.add_typer(versions, name="versions")
 app.add_typer(rollouts, name="rollouts")
 app.command()(turns)

@@ -45,6 +45,7 @@ from streams.records import (
     Deletion,
     Feedback,
     Forgotten,
+    LearnOrder,
     Mask,
     Recipe,
     Record,
@@ -72,7 +73,7 @@ OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback, Deletion),
-    "rollouts": (Rollout,),
+    "rollouts": (Rollout, LearnOrder),
     "recipes": (Recipe, Mask),
     "forgotten": (Forgotten,),
 }

@@ -20,8 +20,9 @@ from sqlmodel import Session, col, select
 from kernels.contract import Backend
 from kernels.memory import give_back
 from learner import intake
-from learner.batch import window
+from learner.batch import mode, window
 from learner.batch.lessons import prepare
+from learner.batch.mode import Orders
 from learner.batch.plan import batch_of, next_plan, unfinished
 from learner.batch.teacher import Target, Teacher
 from learner.fitness.evaluate import Evaluator
@@ -88,6 +89,7 @@ class Learner:
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
         reader = Reader(parts.serving, parts.rollout, backend=parts.backend, pause=parts.pause)
         self._trials = Trials(parts.rollout, clock=parts.clock, reader=reader)
+        self._orders = Orders(parts.settings.line)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
@@ -141,6 +143,7 @@ class Learner:
         self._renew()
         if self._reader is None:
             self._forget()
+            self._orders.read_all(self._parts.log)
             self._reader = self._parts.log.subscribe(
                 intake.TOPICS, group=self._group, positions=self._positions
             )
@@ -148,6 +151,7 @@ class Learner:
         if entries:
             with self._writing() as session:
                 intake.take(session, entries, self._parts.rules)
+            self._orders.see(entries)
         if self._later is not None:
             use_answers(self._later, self._parts.store, self._writing, self._parts.rules)
         self._publish()
@@ -209,6 +213,11 @@ class Learner:
                 obstacle = "its own release to come back from the log"
             else:
                 obstacle = None
+            order = self._orders.open(session)
+            if order is not None:
+                settings = settings.model_copy(update={"linger_s": 0.0})
+            elif obstacle is None:
+                obstacle = mode.obstacle(session, settings, now_s=self._parts.clock())
             found = next_plan(
                 session, line, settings, base=base, now_ms=self._now_ms(), obstacle=obstacle
             )
@@ -219,6 +228,8 @@ class Learner:
             return None
         if self._rested_ms is not None:
             found.horizon |= {"rested_ms": self._rested_ms}
+        if order is not None:
+            found.horizon |= {"order": order.id}
         with self._writing() as session:
             session.add(found)
             window.let_go(session, line, settings, base)

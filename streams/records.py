@@ -28,6 +28,7 @@ __all__ = [
     "Forgotten",
     "Json",
     "Judgement",
+    "LearnOrder",
     "Mask",
     "Message",
     "Recipe",
@@ -221,6 +222,18 @@ class Rollout(Record):
     created_ms: int
 
 
+class LearnOrder(Record):
+    """An operator wants a generation now, whatever the learner's mode waits for."""
+
+    KIND: ClassVar[str] = "learn"
+
+    id: str
+    line: str
+    reason: str
+    who: str
+    created_ms: int
+
+
 class Forgotten(Record):
     """What a principal said up to a moment is not to be kept or counted any more."""
 
@@ -263,7 +276,8 @@ class DeadLetterClosed(Record):
 
 
 _TYPES: tuple[type[Record], ...] = (
-    Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter,
+    Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, LearnOrder, Forgotten,
+    DeadLetter,
     DeadLetterClosed,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}

@@ -41,7 +41,7 @@ def show(in_force: InForce, as_json: Json = False) -> None:
         typer.echo(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _told(found):
+    for name, value in (*_told(found), *_learning(found, settings.learner.mode)):
         table.add_row(name, Text(value))
     Console().print(table)
 
@@ -158,7 +158,13 @@ def _as_json(found: Look) -> dict[str, Any]:
         "valid": list(operable(line)),
         "seen": found.seen.body if found.seen else None,
         "seen_ms": found.seen.updated_ms if found.seen else None,
+        "waits_for": found.waits.waits_for if found.waits else None,
     }
+
+
+def _learning(found: Look, mode: str) -> Iterator[tuple[str, str]]:
+    waits = f"waits for {found.waits.waits_for}" if found.waits else "has said nothing yet"
+    yield "learning", f"{mode}; {waits}"
 
 
 def _told(found: Look) -> Iterator[tuple[str, str]]:
@@ -167,7 +173,8 @@ def _told(found: Look) -> Iterator[tuple[str, str]]:
     if trial is None:
         yield "on trial", "nothing"
         return
-    yield "on trial", f"{trial.version}: {trial.state}, step {trial.step + 1}, {trial.share:.0%}"
+    share = "seen by nobody" if trial.unseen else f"{trial.share:.0%}"
+    yield "on trial", f"{trial.version}: {trial.state}, step {trial.step + 1}, {share}"
     yield "possible", ", ".join(operable(line))
     if found.seen is None:
         yield "seen", "not yet: the learner looks at it every few seconds while it runs"
@@ -176,8 +183,11 @@ def _told(found: Look) -> Iterator[tuple[str, str]]:
     yield "because", body["why"]
     yield "judged", _between(body["judged"])
     for rail in body["guardrails"]:
-        yield rail["name"], f"{_between(rail)}; at most {rail['limit']:+g}"
+        most = "at least" if rail.get("falls") else "at most"
+        yield rail["name"], f"{_between(rail)}; {most} {rail['limit']:+g}"
     yield "sessions", f"{body['touched']} answered since the trial began"
+    if body.get("unseen"):
+        yield "unseen", f"{body['unseen']} replies, made beside those that were shown"
     yield "seen", _time(found.seen.updated_ms)
 
 

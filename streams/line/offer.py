@@ -14,7 +14,7 @@ from streams.line.line import Line
 from streams.line.policy import prove_allowed
 from streams.line.verbs import Audit
 from streams.log.contract import Log, outgoing, records_now
-from streams.records import Rollout, Verb
+from streams.records import LearnOrder, Rollout, Verb
 from streams.settings import RolloutSettings
 
 _Make = Callable[[Line, RolloutSettings, Audit], Rollout]
@@ -69,6 +69,19 @@ def operate(
     change = OPERATORS[verb](line, settings, audit)
     offer(log, change)
     return change
+
+
+def order_learning(log: Log, line: str, audit: Audit) -> LearnOrder:
+    """Order a generation of a line now. Raises: LogUnavailableError."""
+    order = LearnOrder(
+        id=audit.id,
+        line=line,
+        reason=audit.reason,
+        who=audit.who,
+        created_ms=audit.created_ms,
+    )
+    log.append([outgoing("rollouts", line, order)])
+    return order
 
 
 def decided(log: Log, name: str) -> Line | None:
