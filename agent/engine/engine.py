@@ -16,17 +16,16 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import chain, groupby
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
-from agent.engine.running import Running
-from agent.engine.sampler import Choice, Sampler, choose
+from agent.engine.running import Running, told_by
+from agent.engine.sampler import Choice, choose
 from agent.engine.slots import Slots
 from agent.engine.spelling import Spellings
-from agent.engine.text import CONTEXT, Detokenizer
 from agent.engine.waiting import Queue, Waiting
 from agent.errors import (
     EngineStoppedError,
@@ -35,8 +34,9 @@ from agent.errors import (
 )
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident
-from kernels.model.decode import next_logits, read_chunk
+from kernels.model.decode import read_chunk
 from kernels.model.kv import PAGE_TOKENS, KvCache
+from kernels.model.together import Rows, next_logits_of
 from streams.model.open import BaseModel
 
 _LOG = logging.getLogger(__name__)
@@ -196,7 +196,8 @@ class BatchingEngine:
             self._residents.release(resident)
             return False
         read = self._cache.length(slot)
-        reply = Running(request, stream, resident, slot, read, *self._told_by(request))
+        told = told_by(request, self._base.tokenizer, self._spellings)
+        reply = Running(request, stream, resident, slot, read, *told)
         with self._changed:  # at once: it is always found, waiting or running
             queue.popleft()
             self._running.append(reply)
@@ -249,22 +250,40 @@ class BatchingEngine:
                 yield [reply], logits
 
     def _decode(self) -> Iterator[tuple[list[Running], Tensor]]:
-        """Read the newest token of every reply that has one, all replies of a variant in one pass.
+        """Read the newest token of every reply that has one, in one walk of all variants.
 
-        yields: these replies, with the logits (replies, vocabulary) of the token after it
+        yields: replies of one variant, with the logits (replies, vocabulary) of the token after it
         """
         ready = [r for r in self._due() if r.has_read and self._room(r)]
         ready.sort(key=lambda reply: reply.resident.variant)
-        for _, group in groupby(ready, key=lambda reply: reply.resident.variant):
-            replies = list(group)
-            resident = replies[0].resident
-            slots, last = [r.slot for r in replies], [r.token_ids[-1] for r in replies]
-            try:
-                logits = next_logits(resident.decoder, self._cache, slots, last)
-            except Exception as cause:
-                self._fail(replies, cause)
-                continue
-            yield replies, logits
+        groups = [list(each) for _, each in groupby(ready, key=lambda r: r.resident.variant)]
+        if not groups:
+            return
+        try:
+            found = self._next(*groups)
+        except Exception as cause:
+            if len(groups) == 1:
+                self._fail(groups[0], cause)
+            else:  # each by itself: a fault concerns one variant
+                yield from chain.from_iterable(self._alone(group) for group in groups)
+            return
+        yield from zip(groups, found, strict=True)
+
+    def _alone(self, replies: list[Running]) -> Iterator[tuple[list[Running], Tensor]]:
+        try:
+            (logits,) = self._next(replies)
+        except Exception as cause:
+            self._fail(replies, cause)
+            return
+        yield replies, logits
+
+    def _next(self, *groups: list[Running]) -> list[Tensor]:
+        """Read the newest token of replies, a group a variant; return the logits of each group."""
+        parts = [
+            Rows(g[0].resident.decoder, [r.slot for r in g], [r.token_ids[-1] for r in g])
+            for g in groups
+        ]
+        return next_logits_of(self._cache, parts)
 
     def _take(
         self, replies: list[Running], choices: list[Choice | ReplyFailedError]
@@ -317,21 +336,3 @@ class BatchingEngine:
             self._end(reply, event)
         with self._changed:
             self._changed.notify_all()
-
-    def _told_by(self, request: Request) -> tuple[Sampler, Detokenizer, Spellings]:
-        """What chooses and writes the tokens of a reply."""
-        prompt, sampling = request.prompt_token_ids, request.sampling
-        before = [
-            token
-            for token in (prompt[-CONTEXT:] if request.continues else [])
-            if self._spellings[token].bytes is not None
-        ]
-        matcher = request.grammar.start() if request.grammar is not None else None
-        top = request.top_logprobs
-        sampler = Sampler(sampling, prompt, top_logprobs=top, matcher=matcher)
-        return sampler, Detokenizer(self._text_of, sampling.stop, before=before), self._spellings
-
-    def _text_of(self, ids: list[int]) -> str:
-        # control tokens do not come here, but for those that are text
-        text: Any = self._base.tokenizer.decode(ids, skip_special_tokens=False)
-        return str(text)

@@ -5,11 +5,12 @@ Knows nothing of threads, of other replies or of how logits are computed.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent.engine.contract import Finish, Request, Scored, Stream, Token
 from agent.engine.sampler import Choice, Sampler
 from agent.engine.spelling import Spelling, Spellings, spelt
-from agent.engine.text import Detokenizer
+from agent.engine.text import CONTEXT, Detokenizer
 from agent.swap.residents import Resident
 
 
@@ -82,3 +83,24 @@ class Running:
         if spelling.bytes is None and spelling.name in self.request.shown:
             return spelt(spelling.name.encode())
         return spelling
+
+
+def told_by(
+    request: Request, tokenizer: Any, spellings: Spellings
+) -> tuple[Sampler, Detokenizer, Spellings]:
+    """Return what chooses and writes the tokens of a reply."""
+    prompt, sampling = request.prompt_token_ids, request.sampling
+    before = [
+        token
+        for token in (prompt[-CONTEXT:] if request.continues else [])
+        if spellings[token].bytes is not None
+    ]
+    matcher = request.grammar.start() if request.grammar is not None else None
+    sampler = Sampler(sampling, prompt, top_logprobs=request.top_logprobs, matcher=matcher)
+
+    def text_of(ids: list[int]) -> str:
+        # control tokens do not come here, but for those that are text
+        text: Any = tokenizer.decode(ids, skip_special_tokens=False)
+        return str(text)
+
+    return sampler, Detokenizer(text_of, sampling.stop, before=before), spellings
