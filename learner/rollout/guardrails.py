@@ -17,8 +17,10 @@ from streams.settings import RolloutSettings
 LENGTH_TOKENS: Final = 1024.0
 # Likewise of slow ones: a machine that stood still says nothing of a version.
 LATENCY_MS: Final = 1000.0
-# Aboutness of people's replies lies between −1 and 3 nats a token (EXPERIMENTS, "Aboutness").
-NATS: Final = 4.0
+# Nats a token; the wider, the more voices a fall needs to be certain. Versions lie between 0.5 and
+# 1.9 on the mean (EXPERIMENTS, "Aboutness"), and a step moves what people liked by tenths.
+ABOUT_NATS: Final = (-1.0, 2.0)
+LIKED_NATS: Final = (-2.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,6 @@ def watched(
     unseen: whether nobody sees the candidate's replies
     without: names of what this learner cannot read
     """
-    nats = (-NATS, NATS)
     every = [
         (settings.max_complaints, Watch("complaints", 0, (0, 1), unseen=False)),
         (settings.max_refusals, Watch("refusals", 0, (0, 1))),
@@ -80,8 +81,8 @@ def watched(
             settings.max_latency_ms,
             Watch("latency", 0, (0, LATENCY_MS), asked=False, unseen=False),
         ),
-        (settings.max_aboutness_nats, Watch("aboutness", 0, nats, falls=True)),
-        (settings.max_liked_nats, Watch("liked", 0, nats, falls=True, asked=False)),
+        (settings.max_aboutness_nats, Watch("aboutness", 0, ABOUT_NATS, falls=True)),
+        (settings.max_liked_nats, Watch("liked", 0, LIKED_NATS, falls=True, asked=False)),
     ]
     return [
         replace(watch, limit=-limit if watch.falls else limit)
