@@ -77,6 +77,8 @@ class Reader:
 
         session: for reading
         """
+        if self._settings.max_aboutness_nats is None and self._settings.max_liked_nats is None:
+            return 0
         began = self._began(session, line)
         if began is None or line.trial is None or self._serving.name != line.version:
             self._let_go()
