@@ -33,6 +33,8 @@ from tests.flow.conversations import NOW_S
 from tests.flow.crashes import Boundaries, KilledError
 from tests.learner.turns import said, turn
 
+pytestmark = pytest.mark.timeout(600)  # a broker and a database start, on few cores
+
 STAGED = RolloutSettings(
     policy="staged", steps=(0.5,), soak_s=0, deadline_s=10**6, margin=1.0, min_principals=3,
     voice_turns=1, max_aboutness_nats=None, max_liked_nats=None,
