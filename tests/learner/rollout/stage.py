@@ -43,10 +43,11 @@ class Stage:
     clock: Clock = field(default_factory=Clock)
     name: str = field(default_factory=lambda: next(NAMES))
     records: list[Rollout] = field(default_factory=list)  # the log, in order
+    base: str = "base"
     people: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        self.line = Line(self.name, ("base",))
+        self.line = Line(self.name, (self.base,))
         self.trials = Trials(self.rollout, clock=self.clock)
 
     @property
