@@ -165,13 +165,20 @@ class Trials:
     def _uninformative(
         self, session: Session, line: Line, history: Sequence[RolloutRow]
     ) -> tuple[str, ...]:
-        """Return the gate's probes that could say nothing, until somebody resumes all the same."""
+        """Return the gate's probes that could say nothing, until somebody resumes all the same.
+
+        One that can only ever fail, on any base, as that of finite numbers, is none of them.
+        """
         resumed = any(row.verb in ("resume", "skip-step") for row in history)
         if self._settings.uninformative_probe == "pass" or resumed or line.trial is None:
             return ()
         made = select(GenerationRow.gate).where(GenerationRow.child == line.trial.version)
         rows = (session.exec(made).first() or {}).get("rows", [])
-        return tuple(row["probe"] for row in rows if row["outcome"] == "uninformative")
+        return tuple(
+            row["probe"]
+            for row in rows
+            if row["outcome"] == "uninformative" and row.get("tells", row["probe"] != "finite")
+        )
 
 
 def told(progress: Progress, decision: Decision) -> Json:

@@ -121,7 +121,8 @@ def test_a_late_verdict_belongs_to_the_version_that_answered(stage: Stage) -> No
 
 def test_an_uninformative_probe_holds_until_an_operator_resumes(trials_store: Store) -> None:
     """What the gate could not tell is a person's to pass over, unless the settings say so."""
-    rows = [{"probe": "odds", "outcome": "pass"}, {"probe": "sense", "outcome": "uninformative"}]
+    dull = {"probe": "sense", "outcome": "uninformative"}
+    rows = [{"probe": "odds", "outcome": "pass"}, dull]
     for passes, rollout in (
         (False, SETTINGS),
         (True, SETTINGS.model_copy(update={"uninformative_probe": "pass"})),
@@ -314,3 +315,23 @@ def test_where_replies_can_be_read_they_must_have_been(stage: Stage) -> None:
     assert stage.steer(wait_s=61) is None
     assert "aboutness of 0 principals" in stage.why()
     assert stage.steer(wait_s=3600) == "hold"
+
+
+@pytest.mark.parametrize("told", [{}, {"tells": False}])
+def test_a_probe_that_can_only_fail_holds_nobody(
+    trials_store: Store, told: dict[str, bool]
+) -> None:
+    """Every candidate of every base passes `finite` without saying anything by it."""
+    stage = Stage(trials_store)
+    candidate = f"finite-{stage.name}"
+    row = {"probe": "finite", "outcome": "uninformative"} | told
+    with trials_store.transaction() as session:
+        session.add(
+            GenerationRow(
+                id=stage.name, line=stage.name, number=1, parent="base", child=candidate,
+                key="0" * 16, state="released", turn_ids=[], gate={"rows": [row]}, planned_ms=1,
+            )
+        )  # fmt: skip
+    stage.start(candidate)
+    assert stage.steer() is None
+    assert "no data" in stage.why()
