@@ -29,9 +29,9 @@ from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.tools.families import format_of
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer, count, held_to, render
-from agent.turn.beside import Beside
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held
+from agent.turn.making.beside import Beside
 from agent.turn.named import NamedReplies
 from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds

@@ -20,11 +20,12 @@ from sqlmodel import Session, col, select
 from kernels.contract import Backend
 from kernels.memory import give_back
 from learner import intake
-from learner.batch import mode, window
+from learner.batch import window
 from learner.batch.lessons import prepare
-from learner.batch.mode import Orders
 from learner.batch.plan import batch_of, next_plan, unfinished
 from learner.batch.teacher import Target, Teacher
+from learner.batch.when import mode
+from learner.batch.when.mode import Orders
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.judges.slow.later import Later

@@ -19,7 +19,7 @@ from agent.api.surface import Shape
 from agent.errors import ApiError, BrokenError
 from agent.http import sse
 from agent.turn.answer import Answer
-from agent.turn.merged import Step
+from agent.turn.making.merged import Step
 
 STALLED_S = 60.0
 VERSION_HEADER = "X-Quickset-Version"

@@ -10,7 +10,7 @@ from agent.api.caller import Caller
 from agent.errors import ApiError
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask
-from agent.turn.merged import Step
+from agent.turn.making.merged import Step
 
 
 class Call(Protocol):

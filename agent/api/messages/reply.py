@@ -22,7 +22,7 @@ from agent.api.parts import Parts, told_parts
 from agent.errors import ApiError
 from agent.http.sse import frame
 from agent.turn.answer import Answer
-from agent.turn.merged import Step
+from agent.turn.making.merged import Step
 from agent.turn.reply import (
     Began,
     Finished,

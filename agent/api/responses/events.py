@@ -25,7 +25,7 @@ from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.sse import frame
 from agent.turn.answer import Answer
-from agent.turn.merged import Step
+from agent.turn.making.merged import Step
 from agent.turn.reply import Began, Finished, Part, PartBegun, PartEnded, Piece, ReplyEvent
 
 
