@@ -31,6 +31,7 @@ from agent.tools.families import format_of
 from agent.tools.served import Toolbox
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask, Renderer
+from agent.turn.making.beside import Beside
 from agent.turn.named import NamedReplies
 from agent.turn.own.loop import Loop, Parts
 from agent.turn.recorder import Rating, Recorder, Way
@@ -144,6 +145,13 @@ class AgentService:
             events=self.events,
             noted=self._noted,
         )
+        self._beside = Beside(
+            engine,
+            self.recorder,
+            self.metrics,
+            trial=lambda: residents.trial,
+            share=rollout.shadow_share,
+        )
         self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._noted_failure = False
         self.comparisons = Comparisons(
@@ -173,6 +181,7 @@ class AgentService:
         if not self._draining:
             self._draining = True
             self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
+        self._beside.stop()
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self.stored.stop)
@@ -247,6 +256,8 @@ class AgentService:
             metrics=self.metrics,
             began_s=began_s,
             retry=self._prompts.hold_to_call if can_retry else None,
+            serves=lambda: self.residents.serving,
+            ended=self._beside.begin,
         )
 
     def status(self) -> Status:

@@ -137,6 +137,11 @@ class Status:
             ("prompt_tokens_computed", "Prompt tokens that the engine read", counts.read_tokens),
             ("prompt_tokens_reused", "Prompt tokens found in the cache", counts.reused_tokens),
             ("failed_replies", "Replies that a fault ended", counts.failed_replies),
+            (
+                "preempted_replies",
+                "Unseen replies of a candidate that were given up for others",
+                counts.preempted_replies,
+            ),
             ("spool_dropped", "Records lost because the spool was full", depth.dropped),
             ("spool_drained", "Records that reached the log", depth.drained),
         ]

@@ -16,6 +16,7 @@ from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.forget import forget
 from deploy.commands.keys import keys
+from deploy.commands.learn import learn
 from deploy.commands.learner import learner
 from deploy.commands.line.lessons import lessons
 from deploy.commands.line.reset import reset
@@ -53,6 +54,7 @@ def root(
 app.command()(up)
 app.command()(agent)
 app.command()(learner)
+app.command()(learn)
 app.add_typer(versions, name="versions")
 app.add_typer(rollouts, name="rollouts")
 app.add_typer(lessons, name="lessons")

@@ -31,6 +31,7 @@ from learner.verdicts import (
     drop_verdicts,
     judge,
     judge_early_feedback,
+    judge_unseen,
     take_feedback,
     turn_of,
 )
@@ -45,6 +46,7 @@ from streams.records import (
     Deletion,
     Feedback,
     Forgotten,
+    LearnOrder,
     Mask,
     Note,
     Recipe,
@@ -75,7 +77,7 @@ OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "notes
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback, Deletion),
-    "rollouts": (Rollout,),
+    "rollouts": (Rollout, LearnOrder),
     "recipes": (Recipe, Mask),
     "forgotten": (Forgotten,),
     "notes": (Note,),
@@ -162,6 +164,10 @@ def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> 
     latest = session.exec(select(func.max(TurnRow.sequence))).one()
     row = rows.row_of(turn, sequence=(latest or 0) + 1, taken_ms=taken_ms)
     session.add(row)
+    if turn.beside is not None:
+        session.flush()
+        judge_unseen(session, row, turn, rules)
+        return
     clients.count(session, turn)
     session.flush()
     _tell_chores(session, turn, row)

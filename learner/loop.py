@@ -24,6 +24,8 @@ from learner.batch import window
 from learner.batch.lessons import prepare
 from learner.batch.plan import batch_of, next_plan, unfinished
 from learner.batch.teacher import Target, Teacher
+from learner.batch.when import mode
+from learner.batch.when.mode import Orders
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.judges.slow.later import Later
@@ -31,6 +33,7 @@ from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
+from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
@@ -91,7 +94,9 @@ class Learner:
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
         self._spans = Spans(parts.tracer, parts.store, parts.clock)
-        self._trials = Trials(parts.rollout, clock=parts.clock)
+        reader = Reader(parts.serving, parts.rollout, backend=parts.backend, pause=parts.pause)
+        self._trials = Trials(parts.rollout, clock=parts.clock, reader=reader)
+        self._orders = Orders(parts.settings.line)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
@@ -151,6 +156,7 @@ class Learner:
         self._renew()
         if self._reader is None:
             self._forget()
+            self._orders.read_all(self._parts.log)
             self._reader = self._parts.log.subscribe(
                 intake.TOPICS, group=self._group, positions=self._positions
             )
@@ -158,6 +164,7 @@ class Learner:
         if entries:
             with self._writing() as session:
                 intake.take(session, entries, self._parts.rules)
+            self._orders.see(entries)
         if self._later is not None:
             use_answers(self._later, self._parts.store, self._writing, self._parts.rules)
         self._publish()
@@ -194,8 +201,9 @@ class Learner:
         """Look at the candidate that is on trial, if one is, and offer the change that is due."""
         with self._parts.store.reading() as session:
             line = claims.line_now(session, self._line)
-        if not self._trials.due(line):
-            return
+            if not self._trials.due(line):
+                return
+            self._trials.read(session, line)
         with self._writing() as session:
             change = self._trials.look(session, line, now_ms=self._now_ms())
             if change is not None:
@@ -233,6 +241,11 @@ class Learner:
                 obstacle = "somebody to resume learning after the reset (quickset rollouts learn)"
             else:
                 obstacle = None
+            order = self._orders.open(session)
+            if order is not None:
+                settings = settings.model_copy(update={"linger_s": 0.0})
+            elif obstacle is None:
+                obstacle = mode.obstacle(session, settings, now_s=self._parts.clock())
             found = next_plan(
                 session, line, settings, base=base, now_ms=self._now_ms(), obstacle=obstacle
             )
@@ -243,6 +256,8 @@ class Learner:
             return None
         if self._rested_ms is not None:
             found.horizon |= {"rested_ms": self._rested_ms}
+        if order is not None:
+            found.horizon |= {"order": order.id}
         with self._writing() as session:
             session.add(found)
             window.let_go(session, line, settings, base)

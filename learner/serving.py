@@ -113,6 +113,12 @@ class Serving:
         give_back()
         return True
 
+    def beside(self, chain: Sequence[Recipe]) -> Decoder:
+        """Build another version of the line, beside the serving one. Raises: as `follow`."""
+        if any(recipe.mask != self.mask.digest for recipe in chain):
+            raise LedgerError(f"{chain[-1].version} was grown under another mask")
+        return build(self._source, chain, start=self._built.reached).decoder
+
     def child(self, draft: Recipe) -> Child:
         """Build the child that a recipe without a digest describes.
 

@@ -1,14 +1,17 @@
 """Settings of the learner. Parsed by deploy.settings.load; every field says its unit."""
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from learner.errors import UnknownNameError
 from streams.records import Noise
 from streams.settings import Section
+
+_WINDOW: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
 Module = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 MODULES: tuple[Module, ...] = (
@@ -50,6 +53,19 @@ class LearnerSettings(Section):
     """Learning."""
 
     line: str = Field("main", description="the line of versions that this learner extends")
+    mode: Literal["auto", "manual", "idle"] = Field(
+        "auto",
+        description="when generations are made: auto (as soon as enough is judged), manual (one at"
+        " each order: quickset learn), idle (while nobody asks: idle_s and windows)",
+    )
+    idle_s: float = Field(
+        60.0, ge=0, description="mode idle: seconds without a request before a generation begins"
+    )
+    windows: tuple[str, ...] = Field(
+        (),
+        description="mode idle: times of the day in which generations may begin, local ones, such"
+        " as 22:00-06:00; none: all day",
+    )
     cpu_share: float = Field(
         0.5, gt=0, le=1, description="share of this machine's cores that learning may use"
     )
@@ -227,6 +243,13 @@ class LearnerSettings(Section):
     )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 
+    @field_validator("windows")
+    @classmethod
+    def _are_times(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
+        for window in windows:
+            minutes(window)
+        return windows
+
     @model_validator(mode="after")
     def _something_to_screen(self) -> Self:
         if self.noise == "screened" and not set(SCREENED).intersection(self.modules):
@@ -242,6 +265,21 @@ class LearnerSettings(Section):
             return range(max(0, num_layers - self.last_layers), num_layers), self.modules
         modules = tuple(module for module in self.modules if module in SCREENED)
         return range(num_layers - 1, num_layers), modules
+
+
+def minutes(window: str) -> tuple[int, int]:
+    """Read a window: the minutes of the day at which it begins and ends. Raises: ValueError.
+
+    >>> minutes("22:00-06:30")
+    (1320, 390)
+    """
+    found = _WINDOW.fullmatch(window)
+    if found is None:
+        raise ValueError(f"{window!r} is no time of the day: write it as 22:00-06:00")
+    hours = [int(text) for text in found.groups()]
+    if max(hours[0], hours[2]) > 23 or max(hours[1], hours[3]) > 59:
+        raise ValueError(f"{window!r} is no time of the day: hours end with 23, minutes with 59")
+    return hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
 
 
 def group_of(line: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, delete, select
 
 from learner.batch import standing
-from learner.judges.judge import Evidence, Judge
+from learner.judges.judge import Comparer, Evidence, Judge
 from learner.judges.rows import judgements_of
 from learner.judges.slow.later import Answer, Later, link_of, waiting_row
 from learner.lessons import notes
@@ -53,6 +53,17 @@ def judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> N
             judgement = each.judge(turn_of(row), evidence)
             if judgement is not None:
                 _note(session, row, judgement, rules)
+
+
+def judge_unseen(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:
+    """Ask the judges that need nobody's words about a reply that nobody has seen.
+
+    Programs verify it as any other; a model compares it with the reply that was shown.
+    """
+    judge(session, row, turn, rules)
+    for slow in rules.slow:
+        if isinstance(slow, Comparer):
+            session.merge(waiting_row(row, slow, turn))
 
 
 def drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:

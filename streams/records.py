@@ -28,6 +28,7 @@ __all__ = [
     "Forgotten",
     "Json",
     "Judgement",
+    "LearnOrder",
     "Mask",
     "Message",
     "Note",
@@ -257,6 +258,18 @@ class Note(Record):
     created_ms: int = Field(description="when the note was made, whatever became of it since")
 
 
+class LearnOrder(Record):
+    """An operator wants a generation now, whatever the learner's mode waits for."""
+
+    KIND: ClassVar[str] = "learn"
+
+    id: str
+    line: str
+    reason: str
+    who: str
+    created_ms: int
+
+
 class Forgotten(Record):
     """What a principal said up to a moment is not to be kept or counted any more."""
 
@@ -299,7 +312,7 @@ class DeadLetterClosed(Record):
 
 
 _TYPES: tuple[type[Record], ...] = (
-    Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter,
+    Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, LearnOrder, Forgotten, DeadLetter,
     DeadLetterClosed, Note,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}

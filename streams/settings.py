@@ -92,17 +92,25 @@ class StreamsSettings(Section):
 class RolloutSettings(Section):
     """How a version that has passed the gate comes to serve."""
 
-    policy: Literal["direct", "staged", "approve", "two-person"] = Field(
+    policy: Literal["direct", "staged", "approve", "two-person", "shadow"] = Field(
         "direct",
         description="direct: it serves everybody at once; staged: a share of the sessions, growing"
         " on evidence; approve: the same, but an operator starts and promotes it; two-person:"
-        " another operator promotes it than started it",
+        " another operator promotes it than started it; shadow: it first answers beside what"
+        " serves, unseen, and then as staged",
     )
     steps: tuple[float, ...] = Field(
         (0.05, 0.25, 0.5),
         min_length=1,
         description="shares of the sessions that a candidate answers, step by step; after the last"
         " one it serves everybody",
+    )
+    shadow_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="share of the sessions whose requests a candidate answers, too, unseen (policy"
+        " shadow): what it may cost; such replies are made while no other is, or not at all",
     )
     soak_s: float = Field(600.0, ge=0, description="least time at each step, seconds")
     deadline_s: float = Field(
@@ -155,6 +163,24 @@ class RolloutSettings(Section):
     max_length_tokens: float | None = Field(
         128.0, ge=0, description="rise of the mean length of replies, tokens, likewise"
     )
+    max_latency_ms: float | None = Field(
+        100.0,
+        ge=0,
+        description="rise of the time from token to token, a reply's median and the mean of these,"
+        " milliseconds, likewise",
+    )
+    max_aboutness_nats: float | None = Field(
+        0.5,
+        ge=0,
+        description="fall of how far replies are about what was asked, nats a token, likewise; what"
+        " the learner has time to read of them",
+    )
+    max_liked_nats: float | None = Field(
+        0.5,
+        ge=0,
+        description="fall of how likely the candidate makes what people liked, nats a token,"
+        " likewise: replies judged good, and accepted rewrites; where there are any",
+    )
     uninformative_probe: Literal["hold", "pass"] = Field(
         "hold",
         description="what becomes of a candidate of which a probe of the gate can say nothing",
@@ -171,6 +197,11 @@ class RolloutSettings(Section):
     webhook_secret: Path | None = Field(
         None, description="file with the secret that signs what the webhook is told (HMAC-SHA-256)"
     )
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The shares of the steps; 0 is the one of a candidate that nobody sees."""
+        return (0.0, *self.steps) if self.policy == "shadow" else self.steps
 
     @property
     def replaces(self) -> bool:

@@ -81,7 +81,7 @@ class Turn(Record):
         "follows": 3, "client": 3, "delivered": 3, "body_key": 3, "idempotency_key": 3, "trace": 3,
         "notes": 3, "cut_messages": 3, "cut_tokens": 3, "continues": 3, "response": 3,
         "forced": 4, "broken_calls": 4,
-        "inner": 5,
+        "inner": 5, "pinned": 5, "beside": 5, "gap_ms": 5,
     }  # fmt: skip
 
     id: str
@@ -168,4 +168,20 @@ class Turn(Record):
         description="places in `messages` of calls that the agent made itself, and of their"
         " results: `key` and `prefix_key` are without them, as the client has them not. The results"
         " are tainted: nothing that they say is ever a reward, a hint or an instruction",
+    )
+    pinned: bool = Field(
+        default=False,
+        description="the client named what was to answer, a version or the stable one: its session"
+        " was assigned nothing, and says nothing of a candidate on trial",
+    )
+    beside: str | None = Field(
+        default=None,
+        description="id of the turn whose request this reply answered, too: nobody has seen it"
+        " (rollout.policy shadow); none: it was shown",
+    )
+    gap_ms: float | None = Field(
+        default=None,
+        ge=0,
+        description="median time from one token of the reply to the next, milliseconds; none: it"
+        " has fewer than two",
     )

@@ -18,7 +18,7 @@ from agent.api.models.models import fingerprint
 from agent.api.surface import Shape
 from agent.errors import ApiError, BrokenError
 from agent.http import sse
-from agent.turn.answer import Step
+from agent.turn.making.merged import Step
 from agent.turn.own.told import Told
 
 STALLED_S = 60.0

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from agent.api.caller import Caller
 from agent.errors import ApiError
-from agent.turn.answer import Step
 from agent.turn.ask import Ask
+from agent.turn.making.merged import Step
 from agent.turn.own.told import Told
 
 

@@ -38,6 +38,7 @@ class Request:
     continues: bool = False  # the prompt ends in the midst of a text, which the reply goes on with
     shown: frozenset[str] = frozenset()  # control tokens that are text in this reply
     grammar: Grammar | None = None  # what the reply is held to; None: any token may come
+    unseen: bool = False  # nobody waits for it: it is made while no other reply is, or not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Stream:
         self.loop = asyncio.get_running_loop()
         self.events: asyncio.Queue[StreamEvent] = asyncio.Queue()
         self.reused_tokens = 0  # of the prompt, found in the cache; known with the first token
+        self.variant: Variant | None = None  # what it was assigned when it got its place
         self._cancelled = threading.Event()
 
     @property
@@ -121,6 +123,7 @@ class Counts:
     reused_tokens: int = 0  # prompt tokens found in the cache
     sampled_tokens: int = 0
     failed_replies: int = 0
+    preempted_replies: int = 0  # unseen ones that were cancelled for others
 
 
 class Engine(Protocol):
@@ -150,6 +153,8 @@ class Engine(Protocol):
 
     def submit(self, request: Request) -> Stream:
         """Ask for a reply. Call it in the event loop that will read the stream.
+
+        An unseen one is cancelled when others need its place, and makes no other wait.
 
         raises: QueueFullError, EngineStoppedError; ValueError for a prompt that is empty or
             leaves no room for a reply

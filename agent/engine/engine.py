@@ -4,7 +4,8 @@ Invariants: a request is assigned its variant when it is admitted, and runs on i
 its last token; requests are admitted in the order in which they came, but one that needs more room
 than there is may be passed a few times; a long prompt is read in pieces, so that running replies
 wait for one piece at most, and a short prompt for two; a seeded reply is the same to the bit,
-whatever runs beside it; a fault of one reply ends that reply.
+whatever runs beside it; a fault of one reply ends that reply. An unseen reply goes on only in
+steps in which no other does, and gives its place up to any other.
 
 One thread, its own, touches model and cache. Knows nothing of HTTP, the log or how versions come.
 """
@@ -14,7 +15,6 @@ import math
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Collection, Iterator
 from itertools import chain, groupby, islice
 from typing import Final, Literal, Protocol
@@ -23,13 +23,13 @@ import torch
 from torch import Tensor
 
 from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
-from agent.engine.running import Running, Waiting
+from agent.engine.running import Running
 from agent.engine.sampler import Choice, choose
 from agent.engine.slots import Slots
 from agent.engine.spelling import Spellings
+from agent.engine.waiting import Waiter, Waiting
 from agent.errors import (
     EngineStoppedError,
-    QueueFullError,
     ReplyFailedError,
     UnknownVersionError,
 )
@@ -81,7 +81,7 @@ class BatchingEngine:
             page_tokens=math.gcd(piece_tokens, PAGE_TOKENS),  # so that pieces are whole pages
         )
         self._slots = Slots(self._cache, piece_tokens=piece_tokens, batch=settings.max_batch)
-        self._waiting: deque[Waiting] = deque()
+        self._waiting = Waiting(most=settings.max_queue)
         self._running: list[Running] = []
         self._changed = threading.Condition()
         self._state: Literal["new", "serving", "draining", "stopped"] = "new"
@@ -97,7 +97,7 @@ class BatchingEngine:
 
     @property
     def queued(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting.seen)
 
     @property
     def running(self) -> int:
@@ -116,9 +116,7 @@ class BatchingEngine:
         with self._changed:
             if self._state != "serving" or not self.alive:
                 raise EngineStoppedError("the engine takes no more requests")
-            if len(self._waiting) >= self._settings.max_queue:
-                raise QueueFullError(f"{len(self._waiting)} requests wait already")
-            self._waiting.append(Waiting(request, stream))
+            self._waiting.add(request, stream)
             self._changed.notify_all()
         return stream
 
@@ -176,32 +174,39 @@ class BatchingEngine:
             self._slots.forget()
 
     def _drop_cancelled(self) -> None:
+        stops = self._state != "serving"
         with self._changed:
-            gone = [each.stream for each in self._waiting if each.stream.cancelled]
-            self._waiting = deque(each for each in self._waiting if not each.stream.cancelled)
+            gone = self._waiting.drop(unseen=stops)
         deliver([(stream, Finish("cancelled")) for stream in gone])
         for reply in [reply for reply in self._running if reply.stream.cancelled]:
             deliver([self._end(reply, Finish("cancelled"))])
+        while stops and self._preempt():
+            pass
 
     def _admit(self) -> None:
-        """Begin the replies that there is room for, each on the variant that it is assigned.
+        """Begin the replies that there is room for; unseen ones where no other is wanted.
 
         One that needs more room than there is does not hold up what fits behind it, until it has
         been passed as often as it may be.
         """
-        passed: list[Waiting] = []
-        for each in list(islice(self._waiting, _LOOKS_AT)):
-            if not self._slots.free:
-                return
-            if not self._begin(each):
-                passed.append(each)
-                if each.passed >= _PASSES:
-                    return
+        passed: list[Waiter] = []
+        for each in list(islice(self._waiting.seen, _LOOKS_AT)):
+            while not (self._slots.free and self._begin(each)):
+                if not self._preempt():
+                    break
+            else:
+                for other in passed:
+                    other.passed += 1
                 continue
-            for other in passed:
-                other.passed += 1
+            passed.append(each)
+            if not self._slots.free or each.passed >= _PASSES:
+                return
+        unseen = self._waiting.unseen
+        while unseen and not self._waiting.seen and self._slots.free:
+            if self._due() != self._running or not self._begin(unseen[0]):
+                return
 
-    def _begin(self, waiting: Waiting) -> bool:
+    def _begin(self, waiting: Waiter) -> bool:
         """Begin a reply, or end it where it cannot be made. Returns: False when it has to wait."""
         request, stream = waiting.request, waiting.stream
         try:
@@ -219,11 +224,33 @@ class BatchingEngine:
             self._residents.release(resident)
             return False
         reply = Running.begun(request, stream, resident, slot, spellings=self._spellings)
+        stream.variant = resident.variant
         with self._changed:  # at once: it is always found, waiting or running
             self._waiting.remove(waiting)
             self._running.append(reply)
         self._find(reply)
         return True
+
+    def _due(self) -> list[Running]:
+        """Return the replies that go on now: unseen ones only while there are no others."""
+        return [reply for reply in self._running if not reply.request.unseen] or [*self._running]
+
+    def _preempt(self) -> bool:
+        """Cancel the newest unseen reply, for its place; False where there is none."""
+        unseen = [reply for reply in self._running if reply.request.unseen]
+        if unseen:
+            self.counts.preempted_replies += 1
+            deliver([self._end(unseen[-1], Finish("cancelled"))])
+        return bool(unseen)
+
+    def _room(self, reply: Running) -> bool:
+        """Make room for one more token of a reply, if need be in the place of an unseen one."""
+        while reply in self._running:
+            if self._slots.room(reply.slot):
+                return True
+            if not self._preempt():
+                break
+        return False
 
     def _find(self, reply: Running) -> None:
         """Count what of a prompt need not be read, because the cache has it."""
@@ -238,7 +265,7 @@ class BatchingEngine:
         By turns that is the oldest, which so comes to its end, and the one with the least left,
         which so need not wait for long ones.
         """
-        reading = [reply for reply in self._running if not reply.has_read]
+        reading = [reply for reply in self._due() if not reply.has_read]
         self._oldest_next = not self._oldest_next
         if reading and self._oldest_next:
             shortest = min(reading, key=lambda reply: reply.unread)
@@ -276,7 +303,7 @@ class BatchingEngine:
 
         yields: these replies, with the logits (replies, vocabulary) of the token after it
         """
-        ready = [r for r in self._running if r.has_read and self._slots.room(r.slot)]
+        ready = [r for r in self._due() if r.has_read and self._room(r)]
         ready.sort(key=lambda reply: reply.resident.variant)
         for _, group in groupby(ready, key=lambda reply: reply.resident.variant):
             replies = list(group)
@@ -329,12 +356,12 @@ class BatchingEngine:
 
     def _end_all(self) -> None:
         with self._changed:
-            waiting, self._waiting = list(self._waiting), deque()
+            waiting = self._waiting.drop_all()
             self._state = "stopped"
         event: StreamEvent = Finish("cancelled")
         if self._fault is not None:
             event = EngineStoppedError(f"the engine has stopped: {self._fault}")
-        deliver([(each.stream, event) for each in waiting])
+        deliver([(stream, event) for stream in waiting])
         deliver([(reply.stream, event) for reply in self._running])
         for reply in list(self._running):
             self._end(reply, event)

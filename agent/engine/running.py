@@ -15,15 +15,6 @@ from agent.swap.residents import Resident
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
-    """A request that waits for its place. passed: how often another that came later got one"""
-
-    request: Request
-    stream: Stream
-    passed: int = 0
-
-
-@dataclass(slots=True, eq=False)
 class Running:
     """A reply that has a slot, and keeps the variant that it was assigned when it got it.
 

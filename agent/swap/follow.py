@@ -273,7 +273,9 @@ class Follower:
     def _follow_trial(self) -> None:
         """Let the candidate on trial answer its share beside what should serve, or nobody."""
         line = self.decisions.line()
-        trial = line.trial if line.trial and line.trial.share else None
+        trial = line.trial
+        if trial and not trial.share and not trial.unseen:
+            trial = None
         why_not = self._why_not(line, trial) if trial else None
         wanted = None if why_not else trial
         if wanted != self._residents.trial:
@@ -286,7 +288,7 @@ class Follower:
                 self._failed_trial = (trial.version if trial else "", why_not)
             else:
                 if wanted is not None:
-                    share = f"{wanted.share:.0%} of the sessions"
+                    share = f"{wanted.share:.0%} of the sessions" if wanted.share else "unseen"
                     self._events.add("trial", f"{wanted.version} answers {share}")
         if why_not != self._lacking:
             self._lacking = why_not

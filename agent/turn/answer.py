@@ -6,17 +6,16 @@ Whatever happens meanwhile (the client goes, the server stops, something breaks)
 Knows nothing of HTTP.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from statistics import median
 from typing import Self
 
 from prometheus_client import Histogram
 
-from agent.engine.contract import Engine, Finish, Request, Stream, Token
+from agent.engine.contract import Engine, Finish, Request, Stream, Token, serving
 from agent.errors import (
     BrokenError,
     BrokenLogitsError,
@@ -25,12 +24,14 @@ from agent.errors import (
     LostMaskError,
     NotFoundError,
     QueueFullError,
+    ReplyFailedError,
     UnavailableError,
     UnknownVersionError,
 )
 from agent.turn.ask import Ask
 from agent.turn.assign import assign
 from agent.turn.held import Held
+from agent.turn.making.merged import Step, merged
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from agent.watch.metrics import Metrics, labels_of
@@ -42,14 +43,6 @@ RETRY_S = 1  # a place in the queue comes free with every reply that ends
 
 # What a call is held to at a second try of an ask; None: it cannot be held to any.
 Retry = Callable[[Ask], Awaitable[Held | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What became certain of one choice."""
-
-    choice: int
-    events: list[ReplyEvent]
 
 
 class Answer:
@@ -65,6 +58,8 @@ class Answer:
         metrics: Metrics,
         began_s: float,
         retry: Retry | None = None,
+        serves: Callable[[], str] = str,
+        ended: Callable[[str, Ask, Variant], None] = lambda *_: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Prepare; nothing is asked of the engine before `with`.
@@ -72,12 +67,14 @@ class Answer:
         asks: one a prompt, of one principal, at least one; choices are numbered through all
         began_s: when the request came in, by the clock, in seconds
         retry: None: a call that cannot be read is not tried again
+        serves: returns the version that serves now; what another one fails to begin, it answers
+        ended: told each ask whose first choice came to its end: by which turn, and what answered
         """
         self.id, self.asks = response_id, asks
         # whose each choice is, and its number there
         self._choices = [(ask, number) for ask in asks for number in range(len(ask.samplings))]
         self.replies = [Reply(ask, can_retry=retry is not None) for ask, _ in self._choices]
-        self._retry = retry
+        self._retry, self._serves, self._ended = retry, serves, ended
         # whether the last byte was handed to a socket that was still there; None: nobody has said
         self.delivered: bool | None = None
         # what an API keeps of it, so that it may be asked for again; None: it may not
@@ -88,6 +85,7 @@ class Answer:
         self._first_streams: list[Stream] = []  # without those of second tries
         self._last_s: dict[int, float] = {}  # when each choice's last token came
         self._gaps: dict[int, Histogram] = {}  # where its gaps are counted
+        self._waits_s: dict[int, list[float]] = {}  # from token to token, of each choice
 
     def __enter__(self) -> Self:
         """Ask the engine for every choice, or for none.
@@ -96,7 +94,7 @@ class Answer:
         """
         try:
             for ask, number in self._choices:
-                self._streams.append(self._engine.submit(_request(ask, number)))
+                self._streams.append(self._engine.submit(request_of(ask, number)))
         except QueueFullError as cause:
             self._cancel()
             raise BusyError(
@@ -125,15 +123,18 @@ class Answer:
                 reply.finish(Finish("cancelled"))
             broke_off = failed is not None or reply.finish_reason == "cancelled"
             self._recorder.turn(
-                f"{self.id}-{choice}" if choice else self.id,
+                self._id_of(choice),
                 ask,
                 choice=number,
                 reply=reply,
                 delivered=False if broke_off else self.delivered,
                 response=self.response,
                 took_s=self._clock() - self._began_s,
+                gap_ms=median_ms(self._waits_s.get(choice, [])),
             )
             self._count(reply)
+            if not broke_off and reply.variant is not None and number == 0:
+                self._ended(self._id_of(choice), ask, reply.variant)
 
     @property
     def usage(self) -> Usage:
@@ -159,7 +160,7 @@ class Answer:
             this reply; NotFoundError when what is to answer is not in memory
         """
         try:
-            async for step in _merged([self._made(number) for number in range(len(self.replies))]):
+            async for step in merged([self._made(number) for number in range(len(self.replies))]):
                 yield step
         except EngineStoppedError as cause:
             raise UnavailableError(f"{cause}: ask again") from cause
@@ -197,6 +198,37 @@ class Answer:
         except UnknownVersionError:  # what made the first part is not in memory any more
             if reply.retried is None:
                 raise
+        except ReplyFailedError:
+            if not self._fall_back(choice):
+                reply.fail(self._streams[choice].variant)
+                raise
+            async for events in self._told(choice):
+                yield events
+
+    def _fall_back(self, choice: int) -> bool:
+        """Let what serves answer where another version failed at the first token.
+
+        That it failed is recorded, as a turn of it without a token: evidence in a trial.
+        """
+        (ask, number), variant = self._choices[choice], self._streams[choice].variant
+        if variant is None or ask.wanted or self.replies[choice].tokens:
+            return False
+        if variant.version == self._serves():
+            return False
+        failed = Reply(ask)
+        failed.fail(variant)
+        id = f"{self._id_of(choice)}-failed"
+        self._recorder.turn(id, ask, choice=number, reply=failed, delivered=False)
+        try:
+            request = replace(request_of(ask, number), assign=serving)
+            self._streams[choice] = self._engine.submit(request)
+        except (QueueFullError, EngineStoppedError):
+            return False
+        self._metrics.fallbacks.labels(*labels_of(variant)).inc()
+        return True
+
+    def _id_of(self, choice: int) -> str:
+        return f"{self.id}-{choice}" if choice else self.id
 
     async def _try_again(self, choice: int) -> bool:
         """Ask for the rest of a reply anew, held to a call. Returns: whether it comes."""
@@ -206,7 +238,7 @@ class Answer:
         if held is None or reply.variant is None:
             return False
         variant = reply.variant
-        request = _request(ask, number, said=reply.retry(held), held=held)
+        request = request_of(ask, number, said=reply.retry(held), held=held)
         try:
             again = replace(request, assign=lambda _: variant)
             self._streams[choice] = self._engine.submit(again)
@@ -219,6 +251,7 @@ class Answer:
         now_s = self._clock()
         if choice in self._gaps:
             self._gaps[choice].observe(now_s - self._last_s[choice])
+            self._waits_s.setdefault(choice, []).append(now_s - self._last_s[choice])
         else:
             labels = labels_of(variant)
             self._metrics.first_token_s.labels(*labels).observe(now_s - self._began_s)
@@ -238,7 +271,16 @@ class Answer:
             self._metrics.tool_parse_failures.labels(each.fault, *labels).inc()
 
 
-def _request(
+def median_ms(waits_s: Sequence[float]) -> float | None:
+    """Return the median of times between tokens, milliseconds: one long wait does not tell.
+
+    >>> median_ms([0.03, 0.02, 9.0]), median_ms([])
+    (30.0, None)
+    """
+    return round(median(waits_s) * 1000, 3) if waits_s else None
+
+
+def request_of(
     ask: Ask, number: int, *, said: Sequence[int] = (), held: Held | None = None
 ) -> Request:
     """What the engine is asked for: a choice, or the rest of one.
@@ -260,38 +302,3 @@ def _request(
         shown=ask.writes.tags if ask.tools is not None else frozenset(),
         grammar=held.grammar if held is not None else None,
     )
-
-
-async def _merged(makers: Sequence[AsyncGenerator[Step]]) -> AsyncIterator[Step]:
-    """Yield the steps of several choices as they come."""
-    if len(makers) == 1:
-        async with aclosing(makers[0]) as steps:
-            async for step in steps:
-                yield step
-        return
-    ready: asyncio.Queue[tuple[int, Step | None]] = asyncio.Queue()
-
-    async def pump(choice: int, steps: AsyncGenerator[Step]) -> None:
-        try:
-            async with aclosing(steps):
-                async for step in steps:
-                    ready.put_nowait((choice, step))
-        finally:
-            ready.put_nowait((choice, None))
-
-    pumps = [asyncio.create_task(pump(*each)) for each in enumerate(makers)]
-    try:
-        running = len(pumps)
-        while running:
-            choice, got = await ready.get()
-            if got is not None:
-                yield got
-                continue
-            running -= 1
-            await pumps[choice]
-    finally:
-        for task in pumps:
-            task.cancel()
-        for task in pumps:
-            with suppress(asyncio.CancelledError, Exception):
-                await task

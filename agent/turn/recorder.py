@@ -1,8 +1,9 @@
 """Makes records of finished replies, ratings and deletions, and hands them to the spool.
 
-A reply is recorded once, exactly as it was sampled, also when it was cancelled half-way; one of
-which no token was sampled left nothing to record. Recording comes after the reply's last byte and
-waits for nothing: what the disk does not take is counted, and told as an event.
+A reply is recorded once, exactly as it was sampled, also when it was cancelled half-way. One of
+which no token was sampled left nothing to record, unless it failed: that tells of what answered.
+Recording comes after the reply's last byte and waits for nothing: what the disk does not take is
+counted, and told as an event.
 
 Knows nothing of HTTP or of the log behind the spool.
 """
@@ -14,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from agent.errors import UnavailableError
 from agent.turn.ask import Ask
@@ -23,6 +24,7 @@ from agent.turn.reply import Reply
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
+from streams.line.variant import Variant
 from streams.log.contract import Outgoing, outgoing
 from streams.records import Deletion, Feedback, Json, Message, Note, Sampling, Turn
 from streams.trace import places
@@ -50,6 +52,21 @@ class Rating:
     hint: str | None = None
     comment: str | None = None
     withdrawn: bool = False
+
+
+class Told(TypedDict, total=False):
+    """What is known of a reply beside what was sampled.
+
+    delivered: whether its last byte was handed to somebody; None: unknown
+    response: what is kept for whoever asks for it again; None: nobody may
+    gap_ms: median time from one token to the next, milliseconds
+    beside: id of the turn whose request it answered, too, unseen
+    """
+
+    delivered: bool | None
+    response: Json | None
+    gap_ms: float | None
+    beside: str | None
 
 
 # By which door feedback came: our own endpoint, a signed link, Langfuse's or Open WebUI's.
@@ -87,23 +104,20 @@ class Recorder:
         *,
         choice: int,
         reply: Reply,
-        delivered: bool | None = None,
-        response: Json | None = None,
         took_s: float = 0.0,
+        **told: Unpack[Told],
     ) -> None:
-        """Record a reply that has ended.
+        """Record a reply that has ended. Of one that failed, what answered is recorded even so.
 
-        delivered: whether its last byte was handed to somebody; None: unknown
-        response: what is kept for whoever asks for it again; None: nobody may
         took_s: from the request's arrival until now, seconds
         """
         for each in reply.broken:
             self._events.add("broken-call", f"turn {turn_id}, {each.fault}: {each.raw[:SHOWN]}")
-        if not reply.tokens:
+        if reply.variant is None:
             return
         try:
-            told = {"delivered": delivered, "response": response}
-            record = self._turn(turn_id, ask, choice, reply).model_copy(update=told)
+            record = self._turn(turn_id, ask, choice, reply, reply.variant)
+            record = record.model_copy(update=dict(told))
             done = self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
             self._told(record)
             if self._tracer.on:
@@ -168,8 +182,8 @@ class Recorder:
             raise UnavailableError("that could not be kept: ask again later")
         return record
 
-    def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
-        message, variant = reply.message(), reply.tokens[0].variant
+    def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply, variant: Variant) -> Turn:
+        message = reply.message()
         prefix_key, key = _keys(ask, message)
         return Turn(
             id=turn_id,
@@ -200,6 +214,7 @@ class Recorder:
             broken_calls=[each.raw for each in reply.broken],
             notes=[note.note for note in ask.notes],
             inner=list(ask.inner),
+            pinned=ask.wanted != "",
             **kept(ask.origin),
         )
 

@@ -117,6 +117,7 @@ class Reply:
         can_retry: whether another try can be had of a call that is none
         """
         self.tokens: list[Token] = []
+        self._failed: Variant | None = None
         self.calls: list[ToolCall] = []
         self.broken: list[Broken] = []
         self.kept: int | None = None  # the tokens before what is broken, when a try is wanted
@@ -138,8 +139,8 @@ class Reply:
 
     @property
     def variant(self) -> Variant | None:
-        """What answers; None before the first token."""
-        return self.tokens[0].variant if self.tokens else None
+        """What answers, or failed to; None before the first token."""
+        return self.tokens[0].variant if self.tokens else self._failed
 
     @property
     def parts(self) -> list[tuple[Part, str]]:
@@ -171,6 +172,12 @@ class Reply:
         usage = Usage(self._prompt_tokens, len(self.tokens))
         events.append(Finished(reason, finish.stopped_by, usage, self._carry()))
         return events
+
+    def fail(self, variant: Variant | None) -> None:
+        """Note what could not make the reply, or not go on with it, and end it."""
+        self._failed = variant
+        if self.finish_reason is None:
+            self.finish(Finish("cancelled"))
 
     def retry(self, held: Held) -> list[int]:
         """Go back to before what is broken, and return the tokens that stay.

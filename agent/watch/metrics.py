@@ -119,6 +119,12 @@ class Metrics:
             ("server",),
             registry=self.registry,
         )
+        self.fallbacks = count(
+            "fallbacks", "Replies of what serves where another version failed to begin", *VARIANT
+        )
+        self.unseen = count(
+            "unseen_replies", "Replies of a candidate that nobody sees (shadow)", "outcome"
+        )
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = count("unreadable_records", "Records that this agent cannot use")

@@ -12,7 +12,7 @@ from streams.line.verbs import Audit
 from streams.open import open_log
 from streams.records import Rollout, Verb
 from streams.settings import RolloutSettings, StreamsSettings
-from streams.store.tables import TrialRow
+from streams.store.tables import PlannerRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Look:
 
     line: Line
     seen: TrialRow | None
+    waits: PlannerRow | None = None  # what the learner waits for
 
 
 def look(streams: StreamsSettings, session: Session, line: str) -> Look:
@@ -37,7 +38,7 @@ def look(streams: StreamsSettings, session: Session, line: str) -> Look:
     seen = session.get(TrialRow, line)
     if seen is not None and (now.trial is None or seen.candidate != now.trial.version):
         seen = None
-    return Look(now, seen)
+    return Look(now, seen, session.get(PlannerRow, line))
 
 
 def changes(streams: StreamsSettings, line: str, limit: int) -> list[Rollout]:

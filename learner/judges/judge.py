@@ -11,7 +11,7 @@ Knows nothing of weights or tables.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from learner.link.conversation import Link
 from streams.records import Feedback, Judgement, Turn
@@ -45,6 +45,15 @@ class Judge(Protocol):
         Only the user's own words may be read as a reward; tool results and retrieved text never.
         Its time is bounded however long or hostile a text is, and it reads no clock.
         """
+        ...
+
+
+@runtime_checkable
+class Comparer(Judge, Protocol):
+    """A judge that can compare a reply that nobody has seen with the one that was shown."""
+
+    def compare(self, unseen: Turn, shown: Turn) -> Judgement | None:
+        """Return 1 where the unseen reply is better, −1 where it is worse, 0 where neither is."""
         ...
 
 

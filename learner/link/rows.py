@@ -4,7 +4,7 @@ Hashes are worked out once, when a turn is taken. Rows of builds that had none g
 a time (`complete`), and are found by their exact chain until then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -20,6 +20,7 @@ from streams.store.states import (
     OPTED_OUT,
     SIDE,
     SPEAKING,
+    UNSEEN,
     UNTRAINED,
     Reason,
 )
@@ -34,8 +35,8 @@ def row_of(turn: Turn, *, sequence: int, taken_ms: int) -> TurnRow:
 
     taken_ms: when the log took it
     """
-    reason = why_untrained(turn)
-    return TurnRow(
+    reason, found = why_untrained(turn), asdict(pieces_of(turn))
+    row = TurnRow(
         id=turn.id,
         line=turn.line,
         version=turn.version,
@@ -51,8 +52,19 @@ def row_of(turn: Turn, *, sequence: int, taken_ms: int) -> TurnRow:
         notes=turn.notes or None,
         created_ms=turn.created_ms,
         taken_ms=taken_ms,
-        **asdict(pieces_of(turn)),
+        **found,
     )
+    if turn.beside is not None:
+        _hide(row, found)
+    return row
+
+
+def _hide(row: TurnRow, pieces: Iterable[str]) -> None:
+    """Let no request find a reply that nobody has seen: by no hash of what it says, nor session."""
+    for name in pieces:
+        setattr(row, name, None)
+    hidden = f"unseen {row.id}"
+    row.session = row.key = row.prefix_key = row.talk_key = hidden
 
 
 def why_untrained(turn: Turn) -> Reason | None:
@@ -60,6 +72,8 @@ def why_untrained(turn: Turn) -> Reason | None:
 
     A reply that was cancelled is nobody's answer, and its words end where nobody ended them.
     """
+    if turn.beside is not None:
+        return UNSEEN
     if not turn.learn:
         return OPTED_OUT
     if turn.purpose != "main":

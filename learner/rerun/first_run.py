@@ -121,12 +121,12 @@ def _prove_whole(
 
 
 def settings_of(plan: GenerationRow) -> LearnerSettings:
-    """Return what a plan was made with.
+    """Return what a plan was made with; but for its moment, which is repeated, whatever it was.
 
     raises: LedgerError when this build does not know them
     """
     try:
-        return LearnerSettings.model_validate(plan.settings)
+        return LearnerSettings.model_validate(plan.settings | {"mode": "auto"})
     except ValidationError as cause:
         raise LedgerError(
             f"generation {plan.number} of {plan.line} was planned with settings that this build"

@@ -59,7 +59,7 @@ def entry(
         replaced = audit(line, f"{version} is newer and takes its place (rollout.pile_up)")
         made.append(verbs.abort(line, replaced))
         line = line.take(made[0])
-    share = settings.steps[0] if settings.policy == "staged" else 0.0
+    share = settings.shares[0] if settings.policy in ("staged", "shadow") else None
     return [*made, verbs.start(line, version, audit(line, reason), share=share)]
 
 

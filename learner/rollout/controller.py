@@ -9,6 +9,8 @@
 - Certain harm ends a trial in every state in which the candidate answers anybody, held or paused.
 - Time is how long this process has seen the line as it is: a clock that is set, or a restart, can
   only make a step longer.
+- While nobody sees it, a candidate is judged by its guardrails, and by the judges that need no
+  user's words, where there are any; that alone never promotes it: its first share comes next.
 
 Pure: the same trial and the same progress mean the same decision. Every change is made by a verb
 (streams.line.verbs), and counts when the log has taken it first.
@@ -18,25 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from learner.rollout.evidence import Difference
+from learner.rollout.guardrails import Guardrail
 from learner.rollout.ratio import mismatched
 from streams.line.line import Trial
 from streams.records import Verb
 from streams.settings import RolloutSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Guardrail:
-    """One figure that must not rise by more than a limit; its unit is in its name."""
-
-    name: str
-    limit: float
-    found: Difference
-    asked: bool = True  # False: it may have no data, as tool calls where no tools are offered
-
-    @property
-    def broken(self) -> bool:
-        """Whether it is certain that it rose by more than the limit."""
-        return self.found.low > self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +36,7 @@ class Progress:
     touched: sessions that the candidate has answered since the trial began
     uninformative: probes of the gate that could say nothing, and that no operator has passed over
     samples: of each metric, turns of the candidate that say the worst of it; shown, not decided on
+    unseen: replies of the candidate that nobody has seen
     """
 
     seen_s: float
@@ -58,6 +47,7 @@ class Progress:
     touched: int
     uninformative: tuple[str, ...] = ()
     samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unseen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +64,7 @@ def decide(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decis
         return Decision(None, "waits for an operator to start it")
     harm = _harm(progress)
     if harm is not None:
-        touched = f"{progress.touched} session{'' if progress.touched == 1 else 's'}"
-        return Decision("abort", f"{harm}; it had answered {touched}")
+        return Decision("abort", f"{harm}; it had answered {_touched(progress)}")
     if trial.state != "running":
         return Decision(None, f"{trial.state}: an operator may resume, promote or abort it")
     if progress.uninformative:
@@ -92,13 +81,13 @@ def decide(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decis
 
 def _by_evidence(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decision:
     judged, late = progress.judged, progress.seen_s >= settings.deadline_s
-    missing = _missing(progress, settings)
+    missing = _missing(trial, progress, settings)
     if missing is not None:
         return Decision("hold" if late else None, f"no data: {missing}")
     if progress.seen_s < settings.soak_s:
         left_s = settings.soak_s - progress.seen_s
         return Decision(None, f"{left_s:.0f} s of this step's soak are left; judged {judged}")
-    last = trial.step + 1 >= len(settings.steps)
+    last = trial.step + 1 >= len(settings.shares)
     good = judged.low > -settings.margin if last else judged.estimate >= -settings.margin
     if not good:
         asked = f"above {-settings.margin:+.2f} {'for certain' if last else 'so far'}"
@@ -114,15 +103,28 @@ def _harm(progress: Progress) -> str | None:
         return f"judged worse: {progress.judged}"
     for rail in progress.guardrails:
         if rail.broken:
-            return f"{rail.name} rose by {rail.found}, and {rail.limit:g} is the limit"
+            return rail.told
     return None
 
 
-def _missing(progress: Progress, settings: RolloutSettings) -> str | None:
+def _touched(progress: Progress) -> str:
+    """Return whom the candidate has reached, in words."""
+    if not progress.touched and progress.unseen:
+        return f"nobody, and {progress.unseen} prompts unseen"
+    return f"{progress.touched} session{'' if progress.touched == 1 else 's'}"
+
+
+def _missing(trial: Trial, progress: Progress, settings: RolloutSettings) -> str | None:
     judged, least = progress.judged, settings.min_principals
-    for name, voices in (("the candidate", judged.candidate), ("what serves", judged.stable)):
+    if trial.share == 0 and not judged.candidate:
+        named: tuple[tuple[str, int], ...] = ()  # nobody judges what nobody has seen
+    else:
+        named = (("the candidate", judged.candidate), ("what serves", judged.stable))
+    for name, voices in named:
         if voices < least:
             return f"{voices} of {least} principals have judged {name}"
+    if trial.share == 0 and not progress.guardrails and not named:
+        return "no guardrail is watched, and nothing else can be told of what nobody has seen"
     for rail in progress.guardrails:
         found = rail.found
         if found.candidate < least and (rail.asked or found.stable >= least):

@@ -2,43 +2,47 @@
 
 A turn counts for the version that answered it, when its session was assigned that version: one for
 which the client named a version, or that another one answered than was due, says nothing of either.
-Chores, and turns that must not be learned from, don't count. Judgements count whenever they come.
+Chores, and turns that must not be learned from, don't count; of one that broke off that alone
+does. Judgements count whenever they come.
+
+While a candidate is unseen, pairs are read instead: its reply to a prompt, and the one that was
+shown. What people say follows the shown one alone, and is no verdict on either of a pair; programs
+that verify, and a model that compares the two, are.
 
 What was read of a turn's text is remembered, as a few numbers, until the trial ends.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import nlargest
+from types import MappingProxyType
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
-from learner.judges.judge import combine
+from learner.judges.judge import VERIFYING, Verdict, combine
+from learner.rollout.replies import Reply, measures, reply_of
 from learner.rollout.voices import Remark
-from learner.safety.replies import is_refusal
 from streams.line import share
 from streams.records import Judgement
-from streams.store.states import EXPIRED, FORGOTTEN, UNTRAINED
+from streams.store.states import CUT, EXPIRED, FORGOTTEN, UNSEEN, UNTRAINED
 from streams.store.tables import JudgementRow, RolloutRow, TurnRow
 
 _AT_ONCE: Final = 500  # turns whose texts are read by one query; SQLite takes 32,766 values
-# Turns that operators look at behind a metric: more than one, and not a list to read.
-SAMPLES: Final = 5
 # A replica takes this long at most to hear of a change, and a reply to end that began before it.
 SETTLE_MS: Final = 10_000
+# Differences from the shown reply: that one stands at 0.
+PAIRED: Final = ("liked",)
 
+# Of these a low value is bad; of the others a high one.
+_LOW_IS_BAD: Final = frozenset({"reward", "aboutness", "liked"})
+# Turns that operators look at behind a metric: more than one, and not a list to read.
+SAMPLES: Final = 5
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a guardrail wants to know of a reply."""
-
-    tokens: int
-    broke_off: bool
-    refuses: bool
-    invalid_call: bool | None  # None: no tools were offered
+Remarks = dict[str, tuple[list[Remark], list[Remark]]]
+# What the learner's models have read of replies (learner.rollout.reading): by turn, by metric.
+Readings = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,37 @@ class Observed:
     samples: of each metric, the candidate's turns that say the worst of it, the worst first
     sessions, candidate_sessions: whose first turn since the last change of the line was answered
     touched: sessions that the candidate answered since the trial began
+    unseen: replies of the candidate that nobody has seen
     """
 
-    remarks: dict[str, tuple[list[Remark], list[Remark]]]
+    remarks: Remarks
     samples: dict[str, list[str]]
     sessions: int
     candidate_sessions: int
     touched: int
+    unseen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is said of one turn: by all judges, by those that verify; when it was first judged."""
+
+    whole: Verdict
+    verified: Verdict | None
+    at_ms: int
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is gathered in one look."""
+
+    remarks: Remarks = field(default_factory=lambda: defaultdict(lambda: ([], [])))
+    firsts: dict[str, bool] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)  # shown, unseen
+    worst: dict[str, list[tuple[float, int, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
 
 class Observer:
@@ -69,42 +97,98 @@ class Observer:
         self._line, self._stable = history[0].line, history[0].version
         self._candidate = history[0].candidate or ""
 
-    def read(self, session: Session, history: Sequence[RolloutRow]) -> Observed:
+    def read(
+        self,
+        session: Session,
+        history: Sequence[RolloutRow],
+        readings: Readings = MappingProxyType({}),
+    ) -> Observed:
         """Read what is known now. history: as above, up to the last change."""
         turns = self._turns(session, history[0].created_ms)
         self._read_replies(session, [turn.id for turn in turns if turn.state != EXPIRED])
         verdicts = self._verdicts(session, history[0].created_ms)
-        remarks: dict[str, tuple[list[Remark], list[Remark]]] = defaultdict(lambda: ([], []))
-        worst: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
-        firsts: dict[str, bool] = {}
-        touched: set[str] = set()
+        seen = self._gather(turns, history, verdicts, readings)
+        if history[-1].share == 0:
+            seen.remarks = self._of_pairs(seen.pairs, verdicts, readings)
+        return Observed(
+            dict(seen.remarks),
+            samples={name: _first(said) for name, said in seen.worst.items()},
+            sessions=len(seen.firsts),
+            candidate_sessions=sum(seen.firsts.values()),
+            touched=len(seen.touched),
+            unseen=len(seen.pairs),
+        )
+
+    def _gather(
+        self,
+        turns: Sequence[Any],
+        history: Sequence[RolloutRow],
+        verdicts: Mapping[str, _Verdict],
+        readings: Readings,
+    ) -> _Seen:
+        seen, shown = _Seen(), {turn.id: turn for turn in turns}
         settled_ms = history[-1].created_ms + SETTLE_MS
         for turn in turns:
-            is_candidate = turn.version == self._candidate
+            reply, is_candidate = self._replies.get(turn.id), turn.version == self._candidate
+            if reply is not None and reply.beside is not None:
+                beside = shown.get(reply.beside)
+                if beside is not None and is_candidate and beside.version == self._stable:
+                    seen.pairs.append((beside, turn))
+                continue
             if is_candidate:
-                touched.add(turn.session)
+                seen.touched.add(turn.session)
+            if reply is not None and reply.pinned:
+                continue
             if turn.taken_ms >= settled_ms:
-                firsts.setdefault(turn.session, is_candidate)
+                seen.firsts.setdefault(turn.session, is_candidate)
             due = share.belongs(turn.session, self._candidate, _share_at(history, turn.taken_ms))
             if due != is_candidate:
                 continue
-            for name, value, at_ms in _said(turn, verdicts.get(turn.id), self._replies):
-                remarks[name][is_candidate].append(Remark(turn.principal, value, at_ms))
-                bad = -value if name == "reward" else value
-                if is_candidate and bad > 0:
-                    worst[name].append((bad, at_ms, turn.id))
-        return Observed(
-            dict(remarks),
-            samples={name: _first(said) for name, said in worst.items()},
-            sessions=len(firsts),
-            candidate_sessions=sum(firsts.values()),
-            touched=len(touched),
-        )
+            said = _said(turn, verdicts.get(turn.id), reply, readings.get(turn.id, {}))
+            for name, value, at_ms in said:
+                remark = Remark(turn.principal, value, at_ms)
+                seen.remarks[name][is_candidate].append(remark)
+                bad = -value if name in _LOW_IS_BAD else value
+                if is_candidate and (bad > 0 or name in PAIRED):
+                    seen.worst[name].append((bad, at_ms, turn.id))
+                if name in PAIRED:  # what serves is compared with itself
+                    seen.remarks[name][0][-1] = Remark(turn.principal, 0.0, at_ms)
+                    seen.remarks[name][1].append(remark)
+        return seen
+
+    def _of_pairs(
+        self,
+        pairs: Iterable[tuple[Any, Any]],
+        verdicts: Mapping[str, _Verdict],
+        readings: Readings,
+    ) -> Remarks:
+        """Return what pairs say: each of the same prompt, and at the same time."""
+        remarks: Remarks = defaultdict(lambda: ([], []))
+        for shown, unseen in pairs:
+            at_ms, found = unseen.taken_ms, verdicts.get(unseen.id)
+            both = [dict(self._of_one(each, readings)) for each in (shown, unseen)]
+            if found is not None:
+                at_ms = max(at_ms, found.at_ms)
+                other = verdicts.get(shown.id)
+                both[0]["reward"] = _reward(other.verified if other else None)
+                both[1]["reward"] = _reward(found.whole)
+            if "liked" in both[0]:
+                both[0]["liked"], both[1]["liked"] = 0.0, both[0]["liked"]
+            for name in both[0].keys() & both[1].keys():
+                for which, values in enumerate(both):
+                    remarks[name][which].append(Remark(shown.principal, values[name], at_ms))
+        return remarks
+
+    def _of_one(self, turn: Any, readings: Readings) -> Iterable[tuple[str, float]]:
+        reply = self._replies.get(turn.id)
+        if reply is not None:
+            yield from measures(reply)
+        yield from readings.get(turn.id, {}).items()
 
     def _turns(self, session: Session, since_ms: int) -> Sequence[Any]:
         columns = (
             TurnRow.id, TurnRow.version, TurnRow.principal, TurnRow.session, TurnRow.state,
-            TurnRow.taken_ms,
+            TurnRow.reason, TurnRow.taken_ms,
         )  # fmt: skip
         query = (
             select(*columns)  # type: ignore[call-overload]
@@ -120,7 +204,8 @@ class Observer:
             col(TurnRow.version).in_((self._stable, self._candidate)),
             col(TurnRow.member).is_(None),
             TurnRow.taken_ms >= since_ms,
-            col(TurnRow.state).not_in((UNTRAINED, FORGOTTEN)),
+            TurnRow.state != FORGOTTEN,
+            or_(TurnRow.state != UNTRAINED, col(TurnRow.reason).in_((CUT, UNSEEN))),
         )
 
     def _read_replies(self, session: Session, ids: Sequence[str]) -> None:
@@ -131,8 +216,8 @@ class Observer:
                 if record:
                     self._replies[id] = reply_of(record)
 
-    def _verdicts(self, session: Session, since_ms: int) -> dict[str, tuple[float, bool, int]]:
-        """Return reward, whether it is a complaint, and when it was first judged, by turn."""
+    def _verdicts(self, session: Session, since_ms: int) -> dict[str, _Verdict]:
+        """Return what is said of each turn that was judged."""
         query = (
             select(JudgementRow)
             .join(TurnRow, col(TurnRow.id) == col(JudgementRow.turn_id))
@@ -144,11 +229,11 @@ class Observer:
             by_turn[row.turn_id].append(Judgement.model_validate(body))
         found = {}
         for turn_id, judgements in by_turn.items():
-            verdict = combine(judgements)
-            if verdict is not None:
+            whole = combine(judgements)
+            if whole is not None:
+                verified = combine(each for each in judgements if each.source in VERIFYING)
                 at_ms = min(given.created_ms for given in judgements)
-                reward = verdict.score * verdict.confidence
-                found[turn_id] = (reward, verdict.score < 0, at_ms)
+                found[turn_id] = _Verdict(whole, verified, at_ms)
         return found
 
 
@@ -157,46 +242,22 @@ def _first(said: list[tuple[float, int, str]]) -> list[str]:
     return [id for _, _, id in nlargest(SAMPLES, said)]
 
 
-def reply_of(record: Mapping[str, Any]) -> Reply:
-    """Read what the guardrails want of a turn's record (streams.turn.Turn)."""
-    reply, tools = record["reply"], record.get("tools")
-    return Reply(
-        tokens=len(record["token_ids"]),
-        broke_off=record["finish_reason"] == "cancelled",
-        refuses=is_refusal(reply.get("content") or ""),
-        invalid_call=None if not tools else _is_invalid(reply.get("tool_calls") or [], tools),
-    )
-
-
-def _is_invalid(calls: Iterable[dict[str, Any]], tools: Iterable[dict[str, Any]]) -> bool:
-    """Return whether a call names no tool that was offered, or its arguments are no JSON object."""
-    offered = {tool.get("function", {}).get("name") for tool in tools}
-    for call in calls:
-        function = call.get("function", {})
-        try:
-            arguments = json.loads(function.get("arguments") or "{}")
-        except (ValueError, TypeError):
-            return True
-        if function.get("name") not in offered or not isinstance(arguments, dict):
-            return True
-    return False
+def _reward(verdict: Verdict | None) -> float:
+    return verdict.score * verdict.confidence if verdict is not None else 0.0
 
 
 def _said(
-    turn: Any, verdict: tuple[float, bool, int] | None, replies: dict[str, Reply]
+    turn: Any, verdict: _Verdict | None, reply: Reply | None, read: Mapping[str, float]
 ) -> Iterable[tuple[str, float, int]]:
-    """Yield what one turn says: metric, value, and when."""
-    if verdict is not None:
-        reward, complains, at_ms = verdict
-        yield "reward", reward, at_ms
-        yield "complaints", float(complains), at_ms
-    reply = replies.get(turn.id)
+    """Yield what one turn that was shown says: metric, value, and when."""
+    if verdict is not None and turn.reason != CUT:
+        yield "reward", _reward(verdict.whole), verdict.at_ms
+        yield "complaints", float(verdict.whole.score < 0), verdict.at_ms
     if reply is not None:
-        yield "length", float(reply.tokens), turn.taken_ms
-        yield "errors", float(reply.broke_off), turn.taken_ms
-        yield "refusals", float(reply.refuses), turn.taken_ms
-        if reply.invalid_call is not None:
-            yield "invalid calls", float(reply.invalid_call), turn.taken_ms
+        for name, value in measures(reply):
+            yield name, value, turn.taken_ms
+    for name, value in read.items():
+        yield name, value, turn.taken_ms
 
 
 def _share_at(history: Sequence[RolloutRow], time_ms: int) -> float:

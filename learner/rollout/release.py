@@ -99,21 +99,6 @@ def commit(
     return row
 
 
-def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_ms: int) -> None:
-    row.fitness, row.scored_ids = outcome.table.tolist(), list(outcome.turn_ids)
-    row.fitness_mean, row.fitness_spread = outcome.mean, outcome.spread
-    if outcome.update is not None:
-        row.coefficients, row.step = list(outcome.update.coefficients), outcome.update.step
-    row.gain, row.kl, row.done_ms = outcome.gain, outcome.kl, now_ms
-    if outcome.child is None or report is None:
-        row.state, row.reason = VOID, outcome.reason
-        return
-    row.child = outcome.child.recipe.version
-    row.gate = report.as_json()
-    row.state = RELEASED if report.passed else HELD
-    row.reason = report.reason
-
-
 def told(row: GenerationRow, outcome: Outcome) -> str:
     """Return in one line what a generation came to."""
     took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
@@ -127,3 +112,18 @@ def told(row: GenerationRow, outcome: Outcome) -> str:
         f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "
         f"{row.reward or 0.0:+.2f}, {measured}; {row.state}{child} in {took_s:.1f} s: {row.reason}"
     )
+
+
+def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_ms: int) -> None:
+    row.fitness, row.scored_ids = outcome.table.tolist(), list(outcome.turn_ids)
+    row.fitness_mean, row.fitness_spread = outcome.mean, outcome.spread
+    if outcome.update is not None:
+        row.coefficients, row.step = list(outcome.update.coefficients), outcome.update.step
+    row.gain, row.kl, row.done_ms = outcome.gain, outcome.kl, now_ms
+    if outcome.child is None or report is None:
+        row.state, row.reason = VOID, outcome.reason
+        return
+    row.child = outcome.child.recipe.version
+    row.gate = report.as_json()
+    row.state = RELEASED if report.passed else HELD
+    row.reason = report.reason

@@ -11,13 +11,14 @@ is, is counted from when this process first saw it so.
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlmodel import Session, col, select
 
-from learner.rollout.controller import Decision, Guardrail, Progress, decide
+from learner.rollout.controller import Decision, Progress, decide
 from learner.rollout.evidence import Difference, difference
-from learner.rollout.observe import Observed, Observer
+from learner.rollout.guardrails import Guardrail, watched
+from learner.rollout.observe import Observed, Observer, Readings
 from learner.rollout.voices import Remark, Voice, voices
 from streams.line import verbs
 from streams.line.line import Line
@@ -29,16 +30,36 @@ from streams.store.tables import GenerationRow, RolloutRow, TrialRow
 
 # How often the store is looked at for a trial: verdicts come with people's next messages.
 LOOK_S: Final = 2.0
-# Replies that are longer count as so long: one endless reply must not hide all others.
-LENGTH_TOKENS: Final = 1024.0
+# What the learner's models read, and nothing else can.
+READ: Final = ("aboutness", "liked")
+
+
+class SupportsReadings(Protocol):
+    """What reads replies (learner.rollout.reading.Reader)."""
+
+    @property
+    def found(self) -> Readings: ...
+
+    def step(self, session: Session, line: Line, /) -> int: ...
 
 
 class Trials:
     """Steers one line's trials, one after the other. Not shared between threads."""
 
-    def __init__(self, settings: RolloutSettings, *, clock: Callable[[], float]) -> None:
-        """Look at nothing yet. clock: seconds, of a clock that nobody sets."""
+    def __init__(
+        self,
+        settings: RolloutSettings,
+        *,
+        clock: Callable[[], float],
+        reader: SupportsReadings | None = None,
+    ) -> None:
+        """Look at nothing yet.
+
+        clock: seconds, of a clock that nobody sets
+        reader: reads replies with the learner's models; None: what it would read isn't watched
+        """
         self._settings, self._clock = settings, clock
+        self._reader = reader
         self._seen: tuple[int, float] = (-1, 0.0)  # the line's seq, and since when it is that
         self._looked_s = -LOOK_S
         self._offered = 0  # the seq that the last decision claims
@@ -55,6 +76,11 @@ class Trials:
             self._observer = None
             return False
         return line.seq >= self._offered and self._clock() - self._looked_s >= LOOK_S
+
+    def read(self, session: Session, line: Line) -> None:
+        """Read some of what only models can tell, outside of any transaction that writes."""
+        if self._reader is not None:
+            self._reader.step(session, line)
 
     def look(self, session: Session, line: Line, *, now_ms: int) -> Rollout | None:
         """Look at the trial of a line, and return the change that is due, if one is.
@@ -83,27 +109,34 @@ class Trials:
     ) -> Progress:
         if self._observer is None or self._observer[0] != history[0].id:
             self._observer = (history[0].id, Observer(history))
-        observed = self._observer[1].read(session, history)
-        rails = _rails(self._settings)
+        readings = self._reader.found if self._reader is not None else {}
+        observed = self._observer[1].read(session, history, readings)
+        rails = watched(
+            self._settings,
+            unseen=history[-1].share == 0,
+            without=() if self._reader is not None else READ,
+        )
         return Progress(
             seen_s=self._clock() - self._seen[1],
             judged=self._compared(observed, "reward", self._settings.alpha, (-1, 1), now_ms),
             guardrails=tuple(
                 Guardrail(
-                    name,
-                    limit,
+                    rail.name,
+                    rail.limit,
                     self._compared(
-                        observed, name, self._settings.alpha / len(rails), (0, most), now_ms
+                        observed, rail.name, self._settings.alpha / len(rails), rail.limits, now_ms
                     ),
-                    asked=name != "invalid calls",
+                    asked=rail.asked,
+                    falls=rail.falls,
                 )
-                for name, limit, most in rails
+                for rail in rails
             ),
             sessions=observed.sessions,
             candidate_sessions=observed.candidate_sessions,
             touched=observed.touched,
             uninformative=self._uninformative(session, line, history),
             samples=observed.samples,
+            unseen=observed.unseen,
         )
 
     def _compared(
@@ -133,13 +166,20 @@ class Trials:
     def _uninformative(
         self, session: Session, line: Line, history: Sequence[RolloutRow]
     ) -> tuple[str, ...]:
-        """Return the gate's probes that could say nothing, until somebody resumes all the same."""
+        """Return the gate's probes that could say nothing, until somebody resumes all the same.
+
+        One that can only ever fail, on any base, as that of finite numbers, is none of them.
+        """
         resumed = any(row.verb in ("resume", "skip-step") for row in history)
         if self._settings.uninformative_probe == "pass" or resumed or line.trial is None:
             return ()
         made = select(GenerationRow.gate).where(GenerationRow.child == line.trial.version)
         rows = (session.exec(made).first() or {}).get("rows", [])
-        return tuple(row["probe"] for row in rows if row["outcome"] == "uninformative")
+        return tuple(
+            row["probe"]
+            for row in rows
+            if row["outcome"] == "uninformative" and row.get("tells", row["probe"] != "finite")
+        )
 
 
 def told(progress: Progress, decision: Decision) -> Json:
@@ -149,7 +189,7 @@ def told(progress: Progress, decision: Decision) -> Json:
         "why": decision.reason,
         "judged": dataclasses.asdict(progress.judged),
         "guardrails": [
-            {"name": rail.name, "limit": rail.limit, "broken": rail.broken}
+            {"name": rail.name, "limit": rail.limit, "falls": rail.falls, "broken": rail.broken}
             | dataclasses.asdict(rail.found)
             for rail in progress.guardrails
         ],
@@ -158,19 +198,8 @@ def told(progress: Progress, decision: Decision) -> Json:
         "touched": progress.touched,
         "seen_s": progress.seen_s,
         "samples": dict(progress.samples),
+        "unseen": progress.unseen,
     }
-
-
-def _rails(settings: RolloutSettings) -> list[tuple[str, float, float]]:
-    """Return name, limit and largest value of each guardrail that is watched."""
-    every: list[tuple[str, float | None, float]] = [
-        ("complaints", settings.max_complaints, 1.0),
-        ("refusals", settings.max_refusals, 1.0),
-        ("errors", settings.max_errors, 1.0),
-        ("invalid calls", settings.max_invalid_calls, 1.0),
-        ("length", settings.max_length_tokens, LENGTH_TOKENS),
-    ]
-    return [(name, limit, most) for name, limit, most in every if limit is not None]
 
 
 def _history(session: Session, line: Line) -> list[RolloutRow]:
@@ -200,7 +229,7 @@ def _change(line: Line, decision: Decision, settings: RolloutSettings, now_ms: i
     id = hashlib.sha256(name.encode()).hexdigest()[:32]
     audit = Audit(LEARNER, decision.reason, now_ms, id)
     make: dict[Any, Callable[[], Rollout]] = {
-        "step": lambda: verbs.step(line, settings.steps, audit),
+        "step": lambda: verbs.step(line, settings.shares, audit),
         "hold": lambda: verbs.hold(line, audit),
         "abort": lambda: verbs.abort(line, audit),
     }

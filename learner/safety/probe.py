@@ -59,12 +59,22 @@ class Finding:
     candidate: Measurement
     serving: Measurement
     base: Measurement
+    tells: bool = True  # False: it can only ever fail, on any base
 
     def as_json(self) -> Json:
         """Return the row as JSON, each number with its text; one that is not finite is null."""
         row: Json = {
             name: getattr(self, name)
-            for name in ("probe", "version", "title", "unit", "outcome", "sentence", "limit")
+            for name in (
+                "probe",
+                "version",
+                "title",
+                "unit",
+                "outcome",
+                "sentence",
+                "limit",
+                "tells",
+            )
         }
         for name in ("candidate", "serving", "base"):
             measured: Measurement = getattr(self, name)
@@ -157,6 +167,7 @@ class FallProbe:
             candidate=candidate,
             serving=serving,
             base=base,
+            tells=self.tells,
         )
 
 

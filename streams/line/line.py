@@ -26,7 +26,12 @@ class Trial:
     state: State  # one of ON_TRIAL
     step: int  # place in the policy's shares, from 0
     share: float  # of the sessions that the candidate answers, 0 to 1
-    started_by: str = ""  # whoever gave it its first sessions; empty: it has had none
+    started_by: str = ""  # whoever started it; empty: nobody has, yet
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the candidate answers beside what serves, and nobody sees it."""
+        return self.share == 0 and self.state in ("running", "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,6 @@ def _trial(rollout: Rollout, before: Trial | None) -> Trial | None:
     if rollout.candidate is None or rollout.state not in ON_TRIAL:
         return None
     started_by = before.started_by if before and before.version == rollout.candidate else ""
-    if rollout.verb == "start" and rollout.share > 0:
+    if rollout.verb == "start" and rollout.state == "running":
         started_by = rollout.who
     return Trial(rollout.candidate, rollout.state, rollout.step, rollout.share, started_by)

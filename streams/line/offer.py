@@ -14,7 +14,7 @@ from streams.line.line import Line
 from streams.line.policy import prove_allowed
 from streams.line.verbs import Audit
 from streams.log.contract import Log, outgoing, records_now
-from streams.records import Rollout, Verb
+from streams.records import LearnOrder, Rollout, Verb
 from streams.settings import RolloutSettings
 
 _Make = Callable[[Line, RolloutSettings, Audit], Rollout]
@@ -24,11 +24,11 @@ _Make = Callable[[Line, RolloutSettings, Audit], Rollout]
 OPERATORS: Final[Mapping[Verb, _Make]] = MappingProxyType(
     {
         "start": lambda line, settings, audit: verbs.start(
-            line, line.trial.version if line.trial else "", audit, share=settings.steps[0]
+            line, line.trial.version if line.trial else "", audit, share=settings.shares[0]
         ),
         "pause": lambda line, _, audit: verbs.pause(line, audit),
         "resume": lambda line, _, audit: verbs.resume(line, audit),
-        "skip-step": lambda line, settings, audit: verbs.skip_step(line, settings.steps, audit),
+        "skip-step": lambda line, settings, audit: verbs.skip_step(line, settings.shares, audit),
         "promote-full": lambda line, _, audit: verbs.promote_full(line, audit),
         "abort": lambda line, _, audit: verbs.abort(line, audit),
     }
@@ -81,6 +81,19 @@ def prove_seen(line: Line, expected_seq: int | None) -> None:
             f"the line {line.name} was changed meanwhile (seq {line.seq}, not {expected_seq}): "
             "look again, then decide"
         )
+
+
+def order_learning(log: Log, line: str, audit: Audit) -> LearnOrder:
+    """Order a generation of a line now. Raises: LogUnavailableError."""
+    order = LearnOrder(
+        id=audit.id,
+        line=line,
+        reason=audit.reason,
+        who=audit.who,
+        created_ms=audit.created_ms,
+    )
+    log.append([outgoing("rollouts", line, order)])
+    return order
 
 
 def decided(log: Log, name: str) -> Line | None:

@@ -113,10 +113,11 @@ def rollback(line: Line, audit: Audit, *, to: str | None = None) -> Rollout:
     return _change(line, audit, "rollback", "aborted", version=back, candidate=candidate)
 
 
-def start(line: Line, candidate: str, audit: Audit, *, share: float) -> Rollout:
+def start(line: Line, candidate: str, audit: Audit, *, share: float | None) -> Rollout:
     """Put a candidate on trial, or give a pending one its first sessions.
 
-    share: of the sessions, 0 to 1; 0: it is pending, and waits for a second start
+    share: of the sessions, 0 to 1; 0: it answers beside, unseen; None: it is pending, and waits for
+        a second start
     raises: VerbRefusedError while another one is on trial, or when the candidate serves already
     """
     _require(line, "start")
@@ -124,8 +125,8 @@ def start(line: Line, candidate: str, audit: Audit, *, share: float) -> Rollout:
         raise _refused(line, "start", f"{candidate} serves the line {line.name} already")
     if line.trial is not None and line.trial.version != candidate:
         raise _refused(line, "start", f"{line.trial.version} is on trial already")
-    state: State = "running" if share else "pending"
-    return _change(line, audit, "start", state, candidate=candidate, share=share)
+    state: State = "pending" if share is None else "running"
+    return _change(line, audit, "start", state, candidate=candidate, share=share or 0.0)
 
 
 def step(line: Line, shares: Sequence[float], audit: Audit) -> Rollout:

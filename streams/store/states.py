@@ -30,6 +30,7 @@ Reason = Literal[
     "side turn",
     "a client's chore",
     "cut",
+    "unseen",
     "asked again",
     "nobody went on",
     "teaches nothing",
@@ -45,6 +46,7 @@ OPTED_OUT: Final = "opted out"  # the client asked not to be learned from
 SIDE: Final = "side turn"  # marked by the client
 CHORE: Final = "a client's chore"
 CUT: Final = "cut"  # cancelled before its end, by whomever
+UNSEEN: Final = "unseen"  # a candidate's reply beside the one that was shown
 # Of closed ones:
 ASKED_AGAIN: Final = "asked again"  # it did not arrive whole, and the client sent the request again
 IDLE: Final = "nobody went on"

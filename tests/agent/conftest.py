@@ -18,6 +18,7 @@ from agent.stored.projection import Projection
 from agent.tools.served import Toolbox
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
+from streams.settings import DIRECT, RolloutSettings
 from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
 from tests.agent.scripted import HELLO, Script, ScriptedEngine
 
@@ -33,6 +34,7 @@ class Api:
     engine: ScriptedEngine
     spool: FakeSpool
     base: FakeBase
+    residents: FakeResidents
     headers: dict[str, str] = field(default_factory=dict)
 
     def turns(self) -> list[Turn]:
@@ -82,6 +84,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
         base: FakeBase | None = None,
         compiler: Compiler | None = None,
         tools: Toolbox | None = None,
+        rollout: RolloutSettings = DIRECT,
         **given: Any,
     ) -> Api:
         settings, residents = AgentSettings(**given), FakeResidents()
@@ -98,12 +101,13 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             secret=b"secret",
             compiler=compiler,
             open_tools=lambda *_: tools,
+            rollout=rollout,
         )
         service.start()
         server = TestServer(build_app(service))
         await server.start_server(shutdown_timeout=1.0)
         client: ClientOf = TestClient(server)
-        started.append(Api(service, client, engine, spool, base))
+        started.append(Api(service, client, engine, spool, base, residents))
         return started[-1]
 
     yield start

@@ -115,6 +115,7 @@ class ScriptedEngine:
     async def _play(self, stream: ScriptedStream) -> None:
         try:
             resident = self._residents.hold(stream.request.assign)
+            stream.variant = resident.variant
             try:
                 stream.events.put_nowait(await self._told(stream, resident.variant))
             finally:

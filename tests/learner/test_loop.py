@@ -166,6 +166,7 @@ def open_school(
     *,
     start: int = 1,
     rollout: RolloutSettings = DIRECT,
+    settings: LearnerSettings = SETTINGS,
 ) -> School:
     """Open a home as a process does at its start; the lease of an earlier one has run out."""
     streams, clock, gate = StreamsSettings(home=home), Clock(1_000.0 * start), ToldGate()
@@ -187,7 +188,7 @@ def open_school(
             backend=backend,
             gate=gate,
             rules=Rules("main", open_judges(LearnerSettings()), 10**9, 2**20),
-            settings=SETTINGS,
+            settings=settings,
             pause=pause,
             clock=clock,
             rollout=rollout,

@@ -15,7 +15,7 @@ from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.edge import openai_error
 from agent.http.sse import frame
-from agent.turn.answer import Step
+from agent.turn.making.merged import Step
 from agent.turn.own.told import Told, ToldReply
 from agent.turn.reply import Began, Finished, Piece
 

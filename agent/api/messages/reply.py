@@ -24,7 +24,7 @@ from agent.api.messages.schema import (
 from agent.api.parts import Parts, told_parts
 from agent.errors import ApiError
 from agent.http.sse import frame
-from agent.turn.answer import Step
+from agent.turn.making.merged import Step
 from agent.turn.own.told import Told
 from agent.turn.reply import (
     Began,

@@ -24,7 +24,7 @@ from agent.api.responses.schema import ItemStatus, OutputItem, Response, Respons
 from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.sse import frame
-from agent.turn.answer import Step
+from agent.turn.making.merged import Step
 from agent.turn.own.told import Told
 from agent.turn.reply import Began, Finished, Part, PartBegun, PartEnded, Piece, ReplyEvent
 

@@ -20,8 +20,9 @@ from typing import Final, Self
 
 from agent.errors import InvalidError
 from agent.tools.served import Made, Result, Served, Toolbox
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Answer
 from agent.turn.ask import Ask
+from agent.turn.making.merged import Step
 from agent.turn.own.reply import LoopReply
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from streams.records import Json, Message

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from agent.engine.contract import Token
-from agent.turn.answer import Step
 from agent.turn.ask import Ask
+from agent.turn.making.merged import Step
 from agent.turn.reply import FinishReason, Part, Usage
 from streams.line.variant import Variant
 from streams.records import Json, Message

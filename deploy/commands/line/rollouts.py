@@ -40,7 +40,10 @@ def show(in_force: InForce, as_json: Json = False, watch: Watch = False) -> None
         with store_session(settings.streams) as session:
             return look(settings.streams, session, settings.agent.line)
 
-    tell(read, _card, as_json=as_json, watch=watch, as_body=_as_json)
+    def card(found: Look) -> RenderableType:
+        return _card(found, settings.learner.mode)
+
+    tell(read, card, as_json=as_json, watch=watch, as_body=_as_json)
 
 
 @rollouts.command("list")
@@ -106,9 +109,9 @@ def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json
     typer.echo(f"change {change.seq} of {change.line}: {change.candidate} is {change.state}{share}")
 
 
-def _card(found: Look) -> RenderableType:
+def _card(found: Look, mode: str) -> RenderableType:
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _told(found):
+    for name, value in (*_told(found), *_learning(found, mode)):
         table.add_row(name, Text(value))
     return table
 
@@ -143,7 +146,14 @@ def _as_json(found: Look) -> dict[str, Any]:
         "valid": list(operable(line)),
         "seen": found.seen.body if found.seen else None,
         "seen_ms": found.seen.updated_ms if found.seen else None,
+        "waits_for": found.waits.waits_for if found.waits else None,
     }
+
+
+def _learning(found: Look, mode: str) -> Iterator[tuple[str, str]]:
+    waits = f"waits for {found.waits.waits_for}" if found.waits else "has said nothing yet"
+    if found.line.learning:
+        yield "learning", f"{mode}; {waits}"
 
 
 def _told(found: Look) -> Iterator[tuple[str, str]]:
@@ -154,7 +164,8 @@ def _told(found: Look) -> Iterator[tuple[str, str]]:
     if trial is None:
         yield "on trial", "nothing"
         return
-    yield "on trial", f"{trial.version}: {trial.state}, step {trial.step + 1}, {trial.share:.0%}"
+    share = "seen by nobody" if trial.unseen else f"{trial.share:.0%}"
+    yield "on trial", f"{trial.version}: {trial.state}, step {trial.step + 1}, {share}"
     yield "possible", ", ".join(operable(line))
     if found.seen is None:
         yield "seen", "not yet: the learner looks at it every few seconds while it runs"
@@ -163,8 +174,11 @@ def _told(found: Look) -> Iterator[tuple[str, str]]:
     yield "because", body["why"]
     yield "judged", _between(body["judged"])
     for rail in body["guardrails"]:
-        yield rail["name"], f"{_between(rail)}; at most {rail['limit']:+g}"
+        most = "at least" if rail.get("falls") else "at most"
+        yield rail["name"], f"{_between(rail)}; {most} {rail['limit']:+g}"
     yield "sessions", f"{body['touched']} answered since the trial began"
+    if body.get("unseen"):
+        yield "unseen", f"{body['unseen']} replies, made beside those that were shown"
     yield "seen", _time(found.seen.updated_ms)
 
 

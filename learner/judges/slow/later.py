@@ -16,7 +16,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from learner.judges.judge import Evidence, Judge, judgement_id
+from learner.judges.judge import Comparer, Evidence, Judge, judgement_id
 from learner.link.conversation import Kind, Link
 from streams.records import Judgement, Message, Turn
 from streams.store.states import SPEAKING
@@ -101,8 +101,7 @@ class Later:
         for row in session.exec(waiting).all():
             question = question_of(session, row, self.judges[row.source])
             if question is not None:
-                judge = self.judges[row.source]
-                future = self._threads.submit(judge.judge, question.turn, question.evidence)
+                future = self._threads.submit(_judged, self.judges[row.source], question)
                 self._asked[row.id] = question, future
 
     def close(self) -> None:
@@ -130,8 +129,20 @@ def question_of(session: Session, row: JudgementRow, judge: Judge) -> Question |
     if turn_row is None or turn_row.state not in SPEAKING:
         return None
     turn = Turn.model_validate(turn_row.record)
+    if turn.beside is not None and isinstance(judge, Comparer):
+        shown = session.get(TurnRow, turn.beside)
+        if shown is None or shown.state not in SPEAKING:
+            return None
+        return Question(row.id, row.source, turn, Turn.model_validate(shown.record))
     evidence = turn if judge.reads is Turn else link_of(turn_row)
     return None if evidence is None else Question(row.id, row.source, turn, evidence)
+
+
+def _judged(judge: Judge, question: Question) -> Judgement | None:
+    shown = question.evidence
+    if isinstance(judge, Comparer) and isinstance(shown, Turn):
+        return judge.compare(question.turn, shown)
+    return judge.judge(question.turn, shown)
 
 
 def link_of(row: TurnRow) -> Link | None:

@@ -4,7 +4,8 @@ Any OpenAI-compatible endpoint will do; by default it is our own agent's stable 
 reply and what the user said next are quoted as one JSON string, which the model is told to take for
 data; what tools said is left out. The verdict is read from the model's own output alone, which must
 be the JSON object that was asked for and nothing else: a vote in prose does not count. A tie is 0.
-It gives no hint: a model's words are not what the user wished.
+It gives no hint: a model's words are not what the user wished. Of a reply that nobody has seen it
+is asked whether it is better than the one that was shown (learner.judges.slow.compare).
 
 Its requests ask not to be learned from, so that judging teaches nothing by itself.
 """
@@ -12,19 +13,21 @@ Its requests ask not to be learned from, so that judging teaches nothing by itse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import aiohttp
 
 from learner.errors import NoVerdictError
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
+from learner.judges.slow.compare import CHOICES, ORDER, SCHEMA, agreed, quoted_both
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.records import Judgement, Message, Turn
 
 Score = Literal[-1, 0, 1]
+Word = TypeVar("Word", bound=str)
 VERDICTS: Final[Mapping[str, Score]] = {"bad": -1, "none": 0, "good": 1}
 # Of what all counted votes agree on; a model reads, and does not verify.
 CONFIDENCE: Final = 0.8
@@ -70,11 +73,39 @@ class ModelJudge:
         """
         if not isinstance(evidence, Link) or not _words(evidence.messages):
             return None
-        votes, failures = asyncio.run(self._ask(quoted(turn, evidence)))
+        data = quoted(turn, evidence)
+
+        async def vote(http: aiohttp.ClientSession, seed: int) -> Score:
+            return read_vote(await self._asked(http, _ORDER, data, _SCHEMA, seed))
+
+        said = evidence.request_id.encode() + b"\0" + data.encode()
+        return self._plurality(turn, asyncio.run(self._ask(vote)), said, evidence.created_ms)
+
+    def compare(self, unseen: Turn, shown: Turn) -> Judgement | None:
+        """Return whether an unseen reply is better than the one that was shown.
+
+        raises: as `judge`
+        """
+
+        async def vote(http: aiohttp.ClientSession, seed: int) -> Score:
+            choices = []
+            for swapped in (False, True):
+                data = quoted_both(shown, unseen, swapped=swapped, max_chars=MAX_CHARS)
+                choices.append(
+                    read_verdict(await self._asked(http, ORDER, data, SCHEMA, seed), CHOICES)
+                )
+            return agreed(*choices)
+
+        said = quoted_both(shown, unseen, swapped=False, max_chars=MAX_CHARS).encode()
+        return self._plurality(unseen, asyncio.run(self._ask(vote)), said, unseen.created_ms)
+
+    def _plurality(
+        self, turn: Turn, told: tuple[list[Score], list[str]], said: bytes, created_ms: int
+    ) -> Judgement:
+        votes, failures = told
         if not votes:
             raise NoVerdictError(f"no vote of {self._votes} counts: {failures[0]}")
         score, confidence = plurality(votes)
-        said = evidence.request_id.encode() + b"\0" + quoted(turn, evidence).encode()
         return Judgement(
             id=judgement_id(turn.id, self.source, said),
             turn_id=turn.id,
@@ -86,33 +117,42 @@ class ModelJudge:
             confidence=confidence,
             votes=list(votes),
             evidence=f"{Counter(votes)[score]} of {len(votes)} votes of {self._model[:60]}",
-            created_ms=evidence.created_ms,
+            created_ms=created_ms,
         )
 
-    async def _ask(self, data: str) -> tuple[list[Score], list[str]]:
+    async def _ask(
+        self, vote: Callable[[aiohttp.ClientSession, int], Awaitable[Score]]
+    ) -> tuple[list[Score], list[str]]:
         """Ask for all votes at once. Returns: those that count, and why others do not."""
         limit = aiohttp.ClientTimeout(total=self._timeout_s)
         async with aiohttp.ClientSession(timeout=limit, headers=self._headers) as http:
             told = await asyncio.gather(
-                *(self._vote(http, data, seed) for seed in range(self._votes)),
+                *(vote(http, seed) for seed in range(self._votes)),
                 return_exceptions=True,
             )
         votes = [each for each in told if isinstance(each, int)]
         failures = [each for each in told if isinstance(each, BaseException)]
         return votes, [f"{type(each).__name__}: {each}"[:200] for each in failures]
 
-    async def _vote(self, http: aiohttp.ClientSession, data: str, seed: int) -> Score:
+    async def _asked(
+        self,
+        http: aiohttp.ClientSession,
+        order: str,
+        data: str,
+        schema: Mapping[str, Any],
+        seed: int,
+    ) -> bytes:
         body: dict[str, Any] = {
             "model": self._model,
             "messages": [
-                {"role": "system", "content": _ORDER},
+                {"role": "system", "content": order},
                 {"role": "user", "content": data},
             ],
             "max_tokens": 32,
             "seed": seed,
         }
         if self._format == "json_schema":
-            named = {"name": "verdict", "strict": True, "schema": _SCHEMA}
+            named = {"name": "verdict", "strict": True, "schema": schema}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         async with http.post(self._url, json=body, allow_redirects=False) as answer:
             if answer.status != 200:
@@ -122,7 +162,7 @@ class ModelJudge:
                 text += chunk
                 if len(text) > MAX_REPLY_BYTES:
                     raise NoVerdictError("the answer does not end")
-        return read_vote(text)
+        return text
 
 
 def open_judge(settings: LearnerSettings) -> Judge:
@@ -142,6 +182,11 @@ def quoted(turn: Turn, link: Link) -> str:
 
 
 def read_vote(body: bytes) -> Score:
+    """Read the score from a chat completion. Raises: NoVerdictError."""
+    return VERDICTS[read_verdict(body, tuple(VERDICTS))]
+
+
+def read_verdict(body: bytes, known: tuple[Word, ...]) -> Word:
     """Read the verdict from a chat completion: the object that was asked for, and nothing beside.
 
     raises: NoVerdictError
@@ -152,9 +197,10 @@ def read_vote(body: bytes) -> Score:
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         raise NoVerdictError("the answer is not the JSON that was asked for") from None
     verdict = said.get("verdict") if isinstance(said, dict) and len(said) == 1 else None
-    if not isinstance(verdict, str) or verdict not in VERDICTS:
-        raise NoVerdictError("the answer is not the JSON that was asked for")
-    return VERDICTS[verdict]
+    for word in known:
+        if verdict == word:
+            return word
+    raise NoVerdictError("the answer is not the JSON that was asked for")
 
 
 def plurality(votes: Sequence[Score]) -> tuple[Score, float]:

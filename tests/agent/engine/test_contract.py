@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pytest
@@ -201,6 +201,12 @@ async def test_tokens_are_named_by_their_own_text(bench: Bench) -> None:
     assert [len(token.top) for token in free] == [3] * len(free)
     assert all(token.top[0].logprob >= token.top[2].logprob for token in free)
     assert [token.top for token in stopped] == [()] * len(stopped)
+
+
+async def test_an_unseen_reply_is_made_and_waits_for_others(bench: Bench) -> None:
+    """Alone it is what any reply is; every other comes first, whenever it was asked."""
+    seen = await reply(bench, asked())
+    assert await reply(bench, replace(asked(), unseen=True)) == seen
 
 
 async def test_every_seed_of_64_bits_is_taken(bench: Bench) -> None:

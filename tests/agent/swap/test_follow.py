@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from agent.errors import NoPreviousError, SwapError
 from agent.swap.follow import Follower
+from agent.turn.assign import assign
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from kernels.errors import DigestMismatchError
@@ -19,6 +21,7 @@ from streams.log.contract import Log, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Forgotten, Mask, Recipe, Record, Rollout
 from tests.agent.fakes import FakeResidents
+from tests.agent.turn.test_reply import ask
 
 WAIT_S = 20.0
 MASK = Mask(base="base", neurons={0: [1]}, groups={})
@@ -501,3 +504,33 @@ def test_a_reset_that_comes_second_is_written_again(bench: Bench) -> None:
     line = bench.follower.following().line
     assert (line.seq, line.version, line.learning) == (3, "base", False)
     assert B.version not in bench.versions.promoted
+
+
+def test_a_replica_that_joins_in_mid_trial_assigns_as_the_others_do(bench: Bench) -> None:
+    """It reads the trial as it is by now: the same step, the same share, the same sessions."""
+    bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version))
+    bench.publish(trial(3, B.version, A.version, share=0.5, verb="step", step=1))
+    bench.publish(trial(4, B.version, A.version, share=0.5, verb="hold", state="held", step=1))
+    bench.follower.start()
+    bench.wait(lambda: bench.versions.trial is not None)
+    found = bench.versions.trial
+    assert found is not None
+    assert (found.state, found.step, found.share) == ("held", 1, 0.5)
+    others = Line("main", (A.version,), trial=Trial(B.version, "held", 1, 0.5))
+    own = Line("main", (A.version,), trial=found)
+    for number in range(200):
+        each = replace(ask(), session=f"session {number}")
+        assert assign(each, own) == assign(each, others)
+
+
+def test_a_candidate_that_nobody_sees_is_in_memory_and_has_no_session(bench: Bench) -> None:
+    """It is built and proved as any other; while it is paused it isn't kept."""
+    bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version, share=0.0))
+    bench.follower.start()
+    bench.wait(lambda: bench.versions.trial is not None)
+    found = bench.versions.trial
+    assert found is not None
+    assert (found.unseen, found.share) == (True, 0.0)
+    assert assign(ask(), Line("main", (A.version,), trial=found)).version == A.version
+    bench.publish(trial(3, B.version, A.version, share=0.0, verb="pause", state="paused"))
+    bench.wait(lambda: bench.versions.trial is None)

@@ -26,6 +26,7 @@ class Endpoint:
     def __init__(self) -> None:
         """Answer "good" until told otherwise."""
         self.replies: list[Any] = ['{"verdict": "good"}']
+        self.in_turn: list[str] = []  # what it answers first, in this order
         self.requests: list[dict[str, Any]] = []
         self.headers: list[Any] = []
         self.url, self._ready = "", threading.Event()
@@ -58,6 +59,8 @@ class Endpoint:
         self.requests.append(await request.json())
         self.headers.append(request.headers)
         reply = self.replies[self.requests[-1]["seed"] % len(self.replies)]
+        if self.in_turn:
+            reply = self.in_turn.pop(0)
         match reply:
             case "hang":
                 await self._end.wait()
@@ -206,3 +209,33 @@ def test_it_is_off_unless_it_is_named() -> None:
 def test_plurality(votes: list[Any], score: int) -> None:
     """The most votes win, and as many as another's are a tie."""
     assert plurality(votes)[0] == score
+
+
+@pytest.mark.parametrize(
+    ("replies", "score"),
+    [
+        (['{"verdict": "second"}', '{"verdict": "first"}'], 1),
+        (['{"verdict": "first"}', '{"verdict": "second"}'], -1),
+        (['{"verdict": "first"}', '{"verdict": "first"}'], 0),  # whatever stands first
+        (['{"verdict": "same"}', '{"verdict": "same"}'], 0),
+    ],
+)
+def test_an_unseen_reply_is_compared_in_both_orders(
+    endpoint: Endpoint, replies: list[str], score: int
+) -> None:
+    """A preference that turns with the order is none; the model is told which is which by place."""
+    endpoint.in_turn = list(replies)
+    judge = ModelJudge(LearnerSettings(judge_url=endpoint.url, judge_votes=1))
+    unseen = ABOUT.model_copy(
+        update={
+            "id": "t-beside",
+            "beside": "t",
+            "reply": Message(role="assistant", content="Short"),
+        }
+    )
+    found = judge.compare(unseen, ABOUT)
+    assert found is not None
+    assert (found.turn_id, found.score, found.source) == ("t-beside", score, "model")
+    quotes = [json.loads(each["messages"][-1]["content"]) for each in endpoint.requests]
+    assert [quote["first"] for quote in quotes] == ["A long story …", "Short"]
+    assert [quote["second"] for quote in quotes] == ["Short", "A long story …"]

@@ -43,10 +43,11 @@ class Stage:
     clock: Clock = field(default_factory=Clock)
     name: str = field(default_factory=lambda: next(NAMES))
     records: list[Rollout] = field(default_factory=list)  # the log, in order
+    base: str = "base"
     people: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        self.line = Line(self.name, ("base",))
+        self.line = Line(self.name, (self.base,))
         self.trials = Trials(self.rollout, clock=self.clock)
 
     @property
@@ -64,8 +65,8 @@ class Stage:
     def audit(self, who: str = "ann") -> Audit:
         return Audit.new(who, "because", self.now_ms)
 
-    def start(self, candidate: str = "new", share: float | None = None) -> None:
-        share = self.rollout.steps[0] if share is None else share
+    def start(self, candidate: str = "new", *, pending: bool = False) -> None:
+        share = None if pending else self.rollout.shares[0]
         self.append(verbs.start(self.line, candidate, self.audit(LEARNER), share=share))
 
     def look(self) -> Rollout | None:

@@ -62,7 +62,12 @@ def test_a_generation_that_won_stays_released(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("policy", "state", "share"),
-    [("staged", "running", 0.05), ("approve", "pending", 0.0), ("two-person", "pending", 0.0)],
+    [
+        ("staged", "running", 0.05),
+        ("shadow", "running", 0.0),
+        ("approve", "pending", 0.0),
+        ("two-person", "pending", 0.0),
+    ],
 )
 def test_the_policy_says_how_a_child_enters_service(policy: Any, state: str, share: float) -> None:
     """Only `direct` promotes at once; where a person must start it, it answers nobody yet."""

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.rollout.controller import Guardrail, Progress, decide
+from learner.rollout.controller import Progress, decide
 from learner.rollout.evidence import Difference
+from learner.rollout.guardrails import Guardrail
 from streams.line.line import Trial
 from streams.records import State
 from streams.settings import RolloutSettings

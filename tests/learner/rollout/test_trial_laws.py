@@ -35,11 +35,11 @@ class TrialLaws(RuleBasedStateMachine):
         self.served: list[str] = []
         self.candidates = 0
 
-    @rule(share=st.sampled_from([0.0, 0.3]))
+    @rule(pending=st.booleans())
     @precondition(lambda self: self.stage.line.trial is None)
-    def release(self, share: float) -> None:
+    def release(self, pending: bool) -> None:
         self.candidates += 1
-        self.stage.start(f"{self.stage.name}-candidate-{self.candidates}", share)
+        self.stage.start(f"{self.stage.name}-candidate-{self.candidates}", pending=pending)
 
     @rule(verb=st.sampled_from(sorted(OPERATORS)), who=st.sampled_from(["ann", "bob"]))
     def operate(self, verb: Verb, who: str) -> None:

@@ -1,11 +1,18 @@
 """What becomes of a trial, case by case: people, late words, operators, restarts."""
 
-import pytest
-from sqlmodel import select
+from dataclasses import dataclass
 
-from learner.rollout.observe import SETTLE_MS, reply_of
+import pytest
+from sqlmodel import Session, select
+
+from learner.rollout.controller import Progress, decide
+from learner.rollout.evidence import Difference
+from learner.rollout.guardrails import Guardrail
+from learner.rollout.observe import SETTLE_MS
+from learner.rollout.replies import reply_of
 from learner.rollout.trials import LOOK_S, Trials
 from streams.line import verbs
+from streams.line.line import Line, Trial
 from streams.line.policy import LEARNER
 from streams.records import Message
 from streams.store.store import Store
@@ -114,7 +121,8 @@ def test_a_late_verdict_belongs_to_the_version_that_answered(stage: Stage) -> No
 
 def test_an_uninformative_probe_holds_until_an_operator_resumes(trials_store: Store) -> None:
     """What the gate could not tell is a person's to pass over, unless the settings say so."""
-    rows = [{"probe": "odds", "outcome": "pass"}, {"probe": "sense", "outcome": "uninformative"}]
+    dull = {"probe": "sense", "outcome": "uninformative"}
+    rows = [{"probe": "odds", "outcome": "pass"}, dull]
     for passes, rollout in (
         (False, SETTINGS),
         (True, SETTINGS.model_copy(update={"uninformative_probe": "pass"})),
@@ -181,3 +189,149 @@ def test_replies_are_measured_by_what_the_guardrails_ask() -> None:
     assert (plain.tokens, plain.broke_off, plain.refuses, plain.invalid_call) == (
         3, False, False, None,
     )  # fmt: skip
+
+
+def alter(stage: Stage, version: str, **changes: object) -> None:
+    """Let what a version answered have been recorded otherwise."""
+    with stage.store.transaction() as session:
+        query = select(TurnRow).where(TurnRow.line == stage.name, TurnRow.version == version)
+        for row in session.exec(query):
+            row.record = row.record | changes
+            if changes.get("finish_reason") == "cancelled":
+                row.state, row.reason = "untrained", "cut"
+            session.add(row)
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "broken"),
+    [
+        ({"gap_ms": 30.0}, {"gap_ms": 400.0}, "latency rose by "),
+        ({}, {"finish_reason": "cancelled", "token_ids": []}, "errors rose by "),
+        ({"token_ids": [1] * 20}, {"token_ids": [1] * 900}, "length rose by "),
+        (
+            {"tools": [{"type": "function", "function": {"name": "look_up"}}]},
+            {
+                "tools": [{"type": "function", "function": {"name": "look_up"}}],
+                "broken_calls": ["<tool_call>{"],
+            },
+            "invalid calls rose by ",
+        ),
+    ],
+)
+def test_each_guardrail_ends_a_trial_by_itself(
+    stage: Stage, stable: dict[str, object], candidate: dict[str, object], broken: str
+) -> None:
+    """Slower, broken, longer, or calling what there is not; nobody needs to say a word."""
+    for _ in range(2):
+        stage.judged(100, candidate=0, stable=0, unjudged=True)
+    alter(stage, "base", **stable)
+    alter(stage, "new", **candidate)
+    assert stage.steer() == "abort"
+    assert stage.records[-1].reason.startswith(broken)
+
+
+def test_a_rise_of_complaints_ends_a_trial(trials_store: Store) -> None:
+    """Also where what is praised beside them leaves the mean as it was."""
+    stage = Stage(trials_store, rollout=SETTINGS.model_copy(update={"max_complaints": 0.1}))
+    stage.start()
+    stage.clock.now_s += SETTLE_MS / 1000
+    for _ in range(8):
+        stage.judged(25, candidate=-1, stable=1)
+        stage.judged(25, candidate=1, stable=-1)  # by turns: neither is judged better
+        stage.judged(10, candidate=-1, stable=0)
+    stage.steer()
+    with stage.store.reading() as session:
+        body = session.get_one(TrialRow, stage.name).body
+    rails = {rail["name"]: rail for rail in body["guardrails"]}
+    assert rails["complaints"]["estimate"] > 0
+    assert rails["complaints"]["limit"] == 0.1
+    decided = decide(
+        Trial("new", "running", 0, 0.3),
+        Progress(
+            seen_s=0.0,
+            judged=Difference(-1.0, 0.0, 1.0, 9, 9),
+            guardrails=(Guardrail("complaints", 0.1, Difference(0.2, 0.3, 0.4, 9, 9)),),
+            sessions=0,
+            candidate_sessions=0,
+            touched=3,
+        ),
+        stage.rollout,
+    )
+    assert (decided.verb, decided.reason[:18]) == ("abort", "complaints rose by")
+
+
+def test_a_client_that_named_a_version_says_nothing_of_a_trial(stage: Stage) -> None:
+    """Neither by its verdicts, nor by its sessions: it was assigned nothing."""
+    stage.judged(60, candidate=-1, stable=-1, all_by="candidate")
+    alter(stage, "new", pinned=True)
+    assert stage.steer() is None  # unpinned, this is an uneven assignment
+    assert "0 of 3 principals have judged" in stage.why()
+    with stage.store.reading() as session:
+        body = session.get_one(TrialRow, stage.name).body
+    assert (body["sessions"], body["candidate_sessions"], body["touched"]) == (0, 0, 60)
+
+
+@dataclass
+class Read:
+    """What models have read, as a test tells it."""
+
+    stage: Stage
+    of: dict[str, dict[str, float]]  # by version: metric and value
+    steps: int = 0
+
+    @property
+    def found(self) -> dict[str, dict[str, float]]:
+        with self.stage.store.reading() as session:
+            rows = session.exec(select(TurnRow).where(TurnRow.line == self.stage.name)).all()
+        return {row.id: self.of[row.version] for row in rows if row.version in self.of}
+
+    def step(self, _session: Session, _line: Line) -> int:
+        self.steps += 1
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("read", "broken"),
+    [
+        ({"base": {"aboutness": 1.4}, "new": {"aboutness": -0.4}}, "aboutness fell by "),
+        ({"base": {"liked": -1.5}}, "liked fell by "),
+    ],
+)
+def test_what_only_models_can_read_ends_a_trial(
+    stage: Stage, read: dict[str, dict[str, float]], broken: str
+) -> None:
+    """An apology for everything is about nothing; what people liked has become unlikely."""
+    stage.trials = Trials(stage.rollout, clock=stage.clock, reader=Read(stage, read))
+    stage.judged(150, candidate=0, stable=0, unjudged=True)
+    assert stage.steer() == "abort"
+    assert stage.records[-1].reason.startswith(broken)
+
+
+def test_where_replies_can_be_read_they_must_have_been(stage: Stage) -> None:
+    """A reader that has read nothing yet is missing data, and never a promotion."""
+    stage.trials = Trials(stage.rollout, clock=stage.clock, reader=Read(stage, {}))
+    stage.judged(60, candidate=1, stable=-1)
+    assert stage.steer() is None
+    assert stage.steer(wait_s=61) is None
+    assert "aboutness of 0 principals" in stage.why()
+    assert stage.steer(wait_s=3600) == "hold"
+
+
+@pytest.mark.parametrize("told", [{}, {"tells": False}])
+def test_a_probe_that_can_only_fail_holds_nobody(
+    trials_store: Store, told: dict[str, bool]
+) -> None:
+    """Every candidate of every base passes `finite` without saying anything by it."""
+    stage = Stage(trials_store)
+    candidate = f"finite-{stage.name}"
+    row = {"probe": "finite", "outcome": "uninformative"} | told
+    with trials_store.transaction() as session:
+        session.add(
+            GenerationRow(
+                id=stage.name, line=stage.name, number=1, parent="base", child=candidate,
+                key="0" * 16, state="released", turn_ids=[], gate={"rows": [row]}, planned_ms=1,
+            )
+        )  # fmt: skip
+    stage.start(candidate)
+    assert stage.steer() is None
+    assert "no data" in stage.why()

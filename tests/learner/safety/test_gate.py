@@ -211,7 +211,7 @@ def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: B
     assert row == {
         "probe": "polite", "version": 3, "title": "polite replies", "unit": "", "outcome": "pass",
         "sentence": f"polite replies {base} (serving {base})", "limit": 0,
-        "candidate": row["base"], "serving": row["base"], "base": row["base"],
+        "tells": True, "candidate": row["base"], "serving": row["base"], "base": row["base"],
     }  # fmt: skip
     assert base.endswith(" of 2")
 

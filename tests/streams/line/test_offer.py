@@ -27,7 +27,7 @@ def by(who: str) -> Audit:
 def log(tmp_path: Path) -> SqliteLog:
     """A log in which a candidate is on trial, pending."""
     log = SqliteLog(tmp_path / "log.db")
-    offer(log, verbs.start(BASE, "new", by("learner"), share=0))
+    offer(log, verbs.start(BASE, "new", by("learner"), share=None))
     return log
 
 

@@ -62,7 +62,7 @@ def test_a_trial_goes_from_share_to_share_and_then_serves() -> None:
 
 def test_a_pending_candidate_answers_nobody_until_it_is_started() -> None:
     """A trial that waits for approval has no share; nobody else's candidate can take its place."""
-    line = BASE.take(verbs.start(BASE, "a", AUDIT, share=0))
+    line = BASE.take(verbs.start(BASE, "a", AUDIT, share=None))
     assert line.trial is not None
     assert (line.trial.state, line.trial.share) == ("pending", 0.0)
     with pytest.raises(VerbRefusedError, match="a is on trial already"):

@@ -1,0 +1,1 @@
+"""When a generation may be planned."""

@@ -1,0 +1,108 @@
+"""When generations may be planned: at any time, at an order, or while nobody needs the machine.
+
+The mode is a setting (`learner.mode`). An order (`quickset learn`) lets one generation be planned
+at once, in every mode, as soon as there is something to learn from; it is a record of the log, and
+the generation that fulfils it says so, so that a restart neither loses nor repeats it.
+
+Times of the day are this process's local ones.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlmodel import Session, col, func, select
+
+from learner.settings import LearnerSettings, minutes
+from streams.errors import RecordError
+from streams.log.contract import Entry, Log, records_now
+from streams.records import LearnOrder, Record, decode
+from streams.store.states import UNSEEN
+from streams.store.tables import GenerationRow, TurnRow
+
+# Generations that are looked through for the one that fulfilled an order.
+_LOOKED_AT: Final = 20
+
+
+class Orders:
+    """The newest order of a line. Not shared between threads."""
+
+    def __init__(self, line: str) -> None:
+        """Know none."""
+        self._line = line
+        self._newest: LearnOrder | None = None
+
+    def read_all(self, log: Log) -> None:
+        """Read what the log has. Raises: LogUnavailableError."""
+        self._take(records_now(log, "rollouts"))
+
+    def see(self, entries: Iterable[Entry]) -> None:
+        """Take those that are among entries of the log."""
+        self._take(_decoded(each for each in entries if each.partition.topic == "rollouts"))
+
+    def open(self, session: Session) -> LearnOrder | None:
+        """Return the newest order, unless a generation has fulfilled it."""
+        if self._newest is None:
+            return None
+        last = (
+            select(GenerationRow.horizon)
+            .where(GenerationRow.line == self._line)
+            .order_by(col(GenerationRow.number).desc())
+            .limit(_LOOKED_AT)
+        )
+        fulfilled = {horizon.get("order") for horizon in session.exec(last)}
+        return None if self._newest.id in fulfilled else self._newest
+
+    def _take(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if isinstance(record, LearnOrder) and record.line == self._line:
+                self._newest = record
+
+
+def _decoded(entries: Iterable[Entry]) -> Iterable[Record]:
+    for entry in entries:
+        try:
+            yield decode(entry.value)
+        except RecordError:
+            continue  # the intake says so
+
+
+def obstacle(session: Session, settings: LearnerSettings, *, now_s: float) -> str | None:
+    """Return what a generation waits for by the mode, in words; None: it may be planned now.
+
+    now_s: Unix seconds
+    """
+    if settings.mode == "manual":
+        return "an order (quickset learn): learner.mode is manual"
+    if settings.mode == "auto":
+        return None
+    if not inside(settings.windows, datetime.fromtimestamp(now_s)):
+        return f"its learning windows ({', '.join(settings.windows)})"
+    quiet_s = now_s - _last_request_s(session, settings.line)
+    if 0 <= quiet_s < settings.idle_s:
+        return f"{settings.idle_s:g} s without a request: learner.mode is idle"
+    return None
+
+
+def inside(windows: Sequence[str], now: datetime) -> bool:
+    """Return whether a moment lies in one of the windows; without any it always does.
+
+    >>> [inside(["22:00-06:00"], datetime(2026, 1, 1, hour)) for hour in (21, 22, 23, 5, 6)]
+    [False, True, True, True, False]
+    """
+    minute = now.hour * 60 + now.minute
+    return not windows or any(_holds(*minutes(window), minute) for window in windows)
+
+
+def _holds(begins: int, ends: int, minute: int) -> bool:
+    if begins <= ends:
+        return begins <= minute < ends
+    return minute >= begins or minute < ends
+
+
+def _last_request_s(session: Session, line: str) -> float:
+    """Return when the newest turn was taken, Unix seconds; 0 without any."""
+    newest = select(func.max(TurnRow.taken_ms)).where(
+        TurnRow.line == line, func.coalesce(TurnRow.reason, "") != UNSEEN
+    )
+    return (session.exec(newest).one() or 0) / 1000

@@ -1,0 +1,109 @@
+"""When a generation may be planned: by the mode, by an order, and once for each."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from kernels.contract import Backend
+from learner.settings import LearnerSettings
+from streams.line.offer import order_learning
+from streams.line.verbs import Audit
+from streams.model.open import BaseModel
+from streams.records import Mask
+from streams.store.tables import PlannerRow, TurnRow
+from tests.learner.test_loop import SETTINGS, School, open_school
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend) -> "Place":
+    """Where schools of any mode are opened."""
+    return Place(tmp_path, tiny_base, tiny_mask, backend)
+
+
+class Place:
+    """A folder and a model."""
+
+    def __init__(self, home: Path, base: BaseModel, mask: Mask, backend: Backend) -> None:
+        self._parts = (home, base, mask, backend)
+
+    def school(self, *, start: int = 1, **changes: object) -> School:
+        """Open a school with two corrected conversations, which suffice for a generation."""
+        settings = LearnerSettings.model_validate(SETTINGS.model_dump() | changes)
+        school = open_school(*self._parts, start=start, settings=settings)
+        school.corrected("a")
+        school.corrected("b")
+        return school
+
+
+def waits(school: School) -> str:
+    """Return what the learner says that it waits for."""
+    (row,) = school.rows(PlannerRow)
+    return str(row.waits_for)
+
+
+def order(school: School, name: str) -> None:
+    """Order a generation, as `quickset learn` does."""
+    order_learning(school.log, "main", Audit("ann", "now", 1, name))
+
+
+def test_by_itself_it_learns_as_soon_as_enough_is_judged(place: Place) -> None:
+    """The default."""
+    assert place.school().step()
+
+
+def test_a_manual_learner_makes_one_generation_an_order(place: Place) -> None:
+    """Not two, also after a restart that reads all orders again; and it says what it waits for."""
+    school = place.school(mode="manual")
+    assert not school.step()
+    assert waits(school) == "an order (quickset learn): learner.mode is manual"
+    order(school, "one")
+    assert school.step()
+    school.learner.catch_up()
+    assert not school.step()
+    assert school.generations()[-1].horizon["order"] == "one"
+    school.learner.close()
+    again = place.school(start=2, mode="manual")
+    assert not again.step()
+    order(again, "two")
+    assert again.step()
+    assert [row.horizon.get("order") for row in again.generations()] == ["one", "two"]
+
+
+def test_an_order_waits_until_something_is_judged(place: Place) -> None:
+    """It is not lost, and it says so; a single turn then does not wait for others."""
+    school = place.school(mode="manual", turns_per_generation=6, linger_s=1000.0)
+    order(school, "one")
+    assert school.step()
+
+
+def test_an_idle_learner_waits_until_nobody_asks(place: Place) -> None:
+    """So many seconds after the last request, by the log's clock; an order goes first."""
+    school = place.school(mode="idle", idle_s=60)
+    newest_s = _newest_s(school)
+    school.clock.now_s = newest_s + 1
+    assert not school.step()
+    assert waits(school) == "60 s without a request: learner.mode is idle"
+    school.clock.now_s = newest_s + 61
+    assert school.step()
+
+
+def test_a_learner_with_windows_learns_in_them_alone(place: Place) -> None:
+    """Outside it waits, however idle it is; an order opens every window."""
+    school = place.school(mode="idle", idle_s=0, windows=["00:00-00:00"])  # an empty one
+    assert not school.step()
+    assert waits(school) == "its learning windows (00:00-00:00)"
+    order(school, "one")
+    assert school.step()
+
+
+@pytest.mark.parametrize("window", ["22-06", "24:00-06:00", "10:60-11:00", ""])
+def test_a_window_that_is_none_is_refused(window: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(ValidationError, match="is no time of the day"):
+        LearnerSettings(windows=(window,))
+
+
+def _newest_s(school: School) -> float:
+    school.learner.catch_up()
+    return float(max(row.taken_ms for row in school.rows(TurnRow))) / 1000

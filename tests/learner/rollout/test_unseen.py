@@ -1,0 +1,190 @@
+"""A candidate that nobody sees: what tells of it, what never does, and what becomes of it."""
+
+from typing import Literal
+
+import pytest
+from sqlmodel import select
+
+from learner.batch.plan import next_plan
+from learner.intake import take
+from learner.judges.open import open_judges
+from learner.rollout.observe import SETTLE_MS
+from learner.settings import LearnerSettings, Verifier
+from learner.verdicts import Rules
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.share import belongs
+from streams.line.verbs import Audit
+from streams.log.contract import Entry, Partition
+from streams.records import Message, Turn, encode
+from streams.store.store import Store
+from streams.store.tables import ClientRow, JudgementRow, PlannerRow, TrialRow, TurnRow
+from tests.learner.rollout.stage import SETTINGS, Stage
+from tests.learner.turns import said, turn
+
+SHADOW = SETTINGS.model_copy(update={"policy": "shadow"})
+VERIFIED = LearnerSettings(
+    judges=("explicit", "lexical", "verifier"),
+    verifiers=(Verifier(name="capital", asked="capital", answer="Paris"),),
+)
+
+
+class Shadow(Stage):
+    """A line with a candidate that nobody sees, whose turns come by way of the log."""
+
+    def log(self, *turns: Turn) -> None:
+        """Let the learner take turns."""
+        rules = Rules(
+            line=self.name,
+            judges=open_judges(VERIFIED),
+            idle_close_ms=10**9,
+            max_record_bytes=10**6,
+        )
+        with self.store.transaction() as session:
+            for each in turns:
+                place = Partition("turns", next(NUMBERS))
+                entry = Entry(place, 0, each.session, each.id, encode(each), self.now_ms)
+                take(session, [entry], rules)
+
+    def beside(
+        self,
+        number: int,
+        shown: str,
+        unseen: str,
+        *,
+        finish: Literal["stop", "cancelled"] = "stop",
+        principal: str = "",
+    ) -> list[Turn]:
+        """Let people ask once each; the candidate answers beside, unseen."""
+        turns = []
+        for _ in range(number):
+            person = next(self.people)
+            asked = said(f"What is the capital of France? I am {self.name} {person}")
+            first = turn(
+                asked, shown, id=f"{self.name}-{person}", line=self.name, created_ms=self.now_ms,
+                principal=principal or f"person-{person}", tokens=(1, 2, 3),
+            )  # fmt: skip
+            second = first.model_copy(
+                update={
+                    "id": f"{first.id}-beside",
+                    "version": "new",
+                    "beside": first.id,
+                    "reply": Message(role="assistant", content=unseen),
+                    "finish_reason": finish,
+                }
+            )
+            turns += [first, second]
+        self.log(*turns)
+        return turns
+
+
+NUMBERS = iter(range(10**9))
+
+
+@pytest.fixture
+def shadow(trials_store: Store) -> Shadow:
+    """A line on which a candidate answers beside what serves, and is seen by nobody."""
+    stage = Shadow(trials_store, rollout=SHADOW)
+    stage.start()
+    trial = stage.line.trial
+    assert trial is not None
+    assert (trial.unseen, trial.state, trial.share) == (True, "running", 0.0)
+    stage.clock.now_s += SETTLE_MS / 1000
+    return stage
+
+
+def test_what_nobody_saw_is_no_turn_of_anybody(shadow: Shadow) -> None:
+    """It is found by no request, taught by nothing, counted for no client, and judged alone."""
+    first, second = shadow.beside(1, "London", "Paris")
+    asked = [*first.messages, second.reply, Message(role="user", content="Wrong! Too long.")]
+    follow = turn(
+        asked, "Sorry.", line=shadow.name, principal=first.principal, session=None,
+        created_ms=shadow.now_ms + 1,
+    ).model_copy(update={"session": first.session})  # fmt: skip
+    shadow.log(follow)
+    with shadow.store.reading() as session:
+        row = session.get_one(TurnRow, second.id)
+        assert (row.state, row.reason, row.next_state) == ("untrained", "unseen", None)
+        assert (row.session == first.session, row.key == second.key) == (False, False)
+        judged = session.exec(select(JudgementRow).where(JudgementRow.turn_id == second.id))
+        assert [(each.source, each.score) for each in judged] == [("verifier", 1)]
+        (client,) = session.exec(select(ClientRow).where(ClientRow.line == shadow.name))
+        assert client.num_turns == 2
+        settings = VERIFIED.model_copy(update={"line": shadow.name, "turns_per_generation": 1})
+        planned = next_plan(session, shadow.line, settings, base="base", now_ms=shadow.now_ms)
+        assert isinstance(planned, PlannerRow) or second.id not in planned.turn_ids
+
+
+def test_a_harmful_candidate_is_aborted_before_anybody_sees_it(shadow: Shadow) -> None:
+    """By its guardrails, without a verdict of anybody; the reason says that nobody was reached."""
+    shadow.beside(30, "Paris", "I'm sorry, but I can't help with that.")
+    assert shadow.steer() == "abort"
+    reason = shadow.records[-1].reason
+    assert "rose by" in reason or "judged worse" in reason
+    assert "it had answered nobody, and 30 prompts unseen" in reason
+
+
+def test_programs_judge_what_nobody_has_seen(shadow: Shadow) -> None:
+    """A candidate that answers wrongly is judged worse: by the verifier, and no user."""
+    shadow.beside(30, "Paris", "London")
+    assert shadow.steer() == "abort"
+    assert shadow.records[-1].reason.startswith("judged worse: ")
+
+
+def test_a_candidate_that_fails_is_aborted_unseen(shadow: Shadow) -> None:
+    """Replies that break off say that alone, and enough of them end the trial."""
+    shadow.beside(30, "Well", "", finish="cancelled")
+    assert shadow.steer() == "abort"
+    assert shadow.records[-1].reason.startswith("errors rose by ")
+
+
+def test_a_good_one_gets_its_first_share_next_and_is_not_promoted(shadow: Shadow) -> None:
+    """After the soak; from then on people judge it, and what it said unseen counts no more."""
+    shadow.beside(8, "Well", "Well")
+    assert shadow.steer() is None
+    assert shadow.steer(wait_s=60) == "step"
+    trial = shadow.line.trial
+    assert trial is not None
+    assert (trial.step, trial.share, shadow.line.version) == (1, 0.3, "base")
+    assert shadow.steer() is None
+    with shadow.store.reading() as session:
+        body = session.get_one(TrialRow, shadow.name).body
+    assert body["judged"]["candidate"] == 0
+    assert all(rail["candidate"] == 0 for rail in body["guardrails"])
+    shadow.clock.now_s += SETTLE_MS / 1000
+    for step in (2, 3):
+        shadow.judged(60, candidate=1, stable=-1)
+        assert shadow.steer() is None
+        assert shadow.steer(wait_s=61) == "step"
+        assert shadow.records[-1].step == min(step, 2)
+    assert shadow.line.version == "new"
+
+
+def test_without_unseen_replies_it_is_held(shadow: Shadow) -> None:
+    """No idle time for them, or nobody asks: nothing is known, and nothing goes on."""
+    shadow.judged(30, candidate=1, stable=1)
+    assert shadow.steer(wait_s=600) is None
+    assert shadow.steer(wait_s=3600) == "hold"
+    assert shadow.records[-1].reason.startswith("no data: ")
+
+
+def test_one_principal_is_one_voice_unseen_too(shadow: Shadow) -> None:
+    """However much somebody asks."""
+    shadow.beside(12, "Well", "Well", principal="loud")
+    assert shadow.steer(wait_s=700) is None
+    assert "1 of 3 principals" in shadow.why()
+
+
+def test_an_unseen_candidate_answers_no_session() -> None:
+    """Its share is 0; while paused, or pending, it isn't asked either."""
+    stage_line = Line("main", ("base",))
+    audit = Audit("ann", "because", 1, "a")
+    line = stage_line.take(verbs.start(stage_line, "new", audit, share=0.0))
+    assert line.trial is not None
+    assert not any(belongs(f"{n}", "new", line.trial.share) for n in range(1000))
+    paused = line.take(verbs.pause(line, audit))
+    assert paused.trial is not None
+    assert not paused.trial.unseen
+    waiting = stage_line.take(verbs.start(stage_line, "new", audit, share=None)).trial
+    assert waiting is not None
+    assert not waiting.unseen
