@@ -160,7 +160,7 @@ class LearnerHome:
             gate=common.gate,
             rules=Rules(
                 line=settings.line,
-                judges=open_judges(LearnerSettings()),
+                judges=open_judges(LearnerSettings(judges=("explicit", "lexical"))),
                 idle_close_ms=10**9,
                 max_record_bytes=2**20,
             ),

@@ -24,7 +24,10 @@ from tests.flow.history import Appended, Applied, violations
 from tests.learner.turns import said, turn
 
 RULES = Rules(
-    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
+    line="main",
+    judges=open_judges(LearnerSettings(judges=("explicit", "lexical"))),
+    idle_close_ms=10**9,
+    max_record_bytes=2**20,
 )
 GROUP = group_of(RULES.line)
 REST_S = 0.01  # after a refusal, so that trying again leaves the processor to others

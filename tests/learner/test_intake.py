@@ -26,7 +26,10 @@ from streams.store.tables import ArtefactRow, JudgementRow, OutboxRow, RolloutRo
 from tests.learner.turns import said, turn
 
 RULES = Rules(
-    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=60_000, max_record_bytes=2**20
+    line="main",
+    judges=open_judges(LearnerSettings(judges=("explicit", "lexical"))),
+    idle_close_ms=60_000,
+    max_record_bytes=2**20,
 )
 
 

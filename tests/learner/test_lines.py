@@ -39,7 +39,12 @@ def read(store: Store, line: str, topic: Topic, records: Sequence[Record], start
         Entry(Partition(topic, 0), start + n, "k", record_id(each), encode(each), 60_000)
         for n, each in enumerate(records)
     ]
-    rules = Rules(line, open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20)
+    rules = Rules(
+        line,
+        open_judges(LearnerSettings(judges=("explicit", "lexical"))),
+        idle_close_ms=10**9,
+        max_record_bytes=2**20,
+    )
     with store.transaction() as session:
         take(session, entries, rules)
 

@@ -187,7 +187,9 @@ def open_school(
             serving=Serving(base, backend, mask, layers=[2, 3], modules=MODULES),
             backend=backend,
             gate=gate,
-            rules=Rules("main", open_judges(LearnerSettings()), 10**9, 2**20),
+            rules=Rules(
+                "main", open_judges(LearnerSettings(judges=("explicit", "lexical"))), 10**9, 2**20
+            ),
             settings=settings,
             pause=pause,
             clock=clock,

@@ -30,7 +30,10 @@ from streams.store.tables import (
 from tests.learner.turns import said, turn
 
 RULES = Rules(
-    line="main", judges=open_judges(LearnerSettings()), idle_close_ms=10**9, max_record_bytes=2**20
+    line="main",
+    judges=open_judges(LearnerSettings(judges=("explicit", "lexical"))),
+    idle_close_ms=10**9,
+    max_record_bytes=2**20,
 )
 WORDS = ["Shorter, please.", "Thanks, perfect!", "And of Spain?", "No, that is wrong."]
 MOMENT_MS = 50_000

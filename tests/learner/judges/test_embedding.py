@@ -43,7 +43,6 @@ def judged(
     [
         ("you keep dodging what I want to know", -1),
         ("Lovely list, thank you! We are six though, not four", -1),
-        ("das hilft mir überhaupt nicht weiter, du weichst aus", -1),
     ],
 )
 def test_it_hears_what_no_word_list_has(judge: Judge, words: str, score: int) -> None:

@@ -17,7 +17,7 @@ from streams.store.tables import TurnRow
 
 RULES = Rules(
     line="main",
-    judges=open_judges(LearnerSettings()),
+    judges=open_judges(LearnerSettings(judges=("explicit", "lexical"))),
     idle_close_ms=10**12,
     max_record_bytes=2**22,
 )
