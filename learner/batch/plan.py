@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from learner.batch import choose, people, wait, window
+from learner.batch import choose, wait, window
 from learner.batch.choose import Conditions, JudgedTurn
 from learner.settings import LearnerSettings, group_of
-from learner.trust import crowd, shares
+from learner.trust import crowd, people, shares
 from streams.line.line import Line
 from streams.store.states import PLANNED
 from streams.store.tables import GenerationRow, OffsetRow, PlannerRow

@@ -2,9 +2,9 @@
 
 import pytest
 
-from learner.batch.people import crowd_of
 from learner.batch.plan import conditions_of
 from learner.settings import LearnerSettings
+from learner.trust.people import crowd_of
 from tests.learner.batch.test_planner import Planner, planner
 
 DAY_MS = 86_400_000
