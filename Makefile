@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-EXTRAS ?= embedder,kafka,postgres,triton,clients,dev
+EXTRAS ?= embedder,kafka,mcp,otel,postgres,triton,clients,dev
 ARGS ?=
 TIMES ?= 10
 WORKERS ?= 2

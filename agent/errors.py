@@ -6,6 +6,7 @@ AgentError
 │   ├── KeyRefusedError     401, a missing or unknown API key
 │   ├── ForbiddenError      403, a key or a page that may not do this
 │   ├── NotFoundError       404, an unknown route, model or response
+│   ├── NotNowError         409, what is asked for cannot be now
 │   ├── TooLargeError       413, a body over the limit
 │   ├── BusyError           429, the queue is full; says when to try again
 │   ├── UnavailableError    503, draining, or the engine has stopped
@@ -127,6 +128,13 @@ class NotFoundError(ApiError):
 
     status = 404
     type = "invalid_request_error"
+
+
+class NotNowError(ApiError):
+    """What is asked for cannot be now; the message says what is in the way."""
+
+    status = 409
+    type = "conflict_error"
 
 
 class TooLargeError(ApiError):

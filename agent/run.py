@@ -20,6 +20,8 @@ from agent.constrain.open import open_compiler
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
+from agent.insight import Insight
+from agent.mcp.open import open_servers
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -33,9 +35,18 @@ from streams.log.contract import Log
 from streams.model.embed import embedder_when_asked
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots, open_spool
-from streams.settings import DIRECT, ModelSettings, RolloutSettings, StreamsSettings
+from streams.settings import (
+    DIRECT,
+    NO_OTEL,
+    ModelSettings,
+    OtelSettings,
+    RolloutSettings,
+    StreamsSettings,
+)
 from streams.spool import Spool
 from streams.store.store import Store, reach_store
+from streams.trace.contract import NO_TRACER, Tracer
+from streams.trace.open import open_tracer
 
 WATCH_S = 1.0  # how long an engine that has died goes unnoticed
 CLOSE_S = 2.0  # for connections that neither end nor take their last bytes
@@ -50,6 +61,7 @@ def run(
     streams: StreamsSettings,
     settings: AgentSettings,
     rollout: RolloutSettings,
+    otel: OtelSettings = NO_OTEL,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -59,7 +71,11 @@ def run(
     """
     base = load_base(model)
     backend = open_backend(model.backend, base.decoder.device)
-    asyncio.run(serve_until_told(base, backend, streams, settings, rollout))
+    tracer = open_tracer(otel, service="quickset-agent")
+    try:
+        asyncio.run(serve_until_told(base, backend, streams, settings, rollout, tracer=tracer))
+    finally:
+        tracer.close()
 
 
 async def serve_until_told(
@@ -68,13 +84,16 @@ async def serve_until_told(
     streams: StreamsSettings,
     settings: AgentSettings,
     rollout: RolloutSettings = DIRECT,
+    *,
+    tracer: Tracer = NO_TRACER,
 ) -> None:
     """Serve a loaded model until SIGTERM or SIGINT. Raises: StartError, EngineStoppedError."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    async with serve(base, backend, streams, settings, rollout) as (service, api, console):
+    serving = serve(base, backend, streams, settings, rollout, tracer=tracer)
+    async with serving as (service, api, console):
         _LOG.info("API and chat page at %s, console at %s", api, console)
         while service.works and not told.is_set():
             with suppress(TimeoutError):
@@ -91,6 +110,8 @@ async def serve(
     streams: StreamsSettings,
     settings: AgentSettings,
     rollout: RolloutSettings = DIRECT,
+    *,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[tuple[AgentService, str, str]]:
     """Serve inside the block; leaving it drains.
 
@@ -100,13 +121,15 @@ async def serve(
     spool, heard = open_spool(streams, log), Heard(store, settings.line)
     try:
         residents = Residents(base, backend, line=settings.line, snapshots=open_snapshots(streams))
-        service = _assemble(base, residents, streams, settings, rollout, log=log, spool=spool)
+        service = _assemble(
+            base, residents, streams, settings, rollout, log=log, spool=spool, tracer=tracer
+        )
         service.metrics.wait_for(heard.samples)
         async with AsyncExitStack() as sites:
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
                 sites,
-                build_console(service, store, log=log),
+                build_console(service, store, log=log, insight=Insight(base, residents, backend)),
                 settings.console_host,
                 settings.console_port,
             )
@@ -129,6 +152,7 @@ def _assemble(
     *,
     log: Log,
     spool: Spool,
+    tracer: Tracer,
 ) -> AgentService:
     return AgentService(
         settings=settings,
@@ -145,7 +169,16 @@ def _assemble(
             settings.response_secret or streams.home.expanduser() / "response.secret"
         ),
         compiler=open_compiler(base),
+        open_tools=lambda events, metrics: open_servers(
+            settings.tools,
+            steps=settings.tool_steps,
+            seconds=settings.tool_seconds,
+            most_bytes=settings.tool_bytes,
+            events=events,
+            metrics=metrics,
+        ),
         embedder=embedder_when_asked(),
+        tracer=tracer,
     )
 
 

@@ -10,10 +10,11 @@
                            GET  /rate/{link}                  the same behind a signed link
     agent/api/langfuse     POST /api/public/scores            the same, as Langfuse's clients do
     agent/api/openwebui    POST /api/v1/evaluations/feedback  the same, as Open WebUI does
+    agent/api/notes        GET  /v1/notes, DELETE /v1/notes/{id}   what stands in one's prompts
     agent/api/health       GET  /health, /health/ready        it lives; it takes requests
                            GET  /metrics                      Prometheus
     agent/api/openapi      GET  /openapi.json, /docs          all of these, described
-    agent/chat             GET  /                             the chat page
+    agent/chat             GET  /, /connect                   the chat page; what clients need
 
 What begins with /v1 is there without it, too. How a request is answered, step by step, stands in
 agent/api/serve.py.
@@ -32,6 +33,8 @@ from agent.api.langfuse.routes import OPERATIONS as LANGFUSE
 from agent.api.messages.errors import anthropic_error
 from agent.api.messages.routes import OPERATIONS as MESSAGES
 from agent.api.models.routes import OPERATIONS as MODELS
+from agent.api.notes.routes import OPERATIONS as NOTES
+from agent.api.openapi.document import document
 from agent.api.openapi.routes import routes as describe
 from agent.api.openwebui.routes import OPERATIONS as OPEN_WEBUI
 from agent.api.operation import Operation
@@ -50,6 +53,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *FEEDBACK,
     *LANGFUSE,
     *OPEN_WEBUI,
+    *NOTES,
     *HEALTH,
 )
 VERSION_HEADER = "anthropic-version"  # every client of that API sends it
@@ -75,7 +79,8 @@ def build_app(service: AgentService) -> web.Application:
     )
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
-    app.add_routes([*describe(OPERATIONS), *chat.routes(), *rate()])
+    app.add_routes(describe(document(OPERATIONS)))
+    app.add_routes([*chat.routes(asks_key=bool(service.keys)), *rate()])
     return app
 
 

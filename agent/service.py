@@ -9,29 +9,30 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
+from agent.compare import Comparisons, SupportsLend
 from agent.constrain.contract import Compiler
 from agent.engine.contract import Engine
-from agent.errors import InvalidError, UnavailableError
+from agent.errors import UnavailableError
 from agent.http.auth import Keys
 from agent.http.limits import Limits
 from agent.http.links import FeedbackLinks
+from agent.notes.notes import Notes
+from agent.prompts import Prompts
 from agent.settings import AgentSettings
 from agent.status import Status
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
 from agent.swap.follow import Follower, Following, SupportsPromote
 from agent.tools.families import format_of
+from agent.tools.served import Toolbox
 from agent.turn.answer import Answer
-from agent.turn.ask import Ask, Renderer, count, held_to, render
-from agent.turn.constraint import Constraint
-from agent.turn.held import Held
+from agent.turn.ask import Ask, Renderer
 from agent.turn.named import NamedReplies
+from agent.turn.own.loop import Loop, Parts
 from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
@@ -41,9 +42,10 @@ from streams.line.offer import decided, operate
 from streams.line.verbs import Audit
 from streams.log.contract import Log, Outgoing
 from streams.model.embed import Embedder, Vectors
-from streams.records import Feedback, Forgotten, Rollout, Verb
+from streams.records import Feedback, Forgotten, Recipe, Rollout, Verb
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
+from streams.trace.contract import NO_TRACER, Tracer
 
 
 class Base(Renderer, Protocol):
@@ -56,7 +58,7 @@ class Base(Renderer, Protocol):
     def call_probe(self) -> str: ...  # what its template makes of a tool call
 
 
-class SupportsServing(SupportsPromote, Protocol):
+class SupportsServing(SupportsPromote, SupportsLend, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
     def digest_of(self, version: str) -> str: ...
@@ -89,6 +91,8 @@ class AgentService:
         embedder: Embedder | None = None,
         rollout: RolloutSettings = DIRECT,
         compiler: Compiler | None = None,
+        open_tools: Callable[[Events, Metrics], Toolbox | None] = lambda *_: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
@@ -97,16 +101,18 @@ class AgentService:
         embedder: None: this agent embeds nothing
         rollout: what operators may do with a candidate on trial
         compiler: of what replies are held to; None: none can be
+        open_tools: opens the tools that the agent calls itself, if there are any
         """
-        context_tokens = min(settings.context_tokens, base.context_tokens)
+        context_tokens = settings.context_of(base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
-        self.residents, self.embedder, self._rollout = residents, embedder, rollout
+        self.residents, self.embedder, self.rollout = residents, embedder, rollout
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.links, self.named = FeedbackLinks(secret), NamedReplies()
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)
         self._base, self._engine, self._spool, self._log = base, engine, spool, log
-        self._compiler, self._writes = compiler, format_of(base.call_probe)
+        self._can_hold = compiler is not None
+        self.tools = open_tools(self.events, self.metrics)
         self.stored = Stored(projection, log, self.ids)
         self.recorder = Recorder(
             spool.put,
@@ -114,7 +120,9 @@ class AgentService:
             events=self.events,
             metrics=self.metrics,
             told=self.stored.add,
+            tracer=tracer,
         )
+        self.notes = Notes(settings, self.recorder.removal)
         self._follower = Follower(
             log,
             residents,
@@ -124,13 +132,28 @@ class AgentService:
             events=self.events,
             metrics=self.metrics,
             forget=self._forget,
+            note=self.notes.take,
+            tracer=tracer,
         )
-        # One thread: a tokenizer is not for several, and a long prompt must not hold the loop; nor
-        # must what is long to compile hold other prompts, so what is held to one has its own.
-        self._rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
+        self._prompts = Prompts(
+            base,
+            writes=format_of(base.call_probe),
+            context_tokens=context_tokens,
+            compiler=compiler,
+            tools=self.tools,
+            events=self.events,
+            noted=self._noted,
+        )
         self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
         self._draining = self._noted_failure = False
+        self.comparisons = Comparisons(
+            engine,
+            residents,
+            base=base,
+            line=self._follower.decisions.line,
+            rendering=self._prompts.rendering,
+            metrics=self.metrics,
+        )
         self.started_s = int(time.time())
         self.metrics.read(self.status)
 
@@ -139,6 +162,8 @@ class AgentService:
         self._engine.start()
         self._follower.start()
         self.stored.start()
+        if self.tools is not None:
+            self.tools.start()
 
     async def stop(self) -> None:
         """Take no more requests, let running replies end within the grace, stop following.
@@ -151,8 +176,9 @@ class AgentService:
         await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self.stored.stop)
-        self._rendering.shutdown(wait=False)
-        self._holding.shutdown(wait=False)
+        if self.tools is not None:
+            await asyncio.to_thread(self.tools.stop)
+        self._prompts.close()
         self._rolling_back.shutdown(wait=False)
 
     @property
@@ -171,38 +197,43 @@ class AgentService:
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
     async def render(self, ask: Ask) -> Ask:
-        """Render the prompt of an ask, in a thread. Raises: InvalidError, naming the parameter."""
-        loop = asyncio.get_running_loop()
-        ask = replace(ask, writes=self._writes)
-        if ask.constraint is not None:
-            ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
-        rendered = partial(render, ask, self._base, context_tokens=self.settings.context_tokens)
-        return await loop.run_in_executor(self._rendering, rendered)
+        """Render the prompt of an ask. Raises: InvalidError, naming the parameter."""
+        return await self._prompts.first(ask)
 
     async def count(self, ask: Ask) -> int:
-        """Count the tokens of an ask's prompt, in a thread. Raises: as `render`."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._rendering, count, ask, self._base)
+        """Count the tokens of an ask's prompt. Raises: as `render`."""
+        return await self._prompts.count(ask)
 
     async def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """Embed texts, in a thread. Returns: the vectors, and how many tokens the texts have."""
-
-        def counted() -> int:
-            return sum(len(self._base.encode(text)) for text in texts)
-
         if self.embedder is None:
             raise UnavailableError("this agent has no embedder")
         vectors = await asyncio.to_thread(self.embedder.embed, texts)
-        loop = asyncio.get_running_loop()
-        return vectors, await loop.run_in_executor(self._rendering, counted)
+        return vectors, await self._prompts.count_texts(texts)
 
-    def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
+    def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer | Loop:
         """Prepare the answer to rendered asks, to be used as a context manager.
 
         asks: of one principal and session, at least one
         prefix: what the response's id begins with
         """
+        first = self._answer(asks, prefix=prefix, began_s=began_s)
+        if self.tools is None or not (asks[0].served or asks[0].made):
+            return first
+
+        async def again(ask: Ask) -> Answer:
+            rendered = [await self._prompts.again(ask)]
+            return self._answer(rendered, prefix=prefix, began_s=time.perf_counter())
+
+        def new_id() -> str:
+            ask = asks[0]
+            return self.ids.new(principal=ask.principal, session=ask.session, prefix=prefix)
+
+        return Loop(first, self._prompts.own_tools(), Parts(self.tools, again, new_id))
+
+    def _answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
         first = asks[0]
+        can_retry = self._can_hold and self.settings.retry_calls and first.tools
         return Answer(
             self.ids.new(
                 principal=first.principal,
@@ -215,7 +246,7 @@ class AgentService:
             recorder=self.recorder,
             metrics=self.metrics,
             began_s=began_s,
-            retry=self._hold_to_call if self._compiler and self.settings.retry_calls else None,
+            retry=self._prompts.hold_to_call if can_retry else None,
         )
 
     def status(self) -> Status:
@@ -228,6 +259,8 @@ class AgentService:
             engine=self._engine,
             engine_alive=self._engine_alive(),
             draining=self._draining,
+            tools=self.tools.status() if self.tools is not None else {},
+            steps=len(self.rollout.steps),
         )
 
     @property
@@ -242,6 +275,10 @@ class AgentService:
     def knows(self, version: str) -> bool:
         """Whether a version's whole chain is known, so that it could be served."""
         return self.residents.book.is_whole(version)
+
+    def recipe(self, version: str) -> Recipe | None:
+        """What made a version from its parent; None of the base, and where it is not known."""
+        return self.residents.book.recipe(version)
 
     async def delete(self, response_id: str, principal: str) -> None:
         """Let a response of a principal be asked for no more, and nothing more be learned from it.
@@ -273,15 +310,24 @@ class AgentService:
         raises: ConflictError when the line's seq is not the expected one; SwapError when there is
             nothing to go back to, or it cannot be taken
         """
+        return await self._go_back(self._follower.rollback, who, reason, expected_seq)
+
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, with or without broker and database; learn nothing more.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        return await self._go_back(self._follower.reset, who, reason, expected_seq)
+
+    async def _go_back(self, back: Callable[..., Rollout], *asked: str | int | None) -> Rollout:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._rolling_back, self._follower.rollback, who, reason, expected_seq
-        )
+        return await loop.run_in_executor(self._rolling_back, back, *asked)
 
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the trial of the line: written down first, then followed by every agent.
+        """Use a verb on the line or its trial: written down first, then followed by every agent.
 
         raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
         """
@@ -290,30 +336,29 @@ class AgentService:
             name = self.settings.line
             line = decided(self._log, name) or Line(name, (self._base.name,))
             audit = Audit.new(who, reason, int(time.time() * 1000))
-            return operate(self._log, line, verb, audit, self._rollout, expected_seq=expected_seq)
+            return operate(self._log, line, verb, audit, self.rollout, expected_seq=expected_seq)
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
-        self.events.add("trial", f"{who}: {verb} of {change.candidate}: {reason}")
+        self._follower.spans.change(change)
+        self.events.add("trial", f"{who}: {verb} of {change.candidate or change.line}: {reason}")
         return change
 
-    async def _hold_to_call(self, ask: Ask) -> Held | None:
-        """What a second try of an ask's tool call is held to; None: its tools cannot be."""
-        names = tuple(tool["function"]["name"] for tool in ask.tools or [])
-        called = Constraint("tools", calls=names, loose=frozenset(names))
-        loop = asyncio.get_running_loop()
-        again = replace(ask, constraint=called)
-        try:
-            held = await loop.run_in_executor(self._holding, held_to, again, self._compiler)
-        except InvalidError as cause:
-            self.events.add("broken-call", f"it cannot be tried again: {cause.message}")
-            return None
-        return held.held
+    def _noted(self, ask: Ask, *, answered: bool) -> Ask:
+        """Put the notes that act into an ask; of one to answer, count what they cost and save."""
+        ask, needless = self.notes.acting(ask)
+        if not answered:
+            return ask
+        for what, some in (("spent", ask.notes), ("saved", needless)):
+            tokens = sum(len(self._base.encode(f"\n\n{note.text}")) for note in some)
+            self.metrics.note_tokens.labels(what).inc(tokens)
+        return ask
 
     def _forget(self, record: Forgotten) -> None:
         """Let go of what a principal said, in memory and on disk. Called by the follower."""
         self._spool.forget(record.principal, record.created_ms)
         self.stored.forget(record)
         self.named.forget(record.principal)
+        self.notes.forget(record)
         self._engine.forget()
 
     def _engine_alive(self) -> bool:

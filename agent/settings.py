@@ -1,14 +1,33 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from agent.mcp.settings import ToolServer, prove_apart
 from streams.settings import Section
 
 # Every model that can be asked for is one of these, or an alias of one.
 MODEL = "quickset"
+
+# A system prompt, a question and a short answer.
+MIN_CONTEXT = 64
+
+
+# What an operator may do, each role all that the ones before it may: look; change what serves;
+# switch the learned weights off (agent.console.roles).
+Role = Literal["viewer", "operator", "admin"]
+# What an operator key without a role may do: as much as it could before there were roles, and
+# nothing that came with them.
+UNSTATED_ROLE: Role = "operator"
+
+
+class OperatorKey(Section):
+    """A console key, by its hash."""
+
+    hash: str
+    role: Role = UNSTATED_ROLE
 
 
 class AgentSettings(Section):
@@ -26,16 +45,20 @@ class AgentSettings(Section):
     max_batch: int = Field(16, ge=1, description="requests decoded together; more wait their turn")
     max_queue: int = Field(256, ge=1, description="requests that may wait; more are answered 429")
     context_tokens: int = Field(
-        2048,
-        ge=64,
-        description="prompt and reply together; never over the model's own",
+        0,
+        ge=0,
+        description=(
+            "prompt and reply together, at least 64 and never over the model's own; 0: the model's "
+            "own (of the bundled one 8192), as far as agent.kv_tokens allows"
+        ),
     )
     kv_tokens: int = Field(
-        4096,
-        ge=64,
+        0,
+        ge=0,
         description=(
-            "prompt and reply tokens of all conversations together that are kept in memory, at "
-            "least agent.context_tokens; of the bundled model each takes 46 kB"
+            "prompt and reply tokens of all conversations together that may be in memory, at least "
+            "64; memory is taken as they come, of the bundled model 46 kB each; 0: as many as one "
+            "whole context has"
         ),
     )
     prefill_chunk_tokens: int = Field(
@@ -79,10 +102,10 @@ class AgentSettings(Section):
     )
     max_body_bytes: int = Field(2**20, ge=1024, description="largest request body")
     truncation: Literal["auto", "disabled"] = Field(
-        "disabled",
+        "auto",
         description=(
-            "what becomes of a conversation that does not fit and does not say it itself: refused, "
-            "or, with auto, answered without its oldest exchanges"
+            "what becomes of a conversation that does not fit and does not say it itself: answered "
+            "without its oldest exchanges, and told so, or, with disabled, refused"
         ),
     )
     keep_alive_s: float = Field(
@@ -107,14 +130,53 @@ class AgentSettings(Section):
             "tool on offer; once a reply"
         ),
     )
+    notes: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description=(
+            "whether a wish stands in its principal's prompts until the weights hold it; auto: "
+            "where keys tell people apart, or agent.host is this machine's own"
+        ),
+    )
+    tools: dict[str, ToolServer] = Field(
+        {},
+        description=(
+            "MCP servers whose tools the agent calls itself, by name: command, args, env, or url, "
+            "headers; allow, the tools that may be called; approval (never, always, or names); "
+            "timeout_s. docs/MCP.md"
+        ),
+    )
+    tool_steps: int = Field(
+        4, ge=1, le=32, description="how often such calls may follow each other for one request"
+    )
+    tool_seconds: float = Field(
+        60.0, gt=0, description="longest that all such calls for one request take, seconds"
+    )
+    tool_bytes: int = Field(
+        16_384, ge=256, le=2**20, description="longest result that the model reads; more is cut"
+    )
     drain_s: float = Field(20.0, ge=0, description="grace for running replies at SIGTERM")
     keys: dict[str, str] = Field(
         {},
         description="API keys: name → SHA-256 of the key, hex; none: everybody may chat",
     )
-    operator_keys: dict[str, str] = Field(
+    operator_keys: dict[str, OperatorKey] = Field(
         {},
-        description="console keys, likewise; none: loopback only",
+        description=(
+            'console keys: name → {hash = "<SHA-256, hex>", role = "viewer", "operator" or '
+            '"admin"}, as `quickset keys new` prints them; a hash alone is an operator\'s; none: '
+            "loopback only"
+        ),
+    )
+    session_s: float = Field(
+        12 * 3600.0,
+        gt=0,
+        description="length of a console session until the key is asked for again, seconds",
+    )
+    session_idle_s: float = Field(
+        3600.0,
+        ge=0,
+        description="a console session that asks for nothing for so long ends, "
+        "seconds; 0: none does",
     )
     score_names: tuple[str, ...] = Field(
         ("user-feedback", "feedback", "thumb", "thumbs", "rating", "helpfulness", "correctness"),
@@ -137,6 +199,35 @@ class AgentSettings(Section):
             "made in streams.home"
         ),
     )
+
+    def context_of(self, model_tokens: int) -> int:
+        """How many tokens prompt and reply may have together.
+
+        model_tokens: what the model was made for
+        """
+        tokens = min(self.context_tokens or model_tokens, model_tokens)
+        return min(tokens, self.kv_tokens or tokens)
+
+    @field_validator("context_tokens", "kv_tokens")
+    @classmethod
+    def _holds_something(cls, tokens: int) -> int:
+        if 0 < tokens < MIN_CONTEXT:
+            raise ValueError(f"{tokens} tokens hold no conversation: 0, or at least {MIN_CONTEXT}")
+        return tokens
+
+    @field_validator("tools")
+    @classmethod
+    def _are_apart(cls, tools: dict[str, ToolServer]) -> dict[str, ToolServer]:
+        prove_apart(tools)
+        return tools
+
+    @field_validator("operator_keys", mode="before")
+    @classmethod
+    def _hash_alone(cls, keys: Any) -> Any:
+        """Read the older form, name → hash."""
+        if not isinstance(keys, dict):
+            return keys
+        return {n: {"hash": key} if isinstance(key, str) else key for n, key in keys.items()}
 
     @field_validator("aliases")
     @classmethod

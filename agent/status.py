@@ -4,7 +4,7 @@ Knows the parts by what they tell of themselves; changes nothing.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.engine.contract import Engine
 from agent.swap.follow import Following
@@ -25,6 +25,8 @@ class Status:
     engine: Engine
     engine_alive: bool
     draining: bool
+    tools: Json = field(default_factory=dict)  # each MCP server of agent.tools: how it is
+    steps: int = 1  # of a trial, by the policy
 
     def info(self) -> dict[str, str]:
         """The line that this agent serves, the version that serves it, and the base of both."""
@@ -45,12 +47,18 @@ class Status:
             "pending": missing if following.pending else None,
             "failed_swap": following.failed,
             "candidate": following.lacking,
+            "tools": "; ".join(
+                f"{name}: {each['why'] or each['state']}"
+                for name, each in self.tools.items()
+                if each["state"] != "up" or each["why"]
+            ),
             "dropped": f"{depth.dropped} records were lost: spool full" if depth.dropped else None,
         }
         return not reasons, {
             "status": "not ready" if reasons else "ready",
             "reasons": reasons,
             "warnings": {name: text for name, text in warnings.items() if text},
+            "tools": self.tools,
             **self.info(),
         }
 
@@ -65,6 +73,7 @@ class Status:
             "since_ms": line.since_ms,
             "pending": self.following.pending,
             "failed": self.following.failed,
+            "learning": line.learning,
             "trial": self._trial(),
         }
         return {line.name: state}
@@ -75,7 +84,8 @@ class Status:
         if trial is None:
             return None
         verbs = list(operable(self.following.line))
-        return dataclasses.asdict(trial) | {"lacking": self.following.lacking, "verbs": verbs}
+        told = {"lacking": self.following.lacking, "verbs": verbs, "steps": self.steps}
+        return dataclasses.asdict(trial) | told
 
     def spooled(self) -> Json:
         """What is on this agent's disk and not in the log yet."""
@@ -111,6 +121,11 @@ class Status:
                 "trial_lacking",
                 "1 while it answers nobody here",
                 float(following.lacking is not None),
+            ),
+            (
+                "learning",
+                "0 from a reset until learning is resumed",
+                float(following.line.learning),
             ),
             ("swap_pending", "1 while a decided version lacks a recipe", pending),
         ]

@@ -15,14 +15,18 @@ from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.forget import forget
+from deploy.commands.keys import keys
 from deploy.commands.learner import learner
+from deploy.commands.line.lessons import lessons
+from deploy.commands.line.reset import reset
+from deploy.commands.line.rollouts import rollouts
+from deploy.commands.line.versions import versions
+from deploy.commands.mcp import mcp
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
-from deploy.commands.rollouts import rollouts
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
 from deploy.commands.up import up
-from deploy.commands.versions import versions
 from deploy.errors import DeployError
 from deploy.up import process
 from kernels.errors import KernelError
@@ -51,11 +55,15 @@ app.command()(agent)
 app.command()(learner)
 app.add_typer(versions, name="versions")
 app.add_typer(rollouts, name="rollouts")
+app.add_typer(lessons, name="lessons")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)
+app.command()(mcp)
+app.command()(reset)
 app.command()(demo)
 app.add_typer(streams, name="streams")
+app.add_typer(keys, name="keys")
 app.command()(config)
 app.command()(prepare)
 

@@ -7,6 +7,7 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
 ├── ForgetError           a principal that is none, or of whom nothing is known
+├── MissingExtraError     a package that is not installed; names the extra that has it
 └── DemoError             the demo's services do not run, or its picture cannot be drawn
 """
 
@@ -42,6 +43,10 @@ class RefusedError(DeployError):
 
 class ForgetError(DeployError):
     """A principal that is none, or of whom nothing is known."""
+
+
+class MissingExtraError(DeployError):
+    """A package that is not installed; the message names the extra that has it."""
 
 
 class DemoError(DeployError):

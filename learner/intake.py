@@ -20,6 +20,7 @@ from sqlmodel import Session, col, func, select, update
 
 from learner.forget import store as forget
 from learner.judges.judge import SURE
+from learner.lessons import notes
 from learner.link import chores, clients, conversation, follow, rows
 from learner.link.conversation import Following, Link
 from learner.link.layers import Layer
@@ -45,6 +46,7 @@ from streams.records import (
     Feedback,
     Forgotten,
     Mask,
+    Note,
     Recipe,
     Record,
     Rollout,
@@ -65,15 +67,18 @@ from streams.store.states import (
 )
 from streams.store.tables import TurnRow
 
-TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "recipes", "forgotten")
+TOPICS: Final[tuple[Topic, ...]] = (
+    "turns", "feedback", "rollouts", "recipes", "forgotten", "notes",
+)  # fmt: skip
 # What only the learner of its own line uses: what it makes of it is written under its lease.
-OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts")
+OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "notes")
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback, Deletion),
     "rollouts": (Rollout,),
     "recipes": (Recipe, Mask),
     "forgotten": (Forgotten,),
+    "notes": (Note,),
 }
 
 # Links by these carry the whole conversation: the request goes on with it, and quotes nothing else.
@@ -125,6 +130,8 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
             keep_mask(session, record, created_ms=entry.time_ms)
         case Forgotten():
             forget.apply(session, record, rules.line)
+        case Note() if record.state == "removed":
+            notes.removed(session, record)
         case _:
             pass  # turns and feedback of another line: its own learner's
 

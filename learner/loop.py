@@ -27,11 +27,14 @@ from learner.batch.teacher import Target, Teacher
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.judges.slow.later import Later
+from learner.lessons.learned import learned
+from learner.lessons.lessons import Lessons
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
 from learner.rollout.trials import Trials
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
+from learner.spans import Spans
 from learner.update.generation import Outcome, run_generation, void
 from learner.verdicts import Rules, use_answers
 from streams.clock import steady
@@ -46,6 +49,7 @@ from streams.store import offsets, outbox
 from streams.store.lease import Lease
 from streams.store.store import Store
 from streams.store.tables import ForgottenRow, GenerationRow, PlannerRow, TurnRow
+from streams.trace.contract import NO_TRACER, Tracer
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,6 +78,7 @@ class Parts:
     evaluator: Evaluator | None = None  # scores members; None: this process
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
+    tracer: Tracer = NO_TRACER
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
 
@@ -85,15 +90,17 @@ class Learner:
         """Take the parts; nothing is read yet."""
         self._parts = parts
         self._line = Line(parts.settings.line, (parts.serving.base.name,))
+        self._spans = Spans(parts.tracer, parts.store, parts.clock)
         self._trials = Trials(parts.rollout, clock=parts.clock)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
         self._rested_ms: int | None = None  # when nothing was due, since the last generation
-        self._listened_s = self._renewed_s = parts.clock()
-        self._tidied_s = -TIDY_S
+        self._listened_s, self._tidied_s = parts.clock(), -TIDY_S
+        self._renewed_s = parts.clock()
         self._told: dict[str, Any] = {}  # what the planner said last that it waits for
         self._later = Later(parts.rules.slow) if parts.rules.slow else None
+        self._lessons = Lessons(parts.settings, parts.rollout)
         self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
@@ -107,11 +114,16 @@ class Learner:
         if not self._follow():
             return False
         self._steer()
+        if self._review():
+            return True
         generation = self._plan()
         if generation is None:
+            self._lessons.retire_notes(self._parts, self._writing, self._pause)
             self._tidy()
             return False
+        self._spans.begin()
         outcome, targets = self._compute(generation)
+        self._spans.scored()
         report = self._ask_gate(outcome)
         self._finish(generation, outcome, report, targets)
         self._publish()
@@ -120,7 +132,7 @@ class Learner:
         return True
 
     def catch_up(self) -> None:
-        """Use all that the log holds now, and plan nothing. Raises: as `step`."""
+        """Use all that the log holds now, and plan nothing. raises: as `step`."""
         while self._listen(wait_s=0):
             pass
 
@@ -192,6 +204,19 @@ class Learner:
             _LOG.info("%s of %s: %s", change.verb, change.candidate, change.reason)
         self._publish()
 
+    def _review(self) -> bool:
+        """See what has become of lessons; True when some helped nobody and are set aside."""
+        now_ms, rested_ms = self._now_ms(), self._rested_ms
+        store, line = self._parts.store, self._line
+        reason = self._lessons.review(
+            store, self._writing, line, now_ms=now_ms, rested_ms=rested_ms
+        )
+        self._publish()
+        if reason is not None:
+            self._rested_ms = None
+            _LOG.info("%s", reason)
+        return reason is not None
+
     def _plan(self) -> GenerationRow | None:
         """Return the generation that is under way, or commit the plan of the one that is due."""
         line, settings, base = self._line, self._parts.settings, self._parts.serving.base.name
@@ -204,6 +229,8 @@ class Learner:
                 return under_way
             elif claims.awaited(session, line.name) > line.seq:  # the log may decide otherwise
                 obstacle = "its own release to come back from the log"
+            elif not line.learning:
+                obstacle = "somebody to resume learning after the reset (quickset rollouts learn)"
             else:
                 obstacle = None
             found = next_plan(
@@ -240,6 +267,7 @@ class Learner:
             rows = {row.id: row for row in session.exec(query) if row.record}
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
         lessons, targets = prepare(batch_of(generation), rows, teacher)
+        self._spans.taught(rows, targets)
         outcome = parts.recall(generation, parts.serving) or run_generation(
             generation.key,
             lessons,
@@ -280,12 +308,15 @@ class Learner:
                 now_ms=self._now_ms(),
                 settings=self._parts.rollout,
             )
-        _LOG.info("%s", _told(row, outcome))
+            learned(session, row, targets)
+        self._spans.done(row, outcome, report)
+        _LOG.info("%s", release.told(row, outcome))
 
     def _publish(self) -> None:
         """Append what committed transactions owe the log; what fails is owed on."""
         if self._owes_log:
-            outbox.publish(self._parts.store, self._parts.log, self._line.name)
+            store, log, spans = self._parts.store, self._parts.log, self._spans
+            outbox.publish(store, log, self._line.name, told=spans.published)
             self._owes_log = False
 
     def _tidy(self) -> None:
@@ -329,18 +360,3 @@ class Learner:
 
     def _now_ms(self) -> int:
         return int(self._parts.clock() * 1000)
-
-
-def _told(row: GenerationRow, outcome: Outcome) -> str:
-    """Return in one line what a generation came to."""
-    took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
-    measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
-    if outcome.kl is not None:
-        measured += f", KL {outcome.kl:.4f}"
-    if outcome.gain is not None:
-        measured += f", gain {outcome.gain:+.4f}"
-    child = f" as {row.child}" if row.child else ""
-    return (
-        f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "
-        f"{row.reward or 0.0:+.2f}, {measured}; {row.state}{child} in {took_s:.1f} s: {row.reason}"
-    )

@@ -26,6 +26,7 @@ from kernels.contract import Backend
 from kernels.memory import give_back
 from kernels.open import open_backend
 from learner.judges.open import open_judges, open_slow_judges
+from learner.lessons.notes import NoteRules
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.rollout.webhook import notifying
@@ -45,15 +46,24 @@ from streams.line.masks import keep_mask, mask_of
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import MAX_RECORD_BYTES
+from streams.model.embed import embedder_when_asked
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_retention, open_snapshots
 from streams.records import Mask
-from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
+from streams.settings import (
+    NO_OTEL,
+    ModelSettings,
+    OtelSettings,
+    RolloutSettings,
+    StreamsSettings,
+)
 from streams.store import offsets, outbox
 from streams.store.insert import insert_new
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
 from streams.store.tables import OutboxRow
+from streams.trace.contract import Tracer
+from streams.trace.open import open_tracer
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +85,7 @@ def run(
     model: ModelSettings,
     settings: LearnerSettings,
     rollout: RolloutSettings,
+    otel: OtelSettings = NO_OTEL,
     stop: threading.Event | None = None,
     nice: int = NICE,
 ) -> None:
@@ -90,13 +101,16 @@ def run(
     base = load_base(model, plain_head=True)
     backend = open_backend(model.backend, base.decoder.device)
     log, store = open_log(streams), open_store(streams)
+    tracer = open_tracer(otel, service="quickset-learner")
     try:
         _learn(
-            base, backend, streams, settings, rollout, store=store, log=log, stop=stop, pause=pause
-        )
+            base, backend, streams, settings, rollout,
+            store=store, log=log, stop=stop, pause=pause, tracer=tracer,
+        )  # fmt: skip
     except Stopped:
         _LOG.info("stopped; the generation under way is repeated at the next start")
     finally:
+        tracer.close()
         log.close()
         store.close()
 
@@ -112,6 +126,7 @@ def _learn(
     log: Log,
     stop: threading.Event,
     pause: Callable[[], None],
+    tracer: Tracer,
 ) -> None:
     # A start that dies must not be taken for the next one, even on the same machine.
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -123,7 +138,9 @@ def _learn(
                     base, backend, streams, settings, store=store, log=log, lease=lease, pause=pause
                 )
                 with notifying(rollout, store, line=settings.line):
-                    _step_until(stop, Learner(dataclasses.replace(parts, rollout=rollout)))
+                    _step_until(
+                        stop, Learner(dataclasses.replace(parts, rollout=rollout, tracer=tracer))
+                    )
             except LeaseLostError as cause:
                 _LOG.warning("%s; waiting until it is free", cause)
     finally:
@@ -198,12 +215,12 @@ def assemble(
     *,
     max_record_bytes: int = MAX_RECORD_BYTES,
     snapshots: Snapshots | None = None,
-    slow: bool = True,
+    first: bool = True,
     **others: Any,
 ) -> Parts:
     """Make a learner's parts from its settings: what moves, which judges judge.
 
-    slow: whether judges that ask something outside are asked
+    first: False where a line is run again: nobody outside is asked, and no note is written
     others: the rest of Parts, by name
     """
     layers, modules = settings.moving(base.decoder.num_layers)
@@ -212,7 +229,11 @@ def assemble(
         judges=open_judges(settings),
         idle_close_ms=int(settings.idle_close_s * 1000),
         max_record_bytes=max_record_bytes,
-        slow=open_slow_judges(settings) if slow else (),
+        slow=open_slow_judges(settings) if first else (),
+        embedder=embedder_when_asked(),
+        notes=NoteRules(settings.note_words, settings.notes_per_principal)
+        if first and settings.note_words
+        else None,
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)

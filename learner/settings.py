@@ -196,6 +196,42 @@ class LearnerSettings(Section):
         description="whether its answer is held to a schema, where the endpoint can do that; as"
         " text, too, the answer must be the JSON object alone to count",
     )
+    lesson_patience: int = Field(
+        3,
+        ge=1,
+        description="versions that learn one wish until its people are heard again: no more are"
+        " made without a word of them, and with these it must have helped",
+    )
+    lesson_pleased: int = Field(
+        3,
+        ge=1,
+        description="pleased verdicts on end after which a wish is satisfied, and learned no more",
+    )
+    lesson_rare: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="a wish is satisfied, too, once its complaint is certainly rarer than this",
+    )
+    lesson_alpha: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="chance of a wrong decision by evidence about one lesson, one half to each"
+        " side, however often one looks",
+    )
+    note_words: int = Field(
+        16, ge=0, description="words of a wish that may stand in prompts as a note; 0: no notes"
+    )
+    notes_per_principal: int = Field(
+        4, ge=1, description="notes that one principal has at once; the oldest gives way"
+    )
+    note_gap_nats: float = Field(
+        0.05,
+        ge=0,
+        description="a note is retired once the weights find its lesson's rewrites as likely"
+        " without it, but for this much a token",
+    )
     seed: int = Field(0, ge=0, description="root of every generation's key")
 
     @model_validator(mode="after")

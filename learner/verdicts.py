@@ -14,13 +14,18 @@ from sqlmodel import Session, col, delete, select
 
 from learner.batch import standing
 from learner.judges.judge import Evidence, Judge
+from learner.judges.rows import judgements_of
 from learner.judges.slow.later import Answer, Later, link_of, waiting_row
+from learner.lessons import notes
+from learner.lessons.assign import assign
+from learner.lessons.notes import NoteRules
 from learner.link.conversation import Link
 from streams.log import dead_letters
 from streams.log.contract import outgoing
+from streams.model.embed import Embedder
 from streams.records import Feedback, Judgement, Turn
 from streams.store import outbox
-from streams.store.states import CHORE, OPEN, RATED_TOO_LATE, SPEAKING
+from streams.store.states import CHORE, OPEN, RATED_TOO_LATE, SPEAKING, UNTRAINED
 from streams.store.store import Store
 from streams.store.tables import JudgementRow, TurnRow
 
@@ -34,6 +39,8 @@ class Rules:
     idle_close_ms: int
     max_record_bytes: int
     slow: tuple[Judge, ...] = ()  # asked beside the log (learner.judges.slow.later)
+    embedder: Embedder | None = None  # tells wishes in other words; None: words alone do
+    notes: NoteRules | None = None  # None: no wish acts as a note
 
 
 def judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> None:
@@ -45,7 +52,7 @@ def judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> N
         if isinstance(evidence, each.reads):
             judgement = each.judge(turn_of(row), evidence)
             if judgement is not None:
-                _note(session, row, judgement)
+                _note(session, row, judgement, rules)
 
 
 def drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
@@ -55,7 +62,23 @@ def drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
         col(JudgementRow.turn_id) == row.id, col(JudgementRow.source).in_(sources)
     )
     if session.exec(gone).rowcount:
-        standing.settle(session, row)
+        _settle(session, row, rules)
+
+
+def _settle(session: Session, row: TurnRow, rules: Rules) -> None:
+    """Let a turn be what all its judgements come to, its lesson and the lesson's note included."""
+    before = row.lesson
+    verdict = standing.settle(session, row)
+    if row.state == UNTRAINED:
+        return
+    if not row.strength:
+        verdict = None  # a reply that was cut or lost is no lesson
+    lesson = assign(session, row, verdict, embedder=rules.embedder)
+    session.flush()
+    if lesson is not None and lesson.id != before and rules.notes is not None:
+        notes.consider(session, row, lesson, judgements_of(session, [row])[row.id], rules.notes)
+    if before is not None and before != row.lesson:
+        notes.taken_away(session, before, turn_id=row.id)
 
 
 def take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
@@ -106,7 +129,7 @@ def _drop_feedback(session: Session, feedback: Feedback) -> None:
 
 def _withdraw(session: Session, row: TurnRow, feedback: Feedback, rules: Rules) -> None:
     """Let a turn stand as if it had not been rated, and publish that its rating is gone."""
-    standing.settle(session, row)
+    _settle(session, row, rules)
     for judge in rules.judges:
         gone = judge.judge(turn_of(row), feedback) if judge.reads is Feedback else None
         if gone is not None:
@@ -135,12 +158,12 @@ def judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rule
         judge(session, row, feedback, rules)
 
 
-def _note(session: Session, row: TurnRow, judgement: Judgement) -> None:
+def _note(session: Session, row: TurnRow, judgement: Judgement, rules: Rules) -> None:
     """Keep a judgement, and publish it."""
     body = judgement.model_dump(exclude={"line", "version"})
     session.merge(JudgementRow(**body))
     session.flush()
-    standing.settle(session, row)
+    _settle(session, row, rules)
     outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
@@ -176,7 +199,7 @@ def take_answers(session: Session, answers: Sequence[Answer], rules: Rules) -> N
         session.delete(waiting)
         session.flush()
         if answer.judgement is not None:
-            _note(session, row, answer.judgement)
+            _note(session, row, answer.judgement, rules)
         elif answer.given_up is not None:
             _give_up(session, row, waiting, answer.given_up, rules)
 

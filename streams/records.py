@@ -30,6 +30,8 @@ __all__ = [
     "Judgement",
     "Mask",
     "Message",
+    "Note",
+    "NoteState",
     "Recipe",
     "Record",
     "Rollout",
@@ -190,7 +192,11 @@ State = Literal["pending", "running", "completed", "paused", "held", "aborted"]
 Verb = Literal[
     "promote", "rollback",
     "start", "step", "skip-step", "pause", "resume", "hold", "abort", "promote-full",
+    "reset", "learn",
 ]  # fmt: skip
+
+
+_VERBS_OF: dict[str, int] = {"reset": 3, "learn": 3}
 
 
 class Rollout(Record):
@@ -198,10 +204,11 @@ class Rollout(Record):
 
     A candidate is on trial while `state` is pending, running, paused or held: `version` serves
     all other sessions meanwhile. Version 1 knew completed and aborted changes, without a trial.
+    Version 3 is written where the verb is one that it brought.
     """
 
     KIND: ClassVar[str] = "rollout"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     ADDED: ClassVar[dict[str, int]] = {"candidate": 2, "step": 2, "share": 2}
 
     id: str
@@ -219,6 +226,35 @@ class Rollout(Record):
     reason: str
     who: str
     created_ms: int
+
+    @property
+    def made_in(self) -> int:
+        """The oldest version that knows the verb, so that older builds read all others."""
+        return _VERBS_OF.get(self.verb, 2)
+
+
+NoteState = Literal["active", "retired", "removed"]
+
+
+class Note(Record):
+    """An instruction that is put into its principal's prompts; the last of an id counts.
+
+    The learner writes it when a wish is accepted, and when the weights hold it; the agent when its
+    principal takes it away.
+    """
+
+    KIND: ClassVar[str] = "note"
+
+    id: str = Field(description="of this state of the note: no two records have the same")
+    note: str = Field(pattern="^note_[0-9a-f]{24}$")
+    line: str
+    principal: str
+    text: str = Field(max_length=400, description="empty: its principal is forgotten")
+    state: NoteState
+    version: int | None = Field(
+        default=None, ge=1, description="number of the version whose weights hold it"
+    )
+    created_ms: int = Field(description="when the note was made, whatever became of it since")
 
 
 class Forgotten(Record):
@@ -264,7 +300,7 @@ class DeadLetterClosed(Record):
 
 _TYPES: tuple[type[Record], ...] = (
     Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, Forgotten, DeadLetter,
-    DeadLetterClosed,
+    DeadLetterClosed, Note,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 

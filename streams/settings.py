@@ -191,5 +191,24 @@ class RolloutSettings(Section):
         return self
 
 
+class OtelSettings(Section):
+    """Traces, by OpenTelemetry (extra otel)."""
+
+    endpoint: str | None = Field(
+        None,
+        description="URL of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318; "
+        "none: no spans are made",
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ValueError("otel.endpoint must begin with http:// or https://")
+        return endpoint
+
+
+NO_OTEL: Final = OtelSettings()
+
 # How a service begins: what passes the gate serves at once.
 DIRECT: Final = RolloutSettings()

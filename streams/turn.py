@@ -74,13 +74,14 @@ class Turn(Record):
     """One reply to one request, exactly as it was sampled."""
 
     KIND: ClassVar[str] = "turn"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
     ADDED: ClassVar[dict[str, int]] = {
         "member": 2,
         **{f"sampling.{name}": 3 for name in _SAMPLING_OF_V3},
         "follows": 3, "client": 3, "delivered": 3, "body_key": 3, "idempotency_key": 3, "trace": 3,
         "notes": 3, "cut_messages": 3, "cut_tokens": 3, "continues": 3, "response": 3,
         "forced": 4, "broken_calls": 4,
+        "inner": 5,
     }  # fmt: skip
 
     id: str
@@ -161,4 +162,10 @@ class Turn(Record):
         default=[],
         description="what was meant as a tool call and is none (malformed, of no tool on offer, or"
         " cut), as it was sampled; no part of the reply",
+    )
+    inner: list[int] = Field(
+        default=[],
+        description="places in `messages` of calls that the agent made itself, and of their"
+        " results: `key` and `prefix_key` are without them, as the client has them not. The results"
+        " are tainted: nothing that they say is ever a reward, a hint or an instruction",
     )

@@ -20,6 +20,7 @@ ALSO_MAY = {  # the one bridge: it fills the models that kernels.model walks
 }
 ONLY_IN = {  # an optional or heavy library is known to the one file that adapts it
     "kafka": ("streams/log/kafka/",),
+    "opentelemetry": ("streams/trace/otel.py",),
     "triton": ("kernels/gpu/",),
     "ray": ("learner/fitness/ray.py",),
     "numba": ("kernels/",),

@@ -189,10 +189,13 @@ def _stir(model: Any) -> None:
                 parameter.copy_(noise if name.endswith("bias") else 1 + noise)
 
 
-def tiny_model_dir(path: Path, *, seed: int = 0, family: Family = "llama") -> Path:
-    """Write a tiny model directory (config, safetensors, tokenizer, chat template) and give it."""
+def tiny_model_dir(path: Path, *, seed: int = 0, family: Family = "llama", **config: Any) -> Path:
+    """Write a tiny model directory (config, safetensors, tokenizer, chat template) and return it.
+
+    config: more of its configuration
+    """
     tokenizer = tiny_tokenizer()
-    model = tiny_model(seed=seed, family=family, vocabulary=len(tokenizer))
+    model = tiny_model(seed=seed, family=family, vocabulary=len(tokenizer), **config)
     path.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)

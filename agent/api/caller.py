@@ -13,7 +13,13 @@ from agent.errors import NotFoundError
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
 from agent.turn.origin import UNKNOWN, Origin
-from agent.turn.sessions import SESSION_HEADER, may_learn, purpose_of, session_of
+from agent.turn.sessions import (
+    SESSION_HEADER,
+    may_learn,
+    may_serve,
+    purpose_of,
+    session_of,
+)
 from streams.records import Message, Sampling, Turn
 
 MIN_SEED, MAX_SEED = -(2**63), 2**63 - 1
@@ -50,6 +56,7 @@ class Caller:
         learn: bool = True,
         session: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        serves: bool = False,
         **given: Any,
     ) -> Ask:
         """Make an ask; its prompt is not rendered yet.
@@ -58,12 +65,14 @@ class Caller:
         learn: what the body says; the headers may forbid it, too
         session: where the body tells it; a header that names one counts before it
         metadata: the body's, which may name the conversation
+        serves: whether its choice of tools allows those that the agent calls itself
         given: further fields of Ask
         raises: NotFoundError for a model that is not served; InvalidError, naming the header
         """
         purpose = purpose_of(messages, self.headers)
         fields: dict[str, Any] = {"tools": None, "parallel_calls": True, "purpose": purpose}
         fields["truncation"] = self.settings.truncation
+        fields["serves"] = serves and purpose == "main" and may_serve(self.headers)
         return Ask(
             principal=self.principal,
             session=self._session(messages, session, metadata),

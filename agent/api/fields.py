@@ -65,6 +65,11 @@ class ToolChoice:
         return tuple(name for name in offered if self.names is None or name in self.names)
 
 
+def may_serve(choice: ToolChoice | None) -> bool:
+    """Whether a choice leaves room for tools that the agent calls itself: it names none."""
+    return choice is None or (choice.mode == "auto" and choice.names is None)
+
+
 def read_tool_choice(value: Any) -> Any:
     """Read OpenAI's tool_choice, in the spelling of Chat Completions or of Responses."""
     if value is None or isinstance(value, ToolChoice):

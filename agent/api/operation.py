@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from agent.http.edge import expect
 from agent.http.form import Form, Query
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,9 +39,11 @@ class Operation:
     body, query: the forms that check them
     answer: the type of the JSON of an answer; None: text
     events: the type of the data of a stream's events, where one can be asked for
+    ends_with: what a stream ends with in the place of such data; None: nothing but data comes
     error: the type of the JSON that a failure has
     succeeds: the statuses of answers
     errors: the statuses of failures
+    keyed: whether a key is asked for; None: where it is versioned
     gives: paths of other endpoints that its answer's id belongs into
     """
 
@@ -54,13 +57,21 @@ class Operation:
     body: type[Form] | None = None
     query: type[Query] | None = None
     events: Any = None
+    ends_with: str | None = None
     succeeds: tuple[int, ...] = (HTTPStatus.OK,)
     errors: tuple[int, ...] = ANY_ERROR
     versioned: bool = True
     gives: tuple[str, ...] = ()
+    keyed: bool | None = None
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether it asks for a key where there are keys."""
+        return self.versioned if self.keyed is None else self.keyed
 
     def routes(self) -> list[web.RouteDef]:
         """Its routes; where GET is, HEAD is."""
         makers = {"GET": web.get, "POST": web.post, "PUT": web.put, "DELETE": web.delete}
         paths = [f"/v1{self.path}", self.path] if self.versioned else [self.path]
-        return [makers[self.method](path, self.handler) for path in paths]
+        make = makers[self.method]
+        return [make(path, self.handler, expect_handler=expect) for path in paths]

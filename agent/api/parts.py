@@ -22,10 +22,10 @@ def told_parts(parts: Iterable[tuple[Part, str]]) -> list[tuple[Part, str]]:
     told: list[tuple[Part, str]] = []
     blank = ""
     for part, text in parts:
-        if part.call is None and not text.strip():
+        if part.is_text and not text.strip():
             blank += text
             continue
-        if part.call is None:
+        if part.is_text:
             text, blank = blank + text, ""
         told.append((replace(part, number=len(told)), text))
     return told
@@ -45,12 +45,12 @@ class Parts:
         """Yield the events of parts that say something; all others are yielded as they are."""
         for event in events:
             match event:
-                case PartBegun(part) if part.call is None:
+                case PartBegun(part) if part.is_text:
                     self._blank = True
                     self._before = "".join(piece.text for piece in self._waiting)
                 case PartBegun(part):
                     yield self._begin(part)
-                case Piece(part, text, _) if part.call is None and self._blank:
+                case Piece(part, text, _) if part.is_text and self._blank:
                     self._waiting.append(event)
                     if text.strip():
                         yield self._begin(part)
@@ -58,7 +58,7 @@ class Parts:
                         self._waiting.clear()
                 case Piece(part):
                     yield replace(event, part=self._numbered(part))
-                case PartEnded(part, text) if part.call is None:
+                case PartEnded(part, text) if part.is_text:
                     if not self._blank:
                         yield PartEnded(self._numbered(part), self._before + text)
                     self._blank = False

@@ -18,7 +18,8 @@ from agent.api.models.models import fingerprint
 from agent.api.surface import Shape
 from agent.errors import ApiError, BrokenError
 from agent.http import sse
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Step
+from agent.turn.own.told import Told
 
 STALLED_S = 60.0
 VERSION_HEADER = "X-Quickset-Version"
@@ -27,7 +28,7 @@ CUT_HEADER = "X-Quickset-Truncated"
 _LOG = logging.getLogger(__name__)
 
 
-async def send_whole(request: web.Request, answer: Answer, shape: Shape) -> web.StreamResponse:
+async def send_whole(request: web.Request, answer: Told, shape: Shape) -> web.StreamResponse:
     """Gather the answer, and send it as one JSON object."""
     async for _ in answer.steps():
         pass
@@ -43,7 +44,7 @@ async def send_whole(request: web.Request, answer: Answer, shape: Shape) -> web.
 
 async def send_stream(
     request: web.Request,
-    answer: Answer,
+    answer: Told,
     shape: Shape,
     *,
     keep_alive_s: float,
@@ -107,12 +108,12 @@ def _is_there(request: web.Request) -> bool:
     return request.transport is not None and not request.transport.is_closing()
 
 
-def _cut(answer: Answer) -> dict[str, str]:
+def _cut(answer: Told) -> dict[str, str]:
     """How many of the oldest messages were left out of the prompt, if any were."""
     messages = sum(ask.cut.messages for ask in answer.asks)
     return {CUT_HEADER: str(messages)} if messages else {}
 
 
-def _version(answer: Answer) -> dict[str, str]:
+def _version(answer: Told) -> dict[str, str]:
     version = next(filter(None, (fingerprint(reply.variant) for reply in answer.replies)), None)
     return {VERSION_HEADER: version} if version else {}

@@ -81,6 +81,7 @@ def models_of(service: AgentService) -> Models:
         base=service.base,
         aliases=settings.aliases,
         knows=service.knows,
+        recipe=service.recipe,
         context_tokens=settings.context_tokens,
         since_s=service.started_s,
     )

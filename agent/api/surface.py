@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from agent.api.caller import Caller
 from agent.errors import ApiError
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Step
 from agent.turn.ask import Ask
+from agent.turn.own.told import Told
 
 
 class Call(Protocol):
@@ -53,6 +54,6 @@ class Surface(Protocol[Checked]):
         """
         ...
 
-    def shape(self, answer: Answer, call: Checked) -> Shape:
+    def shape(self, answer: Told, call: Checked) -> Shape:
         """How the answer is written."""
         ...

@@ -1,4 +1,6 @@
-"""The chat page: static files at `/`, a client of the agent's own OpenAI-compatible API.
+"""The pages for people: the chat at `/`, and at `/connect` what other programs need to be told.
+
+Static files, which are a client of the agent's own OpenAI-compatible API.
 
 For others: this module.
 
@@ -9,15 +11,20 @@ from pathlib import Path
 
 from aiohttp import web
 
+from agent.chat import connect
 from agent.http import pages
 
 _FOLDER = Path(__file__).parent / "static"
 
 
-def routes() -> list[web.RouteDef]:
-    """The routes of the page and of the files that it loads: `/`, `/chat/…`, `/static/…`."""
+def routes(*, asks_key: bool = False) -> list[web.RouteDef]:
+    """The routes of the pages and of the files that they load.
+
+    asks_key: whether the API asks for a key, which `/connect` then names
+    """
     return [
         pages.page("/", _FOLDER / "index.html"),
+        connect.route(asks_key=asks_key),
         *pages.files("/chat", _FOLDER),
         *pages.shared_files(),
     ]

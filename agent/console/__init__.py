@@ -2,8 +2,9 @@
 
 For others: this module.
 
-access decides whom it lets in, read/ what there is to see (one file a section), live how that
-reaches open pages, write what may be changed.
+access and admit decide whom it lets in, views/ what a page shows (one file each), read/ what all
+share (one file a section), site and render how a page is made of it, live how open pages hear what
+changed, write and letters what may be changed.
 """
 
 from agent.console.app import build_console

@@ -4,88 +4,71 @@ A browser proves itself by a cookie that scripts cannot read and other sites can
 each write by its Origin and a token that only our own page knows. The chat page of the same machine
 is another port of the same site, so the cookie alone proves nothing. A program proves itself by its
 key as bearer; where no key is set, by not being a browser.
+
+What is grave asks for the key again (a step up), so that a session that somebody left open is not
+enough for it; a program's request carries the key anyway.
 """
 
 import hmac
-import math
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from agent.console.guesses import Guesses, of_address, of_key, of_name
+from agent.console.ports import Service
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
 from agent.http.auth import Keys
 from agent.http.origins import is_loopback
-from agent.settings import AgentSettings
+from agent.settings import Role
 
-COOKIE = "quickset_operator"
-TOKEN_HEADER = "X-CSRF-Token"
-SESSION_S = 12 * 3600.0  # one working day; then the key is asked for again
-# A person mistypes a few times; a guess at 256 random bits needs far more than this lets through.
-MAX_FAILURES = 10
-FAILURES_WINDOW_S = 60.0
-LOCAL = "local operator"
+COOKIE: Final = "quickset_operator"
+TOKEN_HEADER: Final = "X-CSRF-Token"
+STEP_UP_HEADER: Final = "X-Step-Up"
+MAX_SESSIONS: Final = 256  # of all operators; far more than have a browser open
+LOCAL: Final = "local operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator, and how they proved it."""
+    """An operator, what they may do, and how they proved who they are."""
 
     name: str
+    role: Role
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    until_s: float = float("inf")
+    cookie: str = field(default="", repr=False)  # of their session; empty: none
     browser: bool = True  # False: a program with a bearer key
 
 
-class Guesses:
-    """Wrong keys by the address that sent them, so that a guesser locks out nobody else."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._wrong: dict[str | None, deque[float]] = {}
-
-    def prove_few(self, address: str | None) -> None:
-        """Raises: BusyError while an address has sent too many wrong keys."""
-        wrong = self._wrong.get(address)
-        if wrong is None or len(wrong) < MAX_FAILURES:
-            return
-        wait_s = math.ceil(FAILURES_WINDOW_S - (self._clock() - wrong[0]))
-        if wait_s > 0:
-            raise BusyError(
-                f"too many wrong keys: try again in {wait_s} seconds",
-                headers={"Retry-After": str(wait_s)},
-            )
-
-    def count(self, address: str | None) -> None:
-        """Note a wrong key, and forget the addresses that have been quiet since long."""
-        now_s = self._clock()
-        self._wrong.setdefault(address, deque(maxlen=MAX_FAILURES)).append(now_s)
-        self._wrong = {
-            who: wrong
-            for who, wrong in self._wrong.items()
-            if now_s - wrong[-1] < FAILURES_WINDOW_S
-        }
+@dataclass(slots=True)
+class _Session:
+    operator: Operator
+    until_s: float
+    seen_s: float  # when it last asked for something
 
 
 class Access:
     """The operators' keys and the sessions opened with them, in memory only."""
 
-    def __init__(
-        self, settings: AgentSettings, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, service: Service, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Take the keys of the settings.
 
         raises: BindError when other machines could reach a console that asks for no key
         """
-        self._keys = Keys(settings.operator_keys)
+        settings = service.settings
+        self._keys = Keys({name: key.hash for name, key in settings.operator_keys.items()})
+        self._roles: Mapping[str, Role] = {n: key.role for n, key in settings.operator_keys.items()}
+        self._events, self._refusals = service.events, service.metrics.operator_refusals
         self._clock = clock
-        self._sessions: dict[str, Operator] = {}
-        self._guesses = Guesses(clock)
-        self._local = Operator(LOCAL)
+        self._session_s, self._idle_s = settings.session_s, settings.session_idle_s
+        self._sessions: dict[str, _Session] = {}
+        self._guesses = Guesses(clock, told=self._tell_locked)
+        # Whoever is at this machine can edit the settings and the log anyway.
+        self._local = Operator(LOCAL, "admin")
         self._host = settings.console_host
         if not self._keys and not is_loopback(self._host):
             raise BindError(
@@ -99,7 +82,7 @@ class Access:
         return bool(self._keys)
 
     def operator_of(self, request: web.Request) -> Operator:
-        """Return the operator behind a request.
+        """Return the operator behind a request; their session is not idle from here on.
 
         raises: KeyRefusedError, BusyError (too many wrong keys), ForbiddenError (a page of another
             name that resolves to this machine)
@@ -109,12 +92,17 @@ class Access:
             return self._local
         bearer = request.headers.get("Authorization", "")
         if bearer.startswith("Bearer "):
-            name = self._name_of(bearer.removeprefix("Bearer "), request.remote)
-            return Operator(name, browser=False)
-        operator = self._sessions.get(request.cookies.get(COOKIE, ""))
-        if operator is None or operator.until_s < self._clock():
+            name = self._name_of(bearer.removeprefix("Bearer "), of_address(request.remote))
+            return Operator(name, self._roles[name], browser=False)
+        session = self._open(request.cookies.get(COOKIE, ""))
+        if session is None:
             raise KeyRefusedError("log in with an operator key, or send it as bearer")
-        return operator
+        session.seen_s = self._clock()
+        return session.operator
+
+    def lasts(self, operator: Operator) -> bool:
+        """Whether an operator is still let in: their session has neither ended nor gone idle."""
+        return not operator.cookie or self._open(operator.cookie) is not None
 
     def prove_write(self, request: web.Request, operator: Operator) -> None:
         """Prove that a write comes from our own page or from a program, not from another page.
@@ -126,34 +114,90 @@ class Access:
         from_program = "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers
         if from_program and operator is self._local:
             return
-        prove_same_origin(request)
-        if not hmac.compare_digest(
-            _octets(request.headers.get(TOKEN_HEADER, "")), _octets(operator.csrf)
-        ):
+        try:
+            prove_same_origin(request)
+        except ForbiddenError:
+            self.count_refusal("origin")
+            raise
+        if not _equal(request.headers.get(TOKEN_HEADER, ""), operator.csrf):
+            self.count_refusal("csrf")
             raise ForbiddenError(f"{TOKEN_HEADER} is missing or stale: reload the page")
 
-    def log_in(self, key: str, address: str | None) -> str:
-        """Open a session for a key sent from an address, and return its cookie's value.
+    def prove_step_up(self, request: web.Request, operator: Operator) -> None:
+        """Prove that the operator holds their key now, where a session opened it some time ago.
+
+        Nothing is asked of a program, whose request has the key, or where no key is set.
+
+        raises: ForbiddenError, with the code step_up; BusyError
+        """
+        if not operator.browser or operator is self._local:
+            return
+        key = request.headers.get(STEP_UP_HEADER, "").strip()
+        if not key:
+            self.count_refusal("step-up")
+            raise ForbiddenError(f"give your key again, as {STEP_UP_HEADER}", code="step_up")
+        sources = of_address(request.remote), of_name(operator.name)
+        name = self._known(key, *sources)
+        if name is not None and name != operator.name:
+            self._guesses.count(sources)  # somebody else's key proves nothing of this session
+        if name != operator.name:
+            raise ForbiddenError(f"this is not the key of {operator.name}", code="step_up")
+
+    def log_in(self, request: web.Request, key: str) -> str:
+        """Open a session for a key, end the one that the browser had, return its cookie's value.
 
         raises: KeyRefusedError, BusyError
         """
-        now_s = self._clock()
-        self._sessions = {c: o for c, o in self._sessions.items() if o.until_s >= now_s}
-        cookie = secrets.token_urlsafe(32)
-        self._sessions[cookie] = Operator(self._name_of(key, address), until_s=now_s + SESSION_S)
+        name = self._name_of(key, of_address(request.remote))
+        self.log_out(request)
+        self._sessions = {c: s for c, s in self._sessions.items() if self._lives(s)}
+        while len(self._sessions) >= MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]  # the oldest
+        now_s, cookie = self._clock(), secrets.token_urlsafe(32)
+        operator = Operator(name, self._roles[name], cookie=cookie)
+        self._sessions[cookie] = _Session(operator, now_s + self._session_s, now_s)
         return cookie
 
     def log_out(self, request: web.Request) -> None:
         """End the session of a request's cookie."""
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
-    def _name_of(self, key: str, address: str | None) -> str:
-        self._guesses.prove_few(address)
+    def count_refusal(self, why: str) -> None:
+        """Count a request that is not let in. why: a few words that are a label of the metric."""
+        self._refusals.labels(why).inc()
+
+    def _open(self, cookie: str) -> _Session | None:
+        session = self._sessions.get(cookie)
+        return session if session is not None and self._lives(session) else None
+
+    def _lives(self, session: _Session) -> bool:
+        now_s = self._clock()
+        idle = self._idle_s and now_s - session.seen_s > self._idle_s
+        return session.until_s >= now_s and not idle
+
+    def _name_of(self, key: str, address: str) -> str:
+        name = self._known(key, address)
+        if name is None:
+            raise KeyRefusedError("this is no operator key")
+        return name
+
+    def _known(self, key: str, *sources: str) -> str | None:
+        """The name of a key; a wrong one is counted. Raises: BusyError after too many."""
+        sources = (*sources, of_key(key))
+        try:
+            self._guesses.prove_few(sources)
+        except BusyError:
+            self.count_refusal("locked-out")
+            raise
         known = self._keys.known(key)
         if known is None:
-            self._guesses.count(address)
-            raise KeyRefusedError("this is no operator key")
+            self.count_refusal("wrong-key")
+            self._guesses.count(sources)
+            return None
         return known[0]
+
+    def _tell_locked(self, source: str) -> None:
+        self._events.add("locked-out", f"{source}: too many wrong operator keys")
 
     def _prove_local_name(self, request: web.Request) -> None:
         """Refuse a page whose own name was made to resolve to this machine (DNS rebinding)."""
@@ -162,9 +206,11 @@ class Access:
             raise ForbiddenError(f"open the console as http://{self._host}:PORT, not as {name}")
 
 
-def _octets(text: str) -> bytes:
-    """The bytes of a header, those that are no UTF-8 too."""
-    return text.encode("utf-8", "surrogateescape")
+def _equal(given: str, known: str) -> bool:
+    """Compare in constant time, also what is no UTF-8."""
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogateescape"), known.encode("utf-8", "surrogateescape")
+    )
 
 
 def prove_same_origin(request: web.Request) -> None:

@@ -1,40 +1,57 @@
-"""The console: an application on its own port that shows operators the loop, and rolls it back.
+"""The console: an application on its own port that shows operators the loop, and takes back.
 
-The pages are static; everything in them comes as JSON, all of it at once (GET /operator/state), by
-section, or pushed when it changes (GET /operator/events). It needs the agent only: without broker
-and store it still shows what serves, and takes it back.
+Its pages are made on the server (agent.console.site), one a view; the same data is JSON below /api.
+Programs that watch read everything at once (GET /operator/state), by section, or as it changes (GET
+/operator/events). It needs the agent only: without broker and store it still shows what serves, and
+takes it back.
 """
 
 import asyncio
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from pydantic import Field
+from typing_extensions import TypedDict
 
+from agent.api.openai import ErrorBody
+from agent.api.operation import Handler, Operation
 from agent.console import live
 from agent.console.access import Access
-from agent.console.ports import Service
+from agent.console.admit import OPERATOR, admit
+from agent.console.asking import Asking, Workers
+from agent.console.document import described
+from agent.console.forms import MAX_BODY_BYTES
+from agent.console.letters import Letters
+from agent.console.ports import Insight, NoInsight, Service
 from agent.console.read.registry import LISTED
 from agent.console.read.sections import WAIT_S, Sections
-from agent.console.write import MAX_BODY_BYTES, Write
+from agent.console.roles import Route, for_role, operations
+from agent.console.site import Site
+from agent.console.write import Write
 from agent.errors import (
     BusyError,
-    InvalidError,
-    KeyRefusedError,
     NotFoundError,
     UnavailableError,
     UnknownVersionError,
 )
 from agent.http import edge, pages, sse
+from agent.http.form import Query, read_query
 from streams.log.contract import Log
 from streams.records import Json
 from streams.store.store import Store
 
-_PAGES = Path(__file__).parent / "pages"
-_OPEN = {("/login", "GET"), ("/login", "HEAD"), ("/operator/session", "POST")}
+_STATIC = Path(__file__).parent / "static"
+# htmx puts parts of our own pages into a page, through the one policy that static/trust.js makes.
+_HEADERS = pages.HEADERS | {
+    "Content-Security-Policy": pages.HEADERS["Content-Security-Policy"].replace(
+        "trusted-types 'none'", "trusted-types default"
+    )
+}
 
 MAX_PAGES = 32  # open at once; each costs one comparison of strings an interval
 
@@ -44,6 +61,7 @@ def build_console(
     store: Store | None,
     *,
     log: Log | None = None,
+    insight: Insight | None = None,
     interval_s: float = live.INTERVAL_S,
     wait_s: float = WAIT_S,
     clock: Callable[[], float] = time.monotonic,
@@ -51,66 +69,48 @@ def build_console(
     """Assemble the console of an agent.
 
     store: the learner's; None, or one that is away, costs the sections that come from it
-    log: for the learner's lag; None leaves it out
+    log: for the learner's lag and dead letters; None leaves them out
+    insight: what can be told of the model; None: nothing
     interval_s: how often an open page looks for changes
     wait_s: how long a page waits for store and log, in seconds
     raises: BindError when other machines could reach it and no operator key is set
     """
-    access = Access(service.settings, clock=clock)
+    access = Access(service, clock=clock)
     sections = Sections(service, store, log, wait_s=wait_s)
     shared = live.Shared(sections.read, interval_s=interval_s, clock=clock)
+    asking, of_log = Asking(store, wait_s=wait_s), Workers("console-letters", wait_s=wait_s)
+    site = Site(
+        service, access, shared, asking, insight=insight or NoInsight(), log=log, of_log=of_log
+    )
     read = Read(service, access, shared, clock=clock)
-    write = Write(service, access, changed=shared.forget)
+    routes = [
+        *for_role(None, pages.files("/console", _STATIC)),
+        *for_role(None, pages.shared_files()),
+        *site.routes(),
+        *read.routes(),
+        *Write(service, access, changed=shared.forget).routes(),
+        *Letters(log, changed=shared.forget).routes(),
+    ]
+    routes += described(routes)
 
     async def close(_: web.Application) -> None:
         read.closing.set()  # ends every stream, so that the server can stop at once
-        sections.close()
+        for part in (sections, asking, of_log):
+            part.close()
 
     app = web.Application(
-        middlewares=[edge.answer_errors(), admit(access)], client_max_size=MAX_BODY_BYTES
+        middlewares=[edge.answer_errors(), admit(access, routes)], client_max_size=MAX_BODY_BYTES
     )
     app.on_response_prepare.append(_set_headers)
     app.on_shutdown.append(close)
-    app.add_routes(
-        [
-            pages.page("/", _PAGES / "index.html"),
-            pages.page("/login", _PAGES / "login.html"),
-            *pages.files("/console", _PAGES),
-            *pages.shared_files(),
-            *read.routes(),
-            *write.routes(),
-        ]
-    )
+    app.add_routes([route.route for route in routes])
     return app
 
 
-def admit(access: Access) -> Middleware:
-    """Let operators in, and send a browser without a session to the login page."""
-
-    @web.middleware
-    async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
-        path = request.path
-        if path.startswith(("/static/", "/console/")) or (
-            access.asks_for_key and (path, request.method) in _OPEN
-        ):
-            return await handler(request)
-        try:
-            operator = access.operator_of(request)
-        except KeyRefusedError:
-            if path == "/":
-                raise web.HTTPSeeOther("/login") from None
-            raise
-        if request.method not in ("GET", "HEAD"):
-            access.prove_write(request, operator)
-        return await handler(request)
-
-    return admitted
-
-
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
-    if request.path.startswith("/operator/"):
+    if not request.path.startswith(("/static/", "/console/")):
         response.headers.setdefault("Cache-Control", "no-store")
-    for name, value in pages.HEADERS.items():
+    for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
 
 
@@ -130,13 +130,19 @@ class Read:
         self._num_pages = 0
         self.closing = asyncio.Event()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """The routes of the state, its sections, its changes and the digests."""
+        section = f"/operator/{{section:{'|'.join(LISTED)}}}"
+        events = partial(self._events, live.event)
+        page = [web.get("/live", partial(self._events, live.names))]
         return [
-            web.get("/operator/state", self._state),
-            web.get("/operator/events", self._events),
-            web.get("/operator/versions/{version}/digest", self._digest),
-            web.get(f"/operator/{{section:{'|'.join(LISTED)}}}", self._section),
+            *for_role("viewer", [web.get("/operator/state", self._state), *page]),
+            *operations("viewer", _told("/operator/events", events, EVENTS, answer=None)),
+            *operations(
+                "viewer",
+                _told("/operator/versions/{version}/digest", self._digest, DIGEST, answer=Digest),
+            ),
+            *operations("viewer", _told(section, self._section, SECTION, query=SectionQuery)),
         ]
 
     async def _state(self, _: web.Request) -> web.Response:
@@ -150,27 +156,33 @@ class Read:
         if name not in current:
             raise UnavailableError(json.loads(current["store"])["message"])
         rows: list[Json] = json.loads(current[name])
-        line = request.query.get("line")
-        if line is not None:
-            rows = [row for row in rows if row["line"] == line]
-        return web.json_response({name: rows[: _limit(request)]})
+        asked = read_query(SectionQuery, request.query)
+        if asked.line is not None:
+            rows = [row for row in rows if row["line"] == asked.line]
+        return web.json_response({name: rows[: asked.limit]})
 
-    async def _events(self, request: web.Request) -> web.StreamResponse:
+    async def _events(
+        self, say: Callable[[live.Texts], bytes], request: web.Request
+    ) -> web.StreamResponse:
         if self._num_pages >= MAX_PAGES:
             raise BusyError(f"{MAX_PAGES} pages are open already: close some")
         response = web.StreamResponse(headers=sse.HEADERS)
-        operator = self._access.operator_of(request)
+        operator = request[OPERATOR]
 
         def connected() -> bool:
             transport = request.transport
             here = transport is not None and not transport.is_closing()
-            return here and operator.until_s >= self._clock()
+            return here and self._access.lasts(operator)
 
         self._num_pages += 1
         try:
             await response.prepare(request)
             async for part in live.stream(
-                self._shared, closing=self.closing, connected=connected, clock=self._clock
+                self._shared,
+                closing=self.closing,
+                connected=connected,
+                clock=self._clock,
+                say=say,
             ):
                 await response.write(part)
         except ConnectionError:
@@ -188,10 +200,27 @@ class Read:
         return web.json_response({"version": version, "sha256": digest})
 
 
-def _limit(request: web.Request) -> int | None:
-    text = request.query.get("limit")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 10_000:
-        raise InvalidError("limit must be a whole number from 1 to 10000", param="limit")
-    return int(text)
+EVENTS = "Follow what changes, as server-sent events; each has whole sections"
+DIGEST = "Name the bits of a version that is in memory"
+SECTION = "Read one section, newest first"
+
+
+class Digest(TypedDict):
+    """The bits of a version in memory: SHA-256 over its tensors, hex."""
+
+    version: str
+    sha256: str
+
+
+class SectionQuery(Query):
+    """Which entries of a section are asked for."""
+
+    line: str | None = None
+    limit: int | None = Field(None, ge=1, le=10_000)
+
+
+def _told(path: str, handler: Handler, summary: str, **told: Any) -> Operation:
+    told = {"answer": dict[str, Any]} | told
+    return Operation(
+        "GET", path, handler, summary, "Views", error=ErrorBody, versioned=False, keyed=True, **told
+    )

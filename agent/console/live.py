@@ -1,13 +1,14 @@
 """Pushes what changed to every open console page, as server-sent events.
 
 All pages share one reading, taken only while a page asks for it and at most once an interval. Each
-page is sent whole sections, and only those that differ from what it was sent last: a slow reader
-skips states, and never makes a queue grow.
+is sent the sections, or their names, that differ from what it was sent last: a slow reader skips
+states, and never makes a queue grow.
 
 Knows nothing of what a section holds.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
@@ -56,12 +57,15 @@ async def stream(
     closing: asyncio.Event,
     connected: Callable[[], bool],
     clock: Callable[[], float] = time.monotonic,
+    say: Callable[[Texts], bytes] | None = None,
 ) -> AsyncIterator[bytes]:
     """Yield server-sent events until the page goes or the server closes.
 
     closing: set when the server shuts down
     connected: whether the page is still there, asked once an interval
+    say: makes an event of the sections that changed; None: `event`
     """
+    say = say or event
     sent: dict[str, str] = {}
     spoke_s = clock()
     yield f"retry: {RETRY_MS}\n\n".encode()
@@ -71,7 +75,7 @@ async def stream(
         if changed:
             sent |= changed
             spoke_s = clock()
-            yield event(changed)
+            yield say(changed)
         elif clock() - spoke_s >= HEARTBEAT_S:
             spoke_s = clock()
             yield b": still here\n\n"
@@ -88,6 +92,15 @@ def event(sections: Texts) -> bytes:
     b'event: sections\\ndata: {"turns":[]}\\n\\n'
     """
     return frame(json_of(sections), "sections")
+
+
+def names(sections: Texts) -> bytes:
+    """One event that names sections: a page asks for what it shows of them.
+
+    >>> names({"turns": "[]", "trials": "[]"})
+    b'event: changed\\ndata: ["turns","trials"]\\n\\n'
+    """
+    return frame(json.dumps(list(sections), separators=(",", ":")), "changed")
 
 
 def json_of(sections: Texts) -> str:

@@ -1,11 +1,15 @@
-"""What the console needs of the agent that it watches: a few reads and one write."""
+"""What the console needs of the agent that it watches: some reads and two writes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from agent.compare import Comparison
+from agent.errors import UnknownVersionError
 from agent.settings import AgentSettings
-from agent.watch.events import Event
+from agent.watch.events import Event, Kind
+from agent.watch.metrics import Metrics
 from streams.records import Json, Rollout, Verb
+from streams.settings import RolloutSettings
 
 
 class Status(Protocol):
@@ -23,6 +27,28 @@ class Status(Protocol):
         ...
 
 
+class Events(Protocol):
+    """What happened to this agent lately (agent.watch.events.Events)."""
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Keep an event."""
+        ...
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events, oldest first."""
+        ...
+
+
+class Comparisons(Protocol):
+    """Compares versions (agent.compare.Comparisons)."""
+
+    async def compare(
+        self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int
+    ) -> Comparison:
+        """Answer prompts on two versions. Raises: ApiError, with what is in the way."""
+        ...
+
+
 class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
@@ -30,12 +56,25 @@ class Service(Protocol):
     def settings(self) -> AgentSettings: ...
 
     @property
-    def events(self) -> Iterable[Event]:
+    def events(self) -> Events:
         """What happened to this agent lately, oldest first."""
         ...
 
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted here."""
+        ...
+
+    @property
+    def comparisons(self) -> Comparisons: ...
+
     def status(self) -> Status:
         """How it is now, from memory."""
+        ...
+
+    @property
+    def rollout(self) -> RolloutSettings:
+        """How a version comes to serve."""
         ...
 
     async def digest_of(self, version: str) -> str:
@@ -50,12 +89,55 @@ class Service(Protocol):
         """
         ...
 
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base again, now, and learn nothing more until told.
+
+        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
+            has been done already
+        """
+        ...
+
     async def operate(
         self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
     ) -> Rollout:
-        """Use a verb on the candidate that is on trial, by way of the log.
+        """Use a verb on the line or the candidate that is on trial, by way of the log.
 
         raises: ConflictError when somebody else changed the line first; VerbRefusedError;
             NotAllowedError; LogUnavailableError
         """
         ...
+
+
+class Insight(Protocol):
+    """What can be told of the model itself (agent.insight.Insight); each call takes its time."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """How many layers the model has, and of each the neurons and attention groups."""
+        ...
+
+    def words(self, token_ids: Sequence[int]) -> tuple[list[str], str]:
+        """What each token writes, half a character escaped, and what all write together."""
+        ...
+
+    def moved(self, version: str) -> list[Json]:
+        """What a version changed of its parent, a tensor at a time (kernels.version.moved).
+
+        raises: UnknownVersionError when its recipe or mask is not known here
+        """
+        ...
+
+
+class NoInsight:
+    """Nothing is known of the model: a console beside an agent that is none of ours."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """No layer is known."""
+        return {"layers": 0, "neurons": 0, "groups": 0}
+
+    def words(self, token_ids: Sequence[int]) -> tuple[list[str], str]:
+        """Tokens by their numbers."""
+        return [f"[{id}]" for id in token_ids], ""
+
+    def moved(self, version: str) -> list[Json]:
+        """Nothing is known of any version."""
+        raise UnknownVersionError(f"no recipe of version {version} is known here")

@@ -2,16 +2,30 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar, cast
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import cast
 
 from aiohttp import web
-from pydantic import ConfigDict, Field
 
-from agent.console.access import COOKIE, SESSION_S, Access, prove_same_origin
+from agent.api.openai import ErrorBody
+from agent.api.operation import ANY_ERROR, Handler, Method, Operation
+from agent.console.access import COOKIE, Access, prove_same_origin
+from agent.console.admit import OPERATOR
+from agent.console.forms import (
+    MAX_BODY_BYTES,
+    ChangeRequest,
+    Compared,
+    CompareRequest,
+    Done,
+    LoginRequest,
+    Session,
+    Told,
+    read,
+)
 from agent.console.ports import Service
-from agent.errors import ApiError, InvalidError, NotFoundError, SwapError, UnavailableError
-from agent.http import edge
-from agent.http.form import Form, read_form
+from agent.console.roles import Route, operations
+from agent.errors import ForbiddenError, NotFoundError, NotNowError, SwapError, UnavailableError
 from streams.errors import (
     ConflictError,
     LogUnavailableError,
@@ -21,42 +35,6 @@ from streams.errors import (
 from streams.line.offer import OPERATORS
 from streams.records import Verb
 
-MAX_BODY_BYTES = 16 * 1024  # a reason, or a key
-
-
-class ChangedError(ApiError):
-    """409: somebody changed the line first, or there is nothing to take back."""
-
-    status = 409
-    type = "conflict_error"
-
-
-class ForbiddenError(ApiError):
-    """403: the policy leaves this change to somebody else."""
-
-    status = 403
-    type = "permission_error"
-
-
-class ChangeRequest(Form):
-    """The body of a change: why, and which state of the line the operator was looking at."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-    reason: str = Field(min_length=1, max_length=500)
-    expected_seq: int | None = Field(None, ge=0)
-
-
-class LoginRequest(Form):
-    """The body of a login."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    key: str = Field(min_length=1, max_length=1000)
-
-
-Body = TypeVar("Body", bound=Form)
-
 
 class Write:
     """The handlers that change something; whether they may is proved before (console.app.admit)."""
@@ -65,43 +43,69 @@ class Write:
         """Take what is changed, and whom to tell when it was."""
         self._service, self._access, self._changed = service, access, changed
 
-    def routes(self) -> list[web.RouteDef]:
-        """The routes of rollback, trial and session."""
+    def routes(self) -> list[Route]:
+        """The routes of what changes a line, of comparisons, and of the session."""
+        # what serves everybody from then on is a path of its own, as it asks for the key again
+        others = "|".join(verb for verb in OPERATORS if verb != "promote-full")
+        line = "/operator/lines/{line}"
         return [
-            web.post("/operator/lines/{line}/rollback", self._rollback),
-            web.post(
-                f"/operator/lines/{{line}}/trial/{{verb:{'|'.join(OPERATORS)}}}", self._operate
+            *operations("operator", _change(f"{line}/rollback", self._rollback, ROLLBACK)),
+            *operations(
+                "operator", _change(f"{line}/trial/{{verb:{others}}}", self._operate, TRIAL)
             ),
-            web.get("/operator/session", self._session),
-            web.post("/operator/session", self._log_in),
-            web.delete("/operator/session", self._log_out),
+            *operations(
+                "operator",
+                _change(f"{line}/trial/promote-full", self._operate, PROMOTE),
+                step_up=True,
+            ),
+            *operations("operator", _change(f"{line}/learn", self._operate, LEARN)),
+            *operations("admin", _change(f"{line}/reset", self._reset, RESET), step_up=True),
+            *operations("operator", _compare(self._compare)),
+            *operations("viewer", _session("GET", self._session, "Tell who is logged in")),
+            *operations("viewer", _session("DELETE", self._log_out, "Log out")),
+            *operations(None, _session("POST", self._log_in, "Open a session for a key")),
         ]
 
     async def _rollback(self, request: web.Request) -> web.Response:
         self._prove_served(request)
-        asked = await _read(request, ChangeRequest)
-        operator = self._access.operator_of(request)
+        asked = await read(request, ChangeRequest)
+        operator = request[OPERATOR]
         try:
             rollout = await self._service.rollback(
                 operator.name, asked.reason, expected_seq=asked.expected_seq
             )
         except (ConflictError, SwapError) as cause:
-            raise ChangedError(str(cause)) from cause
+            raise NotNowError(str(cause)) from cause
+        finally:
+            self._changed()
+        return web.json_response({"rollout": rollout.model_dump(mode="json")})
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        self._prove_served(request)
+        asked = await read(request, ChangeRequest)
+        try:
+            rollout = await self._service.reset(
+                request[OPERATOR].name, asked.reason, expected_seq=asked.expected_seq
+            )
+        except (ConflictError, VerbRefusedError) as cause:
+            raise NotNowError(str(cause)) from cause
         finally:
             self._changed()
         return web.json_response({"rollout": rollout.model_dump(mode="json")})
 
     async def _operate(self, request: web.Request) -> web.Response:
         self._prove_served(request)
-        verb = cast(Verb, request.match_info["verb"])
-        asked = await _read(request, ChangeRequest)
-        operator = self._access.operator_of(request)
+        verb = cast(Verb, request.match_info.get("verb") or request.path.rpartition("/")[2])
+        asked = await read(request, ChangeRequest)
+        operator = request[OPERATOR]
+        if verb == "skip-step" and self._is_last_step(request):
+            self._access.prove_step_up(request, operator)
         try:
             change = await self._service.operate(
                 verb, operator.name, asked.reason, expected_seq=asked.expected_seq
             )
         except (ConflictError, VerbRefusedError) as cause:
-            raise ChangedError(str(cause)) from cause
+            raise NotNowError(str(cause)) from cause
         except NotAllowedError as cause:
             raise ForbiddenError(str(cause)) from cause
         except LogUnavailableError as cause:
@@ -110,16 +114,34 @@ class Write:
             self._changed()
         return web.json_response({"rollout": change.model_dump(mode="json")})
 
+    async def _compare(self, request: web.Request) -> web.Response:
+        """Answer the same prompts on two versions; nothing is recorded of it."""
+        asked = await read(request, CompareRequest, most_bytes=MAX_BODY_BYTES)
+        made = await self._service.comparisons.compare(
+            asked.a, asked.b, asked.prompts, max_tokens=asked.max_tokens
+        )
+        answers = [
+            {"prompt": prompt, "a": asdict(one), "b": asdict(other)}
+            for prompt, one, other in made.answers
+        ]
+        return web.json_response({"a": made.a, "b": made.b, "answers": answers})
+
     def _prove_served(self, request: web.Request) -> None:
         line = request.match_info["line"]
         if line not in self._service.status().serving():
             raise NotFoundError(f"this agent serves no line {line!r}", param="line")
 
+    def _is_last_step(self, request: web.Request) -> bool:
+        """Whether the next step of the trial is that everybody is served by the candidate."""
+        trial = self._service.status().serving()[request.match_info["line"]]["trial"]
+        return trial is not None and trial["step"] + 1 >= trial["steps"]
+
     async def _session(self, request: web.Request) -> web.Response:
-        operator = self._access.operator_of(request)
+        operator = request[OPERATOR]
         return web.json_response(
             {
                 "operator": operator.name,
+                "role": operator.role,
                 "csrf": operator.csrf,
                 "can_log_out": self._access.asks_for_key,
                 "now_ms": int(time.time() * 1000),
@@ -132,12 +154,12 @@ class Write:
             return response
         if "Origin" in request.headers:
             prove_same_origin(request)
-        asked = await _read(request, LoginRequest)
-        cookie = self._access.log_in(asked.key, request.remote)
+        asked = await read(request, LoginRequest)
+        cookie = self._access.log_in(request, asked.key.strip())
         response.set_cookie(
             COOKIE,
             cookie,
-            max_age=int(SESSION_S),
+            max_age=int(self._service.settings.session_s),
             httponly=True,
             samesite="Strict",
             secure=request.secure,
@@ -151,8 +173,34 @@ class Write:
         return response
 
 
-async def _read(request: web.Request, form: type[Body]) -> Body:
-    """Check a JSON body. Raises: InvalidError, which names the parameter; TooLargeError."""
-    if request.content_type != "application/json":
-        raise InvalidError("send the body as application/json")
-    return read_form(form, await edge.read_body(request))
+TAG = "Changes"
+ROLLBACK = "Let the previous version serve again, at once, with log and store away too"
+TRIAL = "Start, pause, resume, skip a step of, or abort the trial of a candidate"
+PROMOTE = "Let the candidate serve everybody now"
+LEARN = "Learn again, after a reset"
+RESET = "Let the base serve again, bit for bit, and learn nothing until told"
+_ERRORS = (*ANY_ERROR, HTTPStatus.CONFLICT)
+
+
+def _change(path: str, handler: Handler, summary: str) -> Operation:
+    return Operation(
+        "POST", path, handler, summary, TAG,
+        answer=Told, error=ErrorBody, body=ChangeRequest, errors=_ERRORS, versioned=False,
+        keyed=True,
+    )  # fmt: skip
+
+
+def _compare(handler: Handler) -> Operation:
+    return Operation(
+        "POST", "/api/versions/compare", handler, "Answer the same prompts on two versions",
+        "Versions", answer=Compared, error=ErrorBody, body=CompareRequest, errors=_ERRORS,
+        versioned=False, keyed=True,
+    )  # fmt: skip
+
+
+def _session(method: Method, handler: Handler, summary: str) -> Operation:
+    return Operation(
+        method, "/operator/session", handler, summary, "Session",
+        answer=Session if method == "GET" else Done, error=ErrorBody,
+        body=LoginRequest if method == "POST" else None, versioned=False, keyed=method != "POST",
+    )  # fmt: skip

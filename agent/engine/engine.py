@@ -1,8 +1,9 @@
 """Decodes many replies together: a step admits, reads a piece of a prompt, decodes a token each.
 
 Invariants: a request is assigned its variant when it is admitted, and runs on it from its first to
-its last token; requests are admitted in the order in which they came; a long prompt is read in
-pieces, so that running replies wait for one piece at most; a seeded reply is the same to the bit
+its last token; requests are admitted in the order in which they came, but one that needs more room
+than there is may be passed a few times; a long prompt is read in pieces, so that running replies
+wait for one piece at most, and a short prompt for two; a seeded reply is the same to the bit,
 whatever runs beside it; a fault of one reply ends that reply.
 
 One thread, its own, touches model and cache. Knows nothing of HTTP, the log or how versions come.
@@ -14,19 +15,18 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from itertools import chain, groupby
-from typing import Any, Literal, Protocol
+from collections.abc import Collection, Iterator
+from itertools import chain, groupby, islice
+from typing import Final, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
-from agent.engine.running import Running
-from agent.engine.sampler import Choice, Sampler, choose
+from agent.engine.running import Running, Waiting
+from agent.engine.sampler import Choice, choose
 from agent.engine.slots import Slots
 from agent.engine.spelling import Spellings
-from agent.engine.text import CONTEXT, Detokenizer
 from agent.errors import (
     EngineStoppedError,
     QueueFullError,
@@ -41,9 +41,20 @@ from streams.model.open import BaseModel
 
 _LOG = logging.getLogger(__name__)
 
+# How often a request that waits for room may be passed by others that fit: as many as run at once
+# by default, so that it waits for one more round of them at most.
+_PASSES: Final = 16
+_LOOKS_AT: Final = 8  # requests at the head of the queue; more would be looked at in every step
+_IDLE_S: Final = 5.0  # how soon after a swap nothing is known any more by what has left memory
+
 
 class SupportsHold(Protocol):
     """What has variants in memory: agent.swap.residents.Residents."""
+
+    @property
+    def resident(self) -> Collection[str]:
+        """The versions in memory."""
+        ...
 
     def hold(self, assign: Assign) -> Resident:
         """Keep what is assigned until it is released. Raises: UnknownVersionError."""
@@ -60,22 +71,23 @@ class BatchingEngine:
     ) -> None:
         """Prepare; nothing runs before `start`."""
         self._residents, self._settings, self._base = residents, settings, base
-        self._capacity = min(settings.context_tokens, base.context_tokens)
+        self._capacity = settings.context_of(base.context_tokens)
         self._spellings = Spellings(base.tokenizer)
         piece_tokens = settings.prefill_chunk_tokens
         self._cache = KvCache(
             base.decoder,
             capacity=self._capacity,
-            tokens=max(settings.kv_tokens, self._capacity),
+            tokens=settings.kv_tokens or self._capacity,
             page_tokens=math.gcd(piece_tokens, PAGE_TOKENS),  # so that pieces are whole pages
         )
         self._slots = Slots(self._cache, piece_tokens=piece_tokens, batch=settings.max_batch)
-        self._waiting: deque[tuple[Request, Stream]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._running: list[Running] = []
         self._changed = threading.Condition()
         self._state: Literal["new", "serving", "draining", "stopped"] = "new"
         self._fault: Exception | None = None
         self._must_forget = False
+        self._oldest_next = False  # whether the next piece is of the prompt that came first
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.counts = Counts()
 
@@ -106,7 +118,7 @@ class BatchingEngine:
                 raise EngineStoppedError("the engine takes no more requests")
             if len(self._waiting) >= self._settings.max_queue:
                 raise QueueFullError(f"{len(self._waiting)} requests wait already")
-            self._waiting.append((request, stream))
+            self._waiting.append(Waiting(request, stream))
             self._changed.notify_all()
         return stream
 
@@ -141,6 +153,7 @@ class BatchingEngine:
 
     def _step(self) -> None:
         self._drop_cancelled()
+        self._slots.keep_only(self._residents.resident)
         self._admit()
         for replies, logits in chain(self._prefill(), self._decode()):
             choices = choose([reply.sampler for reply in replies], logits)
@@ -151,7 +164,9 @@ class BatchingEngine:
             self._changed.notify_all()
             while self._state != "stopped" and not (self._waiting or self._running):
                 self._forget_now()
-                self._changed.wait()
+                self._changed.wait(
+                    _IDLE_S if self._slots.keep_only(self._residents.resident) else None
+                )
             self._forget_now()
             return self._state != "stopped"
 
@@ -162,49 +177,86 @@ class BatchingEngine:
 
     def _drop_cancelled(self) -> None:
         with self._changed:
-            gone = [stream for _, stream in self._waiting if stream.cancelled]
-            self._waiting = deque(each for each in self._waiting if not each[1].cancelled)
+            gone = [each.stream for each in self._waiting if each.stream.cancelled]
+            self._waiting = deque(each for each in self._waiting if not each.stream.cancelled)
         deliver([(stream, Finish("cancelled")) for stream in gone])
         for reply in [reply for reply in self._running if reply.stream.cancelled]:
             deliver([self._end(reply, Finish("cancelled"))])
 
     def _admit(self) -> None:
-        """Begin the replies that there is room for, each on the variant that it is assigned."""
-        while self._slots.free and self._waiting:
-            request, stream = self._waiting[0]
-            try:
-                resident = self._residents.hold(request.assign)
-            except UnknownVersionError as cause:
-                with self._changed:
-                    self._waiting.popleft()
-                self.counts.failed_replies += 1
-                deliver([(stream, cause)])
-                continue
-            prompt = request.prompt_token_ids
-            most_tokens = min(len(prompt) + request.sampling.max_tokens, self._capacity)
-            slot = self._slots.take(
-                resident.variant, request.owner, prompt, most_tokens=most_tokens
-            )
-            if slot is None:
-                self._residents.release(resident)
+        """Begin the replies that there is room for, each on the variant that it is assigned.
+
+        One that needs more room than there is does not hold up what fits behind it, until it has
+        been passed as often as it may be.
+        """
+        passed: list[Waiting] = []
+        for each in list(islice(self._waiting, _LOOKS_AT)):
+            if not self._slots.free:
                 return
-            read = self._cache.length(slot)
-            reply = Running(request, stream, resident, slot, read, *self._told_by(request))
-            with self._changed:  # at once: it is always found, waiting or running
-                self._waiting.popleft()
-                self._running.append(reply)
-            self.counts.reused_tokens += read
-            stream.reused_tokens = read
+            if not self._begin(each):
+                passed.append(each)
+                if each.passed >= _PASSES:
+                    return
+                continue
+            for other in passed:
+                other.passed += 1
+
+    def _begin(self, waiting: Waiting) -> bool:
+        """Begin a reply, or end it where it cannot be made. Returns: False when it has to wait."""
+        request, stream = waiting.request, waiting.stream
+        try:
+            resident = self._residents.hold(request.assign)
+        except UnknownVersionError as cause:
+            with self._changed:
+                self._waiting.remove(waiting)
+            self.counts.failed_replies += 1
+            deliver([(stream, cause)])
+            return True
+        prompt = request.prompt_token_ids
+        most_tokens = min(len(prompt) + request.sampling.max_tokens, self._capacity)
+        slot = self._slots.take(resident.variant, request.owner, prompt, most_tokens=most_tokens)
+        if slot is None:
+            self._residents.release(resident)
+            return False
+        reply = Running.begun(request, stream, resident, slot, spellings=self._spellings)
+        with self._changed:  # at once: it is always found, waiting or running
+            self._waiting.remove(waiting)
+            self._running.append(reply)
+        self._find(reply)
+        return True
+
+    def _find(self, reply: Running) -> None:
+        """Count what of a prompt need not be read, because the cache has it."""
+        found = self._cache.length(reply.slot) - reply.read
+        reply.read += found
+        reply.stream.reused_tokens += found
+        self.counts.reused_tokens += found
+
+    def _to_read(self) -> list[Running]:
+        """The replies whose prompts are to be read, first the one whose turn it is.
+
+        By turns that is the oldest, which so comes to its end, and the one with the least left,
+        which so need not wait for long ones.
+        """
+        reading = [reply for reply in self._running if not reply.has_read]
+        self._oldest_next = not self._oldest_next
+        if reading and self._oldest_next:
+            shortest = min(reading, key=lambda reply: reply.unread)
+            reading.remove(shortest)
+            reading.insert(0, shortest)
+        return reading
 
     def _prefill(self) -> Iterator[tuple[list[Running], Tensor]]:
-        """Read pieces of prompts, oldest first, up to one piece's worth of tokens.
+        """Read pieces of prompts, up to one piece's worth of tokens.
 
         yields: each reply whose prompt is read to its end, with the logits of its first token
         """
         size = budget = self._settings.prefill_chunk_tokens
-        for reply in [reply for reply in self._running if not reply.has_read]:
+        for reply in self._to_read():
             if budget <= 0:
                 return
+            self._slots.catch_up(reply.slot)  # what another has read of the same meanwhile
+            self._find(reply)
             piece = reply.piece(size)
             budget -= len(piece)
             decoder = reply.resident.decoder
@@ -282,27 +334,9 @@ class BatchingEngine:
         event: StreamEvent = Finish("cancelled")
         if self._fault is not None:
             event = EngineStoppedError(f"the engine has stopped: {self._fault}")
-        deliver([(stream, event) for _, stream in waiting])
+        deliver([(each.stream, event) for each in waiting])
         deliver([(reply.stream, event) for reply in self._running])
         for reply in list(self._running):
             self._end(reply, event)
         with self._changed:
             self._changed.notify_all()
-
-    def _told_by(self, request: Request) -> tuple[Sampler, Detokenizer, Spellings]:
-        """What chooses and writes the tokens of a reply."""
-        prompt, sampling = request.prompt_token_ids, request.sampling
-        before = [
-            token
-            for token in (prompt[-CONTEXT:] if request.continues else [])
-            if self._spellings[token].bytes is not None
-        ]
-        matcher = request.grammar.start() if request.grammar is not None else None
-        top = request.top_logprobs
-        sampler = Sampler(sampling, prompt, top_logprobs=top, matcher=matcher)
-        return sampler, Detokenizer(self._text_of, sampling.stop, before=before), self._spellings
-
-    def _text_of(self, ids: list[int]) -> str:
-        # control tokens do not come here, but for those that are text
-        text: Any = self._base.tokenizer.decode(ids, skip_special_tokens=False)
-        return str(text)

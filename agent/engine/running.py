@@ -5,12 +5,22 @@ Knows nothing of threads, of other replies or of how logits are computed.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Self
 
 from agent.engine.contract import Finish, Request, Scored, Stream, Token
 from agent.engine.sampler import Choice, Sampler
 from agent.engine.spelling import Spelling, Spellings, spelt
-from agent.engine.text import Detokenizer
+from agent.engine.text import CONTEXT, Detokenizer
 from agent.swap.residents import Resident
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A request that waits for its place. passed: how often another that came later got one"""
+
+    request: Request
+    stream: Stream
+    passed: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -29,11 +39,39 @@ class Running:
     text: Detokenizer
     spellings: Spellings
     token_ids: list[int] = field(default_factory=list)
+    _before: int | None = None  # the last token that wrote something
+
+    @classmethod
+    def begun(
+        cls,
+        request: Request,
+        stream: Stream,
+        resident: Resident,
+        slot: int,
+        *,
+        spellings: Spellings,
+    ) -> Self:
+        """A reply of which nothing is read or sampled yet."""
+        prompt, sampling = request.prompt_token_ids, request.sampling
+        last = prompt[-CONTEXT:] if request.continues else []
+        text = Detokenizer(
+            sampling.stop,
+            before=b"".join(spellings[token].bytes or b"" for token in last),
+            drops_space=spellings.drops_space,
+        )
+        matcher = request.grammar.start() if request.grammar is not None else None
+        sampler = Sampler(sampling, prompt, top_logprobs=request.top_logprobs, matcher=matcher)
+        return cls(request, stream, resident, slot, 0, sampler, text, spellings)
 
     @property
     def has_read(self) -> bool:
         """Its whole prompt is in the cache: every step gives it a token."""
         return self.read == len(self.request.prompt_token_ids)
+
+    @property
+    def unread(self) -> int:
+        """How many tokens of its prompt are not in the cache yet."""
+        return len(self.request.prompt_token_ids) - self.read
 
     def piece(self, tokens: int) -> list[int]:
         """The next piece of its prompt, cut where every prompt is cut.
@@ -63,7 +101,11 @@ class Running:
         spelling = self._spelling(choice.id)
         # the end of a reply is no part of it, whether or not its tokenizer calls it special
         is_text = spelling.bytes is not None and choice.id not in stop_ids
-        text = self.text.add(choice.id if is_text else None, last=finish is not None)
+        written = b""
+        if is_text:
+            written = self.spellings.behind(self._before, choice.id) or spelling.bytes or b""
+            self._before = choice.id
+        text = self.text.add(written, last=finish is not None)
         token = Token(
             choice.id,
             text,

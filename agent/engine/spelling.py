@@ -47,12 +47,23 @@ class Spellings:
         self._added: dict[int, Any] = self._backend.get_added_tokens_decoder()
         self._kind = _kind_of(self._backend.decoder)
         self._known: dict[int, Spelling] = {}
+        # sentence pieces: a text begins with a space, which decoding it takes away
+        spaced = (id for piece, id in self._backend.get_vocab().items() if piece[:1] == _SPACE)
+        first = next(spaced, None) if self._kind == "pieces" else None
+        self.drops_space = first is not None and not tokenizer.decode([first]).startswith(" ")
 
     def __getitem__(self, token: int) -> Spelling:
         """The spelling of a token; a number that is none of the tokenizer's writes nothing."""
         if token not in self._known:
             self._known[token] = self._spell(token)
         return self._known[token]
+
+    def behind(self, before: int | None, token: int) -> bytes:
+        """What a token writes behind another one; None: at the beginning."""
+        if before is None or self._kind != "other" or token in self._added:
+            return self[token].bytes or b""
+        both, alone = (str(self._tokenizer.decode(ids)) for ids in ([before, token], [before]))
+        return both[len(alone) :].encode()
 
     def _spell(self, token: int) -> Spelling:
         if token in self._added:

@@ -1,55 +1,43 @@
-"""Turns sampled token ids into text as they come: whole characters, and nothing of a stop string.
+"""Turns what sampled tokens write into text: whole characters, and nothing of a stop string.
 
-Joined, the pieces are exactly the reply's text. Knows nothing of models or streams.
+Joined, the pieces are exactly the reply's text: the bytes of its tokens, each looked at once, read
+as UTF-8, with a mark in the place of what is none. Knows nothing of tokens, models or streams.
 """
 
-from collections.abc import Callable, Sequence
+import codecs
+from collections.abc import Sequence
+from typing import Final
 
-CONTEXT = (
-    8  # tokens before a reply that decide how its first one is written: a character and a word
-)
-UNFINISHED = "\ufffd"  # what a decoder writes for the first bytes of a character
+CONTEXT: Final = 8  # tokens before a reply that it may go on with: more than a character has
+UNFINISHED: Final = "\ufffd"  # what stands for bytes that are no character
+_UTF8: Final = codecs.getincrementaldecoder("utf-8")
 
 
 class Detokenizer:
     """The text of one reply, growing."""
 
     def __init__(
-        self,
-        decode: Callable[[list[int]], str],
-        stop: Sequence[str] = (),
-        *,
-        before: Sequence[int] = (),
+        self, stop: Sequence[str] = (), *, before: bytes = b"", drops_space: bool = False
     ) -> None:
         """Begin empty.
 
-        decode: token ids → text
         stop: texts that end the reply and are no part of it
-        before: the last tokens of the text that the reply goes on with; none: it stands alone, and
-            a tokenizer may drop the space that its first word would begin with
+        before: the end of the text that the reply goes on with; none: it stands alone
+        drops_space: whether the tokenizer adds a space in front of a text, which is none of it
         """
-        self._decode = decode
+        self._utf8 = _UTF8(errors="replace")
+        self._utf8.decode(before)
+        self._drops_space = drops_space and not before
         self._stop = [text for text in stop if text]
-        self._ids = list(before)
-        self._start, self._read = 0, len(self._ids)  # decoding begins a little before what is new
         self._held = ""
         self.stopped_by: str | None = None
 
-    def add(self, token_id: int | None, *, last: bool = False) -> str:
-        """Take a token, and return the text that became certain; with `last` all that is left.
-
-        token_id: None: a token that writes nothing
-        """
-        if token_id is None and not last:
-            return ""
-        if token_id is not None:
-            self._ids.append(token_id)
-        before = self._decode(self._ids[self._start : self._read])
-        after = self._decode(self._ids[self._start :])
-        if last or not after.endswith(UNFINISHED):
-            self._held += after[len(before) :]
-            self._start, self._read = self._read, len(self._ids)
-        return self._release(last=last)
+    def add(self, written: bytes, *, last: bool = False) -> str:
+        """Take what a token writes, and return the text that became certain; at the last, all."""
+        if written and self._drops_space:
+            self._drops_space, written = False, written.removeprefix(b" ")
+        self._held += self._utf8.decode(written, final=last)
+        return self._release(last=last) if self._held else ""
 
     def _release(self, *, last: bool) -> str:
         found = [(at, text) for text in self._stop if (at := self._held.find(text)) >= 0]

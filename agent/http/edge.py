@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
 from agent.errors import ApiError, BrokenError, InvalidError, NotFoundError, TooLargeError
@@ -103,6 +103,18 @@ async def read_body(request: web.Request) -> bytes:
         raise InvalidError(f"the body did not come within {BODY_S:.0f} seconds") from None
     except (web.RequestPayloadError, ValueError) as cause:
         raise InvalidError("the body cannot be decoded: check its Content-Encoding") from cause
+
+
+async def expect(request: web.Request) -> None:
+    """Let a client go on that waits for leave to send its body.
+
+    What else it may expect is passed over, as it may be (RFC 9110, sec. 10.1.1); aiohttp would
+    refuse it in a text of its own, which is no API's.
+    """
+    waits = request.headers.get("Expect", "").strip().lower() == "100-continue"
+    if waits and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
 
 
 def error_response(

@@ -24,7 +24,7 @@ METHODS: Final = "GET, HEAD, POST, PUT, DELETE"
 # What a page may send: our own headers, and those of the SDKs that run in browsers.
 _HEADERS: Final = (
     "Authorization", "Content-Type", "X-Api-Key", "X-Session-Id", "X-Turn-Type", "X-Learn",
-    "X-Request-Id", "X-Client-Request-Id", "Idempotency-Key",
+    "X-Server-Tools", "X-Request-Id", "X-Client-Request-Id", "Idempotency-Key",
 )  # fmt: skip
 _PREFIXES: Final = ("x-stainless-", "anthropic-", "openai-")
 # What a page may read beside the body.

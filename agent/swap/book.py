@@ -5,6 +5,7 @@ Knows nothing of weights, or of which version should serve. Any thread may ask a
 
 import threading
 from collections.abc import Mapping
+from itertools import islice
 
 from agent.errors import UnknownVersionError
 from streams.records import Mask, Recipe
@@ -36,6 +37,11 @@ class Book:
         with self._lock:
             self._recipes[recipe.version] = recipe
 
+    def recipe(self, version: str) -> Recipe | None:
+        """Return what made a version from its parent; None when it is not known, or the base."""
+        with self._lock:
+            return self._recipes.get(version)
+
     def is_whole(self, version: str) -> bool:
         """Tell whether a version's whole chain is known, masks too."""
         with self._lock:
@@ -47,6 +53,12 @@ class Book:
                 version = self._recipes[version].parent
             self._whole.update(walked)
             return True
+
+    def beginning(self, start: str) -> list[str]:
+        """Return the versions whose names begin like this, the base too; two at most."""
+        with self._lock:
+            names = (name for name in (self._base, *self._recipes) if name.startswith(start))
+            return list(islice(names, 2)) if start else []
 
     def chain(self, version: str) -> list[Recipe]:
         """Return the recipes from the base to a version, in the order of their application.

@@ -1,8 +1,8 @@
 """What should serve, as the log decides it, and as operators have decided ahead of the log.
 
-A rollback is in force from the moment it is intended: until the log has it, it stands on top of
-whatever the log says. If somebody else's change reached the log first, the rollback is made again
-behind that change, because the version it took back may be what the change stands on.
+What goes back, a rollback or a reset, is in force from the moment it is intended: until the log has
+it, it stands on top of whatever the log says. If somebody else's change reached the log first, it
+is made again behind that change, because the version it took back may be what the change stands on.
 
 Any thread may ask. Knows nothing of weights or recipes (agent.swap.book), or of how records are
 read and written.
@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from agent.errors import NoPreviousError, SwapError
-from streams.errors import ConflictError
 from streams.line import verbs
 from streams.line.line import Line
+from streams.line.offer import prove_seen
 from streams.line.verbs import Audit
 from streams.records import Rollout
 
@@ -28,12 +28,12 @@ class Decisions:
         """Begin with the base. clock: Unix seconds."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._line = Line(line, (base,))
-        self._unwritten: list[Rollout] = []  # rollbacks that the log does not have yet
+        self._line, self._base = Line(line, (base,)), base
+        self._unwritten: list[Rollout] = []  # what the log does not have yet
 
     @property
     def unwritten(self) -> int:
-        """How many rollbacks the log does not have yet."""
+        """How many rollbacks and resets the log does not have yet."""
         return len(self._unwritten)
 
     def line(self) -> Line:
@@ -44,7 +44,7 @@ class Decisions:
     def take(self, rollout: Rollout) -> Rollout | None:
         """Take a rollout of the log into account.
 
-        returns: a rollback to be written down, because this rollout came before ours; else None
+        returns: ours to be written down again, because this rollout came before it; else None
         """
         with self._lock:
             self._line, before = self._line.take(rollout), self._line
@@ -56,6 +56,8 @@ class Decisions:
             last = self._unwritten[-1]
             self._unwritten.clear()
             line = self._line
+            if last.verb == "reset":
+                return self._reset(line, last.who, last.reason)
             if last.version == line.version or last.version not in line.served:
                 return None  # it serves again, or the other change went back further
             audit = self._audit(last.who, last.reason)
@@ -80,11 +82,7 @@ class Decisions:
         """
         with self._lock:
             line = self._decided()
-            if expected_seq not in (None, line.seq):
-                raise ConflictError(
-                    f"the line {line.name} was changed meanwhile (seq {line.seq}, not "
-                    f"{expected_seq}): look again, then decide"
-                )
+            prove_seen(line, expected_seq)
             if line.previous is None:
                 raise NoPreviousError(f"the line {line.name} is at its base already")
             earlier = [version for version in line.served[:-1] if version not in without]
@@ -95,11 +93,32 @@ class Decisions:
             self._unwritten.append(rollout)
             return rollout
 
+    def intend_reset(self, who: str, reason: str, *, expected_seq: int | None = None) -> Rollout:
+        """Put the base in force, and stop learning.
+
+        expected_seq: the line's seq that the operator saw; None: whatever it is
+        raises: ConflictError when the line has changed since; VerbRefusedError when it is done
+        """
+        with self._lock:
+            line = self._decided()
+            prove_seen(line, expected_seq)
+            rollout = verbs.reset(line, self._base, self._audit(who, reason))
+            self._unwritten.append(rollout)
+            return rollout
+
     def withdraw(self, rollout: Rollout) -> None:
-        """Take back the intention of a rollback that could not be carried out."""
+        """Take back the intention of what could not be carried out."""
         with self._lock:
             if rollout in self._unwritten:
                 self._unwritten.remove(rollout)
+
+    def _reset(self, line: Line, who: str, reason: str) -> Rollout | None:
+        """Reset the line again, as it is now; None: it is reset."""
+        if "reset" not in verbs.valid(line):
+            return None
+        again = verbs.reset(line, self._base, self._audit(who, reason))
+        self._unwritten.append(again)
+        return again
 
     def _decided(self) -> Line:
         line = self._line

@@ -21,14 +21,16 @@ from typing import Protocol
 from agent.errors import SwapError
 from agent.swap.book import Book
 from agent.swap.decisions import Decisions
+from agent.swap.spans import Spans
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.errors import LogUnavailableError, RecordError
 from streams.line.line import Line, Trial
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
-from streams.records import Forgotten, Mask, Recipe, Rollout, decode
+from streams.records import Forgotten, Mask, Note, Recipe, Rollout, decode
+from streams.trace.contract import NO_TRACER, Tracer
 
-TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten")
+TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten", "notes")
 POLL_S = 0.1
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
@@ -84,6 +86,8 @@ class Follower:
         events: Events,
         metrics: Metrics,
         forget: Callable[[Forgotten], None] = lambda _: None,
+        note: Callable[[Note], None] = lambda _: None,
+        tracer: Tracer = NO_TRACER,
         clock: Callable[[], float] = time.time,
         poll_s: float = POLL_S,
     ) -> None:
@@ -92,12 +96,14 @@ class Follower:
         base: name of the base model, which serves before the first rollout
         put: hands records to the spool (streams.spool.Spool.put)
         forget: told whose words must be let go, at every start of all that were
+        note: told what has become of each note
         clock: Unix seconds
         poll_s: how long a stop or an operator's change may go unnoticed in the thread
         """
-        self._log, self._residents, self._put, self._forget = log, residents, put, forget
+        self._log, self._residents, self._put = log, residents, put
+        self._forget, self._note = forget, note
         self._poll_s = poll_s
-        self._events, self._metrics = events, metrics
+        self._events, self._metrics, self.spans = events, metrics, Spans(tracer)
         self.decisions = Decisions(line, base=base, clock=clock)
         self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
         self._lacking: str | None = None  # why the candidate on trial answers nobody here
@@ -151,7 +157,22 @@ class Follower:
                 failed[rollout.version] = str(cause)
                 self._count_failure(rollout.version, cause)
         self._metrics.swaps.labels("rollback").inc()
+        self.spans.change(rollout)
         self._events.add("rollback", f"{who} took {rollout.version} back: {reason}")
+        self._write_down(rollout)
+        return rollout
+
+    def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base now, which is always in memory, then write it down; nothing is learned.
+
+        expected_seq: the line's seq that the operator saw; None: whatever it is
+        raises: ConflictError when the line has changed since; VerbRefusedError when it is done
+        """
+        rollout = self.decisions.intend_reset(who, reason, expected_seq=expected_seq)
+        self._residents.promote(rollout.version)
+        self._metrics.swaps.labels("reset").inc()
+        self.spans.change(rollout)
+        self._events.add("reset", f"{who} went back to the base {rollout.version}: {reason}")
         self._write_down(rollout)
         return rollout
 
@@ -160,7 +181,7 @@ class Follower:
             if done.cancelled() or not done.result():
                 self._events.add(
                     "rollback-unwritten",
-                    f"{rollout.version} serves, but the disk did not take the rollback: "
+                    f"{rollout.version} serves, but the disk did not take the {rollout.verb}: "
                     "a restart forgets it",
                 )
 
@@ -231,6 +252,8 @@ class Follower:
                         self._write_down(again)
                 case Forgotten():
                     self._forget(record)
+                case Note():
+                    self._note(record)
         except (RecordError, SwapError) as cause:
             self._metrics.unreadable.inc()
             place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"
@@ -290,9 +313,11 @@ class Follower:
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
             self._count_failure(line.version, cause)
+            self.spans.swap(line, time.monotonic() - began_s, failed=str(cause))
             self._failed = (line.seq, f"{line.version}: {cause!r}")
             return
         took_s = time.monotonic() - began_s
+        self.spans.swap(line, took_s)
         self._metrics.swaps.labels(line.verb).inc()
         self._metrics.swap_s.observe(took_s)
         self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
@@ -302,7 +327,7 @@ class Follower:
 
         It is there already, unless this agent leaps: at its start, or after it was away.
         """
-        if line.verb == "rollback" or line.previous in (None, before):
+        if line.verb in ("rollback", "reset") or line.previous in (None, before):
             return
         try:
             self._residents.promote(line.previous)

@@ -3,7 +3,7 @@
 A version is built aside from its chain of recipes, proved (digest of every recipe, finite weights,
 frozen slices byte-equal to the base), and only then referred to; whatever fails leaves the serving
 version as it is. A version stays while it serves, while it is the one to go back to, while it is on
-trial, and while a request that began on it runs.
+trial, while it is lent, and while a request that began on it runs.
 
 Knows nothing of the log; agent.swap.follow decides what to promote.
 """
@@ -22,7 +22,7 @@ from kernels.contract import Backend
 from kernels.errors import KernelError
 from kernels.memory import give_back
 from kernels.model.forward import Decoder
-from kernels.version.build import Source, build
+from kernels.version.build import Built, Source, build
 from kernels.version.walk import Reached, Snapshots, keep
 from streams.line.line import Line, Trial
 from streams.line.variant import Variant
@@ -65,6 +65,7 @@ class Residents:
         self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
+        self._lender = ThreadPoolExecutor(1, "lend", initializer=_yield_to_decoding)
 
     @property
     def serving(self) -> str:
@@ -93,6 +94,24 @@ class Residents:
             resident = self._residents.get(variant.version)
             if resident is None or resident.variant != variant:
                 raise UnknownVersionError(f"{variant} is not in memory here")
+            resident.users += 1
+            return resident
+
+    def lend(self, version: str) -> Resident:
+        """Keep a version in memory for somebody who must `release` it, built if it is not there.
+
+        It is built by a thread of its own, so that no version that shall serve waits for it.
+
+        raises: UnknownVersionError, SwapError
+        """
+        with self._lock:
+            resident = self._residents.get(version)
+            if resident is not None:
+                resident.users += 1
+                return resident
+        built = self._lender.submit(self._build_aside, version).result()
+        with self._lock:
+            resident = self._residents.setdefault(version, built)
             resident.users += 1
             return resident
 
@@ -184,13 +203,21 @@ class Residents:
 
     @torch.inference_mode()
     def _build(self, version: str) -> Resident:
-        chain = self.book.chain(version)
-        try:
-            built = build(self._source, chain, start=self._reached)
-        except (KernelError, ValueError) as cause:
-            raise SwapError(f"version {version} failed its checks: {cause}") from cause
+        built = self._built(version, self._reached)
         self._reached = built.reached
         return Resident(Variant(self._line.name, version), built.decoder)
+
+    @torch.inference_mode()
+    def _build_aside(self, version: str) -> Resident:
+        """Build from a snapshot or the base: where the last build stands is its own thread's."""
+        return Resident(Variant(self._line.name, version), self._built(version, None).decoder)
+
+    def _built(self, version: str, start: Reached | None) -> Built:
+        chain = self.book.chain(version)
+        try:
+            return build(self._source, chain, start=start)
+        except (KernelError, ValueError) as cause:
+            raise SwapError(f"version {version} failed its checks: {cause}") from cause
 
     def _keep(self) -> None:
         if self._reached is not None:

@@ -1,4 +1,4 @@
 """1 answer: tool calls found in a reply while it is sampled, in the form of the model's family.
 
-For others: calls, families, finder, format, hermes.
+For others: calls, families, finder, format, held, hermes, served.
 """

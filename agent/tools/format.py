@@ -4,6 +4,7 @@ One implementation a file beside this one; agent.tools.families knows them all.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +31,12 @@ Spell = Callable[[str], str]
 Arguments = Callable[[Tool], str]
 
 
+# Before the arguments of a call that is a JSON object, as `objects` has them printed.
+OBJECT_HEAD: Final = re.compile(
+    r'\{"name": ("(?:[^"\\]|\\.)*"), "(?:arguments|parameters)": (?=\{)', re.DOTALL
+)
+
+
 def no_bare(_: str) -> bool | None:
     """No reply begins with a call without a tag."""
     return False
@@ -45,6 +52,8 @@ class Format:
     read: the calls that stand between the tags, or in a bare reply; []: it is text after all;
         None: it was meant as a call, and is none
     rules: a grammar of one call or, where several may be made at once, of several
+    head: what that grammar writes before a call's arguments, which begin with a brace; its group is
+        the tool's name, plain or as JSON
     """
 
     name: str
@@ -53,6 +62,7 @@ class Format:
     read: Callable[[str], list[Call] | None]
     rules: Callable[[Sequence[Tool], Spell, Arguments, bool], Rules]
     bare: Callable[[str], bool | None] = no_bare
+    head: re.Pattern[str] = OBJECT_HEAD
     others: frozenset[str] = frozenset()  # further tags, between calls
 
     @property

@@ -54,5 +54,11 @@ def _named(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: b
 
 MISTRAL: Final = Format("mistral", _OPEN, None, _read, _listed, others=frozenset({_ARGS, _ID}))
 MISTRAL_NAMED: Final = Format(
-    "mistral_named", _OPEN, None, _read, _named, others=frozenset({_ARGS, _ID})
+    "mistral_named",
+    _OPEN,
+    None,
+    _read,
+    _named,
+    head=re.compile(r"\[TOOL_CALLS\](.+?)\[ARGS\](?=\{)", re.DOTALL),
+    others=frozenset({_ARGS, _ID}),
 )

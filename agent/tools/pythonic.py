@@ -85,4 +85,12 @@ def _rules(tools: Sequence[Tool], _: Spell, arguments: Arguments, several: bool)
     return {"calls": f'"[" call{more} "]"', "call": f"({each})"} | rules
 
 
-PYTHONIC: Final = Format("pythonic", None, None, _read, _rules, _bare)
+PYTHONIC: Final = Format(
+    "pythonic",
+    None,
+    None,
+    _read,
+    _rules,
+    _bare,
+    head=re.compile(r"([^\[\](), ]+)\(\*\*(?=\{)"),
+)

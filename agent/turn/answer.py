@@ -85,6 +85,7 @@ class Answer:
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._clock, self._began_s = clock, began_s
         self._streams: list[Stream] = []
+        self._first_streams: list[Stream] = []  # without those of second tries
         self._last_s: dict[int, float] = {}  # when each choice's last token came
         self._gaps: dict[int, Histogram] = {}  # where its gaps are counted
 
@@ -105,7 +106,9 @@ class Answer:
         except EngineStoppedError as cause:
             self._cancel()
             raise UnavailableError(f"the engine has stopped: {cause}") from cause
+        self._first_streams = list(self._streams)
         self._metrics.tokens.labels("prompt").inc(self.usage.prompt_tokens)
+        self._metrics.cut_prompts.inc(sum(ask.cut.messages > 0 for ask in self.asks))
         return self
 
     @property
@@ -128,23 +131,26 @@ class Answer:
                 reply=reply,
                 delivered=False if broke_off else self.delivered,
                 response=self.response,
+                took_s=self._clock() - self._began_s,
             )
             self._count(reply)
 
     @property
     def usage(self) -> Usage:
         """The tokens of all choices so far; a prompt counts once, however many choices it has."""
-        firsts = [
-            stream
-            for stream, (_, number) in zip(self._streams, self._choices, strict=False)
-            if number == 0
-        ]
         return Usage(
             prompt_tokens=sum(len(ask.prompt_token_ids) for ask in self.asks),
             reply_tokens=sum(len(reply.tokens) for reply in self.replies),
-            cached_tokens=sum(stream.reused_tokens for stream in firsts),
+            cached_tokens=sum(map(self._cached, self.asks)),
             cut_tokens=sum(ask.cut.tokens for ask in self.asks),
         )
+
+    def _cached(self, ask: Ask) -> int:
+        """The tokens of a prompt that none of its choices had to read for itself or the others."""
+        firsts = zip(self._first_streams, self._choices, strict=False)
+        reused = [stream.reused_tokens for stream, (of, _) in firsts if of is ask]
+        size = len(ask.prompt_token_ids)
+        return max(0, size - sum(size - each for each in reused)) if reused else 0
 
     async def steps(self) -> AsyncGenerator[Step]:
         """Yield what becomes certain, in the order in which it does, until every choice has ended.

@@ -16,13 +16,15 @@ from agent.constrain.contract import Compiler
 from agent.errors import InvalidError
 from agent.tools.format import Format
 from agent.tools.hermes import HERMES
+from agent.tools.served import Made
 from agent.turn.constraint import Constraint
 from agent.turn.held import Held, hold
 from agent.turn.origin import UNKNOWN, Origin
 from agent.turn.sessions import Purpose
-from agent.turn.truncation import exchanges, without
+from agent.turn.truncation import steps, without
 from streams.errors import TemplateRefusedError
-from streams.records import Json, Message, Sampling
+from streams.notes import with_notes
+from streams.records import Json, Message, Note, Sampling
 
 
 class Renderer(Protocol):
@@ -47,9 +49,11 @@ class Renderer(Protocol):
 
 Truncation = Literal["auto", "disabled"]
 
-# Exchanges are left out until the reply has the room that it asks for, at most this share of the
-# context: agents ask for more than the whole, and a conversation is worth more than a long reply.
-REPLY_SHARE: Final = 4
+# Exchanges are left out until the reply has the room that it asks for, at most the first of these
+# shares of the context: agents ask for more than the whole, and a conversation is worth more than a
+# long reply. Where what must stay leaves less than that (an agent's tools fill most of a context),
+# the second one: room for a call of a tool, and the rest for what was said.
+REPLY_SHARES: Final = (4, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,15 @@ class Cut:
 
 
 WHOLE = Cut()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What somebody says of a call that the agent would make. call_id: as in the last reply"""
+
+    call_id: str
+    approve: bool
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,15 @@ class Ask:
     truncation: Truncation = "disabled"  # auto: leave out the oldest exchanges when all do not fit
     follows: str | None = None  # the turn that the client named as the one before
     origin: Origin = UNKNOWN
+    wants_notes: bool = True  # False: the client wants none in this prompt
+    notes: tuple[Note, ...] = ()  # standing wishes that are in the prompt (agent.notes.notes)
+    serves: bool = False  # whether tools that the agent calls itself may be offered
+    served: frozenset[str] = frozenset()  # names of those that are, among `tools`
+    can_ask: bool = False  # whether the API can ask for somebody's approval of a call
+    approvals: tuple[Approval, ...] = ()  # what was said of calls that the last reply wants made
+    made: tuple[Made, ...] = ()  # the calls that were made of those, before the first token
+    inner: tuple[int, ...] = ()  # places of messages that the client has not sent: calls, results
+    said: str = ""  # what the client was told before, in steps of the same response
     writes: Format = HERMES  # how the model writes calls of tools
     prompt_token_ids: list[int] = field(default_factory=list)  # empty until it is rendered
     held: Held | None = None  # the constraint, compiled; None: there is none, or it is not yet
@@ -154,20 +176,20 @@ def _cut(ask: Ask, base: Renderer, whole: list[int], context_tokens: int) -> tup
 
     whole: the prompt of all messages
     """
-    wanted = max(each.max_tokens for each in ask.samplings)
-    most = context_tokens - min(wanted, context_tokens // REPLY_SHARE)
-    last = exchanges(ask.messages)
-    if len(whole) <= most or not last:
+    wanted, last = max(each.max_tokens for each in ask.samplings), steps(ask.messages)
+    ample, scant = (context_tokens - min(wanted, context_tokens // n) for n in REPLY_SHARES)
+    if len(whole) <= ample or not last:
         return whole, WHOLE
-    prompts: dict[int, list[int]] = {}
+    prompts: dict[int, list[int]] = {0: whole}
 
     def without_oldest(number: int) -> list[int]:
         if number not in prompts:
             prompts[number] = _prompt(ask, base, without(ask.messages, number))
         return prompts[number]
 
+    most = ample if len(without_oldest(last)) <= ample else scant
     # the more is left out, the shorter the prompt: few need to be rendered to find the longest
-    number = bisect_left(range(last), -most, lo=1, key=lambda some: -len(without_oldest(some)))
+    number = bisect_left(range(last), -most, key=lambda some: -len(without_oldest(some)))
     left, prompt = without(ask.messages, number), without_oldest(number)
     return prompt, Cut(len(ask.messages) - len(left), len(whole) - len(prompt))
 
@@ -176,7 +198,8 @@ def _prompt(ask: Ask, base: Renderer, messages: Sequence[Message]) -> list[int]:
     if ask.raw is not None:
         return _read(ask.raw, base)
     try:
-        return base.render(messages, ask.tools, continues=ask.continues)
+        noted = with_notes(messages, [note.text for note in ask.notes])
+        return base.render(noted, ask.tools, continues=ask.continues)
     except TemplateRefusedError as cause:  # such as "roles must alternate"
         raise InvalidError(str(cause), param=ask.named) from cause
     except RecursionError as cause:

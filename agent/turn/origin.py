@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from streams.records import canonical_json
 
@@ -21,8 +21,7 @@ MAX_CLIENT_CHARS = 64
 HASH_DIGITS = 32
 
 # W3C Trace Context, sec. 3.2: version, trace id, parent id, flags; later versions may add more.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-_NO_TRACE = "0" * 32
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,14 @@ class Origin:
     client: first product of its User-Agent, such as "OpenAI/Python"
     body_key, idempotency_key: 32 hex digits, the same for the same principal and text
     trace: 32 hex digits
+    span: the client's own span, which is the parent of ours, 16 hex digits; not kept with a turn
     """
 
     client: str | None = None
     body_key: str | None = None
     idempotency_key: str | None = None
     trace: str | None = None
+    span: str | None = None
 
 
 UNKNOWN = Origin()
@@ -50,12 +51,19 @@ def origin_of(headers: Mapping[str, str], body: bytes, principal: str) -> Origin
     body: JSON that was read before; how it is spaced and ordered does not matter
     """
     resend = headers.get(RESEND_HEADER)
+    trace, span = parent_of(headers.get(TRACE_HEADER))
     return Origin(
         client=client_of(headers.get(CLIENT_HEADER)),
         body_key=_hash(principal, canonical_json(json.loads(body))),
         idempotency_key=_hash(principal, _bytes(resend)) if resend else None,
-        trace=trace_of(headers.get(TRACE_HEADER)),
+        trace=trace,
+        span=span,
     )
+
+
+def kept(origin: Origin) -> dict[str, str | None]:
+    """What a turn keeps of where it came from."""
+    return {name: value for name, value in asdict(origin).items() if name != "span"}
 
 
 def client_of(agent: str | None) -> str | None:
@@ -70,16 +78,16 @@ def client_of(agent: str | None) -> str | None:
     return product[:MAX_CLIENT_CHARS] if product.isprintable() else None
 
 
-def trace_of(parent: str | None) -> str:
-    """The trace that a traceparent header names, or a new one when it names none.
+def parent_of(header: str | None) -> tuple[str, str | None]:
+    """The trace and the span that a traceparent header names, or a new trace when it names none.
 
-    >>> trace_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-    '4bf92f3577b34da6a3ce929d0e0e4736'
+    >>> parent_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    ('4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7')
     """
-    found = _TRACEPARENT.fullmatch((parent or "").strip())
-    if found is None or found[1] == _NO_TRACE:
-        return secrets.token_hex(HASH_DIGITS // 2)
-    return found[1]
+    found = _TRACEPARENT.fullmatch((header or "").strip())
+    if found is None or set(found[1]) == {"0"} or set(found[2]) == {"0"}:
+        return secrets.token_hex(HASH_DIGITS // 2), None
+    return found[1], found[2]
 
 
 def _hash(principal: str, text: bytes) -> str:

@@ -18,12 +18,15 @@ from typing import Literal
 
 from agent.errors import UnavailableError
 from agent.turn.ask import Ask
+from agent.turn.origin import kept
 from agent.turn.reply import Reply
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.log.contract import Outgoing, outgoing
-from streams.records import Deletion, Feedback, Json, Message, Sampling, Turn
+from streams.records import Deletion, Feedback, Json, Message, Note, Sampling, Turn
+from streams.trace import places
+from streams.trace.contract import NO_TRACER, Tracer
 
 SHOWN = 500  # characters of a broken call in an event; the turn has the whole
 DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
@@ -64,6 +67,7 @@ class Recorder:
         events: Events,
         metrics: Metrics,
         told: Callable[[Turn | Feedback], None] = lambda _: None,
+        tracer: Tracer = NO_TRACER,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where records go.
@@ -72,7 +76,7 @@ class Recorder:
         told: takes each turn and each feedback as it is recorded
         clock: Unix seconds
         """
-        self._put, self._line, self._told = put, line, told
+        self._put, self._line, self._told, self._tracer = put, line, told, tracer
         self._events, self._metrics, self._clock = events, metrics, clock
         self._dropping = False
 
@@ -85,11 +89,13 @@ class Recorder:
         reply: Reply,
         delivered: bool | None = None,
         response: Json | None = None,
+        took_s: float = 0.0,
     ) -> None:
         """Record a reply that has ended.
 
         delivered: whether its last byte was handed to somebody; None: unknown
         response: what is kept for whoever asks for it again; None: nobody may
+        took_s: from the request's arrival until now, seconds
         """
         for each in reply.broken:
             self._events.add("broken-call", f"turn {turn_id}, {each.fault}: {each.raw[:SHOWN]}")
@@ -98,8 +104,10 @@ class Recorder:
         try:
             told = {"delivered": delivered, "response": response}
             record = self._turn(turn_id, ask, choice, reply).model_copy(update=told)
-            self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
+            done = self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
             self._told(record)
+            if self._tracer.on:
+                self._trace(record, done, took_s, caller=ask.origin.span)
         except ValueError as cause:  # the reply is sent; its record must not fail the connection
             _LOG.exception("turn %s cannot be recorded", turn_id)
             self._events.add("dropped", f"turn {turn_id} cannot be recorded: {cause}")
@@ -150,6 +158,16 @@ class Recorder:
             raise UnavailableError("the deletion could not be kept: ask again later")
         return record
 
+    async def removal(self, note: Note) -> Note:
+        """Record that a principal takes a note of its own away.
+
+        raises: UnavailableError when the disk does not take it; ask again later
+        """
+        record = note.model_copy(update={"id": uuid.uuid4().hex, "state": "removed"})
+        if not await self._kept(self._hand_over([outgoing("notes", note.note, record)])):
+            raise UnavailableError("that could not be kept: ask again later")
+        return record
+
     def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply) -> Turn:
         message, variant = reply.message(), reply.tokens[0].variant
         prefix_key, key = _keys(ask, message)
@@ -180,8 +198,47 @@ class Recorder:
             continues=ask.continues,
             forced=[place for place, token in enumerate(reply.tokens) if token.forced],
             broken_calls=[each.raw for each in reply.broken],
-            **asdict(ask.origin),
+            notes=[note.note for note in ask.notes],
+            inner=list(ask.inner),
+            **kept(ask.origin),
         )
+
+    def _trace(self, turn: Turn, done: Future[bool], took_s: float, *, caller: str | None) -> None:
+        """Tell the request of a turn, and once it is safe, its way there."""
+        place, now_s = places.turn(turn.id, turn.trace), self._clock()
+        self._tracer.span(
+            "request",
+            place,
+            began_s=now_s - took_s,
+            ended_s=now_s,
+            parent=places.Place(place.trace, caller) if caller else None,
+            failed="cancelled" if turn.finish_reason == "cancelled" else None,
+            attributes={
+                "turn": turn.id,
+                "line": turn.line,
+                "version": turn.version,
+                "member": turn.member,
+                "purpose": turn.purpose,
+                "learn": turn.learn,
+                "finish_reason": turn.finish_reason,
+                "prompt_tokens": len(turn.prompt_token_ids),
+                "reply_tokens": len(turn.token_ids),
+            },
+        )
+
+        def logged(done: Future[bool]) -> None:
+            lost = done.cancelled() or not done.result()
+            self._tracer.span(
+                "log",
+                places.log(place, turn.id),
+                began_s=now_s,
+                ended_s=self._clock(),
+                parent=place,
+                failed="the spool did not take it" if lost else None,
+                attributes={"turn": turn.id},
+            )
+
+        done.add_done_callback(logged)
 
     def _hand_over(self, records: list[Outgoing]) -> Future[bool]:
         done = self._put(records)
@@ -214,14 +271,22 @@ def _sampling(ask: Ask, choice: int, reply: Reply) -> Sampling:
 
 
 def _keys(ask: Ask, reply: Message) -> tuple[str, str]:
-    """The keys of the conversation before the reply, and up to and including it.
+    """The keys of the conversation before the reply, and with it, as clients know both.
 
-    A reply that continues the last message is one message with it, as clients send it back.
+    A reply that continues the last message is one message with it, as clients send it back. They
+    have neither calls that the agent made itself nor their results; a reply that only makes such
+    calls is followed by its results, so that its own messages are its conversation.
     """
     before = ask.messages
     if ask.continues:
         *before, begun = ask.messages
         text = (begun.content or "") + (reply.content or "")
         reply = reply.model_copy(update={"content": text})
+    calls = reply.tool_calls or []
+    theirs = [call for call in calls if call["function"]["name"] not in ask.served]
+    if theirs or not calls:
+        before = [each for place, each in enumerate(before) if place not in ask.inner]
+        told = (ask.said + (reply.content or "")) or None
+        reply = reply.model_copy(update={"content": told, "tool_calls": theirs or None})
     prefix_key = (chain.keys(before) or [chain.ROOT])[-1]
     return prefix_key, chain.extend(prefix_key, reply)

@@ -5,8 +5,10 @@ PartEnded); Finished. A token is carried by the first event that is told after i
 joined, are exactly the message that is recorded, so that a client that sends it back is recognised
 by the hash chain.
 
-What was meant as a call and is none, or calls what is not on offer, is told to nobody: it is kept
-in `broken`. Where another try can be had, the reply goes back to before it (`kept`).
+The arguments of a call come in pieces where the reply is held to calls, else when they are whole:
+what was meant as a call and is none, or calls what is not on offer, is told to nobody, and is kept
+in `broken`. So is a call that the reply's end cuts, though its beginning may have been told. Where
+another try can be had, the reply goes back to before what is broken (`kept`).
 
 Knows nothing of HTTP, nor of any API's JSON.
 """
@@ -17,8 +19,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.engine.contract import Finish, Token
-from agent.tools.calls import Broken, Call, Found
+from agent.tools.calls import Broken, Call
 from agent.tools.finder import CallFinder
+from agent.tools.held import CallBegun, CallEnded, CallGrown, Growing, HeldCalls
+from agent.tools.served import Made
 from agent.turn.ask import Ask
 from agent.turn.held import Held
 from streams.line.variant import Variant
@@ -38,10 +42,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the reply: text, or the arguments of a tool call, as JSON."""
+    """A stretch of the reply: text, the arguments of a tool call, as JSON, or a call made here."""
 
     number: int  # of the reply's parts, from 0
     call: ToolCall | None = None
+    made: Made | None = None  # a call of the agent's own; what it says stands in it
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is text."""
+        return self.call is None and self.made is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,12 @@ class Reply:
         self._prompt_tokens, self._parallel = len(ask.prompt_token_ids), ask.parallel_calls
         self._ask, self._can_retry, self._began = ask, can_retry, False
         self._offered = {tool["function"]["name"] for tool in ask.tools or []}
-        self._finder = CallFinder(ask.writes) if ask.tools is not None else None
+        self._cut: Part | None = None  # a call that was told in part, and cut
+        self._finder: CallFinder | HeldCalls | None = None
+        if ask.tools is not None:
+            constraint = ask.constraint if ask.held is not None else None
+            alone = constraint is not None and constraint.calls and constraint.text is None
+            self._finder = HeldCalls(ask.writes) if alone else CallFinder(ask.writes)
         self._parts: list[tuple[Part, list[str]]] = []
         self._open = False  # whether the last part may grow
         self._untold: list[Token] = []
@@ -128,8 +143,8 @@ class Reply:
 
     @property
     def parts(self) -> list[tuple[Part, str]]:
-        """The parts so far, each with what it says."""
-        return [(part, "".join(pieces)) for part, pieces in self._parts]
+        """The parts so far, each with what it says; but for a call that was cut, which is none."""
+        return [(part, "".join(pieces)) for part, pieces in self._parts if part != self._cut]
 
     def add(self, token: Token) -> list[ReplyEvent]:
         """Take a token, and return what became certain by it."""
@@ -166,7 +181,7 @@ class Reply:
         self.tokens = self.tokens[: self.kept]
         self._untold = self.tokens[told:]
         self.kept, self._can_retry, self.retried = None, False, held
-        self._finder = CallFinder(self._ask.writes)
+        self._finder = HeldCalls(self._ask.writes)
         return [token.id for token in self.tokens]
 
     def message(self) -> Message:
@@ -184,29 +199,50 @@ class Reply:
         content = None if calls and not text.strip() else text
         return Message(role="assistant", content=content, tool_calls=calls or None)
 
-    def _tell(self, found: Sequence[Found], events: list[ReplyEvent]) -> None:
+    def _tell(self, found: Sequence[Growing], events: list[ReplyEvent]) -> None:
         """Add the events of what was found in the text; nothing of what follows what is broken."""
         for each in map(self._known, found):
             if self.kept is not None:
                 return
-            if isinstance(each, Broken):
-                self.broken.append(each)
-                self.kept = self._before(each) if self._can_retry else None
-            elif isinstance(each, str):
-                if each and not self._open:
-                    self._begin(None, events)
-                if each:
+            match each:
+                case CallBegun(name):
+                    self._begin_call(name, events)
+                case CallGrown(text):
+                    self._grow(text, events)
+                case CallEnded():
+                    self._end(events)
+                case Broken():
+                    self.broken.append(each)
+                    told = self._end_cut(events)
+                    self.kept = self._before(each) if self._can_retry and not told else None
+                case str() if each:
+                    if not self._open:
+                        self._begin(None, events)
                     self._grow(each, events)
-            elif self._parallel or not self.calls:
-                self._end(events)
-                call = ToolCall(len(self.calls), f"call_{secrets.token_hex(12)}", each.name)
-                self.calls.append(call)
-                self._begin(call, events)
-                self._grow(each.arguments, events)
-                self._end(events)
+                case Call() if self._parallel or not self.calls:
+                    self._begin_call(each.name, events)
+                    self._grow(each.arguments, events)
+                    self._end(events)
 
-    def _known(self, found: Found) -> Found:
+    def _begin_call(self, name: str, events: list[ReplyEvent]) -> None:
+        self._end(events)
+        call = ToolCall(len(self.calls), f"call_{secrets.token_hex(12)}", name)
+        self.calls.append(call)
+        self._begin(call, events)
+
+    def _end_cut(self, events: list[ReplyEvent]) -> bool:
+        """End a call that grew, if one did: it was told so far, and is no call of the reply."""
+        if not self._open or self._parts[-1][0].call is None:
+            return False
+        self._cut = self._parts[-1][0]
+        self.calls.pop()
+        self._end(events)
+        return True
+
+    def _known(self, found: Growing) -> Growing:
         """What was found; only tools on offer can be called, and a text of a form is no call."""
+        if isinstance(found, CallBegun | CallGrown | CallEnded):  # the grammar knows which
+            return found
         if isinstance(found, str) or (isinstance(found, Call) and found.name in self._offered):
             return found
         constraint = self._ask.constraint

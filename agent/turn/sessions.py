@@ -20,6 +20,7 @@ Purpose = Literal["main", "side", "chore"]
 Choice = TypeVar("Choice")
 
 SESSION_HEADER, PURPOSE_HEADER, LEARN_HEADER = "X-Session-Id", "X-Turn-Type", "X-Learn"
+SERVE_HEADER = "X-Server-Tools"
 # What clients send without being told to: Open WebUI (ENABLE_FORWARD_USER_INFO_HEADERS), opencode,
 # and what gateways call a conversation.
 CLIENT_HEADERS = ("X-OpenWebUI-Chat-Id", "X-OpenCode-Session", "X-Conversation-Id", "X-Chat-Id")
@@ -81,6 +82,14 @@ def may_learn(headers: Mapping[str, str]) -> bool:
     raises: InvalidError naming the header
     """
     return _choice(headers, LEARN_HEADER, {"on": True, "off": False}, default=True)
+
+
+def may_serve(headers: Mapping[str, str]) -> bool:
+    """Return whether the agent may call tools of its own: X-Server-Tools (off | on).
+
+    raises: InvalidError naming the header
+    """
+    return _choice(headers, SERVE_HEADER, {"on": True, "off": False}, default=True)
 
 
 def _choice(

@@ -1,8 +1,10 @@
 """Leaves the oldest exchanges out of a conversation, so that its end fits.
 
 An exchange is a user's message with all that follows it until the user's next one: replies, calls
-and their results. It goes as a whole, so that no result is left without its call. What the system
-or a developer says stays wherever it stands, and so does the last exchange, which is what is asked.
+and their results. It goes as a whole, so that no result is left without its call. Of the last one,
+which is what is asked, the user's message stays, and of an agent's work on it the newest round; its
+older rounds, each a reply and the results of its calls, go when all other exchanges have gone. What
+the system or a developer says stays wherever it stands.
 
 Knows nothing of tokens.
 """
@@ -15,29 +17,48 @@ from streams.records import Message
 KEPT: Final = ("system", "developer")
 
 
-def exchanges(messages: Sequence[Message]) -> int:
-    """How many exchanges can be left out, the oldest first.
+def steps(messages: Sequence[Message]) -> int:
+    """How often something can be left out: each exchange but the last, then its older rounds.
 
     >>> hi, yo = Message(role="user", content="hi"), Message(role="assistant", content="yo")
-    >>> exchanges([hi, yo, hi]), exchanges([yo, hi, yo]), exchanges([hi])
-    (1, 1, 0)
+    >>> steps([hi, yo, hi]), steps([yo, hi, yo]), steps([hi]), steps([hi, yo, yo])
+    (1, 1, 0, 1)
     """
-    return len(_beginnings(messages))
+    return len(_exchanges(messages)) + len(_rounds(messages))
 
 
 def without(messages: Sequence[Message], number: int) -> list[Message]:
-    """The messages without so many of the oldest exchanges.
+    """The messages after so many steps.
 
-    number: from 0 to `exchanges(messages)`
+    number: from 0 to `steps(messages)`
     """
-    if number == 0:
-        return list(messages)
-    end = _beginnings(messages)[number - 1]
-    return [each for at, each in enumerate(messages) if at >= end or each.role in KEPT]
+    exchanges, begin, end = _exchanges(messages), 0, 0
+    gone = exchanges[number - 1] if 0 < number <= len(exchanges) else 0
+    if number > len(exchanges):
+        gone, begin = (exchanges or [0])[-1], _asked(messages) + 1
+        end = _rounds(messages)[number - len(exchanges) - 1]
+    return [
+        each
+        for at, each in enumerate(messages)
+        if each.role in KEPT or (at >= gone and not begin <= at < end)
+    ]
 
 
-def _beginnings(messages: Sequence[Message]) -> list[int]:
+def _asked(messages: Sequence[Message]) -> int:
+    """Where the last message of the user stands; -1 where there is none."""
+    return max((at for at, each in enumerate(messages) if each.role == "user"), default=-1)
+
+
+def _exchanges(messages: Sequence[Message]) -> list[int]:
     """Where each exchange begins but the first, which may begin without a user's message."""
     users = [at for at, each in enumerate(messages) if each.role == "user"]
     said = any(each.role not in KEPT for each in messages[: users[0]]) if users else False
     return users if said else users[1:]
+
+
+def _rounds(messages: Sequence[Message]) -> list[int]:
+    """Where each round on the last message of the user begins but the first."""
+    asked = _asked(messages)
+    if asked < 0:
+        return []
+    return [at for at, each in enumerate(messages) if at > asked and each.role == "assistant"][1:]

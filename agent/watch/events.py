@@ -1,9 +1,11 @@
 """What happened to this agent lately, for the console and the process's log: a bounded list.
 
 Kinds, so that pages and alerts can tell them apart:
-    swap, swap-failed, rollback, rollback-unwritten,
+    swap, swap-failed, rollback, reset, rollback-unwritten (of either),
     log-away, log-back, unreadable, dropped, engine-failed, draining, limited,
-    broken-call: a reply's tool call that could not be read, or was of no tool on offer
+    broken-call: a reply's tool call that could not be read, or was of no tool on offer,
+    locked-out: too many wrong keys for the console, from one address, of one key, or of one name,
+    tools: an MCP server of agent.tools that can be called now, or not
 
 Knows nothing of its readers; what must not be lost goes to the streams, not here.
 """
@@ -17,13 +19,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "swap", "swap-failed", "rollback", "rollback-unwritten", "trial", "trial-lacking",
+    "swap", "swap-failed", "rollback", "reset", "rollback-unwritten", "trial", "trial-lacking",
     "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
-    "broken-call",
+    "broken-call", "tools", "locked-out",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
 _WARNINGS = {
     "swap-failed", "rollback-unwritten", "trial-lacking", "log-away", "unreadable", "dropped",
+    "locked-out",
 }  # fmt: skip
 
 _LOG = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
-from agent.watch.metrics import Sample
+from agent.watch.lessons import families
+from agent.watch.metrics import Family, Sample
 from agent.watch.reading import Reading
 from streams.errors import StreamsError
 from streams.records import Json
@@ -96,9 +97,9 @@ class Heard:
     def __init__(self, store: Store, line: str) -> None:
         """Read nothing yet."""
         self._store, self._line = store, line
-        self._reading = Reading[list[Sample]]("metrics-store")
+        self._reading = Reading[list[Sample | Family]]("metrics-store")
 
-    async def samples(self) -> Sequence[Sample] | None:
+    async def samples(self) -> Sequence[Sample | Family] | None:
         """Read the figures; None when the store does not answer in time, or cannot be read."""
         return await self._reading.ask(self._read, wait_s=WAIT_S) or None
 
@@ -106,16 +107,18 @@ class Heard:
         """Begin no further reading."""
         self._reading.close()
 
-    def _read(self) -> list[Sample]:
+    def _read(self) -> list[Sample | Family]:
         lines = (self._line,)
         try:
             with self._store.reading() as session:
                 num, clients = unlinked(session, lines), opted_out(session, lines)
                 waiting = planners(session, lines)
+                wishes = families(session, self._line)
         except (StreamsError, SQLAlchemyError) as cause:
             _LOG.debug("the store cannot be read for the metrics: %s", cause)
             return []
-        found = [(f"unlinked_{why}", _TEXTS[why], float(num[why])) for why in _UNLINKED]
+        found: list[Sample | Family] = [*wishes]
+        found += [(f"unlinked_{why}", _TEXTS[why], float(num[why])) for why in _UNLINKED]
         out = float(sum(row["num_opted_out"] for row in clients))
         found.append(("turns_opted_out", "Turns of clients that opt out of learning", out))
         for kind in ("fresh", "used", "weak"):

@@ -7,11 +7,13 @@ Knows numbers only, not which alarms they ring.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
@@ -29,8 +31,25 @@ GAP_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 
 REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 Sample = tuple[str, str, float]  # name, what it is, value
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Figures that are told apart by labels.
+
+    counts: whether they only grow
+    rows: values of the labels, and the figure
+    """
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], float], ...]
+    counts: bool = False
+
+
 # Figures that must be waited for; None: none in time, and those of the scrape before it stay.
-Source = Callable[[], Awaitable[Sequence[Sample] | None]]
+Source = Callable[[], Awaitable[Sequence[Sample | Family] | None]]
 
 # What answered, as labels: lines are those of the settings. A version is none: versions come by the
 # minute, and each would leave a series behind for ever. quickset_serving_info says which serves,
@@ -76,6 +95,7 @@ class Metrics:
         )
         self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
         self.tokens = count("tokens", "Tokens read and sampled", "kind")
+        self.cut_prompts = count("truncated_prompts", "Prompts without their oldest exchanges")
         self.feedback = count("feedback", "Feedback taken", "score", "way")
         self.tool_calls = count("tool_calls", "Tool calls in replies", *VARIANT)
         self.tool_parse_failures = count(
@@ -84,9 +104,33 @@ class Metrics:
         self.retried_calls = count(
             "retried_tool_calls", "Replies that were sampled again, held to a call", *VARIANT
         )
+        self.note_tokens = count(
+            "note_tokens", "Prompt tokens of notes: spent, and saved by retired ones", "what"
+        )
+        self.served_calls = count(
+            "server_tool_calls", "Calls of tools of agent.tools", "server", "outcome"
+        )
+        self.server_breaks = count(
+            "tool_server_breaks", "Connections to servers of agent.tools that ended", "server"
+        )
+        self.server_up = Gauge(
+            "quickset_tool_server_up",
+            "1 while a server of agent.tools can be called.",
+            ("server",),
+            registry=self.registry,
+        )
         self.swaps = count("swaps", "Changes of the serving version", "verb")
         self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = count("unreadable_records", "Records that this agent cannot use")
+        self.operator_refusals = count(
+            "operator_refusals", "Requests that the console refused to let in", "why"
+        )
+        self.console_pages = count(
+            "console_pages", "Views of the console that were read", "view", "form"
+        )
+        self.comparisons = count(
+            "comparisons", "Comparisons of two versions for operators", "outcome"
+        )
         self.limited = count("limited", "Requests refused by a key's limit", "limit")
         self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
         self.first_token_s = time(
@@ -127,11 +171,23 @@ class _Gauges:
     """A collector of figures that were read before."""
 
     def __init__(self) -> None:
-        self.samples: Sequence[Sample] = ()
+        self.samples: Sequence[Sample | Family] = ()
 
     def collect(self) -> Iterator[Metric]:
-        for name, text, value in self.samples:
+        for each in self.samples:
+            if isinstance(each, Family):
+                yield _family(each)
+                continue
+            name, text, value = each
             yield GaugeMetricFamily(f"quickset_{name}", f"{text}.", value)
+
+
+def _family(each: Family) -> Metric:
+    kind = CounterMetricFamily if each.counts else GaugeMetricFamily
+    family = kind(f"quickset_{each.name}", f"{each.text}.", labels=each.labels)
+    for values, figure in each.rows:
+        family.add_metric(list(values), figure)
+    return family
 
 
 class _State:

@@ -23,4 +23,10 @@ def agent(in_force: InForce, with_parent: WithParent = False) -> None:
     ports = claim(settings.agent)
     from agent.run import run  # torch takes seconds to import: after what can fail at once
 
-    run(model=settings.model, streams=settings.streams, settings=ports, rollout=settings.rollout)
+    run(
+        model=settings.model,
+        streams=settings.streams,
+        settings=ports,
+        rollout=settings.rollout,
+        otel=settings.otel,
+    )

@@ -21,4 +21,5 @@ def learner(in_force: InForce, with_parent: WithParent = False) -> None:
         streams=settings.streams,
         settings=settings.learner,
         rollout=settings.rollout,
+        otel=settings.otel,
     )

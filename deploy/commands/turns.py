@@ -1,14 +1,14 @@
 """quickset turns: the last turns, with what was judged of them and why."""
 
-import json
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
 from deploy.operate.history import turns as read_turns
@@ -18,17 +18,21 @@ from streams.store.tables import JudgementRow, TurnRow
 
 @with_settings("home")
 def turns(
-    in_force: InForce,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, whole texts.")] = False,
+    in_force: InForce, limit: Limit = 20, as_json: Json = False, watch: Watch = False
 ) -> None:
     """Print the last turns, newest first: what was asked, answered, judged, and any hint."""
     settings = in_force.settings
-    with store_session(settings.streams) as session:
-        found = [_row(*each) for each in read_turns(session, settings.learner.line, limit)]
-    if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
+
+    def read() -> list[dict[str, Any]]:
+        with store_session(settings.streams) as session:
+            return [_row(*each) for each in read_turns(session, settings.learner.line, limit)]
+
+    tell(read, _table, as_json=as_json, watch=watch)
+
+
+def _table(found: Sequence[dict[str, Any]]) -> RenderableType:
+    if not found:
+        return "no turns yet"
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True, min_width=len("01-31 23:59:59"))
     table.add_column(no_wrap=True, overflow="ellipsis")
@@ -36,7 +40,7 @@ def turns(
         for name, words in _told(row):
             # Text, not markup: what people and models write is shown as it is, each on one line.
             table.add_row(name, Text(" ".join(words.split())))
-    Console().print(table if found else "no turns yet")
+    return table
 
 
 def _told(row: dict[str, Any]) -> list[tuple[str, str]]:

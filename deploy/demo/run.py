@@ -25,6 +25,7 @@ from deploy.up.model import ensure
 # What the service that learns is told beyond its defaults (EXPERIMENTS, "Demo"). Flags of the
 # command line are stronger.
 LEARNER: Final = {
+    "agent.notes": "off",  # what the weights learn is shown, not what a prompt says
     "learner.cpu_share": "0.9",  # nobody else wants this machine meanwhile
     "learner.max_reply_tokens": "64",  # as long as the replies are
     "learner.linger_s": "2",

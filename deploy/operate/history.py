@@ -3,19 +3,27 @@
 The topic `rollouts` decides which version serves a line; the store's table may lag behind it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, and_, col, select
 
 from deploy.errors import DeployError
 from streams.line.line import Line
 from streams.line.offer import decided
 from streams.open import open_log
+from streams.records import Json
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import GenerationRow, JudgementRow, RecipeRow, TurnRow
+from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
+
+NUMBER_DIGITS = 5  # at most; more digits are how a name begins, which may have no letters
+
+
+def is_number(version: str) -> bool:
+    """Return whether a version is meant by its number."""
+    return version.isascii() and version.isdigit() and len(version) <= NUMBER_DIGITS
 
 
 @contextmanager
@@ -75,13 +83,19 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     return [Version(row, by_child.get(row.version)) for row in rows]
 
 
-def find_version(session: Session, start: str) -> Version:
-    """Return the version whose name begins like this.
+def find_version(session: Session, start: str, *, line: str | None = None) -> Version:
+    """Return the version whose name begins like this, or of a line the one with this number.
 
-    raises: DeployError when none does, or more than one
+    line: whose numbers are meant; None: numbers name nothing
+    raises: DeployError when there is none, or more than one
     """
-    begins = col(RecipeRow.version).startswith(start, autoescape=True)
-    rows = session.exec(select(RecipeRow).where(begins).limit(2)).all()
+    rows: Sequence[RecipeRow] = ()
+    if line is not None and is_number(start):
+        numbered = and_(RecipeRow.line == line, RecipeRow.number == int(start))
+        rows = session.exec(select(RecipeRow).where(numbered).limit(2)).all()
+    if not rows:
+        begins = col(RecipeRow.version).startswith(start, autoescape=True)
+        rows = session.exec(select(RecipeRow).where(begins).limit(2)).all()
     if len(rows) != 1:
         raise DeployError(
             f"{'no version begins' if not rows else 'more than one version begins'} with {start}: "
@@ -101,3 +115,47 @@ def turns(session: Session, line: str, limit: int) -> list[tuple[TurnRow, list[J
     for verdict in session.exec(verdicts.order_by(col(JudgementRow.created_ms))):
         by_turn.setdefault(verdict.turn_id, []).append(verdict)
     return [(row, by_turn.get(row.id, [])) for row in rows]
+
+
+def generations(session: Session, line: str, limit: int) -> list[Json]:
+    """Return the newest generations of a line, newest first, without single members' fitness."""
+    names = (
+        "number", "parent", "child", "state", "reason", "reward", "fitness_mean", "fitness_spread",
+        "gain", "kl", "step", "planned_ms", "done_ms", "turn_ids", "coefficients",
+    )  # fmt: skip
+    query = select(*(getattr(GenerationRow, name) for name in names))
+    query = query.where(GenerationRow.line == line).order_by(col(GenerationRow.number).desc())
+    found = []
+    for row in session.execute(query.limit(limit)):
+        value = row._asdict()
+        value["turns"] = len(value.pop("turn_ids"))
+        value["pairs"] = len(value.pop("coefficients"))
+        found.append(value)
+    return found
+
+
+def frozen_units(session: Session) -> list[Json]:
+    """Return the masks and unit maps of the store, newest first: their units by layer."""
+    rows = session.exec(select(ArtefactRow).order_by(col(ArtefactRow.created_ms).desc())).all()
+    return [_units(row) for row in rows if isinstance(row.body.get("neurons"), dict)]
+
+
+def _units(row: ArtefactRow) -> Json:
+    neurons, groups = row.body["neurons"], row.body.get("groups") or {}
+    layers = sorted({int(layer) for layer in (*neurons, *groups)})
+    by_layer = [
+        {
+            "layer": layer,
+            "neurons": len(neurons.get(str(layer), ())),
+            "groups": len(groups.get(str(layer), ())),
+        }
+        for layer in layers
+    ]
+    return {
+        "digest": row.digest,
+        "kind": row.kind,
+        "created_ms": row.created_ms,
+        "neurons": sum(layer["neurons"] for layer in by_layer),
+        "groups": sum(layer["groups"] for layer in by_layer),
+        "layers": by_layer,
+    }

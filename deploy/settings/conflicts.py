@@ -26,7 +26,8 @@ def conflicts(
     """Return one sentence for each pair of settings that cannot both be meant."""
     yield from _streams(streams)
     yield from _agent(agent)
-    if rollout.policy == "two-person" and len(agent.operator_keys) < 2:
+    may_promote = [each for each in agent.operator_keys.values() if each.role != "viewer"]
+    if rollout.policy == "two-person" and len(may_promote) < 2:
         yield (
             "rollout.policy is two-person, but agent.operator_keys names fewer than two operators: "
             "without keys nobody can be told apart"
@@ -89,7 +90,7 @@ def _agent(agent: AgentSettings) -> Iterator[str]:
             f"agent.console_host {agent.console_host} can be reached from other machines: "
             "set agent.operator_keys first, or bind 127.0.0.1"
         )
-    if agent.kv_tokens < agent.context_tokens:
+    if 0 < agent.kv_tokens < agent.context_tokens:
         yield (
             f"agent.kv_tokens {agent.kv_tokens} cannot hold one conversation of "
             f"agent.context_tokens {agent.context_tokens}"
@@ -100,7 +101,8 @@ def _agent(agent: AgentSettings) -> Iterator[str]:
             "in agent.keys, without them nobody can be told apart"
         )
     yield from _keys("agent.keys", agent.keys)
-    yield from _keys("agent.operator_keys", agent.operator_keys)
+    hashes = {name: each.hash for name, each in agent.operator_keys.items()}
+    yield from _keys("agent.operator_keys", hashes)
 
 
 def _keys(name: str, keys: Mapping[str, str]) -> Iterator[str]:

@@ -25,11 +25,12 @@ from agent.settings import AgentSettings
 from deploy.errors import SettingsError
 from deploy.settings.conflicts import conflicts
 from learner.settings import LearnerSettings
-from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
+from streams.settings import ModelSettings, OtelSettings, RolloutSettings, StreamsSettings
 
 PREFIX = "QUICKSET_"
 DEFAULT_FILE = Path("quickset.toml")
-NOT_SETTINGS = {"QUICKSET_OPERATOR_KEY"}  # a secret of who calls, read where it is used
+# secrets of whoever calls, read where they are used
+NOT_SETTINGS = {"QUICKSET_OPERATOR_KEY", "QUICKSET_API_KEY"}
 
 
 class Settings(BaseSettings):
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     agent: AgentSettings = AgentSettings()
     learner: LearnerSettings = LearnerSettings()
     rollout: RolloutSettings = RolloutSettings()
+    otel: OtelSettings = OtelSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -180,7 +182,10 @@ def _fault(error: ErrorDetails, given: Mapping[str, tuple[Any, str]]) -> str:
     if error["type"] == "extra_forbidden":
         return _unknown(".".join(where), origin)
     message = error["msg"][0].lower() + error["msg"][1:]
-    return f"{'.'.join(where)} (from {origin}): {message}, got {error['input']!r}"
+    given_value = error["input"]
+    if isinstance(given_value, dict):  # a table may hold what is secret: its names tell enough
+        given_value = sorted(given_value)
+    return f"{'.'.join(where)} (from {origin}): {message}, got {given_value!r}"
 
 
 def _unknown(name: str, origin: str) -> str:

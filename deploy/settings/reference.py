@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import BaseModel
+
+from agent.mcp.settings import ToolServer
 from deploy.settings.load import Settings
 
 _HEAD = """\
@@ -43,9 +46,21 @@ def _choices(annotation: Any) -> str:
 
 
 def shown(value: Any) -> Any:
-    """Return a value as JSON; passwords in URLs are hidden."""
+    """Return a value as JSON; passwords in URLs, and what MCP servers are told, are hidden."""
+    if isinstance(value, ToolServer):
+        secret = {
+            "env": dict.fromkeys(value.env, "***"),
+            "headers": dict.fromkeys(value.headers, "***"),
+        }
+        return value.model_dump(mode="json") | secret
+    if isinstance(value, dict):
+        return {name: shown(each) for name, each in value.items()}
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {name: shown(each) for name, each in value.items()}
     if isinstance(value, str):
         return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", value)
     return value

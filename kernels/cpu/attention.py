@@ -6,17 +6,11 @@ is the same to the bit whatever other rows stand beside it and wherever its page
 Knows nothing of torch's modules, rope or versions: NumPy arrays in, NumPy arrays out.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
-import numpy.typing as npt
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Array = npt.NDArray[Any]
+from kernels.cpu.compiled import Array, inlined, vectorised
 
-_LOG2_E = np.float32(np.log2(np.e))
+LOG2_E = np.float32(np.log2(np.e))
 _LOWEST = np.float32(-3.0e38)
 _TINY = np.float32(-126.0)  # 2^t of a float32 that is not subnormal
 _BIAS, _MANTISSA_BITS = np.int32(127), np.int32(23)
@@ -27,17 +21,13 @@ _C1, _C2, _C3, _C4, _C5, _C6, _C7 = _C
 _ONE = np.float32(1.0)
 
 
-def _compiled(function: Function) -> Function:
-    """Compile at the first call, keep the machine code on disk, run without the GIL.
-
-    The flags let a sum be cut into vector lanes (the cut depends on the shape only), and keep the
-    rules of NaN and infinity: a fault must show.
-    """
-    flags = {"reassoc", "contract", "arcp", "nsz"}
-    return cast(Function, numba.njit(cache=True, nogil=True, fastmath=flags)(function))
+@inlined
+def power_of_two(f: np.float32) -> np.float32:
+    """Return 2^f for f in [0, 1)."""
+    return _ONE + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7))))))
 
 
-@_compiled
+@vectorised
 def attend_rows(
     start: int,
     stop: int,
@@ -84,13 +74,11 @@ def attend_rows(
             for place in range(length):
                 highest = max(highest, scores[place])
             for place in range(length):
-                t = max((scores[place] - highest) * _LOG2_E, _TINY)
+                t = max((scores[place] - highest) * LOG2_E, _TINY)
                 whole = np.floor(t)
                 f = t - whole
                 exponents[place] = (np.int32(whole) + _BIAS) << _MANTISSA_BITS
-                scores[place] = _ONE + f * (
-                    _C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7)))))
-                )
+                scores[place] = power_of_two(f)
             total = np.float32(0.0)
             for place in range(length):
                 scores[place] *= powers[place]

@@ -5,8 +5,8 @@ elsewhere: a stale inlined Philox would be another generator. So a function is c
 again, under a name that carries a digest of all sources that loops are made of.
 
 The loops take a range of their elements or rows each, so that threads can share them, and release
-the GIL. Integers wrap as in C; floats are never contracted or reordered (no fast-math). They know
-nothing of torch: NumPy arrays in, NumPy arrays out.
+the GIL. Integers wrap as in C; floats are contracted or reordered only in loops that say so
+(`vectorised`). They know nothing of torch: NumPy arrays in, NumPy arrays out.
 """
 
 import hashlib
@@ -30,6 +30,22 @@ def compiled(function: Function) -> Function:
     """Compile at the first call, keep the machine code on disk, run without the GIL."""
     function.__qualname__ += f"_{digest(KERNELS)}"
     return cast(Function, numba.njit(cache=True, nogil=True)(function))
+
+
+def vectorised(function: Function) -> Function:
+    """Compile, and let a sum be cut into vector lanes; the cut depends on the shape only.
+
+    NaN and infinity keep their rules: a fault must show.
+    """
+    function.__qualname__ += f"_{digest(KERNELS)}"
+    flags = {"reassoc", "contract", "arcp", "nsz"}
+    return cast(Function, numba.njit(cache=True, nogil=True, fastmath=flags)(function))
+
+
+def on_threads(function: Function) -> Function:
+    """Compile with parallel loops (numba.prange), to run where OpenMP is (kernels.cpu.strips)."""
+    function.__qualname__ += f"_{digest(KERNELS)}"
+    return cast(Function, numba.njit(cache=True, nogil=True, parallel=True)(function))
 
 
 def inlined(function: Function) -> Function:

@@ -122,6 +122,15 @@ def next_logits(
     """
     device = decoder.device
     positions = torch.tensor([[cache.length(slot)] for slot in slots], device=device)
+    if linear is unchanged and decoder.step is not None:
+        cosine, sine = decoder.rope(positions)
+        hidden = decoder.embed(torch.tensor(last))
+        memory = cache.pages.memory
+        logits = decoder.step.logits(
+            hidden, (cosine[:, 0], sine[:, 0]), memory, *cache.tables(slots)
+        )
+        cache.grow(slots)
+        return logits
     hidden = decoder.run(
         decoder.embed(torch.tensor(last, device=device)[:, None]),
         rope=decoder.rope(positions),

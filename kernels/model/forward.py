@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from kernels.errors import UnsupportedModelError
 from kernels.model.layers import Layer
 from kernels.model.model import EMBEDDING, HEAD, NORM, Model
+from kernels.model.step import step_of
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, q (b, heads, t, d), k (b, kv, t, d), v (b, kv, t, d)), after rope → (b, heads, t, d)."""
@@ -64,6 +65,7 @@ class Decoder:
     """A model walked as embed → run → norm → logits.
 
     num_layers, heads, kv_heads, head_dim, width, vocabulary: the model's sizes
+    step: the same walk for one new token a row, compiled; None where there is none
     """
 
     def __init__(self, model: Model) -> None:
@@ -77,6 +79,7 @@ class Decoder:
         self._frequencies = sizes.frequencies.to(self.device)
         self._embedding, self._head = model.layer(EMBEDDING), model.layer(HEAD)
         self._norm = _Norm(model, NORM)
+        self.step = step_of(model)
         self._blocks = [_Block(model, index) for index in range(sizes.num_layers)]
 
     @property

@@ -25,6 +25,7 @@ from kernels.model.forward import Attend, Decoder
 from kernels.model.pages import Pages
 
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int32 | np.int64]
 
 # Half a page is lost to a sequence on average, and a page is looked up once for so many tokens.
 PAGE_TOKENS: Final = 32
@@ -79,6 +80,21 @@ class KvCache:
             memory[own, :, :, :, :rest] = memory[other.pages[whole], :, :, :, :rest]
         self.pages.share(pages)
         return self._begin(_Past(tokens, [*pages, own] if rest else pages))
+
+    def adopt(self, slot: int, other: int, tokens: int) -> None:
+        """Let a sequence be the first tokens of another one, in whole pages; it keeps its room.
+
+        raises: ValueError when the other one does not hold so many, or they end within a page
+        """
+        own, theirs = self._pasts[slot], self._pasts[other]
+        _require_held(other, theirs.length, tokens)
+        whole, rest = divmod(tokens, self.pages.tokens)
+        if rest:
+            raise ValueError(f"{tokens} tokens end within a page of {self.pages.tokens}")
+        self.pages.share(theirs.pages[:whole])
+        gone, own.pages[:whole] = own.pages[:whole], theirs.pages[:whole]
+        own.length = tokens
+        self.pages.let_go(gone)
 
     def close(self, slot: int) -> None:
         """Forget a sequence."""
@@ -151,12 +167,9 @@ class KvCache:
         To be used for every layer of one pass over (len(slots), 1); call `grow` after the pass.
         raises: ValueError when one has no room
         """
-        pasts = [self._pasts[slot] for slot in slots]
-        for slot, past in zip(slots, pasts, strict=True):
-            if past.length >= self.capacity:
-                raise ValueError(f"a slot of {self.capacity} tokens is full")
-            self.reserve(slot, past.length + 1)
+        self._make_room(slots)
         if self._compiled:
+            pasts = [self._pasts[slot] for slot in slots]
             return self._rows.attend(
                 self.pages.memory, [past.pages for past in pasts], [past.length for past in pasts]
             )
@@ -167,6 +180,24 @@ class KvCache:
             return torch.cat([one(layer, *parts) for one, *parts in each])
 
         return attend
+
+    def tables(self, slots: Sequence[int]) -> tuple[Places, Places]:
+        """Make room for one new token in each of these sequences, and say where they lie.
+
+        returns: (rows, most) int32, the pages of each row in order, and (rows,) int64, how long its
+            past is with the new token
+        raises: ValueError when one has no room
+        """
+        self._make_room(slots)
+        pasts = [self._pasts[slot] for slot in slots]
+        return _tables([past.pages for past in pasts], [past.length for past in pasts])
+
+    def _make_room(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            past = self._pasts[slot]
+            if past.length >= self.capacity:
+                raise ValueError(f"a slot of {self.capacity} tokens is full")
+            self.reserve(slot, past.length + 1)
 
     def grow(self, slots: Sequence[int], tokens: int = 1) -> None:
         """Count the tokens that the last pass wrote as part of these sequences."""
@@ -186,6 +217,14 @@ class KvCache:
         self._opened += 1
         self._pasts[self._opened] = past
         return self._opened
+
+
+def _tables(pages: Sequence[Sequence[int]], places: Sequence[int]) -> tuple[Places, Places]:
+    """Return the pages of each row, and its length when its new token stands at that place."""
+    tables = np.zeros((len(pages), max(map(len, pages))), dtype=np.int32)
+    for table, row in zip(tables, pages, strict=True):
+        table[: len(row)] = row
+    return tables, np.array(places, dtype=np.int64) + 1
 
 
 def _require_held(slot: int, length: int, tokens: int) -> None:
@@ -212,11 +251,8 @@ class _CompiledRows:
     ) -> Attend:
         """Return the attention of rows whose new tokens stand at these places of their pages."""
         array: Floats = memory.numpy()
-        tables = np.zeros((len(pages), max(map(len, pages))), dtype=np.int32)
-        for table, row in zip(tables, pages, strict=True):
-            table[: len(row)] = row
-        lengths = np.array(places, dtype=np.int64) + 1
-        pairs = len(pages) * memory.shape[3]
+        tables, lengths = _tables(pages, places)
+        pairs = len(tables) * memory.shape[3]
         # elements of keys and values behind one pair
         items = int(lengths.mean()) * 2 * memory.shape[5]
 

@@ -1,12 +1,12 @@
 """The linear layers of a model by how their weights are stored: one copy of each, made to be used.
 
-This is the seam for further storages, such as blocks of 4 bits: what applies its layer, looks rows
+This is the seam for further storages: what applies its layer, looks rows
 up, and gives the plain weight to whatever needs the weight itself, can stand anywhere in a model.
 A weight must not be changed in place.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +29,11 @@ class Layer(LinearLayer, Protocol):
         ...
 
     @property
+    def nbytes(self) -> int:
+        """What the weight takes in memory."""
+        ...
+
+    @property
     def device(self) -> torch.device:
         """Where the weight lies."""
         ...
@@ -37,8 +42,8 @@ class Layer(LinearLayer, Protocol):
         """Look up rows of the weight: (…) int64 → (…, in)."""
         ...
 
-    def like(self, weight: Tensor) -> Self:
-        """Store another weight of this shape the same way, with the same bias."""
+    def like(self, weight: Tensor) -> "Layer":
+        """Store another weight of this shape in full, with the same bias."""
         ...
 
 
@@ -64,6 +69,10 @@ class PlainLayer:
     @property
     def device(self) -> torch.device:
         return self.weight.device
+
+    @property
+    def nbytes(self) -> int:
+        return self.weight.nbytes
 
     def apply(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)

@@ -57,6 +57,12 @@ class Model:
         return sorted({*self.layers, *self.vectors} - ({HEAD} if tied else set()))
 
     @property
+    def nbytes(self) -> int:
+        """What the parameters take in memory, tied ones once."""
+        layers = {id(layer): layer.nbytes for layer in self.layers.values()}
+        return sum(layers.values()) + sum(vector.nbytes for vector in self.vectors.values())
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type of the weights."""
         return self.layers[HEAD].dtype

@@ -13,13 +13,12 @@ from typing import Final, cast
 import torch
 from torch import Tensor
 
-from kernels.cpu.rows import MOST_ROWS, packed_rows
 from kernels.dtypes import is_for_processor
 from kernels.model.layers import Layer, PlainLayer
+from kernels.model.onednn import PACKED_FOR, packed_strips
 
-# Packed for this many rows: oneDNN's layout for a single row is another one, whose sums differ in
-# the last bit; from 8 rows on there is one layout for all (measured, and tested).
-ROWS: Final = 32
+# From so many rows on oneDNN is as fast as a loop of our own.
+MOST_ROWS: Final = 8
 
 # resolved once: looking an operator up by name costs as much as a small product
 _PRODUCT: Final = cast(Callable[..., Tensor], torch.ops.mkldnn._linear_pointwise.default)
@@ -31,8 +30,8 @@ def packable(weight: Tensor) -> bool:
     return is_for_processor(weight.device, weight.dtype) and bool(torch._C._has_mkldnn)
 
 
-def stored(weight: Tensor, bias: Tensor | None = None, *, looked_up: bool = False) -> Layer:
-    """Store a copy of a weight in the fastest form that it can have here.
+def in_full(weight: Tensor, bias: Tensor | None = None, *, looked_up: bool = False) -> Layer:
+    """Store a copy of a float32 weight in the fastest form that it can have here.
 
     Packing takes a tenth of a millisecond a megabyte.
 
@@ -43,6 +42,11 @@ def stored(weight: Tensor, bias: Tensor | None = None, *, looked_up: bool = Fals
         if layer.has_rows or not looked_up:
             return layer
     return PlainLayer(weight.clone(), bias)
+
+
+def multiply_packed(x: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply (…, in), two rows or more, by a weight in oneDNN's layout."""
+    return _PRODUCT(x, packed, bias, "none", [], "")
 
 
 class PackedLayer:
@@ -56,32 +60,33 @@ class PackedLayer:
         out_features, in_features = weight.shape
         self.shape = (out_features, in_features)
         self.bias = bias
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
-        self._rows = packed_rows(self._weight, out_features, in_features)
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), PACKED_FOR)
+        self.strips = packed_strips(self._weight, out_features, in_features)
 
     @property
     def has_rows(self) -> bool:
         """The layout is known here, so that single rows can be read, and few multiplied fast."""
-        return self._rows is not None
+        return self.strips is not None
+
+    @property
+    def nbytes(self) -> int:
+        return 4 * self.shape[0] * self.shape[1]
 
     def apply(self, x: Tensor) -> Tensor:
-        if self._rows is not None and x.numel() <= MOST_ROWS * x.shape[-1]:
-            out = self._rows.apply(x)
+        if self.strips is not None and x.numel() <= MOST_ROWS * x.shape[-1]:
+            out = self.strips.multiply(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
             return out if self.bias is None else out.add_(self.bias)
         if x.numel() == x.shape[-1]:
             # oneDNN sums one row in another order than several, when it has over 512 inputs
             pair = x.reshape(1, -1).expand(2, -1).contiguous()
-            return self._product(pair)[0].view(*x.shape[:-1], -1)
-        return self._product(x)
+            return multiply_packed(pair, self._weight, self.bias)[0].view(*x.shape[:-1], -1)
+        return multiply_packed(x, self._weight, self.bias)
 
     def plain(self) -> Tensor:
         return cast(Tensor, self._weight.to_dense())
 
     def rows(self, ids: Tensor) -> Tensor:
-        return self.plain()[ids] if self._rows is None else self._rows.read(ids)
+        return self.plain()[ids] if self.strips is None else self.strips.rows(ids)
 
     def like(self, weight: Tensor) -> "PackedLayer":
         return PackedLayer(weight, self.bias)
-
-    def _product(self, x: Tensor) -> Tensor:
-        return _PRODUCT(x, self._weight, self.bias, "none", [], "")

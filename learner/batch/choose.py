@@ -2,14 +2,15 @@
 
 The choice is deterministic, and independent of the order in which turns arrived: principals take
 turns, and each offers its strongest and freshest evidence first: strong verdicts before weak ones,
-the least used of them before others, the latest among equals. So a flood from one principal takes
-only the places that the others leave, and weak verdicts only those that strong ones leave; neither
-can keep a fresh strong verdict waiting.
+those that ask for something else before praise, the least used before others, the latest among
+equals. So a flood from one principal takes only the places that the others leave, and weak verdicts
+only those that strong ones leave; neither can keep a fresh strong verdict waiting.
 
-A generation is due when enough strong verdicts have uses left, or when a fresh one (never used) has
-waited long enough for company: one corrected chat alone leads to exactly one generation. Weak
-verdicts start none, and stand for nobody where several people are needed. Each turn scores at most
-`uses` generations.
+A generation is due when enough strong verdicts that ask for something else have uses left, or when
+a fresh one (never used) has waited long enough for company: one corrected chat alone leads to
+exactly one generation. Praise joins it and starts none: whoever is pleased needs no new version.
+Weak verdicts start none, and stand for nobody where several people are needed. Each turn scores at
+most `uses` generations.
 
 Knows nothing of weights, tables or the clock.
 """
@@ -36,6 +37,12 @@ class JudgedTurn:
     uses: int  # generations that it has scored
     judged_ms: int  # event time of its newest judgement
     verdict: Verdict
+    lesson: str | None = None  # what it is complained of (learner.lessons)
+
+    @property
+    def asks(self) -> bool:
+        """True when it is a reason to learn: a strong verdict that asks for something else."""
+        return self.verdict.starts and self.verdict.asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,10 @@ def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) 
     chosen = _dealt(left, conditions)[: conditions.turns]
     if not conditions.are_met(chosen):
         return []
-    enough = len(strong) >= conditions.turns
-    if not enough and not any(_lingered(c, conditions, now_ms) for c in strong):
+    if not any(c.asks for c in chosen):
+        return []
+    enough = sum(c.asks for c in strong) >= conditions.turns
+    if not enough and not any(_lingered(c, conditions, now_ms) for c in strong if c.asks):
         return []
     return sorted(chosen, key=lambda c: (c.created_ms, c.turn_id))
 
@@ -107,6 +116,7 @@ def _dealt(turns: Sequence[JudgedTurn], conditions: Conditions) -> list[JudgedTu
     return [dealt[-1] for dealt in sorted(rounds, key=lambda dealt: dealt[:-1])]
 
 
-def _worth(turn: JudgedTurn) -> tuple[bool, int, int, str]:
+def _worth(turn: JudgedTurn) -> tuple[bool, bool, int, int, str]:
     """Order evidence, the best first; learner.batch.window orders rows alike."""
-    return not turn.verdict.starts, turn.uses, -turn.judged_ms, turn.turn_id
+    verdict = turn.verdict
+    return not verdict.starts, not verdict.asks, turn.uses, -turn.judged_ms, turn.turn_id

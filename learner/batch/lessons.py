@@ -20,6 +20,7 @@ from learner.batch.lesson import Lesson
 from learner.batch.placements import ANY_WISH, PLACEMENTS, Placement
 from learner.batch.plan import PlannedTurn
 from learner.batch.rewriting import rewrite
+from learner.batch.standing import arrived
 from learner.batch.teacher import Target, Teacher
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
@@ -40,9 +41,9 @@ def prepare(
     """
     turns = {id: Turn.model_validate(row.record) for id, row in rows.items()}
     lessons = {
-        item.turn_id: _lesson(item, turns[item.turn_id], teacher.settings)
+        item.turn_id: _lesson(item, turns[item.turn_id], teacher)
         for item in plan
-        if item.turn_id in turns and _arrived(turns[item.turn_id])
+        if item.turn_id in turns and arrived(rows[item.turn_id])
     }
     hinted = {
         item.turn_id: item.hint
@@ -70,26 +71,31 @@ def prepare(
     return teaching, made
 
 
-def _lesson(item: PlannedTurn, turn: Turn, settings: LearnerSettings) -> Lesson:
+def _lesson(item: PlannedTurn, turn: Turn, teacher: Teacher) -> Lesson:
+    """Return a turn as a lesson, behind its prompt without notes: the weights are to hold those."""
+    settings = teacher.settings
     reply = tuple(turn.token_ids[: settings.max_reply_tokens])
-    whole = len(turn.prompt_token_ids) <= settings.max_prompt_tokens
+    plain = _plain(turn, teacher) if turn.notes else tuple(turn.prompt_token_ids)
+    whole = not turn.notes and len(plain) <= settings.max_prompt_tokens
     return Lesson(
         turn_id=item.turn_id,
         weight=item.weight,
         score=item.score if turn.finish_reason != "length" else 0,
         confidence=item.confidence,
-        prompt=hints.cut_left(turn.prompt_token_ids, settings.max_prompt_tokens),
+        prompt=hints.cut_left(plain, settings.max_prompt_tokens),
         reply=reply,
         logprobs=tuple(turn.logprobs[: len(reply)]) if whole else (),
         forced=frozenset(place for place in turn.forced if place < len(reply)),
     )
 
 
-def _arrived(turn: Turn) -> bool:
-    """Whether a reply was given, and given to its end."""
-    return (
-        bool(turn.token_ids) and turn.finish_reason != "cancelled" and turn.delivered is not False
-    )
+def _plain(turn: Turn, teacher: Teacher) -> Tokens:
+    """Return the prompt that a turn would have had without notes; its own where there is none."""
+    base = teacher.serving.base
+    try:
+        return tuple(base.render(turn.messages, turn.tools, continues=turn.continues))
+    except TemplateRefusedError:
+        return tuple(turn.prompt_token_ids)
 
 
 def _is_free(turn: Turn) -> bool:

@@ -32,6 +32,7 @@ class PlannedTurn:
     score: int
     confidence: float
     hint: str | None
+    lesson: str | None = None  # what is complained of; None: nothing, or an older build's
 
 
 def unfinished(session: Session, line: str) -> GenerationRow | None:
@@ -99,17 +100,13 @@ def batch_of(row: GenerationRow) -> list[PlannedTurn]:
     return [PlannedTurn(**item) for item in row.batch]
 
 
-def _row(
-    session: Session,
-    line: Line,
-    settings: LearnerSettings,
-    batch: Sequence[dict[str, Any]],
-    now_ms: int,
+def next_row(
+    session: Session, line: Line, settings: LearnerSettings, *, now_ms: int
 ) -> GenerationRow:
+    """Return the next generation of a line, with what is known now and without turns."""
     numbers = select(GenerationRow.number).where(GenerationRow.line == line.name)
     last = session.exec(numbers.order_by(col(GenerationRow.number).desc())).first()
     number = (last or 0) + 1
-    scores = [item["score"] for item in batch]
     return GenerationRow(
         id=hashlib.sha256(f"{line.name}\0{number}\0{line.version}".encode()).hexdigest()[:32],
         line=line.name,
@@ -117,13 +114,25 @@ def _row(
         parent=line.version,
         key=generation_key(settings.seed, line.name, number, line.version),
         state=PLANNED,
-        turn_ids=[item["turn_id"] for item in batch],
-        batch=list(batch),
+        turn_ids=[],
         horizon=_horizon(session, line),
         settings=settings.model_dump(mode="json"),
-        reward=sum(scores) / len(scores),
         planned_ms=now_ms,
     )
+
+
+def _row(
+    session: Session,
+    line: Line,
+    settings: LearnerSettings,
+    batch: Sequence[dict[str, Any]],
+    now_ms: int,
+) -> GenerationRow:
+    row = next_row(session, line, settings, now_ms=now_ms)
+    row.turn_ids = [item["turn_id"] for item in batch]
+    row.batch = list(batch)
+    row.reward = sum(item["score"] for item in batch) / len(batch)
+    return row
 
 
 def _horizon(session: Session, line: Line) -> dict[str, int]:
@@ -144,6 +153,7 @@ def _item(turn: JudgedTurn, weights: Mapping[str, float]) -> dict[str, Any]:
         "score": verdict.score,
         "confidence": verdict.confidence,
         "hint": verdict.hint,
+        "lesson": turn.lesson,
     }
 
 

@@ -1,7 +1,7 @@
 """Decides whether a candidate may be a lesson, by what the base finds likely behind which prompt.
 
-Forward passes only, and no list of words, so that it holds for any language. With log p a mean over
-the candidate's tokens, nats a token:
+Likelihoods come from forward passes and no list of words, so that they hold for any language. With
+log p a mean over the candidate's tokens, nats a token:
 
   about   = log p(candidate | prompt + hint) − mean over others of log p(candidate | other + hint)
             (the hint stands on both sides: what it alone calls for, "Dear Ada,", is about nothing);
@@ -14,8 +14,11 @@ the candidate's tokens, nats a token:
             else): an apology is what a complaint calls for, whatever it is about.
 
 A lesson passes all four limits, and neither goes round in circles nor says the hint itself again,
-which the hint makes likely as well. What a candidate is about and whether it is to the point shows
-in its first tokens; whether it follows may show in its last.
+which the hint makes likely as well. A likelihood says that the hint pulls a reply, not that the
+reply arrives: so where rules can see what was wished (learner.form.directions), it must be there,
+and where it was not before that is proof enough that it follows. No lesson apologises unless that
+was wished. What a candidate is about and whether it is to the point shows in its first tokens;
+whether it follows may show in its last.
 """
 
 import math
@@ -29,6 +32,8 @@ from torch import Tensor
 from kernels.contract import Backend
 from learner.batch.candidates import Candidate, Hinted, Tokens
 from learner.batch.placements import with_hint
+from learner.form.directions import directions_of
+from learner.form.obeys import apologises, missed
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.replies import is_degenerate
@@ -72,6 +77,8 @@ class Proof:
     likely: float = 0.0
     copies: bool = False  # the hint
     loops: bool = False
+    misses: str = ""  # what rules see that was wished and is not there, or that nobody wished
+    obeys: bool = False  # rules see that it does what was wished, and that the reply did not
 
     @property
     def reason(self) -> str:
@@ -84,7 +91,9 @@ class Proof:
             return f"it talks about the complaint ({self.to_the_point:+.2f} nats a token)"
         if not self.about >= LEAST_ABOUT_NATS:
             return f"it is not about the question ({self.about:+.2f} nats a token)"
-        if not self.follows >= LEAST_FOLLOWS_NATS:
+        if self.misses:
+            return f"it does not do what was wished: {self.misses}"
+        if not self.obeys and not self.follows >= LEAST_FOLLOWS_NATS:
             return f"it does not do what was wished ({self.follows:+.2f} nats a token)"
         if not self.likely >= LEAST_LIKELY_NATS:
             return f"it is not likely with the wish either ({self.likely:+.2f} nats a token)"
@@ -137,6 +146,9 @@ class Prover:
         complained = self._score(self._complained(), heads)
         others = [self._score(prompt, heads) for prompt in self._others(hint)]
         said = self._base.encode(hint)
+        wished, before = directions_of(hint), self._text(turn.reply)
+        fails = bool(missed(wished, before, given=before, ended=True))
+        misses = [self._misses(tokens, before, hint) for tokens in texts]
         ahead = [told - untold for told, untold in zip(hinted, vague, strict=True)]
         usual = _mean(plain[-1])
         found = []
@@ -154,9 +166,23 @@ class Prover:
                     likely=_mean(hinted[place]) - usual,
                     copies=_copies(texts[place], said),
                     loops=is_degenerate(texts[place]),
+                    misses=misses[place],
+                    obeys=fails and not misses[place],
                 )
             )
         return found
+
+    def _misses(self, tokens: Tokens, before: str, hint: str) -> str:
+        """Return what rules see that was wished and is not there, or that nobody wished."""
+        text = self._text(tokens)
+        ended = bool(tokens) and tokens[-1] in self._base.stop_ids
+        if apologises(text) and not apologises(hint):
+            return "it apologises"
+        return missed(directions_of(hint), text, given=before, ended=ended)
+
+    def _text(self, tokens: Tokens) -> str:
+        text: str = self._base.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
 
     def _complained(self) -> Tokens:
         return tuple(self._base.render(COMPLAINED))

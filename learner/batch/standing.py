@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from learner.judges.judge import combine
+from learner.judges.judge import Verdict, combine
 from learner.judges.rows import judgements_of
 from learner.judges.slow.later import WAITING
 from streams.store.states import (
@@ -28,17 +28,39 @@ from streams.store.tables import TurnRow
 _FINAL: Final = (USED_UP, STALE)
 
 
-def settle(session: Session, row: TurnRow) -> None:
-    """Set a turn's state, strength and reason to what its judgements come to."""
+def settle(session: Session, row: TurnRow) -> Verdict | None:
+    """Set a turn's state, score, strength and reason to what its judgements come to, and return it.
+
+    None where nobody has judged it.
+    """
     given = [each for each in judgements_of(session, [row])[row.id] if each.evidence != WAITING]
     verdict = combine(given)
     row.judged_ms = max((judgement.created_ms for judgement in given), default=None)
-    row.strength = None
+    row.strength = row.score = None
     if verdict is not None:
-        row.strength = verdict.confidence if verdict.teaches else 0.0
+        whole = _is_whole(row, verdict)
+        row.strength = verdict.confidence if verdict.teaches and whole else 0.0
+        row.score = verdict.score if whole else None
     if row.state != UNTRAINED:
         _settle_state(row, judged=bool(given))
     session.add(row)
+    return verdict
+
+
+def arrived(row: TurnRow) -> bool:
+    """Whether a reply was given, and given to its end.
+
+    One whose last bytes were handed to nobody did arrive where the conversation goes on with it.
+    """
+    turn = row.record
+    lost = turn.get("delivered") is False and row.next_kind != "reply"
+    return bool(turn.get("token_ids")) and turn.get("finish_reason") != "cancelled" and not lost
+
+
+def _is_whole(row: TurnRow, verdict: Verdict) -> bool:
+    """Whether a reply may teach; of one that was cut at its length a hint may alone."""
+    at_length = row.record.get("finish_reason") == "length"
+    return arrived(row) and (not at_length or verdict.hint is not None)
 
 
 def _settle_state(row: TurnRow, *, judged: bool) -> None:

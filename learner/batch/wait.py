@@ -38,9 +38,14 @@ def waits_for(counts: Counts, conditions: Conditions, heard: float | None = None
             f"strong verdicts of people who have been here longer: {_why(conditions)}, and"
             f" newcomers count for a part ({heard:.1f} so far)"
         )
-    if counts.fresh:
+    if counts.waiting and not counts.fresh_asking:
+        lessons = "a lesson" if counts.waiting == 1 else f"{counts.waiting} lessons"
+        return f"a word on the last versions of {lessons}"
+    if (counts.fresh or counts.used) and not counts.asking:
+        return "a complaint or a wish: praise alone starts nothing"
+    if counts.fresh and counts.fresh_asking:
         return f"company, {conditions.linger_s:g} s at most"
-    if counts.used:
+    if counts.fresh or counts.used:
         return "a fresh strong verdict"
     if counts.weak:
         return "a strong verdict: weak ones start nothing"

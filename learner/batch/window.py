@@ -2,22 +2,25 @@
 
 A turn leaves the window for good, with the reason, when a plan is made: it has scored all the
 generations that it may, its version is too far behind, or fresher and stronger evidence of the same
-principal takes all the places that it could have. Only then, and by what the rows say, so that a
+principal takes all the places that it could have. One whose lesson is at rest stays, and is passed
+over meanwhile. Only then, and by what the rows say, so that a
 learner that is started again, or a line that is run again, lets go of the same.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, and_, col, func, select, update
+from sqlmodel import Session, and_, case, col, func, or_, select, update
 
 from learner.batch.choose import JudgedTurn
 from learner.judges.judge import SURE, combine
 from learner.judges.rows import judgements_of
 from learner.settings import LearnerSettings
 from streams.line.line import Line
+from streams.store.lesson_tables import ACTIVE, LessonRow
 from streams.store.states import CROWDED_OUT, JUDGED, STALE, USED_UP, Reason
 from streams.store.tables import RecipeRow, TurnRow
 
@@ -26,9 +29,21 @@ from streams.store.tables import RecipeRow, TurnRow
 LOOKED_AT: Final = 1024
 
 _STRONG: Final[Any] = col(TurnRow.strength) >= SURE
+# What asks for something else; of rows of older builds that is not known.
+_ASKS: Final[Any] = case(
+    (
+        or_(
+            col(TurnRow.score) < 0,
+            col(TurnRow.lesson).is_not(None),
+            col(TurnRow.score).is_(None),
+        ),
+        1,
+    ),
+    else_=0,
+)
 # The best evidence first, as learner.batch.choose orders it.
 _ORDER: Final[tuple[Any, ...]] = (
-    _STRONG.desc(), col(TurnRow.uses), col(TurnRow.judged_ms).desc(), col(TurnRow.id)
+    _STRONG.desc(), _ASKS.desc(), col(TurnRow.uses), col(TurnRow.judged_ms).desc(), col(TurnRow.id)
 )  # fmt: skip
 
 
@@ -40,6 +55,9 @@ class Counts:
     used: int  # strong verdicts that have
     weak: int
     people: int  # principals with a strong verdict
+    asking: bool = True  # whether a strong verdict asks for something else
+    fresh_asking: bool = True  # whether one does that has scored nothing yet
+    waiting: int = 0  # lessons that wait for a word on their last versions
 
 
 def judged_turns(
@@ -62,7 +80,9 @@ def judged_turns(
         if verdict is not None:
             judged_ms = max(given.created_ms for given in judgements[row.id])
             found.append(
-                JudgedTurn(row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict)
+                JudgedTurn(
+                    row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict, row.lesson
+                )
             )
     return found
 
@@ -71,16 +91,26 @@ def counts(session: Session, line: Line, settings: LearnerSettings, base: str) -
     """Count the turns that a generation may use."""
     within = _within(session, line, settings, base)
     strong, fresh = _STRONG.label("is_strong"), (col(TurnRow.uses) == 0).label("is_fresh")
-    kinds: Any = select(strong, fresh, func.count()).where(*within)
+    kinds: Any = select(strong, fresh, _ASKS.label("does_ask"), func.count()).where(*within)
     # grouped by name: PostgreSQL does not see that two parameters of one value are the same
-    grouped = session.execute(kinds.group_by("is_strong", "is_fresh"))
-    number = {(bool(strong), bool(fresh)): count for strong, fresh, count in grouped}
+    grouped = session.execute(kinds.group_by("is_strong", "is_fresh", "does_ask"))
+    number: Counter[tuple[bool, bool]] = Counter()
+    asking: set[tuple[bool, bool]] = set()
+    for is_strong, is_fresh, does_ask, count in grouped:
+        number[bool(is_strong), bool(is_fresh)] += count
+        asking |= {(bool(is_strong), bool(is_fresh))} if does_ask else set()
     people = select(func.count(func.distinct(TurnRow.principal))).where(*within, _STRONG)
+    waiting = select(func.count()).where(
+        LessonRow.line == line.name, LessonRow.state == ACTIVE, col(LessonRow.waits)
+    )
     return Counts(
-        fresh=number.get((True, True), 0),
-        used=number.get((True, False), 0),
-        weak=number.get((False, True), 0) + number.get((False, False), 0),
+        fresh=number[True, True],
+        used=number[True, False],
+        weak=number[False, True] + number[False, False],
         people=session.exec(people).one(),
+        asking=bool(asking & {(True, True), (True, False)}),
+        fresh_asking=(True, True) in asking,
+        waiting=session.exec(waiting).one(),
     )
 
 
@@ -114,7 +144,16 @@ def _within(
         and_(col(TurnRow.strength) > 0),
         col(TurnRow.uses) < settings.uses,
         col(TurnRow.version).in_(_recent(session, line, settings.max_staleness, base)),
+        _learned(line.name),
     )
+
+
+def _learned(line: str) -> ColumnElement[bool]:
+    """What complains of nothing that is at rest: satisfied, set aside, or waiting for a word."""
+    active = select(LessonRow.id).where(
+        LessonRow.line == line, LessonRow.state == ACTIVE, col(LessonRow.waits).is_(False)
+    )
+    return or_(col(TurnRow.lesson).is_(None), col(TurnRow.lesson).in_(active))
 
 
 def _placed(conditions: Sequence[Any]) -> Any:

@@ -9,9 +9,10 @@ Knows nothing of the log's files, of spools, or of how weights are built again w
 (learner.rerun.refit, learner.rerun.rerun).
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete, exists, not_, or_, update
 from sqlmodel import Session, col, func, select
@@ -19,7 +20,9 @@ from sqlmodel import Session, col, func, select
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
-from streams.records import DeadLetter, Deletion, Forgotten, Judgement, decode
+from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, decode
+from streams.store import outbox
+from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.states import FORGOTTEN, PLANNED, VOID
 from streams.store.tables import (
     WITHOUT_LINKS,
@@ -120,6 +123,7 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     turn_ids = list(session.exec(query))
     num_judgements = _remove_judgements(session, record, line, turn_ids)
     _clean_outbox(session, record, line, set(turn_ids))
+    _forget_lessons(session, record, line)
     _clean_generations(
         session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
     )
@@ -170,6 +174,7 @@ def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
         if isinstance(told, Judgement) and told.turn_id == row.id:
             session.delete(sent)
     _clean_generations(session, {row.id}, "a turn of its batch was deleted")
+    _forget_lessons_of(session, row)
     for name, value in _TOMBSTONE.items():
         setattr(row, name, value)
     session.add(row)
@@ -189,6 +194,9 @@ _TOMBSTONE: Mapping[str, Any] = {
     "prefix_key": "",
     "reason": None,
     "strength": None,
+    "score": None,
+    "lesson": None,
+    "notes": None,
     "judged_ms": None,
     **WITHOUT_LINKS,
 }
@@ -219,7 +227,7 @@ def _remove_judgements(
 def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[str]) -> None:
     """Remove what waits to be published and quotes the principal."""
     waiting = select(OutboxRow).where(
-        OutboxRow.line == line, col(OutboxRow.topic).in_(("judgements", "dead-letters"))
+        OutboxRow.line == line, col(OutboxRow.topic).in_(("judgements", "dead-letters", "notes"))
     )
     for row in session.exec(waiting):
         try:
@@ -232,12 +240,70 @@ def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[
                 concerned = sent.turn_id in turn_ids or (
                     said_ms is not None and said_ms <= record.created_ms
                 )
+            case Note():
+                concerned = (sent.principal, True) == (
+                    record.principal, sent.created_ms <= record.created_ms
+                )  # fmt: skip
             case DeadLetter():
                 concerned = forgotten.letter_of(sent, record.principal)
             case _:
                 concerned = False
         if concerned:
             session.delete(row)
+
+
+def _forget_lessons(session: Session, record: Forgotten, line: str) -> None:
+    """Empty the principal's lessons and notes; agents are told that the notes are gone."""
+    theirs = select(LessonRow).where(
+        LessonRow.line == line,
+        LessonRow.principal == record.principal,
+        LessonRow.created_ms <= record.created_ms,
+    )
+    for row in session.exec(theirs).all():
+        _empty_lesson(session, row)
+
+
+def _forget_lessons_of(session: Session, turn: TurnRow) -> None:
+    """Empty the lessons whose words stood in a turn that is deleted, unless others say the same."""
+    for row in session.exec(select(LessonRow).where(LessonRow.turn_id == turn.id)).all():
+        others = select(TurnRow.id).where(TurnRow.lesson == row.id, TurnRow.id != turn.id)
+        first = session.exec(others.order_by(col(TurnRow.created_ms), TurnRow.id)).first()
+        if first is None:
+            _empty_lesson(session, row)
+            continue
+        row.turn_id, row.changed = first, row.refused is None
+        session.add(row)
+
+
+def _empty_lesson(session: Session, row: LessonRow) -> None:
+    for name, value in _NO_LESSON.items():
+        setattr(row, name, value)
+    session.add(row)
+    left = update(TurnRow).where(col(TurnRow.lesson) == row.id).values(lesson=None)
+    session.execute(left, execution_options={"synchronize_session": False})
+    note = session.exec(select(NoteRow).where(NoteRow.lesson == row.id)).first()
+    if note is not None and note.text:
+        note.text = ""
+        note.state = "removed"
+        session.add(note)
+        gone = Note(
+            id=hashlib.sha256(f"{note.id}\0forgotten".encode()).hexdigest()[:32],
+            note=note.id,
+            line=note.line,
+            principal=note.principal,
+            text="",
+            state="removed",
+            created_ms=note.created_ms,
+        )
+        outbox.put(session, "notes", note.id, gone, line=row.line)
+    session.flush()
+
+
+_NO_LESSON: Final[Mapping[str, Any]] = {
+    "state": "forgotten", "instruction": "", "wished": [], "reason": "", "refused": None,
+    "source": None, "rejected": None, "evidence": {}, "waits": False, "due": False,
+    "changed": False,
+}  # fmt: skip
 
 
 def _clean_generations(session: Session, turn_ids: set[str], why: str) -> None:

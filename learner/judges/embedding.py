@@ -1,37 +1,34 @@
 """Hears by embedding what no word list has: complaints, wishes, praise and thanks in their context.
 
-A message is embedded alone and with reply and question; how near it lies to the nearest labelled
-examples (nearest) gives the chances that it is unhappy with the reply, pleased, or says nothing of
-it. Where the lexical judge hears nothing it speaks only when it is sure; where that one has a
-verdict it confirms or doubts it. Text of programs, pasted text and answers to the agent's question
-are never embedded.
+A message goes with reply and question through an encoder that was tuned on labelled examples
+(learner.judges.tuned), which gives the chances that it is unhappy with the reply, pleased, or says
+nothing of it. Where the lexical judge hears nothing it speaks only when it is sure; where that one
+has a verdict it confirms or doubts it. Text of programs, pasted text and answers to the agent's
+question are never embedded.
 
 Knows nothing of words or languages.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
 from learner.judges.lexical import OWN_WORDING, hear
-from learner.judges.nearest import Chances, Nearest
 from learner.judges.reading import Reading, read
 from learner.judges.text import READ_CHARS, is_cjk, tokens
+from learner.judges.tuned.encoder import Chances, Encoder
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
-from streams.errors import ModelFilesError
-from streams.model.embed import Embedder, open_embedder
 from streams.records import Judgement, Turn, canonical_json
 
 # From the first chance on it speaks where no word list does, from the second a lexical verdict of
-# the sign stays. Chosen on English examples that neither judge was fitted to: of those complaints
-# and wishes 97 in 100 were right, of the lexical judge's alone 92; of praise 95, alone 90. Praise
-# is asked for less, since short and plain praise lies nearer to complaints than to other praise.
-# The other languages' examples flatter: many say the same.
+# the sign stays: high, as precision comes before recall, and what a few thousand examples teach is
+# surer of itself than it is right (EXPERIMENTS.md, "Judges").
 SPEAKS: Final = 0.97
-SUPPORTS: Final = {-1: 0.6, 1: 0.3}
+SUPPORTS: Final = {-1: 0.9, 1: 0.9}
 # What says itself that it is no verdict, whatever it sounds like.
 SETTLED: Final = frozenset({"a wish for what comes next", "doubts it", "denies a fault"})
 # With this share of words in common a message is the question again: a program's poll, or a retry.
@@ -42,10 +39,10 @@ KEPT: Final = 1024
 WISHED: Final = 0.7
 
 # How much of each text is read, in characters of Latin script; Chinese and Japanese count twice.
-FOLLOWUP_CHARS: Final = 240
-REPLY_BEGIN_CHARS: Final = 80
-REPLY_END_CHARS: Final = 70
-QUESTION_CHARS: Final = 120
+FOLLOWUP_CHARS: Final = 300
+REPLY_BEGIN_CHARS: Final = 150
+REPLY_END_CHARS: Final = 140
+QUESTION_CHARS: Final = 160
 SEPARATOR: Final = " ◀ "
 
 
@@ -58,11 +55,11 @@ class Said:
     followup: str
 
 
-def seen(said: Said) -> tuple[str, str]:
-    """Return the two texts that are embedded: the words alone, and in their context.
+def seen(said: Said) -> str:
+    """Return the text that is embedded: the words in their context.
 
     >>> seen(Said("Why?", "Because  of\\ngravity.", "too long"))
-    ('too long', 'too long ◀ Because of gravity. ◀ Why?')
+    'query: too long ◀ Because of gravity. ◀ Why?'
     """
     reply = " ".join(said.reply.split())
     begin, end = _cut(reply, REPLY_BEGIN_CHARS), _cut(reply, REPLY_END_CHARS, end=True)
@@ -70,7 +67,7 @@ def seen(said: Said) -> tuple[str, str]:
         reply = f"{begin} … {end}"
     followup = _cut(" ".join(said.followup.split()), FOLLOWUP_CHARS)
     question = _cut(" ".join(said.question.split()), QUESTION_CHARS)
-    return followup, SEPARATOR.join(filter(None, (followup, reply, question)))
+    return f"query: {SEPARATOR.join((followup, reply, question))}"
 
 
 def _cut(text: str, chars: int, *, end: bool = False) -> str:
@@ -82,24 +79,14 @@ def _cut(text: str, chars: int, *, end: bool = False) -> str:
 
 
 class EmbeddingJudge:
-    """An embedder and labelled examples, over the next state."""
+    """A tuned encoder, over the next state."""
 
     source: Source = "embedding"
     reads: KindOfEvidence = Link
 
-    def __init__(self, embedder: Embedder, examples: Nearest) -> None:
-        """Judge with these.
-
-        raises: ModelFilesError when they do not fit each other
-        """
-        if examples.dimensions != embedder.dimensions:
-            raise ModelFilesError(
-                f"the examples are vectors of {examples.dimensions} numbers, {embedder.name} has "
-                f"{embedder.dimensions}: write them anew with python -m learner.judges.training"
-            )
-        self._embedder = embedder
-        self._examples = examples
-        self._chances = lru_cache(maxsize=KEPT)(self._measured)
+    def __init__(self, chances: Callable[[str], Chances]) -> None:
+        """Judge by what gives the chances of a text that `seen` made."""
+        self._chances = lru_cache(maxsize=KEPT)(chances)
 
     def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
         """Return a verdict, 0 where it doubts the lexical one; None where it is not sure."""
@@ -111,22 +98,20 @@ class EmbeddingJudge:
         heard = hear(reading)
         if heard.rule in SETTLED or (heard.score == 0 and _is_asked_again(reading)):
             return None
-        texts = seen(Said(reading.asked, reading.reply, reading.said))
+        text = seen(Said(reading.asked, reading.reply, reading.said))
         # "Too long. One sentence only." is as plain as words can be
         doubted = 0 if heard.rule in OWN_WORDING else heard.score
-        decided = decide(self._chances(texts), doubted)
+        decided = decide(self._chances(text), doubted)
         return None if decided is None else _judgement(turn, evidence, reading, decided)
-
-    def _measured(self, texts: tuple[str, str]) -> Chances:
-        return self._examples.chances(self._embedder.embed(texts))
 
 
 def open_judge(_: LearnerSettings) -> Judge:
-    """Open the embedder and the examples.
+    """Open the encoder.
 
-    raises: ExtraMissingError when the embedder's package is missing; ModelFilesError
+    raises: ExtraMissingError when the package of its base is missing; ModelFilesError
     """
-    return EmbeddingJudge(open_embedder(), Nearest.open())
+    encoder = Encoder.open()
+    return EmbeddingJudge(lambda text: Chances.of(encoder.chances(text)))
 
 
 def _is_asked_again(reading: Reading) -> bool:
@@ -150,7 +135,7 @@ def decide(chances: Chances, heard: int) -> Decided | None:
 
     heard: the lexical judge's score, 0 where it has none or it is not to be doubted
 
-    >>> from learner.judges.nearest import Chances
+    >>> from learner.judges.tuned.encoder import Chances
     >>> decide(Chances(unhappy=0.98, nothing=0.01, pleased=0.01, wished=0.2), 0).score
     -1
     >>> decide(Chances(unhappy=0.6, nothing=0.3, pleased=0.1, wished=0.2), 0) is None

@@ -62,6 +62,11 @@ class Verdict:
         return (self.score != 0 and self.confidence > 0) or self.hint is not None
 
     @property
+    def asks(self) -> bool:
+        """True when something should have been otherwise; praise asks for nothing."""
+        return self.score < 0 or self.hint is not None
+
+    @property
     def starts(self) -> bool:
         """True when it may start a generation: it teaches, and is more than weak evidence."""
         return self.teaches and self.confidence >= SURE

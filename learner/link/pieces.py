@@ -74,8 +74,9 @@ class _Group:
 
 
 def pieces_of(turn: Turn) -> Pieces:
-    """Return the hashes of a turn."""
-    *before, reply = _groups([*turn.messages, turn.reply])
+    """Return the hashes of a turn, as its client has the conversation: without inner messages."""
+    shown = [each for place, each in enumerate(turn.messages) if place not in turn.inner]
+    *before, reply = _groups([*shown, turn.reply])
     asked = next((group for group in reversed(before) if group.role == "user"), None)
     echo = next((group for group in reversed(before) if group.role == "assistant"), None)
     unseen = goes_on_unseen(turn)

@@ -48,6 +48,7 @@ def row_of(turn: Turn, *, sequence: int, taken_ms: int) -> TurnRow:
         reason=reason,
         sequence=sequence,
         record=turn.model_dump(mode="json"),
+        notes=turn.notes or None,
         created_ms=turn.created_ms,
         taken_ms=taken_ms,
         **asdict(pieces_of(turn)),

@@ -221,7 +221,7 @@ class _Run:
             pause=lambda: None,
             clock=lambda: self._now_ms / 1000,
             recall=self._recall,
-            slow=False,  # what is asked outside may answer otherwise now
+            first=False,  # what is asked outside may answer otherwise now
         )
 
     def _recall(self, planned: GenerationRow, serving: Serving) -> Outcome | None:

@@ -1,4 +1,4 @@
 """9 rollout: which version serves a line, what is on trial, and what a generation came to.
 
-For others: claims, release, trials, webhook.
+For others: claims, evidence, release, trials, webhook.
 """

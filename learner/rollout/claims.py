@@ -16,7 +16,7 @@ from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings
-from streams.store.states import CLOSED, HELD, JUDGED, RELEASED
+from streams.store.states import CLOSED, HELD, JUDGED, RELEASED, WITHDRAWN
 from streams.store.tables import GenerationRow, RolloutRow, TurnRow
 
 
@@ -76,7 +76,7 @@ def claimed(session: Session, line: Line, parent: str, settings: RolloutSettings
 def project(session: Session, rollout: Rollout) -> bool:
     """Note a rollout that the log has decided; False when it came too late and counts for nothing.
 
-    An operator's rollback also closes the turns that the versions taken back were learned from:
+    A rollback or reset also closes the turns that the versions taken back were learned from:
     what was withdrawn is not tried again, unless somebody judges those turns anew.
     """
     newest = session.exec(
@@ -88,7 +88,7 @@ def project(session: Session, rollout: Rollout) -> bool:
         return False
     session.add(RolloutRow(**rollout.model_dump()))
     _mark_beaten(session, rollout)
-    if rollout.verb == "rollback":
+    if rollout.verb in ("rollback", "reset"):
         _close_withdrawn(session, rollout)
     session.flush()
     return True
@@ -97,7 +97,7 @@ def project(session: Session, rollout: Rollout) -> bool:
 def awaited(session: Session, line: str) -> int:
     """Return the highest seq that this line's generations have claimed; 0 for none."""
     claimed = select(func.max(GenerationRow.seq)).where(
-        GenerationRow.line == line, GenerationRow.state == RELEASED
+        GenerationRow.line == line, col(GenerationRow.state).in_((RELEASED, WITHDRAWN))
     )
     return session.exec(claimed).one() or 0
 

@@ -14,7 +14,8 @@ Pure: the same trial and the same progress mean the same decision. Every change 
 (streams.line.verbs), and counts when the log has taken it first.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from learner.rollout.evidence import Difference
 from learner.rollout.ratio import mismatched
@@ -46,6 +47,7 @@ class Progress:
     sessions, candidate_sessions: first seen since then, in all and the candidate's
     touched: sessions that the candidate has answered since the trial began
     uninformative: probes of the gate that could say nothing, and that no operator has passed over
+    samples: of each metric, turns of the candidate that say the worst of it; shown, not decided on
     """
 
     seen_s: float
@@ -55,6 +57,7 @@ class Progress:
     candidate_sessions: int
     touched: int
     uninformative: tuple[str, ...] = ()
+    samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

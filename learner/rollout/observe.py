@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
@@ -24,6 +25,8 @@ from streams.store.states import EXPIRED, FORGOTTEN, UNTRAINED
 from streams.store.tables import JudgementRow, RolloutRow, TurnRow
 
 _AT_ONCE: Final = 500  # turns whose texts are read by one query; SQLite takes 32,766 values
+# Turns that operators look at behind a metric: more than one, and not a list to read.
+SAMPLES: Final = 5
 # A replica takes this long at most to hear of a change, and a reply to end that began before it.
 SETTLE_MS: Final = 10_000
 
@@ -42,11 +45,13 @@ class Reply:
 class Observed:
     """What was said of the two versions, by metric: of the stable one, and of the candidate.
 
+    samples: of each metric, the candidate's turns that say the worst of it, the worst first
     sessions, candidate_sessions: whose first turn since the last change of the line was answered
     touched: sessions that the candidate answered since the trial began
     """
 
     remarks: dict[str, tuple[list[Remark], list[Remark]]]
+    samples: dict[str, list[str]]
     sessions: int
     candidate_sessions: int
     touched: int
@@ -70,6 +75,7 @@ class Observer:
         self._read_replies(session, [turn.id for turn in turns if turn.state != EXPIRED])
         verdicts = self._verdicts(session, history[0].created_ms)
         remarks: dict[str, tuple[list[Remark], list[Remark]]] = defaultdict(lambda: ([], []))
+        worst: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
         firsts: dict[str, bool] = {}
         touched: set[str] = set()
         settled_ms = history[-1].created_ms + SETTLE_MS
@@ -84,7 +90,16 @@ class Observer:
                 continue
             for name, value, at_ms in _said(turn, verdicts.get(turn.id), self._replies):
                 remarks[name][is_candidate].append(Remark(turn.principal, value, at_ms))
-        return Observed(dict(remarks), len(firsts), sum(firsts.values()), len(touched))
+                bad = -value if name == "reward" else value
+                if is_candidate and bad > 0:
+                    worst[name].append((bad, at_ms, turn.id))
+        return Observed(
+            dict(remarks),
+            samples={name: _first(said) for name, said in worst.items()},
+            sessions=len(firsts),
+            candidate_sessions=sum(firsts.values()),
+            touched=len(touched),
+        )
 
     def _turns(self, session: Session, since_ms: int) -> Sequence[Any]:
         columns = (
@@ -135,6 +150,11 @@ class Observer:
                 reward = verdict.score * verdict.confidence
                 found[turn_id] = (reward, verdict.score < 0, at_ms)
         return found
+
+
+def _first(said: list[tuple[float, int, str]]) -> list[str]:
+    """Name the turns that say the worst, of several alike the newest."""
+    return [id for _, _, id in nlargest(SAMPLES, said)]
 
 
 def reply_of(record: Mapping[str, Any]) -> Reply:

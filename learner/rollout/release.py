@@ -112,3 +112,18 @@ def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_m
     row.gate = report.as_json()
     row.state = RELEASED if report.passed else HELD
     row.reason = report.reason
+
+
+def told(row: GenerationRow, outcome: Outcome) -> str:
+    """Return in one line what a generation came to."""
+    took_s = ((row.done_ms or row.planned_ms) - row.planned_ms) / 1000
+    measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
+    if outcome.kl is not None:
+        measured += f", KL {outcome.kl:.4f}"
+    if outcome.gain is not None:
+        measured += f", gain {outcome.gain:+.4f}"
+    child = f" as {row.child}" if row.child else ""
+    return (
+        f"generation {row.number} of {row.line}: {len(row.turn_ids)} turns, reward "
+        f"{row.reward or 0.0:+.2f}, {measured}; {row.state}{child} in {took_s:.1f} s: {row.reason}"
+    )

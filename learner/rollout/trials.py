@@ -103,6 +103,7 @@ class Trials:
             candidate_sessions=observed.candidate_sessions,
             touched=observed.touched,
             uninformative=self._uninformative(session, line, history),
+            samples=observed.samples,
         )
 
     def _compared(
@@ -155,6 +156,8 @@ def told(progress: Progress, decision: Decision) -> Json:
         "sessions": progress.sessions,
         "candidate_sessions": progress.candidate_sessions,
         "touched": progress.touched,
+        "seen_s": progress.seen_s,
+        "samples": dict(progress.samples),
     }
 
 

@@ -16,7 +16,7 @@ from streams.records import DeadLetter, Forgotten
 
 TOPIC: Topic = "forgotten"
 # Where a principal's words may lie in the log.
-SAID: tuple[Topic, ...] = ("turns", "feedback", "judgements")
+SAID: tuple[Topic, ...] = ("turns", "feedback", "judgements", "notes")
 
 Moments = Mapping[str, int]  # principal → the moment, Unix milliseconds
 

@@ -4,7 +4,8 @@ The first record whose seq is the last one's plus one counts; every other of tha
 skips ahead, is ignored by all readers alike. A record says all that holds after it: what serves,
 and which candidate is on trial, in which state and with which share of the sessions. A rollback
 goes back along the versions that served, so a second one goes back further, and never forward to
-what was taken back.
+what was taken back. A reset goes back to the base, leaves nothing to go back to, and stops learning
+until a later record lets it go on.
 
 Knows nothing of weights, threads or logs. Records are made in streams.line.verbs.
 """
@@ -38,6 +39,9 @@ class Line:
     since_ms: int = 0
     verb: Verb = "promote"
     trial: Trial | None = None
+    learning: bool = (
+        True  # False: from a reset on, until somebody says that it may be learned again
+    )
     change: str = field(default="", compare=False)  # id of the last record that counted
 
     @property
@@ -61,7 +65,9 @@ class Line:
         if rollout.line != self.name or rollout.seq != self.seq + 1:
             return self
         served = (*self.served, rollout.version)
-        if rollout.verb == "rollback" and rollout.version in self.served:
+        if rollout.verb == "reset":
+            served = (rollout.version,)
+        elif rollout.verb == "rollback" and rollout.version in self.served:
             served = self.served[: _last(self.served, rollout.version) + 1]
         elif rollout.version == self.version:
             served = self.served
@@ -72,8 +78,18 @@ class Line:
             since_ms=rollout.created_ms,
             verb=rollout.verb,
             trial=_trial(rollout, self.trial),
+            learning=_learns(self, rollout),
             change=rollout.id,
         )
+
+
+def _learns(before: Line, rollout: Rollout) -> bool:
+    match rollout.verb:
+        case "reset":
+            return False
+        case "learn":
+            return True
+    return before.learning
 
 
 def _last(served: tuple[str, ...], version: str) -> int:

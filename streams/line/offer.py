@@ -19,7 +19,8 @@ from streams.settings import RolloutSettings
 
 _Make = Callable[[Line, RolloutSettings, Audit], Rollout]
 
-# What operators do with a trial that is there; rollback and promote have doors of their own.
+# What operators do with a trial that is there; what goes back, or without a trial to a version,
+# has doors of its own.
 OPERATORS: Final[Mapping[Verb, _Make]] = MappingProxyType(
     {
         "start": lambda line, settings, audit: verbs.start(
@@ -31,6 +32,12 @@ OPERATORS: Final[Mapping[Verb, _Make]] = MappingProxyType(
         "promote-full": lambda line, _, audit: verbs.promote_full(line, audit),
         "abort": lambda line, _, audit: verbs.abort(line, audit),
     }
+)
+
+
+# And with a line that has no trial.
+_MAKERS: Final[Mapping[Verb, _Make]] = MappingProxyType(
+    {**OPERATORS, "learn": lambda line, _, audit: verbs.learn(line, audit)}
 )
 
 
@@ -50,7 +57,7 @@ def operate(
     *,
     expected_seq: int | None = None,
 ) -> Rollout:
-    """Use a verb on the trial of a line, and return the record that counts.
+    """Use a verb on a line or on the trial of it, and return the record that counts.
 
     line: as the log has it now
     expected_seq: the line's seq that the operator saw; None: whatever it is
@@ -58,17 +65,22 @@ def operate(
         state does not allow the verb; NotAllowedError where the policy leaves it to somebody else;
         LogUnavailableError
     """
+    prove_seen(line, expected_seq)
+    if verb not in _MAKERS or verb not in verbs.valid(line):
+        verbs.refuse(line, verb)
+    prove_allowed(line, verb, audit.who, settings)
+    change = _MAKERS[verb](line, settings, audit)
+    offer(log, change)
+    return change
+
+
+def prove_seen(line: Line, expected_seq: int | None) -> None:
+    """Prove that a line is as the operator saw it. None: however it is. Raises: ConflictError."""
     if expected_seq not in (None, line.seq):
         raise ConflictError(
             f"the line {line.name} was changed meanwhile (seq {line.seq}, not {expected_seq}): "
             "look again, then decide"
         )
-    if verb not in operable(line):
-        verbs.refuse(line, verb)
-    prove_allowed(line, verb, audit.who, settings)
-    change = OPERATORS[verb](line, settings, audit)
-    offer(log, change)
-    return change
 
 
 def decided(log: Log, name: str) -> Line | None:

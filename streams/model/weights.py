@@ -10,7 +10,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +18,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from kernels.memory import give_back
+from kernels.model.blocks import Blocks, as_it_came
 from kernels.model.layers import Layer, PlainLayer
 from kernels.model.model import EMBEDDING, HEAD, Model, Sizes
-from kernels.model.packed import stored
+from kernels.model.packed import in_full
 from streams.errors import ModelFilesError
+from streams.model.blocks import read_blocks
 from streams.model.config import WANTED, shapes_of, sizes_of
 from streams.records import Json
 
@@ -77,17 +80,30 @@ def read_model(
             yield name, tensor
 
     placed = ((name, tensor.to(device)) for name, tensor in checked())
-    model = assemble(sizes_of(content), placed, plain_head=plain_head)
+    try:
+        blocks = read_blocks(directory)
+        model = assemble(sizes_of(content), placed, plain_head=plain_head, blocks=blocks)
+    except (SafetensorError, ValueError) as cause:
+        raise ModelFilesError(
+            f"the blocks in {directory} are damaged: {cause}. Delete that folder"
+        ) from cause
+    give_back()
     return model, digest.hexdigest()
 
 
 def assemble(
-    sizes: Sizes, tensors: Iterable[tuple[str, Tensor]], *, plain_head: bool = False
+    sizes: Sizes,
+    tensors: Iterable[tuple[str, Tensor]],
+    *,
+    plain_head: bool = False,
+    blocks: Callable[[str], Blocks | None] = lambda _: None,
 ) -> Model:
-    """Store copies of a model's parameters.
+    """Store copies of a model's parameters, each in the bits that it came as where that is known.
 
     tensors: by name, in the order of names, which has a bias before its weight; each need be good
         only until the next is asked for; without a head the embedding is the head
+    blocks: finds what a weight was made of
+    raises: ValueError when that gives another weight
     """
     layers: dict[str, Layer] = {}
     vectors: dict[str, Tensor] = {}
@@ -99,7 +115,9 @@ def assemble(
             layers[name] = PlainLayer(tensor.clone())
         else:
             bias = vectors.get(f"{name.removesuffix('weight')}bias")
-            layers[name] = stored(tensor, bias, looked_up=name == EMBEDDING)
+            layers[name] = as_it_came(tensor, bias, blocks(name)) or in_full(
+                tensor, bias, looked_up=name == EMBEDDING
+            )
     layers.setdefault(HEAD, layers[EMBEDDING])
     return Model(sizes, layers, vectors)
 

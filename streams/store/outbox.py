@@ -5,6 +5,8 @@ takes it out afterwards. A crash between the two appends it again, and the reade
 one by its id.
 """
 
+from collections.abc import Callable
+
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
@@ -28,11 +30,14 @@ def put(session: Session, topic: Topic, key: str, record: Record, *, line: str) 
     session.add(row)
 
 
-def publish(store: Store, log: Log, line: str) -> int:
+def publish(
+    store: Store, log: Log, line: str, *, told: Callable[[Outgoing], None] = lambda _: None
+) -> int:
     """Append what waits in a line's outbox, oldest first, and take it out.
 
     Only the holder of the line's lease may publish: two at once would append everything twice.
 
+    told: takes each once it is in the log
     returns: number of records appended
     raises: LogUnavailableError (what was not appended still waits), StoreUnavailableError
     """
@@ -43,10 +48,13 @@ def publish(store: Store, log: Log, line: str) -> int:
             rows = session.exec(waiting.order_by(col(OutboxRow.number)).limit(BATCH)).all()
         if not rows:
             return published
-        log.append(
+        sent = [
             Outgoing(topic=row.topic, key=row.key, id=row.id, value=row.value)  # type: ignore[arg-type]
             for row in rows
-        )
+        ]
+        log.append(sent)
+        for record in sent:
+            told(record)
         with store.transaction() as session:
             numbers = [row.number for row in rows]
             session.execute(delete(OutboxRow).where(col(OutboxRow.number).in_(numbers)))

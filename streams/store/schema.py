@@ -16,7 +16,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlmodel import SQLModel
 
 from streams.errors import SchemaError
-from streams.store import tables
+from streams.store import lesson_tables  # noqa: F401  (its tables are ours, too)
+from streams.store.tables import Row
 
 # Run from the checkout or the image, where deploy/ lies beside streams/; it is data here, never
 # imported.
@@ -72,7 +73,7 @@ def _revision(connection: Connection, scripts: ScriptDirectory) -> str | None:
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     current = context.get_current_revision()
     present = set(inspect(connection).get_table_names())
-    ours = {row.__tablename__ for row in tables.Row.__subclasses__()}
+    ours = {row.__tablename__ for row in Row.__subclasses__()}
     if current is None:
         if present & ours:
             raise SchemaError(

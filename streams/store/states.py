@@ -4,7 +4,8 @@
                 not be learned from; expired or forgotten when its words are gone. Where a state is
                 the end, a reason says why: a turn with a reason scores no generation (any more)
     generation  planned ─▶ released, held or void; one that was built again without somebody is
-                rebuilt, and its last one passed or held by the gate
+                rebuilt, and its last one passed or held by the gate; withdrawn where nothing was
+                learned and a lesson that helped nobody was set aside
 
 The states of a rollout are the wire's (streams.records.State).
 """
@@ -57,7 +58,7 @@ NO_COMPANY: Final = "no company"  # weak evidence, and no strong verdict came in
 # Of expired and forgotten ones:
 RATED_TOO_LATE: Final = "rated too late"  # feedback came when its words were gone
 
-GenerationState = Literal["planned", "released", "held", "void", "rebuilt", "passed"]
+GenerationState = Literal["planned", "released", "held", "void", "rebuilt", "passed", "withdrawn"]
 
 PLANNED: Final = "planned"
 RELEASED: Final = "released"
@@ -65,6 +66,7 @@ HELD: Final = "held"
 VOID: Final = "void"
 REBUILT: Final = "rebuilt"
 PASSED: Final = "passed"
+WITHDRAWN: Final = "withdrawn"
 
 # What the gate has let through: by the learner, or after it was built again.
 PROMOTABLE: Final[tuple[GenerationState, ...]] = (RELEASED, PASSED)

@@ -90,6 +90,7 @@ class TurnRow(Row, table=True):
         Index("ix_turns_said", "principal", "line", "created_ms"),
         Index("ix_turns_line_state", "line", "state", "reason", "created_ms"),
         Index("ix_turns_window", "line", "state", "reason", "principal", "strength", "uses"),
+        Index("ix_turns_lesson", "lesson", "created_ms"),
         Index("ix_turns_unlinked", "line", "unlinked", "sequence"),
     )  # fmt: skip
 
@@ -122,6 +123,9 @@ class TurnRow(Row, table=True):
     judged_ms: int | None = Field(
         default=None, sa_type=BigInteger, description="event time of its newest judgement"
     )
+    score: int | None = Field(default=None, description="−1, 0, 1: what all judgements come to")
+    lesson: str | None = Field(default=None, description="what it is complained of (lessons.id)")
+    notes: list[Any] | None = Field(default=None, sa_type=JSON, description="in its prompt, by id")
     sequence: int = Field(
         sa_type=BigInteger,
         index=True,
@@ -133,9 +137,7 @@ class TurnRow(Row, table=True):
     )
     next_kind: str | None = Field(default=None, description="reply, retry or branch")
     next_ms: int | None = Field(
-        default=None,
-        sa_type=BigInteger,
-        description="event time of the request that carried next_state",
+        default=None, sa_type=BigInteger, description="event time of the request that carried it"
     )
     next_turn: str | None = Field(default=None, description="the turn of that request")
     next_layer: str | None = Field(
@@ -143,9 +145,7 @@ class TurnRow(Row, table=True):
     )
     next_confidence: float | None = Field(default=None, description="of that evidence, 0..1")
     target: dict[str, Any] | None = Field(
-        default=None,
-        sa_type=JSON,
-        description="the hinted rewrite: hint, teacher version, token ids",
+        default=None, sa_type=JSON, description="the hinted rewrite (learner.batch.teacher)"
     )
     uses: int = Field(default=0, description="generations that this turn has scored")
     created_ms: int = Field(
@@ -253,6 +253,9 @@ class GenerationRow(Row, table=True):
     kl: float | None = Field(default=None, description="child from parent, nats a token")
     gate: dict[str, Any] = Field(
         default_factory=dict, sa_type=JSON, description="the gate's report"
+    )
+    withdraws: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSON, description="withdrawn: lessons, why, what serves again"
     )
     planned_ms: int = Field(sa_type=BigInteger)
     done_ms: int | None = Field(default=None, sa_type=BigInteger)

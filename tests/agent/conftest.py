@@ -15,6 +15,7 @@ from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
 from agent.stored.projection import Projection
+from agent.tools.served import Toolbox
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
 from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
@@ -80,6 +81,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
         script: Script = HELLO,
         base: FakeBase | None = None,
         compiler: Compiler | None = None,
+        tools: Toolbox | None = None,
         **given: Any,
     ) -> Api:
         settings, residents = AgentSettings(**given), FakeResidents()
@@ -95,6 +97,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             projection=Projection(tmp_path / f"responses-{len(started)}.db", keep_days=30),
             secret=b"secret",
             compiler=compiler,
+            open_tools=lambda *_: tools,
         )
         service.start()
         server = TestServer(build_app(service))

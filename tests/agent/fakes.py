@@ -51,6 +51,7 @@ class FakeResidents:
 
     def __init__(self, base: str = BASE) -> None:
         self.line, self.held, self.book = Line("main", (base,)), 0, Book(base)
+        self.lent: list[str] = []
 
     @property
     def serving(self) -> str:
@@ -69,19 +70,25 @@ class FakeResidents:
             self.line = replace(self.line, served=(*self.line.served, version), trial=None)
 
     @property
-    def _known(self) -> set[str]:
-        return {*self.line.served, *([self.line.trial.version] if self.line.trial else [])}
+    def resident(self) -> set[str]:
+        trial = [self.line.trial.version] if self.line.trial else []
+        return {*self.line.served, *trial, *self.lent}
 
     def hold(self, assign: Callable[[Line], Variant]) -> Resident:
         variant = assign(self.line)
-        if variant.version not in self._known or variant.member >= 0:
+        if variant.version not in self.resident or variant.member >= 0:
             raise UnknownVersionError(f"{variant} is not in memory here")
         self.held += 1
         nothing: Any = None
         return Resident(variant, nothing, nothing)
 
+    def lend(self, version: str) -> Resident:
+        self.book.chain(version)
+        self.lent.append(version)
+        return self.hold(lambda line: Variant(line.name, version))
+
     def release(self, resident: Resident) -> None:
-        assert resident.variant.version in self._known
+        assert resident.variant.version in self.resident
         self.held -= 1
 
     def digest_of(self, version: str) -> str:

@@ -47,11 +47,14 @@ class ScriptedEngine:
     ) -> None:
         self.script, self.counts, self.alive = script, Counts(), False
         self.then: list[Script] = []  # what is played for the requests after the next one
+        # what is played for a request, where that decides; None: as ever
+        self.choose: Callable[[Request], Script | None] = lambda _: None
         self.streams: list[ScriptedStream] = []
         self.refuse: Callable[[], Exception | None] = lambda: None
         self.drained_s: float | None = None
         self.paused = False  # admits nobody meanwhile
         self._residents, self._settings = residents, settings
+        self._context_tokens = settings.context_of(VOCABULARY)
         self._waiting: list[ScriptedStream] = []
         self._playing: dict[ScriptedStream, asyncio.Task[None]] = {}
         self._idle = threading.Event()
@@ -69,8 +72,8 @@ class ScriptedEngine:
         self.alive = True
 
     def submit(self, request: Request) -> ScriptedStream:
-        if not 0 < len(request.prompt_token_ids) < self._settings.context_tokens:
-            raise ValueError(f"1 to {self._settings.context_tokens - 1} tokens fit")
+        if not 0 < len(request.prompt_token_ids) < self._context_tokens:
+            raise ValueError(f"1 to {self._context_tokens - 1} tokens fit")
         if (refusal := self.refuse()) is not None:
             raise refusal
         if not self.alive or self.drained_s is not None:
@@ -78,8 +81,9 @@ class ScriptedEngine:
         if len(self._waiting) >= self._settings.max_queue:
             raise QueueFullError("enough requests wait already")
         stream = ScriptedStream(request, self.admit)
-        stream.script = self.script
-        if self.then:
+        chosen = self.choose(request)
+        stream.script = self.script if chosen is None else chosen
+        if self.then and chosen is None:
             self.script = self.then.pop(0)
         self.streams.append(stream)
         self._waiting.append(stream)
@@ -127,10 +131,8 @@ class ScriptedEngine:
         request, texts = stream.request, list[str]()
         if max(request.prompt_token_ids) >= VOCABULARY:
             raise ReplyFailedError("the reply could not be made: no such token")
-        growing = Detokenizer(
-            lambda ids: "".join(texts[each] for each in ids), request.sampling.stop
-        )
-        room = self._settings.context_tokens - len(request.prompt_token_ids)
+        growing = Detokenizer(request.sampling.stop)
+        room = self._context_tokens - len(request.prompt_token_ids)
         most, tops = min(request.sampling.max_tokens, room), request.top_logprobs
         left = sum(isinstance(each, str) and each != "⏸" for each in stream.script)
         for each in stream.script:
@@ -144,7 +146,7 @@ class ScriptedEngine:
             texts.append(each)
             left -= 1
             last = not left or len(texts) == most
-            text = growing.add(len(texts) - 1, last=last) if request.sampling.stop else each
+            text = growing.add(each.encode(), last=last) if request.sampling.stop else each
             top = tuple(Scored(spelt(each.encode()), -0.5 - place) for place in range(tops))
             token = Token(len(texts) - 1, text, -0.5, -0.25, variant, spelt(each.encode()), top)
             stream.events.put_nowait(token)

@@ -203,6 +203,93 @@ def test_a_model_of_noise_calls_what_it_must(
             proved(call["function"]["arguments"])
 
 
+def frames(api: Live, path: str, **body: Any) -> list[Any]:
+    """The events of a stream."""
+    request = urllib.request.Request(
+        f"{api.address}/v1/{path}",
+        json.dumps({"model": "quickset", "stream": True} | body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as response:
+        lines = [line.removeprefix(b"data: ") for line in response if line.startswith(b"data: {")]
+    return [json.loads(line) for line in lines]
+
+
+# By each API: how a call that must be made is asked for, and how its calls are read from the events
+# of a stream, each as its name and the pieces of its arguments.
+ASKED: dict[str, Any] = {
+    "chat/completions": {
+        "messages": HI, "tool_choice": "required", "max_tokens": 99, "tools": TOOLS,
+    },
+    "responses": {
+        "input": "Weather?", "tool_choice": "required", "max_output_tokens": 99,
+        "tools": [{"type": "function"} | each["function"] for each in TOOLS],
+    },
+    "messages": {
+        "messages": HI, "tool_choice": {"type": "any"}, "max_tokens": 99,
+        "tools": [{"name": name, "input_schema": CITY} for name in ("weather", "trains")],
+    },
+}  # fmt: skip
+
+
+def grown(path: str, told: list[Any]) -> list[tuple[str, list[str]]]:
+    """The calls that a stream tells."""
+    calls: list[tuple[str, list[str]]] = []
+    for each in told:
+        if path == "chat/completions":
+            for call in each["choices"][0]["delta"].get("tool_calls", []):
+                if "id" in call:
+                    assert call["index"] == len(calls)
+                    calls.append((call["function"]["name"], []))
+                calls[call["index"]][1].append(call["function"]["arguments"])
+        elif each["type"] in ("response.output_item.added", "content_block_start"):
+            begun = each.get("item") or each["content_block"]
+            if begun["type"] in ("function_call", "tool_use"):
+                calls.append((begun["name"], []))
+        elif each["type"] == "response.function_call_arguments.delta":
+            calls[-1][1].append(each["delta"])
+        elif each["type"] == "content_block_delta":
+            calls[-1][1].append(each["delta"]["partial_json"])
+        elif each["type"] == "response.function_call_arguments.done":
+            assert each["arguments"] == "".join(calls[-1][1])
+    return calls
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_arguments_come_while_they_are_sampled(real: Live, path: str) -> None:
+    """Piece by piece, each call begun with its index, id and name; joined, they are the whole."""
+    asked = ASKED[path] | {"temperature": 1, "seed": 5}
+    calls = grown(path, frames(real, path, **asked))
+    whole = post(real, path, **asked)
+    if path == "chat/completions":
+        told = whole["choices"][0]["message"].get("tool_calls", [])
+        made = [each["function"] for each in told]
+    elif path == "responses":
+        made = [each for each in whole["output"] if each["type"] == "function_call"]
+    else:
+        made = whole["content"]
+    assert calls
+    for call, (name, pieces) in zip(made, calls, strict=False):
+        assert call["name"] == name
+        arguments = call.get("arguments") or json.dumps(call["input"])
+        assert json.loads("".join(pieces)) == json.loads(arguments)
+        assert len(pieces) > 1
+        proved("".join(pieces))
+    assert len(calls) - len(made) in (0, 1)  # the last one may be cut, and is then none
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_a_call_that_the_limit_cuts_is_told_and_is_none(real: Live, path: str) -> None:
+    """The stream ends as one that was cut does; a whole reply has no half of a call."""
+    limit = "max_output_tokens" if path == "responses" else "max_tokens"
+    for tokens in (20, 30, 40):
+        asked = ASKED[path] | {"temperature": 1, "seed": 5, limit: tokens}
+        told = json.dumps(frames(real, path, **asked))
+        assert '"length"' in told or '"max_tokens"' in told or '"max_output_tokens"' in told
+        whole = json.dumps(post(real, path, **asked))
+        assert "function_call" not in whole or path == "responses"
+
+
 def test_every_api_holds_to_a_schema(real: Live) -> None:
     """Chat, Completions, Responses and Messages; and where tools are on offer, a call may come."""
     chat = post(real, "chat/completions", messages=HI, response_format=schema(CITY, strict=True))

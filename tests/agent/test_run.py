@@ -220,6 +220,10 @@ async def test_an_operator_takes_a_version_back(tiny_base: BaseModel, tmp_path: 
         before = await agent.said()
         agent.publish(lineage.mask, a, promotion(1, a.version, tiny_base.name))
         await agent.until_serving(a.version)
+        assert a.version in await (await agent.http.get(agent.console)).text()
+        address = f"{agent.console}/api/versions/{a.version}/change"
+        change = await (await agent.http.get(address)).json()
+        assert [tensor["frozen_most"] for tensor in change["tensors"]] == [0.0] * 4
         response = await agent.http.post(
             f"{agent.console}/operator/lines/main/rollback",
             json={"reason": "it was rude", "expected_seq": 1},

@@ -1,14 +1,18 @@
-"""Tokens a second of the engine against `transformers.generate`, same weights, same prompts.
+"""Tokens a second of the engine against `transformers.generate` and llama.cpp, on the same prompts.
 
-Three ways, in turns, so that all see the same machine: `generate`; the bare loop that anybody
-would write next (KV cache in place, torch's products, no `generate` around it); and the engine as a
-request sees it: packed weights, sampling at temperature 0.7 within a nucleus of 0.95,
-log-probabilities, text, streams. Prompts are read before the clock starts.
+Four ways, in turns, so that all see the same machine: `generate` in float32; the bare loop that
+anybody would write next (KV cache in place, torch's products, no `generate` around it); llama.cpp
+on the 4-bit file, one stream, greedy (extra `peers`; left out by name where it is not installed);
+and the engine as a request sees it: sampling at temperature 0.7 within a nucleus of 0.95,
+log-probabilities, text, streams. Prompts are read before the clock starts. Then how long a reply's
+first token takes when all of a batch ask at once.
 """
 
+import argparse
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +30,7 @@ from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
+from tests.bench.peers import llama_cpp_rate, load_llama_cpp
 from tests.bench.published import load_published
 from tests.tiny import as_plain
 
@@ -89,42 +94,74 @@ async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
     return counted / (ended_s - began_s)
 
 
-async def measure(base: BaseModel) -> None:
+async def first_tokens(engine: Engine, ids: list[list[int]]) -> list[float]:
+    """Return the seconds until each reply's first token, where all are asked for at once."""
+
+    async def read(prompt: list[int]) -> float:
+        began_s = time.perf_counter()
+        sampling = Sampling(temperature=0, top_p=1, max_tokens=1, seed=0)
+        stream = engine.submit(Request(prompt, sampling))
+        times = [time.perf_counter() async for event in stream if not isinstance(event, Finish)]
+        return times[0] - began_s
+
+    return sorted(await asyncio.gather(*(read(prompt) for prompt in ids)))
+
+
+async def measure(base: BaseModel, batches: Sequence[int], rounds: int) -> None:
     """Print the table."""
-    tokens = max(BATCHES) * (PROMPT_TOKENS + TOKENS + 2 * max(BATCHES))
-    settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512, kv_tokens=tokens)
+    tokens = max(batches) * (PROMPT_TOKENS + TOKENS + 2 * max(batches))
+    settings = AgentSettings(max_batch=max(batches), context_tokens=512, kv_tokens=tokens)
     published, plain = load_published(), Decoder(as_plain(base.model))
     published.generation_config.eos_token_id = None
+    llama = load_llama_cpp(PROMPT_TOKENS + TOKENS + 1, torch.get_num_threads())
+    if llama is None:
+        print("llama.cpp is not installed (pip install 'quickset[peers]'): left out")
     engine = BatchingEngine(Residents(base, open_backend("cpu")), settings=settings, base=base)
     engine.start()
     print(
-        f"{'tokens/s':<10}{'generate':>10}{'bare loop':>11}{'engine':>9}{'ratio':>8}   (of medians)"
+        f"{'tokens/s':<10}{'generate':>10}{'bare loop':>11}{'llama.cpp':>11}{'engine':>9}"
+        f"{'/generate':>11}{'/llama.cpp':>12}   (of medians)"
     )
-    for batch in BATCHES:
-        ids = prompts(batch)
-        rates: list[tuple[float, float, float]] = []
-        for _ in range(ROUNDS):
+    for batch in batches:
+        ids, found = prompts(batch), []
+        for _ in range(rounds):
             made = batch * TOKENS
             slow, loop = time_generate(published, ids), time_loop(plain, ids)
-            rates.append((made / slow, made / loop, await engine_rate(engine, ids)))
-        theirs, bare, ours = np.median(rates, axis=0)
+            peer = np.nan
+            if batch == 1 and llama is not None:
+                peer = llama_cpp_rate(llama, ids[0], TOKENS)
+            found.append((made / slow, made / loop, peer, await engine_rate(engine, ids)))
+        theirs, bare, peer, ours = np.median(found, axis=0)
         print(
-            f"{f'batch {batch}':<10}{theirs:>10.1f}{bare:>11.1f}{ours:>9.1f}{ours / theirs:>8.1f}",
+            f"{f'batch {batch}':<10}{theirs:>10.1f}{bare:>11.1f}{peer:>11.1f}{ours:>9.1f}"
+            f"{ours / theirs:>11.2f}{ours / peer:>12.2f}",
             flush=True,
         )
+    waits = await first_tokens(engine, prompts(max(batches)))
+    print(
+        f"{max(batches)} prompts of {PROMPT_TOKENS} tokens at once: the first token after "
+        f"{waits[0]:.2f} s, half of them after {np.median(waits):.2f} s, all after "
+        f"{waits[-1]:.2f} s"
+    )
     await asyncio.to_thread(engine.drain, 0)
 
 
 def main() -> None:
     """Load the bundled model and measure."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("batches", nargs="*", type=int, default=BATCHES)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
     base = load_base(ModelSettings())
     # a reply that stopped by itself would leave its batch smaller
     base = replace(base, stop_ids=frozenset())
-    weights = sum(base.model.get_parameter(name).nbytes for name in base.model.names) / 1e6
-    print(f"{weights:.0f} MB of float32 weights, prompts of {PROMPT_TOKENS} tokens, ", end="")
-    print(f"{TOKENS} tokens each, {torch.get_num_threads()} threads, {ROUNDS} rounds in turns")
-    asyncio.run(measure(base))
+    plain = sum(base.model.get_parameter(name).nbytes for name in base.model.names) / 1e6
+    print(f"{plain:.0f} MB of float32 weights, held in {base.model.nbytes / 1e6:.0f} MB; ", end="")
+    print(f"prompts of {PROMPT_TOKENS} tokens, {TOKENS} tokens each, ", end="")
+    print(f"{torch.get_num_threads()} threads, {chosen.rounds} rounds in turns")
+    asyncio.run(measure(base, chosen.batches, chosen.rounds))
 
 
 if __name__ == "__main__":

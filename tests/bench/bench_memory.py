@@ -130,21 +130,19 @@ class Table:
 def account(base: BaseModel, start: Memory) -> None:
     """Print where the bytes of a full agent are: what is counted, and what is left at its start."""
     model, first = base.model, base.decoder.num_layers - LAST_LAYERS
-    blocks = {name: model.get_parameter(name).nbytes / 1e6 for name in model.names}
-    moving = sum(
-        size for name, size in blocks.items()
-        if any(f"layers.{layer}." in name for layer in range(first, base.decoder.num_layers))
-    )  # fmt: skip
-    embedding = blocks[EMBEDDING]
-    fixed = sum(blocks.values()) - moving - embedding
+    last = [f"layers.{layer}." for layer in range(first, base.decoder.num_layers)]
+    moving = [name for name in model.layers if any(layer in name for layer in last)]
+    full = sum(model.get_parameter(name).nbytes for name in moving) / 1e6  # in a version
+    held, embedding = model.nbytes / 1e6, model.layer(EMBEDDING).nbytes / 1e6
+    cached = AgentSettings().context_of(base.context_tokens)
     token = 2 * base.decoder.num_layers * base.decoder.kv_heads * base.decoder.head_dim * 4 / 1e6
     print()
     for what, size in (
-        ("blocks that do not move", fixed),
+        ("blocks as they came", held - embedding),
         ("embedding, which is the head, too", embedding),
-        (f"the last {LAST_LAYERS} blocks: base, serving, previous", 3 * moving),
-        (f"{AgentSettings().kv_tokens} tokens of the cache", AgentSettings().kv_tokens * token),
-        ("at its start, but for weights: libraries", start.resident - sum(blocks.values())),
+        (f"the last {LAST_LAYERS} blocks in full: serving, previous", 2 * full),
+        (f"{cached} tokens of the cache", cached * token),
+        ("at its start, but for weights: libraries", start.resident - held),
         ("  of it shared with others", start.shared),
     ):
         print(f"{what:<47}{size:>9.0f}")

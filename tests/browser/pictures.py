@@ -1,9 +1,11 @@
-"""Takes the README's pictures of the pages from a running system.
+"""Takes the documents' pictures of the pages from a running system.
 
 python -m tests.browser.pictures CHAT CONSOLE FOLDER [QUESTION …]
 
-Asks the questions on the chat page at CHAT, one after the other, and saves FOLDER/chat.png and,
-of the console at CONSOLE, FOLDER/console.png; both with 256 colours, which keeps them small.
+Asks the questions on the chat page at CHAT, one after the other, and saves FOLDER/chat.png; asks
+one more of two versions at once, for FOLDER/chat-compare.png; shows the conversation on a dark
+phone, for FOLDER/chat-phone.png; and, of the console at CONSOLE, FOLDER/console.png. All have 256
+colours, which keeps them small.
 """
 
 import asyncio
@@ -12,34 +14,60 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from tests.browser.conftest import ARGUMENTS, chromium_program
+from tests.browser.saying import ready, say
 
 REPLY_MS = 180_000.0  # the longest reply of a small model on a busy machine
 SETTLE_MS = 3500.0  # charts are drawn, and the chip that tells of a new version has calmed down
+PHONE: ViewportSize = {"width": 390, "height": 780}
 
 
 async def take(chat: str, console: str, folder: Path, questions: list[str]) -> None:
-    """Take both pictures."""
+    """Take the pictures."""
     program = chromium_program()
     if program is None:
         raise SystemExit("needs Chromium: apt-get install chromium")
+    expect.set_options(timeout=REPLY_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         page = await _open(browser, chat, width=1000, height=800)
+        await ready(page)
         for question in questions:
-            await page.get_by_label("Message").fill(question)
-            await page.keyboard.press("Enter")
-            await expect(page.get_by_role("button", name="Stop the reply")).to_be_visible()
-            await expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=REPLY_MS)
+            await _ask(page, question)
         await _save(page, folder / "chat.png")
+        await _compare(page, "Name a good book.")
+        await _save(page, folder / "chat-compare.png")
+        await page.get_by_role("button", name="Both are good").click()
+        await expect(page.locator(".pair")).to_have_count(0)
+        await page.set_viewport_size(PHONE)
+        await page.emulate_media(color_scheme="dark")
+        await page.reload()
+        await ready(page)
+        await _save(page, folder / "chat-phone.png")
         await _save(await _open(browser, console, width=1400, height=1180), folder / "console.png")
         await browser.close()
 
 
+async def _ask(page: Page, question: str) -> None:
+    await say(page, question)
+    await expect(page.get_by_role("button", name="Stop the reply")).to_be_visible()
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+async def _compare(page: Page, question: str) -> None:
+    """Ask the version that serves and another one: the one before, or else the base."""
+    await page.get_by_role("button", name="Compare two versions").click()
+    await expect(page.get_by_label("The other")).not_to_have_value("")
+    await page.get_by_role("button", name="Compare", exact=True).click()
+    await _ask(page, question)
+    await expect(page.get_by_role("button", name="Both are good")).to_be_visible()
+
+
 async def _open(browser: Browser, address: str, *, width: int, height: int) -> Page:
     page = await browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(REPLY_MS)
     await page.goto(address)
     return page
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.fake_agent import FakeAgent, Script
+from tests.browser.saying import reload, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -15,12 +16,6 @@ EVIL = (
     "<a href='javascript:window.pwned=1'>x</a> `<b>` **<i>bold</i>** "
     '[q](https://e.example/"onclick=alert)'
 )
-
-
-async def say(page: Page, text: str) -> None:
-    """Write a message and press Enter."""
-    await page.get_by_label("Message").fill(text)
-    await page.keyboard.press("Enter")
 
 
 async def test_tokens_appear_while_they_are_sampled(chat_page: Page, agent: FakeAgent) -> None:
@@ -60,7 +55,7 @@ async def test_a_new_version_shows_before_it_answers(chat_page: Page, agent: Fak
     """The header names what serves, and looks again by itself."""
     await chat_page.clock.install()
     agent.serving = "a" * 16
-    await chat_page.reload()
+    await reload(chat_page)
     await expect(chat_page.locator("#serving")).to_have_text("a" * 16)
     agent.serving = "b" * 16
     await chat_page.clock.run_for(6000)
@@ -101,10 +96,19 @@ async def test_a_bad_reply_can_be_corrected(chat_page: Page, agent: FakeAgent) -
     await wish.fill("Answer in one sentence")
     await chat_page.get_by_role("button", name="Teach").click()
     await expect(chat_page.locator(".thanks")).to_contain_text("Thank you")
-    assert agent.feedback == [
-        ("chatcmpl-1", {"score": -1}),
-        ("chatcmpl-1", {"score": -1, "hint": "Answer in one sentence"}),
-    ]
+    await chat_page.get_by_role("button", name="Good reply").click()
+    remark = chat_page.get_by_label("A remark for people")
+    await remark.fill("never sent")
+    await remark.press("Escape")
+    await expect(remark).to_be_hidden()
+    await chat_page.get_by_role("button", name="Bad reply").click()
+    await remark.fill("On second thoughts")
+    await remark.press("Control+Enter")
+    await expect(chat_page.locator(".thanks")).to_contain_text("remark is kept")
+    assert [said for _, said in agent.feedback] == [
+        {"score": -1}, {"score": -1, "hint": "Answer in one sentence"}, {"score": 1}, {"score": -1},
+        {"score": -1, "comment": "On second thoughts"},
+    ]  # fmt: skip
 
 
 async def test_feedback_that_fails_says_so(chat_page: Page, agent: FakeAgent) -> None:
@@ -217,15 +221,16 @@ async def test_text_of_the_model_and_the_user_is_never_run(
         await expect(messages.locator(made)).to_have_count(0)
     links = await messages.locator("a").evaluate_all("all => all.map(a => a.protocol)")
     assert set(links) <= {"http:", "https:"}
-    await chat_page.reload()
-    await expect(chat_page.locator(".assistant .text")).to_contain_text("onerror")
+    await reload(chat_page)
+    await expect(chat_page.locator(".assistant .text").first).to_contain_text("onerror")
+    await expect(chat_page.get_by_role("alert")).to_contain_text("onerror")
     assert await chat_page.evaluate("window.pwned") is None
 
 
 async def test_keys_of_the_composer(chat_page: Page, agent: FakeAgent) -> None:
     """Shift+Enter makes a line; Enter sends; an empty message is not sent."""
     agent.scripts.append(Script(["ok"]))
-    await expect(chat_page.get_by_label("Message")).to_be_focused()
+    await expect(chat_page.get_by_label("Message", exact=True)).to_be_focused()
     await chat_page.keyboard.press("Enter")
     await chat_page.keyboard.type("one")
     await chat_page.keyboard.press("Shift+Enter")
@@ -242,7 +247,7 @@ async def test_a_reload_keeps_the_conversation_and_new_chat_ends_it(
     agent.scripts += [Script(["ok"]), Script(["x", "y"], pause=asyncio.Event()), Script(["new"])]
     await say(chat_page, "Go")
     await expect(chat_page.locator(".assistant .version")).to_be_visible()
-    await chat_page.reload()
+    await reload(chat_page)
     await expect(chat_page.locator(".assistant .text")).to_have_text("ok")
     await say(chat_page, "More")
     await expect(chat_page.locator(".assistant .text").last).to_have_text("x")
@@ -281,60 +286,3 @@ async def test_it_fits_a_phone(chat_page: Page, agent: FakeAgent) -> None:
     await expect(chat_page.locator(".assistant .version")).to_be_visible()
     assert await chat_page.evaluate("document.documentElement.scrollWidth") == 320
     assert await chat_page.locator("#scroller").evaluate("n => n.scrollWidth <= n.clientWidth")
-
-
-MARKDOWN = [
-    ("plain", "<p>plain</p>"),
-    ("a\nb\n\nc", "<p>a<br>b</p><p>c</p>"),
-    ("# Title\ntext", "<h3>Title</h3><p>text</p>"),
-    ("**bold** and *it* and _it_ and `code`",
-     "<p><strong>bold</strong> and <em>it</em> and <em>it</em> and <code>code</code></p>"),
-    ("snake_case_name and 2*3*4", "<p>snake_case_name and 2*3*4</p>"),
-    ("- a\n- b\n  - c\n- d", "<ul><li>a</li><li>b<ul><li>c</li></ul></li><li>d</li></ul>"),
-    ("2. two\n3. three", '<ol start="2"><li>two</li><li>three</li></ol>'),
-    ("1. a\n\n2. b", "<ol><li>a</li><li>b</li></ol>"),
-    ("> said\n> so", "<blockquote><p>said<br>so</p></blockquote>"),
-    ("```py\nx < 1\n```", '<pre tabindex="0"><code>x &lt; 1</code></pre>'),
-    ("```\nopen", '<pre tabindex="0"><code>open</code></pre>'),
-    ("a\n\n---\n\nb", "<p>a</p><hr><p>b</p>"),
-    ("<b>&amp;</b>", "<p>&lt;b&gt;&amp;amp;&lt;/b&gt;</p>"),
-    ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>"),
-    ("see https://e.example/a.", '<p>see <a href="https://e.example/a" target="_blank" '
-     'rel="noopener noreferrer nofollow">https://e.example/a</a>.</p>'),
-]  # fmt: skip
-
-
-async def test_markdown(chat_page: Page) -> None:
-    """The subset of Markdown becomes these elements, and nothing else does."""
-    for text, html in MARKDOWN:
-        made = await chat_page.evaluate(
-            """async (text) => {
-                const { render } = await import("/chat/markdown.js");
-                const node = document.createElement("div");
-                node.append(render(text));
-                return node.innerHTML;
-            }""",
-            text,
-        )
-        assert made == html, text
-
-
-HEAVY = [
-    "`" * 20_000, "*" * 20_000, "[" * 20_000, "> " * 10_000, "- " * 10_000, "**a" * 7_000,
-    "_a" * 10_000, "1. " * 7_000, "https://" * 2_500, "\n" * 20_000, "   - x\n" * 3_000,
-]  # fmt: skip
-
-
-async def test_no_text_makes_the_page_slow(chat_page: Page) -> None:
-    """Twenty thousand characters of anything are rendered in less than a second."""
-    for text in HEAVY:
-        took_ms = await chat_page.evaluate(
-            """async (text) => {
-                const { render } = await import("/chat/markdown.js");
-                const began = performance.now();
-                render(text);
-                return performance.now() - began;
-            }""",
-            text,
-        )
-        assert took_ms < 1000, text[:10]

@@ -1,7 +1,7 @@
 """Drives every client that is here against the API, and writes what came of it: docs/CLIENTS.md.
 
 python -m tests.clients                 the Python clients that are installed
-CLIENTS_NPM=1 python -m tests.clients   those of npm, too
+CLIENTS_NPM=1 python -m tests.clients   those of npm, too; CLIENTS_AIDER=1: aider
 """
 
 import sys
@@ -24,7 +24,7 @@ which drive the client against the server's own code (over a scripted engine, so
 known; and once over a tiny real model). This page is written by them:
 
     pip install -e '.[clients]'
-    CLIENTS_NPM=1 python -m tests.clients
+    CLIENTS_NPM=1 CLIENTS_AIDER=1 python -m tests.clients
 
 What a reply is held to (schemas, calls that must be made) is tried on the tiny real model, whose
 replies are noise: what comes out right there is the sampler's doing and not the model's.

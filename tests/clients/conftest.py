@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         item.add_marker(THEIRS)
         for mark in item.iter_markers("client"):
-            if not mark.kwargs.get("npm") and version_of(mark.args[0]) is None:
+            if not mark.kwargs.get("apart") and version_of(mark.args[0]) is None:
                 why = f"{mark.args[0]} is not installed: pip install -e '.[clients]'"
                 item.add_marker(pytest.mark.skip(reason=why))
 

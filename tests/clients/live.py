@@ -38,6 +38,7 @@ class Live:
     address: str
     service: AgentService
     engine: Engine
+    spool: Spool
 
     def play(self, script: Script) -> None:
         """Let the scripted engine answer with this from now on."""
@@ -62,7 +63,8 @@ def live(home: Path, *, base: BaseModel | None = None, **given: Any) -> Iterator
         runner = Runner(build_app(service), handler_cancellation=True, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        made.append(Live(f"http://127.0.0.1:{runner.addresses[0][1]}", service, engine))
+        address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        made.append(Live(address, service, engine, spool))
         stopping, loop = asyncio.Event(), asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(stopping.set))
         ready.set()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+from tests.clients.copied import HELLO, printed
 from tests.clients.live import Live
 
 MOST = 300  # tokens of a reply
@@ -92,3 +93,9 @@ async def test_openai_agents(real: Live, kind: str) -> None:
     assert set(called) <= {"Oslo", "Rome"}
     assert called
     assert done.final_output.name in ("Oslo", "Rome")
+
+
+@pytest.mark.client("openai-agents", "the page /connect: its text runs as it stands")
+def test_what_is_copied(api: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the page shows for OpenAI's Agents SDK."""
+    assert printed(api, "agents-sdk", capsys) == HELLO

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.copied import HELLO, printed
 from tests.clients.live import Live, called
 
 anthropic = pytest.importorskip(
@@ -165,3 +166,9 @@ def test_a_real_model(real: Live) -> None:
         final = stream.get_final_message()
     assert final.content[0].text == told.content[0].text
     assert final.usage.output_tokens == told.usage.output_tokens > 0
+
+
+@pytest.mark.client("anthropic", "the page /connect: its text runs as it stands")
+def test_what_is_copied(api: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the page shows for this client."""
+    assert printed(api, "anthropic-python", capsys) == HELLO

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.clients.copied import HELLO, printed
 from tests.clients.live import Live, called
 
 langchain_openai = pytest.importorskip(
@@ -113,3 +114,9 @@ def test_structured_output(real: Live, kind: str, method: str) -> None:
 def test_a_real_model(real: Live, kind: str) -> None:
     """Whatever a model samples becomes a message."""
     assert model(real, kind).invoke("Hi").usage_metadata["output_tokens"] > 0
+
+
+@pytest.mark.client("langchain-openai", "the page /connect: its text runs as it stands")
+def test_what_is_copied(api: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the page shows for this client."""
+    assert printed(api, "langchain", capsys) == HELLO

@@ -1,4 +1,4 @@
-"""The npm clients of OpenAI and Anthropic, installed into a folder of their own when asked for."""
+"""The npm clients of OpenAI, Anthropic and Vercel, installed into a folder when asked for."""
 
 import json
 import os
@@ -13,12 +13,13 @@ import pytest
 from tests.clients.live import Live
 
 HERE = Path(__file__).parent
-PACKAGES = ("openai", "@anthropic-ai/sdk")
+PACKAGES = ("openai", "@anthropic-ai/sdk", "ai", "@ai-sdk/openai-compatible", "zod")
 ASKED = os.environ.get("CLIENTS_NPM") == "1"
 Drive = Callable[[Live, str], Any]
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(
         not (ASKED and shutil.which("npm")),
         reason="npm clients: set CLIENTS_NPM=1 where node and npm are (they install from npm)",
@@ -27,7 +28,7 @@ pytestmark = [
 
 
 def tried(package: str, what: str) -> pytest.MarkDecorator:
-    return pytest.mark.client(package, what, npm=True)
+    return pytest.mark.client(package, what, apart=True)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("npm")
     (made / "package.json").write_text('{"private": true, "type": "module"}')
     quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-    subprocess.run(["npm", "install", *quiet, *PACKAGES], cwd=made, check=True, timeout=100)
+    subprocess.run(["npm", "install", *quiet, *PACKAGES], cwd=made, check=True, timeout=600)
     return made
 
 
@@ -51,7 +52,7 @@ def drive(folder: Path, record_property: Callable[[str, Any], None]) -> Drive:
         shutil.copy(HERE / script, folder / script)
         done = subprocess.run(
             ["node", script, api.address],
-            cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+            cwd=folder, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -78,3 +79,13 @@ def test_anthropic(api: Live, drive: Drive) -> None:
     assert (told["events"][0], told["events"][-1]) == ("message_start", "message_stop")
     assert (told["counted"], told["models"]) == (3, ["quickset", "quickset@stable"])
     assert told["refused"] == [400, "invalid_request_error"]
+
+
+@tried("ai (npm)", "generateText, streamText, and generateObject by a schema")
+def test_vercel(api: Live, real: Live, drive: Drive) -> None:
+    """A model of noise makes the object of the schema."""
+    told = drive(api, "aisdk.mjs")
+    assert (told["text"], told["stream"]) == ("Hello, world!", "Hello, world!")
+    made = drive(real, "aisdk.mjs")["object"]
+    assert made["city"] in ("Oslo", "Rome")
+    assert 0 <= made["days"] <= 99

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 import pytest
 
+from tests.clients.copied import HELLO, printed
 from tests.clients.live import Live, called
 
 openai = pytest.importorskip(
@@ -248,3 +249,9 @@ def test_a_real_model(real: Live) -> None:
     assert second.usage.input_tokens > first.usage.input_tokens
     text = asking.completions.create(model="quickset", prompt="Once", max_tokens=4, seed=1)
     assert text.usage.completion_tokens == 4
+
+
+@pytest.mark.client("openai", "the page /connect: its text runs as it stands")
+def test_what_is_copied(api: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the page shows for this client."""
+    assert printed(api, "openai-python", capsys) == HELLO

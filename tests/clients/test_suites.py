@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 
 from streams.model.open import BaseModel
+from tests.agent.scripted import HELLO, Script
 from tests.clients.conftest import version_of
 from tests.clients.live import Live, live
 
@@ -87,6 +88,7 @@ CHECKS = (
 )  # fmt: skip
 # In `make test` a few of each endpoint, which are others every day; in `make test-slow` many.
 FEW, MANY = 8, 60
+BUSY_S = 30  # for one example of every endpoint, where other processes want the cores, too
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +101,41 @@ def described(_scripted: Live) -> Any:
 
     schema: Any = schemathesis.openapi.from_dict(json.loads(json.dumps(document(OPERATIONS))))
     schema.config.base_url = _scripted.address
+    schema.config.request_timeout = 60  # on a machine that is busy with other tests
     return schema
+
+
+HI = [{"role": "user", "content": "Hi"}]
+STREAMS: dict[str, dict[str, Any]] = {
+    "chat/completions": {"messages": HI, "stream_options": {"include_usage": True}},
+    "completions": {"prompt": "Hi", "stream_options": {"include_usage": True}},
+    "responses": {"input": "Hi"},
+    "messages": {"messages": HI, "max_tokens": 9},
+}
 
 
 @pytest.mark.skipif(version_of("schemathesis") is None, reason="needs the extra clients")
 @pytest.mark.client("schemathesis", "every endpoint of /openapi.json, with right and wrong data")
-@pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("path", STREAMS)
+def test_each_event_of_a_stream_is_as_described(api: Live, described: Any, path: str) -> None:
+    """To its mark, and where it breaks off with an error."""
+    import schemathesis
+
+    chosen = [getattr(schemathesis.checks, name) for name in CHECKS]
+    body = {"model": "quickset", "stream": True} | STREAMS[path]
+    scripts: list[Script] = [HELLO, ["a ", RuntimeError("broken")]]
+    for script in scripts:
+        api.play(script)
+        case = described[f"/v1/{path}"]["POST"].Case(body=body, media_type="application/json")
+        case.validate_response(case.call(), checks=chosen)
+
+
+@pytest.mark.skipif(version_of("schemathesis") is None, reason="needs the extra clients")
+@pytest.mark.client("schemathesis", "every endpoint of /openapi.json, with right and wrong data")
+@pytest.mark.parametrize(
+    "examples",
+    [FEW, pytest.param(MANY, marks=[pytest.mark.slow, pytest.mark.timeout(MANY * BUSY_S)])],
+)
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 def test_schemathesis(
     api: Live,

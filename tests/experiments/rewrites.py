@@ -18,7 +18,7 @@ import random
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ from learner.batch.candidates import Candidate, Hinted, Writer
 from learner.batch.placements import ANY_WISH, PLACEMENTS, with_hint
 from learner.batch.proof import Proof, Prover
 from learner.batch.rewriting import Tried, best_of
+from learner.form.directions import directions_of
+from learner.form.obeys import apologises, missed
 from streams.model.open import BaseModel, load_base
 from streams.records import Message
 from streams.settings import ModelSettings
@@ -79,6 +81,7 @@ def find(items: Sequence[Wish], keep: Path, *, max_tokens: int, limit_s: float) 
                     "round": 1 if place < len(own[0]) else 2,
                     "made": candidate.made,
                     "text": writer.text(candidate.tokens),
+                    "ended": candidate.tokens[-1] in base.stop_ids,
                     "proof": asdict(proof),
                 }
                 for place, (candidate, proof) in enumerate(zip(each, proofs, strict=True))
@@ -90,12 +93,24 @@ def find(items: Sequence[Wish], keep: Path, *, max_tokens: int, limit_s: float) 
             return
 
 
-def chosen(candidates: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+def proof_of(kept: dict[str, Any], item: Wish) -> Proof:
+    """Return a proof that was kept, held to the rules of now."""
+    proof = Proof(**kept["proof"])
+    hint, text = item.instruction or "", kept["text"]
+    misses = missed(directions_of(hint), text, given=item.reply, ended=kept.get("ended", True))
+    if apologises(text) and not apologises(hint):
+        misses = "it apologises"
+    wished, misses = directions_of(hint), proof.misses or misses
+    fails = missed(wished, item.reply, given=item.reply, ended=True)
+    return replace(proof, misses=misses, obeys=bool(fails) and not misses)
+
+
+def chosen(item: Wish, candidates: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the candidate that the learner would take, by what was kept of them."""
     for number in (1, 2):
         some = [each for each in candidates if each["round"] <= number]
         tried = [
-            Tried(Candidate(str(place), (), ()), Proof(**each["proof"]))
+            Tried(Candidate(str(place), (), ()), proof_of(each, item))
             for place, each in enumerate(some)
         ]
         best = best_of(tried)
@@ -129,7 +144,9 @@ def table(items: Sequence[Wish], found: dict[str, Any]) -> list[str]:
     kinds = sorted({str(item.kind) for item in items})
     for kind in (*kinds, "all"):
         some = [item for item in items if kind in ("all", item.kind)]
-        taken = [(item, lesson["text"]) for item in some if (lesson := chosen(found[item.id]))]
+        taken = [
+            (item, lesson["text"]) for item in some if (lesson := chosen(item, found[item.id]))
+        ]
         unseen = [(item, found[item.id][0]["text"]) for item in some if found[item.id]]
         numbers = [len(some), len(taken), *counts(taken), *counts(unseen)]
         lines.append(f"| {kind} | " + " | ".join(map(str, numbers)) + " |")
@@ -148,12 +165,12 @@ def counts(rewrites: Sequence[tuple[Wish, str]]) -> list[int]:
 def told(items: Sequence[Wish], found: dict[str, Any]) -> Iterable[str]:
     """Say of each complaint what was taken, or why the teacher's first rewrite was not."""
     for item in items:
-        lesson = chosen(found[item.id])
+        lesson = chosen(item, found[item.id])
         if not found[item.id]:
             yield f"- {item.id} ({item.instruction}) no lesson: nothing whole was said"
             continue
         shown = lesson or found[item.id][0]
-        proof = Proof(**shown["proof"])
+        proof = proof_of(shown, item)
         good = fulfils(shown["text"], item) and is_about(shown["text"], item)
         mark = "taken" if lesson else f"no lesson: {proof.reason}"
         yield (

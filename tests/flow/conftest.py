@@ -42,6 +42,7 @@ from streams.store.tables import (
     RolloutRow,
     TurnRow,
 )
+from streams.trace.contract import NO_TRACER, Tracer
 from tests.flow.conversations import NOW_S, conversation
 from tests.flow.crashes import Boundaries, CrashingLog, CrashingStore
 from tests.kafka_broker import KafkaBroker, kafka_home
@@ -99,6 +100,7 @@ class LearnerHome:
         self.streams = streams or StreamsSettings(home=home)
         self.base, self.backend = common.base, common.backend
         self.settings = settings
+        self.tracer: Tracer = NO_TRACER
         self._group = group_of(settings.line)
         self._common = common
         self._wait_s = 0.0 if self.streams.log == "sqlite" else 0.2  # a group joins while it waits
@@ -165,6 +167,7 @@ class LearnerHome:
             settings=settings,
             pause=_go_on,
             clock=lambda: NOW_S,
+            tracer=self.tracer,
         )
 
     def _waits(self, store: Store, log: Log) -> bool:

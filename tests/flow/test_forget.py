@@ -306,6 +306,40 @@ def test_without_nobody_the_run_is_the_first_one(tmp_path: Path, common: Common)
             build(learner, ANN)
 
 
+def test_a_run_again_sets_the_same_lessons_aside(tmp_path: Path, common: Common) -> None:
+    """What helped nobody is withdrawn at the same moment: with nobody left out it is the first run.
+
+    Bob complains of the same whatever comes, and then wishes something else.
+    """
+    learner = learner_home(tmp_path / "home", common, [], turns_per_generation=1, uses=1)
+    for number in range(12):
+        complained(learner, number, SHORTER)
+        if states(learner)[-1] == "withdrawn":
+            break
+    assert states(learner).count("withdrawn") == 1
+    assert serving(learner) == common.base.name
+    complained(learner, 20, "No lists, please.")
+    assert serving(learner) != common.base.name
+    said = conversation(learner.base, 30, "And then?", ANN)
+    learner.say(("turns", each) for each in said)
+    assert learner.learn() == 0
+    with pytest.raises(ProofError, match="never moved"):
+        exact(learner, ANN)
+
+
+def complained(learner: LearnerHome, number: int, words: str) -> None:
+    """Let Bob complain of a reply of what serves, and the learner do what is due."""
+    for each in conversation(learner.base, number, words, BOB):
+        learner.say([("turns", each.model_copy(update={"version": serving(learner)}))])
+    learner.learn()
+
+
+def states(learner: LearnerHome) -> list[str]:
+    with store_session(learner.streams) as session:
+        rows = session.exec(select(GenerationRow).order_by(GenerationRow.number))  # type: ignore[arg-type]
+        return [row.state for row in rows]
+
+
 def test_exact_repeats_an_operators_rollback_at_its_place(stack: Stack, common: Common) -> None:
     """What was taken back in the first run is taken back in the one without them, too."""
     changes = {"turns_per_generation": 1, "uses": 1}

@@ -107,7 +107,14 @@ class School:
         """One step of the loop, without waiting."""
         return self.learner.step(wait_s=0)
 
-    def corrected(self, name: str, *, words: str = "too long", version: str | None = None) -> None:
+    def corrected(
+        self,
+        name: str,
+        *,
+        words: str = "too long",
+        version: str | None = None,
+        principal: str = "alice",
+    ) -> None:
         """Let a user correct a reply, now."""
         asked, now_ms = said(f"question {name}"), int(self.clock() * 1000)
         served = version or self.base.name
@@ -115,6 +122,7 @@ class School:
         prompt = self.base.render(asked)
         rest: dict[str, Any] = {
             "version": served, "prompt": prompt, "tokens": tokens, "logprobs": [-3.0] * len(tokens),
+            "principal": principal,
         }  # fmt: skip
         first = turn(asked, "a long reply", id=name, created_ms=now_ms - 10, **rest)
         goes_on = [*asked, first.reply, Message(role="user", content=words)]

@@ -42,8 +42,8 @@ UNDERSTOOD: Final = frozenset(
         # vLLM's
         "add_generation_prompt", "continue_final_message", "min_p", "repetition_penalty",
         "structured_outputs", "top_k",
-        # our own, by the name that OpenAI's Responses has for it
-        "truncation",
+        # our own, the first by the name that OpenAI's Responses has for it
+        "truncation", "notes",
     }
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from agent.api.chat.schema import (
     Delta,
     Logprobs,
     ReplyMessage,
+    ServerToolCall,
     ToolCall,
 )
 from agent.api.logprobs import logprobs_of
@@ -26,7 +27,9 @@ from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.edge import openai_error
 from agent.http.sse import frame
-from agent.turn.answer import Answer, Step
+from agent.tools.served import Made
+from agent.turn.answer import Step
+from agent.turn.own.told import Told, ToldReply
 from agent.turn.reply import (
     Began,
     Finished,
@@ -34,7 +37,6 @@ from agent.turn.reply import (
     PartBegun,
     PartEnded,
     Piece,
-    Reply,
     ReplyEvent,
 )
 
@@ -42,7 +44,7 @@ from agent.turn.reply import (
 class Completion:
     """One answer to one request, in this API's shape (agent.api.surface.Shape)."""
 
-    def __init__(self, answer: Answer, request: ChatRequest) -> None:
+    def __init__(self, answer: Told, request: ChatRequest) -> None:
         """Take the answer that is being made."""
         self._answer, self._created_s = answer, int(time.time())
         options = request.stream_options
@@ -97,7 +99,7 @@ class Completion:
         """The event that tells a reader whose stream has begun that it ends too early."""
         yield frame(openai_error(error, ""))
 
-    def _chunk(self, reply: Reply, choices: list[ChunkChoice]) -> ChatChunk:
+    def _chunk(self, reply: ToldReply, choices: list[ChunkChoice]) -> ChatChunk:
         return {
             "id": self._answer.id,
             "object": "chat.completion.chunk",
@@ -137,13 +139,15 @@ def _deltas(events: Iterable[ReplyEvent]) -> Iterator[Chunked]:
                 yield {"content": text}, tokens, None
             case Finished(reason, _, _, tokens):
                 yield {}, tokens, reason
+            case PartEnded(part) if part.made:
+                yield {"server_tool_calls": [server_call(part.made)]}, (), None
             case PartBegun() | PartEnded():
                 pass
     if begun:
         yield {"tool_calls": [begun]}, (), None
 
 
-def _message(reply: Reply) -> ReplyMessage:
+def _message(reply: ToldReply) -> ReplyMessage:
     message = reply.message()
     shaped: ReplyMessage = {
         "role": "assistant",
@@ -156,7 +160,22 @@ def _message(reply: Reply) -> ReplyMessage:
             {"id": call["id"], "type": "function", "function": call["function"]}
             for call in message.tool_calls
         ]
+    if ours := [server_call(part.made) for part, _ in reply.parts if part.made]:
+        shaped["server_tool_calls"] = ours
     return shaped
+
+
+def server_call(made: Made) -> ServerToolCall:
+    """A call that the agent made of a tool of its own, and what came of it."""
+    result = made.result
+    return {
+        "id": made.id,
+        "server": made.server,
+        "name": made.name,
+        "arguments": made.arguments,
+        "outcome": result.outcome if result else "left",
+        "output": result.text if result else None,
+    }
 
 
 def _logprobs(tokens: Sequence[Token]) -> Logprobs:

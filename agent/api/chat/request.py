@@ -140,6 +140,7 @@ class ChatRequest(SamplingForm):
     user: str | None = None
     metadata: dict[str, Any] | None = None
     store: bool | None = Field(None, description="false: nothing is learned from this turn")
+    notes: bool | None = Field(None, description="false: no notes in this prompt")
 
     @model_validator(mode="before")
     @classmethod

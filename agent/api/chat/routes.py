@@ -17,7 +17,8 @@ OPERATIONS = (
         answer=ChatCompletion,
         error=ErrorBody,
         body=ChatRequest,
-        events=ChatChunk,
+        events=ChatChunk | ErrorBody,
+        ends_with="[DONE]",
         gives=("/feedback/{response_id}",),
     ),
 )

@@ -6,6 +6,7 @@ from typing_extensions import TypedDict
 
 from agent.api.logprobs import TokenLogprob
 from agent.api.openai import FinishReason, Usage
+from agent.tools.served import Outcome
 
 
 class Logprobs(TypedDict):
@@ -31,6 +32,17 @@ class ToolCall(TypedDict):
     function: CalledFunction
 
 
+class ServerToolCall(TypedDict):
+    """A call that the agent made of a tool of its own (agent.tools), and what came of it. Ours."""
+
+    id: str
+    server: str
+    name: str
+    arguments: str
+    outcome: Outcome
+    output: str | None
+
+
 class ReplyMessage(TypedDict):
     """A reply."""
 
@@ -39,6 +51,7 @@ class ReplyMessage(TypedDict):
     refusal: None
     annotations: list[str]
     tool_calls: NotRequired[list[ToolCall]]
+    server_tool_calls: NotRequired[list[ServerToolCall]]
 
 
 class ChatChoice(TypedDict):
@@ -68,6 +81,7 @@ class Delta(TypedDict, total=False):
     role: Literal["assistant"]
     content: str
     tool_calls: list[ToolCall]
+    server_tool_calls: list[ServerToolCall]
 
 
 class ChunkChoice(TypedDict):

@@ -3,9 +3,10 @@
 from agent.api.caller import Caller
 from agent.api.chat.reply import Completion
 from agent.api.chat.request import ChatRequest, read_chat
+from agent.api.fields import may_serve
 from agent.api.sampling import samplings
-from agent.turn.answer import Answer
 from agent.turn.ask import Ask
+from agent.turn.own.told import Told
 
 
 class Chat:
@@ -19,7 +20,7 @@ class Chat:
     async def asks(self, call: ChatRequest, caller: Caller) -> tuple[Ask]:
         return (ask_of(call, caller),)
 
-    def shape(self, answer: Answer, call: ChatRequest) -> Completion:
+    def shape(self, answer: Told, call: ChatRequest) -> Completion:
         return Completion(answer, call)
 
 
@@ -37,10 +38,12 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
         sampled,
         learn=call.store is not False,
         metadata=call.metadata,
+        serves=may_serve(call.tool_choice),
         tools=call.offered(),
         parallel_calls=call.parallel_tool_calls is not False,
         constraint=call.constraint(),
         top_logprobs=call.top_logprobs or 0,
         continues=bool(call.continue_final_message),
         truncation=call.truncation or caller.settings.truncation,
+        wants_notes=call.notes is not False,
     )

@@ -15,14 +15,15 @@ from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.edge import openai_error
 from agent.http.sse import frame
-from agent.turn.answer import Answer, Step
-from agent.turn.reply import Began, Finished, Piece, Reply
+from agent.turn.answer import Step
+from agent.turn.own.told import Told, ToldReply
+from agent.turn.reply import Began, Finished, Piece
 
 
 class TextReply:
     """One answer to one request, in this API's shape (agent.api.surface.Shape)."""
 
-    def __init__(self, answer: Answer, request: CompletionRequest) -> None:
+    def __init__(self, answer: Told, request: CompletionRequest) -> None:
         """Take the answer that is being made."""
         self._answer, self._request, self._created_s = answer, request, int(time.time())
         options = request.stream_options
@@ -121,7 +122,7 @@ class TextReply:
             offset += len(decoder.decode(token.spelling.bytes))
         return told
 
-    def _body(self, reply: Reply, choices: list[TextChoice]) -> TextCompletion:
+    def _body(self, reply: ToldReply, choices: list[TextChoice]) -> TextCompletion:
         return {
             "id": self._answer.id,
             "object": "text_completion",

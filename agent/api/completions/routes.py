@@ -17,7 +17,8 @@ OPERATIONS = (
         answer=TextCompletion,
         error=ErrorBody,
         body=CompletionRequest,
-        events=TextCompletion,
+        events=TextCompletion | ErrorBody,
+        ends_with="[DONE]",
         gives=("/feedback/{response_id}",),
     ),
 )

@@ -4,8 +4,8 @@ from agent.api.caller import Caller
 from agent.api.completions.reply import TextReply
 from agent.api.completions.request import DEFAULT_MAX_TOKENS, CompletionRequest, read_completion
 from agent.api.sampling import samplings
-from agent.turn.answer import Answer
 from agent.turn.ask import Ask
+from agent.turn.own.told import Told
 from streams.records import Message
 
 
@@ -20,7 +20,7 @@ class Completions:
     async def asks(self, call: CompletionRequest, caller: Caller) -> list[Ask]:
         return asks_of(call, caller)
 
-    def shape(self, answer: Answer, call: CompletionRequest) -> TextReply:
+    def shape(self, answer: Told, call: CompletionRequest) -> TextReply:
         return TextReply(answer, call)
 
 

@@ -1,6 +1,7 @@
 """The endpoints of health and metrics; they ask for no key, and tell states and numbers only."""
 
 from http import HTTPStatus
+from typing import Literal
 
 from aiohttp import web
 from typing_extensions import TypedDict
@@ -18,12 +19,21 @@ class Alive(TypedDict):
     status: str
 
 
+class ToolServerStanding(TypedDict):
+    """How an MCP server of agent.tools is."""
+
+    state: Literal["starting", "up", "away"]
+    why: str | None
+    tools: list[str]  # that can be called now
+
+
 class Ready(TypedDict):
     """Whether requests are taken, and what is not as it should be."""
 
     status: str
     reasons: list[str]
     warnings: dict[str, str]
+    tools: dict[str, ToolServerStanding]
     line: str
     version: str
     base: str

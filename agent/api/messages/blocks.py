@@ -46,6 +46,12 @@ class Thinking(Form):
     type: Literal["thinking", "redacted_thinking"]
 
 
+class OwnCall(Form):
+    """What this server told before of its own tools; left out: its answer says what came of it."""
+
+    type: Literal["mcp_tool_use", "mcp_tool_result"]
+
+
 def _blocks(content: Any) -> Any:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
@@ -76,9 +82,22 @@ class ToolResult(Form):
     def record(self) -> Message:
         """The result as the wire records have it."""
         text = "\n".join(block.text for block in self.content)
-        if self.is_error and not text:
-            text = "error"
+        if self.is_error:
+            text = _failed(text)
         return Message(role="tool", content=text, tool_call_id=self.tool_use_id)
+
+
+def _failed(text: str) -> str:
+    """A result that says that it failed, to the model and to whoever verifies calls.
+
+    Text becomes a field of a JSON object, as it is; an object gets one more field.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    said = value if isinstance(value, dict) else {"content": text} if text else {}
+    return json.dumps({**said, "is_error": True}, ensure_ascii=False)
 
 
 Block = Annotated[
@@ -86,14 +105,19 @@ Block = Annotated[
     | Annotated[ToolUse, Tag("<tool_use>")]
     | Annotated[ToolResult, Tag("<tool_result>")]
     | Annotated[Thinking, Tag("<thinking>")]
-    | Annotated[Thinking, Tag("<redacted_thinking>")],
+    | Annotated[Thinking, Tag("<redacted_thinking>")]
+    | Annotated[OwnCall, Tag("<mcp_tool_use>")]
+    | Annotated[OwnCall, Tag("<mcp_tool_result>")],
     Discriminator(
         kind_of,
         custom_error_type="invalid",
         custom_error_message=f"its type must be text, tool_use or tool_result: {_TEXT_ONLY}",
     ),
 ]
-_BELONGS: Final = {"tool_use": "assistant", "tool_result": "user", "thinking": "assistant"}
+_BELONGS: Final = {
+    "tool_use": "assistant", "tool_result": "user", "thinking": "assistant",
+    "mcp_tool_use": "assistant", "mcp_tool_result": "assistant",
+}  # fmt: skip
 
 
 class SentMessage(Form):

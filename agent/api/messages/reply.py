@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.api.messages.errors import anthropic_error
+from agent.api.messages.own import own_result, own_use
 from agent.api.messages.schema import (
     BlockDelta,
+    BlockStart,
+    BlockStop,
     Content,
     JsonDelta,
     Message,
@@ -21,7 +24,8 @@ from agent.api.messages.schema import (
 from agent.api.parts import Parts, told_parts
 from agent.errors import ApiError
 from agent.http.sse import frame
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Step
+from agent.turn.own.told import Told
 from agent.turn.reply import (
     Began,
     Finished,
@@ -43,16 +47,19 @@ _REASONS: dict[FinishReason, StopReason] = {
 class MessageReply:
     """One answer to one request, in this API's shape (agent.api.surface.Shape)."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Told) -> None:
         """Take the answer that is being made; it has one choice."""
         self._answer, self._parts = answer, Parts()
         self._wrapped: bool | None = None  # whether a call's input is put into an object
+        self._results = 0  # blocks beyond those of parts: a call of ours has one for its result
 
     def whole(self) -> Message:
         """The whole message, when the reply has ended."""
         (reply,) = self._answer.replies
         message = self._message()
-        message["content"] = [_content(part, text) for part, text in told_parts(reply.parts)]
+        message["content"] = [
+            block for part, text in told_parts(reply.parts) for block in _contents(part, text)
+        ]
         message["stop_reason"] = _reason(reply.finish_reason, reply.stopped_by)
         message["stop_sequence"] = reply.stopped_by
         return message
@@ -76,21 +83,31 @@ class MessageReply:
             case Began():
                 yield {"type": "message_start", "message": self._message()}
                 yield {"type": "ping"}
+            case PartBegun(part) if part.made:
+                block = own_use(part.made)
+                yield self._begun(part, {**block, "input": {}})
+                yield self._grown(
+                    part, {"type": "input_json_delta", "partial_json": part.made.arguments}
+                )
+                yield self._ended(part)
+            case PartEnded(part) if part.made:
+                self._results += 1
+                yield self._begun(part, own_result(part.made))
+                yield self._ended(part)
             case PartBegun(part):
-                block = _content(part, "")
-                yield {"type": "content_block_start", "index": part.number, "content_block": block}
+                yield self._begun(part, _content(part, ""))
             case Piece(part, text, _) if part.call:
                 if self._wrapped is None:
                     self._wrapped = not text.lstrip().startswith("{")
                     text = f'{{"arguments": {text}' if self._wrapped else text
-                yield _grown(part, {"type": "input_json_delta", "partial_json": text})
+                yield self._grown(part, {"type": "input_json_delta", "partial_json": text})
             case Piece(part, text, _):
-                yield _grown(part, {"type": "text_delta", "text": text})
+                yield self._grown(part, {"type": "text_delta", "text": text})
             case PartEnded(part):
                 if self._wrapped:
-                    yield _grown(part, {"type": "input_json_delta", "partial_json": "}"})
+                    yield self._grown(part, {"type": "input_json_delta", "partial_json": "}"})
                 self._wrapped = None
-                yield {"type": "content_block_stop", "index": part.number}
+                yield self._ended(part)
             case Finished(reason, stopped_by, _, _):
                 yield {
                     "type": "message_delta",
@@ -102,6 +119,17 @@ class MessageReply:
                     },
                     "usage": self._usage(),
                 }
+
+    def _begun(self, part: Part, block: Content) -> BlockStart:
+        index = part.number + self._results
+        return {"type": "content_block_start", "index": index, "content_block": block}
+
+    def _grown(self, part: Part, delta: TextDelta | JsonDelta) -> BlockDelta:
+        index = part.number + self._results
+        return {"type": "content_block_delta", "index": index, "delta": delta}
+
+    def _ended(self, part: Part) -> BlockStop:
+        return {"type": "content_block_stop", "index": part.number + self._results}
 
     def _message(self) -> Message:
         return {
@@ -132,8 +160,11 @@ class MessageReply:
         }
 
 
-def _grown(part: Part, delta: TextDelta | JsonDelta) -> BlockDelta:
-    return {"type": "content_block_delta", "index": part.number, "delta": delta}
+def _contents(part: Part, text: str) -> list[Content]:
+    """The blocks of a part."""
+    if part.made is not None:
+        return [own_use(part.made), own_result(part.made)]
+    return [_content(part, text)]
 
 
 def _content(part: Part, text: str) -> Content:

@@ -11,6 +11,7 @@ from agent.api.fields import Format, Refused, ToolChoice, constraint_of
 from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
 from agent.api.sampling import SamplingForm, StopList
 from agent.http.form import Form, read_form, refuse
+from agent.turn.ask import Truncation
 from agent.turn.constraint import Constraint
 from streams.records import Json, Message
 
@@ -93,6 +94,11 @@ class CountRequest(SamplingForm):
         return [tool.record() for tool in self.tools or [] if tool.name in only] or None
 
     @property
+    def choice(self) -> ToolChoice | None:
+        """Which tools may be called, as every API has it."""
+        return self.tool_choice.neutral() if self.tool_choice else None
+
+    @property
     def continues(self) -> bool:
         """Whether the reply goes on with the last message, which is the assistant's."""
         return self.messages[-1].role == "assistant"
@@ -112,9 +118,11 @@ class MessagesRequest(CountRequest):
     stop_sequences: StopList | None = None
     stream: bool | None = None
     output_config: OutputConfig | None = None
+    truncation: Truncation | None = Field(None, description="ours: as Chat has it")
     container: Annotated[Any, Refused("nothing is run here: leave it out")] = None
-    mcp_servers: Annotated[Any, Refused("no MCP server is called here", [])] = None
+    mcp_servers: Annotated[Any, Refused("the server's own settings name MCP servers", [])] = None
     metadata: dict[str, Any] | None = None
+    notes: bool | None = Field(None, description="false: no notes in this prompt")
     thread: Any = Field(None, description="refused: send the whole conversation")
 
     def constraint(self) -> Constraint | None:

@@ -33,7 +33,26 @@ class ToolUseContent(TypedDict):
     caller: Caller
 
 
-Content = TextContent | ToolUseContent
+class McpToolUse(TypedDict):
+    """A call that the agent made of a tool of its own."""
+
+    type: Literal["mcp_tool_use"]
+    id: str
+    name: str
+    server_name: str
+    input: dict[str, Any]
+
+
+class McpToolResult(TypedDict):
+    """What came of it."""
+
+    type: Literal["mcp_tool_result"]
+    tool_use_id: str
+    is_error: bool
+    content: list[TextContent]
+
+
+Content = TextContent | ToolUseContent | McpToolUse | McpToolResult
 
 
 class MessageUsage(TypedDict):

@@ -1,13 +1,14 @@
 """Messages as the server uses it: a checked body into an Ask, an answer into its JSON."""
 
 from agent.api.caller import Caller
+from agent.api.fields import may_serve
 from agent.api.messages.errors import NO_THREADS
 from agent.api.messages.reply import MessageReply
 from agent.api.messages.request import CountRequest, MessagesRequest, read_message
 from agent.api.sampling import samplings
 from agent.errors import InvalidError
-from agent.turn.answer import Answer
 from agent.turn.ask import Ask
+from agent.turn.own.told import Told
 
 
 class Messages:
@@ -27,7 +28,7 @@ class Messages:
             )
         return (ask_of(call, caller),)
 
-    def shape(self, answer: Answer, _: MessagesRequest) -> MessageReply:
+    def shape(self, answer: Told, _: MessagesRequest) -> MessageReply:
         return MessageReply(answer)
 
 
@@ -43,15 +44,23 @@ def ask_of(call: MessagesRequest, caller: Caller) -> Ask:
         call.records(),
         sampled,
         metadata=call.metadata,
+        wants_notes=call.notes is not False,
+        serves=may_serve(call.choice),
         tools=call.offered(),
         parallel_calls=not one_call,
         continues=call.continues,
         constraint=call.constraint(),
+        truncation=call.truncation or caller.settings.truncation,
     )
 
 
 def counted_ask(call: CountRequest, caller: Caller) -> Ask:
     """Turn a request for a count into an Ask that is never answered. Raises: as ask_of."""
     return caller.ask(
-        call.model, call.records(), (), tools=call.offered(), continues=call.continues
+        call.model,
+        call.records(),
+        (),
+        tools=call.offered(),
+        continues=call.continues,
+        serves=may_serve(call.choice),
     )

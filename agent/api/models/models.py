@@ -22,8 +22,19 @@ from agent.settings import MODEL
 from agent.turn.assign import STABLE
 from streams.line.line import Line
 from streams.line.variant import Variant
+from streams.records import Recipe
 
 OWNER: Final = "quickset"
+
+
+class Step(TypedDict):
+    """The step of learning that made a version from its parent."""
+
+    strategy: str
+    noise: str
+    pairs: int  # antithetic pairs of members that it was summed of
+    layers: list[int]
+    modules: list[str]
 
 
 class Model(TypedDict):
@@ -36,6 +47,9 @@ class Model(TypedDict):
     line: str
     version: str  # what would answer now
     base: str  # the base model, from which the line begins
+    generation: int  # steps of learning from the base to the version; 0: the base
+    parent: str | None  # the version that the last of them began with
+    step: Step | None
     context_length: int  # tokens, prompt and reply together
     max_model_len: int  # the same, by vLLM's name
     type: Literal["model"]
@@ -63,6 +77,7 @@ class Models:
     base: name of the base model
     aliases: other names, each of one of ours
     knows: whether a version can be served, having been built or not
+    recipe: what made a version from its parent; None of the base, and where it is not known
     context_tokens: prompt and reply together
     since_s: Unix time
     """
@@ -71,6 +86,7 @@ class Models:
     base: str
     aliases: Mapping[str, str]
     knows: Callable[[str], bool]
+    recipe: Callable[[str], Recipe | None]
     context_tokens: int
     since_s: int
 
@@ -103,6 +119,7 @@ class Models:
         """One model, under the name by which it was asked for. Raises: NotFoundError."""
         wanted = self.choose(name)
         version = wanted if wanted not in ("", STABLE) else self.line.version
+        recipe = self.recipe(version)
         return {
             "id": name,
             "object": "model",
@@ -111,6 +128,9 @@ class Models:
             "line": self.line.name,
             "version": version,
             "base": self.base,
+            "generation": recipe.number if recipe else 0,
+            "parent": recipe.parent if recipe else None,
+            "step": _step(recipe) if recipe else None,
             "context_length": self.context_tokens,
             "max_model_len": self.context_tokens,
             "type": "model",
@@ -145,6 +165,16 @@ def fingerprint(variant: Variant | None) -> str | None:
     if variant is None:
         return None
     return variant.version + (f"#{variant.member}" if variant.member >= 0 else "")
+
+
+def _step(recipe: Recipe) -> Step:
+    return {
+        "strategy": recipe.strategy,
+        "noise": recipe.noise,
+        "pairs": len(recipe.coefficients),
+        "layers": recipe.layers,
+        "modules": recipe.modules,
+    }
 
 
 def _unknown(message: str) -> NotFoundError:

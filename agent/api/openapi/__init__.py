@@ -1,4 +1,4 @@
 """The description of the API, made from its endpoints: GET /openapi.json, and /docs to read it.
 
-For others: routes.
+For others: document, routes.
 """

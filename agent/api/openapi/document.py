@@ -6,6 +6,7 @@ Knows no endpoint; nothing of HTTP.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -49,23 +50,39 @@ _HEADERS: Final[Mapping[str, Json]] = {
 Mode = Literal["validation", "serialization"]
 
 
-def document(operations: Sequence[Operation]) -> Json:
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a document says of the API as a whole.
+
+    keys: its ways to prove a key, by their names in OpenAPI
+    meaning: what a status means here, where it is not what it means in the API for clients
+    """
+
+    info: Json
+    keys: Mapping[str, Json]
+    meaning: Mapping[int, str] = field(default_factory=dict)
+
+
+FOR_CLIENTS: Final = About(_INFO, _SECURITY)
+
+
+def document(operations: Sequence[Operation], about: About = FOR_CLIENTS) -> Json:
     """The document of these endpoints."""
     schemas = _Schemas(operations)
     paths: dict[str, Json] = {}
     for operation in operations:
         path = _path(operation.path)
         place = paths.setdefault(f"/v1{path}" if operation.versioned else path, {})
-        place[operation.method.lower()] = _operation(operation, schemas)
+        place[operation.method.lower()] = _operation(operation, schemas, about)
         _link(place[operation.method.lower()], operation, operations)
     told = _used(paths, schemas.definitions)
     return {
         "openapi": "3.1.0",
-        "info": _INFO,
+        "info": about.info,
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in operations)],
         "paths": paths,
-        "components": {"schemas": told, "securitySchemes": _SECURITY},
+        "components": {"schemas": told, "securitySchemes": dict(about.keys)},
     }
 
 
@@ -140,7 +157,9 @@ def _link(told: Json, operation: Operation, operations: Sequence[Operation]) -> 
                 told["responses"][str(int(status))].setdefault("links", {})[_id(other)] = link
 
 
-def _operation(operation: Operation, schemas: _Schemas) -> Json:
+def _operation(operation: Operation, schemas: _Schemas, about: About) -> Json:
+    meaning = {**_MEANING, **about.meaning}
+    keys: list[Json] = [{name: []} for name in about.keys]
     told: Json = {
         "operationId": _id(operation),
         "summary": operation.summary,
@@ -149,8 +168,11 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
         "responses": {
             str(int(status)): _answer(operation, schemas) for status in operation.succeeds
         }
-        | {str(int(status)): _failure(operation, status, schemas) for status in operation.errors},
-        "security": [{"bearer": []}, {"key": []}, {}] if operation.versioned else [],
+        | {
+            str(int(status)): _failure(operation, status, schemas, meaning)
+            for status in operation.errors
+        },
+        "security": [*keys, {}] if operation.asks_for_key else [],
     }
     if operation.body is not None:
         body = {"application/json": {"schema": schemas.of(operation.body, "validation")}}
@@ -160,13 +182,19 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
 
 def _parameters(operation: Operation, schemas: _Schemas) -> Iterable[Json]:
     for name in re.findall(r"\{(\w+)\}", _path(operation.path)):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        yield {"name": name, "in": "path", "required": True, "schema": _values(operation, name)}
     if operation.query is not None:
         for name, schema, needed in schemas.properties(operation.query):
             yield {"name": name, "in": "query", "required": needed, "schema": schema}
     if operation.events is not None:
         for name, schema in _HEADERS.items():
             yield {"name": name, "in": "header", "schema": schema}
+
+
+def _values(operation: Operation, name: str) -> Json:
+    """The values of a parameter of a path: those that its pattern lists, or any text."""
+    listed = re.search(rf"\{{{name}:([a-z|-]+)\}}", operation.path)
+    return {"enum": listed[1].split("|")} if listed else {"type": "string"}
 
 
 def _answer(operation: Operation, schemas: _Schemas) -> Json:
@@ -176,11 +204,13 @@ def _answer(operation: Operation, schemas: _Schemas) -> Json:
     content: Json = {"application/json": {"schema": schemas.of(operation.answer)}}
     if operation.events is not None:
         # one event, as OpenAPI 3.2 describes the items of a stream
-        data = {
+        data: Json = {
             "type": "string",
             "contentMediaType": "application/json",
             "contentSchema": schemas.of(operation.events),
         }
+        if operation.ends_with is not None:
+            data = {"anyOf": [{"const": operation.ends_with}, data]}
         event = {
             "type": "object",
             "properties": {"event": {"type": "string"}, "data": data},
@@ -190,7 +220,9 @@ def _answer(operation: Operation, schemas: _Schemas) -> Json:
     return {"description": "What was asked for.", "content": content}
 
 
-def _failure(operation: Operation, status: int, schemas: _Schemas) -> Json:
+def _failure(
+    operation: Operation, status: int, schemas: _Schemas, meaning: Mapping[int, str]
+) -> Json:
     schema = schemas.of(operation.error)
-    description = _MEANING.get(int(status), HTTPStatus(status).phrase)
+    description = meaning.get(int(status), HTTPStatus(status).phrase)
     return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -12,7 +12,7 @@ from typing import Any
 from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
 from agent.api.parts import Parts
-from agent.api.responses import stored
+from agent.api.responses import own, stored
 from agent.api.responses.request import ResponsesRequest
 from agent.api.responses.response import (
     STATUSES,
@@ -24,14 +24,15 @@ from agent.api.responses.schema import ItemStatus, OutputItem, Response, Respons
 from agent.engine.contract import Token
 from agent.errors import ApiError
 from agent.http.sse import frame
-from agent.turn.answer import Answer, Step
+from agent.turn.answer import Step
+from agent.turn.own.told import Told
 from agent.turn.reply import Began, Finished, Part, PartBegun, PartEnded, Piece, ReplyEvent
 
 
 class ResponseReply:
     """One answer to one request, in this API's shape (agent.api.surface.Shape)."""
 
-    def __init__(self, answer: Answer, call: ResponsesRequest) -> None:
+    def __init__(self, answer: Told, call: ResponsesRequest) -> None:
         """Take the answer that is being made; it has one choice."""
         self._answer, self._call = answer, call
         self._made = made(answer, call, int(time.time()))
@@ -105,7 +106,10 @@ class ResponseReply:
     def _item_begun(self, part: Part) -> Iterator[ResponseEvent]:
         item = self._made.item(part, "", "in_progress")
         yield _event("response.output_item.added", output_index=part.number, item=item)
-        if part.call is None:
+        if item["type"] == "mcp_call" or item["type"] == "mcp_approval_request":
+            for kind, fields in own.begun(item):
+                yield self._within(part, kind, **fields)
+        elif part.call is None:
             self._tokens.clear()
             yield self._within(part, "response.content_part.added", part=output_text(""))
 
@@ -121,7 +125,10 @@ class ResponseReply:
         status: ItemStatus = "incomplete" if self._cut else "completed"
         item = self._made.item(part, text, status, self._tokens)
         self._output.append(item)
-        if part.call is not None:
+        if item["type"] == "mcp_call" or item["type"] == "mcp_approval_request":
+            for kind, fields in own.ended(item):
+                yield self._within(part, kind, **fields)
+        elif part.call is not None:
             yield self._within(
                 part, "response.function_call_arguments.done", arguments=text, name=part.call.name
             )
@@ -135,7 +142,7 @@ class ResponseReply:
     def _within(self, of: Part, kind: str, **fields: Any) -> ResponseEvent:
         """An event inside an item."""
         item_id = self._made.item(of, "", "in_progress")["id"]
-        if of.call is None:
+        if of.is_text:
             fields["content_index"] = 0
         return _event(kind, item_id=item_id, output_index=of.number, **fields)
 

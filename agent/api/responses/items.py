@@ -7,11 +7,12 @@ stands for an item of a stored response, and is replaced before messages are mad
 Knows nothing of the other parameters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from agent.api.responses.own import McpApprovalResponse, OwnItemInput
 from agent.errors import InvalidError
 from agent.http.form import Form, refuse
 from streams.records import Json, Message
@@ -108,7 +109,11 @@ Item = Annotated[
     | Annotated[CallInput, Tag("<function_call>")]
     | Annotated[CallOutputInput, Tag("<function_call_output>")]
     | Annotated[ItemReference, Tag("<item_reference>")]
-    | Annotated[ReasoningInput, Tag("<reasoning>")],
+    | Annotated[ReasoningInput, Tag("<reasoning>")]
+    | Annotated[McpApprovalResponse, Tag("<mcp_approval_response>")]
+    | Annotated[OwnItemInput, Tag("<mcp_call>")]
+    | Annotated[OwnItemInput, Tag("<mcp_approval_request>")]
+    | Annotated[OwnItemInput, Tag("<mcp_list_tools>")],
     Discriminator(
         _kind,
         custom_error_type="invalid",
@@ -156,8 +161,11 @@ def _growing(messages: list[Message]) -> Message | None:
     return None
 
 
-def prove_pairs(messages: Iterable[Message]) -> None:
-    """Prove that each call has its result, and each result its call. Raises: InvalidError."""
+def prove_pairs(messages: Iterable[Message], waiting: Collection[str] = ()) -> None:
+    """Prove that each call has its result, and each result its call. Raises: InvalidError.
+
+    waiting: calls that wait for somebody's approval, by their ids
+    """
     called: dict[str, None] = {}
     for message in messages:
         if message.role == "tool":
@@ -165,7 +173,8 @@ def prove_pairs(messages: Iterable[Message]) -> None:
             if name not in called:
                 raise _unpaired(f"no function_call is before the output of {name[:100]!r}")
             del called[name]
-        called |= {call["id"]: None for call in message.tool_calls or []}
+        ids = [call["id"] for call in message.tool_calls or []]
+        called |= {name: None for name in ids if name not in waiting}
     for name in called:
         raise _unpaired(f"no function_call_output follows the call {name[:100]!r}")
 

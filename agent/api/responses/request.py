@@ -99,6 +99,7 @@ class ResponsesRequest(SamplingForm):
     top_logprobs: int | None = Field(None, ge=0, le=MAX_TOP)
     truncation: Literal["auto", "disabled"] | None = None
     metadata: Annotated[dict[Key, Value] | None, Field(max_length=MAX_METADATA)] = None
+    notes: bool | None = Field(None, description="false: no notes in this prompt")
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
 from agent.api.parts import told_parts
+from agent.api.responses.own import item_of
 from agent.api.responses.request import ResponsesRequest
 from agent.api.responses.schema import (
     CallItem,
@@ -27,9 +28,9 @@ from agent.api.responses.schema import (
 )
 from agent.engine.contract import Token
 from agent.errors import ApiError
-from agent.turn.answer import Answer
 from agent.turn.ask import Ask
-from agent.turn.reply import FinishReason, Part, Reply, Usage
+from agent.turn.own.told import Told, ToldReply
+from agent.turn.reply import FinishReason, Part, Usage
 from streams.turn import Sampling
 
 PREFIX = "resp_"
@@ -91,6 +92,8 @@ class Made:
         self, part: Part, text: str, status: ItemStatus, tokens: Sequence[Token] = ()
     ) -> OutputItem:
         """A part of the reply as an item of the output."""
+        if part.made is not None:
+            return item_of(part.made, self.id.removeprefix(PREFIX), part.number)
         if part.call is None:
             return self.message(part.number, text, status, tokens)
         call: CallItem = {
@@ -113,20 +116,22 @@ class Made:
         ended: ItemStatus = "completed" if status == "completed" else "incomplete"
         if not parts:
             return [self.message(0, "", ended)]
-        alone = tokens if len(parts) == 1 and parts[0][0].call is None else ()
+        alone = tokens if len(parts) == 1 and parts[0][0].is_text else ()
         items = [self.item(part, text, "completed", alone) for part, text in parts]
-        items[-1]["status"] = ended
+        last = items[-1]
+        if last["type"] == "message" or last["type"] == "function_call":
+            last["status"] = ended
         return items
 
 
-def made(answer: Answer, call: ResponsesRequest, created_s: int) -> Made:
+def made(answer: Told, call: ResponsesRequest, created_s: int) -> Made:
     """What is known of a response when it is asked for."""
     (reply,) = answer.replies
     echo = echo_of(call, answer.ask, answer.ask.samplings[0])
     return Made(answer.id, created_s, echo, fingerprint(reply.variant))
 
 
-def whole_output(made: Made, reply: Reply, *, logprobs: bool) -> list[OutputItem]:
+def whole_output(made: Made, reply: ToldReply, *, logprobs: bool) -> list[OutputItem]:
     """The output of a reply that has ended."""
     status = STATUSES[reply.finish_reason or "cancelled"]
     return made.output(told_parts(reply.parts), status, reply.tokens if logprobs else ())

@@ -5,6 +5,7 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from agent.api.logprobs import TokenLogprob
+from agent.api.responses.own import McpApprovalRequest, McpCallItem
 
 Status = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -57,8 +58,8 @@ class CallOutputItem(TypedDict):
     status: ItemStatus
 
 
-OutputItem = MessageItem | CallItem
-ItemField = MessageItem | CallItem | CallOutputItem
+OutputItem = MessageItem | CallItem | McpCallItem | McpApprovalRequest
+ItemField = OutputItem | CallOutputItem
 
 
 class InputDetails(TypedDict):
@@ -174,6 +175,9 @@ class ResponseEvent(TypedDict):
         "response.content_part.added", "response.output_text.delta", "response.output_text.done",
         "response.content_part.done", "response.function_call_arguments.delta",
         "response.function_call_arguments.done", "response.output_item.done",
+        "response.mcp_call.in_progress", "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done", "response.mcp_call.completed",
+        "response.mcp_call.failed",
         "response.completed", "response.incomplete", "response.failed",
     ]  # fmt: skip
     sequence_number: int

@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from agent.api.parts import told_parts
+from agent.api.responses import own
 from agent.api.responses.response import PREFIX, STATUSES, Made
 from agent.api.responses.schema import ItemField, Response
 from agent.errors import NotFoundError
-from agent.turn.reply import Part, Reply, ToolCall, Usage
+from agent.turn.own.told import ToldReply
+from agent.turn.reply import Part, ToolCall, Usage
 from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
-_ITEM: Final = re.compile(r"(?:msg|fc|fco)_([0-9a-f]{64}(?:[0-9a-f]{2})?)_(i?[0-9]{1,6})")
+_ITEM: Final = re.compile(r"(?:msg|fc|fco|mcp|mcpr)_([0-9a-f]{64}(?:[0-9a-f]{2})?)_(i?[0-9]{1,6})")
 
 
 def kept(made: Made, *, instructed: bool) -> Json:
@@ -31,10 +33,20 @@ def kept(made: Made, *, instructed: bool) -> Json:
     return {"created_s": made.created_s, "echo": made.echo, "instructed": instructed}
 
 
-def kept_at_end(reply: Reply, usage: Usage) -> Json:
-    """What is kept when the reply has ended: how long each of its texts is, None for a call."""
-    lengths = [None if part.call else len(text) for part, text in reply.parts]
-    return {"parts": lengths, "cached_tokens": usage.cached_tokens}
+def kept_at_end(reply: ToldReply, usage: Usage) -> Json:
+    """What is kept when the reply has ended: how long each of its texts is, None for a call.
+
+    Where the agent called tools of its own, the turn is of the last step alone; then the parts are
+    kept themselves, and the tokens of all steps.
+    """
+    kept: Json = {"cached_tokens": usage.cached_tokens}
+    if not any(part.made for part, _ in reply.parts):
+        return kept | {"parts": [None if part.call else len(text) for part, text in reply.parts]}
+    told = told_parts(reply.parts)
+    return kept | {
+        "parts": [_kept_part(part, text) for part, text in told],
+        "tokens": [usage.prompt_tokens, usage.reply_tokens],
+    }
 
 
 def response_of(turn: Turn) -> Response:
@@ -42,21 +54,39 @@ def response_of(turn: Turn) -> Response:
     body, made = _kept(turn), _made(turn)
     status = STATUSES[turn.finish_reason]
     cached, cut = body.get("cached_tokens", 0), turn.cut_tokens
-    usage = Usage(len(turn.prompt_token_ids), len(turn.token_ids), cached, cut)
+    read, sampled = body.get("tokens") or (len(turn.prompt_token_ids), len(turn.token_ids))
+    usage = Usage(read, sampled, cached, cut)
     output = made.output(_parts(turn), status)
     return made.response(status, output, usage=usage, completed_s=turn.created_ms // 1000)
 
 
 def context_of(turn: Turn) -> list[Message]:
-    """The conversation up to and including the reply, without the instructions of that response."""
-    return [*_input(turn), turn.reply]
+    """The conversation up to and including the reply, without the instructions of that response.
+
+    Calls and results of the agent's own tools are in it; a call that it never made is not.
+    """
+    lost = {
+        part["made"]["id"]
+        for part in _kept(turn).get("parts") or []
+        if isinstance(part, dict) and "made" in part and part["made"]["outcome"] == "left"
+    }
+    calls = [call for call in turn.reply.tool_calls or [] if call["id"] not in lost]
+    return [*_input(turn), turn.reply.model_copy(update={"tool_calls": calls or None})]
+
+
+def asked_of(turn: Turn) -> dict[str, str]:
+    """The calls that a response asks to make: id of the item → id of the call."""
+    return own.asked(_kept(turn).get("parts") or [], turn.id.removeprefix(PREFIX))
 
 
 def input_items(turn: Turn) -> list[ItemField]:
     """What the response was made from, oldest first, without its instructions."""
     token = turn.id.removeprefix(PREFIX)
     items: list[ItemField] = []
-    for message in _input(turn):
+    first = len(turn.messages) - len(_input(turn))
+    for place, message in enumerate(_input(turn), first):
+        if place in turn.inner:
+            continue
         if message.role == "tool":
             items.append(
                 {
@@ -140,7 +170,9 @@ def _parts(turn: Turn) -> list[tuple[Part, str]]:
     lengths = _kept(turn).get("parts") or [len(text), *(None for _ in calls)]
     parts: list[tuple[Part, str]] = []
     for length in lengths:
-        if length is None:
+        if isinstance(length, dict):
+            parts.append(_part_again(length, len(parts), turn))
+        elif length is None:
             call = calls.pop(0)
             name = ToolCall(len(parts), call["id"], call["function"]["name"])
             parts.append((Part(len(parts), name), call["function"]["arguments"]))
@@ -148,3 +180,19 @@ def _parts(turn: Turn) -> list[tuple[Part, str]]:
             parts.append((Part(len(parts)), text[:length]))
             text = text[length:]
     return told_parts(parts)
+
+
+def _kept_part(part: Part, text: str) -> Json:
+    if part.made is not None:
+        return {"made": own.kept(part.made)}
+    return {"call": part.call.id} if part.call is not None else {"text": text}
+
+
+def _part_again(kept: Json, number: int, turn: Turn) -> tuple[Part, str]:
+    if "made" in kept:
+        return Part(number, made=own.made_again(kept["made"])), ""
+    if "text" in kept:
+        return Part(number), kept["text"]
+    (call,) = (each for each in turn.reply.tool_calls or [] if each["id"] == kept["call"])
+    function = call["function"]
+    return Part(number, ToolCall(number, call["id"], function["name"])), function["arguments"]

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 
 from agent.api.caller import Caller
+from agent.api.fields import may_serve
 from agent.api.responses import stored
 from agent.api.responses.events import ResponseReply
 from agent.api.responses.items import Item, ItemReference, messages_of, prove_pairs
+from agent.api.responses.own import McpApprovalResponse
 from agent.api.responses.request import ResponsesRequest, read_response
 from agent.api.responses.response import PREFIX
 from agent.api.sampling import samplings
-from agent.errors import NotFoundError
-from agent.turn.answer import Answer
-from agent.turn.ask import Ask
+from agent.errors import InvalidError, NotFoundError
+from agent.turn.ask import Approval, Ask
+from agent.turn.own.told import Told
 from streams.records import Message, Turn
 
 _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
@@ -37,7 +39,7 @@ class Responses:
         items = [await _expanded(item, caller) for item in call.input]
         return (ask_of(call, items, before, caller),)
 
-    def shape(self, answer: Answer, call: ResponsesRequest) -> ResponseReply:
+    def shape(self, answer: Told, call: ResponsesRequest) -> ResponseReply:
         return ResponseReply(answer, call)
 
 
@@ -75,7 +77,8 @@ def ask_of(
     """
     first = [Message(role="system", content=call.instructions)] if call.instructions else []
     messages = first + (stored.context_of(before) if before else []) + messages_of(items)
-    prove_pairs(messages)
+    approvals = _approvals(items, before)
+    prove_pairs(messages, [each.call_id for each in approvals])
     return caller.ask(
         call.model,
         messages,
@@ -87,7 +90,35 @@ def ask_of(
         tools=call.offered(),
         parallel_calls=call.parallel_tool_calls is not False,
         truncation=call.truncation or caller.settings.truncation,
+        wants_notes=call.notes is not False,
         top_logprobs=(call.top_logprobs or 0) if call.logprobs else 0,
         follows=before.id if before else None,
         constraint=call.constraint(),
+        serves=may_serve(call.tool_choice),
+        can_ask=call.store is not False,
+        approvals=approvals,
+    )
+
+
+def _approvals(items: Sequence[Item], before: Turn | None) -> tuple[Approval, ...]:
+    """What is said of each call that the response before asked for; nothing said is no.
+
+    raises: InvalidError for an answer to what it did not ask
+    """
+    asked = stored.asked_of(before) if before is not None else {}
+    answers = (each for each in items if isinstance(each, McpApprovalResponse))
+    said = {each.approval_request_id: each for each in answers}
+    for name in said:
+        if name not in asked:
+            raise InvalidError(
+                f"input: {name[:100]!r} is no mcp_approval_request of previous_response_id: go on "
+                "from the response that asked",
+                param="input",
+                code="invalid_value",
+            )
+    return tuple(
+        Approval(call_id, said[name].approve, said[name].reason)
+        if name in said
+        else Approval(call_id, False, "nothing was said of it")
+        for name, call_id in asked.items()
     )

@@ -1,4 +1,4 @@
-// The three requests that this page makes of the OpenAI-compatible API.
+// The requests that this page makes of the agent's API.
 // Knows nothing of the page; throws ApiError with a sentence for the reader.
 
 import { eventData } from "./sse.js";
@@ -8,60 +8,99 @@ const CUT = "The connection broke before the reply was finished.";
 
 /** A refusal by the server, or a broken connection (status 0). */
 export class ApiError extends Error {
-  constructor(message, status = 0) {
+  constructor(message, status = 0, code = null) {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
 
-/** Give the model to ask for: {id, version}, the version that would answer now. */
-export async function model(key) {
-  const response = await request("/v1/models", { headers: headers(key) });
-  const models = (await response.json()).data;
-  if (!models?.length) throw new ApiError("The server offers no model.");
-  return models[0];
+/** What can be asked for; the first is what serves: {id, version, context_length, …}. */
+export async function models(key) {
+  const { data } = await json("/v1/models", { headers: headers(key) });
+  if (!data?.length) throw new ApiError("The server offers no model.");
+  return data;
+}
+
+/** One version by its name: {version, generation, parent, step}. */
+export async function version(name, key) {
+  return json(`/v1/models/${encodeURIComponent(`quickset@${name}`)}`, { headers: headers(key) });
+}
+
+/** The notes of what it has learned of the caller; null where this server keeps none. */
+export async function notes(key) {
+  try {
+    return (await json("/v1/notes", { headers: headers(key) })).data;
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
+export async function removeNote(id, key) {
+  await request(`/v1/notes/${encodeURIComponent(id)}`, { method: "DELETE", headers: headers(key) });
+}
+
+/** Say what somebody thought of a reply: {score, hint, comment}. */
+export async function feedback(responseId, said, key) {
+  await request(`/v1/feedback/${encodeURIComponent(responseId)}`, {
+    method: "PUT",
+    headers: { ...headers(key), "Content-Type": "application/json" },
+    body: JSON.stringify(said),
+  });
 }
 
 /**
- * Ask for a reply and yield what arrives: {id, version} as soon as both are known, {text}, {finish}.
+ * Ask for a reply and yield what arrives: {id, version, dropped} as soon as they are known, {text},
+ * {call: {index, id, name, arguments}}, {served: a call that the agent made and answered itself:
+ * {id, server, name, arguments, outcome, output}}, {usage}, {finish}.
+ *
+ * body: of the request, but for `stream`; options: {key, learn, session, signal}.
  * An abort through `signal` surfaces as the fetch's own AbortError.
  */
-export async function* reply(name, messages, { key, learn, signal }) {
+export async function* reply(body, { key, learn, session, signal }) {
   const response = await request("/v1/chat/completions", {
     method: "POST",
-    headers: { ...headers(key), "Content-Type": "application/json", ...(learn ? {} : { "X-Learn": "off" }) },
-    body: JSON.stringify({ model: name, messages, stream: true }),
+    headers: {
+      ...headers(key),
+      "Content-Type": "application/json",
+      ...(session ? { "X-Session-Id": session } : {}),
+      ...(learn ? {} : { "X-Learn": "off" }),
+    },
+    body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
     signal,
   });
   let version = response.headers.get("X-Quickset-Version");
+  const dropped = Number(response.headers.get("X-Quickset-Truncated") ?? 0);
   let named = false;
   let finished = false;
   for await (const data of chunks(response)) {
     if (data === "[DONE]") return;
     const chunk = parse(data);
-    if (chunk.error) throw new ApiError(chunk.error.message ?? "The server stopped the reply.", response.status);
+    if (chunk.error) {
+      const { message, code } = chunk.error;
+      throw new ApiError(message ?? "The server stopped the reply.", response.status, code);
+    }
     version ??= chunk.system_fingerprint;
     if (!named && version) {
       named = true;
-      yield { id: chunk.id, version };
+      yield { id: chunk.id, version, dropped };
     }
-    const choice = chunk.choices?.[0];
-    if (choice?.delta?.content) yield { text: choice.delta.content };
-    if (choice?.finish_reason) {
-      finished = true;
-      yield { finish: choice.finish_reason };
-    }
+    yield* said(chunk);
+    finished ||= Boolean(chunk.choices?.[0]?.finish_reason);
   }
   if (!finished) throw new ApiError(CUT);
 }
 
-/** Say what somebody thought of a reply: score −1, 0 or 1, and what it should have done. */
-export async function feedback(responseId, { score, hint, key }) {
-  await request(`/v1/feedback/${encodeURIComponent(responseId)}`, {
-    method: "PUT",
-    headers: { ...headers(key), "Content-Type": "application/json" },
-    body: JSON.stringify(hint ? { score, hint } : { score }),
-  });
+function* said({ choices, usage }) {
+  const { delta, finish_reason } = choices?.[0] ?? {};
+  if (delta?.content) yield { text: delta.content };
+  for (const { index, id, function: called } of delta?.tool_calls ?? []) {
+    yield { call: { index, id, name: called?.name, arguments: called?.arguments ?? "" } };
+  }
+  for (const served of delta?.server_tool_calls ?? []) yield { served };
+  if (finish_reason) yield { finish: finish_reason };
+  if (usage) yield { usage };
 }
 
 async function* chunks(response) {
@@ -72,6 +111,10 @@ async function* chunks(response) {
   }
 }
 
+async function json(url, options) {
+  return (await request(url, options)).json();
+}
+
 async function request(url, options) {
   let response;
   try {
@@ -79,15 +122,15 @@ async function request(url, options) {
   } catch (cause) {
     throw cause.name === "AbortError" ? cause : new ApiError(NETWORK);
   }
-  if (!response.ok) throw new ApiError(await explanation(response), response.status);
+  if (!response.ok) throw await refusal(response);
   return response;
 }
 
-async function explanation(response) {
+async function refusal(response) {
   const error = await response.json().then((body) => body.error, () => null);
   const message = error?.message || `The server answered ${response.status} ${response.statusText}.`;
   const whole = error?.param && !message.includes(error.param) ? `${message} (${error.param})` : message;
-  return whole[0].toUpperCase() + whole.slice(1);
+  return new ApiError(whole[0].toUpperCase() + whole.slice(1), response.status, error?.code);
 }
 
 function parse(data) {

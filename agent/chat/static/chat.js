@@ -1,229 +1,218 @@
-// The chat page: one conversation with the agent, streamed, and what its reader thinks of it.
+// The chat page: puts its parts together, and shows one conversation of those that the browser keeps.
 
-import { ApiError, feedback, model, reply } from "./api.js";
+import { models } from "./api.js";
+import { CompareDialog } from "./compare.js";
+import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
-import { ReplyView, userMessage, versionChange } from "./messages.js";
+import { byId, part } from "./dom.js";
+import { newId } from "./ids.js";
+import { listen } from "./keys.js";
+import { Notes } from "./notes.js";
+import { Options } from "./options.js";
 import { Follow } from "./scroll.js";
+import { Shelf } from "./shelf.js";
+import { Sidebar } from "./sidebar.js";
+import { Speech } from "./speech.js";
+import { Talk } from "./talk.js";
+import { Thread } from "./thread.js";
+import { Versions } from "./versions.js";
 
-const KEY_PLACE = "quickset.key";
-const LEARN_PLACE = "quickset.learn";
+const OPEN_PLACE = "quickset.open"; // the conversation that this tab shows
 const LOOK_MS = 5000; // between two looks at the version that serves
-const NOTICE_MS = 3000;
+const NEARLY_FULL = 0.7; // of the context; from there on the page says how much is used
+const MAX_TAUGHT = 5; // corrections that the dialog of a version lists
 
-const part = (id) => document.getElementById(id);
-const prompt = part("prompt");
-const options = part("options");
-const conversation = new Conversation();
-const follow = new Follow(part("scroller"), part("to-end"));
-let running = null; // the AbortController of the reply that streams now
+/** The page as the verbs of talk.js see it. */
+class Page {
+  limit = null; // tokens of the context
+  conversation = null;
 
-function add(node) {
-  part("messages").append(node);
-  return node;
-}
-
-function viewOf(entry, retry) {
-  return new ReplyView(entry, { rate, retry });
-}
-
-async function rate(entry, score, hint) {
-  await feedback(entry.id, { score, hint, key: stored(KEY_PLACE) });
-  entry.score = score;
-  conversation.save();
-}
-
-/** Send what stands in the composer. */
-function send() {
-  const text = prompt.value.trim();
-  if (!text || running) return;
-  prompt.value = "";
-  fit();
-  ask(text);
-}
-
-/** Put a question to the agent and stream its reply; a question without a reply is forgotten. */
-async function ask(text) {
-  const question = conversation.add({ role: "user", content: text });
-  const questionNode = add(userMessage(text));
-  const entry = { role: "assistant", content: "" };
-  const view = viewOf(entry, () => {
-    if (running) return;
-    questionNode.remove();
-    view.node.remove();
-    ask(text);
-  });
-  const abort = begin(view);
-  try {
-    for await (const event of arriving(abort.signal)) take(event, entry, view);
-  } catch (error) {
-    if (error.name === "AbortError") entry.finish = "cancelled";
-    else explain(error, entry, view);
+  constructor(shelf) {
+    this.shelf = shelf;
+    this.options = new Options(() => this.#optionsChanged());
+    this.talk = new Talk(this);
+    this.thread = new Thread(this.#verbs());
+    this.follow = new Follow(byId("scroller"), byId("to-end"));
+    this.speech = new Speech(byId("speech"));
+    this.composer = new Composer({
+      send: (text) => this.#send(text),
+      editLast: () => this.thread.last("user")?.edit(),
+    });
+    this.compare = new CompareDialog(() => models(this.options.key), () => this.#note());
+    this.versions = new Versions(() => this.options.key, (before, after) => this.#taught(before, after));
+    this.notes = new Notes(() => this.options.key);
+    this.sidebar = new Sidebar(shelf, { open: (id) => this.open(id), removed: (id) => this.#removed(id) });
+    shelf.addEventListener("change", ({ detail }) => this.#changed(detail));
   }
-  end(abort);
-  if (!view.node.isConnected) return; // a new chat was begun
-  view.finish();
-  if (entry.content || entry.finish === "stop") conversation.add(entry);
-  else conversation.drop(question);
-  if (!entry.content && entry.finish === "cancelled") view.fail("Stopped before the first word.", { retry: true });
-  follow.grown();
-}
 
-async function* arriving(signal) {
-  const key = stored(KEY_PLACE);
-  const messages = conversation.messages();
-  const { id } = await model(key);
-  signal.throwIfAborted();
-  yield* reply(id, messages, { key, learn: stored(LEARN_PLACE) !== "off", signal });
-}
-
-function take(event, entry, view) {
-  if (event.id) {
-    entry.id = event.id;
-    entry.version = event.version;
-    announce(entry, view);
+  /** Show a conversation, by default a new one. */
+  async open(id = newId()) {
+    this.talk.stop();
+    this.conversation = this.shelf.get(id)
+      ? await Conversation.open(this.shelf, id)
+      : Conversation.begin(this.shelf, id);
+    sessionStorage.setItem(OPEN_PLACE, id);
+    this.redraw();
+    this.composer.turnTo(id);
+    this.sidebar.shown(id);
+    this.sidebar.leave();
+    this.composer.field.focus();
   }
-  if (event.text) {
-    entry.content += event.text;
-    view.grow(() => follow.grown());
+
+  /** Begin a new conversation with a text in the composer. */
+  async beginWith(text) {
+    await this.open();
+    this.composer.write(text);
   }
-  if (event.finish) entry.finish = event.finish;
-}
 
-/** Mark the place where a new version begins to answer. */
-function announce(entry, view) {
-  const before = conversation.versionBefore(entry);
-  if (before && entry.version && before !== entry.version) view.node.before(versionChange(entry.version));
-  showServing(entry.version);
-  follow.grown();
-}
-
-/** Show the version that answers now; a new one makes itself noticed. */
-function showServing(version) {
-  const chip = part("serving");
-  const changed = !chip.hidden && version && chip.textContent !== version;
-  chip.textContent = version ?? "";
-  chip.hidden = !version;
-  if (changed) chip.animate({ boxShadow: ["0 0 0 3px var(--accent)", "0 0 0 3px transparent"] }, NOTICE_MS);
-}
-
-/** Look whether another version serves by now; the chip is only an aside, so a failure is silent. */
-async function lookAgain() {
-  if (document.hidden || running) return;
-  const serving = await model(stored(KEY_PLACE)).catch(() => null);
-  if (serving && !running) showServing(serving.version);
-}
-
-function explain(error, entry, view) {
-  if (!(error instanceof ApiError)) console.error(error);
-  view.fail(error.message, { retry: !entry.content });
-  if (error.status === 401) openOptions();
-}
-
-function begin(view) {
-  const abort = (running = new AbortController());
-  part("welcome").hidden = true;
-  part("send").hidden = true;
-  part("stop").hidden = false;
-  add(view.node);
-  view.stream();
-  follow.toEnd();
-  return abort;
-}
-
-function end(abort) {
-  if (running !== abort) return;
-  running = null;
-  part("stop").hidden = true;
-  part("send").hidden = false;
-}
-
-function newChat() {
-  running?.abort();
-  if (running) end(running);
-  conversation.clear();
-  part("messages").replaceChildren();
-  part("welcome").hidden = false;
-  prompt.focus();
-}
-
-/** Show the conversation that a reload brought back. */
-function restore() {
-  for (const entry of conversation.entries) {
-    if (entry.role === "user") {
-      add(userMessage(entry.content));
-      continue;
-    }
-    const view = viewOf(entry, () => {});
-    add(view.node);
-    announce(entry, view);
-    view.finish();
+  redraw() {
+    this.thread.draw(this.conversation);
+    this.versions.before = this.conversation.path().findLast((one) => one.version)?.version ?? null;
+    this.follow.toEnd();
+    this.#note();
   }
-  part("welcome").hidden = conversation.entries.length > 0;
-  follow.toEnd();
+
+  /** Show the branch of a message. */
+  show(message) {
+    if (this.talk.running) return;
+    this.conversation.show(message);
+    this.redraw();
+    part(this.thread.view(message).node, ".branches .earlier:enabled, .branches .later:enabled")?.focus();
+  }
+
+  began() {
+    this.composer.busy(true);
+    this.follow.toEnd();
+  }
+
+  ended(conversation) {
+    if (this.talk.running) return; // of another conversation, which has begun meanwhile
+    this.composer.busy(false);
+    if (conversation === this.conversation) this.follow.grown();
+    this.#note();
+    this.notes.look();
+  }
+
+  /** A reply has said which version makes it. */
+  answered(message) {
+    if (message.conversation !== this.conversation.id) return;
+    this.thread.mark(message);
+    if (!message.pair) this.versions.show(message.version);
+    this.follow.grown();
+  }
+
+  askForKey() {
+    this.options.open("This server asks for an API key.");
+  }
+
+  /** Look whether another version serves by now; the chip is only an aside, so a failure is silent. */
+  async look() {
+    if (document.hidden || this.talk.running) return;
+    const found = await models(this.options.key).catch(() => null);
+    if (!found || this.talk.running) return;
+    this.limit = found[0].context_length ?? null;
+    this.versions.show(found[0].version);
+  }
+
+  /** What the shortcuts do. */
+  acts() {
+    const reply = () => this.thread.last("assistant");
+    return {
+      newChat: () => this.open(),
+      list: () => this.sidebar.toggle(),
+      again: () => reply() && this.talk.again(reply().message),
+      copyLast: () => reply()?.copyText(),
+      good: () => part(reply()?.node ?? document, ".good")?.click(),
+      bad: () => part(reply()?.node ?? document, ".bad")?.click(),
+      compare: () => this.compare.open(),
+      options: () => this.options.open(),
+      write: () => this.composer.field.focus(),
+      help: () => byId("help").showModal(),
+      stop: () => (this.talk.running ? this.talk.stop() : this.sidebar.leave()),
+    };
+  }
+
+  #verbs() {
+    const { talk } = this;
+    return {
+      edit: (message, text) => talk.edit(message, text),
+      again: (message) => talk.again(message),
+      goOn: (message) => talk.goOn(message),
+      answer: (message, call, text) => talk.answer(message, call, text),
+      rate: (message, said) => talk.rate(message, said),
+      vote: (replies, scores) => talk.vote(replies, scores),
+      remedies: (message) => talk.remedies(message),
+      show: (message) => this.show(message),
+      explain: (before, after) => this.versions.explain(before, after),
+    };
+  }
+
+  /** Say a text; returns a promise of whether it is kept, or null when it cannot be said now. */
+  #send(text) {
+    if (this.talk.running) return null;
+    const { conversation } = this;
+    this.talk.say(text, this.compare.chosen);
+    return conversation.saving.then(() => !this.shelf.unkept);
+  }
+
+  #optionsChanged() {
+    this.#note();
+    this.notes.look();
+    this.composer.field.focus();
+  }
+
+  #removed(id) {
+    if (id === this.conversation.id) this.open();
+  }
+
+  async #changed({ id, remote }) {
+    if (id !== this.conversation?.id || !this.shelf.get(id)) return;
+    this.conversation.adopt();
+    if (!remote || this.talk.running) return;
+    if (document.querySelector("#messages form:not([hidden])")) return; // somebody writes there
+    const { conversation } = this;
+    await conversation.refresh();
+    if (conversation === this.conversation && !this.talk.running) this.redraw();
+  }
+
+  /** What the reader taught in this conversation until another version answered. */
+  #taught(before, after) {
+    const all = this.conversation.all();
+    const end = all.find(({ version }) => version === after)?.at ?? Date.now();
+    return all.filter(({ hint, rated }) => hint && rated <= end).map(({ hint }) => hint).slice(-MAX_TAUGHT);
+  }
+
+  /** The line beneath the composer, and the bar above it while two versions are compared. */
+  #note() {
+    const tokens = this.conversation?.path().findLast((one) => one.tokens)?.tokens ?? 0;
+    const used = this.limit ? tokens / this.limit : 0;
+    const told = [];
+    if (!this.options.learn) told.push("Nothing of this chat is learned from: see the options.");
+    if (used > NEARLY_FULL) told.push(`${Math.min(100, Math.round(used * 100))} % of what the model can keep in view is used.`);
+    byId("note").textContent = told.join(" ") || "Enter sends, Shift+Enter starts a new line, ? lists the keys.";
+    byId("note").classList.toggle("hint", !told.length);
+    const { chosen } = this.compare;
+    byId("comparing").hidden = !chosen;
+    byId("comparing-what").textContent = chosen ? `${chosen[0]} and ${chosen[1]} both answer` : "";
+  }
 }
 
-/** Give the composer the height of its text. */
-function fit() {
-  prompt.style.height = "auto";
-  prompt.style.height = `${prompt.scrollHeight}px`;
-  prompt.style.overflowY = prompt.scrollHeight > prompt.clientHeight + 1 ? "auto" : "hidden";
-}
-
-function openOptions() {
-  part("api-key").value = stored(KEY_PLACE) ?? "";
-  part("learn").checked = stored(LEARN_PLACE) !== "off";
-  options.showModal();
-}
-
-function keepOptions() {
-  keep(KEY_PLACE, part("api-key").value.trim());
-  keep(LEARN_PLACE, part("learn").checked ? "" : "off");
-  showNote();
-  prompt.focus();
-}
-
-function showNote() {
-  const off = stored(LEARN_PLACE) === "off";
-  part("note").textContent = off
-    ? "Nothing of this chat is learned from. Change it in the options."
-    : "Enter sends, Shift+Enter starts a new line.";
-}
-
-function stored(place) {
-  return sessionStorage.getItem(place);
-}
-
-function keep(place, value) {
-  if (value) sessionStorage.setItem(place, value);
-  else sessionStorage.removeItem(place);
-}
-
-part("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  send();
-});
-prompt.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  send();
-});
-prompt.addEventListener("input", fit);
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !options.open) running?.abort();
-  if (event.altKey && event.code === "KeyN") newChat();
-});
-part("stop").addEventListener("click", () => running?.abort());
-part("new-chat").addEventListener("click", newChat);
-part("open-options").addEventListener("click", openOptions);
-options.addEventListener("close", keepOptions);
-part("starters").addEventListener("click", (event) => {
-  const button = event.target.closest("button");
+const page = new Page(await Shelf.open());
+byId("stop").addEventListener("click", () => page.talk.stop());
+byId("new-chat").addEventListener("click", () => page.open());
+byId("open-options").addEventListener("click", () => page.options.open());
+byId("open-compare").addEventListener("click", () => page.compare.open());
+byId("end-compare").addEventListener("click", () => page.compare.end());
+byId("open-help").addEventListener("click", () => byId("help").showModal());
+byId("starters").addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
   if (!button) return;
-  prompt.value = button.textContent;
-  send();
+  page.composer.write(button.textContent);
+  page.composer.submit();
 });
-
-restore();
-showNote();
-lookAgain();
-setInterval(lookAgain, LOOK_MS);
+listen(page.acts());
+byId("send").disabled = false;
+await page.open(sessionStorage.getItem(OPEN_PLACE) ?? undefined);
+page.look();
+page.notes.look();
+setInterval(() => page.look(), LOOK_MS);

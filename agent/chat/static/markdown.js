@@ -1,6 +1,10 @@
-// A subset of Markdown, turned into DOM nodes: headings, lists, quotes, rules, code, bold, italic
-// and links. Every piece of the model's text enters the page as a text node, never as HTML, so
-// whatever it writes is shown and none of it is run. Time is linear in the text.
+// A subset of Markdown, turned into DOM nodes: headings, lists, quotes, rules, code, tables, bold,
+// italic and links. Every piece of the model's text enters the page as a text node, never as HTML, so
+// whatever it writes is shown and none of it is run: that is why no renderer to HTML with a sanitiser
+// behind it stands here; the page's policy forbids HTML from text altogether (Trusted Types).
+// Time is linear in the text.
+
+import { isTable, table } from "./table.js";
 
 const MAX_DEPTH = 5; // deeper lists and quotes are shown flat
 
@@ -37,6 +41,7 @@ function blocks(lines, depth) {
     else if (FENCE.test(line)) at = fence(lines, at, out);
     else if (HEADING.test(line)) at = heading(line, at, out);
     else if (RULE.test(line)) at = append(out, element("hr"), at + 1);
+    else if (isTable(lines, at)) at = table(lines, at, out, inline);
     else if (depth < MAX_DEPTH && QUOTE.test(line)) at = quote(lines, at, out, depth);
     else if (depth < MAX_DEPTH && isItem(line)) at = list(lines, at, out, depth);
     else at = paragraph(lines, at, out, depth);
@@ -100,7 +105,7 @@ function belongs(lines, at, indent) {
 
 function paragraph(lines, start, out, depth) {
   let end = start + 1;
-  while (end < lines.length && !startsBlock(lines[end], depth)) end += 1;
+  while (end < lines.length && !startsBlock(lines[end], depth) && !isTable(lines, end)) end += 1;
   const node = element("p");
   lines.slice(start, end).forEach((line, index) => {
     if (index) node.append(element("br"));

@@ -1,49 +1,111 @@
 // Messages as they stand on the page. Text of people and models enters as text nodes only.
 
+import { callView, servedView } from "./calls.js";
+import { copy, element, part, toClipboard } from "./dom.js";
 import { render } from "./markdown.js";
+import { Rating } from "./rating.js";
 
 const STATES = {
   length: "cut at the length limit",
   cancelled: "stopped",
   tool_calls: "asked for a tool",
 };
+const COPIED_MS = 2000; // as long as a button says that it has copied
 
-/** Show what the user wrote. */
-export function userMessage(text) {
-  const node = copy("user-template");
-  node.querySelector(".text").textContent = text;
+/** Show that another version answers from here on; tell(node) opens what has changed. */
+export function versionChange(version, tell) {
+  const node = copy("change-template");
+  part(node, "b").textContent = version;
+  part(node, "button").addEventListener("click", () => tell());
   return node;
 }
 
-/** Show that another version answers from here on. */
-export function versionChange(version) {
-  const node = copy("change-template");
-  node.querySelector("b").textContent = version;
-  return node;
+/** The arrows between branches of the conversation; places: {at, of}, move(by). */
+function showBranches(node, { at, of }, move) {
+  const arrows = part(node, ".branches");
+  arrows.hidden = of < 2;
+  part(arrows, "span").textContent = `${at + 1} / ${of}`;
+  part(arrows, ".earlier").disabled = at === 0;
+  part(arrows, ".later").disabled = at === of - 1;
+  part(arrows, ".earlier").onclick = () => move(-1);
+  part(arrows, ".later").onclick = () => move(1);
+}
+
+/** What the user wrote, which may be edited; on: {edit(text), move(by)}. */
+export class UserView {
+  constructor(message, on) {
+    this.message = message;
+    this.on = on;
+    this.node = copy("user-template");
+    this.form = part(this.node, "form");
+    part(this.node, ".text").textContent = message.content;
+    part(this.node, ".edit").addEventListener("click", () => this.edit());
+    part(this.form, ".skip").addEventListener("click", () => this.#close());
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    this.form.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** Open the field in which the message is changed. */
+  edit() {
+    const field = part(this.form, "textarea");
+    field.value = this.message.content;
+    this.form.hidden = false;
+    part(this.node, ".said").hidden = true;
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+  }
+
+  branches(places) {
+    showBranches(this.node, places, this.on.move);
+  }
+
+  #send() {
+    const text = part(this.form, "textarea").value.trim();
+    if (text) this.on.edit(text);
+  }
+
+  #key(event) {
+    if (event.isComposing) return;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      this.form.requestSubmit();
+    } else if (event.key === "Escape") {
+      event.stopPropagation();
+      this.#close();
+    }
+  }
+
+  #close() {
+    this.form.hidden = true;
+    part(this.node, ".said").hidden = false;
+    part(this.node, ".edit").focus();
+  }
 }
 
 /** A reply on the page: grows while it streams, then takes its judgement. */
 export class ReplyView {
-  #entry;
   #pending = 0;
 
-  /** on: {rate(entry, score, hint) → promise, retry()} */
-  constructor(entry, on) {
-    this.#entry = entry;
+  /** on: {rate(message, said), again(), goOn(), answer(call, text), move(by)} */
+  constructor(message, on) {
+    this.message = message;
     this.on = on;
     this.node = copy("assistant-template");
-    this.#part(".copy").addEventListener("click", () => this.#copy());
-    this.#part(".good").addEventListener("click", () => this.#rate(1));
-    this.#part(".bad").addEventListener("click", () => this.#rate(-1));
-    this.#part(".retry").addEventListener("click", () => on.retry());
-    this.#part(".correction").addEventListener("submit", (event) => this.#correct(event));
-    this.#part(".skip").addEventListener("click", () => this.#closeCorrection());
+    this.rating = new Rating(this.node, message, on.rate);
+    part(this.node, ".copy").addEventListener("click", () => this.copyText());
+    part(this.node, ".again").addEventListener("click", () => on.again());
+    part(this.node, ".go-on").addEventListener("click", () => on.goOn());
   }
 
-  /** Show that tokens are on their way; a screen reader waits until they have come. */
+  /** Show that tokens are on their way. */
   stream() {
     this.node.classList.add("streaming");
     this.node.setAttribute("aria-busy", "true");
+    part(this.node, ".problem").hidden = true;
+    part(this.node, ".meta").hidden = true;
   }
 
   /** Show the text so far, at most once a frame. */
@@ -56,90 +118,71 @@ export class ReplyView {
     });
   }
 
-  /** Show the whole reply, who wrote it, and the thumbs. */
-  finish() {
+  /** Show the whole reply, who wrote it, and the thumbs. results: call id → text. */
+  finish(results = new Map()) {
     cancelAnimationFrame(this.#pending);
     this.#pending = 0;
     this.node.classList.remove("streaming");
     this.node.removeAttribute("aria-busy");
     this.#draw();
-    if (!this.#entry.id) return;
-    this.#part(".version").textContent = this.#entry.version ?? "unknown";
-    this.#part(".state").textContent = STATES[this.#entry.finish] ?? "";
-    this.#part(".meta").hidden = false;
-    this.#mark();
+    for (const pre of this.node.querySelectorAll(".text pre")) pre.replaceWith(withCopy(pre));
+    this.#drawCalls(results);
+    const { response, version, finish, failed, content, dropped } = this.message;
+    if (!response) return;
+    part(this.node, ".version").textContent = version ?? "unknown";
+    part(this.node, ".state").textContent = failed ? "broken off" : STATES[finish] ?? "";
+    part(this.node, ".dropped").hidden = !dropped;
+    part(this.node, ".dropped").textContent = dropped === 1 ? "1 old message left out" : `${dropped} old messages left out`;
+    part(this.node, ".go-on").hidden = !content || !(failed || ["length", "cancelled"].includes(finish));
+    part(this.node, ".meta").hidden = false;
+    this.rating.mark();
   }
 
-  /** Show why there is no reply, or no more of it. */
-  fail(message, { retry }) {
-    this.#part(".problem span").textContent = message;
-    this.#part(".retry").hidden = !retry;
-    this.#part(".problem").hidden = false;
+  branches(places) {
+    showBranches(this.node, places, this.on.move);
+    if (places.of > 1) part(this.node, ".meta").hidden = false;
+  }
+
+  /** Show why there is no reply, or no more of it. remedies: [label, what it does]. */
+  fail(message, remedies) {
+    const node = part(this.node, ".problem");
+    part(node, "span").textContent = message;
+    const buttons = remedies.map(([label, act]) => {
+      const button = element("button", { type: "button", className: "link" }, label);
+      button.addEventListener("click", act);
+      return button;
+    });
+    part(node, ".remedies").replaceChildren(...buttons);
+    node.hidden = false;
+  }
+
+  async copyText() {
+    if (await toClipboard(this.message.content)) this.rating.say("Copied.");
+    else this.rating.say("This browser does not let the page copy.", true);
   }
 
   #draw() {
-    this.#part(".text").replaceChildren(render(this.#entry.content));
+    part(this.node, ".text").replaceChildren(render(this.message.content));
   }
 
-  async #copy() {
-    try {
-      await navigator.clipboard.writeText(this.#entry.content);
-      this.#say("Copied.");
-    } catch {
-      this.#say("This browser does not let the page copy.", true);
-    }
-  }
-
-  async #rate(score, hint) {
-    const taken = score === this.#entry.score && hint === undefined ? 0 : score; // a second press takes it back
-    try {
-      await this.on.rate(this.#entry, taken, hint);
-    } catch (error) {
-      this.#say(error.message, true);
-      return;
-    }
-    this.#mark();
-    this.#closeCorrection();
-    if (hint) this.#say("Thank you. The learner takes this up.");
-    else this.#say({ 1: "Noted as good.", 0: "Taken back.", "-1": "" }[taken]);
-    if (taken === -1 && !hint) this.#openCorrection();
-  }
-
-  #correct(event) {
-    event.preventDefault();
-    const hint = this.#part(".correction textarea").value.trim();
-    if (hint) this.#rate(-1, hint);
-    else this.#closeCorrection();
-  }
-
-  #openCorrection() {
-    this.#part(".correction").hidden = false;
-    this.#part(".correction textarea").focus();
-    this.#part(".correction").scrollIntoView({ block: "nearest" });
-  }
-
-  #closeCorrection() {
-    if (this.#part(".correction").hidden) return;
-    this.#part(".correction").hidden = true;
-    this.#part(".bad").focus();
-    if (this.#entry.score === -1) this.#say("Noted as bad.");
-  }
-
-  #mark() {
-    this.#part(".good").setAttribute("aria-pressed", String(this.#entry.score === 1));
-    this.#part(".bad").setAttribute("aria-pressed", String(this.#entry.score === -1));
-  }
-
-  #say(text, bad = false) {
-    this.#part(".thanks").textContent = text;
-    this.#part(".thanks").classList.toggle("bad", bad);
-  }
-
-  #part(selector) {
-    return this.node.querySelector(selector);
+  #drawCalls(results) {
+    const calls = this.message.calls ?? [];
+    const nodes = calls.map((call) => {
+      const result = results.get(call.id) ?? null;
+      return callView(call, result, this.on.answer && ((text) => this.on.answer(call, text)));
+    });
+    part(this.node, ".calls").replaceChildren(...(this.message.served ?? []).map(servedView), ...nodes);
   }
 }
 
-function copy(id) {
-  return document.getElementById(id).content.firstElementChild.cloneNode(true);
+/** A block of code with a button that copies it. */
+function withCopy(pre) {
+  const button = element("button", { type: "button", className: "button copy-code" }, "Copy");
+  button.setAttribute("aria-label", "Copy the code");
+  const text = pre.textContent;
+  button.addEventListener("click", async () => {
+    button.textContent = (await toClipboard(text)) ? "Copied" : "Not allowed";
+    setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+  });
+  return element("div", { className: "code" }, button, pre.cloneNode(true));
 }

@@ -1,14 +1,18 @@
 // Server-sent events out of a fetch body: bytes in, the data of each event out.
 // Knows nothing of what the data means.
 
-/** Yield the data of every event of a byte stream, in order, as the bytes arrive. */
+// The agent says that it is still here every 15 s (agent.keep_alive_s); a line over which nothing has
+// come for so long is dead, though the browser may not notice for many minutes.
+const DEAD_MS = 60_000;
+
+/** Yield the data of every event of a byte stream, in order. Throws when nothing comes any more. */
 export async function* eventData(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   let data = [];
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await inTime(reader.read());
       if (done) break;
       buffer += value;
       const lines = buffer.split(/\r\n|\n|\r(?!$)/);
@@ -25,4 +29,12 @@ export async function* eventData(body) {
   } finally {
     reader.cancel().catch(() => {}); // the reader may already be broken; there is nothing to save
   }
+}
+
+function inTime(reading) {
+  let timer = 0;
+  const dead = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("nothing comes any more")), DEAD_MS);
+  });
+  return Promise.race([reading, dead]).finally(() => clearTimeout(timer));
 }

@@ -22,6 +22,7 @@ from agent.console.read.masks import Masks
 from agent.console.read.turns import Turns
 from agent.console.read.versions import VersionRows
 from agent.console.read.view import Value, View
+from agent.watch.lessons import lessons
 
 # From memory: shown whatever else is away.
 OF_AGENT: Mapping[str, Callable[[Service], Value]] = {
@@ -42,10 +43,11 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "trials": trials.read,
         "forgotten": forgotten.read,
         "learner": learner.read,
+        "lessons": lambda session, view: list(lessons(session, view.lines)),
         "heard": heard.read,
         "masks": Masks().read,
     }
 
 
 # Lists that can also be asked for alone: GET /operator/{section}.
-LISTED = ("versions", "generations", "turns", "rollouts", "trials", "forgotten")
+LISTED = ("versions", "generations", "turns", "lessons", "rollouts", "trials", "forgotten")

@@ -71,16 +71,21 @@ class Sections:
             with store.reading() as session:
                 found = {name: read(session, view) for name, read in self._sections.items()}
             return {"store": {"ok": True, "message": ""}, **found}
-        except StreamsError as cause:
-            text = str(cause)
-            return _trouble(text[:1].upper() + text[1:])
-        except SQLAlchemyError as cause:
-            missing = "no such table" in str(cause) or "UndefinedTable" in str(cause)
-            return _trouble(NO_TABLES if missing else f"The store cannot be read: {cause}")
+        except (StreamsError, SQLAlchemyError) as cause:
+            return _trouble(trouble_of(cause))
         except Exception:
             # A row that another build wrote must not take the serving version from the page.
             _LOG.exception("the store's rows cannot be shown")
             return _trouble(BROKEN_ROW)
+
+
+def trouble_of(cause: Exception) -> str:
+    """Say in a sentence why the store cannot be read."""
+    text = str(cause)
+    if isinstance(cause, StreamsError):
+        return text[:1].upper() + text[1:]
+    missing = "no such table" in text or "UndefinedTable" in text
+    return NO_TABLES if missing else f"The store cannot be read: {text}"
 
 
 def _trouble(message: str) -> dict[str, Value]:

@@ -38,14 +38,14 @@ class Turns:
         ).all()
         ids = [head.id for head in heads]
         self._read_new(session, heads)
-        judged = _judgements(session, ids)
+        judged = judgements_of(session, ids)
         return [
             self._known[head.id]
             | {
                 "state": head.state,
                 "uses": head.uses,
                 "judgements": judged.get(head.id, []),
-                "lesson": _lesson(head.target),
+                "lesson": lesson_of(head.target),
             }
             for head in heads
         ]
@@ -60,11 +60,12 @@ class Turns:
         }
         missing = [head.id for head in heads if head.id not in known]
         for row in session.exec(select(TurnRow).where(col(TurnRow.id).in_(missing))).all():
-            known[row.id] = _turn(row)
+            known[row.id] = turn_of(row)
         self._known = known
 
 
-def _turn(row: TurnRow) -> Json:
+def turn_of(row: TurnRow) -> Json:
+    """Show a turn, its texts cut."""
     record = row.record
     messages = record.get("messages", [])
     asked: Json = next((m for m in reversed(messages) if m.get("role") in ("user", "tool")), {})
@@ -75,22 +76,22 @@ def _turn(row: TurnRow) -> Json:
         "principal": row.principal,
         "session": row.session,
         "created_ms": row.created_ms,
-        "prompt": _message(asked),
+        "prompt": message_of(asked),
         "num_messages": len(messages),
-        "reply": _message(record.get("reply", {})),
+        "reply": message_of(record.get("reply", {})),
         "num_tokens": len(record.get("token_ids", [])),
         "finish_reason": record.get("finish_reason"),
         "learn": record.get("learn", True),
         "purpose": record.get("purpose", "main"),
         "next_kind": row.next_kind,
         "next_ms": row.next_ms,
-        "next": [_message(message) for message in (row.next_state or [])[:3]],
+        "next": [message_of(message) for message in (row.next_state or [])[:3]],
         "num_next": len(row.next_state or []),
     }
 
 
-def _lesson(target: Json | None) -> Json | None:
-    """What a hint made of a turn: the rewrite that is learned, or why there is none."""
+def lesson_of(target: Json | None) -> Json | None:
+    """Show what a hint made of a turn: the rewrite that is learned, or why there is none."""
     if target is None:
         return None
     return {
@@ -101,7 +102,8 @@ def _lesson(target: Json | None) -> Json | None:
     }
 
 
-def _message(message: Mapping[str, Any]) -> Json:
+def message_of(message: Mapping[str, Any]) -> Json:
+    """Show a message: its text, and its tool calls as they were written."""
     text = message.get("content") or ""
     calls = [
         f"{call.get('function', {}).get('name')}({call.get('function', {}).get('arguments')})"
@@ -111,7 +113,8 @@ def _message(message: Mapping[str, Any]) -> Json:
     return {"role": message.get("role"), "text": whole[:TEXT_CHARS], "num_chars": len(whole)}
 
 
-def _judgements(session: Session, ids: Collection[str]) -> dict[str, list[Json]]:
+def judgements_of(session: Session, ids: Collection[str]) -> dict[str, list[Json]]:
+    """Read the verdicts on some turns, oldest first, by turn."""
     found: dict[str, list[Json]] = {}
     query = (
         select(JudgementRow)

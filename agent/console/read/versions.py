@@ -46,10 +46,11 @@ class VersionRows:
         missing = [name for name in names if name not in self._recipes]
         rows = session.exec(select(RecipeRow).where(col(RecipeRow.version).in_(missing))).all()
         known = {name: self._recipes[name] for name in names if name in self._recipes}
-        self._recipes = known | {row.version: _recipe(row) for row in rows}
+        self._recipes = known | {row.version: recipe_of(row) for row in rows}
 
 
-def _recipe(row: RecipeRow) -> Json:
+def recipe_of(row: RecipeRow) -> Json:
+    """Show a recipe without its numbers."""
     recipe = Recipe.model_validate(row.record)
     return {
         "version": row.version,

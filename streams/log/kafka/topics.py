@@ -60,6 +60,7 @@ def plan(settings: StreamsSettings) -> dict[str, TopicPlan]:
         "rollouts": (one, for_ever),
         "dead-letters": (one, letters),
         "forgotten": (one, for_ever),
+        "notes": (one, for_ever | {"cleanup.policy": "compact"}),
     }
     return {
         settings.topic_prefix + topic: TopicPlan(partitions, settings.replication, common | configs)

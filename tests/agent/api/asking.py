@@ -18,6 +18,7 @@ def models(**changes: object) -> Models:
         base=BASE,
         aliases={},
         knows={BASE, VERSION}.__contains__,
+        recipe=lambda _: None,
         context_tokens=64,
         since_s=1_700_000_000,
     )

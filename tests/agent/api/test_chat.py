@@ -268,11 +268,11 @@ def test_a_last_message_of_the_assistant_goes_on_when_asked() -> None:
 
 def test_truncation_is_the_requests_or_the_settings() -> None:
     """What the request says counts before the setting."""
-    assert asked().truncation == "disabled"
-    assert asked({"truncation": "auto"}).truncation == "auto"
-    always = caller(truncation="auto")
-    assert ask_of(read_chat(body()), always).truncation == "auto"
-    assert ask_of(read_chat(body(truncation="disabled")), always).truncation == "disabled"
+    assert asked().truncation == "auto"
+    assert asked({"truncation": "disabled"}).truncation == "disabled"
+    never = caller(truncation="disabled")
+    assert ask_of(read_chat(body()), never).truncation == "disabled"
+    assert ask_of(read_chat(body(truncation="auto")), never).truncation == "auto"
 
 
 def test_the_likeliest_tokens_go_with_logprobs() -> None:

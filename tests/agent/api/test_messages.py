@@ -16,6 +16,7 @@ from agent.engine.contract import Finish
 from agent.errors import InvalidError
 from agent.turn.constraint import Constraint, TextForm
 from agent.turn.reply import PartBegun, PartEnded, Piece, Reply
+from learner.judges.verifying.tool import failure
 from streams import chain
 from streams.records import Message
 from tests.agent.api.asking import caller
@@ -164,6 +165,39 @@ async def test_tokens_are_counted_without_a_reply(api: Api) -> None:
     await error_of(await api.post(COUNT, {}), 400, "invalid_request_error")
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ([], {"is_error": True}),
+        ([text("no such city")], {"content": "no such city", "is_error": True}),
+        ([text('{"city": null}')], {"city": None, "is_error": True}),
+        ([text('{"is_error": false}')], {"is_error": True}),
+        ([text("[1]")], {"content": "[1]", "is_error": True}),
+    ],
+)
+def test_a_result_that_failed_says_so_to_the_model_and_to_who_verifies(
+    said: list[Any], kept: dict[str, Any]
+) -> None:
+    """With text or without it; what did not fail is its text."""
+    asked = body("Weather?", assistant(use()), user(result("t1", said, is_error=True)))
+    (*_, message) = read_message(json.dumps(asked).encode()).records()
+    assert json.loads(message.content or "") == kept
+    assert failure(message.content or "") == "is_error is true"
+    asked["messages"][-1] = user(result("t1", said, is_error=False))
+    (*_, message) = read_message(json.dumps(asked).encode()).records()
+    assert message.content == "".join(each["text"] for each in said)
+
+
+async def test_what_was_left_out_is_told(api: Api) -> None:
+    """The oldest exchanges go by default, and the header says how many messages; or none go."""
+    talk = ["w " * 40, assistant(text("w " * 9)), "w " * 20]
+    response = await api.post(PATH, body(*talk))
+    assert response.headers["X-Quickset-Truncated"] == "2"
+    assert (await response.json())["usage"]["input_tokens"] == 21
+    refused = await api.post(PATH, body(*talk, truncation="disabled"))
+    assert "tokens, and 64 fit" in await error_of(refused, 400, "invalid_request_error")
+
+
 def test_a_conversation_becomes_messages() -> None:
     """System first, results as messages of their own, the user's words in their order."""
     call = read_message(json.dumps(body(
@@ -181,7 +215,7 @@ def test_a_conversation_becomes_messages() -> None:
         Message(role="user", content="Weather?\nIn Oslo."),
         Message(role="assistant", content="Let me.", tool_calls=calls),
         Message(role="tool", content="sunny", tool_call_id="t1"),
-        Message(role="tool", content="a\nb", tool_call_id="t2"),
+        Message(role="tool", content='{"content": "a\\nb", "is_error": true}', tool_call_id="t2"),
         Message(role="user", content="And?"),
         Message(role="assistant", content="Sunny"),
     ]

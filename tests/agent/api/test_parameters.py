@@ -41,7 +41,7 @@ def test_every_documented_parameter_has_its_place() -> None:
     """Each is understood, ignored or refused, and only one of these."""
     places = [*UNDERSTOOD, *IGNORED, *REFUSED]
     assert len(places) == len(set(places))
-    assert {*OPENAI.split(), *VLLM.split(), "truncation"} == set(places)
+    assert {*OPENAI.split(), *VLLM.split(), "truncation", "notes"} == set(places)
 
 
 def test_what_is_understood_is_what_the_form_has() -> None:

@@ -57,6 +57,18 @@ async def shown(api: Api, response_id: str, more: str = "") -> dict[str, Any]:
     return told
 
 
+async def test_what_was_left_out_is_told(api: Api) -> None:
+    """The oldest exchanges go by default, and header and usage say so; disabled refuses."""
+    talk = [{"role": role, "content": "w " * words}
+            for role, words in (("user", 40), ("assistant", 9), ("user", 20))]  # fmt: skip
+    response = await api.post(PATH, {"model": "quickset", "input": talk})
+    told = await response.json()
+    assert (response.headers["X-Quickset-Truncated"], told["truncation"]) == ("2", "auto")
+    assert told["usage"]["input_tokens_details"]["truncated_tokens"] == 49
+    refused = {"model": "quickset", "input": talk, "truncation": "disabled"}
+    assert (await (await api.post(PATH, refused)).json())["error"]["param"] == "input"
+
+
 async def test_a_whole_response(api: Api) -> None:
     """One message, with everything that a response says of its request and of its cost."""
     asked = {"instructions": "Be kind.", "temperature": 0.2, "metadata": {"a": "b"},
@@ -71,7 +83,7 @@ async def test_a_whole_response(api: Api) -> None:
     for name in ("instructions", "temperature", "metadata", "max_output_tokens", "user", "store"):
         assert told[name] == asked[name]
     assert told["tools"] == [WEATHER | {"description": None, "strict": False}]
-    assert (told["tool_choice"], told["truncation"], told["error"]) == ("auto", "disabled", None)
+    assert (told["tool_choice"], told["truncation"], told["error"]) == ("auto", "auto", None)
     assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (6, 4)
     assert told["created_at"] <= told["completed_at"]
     assert told["system_fingerprint"] == BASE

@@ -1,16 +1,20 @@
 """A store as a learner leaves it after a day, and an agent that serves from it, for the console."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
 
+from agent.compare import Comparison, Reply
 from agent.errors import NoPreviousError, UnknownVersionError
 from agent.settings import AgentSettings
-from agent.watch.events import Event
+from agent.watch.events import Event, Kind
+from agent.watch.metrics import Metrics
 from streams import chain
-from streams.errors import ConflictError
+from streams.errors import ConflictError, VerbRefusedError
 from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
+from streams.settings import RolloutSettings
 from streams.store.tables import (
     ArtefactRow,
     GenerationRow,
@@ -50,6 +54,31 @@ TALK: list[tuple[str, str, str | None, int, str | None]] = [
 ]
 
 
+class FakeEvents(list[Event]):
+    """Events of a moment that a test chooses."""
+
+    def add(self, kind: Kind, text: str) -> None:
+        """Keep an event of now, which is the first millisecond."""
+        self.append(Event(1, kind, text))
+
+
+class FakeComparisons:
+    """Two versions that say their names."""
+
+    def __init__(self) -> None:
+        self.refusal: Exception | None = None
+
+    async def compare(
+        self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int
+    ) -> Comparison:
+        """Answer each prompt at once, or fail as told."""
+        if self.refusal is not None:
+            raise self.refusal
+        said = [(each, Reply(f"{a}", max_tokens, "length"), Reply(f"{b}", 1, "stop"))
+                for each in prompts]  # fmt: skip
+        return Comparison(f"{a}", f"{b}", tuple(said))
+
+
 class FakeService:
     """An agent that serves one line and can be rolled back once."""
 
@@ -57,11 +86,15 @@ class FakeService:
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
         self.settings = settings or AgentSettings()
-        self.events: list[Event] = []
+        self.rollout = RolloutSettings()
+        self.events, self.metrics = FakeEvents(), Metrics()
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
             "since_ms": 0, "pending": None, "failed": None, "trial": None,
+            "learning": True,
         }  # fmt: skip
+        self.comparisons = FakeComparisons()
+        self.resets: list[tuple[str, str]] = []
         self.operated: list[tuple[str, str, str]] = []
         self.refusal: Exception | None = None
         self.rollbacks: list[tuple[str, str, int | None]] = []
@@ -99,6 +132,21 @@ class FakeService:
         return Rollout(
             id="r", line="main", seq=self.state["seq"], version=version, previous=previous,
             state="aborted", verb="rollback", reason=reason, who=who, created_ms=1,
+        )  # fmt: skip
+
+    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
+        """Serve the base, once."""
+        if expected_seq not in (None, self.state["seq"]):
+            raise ConflictError("the line main was changed meanwhile: look again")
+        if self.resets:
+            raise VerbRefusedError("cannot reset: it is done", valid=("promote",))
+        self.resets.append((who, reason))
+        previous = self.state["version"]
+        self.state |= {"version": BASE, "decided": BASE, "previous": None, "learning": False}
+        self.state["seq"] += 1
+        return Rollout(
+            id="r", line="main", seq=self.state["seq"], version=BASE, previous=previous,
+            state="aborted", verb="reset", reason=reason, who=who, created_ms=1,
         )  # fmt: skip
 
     async def operate(

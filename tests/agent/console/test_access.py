@@ -3,19 +3,27 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.access import COOKIE, FAILURES_WINDOW_S, MAX_FAILURES, SESSION_S, Guesses
-from agent.errors import BindError, BusyError
-from agent.settings import AgentSettings
+from agent.console.access import COOKIE, STEP_UP_HEADER
+from agent.console.guesses import MAX_FAILURES, WINDOW_S
+from agent.errors import BindError
+from agent.settings import AgentSettings, OperatorKey
 from tests.agent.console.rows import FakeService
 
 Client = TestClient[web.Request, web.Application]
-KEYED = AgentSettings(operator_keys={"anna": hashlib.sha256(b"open sesame").hexdigest()})
+KEYED = AgentSettings(
+    operator_keys={
+        "anna": OperatorKey(hash=hashlib.sha256(b"open sesame").hexdigest()),
+        "bob": OperatorKey(hash=hashlib.sha256(b"let me in").hexdigest(), role="admin"),
+    }
+)
+PROMOTE = "/operator/lines/main/trial/promote-full"
 ROLLBACK = "/operator/lines/main/rollback"
 WHY = {"reason": "rude"}
 
@@ -53,9 +61,15 @@ async def local(clock: Clock) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def keyed(clock: Clock) -> AsyncIterator[Client]:
-    """A console with one operator's key."""
-    client = await connect(FakeService(settings=KEYED, version="b", previous="a"), clock)
+def keyed_service() -> FakeService:
+    """The agent behind a console with keys."""
+    return FakeService(settings=KEYED, version="b", previous="a")
+
+
+@pytest.fixture
+async def keyed(clock: Clock, keyed_service: FakeService) -> AsyncIterator[Client]:
+    """A console with the keys of an operator and an admin."""
+    client = await connect(keyed_service, clock)
     yield client
     await client.close()
 
@@ -120,21 +134,8 @@ async def test_guessing_is_slowed_down(keyed: Client, clock: Clock) -> None:
     for _ in range(MAX_FAILURES):
         assert await log_in(keyed, "guess") == 401
     assert await log_in(keyed) == 429
-    clock.now_s += FAILURES_WINDOW_S + 1
+    clock.now_s += WINDOW_S + 1
     assert await log_in(keyed) == 200
-
-
-def test_who_guesses_locks_out_nobody_else(clock: Clock) -> None:
-    """Wrong keys count against their own address, and are forgotten in time."""
-    guesses = Guesses(clock)
-    for _ in range(MAX_FAILURES):
-        guesses.prove_few("10.0.0.1")
-        guesses.count("10.0.0.1")
-    with pytest.raises(BusyError, match="60 seconds"):
-        guesses.prove_few("10.0.0.1")
-    guesses.prove_few("10.0.0.2")
-    clock.now_s += FAILURES_WINDOW_S + 1
-    guesses.prove_few("10.0.0.1")
 
 
 async def test_a_key_of_strange_bytes_is_only_wrong(keyed: Client) -> None:
@@ -150,7 +151,10 @@ async def test_a_key_of_strange_bytes_is_only_wrong(keyed: Client) -> None:
 async def test_a_session_ends_after_a_day_and_at_logout(keyed: Client, clock: Clock) -> None:
     """A session has an end, and can be ended."""
     await log_in(keyed)
-    clock.now_s += SESSION_S + 1
+    for _ in range(int(KEYED.session_s / KEYED.session_idle_s)):
+        clock.now_s += KEYED.session_idle_s
+        assert (await keyed.get("/operator/state")).status == 200
+    clock.now_s += 1
     assert (await keyed.get("/operator/state")).status == 401
     await log_in(keyed)
     cookie = {COOKIE: keyed.session.cookie_jar.filter_cookies(keyed.make_url("/"))[COOKIE].value}
@@ -235,3 +239,129 @@ async def test_every_answer_has_the_strict_policy(keyed: Client) -> None:
         assert "default-src 'none'" in response.headers["Content-Security-Policy"], path
         assert response.headers["X-Frame-Options"] == "DENY"
     assert (await keyed.get("/operator/state")).headers["Cache-Control"] == "no-store"
+
+
+def session_headers(client: Client, token: str, **more: str) -> dict[str, str]:
+    """What our own page sends with a write."""
+    return {"Origin": origin(client), "X-CSRF-Token": token, **more}
+
+
+async def test_a_session_that_asks_for_nothing_ends(keyed: Client, clock: Clock) -> None:
+    """A page left open is of no use to whoever sits down at it later; its stream ends, too."""
+    await log_in(keyed)
+    stream = await keyed.get("/operator/events")
+    assert (await stream.content.readline()).startswith(b"retry")
+    clock.now_s += KEYED.session_idle_s + 1
+    await asyncio.wait_for(stream.read(), 5)
+    assert (await keyed.get("/operator/state")).status == 401
+
+
+async def test_logging_out_ends_the_stream(keyed: Client) -> None:
+    """What is pushed to a page ends with its session."""
+    await log_in(keyed)
+    token = await csrf(keyed)
+    stream = await keyed.get("/operator/events")
+    headers = session_headers(keyed, token)
+    assert (await keyed.delete("/operator/session", headers=headers)).status == 200
+    await asyncio.wait_for(stream.read(), 5)
+
+
+async def test_a_second_login_ends_the_session_before_it(keyed: Client) -> None:
+    """A browser has one session; the old cookie opens nothing any more."""
+    await log_in(keyed)
+    old = keyed.session.cookie_jar.filter_cookies(keyed.make_url("/"))[COOKIE].value
+    await log_in(keyed, "let me in")
+    assert (await (await keyed.get("/operator/session")).json())["role"] == "admin"
+    keyed.session.cookie_jar.clear()
+    assert (await keyed.get("/operator/state", cookies={COOKIE: old})).status == 401
+
+
+async def test_promoting_to_all_asks_for_the_key_again(
+    keyed: Client, keyed_service: FakeService
+) -> None:
+    """A session alone promotes nobody to all; nor does another operator's key."""
+    await log_in(keyed)
+    headers = session_headers(keyed, await csrf(keyed))
+    for step_up in ({}, {STEP_UP_HEADER: "guess"}, {STEP_UP_HEADER: "let me in"}):
+        refused = await keyed.post(PROMOTE, json=WHY, headers=headers | step_up)
+        assert refused.status == 403
+        assert (await refused.json())["error"]["code"] == "step_up"
+    assert keyed_service.operated == []
+    step_up = {STEP_UP_HEADER: "open sesame"}
+    assert (await keyed.post(PROMOTE, json=WHY, headers=headers | step_up)).status == 200
+    assert keyed_service.operated == [("promote-full", "anna", "rude")]
+
+
+async def test_the_last_step_asks_for_the_key_again(
+    keyed: Client, keyed_service: FakeService
+) -> None:
+    """Skipping the last step serves everybody, as promoting does."""
+    await log_in(keyed)
+    headers, path = (
+        session_headers(keyed, await csrf(keyed)),
+        "/operator/lines/main/trial/skip-step",
+    )
+    keyed_service.state["trial"] = {"step": 0, "steps": 2}
+    assert (await keyed.post(path, json=WHY, headers=headers)).status == 200
+    keyed_service.state["trial"] = {"step": 1, "steps": 2}
+    assert (await keyed.post(path, json=WHY, headers=headers)).status == 403
+    step_up = {STEP_UP_HEADER: "open sesame"}
+    assert (await keyed.post(path, json=WHY, headers=headers | step_up)).status == 200
+
+
+async def test_a_programs_request_is_its_own_step_up(keyed: Client) -> None:
+    """The key is in the request already."""
+    bearer = {"Authorization": "Bearer open sesame"}
+    assert (await keyed.post(PROMOTE, json=WHY, headers=bearer)).status == 200
+
+
+async def test_wrong_keys_in_a_session_lock_its_step_up(keyed: Client, clock: Clock) -> None:
+    """Whoever sits down at an open session cannot try keys for ever, wherever they are."""
+    await log_in(keyed)
+    headers = session_headers(keyed, await csrf(keyed), **{STEP_UP_HEADER: "guess"})
+    for _ in range(MAX_FAILURES):
+        assert (await keyed.post(PROMOTE, json=WHY, headers=headers)).status == 403
+    right = headers | {STEP_UP_HEADER: "open sesame"}
+    locked = await keyed.post(PROMOTE, json=WHY, headers=right)
+    assert locked.status == 429
+    assert locked.headers["Retry-After"] == "60"
+    # what is asked in an emergency needs no step up, and goes on
+    assert (await keyed.post(ROLLBACK, json=WHY, headers=headers)).status == 200
+    clock.now_s += WINDOW_S + 1
+    assert (await keyed.post(PROMOTE, json=WHY, headers=right)).status == 200
+
+
+async def test_a_lock_out_is_counted_and_told(keyed: Client, keyed_service: FakeService) -> None:
+    """Operators see in /metrics and among the events that somebody guesses."""
+    for number in range(MAX_FAILURES + 1):
+        await log_in(keyed, f"guess {number}")
+    told = [event.text for event in keyed_service.events if event.kind == "locked-out"]
+    assert told == ["address 127.0.0.1: too many wrong operator keys"]
+    counted: Any = keyed_service.metrics.registry.get_sample_value
+    name = "quickset_operator_refusals_total"
+    assert counted(name, {"why": "wrong-key"}) == MAX_FAILURES
+    assert counted(name, {"why": "locked-out"}) == 1
+
+
+def test_a_hash_alone_is_an_operators_key() -> None:
+    """Keys of settings that were written before there were roles do what they did before."""
+    digest = hashlib.sha256(b"open sesame").hexdigest()
+    settings = AgentSettings.model_validate({"operator_keys": {"anna": digest}})
+    assert settings.operator_keys == {"anna": OperatorKey(hash=digest, role="operator")}
+
+
+async def test_a_reset_is_an_admins_with_the_key_again(
+    keyed: Client, keyed_service: FakeService
+) -> None:
+    """An operator may not; an admin's session alone is not enough; a second reset is refused."""
+    path = "/operator/lines/main/reset"
+    bearer = {"Authorization": "Bearer open sesame"}
+    assert (await keyed.post(path, json=WHY, headers=bearer)).status == 403
+    await log_in(keyed, "let me in")
+    headers = session_headers(keyed, await csrf(keyed))
+    assert (await keyed.post(path, json=WHY, headers=headers)).status == 403
+    headers |= {STEP_UP_HEADER: "let me in"}
+    answer = await keyed.post(path, json=WHY, headers=headers)
+    assert (await answer.json())["rollout"]["verb"] == "reset"
+    assert keyed_service.resets == [("bob", "rude")]
+    assert (await keyed.post(path, json=WHY, headers=headers)).status == 409

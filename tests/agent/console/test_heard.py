@@ -83,11 +83,12 @@ async def test_a_client_that_opts_everything_out_is_named(client: Client) -> Non
 
 
 async def test_the_page_shows_it(client: Client) -> None:
-    """The learner's card reads the words instead of its own."""
-    page = await (await client.get("/console/cards.js")).text()
-    assert "waits_for" in page
-    assert "opts out of learning" in page
-    assert "Replies not recognised" in page
+    """Now says it in sentences, with the reply as text."""
+    page = await (await client.get("/")).text()
+    assert "two strong verdicts of other people needed: cap 0.25" in page
+    assert "opencode/1.18 opts out of learning (store: false or X-Learn: off) with all of" in page
+    assert "Replies not recognised: 3, 1 of them ambiguous." in page
+    assert "Hello &lt;b&gt;you&lt;/b&gt;!" in page
 
 
 async def test_metrics_tell_it_too(store: Store) -> None:

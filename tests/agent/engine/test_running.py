@@ -7,9 +7,8 @@ from tokenizers import AddedToken
 
 from agent.engine.contract import Finish, Request, Scored, Token
 from agent.engine.running import Running
-from agent.engine.sampler import Choice, Sampler
+from agent.engine.sampler import Choice
 from agent.engine.spelling import Spelling, Spellings, spelt
-from agent.engine.text import Detokenizer
 from agent.swap.residents import Resident
 from streams.line.variant import Variant
 from streams.records import Sampling
@@ -23,20 +22,13 @@ def running(tokenizer: Any, *, before: str = "", stop: list[str] | None = None,
     """A reply that has read its prompt, on no weights at all."""
     nothing: Any = None
     sampling = Sampling(temperature=1, top_p=1, max_tokens=99, seed=0, stop=stop or [])
-    context = tokenizer.encode(before, add_special_tokens=False) if before else []
-
-    def decode(ids: list[int]) -> str:
-        return str(tokenizer.decode(ids))
-
-    return Running(
-        Request([1], sampling, shown=shown),
+    prompt = tokenizer.encode(before, add_special_tokens=False) if before else [1]
+    return Running.begun(
+        Request(prompt, sampling, shown=shown, continues=bool(before)),
         nothing,
         Resident(Variant("main", "1f2e"), nothing, nothing),
         0,
-        1,
-        Sampler(sampling),
-        Detokenizer(decode, sampling.stop, before=context),
-        Spellings(tokenizer),
+        spellings=Spellings(tokenizer),
     )
 
 

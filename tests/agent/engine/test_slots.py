@@ -163,3 +163,80 @@ def test_every_reply_comes_to_its_end(
     assert sorted(ended) == list(range(len(asked)))
     slots.forget()
     assert cache.pages.free == cache.pages.count
+
+
+@dataclass(slots=True)
+class Reading:
+    """A simulated reply that reads its prompt in pieces."""
+
+    slot: int
+    prompt: list[int]
+    tokens: int
+
+
+@settings(deadline=None)
+@given(
+    asked=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 36)), min_size=1, max_size=10),
+    order=st.lists(st.integers(0, 9), max_size=60),
+)
+def test_replies_that_read_the_same_share_it_and_all_come_to_their_end(
+    asked: list[tuple[int, int]], order: list[int]
+) -> None:
+    """Whichever reads next has what the others have read, keeps its room, and harms nobody's."""
+    cache, slots = open_slots(tokens=2 * CAPACITY + 8)
+    waiting, running = deque([0] * 9 + [kind] * size for kind, size in asked), list[Reading]()
+    turns = iter([*order, *range(500)])
+    while waiting or running:
+        while waiting and slots.free:
+            most = min(len(waiting[0]) + 4, CAPACITY)
+            prompt = waiting[0][: CAPACITY - 1]
+            slot = slots.take(V, "a", prompt, most_tokens=most)
+            if slot is None:
+                break
+            waiting.popleft()
+            running.append(Reading(slot, prompt, most - len(prompt)))
+        reply = running[next(turns) % len(running)]
+        before = cache.length(reply.slot)
+        if before < len(reply.prompt):
+            slots.catch_up(reply.slot)
+            begin = cache.length(reply.slot)
+            assert begin >= before
+            assert begin % PIECE == 0 or begin == before
+            end = min((begin // PIECE + 1) * PIECE, len(reply.prompt))
+            cache.reserve(reply.slot, end)
+            cache.grow([reply.slot], end - begin)
+        elif reply.tokens > 1:
+            if slots.room(reply.slot):
+                cache.grow([reply.slot])
+                reply.tokens -= 1
+        else:
+            slots.release(reply.slot, V, "a", reply.prompt)
+            running.remove(reply)
+    slots.forget()
+    assert cache.pages.free == cache.pages.count
+
+
+def test_what_is_being_read_is_known_to_its_owner_alone() -> None:
+    """A second request finds what the first has read so far; another's finds nothing."""
+    cache, slots = open_slots(tokens=160)
+    prompt = list(range(30))
+    first = slots.take(V, "a", prompt, most_tokens=CAPACITY)
+    assert first is not None
+    cache.grow([first], 2 * PIECE)
+    for variant, owner, known in ((V, "a", 16), (V, "b", 0), (Variant("main", "w"), "a", 0)):
+        slot = slots.take(variant, owner, [*prompt[:20], 99], most_tokens=CAPACITY)
+        assert slot is not None
+        assert cache.length(slot) == known
+    slots.forget()
+    last = slots.take(V, "a", prompt[:18], most_tokens=18)
+    assert last is None or cache.length(last) == 0
+
+
+def test_only_versions_in_memory_know_anything() -> None:
+    """What another has read is let go with its pages."""
+    cache, slots = open_slots()
+    slot, _ = begin(cache, slots, list(range(20)))
+    slots.release(slot, V, "a", list(range(20)))
+    assert slots.keep_only(["v", "w"])
+    assert not slots.keep_only(["w"])
+    assert cache.pages.free == cache.pages.count

@@ -1,21 +1,26 @@
 """Growing text: joined pieces equal the whole, characters stay whole, stop strings never show."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
+from agent.engine.spelling import Spellings
 from agent.engine.text import UNFINISHED, Detokenizer
+from tests.tiny import tiny_pieces_tokenizer, tiny_tokenizer
 
-
-def decode(ids: list[int]) -> str:
-    """One token a byte, so that characters are cut."""
-    return bytes(ids).decode(errors="replace")
+BYTES, PIECES = tiny_tokenizer(), tiny_pieces_tokenizer()
 
 
 def pieces(text: str, stop: list[str]) -> tuple[list[str], str | None]:
-    growing, out = Detokenizer(decode, stop), []
+    """Add a text byte by byte, so that characters are cut."""
+    growing, out = Detokenizer(stop), []
     encoded = text.encode()
     for place, byte in enumerate(encoded):
-        out.append(growing.add(byte, last=place == len(encoded) - 1))
+        out.append(growing.add(bytes([byte]), last=place == len(encoded) - 1))
         if growing.stopped_by:
             break
     return out, growing.stopped_by
@@ -33,13 +38,58 @@ def test_the_pieces_are_the_text(text: str) -> None:
 @given(st.text(min_size=1), st.text(max_size=3), st.integers(0, 4))
 def test_tokens_that_write_nothing_change_nothing(text: str, before: str, every: int) -> None:
     """Neither control tokens among the others nor a text before it touch the reply's text."""
-    growing, out = Detokenizer(decode, before=list(before.encode())), []
+    growing, out = Detokenizer(before=before.encode()), []
     for place, byte in enumerate(text.encode()):
         if every and place % every == 0:
-            assert growing.add(None) == ""
-        out.append(growing.add(byte))
-    out.append(growing.add(None, last=True))
+            assert growing.add(b"") == ""
+        out.append(growing.add(bytes([byte])))
+    out.append(growing.add(b"", last=True))
     assert "".join(out) == text
+
+
+def grown(tokenizer: Any, ids: list[int], stop: list[str]) -> tuple[str, str | None]:
+    """The text that a reply of these tokens tells, piece by piece, and what stopped it."""
+    spellings = Spellings(tokenizer)
+    growing, out = Detokenizer(stop, drops_space=spellings.drops_space), list[str]()
+    before: int | None = None
+    for place, token in enumerate(ids):
+        written, before = spellings.behind(before, token), token
+        out.append(growing.add(written, last=place == len(ids) - 1))
+        if growing.stopped_by is not None:
+            break
+    return "".join(out), growing.stopped_by
+
+
+@given(st.lists(st.integers(3, 383), min_size=1), st.lists(st.text("abe \ufffd", max_size=3)))
+def test_whatever_tokens_come_the_pieces_are_what_the_tokenizer_writes(
+    ids: list[int], stop: list[str]
+) -> None:
+    """Broken characters included, up to the stop string that is complete first."""
+    text, stopped_by = grown(BYTES, ids, stop)
+    whole = BYTES.decode(ids, clean_up_tokenization_spaces=False)
+    assert whole.startswith(text)
+    if stopped_by is None:
+        assert text == whole
+    else:
+        assert whole[len(text) :].startswith(stopped_by)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\u2581"), min_size=1))
+def test_sentence_pieces_are_written_as_their_tokenizer_writes_them(text: str) -> None:
+    """With the bytes that they fall back on, and without the space that it puts in front."""
+    ids = PIECES.encode(text, add_special_tokens=False)
+    assert grown(PIECES, ids, []) == (PIECES.decode(ids), None) == (text, None)
+
+
+@pytest.mark.parametrize("words", [["hello", "world"], ["hel", "##lo", "world", "##s"]])
+def test_a_tokenizer_of_another_kind_is_asked_with_the_token_before(words: list[str]) -> None:
+    """Where what a token writes depends on the one before it: word pieces."""
+    vocabulary = {word: at for at, word in enumerate(dict.fromkeys(["[UNK]", *words]))}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.decoder = decoders.WordPiece(cleanup=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
+    ids = [vocabulary[word] for word in words]
+    assert grown(tokenizer, ids, []) == (tokenizer.decode(ids), None)
 
 
 @given(st.text("ab", min_size=1), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))

@@ -66,3 +66,10 @@ async def test_paths_are_there_without_v1(api: Api) -> None:
     assert (await (await api.client.get("/models")).json())["data"][0]["id"] == "quickset"
     feedback = await api.client.put(f"/feedback/{(await response.json())['id']}", json={"score": 1})
     assert feedback.status == 200
+
+
+@pytest.mark.parametrize("expected", ["100-continue", "200-maybe", ""])
+async def test_what_a_client_expects_is_met_or_passed_over(api: Api, expected: str) -> None:
+    """No word of it ends in a text that is no API's."""
+    response = await api.client.get("/v1/models", headers={"Expect": expected})
+    assert (response.status, response.content_type) == (200, "application/json")

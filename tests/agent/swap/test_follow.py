@@ -13,7 +13,7 @@ from agent.swap.follow import Follower
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from kernels.errors import DigestMismatchError
-from streams.errors import ConflictError, LogUnavailableError
+from streams.errors import ConflictError, LogUnavailableError, VerbRefusedError
 from streams.line.line import Line, Trial
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
@@ -462,3 +462,42 @@ def test_a_candidate_that_fails_a_check_answers_nobody(bench: Bench) -> None:
     bench.publish(trial(3, B.version, A.version, share=0.0, verb="abort", state="aborted"))
     bench.publish(trial(4, C.version, A.version))
     bench.wait(lambda: bench.versions.trial is not None)
+
+
+def test_a_reset_serves_the_base_with_the_log_away(bench: Bench) -> None:
+    """The off switch needs neither log nor disk; nothing is left to go back to, nothing learns."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.breakable.away = True
+    spooled: list[Outgoing] = []
+    bench.put = lambda records: spooled.extend(records) or Future()  # type: ignore[func-returns-value]
+    made = bench.follower.reset("ann", "off")
+    assert (made.verb, made.version, made.seq) == ("reset", "base", 3)
+    assert bench.versions.serving == "base"
+    line = bench.follower.following().line
+    assert (line.served, line.learning, line.trial) == (("base",), False, None)
+    assert len(spooled) == 1
+    assert bench.kinds()[-1] == "reset"
+    with pytest.raises(VerbRefusedError, match="does not learn"):
+        bench.follower.reset("bob", "off")
+    with pytest.raises(NoPreviousError):
+        bench.follower.rollback("bob", "back")
+
+
+def test_a_reset_that_comes_second_is_written_again(bench: Bench) -> None:
+    """A promotion that reached the log first is taken out of service too."""
+    bench.publish(MASK, A, B, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    held: list[list[Outgoing]] = []
+    bench.put = lambda records: held.append(records) or Future()  # type: ignore[func-returns-value]
+    bench.follower.reset("ann", "off")
+    bench.publish(rollout(2, B.version))
+    bench.wait(lambda: len(held) == 2)
+    for records in held:
+        bench.log.append(records)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    line = bench.follower.following().line
+    assert (line.seq, line.version, line.learning) == (3, "base", False)
+    assert B.version not in bench.versions.promoted

@@ -90,6 +90,28 @@ def test_only_what_moves_is_new(
     assert torch.equal(base[frozen], ours[frozen])
 
 
+def test_what_is_lent_stays_until_it_is_given_back(lineage: Lineage, residents: Residents) -> None:
+    """Built beside what serves, to the same bits as when it serves, and let go at the end."""
+    first, second, third, _ = names(lineage)
+    residents.promote(third)
+    digest = residents.digest_of(third)
+    lent, again = residents.lend(first), residents.lend(first)
+    assert again is lent
+    assert residents.serving == third
+    residents.promote(second)
+    residents.promote(third)
+    assert residents.digest_of(third) == digest
+    assert first in residents.resident
+    residents.release(lent)
+    assert first in residents.resident
+    residents.release(again)
+    assert first not in residents.resident
+    residents.promote(first)
+    assert residents.digest_of(first) == weights_digest(lent.decoder.model)
+    with pytest.raises(UnknownVersionError):
+        residents.lend("no such version")
+
+
 def test_an_unknown_version_is_said(lineage: Lineage, tiny_base: BaseModel) -> None:
     """A missing recipe, parent or mask is named, and what served serves on."""
     residents = Residents(tiny_base, open_backend("cpu"))

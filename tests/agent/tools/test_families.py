@@ -1,16 +1,18 @@
 """The form of a model's calls is found by its template, and demanded so that it is read again."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.constrain.source import json_of, literal, rules
-from agent.tools.calls import Call
+from agent.tools.calls import Broken, Call
 from agent.tools.families import FORMATS, format_of
 from agent.tools.finder import CallFinder
 from agent.tools.format import Format, Tool
+from agent.tools.held import CallBegun, CallEnded, CallGrown, HeldCalls
 from agent.turn.schema import of_arguments
 from streams.model.prompt import Prompt
 from tests.agent.constrain.test_guidance import CITY, walk
@@ -42,6 +44,36 @@ def test_forms_of_templates_that_have_no_tokenizer_here(probe: str, name: str) -
     assert format_of(probe).name == name
 
 
+def grown(form: Format, *pieces: str) -> list[tuple[str, Any]]:
+    """The calls of a reply that is held to them, as they grow piece by piece."""
+    finder, calls = HeldCalls(form), list[tuple[str, str]]()
+    for each in [*(item for piece in pieces for item in finder.feed(piece)), *finder.finish()]:
+        match each:
+            case CallBegun(name):
+                calls.append((name, ""))
+            case CallGrown(text):
+                assert text
+                calls[-1] = calls[-1][0], calls[-1][1] + text
+            case CallEnded():
+                calls[-1] = calls[-1][0], json.loads(calls[-1][1])
+            case _:
+                raise AssertionError(f"{each} is no call")
+    return calls
+
+
+def assert_cut_is_told(form: Format, text: str) -> None:
+    """A reply that ends in the midst of a call: what is told of it is broken, from its tag on."""
+    finder = HeldCalls(form)
+    told = [*finder.feed(text), *finder.finish(cut=True)]
+    names = [each.name for each in told if isinstance(each, CallBegun)]
+    broken = [each for each in told if isinstance(each, Broken)]
+    ended = sum(isinstance(each, CallEnded) for each in told)
+    assert len(names) - ended == (bool(broken) if names else 0)
+    for each in broken:
+        assert each.fault == "cut"
+        assert text.endswith(each.raw)
+
+
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 @given(seed=st.integers(0, 2**32), several=st.booleans())
 @settings(max_examples=10, deadline=None)
@@ -61,6 +93,12 @@ def test_what_a_form_demands_it_reads(form: Format, seed: int, several: bool) ->
     assert calls
     assert all(isinstance(each, Call) or str(each).isspace() for each in found)
     assert several or len(calls) == 1
+    assert (
+        grown(form, text)
+        == grown(form, *text)
+        == [(call.name, json.loads(call.arguments)) for call in calls]
+    )
+    assert_cut_is_told(form, text[: seed % len(text)])
     for call in calls:
         arguments = json.loads(call.arguments)
         assert isinstance(arguments, dict)

@@ -67,10 +67,14 @@ def test_what_is_asked_and_what_the_system_says_is_never_left_out(truncation: st
 
 @given(st.lists(st.integers(1, 15), min_size=1, max_size=12), st.integers(0, 8))
 def test_no_more_is_left_out_than_has_to_be(lengths: list[int], system: int) -> None:
-    """The prompt leaves the reply a quarter of the context, and one exchange more would not."""
+    """The reply gets a quarter of the context, or a little where what must stay leaves no more."""
     asked = talking(*lengths, system=system, max_tokens=99, truncation="auto")
     rendered = render(asked, FakeBase(), context_tokens=CONTEXT)
-    size, most = len(rendered.prompt_token_ids), CONTEXT - CONTEXT // 4
+    size, ample, scant = (
+        len(rendered.prompt_token_ids), CONTEXT - CONTEXT // 4, CONTEXT - CONTEXT // 32
+    )  # fmt: skip
+    least = system + 1 + sum(lengths[-1 if len(lengths) % 2 else -2 :])
+    most = ample if least <= ample else scant
     left = len(asked.messages) - rendered.cut.messages
     words = [len((each.content or "").split()) for each in asked.messages if each.role not in KEPT]
     assert size == system + 1 + sum(words[len(words) - (left - bool(system)) :])

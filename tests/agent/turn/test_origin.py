@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from agent.turn.origin import Origin, client_of, origin_of, trace_of
+from agent.turn.origin import Origin, client_of, origin_of, parent_of
 
 BODY: dict[str, Any] = {"model": "quickset", "messages": [{"role": "user", "content": "Grüß dich"}]}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -39,13 +39,13 @@ def test_a_resend_is_named_by_its_header() -> None:
 def test_a_trace_is_continued() -> None:
     """A well-formed traceparent names the trace; any other begins a new one (W3C, sec. 4.3)."""
     given = f"00-{TRACE}-00f067aa0ba902b7-01"
-    assert origin(traceparent=given).trace == trace_of(f" {given} ") == TRACE
-    assert trace_of(f"cc-{TRACE}-00f067aa0ba902b7-01-what-the-future-will-be-like") == TRACE
+    assert origin(traceparent=given).trace == parent_of(f" {given} ")[0] == TRACE
+    assert parent_of(f"cc-{TRACE}-00f067aa0ba902b7-01-what-the-future-will-be-like")[0] == TRACE
     refused = [
         None, "", given[:-3], given.upper(), given.replace("00-", "ff-"),
         f"00-{'0' * 32}-00f067aa0ba902b7-01",
     ]  # fmt: skip
-    traces = {trace_of(each) for each in refused}
+    traces = {parent_of(each)[0] for each in refused}
     assert len(traces) == len(refused)
     assert TRACE not in traces
 

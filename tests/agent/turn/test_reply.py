@@ -171,6 +171,32 @@ def test_another_try_goes_on_from_before_what_is_broken(said: str) -> None:
     assert (reply.retried, len(reply.broken)) == (held, 1)
 
 
+@given(st.lists(st.integers(1, 9), max_size=40), st.integers(0, 200))
+def test_a_held_call_comes_in_pieces_that_join_to_its_arguments(sizes: list[int], end: int) -> None:
+    """However it is cut into tokens; where the reply's end cuts it, it is told, and is no call."""
+    constraint = TextAsked("tool_choice", calls=("weather",))
+    held = Held(None, Constraint(kind="tool_call", digest="0" * 64))  # type: ignore[arg-type]
+    reply = Reply(replace(ask([TOOL]), constraint=constraint, held=held), can_retry=True)
+    rest, texts = f"{CALL}\n{CALL}"[: end or None], list[str]()
+    is_whole = len(rest) == 2 * len(CALL) + 1
+    for size in sizes:
+        texts.append(rest[:size])
+        rest = rest[size:]
+    told = events_of(reply, *texts, rest, finish=Finish("stop" if is_whole else "length"))
+    begun = [event.part for event in told if isinstance(event, PartBegun)]
+    ended = {event.part: event.text for event in told if isinstance(event, PartEnded)}
+    pieces = [(event.part, event.text) for event in told if isinstance(event, Piece)]
+    assert begun == list(ended)
+    for part in begun:
+        assert ended[part] == "".join(text for of, text in pieces if of == part)
+        assert '{"city": "Oslo"}'.startswith(ended[part])
+    calls = [call["function"]["arguments"] for call in reply.message().tool_calls or []]
+    assert calls == [text for text in ended.values() if text == '{"city": "Oslo"}']
+    assert len(reply.broken) == (len(begun) != len(calls)) or not begun
+    assert reply.kept is None
+    assert [token for event in told for token in getattr(event, "tokens", ())] == reply.tokens
+
+
 def test_no_other_try_is_wanted_where_none_can_begin() -> None:
     """A call was made already; a token that wrote both text and tag; a reply that was cut."""
     for texts, finish in (

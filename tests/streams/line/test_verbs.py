@@ -32,6 +32,8 @@ MAKE: dict[Verb, Callable[[Line, str], Rollout]] = {
     "hold": lambda line, _: verbs.hold(line, AUDIT),
     "abort": lambda line, _: verbs.abort(line, AUDIT),
     "promote-full": lambda line, _: verbs.promote_full(line, AUDIT),
+    "reset": lambda line, _: verbs.reset(line, "base", AUDIT),
+    "learn": lambda line, _: verbs.learn(line, AUDIT),
 }
 
 
@@ -106,9 +108,9 @@ def test_what_serves_cannot_be_taken_into_service(verb: Verb) -> None:
 
 def test_a_refused_verb_says_what_is_valid() -> None:
     """The operator reads what can be done instead."""
-    with pytest.raises(VerbRefusedError, match=r"valid now: promote, start$") as refused:
+    with pytest.raises(VerbRefusedError, match=r"valid now: promote, start, reset$") as refused:
         verbs.rollback(BASE, AUDIT)
-    assert refused.value.valid == ("promote", "start")
+    assert refused.value.valid == ("promote", "start", "reset")
     with pytest.raises(VerbRefusedError, match=r"v0 is on trial \(running\).*valid now"):
         MAKE["promote"](after("start"), "b")
 

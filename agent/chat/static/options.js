@@ -1,0 +1,115 @@
+// The reader's choices: API key, learning, notes, tools, what becomes of a full context. All of them
+// are kept in this tab until it is closed, the key only when its reader wants it.
+
+import { byId, part } from "./dom.js";
+
+const KEY = "quickset.key";
+const KEEP_KEY = "quickset.keep-key";
+const LEARN = "quickset.learn";
+const NOTES = "quickset.notes";
+const DROPPING = "quickset.dropping";
+const TOOLS = "quickset.tools";
+
+/** The choices, and the dialog in which they are made; changed() follows each closing. */
+export class Options {
+  #key = stored(KEY) ?? "";
+
+  constructor(changed) {
+    this.dialog = byId("options");
+    this.dialog.addEventListener("close", () => {
+      this.#keep();
+      changed();
+    });
+    part(this.dialog, "form").addEventListener("submit", (event) => this.#check(event));
+  }
+
+  get key() {
+    return this.#key;
+  }
+
+  get learn() {
+    return stored(LEARN) !== "off";
+  }
+
+  get notes() {
+    return stored(NOTES) !== "off";
+  }
+
+  get dropping() {
+    return stored(DROPPING) === "on";
+  }
+
+  /** The functions that replies may call, as the API takes them. */
+  get tools() {
+    try {
+      return toolsOf(stored(TOOLS) ?? "");
+    } catch {
+      return [];
+    }
+  }
+
+  /** Open the dialog; why: what the server said, when it asked for a key. */
+  open(why = "") {
+    byId("api-key").value = this.#key;
+    byId("keep-key").checked = stored(KEEP_KEY) !== "off";
+    byId("learn").checked = this.learn;
+    byId("use-notes").checked = this.notes;
+    byId("dropping").checked = this.dropping;
+    byId("tools").value = stored(TOOLS) ?? "";
+    byId("key-wanted").textContent = why;
+    this.#tell("");
+    if (!this.dialog.open) this.dialog.showModal();
+    if (why) byId("api-key").focus();
+  }
+
+  #check(event) {
+    try {
+      toolsOf(byId("tools").value);
+    } catch (error) {
+      event.preventDefault();
+      this.#tell(error.message);
+      byId("tools").focus();
+    }
+  }
+
+  #keep() {
+    this.#key = byId("api-key").value.trim();
+    const kept = byId("keep-key").checked;
+    keep(KEEP_KEY, kept ? "" : "off");
+    keep(KEY, kept ? this.#key : "");
+    keep(LEARN, byId("learn").checked ? "" : "off");
+    keep(NOTES, byId("use-notes").checked ? "" : "off");
+    keep(DROPPING, byId("dropping").checked ? "on" : "");
+    keep(TOOLS, byId("tools").value.trim());
+  }
+
+  #tell(text) {
+    part(this.dialog, ".dialog-problem").textContent = text;
+  }
+}
+
+/** Read tools as somebody pastes them: a list of functions, or of tools in the API's shape. */
+function toolsOf(text) {
+  if (!text.trim()) return [];
+  let list;
+  try {
+    list = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`The tools are not JSON: ${error.message}`);
+  }
+  if (!Array.isArray(list)) throw new Error("The tools must be a list: [{…}, {…}]");
+  return list.map((one) => {
+    const called = one?.function ?? one;
+    if (typeof called?.name !== "string") throw new Error("Every tool needs a name.");
+    return { type: "function", function: called };
+  });
+}
+
+function stored(place) {
+  return sessionStorage.getItem(place);
+}
+
+function keep(place, value) {
+  if (value) sessionStorage.setItem(place, value);
+  else sessionStorage.removeItem(place);
+}

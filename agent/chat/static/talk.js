@@ -1,0 +1,214 @@
+// What somebody does with the agent: ask, edit, ask again, go on, compare, answer a tool, stop. Each
+// is a message in the conversation, a request, and what streams back.
+//
+// Nothing typed is lost: a question is kept before it is sent, and what came of a reply is kept
+// while it comes, so that a reload or a broken line costs only what had not arrived.
+
+import { ApiError, feedback, models, reply } from "./api.js";
+import { growCalls } from "./calls.js";
+import { newId } from "./ids.js";
+
+const KEEP_MS = 700; // between two savings of a reply that streams
+const TOO_LONG = "context_length_exceeded";
+const NO_WORD = "Stopped before the first word.";
+
+/** The verbs of one page; `page` is what they show themselves on (chat.js). */
+export class Talk {
+  #running = null; // the AbortController of what streams now
+
+  constructor(page) {
+    this.page = page;
+  }
+
+  get running() {
+    return this.#running !== null;
+  }
+
+  stop() {
+    this.#running?.abort();
+  }
+
+  /** Ask a new question, of one model or of two that are compared. */
+  async say(text, compared) {
+    const question = this.page.conversation.add({ role: "user", content: text });
+    this.page.thread.append(question);
+    await (compared ? this.#compare(question, compared) : this.#ask(question.id));
+  }
+
+  /** Ask a question in other words, as a branch beside the first. */
+  async edit(question, text) {
+    if (this.running) return;
+    const edited = this.page.conversation.add({ role: "user", content: text }, question.parent);
+    this.page.redraw();
+    await this.#ask(edited.id);
+  }
+
+  /** Ask for another reply to the same question. */
+  async again(message) {
+    if (this.running) return;
+    this.page.conversation.record.head = message.parent;
+    this.page.redraw();
+    await this.#ask(message.parent);
+  }
+
+  /** Let a reply that was cut go on where it ended. */
+  async goOn(message) {
+    if (this.running) return;
+    const view = this.page.thread.view(message);
+    const { conversation } = this.page;
+    const messages = conversation.messages(message.id);
+    Object.assign(message, { failed: null, finish: null });
+    await this.#run([[message, view, { messages, continue_final_message: true }]]);
+  }
+
+  /** Give the result of a tool that a reply has called; with the last one, the agent goes on. */
+  async answer(message, call, text) {
+    const { conversation, thread } = this.page;
+    if (this.running) return;
+    thread.append(conversation.add({ role: "tool", call: call.id, content: text }));
+    const results = conversation.resultsOf(message);
+    if (message.calls.every(({ id }) => results.has(id))) await this.#ask(conversation.record.head);
+  }
+
+  /** Say which of two replies is better: both get their verdict, and the better one goes on. */
+  async vote(replies, scores) {
+    for (const [at, message] of replies.entries()) await this.rate(message, { score: scores[at] });
+    for (const message of replies) {
+      message.voted = true;
+      await this.page.conversation.keep(message);
+    }
+    this.page.show(scores[1] > scores[0] ? replies[1] : replies[0]);
+  }
+
+  async rate(message, said) {
+    await feedback(message.response, said, this.page.options.key);
+    Object.assign(message, { hint: undefined, comment: undefined }, said, { rated: Date.now() });
+    await this.page.conversation.keep(message);
+  }
+
+  /** What may be done about a reply that failed: [label, what it does]. */
+  remedies(message) {
+    const again = ["Try again", () => this.again(message)];
+    if (message.code !== TOO_LONG) return [again];
+    const { conversation } = this.page;
+    const question = conversation.path(message.parent).findLast(({ role }) => role === "user");
+    const anew = ["Begin a new chat with this message", () => this.page.beginWith(question.content)];
+    const shorten = ["Shorten the message", () => this.page.thread.view(question).edit()];
+    const drop = ["Leave out the oldest messages", () => this.#dropping(message)];
+    return conversation.record.dropping ? [shorten, anew] : [drop, anew, shorten];
+  }
+
+  async #dropping(message) {
+    const { conversation } = this.page;
+    conversation.record.dropping = true;
+    await conversation.keep();
+    await this.again(message);
+  }
+
+  async #ask(parent) {
+    const { conversation, thread } = this.page;
+    const messages = conversation.messages(parent);
+    const message = conversation.add({ role: "assistant", content: "", finish: null }, parent);
+    const view = thread.append(message, { streaming: true });
+    await this.#run([[message, view, { messages }]]);
+  }
+
+  async #compare(question, names) {
+    const { conversation, thread } = this.page;
+    const messages = conversation.messages(question.id);
+    const pair = newId();
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0]; // one: versions differ, chance does not
+    const chosen = Math.random() < 0.5 ? names : names.toReversed(); // nobody votes for a side
+    const replies = chosen.map(() =>
+      conversation.add({ role: "assistant", content: "", finish: null, pair }, question.id),
+    );
+    const shown = thread.appendPair(...replies, { streaming: true });
+    const runs = replies.map((message, at) => [
+      message,
+      shown.views[at],
+      { messages, model: chosen[at], seed },
+    ]);
+    await this.#run(runs);
+    shown.pair.ready();
+    this.page.follow.grown();
+  }
+
+  /** Stream replies at once. runs: [message, view, the request's body]. */
+  async #run(runs) {
+    const { conversation } = this.page;
+    const abort = (this.#running = new AbortController());
+    this.page.began();
+    try {
+      await Promise.all(runs.map((run) => this.#stream(conversation, abort.signal, ...run)));
+    } finally {
+      if (this.#running === abort) this.#running = null;
+      this.page.ended(conversation);
+    }
+  }
+
+  async #stream(conversation, signal, message, view, body) {
+    view.stream();
+    const aloud = conversation === this.page.conversation && !message.pair;
+    const speech = aloud ? this.page.speech : null;
+    const offset = message.content.length;
+    speech?.begin();
+    let kept = performance.now();
+    try {
+      for await (const event of this.#arriving(conversation, signal, body)) {
+        this.#take(event, message, view);
+        speech?.grown(message.content.slice(offset));
+        if (performance.now() - kept > KEEP_MS) {
+          kept = performance.now();
+          conversation.keep(message);
+        }
+      }
+    } catch (error) {
+      this.#failed(error, message);
+    }
+    speech?.end(message.content.slice(offset), message.failed ?? "");
+    conversation.keep(message); // the page does not wait for a slow disk
+    view.finish(conversation.resultsOf(message));
+    if (message.failed) view.fail(message.failed, this.remedies(message));
+    view.branches(this.page.thread.places(message));
+    if (message.status === 401) this.page.askForKey();
+  }
+
+  async *#arriving(conversation, signal, body) {
+    const { options } = this.page;
+    const [model] = await models(options.key);
+    signal.throwIfAborted();
+    this.page.limit = model.context_length ?? null;
+    const whole = {
+      model: model.id,
+      ...body,
+      truncation: conversation.record.dropping || options.dropping ? "auto" : "disabled",
+      ...(options.tools.length ? { tools: options.tools } : {}),
+      ...(options.notes ? {} : { notes: false }),
+    };
+    const { key, learn } = options;
+    yield* reply(whole, { key, learn, session: conversation.id, signal });
+  }
+
+  #take(event, message, view) {
+    if (event.id) {
+      Object.assign(message, { response: event.id, version: event.version, dropped: event.dropped });
+      this.page.answered(message);
+    }
+    if (event.text) message.content += event.text;
+    if (event.call) growCalls((message.calls ??= []), event.call);
+    if (event.served) (message.served ??= []).push(event.served);
+    if (event.usage) message.tokens = event.usage.total_tokens;
+    if (event.finish) message.finish = event.finish;
+    view.grow(() => this.page.follow.grown());
+  }
+
+  #failed(error, message) {
+    if (error.name === "AbortError") {
+      message.finish = "cancelled";
+      if (!message.content) message.failed = NO_WORD;
+      return;
+    }
+    if (!(error instanceof ApiError)) console.error(error);
+    Object.assign(message, { failed: error.message, code: error.code, status: error.status });
+  }
+}

@@ -1,0 +1,58 @@
+// Hears what changed, and lets htmx fetch what the page shows of it; what the reader opened stays
+// open, and what did not change is left alone.
+
+const chip = document.getElementById("live");
+const newer = document.getElementById("newer");
+const shown = new Map(); // id of a part → its HTML as it last came
+
+/** Follow the agent's changes for as long as the page is open. */
+export function follow() {
+  const source = new EventSource("/live");
+  let known = false;
+  let lost = false;
+  source.addEventListener("changed", ({ data }) => {
+    if (known || lost) tell(JSON.parse(data));
+    known = true;
+  });
+  source.addEventListener("open", () => {
+    say("live", "");
+    known &&= !lost;
+  });
+  source.addEventListener("error", () => {
+    lost = true;
+    say("connecting again…", "lost");
+    if (source.readyState === EventSource.CLOSED) leaveIfLoggedOut();
+  });
+  keep();
+}
+
+function tell(names) {
+  for (const name of names) window.htmx?.trigger(document.body, `changed-${name}`);
+  if (newer && names.some((name) => newer.dataset.of.split(" ").includes(name))) newer.hidden = false;
+}
+
+function say(text, state) {
+  if (chip.textContent === text) return;
+  chip.textContent = text;
+  chip.dataset.state = state;
+}
+
+async function leaveIfLoggedOut() {
+  const response = await fetch("/operator/session").catch(() => null);
+  if (response?.status === 401) location.replace("/login");
+}
+
+/** Keep what the reader opened, and swap nothing that looks as it did. */
+function keep() {
+  let open = [];
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, xhr } = event.detail;
+    if (xhr.status >= 400) return;
+    if (shown.get(target.id) === xhr.responseText) event.detail.shouldSwap = false;
+    shown.set(target.id, xhr.responseText);
+    open = [...document.querySelectorAll("#page details[open][id]")].map(({ id }) => id);
+  });
+  document.body.addEventListener("htmx:afterSwap", () => {
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  });
+}

@@ -1,0 +1,143 @@
+// Changes: each is asked for with a reason, fails when somebody changed the line first, and says how
+// long it took until it held.
+
+const VERBS = {
+  rollback: ["Take the version back?", "Take it back", (of) => [`Line ${document.body.dataset.line} will serve `, mono(of.to), " again instead of ", mono(of.from), ", at once. Replies that are being written finish on the version they began with."]],
+  start: ["Start the trial?", "Start it", (of) => [mono(of.candidate), " will answer its first share of the sessions."]],
+  pause: ["Pause the trial?", "Pause it", (of) => [mono(of.candidate), " keeps its sessions, and takes no further step until it is resumed."]],
+  resume: ["Resume the trial?", "Resume it", (of) => [mono(of.candidate), " goes on from the step it is at."]],
+  "skip-step": ["Take the next step now?", "Take it", (of) => [mono(of.candidate), " will answer its next share without waiting for evidence."]],
+  "promote-full": ["Promote the candidate?", "Promote it", (of) => [mono(of.candidate), " will serve everybody, at once, whatever the evidence says."]],
+  abort: ["Abort the trial?", "Abort it", (of) => [mono(of.candidate), " will answer nobody any more; what serves, serves everybody."]],
+  reset: ["Switch the learned weights off?", "Switch them off", () => [`Line ${document.body.dataset.line} will serve the base model again, bit for bit. Nothing is learned any more until somebody lets it.`]],
+  learn: ["Learn again?", "Let it learn", () => [`What is said on line ${document.body.dataset.line} teaches again, from here on.`]],
+  redrive: ["Send the record again?", "Send it", (of) => ["The record of letter ", mono(of.name), " goes to its topic once more. Whoever has used it already passes it over."]],
+  drop: ["Give the record up?", "Give it up", (of) => ["The record of letter ", mono(of.name), " will never be used. What it said is lost."]],
+};
+const STEPS_UP = ["promote-full", "reset"]; // asked with the key again, where keys are asked for
+const SERVES = ["rollback", "promote-full", "reset"]; // after which another version serves, at once
+const REASONS = ["Answers got worse", "Unsafe", "Tool calls break", "Drill"];
+const WITHOUT_REASON = ["redrive", "drop"];
+const WAIT_MS = 30_000; // for a version to serve after it was decided
+const LOOK_MS = 40;
+
+const dialog = document.getElementById("verb");
+const part = (id) => document.getElementById(`verb-${id}`);
+let asked = null;
+
+/** Take the clicks on every button that changes something. */
+export function takeVerbs() {
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest?.("button[data-verb]");
+    if (button) ask(button.dataset);
+  });
+  for (const reason of REASONS) part("reasons").append(choice(reason));
+  dialog.querySelector("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (part("reason").checkValidity()) change();
+  });
+  part("cancel").addEventListener("click", () => dialog.close());
+  document.getElementById("log-out")?.addEventListener("click", logOut);
+}
+
+function ask(of) {
+  const [title, go, what] = VERBS[of.verb];
+  const bare = WITHOUT_REASON.includes(of.verb);
+  asked = { ...of };
+  part("title").textContent = title;
+  part("go").textContent = go;
+  part("what").replaceChildren(...what(of));
+  part("error").hidden = true;
+  part("reason").value = bare ? "settled in the console" : "";
+  part("again").hidden = !("keyed" in document.body.dataset && STEPS_UP.includes(of.verb));
+  part("key").value = "";
+  dialog.showModal();
+  (bare ? part("go") : part("reason")).focus();
+}
+
+async function change() {
+  part("go").disabled = true;
+  part("error").hidden = true;
+  const began = performance.now();
+  try {
+    const response = await fetch(asked.path, { method: "POST", headers: await headers(), body: body() });
+    const answer = await response.json();
+    if (answer.error?.code === "step_up") part("again").hidden = false; // a step that came to be the last
+    if (!response.ok) return refuse(answer.error?.message ?? "It was refused");
+    dialog.close();
+    await done(answer.rollout, began);
+  } catch {
+    refuse("The agent cannot be reached; nothing was changed that this page knows of");
+  } finally {
+    part("go").disabled = false;
+  }
+}
+
+/** The token is new after every restart of the agent, so it is asked for when it is needed. */
+async function headers() {
+  const session = await (await fetch("/operator/session")).json();
+  const found = { "Content-Type": "application/json", "X-CSRF-Token": session.csrf ?? document.body.dataset.csrf };
+  if (part("key").value) found["X-Step-Up"] = part("key").value;
+  return found;
+}
+
+function body() {
+  if (WITHOUT_REASON.includes(asked.verb)) return "{}";
+  return JSON.stringify({ reason: part("reason").value.trim(), expected_seq: Number(asked.seq) });
+}
+
+/** Say what was done, and for a change of what serves, how long it took until it served. */
+async function done(rollout, began) {
+  const verb = asked.verb.replace("-", " ");
+  const wanted = SERVES.includes(asked.verb) ? rollout?.version : null;
+  if (wanted && await serves(wanted)) {
+    const ms = performance.now() - began;
+    say([asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", mono(wanted), ` serves since ${ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`} after you confirmed.`]);
+  } else say([`Done: ${verb}.`]);
+  window.htmx?.trigger(document.body, "changed-serving");
+  if (WITHOUT_REASON.includes(asked.verb)) window.htmx?.trigger(document.body, "changed-learner");
+}
+
+async function serves(version) {
+  for (const until = performance.now() + WAIT_MS; performance.now() < until;) {
+    const { data } = await (await fetch("/api/now")).json().then((now) => ({ data: now }));
+    if (data.serving.version === version) return true;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  return false;
+}
+
+function say(children) {
+  const place = document.getElementById("done");
+  place.replaceChildren(...children);
+  place.hidden = false;
+}
+
+function refuse(message) {
+  part("error").textContent = `${message[0].toUpperCase()}${message.slice(1)}.`;
+  part("error").hidden = false;
+}
+
+async function logOut() {
+  await fetch("/operator/session", { method: "DELETE", headers: await headers() });
+  location.replace("/login");
+}
+
+function choice(reason) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "chip";
+  button.textContent = reason;
+  button.addEventListener("click", () => {
+    part("reason").value = reason;
+    part("go").focus();
+  });
+  return button;
+}
+
+function mono(text) {
+  const node = document.createElement("b");
+  node.className = "mono";
+  node.textContent = text;
+  return node;
+}

@@ -1,0 +1,75 @@
+"""Settings: what is in force here, what each is, and what the learner last planned with.
+
+A key is known by its hash, and not even that is shown: only the names of those who have one.
+"""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from sqlmodel import Session, col, select
+
+from agent.console.views.view import Ask, View
+from streams.records import Json
+from streams.store.tables import GenerationRow
+
+NAMES_ONLY = ("keys", "operator_keys")  # name → hash
+HIDDEN = ("response_secret", "webhook_secret")  # where a secret lies says enough to look for it
+
+
+def of_agent(ask: Ask) -> Json:
+    """What this agent was started with."""
+    service = ask.service
+    return {
+        "sections": [
+            {"name": "agent", "rows": list(_rows(service.settings))},
+            {"name": "rollout", "rows": list(_rows(service.rollout))},
+        ],
+        "learner": None,
+    }
+
+
+def read(session: Session, ask: Ask) -> Json:
+    """Read the learner's settings, as they were when it last planned a generation."""
+    query = (
+        select(GenerationRow.number, GenerationRow.planned_ms, GenerationRow.settings)
+        .where(GenerationRow.line == ask.line)
+        .order_by(col(GenerationRow.number).desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    if row is None or not row.settings:
+        return {}
+    rows = [{"name": name, "value": value} for name, value in sorted(row.settings.items())]
+    return {
+        "learner": {"generation": row.number, "planned_ms": row.planned_ms, "rows": rows},
+    }
+
+
+VIEW = View(
+    "settings", "/settings", "Settings", of_agent, read, key="e",
+    purpose="what is in force, and what each setting is",
+)  # fmt: skip
+
+
+def _rows(section: BaseModel) -> Iterator[Json]:
+    """Yield each setting: value, whether it is the default, and what it is."""
+    values = section.model_dump(mode="json")
+    for name, field in type(section).model_fields.items():
+        value = values[name]
+        default = field.get_default(call_default_factory=True)
+        changed = getattr(section, name) != default
+        if name in NAMES_ONLY:
+            value = [_owner(owner, key) for owner, key in sorted(value.items())]
+        elif name in HIDDEN and value is not None:
+            value = "set"
+        yield {
+            "name": name,
+            "value": value,
+            "changed": changed,
+            "description": field.description or "",
+        }
+
+
+def _owner(name: str, key: str | Json) -> str:
+    """Whose key it is, and for the console what it may do."""
+    return name if isinstance(key, str) else f"{name} ({key['role']})"

@@ -1,0 +1,235 @@
+"""One MCP server: connected, its tools followed, called, and connected again when it breaks.
+
+Invariants: nothing here raises to whoever calls; a call ends within its time; what a server says is
+bounded in size; a server that breaks, hangs or floods is left alone for longer each time.
+
+Belongs to one event loop, in which it runs from `run` to its cancellation; `tools` and `state` are
+replaced as a whole, so that other threads may read them.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from mcp import Client, MCPError, types
+from mcp.client.subscriptions import SubscriptionLost
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from agent.mcp.content import result_of, tool_of
+from agent.mcp.http import http_transport
+from agent.mcp.settings import ToolServer
+from agent.mcp.stdio import stdio_transport
+from agent.tools.served import Result
+from streams.records import Json
+
+CONNECT_S: Final = 15.0  # a program has to start, and to say what it offers
+REFRESH_S: Final = 30.0  # tools are asked for anew, also of servers that never say they changed
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+STEADY_S: Final = 60.0  # a connection that held so long is no sign of a server that breaks
+MAX_PAGES: Final = 10  # of a list of tools
+TIMEOUTS: Final = 2  # calls in a row without an answer: it hangs
+MESSAGE_ROOM: Final = 2**20  # bytes of a message beyond those of a result: lists of tools are long
+
+State = Literal["starting", "up", "away"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a server is now. why: what is wrong with it, in words; empty: nothing"""
+
+    state: State = "starting"
+    why: str = ""
+
+
+class Connection:
+    """A connection to one server."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ToolServer,
+        *,
+        most_bytes: int,
+        changed: Callable[[str, Standing], None] = lambda *_: None,
+        wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """Connect to nothing yet.
+
+        most_bytes: of a result's text
+        changed: told each change of its standing
+        wait: for so many seconds
+        """
+        self.name, self.settings = name, settings
+        self.tools: dict[str, Json] = {}
+        self.standing = Standing()
+        self.stopping = False  # to be cancelled ends `run` then, and only then
+        self._most_bytes, self._changed, self._wait = most_bytes, changed, wait
+        self._client: Client | None = None
+        self._broken = asyncio.Event()
+        self._stale = asyncio.Event()
+        self._why = ""
+        self._timeouts = 0
+
+    async def run(self) -> None:
+        """Stay connected until cancelled, when `stopping` is set."""
+        wait_s = FIRST_WAIT_S
+        loop = asyncio.get_running_loop()
+        while True:
+            began_s = loop.time()
+            try:
+                await self._connected()
+            except (asyncio.CancelledError, BaseExceptionGroup) as cause:  # or of the SDK's own
+                if self.stopping:
+                    raise
+                self._why = self._why or _told(cause)
+            except Exception as cause:
+                self._why = self._why or _told(cause)
+            finally:
+                self._client, self.tools = None, {}
+            if loop.time() - began_s >= STEADY_S:
+                wait_s = FIRST_WAIT_S
+            self._stand("away", self._why or "it ended")
+            await self._wait(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def call(self, name: str, arguments: str, *, within_s: float) -> Result:
+        """Call a tool. arguments: JSON, an object"""
+        client = self._client
+        if client is None or name not in self.tools:
+            why = self.standing.why or "it does not offer this tool now"
+            return Result(f"{name} cannot be called now: {why}", "away")
+        within_s = min(within_s, self.settings.timeout_s)
+        params = types.CallToolRequestParams(name=name, arguments=json.loads(arguments))
+        try:
+            async with asyncio.timeout(within_s):
+                # Without the SDK's check of output schemas: theirs, with patterns that may not end.
+                told = await client.session.send_request(
+                    types.CallToolRequest(params=params), types.CallToolResult
+                )
+        except TimeoutError:
+            self._note_timeout()
+            return Result(f"{name} did not answer within {within_s:g} seconds", "timeout")
+        except MCPError as cause:
+            return self._refused(name, cause)
+        except (ValidationError, ValueError, RuntimeError):
+            return Result(f"{name} answered what cannot be read", "broken")
+        self._timeouts = 0
+        return result_of(told, most_bytes=self._most_bytes)
+
+    async def _connected(self) -> None:
+        """Connect, and follow the tools until it breaks."""
+        self._broken.clear()
+        self._why, self._timeouts = "", 0
+        async with (
+            asyncio.timeout(CONNECT_S) as limit,
+            Client(self._transport(), message_handler=self._heard, cache=None) as client,
+        ):
+            tools = await self._listed(client)
+            limit.reschedule(None)
+            self._client, self.tools = client, tools
+            self._stand("up", self._lacking())
+            watching = asyncio.create_task(self._watch(client))
+            try:
+                await self._follow(client)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+    async def _follow(self, client: Client) -> None:
+        """Ask for the tools anew when they change, and now and then, until it breaks."""
+        while not self._broken.is_set():
+            woken = [asyncio.ensure_future(e.wait()) for e in (self._stale, self._broken)]
+            try:
+                await asyncio.wait(woken, timeout=REFRESH_S, return_when="FIRST_COMPLETED")
+            finally:
+                for each in woken:
+                    each.cancel()
+            self._stale.clear()
+            if not self._broken.is_set():
+                async with asyncio.timeout(CONNECT_S):
+                    self.tools = await self._listed(client)
+                self._stand("up", self._lacking())
+
+    async def _watch(self, client: Client) -> None:
+        """Hear of changes where they are told to subscribers, from version 2026-07-28 on."""
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            return
+        # one that does not tell of them is asked now and then all the same
+        with suppress(MCPError, SubscriptionLost, ValidationError, TimeoutError):
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._stale.set()
+
+    def _transport(self) -> AbstractAsyncContextManager[tuple[Any, Any]]:
+        most_bytes = MESSAGE_ROOM + 2 * self._most_bytes  # a text may be written in escapes
+        settings = self.settings
+        if settings.command is not None:
+            return stdio_transport(
+                settings.command,
+                settings.args,
+                settings.env,
+                most_bytes=most_bytes,
+                ended=self._break,
+            )
+        return http_transport(settings.url or "", settings.headers, most_bytes=most_bytes)
+
+    async def _listed(self, client: Client) -> dict[str, Json]:
+        """The tools that it offers, of those that may be called."""
+        found: dict[str, Json] = {}
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            for tool in page.tools:
+                if tool.name in self.settings.allow and (shown := tool_of(tool)) is not None:
+                    found.setdefault(tool.name, shown)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return found
+
+    async def _heard(self, message: Any) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            self._stale.set()
+
+    def _lacking(self) -> str:
+        lost = [name for name in self.settings.allow if name not in self.tools]
+        return f"it does not offer {', '.join(lost)}" if lost else ""
+
+    def _refused(self, name: str, cause: MCPError) -> Result:
+        if cause.code == types.CONNECTION_CLOSED or self._broken.is_set():
+            huge = "too long" in self._why
+            self._break(self._why or "it broke off")
+            said = "answered more than is read" if huge else "broke off"
+            return Result(f"{name} {said}", "huge" if huge else "broken")
+        told = {"is_error": True, "content": cause.message[: self._most_bytes]}
+        return Result(json.dumps(told, ensure_ascii=False), "failed")
+
+    def _note_timeout(self) -> None:
+        self._timeouts += 1
+        if self._timeouts >= TIMEOUTS:
+            self._break("it hangs")
+
+    def _break(self, why: str) -> None:
+        self._why = self._why or why
+        self._broken.set()
+
+    def _stand(self, state: State, why: str) -> None:
+        standing = Standing(state, why)
+        if standing != self.standing:
+            self.standing = standing
+            self._changed(self.name, standing)
+
+
+def _told(cause: BaseException) -> str:
+    """A failure in words; of a group, its first."""
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    if isinstance(cause, TimeoutError):
+        return f"it did not answer within {CONNECT_S:g} seconds"
+    if isinstance(cause, FileNotFoundError):
+        return f"there is no program {cause.filename!r}"
+    return f"{type(cause).__name__}: {cause}"[:300]

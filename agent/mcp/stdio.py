@@ -1,0 +1,118 @@
+"""A server that is a program: started here, spoken to over its stdin and stdout, ended for certain.
+
+In place of the SDK's own transport because what a server writes is bounded here: a line of any
+length would fill the memory of the agent, and messages without end its processor.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import anyio
+from mcp.client.stdio import get_default_environment
+from mcp.shared.message import SessionMessage
+from mcp.types.jsonrpc import jsonrpc_message_adapter
+
+GRACE_S: Final = 2.0  # to end by itself when stdin closes, as the protocol has it; then SIGKILL
+POLL_S: Final = 0.02
+MESSAGES_A_SECOND: Final = 500  # more than a server has to say to one client
+
+
+@asynccontextmanager
+async def stdio_transport(
+    command: str,
+    args: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    most_bytes: int,
+    ended: Callable[[str], None],
+) -> AsyncIterator[tuple[Any, Any]]:
+    """Start a program and yield the streams that the SDK's session speaks through.
+
+    most_bytes: of one message
+    ended: told why nothing more comes
+    raises: OSError when it cannot be started
+    """
+    process = await asyncio.create_subprocess_exec(
+        command,
+        *args,
+        env=get_default_environment() | dict(env),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=most_bytes,
+        start_new_session=True,  # so that what it starts ends with it
+    )
+    told, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    write, said = anyio.create_memory_object_stream[SessionMessage](0)
+    reading = asyncio.create_task(_read(process, told, ended))
+    writing = asyncio.create_task(_write(process, said))
+    try:
+        yield read, write
+    finally:
+        for task in (reading, writing):
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(_end(process))
+        for stream in (told, read, write, said):
+            stream.close()
+        await asyncio.gather(reading, writing, return_exceptions=True)
+
+
+async def _read(
+    process: asyncio.subprocess.Process, told: Any, ended: Callable[[str], None]
+) -> None:
+    """Hand on what it writes, a line a message, until it ends or writes too much."""
+    assert process.stdout is not None
+    second, count, why = time.monotonic(), 0, "it ended"
+    with told:
+        try:
+            while line := await process.stdout.readline():
+                count += 1
+                if time.monotonic() - second >= 1:
+                    second, count = time.monotonic(), 0
+                if count > MESSAGES_A_SECOND:
+                    why = f"it wrote more than {MESSAGES_A_SECOND} messages a second"
+                    break
+                await told.send(_message(line))
+        except ValueError:
+            why = "it wrote a message that is too long"
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            why = "the session has ended"
+        ended(why)
+
+
+def _message(line: bytes) -> SessionMessage | Exception:
+    """A message; or why it is none, which the session passes over."""
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line))
+    except ValueError as cause:
+        return cause
+
+
+async def _write(process: asyncio.subprocess.Process, said: Any) -> None:
+    assert process.stdin is not None
+    with suppress(ConnectionError, BrokenPipeError):
+        async for message in said:
+            text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+            process.stdin.write(text.encode() + b"\n")
+            await process.stdin.drain()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Close its stdin, give it a moment, then end it and all that it started."""
+    assert process.stdin is not None
+    process.stdin.close()
+    ends_s = time.monotonic() + GRACE_S
+    # not by wait(), which waits for a pipe that nobody reads any more (CPython's gh-119710)
+    while process.returncode is None and time.monotonic() < ends_s:
+        await asyncio.sleep(POLL_S)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    transport: Any = process._transport  # type: ignore[attr-defined]  # asyncio has no other way
+    transport.close()  # with its pipes, whatever is in them
+    await process.wait()

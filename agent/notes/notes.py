@@ -1,0 +1,103 @@
+"""The notes that this agent knows: standing wishes of principals, put into their own prompts.
+
+A note acts on its principal and line alone, on plain conversation: not on chores, on texts that are
+gone on with as they stand, nor where tools are offered or a form is asked for, which a wish of
+style would disturb. It comes with the log (topic `notes`), as what serves does, and the last
+record of a note counts; what was said before its principal was forgotten never does.
+
+Knows nothing of tokens or HTTP.
+"""
+
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from agent.errors import NotFoundError
+from agent.http.origins import is_loopback
+from agent.settings import AgentSettings
+from agent.turn.ask import Ask
+from streams.records import Forgotten, Note
+
+# A principal's notes that are told, the newest first.
+LISTED: Final = 100
+
+
+def notes_act(settings: AgentSettings) -> bool:
+    """Return whether notes act here at all.
+
+    Without keys everybody is one principal: right for one person on their own machine, and wrong
+    where strangers share a service, whose prompts must not carry each other's wishes.
+    """
+    if settings.notes == "auto":
+        return bool(settings.keys) or is_loopback(settings.host)
+    return settings.notes == "on"
+
+
+class Notes:
+    """Notes by principal. Any thread may ask; the follower writes."""
+
+    def __init__(self, settings: AgentSettings, remove: Callable[[Note], Awaitable[Note]]) -> None:
+        """Know none.
+
+        remove: writes down that a note is taken away, and returns what was written
+        """
+        self._line, self._acts, self._remove = settings.line, notes_act(settings), remove
+        self._lock = threading.Lock()
+        self._notes: dict[str, dict[str, Note]] = {}  # principal → id → its last record
+        self._forgotten: dict[str, int] = {}  # principal → the moment, Unix milliseconds
+
+    def take(self, record: Note) -> None:
+        """Take what has become of a note."""
+        with self._lock:
+            gone = record.created_ms <= self._forgotten.get(record.principal, -1)
+            known = self._notes.setdefault(record.principal, {})
+            if gone or not record.text:
+                known.pop(record.note, None)
+            else:
+                known[record.note] = record
+
+    def forget(self, record: Forgotten) -> None:
+        """Let go of what a principal wished up to a moment."""
+        with self._lock:
+            until_ms = max(record.created_ms, self._forgotten.get(record.principal, -1))
+            self._forgotten[record.principal] = until_ms
+            known = self._notes.get(record.principal, {})
+            self._notes[record.principal] = {
+                id: note for id, note in known.items() if note.created_ms > until_ms
+            }
+
+    def of(self, principal: str) -> list[Note]:
+        """Return what is known of a principal's notes, the oldest first.
+
+        raises: NotFoundError where notes do not act
+        """
+        if not self._acts:
+            raise NotFoundError("notes do not act here (agent.notes)", param="notes")
+        with self._lock:
+            known = list(self._notes.get(principal, {}).values())
+        ordered = sorted(known, key=lambda note: (note.created_ms, note.note))
+        return [note for note in ordered if note.line == self._line][-LISTED:]
+
+    async def remove(self, id: str, principal: str) -> None:
+        """Let a note of a principal's own act no more; one that acts no more stays so.
+
+        raises: NotFoundError for one that it does not have; UnavailableError
+        """
+        note = next((note for note in self.of(principal) if note.note == id), None)
+        if note is None:
+            raise NotFoundError(f"there is no note {id[:100]!r} of yours", param="id")
+        if note.state != "removed":
+            self.take(await self._remove(note))
+
+    def acting(self, ask: Ask) -> tuple[Ask, Sequence[Note]]:
+        """Return an ask with the notes that act on it, and those that the weights make needless.
+
+        Both are none where notes do not act on what is asked, or the request does not want them.
+        """
+        plain = ask.raw is None and not ask.tools and ask.constraint is None
+        if not (self._acts and ask.wants_notes and plain) or ask.purpose != "main":
+            return ask, ()
+        known = self.of(ask.principal)
+        active = tuple(note for note in known if note.state == "active")
+        return replace(ask, notes=active), [note for note in known if note.state == "retired"]

@@ -1,0 +1,127 @@
+"""Makes the prompts of asks, in threads of their own: a long one must not hold the event loop.
+
+A tokenizer is not for several threads, so that prompts have one; what is long to compile must not
+hold other prompts, so that what replies are held to has another.
+
+Knows nothing of HTTP or of the engine.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+from agent.constrain.contract import Compiler
+from agent.errors import InvalidError
+from agent.tools.format import Format
+from agent.tools.served import Served, Toolbox
+from agent.turn.ask import Ask, Renderer, count, held_to, render
+from agent.turn.constraint import Constraint
+from agent.turn.held import Held
+from agent.turn.own.offer import offer, settle
+from agent.watch.events import Events
+
+
+class Noted(Protocol):
+    """Puts the notes that act into an ask; answered: the ask is to be answered, not counted."""
+
+    def __call__(self, ask: Ask, *, answered: bool) -> Ask: ...
+
+
+class Prompts:
+    """Renders asks for one model."""
+
+    def __init__(
+        self,
+        base: Renderer,
+        *,
+        writes: Format,
+        context_tokens: int,
+        compiler: Compiler | None,
+        tools: Toolbox | None,
+        events: Events,
+        noted: Noted,
+    ) -> None:
+        """Take the model.
+
+        writes: how it writes calls of tools
+        context_tokens: how many fit, prompt and reply together
+        compiler: of what replies are held to; None: none can be
+        tools: the agent's own; None: it has none
+        noted: puts the notes that act into an ask; called in the tokenizer's thread
+        """
+        self._base, self._writes, self._context_tokens = base, writes, context_tokens
+        self._compiler, self._tools, self._events = compiler, tools, events
+        self._noted = noted
+        # the tokenizer's thread, for whoever else renders
+        self.rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
+        self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
+
+    def close(self) -> None:
+        """Begin no further prompt."""
+        self.rendering.shutdown(wait=False)
+        self._holding.shutdown(wait=False)
+
+    async def first(self, ask: Ask) -> Ask:
+        """Render the prompt of an ask. Raises: InvalidError, naming the parameter.
+
+        Tools of the agent's own are offered where they fit; calls that wait for somebody's approval
+        are made, or not, as was said.
+        """
+        ask = replace(ask, writes=self._writes)
+        if ask.approvals and self._tools is not None:
+            ask = await settle(ask, self._tools)
+        offered = offer(ask, self.own_tools())
+        try:
+            return await self.again(offered)
+        except InvalidError:  # too long with them, or a description that no template takes
+            if not offered.served:
+                raise
+            return await self.again(ask)
+
+    async def again(self, ask: Ask) -> Ask:
+        """Render an ask as it stands. Raises: InvalidError, naming the parameter."""
+        loop = asyncio.get_running_loop()
+        if ask.constraint is not None:
+            ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
+        return await loop.run_in_executor(self.rendering, self._render, ask)
+
+    async def count(self, ask: Ask) -> int:
+        """Count the tokens of an ask's prompt. Raises: as `first`."""
+        loop = asyncio.get_running_loop()
+        ask = offer(ask, self.own_tools())
+        return await loop.run_in_executor(self.rendering, self._count, ask)
+
+    async def count_texts(self, texts: Sequence[str]) -> int:
+        """Count the tokens of texts."""
+
+        def counted() -> int:
+            return sum(len(self._base.encode(text)) for text in texts)
+
+        return await asyncio.get_running_loop().run_in_executor(self.rendering, counted)
+
+    async def hold_to_call(self, ask: Ask) -> Held | None:
+        """What a second try of an ask's tool call is held to; None: its tools cannot be."""
+        names = tuple(tool["function"]["name"] for tool in ask.tools or [])
+        called = Constraint("tools", calls=names, loose=frozenset(names))
+        loop = asyncio.get_running_loop()
+        again = replace(ask, constraint=called)
+        try:
+            held = await loop.run_in_executor(self._holding, held_to, again, self._compiler)
+        except InvalidError as cause:
+            self._events.add("broken-call", f"it cannot be tried again: {cause.message}")
+            return None
+        return held.held
+
+    def _render(self, ask: Ask) -> Ask:
+        return render(
+            self._noted(ask, answered=True), self._base, context_tokens=self._context_tokens
+        )
+
+    def _count(self, ask: Ask) -> int:
+        return count(self._noted(ask, answered=False), self._base)
+
+    def own_tools(self) -> dict[str, Served]:
+        """The tools that the agent can call itself now, by name."""
+        return dict(self._tools.offered()) if self._tools is not None else {}

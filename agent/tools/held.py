@@ -1,0 +1,116 @@
+"""Tells the calls of a reply that is held to them while they are sampled, piece by piece.
+
+Where a grammar allows nothing but calls, valid ones, whatever has come of one can be told at once.
+The pieces of arguments, joined, are the object as it was sampled. A call that the reply's end cuts
+is told as broken after what was told of it.
+
+Knows nothing of tokens, HTTP or which tools there are.
+"""
+
+import json
+from dataclasses import dataclass
+
+from agent.tools.calls import Broken, Found
+from agent.tools.finder import CallFinder
+from agent.tools.format import Format
+
+
+@dataclass(frozen=True, slots=True)
+class CallBegun:
+    """A call, of whose arguments nothing has come yet."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallGrown:
+    """More of its arguments, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """Its arguments are whole."""
+
+
+Growing = CallBegun | CallGrown | CallEnded | Found
+
+
+class HeldCalls:
+    """Finds the calls of one reply, in one form, as they grow."""
+
+    def __init__(self, form: Format) -> None:
+        """Start with nothing read."""
+        self._form = form
+        self._held = ""  # between calls: what may become the head of one
+        self._raw = ""  # of the newest call and what stands before it
+        self._object: _Object | None = None  # the arguments that grow
+        self._told = False  # whether any call was
+
+    def feed(self, text: str) -> list[Growing]:
+        """Take the next piece of the reply, and return what is certain by now, in order."""
+        self._held += text
+        found: list[Growing] = []
+        while self._held:
+            if self._object is None and not self._begin(found):
+                break
+            assert self._object is not None
+            size = self._object.take(self._held)
+            found += [CallGrown(self._held[:size])] if size else []
+            self._raw += self._held[:size]
+            self._held = self._held[size:]
+            if self._object.ended:
+                found.append(CallEnded())
+                self._object, self._raw = None, ""
+        return found
+
+    def finish(self, *, cut: bool = False) -> list[Growing]:
+        """Return what became of what was held back, now that nothing more comes.
+
+        cut: the reply was not ended by the model
+        """
+        held, self._held = self._raw + self._held, ""
+        if self._object is not None:
+            return [Broken(held, "cut" if cut else "malformed")]
+        if not self._told and cut:
+            return [Broken(held, "cut")] if held else []
+        if not self._told:  # what cannot be, where the grammar is kept to: read as any other reply
+            finder = CallFinder(self._form)
+            return [*finder.feed(held), *finder.finish(cut=cut)]
+        return []
+
+    def _begin(self, found: list[Growing]) -> bool:
+        head = self._form.head.search(self._held)
+        if head is None:
+            return False
+        name = head[1]
+        found.append(CallBegun(json.loads(name) if name.startswith('"') else name))
+        self._raw, self._held = self._held[: head.end()], self._held[head.end() :]
+        self._object, self._told = _Object(), True
+        return True
+
+
+class _Object:
+    """Where a JSON object ends, which is known to be one."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._depth = 0
+        self._quoted = self._escaped = False
+
+    def take(self, text: str) -> int:
+        """Count the characters of a text that belong to the object."""
+        for at, char in enumerate(text):
+            if self._escaped:
+                self._escaped = False
+            elif self._quoted:
+                self._escaped, self._quoted = char == "\\", char != '"'
+            elif char == '"':
+                self._quoted = True
+            else:
+                self._depth += (char in "{[") - (char in "}]")
+                if self._depth == 0 and char in "}]":
+                    self.ended = True
+                    return at + 1
+        return len(text)

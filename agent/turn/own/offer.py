@@ -1,0 +1,77 @@
+"""Tools of the agent's own in an ask: offered to the model, and called where somebody allowed it.
+
+Knows nothing of HTTP, or of where the tools are.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from agent.errors import InvalidError
+from agent.tools.served import Made, Result, Served, Toolbox
+from agent.turn.ask import Approval, Ask
+from streams.records import Json, Message
+
+DENIED: Final = "{name} was not called: whoever was asked did not allow it"
+
+
+def offer(ask: Ask, tools: dict[str, Served]) -> Ask:
+    """Return the ask with these tools beside the client's; of one name the client's counts.
+
+    None are offered where the reply is held to a form, goes on with a message or is one of several.
+    """
+    alone = len(ask.samplings) <= 1 and ask.raw is None and not ask.continues
+    if not ask.serves or ask.constraint is not None or not alone:
+        return ask
+    theirs = {tool["function"]["name"] for tool in ask.tools or []}
+    ours = {name: each.tool for name, each in tools.items() if name not in theirs}
+    if not ours:
+        return ask
+    return replace(ask, tools=[*(ask.tools or []), *ours.values()], served=frozenset(ours))
+
+
+async def settle(ask: Ask, toolbox: Toolbox, clock: Callable[[], float] = time.monotonic) -> Ask:
+    """Return the ask with the results of the calls that somebody allowed, or did not.
+
+    raises: InvalidError where a call was asked for and nothing is said of it
+    """
+    place = max((n for n, each in enumerate(ask.messages) if each.tool_calls), default=-1)
+    calls = (ask.messages[place].tool_calls or []) if place >= 0 else []
+    said = {each.call_id: each for each in ask.approvals}
+    if place < 0 or {call["id"] for call in calls} != set(said):
+        raise InvalidError(
+            "input: each call that was asked for needs one mcp_approval_response, right after the "
+            "response that asked",
+            param="input",
+            code="invalid_value",
+        )
+    results, made = await _results(calls, said, toolbox, clock)
+    messages = [*ask.messages[: place + 1], *results, *ask.messages[place + 1 :]]
+    inner = (*ask.inner, *range(place, place + 1 + len(results)))
+    return replace(ask, messages=messages, inner=inner, made=tuple(made), approvals=())
+
+
+async def _results(
+    calls: Sequence[Json],
+    said: dict[str, Approval],
+    toolbox: Toolbox,
+    clock: Callable[[], float],
+) -> tuple[list[Message], list[Made]]:
+    """Make the calls that are allowed, one after another, in the order in which they were made."""
+    tools, ends_s = toolbox.offered(), clock() + toolbox.seconds
+    messages: list[Message] = []
+    told: list[Made] = []
+    for call in calls:
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        approval = said[call["id"]]
+        if approval.approve:
+            within_s = max(0.0, ends_s - clock())
+            result = await toolbox.call(name, arguments, within_s=within_s)
+            server = tools[name].server if name in tools else ""
+            told.append(Made(call["id"], server, name, arguments, result))
+        else:
+            why = f": {approval.reason}" if approval.reason else ""
+            result = Result(DENIED.format(name=name) + why, "unapproved")
+        messages.append(Message(role="tool", content=result.text, tool_call_id=call["id"]))
+    return messages, told

@@ -1,0 +1,105 @@
+"""What complaints became: a hint, the rewrite that is learned or why none, and who learned it.
+
+`lessons` alone reads them, from turns and verdicts: whatever else keeps them is read there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from deploy.errors import DeployError
+from streams.store.tables import GenerationRow, JudgementRow, TurnRow
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one turn teaches.
+
+    turn: its id; hint: what the reply should have done, in the complaint's words
+    text: the rewrite that is learned; empty: there is none
+    made: in what way; reason: why there is none
+    proof: what was measured of it, nats a token; None: nothing was
+    versions: those whose generation learned from the turn, oldest first
+    """
+
+    turn: str
+    line: str
+    created_ms: int
+    asked: str
+    answered: str
+    score: int
+    hint: str | None
+    text: str
+    made: str
+    reason: str
+    proof: dict[str, Any] | None
+    uses: int
+    versions: tuple[str, ...]
+
+
+def lessons(session: Session, line: str, limit: int, *, start: str = "") -> list[Lesson]:
+    """Return the newest lessons of a line, newest first. start: how the turn's id begins."""
+    query = select(TurnRow).where(TurnRow.line == line, col(TurnRow.target).is_not(None))
+    if start:
+        query = query.where(col(TurnRow.id).startswith(start, autoescape=True))
+    rows = session.exec(query.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
+    rows = [row for row in rows if row.target]  # JSON's null is not SQL's
+    verdicts = _verdicts(session, [row.id for row in rows])
+    learned = _learned(session, line, {row.id for row in rows})
+    return [_lesson(row, verdicts.get(row.id), learned.get(row.id, ())) for row in rows]
+
+
+def find_lesson(session: Session, line: str, start: str) -> Lesson:
+    """Return the lesson of the turn whose id begins like this.
+
+    raises: DeployError when none does, or more than one
+    """
+    found = lessons(session, line, 2, start=start)
+    if len(found) != 1:
+        what = "no lesson is of a turn that begins" if not found else "several lessons' turns begin"
+        raise DeployError(f"{what} with {start}: `quickset lessons list` names them")
+    return found[0]
+
+
+def _lesson(row: TurnRow, verdict: JudgementRow | None, versions: Sequence[str]) -> Lesson:
+    target, messages = row.target or {}, row.record.get("messages", [])
+    said = [each.get("content") for each in messages if each.get("role") == "user"]
+    return Lesson(
+        turn=row.id,
+        line=row.line,
+        created_ms=row.created_ms,
+        asked=(said[-1] if said else None) or "",
+        answered=row.record.get("reply", {}).get("content") or "",
+        score=verdict.score if verdict else 0,
+        hint=target.get("hint") or (verdict.hint if verdict else None),
+        text=target.get("text") or "",
+        made=target.get("made") or "",
+        reason=target.get("reason") or "",
+        proof=target.get("proof"),
+        uses=row.uses,
+        versions=tuple(versions),
+    )
+
+
+def _verdicts(session: Session, ids: Sequence[str]) -> dict[str, JudgementRow]:
+    """The last verdict on each turn that carries a hint, or else the last one."""
+    found: dict[str, JudgementRow] = {}
+    rows = select(JudgementRow).where(col(JudgementRow.turn_id).in_(ids))
+    for row in session.exec(rows.order_by(col(JudgementRow.created_ms))):
+        if row.hint or row.turn_id not in found:
+            found[row.turn_id] = row
+    return found
+
+
+def _learned(session: Session, line: str, ids: set[str]) -> dict[str, list[str]]:
+    """Turn → the versions whose generation it scored."""
+    found: dict[str, list[str]] = {}
+    made = select(GenerationRow.child, GenerationRow.turn_ids).where(
+        GenerationRow.line == line, col(GenerationRow.child).is_not(None)
+    )
+    for child, turn_ids in session.execute(made.order_by(col(GenerationRow.number))):
+        for id in ids.intersection(turn_ids):
+            found.setdefault(id, []).append(str(child))
+    return found

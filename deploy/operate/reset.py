@@ -1,0 +1,86 @@
+"""Back to the base: by the running agent, or by way of the log, and proved by the model's files.
+
+Proved means: the tensors in the agent's memory and those read anew from the model's files by this
+process have the same SHA-256, taken over every tensor's name, type, shape and bytes.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from agent.settings import AgentSettings
+from deploy.errors import RefusedError
+from deploy.operate.operator_api import call
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.offer import decided, offer
+from streams.line.verbs import Audit
+from streams.model.open import load_base
+from streams.model.weights import weights_digest
+from streams.open import open_log
+from streams.records import Rollout
+from streams.settings import ModelSettings, StreamsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The base as its files have it."""
+
+    version: str  # its name
+    sha256: str  # of its tensors
+
+
+def read_files(model: ModelSettings) -> Files:
+    """Read the base model anew. Raises: ModelFilesError, DeviceMissingError."""
+    base = load_base(model)
+    return Files(base.name, weights_digest(base.decoder.model))
+
+
+def reset_agent(
+    agent: AgentSettings, *, reason: str, keep_learning: bool
+) -> tuple[dict[str, Any], bool]:
+    """Let the running agent go back to the base.
+
+    returns: what serves the line now, with `sha256` of the tensors in memory, and whether this
+        changed anything: False where the line was reset before
+    raises: NotRunningError; RefusedError
+    """
+    line = f"/operator/lines/{quote(agent.line, safe='')}"
+    try:
+        call(agent, "POST", f"{line}/reset", {"reason": reason})
+        changed = True
+    except RefusedError as refused:
+        if refused.status != 409:  # it has been done
+            raise
+        changed = False
+    if keep_learning:
+        call(agent, "POST", f"{line}/learn", {"reason": reason})
+    now = call(agent, "GET", "/operator/state")["serving"][agent.line]
+    digest = call(agent, "GET", f"/operator/versions/{quote(now['version'])}/digest")
+    return {**now, "sha256": digest["sha256"]}, changed
+
+
+def append_reset(
+    streams: StreamsSettings, line: str, base: str, *, who: str, reason: str, keep_learning: bool
+) -> list[Rollout]:
+    """Append the reset of a line to the log, for agents that start later or follow from elsewhere.
+
+    base: the version without any recipe
+    returns: the records that count; none where the line was reset before
+    raises: ConflictError when somebody changed the line meanwhile; LogUnavailableError
+    """
+    log, made = open_log(streams), []
+    try:
+        now = decided(log, line) or Line(line, (base,))
+        audit = Audit.new(who, reason, int(time.time() * 1000))
+        if now.version != base or "reset" in verbs.valid(now):
+            made.append(verbs.reset(now, base, audit))
+            now = now.take(made[-1])
+            offer(log, made[-1])
+        if keep_learning and "learn" in verbs.valid(now):
+            made.append(verbs.learn(now, Audit.new(who, reason, audit.created_ms)))
+            offer(log, made[-1])
+    finally:
+        log.close()
+    return made

@@ -1,0 +1,197 @@
+"""One new token a row through all blocks of a model, in one compiled walk on several threads.
+
+A step of few rows is thousands of small products and sums, and what lies between them (a call of
+Python, a thread that wakes) takes longer than they do. So a step is one call a thread: each does
+its share of every product, and meets the others where it needs what they have done (five times a
+block). No sum is shared between threads, so their number changes no bit, nor does it matter to a
+row what other rows are there.
+
+Knows nothing of torch's modules, tokens or versions.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from kernels.cpu.attention import LOG2_E, attend_rows, power_of_two
+from kernels.cpu.compiled import Array, compiled, inlined, vectorised
+from kernels.cpu.lanes import HALF
+from kernels.cpu.strips import half_strips
+
+# Columns of the plan: one line a layer, which is a weight as half_strips takes it.
+KIND, WEIGHTS, OUT, IN, BLOCK = range(5)
+# Lines of the plan, in each block; after the last block comes the head.
+QUERY, KEY, VALUE, OUTPUT, GATE, UP, DOWN = range(7)
+LAYERS: Final = 7
+
+# Looks at the others before the core is offered to whoever waits: some 10 µs, about as long as the
+# longest work between two meetings differs between threads.
+_LOOKS = 5_000
+
+_yield_core = types.ExternalFunction("sched_yield", types.int32())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _add_one(_context: Any, address: Any) -> Any:
+    """Add one to the int64 at an address, seen by all threads in one order."""
+
+    def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        counter = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", counter, ir.Constant(ir.IntType(64), 1), "seq_cst")
+
+    return types.int64(address), write
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _look(_context: Any, address: Any) -> Any:
+    """Read the int64 at an address, and after it what others wrote before they changed it."""
+
+    def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        counter = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(counter, "acquire", 8)
+
+    return types.int64(address), write
+
+
+@compiled
+def _meet(counter: int, goal: int) -> None:
+    """Say that this thread has come so far, and wait for the others."""
+    _add_one(counter)
+    looks = 0
+    while _look(counter) < goal:
+        looks += 1
+        if looks > _LOOKS:
+            _yield_core()
+
+
+@vectorised
+def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array) -> None:
+    """Divide each row by its root mean square (Zhang & Sennrich 2019, eq. 4)."""
+    for row in range(x.shape[0]):
+        squares = np.float32(0.0)
+        for j in range(x.shape[1]):
+            squares += x[row, j] * x[row, j]
+        scale = np.float32(1.0) / np.sqrt(squares / np.float32(x.shape[1]) + epsilon)
+        for j in range(x.shape[1]):
+            out[row, j] = weight[j] * (x[row, j] * scale)
+
+
+@vectorised
+def _gated(gate: Array, up: Array, first: int, last: int, exponents: Array, powers: Array) -> None:
+    """Replace gate by silu(gate) · up, for some outputs of every row.
+
+    exponents: (last - first,) int32 scratch; powers: its bits as float32
+    """
+    for row in range(gate.shape[0]):
+        for j in range(first, last):
+            t = max(min(-gate[row, j] * LOG2_E, np.float32(126.0)), np.float32(-126.0))
+            exponents[j - first] = (np.int32(np.floor(t)) + np.int32(127)) << np.int32(23)
+        for j in range(first, last):
+            t = max(min(-gate[row, j] * LOG2_E, np.float32(126.0)), np.float32(-126.0))
+            e = powers[j - first] * power_of_two(t - np.floor(t))
+            gate[row, j] = gate[row, j] / (np.float32(1.0) + e) * up[row, j]
+
+
+@vectorised
+def _turn(x: Array, cosine: Array, sine: Array) -> None:
+    """Rotate the planes of one head (Su et al. 2021, eq. 15), in Hugging Face's layout."""
+    half = x.shape[0] // 2
+    for j in range(half):
+        first, second = x[j], x[half + j]
+        x[j] = first * cosine[j] - second * sine[j]
+        x[half + j] = second * cosine[half + j] + first * sine[half + j]
+
+
+@inlined
+def _share(count: int, thread: int, threads: int) -> tuple[int, int]:
+    return count * thread // threads, count * (thread + 1) // threads
+
+
+@compiled
+def _product(line: Array, x: Array, out: Array, first: int, last: int) -> None:
+    half_strips(
+        line[KIND], line[WEIGHTS], x.ctypes.data, x.shape[0], line[IN], out.ctypes.data, line[OUT],
+        line[BLOCK], first, last,
+    )  # fmt: skip
+
+
+@compiled
+def _add(hidden: Array, more: Array, first: int, last: int) -> None:
+    for row in range(hidden.shape[0]):
+        for j in range(first * HALF, last * HALF):
+            hidden[row, j] += more[row, j]
+
+
+@compiled
+def _projected(
+    plan: Array, x: Array, q: Array, k: Array, v: Array, thread: int, threads: int
+) -> None:
+    """Do a thread's share of queries, keys and values, which are one row of half strips."""
+    sizes = plan[QUERY, OUT] // HALF, plan[KEY, OUT] // HALF, plan[VALUE, OUT] // HALF
+    first, last = _share(sizes[0] + sizes[1] + sizes[2], thread, threads)
+    _product(plan[QUERY], x, q, min(first, sizes[0]), min(last, sizes[0]))
+    first, last = max(first - sizes[0], 0), max(last - sizes[0], 0)
+    _product(plan[KEY], x, k, min(first, sizes[1]), min(last, sizes[1]))
+    first, last = max(first - sizes[1], 0), max(last - sizes[1], 0)
+    _product(plan[VALUE], x, v, first, last)
+
+
+@compiled
+def walk(
+    thread: int, threads: int, counter: Array, plan: Array, norms: Array, epsilon: np.float32,
+    hidden: Array, cosine: Array, sine: Array, memory: Array, tables: Array, lengths: Array,
+    scale: np.float32, normed: Array, q: Array, new: Array, seen: Array, more: Array, gate: Array,
+    up: Array, scores: Array, powers: Array, exponents: Array, logits: Array,
+) -> None:  # fmt: skip
+    """Do one thread's share of a step; all threads must run at once.
+
+    counter: (1,) int64, zero, of all threads; plan: (7 · blocks + 1, 5) int64
+    norms: (2 · blocks + 1, width) float32; hidden: (rows, width), the embeddings, which it replaces
+    cosine, sine: (rows, head_dim); memory, tables, lengths, scale: as attend_rows
+    normed, scores, powers, exponents: this thread's own scratch; others are for all of them
+    q, seen: (rows, heads, head_dim); new: (2, rows, kv_heads, head_dim); gate, up: (rows, inner)
+    logits: (rows, vocabulary), the result
+    """
+    blocks, met, meeting = len(norms) // 2, 0, counter.ctypes.data
+    rows, kv_heads, group = len(hidden), new.shape[2], q.shape[1] // new.shape[2]
+    for block in range(blocks):
+        layers = plan[LAYERS * block : LAYERS * (block + 1)]
+        _norm(hidden, norms[2 * block], epsilon, normed)
+        _projected(layers, normed, q, new[0], new[1], thread, threads)
+        met += threads
+        _meet(meeting, met)
+        first, last = _share(rows * kv_heads, thread, threads)
+        for pair in range(first, last):
+            row, kv = pair // kv_heads, pair % kv_heads
+            _turn(new[0, row, kv], cosine[row], sine[row])
+            for head in range(kv * group, (kv + 1) * group):
+                _turn(q[row, head], cosine[row], sine[row])
+        attend_rows(
+            first, last, q, new, memory, block, tables, lengths, scale, seen,
+            scores, powers, exponents,
+        )  # fmt: skip
+        met += threads
+        _meet(meeting, met)
+        first, last = _share(layers[OUTPUT, OUT] // HALF, thread, threads)
+        _product(layers[OUTPUT], seen.reshape(rows, layers[OUTPUT, IN]), more, first, last)
+        _add(hidden, more, first, last)
+        met += threads
+        _meet(meeting, met)
+        _norm(hidden, norms[2 * block + 1], epsilon, normed)
+        first, last = _share(layers[GATE, OUT] // HALF, thread, threads)
+        _product(layers[GATE], normed, gate, first, last)
+        _product(layers[UP], normed, up, first, last)
+        _gated(gate, up, first * HALF, last * HALF, exponents, powers)
+        met += threads
+        _meet(meeting, met)
+        first, last = _share(layers[DOWN, OUT] // HALF, thread, threads)
+        _product(layers[DOWN], gate, more, first, last)
+        _add(hidden, more, first, last)
+        met += threads
+        _meet(meeting, met)
+    _norm(hidden, norms[2 * blocks], epsilon, normed)
+    first, last = _share(plan[LAYERS * blocks, OUT] // HALF, thread, threads)
+    _product(plan[LAYERS * blocks], normed, logits, first, last)

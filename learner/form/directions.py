@@ -1,0 +1,241 @@
+"""Reads from a wish what a program can check of a reply: its length, form, words, end or language.
+
+A wish has as many directions as are found in it, often none: a tone or a persona is no matter of
+rules. What is found says which wishes are one, and which two cannot both be met. Wishes are read in
+eight languages where a phrase is common, in English else.
+
+Knows nothing of replies (learner.form.obeys).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal[
+    "most words", "most sentences", "shorter", "longer", "least words", "yes or no",
+    "lines", "list", "no list", "plain text", "capitals", "table", "json", "emoji", "no emoji",
+    "no apology",
+    "ends with a question", "no question", "ends with", "starts with", "says", "says not",
+    "language",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One thing that is wished of a reply.
+
+    value: a number, a phrase or a language; empty where the kind says it all
+    """
+
+    kind: Kind
+    value: str = ""
+
+    def __str__(self) -> str:
+        """The direction as people read it."""
+        return f"{self.kind} {self.value}".strip()
+
+
+# A phrase that is to be said word for word is no longer than this.
+PHRASE_CHARS: Final = 60
+
+_NUMBERS: Final = {
+    "one": 1, "a single": 1, "single": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "ten": 10, "einem": 1, "ein": 1, "einen": 1, "zwei": 2, "drei": 3, "une": 1, "un": 1,
+    "una": 1, "deux": 2, "trois": 3, "dos": 2, "tres": 3, "uno": 1, "due": 2, "tre": 3, "uma": 1,
+    "um": 1, "duas": 2, "dois": 2, "a": 1, "an": 1,
+}  # fmt: skip
+_NUMBER: Final = r"(?P<n>\d{1,4}|" + "|".join(sorted(_NUMBERS, key=len, reverse=True)) + ")"
+_SHORT: Final = r"(?:\s(?:short|brief|kurzen|kurzer|courte|corta|breve|curta))?"
+_MOST_WORDS: Final = re.compile(
+    rf"(?:at most|no more than|max(?:imum)?|under|fewer than|höchstens|au plus|como máximo|"
+    rf"al massimo|no máximo)\W{{0,3}}{_NUMBER}\s(?:words|wörter|mots|palabras|parole|palavras)\b"
+)
+_LEAST_WORDS: Final = re.compile(
+    rf"(?:at least|no less than|minimum|mindestens|au moins|al menos|almeno|pelo menos)\W{{0,3}}"
+    rf"{_NUMBER}\s(?:words|wörter|mots|palabras|parole|palavras)\b"
+)
+_SENTENCES: Final = re.compile(
+    rf"\b{_NUMBER}{_SHORT}\s(?:sentences?|satz|sätzen?|phrases?|frases?|frasi|frase)(?:\s(?:court"
+    rf"e|corta|curta|breve))?\b"
+)
+_NAMES: Final = {
+    "en": "english|englisch|anglais|inglés|inglese|inglês|英语|英文|英語",
+    "de": "german|deutsch|allemand|alemán|tedesco|alemão|德语|德文|ドイツ語",
+    "fr": "french|französisch|français|francés|francese|francês|法语|法文|フランス語",
+    "es": "spanish|spanisch|espagnol|español|spagnolo|espanhol|西班牙语|スペイン語",
+    "it": "italian|italienisch|italien|italiano|意大利语|イタリア語",
+    "pt": "portuguese|portugiesisch|portugais|portugués|portoghese|português|葡萄牙语",
+    "zh": "chinese|chinesisch|chinois|chino|cinese|chinês|中文|汉语|中国語",
+    "ja": "japanese|japanisch|japonais|japonés|giapponese|japonês|日语|日文|日本語",
+}
+_LANGUAGE: Final = {
+    name: re.compile(rf"(?:\b(?:in|into|auf|en|em|to)\s(?:{words})\b|用(?:{words})|(?:{words})で)")
+    for name, words in _NAMES.items()
+}
+_QUOTED: Final = r"[\"“„«「](?P<phrase>[^\"”“»」\n]{1,60})[\"”“»」]"
+_STARTS: Final = re.compile(
+    rf"\b(?:start|begin|open)\w*\b[^\"“:]{{0,40}}?(?:{_QUOTED}|words?:\s(?P<rest>.{{1,60}})\Z)",
+    re.IGNORECASE,
+)
+_ENDS: Final = re.compile(
+    rf"\b(?:ends?|finish|sign(?:ed)? off|close|termina|beende)\b[^\"“:]{{0,40}}?"
+    rf"(?:{_QUOTED}|(?:with|words?|palabras):\s(?P<rest>.{{1,60}})\Z)",
+    re.IGNORECASE,
+)
+_CALLS: Final = re.compile(
+    rf"\b(?i:call me|address me as|greet(?:ing)?(?: me as)?|say(?:ing)? hi to)\s(?:{_QUOTED}|"
+    r"(?P<rest>[A-Z]\w+(?:\s[A-Z]\w+)?))",
+)
+_USES: Final = re.compile(
+    rf"\b(?i:with|use|using)\s(?:the words?\s)?{_QUOTED}|「(?P<rest>[^」\n]{{1,20}})」を使"
+)
+_NOT_CALLS: Final = re.compile(
+    rf"\b(?:do not|don't|never|stop)\s(?:say(?:ing)?|us(?:e|ing)|call(?:ing)?(?: me)?)\s(?:the "
+    rf"words?\s)?{_QUOTED}",
+    re.IGNORECASE,
+)
+
+_LINES: Final = re.compile(rf"\b(?:poem|text|verse) of {_NUMBER} lines\b")
+_MARKED: Final = re.compile(
+    r"\bheadings?:\s(?P<one>\w+) and (?P<other>\w+)|(?P<box>\[ \])|\bmarked (?P<mark>\w+:)"
+)
+_STARTING_SIGN: Final = re.compile(
+    r"\bstart\w* with the emoji (?P<sign>\S{1,4}?)(?=[\s.]|\Z)", re.I
+)
+# A year, or another number of that size, is what a correction is about.
+_YEAR: Final = re.compile(r"\b[12]\d{3}\b(?!\s(?:words|wörter|mots|palabras|parole|palavras))")
+
+# Whole phrases; the first kind of a line that is found counts, and stands for no other of it.
+_WRITTEN: Final[tuple[tuple[Kind, str], ...]] = (
+
+    ("yes or no", r"\b(?:only|just) (?:with )?(?:a )?yes or no\b|\byes or no only\b"),
+    ("no list", r"\b(?:no|not|without|hate|drop the|kein\w*|ohne|pas de|sans|sin|sem|senza|não|"
+     r"non) (?:a |an |use |usare |usar |utilise |make |bulleted |numbered |any |d'|une |un )*"
+     r"(?:bullets?\b|bullet points|lists?\b|liste\w*\b|listas?\b|elench\w+|bold or lists)|"
+     r"pas (?:une|de) liste|utilise pas de liste|不要列表|箇条書きなし"),
+    ("list", r"\b(?:as|in|with|make|use) (?:a |an )?(?:\w+ )?(?:bulleted |numbered )?(?:list|"
+     r"bullet points|bullets|numbered steps|steps)\b|\bals liste\b|\ben liste\b|\ben lista\b|"
+     r"分步骤|列表|箇条書き"),
+    ("plain text", r"\bplain text\b|\b(?:no|without|not use) (?:markdown|bold|headings)\b"),
+    ("table", r"\b(?:in|with|as|use) a table\b"),
+    ("json", r"\b(?:only (?:with |in )?|as |in |with )json\b"),
+    ("capitals", r"\ball cap(?:ital)?s\b|\b(?:in|with) (?:capital|upper ?case) letters\b"),
+    ("no emoji", r"\b(?:no|not use|without|any more|ohne|keine|sans|sin|senza|non usare|sem) "
+     r"(?:any |the )?(?:emojis?|smileys?|faccine)\b|不要表情|絵文字なし"),
+    ("emoji", r"\b(?:add|use|with|more|some|mit|avec|con|com) (?:\w+ )?emojis?\b"),
+    ("no apology", r"\b(?:do not|don't|stop|no more|without) apolog\w+|\bno apolog\w+"),
+    ("no question", r"\b(?:no|without a|stop asking|don't ask|do not ask|not end with an?) "
+     r"(?:\w+ )?questions?\b|\bstop asking\b"),
+    ("ends with a question", r"\b(?:ends?|finish|close) with a (?:\w+ )?question\b|\bask me "
+     r"(?:something|a question|anything)\b[^.]{0,20}(?:back|end|return)?|\bask (?:me )?back\b|"
+     r"\bquestion (?:for me |to me |back )?at the end\b|mit einer frage|mich (?:am ende |etwas "
+     r"|was )+(?:zu )?frag|最後に.{0,12}(?:質問|聞いて)"),
+    ("longer", r"\b(?:longer|more detail(?:ed|s)?|elaborate|say more|in depth|länger|"
+     r"ausführlicher|plus long|plus de détails|más largo|più lungo|mais longo)\b|更长|更详细|"
+     r"長く|詳しく|\btoo short\b"),
+    ("shorter", r"\b(?:shorter|brief(?:er|ly)?|keep it short|concise(?:ly)?|too long|less text|"
+     r"kürzer|plus court|más corto|più corto|più breve|mais curto)\b|短一点|更短|短く|手短"),
+)  # fmt: skip
+_PHRASES: Final = tuple((kind, re.compile(words)) for kind, words in _WRITTEN)
+_SAME: Final[tuple[frozenset[Kind], ...]] = (  # what says the same more exactly comes first
+    frozenset({"most words", "most sentences", "yes or no", "shorter"}),
+    frozenset({"least words", "longer"}),
+    frozenset({"no list", "list"}),
+    frozenset({"no emoji", "emoji"}),
+    frozenset({"no question", "ends with a question"}),
+)
+_BRIEF: Final[frozenset[Kind]] = frozenset({"most words", "most sentences", "yes or no", "shorter"})
+_AT_LENGTH: Final[frozenset[Kind]] = frozenset({"least words", "longer"})
+_AGAINST: Final[tuple[tuple[frozenset[Kind], frozenset[Kind]], ...]] = (
+    (_BRIEF, _AT_LENGTH),
+    (frozenset({"list"}), frozenset({"no list"})),
+    (frozenset({"emoji"}), frozenset({"no emoji"})),
+    (frozenset({"ends with a question"}), frozenset({"no question"})),
+)
+# Kinds of which a reply can meet one value only.
+_ONE_VALUE: Final[frozenset[Kind]] = frozenset({"language", "starts with", "ends with"})
+
+
+def directions_of(wish: str) -> tuple[Direction, ...]:
+    """Return what a program can check of a wish, in a fixed order.
+
+    >>> [str(each) for each in directions_of("Answer in one short sentence only.")]
+    ['most sentences 1']
+    >>> [str(each) for each in directions_of('Start with the words: Dear Ada,')]
+    ['starts with Dear Ada,']
+    >>> directions_of("Answer like a pirate.")
+    ()
+    """
+    text = " ".join(wish.split())
+    low = text.casefold()
+    found = [*_numbers(low), *_said(text)]
+    taken = {kind for each in found for same in _SAME if each.kind in same for kind in same}
+    for kind, words in _PHRASES:
+        if kind not in taken and words.search(low):
+            found.append(Direction(kind))
+            taken |= {other for same in _SAME if kind in same for other in same}
+    languages = [name for name, words in _LANGUAGE.items() if words.search(low)]
+    if len(languages) == 1:
+        found.append(Direction("language", languages[0]))
+    return tuple(dict.fromkeys(found))
+
+
+def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
+    """Tell whether no reply can meet both.
+
+    >>> opposes(directions_of("Shorter, please."), directions_of("Answer in more detail."))
+    True
+    """
+    for a in one:
+        for b in other:
+            if a.kind == b.kind and a.kind in _ONE_VALUE and a.value != b.value:
+                return True
+            if {a.kind, b.kind} == {"says", "says not"} and a.value == b.value:
+                return True
+            for left, right in _AGAINST:
+                if (a.kind in left and b.kind in right) or (a.kind in right and b.kind in left):
+                    return True
+    return False
+
+
+def _numbers(low: str) -> list[Direction]:
+    found = []
+    if most := _MOST_WORDS.search(low):
+        found.append(Direction("most words", str(_number(most["n"]))))
+    if least := _LEAST_WORDS.search(low):
+        found.append(Direction("least words", str(_number(least["n"]))))
+    if not found and (some := _SENTENCES.search(low)):
+        found.append(Direction("most sentences", str(_number(some["n"]))))
+    if lines := _LINES.search(low):
+        found.append(Direction("lines", str(_number(lines["n"]))))
+    if not found and re.search(r"一句话|一文(?:で|だけ)", low):
+        found.append(Direction("most sentences", "1"))
+    return found
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else _NUMBERS[text]
+
+
+def _said(text: str) -> list[Direction]:
+    """Return the phrases that are to be said, or not to be said, word for word."""
+    kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+        ("starts with", _STARTS), ("ends with", _ENDS), ("says not", _NOT_CALLS),
+        ("says", _CALLS), ("says", _USES),
+    )  # fmt: skip
+    found: list[Direction] = []
+    for kind, words in kinds:
+        match = words.search(text)
+        if match is None or (kind == "says" and any(each.kind == "says not" for each in found)):
+            continue
+        groups = match.groupdict()
+        phrase = (groups.get("phrase") or groups.get("rest") or "").strip()[:PHRASE_CHARS]
+        if phrase:
+            found.append(Direction(kind, phrase if kind == "starts with" else phrase.rstrip(".")))
+    if sign := _STARTING_SIGN.search(text):
+        found.append(Direction("starts with", sign["sign"]))
+    if marked := _MARKED.search(text):
+        found += [Direction("says", mark) for mark in marked.groups() if mark]
+    found += [Direction("says", year) for year in _YEAR.findall(text)]
+    return found

@@ -1,0 +1,140 @@
+"""Gives a turn that is complained of its lesson: the wish of its person that the complaint is.
+
+Equal wishes of one principal and line are one lesson: what a program can check of them is the same,
+or their words are, or, where an embedder is installed, what they mean. A complaint without a wish
+belongs to a lesson of its own, so that learning from it can be seen to help as well. Words that are
+no instruction make a row that says why, and the complaint counts without them.
+
+The words stay where they were said: in the turn.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from sqlmodel import Session, col, select, update
+
+from learner.form.directions import directions_of
+from learner.judges.judge import Verdict
+from learner.judges.text import tokens
+from learner.judges.wishes import HINT_CHARS, hint_of
+from streams.model.embed import Embedder
+from streams.store.lesson_tables import SET_ASIDE, LessonRow
+from streams.store.tables import TurnRow
+
+# So many wishes of one person are looked at for one that is the same, the newest first.
+LOOKED_AT: Final = 64
+# Two wishes that are as close have nearly the same words: a wish and its opposite ("more formal",
+# "less formal") come to 0.97 (EXPERIMENTS, "One wish in other words").
+ALIKE: Final = 0.98
+
+
+def assign(
+    session: Session, row: TurnRow, verdict: Verdict | None, *, embedder: Embedder | None
+) -> LessonRow | None:
+    """Set the lesson of a turn by what all its judgements come to, and return it.
+
+    verdict: None: nobody has judged it
+    returns: None where nothing is complained of
+    """
+    _touch(session, row)
+    found = None
+    if verdict is not None and verdict.asks:
+        found = _lesson(session, row, verdict, embedder)
+    row.lesson = found.id if found is not None else None
+    session.add(row)
+    return found
+
+
+def _lesson(
+    session: Session, row: TurnRow, verdict: Verdict, embedder: Embedder | None
+) -> LessonRow | None:
+    said = verdict.hint or ""
+    hint = hint_of(said) if said else None
+    if hint is not None and hint.refused:
+        _refused(session, row, said, hint.refused)
+    wish = hint.text or "" if hint is not None else ""
+    if not wish and verdict.score >= 0:
+        return None
+    known = _known(session, row)
+    same = _same(wish, known, embedder)
+    if same is None:
+        same = _new(row, wish)
+        session.add(same)
+        session.flush()
+    return same
+
+
+def _refused(session: Session, row: TurnRow, said: str, why: str) -> None:
+    """Keep that somebody's words are no instruction; the words stand in the turn's judgement."""
+    refused = _new(row, said[:HINT_CHARS])
+    if session.get(LessonRow, refused.id) is None:
+        refused.instruction, refused.wished = "", []
+        refused.refused, refused.state, refused.changed = why, SET_ASIDE, False
+        refused.reason = f"no instruction: {why}"
+        session.add(refused)
+        session.flush()
+
+
+def _known(session: Session, row: TurnRow) -> Sequence[LessonRow]:
+    query = (
+        select(LessonRow)
+        .where(
+            LessonRow.line == row.line,
+            LessonRow.principal == row.principal,
+            LessonRow.state != "forgotten",
+            col(LessonRow.refused).is_(None),
+        )
+        .order_by(col(LessonRow.created_ms).desc(), col(LessonRow.id))
+        .limit(LOOKED_AT)
+    )
+    return session.exec(query).all()
+
+
+def _same(wish: str, known: Sequence[LessonRow], embedder: Embedder | None) -> LessonRow | None:
+    """Return the lesson that a wish is one of; None: it is new."""
+    if not wish:
+        return next((each for each in known if not each.instruction), None)
+    wished, words = _wished(wish), tokens(wish)
+    for each in known:
+        if wished and each.wished == wished:
+            return each
+        if each.instruction and tokens(each.instruction) == words:
+            return each
+    free = [each for each in known if each.instruction and not each.wished]
+    if embedder is None or wished or not free:
+        return None
+    vectors = embedder.embed([wish, *(each.instruction for each in free)])
+    closeness = vectors[1:] @ vectors[0]
+    best = int(closeness.argmax())
+    both = hint_of(f"{wish} {free[best].instruction}")
+    is_same = closeness[best] >= ALIKE and both.refused != "contradicts itself"
+    return free[best] if is_same else None
+
+
+def _new(row: TurnRow, wish: str) -> LessonRow:
+    named = f"lesson\0{row.line}\0{row.id}\0{wish}"
+    return LessonRow(
+        id=hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:24],
+        line=row.line,
+        principal=row.principal,
+        turn_id=row.id,
+        instruction=wish,
+        wished=_wished(wish),
+        created_ms=row.created_ms,
+    )
+
+
+def _wished(wish: str) -> list[list[str]]:
+    return [[each.kind, each.value] for each in directions_of(wish)]
+
+
+def _touch(session: Session, row: TurnRow) -> None:
+    """Note that what is known of this person's lessons has changed."""
+    theirs = update(LessonRow).where(
+        col(LessonRow.line) == row.line,
+        col(LessonRow.principal) == row.principal,
+        col(LessonRow.refused).is_(None),
+        col(LessonRow.state) != "forgotten",
+    )
+    session.execute(theirs.values(changed=True), execution_options={"synchronize_session": False})

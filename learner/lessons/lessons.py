@@ -1,0 +1,115 @@
+"""Looks after the lessons and notes of one line, between generations.
+
+Whatever it decides is worked out from the store; kept here is only what was looked at last, so
+that nothing is looked at twice.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlmodel import Session
+
+from kernels.contract import Backend
+from learner.batch.plan import unfinished
+from learner.lessons import notes
+from learner.lessons.notes import NoteRules
+from learner.lessons.retire import needless, to_measure
+from learner.lessons.review import is_due, review, served_anew
+from learner.lessons.withdraw import withdrawal
+from learner.rollout import claims
+from learner.serving import Serving
+from learner.settings import LearnerSettings
+from streams.line.line import Line
+from streams.settings import RolloutSettings
+from streams.store import outbox
+from streams.store.store import Store
+
+Writing = Callable[[], AbstractContextManager[Session]]
+
+
+class Rules(Protocol):
+    """What is needed of learner.verdicts.Rules."""
+
+    @property
+    def notes(self) -> NoteRules | None: ...
+
+
+class Parts(Protocol):
+    """What is needed of learner.loop.Parts."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def serving(self) -> Serving: ...
+
+    @property
+    def backend(self) -> Backend: ...
+
+    @property
+    def rules(self) -> Rules: ...
+
+
+class Lessons:
+    """The lessons of one line. Not shared between threads; the holder of the lease uses it."""
+
+    def __init__(self, settings: LearnerSettings, rollout: RolloutSettings) -> None:
+        """Look at nothing yet."""
+        self._settings, self._rollout = settings, rollout
+        self._reviewed = self._measured = ""  # the version that served then
+
+    def _due(self, session: Session, line: Line) -> bool:
+        """Return whether something has changed that lessons hang on, and the line is at rest."""
+        if not is_due(session, line.name) and line.version == self._reviewed:
+            return False
+        awaited = claims.awaited(session, line.name) > line.seq
+        return not awaited and line.trial is None and unfinished(session, line.name) is None
+
+    def review(
+        self,
+        store: Store,
+        writing: Writing,
+        line: Line,
+        *,
+        now_ms: int,
+        rested_ms: int | None,
+    ) -> str | None:
+        """See what has become of the lessons, and set aside those that helped nobody.
+
+        writing: a transaction of the line's learner
+        rested_ms: when the planner had nothing to do last (learner.rerun.rerun)
+        returns: why some are set aside, in words; None: none is. The caller publishes
+        """
+        with store.reading() as session:
+            if not self._due(session, line):
+                return None
+        with writing() as session:
+            served_anew(session, line.name)
+            review(session, line.name, self._settings, serving=line.version)
+            found = withdrawal(session, line, self._settings, self._rollout, now_ms=now_ms)
+            if found is not None:
+                if rested_ms is not None:
+                    found.generation.horizon |= {"rested_ms": rested_ms}
+                session.add(found.generation)
+                if found.change is not None:
+                    outbox.put(session, "rollouts", line.name, found.change, line=line.name)
+        self._reviewed = line.version
+        return found.generation.reason if found is not None else None
+
+    def retire_notes(self, parts: Parts, writing: Writing, pause: Callable[[], None]) -> None:
+        """Take notes out of prompts that the serving version does as well without.
+
+        Each version is asked once. The next step of the loop publishes.
+        """
+        serving = parts.serving
+        if parts.rules.notes is None or serving.name == self._measured or not serving.chain:
+            return
+        with parts.store.reading() as session:
+            measured = to_measure(session, self._settings.line, serving, self._settings)
+        gone = needless(measured, serving, self._settings, backend=parts.backend, pause=pause)
+        if gone:
+            with writing() as session:
+                for note in gone:
+                    notes.retire(session, note, version=len(serving.chain), moment=serving.name)
+        self._measured = serving.name

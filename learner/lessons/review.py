@@ -1,0 +1,196 @@
+"""Works out again what has become of the lessons of a line, from its turns and versions.
+
+Only lessons are looked at of which something has changed: a verdict of their person, a version that
+learned them, the version that serves, a wish that contradicts theirs. What comes of it is written
+into their rows; nothing enters that is not in the store already, so it may be done at any time, and
+comes to the same when a line is run again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlmodel import Session, col, select
+
+from learner.form.directions import Direction
+from learner.lessons.course import Course, Heard, Kind, Terms, course
+from learner.lessons.notes import note_id
+from learner.lessons.opposed import SAME_PERSON, Wish, against, outvoted, overtaken
+from learner.settings import LearnerSettings
+from streams.store.lesson_tables import ACTIVE, SET_ASIDE, LessonRow
+from streams.store.states import FORGOTTEN, UNTRAINED
+from streams.store.tables import RecipeRow, TurnRow
+
+# Verdicts of one person that are looked at, the newest: bounds have long decided by then.
+LOOKED_AT: Final = 256
+# Wishes of a line that are held against each other, the newest.
+HELD_AGAINST: Final = 1000
+
+
+def is_due(session: Session, line: str) -> bool:
+    """Return whether something has changed since the last look."""
+    changed = select(LessonRow.id).where(LessonRow.line == line, col(LessonRow.changed))
+    return session.exec(changed.limit(1)).first() is not None
+
+
+def served_anew(session: Session, line: str) -> bool:
+    """Mark the lessons that the serving version may concern; True when there are any."""
+    query = select(LessonRow).where(
+        LessonRow.line == line, LessonRow.state == ACTIVE, col(LessonRow.refused).is_(None)
+    )
+    marked = False
+    for row in session.exec(query):
+        if row.versions:
+            row.changed = marked = True
+            session.add(row)
+    session.flush()
+    return marked
+
+
+def review(session: Session, line: str, settings: LearnerSettings, *, serving: str) -> None:
+    """Write into the lessons of a line what has become of them; the caller commits.
+
+    serving: the version that serves
+    """
+    known, rows = _concerned(session, line)
+    parents = _parents(session, rows)
+    said = {name: _said(session, line, name) for name in {row.principal for row in rows}}
+    unsaid = {row.principal: row.id for row in known if not row.instruction}
+    wishes = [wish_of(row) for row in known]
+    meant = [wish_of(row) for row in known if not row.reason.startswith(SAME_PERSON)]
+    for row in rows:
+        turns, wish = said[row.principal], wish_of(row)
+        found = _course(row, turns, parents, serving, settings, unsaid.get(row.principal))
+        complained = [turn.lesson for turn in turns if turn.lesson]
+        why = overtaken(wish, wishes, complained) or outvoted(wish, meant)
+        _write(row, turns, found, why)
+        session.add(row)
+    session.flush()
+
+
+def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], list[LessonRow]]:
+    """Read the newest wishes of a line; and those that changed, with what contradicts them."""
+    usable = (
+        LessonRow.line == line,
+        LessonRow.state != "forgotten",
+        col(LessonRow.refused).is_(None),
+    )
+    newest = col(LessonRow.created_ms).desc(), col(LessonRow.id)
+    query = select(LessonRow).where(*usable).order_by(*newest)
+    known = session.exec(query.limit(HELD_AGAINST)).all()
+    rows = {row.id: row for row in session.exec(query.where(col(LessonRow.changed)))}
+    wishes, by_id = [wish_of(row) for row in known], {row.id: row for row in known}
+    for row in list(rows.values()):
+        for rival in against(wish_of(row), wishes):
+            rows.setdefault(rival.id, by_id[rival.id])
+    return known, list(rows.values())
+
+
+def wish_of(row: LessonRow) -> Wish:
+    """Return a lesson as others may contradict it."""
+    return Wish(row.id, row.principal, tuple(Direction(*each) for each in row.wished))
+
+
+def terms_of(settings: LearnerSettings) -> Terms:
+    """Return when a lesson is satisfied or set aside, by the settings."""
+    return Terms(
+        patience=settings.lesson_patience,
+        pleased=settings.lesson_pleased,
+        rare=settings.lesson_rare,
+        alpha=settings.lesson_alpha,
+    )
+
+
+def _write(row: LessonRow, turns: Sequence[Any], found: Course, why: str) -> None:
+    row.num_complaints = sum(turn.lesson == row.id for turn in turns)
+    row.num_pleased = sum(turn.score > 0 for turn in turns if turn.created_ms >= row.created_ms)
+    row.num_reopened, row.evidence = found.reopened, found.evidence or row.evidence
+    row.waits, row.due, row.changed = found.waits, found.due, False
+    if why:
+        row.state, row.reason, row.waits, row.due = SET_ASIDE, why, False, False
+        return
+    if found.state != SET_ASIDE or row.state != SET_ASIDE:
+        row.reason = found.reason
+    row.state = found.state
+
+
+def _course(
+    row: LessonRow,
+    turns: Sequence[Any],
+    parents: Mapping[str, str],
+    serving: str,
+    settings: LearnerSettings,
+    unsaid: str | None,
+) -> Course:
+    tries = len(row.set_aside)
+    learned = frozenset(name for name, before in row.versions if before == tries)
+    note = note_id(row.id)
+    heard = [
+        Heard(
+            _kind(turn, row.id, unsaid),
+            depth(turn.version, learned, parents),
+            noted=note in (turn.notes or ()),
+        )
+        for turn in turns
+    ]
+    return course(
+        heard,
+        depth=depth(serving, learned, parents),
+        set_aside=row.set_aside,
+        terms=terms_of(settings),
+    )
+
+
+def _kind(turn: Any, lesson: str, unsaid: str | None) -> Kind:
+    if turn.lesson == lesson:
+        return "same"
+    if turn.lesson is not None or turn.score < 0:
+        return "unsaid" if turn.lesson == unsaid and unsaid is not None else "other"
+    return "pleased" if turn.score > 0 else "nothing"
+
+
+def depth(version: str, learned: frozenset[str], parents: Mapping[str, str]) -> int:
+    """Count the versions that learned something, from the base up to one.
+
+    >>> depth("c", frozenset({"a", "c"}), {"c": "b", "b": "a", "a": "base"})
+    2
+    """
+    count = 0
+    while learned and version in parents:
+        count += version in learned
+        version = parents[version]
+    return count
+
+
+def _parents(session: Session, rows: Iterable[LessonRow]) -> dict[str, str]:
+    """Read the parents of all versions from the first on that learned one of the lessons."""
+    named = [name for row in rows for name, _ in row.versions]
+    if not named:
+        return {}
+    first = select(RecipeRow.number).where(col(RecipeRow.version).in_(named))
+    number = min(session.exec(first), default=None)
+    if number is None:
+        return {}
+    made = select(RecipeRow.version, RecipeRow.parent).where(RecipeRow.number >= number)
+    return dict(session.exec(made).all())
+
+
+def _said(session: Session, line: str, principal: str) -> Sequence[Any]:
+    """Read the newest judged turns of somebody, oldest first."""
+    columns = (
+        TurnRow.id, TurnRow.version, TurnRow.created_ms, TurnRow.score, TurnRow.lesson,
+        TurnRow.notes,
+    )  # fmt: skip
+    query = (
+        select(*columns)  # type: ignore[call-overload]
+        .where(
+            TurnRow.line == line,
+            TurnRow.principal == principal,
+            col(TurnRow.score).is_not(None),
+            col(TurnRow.state).not_in((FORGOTTEN, UNTRAINED)),
+            col(TurnRow.member).is_(None),
+        )
+        .order_by(col(TurnRow.created_ms).desc(), col(TurnRow.id).desc())
+        .limit(LOOKED_AT)
+    )
+    found = session.exec(query).all()
+    return list(reversed(found))

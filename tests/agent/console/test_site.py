@@ -1,0 +1,360 @@
+"""The console's pages: each is there for an empty store, a full one and none, and as JSON."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from agent.console import build_console
+from agent.console.ports import NoInsight
+from agent.console.read.sections import NO_STORE
+from agent.console.site import VIEWS, api_path
+from agent.watch.events import Event
+from streams.records import Json
+from streams.settings import StreamsSettings
+from streams.store.store import Store, open_store
+from streams.store.tables import RolloutRow
+from tests.agent.console.rows import BASE, FakeService, fill
+from tests.agent.console.trial_rows import CANDIDATE, begin_trial, teach
+
+Client = TestClient[web.Request, web.Application]
+NOW_MS = 1_790_000_000_000
+
+
+class FakeInsight(NoInsight):
+    """A model of two layers, of which the tokens are named by their numbers."""
+
+    def moved(self, version: str) -> list[Json]:
+        """What any version but unknown ones changed."""
+        if version.startswith("unknown"):
+            return super().moved(version)
+        tensor = {"layer": 1, "module": "up_proj", "rms": 0.25, "most": 1.0, "frozen": 7,
+                  "frozen_most": 0.0}  # fmt: skip
+        return [tensor]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """An empty store of the newest schema."""
+    store = open_store(StreamsSettings(home=tmp_path_factory.mktemp("empty")))
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, FakeService]]:
+    """A day of learning with a trial at its end, and the agent that serves it; only read."""
+    store = open_store(StreamsSettings(home=tmp_path_factory.mktemp("day")))
+    with store.transaction() as session:
+        versions = fill(session, now_ms=NOW_MS)
+        service = FakeService(version=versions[-1], previous=versions[-2])
+        service.state |= {"seq": len(versions) - 1}
+        begin_trial(session, service, now_ms=NOW_MS)
+        teach(session, child=versions[-1])
+    yield store, service
+    store.close()
+
+
+async def connect(service: FakeService, store: Store | None, *, interval_s: float = 0) -> Client:
+    """A started client."""
+    app = build_console(service, store, insight=FakeInsight(), interval_s=interval_s, wait_s=30)
+    client: Client = TestClient(TestServer(app))
+    await client.start_server()
+    return client
+
+
+@pytest.fixture
+async def client(day: tuple[Store, FakeService]) -> AsyncIterator[Client]:
+    """A console over the day."""
+    client = await connect(day[1], day[0], interval_s=60)
+    yield client
+    await client.close()
+
+
+async def page(client: Client, path: str, status: int = 200) -> str:
+    """Read a page, without the space that its layout leaves."""
+    response = await client.get(path)
+    assert response.status == status, await response.text()
+    assert response.content_type == "text/html"
+    return re.sub(r"\s+", " ", await response.text())
+
+
+async def data(client: Client, path: str) -> Any:
+    """Read a document that must be there."""
+    response = await client.get(path)
+    assert response.status == 200, await response.text()
+    return await response.json()
+
+
+def place(path: str, service: FakeService) -> str:
+    """Put names into an address."""
+    return path.format(version=service.state["version"], turn="chatcmpl-000038")
+
+
+async def test_every_page_of_an_empty_store_says_what_will_appear(empty: Store) -> None:
+    """Before the first chat nothing is broken, and each page tells how it comes to life."""
+    client = await connect(FakeService(), empty)
+    said = {
+        "/": "Nobody has changed this line", "/rollout": "Nothing is on trial",
+        "/versions": "only the base model so far", f"/versions/{BASE}": "The base model",
+        "/generations": "No generation is done yet", "/lessons": "No lesson yet",
+        "/conversations": "No turns yet", "/safety": "No map yet",
+        "/streams": "No reader has begun",
+        "/audit": "Nobody has changed anything", "/settings": "once it has planned a generation",
+    }  # fmt: skip
+    for path, words in said.items():
+        assert words in await page(client, path), path
+    await page(client, "/conversations/chatcmpl-1", status=404)
+    await client.close()
+
+
+async def test_every_page_of_a_day_is_there_and_as_json_too(
+    client: Client, day: tuple[Store, FakeService]
+) -> None:
+    """A page and the document below /api are of one reading; each page names its place."""
+    for view in VIEWS:
+        html = await page(client, place(view.path, day[1]))
+        assert html.count('aria-current="page"') == 1, view.path
+        assert "<h1" in html, view.path
+        found = await data(client, place(api_path(view), day[1]))
+        assert found["trouble"] == "", view.path
+
+
+async def test_what_is_looked_at_is_counted(empty: Store) -> None:
+    """Pages and documents apart, by view, for Prometheus."""
+    service = FakeService()
+    client = await connect(service, empty)
+    await page(client, "/safety")
+    await data(client, "/api/safety")
+    text = (await service.metrics.text()).decode()
+    for form in ("page", "json"):
+        assert f'quickset_console_pages_total{{form="{form}",view="safety"}} 1.0' in text
+    await client.close()
+
+
+async def test_without_a_store_every_page_says_so_and_offers_the_way_back() -> None:
+    """Broker and database down: what serves and the button are on every page."""
+    service = FakeService(version="b" * 16, previous="a" * 16)
+    service.events.append(Event(1, "log-away", "the log cannot be read, serving on"))
+    client = await connect(service, None)
+    for view in VIEWS:
+        html = await page(client, place(view.path, service))
+        assert NO_STORE.replace("'", "&#39;") in html, view.path
+        assert 'data-verb="rollback"' in html, view.path
+        assert "The log is away" in html, view.path
+    assert "The log cannot be read, serving on" in await page(client, "/")
+    await client.close()
+
+
+async def test_now_answers_what_an_operator_asks(client: Client) -> None:
+    """What serves, what is on trial, why it is not promoted yet, who did what."""
+    html = await page(client, "/")
+    assert "version 21" in html
+    assert "75 % of the sessions" in html
+    assert CANDIDATE in html
+    assert "Why it is not promoted yet:</b> judged +0.12" in html
+    assert "learner, change 25" in html
+    assert "anna, change 23" in html
+    now = await data(client, "/api/now")
+    health = {part["name"]: part["state"] for part in now["health"]}
+    assert health == {"Swap": "good", "Learner": "good", "Log": "bad", "Spool": "warn",
+                      "Store": "good"} | {"Learner": health["Learner"]}  # fmt: skip
+    # the look was two seconds ago, and the step had lasted 188 s of its 600
+    assert now["trial"]["soak_ms"] == NOW_MS - 2000 + (600 - 188) * 1000
+
+
+async def test_now_says_why_nothing_is_on_trial(empty: Store) -> None:
+    """With the policy, so that nobody waits for a trial that never comes."""
+    client = await connect(FakeService(), empty)
+    html = await page(client, "/")
+    assert "no turn has been judged yet" in html
+    assert "serves everybody at once (policy direct)" in html
+    await client.close()
+
+
+async def test_a_trial_has_a_tile_a_metric_and_the_turns_behind_it(client: Client) -> None:
+    """Estimate, bounds, limit and standing; only the verbs that are valid now."""
+    html = await page(client, "/rollout")
+    metrics = {m["name"]: m for m in (await data(client, "/api/rollout"))["trial"]["metrics"]}
+    assert {name: metric["standing"][0] for name, metric in metrics.items()} == {
+        "reward": "open", "complaints": "good", "refusals": "warn", "errors": "good",
+        "invalid calls": "none", "length": "good",
+    }  # fmt: skip
+    assert html.count('<article class="tile') == 6
+    assert "between −0.31 and +0.52" in html
+    assert "I&#39;m sorry, but I cannot tell that." in html
+    verbs = re.findall(r'data-verb="([\w-]+)"', html)
+    assert verbs == ["rollback", "pause", "skip-step", "promote-full", "abort"]
+
+
+async def test_a_trial_that_has_not_been_looked_at_says_so(empty: Store) -> None:
+    """Pending, held and paused are told in words, with or without the learner's look."""
+    service = FakeService()
+    service.state["trial"] = {
+        "version": CANDIDATE, "state": "pending", "step": 0, "share": 0.0, "started_by": "",
+        "lacking": None, "verbs": ["start", "abort"],
+    }  # fmt: skip
+    client = await connect(service, empty)
+    assert "waits for an operator to start it" in await page(client, "/rollout")
+    service.state["trial"]["state"] = "running"
+    assert "has not looked at it yet" in await page(client, "/rollout")
+    service.state["trial"] |= {"state": "held", "lacking": "its recipe is missing"}
+    assert "It answers nobody on this agent: its recipe is missing" in await page(client, "/")
+    await client.close()
+
+
+async def test_a_version_shows_what_and_who_moved_it(
+    client: Client, day: tuple[Store, FakeService]
+) -> None:
+    """Lineage, recipe, settings in force, turns and principals with their share, probes."""
+    version = day[1].state["version"]
+    html = await page(client, f"/versions/{version[:10]}")
+    found = await data(client, f"/api/versions/{version}")
+    assert found["moved_by"]["principals"] == [
+        {"principal": "aaaaaaaaaaaaaaaa", "share": 0.75},
+        {"principal": "bbbbbbbbbbbbbbbb", "share": 0.25},
+    ]
+    assert found["generation"]["settings"] == {"strategy": "es", "kl_budget": 0.02}
+    assert found["lineage"][0]["version"] == day[1].state["previous"]
+    assert "layers 22–29" in html
+    assert "Log-odds of refusing harmful prompts, nats" in html
+    assert f'hx-get="/versions/{version}/change"' in html
+
+
+async def test_the_change_of_a_version_says_that_frozen_units_are_zero(client: Client) -> None:
+    """It comes by itself, when it has been worked out; what is unknown says so."""
+    html = await page(client, f"/versions/{BASE}/change")
+    assert "7 frozen rows and columns: every element of them was looked at" in html
+    assert "exactly 0" in html
+    assert "No recipe of version unknown" in await page(client, "/versions/unknown/change")
+    assert (await client.get("/api/versions/unknown/change")).status == 404
+
+
+async def test_an_unknown_version_is_a_page_that_says_so(client: Client) -> None:
+    """With the status of what it says, for people and for programs."""
+    assert "no version ffff of the line main is known" in (
+        (await page(client, "/versions/ffff", status=404)).lower()
+    )
+    assert (await client.get("/api/versions/ffff")).status == 404
+
+
+async def test_a_generation_tells_how_many_members_were_good(client: Client) -> None:
+    """Those that the turns agree on, beside what coins in their place would give."""
+    newest = (await data(client, "/api/generations"))["generations"]
+    (taught,) = [row for row in newest if row["number"] == 24]
+    assert (taught["density"], taught["chance"]) == (0.25, 0.25)
+    assert taught["took_s"] == 9.0
+
+
+async def test_a_lesson_tells_what_was_learned_and_whether_it_helped(client: Client) -> None:
+    """The rewrite or why there is none, the versions that learned it, verdicts before and since."""
+    lessons = (await data(client, "/api/lessons?limit=100"))["lessons"]
+    found = {lesson["turn"]["id"]: lesson for lesson in lessons}
+    refused, learned = found["chatcmpl-000800"], found["chatcmpl-000801"]
+    assert refused["why_none"] == "the rewrite is not about the question"
+    assert (learned["instruction"], learned["rewrite"]) == ("Name the tea.", "Rooibos.")
+    assert [(each["generation"], each["number"]) for each in learned["learned_by"]] == [(24, 21)]
+    assert learned["helped"] == {"before": -1.0, "num_before": 1, "since": 1.0, "num_since": 1}
+    assert refused["helped"]["since"] is None
+    html = await page(client, "/lessons?limit=100")
+    assert "judged −1.00 before (1 verdict) and +1.00 since (1 verdict)" in html
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "name"),
+    [
+        ("versions", "versions", "before"), ("generations", "generations", "before"),
+        ("safety", "reports", "before"), ("audit", "entries", "after"),
+        ("conversations", "turns", "after"), ("lessons", "lessons", "after"),
+    ],
+)  # fmt: skip
+async def test_a_list_is_read_page_by_page_to_its_end(
+    client: Client, view: str, key: str, name: str
+) -> None:
+    """Every entry once, in the order of one long page."""
+    whole = (await data(client, f"/api/{view}?limit=500"))[key]
+    read, cursor = [], ""
+    while True:
+        found = await data(client, f"/api/{view}?limit=7&{name}={cursor}")
+        read += found[key]
+        assert len(found[key]) <= 7
+        cursor = found["next"]
+        if cursor is None:
+            break
+    assert len(whole) > 14
+    assert read == whole
+
+
+async def test_entries_of_one_moment_are_not_lost_between_pages(tmp_path: Path) -> None:
+    """The cursor is a moment and an id."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        for seq in range(1, 9):
+            session.add(
+                RolloutRow(
+                    id=f"r{seq}", line="main", seq=seq, version="v", previous="p", reason="",
+                    state="completed", verb="promote", who="ann", created_ms=5,
+                )
+            )  # fmt: skip
+    client = await connect(FakeService(), store)
+    read: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        found = await data(client, f"/api/audit?limit=3&who=ann&after={cursor}")
+        read, cursor = read + [entry["id"] for entry in found["entries"]], found["next"]
+    assert read == [f"r{seq}" for seq in range(8, 0, -1)]
+    await client.close()
+    store.close()
+
+
+async def test_turns_are_found_by_what_was_said_and_by_verdict(client: Client) -> None:
+    """Text of any message, principal, version and verdict, alone and together."""
+
+    async def ids(query: str) -> list[str]:
+        found = await data(client, f"/api/conversations?limit=200&{query}")
+        return [turn["id"] for turn in found["turns"]]
+
+    assert "chatcmpl-000800" in await ids("text=which tea, number")
+    assert len(await ids("text=rayleigh")) == 8
+    assert await ids("text=100%25 wrong") == []
+    assert await ids("principal=bbbb&verdict=good") == ["chatcmpl-000830"]
+    assert set(await ids("verdict=none")) <= set(await ids(""))
+    assert len(await ids("verdict=any")) + len(await ids("verdict=none")) == len(await ids(""))
+    assert await ids(f"version={CANDIDATE[:6]}") == ["chatcmpl-000902", "chatcmpl-000901"]
+    response = await client.get("/api/conversations?verdict=odd")
+    assert (response.status, (await response.json())["error"]["param"]) == (400, "verdict")
+    assert "verdict must be one of" in (
+        (await page(client, "/conversations?verdict=odd", status=400)).lower()
+    )
+
+
+async def test_a_turn_shows_its_tokens_and_where_it_was_used(client: Client) -> None:
+    """Each token with its log-probability; the generations that it scored."""
+    turn = await data(client, "/api/conversations/chatcmpl-000801")
+    assert turn["tokens"][0] == {
+        "id": 2, "text": "[2]", "logprob": -0.5, "probability": pytest.approx(0.6065, abs=1e-4),
+        "forced": False,
+    }  # fmt: skip
+    assert [used["generation"] for used in turn["used_by"]] == [24]
+    html = await page(client, "/conversations/chatcmpl-000801")
+    assert "−0.50 nats" in html
+
+
+async def test_settings_are_told_without_a_key_or_a_secret(client: Client) -> None:
+    """Each with what it is; whose keys there are, and nothing to guess one by."""
+    sections = (await data(client, "/api/settings"))["sections"]
+    rows = {(section["name"], row["name"]): row for section in sections for row in section["rows"]}
+    assert rows["rollout", "policy"]["value"] == "direct"
+    assert "share of the sessions" in rows["rollout", "policy"]["description"]
+    assert rows["agent", "response_secret"]["value"] in (None, "set")
+
+
+@pytest.mark.parametrize("query", ["limit=x", "before=-1", "limit=1e3", "limit=99999"])
+async def test_a_query_that_makes_no_sense_is_named(client: Client, query: str) -> None:
+    """A broken number is 400, on the page as in the document."""
+    assert (await client.get(f"/api/versions?{query}")).status == 400
+    assert (await client.get(f"/versions?{query}")).status == 400

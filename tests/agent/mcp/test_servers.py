@@ -1,0 +1,170 @@
+"""The toolbox over real servers: what they offer, what they answer, and all that they do wrong."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
+
+from agent.mcp.connection import Connection
+from agent.mcp.servers import Servers
+from agent.mcp.settings import ToolServer
+from agent.settings import AgentSettings
+from agent.tools.served import Result
+from agent.watch.events import Events
+from agent.watch.metrics import Metrics
+
+HERE = Path(__file__).parent
+ALLOWED = ("weather", "failing", "long", "learn", "later", "slow")
+
+
+def program(name: str, *args: str, **given: Any) -> ToolServer:
+    """A server of this folder, as settings name it."""
+    args = (str(HERE / f"{name}.py"), *args)
+    return ToolServer(command=sys.executable, args=args, **given)
+
+
+@contextmanager
+def opened(**servers: ToolServer) -> Iterator[Servers]:
+    """A toolbox over these servers; leaving it stops them."""
+    box = Servers(servers, steps=4, seconds=60, most_bytes=1000, events=Events(), metrics=Metrics())
+    box.start()
+    try:
+        yield box
+    finally:
+        box.stop()
+
+
+async def until(ready: Any) -> None:
+    """Wait until something holds; the test's own time-out is the limit."""
+    while not ready():
+        await asyncio.sleep(0.02)
+
+
+async def call(box: Servers, name: str, within_s: float = 30.0, /, **arguments: Any) -> Result:
+    return await box.call(name, json.dumps(arguments), within_s=within_s)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same server over HTTP."""
+    told = tmp_path_factory.mktemp("http") / "address"
+    process = subprocess.Popen([sys.executable, str(HERE / "weather.py"), str(told)])
+    while not told.exists() or not told.read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    yield told.read_text()
+    process.terminate()
+    process.wait()
+
+
+@pytest.mark.parametrize("way", ["stdio", "http"])
+async def test_a_real_server_is_called(way: str, address: str) -> None:
+    """Only what is allowed is offered; results are bounded; failures are told as failures."""
+    server = program("weather", allow=ALLOWED)
+    if way == "http":
+        server = ToolServer(url=address, headers={"X-Test": "1"}, allow=ALLOWED)
+    with opened(weather=server) as box:
+        await until(box.offered)
+        offered = box.offered()
+        assert "secret" not in offered
+        assert "later" not in offered
+        described = offered["weather"].tool["function"]
+        assert described["description"] == "Say what the weather is like."
+        assert await call(box, "weather", city="Oslo") == Result("It rains in Oslo.", "ok")
+        failed = await call(box, "failing", reason="no idea")
+        assert failed.outcome == "failed"
+        assert json.loads(failed.text)["is_error"] is True
+        wrong = await call(box, "weather", town="Oslo")
+        assert wrong.outcome == "failed"
+        long = await call(box, "long", size=5000)
+        assert long.outcome == "ok"
+        assert len(long.text) < 1100
+        assert (await call(box, "secret")).outcome == "away"
+        assert (await call(box, "slow", 0.3)).outcome == "timeout"
+        assert (await call(box, "learn")).outcome == "ok"
+        await until(lambda: "later" in box.offered())
+        assert (await call(box, "later")).text == "here I am"
+        standing = box.status()["weather"]
+        assert (standing["state"], standing["why"]) == ("up", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcomes"),
+    [
+        ("hang", {"timeout"}),
+        ("crash", {"broken"}),
+        ("huge", {"huge", "broken"}),
+        ("garbage", {"broken"}),
+        ("flood", {"broken", "timeout"}),
+        ("wicked", {"ok"}),
+    ],
+)
+async def test_a_wicked_server_is_borne(kind: str, outcomes: set[str]) -> None:
+    """Whatever it does, a call ends with a result, and the server is connected again."""
+    server = program("wicked", kind, allow=("act",), timeout_s=1.0)
+    with opened(wicked=server) as box:
+        await until(box.offered)
+        assert (await call(box, "act")).outcome in outcomes
+        if kind == "hang":
+            assert (await call(box, "act")).outcome in {"timeout", "away"}
+        if kind in ("hang", "crash", "huge", "flood"):
+            await until(lambda: box.status()["wicked"]["state"] == "away")
+            assert (await call(box, "act")).outcome == "away"
+        await until(lambda: box.status()["wicked"]["state"] == "up")
+
+
+async def test_what_cannot_start_is_said() -> None:
+    """A program that is not there, an address where nobody is: away, with the reason."""
+    nobody = ToolServer(url="http://127.0.0.1:1/mcp", allow=("b",))
+    missing = ToolServer(command="/nowhere/server", allow=("a",))
+    with opened(missing=missing, nobody=nobody) as box:
+        await until(lambda: all(each["state"] == "away" for each in box.status().values()))
+        assert "there is no program" in box.status()["missing"]["why"]
+        assert box.offered() == {}
+        assert (await call(box, "a")).outcome == "away"
+
+
+async def test_it_is_left_alone_for_longer_each_time() -> None:
+    """Waits double, up to a minute."""
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 8:
+            raise asyncio.CancelledError
+
+    server = ToolServer(command="/nowhere/server", allow=("a",))
+    with pytest.raises(asyncio.CancelledError):
+        await Connection("gone", server, most_bytes=1000, wait=wait).run()
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("servers", "why"),
+    [
+        ({"a": {"allow": ["x"]}}, "name a command or a url"),
+        ({"a": {"command": "a", "url": "http://a", "allow": ["x"]}}, "name a command or a url"),
+        ({"a": {"command": "a", "allow": []}}, "allow"),
+        ({"a": {"command": "a", "allow": ["x y"]}}, "allow"),
+        ({"a": {"url": "ftp://a", "allow": ["x"]}}, "no address of HTTP"),
+        ({"a": {"command": "a", "allow": ["x"], "approval": ["y"]}}, "not in allow"),
+        (
+            {"a": {"command": "a", "allow": ["x"]}, "b": {"command": "b", "allow": ["x"]}},
+            "the tool x is in allow of a and of b",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(servers: Any, why: str) -> None:
+    """Where a server is, what it may do, and that the model can tell tools apart."""
+    with pytest.raises(ValidationError, match=why):
+        AgentSettings(tools=servers)

@@ -1,0 +1,272 @@
+"""Tools that the agent calls itself, through every API: the loop, its bounds, and what is kept."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from agent.tools.served import Result
+from streams import chain
+from streams.records import Message
+from tests.agent.conftest import Api, StartApi, events_of
+from tests.agent.turn.box import Box, tool
+
+RAIN = Result("Rain, 12 degrees.", "ok")
+ASK = [{"role": "user", "content": "Weather?"}]
+
+
+def calling(name: str = "weather", **arguments: Any) -> str:
+    return f"<tool_call>{json.dumps({'name': name, 'arguments': arguments})}</tool_call>"
+
+
+async def start(start_api: StartApi, box: Box, *scripts: list[str], **given: Any) -> Api:
+    """An API whose model says these one after another."""
+    api: Api = await start_api(tools=box, script=scripts[0], context_tokens=64, **given)
+    api.engine.then = list(scripts[1:])
+    return api
+
+
+@asynccontextmanager
+async def message_of(api: Api, **extra: Any) -> AsyncIterator[dict[str, Any]]:
+    """The message that a chat request is answered with."""
+    response = await api.chat("Weather?", **extra)
+    body = await response.json()
+    assert response.status == 200, body
+    yield body["choices"][0]["message"] | {"finish": body["choices"][0]["finish_reason"], **body}
+
+
+async def test_a_call_is_made_and_the_answer_is_told(start_api: StartApi) -> None:
+    """The client gets the final answer, with what was called beside it; no call is left to it."""
+    box = Box({"weather": RAIN})
+    api = await start(start_api, box, ["Let me look. ", calling(city="Oslo")], ["It ", "rains."])
+    async with message_of(api) as message:
+        assert message["content"] == "Let me look. It rains."
+        assert message["finish"] == "stop"
+        assert "tool_calls" not in message
+        (made,) = message["server_tool_calls"]
+    assert box.called == [("weather", {"city": "Oslo"})]
+    assert (made["server"], made["name"], made["outcome"]) == ("test", "weather", "ok")
+    assert made["output"] == RAIN.text
+
+
+async def test_each_step_is_a_turn_that_the_next_one_follows(start_api: StartApi) -> None:
+    """The result stands in the next step's messages, marked; the client's own chain goes on."""
+    api = await start(
+        start_api, Box({"weather": RAIN}), ["Hm. ", calling()], ["It rains."], ["Yes."]
+    )
+    async with message_of(api) as message:
+        first, last = api.turns()
+    assert last.id == message["id"] != first.id
+    assert last.inner == [1, 2]
+    assert [each.role for each in last.messages] == ["user", "assistant", "tool"]
+    assert first.inner == []
+    assert first.key in chain.keys(last.messages)
+    said = Message(role="assistant", content=message["content"])
+    assert chain.keys([Message(role="user", content="Weather?"), said])[-1] == last.key
+    rated = await api.client.put(f"/v1/feedback/{message['id']}", json={"thumb": "up"})
+    assert rated.status == 200
+
+
+async def test_a_loop_ends_with_an_answer(start_api: StartApi) -> None:
+    """A model that calls without end is asked a last time without the tools."""
+    box = Box({"weather": RAIN}, steps=2)
+    api = await start(start_api, box, [calling()], [calling()], ["Enough: ", calling(), "rain."])
+    async with message_of(api) as message:
+        assert message["content"] == "Enough: rain."
+        assert message["finish"] == "stop"
+    assert len(box.called) == 2
+    assert len(api.turns()) == 3
+
+
+async def test_time_that_is_used_up_ends_it_too(start_api: StartApi) -> None:
+    """A request whose calls took as long as they may is answered without more of them."""
+    box = Box({"weather": RAIN}, seconds=1e-9)
+    api = await start(start_api, box, [calling()], [calling(), "No idea."])
+    async with message_of(api) as message:
+        assert message["content"] == "No idea."
+    assert len(box.called) == 1
+
+
+async def test_the_clients_own_tools_stay_its_own(start_api: StartApi) -> None:
+    """A reply that calls one ends the loop; a name that both have is the client's."""
+    box = Box({"weather": RAIN, "find": RAIN})
+    api = await start(start_api, box, ["", calling("find"), calling("weather")], [calling("find")])
+    async with message_of(api, tools=[tool("find")]) as message:
+        assert [call["function"]["name"] for call in message["tool_calls"]] == ["find"]
+        assert message["finish"] == "tool_calls"
+        (left,) = message["server_tool_calls"]
+    assert left["outcome"] == "left"
+    assert box.called == []
+
+
+async def test_a_request_may_do_without(start_api: StartApi) -> None:
+    """The header, tool_choice none, a form, several choices and chores: no tool is offered."""
+    box = Box({"weather": RAIN})
+    api = await start(start_api, box, ["Plain."])
+    api.headers = {"X-Server-Tools": "off"}
+    async with message_of(api) as message:
+        assert message["content"] == "Plain."
+    api.headers = {}
+    async with message_of(api, tool_choice="none"), message_of(api, n=2):
+        pass
+    assert all(turn.tools is None for turn in api.turns())
+    api.headers = {"X-Server-Tools": "perhaps"}
+    assert (await api.chat()).status == 400
+
+
+async def test_what_needs_approval_is_not_called_and_is_said(start_api: StartApi) -> None:
+    """Where nobody can be asked, the model is told, and the reply tells that it was not called."""
+    box = Box({"weather": RAIN}, approval=("weather",))
+    api = await start(start_api, box, [calling()], ["I may not look."])
+    async with message_of(api) as message:
+        assert message["content"] == "I may not look."
+        assert message["server_tool_calls"][0]["outcome"] == "unapproved"
+    assert box.called == []
+    told = api.turns()[-1].messages[-1]
+    assert told.content is not None
+    assert "has to allow it" in told.content
+
+
+async def test_a_result_that_does_not_fit_is_left_out(start_api: StartApi) -> None:
+    """The answer comes all the same, with a word in the result's place."""
+    box = Box({"weather": Result("word " * 100, "ok")})
+    api = await start(start_api, box, [calling()], ["Too much."])
+    async with message_of(api) as message:
+        assert message["content"] == "Too much."
+    assert "does not fit" in (api.turns()[-1].messages[-1].content or "")
+
+
+async def test_tools_that_do_not_fit_are_not_offered(start_api: StartApi) -> None:
+    """A prompt that fits without them is answered without them."""
+    box = Box({f"tool{n}": RAIN for n in range(40)})
+    api = await start(start_api, box, ["Hello."])
+    response = await api.chat("word " * 50)
+    assert response.status == 200
+    assert api.turns()[-1].tools is None
+
+
+async def test_chat_streams_through_the_loop(start_api: StartApi) -> None:
+    """Text comes as it is sampled, a call when it is made, one end, the usage of all steps."""
+    api = await start(start_api, Box({"weather": RAIN}), ["Hm. ", calling()], ["It ", "rains."])
+    body = {"stream": True, "stream_options": {"include_usage": True}}
+    frames = [data for _, data in await events_of(await api.chat("Weather?", **body))]
+    assert frames.pop() == "[DONE]"
+    deltas = [choice["delta"] for frame in frames for choice in frame["choices"]]
+    assert "".join(delta.get("content") or "" for delta in deltas) == "Hm. It rains."
+    assert [d for d in deltas if "role" in d] == deltas[:1]
+    (made,) = [call for delta in deltas for call in delta.get("server_tool_calls", [])]
+    assert made["output"] == RAIN.text
+    assert not any("tool_calls" in delta for delta in deltas)
+    reasons = [choice["finish_reason"] for frame in frames for choice in frame["choices"]]
+    assert [reason for reason in reasons if reason] == ["stop"]
+    assert frames[-1]["usage"]["completion_tokens"] == 4
+
+
+async def test_messages_tell_the_call_in_blocks(start_api: StartApi) -> None:
+    """As Anthropic has calls of MCP tools, whole and streamed alike; sent back, they are read."""
+    scripts = (["Hm. ", calling(city="Oslo")], ["It rains."])
+    api = await start(start_api, Box({"weather": RAIN}), *scripts, *scripts, ["Yes."])
+    body = {"model": "quickset", "max_tokens": 30, "messages": ASK}
+    whole = await (await api.post("/v1/messages", body)).json()
+    kinds = ["text", "mcp_tool_use", "mcp_tool_result", "text"]
+    assert [block["type"] for block in whole["content"]] == kinds
+    assert whole["content"][1]["input"] == {"city": "Oslo"}
+    assert whole["stop_reason"] == "end_turn"
+    events = await events_of(await api.post("/v1/messages", body | {"stream": True}))
+    starts = [data for name, data in events if name == "content_block_start"]
+    assert [each["content_block"]["type"] for each in starts] == kinds
+    assert [each["index"] for each in starts] == [0, 1, 2, 3]
+    stops = [data["index"] for name, data in events if name == "content_block_stop"]
+    assert stops == [0, 1, 2, 3]
+    again = [*ASK, {"role": "assistant", "content": whole["content"]}, *ASK]
+    assert (await api.post("/v1/messages", body | {"messages": again})).status == 200
+
+
+async def test_responses_tell_the_call_as_an_item(start_api: StartApi) -> None:
+    """An mcp_call, streamed by its own events, kept with the response, gone on from."""
+    scripts = (["Hm. ", calling(city="Oslo")], ["It rains."])
+    api = await start(start_api, Box({"weather": RAIN}), *scripts, *scripts, ["Yes."])
+    body = {"model": "quickset", "input": "Weather?"}
+    whole = await (await api.post("/v1/responses", body)).json()
+    assert [item["type"] for item in whole["output"]] == ["message", "mcp_call", "message"]
+    assert whole["output"][1]["output"] == RAIN.text
+    stored = await (await api.client.get(f"/v1/responses/{whole['id']}")).json()
+    assert stored["output"] == whole["output"]
+    assert stored["usage"]["output_tokens"] == whole["usage"]["output_tokens"]
+    events = await events_of(await api.post("/v1/responses", body | {"stream": True}))
+    names = [name for name, _ in events if "mcp_call" in name]
+    assert names == [
+        "response.mcp_call.in_progress",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.mcp_call.completed",
+    ]
+    numbers = [data["output_index"] for name, data in events if name.endswith("item.added")]
+    assert numbers == [0, 1, 2]
+    follow = {"input": "Sure?", "previous_response_id": whole["id"]}
+    assert (await api.post("/v1/responses", body | follow)).status == 200
+    items = await (await api.client.get(f"/v1/responses/{whole['id']}/input_items")).json()
+    assert [item["type"] for item in items["data"]] == ["message"]
+
+
+async def test_responses_ask_for_approval(start_api: StartApi) -> None:
+    """Nothing is called before somebody allows it; then it is, and the answer follows."""
+    box = Box({"weather": RAIN}, approval=("weather",))
+    api = await start(start_api, box, ["", calling(city="Oslo")], ["It rains."])
+    body = {"model": "quickset", "input": "Weather?"}
+    asked = await (await api.post("/v1/responses", body)).json()
+    request = asked["output"][-1]
+    assert request["type"] == "mcp_approval_request"
+    assert (request["server_label"], request["name"]) == ("test", "weather")
+    assert asked["status"] == "completed"
+    assert box.called == []
+    allowed = {
+        "type": "mcp_approval_response",
+        "approval_request_id": request["id"],
+        "approve": True,
+    }
+    following = {"previous_response_id": asked["id"], "input": [allowed]}
+    answered = await (await api.post("/v1/responses", body | following)).json()
+    assert box.called == [("weather", {"city": "Oslo"})]
+    assert [item["type"] for item in answered["output"]] == ["mcp_call", "message"]
+    assert answered["output"][0]["output"] == RAIN.text
+    turn = api.turns()[-1]
+    assert [turn.messages[place].role for place in turn.inner] == ["assistant", "tool"]
+    wrong = {"input": [allowed], "previous_response_id": answered["id"]}
+    assert (await api.post("/v1/responses", body | wrong)).status == 400
+
+
+async def test_what_is_not_approved_is_not_called(start_api: StartApi) -> None:
+    """No, or nothing, is no; the model reads the reason."""
+    box = Box({"weather": RAIN}, approval=("weather",))
+    api = await start(start_api, box, ["", calling()], ["Then not."], [calling()], ["Well."])
+    body = {"model": "quickset", "input": "Weather?"}
+    asked = await (await api.post("/v1/responses", body)).json()
+    denied = {
+        "type": "mcp_approval_response",
+        "approval_request_id": asked["output"][-1]["id"],
+        "approve": False,
+        "reason": "too dear",
+    }
+    following = {"previous_response_id": asked["id"], "input": [denied]}
+    answered = await (await api.post("/v1/responses", body | following)).json()
+    assert answered["output"][-1]["content"][0]["text"] == "Then not."
+    assert "too dear" in str(api.turns()[-1].messages)
+    asked = await (await api.post("/v1/responses", body)).json()
+    silent = {"previous_response_id": asked["id"], "input": "Never mind."}
+    assert (await api.post("/v1/responses", body | silent)).status == 200
+    assert box.called == []
+
+
+async def test_a_client_that_goes_ends_the_call(start_api: StartApi) -> None:
+    """The call is cancelled, and the step that made it is kept."""
+    box = Box({"weather": RAIN})
+    box.gate = asyncio.Event()
+    api = await start(start_api, box, ["Hm. ", calling()], ["never"])
+    asking = asyncio.create_task(api.chat("Weather?"))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    while not box.cancelled:
+        await asyncio.sleep(0.01)

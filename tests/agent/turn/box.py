@@ -1,0 +1,57 @@
+"""A toolbox without servers: tools that are functions, and what was asked of them."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.tools.served import Result, Served
+from streams.records import Json
+
+
+def tool(name: str) -> Json:
+    """A tool without parameters, in OpenAI's form."""
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+class Box:
+    """Tools of the test's choice (agent.tools.served.Toolbox)."""
+
+    def __init__(
+        self,
+        answers: Mapping[str, Callable[..., Result] | Result],
+        *,
+        approval: tuple[str, ...] = (),
+        steps: int = 4,
+        seconds: float = 60.0,
+    ) -> None:
+        """answers: of each tool; a function is given its arguments"""
+        self.steps, self.seconds = steps, seconds
+        self.called: list[tuple[str, Json]] = []
+        self.gate: asyncio.Event | None = None
+        self.cancelled = 0
+        self._answers, self._approval = answers, approval
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def status(self) -> Json:
+        return {"test": {"state": "up", "why": None, "tools": sorted(self._answers)}}
+
+    def offered(self) -> Mapping[str, Served]:
+        return {n: Served("test", tool(n), n in self._approval) for n in self._answers}
+
+    async def call(self, name: str, arguments: str, *, within_s: float) -> Result:
+        assert within_s > 0
+        self.called.append((name, json.loads(arguments)))
+        if self.gate is not None:
+            try:
+                await self.gate.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        answer: Any = self._answers[name]
+        result: Result = answer(**json.loads(arguments)) if callable(answer) else answer
+        return result

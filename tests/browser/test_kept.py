@@ -1,0 +1,156 @@
+"""Conversations that the browser keeps: listed, found, renamed, saved as files, deleted."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Download, Page, expect
+
+from tests.browser.fake_agent import FakeAgent, Script
+from tests.browser.saying import ready, reload, said, say
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+# What outlives this page: the messages that the browser has taken, and what it keeps as a draft.
+KEPT_SOMEWHERE = """async () => {
+    const { openDatabase } = await import("/chat/database.js");
+    const messages = await (await openDatabase()).all("messages");
+    return [...messages.map((one) => one.content), ...Object.values({ ...localStorage })];
+}"""
+
+
+async def new_chat(page: Page) -> None:
+    """Begin another conversation."""
+    await page.get_by_role("button", name="New chat").click()
+    await expect(page.locator("#messages > *")).to_have_count(0)
+
+
+async def saved(page: Page, item: str) -> str:
+    """Save the first conversation of the list; returns the file's text."""
+    await page.locator(".menu summary").first.click()
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name=item).click()
+    download: Download = await downloading.value
+    return Path(await download.path()).read_text(encoding="utf-8")
+
+
+async def test_conversations_are_listed_and_found(chat_page: Page, agent: FakeAgent) -> None:
+    """Newest first; found by their titles and by what was said; opened as they were."""
+    agent.scripts += [Script(["Rayleigh scattering."]), Script(["Whiskers, obviously."])]
+    await said(chat_page, "Why is the sky blue?", "Rayleigh scattering.")
+    await new_chat(chat_page)
+    await said(chat_page, "Name a cat", "Whiskers, obviously.")
+    rows = chat_page.locator(".conversation .open")
+    await expect(rows).to_have_text(["Name a cat", "Why is the sky blue?"])
+    await expect(rows.first).to_have_attribute("aria-current", "true")
+    await chat_page.get_by_label("Search conversations").fill("rayleigh")
+    await expect(rows).to_have_text(["Why is the sky blue?"])
+    await rows.click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Rayleigh scattering.")
+    await chat_page.get_by_label("Search conversations").fill("nowhere said")
+    await expect(chat_page.locator("#no-conversation")).to_have_text("Nothing found.")
+    await reload(chat_page)
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Rayleigh scattering.")
+    await expect(rows).to_have_text(["Name a cat", "Why is the sky blue?"])
+
+
+async def test_a_conversation_is_renamed_saved_and_deleted(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Markdown holds what is shown, JSON every branch with its verdicts; deleting asks first."""
+    agent.scripts += [Script(["one"]), Script(["two"]), Script(["three"])]
+    await said(chat_page, "Go", "one")
+    await chat_page.get_by_role("button", name="Another reply").click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("two")
+    await expect(chat_page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    await chat_page.get_by_role("button", name="Good reply").click()
+    await expect(chat_page.locator(".thanks")).to_contain_text("good")
+    await chat_page.locator(".menu summary").click()
+    await chat_page.get_by_role("button", name="Rename…").click()
+    await chat_page.get_by_label("Title").fill("A <b>title</b>")
+    await chat_page.keyboard.press("Enter")
+    await expect(chat_page.locator(".conversation .open")).to_have_text("A <b>title</b>")
+    text = await saved(chat_page, "Save as Markdown")
+    version = "a" * 16
+    assert text == f"# A <b>title</b>\n\n## You\n\nGo\n\n## Quickset (version {version})\n\ntwo\n"
+    kept = json.loads(await saved(chat_page, "Save as JSON"))
+    said_then = [(each["role"], each["content"]) for each in kept["messages"]]
+    assert said_then == [("user", "Go"), ("assistant", "one"), ("assistant", "two")]
+    assert [each.get("score") for each in kept["messages"]] == [None, None, 1]
+    await said(chat_page, "More", "three")
+    await expect(chat_page.locator(".conversation .open")).to_have_text("A <b>title</b>")
+    await chat_page.locator(".menu summary").click()
+    await chat_page.get_by_role("button", name="Delete…").click()
+    await chat_page.get_by_role("button", name="Keep").click()
+    await expect(chat_page.locator(".conversation")).to_have_count(1)
+    await chat_page.get_by_role("button", name="Delete all…").click()
+    await chat_page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(chat_page.locator(".conversation")).to_have_count(0)
+    await expect(chat_page.locator("#welcome")).to_be_visible()
+    await reload(chat_page)
+    await expect(chat_page.locator("#no-conversation")).to_be_visible()
+
+
+async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) -> None:
+    """What one tab says shows in the other; said in both at once, none is lost."""
+    agent.scripts += [Script(["one"]), Script(["two"])]
+    await said(chat_page, "Go", "one")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.get_by_role("button", name="Go", exact=True).click()
+    await expect(other.locator(".assistant .text")).to_have_text("one")
+    await said(other, "From the other", "two")
+    await expect(chat_page.locator(".conversation")).to_have_count(1)
+    await expect(chat_page.locator(".assistant .text")).to_have_text(["one", "two"])
+    pause = asyncio.Event()
+    agent.scripts += [Script(["x", "y"], pause=pause), Script(["z"])]
+    await say(chat_page, "At the same time")
+    await expect(chat_page.locator(".assistant .text").last).to_have_text("x")
+    await said(other, "At once", "z")
+    pause.set()
+    await expect(chat_page.locator(".assistant .text").last).to_have_text("xy")
+    await reload(chat_page)
+    kept = await chat_page.evaluate(KEPT_SOMEWHERE)
+    assert set(kept) >= {"At the same time", "xy", "At once", "z"}
+    await other.close()
+
+
+async def test_a_full_disk_is_told_and_loses_nothing_typed(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """The page goes on, says what is not kept, and keeps it once something is deleted."""
+    agent.scripts += [Script(["x" * 3000]), Script(["ok"]), Script(["fine"])]
+    await said(chat_page, "Old", "x" * 3000)
+    await new_chat(chat_page)
+    devtools = await chat_page.context.new_cdp_session(chat_page)
+    origin = await chat_page.evaluate("location.origin")
+    quota = {"origin": origin, "quotaSize": 1}
+    await devtools.send("Storage.overrideQuotaForOrigin", quota)
+    await say(chat_page, "New and precious")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("ok")
+    await expect(chat_page.locator("#unkept")).to_contain_text("no more room")
+    await expect(chat_page.locator(".conversation .open").first).to_have_text("New and precious")
+    await chat_page.get_by_role("button", name="Old", exact=True).click()
+    await chat_page.get_by_role("button", name="New and precious", exact=True).click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("ok")
+    assert "New and precious" in await chat_page.evaluate(KEPT_SOMEWHERE)
+    await devtools.send("Storage.overrideQuotaForOrigin", quota | {"quotaSize": 10_000_000})
+    await chat_page.locator(".menu summary").last.click()
+    await chat_page.get_by_role("button", name="Delete…").click()
+    await chat_page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(chat_page.locator("#unkept")).to_be_hidden()
+    await reload(chat_page)
+    await expect(chat_page.locator(".assistant .text")).to_have_text("ok")
+
+
+async def test_without_storage_it_still_talks(chat_page: Page, agent: FakeAgent) -> None:
+    """Where the browser keeps nothing, the page says so and works."""
+    await chat_page.add_init_script("Object.defineProperty(window, 'indexedDB', {value: null})")
+    await reload(chat_page)
+    agent.scripts.append(Script(["Hi."]))
+    await said(chat_page, "Hello", "Hi.")
+    await expect(chat_page.locator("#unkept")).to_contain_text("keeps nothing")
+    await expect(chat_page.locator(".conversation .open")).to_have_text("Hello")

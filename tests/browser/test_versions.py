@@ -1,0 +1,93 @@
+"""Versions as people meet them: what changed, two compared, and what was noted of the reader."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.fake_agent import FakeAgent, Script
+from tests.browser.saying import reload, said, say
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+OLD, NEW = "a" * 16, "b" * 16
+STEP = {"strategy": "es", "noise": "screened", "pairs": 64, "layers": [29], "modules": ["up_proj"]}
+
+
+async def test_a_new_version_says_what_changed(chat_page: Page, agent: FakeAgent) -> None:
+    """The mark in the conversation opens it: generations, the last step, and what was taught."""
+    agent.about = {
+        OLD: {"generation": 3, "parent": "c" * 16, "step": STEP},
+        NEW: {"generation": 5, "parent": "d" * 16, "step": STEP},
+    }
+    agent.scripts += [Script(["one"], version=OLD), Script(["two"], version=NEW)]
+    await said(chat_page, "Go", "one")
+    await chat_page.keyboard.press("Alt+b")
+    await chat_page.get_by_label("What should the reply have done?").fill("Be <b>brief</b>")
+    await chat_page.keyboard.press("Control+Enter")
+    await expect(chat_page.locator(".thanks")).to_contain_text("takes this up")
+    await said(chat_page, "Again", "two")
+    await chat_page.get_by_role("button", name="A new version answers").click()
+    dialog = chat_page.get_by_role("dialog")
+    await expect(dialog).to_contain_text(f"{NEW} has learned 2 generations more than {OLD}")
+    await expect(dialog).to_contain_text("layer 29 (up_proj) along 64 directions of signs that")
+    await expect(dialog.locator("li")).to_have_text(["Be <b>brief</b>"])
+    await chat_page.keyboard.press("Escape")
+    await chat_page.locator("#serving").click()
+    await expect(dialog).to_contain_text("generation 5: 5 steps of learning from the base")
+
+
+async def test_two_versions_are_compared_by_a_vote(chat_page: Page, agent: FakeAgent) -> None:
+    """Side by side, without names, with one seed; the vote is a verdict on both."""
+    agent.others = ["quickset@stable", "quickset@candidate"]
+    agent.scripts += [
+        Script(["from stable"], version=OLD, model="quickset@stable"),
+        Script(["from candidate"], version=NEW, model="quickset@candidate"),
+        Script(["ok"], model="quickset"),
+    ]
+    await chat_page.keyboard.press("Alt+v")
+    await expect(chat_page.get_by_label("The other")).to_have_value("quickset@candidate")
+    await chat_page.get_by_role("button", name="Compare", exact=True).click()
+    await expect(chat_page.locator("#comparing")).to_contain_text("both answer")
+    await say(chat_page, "Go")
+    replies = chat_page.locator(".pair .assistant .text")
+    await expect(replies).to_have_count(2)
+    left = chat_page.get_by_role("group", name="Left reply")
+    better = chat_page.get_by_role("button", name="Left is better")
+    await expect(better).to_be_visible()
+    await expect(chat_page.locator(".pair .version").first).to_be_hidden()
+    chosen = await left.locator(".text").inner_text()
+    assert len({request["seed"] for request in agent.requests}) == 1
+    await reload(chat_page)
+    await better.click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text([chosen])
+    await expect(chat_page.locator(".branches").last).to_contain_text("/ 2")
+    asked = [request["model"] for request in agent.requests]
+    scores = {asked[int(id.rpartition("-")[2]) - 1]: said["score"] for id, said in agent.feedback}
+    assert scores == {f"quickset@{name}": 1 if name in chosen else -1
+                      for name in ("stable", "candidate")}  # fmt: skip
+    await said(chat_page, "And?", "ok")
+    assert agent.requests[2]["messages"][1]["content"] == chosen
+
+
+async def test_notes_can_be_removed(chat_page: Page, agent: FakeAgent) -> None:
+    """The panel shows what stands in prompts and what was learned; without notes there is none."""
+    await expect(chat_page.locator("#notes")).to_be_hidden()
+    note = {"object": "note", "created_at": 1, "version": None}
+    agent.notes = [
+        note | {"id": "note_1", "text": "Answer in <i>one</i> sentence.", "state": "active"},
+        note | {"id": "note_2", "text": "Call me Ada.", "state": "retired", "version": 7},
+        note | {"id": "note_3", "text": "Gone.", "state": "removed"},
+    ]
+    await reload(chat_page)
+    await expect(chat_page.locator(".note-text")).to_have_text(
+        ["Answer in <i>one</i> sentence.", "Call me Ada."]
+    )
+    await expect(chat_page.locator(".note-state").last).to_have_text("learned by the model (7)")
+    await chat_page.get_by_role("button", name="Forget: Answer in").click()
+    await expect(chat_page.locator(".note-text")).to_have_text(["Call me Ada."])
+    assert [each["id"] for each in agent.notes] == ["note_2", "note_3"]
+    agent.scripts.append(Script(["ok"]))
+    await chat_page.keyboard.press("Alt+o")
+    await chat_page.get_by_label("Use what it has learned of me").uncheck()
+    await chat_page.get_by_role("button", name="Done").click()
+    await said(chat_page, "Go", "ok")
+    assert agent.requests[0]["notes"] is False

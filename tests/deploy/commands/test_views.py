@@ -1,0 +1,124 @@
+"""Views from a shell: lessons, generations, units, one version, and what --watch does."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from rich.text import Text
+
+from deploy.commands.line.watch import tell
+from streams.settings import StreamsSettings
+from streams.store.store import open_store
+from streams.store.tables import ArtefactRow, GenerationRow, TurnRow
+from tests.deploy.commands.test_commands import FIRST, SECOND, run
+
+
+@pytest.fixture
+def learned(taught: StreamsSettings) -> StreamsSettings:
+    """A home in which turn-2 was learned from, by the generation that made the second version."""
+    store = open_store(taught)
+    with store.transaction() as session:
+        turn = session.get_one(TurnRow, "turn-2")
+        turn.target = {"hint": "be brief", "text": "[red]Short.[/red]", "made": "suffix",
+                       "reason": "", "proof": {"about": 1.25}}  # fmt: skip
+        other = session.get_one(TurnRow, "turn-1")
+        other.target = {"hint": "be kind", "text": "", "reason": "no rewrite is about it"}
+        session.add(
+            GenerationRow(
+                id="g", line="main", number=2, parent=FIRST, child=SECOND, key="0" * 16,
+                state="released", turn_ids=["turn-2"], batch=[], coefficients=[1, -1], reward=-1.0,
+                gain=0.25, kl=0.01, settings={"pairs": 3, "seed": 0}, reason="passed",
+                gate={"rows": [{"title": "refuses", "outcome": "pass",
+                                "candidate": {"text": "8 of 8"}}]},
+                planned_ms=1000, done_ms=5000,
+            )
+        )  # fmt: skip
+        body = {"neurons": {"3": [1, 2]}, "groups": {"4": [0]}}
+        session.add(ArtefactRow(digest="ab" * 32, kind="mask", body=body, created_ms=1))
+    store.close()
+    return taught
+
+
+def test_lessons_are_listed_and_shown(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wish, the rewrite or why there is none, as text, and the versions that learned it."""
+    home = ("--home", str(learned.home))
+    _, out, _ = run("lessons", "list", *home, capsys=capsys)
+    assert "[red]Short.[/red]" in out
+    assert "no rewrite is about it" in out
+    _, out, _ = run("lessons", "list", "--json", *home, capsys=capsys)
+    newest, other = json.loads(out)
+    assert (newest["turn"], newest["hint"], newest["versions"]) == ("turn-2", "be brief", [SECOND])
+    assert (other["text"], other["versions"]) == ("", [])
+    _, out, _ = run("lessons", "show", "turn-2", *home, capsys=capsys)
+    assert "+1.250" in out
+    assert SECOND in out
+    code, _, err = run("lessons", "show", "turn", *home, capsys=capsys)
+    assert code == 2
+    assert "several lessons" in err
+
+
+def test_a_version_shows_where_it_comes_from_and_what_made_it(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its number, too: lineage, settings that were not the defaults, what each probe found."""
+    home = ("--home", str(learned.home))
+    _, out, _ = run("versions", "show", "2", *home, capsys=capsys)
+    flat = " ".join(out.split())
+    assert f"2 from the base: {FIRST} → {SECOND}" in flat
+    assert "pairs = 3" in flat
+    assert "8 of 8; pass" in flat
+    _, out, _ = run("versions", "show", "2", "--json", *home, capsys=capsys)
+    assert json.loads(out)["lineage"] == [FIRST, SECOND]
+
+
+def test_generations_and_units_are_shown(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What each generation came to, and how many units of which layer never move."""
+    home = ("--home", str(learned.home))
+    _, out, _ = run("versions", "generations", "--json", *home, capsys=capsys)
+    (row,) = json.loads(out)
+    assert (row["number"], row["turns"], row["pairs"], row["child"]) == (2, 1, 2, SECOND)
+    assert "4 s" in run("versions", "generations", *home, capsys=capsys)[1]
+    _, out, _ = run("versions", "safety", "--json", *home, capsys=capsys)
+    (units,) = json.loads(out)
+    assert (units["neurons"], units["groups"]) == (2, 1)
+    assert [layer["layer"] for layer in units["layers"]] == [3, 4]
+    assert "all together" in run("versions", "safety", *home, capsys=capsys)[1]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_is_watched_is_printed_when_it_changes(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    """Each state once, a line of JSON each; Ctrl-C ends it without a fault."""
+    states: Iterator[Any] = iter(["a", "a", "b", "b", "a"])
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 5:
+            raise KeyboardInterrupt
+
+    tell(lambda: next(states), Text, as_json=as_json, watch=True, pause=pause)
+    told = capsys.readouterr().out.split()
+    assert [each.strip('"') for each in told] == ["a", "b", "a"]
+
+
+def test_every_view_has_json_and_every_list_can_be_watched() -> None:
+    """No view of a line is for people alone."""
+    from deploy.cli import app
+
+    command: Any = typer.main.get_command(app)
+    views = [("rollouts", "show"), ("rollouts", "list"), ("versions", "list"), ("lessons", "list"),
+             ("versions", "generations"), ("versions", "safety"), ("turns",)]  # fmt: skip
+    for path in views:
+        found = command
+        for name in path:
+            found = found.commands[name]
+        flags = {flag for each in found.params for flag in each.opts}
+        assert {"--json", "--watch"} <= flags, path
