@@ -113,12 +113,19 @@ class LearnerSettings(Section):
     )
     max_reply_tokens: int = Field(96, ge=1, description="reply tokens that are scored")
     principal_cap: float = Field(
-        1.0,
-        gt=0,
+        0.0,
+        ge=0,
         le=1,
-        description="largest share of a generation's weight that one principal may have; 1: no cap",
+        description="largest share of a generation's weight that one principal may have; 0:"
+        " automatic, one part of the quorum, and each principal is one voice, which grows with its"
+        " days (docs/SECURITY.md); 1: no cap",
     )
-    quorum: int = Field(1, ge=1, description="principals that a generation needs")
+    quorum: int = Field(
+        0,
+        ge=0,
+        description="principals that a generation needs; 0: automatic, 1 to 3 by how many were"
+        " active in 30 days, newcomers counting for a part",
+    )
     reward_weight: float = Field(
         1.0, ge=0, description="weight of judged log-probability ratios in the fitness"
     )

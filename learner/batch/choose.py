@@ -15,12 +15,16 @@ most `uses` generations.
 Knows nothing of weights, tables or the clock.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Final
 
 from learner.judges.judge import Verdict
 from learner.trust.shares import principals_needed
+
+# Parts of people that rounding left short of a whole one are whole.
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,39 @@ class Conditions:
     linger_s: float
     quorum: int
     principal_cap: float
+    # Where the numbers are automatic (learner.trust.crowd); without: a head is a head.
+    active: int = 0  # principals that the quorum was drawn from
+    standing: Mapping[str, float] = field(default_factory=dict)  # what each counts for, 0..1
+    trust: Mapping[str, float] | None = None  # weight of each principal's one voice
 
     @property
     def people(self) -> int:
         """How many principals with a strong verdict a generation needs."""
         return principals_needed(self.quorum, self.principal_cap)
 
+    def are_met(self, turns: Iterable[JudgedTurn]) -> bool:
+        """Whether those who gave strong verdicts are people enough."""
+        return self.heard(turns) >= self.people - _ROUNDING
+
+    def heard(self, turns: Iterable[JudgedTurn]) -> float:
+        """Return how many people strong verdicts stand for in one generation, at most.
+
+        Newcomers count for a part.
+        """
+        parts = [self.stands_for(name) for name in {c.principal for c in turns if c.verdict.starts}]
+        return sum(sorted(parts, reverse=True)[: self.turns])
+
+    def stands_for(self, principal: str) -> float:
+        """Return what a principal counts for in the quorum."""
+        return self.standing.get(principal, 1.0)
+
 
 def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) -> list[JudgedTurn]:
     """Return the turns of the generation that is due now, in a fixed order; none if none is."""
     left = [c for c in turns if c.verdict.teaches and c.uses < conditions.uses]
     strong = [c for c in left if c.verdict.starts]
-    chosen = _dealt(left)[: conditions.turns]
-    if len({c.principal for c in chosen if c.verdict.starts}) < conditions.people:
+    chosen = _dealt(left, conditions)[: conditions.turns]
+    if not conditions.are_met(chosen):
         return []
     if not any(c.asks for c in chosen):
         return []
@@ -78,11 +102,14 @@ def _lingered(turn: JudgedTurn, conditions: Conditions, now_ms: int) -> bool:
     return turn.uses == 0 and not 0 <= waited_ms < conditions.linger_s * 1000
 
 
-def _dealt(turns: Sequence[JudgedTurn]) -> list[JudgedTurn]:
-    """Deal one turn of each principal after the other, the best evidence of each first."""
+def _dealt(turns: Sequence[JudgedTurn], conditions: Conditions) -> list[JudgedTurn]:
+    """Deal one turn of each principal after the other, the best evidence of each first.
+
+    Among strong verdicts those of newcomers come last: fresh keys, however many, take no places.
+    """
     order = sorted(turns, key=lambda c: (c.principal, *_worth(c)))
     rounds = [
-        (place, *_worth(c), c)
+        (place, not c.verdict.starts, -conditions.stands_for(c.principal), *_worth(c), c)
         for _, own in groupby(order, key=lambda c: c.principal)
         for place, c in enumerate(own)
     ]

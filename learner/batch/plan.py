@@ -6,19 +6,21 @@ meanwhile waits for the next one.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
 from learner.batch import choose, wait, window
 from learner.batch.choose import Conditions, JudgedTurn
 from learner.settings import LearnerSettings, group_of
-from learner.trust import shares
+from learner.trust import crowd, people, shares
 from streams.line.line import Line
 from streams.store.states import PLANNED
 from streams.store.tables import GenerationRow, OffsetRow, PlannerRow
+
+NOBODY: Final = crowd.Crowd(active=0, days={}, oldest_days=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,18 @@ def next_plan(
     obstacle: what else must come first, in words; None: nothing
     """
     turns = window.judged_turns(session, line, settings, base) if obstacle is None else []
-    chosen = choose.choose(turns, conditions_of(settings), now_ms=now_ms)
+    names = {turn.principal for turn in turns}
+    known = people.crowd_of(session, line.name, names, now_ms=now_ms) if names else NOBODY
+    conditions = conditions_of(settings, known)
+    chosen = choose.choose(turns, conditions, now_ms=now_ms)
     if chosen:
-        return _row(session, line, settings, chosen, now_ms)
+        voices = [shares.Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
+        weights = shares.weights(voices, cap=conditions.principal_cap, trust=conditions.trust)
+        return _row(session, line, settings, [_item(c, weights) for c in chosen], now_ms)
     counts = window.counts(session, line, settings, base)
     return PlannerRow(
         line=line.name,
-        waits_for=obstacle or wait.waits_for(counts, conditions_of(settings)),
+        waits_for=obstacle or wait.waits_for(counts, conditions, conditions.heard(turns)),
         num_fresh=counts.fresh,
         num_used=counts.used,
         num_weak=counts.weak,
@@ -69,14 +76,22 @@ def next_plan(
     )
 
 
-def conditions_of(settings: LearnerSettings) -> Conditions:
-    """Return when a generation is due, by the settings."""
+def conditions_of(settings: LearnerSettings, known: crowd.Crowd) -> Conditions:
+    """Return when a generation is due, by the settings and, where they leave it open, the people.
+
+    known: everybody who may be heard in it
+    """
+    turns, automatic = settings.turns_per_generation, settings.quorum == 0
+    quorum = crowd.quorum_of(known.active, turns=turns) if automatic else settings.quorum
     return Conditions(
-        turns=settings.turns_per_generation,
+        turns=turns,
         uses=settings.uses,
         linger_s=settings.linger_s,
-        quorum=settings.quorum,
-        principal_cap=settings.principal_cap,
+        quorum=quorum,
+        principal_cap=settings.principal_cap or 1 / quorum,
+        active=known.active if automatic else 0,
+        standing=known.standing if automatic else {},
+        trust=known.weights if settings.principal_cap == 0 else None,
     )
 
 
@@ -110,16 +125,13 @@ def _row(
     session: Session,
     line: Line,
     settings: LearnerSettings,
-    chosen: Sequence[JudgedTurn],
+    batch: Sequence[dict[str, Any]],
     now_ms: int,
 ) -> GenerationRow:
     row = next_row(session, line, settings, now_ms=now_ms)
-    voices = [shares.Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
-    weights = shares.weights(voices, cap=settings.principal_cap)
-    scores = [c.verdict.score for c in chosen]
-    row.turn_ids = [c.turn_id for c in chosen]
-    row.batch = [_item(c, weights.get(c.turn_id, 0.0)) for c in chosen]
-    row.reward = sum(scores) / len(scores)
+    row.turn_ids = [item["turn_id"] for item in batch]
+    row.batch = list(batch)
+    row.reward = sum(item["score"] for item in batch) / len(batch)
     return row
 
 
@@ -133,11 +145,11 @@ def _horizon(session: Session, line: Line) -> dict[str, int]:
     return read | {"seq": line.seq}
 
 
-def _item(turn: JudgedTurn, weight: float) -> dict[str, Any]:
+def _item(turn: JudgedTurn, weights: Mapping[str, float]) -> dict[str, Any]:
     verdict = turn.verdict
     return {
         "turn_id": turn.turn_id,
-        "weight": weight,
+        "weight": weights.get(turn.turn_id, 0.0),
         "score": verdict.score,
         "confidence": verdict.confidence,
         "hint": verdict.hint,

@@ -1,6 +1,6 @@
 """Bounds what one principal can do to a generation: a capped share of its weight, and a quorum.
 
-Poisoning the training data is this product's own risk (OWASP LLM04). However many turns one
+Poisoning the training data is this product's own risk (docs/SECURITY.md). However many turns one
 principal brings, their shares of a generation's weight stay under the cap; and a cap of a quarter
 says by itself that three principals are too few to learn from.
 
@@ -34,16 +34,24 @@ def principals_needed(quorum: int, cap: float) -> int:
     return max(quorum, math.ceil(1 / cap - _ROUNDING))
 
 
-def weights(voices: Sequence[Voice], *, cap: float) -> dict[str, float]:
+def weights(
+    voices: Sequence[Voice], *, cap: float, trust: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Return each turn's weight in a generation: within a principal by confidence, capped in sum.
 
     cap: largest share of one principal
+    trust: the weight of each principal's one voice, shared by its turns; None: principals weigh by
+        the confidence of all their turns together
     returns: turn id → weight; they sum to 1, or to less when the principals are too few for the cap
     """
     totals: Counter[str] = Counter()
     for voice in voices:
         totals[voice.principal] += voice.confidence  # type: ignore[assignment]
-    shares = capped_shares(totals, cap=cap)
+    spoken: Mapping[str, float] = totals
+    if trust is not None:
+        turns = Counter(voice.principal for voice in voices)
+        spoken = {name: trust[name] * total / turns[name] for name, total in totals.items()}
+    shares = capped_shares(spoken, cap=cap)
     return {
         voice.turn_id: shares[voice.principal] * voice.confidence / totals[voice.principal]
         for voice in voices

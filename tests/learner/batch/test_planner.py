@@ -22,7 +22,10 @@ from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, JudgementRow, PlannerRow, RecipeRow, TurnRow
 from tests.learner.turns import said, turn
 
-SETTINGS = LearnerSettings(turns_per_generation=3, uses=2, linger_s=10, max_staleness=3)
+# How many people it takes by default: tests/learner/trust/test_people.py.
+SETTINGS = LearnerSettings(
+    turns_per_generation=3, uses=2, linger_s=10, max_staleness=3, quorum=1, principal_cap=1.0
+)
 GENERATION_MS = 6_000
 STEP_MS = 2_000  # between two looks of the loop
 LINE = Line("main", ("base",))

@@ -1,5 +1,7 @@
 """The planner says in words what it waits for."""
 
+import dataclasses
+
 import pytest
 
 from learner.batch.choose import Conditions
@@ -57,3 +59,16 @@ NONE = Counts(fresh=0, used=0, weak=0, people=0)
 def test_it_says_what_is_missing(counts: Counts, asked: Conditions, words: str) -> None:
     """How many verdicts, of whom, and which setting asks for them."""
     assert waits_for(counts, asked) == words
+
+
+def test_the_words_of_automatic_numbers() -> None:
+    """How many people the quorum was drawn from, and that newcomers count for a part."""
+    asked = dataclasses.replace(conditions(quorum=2, cap=0.5), active=5)
+    fresh = Counts(fresh=2, used=0, weak=0, people=1)
+    assert waits_for(fresh, asked) == (
+        "one strong verdict of somebody else needed: quorum 2, as 5 people are active"
+    )
+    assert waits_for(dataclasses.replace(fresh, people=2), asked, heard=0.4) == (
+        "strong verdicts of people who have been here longer: quorum 2, as 5 people are active,"
+        " and newcomers count for a part (0.4 so far)"
+    )

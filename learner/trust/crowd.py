@@ -1,0 +1,80 @@
+"""How large a quorum and a cap are when nobody sets them: they follow the people who are active.
+
+For n principals with judged turns on the line in the last 30 days:
+
+    quorum = min(3, ⌊√n⌋, turns of a generation), at least 1        cap = 1 / quorum
+
+    n        1    2    5    20   100
+    quorum   1    1    2    3    3
+    cap      1    1    1/2  1/3  1/3
+
+So one person at home, or two or three who share a service, teach it alone; one of twenty or of a
+hundred does not. The quorum ends at 3, so that an honest minority of three is heard however many
+say nothing; the price is that three who have been here as long as others, and agree to lie, are
+heard as well. A cap under 1 / quorum would silently ask for a larger quorum.
+
+A principal is one voice: however many turns it brings, its weight is that of its age,
+
+    w = a / (a + 14)        a = 1 + days since its first turn on the line, at most 31
+
+so that a key of today has 1/15, one of a month 31/45: twenty fresh keys (1.33) weigh less than five
+old ones (3.44). In the quorum a principal counts for 2 w / (the largest w on the line), at most 1:
+beside people of a month, a key counts in full after a week, and for a fifth today; where everybody
+is new, everybody counts in full.
+
+Knows nothing of tables or the clock.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+# What is looked back at, for age and for who is active.
+LOOK_BACK_DAYS: Final = 30
+# More active principals than this change nothing.
+ENOUGH: Final = 9
+_LARGEST_QUORUM: Final = 3
+# The fixed prior that pulls a voice towards nothing, in days of age.
+_PRIOR_DAYS: Final = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The people of a line, as known at one moment."""
+
+    active: int  # principals with judged turns in LOOK_BACK_DAYS, at most ENOUGH
+    days: Mapping[str, float]  # since the first turn of each principal who may be heard
+    oldest_days: float  # since the first turn of anybody active
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Return each principal's weight by age."""
+        return {name: age_weight(days) for name, days in self.days.items()}
+
+    @property
+    def standing(self) -> dict[str, float]:
+        """Return what each principal counts for in a quorum, 0..1."""
+        best = age_weight(max([self.oldest_days, *self.days.values()], default=0.0))
+        return {name: min(1.0, 2 * weight / best) for name, weight in self.weights.items()}
+
+
+def age_weight(days: float) -> float:
+    """Return a voice's weight by the days since its first turn.
+
+    >>> round(20 * age_weight(0), 2), round(5 * age_weight(30), 2)
+    (1.33, 3.44)
+    """
+    age = 1 + min(max(days, 0.0), LOOK_BACK_DAYS)
+    return age / (age + _PRIOR_DAYS)
+
+
+def quorum_of(active: int, *, turns: int) -> int:
+    """Return how many principals a generation needs.
+
+    turns: what a generation holds: more people than that could never come together
+
+    >>> [quorum_of(n, turns=6) for n in (1, 2, 5, 20, 100)]
+    [1, 1, 2, 3, 3]
+    """
+    return max(1, min(_LARGEST_QUORUM, math.isqrt(active), turns))

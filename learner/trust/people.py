@@ -1,0 +1,44 @@
+"""Reads the people of a line from the store: how many are active, and since when each is here.
+
+What counts is the rows that the log had brought by then and the moment of planning, so that a line
+that is run again plans alike.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlmodel import Session, col, func, select
+
+from learner.trust.crowd import ENOUGH, LOOK_BACK_DAYS, Crowd
+from streams.store.states import JUDGED
+from streams.store.tables import TurnRow
+
+_DAY_MS: Final = 86_400_000
+
+
+def crowd_of(session: Session, line: str, principals: Collection[str], *, now_ms: int) -> Crowd:
+    """Read the crowd of a line.
+
+    principals: those who may be heard in the next generation
+    """
+    since_ms = now_ms - LOOK_BACK_DAYS * _DAY_MS
+    lately = (TurnRow.line == line, TurnRow.state == JUDGED, col(TurnRow.created_ms) >= since_ms)
+    active = session.exec(select(TurnRow.principal).where(*lately).distinct().limit(ENOUGH)).all()
+    first = select(TurnRow.created_ms).where(*lately).order_by(col(TurnRow.created_ms)).limit(1)
+    oldest_ms = session.exec(first).first()
+    seen = (
+        select(TurnRow.principal, func.min(TurnRow.created_ms))
+        .where(TurnRow.line == line, col(TurnRow.principal).in_(set(principals)))
+        .where(col(TurnRow.created_ms) >= since_ms)
+        .group_by(TurnRow.principal)
+    )
+    days = {name: _days(first_ms, now_ms) for name, first_ms in session.exec(seen)}
+    return Crowd(
+        active=len(active),
+        days={name: days.get(name, float(LOOK_BACK_DAYS)) for name in sorted(set(principals))},
+        oldest_days=_days(oldest_ms, now_ms) if oldest_ms is not None else 0.0,
+    )
+
+
+def _days(first_ms: int, now_ms: int) -> float:
+    return max(0, now_ms - first_ms) / _DAY_MS

@@ -1,0 +1,32 @@
+"""Attacks by words and names come to nothing, or to what the table says."""
+
+from tests.attacks import texts
+
+
+def test_instructions_in_complaints_are_seldom_taken() -> None:
+    """At most the two that read like a wish about the answer; refused are all others."""
+    found = texts.instructing_complaints()
+    assert found.defended <= 2
+
+
+def test_praise_in_results_is_nobodys() -> None:
+    """Some of them would praise in the user's role; none does in the tool's."""
+    found = texts.praise_in_results()
+    assert (found.undefended > 0, found.defended) == (True, 0)
+
+
+def test_feedback_of_strangers_teaches_nothing() -> None:
+    """The same words of the reply's own person do."""
+    found = texts.forged_feedback()
+    assert (found.undefended, found.defended) == (20, 0)
+
+
+def test_feedback_again_and_again_counts_once() -> None:
+    """Under one id or under many."""
+    assert texts.replayed_feedback().defended == 0
+
+
+def test_names_of_two_principals_never_meet() -> None:
+    """Neither the session that a client names, nor the one that its first words give."""
+    found = texts.colliding_names()
+    assert (found.undefended, found.defended) == (20, 0)

@@ -1,0 +1,122 @@
+"""Attacks by words and names: what a judge, or a lookup, makes of them, item by item."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agent.turn.sessions import named_session
+from learner.judges.explicit import ExplicitJudge
+from learner.judges.judge import combine
+from learner.judges.lexical import OWN_WORDING, LexicalJudge, hear
+from learner.judges.reading import read_text
+from learner.link.conversation import Link
+from streams import chain
+from streams.records import Feedback, Judgement, Message, Turn
+from tests.learner.turns import said, turn
+
+_PEOPLE: Final[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "people.json").read_text(encoding="utf-8")
+)
+ASKED: Final = turn(said("What is DNA?"), "A long story …", principal="ann")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Of so many attacks, how many count: where the defence is left out, and with it."""
+
+    name: str
+    of: int
+    undefended: int
+    defended: int
+
+
+def instructing_complaints() -> Heard:
+    """Complaints that carry instructions, of which the complaint's own words would be the hint."""
+    words = [item["complaint"] for item in _PEOPLE["instructing_complaints"]]
+    return Heard(
+        "complaints that carry instructions", len(words), len(words), len(taken_as_hints(words))
+    )
+
+
+def taken_as_hints(words: list[str]) -> list[str]:
+    """Return the complaints of which words of their own become a hint."""
+    hints = [(each, hear(read_text("What is DNA?", "A long story …", each)).hint) for each in words]
+    return [each for each, hint in hints if hint and hint not in OWN_WORDING.values()]
+
+
+def praise_in_results() -> Heard:
+    """Tool results that ask for praise: what they ask for in the user's role, and in the tool's."""
+    items = _PEOPLE["praise_seeking_results"]
+    asked = [turn(said(item["request"]), item["reply"]) for item in items]
+    results = [item["result"] for item in items]
+    as_words = [
+        _score(a, Message(role="user", content=r)) for a, r in zip(asked, results, strict=True)
+    ]
+    as_results = [
+        _score(a, Message(role="tool", content=result, tool_call_id="1"))
+        for a, result in zip(asked, results, strict=True)
+    ]
+    moved = (sum(score != 0 for score in scores) for scores in (as_words, as_results))
+    return Heard("tool results that ask for praise", len(items), *moved)
+
+
+def _score(about: Turn, followed: Message) -> int:
+    found = LexicalJudge().judge(about, Link(about.id, "reply", (followed,), 2_000))
+    return found.score if found else 0
+
+
+def forged_feedback() -> Heard:
+    """Strangers' feedback on Ann's reply, beside the same words of her own."""
+    strangers = [judged(f"f{i}", f"stranger{i}") for i in range(20)]
+    own = [judged(f"f{i}", "ann") for i in range(20)]
+    return Heard("feedback on somebody else's reply", 20, _teaching(own), _teaching(strangers))
+
+
+def replayed_feedback() -> Heard:
+    """One feedback given twenty times, under one id and under many: does it count for more?"""
+    once = combine([judged("f00", "ann")])
+    many = [judged(f"f{i:02d}", "ann") for i in range(20)]
+    louder = [count for count in range(2, 21) if combine(many[:count]) != once]
+    kept = {judged("f00", "ann").id for _ in range(20)}
+    return Heard("the same feedback again and again", 19, 19, len(louder) + len(kept) - 1)
+
+
+def judged(id: str, principal: str) -> Judgement:
+    """Return the judgement that somebody's feedback on Ann's reply is."""
+    given = Feedback(
+        id=id, turn_id=ASKED.id, line="main", principal=principal, session="s", score=-1,
+        hint="Say that I am right.", comment="", created_ms=2_000,
+    )  # fmt: skip
+    found = ExplicitJudge().judge(ASKED, given)
+    assert found is not None
+    return found
+
+
+def _teaching(judgements: list[Judgement]) -> int:
+    verdicts = [combine([judgement]) for judgement in judgements]
+    return sum(verdict is not None and verdict.teaches for verdict in verdicts)
+
+
+def colliding_names() -> Heard:
+    """Twenty principals who use Ann's session names and first words: whose session it becomes."""
+    others = [f"stranger{i}" for i in range(20)]
+    anns = {named_session("work", "ann"), chain.session_of(ASKED.messages, "ann")}
+    theirs = [
+        {named_session("work", name), chain.session_of(ASKED.messages, name)} for name in others
+    ]
+    names = {named_session("work", "") for _ in others}  # without the principal all are one
+    return Heard(
+        "somebody else's session name or words",
+        len(others),
+        len(others) - len(names) + 1,
+        sum(bool(each & anns) for each in theirs),
+    )
+
+
+def all_heard() -> list[Heard]:
+    """Return every attack by words and names, measured."""
+    return [
+        instructing_complaints(), praise_in_results(), forged_feedback(), replayed_feedback(),
+        colliding_names(),
+    ]  # fmt: skip

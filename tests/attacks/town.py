@@ -1,0 +1,77 @@
+"""A town whose people judge replies, honestly or not: what of it would weigh in generations.
+
+The planner's own choice, quorum and weights, minute by minute, without a model: what is measured is
+the weight of lies in what would be learned, and not yet what a version makes of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from learner.batch.choose import JudgedTurn, choose
+from learner.batch.plan import conditions_of
+from learner.judges.judge import Verdict
+from learner.settings import LearnerSettings
+from learner.trust.crowd import ENOUGH, Crowd
+from learner.trust.shares import Voice, weights
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A strong verdict that somebody gives at some minute."""
+
+    minute: int
+    principal: str
+    lie: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """What a run came to."""
+
+    generations: int
+    decided: int  # generations in which lies weigh more than half
+    weight: float  # of lies, summed over generations
+
+    @property
+    def share(self) -> float:
+        """Return the share of lies in all that was learned."""
+        return self.weight / self.generations if self.generations else 0.0
+
+
+def run(said: Sequence[Said], days: Mapping[str, float], settings: LearnerSettings) -> Dose:
+    """Let a day pass, a generation a minute at most.
+
+    days: since the first turn of everybody who is active, those who say nothing too
+    """
+    pending = sorted(said, key=lambda each: (each.minute, each.principal))
+    crowd = Crowd(min(len(days), ENOUGH), days, max(days.values()))
+    conditions = conditions_of(settings, crowd)
+    window: list[JudgedTurn] = []
+    lies: set[str] = set()
+    generations, decided, weight = 0, 0, 0.0
+    for minute in range(1441):
+        while pending and pending[0].minute <= minute:
+            each = pending.pop(0)
+            turn = _turn(each, number=len(said) - len(pending))
+            window.append(turn)
+            lies |= {turn.turn_id} if each.lie else set()
+        chosen = choose(window, conditions, now_ms=(minute + 1) * MINUTE_MS)
+        if not chosen:
+            continue
+        voices = [Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
+        found = weights(voices, cap=conditions.principal_cap, trust=conditions.trust)
+        theirs = sum(share for id, share in found.items() if id in lies)
+        generations, weight = generations + 1, weight + theirs
+        decided += theirs > 0.5
+        used = {c.turn_id for c in chosen}
+        window = [replace(c, uses=c.uses + (c.turn_id in used)) for c in window]
+        window = [c for c in window if c.uses < settings.uses]
+    return Dose(generations, decided, weight)
+
+
+def _turn(each: Said, *, number: int) -> JudgedTurn:
+    at_ms = each.minute * MINUTE_MS
+    verdict = Verdict(score=-1, confidence=0.9, hint="so")
+    return JudgedTurn(f"t{number:05d}", each.principal, at_ms, 0, at_ms, verdict)
