@@ -43,10 +43,10 @@ class Pages:
 
 
 def number(value: float | None) -> str:
-    """Write a whole number with its thousands apart.
+    r"""Write a whole number with its thousands apart.
 
     >>> number(12345), number(None)
-    ('12 345', '–')
+    ('12\u202f345', '–')
     """
     return "–" if value is None else f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
@@ -75,10 +75,10 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write a share.
+    r"""Write a share.
 
     >>> percent(0.05), percent(0.075), percent(1.0), percent(0.0004)
-    ('5 %', '7.5 %', '100 %', '0.04 %')
+    ('5\xa0%', '7.5\xa0%', '100\xa0%', '0.04\xa0%')
     """
     if value is None:
         return "–"

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from agent.console import build_console
 from agent.http.runner import Runner
+from streams.log.contract import Log
 from streams.store.store import Store
 from tests.agent.console.rows import FakeService
 
@@ -23,7 +24,7 @@ class LiveConsole:
 
 
 @contextmanager
-def live_console(store: Store | None) -> Iterator[LiveConsole]:
+def live_console(store: Store | None, *, log: Log | None = None) -> Iterator[LiveConsole]:
     """Serve inside the block."""
     ready = threading.Event()
     made: list[LiveConsole] = []
@@ -31,7 +32,7 @@ def live_console(store: Store | None) -> Iterator[LiveConsole]:
 
     async def serve() -> None:
         service = FakeService(version="b" * 16, previous="a" * 16)
-        app = build_console(service, store, interval_s=0.0, wait_s=30.0)
+        app = build_console(service, store, log=log, interval_s=0.0, wait_s=30.0)
         runner = Runner(app, handler_cancellation=True, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -13,6 +13,7 @@ from hypothesis.errors import Unsatisfiable
 
 from agent.console.document import made_of
 from agent.console.roles import for_role
+from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from tests.agent.console.rows import fill
@@ -28,12 +29,14 @@ NOW_MS = 1_790_000_000_000
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveConsole]:
     """A console without keys, over a day of learning."""
-    store = open_store(StreamsSettings(home=tmp_path_factory.mktemp("console")))
+    home = tmp_path_factory.mktemp("console")
+    store, log = open_store(StreamsSettings(home=home)), SqliteLog(home / "log.db")
     with store.transaction() as session:
         fill(session, now_ms=NOW_MS)
-    with live_console(store) as running:
+    with live_console(store, log=log) as running:
         yield running
     store.close()
+    log.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ Each client holds a conversation of its own kind, unmodified; what the agent rec
 the learner's intake.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,22 @@ class Kitchen:
         first, *then = [[each] if isinstance(each, str) else each for each in scripts]
         engine.script, engine.then = first, then
 
+    def _turns(self, *, wait_s: float = 30) -> list[Turn]:
+        """Read what was recorded; a turn is, only after its client has the reply."""
+        told = len(self.api.engine.streams)  # type: ignore[attr-defined]
+        log, end_s = SqliteLog(self._home / "log.db"), time.monotonic() + wait_s
+        try:
+            while time.monotonic() < end_s:
+                turns = [each for each in records_now(log, "turns") if isinstance(each, Turn)]
+                if len(turns) >= told:
+                    break
+            return turns
+        finally:
+            log.close()
+
     def links(self) -> list[tuple[str, str | None]]:
         """Take everything that was recorded; return each reply and that of the turn after it."""
-        assert self.api.spool.wait_drained(30)
-        log = SqliteLog(self._home / "log.db")
-        turns = [each for each in records_now(log, "turns") if isinstance(each, Turn)]
-        log.close()
+        turns = self._turns()
         store = open_store(StreamsSettings(home=self._home / "learner"))
         play(store, turns)
         said = {turn.id: turn.reply.content or _calls(turn) for turn in turns}
