@@ -25,7 +25,7 @@ class City(BaseModel):
 
 @pytest.mark.client("pydantic-ai-slim", "agents: output by tool, natively and by prompt")
 @pytest.mark.parametrize("mode", ["ToolOutput", "NativeOutput", "PromptedOutput"])
-def test_pydantic_ai(real: Live, mode: str) -> None:
+async def test_pydantic_ai(real: Live, mode: str) -> None:
     """All three modes of output."""
     pydantic_ai: Any = pytest.importorskip("pydantic_ai")
     from pydantic_ai.models.openai import OpenAIChatModel
@@ -42,7 +42,7 @@ def test_pydantic_ai(real: Live, mode: str) -> None:
         output_type=output,
         model_settings=settings,
     )
-    assert agent.run_sync("Which city?").output.name in ("Oslo", "Rome")
+    assert (await agent.run("Which city?")).output.name in ("Oslo", "Rome")
 
 
 @pytest.mark.client("instructor", "create: by tools, and by a schema")

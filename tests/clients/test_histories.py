@@ -195,7 +195,7 @@ async def test_openai_agents(kitchen: Kitchen, kind: str) -> None:
 
 
 @pytest.mark.client("pydantic-ai-slim", "histories: message_history links")
-def test_pydantic_ai(kitchen: Kitchen) -> None:
+async def test_pydantic_ai(kitchen: Kitchen) -> None:
     """What it sends back are its own messages, with instructions in front."""
     pydantic_ai: Any = pytest.importorskip("pydantic_ai")
     from pydantic_ai.models.openai import OpenAIChatModel
@@ -207,12 +207,10 @@ def test_pydantic_ai(kitchen: Kitchen) -> None:
     )
     history: list[Any] = []
 
-    def say(said: str) -> str:
-        done = agent.run_sync(said, message_history=history)
+    for said, reply in zip(SAID, REPLIES, strict=True):
+        done = await agent.run(said, message_history=history)
         history[:] = done.all_messages()
-        return str(done.output)
-
-    talk(say)
+        assert done.output == reply
     assert kitchen.links() == CHAIN
 
 

@@ -20,6 +20,7 @@ def test_uninterrupted_run_learns(homes: Homes) -> None:
     assert any(row["state"] == "released" for row in state["generations"])
 
 
+@pytest.mark.slow
 @pytest.mark.fault("crash of the learner at each boundary")
 def test_a_crash_at_any_boundary_changes_nothing(homes: Homes) -> None:
     """However a process ends around a commit or an append, the next one reaches the same state."""

@@ -94,6 +94,7 @@ def live_through_it(members: dict[str, Process], snapshots: Path) -> None:
     assert [member.stop() for member in members.values()] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_an_embedded_fleet_reaches_the_same_bits(tiny_dir: Path, tmp_path: Path) -> None:
     """Two agents and a learner over one folder: a late one, a killed one, a damaged snapshot."""
     home = tmp_path / "home"

@@ -141,6 +141,7 @@ class WallClock:
         new.replace(self._file)  # never half written
 
 
+@pytest.mark.slow
 @pytest.mark.fault("clock jump")
 def test_clocks_that_jump_cost_nothing(stack: Stack, tiny_dir: Path, tmp_path: Path) -> None:
     """Agent and learner, years ahead or behind, together or apart: corrections make versions."""
