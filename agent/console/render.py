@@ -86,12 +86,13 @@ def percent(value: float | None) -> str:
 
 
 def sentence(text: str) -> str:
-    """Begin a text with a capital; what a template puts behind it stays as it is.
+    """Begin a text with a capital, where it begins with a word and not with a name in digits.
 
-    >>> sentence("asked again")
-    'Asked again'
+    >>> sentence("asked again"), sentence("fb86140e0f2fa584 serves")
+    ('Asked again', 'fb86140e0f2fa584 serves')
     """
-    return text[:1].upper() + text[1:]
+    is_name = any(each.isdigit() for each in text.partition(" ")[0])
+    return text if is_name else text[:1].upper() + text[1:]
 
 
 def short(name: str | None) -> str:

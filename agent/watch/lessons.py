@@ -3,16 +3,20 @@
 Instructions are people's words: operators see them as they see the turns.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
 
 from agent.watch.metrics import Family
 from streams.records import Json
 from streams.store.lesson_tables import LessonCountRow, LessonRow, NoteRow
+from streams.store.tables import GenerationRow, RecipeRow
 
 LIMIT: Final = 200
+# Generations that are searched for who learned from a turn: some days of a busy line.
+SEARCHED: Final = 400
 _STATES: Final = ("active", "satisfied", "set aside", "forgotten")
 _NOTES: Final = ("active", "retired", "removed")
 _HIDDEN: Final = {"changed", "due", "wished"}
@@ -26,12 +30,33 @@ def lessons(session: Session, lines: Collection[str], *, limit: int = LIMIT) -> 
         .order_by(col(LessonRow.created_ms).desc(), LessonRow.id)
         .limit(limit)
     )
-    rows = session.exec(newest).all()
-    noted = select(NoteRow.lesson, NoteRow.state).where(
-        col(NoteRow.lesson).in_([row.id for row in rows])
+    return list(_shown(session, session.exec(newest).all()).values())
+
+
+def courses(session: Session, ids: Collection[str]) -> dict[str, Json]:
+    """Read lessons by their ids: what became of each, by id."""
+    return _shown(session, session.exec(select(LessonRow).where(col(LessonRow.id).in_(ids))).all())
+
+
+def learners(session: Session, line: str, turn_ids: Collection[str]) -> dict[str, list[Json]]:
+    """Read which versions have some turns in their batch, by turn, the oldest version first."""
+    columns: list[Any] = [
+        GenerationRow.number, GenerationRow.child, GenerationRow.state, GenerationRow.turn_ids,
+        RecipeRow.number,
+    ]  # fmt: skip
+    query = (
+        select(*columns)
+        .outerjoin(RecipeRow, col(RecipeRow.version) == col(GenerationRow.child))
+        .where(GenerationRow.line == line, col(GenerationRow.child).is_not(None))
+        .order_by(col(GenerationRow.number).desc())
+        .limit(SEARCHED)
     )
-    notes = dict(session.exec(noted).all())
-    return [_shown(row, notes) for row in rows]
+    wanted, found = set(turn_ids), defaultdict[str, list[Json]](list)
+    for generation, version, state, learned_from, number in session.execute(query):
+        for id in wanted.intersection(learned_from):
+            told = {"generation": generation, "version": version, "state": state, "number": number}
+            found[id].insert(0, told)
+    return found
 
 
 def families(session: Session, line: str) -> list[Family]:
@@ -64,7 +89,14 @@ def families(session: Session, line: str) -> list[Family]:
     ]
 
 
-def _shown(row: LessonRow, notes: Mapping[str, str]) -> Json:
-    body = row.model_dump(exclude=_HIDDEN)
-    body["versions"] = [name for name, _ in row.versions]
-    return body | {"note": notes.get(row.id)}
+def _shown(session: Session, rows: Sequence[LessonRow]) -> dict[str, Json]:
+    """Lessons as they are shown, each with its note's state, by id."""
+    noted = select(NoteRow.lesson, NoteRow.state).where(
+        col(NoteRow.lesson).in_([row.id for row in rows])
+    )
+    notes: Mapping[str, str] = dict(session.exec(noted).all())
+    return {
+        row.id: row.model_dump(exclude=_HIDDEN)
+        | {"versions": [name for name, _ in row.versions], "note": notes.get(row.id)}
+        for row in rows
+    }

@@ -1,6 +1,5 @@
-"""What complaints became: a hint, the rewrite that is learned or why none, and who learned it.
-
-`lessons` alone reads them, from turns and verdicts: whatever else keeps them is read there.
+"""What complaints became: a hint, the rewrite that is learned or why none, who learned it, and what
+came of the wish.
 """
 
 from collections.abc import Sequence
@@ -9,8 +8,9 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from agent.watch.lessons import courses, learners
 from deploy.errors import DeployError
-from streams.store.tables import GenerationRow, JudgementRow, TurnRow
+from streams.store.tables import JudgementRow, TurnRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Lesson:
     made: in what way; reason: why there is none
     proof: what was measured of it, nats a token; None: nothing was
     versions: those whose generation learned from the turn, oldest first
+    course: what became of the wish, and of its note (agent.watch.lessons); None: it is not kept
     """
 
     turn: str
@@ -37,6 +38,7 @@ class Lesson:
     proof: dict[str, Any] | None
     uses: int
     versions: tuple[str, ...]
+    course: dict[str, Any] | None
 
 
 def lessons(session: Session, line: str, limit: int, *, start: str = "") -> list[Lesson]:
@@ -47,8 +49,17 @@ def lessons(session: Session, line: str, limit: int, *, start: str = "") -> list
     rows = session.exec(query.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
     rows = [row for row in rows if row.target]  # JSON's null is not SQL's
     verdicts = _verdicts(session, [row.id for row in rows])
-    learned = _learned(session, line, {row.id for row in rows})
-    return [_lesson(row, verdicts.get(row.id), learned.get(row.id, ())) for row in rows]
+    learned = learners(session, line, [row.id for row in rows])
+    became = courses(session, [row.lesson for row in rows if row.lesson])
+    return [
+        _lesson(
+            row,
+            verdicts.get(row.id),
+            [each["version"] for each in learned.get(row.id, ())],
+            became.get(row.lesson or ""),
+        )
+        for row in rows
+    ]
 
 
 def find_lesson(session: Session, line: str, start: str) -> Lesson:
@@ -63,7 +74,12 @@ def find_lesson(session: Session, line: str, start: str) -> Lesson:
     return found[0]
 
 
-def _lesson(row: TurnRow, verdict: JudgementRow | None, versions: Sequence[str]) -> Lesson:
+def _lesson(
+    row: TurnRow,
+    verdict: JudgementRow | None,
+    versions: Sequence[str],
+    course: dict[str, Any] | None,
+) -> Lesson:
     target, messages = row.target or {}, row.record.get("messages", [])
     said = [each.get("content") for each in messages if each.get("role") == "user"]
     return Lesson(
@@ -80,6 +96,7 @@ def _lesson(row: TurnRow, verdict: JudgementRow | None, versions: Sequence[str])
         proof=target.get("proof"),
         uses=row.uses,
         versions=tuple(versions),
+        course=course,
     )
 
 
@@ -90,16 +107,4 @@ def _verdicts(session: Session, ids: Sequence[str]) -> dict[str, JudgementRow]:
     for row in session.exec(rows.order_by(col(JudgementRow.created_ms))):
         if row.hint or row.turn_id not in found:
             found[row.turn_id] = row
-    return found
-
-
-def _learned(session: Session, line: str, ids: set[str]) -> dict[str, list[str]]:
-    """Turn → the versions whose generation it scored."""
-    found: dict[str, list[str]] = {}
-    made = select(GenerationRow.child, GenerationRow.turn_ids).where(
-        GenerationRow.line == line, col(GenerationRow.child).is_not(None)
-    )
-    for child, turn_ids in session.execute(made.order_by(col(GenerationRow.number))):
-        for id in ids.intersection(turn_ids):
-            found.setdefault(id, []).append(str(child))
     return found

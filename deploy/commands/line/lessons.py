@@ -64,11 +64,12 @@ def _table(found: Sequence[Lesson]) -> RenderableType:
     if not found:
         return "no lessons yet: a complaint with a wish becomes one in the next generation"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("when", "turn", "wish", "learned", "versions"):
+    for name in ("when", "turn", "wish", "learned", "versions", "is"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for each in found:
         learned = each.text or f"– {each.reason}"
-        cells = (each.turn[:16], each.hint or "", learned, str(len(each.versions)))
+        state = each.course["state"] if each.course else "–"
+        cells = (each.turn[:16], each.hint or "", learned, str(len(each.versions)), state)
         # Text, not markup: what people and models write is shown as it is, each on one line
         table.add_row(_time(each.created_ms), *(Text(" ".join(cell.split())) for cell in cells))
     return table
@@ -86,6 +87,9 @@ def _told(found: Lesson) -> Iterator[tuple[str, str]]:
     for name, value in (found.proof or {}).items():
         yield name, f"{value:+.3f}" if isinstance(value, float) else str(value)
     yield "versions", ", ".join(found.versions) or "none so far"
+    if found.course is not None:
+        yield "is", ": ".join(filter(None, (found.course["state"], found.course["reason"])))
+        yield "note", found.course["note"] or "none"
 
 
 def _time(unix_ms: int) -> str:

@@ -251,17 +251,17 @@ async def test_a_generation_tells_how_many_members_were_good(client: Client) -> 
 
 
 async def test_a_lesson_tells_what_was_learned_and_whether_it_helped(client: Client) -> None:
-    """The rewrite or why there is none, the versions that learned it, verdicts before and since."""
+    """The rewrite or why there is none, the versions that learned it, what came of the wish."""
     lessons = (await data(client, "/api/lessons?limit=100"))["lessons"]
     found = {lesson["turn"]["id"]: lesson for lesson in lessons}
     refused, learned = found["chatcmpl-000800"], found["chatcmpl-000801"]
     assert refused["why_none"] == "the rewrite is not about the question"
     assert (learned["instruction"], learned["rewrite"]) == ("Name the tea.", "Rooibos.")
     assert [(each["generation"], each["number"]) for each in learned["learned_by"]] == [(24, 21)]
-    assert learned["helped"] == {"before": -1.0, "num_before": 1, "since": 1.0, "num_since": 1}
-    assert refused["helped"]["since"] is None
+    assert (learned["course"]["state"], learned["course"]["num_pleased"]) == ("satisfied", 3)
+    assert refused["course"] is None
     html = await page(client, "/lessons?limit=100")
-    assert "judged −1.00 before (1 verdict) and +1.00 since (1 verdict)" in html
+    assert "<b>satisfied</b>: 3 pleased verdicts on end" in html
 
 
 @pytest.mark.parametrize(

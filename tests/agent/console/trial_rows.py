@@ -5,7 +5,8 @@ from typing import Any
 from sqlmodel import Session
 
 from streams.records import Json, Message, State, Verb
-from streams.store.tables import GenerationRow, RolloutRow, TrialRow
+from streams.store.lesson_tables import LessonRow
+from streams.store.tables import GenerationRow, RolloutRow, TrialRow, TurnRow
 from tests.agent.console.rows import MINUTE_MS, FakeService, judgement_row, turn_row
 
 CANDIDATE = "c0ffee0000000001"
@@ -106,6 +107,15 @@ def teach(session: Session, *, child: str, number: int = 24) -> list[str]:
     after.principal = "bbbbbbbbbbbbbbbb"
     session.add(after)
     session.add(judgement_row(after.id, 1, principal=after.principal))
+    session.flush()
+    learned = session.get_one(TurnRow, ids[1])
+    learned.lesson = "tea"
+    lesson = LessonRow(
+        id="tea", line="main", principal=learned.principal, turn_id=learned.id, wished=[],
+        instruction="Name the tea.", state="satisfied", reason="3 pleased verdicts on end",
+        num_complaints=1, num_pleased=3, versions=[[child, 0]], created_ms=learned.created_ms,
+    )  # fmt: skip
+    session.add(lesson)
     generation = session.get_one(GenerationRow, f"g{number}")
     generation.turn_ids = generation.scored_ids = ids
     generation.batch = [

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from deploy.commands.line.watch import tell
 from streams.settings import StreamsSettings
+from streams.store.lesson_tables import LessonRow
 from streams.store.store import open_store
 from streams.store.tables import ArtefactRow, GenerationRow, TurnRow
 from tests.deploy.commands.test_commands import FIRST, SECOND, run
@@ -21,6 +22,14 @@ def learned(taught: StreamsSettings) -> StreamsSettings:
     store = open_store(taught)
     with store.transaction() as session:
         turn = session.get_one(TurnRow, "turn-2")
+        turn.lesson = "brief"
+        session.add(
+            LessonRow(
+                id="brief", line="main", principal=turn.principal, turn_id=turn.id, wished=[],
+                instruction="be brief", state="set aside", reason="it helped nobody",
+                versions=[[SECOND, 0]], created_ms=1,
+            )
+        )  # fmt: skip
         turn.target = {"hint": "be brief", "text": "[red]Short.[/red]", "made": "suffix",
                        "reason": "", "proof": {"about": 1.25}}  # fmt: skip
         other = session.get_one(TurnRow, "turn-1")
@@ -52,9 +61,11 @@ def test_lessons_are_listed_and_shown(
     _, out, _ = run("lessons", "list", "--json", *home, capsys=capsys)
     newest, other = json.loads(out)
     assert (newest["turn"], newest["hint"], newest["versions"]) == ("turn-2", "be brief", [SECOND])
-    assert (other["text"], other["versions"]) == ("", [])
+    assert newest["course"]["state"] == "set aside"
+    assert (other["text"], other["versions"], other["course"]) == ("", [], None)
     _, out, _ = run("lessons", "show", "turn-2", *home, capsys=capsys)
     assert "+1.250" in out
+    assert "set aside: it helped nobody" in out
     assert SECOND in out
     code, _, err = run("lessons", "show", "turn", *home, capsys=capsys)
     assert code == 2
