@@ -78,14 +78,14 @@ class LearnerSettings(Section):
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
     noise: Noise = Field(
-        "rank1",
-        description="what members are perturbed by: rank1 (signs of rank 1, which share products),"
-        " full (signs of full rank: a product for each member), normal (likewise, with the"
-        " normal deviates of the published strategies) or screened (signs of rank 1 in the last"
-        " block's MLP alone, searched for those that move the fitness most)",
+        "screened",
+        description="what members are perturbed by: screened (signs of rank 1 in the last block's"
+        " MLP alone, searched for those that move the fitness most), rank1 (signs of rank 1,"
+        " which share products), full (signs of full rank: a product for each member) or normal"
+        " (likewise, with the normal deviates of the published strategies)",
     )
     pairs: int = Field(
-        32, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
+        64, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
     )
     top_k: int = Field(4, ge=1, description="RandOpt: members folded into one version")
     sigma_log2: int = Field(

@@ -2,7 +2,8 @@
 
 Run: python -m tests.experiments.learning --generations 20 --set pairs=16 --set step=2.1
 Any learner setting can be given. Prints, every few generations, how the hinted targets of unseen
-prompts gained in log-probability (sensitive, cheap), and how long greedy replies to them are.
+prompts gained in log-probability (sensitive, cheap), by how much the negative log-likelihood of
+plain text about nothing that is taught rose (nats a token), and how long greedy replies are.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
 from kernels.contract import Backend
@@ -32,6 +33,8 @@ from streams.records import Message, Recipe
 from streams.settings import ModelSettings
 
 Tokens = tuple[int, ...]
+TEXT: Final = Path(__file__).parents[2] / "docs/FORGETTING.md"  # plain, and about nothing taught
+TEXT_TOKENS: Final = 400
 
 
 def nothing() -> None:
@@ -41,19 +44,24 @@ def nothing() -> None:
 class Course:
     """The base's replies and hinted rewrites, and what is measured on unseen prompts."""
 
-    def __init__(self, base: BaseModel, backend: Backend) -> None:
-        self._base, self._backend = base, backend
+    def __init__(self, base: BaseModel, backend: Backend, wish: str) -> None:
+        self._base, self._backend, self._wish = base, backend, wish
         prompts = load_prompts()
         self.lessons = self.lessons_on(prompts.training)
         self._unseen = [self._prompt(prompt) for prompt in prompts.test]
-        rewrites = self._greedy(base.decoder, [self._prompt(p, WISH) for p in prompts.test])
+        rewrites = self._greedy(base.decoder, [self._prompt(p, wish) for p in prompts.test])
         pairs = zip(self._unseen, rewrites, strict=True)
         self._targets = [Passage(prompt, (target,)) for prompt, target in pairs]
-        self._before = self._target_logprob(base.decoder)
+        ids = tuple(base.tokenizer(TEXT.read_text()[:6000])["input_ids"][:TEXT_TOKENS])
+        self._passage = Passage(ids[:1], (ids[1:],))
+        self._before = self._logprob(base.decoder, self._targets)
+        self._text_before = self._logprob(base.decoder, [self._passage])
 
     def measure(self, decoder: Decoder, *, decode: bool) -> str:
         """Say how a version does on unseen prompts."""
-        told = f"targets {self._target_logprob(decoder) - self._before:+.3f}"
+        text = self._text_before - self._logprob(decoder, [self._passage])
+        told = f"targets {self._logprob(decoder, self._targets) - self._before:+.3f}"
+        told += f"  text {text:+.3f}"
         if not decode:
             return told
         replies = self._greedy(decoder, self._unseen)
@@ -67,7 +75,7 @@ class Course:
         """Return the base's replies to prompts, and its hinted rewrites of them."""
         asked = [self._prompt(prompt) for prompt in prompts]
         replies = self._greedy(self._base.decoder, asked)
-        told = [self._prompt(p, WISH) for p in prompts]
+        told = [self._prompt(p, self._wish) for p in prompts]
         rewrites = self._greedy(self._base.decoder, told)
         passages = [Passage(p, (target,)) for p, target in zip(told, rewrites, strict=True)]
         found = logprobs(self._base.decoder, passages, backend=self._backend, pause=nothing)
@@ -88,8 +96,8 @@ class Course:
         found = greedy(decoder, prompts, max_tokens=CHAT_TOKENS, stop_ids=stop_ids)
         return [tuple(reply) for reply in found]
 
-    def _target_logprob(self, decoder: Decoder) -> float:
-        found = logprobs(decoder, self._targets, backend=self._backend, pause=nothing)
+    def _logprob(self, decoder: Decoder, passages: Sequence[Passage]) -> float:
+        found = logprobs(decoder, passages, backend=self._backend, pause=nothing)
         return sum(float(each.mean()) for (each,) in found) / len(found)
 
     def _text(self, reply: Tokens) -> str:
@@ -102,6 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=int, default=20)
     parser.add_argument("--decode-every", type=int, default=10)
+    parser.add_argument("--wish", default=WISH)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON")
     parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
     given = parser.parse_args()
@@ -110,7 +119,7 @@ def main() -> None:
     }
     settings = LearnerSettings(**({"max_reply_tokens": CHAT_TOKENS} | values))
     base, backend = load_base(ModelSettings()), open_backend("cpu")
-    course = Course(base, backend)
+    course = Course(base, backend, given.wish)
     serving = _serving(base, backend, settings, given.home)
     chain: list[Recipe] = []
     print(f"{values}\n   0 {course.measure(serving.decoder, decode=True)}", flush=True)
@@ -144,8 +153,8 @@ def main() -> None:
 
 def _serving(base: BaseModel, backend: Backend, settings: LearnerSettings, home: Path) -> Serving:
     mask = load_mask(base, settings, home, nothing, backend=backend)
-    layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
-    return Serving(base, backend, mask, layers=layers, modules=settings.modules)
+    layers, modules = settings.moving(base.decoder.num_layers)
+    return Serving(base, backend, mask, layers=layers, modules=modules)
 
 
 if __name__ == "__main__":

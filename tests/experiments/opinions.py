@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from deploy.demo.user import CHAT_TOKENS, load_prompts
+from deploy.demo.user import CHAT_TOKENS, WISH, load_prompts
 from kernels.contract import Backend
 from kernels.open import open_backend
 from kernels.version.layout import ATTENTION, MLP
@@ -203,7 +203,7 @@ class Instrument:
     def _kept_lessons(self) -> list[Lesson]:
         file = self._home / f"lessons_{self.base.name}_{CHAT_TOKENS}.json"
         if not file.exists():
-            course = Course(self.base, self.backend)
+            course = Course(self.base, self.backend, WISH)
             found = [*course.lessons, *course.lessons_on(load_prompts().test)]
             file.write_bytes(_KEPT.dump_json(found))
         return _KEPT.validate_json(file.read_bytes())

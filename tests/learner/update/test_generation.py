@@ -97,14 +97,19 @@ def test_the_step_shrinks_until_the_budget_holds(serving: Serving, backend: Back
 def test_turns_that_contradict_each_other_take_a_smaller_step(
     serving: Serving, backend: Backend
 ) -> None:
-    """The step is what the turns agree on, and never nothing."""
+    """The step is what the turns agree on; where they cancel each other there is none."""
     contrary = replace(LESSONS[0], target=(), score=1, logprobs=())
-    quarrel = [contrary, replace(contrary, turn_id="c", score=-1)]
     agreed = generate(serving, backend, lessons=[contrary, replace(contrary, turn_id="c")])
-    torn = generate(serving, backend, lessons=quarrel)
+    weak = replace(contrary, turn_id="c", score=-1, weight=contrary.weight * 0.7)
+    torn = generate(serving, backend, lessons=[contrary, weak])
     assert agreed.update is not None
     assert torn.update is not None
-    assert torn.update.step == round(agreed.update.step / 4)
+    assert 0 < torn.update.step < agreed.update.step / 2
+    cancelled = generate(
+        serving, backend, lessons=[contrary, replace(weak, weight=contrary.weight)]
+    )
+    assert cancelled.update is None
+    assert cancelled.reason == "the members do not differ"
 
 
 def test_a_budget_that_nothing_meets_voids_the_generation(
