@@ -170,7 +170,7 @@ class LearnerSettings(Section):
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
     probes: tuple[str, ...] = Field(
-        ("finite", "odds", "refusal", "useful", "sense", "aboutness"),
+        ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks"),
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
@@ -198,6 +198,18 @@ class LearnerSettings(Section):
         gt=0,
         description="fall of how far replies to plain requests are about them, nats a token, "
         "likewise; what rose above the base may fall back to it",
+    )
+    gate_items: int = Field(
+        8,
+        ge=1,
+        description="items of each set that the gate scores by what is right and wrong, each in five"
+        " phrasings",
+    )
+    gate_lead_nats: float = Field(
+        0.5,
+        gt=0,
+        description="fall of the lead of what is right over what is wrong, mean of a set, nats,"
+        " likewise",
     )
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical", "embedding"),
