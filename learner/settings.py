@@ -202,8 +202,8 @@ class LearnerSettings(Section):
     gate_items: int = Field(
         8,
         ge=1,
-        description="items of each set that the gate scores by what is right and wrong, each in five"
-        " phrasings",
+        description="items of each set that the gate scores by what is right and wrong, each in"
+        " five phrasings",
     )
     gate_lead_nats: float = Field(
         0.5,

@@ -21,6 +21,8 @@ from learner.batch.hints import advantages
 from learner.batch.lesson import Lesson
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+from streams.model.convert import converted, write_bundled
+from streams.settings import ModelSettings
 from tests.experiments.rivals.people import Person
 from tests.experiments.rivals.rival import Bench, Lessons, Said, Tokens, nothing
 
@@ -34,6 +36,20 @@ CLIP: Final = 0.2  # PPO's ε
 MODULES: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
+def own_model() -> Any:
+    """Return the base as transformers loads it, in float32, from the copy that it was kept as.
+
+    raises: ModelFilesError where there is none
+    """
+    from transformers import AutoModelForCausalLM
+
+    settings = ModelSettings()
+    directory = settings.path or converted(
+        settings.cache.expanduser(), write_bundled, lambda *_: None
+    )
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+
+
 class Gradient:
     """A LoRA that grows with every complaint."""
 
@@ -42,7 +58,7 @@ class Gradient:
     ) -> None:
         """Begin with an adapter that changes nothing.
 
-        model: transformers' own, of the base; it is left as it was by `close`
+        model: transformers' own, of the base; it is not to be used again
         seconds: of processor for one update; at least one step is made
         """
         from peft import LoraConfig, get_peft_model
@@ -65,10 +81,6 @@ class Gradient:
     def decoder(self) -> Decoder:
         """The base with the adapter in its weights."""
         return self._decoder
-
-    def close(self) -> None:
-        """Take the adapter off the model."""
-        self._model.unload()
 
     def answer(self, asked: Sequence[str]) -> list[Tokens]:
         """Answer with the adapter."""
@@ -103,9 +115,7 @@ class Gradient:
         """Return the advantages of the reply's tokens: the score's and the hinted teacher's."""
         bench = self._bench
         passage = Passage(bench.prompt(lesson.turn_id, self._person.wish), (lesson.reply,))
-        ((told,),) = logprobs(
-            bench.base.decoder, [passage], backend=bench.backend, pause=nothing
-        )
+        ((told,),) = logprobs(bench.base.decoder, [passage], backend=bench.backend, pause=nothing)
         hinted = advantages(told.tolist(), lesson.logprobs)
         return torch.tensor([lesson.score + each for each in hinted]) / 2
 

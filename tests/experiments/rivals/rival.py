@@ -115,12 +115,13 @@ class Still:
 
     def learn(self, said: Sequence[Said]) -> None:
         """Learn nothing."""
+        del said
 
 
 class Remembering(Still):
     """Memory: from the first complaint on, the wish stands in every prompt."""
 
-    def learn(self, said: Sequence[Said]) -> None:
+    def learn(self, said: Sequence[Said]) -> None:  # noqa: ARG002 - the wish is all it wants
         """Write the wish down."""
         self.wish = self.person.wish
 
