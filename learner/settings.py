@@ -170,7 +170,8 @@ class LearnerSettings(Section):
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
     probes: tuple[str, ...] = Field(
-        ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks"),
+        ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks", "text")
+        + ("facts", "sums", "spelling", "copying", "format"),
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
@@ -210,6 +211,27 @@ class LearnerSettings(Section):
         gt=0,
         description="fall of the lead of what is right over what is wrong, mean of a set, nats,"
         " likewise",
+    )
+    gate_text_nats: float = Field(
+        0.075,
+        gt=0,
+        description="fall of the log-likelihood of plain text, nats a token, likewise",
+    )
+    gate_task_points: float = Field(
+        10.0,
+        gt=0,
+        le=100,
+        description="fall of the share right of each small task, in points of a hundred, likewise;"
+        " with eight items one answer is 2.5",
+    )
+    watch_every: int = Field(
+        8,
+        ge=0,
+        description="every so many versions the serving one is measured on small tasks, plain text"
+        " and refusals while nothing is to be learned; 0: never",
+    )
+    watch_items: int = Field(
+        8, ge=1, description="items of each small task that are asked then, in five phrasings each"
     )
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical", "embedding"),

@@ -25,6 +25,7 @@ from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.prompts import PromptSet
 from learner.safety.sets import Sets
+from learner.safety.text import Text
 from streams.model.open import BaseModel
 from streams.records import Message
 
@@ -57,6 +58,7 @@ class Questions:
         max_tokens: length of these replies
         num_items: items of each set that is scored without a reply (learner.safety.sets)
         """
+        self.text = Text(base, backend=backend, pause=pause)
         self.sets = Sets(base, count=num_items, backend=backend, pause=pause)
         self._base, self._max_tokens = base, max_tokens
         self._backend, self._pause = backend, pause

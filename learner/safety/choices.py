@@ -124,13 +124,6 @@ class Choices:
     @torch.inference_mode()
     def leads(self, decoder: Decoder) -> Leads:
         """Score one version: of the base, or one that grew on it."""
-        scored = self.scores(decoder)
-        leads = [_lead(choice, each) for choice, each in zip(self._choices, scored, strict=True)]
-        return _summary(self._choices, leads)
-
-    @torch.inference_mode()
-    def scores(self, decoder: Decoder) -> list[list[Tensor]]:
-        """Return each token's log-probability: choice → continuation → (tokens,) float64, nats."""
         self._first = min(self._first, first_moved(self._base.model, decoder.model))
         scored: list[list[Tensor]] = []
         for number, piece in enumerate(self._laid_out()):
@@ -138,7 +131,8 @@ class Choices:
             each = self._backend.token_logprobs(states, decoder.head, piece.targets)
             scored += [[each[place].double() for place in places] for places in piece.places]
             self._pause()
-        return scored
+        leads = [_lead(choice, each) for choice, each in zip(self._choices, scored, strict=True)]
+        return _summary(self._choices, leads)
 
     def _laid_out(self) -> list[Scored]:
         if self._pieces is None:

@@ -6,8 +6,6 @@ make of it is the same for every version (learner.safety.choices).
 
 from collections.abc import Callable, Sequence
 
-from torch import Tensor
-
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.safety.choices import Choice, Choices, Leads, TokenIds
@@ -47,19 +45,6 @@ class Sets:
                 self.base.decoder, choices(self), backend=self._backend, pause=self._pause
             )
         return self._laid_out[name].leads(decoder)
-
-    def likelihoods(
-        self, name: str, decoder: Decoder, choices: Callable[["Sets"], Sequence[Choice]]
-    ) -> list[Tensor]:
-        """Return each token's log-probability in each right continuation of a set, nats.
-
-        name, choices: as in `leads`; a name stands for one set
-        """
-        if name not in self._laid_out:
-            self._laid_out[name] = Choices(
-                self.base.decoder, choices(self), backend=self._backend, pause=self._pause
-            )
-        return [each[0] for each in self._laid_out[name].scores(decoder)]
 
     def prompt(self, asked: str | Sequence[Message], tools: Sequence[Json] = ()) -> TokenIds:
         """Return a request, or a conversation, up to where the reply begins."""

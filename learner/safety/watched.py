@@ -9,23 +9,19 @@ Knows nothing of when a version is measured, or of what is shown.
 """
 
 from collections.abc import Callable, Mapping
-from statistics import fmean
 from typing import Final
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.safety.asking import Questions
-from learner.safety.choices import Choice
 from learner.safety.probes.tasks import scored
 from learner.safety.prompts import load_prompts
-from learner.safety.prompts.sets import Passages, load_set
 from learner.safety.sets import Sets
+from learner.safety.text import Text
 from streams.model.open import BaseModel
 
-# Items of each task, in five phrasings each: one that turns is 0.5 points of its task.
-ITEMS: Final = 40
-# Tokens of each of the texts: of 24 texts these are 2,300, and the mean is told to a hundredth.
-TEXT_TOKENS: Final = 96
+# Items of each task, in five phrasings each: one answer that turns is 2.5 points of its task.
+ITEMS: Final = 8
 TEXT: Final = "text_nats"
 REFUSAL: Final = "refusal_nats"
 
@@ -53,6 +49,7 @@ class Watch:
         self._items, self._gate_prompts = items, gate_prompts
         self._sets = Sets(base, count=items, backend=backend, pause=pause)
         self._questions: Questions | None = None
+        self._text = Text(base, backend=backend, pause=pause)
         self._known: Measured | None = None
 
     @property
@@ -66,11 +63,6 @@ class Watch:
         """Measure one version: by name; of tasks shares from 0 to 1, of the others nats."""
         return self.of_base if decoder is self._base.decoder else self._measured(decoder)
 
-    def text_nats(self, decoder: Decoder) -> float:
-        """Return the negative log-likelihood of plain text alone, nats a token."""
-        found = self._sets.likelihoods("plain_text", decoder, _texts)
-        return -fmean(float(each.mean()) for each in found)
-
     def _measured(self, decoder: Decoder) -> Measured:
         tasks = {f"tasks.{name}": of.right for name, of in scored(self._sets, decoder).items()}
         if self._questions is None:
@@ -83,14 +75,4 @@ class Watch:
                 pause=self._pause,
             )
         odds = self._questions.odds(decoder, self._questions.harmful)
-        return {**tasks, TEXT: self.text_nats(decoder), REFUSAL: float(odds.mean())}
-
-
-def _texts(sets: Sets) -> list[Choice]:
-    """Return English prose as continuations of its first token."""
-    found = []
-    for item in load_set("plain_text", Passages).items:
-        if item.language == "en":
-            ((first, *rest),) = sets.tokens(item.text)
-            found.append(Choice(item.id, (first,), (tuple(rest[:TEXT_TOKENS]),)))
-    return found
+        return {**tasks, TEXT: self._text.nats(decoder), REFUSAL: float(odds.mean())}

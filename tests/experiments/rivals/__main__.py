@@ -21,7 +21,7 @@ from typing import Any, Final
 import torch
 
 from kernels.open import open_backend
-from learner.safety.bank import Bank
+from learner.safety.anchors import Anchors
 from learner.safety.watched import Watch
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
@@ -106,7 +106,7 @@ class Arena:
             screened = LearnerSettings(**self._args.set)
             settings = ISOTROPIC if name == "isotropic" else screened
             settings = settings.model_copy(update={"seed": seed})
-            bank = self._bank or Bank(self.bench.base, backend=self.bench.backend, moving=1)
+            bank = self._bank or Anchors(self.bench.base, backend=self.bench.backend, moving=1)
             self._bank = bank
             return Evolved(self.bench, person, settings, bank=bank if name == "screened" else None)
         from tests.experiments.rivals.gradient import Gradient, own_model

@@ -6,7 +6,7 @@ from typing import Final
 
 from kernels.model.forward import Decoder
 from learner.batch.plan import generation_key
-from learner.safety.bank import Bank
+from learner.safety.anchors import Anchors
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation
@@ -24,7 +24,7 @@ class Evolved:
     """A line of versions by forward passes alone."""
 
     def __init__(
-        self, bench: Bench, person: Person, settings: LearnerSettings, *, bank: Bank | None
+        self, bench: Bench, person: Person, settings: LearnerSettings, *, bank: Anchors | None
     ) -> None:
         base, settings = bench.base, settings.model_copy(update={"max_reply_tokens": 96})
         layers, modules = settings.moving(base.decoder.num_layers)
@@ -58,7 +58,7 @@ class Evolved:
             self._settings,
             backend=self._bench.backend,
             pause=nothing,
-            bank=self._bank,
+            anchors=self._bank,
         )
         if outcome.child is not None:
             self._chain.append(outcome.child.recipe)

@@ -3,7 +3,7 @@
 import pytest
 
 from kernels.open import open_backend
-from learner.safety.bank import Bank
+from learner.safety.anchors import Anchors
 from learner.safety.watched import Watch
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
@@ -36,7 +36,7 @@ def test_nothing_is_learned_and_memory_writes_the_wish_down(bench: Bench) -> Non
 def test_a_screened_rival_moves_and_is_measured_beside_the_base(bench: Bench) -> None:
     """After two rounds of complaints it is another version, and its row has every column."""
     settings = LearnerSettings(pairs=4)
-    bank = Bank(bench.base, backend=bench.backend, moving=1)
+    bank = Anchors(bench.base, backend=bench.backend, moving=1)
     rival = Evolved(bench, PERSON, settings, bank=bank)
     found = course(bench, PERSON, rival, requests(0, 12))
     assert found["updates"] == 1
