@@ -170,8 +170,10 @@ class LearnerSettings(Section):
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
     probes: tuple[str, ...] = Field(
-        ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks", "text")
-        + ("facts", "sums", "spelling", "copying", "format"),
+        (
+            *("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks", "text"),
+            *("facts", "sums", "spelling", "copying", "format"),
+        ),
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
