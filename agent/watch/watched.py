@@ -10,7 +10,7 @@ from streams.store.tables import WatchedRow
 
 
 def families(session: Session, line: str) -> list[Family]:
-    """Read the newest measures of a line and those of its base; empty where nothing was measured."""
+    """Read the newest measures of a line and those of its base; empty where there are none."""
     ours = select(WatchedRow).where(WatchedRow.line == line)
     newest = session.exec(ours.order_by(col(WatchedRow.number).desc()).limit(1)).first()
     base = session.exec(ours.where(WatchedRow.number == 0).limit(1)).first()

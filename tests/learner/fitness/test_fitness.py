@@ -171,7 +171,7 @@ def test_slopes_are_how_the_fitness_rises(logprobs: list[float], score: int, kin
 
 
 def test_what_is_left_ends_with_the_teacher_and_with_the_clip() -> None:
-    """A rewrite as likely as the teacher finds it, and a reply at its clip, have nothing to gain."""
+    """A rewrite as likely as its teacher finds it, and a reply at its clip, can gain nothing."""
     taught = lesson(target=(7,), teacher=(-0.5,), news=(2.0,))
     assert left(taught, [-2.5]) == pytest.approx(4.0)
     assert left(lesson(target=(7,), teacher=(-0.5,), news=(0.0,)), [-0.5]) == 0

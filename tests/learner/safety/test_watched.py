@@ -1,4 +1,4 @@
-"""What is watched of versions: the same every time, the base's known, and every n-th one is kept."""
+"""What is watched of versions: the same every time, and kept of every n-th one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
