@@ -37,7 +37,6 @@ from tests.experiments.rivals.rival import (
     Said,
     Still,
     nothing,
-    seconds_of,
 )
 
 RIVALS: Final = ("none", "memory", "lora", "openclaw", "isotropic", "screened")
@@ -48,13 +47,17 @@ HEAD: Final = (
 )
 
 
-def course(bench: Bench, person: Person, rival: Rival, asked: Sequence[str]) -> dict[str, Any]:
+def course(
+    bench: Bench, person: Person, rival: Rival, asked: Sequence[str], *, updates: int = 1
+) -> dict[str, Any]:
     """Let a person talk to a rival for all sessions, some at a time; it learns between.
+
+    updates: after so many sessions as are one batch
 
     Nothing is learned from sessions that all please, or while the last three did.
     """
     said: list[Said] = []
-    seconds: list[float] = []
+    num_updates = 0
     for first in range(0, len(asked), TURNS):
         some = asked[first : first + TURNS]
         new = [
@@ -64,7 +67,9 @@ def course(bench: Bench, person: Person, rival: Rival, asked: Sequence[str]) -> 
         said += new
         last = said[-IN_A_ROW:]
         if not all(each.pleased for each in last) and first + TURNS < len(asked):
-            seconds.append(seconds_of(lambda new=new: rival.learn(new)))  # type: ignore[misc]
+            for number in range(updates):
+                rival.learn(new if number == 0 else ())
+            num_updates += updates
     pleased = [each.pleased for each in said]
     third = said[-(len(said) // 3) :]
     return {
@@ -72,8 +77,8 @@ def course(bench: Bench, person: Person, rival: Rival, asked: Sequence[str]) -> 
         "sessions_to_adaptation": adapted(pleased),
         "accepted_last_third": statistics.fmean(each.pleased for each in third),
         "about": about(bench, [s.prompt for s in third], [s.reply for s in third]),
-        "seconds": sum(seconds),
-        "updates": len(seconds),
+        "seconds": rival.seconds,
+        "updates": num_updates,
         "last_replies": [bench.text(each.reply) for each in third[-3:]],
     }
 
@@ -124,6 +129,7 @@ def main() -> None:
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sessions", type=int, default=SESSIONS)
+    parser.add_argument("--updates", type=int, default=3, help="after every six sessions")
     parser.add_argument("--seconds", type=float, default=2.5, help="of processor, a LoRA's update")
     parser.add_argument("--items", type=int, default=8, help="of each small task, five times each")
     parser.add_argument("--set", type=json.loads, default={}, help="the screened rival's settings")
@@ -150,7 +156,8 @@ def _one(
     arena: Arena, person: Person, name: str, seed: int, args: argparse.Namespace
 ) -> dict[str, Any]:
     rival = arena.rival(name, person, seed)
-    found = course(arena.bench, person, rival, requests(seed, args.sessions))
+    asked = requests(seed, args.sessions)
+    found = course(arena.bench, person, rival, asked, updates=args.updates)
     watched = beside(arena.watch, rival.decoder)
     named = {"person": person.name, "rival": name, "seed": seed, "sessions": args.sessions}
     return named | found | {"watched": watched}

@@ -1,5 +1,6 @@
 """Rivals without gradients: the learner's own generations, of screened or of isotropic noise."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -32,7 +33,7 @@ class Evolved:
         self._serving = Serving(base, bench.backend, mask, layers=layers, modules=modules)
         self._bench, self._settings, self._bank = bench, settings, bank
         self._lessons, self._chain = Lessons(bench, person), list[Recipe]()
-        self._number = 0
+        self._number, self.seconds = 0, 0.0
 
     @property
     def decoder(self) -> Decoder:
@@ -51,6 +52,7 @@ class Evolved:
         some = self._lessons.take(said)
         if not some:
             return
+        began_s = time.process_time()
         outcome = run_generation(
             generation_key(self._settings.seed, "rival", self._number, self._serving.name),
             [replace(each, weight=1 / len(some)) for each in some],
@@ -63,3 +65,4 @@ class Evolved:
         if outcome.child is not None:
             self._chain.append(outcome.child.recipe)
             self._serving.follow(self._chain[-1].version, self._chain)
+        self.seconds += time.process_time() - began_s

@@ -76,6 +76,8 @@ class Gradient:
         self._optimiser = torch.optim.AdamW(trained, lr=RATE[way], weight_decay=0.0)
         self._bench, self._person, self._way, self._seconds = bench, person, way, seconds
         self._lessons, self._decoder = Lessons(bench, person), bench.base.decoder
+        self._told: dict[str, Tensor] = {}  # advantages of a reply's tokens, by turn
+        self.seconds = 0.0
 
     @property
     def decoder(self) -> Decoder:
@@ -95,13 +97,13 @@ class Gradient:
             some = [each for each in some if each.target]
         if not some:
             return
-        ahead = [self._ahead(each) for each in some] if self._way == "mixture" else []
+        if self._way == "mixture":
+            self._told |= {e.turn_id: self._ahead(e) for e in some if e.turn_id not in self._told}
         self._model.train()
         began_s = time.process_time()
         while True:
             losses = [
-                self._imitated(each) if self._way == "sft" else self._clipped(each, ahead[place])
-                for place, each in enumerate(some)
+                self._imitated(each) if self._way == "sft" else self._clipped(each) for each in some
             ]
             self._optimiser.zero_grad()
             torch.stack(losses).mean().backward()
@@ -109,6 +111,7 @@ class Gradient:
             if time.process_time() - began_s >= self._seconds:
                 break
         self._model.eval()
+        self.seconds += time.process_time() - began_s
         self._decoder = Decoder(with_weights(self._bench.base.model, self._merged()))
 
     def _ahead(self, lesson: Lesson) -> Tensor:
@@ -128,7 +131,8 @@ class Gradient:
     def _imitated(self, lesson: Lesson) -> Tensor:
         return -self._scores(lesson.prompt, lesson.target).mean()
 
-    def _clipped(self, lesson: Lesson, ahead: Tensor) -> Tensor:
+    def _clipped(self, lesson: Lesson) -> Tensor:
+        ahead = self._told[lesson.turn_id]
         ratio = (self._scores(lesson.prompt, lesson.reply) - torch.tensor(lesson.logprobs)).exp()
         clipped = ratio.clamp(1 - CLIP, 1 + CLIP)
         return -torch.minimum(ratio * ahead, clipped * ahead).mean()
