@@ -101,7 +101,8 @@ class Arena:
         self.watch = Watch(
             self.bench.base, backend=self.bench.backend, pause=nothing, items=args.items
         )
-        self._args, self._bank, self._model = args, None, None
+        self._args = args
+        self._bank = Anchors(self.bench.base, backend=self.bench.backend, moving=1)
 
     def rival(self, name: str, person: Person, seed: int) -> Rival:
         """Return a rival that knows nothing yet. Raises: KeyError."""
@@ -111,15 +112,19 @@ class Arena:
             screened = LearnerSettings(**self._args.set)
             settings = ISOTROPIC if name == "isotropic" else screened
             settings = settings.model_copy(update={"seed": seed})
-            bank = self._bank or Anchors(self.bench.base, backend=self.bench.backend, moving=1)
-            self._bank = bank
-            return Evolved(self.bench, person, settings, bank=bank if name == "screened" else None)
+            return Evolved(
+                self.bench, person, settings, bank=self._bank if name == "screened" else None
+            )
         from tests.experiments.rivals.gradient import Gradient, own_model
 
-        way = {"lora": "sft", "openclaw": "mixture"}[name]
         return Gradient(
-            self.bench, person, way, model=own_model(), seconds=self._args.seconds, seed=seed,
-        )  # type: ignore[arg-type]  # fmt: skip
+            self.bench,
+            person,
+            "sft" if name == "lora" else "mixture",
+            model=own_model(),
+            seconds=self._args.seconds,
+            seed=seed,
+        )
 
 
 def main() -> None:
