@@ -1,7 +1,8 @@
 """Drives every client that is here against the API, and writes what came of it: docs/CLIENTS.md.
 
 python -m tests.clients                 the Python clients that are installed
-CLIENTS_NPM=1 python -m tests.clients   those of npm, too; CLIENTS_AIDER=1: aider
+CLIENTS_NPM=1 python -m tests.clients   those of npm, too; CLIENTS_AIDER=1: aider and instructor,
+                                        each in an environment of its own
 """
 
 import sys
