@@ -47,6 +47,14 @@ class Kitchen:
         said = {turn.id: turn.reply.content or _calls(turn) for turn in turns}
         return [(said[turn.id], said.get(next_turn[turn.id] or "")) for turn in turns]
 
+    def scores(self) -> list[int | None]:
+        """Return what the word lists made of each turn, after `followed`."""
+        turns, store = self._turns(), open_store(StreamsSettings(home=self._home / "learner"))
+        with store.reading() as session:
+            rows = dict(session.exec(select(TurnRow.id, TurnRow.score)).all())
+        store.close()
+        return [rows[turn.id] for turn in turns]
+
     def followed(self) -> list[int | None]:
         """Take everything that was recorded; return for each turn which one follows it."""
         turns, next_turn = self._linked()

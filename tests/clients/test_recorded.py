@@ -36,11 +36,19 @@ def send(address: str, request: Sent) -> None:
         response.read()
 
 
+def last_words(request: Sent) -> str:
+    """What the last message of a request says."""
+    return str(request.body["messages"][-1]["content"])
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_what_was_sent_links(
     kitchen: Kitchen, file: Path, record_property: Callable[[str, Any], None]
 ) -> None:
-    """Every reply that something follows is linked to it, and chores to nothing."""
+    """Every reply that something follows is linked to it, and chores to nothing.
+
+    Each chat has one complaint, "Too long", with what the client puts around it: it is heard.
+    """
     recorded = Recorded.read(file)
     record_property("versions", {recorded.client: recorded.version})
     kitchen.play(*([request.said] for request in recorded.requests))
@@ -48,3 +56,10 @@ def test_what_was_sent_links(
         send(kitchen.api.address, request)
     followed = {by: place for place, by in enumerate(recorded.follows) if by is not None}
     assert kitchen.followed() == [followed.get(place) for place in range(len(recorded.requests))]
+    disliked = {
+        place
+        for place, request in zip(recorded.follows, recorded.requests, strict=True)
+        if place is not None and "Too long" in last_words(request)
+    }
+    scores = kitchen.scores()
+    assert {place for place, score in enumerate(scores) if score == -1} == disliked != set()
