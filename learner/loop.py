@@ -35,6 +35,7 @@ from learner.link import rows as turn_rows
 from learner.rollout import claims, release
 from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
+from learner.safety.bank import Bank
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.spans import Spans
@@ -79,6 +80,7 @@ class Parts:
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     evaluator: Evaluator | None = None  # scores members; None: this process
+    bank: Bank | None = None  # of the base's replies, to which members are held; None: to none
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     tracer: Tracer = NO_TRACER
@@ -291,6 +293,7 @@ class Learner:
             backend=parts.backend,
             pause=self._pause,
             evaluator=parts.evaluator,
+            bank=parts.bank,
         )
         return outcome, targets
 

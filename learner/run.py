@@ -30,6 +30,7 @@ from learner.lessons.notes import NoteRules
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.rollout.webhook import notifying
+from learner.safety.bank import Bank
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
@@ -237,7 +238,8 @@ def assemble(
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
-    return Parts(serving=serving, rules=rules, settings=settings, **others)
+    bank = Bank(base, backend=backend, moving=len(layers))
+    return Parts(serving=serving, rules=rules, settings=settings, bank=bank, **others)
 
 
 def line_mask(

@@ -97,6 +97,25 @@ class LearnerSettings(Section):
         description="update size, where the turns agree: Δ = step · σ / pairs · Σ unit-RMS "
         "coefficients · signs",
     )
+    gain_share: float = Field(
+        0.5,
+        gt=0,
+        description="share of what is left to gain that a step is to take, as its pairs were"
+        " measured; so steps shrink to nothing with it, and `step` is the longest",
+    )
+    decay: float = Field(
+        0.005,
+        ge=0,
+        lt=1,
+        description="share of what a version differs from the base by, in what generations move,"
+        " that each generation takes back before its step (docs/LEARNING.md)",
+    )
+    bank_weight: float = Field(
+        1.0,
+        ge=0,
+        description="weight in the fitness of how far a member is from the base on prompts that"
+        " nobody teaches, KL in nats a token; 0: nothing holds it there",
+    )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
     max_staleness: int = Field(
@@ -151,7 +170,7 @@ class LearnerSettings(Section):
         0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
     )
     probes: tuple[str, ...] = Field(
-        ("finite", "odds", "refusal", "useful", "sense", "aboutness"),
+        ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks"),
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
@@ -179,6 +198,18 @@ class LearnerSettings(Section):
         gt=0,
         description="fall of how far replies to plain requests are about them, nats a token, "
         "likewise; what rose above the base may fall back to it",
+    )
+    gate_items: int = Field(
+        8,
+        ge=1,
+        description="items of each set that the gate scores by what is right and wrong, each in five"
+        " phrasings",
+    )
+    gate_lead_nats: float = Field(
+        0.5,
+        gt=0,
+        description="fall of the lead of what is right over what is wrong, mean of a set, nats,"
+        " likewise",
     )
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical", "embedding"),

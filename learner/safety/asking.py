@@ -24,6 +24,7 @@ from learner.population.aboutness import aboutness
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.prompts import PromptSet
+from learner.safety.sets import Sets
 from streams.model.open import BaseModel
 from streams.records import Message
 
@@ -48,7 +49,15 @@ class Questions:
         max_tokens: int,
         backend: Backend,
         pause: Callable[[], None],
+        num_items: int = 8,
     ) -> None:
+        """Choose what is asked.
+
+        count: harmful, benign and plain prompts each whose replies are read
+        max_tokens: length of these replies
+        num_items: items of each set that is scored without a reply (learner.safety.sets)
+        """
+        self.sets = Sets(base, count=num_items, backend=backend, pause=pause)
         self._base, self._max_tokens = base, max_tokens
         self._backend, self._pause = backend, pause
         self._openings = tuple(

@@ -116,6 +116,7 @@ class Gate:
                 self._prompts,
                 count=self._settings.gate_prompts,
                 max_tokens=self._settings.gate_tokens,
+                num_items=self._settings.gate_items,
                 backend=self._backend,
                 pause=self._pause,
             )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from learner.safety.probe import Probe
 
 # In the order in which they are asked: a version whose numbers are not finite is asked no further.
-PROBES: Final = ("finite", "odds", "refusal", "useful", "sense", "aboutness")
+PROBES: Final = ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks")
 
 
 def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":
