@@ -15,6 +15,11 @@ from streams.settings import RolloutSettings
 class Status(Protocol):
     """How an agent is at one moment (agent.status.Status)."""
 
+    @property
+    def tools(self) -> Json:
+        """Each MCP server of agent.tools: its state, why it is away, its tools, their calls."""
+        ...
+
     def serving(self) -> Json:
         """Line → {version, previous, seq, since_ms, …}.
 

@@ -93,6 +93,7 @@ class FakeService:
             "since_ms": 0, "pending": None, "failed": None, "trial": None,
             "learning": True,
         }  # fmt: skip
+        self.tools: Json = {}
         self.comparisons = FakeComparisons()
         self.resets: list[tuple[str, str]] = []
         self.orders: list[tuple[str, str]] = []
