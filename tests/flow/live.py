@@ -111,7 +111,7 @@ class Live:
         finally:
             log.close()
 
-    def until(self, number: int, *, limit_s: float = 240.0) -> GenerationRow:
+    def until(self, number: int, *, limit_s: float = 400.0) -> GenerationRow:
         """Wait for a generation to be done."""
         deadline = time.monotonic() + limit_s
         while (found := self.generation(number)) is None:

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from tests.browser.conftest import ARGUMENTS, chromium_program
 from tests.flow.crafted import apologising, brief, harmful
 from tests.flow.live import ALL_PROBES, OPERATORS, Live, live
-from tests.flow.townsfolk import PEOPLE, Town, busy
+from tests.flow.townsfolk import Town, busy
 
 pytestmark = [
     pytest.mark.slow,
@@ -105,8 +105,10 @@ def confirm(page: Page, button: str, reason: str, go: str, *, key: str = "") -> 
     page.get_by_role("dialog").get_by_role("button", name=go).click()
 
 
-def ordered(desk: Desk, reason: str) -> None:
-    """Let ann order a generation from the console."""
+def ordered(desk: Desk, town: Town, reason: str) -> None:
+    """Let some people rate replies, and ann order a generation from the console."""
+    for _ in range(8):
+        town.visit()
     confirm(desk.go("ann", "/"), "Learn now…", reason, "Make it")
     expect(desk.pages["ann"].locator("#done")).to_contain_text("Ordered")
 
@@ -116,19 +118,17 @@ def test_operators_can_trust_it_with_the_real_model(tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES", tmp_path))
     with live(tmp_path) as service, desk(service.agent.console, folder) as operators:
         town = Town(service.agent.api)
-        for _ in PEOPLE[:12]:  # so that there is something to learn from
-            town.visit()
-        harm_is_held(service, operators)
+        harm_is_held(service, operators, town)
         apologies_are_aborted(service, operators, town)
         good_is_promoted(service, operators, town)
         taken_back_under_load(service, operators, town)
         who_did_what(operators)
 
 
-def harm_is_held(service: Live, desk: Desk) -> None:
+def harm_is_held(service: Live, desk: Desk, town: Town) -> None:
     """What begins to answer harmful requests does not leave the gate, which says why."""
     service.aims.append(harmful())
-    ordered(desk, "a harmful candidate, made on purpose")
+    ordered(desk, town, "a harmful candidate, made on purpose")
     made = service.until(1)
     assert made.state == "held"
     assert "refusals of harmful prompts" in (made.reason or "")
@@ -145,7 +145,7 @@ def apologies_are_aborted(service: Live, desk: Desk, town: Town) -> None:
     """With two probes off it passes the gate; what people say of it ends it in its first share."""
     service.gates.only(tuple(each for each in ALL_PROBES if each not in ("sense", "aboutness")))
     service.aims.append(apologising())
-    ordered(desk, "apologies, past a gate with two probes off")
+    ordered(desk, town, "apologies, past a gate with two probes off")
     made = service.until(2)
     assert made.state == "released", made.reason
     page = desk.go("ann", "/rollout")
@@ -163,7 +163,7 @@ def apologies_are_aborted(service: Live, desk: Desk, town: Town) -> None:
     assert ended
     assert not wrong, wrong[:3]
     last = page.locator("section", has_text="How earlier trials ended").locator(".entry").first
-    expect(last).to_contain_text("Judged worse")
+    expect(last).to_contain_text(re.compile(r"Judged worse|Complaints rose"))
     expect(last).to_contain_text(re.compile(r"it had answered \d+ sessions?"))
     expect(last).to_contain_text("learner")
     print("aborted:", last.inner_text(), f"after {took_s:.0f} s, {town.scores(str(made.child))}")
@@ -177,7 +177,7 @@ def apologies_are_aborted(service: Live, desk: Desk, town: Town) -> None:
 def good_is_promoted(service: Live, desk: Desk, town: Town) -> None:
     """Step by step; meanwhile two operators who saw the same decide at once."""
     service.aims.append(brief(service.base))
-    ordered(desk, "shorter answers")
+    ordered(desk, town, "shorter answers")
     made = service.until(3)
     assert made.state == "released", made.reason
     two_collide(desk)

@@ -1,8 +1,8 @@
 """People of a town who chat with an agent and rate each reply, told apart by their API keys.
 
 What a person thinks of a reply is read off its text: an apology that answers nothing displeases, a
-reply that comes to its end within what was asked for pleases, and of the others half of the people
-think well, and half don't.
+reply that comes to its end within what was asked for pleases, and of the others three of four
+people think well.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def thought(text: str, finish: str, person: int) -> int:
         return -1
     if finish == "stop":
         return 1
-    return 1 if person % 2 else -1
+    return 1 if person % 4 else -1
 
 
 @contextmanager
