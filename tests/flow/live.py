@@ -47,7 +47,7 @@ ROLLOUT: Final = RolloutSettings(
 )  # fmt: skip
 LEARNER: Final = LearnerSettings(
     mode="manual", turns_per_generation=1, linger_s=0, quorum=1, cpu_share=1, gate_tokens=24,
-    note_words=0,
+    note_words=0, proved_lessons=False,
 )  # fmt: skip
 ALL_PROBES: Final = LEARNER.probes
 RENEW_S: Final = 4.0

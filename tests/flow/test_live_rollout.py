@@ -107,8 +107,8 @@ def confirm(page: Page, button: str, reason: str, go: str, *, key: str = "") -> 
 
 def ordered(desk: Desk, town: Town, reason: str) -> None:
     """Let some people rate replies, and ann order a generation from the console."""
-    for _ in range(8):
-        town.visit()
+    for _ in range(2):
+        town.visit(hint="Answer in one short sentence only.")
     confirm(desk.go("ann", "/"), "Learn now…", reason, "Make it")
     expect(desk.pages["ann"].locator("#done")).to_contain_text("Ordered")
 

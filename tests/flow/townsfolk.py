@@ -53,8 +53,11 @@ class Town:
         self._lock = threading.Lock()
         self.said: list[Said] = []
 
-    def visit(self) -> Said:
-        """Let the next person ask something, and rate the reply."""
+    def visit(self, *, hint: str | None = None) -> Said:
+        """Let the next person ask something, and rate the reply.
+
+        hint: what the reply should have done; without one a reply that is cut teaches nothing
+        """
         with self._lock:
             number = next(self._visits)
         person, asked = PEOPLE[number % len(PEOPLE)], ASKED[number % len(ASKED)]
@@ -66,7 +69,8 @@ class Town:
         choice = answer["choices"][0]
         text = choice["message"]["content"] or ""
         score = thought(text, choice["finish_reason"], number % len(PEOPLE))
-        self._send("PUT", f"feedback/{answer['id']}", person, {}, {"score": score})
+        given = {"score": score} if hint is None else {"score": -1, "hint": hint}
+        self._send("PUT", f"feedback/{answer['id']}", person, {}, given)
         said = Said(version, text, score)
         with self._lock:
             self.said.append(said)
