@@ -1,8 +1,7 @@
 """People of a town who chat with an agent and rate each reply, told apart by their API keys.
 
-What a person thinks of a reply is read off its text: an apology that answers nothing displeases, a
-reply that comes to its end within what was asked for pleases, and of the others three of four
-people think well.
+What a person thinks of a reply is read off its text: an apology displeases, a greeting pleases, and
+of all others half of the people think well, and half don't.
 """
 
 import hashlib
@@ -66,9 +65,8 @@ class Town:
             {"model": "quickset", "max_tokens": MAX_TOKENS, "seed": number,
              "messages": [{"role": "user", "content": asked}]},
         )  # fmt: skip
-        choice = answer["choices"][0]
-        text = choice["message"]["content"] or ""
-        score = thought(text, choice["finish_reason"], number % len(PEOPLE))
+        text = answer["choices"][0]["message"]["content"] or ""
+        score = thought(text, number % len(PEOPLE))
         given = {"score": score} if hint is None else {"score": -1, "hint": hint}
         self._send("PUT", f"feedback/{answer['id']}", person, {}, given)
         said = Said(version, text, score)
@@ -99,13 +97,11 @@ class Town:
         return Counter(said.score for said in self.said if said.version == version)
 
 
-def thought(text: str, finish: str, person: int) -> int:
-    """Return what a person thinks of a reply, −1 to 1."""
+def thought(text: str, person: int) -> int:
+    """Return what a person thinks of a reply, −1 or 1."""
     if _APOLOGY.search(text[:60]):
         return -1
-    if finish == "stop":
-        return 1
-    return 1 if person % 4 else -1
+    return 1 if person % 2 or text.startswith("Hello") else -1
 
 
 @contextmanager

@@ -27,7 +27,7 @@ async def test_tools_tell_what_their_calls_came_to() -> None:
     }
     page, told = await shown(service, "/tools", "/api/tools")
     assert "no answer in time" in page
-    assert "cannot be called now" in page
+    assert "not on offer" in page
     assert "&lt;b&gt;it hangs" in page
     assert '"calls": 6, "answered": 3' in told
     assert '"outcome": "timeout"' in told
