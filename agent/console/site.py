@@ -32,6 +32,7 @@ from agent.console.views import (
     safety,
     settings,
     streams,
+    tools,
     turn,
     version,
     versions,
@@ -53,6 +54,7 @@ VIEWS: Final[tuple[View, ...]] = (
     turn.VIEW,
     safety.VIEW,
     streams.VIEW,
+    tools.VIEW,
     audit.VIEW,
     settings.VIEW,
 )

@@ -114,9 +114,15 @@ class Up(Api):
 
 
 @contextmanager
-def up(home: Path, *, model: Path | None, **changes: str) -> Iterator[Up]:
-    """Start `quickset up` and wait until it is ready; whatever happens, nothing is left running."""
-    settings = QUICK | {"streams.home": str(home)} | changes
+def up(
+    home: Path, *, model: Path | None, without: Sequence[str] = (), **changes: str
+) -> Iterator[Up]:
+    """Start `quickset up` and wait until it is ready; whatever happens, nothing is left running.
+
+    without: settings of QUICK that are left as they come
+    """
+    quick = {name: text for name, text in QUICK.items() if name not in without}
+    settings = quick | {"streams.home": str(home)} | changes
     if model is not None:
         settings["model.path"] = str(model)
     flags = [word for name, text in settings.items() for word in ("--set", f"{name}={text}")]

@@ -13,7 +13,7 @@ from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.errors import ConflictError, VerbRefusedError
-from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
+from streams.records import Json, LearnOrder, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
 from streams.settings import RolloutSettings
 from streams.store.tables import (
     ArtefactRow,
@@ -93,14 +93,21 @@ class FakeService:
             "since_ms": 0, "pending": None, "failed": None, "trial": None,
             "learning": True,
         }  # fmt: skip
+        self.tools: Json = {}
         self.comparisons = FakeComparisons()
         self.resets: list[tuple[str, str]] = []
+        self.orders: list[tuple[str, str]] = []
         self.operated: list[tuple[str, str, str]] = []
         self.refusal: Exception | None = None
         self.rollbacks: list[tuple[str, str, int | None]] = []
 
     def status(self) -> "FakeService":
         """How it is: it says so itself."""
+        return self
+
+    @property
+    def steering(self) -> "FakeService":
+        """What operators decide: it carries that out itself."""
         return self
 
     def serving(self) -> Json:
@@ -164,6 +171,13 @@ class FakeService:
             previous=self.state["version"], candidate="c" * 16, state="paused", verb=verb,
             share=0.05, reason=reason, who=who, created_ms=1,
         )  # fmt: skip
+
+    async def order_learning(self, who: str, reason: str) -> LearnOrder:
+        """Take an order, or fail as told."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.orders.append((who, reason))
+        return LearnOrder(id="o", line="main", reason=reason, who=who, created_ms=1)
 
 
 def fill(session: Session, *, now_ms: int, num_generations: int = 24) -> list[str]:
