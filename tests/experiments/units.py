@@ -15,7 +15,8 @@ from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.asking import Questions, Subject
 from learner.safety.prompts import load_prompts
-from learner.safety.units.unit_map import Scores, load_unit_map
+from learner.safety.units.measured import Scores
+from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings
