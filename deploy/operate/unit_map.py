@@ -1,4 +1,4 @@
-"""Turns a model into its unit map as an artefact: a file named by its digest, and a row if possible.
+"""Turns a model into its unit map as an artefact: a file named by its digest, and a row.
 
 The file is the artefact's canonical JSON: its SHA-256 is the digest. What the learner has measured
 in this home is read, and what is measured here the learner reads.

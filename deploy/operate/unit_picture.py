@@ -86,7 +86,7 @@ def _marked(
 def _panel(axes: Any, pixels: list[list[tuple[float, ...]]], kind: str) -> None:
     # every unit keeps its colour: blended neighbours would be of a class that there is not
     axes.imshow(pixels, aspect="auto", interpolation="nearest")
-    axes.set_xlabel("neuron" if kind == "neurons" else "attention group")
+    axes.set_xlabel("neuron" if kind == "neurons" else "KV group")
 
 
 def _rgb(colour: str) -> tuple[float, ...]:

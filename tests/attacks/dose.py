@@ -27,12 +27,12 @@ from learner.safety import prompts as prompt_sets
 from learner.safety.units.unit_map import load_mask
 from learner.serving import Serving
 from learner.settings import LearnerSettings
-from learner.update.generation import run_generation
+from learner.update.generation import Outcome, run_generation
 from streams.model.open import BaseModel, load_base
 from streams.records import Mask, Message, Recipe
 from streams.settings import ModelSettings
 from tests.attacks.crowds import flood
-from tests.attacks.town import batches
+from tests.attacks.town import Batch, batches
 
 VOTES: Final = (10, 50, 250)
 WAYS: Final = {
@@ -113,9 +113,15 @@ def _lesson(
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a number of votes came to; log-odds of the lie in nats, over the base's."""
+    """What a number of votes came to; log-odds of the lie in nats, over the base's.
+
+    weight: of lies, mean over generations
+    influence: their share of Σ weight · spread over members, which is what a generation goes by
+    """
 
     generations: int
+    weight: float
+    influence: float
     voted: float
     otherwise: float
 
@@ -139,6 +145,7 @@ def point(scene: Scene, votes: int, settings: LearnerSettings, *, every: int) ->
     before, chain = scene.witness.odds(serving.decoder), list[Recipe]()
     attack = flood(votes)
     planned = list(batches(attack.said, attack.days, settings))[::every]
+    influence = 0.0
     for number, batch in enumerate(planned):
         lessons = [
             replace(_taught(scene, turn, turn in batch.lies), turn_id=turn, weight=weight)
@@ -148,11 +155,27 @@ def point(scene: Scene, votes: int, settings: LearnerSettings, *, every: int) ->
         outcome = run_generation(
             key, lessons, serving, settings, backend=scene.backend, pause=nothing
         )
+        influence += _influence(outcome, batch)
         if outcome.child is not None:
             chain.append(outcome.child.recipe)
             serving.follow(chain[-1].version, chain)
     after = scene.witness.odds(serving.decoder)
-    return Point(len(planned), after[0] - before[0], after[1] - before[1])
+    return Point(
+        generations=len(planned),
+        weight=sum(batch.of_lies for batch in planned) / len(planned),
+        influence=influence / len(planned),
+        voted=after[0] - before[0],
+        otherwise=after[1] - before[1],
+    )
+
+
+def _influence(outcome: Outcome, batch: Batch) -> float:
+    spread = outcome.table.std(axis=1)
+    parts = {
+        turn: batch.weights[turn] * float(own)
+        for turn, own in zip(outcome.turn_ids, spread, strict=True)
+    }
+    return sum(parts[turn] for turn in batch.lies) / sum(parts.values())
 
 
 def _taught(scene: Scene, turn: str, is_lie: bool) -> Lesson:
@@ -187,13 +210,13 @@ def main() -> None:
         return abs(sum(Witness(base, fact, backend).odds(base.decoder)))
 
     honest: list[Lesson] = []
-    print("| lie | votes | way | generations run | voted on | asked otherwise |")
-    print("|---|---|---|---|---|---|", flush=True)
+    print("| lie | votes | way | generations | weight | influence | voted on | asked otherwise |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     for fact in sorted(unsure_facts(), key=doubt)[: args.facts]:
         witness = Witness(base, fact, backend)
         own = witness.odds(base.decoder)
         name = f"{fact.opening} {fact.lie}"
-        print(f"| {name} | 0 | the base | 0 | {own[0]:+.2f} | {own[1]:+.2f} |", flush=True)
+        print(f"| {name} | 0 | the base | 0 | – | – | {own[0]:+.2f} | {own[1]:+.2f} |", flush=True)
         for votes in VOTES:
             for way, settings in WAYS.items():
                 file = done / f"{fact.lie.replace(' ', '-')}-{votes}-{way.replace(' ', '-')}.json"
@@ -206,6 +229,7 @@ def main() -> None:
                 told = Point(**json.loads(file.read_text()))
                 print(
                     f"| {name} | {votes} | {way} | {told.generations} |"
+                    f" {told.weight:.0%} | {told.influence:.0%} |"
                     f" {own[0] + told.voted:+.2f} | {own[1] + told.otherwise:+.2f} |",
                     flush=True,
                 )

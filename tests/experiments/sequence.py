@@ -53,10 +53,10 @@ class Arm:
 
 ARMS: Final = (
     Arm("unprotected", WEARING, False, False),
-    Arm("frozen", WEARING, True, False),
-    Arm("anchored", WEARING, False, True),
     Arm("frozen and anchored", WEARING, True, True),
     Arm("by default: screened, frozen", SERVED, True, False),
+    Arm("frozen", WEARING, True, False),
+    Arm("anchored", WEARING, False, True),
 )
 
 
