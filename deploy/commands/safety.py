@@ -52,10 +52,11 @@ def map_(
 
 
 def _measured(settings: Settings) -> Drawn:
-    # what freezes nothing measures nothing, and there would be no map
-    if settings.learner.freeze == "top-complex" and settings.learner.frozen_share == 0:
-        learner = settings.learner.model_copy(update={"frozen_share": 0.075})
-        settings = settings.model_copy(update={"learner": learner})
+    learner = settings.learner
+    if learner.freeze == "top-complex" and learner.frozen_share == 0:
+        # what freezes nothing measures nothing, and there would be no map
+        share = type(learner).model_fields["frozen_share"].default
+        learner = learner.model_copy(update={"frozen_share": share})
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True)) as bars:
         bar = bars.add_task("mapping the units", total=1.0)
@@ -63,7 +64,7 @@ def _measured(settings: Settings) -> Drawn:
         def progress(stage: str, share: float) -> None:
             bars.update(bar, description=stage, completed=share)
 
-        return map_units(settings, progress, lambda: None)
+        return map_units(settings.streams, settings.model, learner, progress)
 
 
 def _tell(drawn: Drawn, picture: Path | None, line: str) -> None:

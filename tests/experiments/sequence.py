@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kernels.contract import Backend
 from kernels.open import open_backend
@@ -77,7 +77,7 @@ def run(
     refusals: Sequence[Lesson],
     manner: Manner,
     args: argparse.Namespace,
-) -> Iterator[dict[str, object]]:
+) -> Iterator[dict[str, Any]]:
     """Learn each course in turn; what is measured after each."""
     base, backend = courses[0].base, courses[0].backend
     settings = arm.settings if arm.frozen else _nothing_frozen(arm.settings)
