@@ -25,6 +25,7 @@ from deploy.commands.line.versions import versions
 from deploy.commands.mcp import mcp
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
+from deploy.commands.safety import safety
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
 from deploy.commands.up import up
@@ -58,6 +59,7 @@ app.command()(learn)
 app.add_typer(versions, name="versions")
 app.add_typer(rollouts, name="rollouts")
 app.add_typer(lessons, name="lessons")
+app.add_typer(safety, name="safety")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)

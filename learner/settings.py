@@ -23,6 +23,8 @@ MODULES: tuple[Module, ...] = (
     "up_proj",
     "down_proj",
 )
+# Which units never move; what each name freezes is told by learner.safety.units.policies.
+Freeze = Literal["top-complex", "all-complex", "all-but-redundant"]
 # What stands right under the final norm, so that its effect has a closed form (population.screen).
 SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 
@@ -166,8 +168,25 @@ class LearnerSettings(Section):
         description="nats a token that one generation may move; past it the step shrinks",
     )
     ratio_clip: float = Field(0.2, gt=0, description="clip of the log-probability ratio, PPO's ε")
+    freeze: Freeze = Field(
+        "top-complex",
+        description="which units of the base never move: top-complex (those of safety alone and the"
+        " first of those that do both, frozen_share in all), all-complex (all of both) or"
+        " all-but-redundant (a fifth of the units may move: the alignment budget); a line keeps the"
+        " units that it began with",
+    )
     frozen_share: float = Field(
-        0.075, ge=0, lt=1, description="share of parameters frozen for safety (SSAH)"
+        0.075,
+        ge=0,
+        lt=1,
+        description="share of parameters frozen for safety (SSAH), where freeze is top-complex",
+    )
+    unit_seeds: int = Field(
+        3,
+        ge=1,
+        le=16,
+        description="how often the calibration replies are dealt out to three sets, in all of which"
+        " a unit must show; each deal takes a pass over the replies, once a base",
     )
     probes: tuple[str, ...] = Field(
         ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks"),

@@ -114,9 +114,14 @@ def grow(store: Store, serving: Serving) -> None:
 
 
 def test_a_line_keeps_the_mask_that_it_began_with(
-    store: Store, lease: Lease, tiny_base: BaseModel, backend: Backend, tmp_path: Path
+    store: Store,
+    lease: Lease,
+    tiny_base: BaseModel,
+    backend: Backend,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """When settings change, a line that has versions keeps its frozen units."""
+    """When settings change, a line that has versions keeps its frozen units, and it is said."""
     rest: Any = {"home": tmp_path, "backend": backend, "pause": go_on}
     mask = line_mask(store, lease, tiny_base, SETTINGS, **rest)
     again = line_mask(store, lease, tiny_base, SETTINGS, **rest)
@@ -126,8 +131,11 @@ def test_a_line_keeps_the_mask_that_it_began_with(
     assert sent == ["recipes"]  # published once
     grow(store, Serving(tiny_base, backend, mask, layers=[2, 3], modules=MODULES))
     share = SETTINGS.model_copy(update={"frozen_share": 0.1})
+    assert line_mask(store, lease, tiny_base, SETTINGS, **rest) == mask
+    assert not caplog.records
     other = line_mask(store, lease, tiny_base, share, **rest)
     assert other == mask
+    assert "is for new lines" in caplog.text
 
 
 def test_a_lost_mask_is_said(

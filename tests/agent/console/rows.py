@@ -197,8 +197,22 @@ def fill(session: Session, *, now_ms: int, num_generations: int = 24) -> list[st
     session.add(OffsetRow(group="learner/main", topic="turns", partition=0, next_offset=38))
     body = {"mask": MASK.digest, "base": BASE, "prompts": "f0", "frozen_share": 0.075}
     body |= {"neurons": MASK.model_dump(mode="json")["neurons"], "groups": {"23": [[1, 310, -20]]}}
+    body |= classes(30, 1536, 3)
     session.add(ArtefactRow(digest="ab" * 32, kind="unit-map", body=body, created_ms=now_ms))
     return versions
+
+
+def classes(layers: int, neurons: int, groups: int) -> dict[str, Any]:
+    """Make what a unit map tells of classes, in which every tenth unit is redundant."""
+    texts = [("s" + "cccuccccr" * neurons)[:neurons] for _ in range(layers)]
+    names = ("exclusive safety", "exclusive utility", "complex", "redundant")
+    shares = dict(zip(names, (0.013, 0.1, 0.787, 0.1), strict=True))
+    return {
+        "policy": "top-complex", "seeds": 3,
+        "classes": {"neurons": texts, "groups": ["scu"[:groups]] * layers},
+        "parameters": {name: round(share * 1e8) for name, share in shares.items()},
+        "shares": shares, "stability": {"sets": dict.fromkeys(names, 0.5)},
+    }  # fmt: skip
 
 
 def turn_row(sequence: int, messages: list[Message], reply: Message, **values: Any) -> TurnRow:

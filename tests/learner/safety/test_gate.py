@@ -17,7 +17,8 @@ from learner.safety.asking import Subject
 from learner.safety.gate import Gate, Report, concluded
 from learner.safety.probe import FallProbe, Measurement, Probe
 from learner.safety.probes.open import open_probes
-from learner.safety.units.unit_map import exclusive_first, load_unit_map
+from learner.safety.units.orders import exclusive_first
+from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.learner.silenced import silenced
