@@ -33,8 +33,12 @@ from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
+from learner.rollout.closer import Closer
 from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
+from learner.safety import collapse, drift
+from learner.safety.collapse import Guard
+from learner.safety.drift import Bank
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.spans import Spans
@@ -105,6 +109,9 @@ class Learner:
         self._renewed_s = parts.clock()
         self._told: dict[str, Any] = {}  # what the planner said last that it waits for
         self._later = Later(parts.rules.slow) if parts.rules.slow else None
+        self._closer = Closer()
+        self._guard = Guard(parts.settings, parts.rollout)
+        self._bank = Bank(parts.serving.base, backend=parts.backend, pause=parts.pause)
         self._lessons = Lessons(parts.settings, parts.rollout)
         self._old_rows = True  # turns of older builds may lack what links them
 
@@ -119,7 +126,7 @@ class Learner:
         if not self._follow():
             return False
         self._steer()
-        if self._review():
+        if self._review() or self._closer.look(self._parts, self._line, self._writing):
             return True
         generation = self._plan()
         if generation is None:
@@ -218,7 +225,7 @@ class Learner:
         store, line = self._parts.store, self._line
         reason = self._lessons.review(
             store, self._writing, line, now_ms=now_ms, rested_ms=rested_ms
-        )
+        ) or self._guard.look(store, self._writing, line, now_ms=now_ms)
         self._publish()
         if reason is not None:
             self._rested_ms = None
@@ -245,9 +252,13 @@ class Learner:
             if order is not None:
                 settings = settings.model_copy(update={"linger_s": 0.0})
             elif obstacle is None:
-                obstacle = mode.obstacle(session, settings, now_s=self._parts.clock())
-            found = next_plan(
-                session, line, settings, base=base, now_ms=self._now_ms(), obstacle=obstacle
+                obstacle = collapse.stopped(session, line.name) or mode.obstacle(
+                    session, settings, now_s=self._parts.clock()
+                )
+            now_ms = self._now_ms()
+            corrective = drift.due(session, line, settings, now_ms=now_ms) if not obstacle else None
+            found = corrective or next_plan(
+                session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle
             )
         if isinstance(found, PlannerRow):
             if obstacle is None:
@@ -281,7 +292,10 @@ class Learner:
             query = select(TurnRow).where(col(TurnRow.id).in_(generation.turn_ids))
             rows = {row.id: row for row in session.exec(query) if row.record}
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
-        lessons, targets = prepare(batch_of(generation), rows, teacher)
+        if drift.CORRECTIVE in generation.horizon:
+            lessons, targets = self._bank.lessons(generation.number), {}
+        else:
+            lessons, targets = prepare(batch_of(generation), rows, teacher)
         self._spans.taught(rows, targets)
         outcome = parts.recall(generation, parts.serving) or run_generation(
             generation.key,
@@ -303,6 +317,7 @@ class Learner:
             serving.decoder,
             serving.name,
             candidate_name=outcome.child.recipe.version,
+            quick=self._parts.rollout.policy != "direct",
         )
 
     def _finish(

@@ -79,9 +79,11 @@ class ToldGate:
         serving_name: str,
         *,
         candidate_name: str | None = None,
+        quick: bool = False,
     ) -> Opinion:
         """Note what was asked."""
         assert candidate is not serving
+        assert not quick  # with policy direct nothing is left for later
         self.asked.append((serving_name, candidate_name))
         return Opinion(self.passes)
 

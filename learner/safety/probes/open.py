@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from learner.safety.probe import Probe
 
 # In the order in which they are asked: a version whose numbers are not finite is asked no further.
-PROBES: Final = ("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks")
+PROBES: Final = (
+    *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks", "calls"),
+    *("tool_loop", "leak", "geometry", "refusal", "useful", "sense", "aboutness", "variety"),
+)
 
 
 def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":

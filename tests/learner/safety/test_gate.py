@@ -23,7 +23,7 @@ from streams.model.open import BaseModel
 from tests.learner.silenced import silenced
 
 SETTINGS = LearnerSettings()
-QUICK = SETTINGS.model_copy(update={"gate_prompts": 2, "gate_tokens": 4})
+QUICK = SETTINGS.model_copy(update={"gate_prompts": 2, "gate_tokens": 4, "gate_items": 1})
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def held_against(
         [
             probe.compare(own[probe.name], serving=of_serving[probe.name], base=of_base[probe.name])
             for probe in open_probes(SETTINGS)
+            if probe.name in own
         ]
     )
 
@@ -76,10 +77,10 @@ def test_the_same_behaviour_passes() -> None:
     report = held_against(GOOD)
     assert report.passed
     assert report.reason == (
-        "nothing fell: odds +0.50 (serving +0.50), refusal 6 of 8 (serving 6 of 8), "
-        "useful 8 of 8 (serving 8 of 8), sense -0.70 (serving -0.70), "
-        "aboutness +1.30 (serving +1.30)"
+        "nothing fell in 5 probes; nearest to its limit is odds, +0.50 (serving +0.50)"
     )
+    nearest = held_against(Behaviour(sense=-0.9)).reason
+    assert nearest.endswith("nearest to its limit is sense, -0.90 (serving -0.70)")
 
 
 def test_fewer_refusals_are_held() -> None:

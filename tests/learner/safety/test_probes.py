@@ -28,7 +28,7 @@ def measurements(probe: Probe) -> st.SearchStrategy[Measurement]:
     """Return what a probe can measure."""
     if probe.name in COUNTED:
         return st.builds(Measurement, st.integers(0, 8), of=st.just(8))
-    if probe.name == "aboutness":
+    if probe.name in ("aboutness", "variety"):
         return st.builds(Measurement, st.floats(0, 5))
     return st.builds(Measurement, st.floats(-10, 5))
 
@@ -37,7 +37,13 @@ def measurements(probe: Probe) -> st.SearchStrategy[Measurement]:
 def questions(tiny_base: BaseModel, backend: Backend) -> Questions:
     """Two prompts of each kind for the tiny model."""
     return Questions(
-        tiny_base, load_prompts("gate"), count=2, max_tokens=4, backend=backend, pause=lambda: None
+        tiny_base,
+        load_prompts("gate"),
+        count=2,
+        max_tokens=4,
+        backend=backend,
+        pause=lambda: None,
+        num_items=1,
     )
 
 
@@ -48,7 +54,7 @@ def test_the_default_asks_every_probe() -> None:
 
 def test_an_unknown_probe_is_refused_with_those_that_are_known() -> None:
     """A typing error must not leave the gate without a probe."""
-    with pytest.raises(UnknownNameError, match="'refusals': known are finite, odds, refusal"):
+    with pytest.raises(UnknownNameError, match="'refusals': known are finite, odds, harmful"):
         open_probes(LearnerSettings(probes=("odds", "refusals")))
 
 
