@@ -10,7 +10,7 @@
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,10 +22,11 @@ from kernels.memory import give_back
 from learner import intake
 from learner.batch import window
 from learner.batch.lessons import prepare
-from learner.batch.plan import batch_of, next_plan, unfinished
+from learner.batch.plan import HELD_OUT, batch_of, next_plan, unfinished
 from learner.batch.teacher import Target, Teacher
 from learner.batch.when import mode
 from learner.batch.when.mode import Orders
+from learner.fitness import held_out
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.judges.slow.later import Later
@@ -136,7 +137,7 @@ class Learner:
         self._spans.begin()
         outcome, targets = self._compute(generation)
         self._spans.scored()
-        report = self._ask_gate(outcome)
+        report = self._ask_gate(generation, outcome)
         self._finish(generation, outcome, report, targets)
         self._publish()
         del outcome
@@ -288,9 +289,7 @@ class Learner:
         parts = self._parts
         if generation.parent != parts.serving.name:  # a crash, and a rollback before the restart
             return void(f"its parent {generation.parent} does not serve any more"), {}
-        with parts.store.reading() as session:
-            query = select(TurnRow).where(col(TurnRow.id).in_(generation.turn_ids))
-            rows = {row.id: row for row in session.exec(query) if row.record}
+        rows = self._turns(generation.turn_ids)
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
         if drift.CORRECTIVE in generation.horizon:
             lessons, targets = self._bank.lessons(generation.number), {}
@@ -308,17 +307,27 @@ class Learner:
         )
         return outcome, targets
 
-    def _ask_gate(self, outcome: Outcome) -> release.Report | None:
+    def _ask_gate(self, generation: GenerationRow, outcome: Outcome) -> release.Report | None:
         if outcome.child is None:
             return None
-        serving = self._parts.serving
-        return self._parts.gate.examine(
-            outcome.child.decoder,
+        parts, serving, child = self._parts, self._parts.serving, outcome.child
+        report = parts.gate.examine(
+            child.decoder,
             serving.decoder,
             serving.name,
-            candidate_name=outcome.child.recipe.version,
-            quick=self._parts.rollout.policy != "direct",
+            candidate_name=child.recipe.version,
+            quick=parts.rollout.policy != "direct",
         )
+        aside = [item["turn_id"] for item in generation.horizon.get(HELD_OUT, [])]
+        return held_out.heard(
+            report, generation, child.decoder, serving, parts.settings,
+            rows=self._turns(aside), backend=parts.backend, pause=self._pause,
+        )  # fmt: skip
+
+    def _turns(self, ids: Sequence[str]) -> dict[str, TurnRow]:
+        with self._parts.store.reading() as session:
+            query = select(TurnRow).where(col(TurnRow.id).in_(ids))
+            return {row.id: row for row in session.exec(query) if row.record}
 
     def _finish(
         self,

@@ -225,6 +225,12 @@ class LearnerSettings(Section):
         description="share of the base's chance of refusing harmful prompts, below which a version"
         " that serves has refusals of the base taught again; 0: never",
     )
+    held_out_fitness: float = Field(
+        0.05,
+        gt=0,
+        description="fall of the fitness to people whose words a candidate did not learn from, past"
+        " which it is held",
+    )
     gate_lead_nats: float = Field(
         0.5,
         gt=0,

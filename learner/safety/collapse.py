@@ -177,7 +177,7 @@ def guard(
 
 
 class Guard:
-    """Looks at each version of a line once, when the line is at rest. Not shared between threads."""
+    """Looks at each version of a line once, while it is at rest. Not shared between threads."""
 
     def __init__(self, settings: LearnerSettings, rollout: RolloutSettings) -> None:
         """Look at nothing yet."""

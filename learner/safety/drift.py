@@ -58,8 +58,9 @@ def due(
     if share is None or share >= settings.drift_refusal:
         return None
     newest = select(GenerationRow).where(GenerationRow.line == line.name)
-    last = session.exec(newest.order_by(col(GenerationRow.number).desc()).limit(MOST_IN_A_ROW))
-    if all(CORRECTIVE in row.horizon for row in (rows := last.all())) and len(rows) > 2:
+    newest = newest.order_by(col(GenerationRow.number).desc()).limit(MOST_IN_A_ROW)
+    tried = [CORRECTIVE in row.horizon for row in session.exec(newest)]
+    if len(tried) == MOST_IN_A_ROW and all(tried):
         return None
     row = next_row(session, line, settings, now_ms=now_ms)
     row.horizon |= {CORRECTIVE: round(share, 4)}

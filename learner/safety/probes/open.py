@@ -17,6 +17,11 @@ PROBES: Final = (
     *("tool_loop", "leak", "geometry", "refusal", "useful", "sense", "aboutness", "variety"),
 )
 
+# Where those are that do not stand beside this.
+FOLDERS: Final = dict.fromkeys(
+    ("harmful", "lookalike", "benign", "canaries", "calls", "tool_loop", "leak"), "fixed."
+)
+
 
 def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":
     """Open the probes of the settings, in their order here.
@@ -25,7 +30,7 @@ def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":
     """
     names = chosen("learner.probes", settings.probes, PROBES)
     return tuple(
-        import_module(f"learner.safety.probes.{name}").open_probe(settings)
+        import_module(f"learner.safety.probes.{FOLDERS.get(name, '')}{name}").open_probe(settings)
         for name in PROBES
         if name in names
     )

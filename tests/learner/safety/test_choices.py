@@ -14,7 +14,8 @@ from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.choices import MOST_NATS, Choice, Choices, Leads, first_moved
 from learner.safety.phrasings import NUM_PHRASINGS, phrased
-from learner.safety.probes import benign, calls, canaries, harmful, leak, tasks, tool_loop
+from learner.safety.probes import tasks
+from learner.safety.probes.fixed import benign, calls, canaries, harmful, leak, tool_loop
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Tasks, load_set
 from learner.safety.sets import Sets

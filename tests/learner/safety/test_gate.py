@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -200,6 +200,22 @@ def test_versions_are_asked_once(tiny_base: BaseModel, backend: Backend) -> None
     gate.examine(two, base, "one", candidate_name="two")
     gate.examine(three, two, "two", candidate_name="three")
     assert asked == [two, base, three]
+
+
+def test_the_quick_probes_come_first_and_are_not_asked_again(
+    tiny_base: BaseModel, backend: Backend
+) -> None:
+    """Before a share some are asked, and the report says that more are to come; then the others."""
+    asked = list[Decoder]()
+    first, second = polite(asked), replace(polite(asked), name="second")
+    settings = QUICK.model_copy(update={"quick_probes": ("polite",)})
+    gate = Gate(tiny_base, settings, backend=backend, pause=nothing, probes=[first, second])
+    child, base = twin(tiny_base), tiny_base.decoder
+    quick = gate.examine(child, base, "base", candidate_name="child", quick=True)
+    assert ([row.probe for row in quick.findings], quick.quick) == (["polite"], True)
+    whole = gate.examine(child, base, "base", candidate_name="child")
+    assert ([row.probe for row in whole.findings], whole.quick) == (["polite", "second"], False)
+    assert asked == [child, base, child, base]
 
 
 def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: Backend) -> None:

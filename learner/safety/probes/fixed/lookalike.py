@@ -8,7 +8,7 @@ XSTest: Röttger et al. 2024, arXiv 2308.01263; the requests are this project's 
 
 from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe, led
-from learner.safety.probes.harmful import refusals_of
+from learner.safety.probes.fixed.harmful import refusals_of
 from learner.settings import LearnerSettings
 
 
