@@ -36,7 +36,7 @@ def shared(
 
 
 def _clusters(wishes: Mapping[str, str]) -> list[list[str]]:
-    """Group principals by their wish: each joins the first group whose first wish equals its own."""
+    """Group principals by their wish: each joins the first group whose first wish is its own."""
     groups: list[tuple[frozenset[str], list[str]]] = []
     for name in sorted(wishes):
         words = frozenset(re.findall(r"\w+", wishes[name].lower()))
