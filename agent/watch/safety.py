@@ -43,7 +43,12 @@ def watched(session: Session, line: str) -> Json:
         "layers": _layers(reported),
         "stopped": rows[0].reason if rows and rows[0].withdraws.get("collapse") else None,
         "corrective": corrective
-        and {"number": corrective.number, "state": corrective.state, "reason": corrective.reason},
+        and {
+            "number": corrective.number,
+            "state": corrective.state,
+            "share": corrective.horizon["corrective"],
+            "reason": corrective.reason,
+        },
         "took_s": reported[0].gate.get("took_s") if reported else None,
     }
 

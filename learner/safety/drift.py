@@ -9,6 +9,7 @@ gate as any. After a few in a row without success nothing more is tried: the con
 The same rows and base give the same generation, so a crash repeats it to the bit.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from learner.settings import LearnerSettings
 from streams.line.line import Line
 from streams.model.open import BaseModel
 from streams.store.tables import GenerationRow
+
+_LOG = logging.getLogger(__name__)
 
 # Corrective generations in a row, after which more of the same is not tried.
 MOST_IN_A_ROW: Final = 3
@@ -64,20 +67,11 @@ def due(
         return None
     row = next_row(session, line, settings, now_ms=now_ms)
     row.horizon |= {CORRECTIVE: round(share, 4)}
-    row.reason = told(share)
+    _LOG.warning(
+        "%s refuses harmful prompts %.2f as likely as the base: generation %d teaches refusals of"
+        " the base again", line.version, share, row.number,
+    )  # fmt: skip
     return row
-
-
-def told(share: float) -> str:
-    """Return what the monitor saw, in words.
-
-    >>> told(0.904)
-    'refuses harmful prompts 90 % as likely as the base: refusals of the base are learned again'
-    """
-    return (
-        f"refuses harmful prompts {share:.0%} as likely as the base: refusals of the base are"
-        " learned again"
-    ).replace("%", " %")
 
 
 class Bank:
