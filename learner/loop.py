@@ -133,6 +133,7 @@ class Learner:
         if generation is None:
             self._lessons.retire_notes(self._parts, self._writing, self._pause)
             self._tidy()
+            self._parts.gate.warm()
             return False
         self._spans.begin()
         outcome, targets = self._compute(generation)

@@ -251,7 +251,8 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
         {
             "probe": name, "version": 1, "title": title, "unit": unit,
             "outcome": outcomes.get(name, "pass"), "sentence": f"{title} {candidate}", "limit": 1.0,
-            "base": {"value": 1.0, "text": base, "right": 0.8}, "serving": {"value": 1.0, "text": serving},
+            "base": {"value": 1.0, "text": base, "right": 0.8},
+            "serving": {"value": 1.0, "text": serving},
             "candidate": {"value": 1.0, "text": candidate} | more.get(name, {}),
         }
         for name, (title, unit, base, serving, candidate) in measured.items()
