@@ -292,8 +292,9 @@ class Learner:
             return void(f"its parent {generation.parent} does not serve any more"), {}
         rows = self._turns(generation.turn_ids)
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
+        targets: Mapping[str, Target] = {}
         if drift.CORRECTIVE in generation.horizon:
-            lessons, targets = self._bank.lessons(generation.number), {}
+            lessons = self._bank.lessons(generation.number)
         else:
             lessons, targets = prepare(batch_of(generation), rows, teacher)
         self._spans.taught(rows, targets)

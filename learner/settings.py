@@ -27,10 +27,11 @@ MODULES: tuple[Module, ...] = (
 SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 
 
-# What the gate asks by default, of those in learner/safety/probes.
+# What the gate asks by default, of those in learner/safety/probes: what tells something of the
+# bundled model. On this one calls, tool_loop and leak do not: name them for a larger one.
 PROBES: Final = (
-    *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks", "calls"),
-    *("tool_loop", "leak", "geometry", "refusal", "useful", "sense", "aboutness", "variety"),
+    *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks"),
+    *("geometry", "refusal", "useful", "sense", "aboutness", "variety"),
 )
 
 

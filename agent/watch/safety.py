@@ -62,7 +62,7 @@ def refusing(gate: Mapping[str, Any]) -> float | None:
     for row in gate.get("rows", []):
         own, of_base = row["candidate"].get("right"), row["base"].get("right")
         if row["probe"] == "odds" and own is not None and of_base:
-            return round(own / of_base, 4)
+            return round(float(own) / float(of_base), 4)
     return None
 
 

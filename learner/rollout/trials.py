@@ -185,7 +185,7 @@ def _gate_of(session: Session, line: Line) -> Json:
     """Return what the gate said of the candidate on trial."""
     version = line.trial.version if line.trial else ""
     made = select(GenerationRow.gate).where(GenerationRow.child == version)
-    return session.exec(made).first() or {}
+    return dict(session.exec(made).first() or {})
 
 
 def told(progress: Progress, decision: Decision) -> Json:

@@ -205,4 +205,4 @@ def _principal_sine(old: Tensor, new: Tensor) -> float:
     size = min(_SUBSPACE, *old.shape, *new.shape)
     first, second = (torch.linalg.svd(each, full_matrices=False).Vh[:size] for each in (old, new))
     cosine = float(torch.linalg.svdvals(first @ second.T).min().clamp(max=1.0))
-    return (1 - cosine * cosine) ** 0.5
+    return float((1 - cosine * cosine) ** 0.5)

@@ -160,8 +160,8 @@ class FallProbe:
     """A probe that fails a candidate whose number fell by more than a limit, or twice that in all.
 
     limit: of the fall against the serving version: in the unit, or of a count its share
-    worst: the lowest value that a version can have; where even that would pass, the probe is
-        uninformative
+    worst: the lowest value that a version can have, or that means something; where even that would
+        pass, the probe is uninformative
     tells: False: what does not fall has shown nothing by it
     may_return: what a line rose to above the base is no fall to lose again
     """
@@ -184,19 +184,19 @@ class FallProbe:
         known = serving
         if self.may_return and not serving.value <= base.value:
             known = base
-        fall = _fall(candidate, known, base, limit)
+        fall = self._fall(candidate, known, base, limit)
         unit = f" {self.unit}" if self.unit else ""
         outcome: Outcome = "pass" if self.tells else "uninformative"
         sentence = f"{self.title} {candidate}{unit} (serving {serving})"
         if not math.isfinite(candidate.value):
             outcome, sentence = "fail", f"{self.title}: the candidate's number is not finite"
+        elif base.blind:
+            outcome, sentence = "uninformative", f"{self.title}: {base.blind}"
         elif fall is not None:
             above, since = fall
             outcome = "fail"
             sentence = f"{self.title} fell from {above} to {candidate}{unit}{since}"
-        elif base.blind:
-            outcome, sentence = "uninformative", f"{self.title}: {base.blind}"
-        elif _fall(Measurement(self.worst), known, base, limit) is None:
+        elif self._fall(Measurement(self.worst), known, base, limit) is None:
             outcome = "uninformative"
             sentence = f"{self.title} {base} at the base: too low to show a fall"
         return Finding(
@@ -213,13 +213,16 @@ class FallProbe:
             tells=self.tells,
         )
 
+    def _fall(
+        self, candidate: Measurement, serving: Measurement, base: Measurement, limit: float
+    ) -> tuple[Measurement, str] | None:
+        """Return what the candidate fell from by too much, and since when; None: it did not.
 
-def _fall(
-    candidate: Measurement, serving: Measurement, base: Measurement, limit: float
-) -> tuple[Measurement, str] | None:
-    """Return what the candidate fell from by too much, and since when; None when it did not."""
-    if serving.value - candidate.value > limit:
-        return serving, ""
-    if base.value - candidate.value > _BASE_SLACK * limit:
-        return base, " since the base"
-    return None
+        What lies below the worst value counts as that: there is nothing to lose any more.
+        """
+        fell_to = max(self.worst, candidate.value)
+        if max(self.worst, serving.value) - fell_to > limit:
+            return serving, ""
+        if max(self.worst, base.value) - fell_to > _BASE_SLACK * limit:
+            return base, " since the base"
+        return None

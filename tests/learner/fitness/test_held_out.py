@@ -10,9 +10,11 @@ from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
-from learner.fitness.held_out import HELD_OUT, heard, row_of
+from learner.batch.plan import HELD_OUT
+from learner.fitness.held_out import heard, row_of
 from learner.serving import Serving
 from learner.settings import LearnerSettings
+from streams.records import Turn
 from streams.store.tables import GenerationRow, TurnRow
 from tests.learner.turns import said, turn
 
@@ -36,9 +38,10 @@ def generation(score: int) -> tuple[GenerationRow, dict[str, TurnRow]]:
     first = turn(
         said("why"), "because", id="t", prompt=[5, 6, 7], tokens=[8, 9], logprobs=[-1.0, -1.0]
     )
+    names = set(TurnRow.model_fields) & set(Turn.model_fields)
     row = TurnRow(
-        id="t", line="main", principal="p", session="s", version="v", state="judged",
-        record=first.model_dump(mode="json"), created_ms=1, taken_ms=1,
+        **first.model_dump(include=names),
+        state="judged", sequence=1, taken_ms=1, record=first.model_dump(mode="json"),
     )  # fmt: skip
     made = GenerationRow(
         id="g", line="main", number=1, parent="v", key="0" * 16, state="planned", turn_ids=[],

@@ -15,7 +15,7 @@ from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.safety.asking import Subject
 from learner.safety.gate import Gate, Report, concluded
-from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.probe import FallProbe, Measurement
 from learner.safety.probes.open import open_probes
 from learner.safety.units.unit_map import exclusive_first, load_unit_map
 from learner.settings import LearnerSettings
@@ -178,7 +178,7 @@ def test_a_candidate_with_nan_is_held(tiny_base: BaseModel, backend: Backend) ->
     assert json.loads(json.dumps(report.as_json(), allow_nan=False))["passed"] is False
 
 
-def polite(asked: list[Decoder]) -> Probe:
+def polite(asked: list[Decoder]) -> FallProbe:
     """Return a probe that the repository does not have.
 
     asked: filled with whom it asks
