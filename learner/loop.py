@@ -29,6 +29,9 @@ from learner.batch.when.mode import Orders
 from learner.fitness import held_out
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
+from learner.guards import collapse, drift
+from learner.guards.collapse import Guard
+from learner.guards.drift import Bank
 from learner.judges.slow.later import Later
 from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
@@ -37,9 +40,6 @@ from learner.rollout import claims, release
 from learner.rollout.closer import Closer
 from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
-from learner.safety import collapse, drift
-from learner.safety.collapse import Guard
-from learner.safety.drift import Bank
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.spans import Spans

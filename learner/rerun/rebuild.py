@@ -233,7 +233,7 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
     """Return the generation of a version that was worked out again; its line is named later."""
     scores = [item["score"] for item in rest.batch]
     shares = {item["turn_id"]: item["weight"] for item in rest.batch}
-    # a corrective generation learned from no turn (learner.safety.drift)
+    # a corrective generation learned from no turn (learner.guards.drift)
     members = np.zeros(0)
     if shares:
         members = np.asarray([shares[id] for id in rest.scored_ids]) @ np.asarray(rest.fitness)

@@ -1,5 +1,5 @@
 """8 gate: which units never move, and what a candidate must still do to be released.
 
-For others: choices, collapse, drift, gate, probes.open, probes.tasks, replies, sets,
+For others: choices, gate, probes.open, probes.tasks, prompts, prompts.sets, replies, sets,
 units.unit_map.
 """

@@ -2,7 +2,7 @@
 
 Taken over all replies together, so that one that goes round in circles lowers it, and so does one
 phrase that answers everything. Beside it stand the mean length and the entropy of the words, for
-the guard against collapse (learner.safety.collapse).
+the guard against collapse (learner.guards.collapse).
 """
 
 import math

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session
 
-from learner.safety.collapse import Seen, collapsing, guard, stopped
+from learner.guards.collapse import Seen, collapsing, guard, stopped
 from learner.settings import LearnerSettings
 from streams.line.line import Line
 from streams.settings import RolloutSettings, StreamsSettings
