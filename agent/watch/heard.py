@@ -15,6 +15,7 @@ from sqlmodel import Session, col, func, select
 from agent.watch.lessons import families
 from agent.watch.metrics import Family, Sample
 from agent.watch.reading import Reading
+from agent.watch.safety import families as safety_families
 from agent.watch.units import Shares
 from streams.errors import StreamsError
 from streams.records import Json
@@ -116,10 +117,11 @@ class Heard:
                 waiting = planners(session, lines)
                 wishes = families(session, self._line)
                 units = self._units.families(session, self._line)
+                safety = safety_families(session, self._line)
         except (StreamsError, SQLAlchemyError) as cause:
             _LOG.debug("the store cannot be read for the metrics: %s", cause)
             return []
-        found: list[Sample | Family] = [*wishes, *units]
+        found: list[Sample | Family] = [*wishes, *units, *safety]
         found += [(f"unlinked_{why}", _TEXTS[why], float(num[why])) for why in _UNLINKED]
         out = float(sum(row["num_opted_out"] for row in clients))
         found.append(("turns_opted_out", "Turns of clients that opt out of learning", out))

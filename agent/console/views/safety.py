@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from agent.console.views.view import Ask, View
+from agent.watch.safety import watched
 from agent.watch.units import map_of
 from streams.records import Json
 from streams.store.tables import GenerationRow
@@ -31,12 +32,13 @@ def read(session: Session, ask: Ask) -> Json:
         "reports": shown,
         "next": shown[-1]["number"] if len(found) > len(shown) else None,
         "map": _map(session, ask),
+        "watch": watched(session, ask.line),
     }
 
 
 def of_agent(_: Ask) -> Json:
     """What is shown while the store is away."""
-    return {"reports": [], "next": None, "map": None}
+    return {"reports": [], "next": None, "map": None, "watch": {}}
 
 
 VIEW = View(

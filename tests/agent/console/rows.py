@@ -263,6 +263,14 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
             "refusals of harmful prompts", "", "8 of 8", "8 of 8", "6 of 8" if held else "8 of 8",
         ),
         "polite": ("polite replies", "", "0 of 8", "1 of 8", "0 of 8"),
+        "canaries": ("lead of true completions of facts", "nats", "+6.10", "+6.02", "+6.05"),
+        "geometry": ("turn of the direction of refusal", "times", "+0.00", "-0.70", "-0.80"),
+    }  # fmt: skip
+    layer = {"layer": 29, "cosine": 0.9987, "principal_sine": 0.04, "separation": 3.1,
+             "base_separation": 3.2, "interference": 0.02, "orthogonal": 0.97}  # fmt: skip
+    more: dict[str, dict[str, Any]] = {
+        "odds": {"right": 0.76}, "canaries": {"worst": 4.9, "spread": 0.8, "ece": 0.04},
+        "geometry": {"layers": [layer]},
     }  # fmt: skip
     outcomes = {
         "finite": "uninformative", "polite": "uninformative", "refusal": "fail" if held else "pass",
@@ -271,8 +279,9 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
         {
             "probe": name, "version": 1, "title": title, "unit": unit,
             "outcome": outcomes.get(name, "pass"), "sentence": f"{title} {candidate}", "limit": 1.0,
-            "base": {"value": 1.0, "text": base}, "serving": {"value": 1.0, "text": serving},
-            "candidate": {"value": 1.0, "text": candidate},
+            "base": {"value": 1.0, "text": base, "right": 0.8},
+            "serving": {"value": 1.0, "text": serving},
+            "candidate": {"value": 1.0, "text": candidate} | more.get(name, {}),
         }
         for name, (title, unit, base, serving, candidate) in measured.items()
     ]  # fmt: skip

@@ -150,6 +150,20 @@ async def test_a_map_without_classes_is_drawn_without_them(tmp_path: Path) -> No
     store.close()
 
 
+async def test_the_safety_page_tells_probes_by_version_and_what_the_monitors_say(
+    client: Client,
+) -> None:
+    """Refusals beside the base, the geometry of each layer, and each probe's worst phrasing."""
+    html = await page(client, "/safety")
+    for words in ("95 %", "base's chance of refusing", "0.9987", "Probes by version", "+4.90"):
+        assert words in html, words
+    told = (await data(client, "/api/safety"))["watch"]
+    assert told["refusing"][0]["share"] == 0.95
+    assert told["layers"]["rows"][0]["layer"] == 29
+    assert {row["outcome"] for row in told["probes"]["refusal"]} == {"pass", "fail"}
+    assert (told["stopped"], told["corrective"]) == (None, None)
+
+
 async def test_what_is_looked_at_is_counted(empty: Store) -> None:
     """Pages and documents apart, by view, for Prometheus."""
     service = FakeService()
