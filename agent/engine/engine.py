@@ -16,13 +16,14 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterator
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from typing import Final, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
+from agent.engine.passes import next_of
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, choose
 from agent.engine.slots import Slots
@@ -35,7 +36,7 @@ from agent.errors import (
 )
 from agent.settings import AgentSettings
 from agent.swap.residents import Resident
-from kernels.model.decode import next_logits, read_chunk
+from kernels.model.decode import read_chunk
 from kernels.model.kv import PAGE_TOKENS, KvCache
 from streams.model.open import BaseModel
 
@@ -299,22 +300,16 @@ class BatchingEngine:
                 yield [reply], logits
 
     def _decode(self) -> Iterator[tuple[list[Running], Tensor]]:
-        """Read the newest token of every reply that has one, all replies of a variant in one pass.
+        """Read the newest token of every reply that has one, in one pass for all variants.
 
         yields: these replies, with the logits (replies, vocabulary) of the token after it
         """
         ready = [r for r in self._due() if r.has_read and self._room(r)]
-        ready.sort(key=lambda reply: reply.resident.variant)
-        for _, group in groupby(ready, key=lambda reply: reply.resident.variant):
-            replies = list(group)
-            resident = replies[0].resident
-            slots, last = [r.slot for r in replies], [r.token_ids[-1] for r in replies]
-            try:
-                logits = next_logits(resident.decoder, self._cache, slots, last)
-            except Exception as cause:
-                self._fail(replies, cause)
-                continue
-            yield replies, logits
+        for replies, found in next_of(self._cache, ready):
+            if isinstance(found, Exception):
+                self._fail(replies, found)
+            else:
+                yield replies, found
 
     def _take(
         self, replies: list[Running], choices: list[Choice | ReplyFailedError]

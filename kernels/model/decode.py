@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kernels.model.forward import Decoder, Linear, unchanged
 from kernels.model.kv import PAGE_TOKENS, KvCache
+from kernels.model.step import Rows, Step, step_logits
 
 # Prompt tokens that one pass computes: past this the matrix product gains nothing more.
 CHUNK_TOKENS = 256
@@ -20,6 +21,18 @@ CHUNK_TOKENS = 256
 
 # Takes the places of some prompts and their logits, (rows, vocabulary); gives a token for each.
 Choose = Callable[[Sequence[int], Tensor], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Sequences of one version that read one more token.
+
+    last: the newest token of each slot, not read yet
+    """
+
+    decoder: Decoder
+    slots: Sequence[int]
+    last: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +133,47 @@ def next_logits(
     last: the newest token of each slot, not read yet
     returns: (rows, vocabulary) logits of the token after it
     """
-    device = decoder.device
-    positions = torch.tensor([[cache.length(slot)] for slot in slots], device=device)
-    if linear is unchanged and decoder.step is not None:
-        cosine, sine = decoder.rope(positions)
-        hidden = decoder.embed(torch.tensor(last))
-        memory = cache.pages.memory
-        logits = decoder.step.logits(
-            hidden, (cosine[:, 0], sine[:, 0]), memory, *cache.tables(slots)
-        )
-        cache.grow(slots)
-        return logits
+    return next_logits_of(cache, [Part(decoder, slots, last)], linear)
+
+
+def next_logits_of(cache: KvCache, parts: Sequence[Part], linear: Linear = unchanged) -> Tensor:
+    """Read one more token in the slots of each part; what their versions share is read once.
+
+    A row's logits are to the bit those that it has alone with its version. Versions whose decoders
+    have no compiled step are walked one after the other.
+
+    parts: at least one, of versions of one base
+    returns: (rows, vocabulary) logits of the tokens after them, the rows of each part in order
+    """
+    slots = [slot for part in parts for slot in part.slots]
+    steps = [part.decoder.step for part in parts if part.decoder.step is not None]
+    if linear is unchanged and len(steps) == len(parts):
+        logits = _walked(cache, parts, steps, slots)
+    else:
+        logits = torch.cat([_layer_by_layer(cache, part, linear) for part in parts])
+    cache.grow(slots)  # last: what has failed on the way can be read again, part by part
+    return logits
+
+
+def _walked(
+    cache: KvCache, parts: Sequence[Part], steps: Sequence[Step], slots: Sequence[int]
+) -> Tensor:
+    positions = torch.tensor([[cache.length(slot)] for slot in slots])
+    cosine, sine = parts[0].decoder.rope(positions)
+    hidden = torch.cat([part.decoder.embed(torch.tensor(part.last)) for part in parts])
+    read = Rows(hidden, (cosine[:, 0], sine[:, 0]), cache.pages.memory, *cache.tables(slots))
+    return step_logits(steps, [len(part.slots) for part in parts], read)
+
+
+def _layer_by_layer(cache: KvCache, part: Part, linear: Linear) -> Tensor:
+    decoder, device = part.decoder, part.decoder.device
+    positions = torch.tensor([[cache.length(slot)] for slot in part.slots], device=device)
     hidden = decoder.run(
-        decoder.embed(torch.tensor(last, device=device)[:, None]),
+        decoder.embed(torch.tensor(part.last, device=device)[:, None]),
         rope=decoder.rope(positions),
-        attend=cache.rows(slots),
+        attend=cache.rows(part.slots),
         linear=linear,
     )
-    cache.grow(slots)
     return decoder.logits(hidden[:, 0], linear)
 
 

@@ -21,6 +21,8 @@ from torch.nn import functional as F
 
 from kernels.cpu.threads import Threads
 from kernels.dtypes import is_for_processor
+from kernels.loops.heads import HEADS_AT_ONCE
+from kernels.loops.vectors import LANES
 from kernels.model.forward import Attend, Decoder
 from kernels.model.pages import Pages
 
@@ -55,7 +57,8 @@ class KvCache:
         self.pages = Pages(decoder, count=-(-tokens // page_tokens), tokens=page_tokens)
         self._pasts: dict[int, _Past] = {}
         self._opened = 0
-        self._compiled = is_for_processor(decoder.device, decoder.dtype)
+        whole = decoder.head_dim % LANES == 0
+        self._compiled = whole and is_for_processor(decoder.device, decoder.dtype)
         if self._compiled:
             self._rows = _CompiledRows(capacity, decoder.head_dim)
 
@@ -236,7 +239,7 @@ class _CompiledRows:
     """One new token a row, in compiled loops, several threads over the rows."""
 
     def __init__(self, capacity: int, head_dim: int) -> None:
-        from kernels.cpu.attention import attend_rows
+        from kernels.loops.attention import attend_rows
 
         self._loop = attend_rows
         self._capacity = capacity
@@ -264,7 +267,7 @@ class _CompiledRows:
             def loop(start: int, stop: int) -> None:
                 self._loop(
                     start, stop, flat, new, array, layer, tables, lengths, self._scale, seen,
-                    *self._own_scratch(),
+                    self._own_scratch(),
                 )  # fmt: skip
 
             _THREADS.over(pairs, loop, items=items)
@@ -272,9 +275,8 @@ class _CompiledRows:
 
         return attend
 
-    def _own_scratch(self) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
-        if not hasattr(self._scratch, "buffers"):
-            scores, powers = np.empty((2, self._capacity), dtype=np.float32)
-            self._scratch.buffers = scores, powers, powers.view(np.int32)
-        buffers: tuple[Floats, Floats, npt.NDArray[np.int32]] = self._scratch.buffers
-        return buffers
+    def _own_scratch(self) -> Floats:
+        if not hasattr(self._scratch, "scores"):
+            self._scratch.scores = np.empty((HEADS_AT_ONCE, self._capacity), dtype=np.float32)
+        scores: Floats = self._scratch.scores
+        return scores

@@ -40,8 +40,8 @@ def gathered(memory: Tensor, pages: list[int], side: int, length: int) -> Tensor
 
 @given(
     rows=st.lists(st.integers(1, 70), min_size=1, max_size=5),
-    group=st.sampled_from([1, 2, 3]),
-    width=st.sampled_from([4, 16, 64]),
+    group=st.sampled_from([1, 2, 3, 5]),
+    width=st.sampled_from([16, 64, 80]),
     page=st.sampled_from([1, 8, 32]),
     spread=st.sampled_from([0.1, 1.0, 30.0]),
 )

@@ -6,7 +6,10 @@ its share of every product, and meets the others where it needs what they have d
 block). No sum is shared between threads, so their number changes no bit, nor does it matter to a
 row what other rows are there.
 
-Knows nothing of torch's modules, tokens or versions.
+Rows may belong to several versions of one model, a run of rows to each. Where the versions have a
+weight in common, it is read once for the rows of all of them.
+
+Knows nothing of torch's modules, tokens or the names of versions.
 """
 
 from typing import Any, Final
@@ -16,12 +19,12 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from kernels.cpu.attention import LOG2_E, attend_rows, power_of_two
 from kernels.cpu.compiled import Array, compiled, inlined, vectorised
-from kernels.cpu.lanes import HALF
-from kernels.cpu.strips import half_strips
+from kernels.loops.attention import LOG2_E, attend_rows, power_of_two
+from kernels.loops.lanes import HALF
+from kernels.loops.product import half_strips
 
-# Columns of the plan: one line a layer, which is a weight as half_strips takes it.
+# Columns of a plan: one line a layer, which is a weight as half_strips takes it.
 KIND, WEIGHTS, OUT, IN, BLOCK = range(5)
 # Lines of the plan, in each block; after the last block comes the head.
 QUERY, KEY, VALUE, OUTPUT, GATE, UP, DOWN = range(7)
@@ -68,9 +71,9 @@ def _meet(counter: int, goal: int) -> None:
 
 
 @vectorised
-def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array) -> None:
-    """Divide each row by its root mean square (Zhang & Sennrich 2019, eq. 4)."""
-    for row in range(x.shape[0]):
+def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array, rows: tuple[int, int]) -> None:
+    """Divide each of some rows by its root mean square (Zhang & Sennrich 2019, eq. 4)."""
+    for row in range(rows[0], rows[1]):
         squares = np.float32(0.0)
         for j in range(x.shape[1]):
             squares += x[row, j] * x[row, j]
@@ -80,18 +83,11 @@ def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array) -> None:
 
 
 @vectorised
-def _gated(gate: Array, up: Array, first: int, last: int, exponents: Array, powers: Array) -> None:
-    """Replace gate by silu(gate) · up, for some outputs of every row.
-
-    exponents: (last - first,) int32 scratch; powers: its bits as float32
-    """
+def _gated(gate: Array, up: Array, first: int, last: int) -> None:
+    """Replace gate by silu(gate) · up, for some outputs of every row."""
     for row in range(gate.shape[0]):
         for j in range(first, last):
-            t = max(min(-gate[row, j] * LOG2_E, np.float32(126.0)), np.float32(-126.0))
-            exponents[j - first] = (np.int32(np.floor(t)) + np.int32(127)) << np.int32(23)
-        for j in range(first, last):
-            t = max(min(-gate[row, j] * LOG2_E, np.float32(126.0)), np.float32(-126.0))
-            e = powers[j - first] * power_of_two(t - np.floor(t))
+            e = power_of_two(-gate[row, j] * LOG2_E)
             gate[row, j] = gate[row, j] / (np.float32(1.0) + e) * up[row, j]
 
 
@@ -111,11 +107,30 @@ def _share(count: int, thread: int, threads: int) -> tuple[int, int]:
 
 
 @compiled
-def _product(line: Array, x: Array, out: Array, first: int, last: int) -> None:
-    half_strips(
-        line[KIND], line[WEIGHTS], x.ctypes.data, x.shape[0], line[IN], out.ctypes.data, line[OUT],
-        line[BLOCK], first, last,
-    )  # fmt: skip
+def _normed(x: Array, weights: Array, epsilon: np.float32, out: Array, edges: Array) -> None:
+    """Norm the rows of each version by its own weights, (versions, width)."""
+    for version in range(len(weights)):
+        _norm(x, weights[version], epsilon, out, (edges[version], edges[version + 1]))
+
+
+@compiled
+def _product(
+    lines: Array, x: Array, out: Array, edges: Array, scratch: Array, first: int, last: int
+) -> None:
+    """Multiply the rows of each version by its own weight; versions that share one, together.
+
+    lines: (versions, 5), a line of each version's plan; first, last: half strips
+    """
+    version = 0
+    while version < len(lines):
+        line, row = lines[version], edges[version]
+        while version < len(lines) and lines[version, WEIGHTS] == line[WEIGHTS]:
+            version += 1
+        half_strips(
+            line[KIND], line[WEIGHTS], x.ctypes.data + row * line[IN] * 4, edges[version] - row,
+            line[IN], out.ctypes.data + row * line[OUT] * 4, line[OUT], line[BLOCK],
+            scratch.ctypes.data, first, last,
+        )  # fmt: skip
 
 
 @compiled
@@ -127,40 +142,43 @@ def _add(hidden: Array, more: Array, first: int, last: int) -> None:
 
 @compiled
 def _projected(
-    plan: Array, x: Array, q: Array, k: Array, v: Array, thread: int, threads: int
-) -> None:
+    plans: Array, x: Array, q: Array, k: Array, v: Array, edges: Array, scratch: Array,
+    thread: int, threads: int,
+) -> None:  # fmt: skip
     """Do a thread's share of queries, keys and values, which are one row of half strips."""
-    sizes = plan[QUERY, OUT] // HALF, plan[KEY, OUT] // HALF, plan[VALUE, OUT] // HALF
+    sizes = plans[QUERY, 0, OUT] // HALF, plans[KEY, 0, OUT] // HALF, plans[VALUE, 0, OUT] // HALF
     first, last = _share(sizes[0] + sizes[1] + sizes[2], thread, threads)
-    _product(plan[QUERY], x, q, min(first, sizes[0]), min(last, sizes[0]))
+    _product(plans[QUERY], x, q, edges, scratch, min(first, sizes[0]), min(last, sizes[0]))
     first, last = max(first - sizes[0], 0), max(last - sizes[0], 0)
-    _product(plan[KEY], x, k, min(first, sizes[1]), min(last, sizes[1]))
+    _product(plans[KEY], x, k, edges, scratch, min(first, sizes[1]), min(last, sizes[1]))
     first, last = max(first - sizes[1], 0), max(last - sizes[1], 0)
-    _product(plan[VALUE], x, v, first, last)
+    _product(plans[VALUE], x, v, edges, scratch, first, last)
 
 
 @compiled
 def walk(
-    thread: int, threads: int, counter: Array, plan: Array, norms: Array, epsilon: np.float32,
-    hidden: Array, cosine: Array, sine: Array, memory: Array, tables: Array, lengths: Array,
-    scale: np.float32, normed: Array, q: Array, new: Array, seen: Array, more: Array, gate: Array,
-    up: Array, scores: Array, powers: Array, exponents: Array, logits: Array,
+    thread: int, threads: int, counter: Array, plans: Array, edges: Array, norms: Array,
+    epsilon: np.float32, hidden: Array, cosine: Array, sine: Array, memory: Array, tables: Array,
+    lengths: Array, scale: np.float32, normed: Array, unpacked: Array, q: Array, new: Array,
+    seen: Array, more: Array, gate: Array, up: Array, scores: Array, logits: Array,
 ) -> None:  # fmt: skip
     """Do one thread's share of a step; all threads must run at once.
 
-    counter: (1,) int64, zero, of all threads; plan: (7 · blocks + 1, 5) int64
-    norms: (2 · blocks + 1, width) float32; hidden: (rows, width), the embeddings, which it replaces
+    counter: (1,) int64, zero, of all threads; plans: (7 · blocks + 1, versions, 5) int64
+    edges: (versions + 1,) int64, where the rows of each version begin, and their number
+    norms: (2 · blocks + 1, versions, width) float32
+    hidden: (rows, width), the embeddings, which it replaces
     cosine, sine: (rows, head_dim); memory, tables, lengths, scale: as attend_rows
-    normed, scores, powers, exponents: this thread's own scratch; others are for all of them
+    normed, unpacked (deepest, HALF), scores: this thread's own scratch; others are for all of them
     q, seen: (rows, heads, head_dim); new: (2, rows, kv_heads, head_dim); gate, up: (rows, inner)
     logits: (rows, vocabulary), the result
     """
     blocks, met, meeting = len(norms) // 2, 0, counter.ctypes.data
     rows, kv_heads, group = len(hidden), new.shape[2], q.shape[1] // new.shape[2]
     for block in range(blocks):
-        layers = plan[LAYERS * block : LAYERS * (block + 1)]
-        _norm(hidden, norms[2 * block], epsilon, normed)
-        _projected(layers, normed, q, new[0], new[1], thread, threads)
+        layers = plans[LAYERS * block : LAYERS * (block + 1)]
+        _normed(hidden, norms[2 * block], epsilon, normed, edges)
+        _projected(layers, normed, q, new[0], new[1], edges, unpacked, thread, threads)
         met += threads
         _meet(meeting, met)
         first, last = _share(rows * kv_heads, thread, threads)
@@ -170,28 +188,28 @@ def walk(
             for head in range(kv * group, (kv + 1) * group):
                 _turn(q[row, head], cosine[row], sine[row])
         attend_rows(
-            first, last, q, new, memory, block, tables, lengths, scale, seen,
-            scores, powers, exponents,
+            first, last, q, new, memory, block, tables, lengths, scale, seen, scores,
         )  # fmt: skip
         met += threads
         _meet(meeting, met)
-        first, last = _share(layers[OUTPUT, OUT] // HALF, thread, threads)
-        _product(layers[OUTPUT], seen.reshape(rows, layers[OUTPUT, IN]), more, first, last)
+        first, last = _share(layers[OUTPUT, 0, OUT] // HALF, thread, threads)
+        _product(layers[OUTPUT], seen, more, edges, unpacked, first, last)
         _add(hidden, more, first, last)
         met += threads
         _meet(meeting, met)
-        _norm(hidden, norms[2 * block + 1], epsilon, normed)
-        first, last = _share(layers[GATE, OUT] // HALF, thread, threads)
-        _product(layers[GATE], normed, gate, first, last)
-        _product(layers[UP], normed, up, first, last)
-        _gated(gate, up, first * HALF, last * HALF, exponents, powers)
+        _normed(hidden, norms[2 * block + 1], epsilon, normed, edges)
+        first, last = _share(layers[GATE, 0, OUT] // HALF, thread, threads)
+        _product(layers[GATE], normed, gate, edges, unpacked, first, last)
+        _product(layers[UP], normed, up, edges, unpacked, first, last)
+        _gated(gate, up, first * HALF, last * HALF)
         met += threads
         _meet(meeting, met)
-        first, last = _share(layers[DOWN, OUT] // HALF, thread, threads)
-        _product(layers[DOWN], gate, more, first, last)
+        first, last = _share(layers[DOWN, 0, OUT] // HALF, thread, threads)
+        _product(layers[DOWN], gate, more, edges, unpacked, first, last)
         _add(hidden, more, first, last)
         met += threads
         _meet(meeting, met)
-    _norm(hidden, norms[2 * blocks], epsilon, normed)
-    first, last = _share(plan[LAYERS * blocks, OUT] // HALF, thread, threads)
-    _product(plan[LAYERS * blocks], normed, logits, first, last)
+    _normed(hidden, norms[2 * blocks], epsilon, normed, edges)
+    head = plans[LAYERS * blocks]
+    first, last = _share(head[0, OUT] // HALF, thread, threads)
+    _product(head, normed, logits, edges, unpacked, first, last)
