@@ -1,47 +1,38 @@
 """Passes through the model: what a step has it compute for the replies that are due.
 
-Turns replies into logits, or into the fault that concerns them: rows of all variants go through the
-model together, and where that fails each variant goes by itself, so that no fault reaches another's
-replies.
+Turns replies into the logits of their next tokens, or into the fault that concerns one of them:
+pieces of prompts and newest tokens, of all variants, go through the model together, and where that
+fails each reply goes by itself, so that no fault reaches another's reply.
 
 Knows nothing of admission, sampling or streams.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from torch import Tensor
 
 from agent.engine.running import Running
-from kernels.model.decode import Part, next_logits_of
 from kernels.model.kv import KvCache
-from streams.line.variant import Variant
+from kernels.model.read import Piece, next_logits_of
 
 Computed = tuple[list[Running], Tensor | Exception]
-"""Replies, and the logits (replies, vocabulary) of the next token of each, or why there are none"""
+"""Replies, and the logits (replies, vocabulary) of what follows each, or why there are none"""
 
 
-def next_of(cache: KvCache, replies: Sequence[Running]) -> list[Computed]:
-    """Read the newest token of every reply; what their versions have in common is read once."""
-    ordered = sorted(replies, key=_variant)
-    groups = [list(each) for _, each in groupby(ordered, key=_variant)]
-    return _together(cache, groups) if groups else []
+def read_next(cache: KvCache, replies: Sequence[Running], piece_tokens: int) -> list[Computed]:
+    """Read of every reply the next piece of its prompt, or its newest token."""
+    ordered = sorted(replies, key=lambda reply: reply.resident.variant)
+    return _together(cache, ordered, piece_tokens) if ordered else []
 
 
-def _together(cache: KvCache, groups: Sequence[list[Running]]) -> list[Computed]:
-    """Read a token of the replies of each group, which have one variant."""
-    parts = [
-        Part(of[0].resident.decoder, [r.slot for r in of], [r.token_ids[-1] for r in of])
-        for of in groups
+def _together(cache: KvCache, replies: list[Running], piece_tokens: int) -> list[Computed]:
+    pieces = [
+        Piece(reply.resident.decoder, reply.slot, reply.unread_ids(piece_tokens))
+        for reply in replies
     ]
     try:
-        logits = next_logits_of(cache, parts)
+        return [(replies, next_logits_of(cache, pieces))]
     except Exception as cause:
-        if len(groups) == 1:
-            return [(groups[0], cause)]
-        return [found for group in groups for found in _together(cache, [group])]
-    return [([reply for group in groups for reply in group], logits)]
-
-
-def _variant(reply: Running) -> Variant:
-    return reply.resident.variant
+        if len(replies) == 1:
+            return [(replies, cause)]
+        return [each for reply in replies for each in _together(cache, [reply], piece_tokens)]

@@ -22,13 +22,14 @@ _CHUNKS: Final = 4  # vectors of a value that are summed at once: a head of 64
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def score(
-    _context: Any, heads: Any, q: Any, keys: Any, places: Any, width: Any, scale: Any, out: Any,
-    stride: Any,
+    _context: Any, heads: Any, q: Any, keys: Any, ahead: Any, places: Any, width: Any, scale: Any,
+    out: Any, stride: Any,
 ) -> Any:  # fmt: skip
     """Write scale · (query · key) for some heads and all places of a page.
 
     heads: a literal; q: address of the first head, `width` floats a head; keys: address of the
         first place, `width` floats a place; width: a number of whole vectors
+    ahead: address of the page that is read next, which is asked for meanwhile
     out: address of the first head's first score, `stride` floats a head
     """
     count = heads.literal_value
@@ -37,18 +38,19 @@ def score(
         _score(Writer(builder), count, arguments[1:])
         return context.get_dummy_value()
 
-    return types.void(heads, q, keys, places, width, scale, out, stride), write
+    return types.void(heads, q, keys, ahead, places, width, scale, out, stride), write
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def weigh(
-    _context: Any, heads: Any, shares: Any, stride: Any, values: Any, places: Any, width: Any,
-    out: Any,
+    _context: Any, heads: Any, shares: Any, stride: Any, values: Any, ahead: Any, places: Any,
+    width: Any, out: Any,
 ) -> Any:  # fmt: skip
     """Add share · value of all places of a page to the outputs of some heads.
 
     heads: a literal; shares: address of the first head's first one, `stride` floats a head
     values: address of the first place, `width` floats a place; out: likewise, a head
+    ahead: address of the page that is read next, which is asked for meanwhile
     """
     count = heads.literal_value
 
@@ -56,7 +58,7 @@ def weigh(
         _weigh(Writer(builder), count, arguments[1:])
         return context.get_dummy_value()
 
-    return types.void(heads, shares, stride, values, places, width, out), write
+    return types.void(heads, shares, stride, values, ahead, places, width, out), write
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -70,30 +72,33 @@ def float_of(_context: Any, _bits: Any) -> Any:
 
 
 def _score(writer: Writer, heads: int, arguments: Sequence[Value]) -> None:
-    q, keys, places, width, scale, out, stride = arguments
+    q, keys, ahead, places, width, scale, out, stride = arguments
     b = writer.builder
     whole = b.mul(b.sdiv(places, long(_PLACES)), long(_PLACES))
+    rest = (q, keys, ahead, width, scale, out, stride)
     with cgutils.for_range_slice(b, long(0), whole, long(_PLACES)) as (place, _):
-        _score_some(writer, (heads, _PLACES), place, (q, keys, width, scale, out, stride))
+        _score_some(writer, (heads, _PLACES), place, rest)
     with cgutils.for_range_slice(b, whole, places, long(1)) as (place, _):
-        _score_some(writer, (heads, 1), place, (q, keys, width, scale, out, stride))
+        _score_some(writer, (heads, 1), place, rest)
 
 
 def _score_some(
     writer: Writer, sizes: tuple[int, int], place: Value, arguments: Sequence[Value]
 ) -> None:
     """Score some heads at some places, which begin at `place`."""
-    q, keys, width, scale, out, stride = arguments
+    q, keys, ahead, width, scale, out, stride = arguments
     (heads, places), b = sizes, writer.builder
     sums = [[cgutils.alloca_once(b, FLOATS) for _ in range(places)] for _ in range(heads)]
     for cell in chain(*sums):
         b.store(ZEROS, cell)
-    starts = [writer.place(keys, b.mul(b.add(place, long(n)), width), 4) for n in range(places)]
+    begins = [b.mul(b.add(place, long(n)), width) for n in range(places)]
     queries = [writer.place(q, b.mul(width, long(head)), 4) for head in range(heads)]
     with cgutils.for_range_slice(b, long(0), width, long(LANES)) as (lane, _):
         asked = [writer.load(writer.place(query, lane, 4)) for query in queries]
-        for n, start in enumerate(starts):
-            key = writer.load(writer.place(start, lane, 4))
+        for n, begin in enumerate(begins):
+            at = b.add(begin, lane)
+            writer.ask(writer.place(ahead, at, 4))
+            key = writer.load(writer.place(keys, at, 4))
             for query, head in zip(asked, sums, strict=True):
                 b.store(writer.fma(query, key, b.load(head[n])), head[n])
     for number, head in enumerate(sums):
@@ -136,11 +141,11 @@ def _pairwise(
 
 
 def _weigh(writer: Writer, heads: int, arguments: Sequence[Value]) -> None:
-    shares, stride, values, places, width, out = arguments
+    shares, stride, values, ahead, places, width, out = arguments
     b = writer.builder
     step = _CHUNKS * LANES
     whole = b.mul(b.sdiv(width, long(step)), long(step))
-    rest = (shares, stride, values, places, width, out)
+    rest = (shares, stride, values, ahead, places, width, out)
     with cgutils.for_range_slice(b, long(0), whole, long(step)) as (lane, _):
         _weigh_some(writer, (heads, _CHUNKS), lane, rest)
     with cgutils.for_range_slice(b, whole, width, long(LANES)) as (lane, _):
@@ -151,7 +156,7 @@ def _weigh_some(
     writer: Writer, sizes: tuple[int, int], lane: Value, arguments: Sequence[Value]
 ) -> None:
     """Sum some vectors of the values, which begin at `lane`, for some heads."""
-    shares, stride, values, places, width, out = arguments
+    shares, stride, values, ahead, places, width, out = arguments
     (heads, chunks), b = sizes, writer.builder
     sums = [[cgutils.alloca_once(b, FLOATS) for _ in range(chunks)] for _ in range(heads)]
     ends = [
@@ -163,8 +168,10 @@ def _weigh_some(
         b.store(writer.load(end), cell)
     lines = [writer.place(shares, b.mul(stride, long(n)), 4) for n in range(heads)]
     with cgutils.for_range_slice(b, long(0), places, long(1)) as (place, _):
-        start = writer.place(writer.place(values, b.mul(place, width), 4), lane, 4)
-        parts = [writer.load(writer.place(start, long(n), 4 * LANES)) for n in range(chunks)]
+        first = b.add(b.mul(place, width), lane)
+        for chunk in range(chunks):
+            writer.ask(writer.place(ahead, first, 4, 4 * LANES * chunk))
+        parts = [writer.load(writer.place(values, first, 4, 4 * LANES * n)) for n in range(chunks)]
         for line, head in zip(lines, sums, strict=True):
             share = writer.splat(writer.place(line, place, 4))
             for part, cell in zip(parts, head, strict=True):

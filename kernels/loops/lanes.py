@@ -26,7 +26,6 @@ from kernels.loops.vectors import (
     FLOATS,
     I8,
     I16,
-    I32,
     INTS,
     LANES,
     ZEROS,
@@ -58,8 +57,6 @@ class _Writer(Writer):
     def __init__(self, builder: Any, kind: int, weights: Value) -> None:
         super().__init__(builder)
         self._kind, self._weights = kind, weights
-        kinds = [I8.as_pointer(), I32, I32, I32]
-        self._ask = self.function("llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), kinds))
         # what half a strip takes for one input, or for GROUP of them
         self._stride = _STRIDES.get(kind, 0)
         self._group_bytes = GROUP * self._stride or SCALE_BYTES + CODE_BYTES[kind]
@@ -69,10 +66,7 @@ class _Writer(Writer):
         begin = self.place(self._weights, number, self._group_bytes)
         lines = range(0, self._group_bytes, LINE_BYTES) if self._kind != TIGHT else ()
         for line in lines:
-            ahead = self.builder.add(begin, long(AHEAD_BYTES + line))
-            flags = [ir.Constant(I32, flag) for flag in (0, 3, 1)]  # to read, soon, data
-            pointer = self.builder.inttoptr(ahead, I8.as_pointer())
-            self.builder.call(self._ask, [pointer, *flags])
+            self.ask(self.builder.add(begin, long(AHEAD_BYTES + line)))
         if self._stride:
             return begin, [(None, None)] * (HALF // LANES)
         both = [

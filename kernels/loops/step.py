@@ -1,12 +1,13 @@
-"""One new token a row through all blocks of a model, in one compiled walk on several threads.
+"""New tokens, one a row, through all blocks of a model, in one compiled walk on several threads.
 
 A step of few rows is thousands of small products and sums, and what lies between them (a call of
 Python, a thread that wakes) takes longer than they do. So a step is one call a thread: each does
-its share of every product, and meets the others where it needs what they have done (five times a
+its share of every product, and meets the others where it needs what they have done (six times a
 block). No sum is shared between threads, so their number changes no bit, nor does it matter to a
 row what other rows are there.
 
-Rows may belong to several versions of one model, a run of rows to each. Where the versions have a
+Rows may follow each other in one sequence, as those of a prompt do, or belong to many. They may
+belong to several versions of one model, a run of rows to each. Where the versions have a
 weight in common, it is read once for the rows of all of them.
 
 Knows nothing of torch's modules, tokens or the names of versions.
@@ -20,7 +21,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from kernels.cpu.compiled import Array, compiled, inlined, vectorised
-from kernels.loops.attention import LOG2_E, attend_rows, power_of_two
+from kernels.loops.attention import LOG2_E, attend_rows, power_of_two, write_row
 from kernels.loops.lanes import HALF
 from kernels.loops.product import half_strips
 
@@ -157,7 +158,8 @@ def _projected(
 
 @compiled
 def walk(
-    thread: int, threads: int, counter: Array, plans: Array, edges: Array, norms: Array,
+    thread: int, threads: int, counter: Array, plans: Array, edges: Array,
+    wanted: Array, wanted_edges: Array, norms: Array,
     epsilon: np.float32, hidden: Array, cosine: Array, sine: Array, memory: Array, tables: Array,
     lengths: Array, scale: np.float32, normed: Array, unpacked: Array, q: Array, new: Array,
     seen: Array, more: Array, gate: Array, up: Array, scores: Array, logits: Array,
@@ -166,12 +168,13 @@ def walk(
 
     counter: (1,) int64, zero, of all threads; plans: (7 · blocks + 1, versions, 5) int64
     edges: (versions + 1,) int64, where the rows of each version begin, and their number
+    wanted: (n,) int64, the rows whose logits are wanted, in order; wanted_edges: theirs
     norms: (2 · blocks + 1, versions, width) float32
     hidden: (rows, width), the embeddings, which it replaces
     cosine, sine: (rows, head_dim); memory, tables, lengths, scale: as attend_rows
     normed, unpacked (deepest, HALF), scores: this thread's own scratch; others are for all of them
     q, seen: (rows, heads, head_dim); new: (2, rows, kv_heads, head_dim); gate, up: (rows, inner)
-    logits: (rows, vocabulary), the result
+    logits: (n, vocabulary), the result
     """
     blocks, met, meeting = len(norms) // 2, 0, counter.ctypes.data
     rows, kv_heads, group = len(hidden), new.shape[2], q.shape[1] // new.shape[2]
@@ -181,15 +184,18 @@ def walk(
         _projected(layers, normed, q, new[0], new[1], edges, unpacked, thread, threads)
         met += threads
         _meet(meeting, met)
-        first, last = _share(rows * kv_heads, thread, threads)
-        for pair in range(first, last):
+        # a row may see others of this step, so all are written before any is read
+        for pair in range(thread, rows * kv_heads, threads):
             row, kv = pair // kv_heads, pair % kv_heads
             _turn(new[0, row, kv], cosine[row], sine[row])
+            write_row(row, kv, new, memory, block, tables, lengths)
             for head in range(kv * group, (kv + 1) * group):
                 _turn(q[row, head], cosine[row], sine[row])
+        met += threads
+        _meet(meeting, met)
         attend_rows(
-            first, last, q, new, memory, block, tables, lengths, scale, seen, scores,
-        )  # fmt: skip
+            thread, rows * kv_heads, threads, q, memory, block, tables, lengths, scale, seen, scores
+        )
         met += threads
         _meet(meeting, met)
         first, last = _share(layers[OUTPUT, 0, OUT] // HALF, thread, threads)
@@ -210,6 +216,8 @@ def walk(
         met += threads
         _meet(meeting, met)
     _normed(hidden, norms[2 * blocks], epsilon, normed, edges)
+    for place in range(len(wanted)):
+        normed[place] = normed[wanted[place]]
     head = plans[LAYERS * blocks]
     first, last = _share(head[0, OUT] // HALF, thread, threads)
-    _product(head, normed, logits, edges, unpacked, first, last)
+    _product(head, normed, logits, wanted_edges, unpacked, first, last)

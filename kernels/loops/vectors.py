@@ -62,6 +62,13 @@ class Writer:
         mask = ir.Constant(ir.VectorType(I32, len(lanes)), [ir.Constant(I32, at) for at in lanes])
         return self.builder.shuffle_vector(a, b, mask)
 
+    def ask(self, address: Value) -> None:
+        """Ask for a line of memory that will be read soon."""
+        kinds = [I8.as_pointer(), I32, I32, I32]
+        asked = self.function("llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), kinds))
+        flags = [ir.Constant(I32, flag) for flag in (0, 3, 1)]  # to read, soon, data
+        self.builder.call(asked, [self.builder.inttoptr(address, I8.as_pointer()), *flags])
+
     def place(self, address: Value, index: Value, size: int, more: int = 0) -> Value:
         """Return address + index · size + more."""
         b = self.builder

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kernels.model.forward import Decoder, Linear, unchanged
 from kernels.model.kv import PAGE_TOKENS, KvCache
-from kernels.model.step import Rows, Step, step_logits
+from kernels.model.read import Piece, next_logits, next_logits_of
 
 # Prompt tokens that one pass computes: past this the matrix product gains nothing more.
 CHUNK_TOKENS = 256
@@ -21,18 +21,6 @@ CHUNK_TOKENS = 256
 
 # Takes the places of some prompts and their logits, (rows, vocabulary); gives a token for each.
 Choose = Callable[[Sequence[int], Tensor], Sequence[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Sequences of one version that read one more token.
-
-    last: the newest token of each slot, not read yet
-    """
-
-    decoder: Decoder
-    slots: Sequence[int]
-    last: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,81 +90,6 @@ def continued(
     return [row.tokens for row in rows]
 
 
-def read_chunk(
-    decoder: Decoder, cache: KvCache, slot: int, ids: Sequence[int], linear: Linear = unchanged
-) -> Tensor:
-    """Read the next tokens of one slot, in one pass.
-
-    returns: (tokens, width) hidden states before the final norm
-    """
-    start = cache.length(slot)
-    positions = torch.arange(start, start + len(ids), device=decoder.device)[None]
-    hidden = decoder.run(
-        decoder.embed(torch.tensor([list(ids)], device=decoder.device)),
-        rope=decoder.rope(positions),
-        attend=cache.chunk(slot, len(ids)),
-        linear=linear,
-    )
-    cache.grow([slot], len(ids))
-    return hidden[0]
-
-
-def next_logits(
-    decoder: Decoder,
-    cache: KvCache,
-    slots: Sequence[int],
-    last: Sequence[int],
-    linear: Linear = unchanged,
-) -> Tensor:
-    """Read one more token in each of these slots, in one pass.
-
-    last: the newest token of each slot, not read yet
-    returns: (rows, vocabulary) logits of the token after it
-    """
-    return next_logits_of(cache, [Part(decoder, slots, last)], linear)
-
-
-def next_logits_of(cache: KvCache, parts: Sequence[Part], linear: Linear = unchanged) -> Tensor:
-    """Read one more token in the slots of each part; what their versions share is read once.
-
-    A row's logits are to the bit those that it has alone with its version. Versions whose decoders
-    have no compiled step are walked one after the other.
-
-    parts: at least one, of versions of one base
-    returns: (rows, vocabulary) logits of the tokens after them, the rows of each part in order
-    """
-    slots = [slot for part in parts for slot in part.slots]
-    steps = [part.decoder.step for part in parts if part.decoder.step is not None]
-    if linear is unchanged and len(steps) == len(parts):
-        logits = _walked(cache, parts, steps, slots)
-    else:
-        logits = torch.cat([_layer_by_layer(cache, part, linear) for part in parts])
-    cache.grow(slots)  # last: what has failed on the way can be read again, part by part
-    return logits
-
-
-def _walked(
-    cache: KvCache, parts: Sequence[Part], steps: Sequence[Step], slots: Sequence[int]
-) -> Tensor:
-    positions = torch.tensor([[cache.length(slot)] for slot in slots])
-    cosine, sine = parts[0].decoder.rope(positions)
-    hidden = torch.cat([part.decoder.embed(torch.tensor(part.last)) for part in parts])
-    read = Rows(hidden, (cosine[:, 0], sine[:, 0]), cache.pages.memory, *cache.tables(slots))
-    return step_logits(steps, [len(part.slots) for part in parts], read)
-
-
-def _layer_by_layer(cache: KvCache, part: Part, linear: Linear) -> Tensor:
-    decoder, device = part.decoder, part.decoder.device
-    positions = torch.tensor([[cache.length(slot)] for slot in part.slots], device=device)
-    hidden = decoder.run(
-        decoder.embed(torch.tensor(part.last, device=device)[:, None]),
-        rope=decoder.rope(positions),
-        attend=cache.rows(part.slots),
-        linear=linear,
-    )
-    return decoder.logits(hidden[:, 0], linear)
-
-
 def _going_on(
     cache: KvCache, rows: Sequence[_Row], max_tokens: int, stop_ids: Collection[int]
 ) -> list[_Row]:
@@ -226,8 +139,9 @@ def _read(
 ) -> Tensor:
     for start in range(cache.length(slot), len(prompt), CHUNK_TOKENS):
         pause()
-        hidden = read_chunk(decoder, cache, slot, prompt[start : start + CHUNK_TOKENS], linear)
-    return decoder.logits(hidden[-1:], linear)
+        piece = Piece(decoder, slot, prompt[start : start + CHUNK_TOKENS])
+        logits = next_logits_of(cache, [piece], linear)
+    return logits
 
 
 def _likeliest(_: Sequence[int], logits: Tensor) -> list[int]:

@@ -170,7 +170,8 @@ class KvCache:
         To be used for every layer of one pass over (len(slots), 1); call `grow` after the pass.
         raises: ValueError when one has no room
         """
-        self._make_room(slots)
+        for slot in slots:
+            self._make_room(slot)
         if self._compiled:
             pasts = [self._pasts[slot] for slot in slots]
             return self._rows.attend(
@@ -184,23 +185,25 @@ class KvCache:
 
         return attend
 
-    def tables(self, slots: Sequence[int]) -> tuple[Places, Places]:
-        """Make room for one new token in each of these sequences, and say where they lie.
+    def places(self, runs: Sequence[tuple[int, int]]) -> tuple[Places, Places]:
+        """Make room for the next tokens of these sequences, a row each, and say where they lie.
 
-        returns: (rows, most) int32, the pages of each row in order, and (rows,) int64, how long its
-            past is with the new token
+        runs: slots, and how many tokens each reads
+        returns: (rows, most) int32, the pages of each row in order, and (rows,) int64, how much of
+            them it sees, its own token included
         raises: ValueError when one has no room
         """
-        self._make_room(slots)
-        pasts = [self._pasts[slot] for slot in slots]
-        return _tables([past.pages for past in pasts], [past.length for past in pasts])
+        for slot, tokens in runs:
+            self._make_room(slot, tokens)
+        pasts = [(self._pasts[slot], tokens) for slot, tokens in runs]
+        pages = [past.pages for past, tokens in pasts for _ in range(tokens)]
+        return _tables(pages, [past.length + n for past, tokens in pasts for n in range(tokens)])
 
-    def _make_room(self, slots: Sequence[int]) -> None:
-        for slot in slots:
-            past = self._pasts[slot]
-            if past.length >= self.capacity:
-                raise ValueError(f"a slot of {self.capacity} tokens is full")
-            self.reserve(slot, past.length + 1)
+    def _make_room(self, slot: int, tokens: int = 1) -> None:
+        past = self._pasts[slot]
+        if past.length >= self.capacity:
+            raise ValueError(f"a slot of {self.capacity} tokens is full")
+        self.reserve(slot, past.length + tokens)
 
     def grow(self, slots: Sequence[int], tokens: int = 1) -> None:
         """Count the tokens that the last pass wrote as part of these sequences."""
@@ -239,9 +242,9 @@ class _CompiledRows:
     """One new token a row, in compiled loops, several threads over the rows."""
 
     def __init__(self, capacity: int, head_dim: int) -> None:
-        from kernels.loops.attention import attend_rows
+        from kernels.loops.attention import attend_rows, write_row
 
-        self._loop = attend_rows
+        self._loop, self._write = attend_rows, write_row
         self._capacity = capacity
         self._scale = np.float32(1 / math.sqrt(head_dim))
         self._scratch = threading.local()
@@ -265,8 +268,10 @@ class _CompiledRows:
             new: Floats = torch.stack((k[:, :, 0], v[:, :, 0])).numpy()
 
             def loop(start: int, stop: int) -> None:
+                for pair in range(start, stop):
+                    self._write(*divmod(pair, memory.shape[3]), new, array, layer, tables, lengths)
                 self._loop(
-                    start, stop, flat, new, array, layer, tables, lengths, self._scale, seen,
+                    start, stop, 1, flat, array, layer, tables, lengths, self._scale, seen,
                     self._own_scratch(),
                 )  # fmt: skip
 

@@ -69,7 +69,8 @@ class Rows:
     """What a step reads: a new token a row.
 
     hidden: (rows, width) embeddings; rope: cosine and sine, (rows, head_dim) each
-    memory: of the cache's pages; tables, lengths: as KvCache.tables
+    memory: of the cache's pages; tables, lengths: as KvCache.places
+    wanted: (n,) int64, the rows whose logits are wanted, in order
     """
 
     hidden: Tensor
@@ -77,27 +78,29 @@ class Rows:
     memory: Tensor
     tables: Array
     lengths: Array
+    wanted: Array
 
 
 def step_logits(steps: Sequence[Step], counts: Sequence[int], read: Rows) -> Tensor:
     """Read one more token a row.
 
     steps: of versions of one model; counts: of the rows of each, which follow each other
-    returns: (rows, vocabulary) logits of the token after it
+    returns: (n, vocabulary) logits of the token after each wanted row
     """
     (rows, width), first = read.hidden.shape, steps[0]
     sizes, threads = first.sizes, min(torch.get_num_threads(), os.cpu_count() or 1)
     floats = np.float32
-    out = torch.empty(rows, first.vocabulary)
+    edges = np.cumsum([0, *counts])
+    out = torch.empty(len(read.wanted), first.vocabulary)
     cosine, sine = (np.ascontiguousarray(each.numpy()) for each in read.rope)
     scores = np.empty((threads, HEADS_AT_ONCE, int(read.lengths.max())), floats)
     heads = np.empty((2, rows, sizes.heads, sizes.head_dim), floats)
     inner = np.empty((2, rows, first.inner), floats)
     common = (
-        np.stack([step.plan for step in steps], 1), np.cumsum([0, *counts]),
-        np.stack([step.norms for step in steps], 1), floats(sizes.norm_epsilon),
-        read.hidden.clone().numpy(), cosine, sine, read.memory.numpy(), read.tables, read.lengths,
-        floats(1 / math.sqrt(sizes.head_dim)),
+        np.stack([step.plan for step in steps], 1), edges, read.wanted,
+        np.searchsorted(read.wanted, edges), np.stack([step.norms for step in steps], 1),
+        floats(sizes.norm_epsilon), read.hidden.clone().numpy(), cosine, sine, read.memory.numpy(),
+        read.tables, read.lengths, floats(1 / math.sqrt(sizes.head_dim)),
     )  # fmt: skip
     shared = (
         heads[0], np.empty((2, rows, sizes.kv_heads, sizes.head_dim), floats), heads[1],

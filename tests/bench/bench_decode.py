@@ -23,9 +23,9 @@ from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
-from kernels.model.decode import next_logits, read_chunk
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
+from kernels.model.read import next_logits, read_chunk
 from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling

@@ -1,7 +1,7 @@
 """What two versions in one batch cost against one: a canary beside what serves.
 
 Measured is a decode step of so many rows: all of the base, all of a version, half of them of each
-in one pass (kernels.model.decode.next_logits_of), and half of them in a pass of their own. A
+in one pass (kernels.model.read.next_logits_of), and half of them in a pass of their own. A
 version differs from the base in what learning moves: by default in the last block's MLP; with
 isotropic noise in all layers of the last blocks (learner.last_layers). The four take turns, so that
 all see the same machine; the least of the rounds counts, since others' work only adds. One version
@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import torch
 
-from kernels.model.decode import Part, next_logits_of, read_chunk
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
 from kernels.model.model import with_weights
+from kernels.model.read import Piece, next_logits_of, read_chunk
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings
@@ -56,15 +56,12 @@ def timed(base: Decoder, version: Decoder, batch: int) -> dict[str, float]:
 
     def step(*decoders: Decoder) -> None:
         each = len(slots) // len(decoders)
-        parts = [
-            Part(decoder, slots[each * n : each * (n + 1)], [5] * each)
-            for n, decoder in enumerate(decoders)
-        ]
-        next_logits_of(cache, parts)
+        pieces = [Piece(decoders[n // each], slot, [5]) for n, slot in enumerate(slots)]
+        next_logits_of(cache, pieces)
 
     def apart() -> None:
-        next_logits_of(cache, [Part(base, slots[:half], [5] * half)])
-        next_logits_of(cache, [Part(version, slots[half:], [5] * half)])
+        next_logits_of(cache, [Piece(base, slot, [5]) for slot in slots[:half]])
+        next_logits_of(cache, [Piece(version, slot, [5]) for slot in slots[half:]])
 
     ways: dict[str, Callable[[], None]] = {
         "base": lambda: step(base),

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from torch import Tensor
 from torch.nn import functional as F
 
-from kernels.model.decode import next_logits, read_chunk
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache, _CompiledRows
+from kernels.model.read import next_logits, read_chunk
 from tests.tiny import as_stored, tiny_model
 
 DECODER = Decoder(as_stored(tiny_model(seed=5)))

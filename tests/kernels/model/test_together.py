@@ -4,12 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from kernels.model.decode import Part, next_logits, next_logits_of, read_chunk
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
 from kernels.model.model import EMBEDDING, NORM, with_weights
+from kernels.model.read import Piece, next_logits, next_logits_of
 from tests.kernels.model.test_step import DECODERS
 from tests.tiny import as_stored, tiny_model
 
@@ -43,39 +42,53 @@ VERSIONS = ["base", *MOVED, "all"]
 
 
 @pytest.mark.parametrize("base", BASES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     rows=st.lists(
-        st.tuples(st.sampled_from(VERSIONS), st.integers(1, 40)), min_size=1, max_size=20
+        st.tuples(st.sampled_from(VERSIONS), st.integers(0, 25), st.sampled_from([1, 1, 2, 15])),
+        min_size=1,
+        max_size=16,
     ),
     threads=st.sampled_from([1, 2]),
 )
-def test_a_row_is_what_it_is_alone(base: str, rows: list[tuple[str, int]], threads: int) -> None:
-    """Whatever versions stand beside it, in whatever number, order and length."""
+def test_a_piece_is_what_it_is_alone(
+    base: str, rows: list[tuple[str, int, int]], threads: int
+) -> None:
+    """Whatever stands beside it: versions, numbers, places, tokens and pieces of prompts."""
     versions = BASES[base]
-    cache = KvCache(versions["base"], capacity=48, tokens=96 * len(rows), page_tokens=8)
-    parts: dict[str, list[int]] = {}
-    alone: dict[int, Tensor] = {}
+    cache = KvCache(versions["base"], capacity=48, tokens=160 * len(rows), page_tokens=8)
+    pieces, alone, lengths = [], [], []
     before = torch.get_num_threads()
     with torch.inference_mode():
-        for name, length in rows:
-            slot = cache.open()
-            read_chunk(versions[name], cache, slot, PROMPT[:length])
+        for name, length, tokens in sorted(rows):
+            slot, ids = cache.open(), PROMPT[length : length + tokens]
+            if length:
+                next_logits_of(cache, [Piece(versions[name], slot, PROMPT[:length])])
             twin = cache.fork(slot, length)
-            alone[slot] = next_logits(versions[name], cache, [twin], [length])[0]
-            parts.setdefault(name, []).append(slot)
-        lengths = {slot: cache.length(slot) for slot in alone}
+            alone.append(next_logits_of(cache, [Piece(versions[name], twin, ids)])[0])
+            alone.append(next_logits(versions[name], cache, [twin], [7])[0])
+            pieces.append(Piece(versions[name], slot, ids))
+            lengths.append(length)
         torch.set_num_threads(threads)
-        together = [
-            Part(versions[name], slots, [lengths[slot] for slot in slots])
-            for name, slots in parts.items()
-        ]
-        logits = next_logits_of(cache, together)
+        logits = next_logits_of(cache, pieces)
+        then = next_logits_of(cache, [Piece(each.decoder, each.slot, [7]) for each in pieces])
         torch.set_num_threads(before)
-    slots = [slot for part in together for slot in part.slots]
-    for slot, row in zip(slots, logits, strict=True):
-        assert torch.equal(row, alone[slot])
-        assert cache.length(slot) == lengths[slot] + 1
+    for piece, length in zip(pieces, lengths, strict=True):
+        assert cache.length(piece.slot) == length + len(piece.ids) + 1
+    assert torch.equal(torch.stack([logits, then], 1).flatten(0, 1), torch.stack(alone))
+
+
+@pytest.mark.parametrize("cut", [1, 7, 8, 16, 39])
+def test_where_a_prompt_is_cut_changes_no_bit(cut: int) -> None:
+    """A token is read alike in the compiled step, as one of many or alone."""
+    decoder = BASES["compiled, 16 bits"]["base"]
+    cache = KvCache(decoder, capacity=48, tokens=160)
+    with torch.inference_mode():
+        whole, parts = cache.open(), cache.open()
+        expected = next_logits_of(cache, [Piece(decoder, whole, PROMPT)])
+        for start in range(0, len(PROMPT), cut):
+            found = next_logits_of(cache, [Piece(decoder, parts, PROMPT[start : start + cut])])
+    assert torch.equal(found, expected)
 
 
 def test_what_fails_can_be_read_again() -> None:
@@ -83,9 +96,9 @@ def test_what_fails_can_be_read_again() -> None:
     versions = BASES["compiled, float32"]
     cache = KvCache(versions["base"], capacity=8, tokens=64, page_tokens=8)
     slots = [cache.open(), cache.open()]
-    good = Part(versions["base"], slots[:1], [3])
+    good = Piece(versions["base"], slots[0], [3])
     with torch.inference_mode():
         with pytest.raises(IndexError):
-            next_logits_of(cache, [good, Part(versions["all"], slots[1:], [384])])
+            next_logits_of(cache, [good, Piece(versions["all"], slots[1], [384])])
         assert [cache.length(slot) for slot in slots] == [0, 0]
         assert torch.isfinite(next_logits_of(cache, [good])).all()
