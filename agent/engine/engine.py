@@ -15,14 +15,21 @@ import math
 import os
 import threading
 import time
-from collections.abc import Collection
 from itertools import islice
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import torch
 
-from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
-from agent.engine.passes import read_next
+from agent.engine.contract import (
+    Counts,
+    Finish,
+    Request,
+    Stream,
+    StreamEvent,
+    SupportsHold,
+    deliver,
+)
+from agent.engine.passes import Beginning, beginning, read_next
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, choose
 from agent.engine.slots import Slots
@@ -34,9 +41,7 @@ from agent.errors import (
     UnknownVersionError,
 )
 from agent.settings import AgentSettings
-from agent.swap.residents import Resident
 from kernels.model.kv import PAGE_TOKENS, KvCache
-from streams.line.variant import Variant
 from streams.model.open import BaseModel
 
 _LOG = logging.getLogger(__name__)
@@ -46,21 +51,6 @@ _LOG = logging.getLogger(__name__)
 _PASSES: Final = 16
 _LOOKS_AT: Final = 8  # requests at the head of the queue; more would be looked at in every step
 _IDLE_S: Final = 5.0  # how soon after a swap nothing is known any more by what has left memory
-
-
-class SupportsHold(Protocol):
-    """What has variants in memory: agent.swap.residents.Residents."""
-
-    @property
-    def resident(self) -> Collection[str]:
-        """The versions in memory."""
-        ...
-
-    def hold(self, assign: Assign) -> Resident:
-        """Keep what is assigned until it is released. Raises: UnknownVersionError."""
-        ...
-
-    def release(self, resident: Resident) -> None: ...
 
 
 class BatchingEngine:
@@ -283,21 +273,17 @@ class BatchingEngine:
         Prompts are read up to one piece's worth of tokens.
         """
         going = [reply for reply in self._due() if reply.has_read and self._room(reply)]
-        budget, reads = self._piece_tokens, set[tuple[Variant, str, tuple[int, ...]]]()
+        budget, reads = self._piece_tokens, set[Beginning | None]()
         for reply in self._to_read():
             if budget <= 0:
                 break
             self._slots.catch_up(reply.slot)  # what another has read of the same meanwhile
             self._find(reply)
-            piece, request = reply.unread_ids(self._piece_tokens), reply.request
-            if len(piece) == self._piece_tokens:  # a whole one, which others can take up
-                beginning = tuple(request.prompt_token_ids[: reply.read + len(piece)])
-                read = reply.resident.variant, request.owner, beginning
-                if read in reads:
-                    continue
-                reads.add(read)
-            budget -= len(piece)
-            going.append(reply)
+            begun = beginning(reply, self._piece_tokens)
+            if begun is None or begun not in reads:  # else it takes that up in the next step
+                reads.add(begun)
+                budget -= len(reply.unread_ids(self._piece_tokens))
+                going.append(reply)
         return going
 
     def _count_read(self, replies: list[Running]) -> list[int]:

@@ -14,9 +14,22 @@ from torch import Tensor
 from agent.engine.running import Running
 from kernels.model.kv import KvCache
 from kernels.model.read import Piece, next_logits_of
+from streams.line.variant import Variant
 
 Computed = tuple[list[Running], Tensor | Exception]
 """Replies, and the logits (replies, vocabulary) of what follows each, or why there are none"""
+
+
+Beginning = tuple[Variant, str, tuple[int, ...]]
+"""A variant, an owner, and how a prompt of theirs begins, in whole pieces."""
+
+
+def beginning(reply: Running, piece_tokens: int) -> Beginning | None:
+    """What others can take up when the next piece of a prompt is read; None: it is no whole one."""
+    read, request = reply.read + piece_tokens, reply.request
+    if read > len(request.prompt_token_ids) or reply.read % piece_tokens:
+        return None
+    return reply.resident.variant, request.owner, tuple(request.prompt_token_ids[:read])
 
 
 def read_next(cache: KvCache, replies: Sequence[Running], piece_tokens: int) -> list[Computed]:
