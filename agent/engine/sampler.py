@@ -115,7 +115,8 @@ def choose(samplers: Sequence[Sampler], logits: Tensor) -> list[Choice | ReplyFa
     held = masked(matchers, scores, logits, totals)
     drawn = _drawn(samplers, held.scores)
     tops = _tops(samplers, logits, totals)
-    told = logits.numpy()[range(len(drawn)), [each.token for each in drawn]] - totals
+    said = logits.gather(1, torch.tensor([[each.token] for each in drawn]))[:, 0]
+    told = said.double().numpy() - totals
     choices: list[Choice | ReplyFailedError] = []
     for row, logprob in enumerate(told.tolist()):
         token, share = drawn[row].token, drawn[row].logprob

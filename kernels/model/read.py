@@ -67,7 +67,8 @@ def next_logits_of(cache: KvCache, pieces: Sequence[Piece], linear: Linear = unc
     for piece in pieces:  # last: what has failed on the way can be read again, piece by piece
         cache.grow([piece.slot], len(piece.ids))
     logits = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return logits if not (walked and others) else logits[np.argsort([*walked, *others])]
+    order = [*walked, *others]
+    return logits if order == sorted(order) else logits[torch.tensor(order).argsort()]
 
 
 def read_chunk(
