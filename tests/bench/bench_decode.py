@@ -110,7 +110,12 @@ async def first_tokens(engine: Engine, ids: list[list[int]]) -> list[float]:
 async def measure(base: BaseModel, batches: Sequence[int], rounds: int) -> None:
     """Print the table."""
     tokens = max(batches) * (PROMPT_TOKENS + TOKENS + 2 * max(batches))
-    settings = AgentSettings(max_batch=max(batches), context_tokens=512, kv_tokens=tokens)
+    settings = AgentSettings(
+        max_batch=max(batches),
+        context_tokens=512,
+        kv_tokens=tokens,
+        threads=torch.get_num_threads(),
+    )
     published, plain = load_published(), Decoder(as_plain(base.model))
     published.generation_config.eos_token_id = None
     llama = load_llama_cpp(PROMPT_TOKENS + TOKENS + 1, torch.get_num_threads())
