@@ -29,7 +29,7 @@ def power_of_two(t: np.float32) -> np.float32:
     t = max(min(t, _HUGE), _TINY)
     whole = np.floor(t)
     f = t - whole
-    exact = float_of((np.int32(whole) + _BIAS) << _MANTISSA_BITS)
+    exact: np.float32 = float_of((np.int32(whole) + _BIAS) << _MANTISSA_BITS)
     return exact * (
         _ONE + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7))))))
     )
@@ -93,7 +93,8 @@ def write_row(
 def _page(memory: Array, page: int, layer: int, side: int, kv: int) -> int:
     """Return the address of the keys (0) or values (1) of one head in a page."""
     number = ((page * memory.shape[1] + layer) * 2 + side) * memory.shape[3] + kv
-    return memory.ctypes.data + 4 * number * memory.shape[4] * memory.shape[5]
+    address: int = memory.ctypes.data + 4 * number * memory.shape[4] * memory.shape[5]
+    return address
 
 
 @compiled

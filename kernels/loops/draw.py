@@ -46,7 +46,7 @@ def log_totals(first: int, last: int, scores: Array, highest: Array, totals: Arr
         total = 0.0
         for i in range(scores.shape[1]):
             t = (scores[row, i] - highest[row]) * LOG2_E
-            total += power_of_two(t) if t > _LEAST_POWER else np.float32(0.0)
+            total += float(power_of_two(t)) if t > _LEAST_POWER else 0.0
         totals[row] = highest[row] + math.log(total) if np.isfinite(highest[row]) else np.nan
 
 
@@ -62,7 +62,7 @@ def _count(weights: Array, least: np.float32) -> int:
 def _mass(weights: Array, least: np.float32) -> float:
     mass = 0.0
     for i in range(len(weights)):
-        mass += weights[i] if weights[i] >= least else np.float32(0.0)
+        mass += float(weights[i]) if weights[i] >= least else 0.0
     return mass
 
 

@@ -110,16 +110,24 @@ def _score_some(
 def _added(writer: Writer, vectors: list[Value]) -> Value:
     """Add up the lanes of each of 8 vectors, or of one: first the far ones, then the near ones."""
     size = LANES // 2
-    halves = [_pairwise(writer, v, v, lambda at: [*range(at, at + size)], size) for v in vectors]
+    halves = [_pairwise(writer, each, each, _run(size), size) for each in vectors]
     while size > 1:
         size //= 2
-        if len(halves) == 1 and len(vectors) == 1:
-            (v,) = halves
-            halves = [_pairwise(writer, v, v, lambda at, n=size: [*range(at, at + n)], size)]
-            continue
-        pairs = zip(halves[: len(halves) // 2], halves[len(halves) // 2 :], strict=True)
-        halves = [_pairwise(writer, a, c, _lanes(size), size) for a, c in pairs]
+        if len(vectors) == 1:
+            halves = [_pairwise(writer, halves[0], halves[0], _run(size), size)]
+        else:
+            pairs = zip(halves[: len(halves) // 2], halves[len(halves) // 2 :], strict=True)
+            halves = [_pairwise(writer, a, b, _lanes(size), size) for a, b in pairs]
     return halves[0]
+
+
+def _run(size: int) -> Callable[[int], list[int]]:
+    """So many lanes of one vector."""
+
+    def lanes(at: int) -> list[int]:
+        return [*range(at, at + size)]
+
+    return lanes
 
 
 def _lanes(size: int) -> Callable[[int], list[int]]:
@@ -134,9 +142,9 @@ def _lanes(size: int) -> Callable[[int], list[int]]:
 
 
 def _pairwise(
-    writer: Writer, a: Value, c: Value, lanes: Callable[[int], list[int]], far: int
+    writer: Writer, a: Value, b: Value, lanes: Callable[[int], list[int]], far: int
 ) -> Value:
-    near, other = writer.shuffled(a, c, lanes(0)), writer.shuffled(a, c, lanes(far))
+    near, other = writer.shuffled(a, b, lanes(0)), writer.shuffled(a, b, lanes(far))
     return writer.builder.fadd(near, other)
 
 
