@@ -22,6 +22,7 @@ _BITS_OF_ONE = np.int32(0x3F800000)
 _RUNG = np.float32(1 / 8)
 # Sums of float32 weights in another order differ by less: what is looked at must surely be enough.
 _SLACK = 1 + 1e-4
+_BLOCK = 256  # tokens that are passed over at once
 
 
 @vectorised
@@ -70,9 +71,12 @@ def _mass(weights: Array, least: np.float32) -> float:
 def _gather(weights: Array, least: np.float32, kept: Array, ids: Array) -> int:
     """Take the tokens of at least this weight, in order, and count them."""
     count = 0
-    for i in range(len(weights)):
-        kept[count], ids[count] = weights[i], i
-        count += weights[i] >= least
+    for first in range(0, len(weights), _BLOCK):
+        last = min(first + _BLOCK, len(weights))
+        if _count(weights[first:last], least):  # in most blocks nothing is
+            for i in range(first, last):
+                kept[count], ids[count] = weights[i], i
+                count += weights[i] >= least
     return count
 
 
