@@ -33,6 +33,8 @@ from kernels.loops.lanes import (
 
 # Their sums, for half a strip, fill half of the registers of AVX-512; weights are made in others.
 MOST_AT_ONCE: Final = 8
+# Inputs, of all rows at hand, that are read for each half strip: 1 MB, so that they stay in cache.
+IN_CACHE: Final = 2**18
 
 
 @compiled
@@ -45,28 +47,30 @@ def half_strips(
     weights, x, out: addresses of the weight, of (rows, depth) and of (rows, width) float32
     scratch: address of (depth, HALF) floats, of the calling thread
     """
-    for half in range(first, last):
-        w = weights + _half_bytes(kind, depth, half)
-        many = rows > MOST_AT_ONCE
-        if many:
-            _unpack_half(kind, w, scratch, HALF, depth)
-        row = 0
-        while row < rows:
-            a, b, left = x + row * depth * 4, out + (row * width + half * HALF) * 4, rows - row
+    many, at_once = rows > MOST_AT_ONCE, max(IN_CACHE // depth // 12 * 12, 12)
+    for begin in range(0, rows, at_once):
+        end = min(begin + at_once, rows)
+        for half in range(first, last):
+            w = weights + _half_bytes(kind, depth, half)
             if many:
-                row += _many_rows(left, scratch, a, depth, b, width, block)
-            elif kind == NIBBLES:
-                row += _some_rows(NIBBLES, left, w, a, depth, b, width, block)
-            elif kind == SIGNED:
-                row += _some_rows(SIGNED, left, w, a, depth, b, width, block)
-            elif kind == BYTES:
-                row += _some_rows(BYTES, left, w, a, depth, b, width, block)
-            elif kind == BFLOAT16:
-                row += _some_rows(BFLOAT16, left, w, a, depth, b, width, block)
-            elif kind == FLOAT16:
-                row += _some_rows(FLOAT16, left, w, a, depth, b, width, block)
-            else:
-                row += _some_rows(FLOAT32, left, w, a, depth, b, width, block)
+                _unpack_half(kind, w, scratch, HALF, depth)
+            row = begin
+            while row < end:
+                a, b, left = x + row * depth * 4, out + (row * width + half * HALF) * 4, end - row
+                if many:
+                    row += _many_rows(left, scratch, a, depth, b, width, block)
+                elif kind == NIBBLES:
+                    row += _some_rows(NIBBLES, left, w, a, depth, b, width, block)
+                elif kind == SIGNED:
+                    row += _some_rows(SIGNED, left, w, a, depth, b, width, block)
+                elif kind == BYTES:
+                    row += _some_rows(BYTES, left, w, a, depth, b, width, block)
+                elif kind == BFLOAT16:
+                    row += _some_rows(BFLOAT16, left, w, a, depth, b, width, block)
+                elif kind == FLOAT16:
+                    row += _some_rows(FLOAT16, left, w, a, depth, b, width, block)
+                else:
+                    row += _some_rows(FLOAT32, left, w, a, depth, b, width, block)
 
 
 @compiled

@@ -68,7 +68,7 @@ def test_the_weight_comes_back(kind: Numbers, shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(
-    out=st.integers(1, 4), inputs=st.integers(1, 40), rows=st.integers(1, 99),
+    out=st.integers(1, 4), inputs=st.integers(1, 40), rows=st.integers(1, 99) | st.integers(400, 500),
     seed=st.integers(0, 999),
 )  # fmt: skip
 @settings(max_examples=12, deadline=None)
