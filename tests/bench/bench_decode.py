@@ -11,6 +11,7 @@ first token takes when all of a batch ask at once.
 import argparse
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ import torch
 
 from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
+from agent.run import SWITCH_S
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.model.forward import Decoder
@@ -159,6 +161,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
+    sys.setswitchinterval(SWITCH_S)  # as the agent has it
     base = load_base(ModelSettings())
     # a reply that stopped by itself would leave its batch smaller
     base = replace(base, stop_ids=frozenset())

@@ -7,6 +7,7 @@ forward pass; what is left is to apply them. Compiling a schema is timed apart.
 
 import asyncio
 import os
+import sys
 import time
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from agent.constrain.open import open_compiler
 from agent.constrain.source import json_of, rules
 from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
+from agent.run import SWITCH_S
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.model.kv import PAGE_TOKENS
@@ -74,6 +76,7 @@ async def measure(base: BaseModel, grammar: Grammar) -> None:
 def main() -> None:
     """Load the bundled model and measure."""
     torch.set_num_threads(os.cpu_count() or 1)
+    sys.setswitchinterval(SWITCH_S)  # as the agent has it
     base = load_base(ModelSettings())
     compiler = open_compiler(base)
     if compiler is None:
