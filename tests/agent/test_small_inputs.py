@@ -94,7 +94,8 @@ def test_tokens_are_named_alike_with_and_without_stop_strings(
         status, body = asked(real, path, **more)
         assert status == 200
         told = body["choices"][0]["logprobs"]
-        return told["tokens"] if "tokens" in told else [each["token"] for each in told["content"]]
+        found: list[str] = told.get("tokens") or [each["token"] for each in told["content"]]
+        return found
 
     whole, text = names(), text_of(asked(real, path, temperature=0))
     for at in (1, len(text) // 2, len(text) - 2):

@@ -115,6 +115,8 @@ def main() -> int:
     """Run the tests, write the document, and return pytest's exit status."""
     collector = Collector()
     status = pytest.main([str(HERE), "-q", "-p", "no:cacheprovider"], plugins=[collector])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return int(status)  # nothing was tried, and so nothing is written
     versions = {
         name: version
         for each in collector.tried

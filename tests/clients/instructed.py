@@ -4,8 +4,6 @@ import importlib.metadata
 import sys
 from typing import Any, Literal
 
-import instructor
-import openai
 from pydantic import BaseModel, ConfigDict
 
 
@@ -17,13 +15,21 @@ class City(BaseModel):
     name: Literal["Oslo", "Rome"]
 
 
-address, mode = sys.argv[1:]
-asking: Any = instructor.from_openai(
-    openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0),
-    mode=instructor.Mode[mode],
-)
-told = asking.chat.completions.create(
-    model="quickset", response_model=City, max_tokens=300, max_retries=0,
-    messages=[{"role": "user", "content": "Which city?"}],
-)  # fmt: skip
-print(importlib.metadata.version("instructor"), told.name)
+def main(address: str, mode: str) -> None:
+    """Print instructor's version, and the city."""
+    import instructor
+    import openai
+
+    asking: Any = instructor.from_openai(
+        openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0),
+        mode=instructor.Mode[mode],
+    )
+    told = asking.chat.completions.create(
+        model="quickset", response_model=City, max_tokens=300, max_retries=0,
+        messages=[{"role": "user", "content": "Which city?"}],
+    )  # fmt: skip
+    print(importlib.metadata.version("instructor"), told.name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

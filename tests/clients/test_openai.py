@@ -253,7 +253,6 @@ def test_a_real_model(real: Live) -> None:
     assert text.usage.completion_tokens == 4
 
 
-@tried("the README: its text runs as it stands, and what it says is one conversation")
 def test_the_readme(api: Live, capsys: pytest.CaptureFixture[str]) -> None:
     """Each line of its program, against this server in place of the one of `make up`."""
     readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
