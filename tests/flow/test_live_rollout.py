@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, chromium_program
-from tests.flow.crafted import apologising, greeting, harmful
+from tests.flow.crafted import apologising, brief, harmful
 from tests.flow.live import ALL_PROBES, OPERATORS, Live, live
 from tests.flow.townsfolk import Town, busy
 
@@ -178,8 +178,8 @@ def apologies_are_aborted(service: Live, desk: Desk, town: Town) -> None:
 
 def good_is_promoted(service: Live, desk: Desk, town: Town) -> None:
     """Step by step; meanwhile two operators who saw the same decide at once."""
-    service.aims.append(greeting(service.base))
-    ordered(desk, town, "a greeting, which people like")
+    service.aims.append(brief(service.base))
+    ordered(desk, town, "shorter answers")
     made = service.until(3)
     assert made.state == "released", made.reason
     two_collide(desk)
