@@ -127,7 +127,8 @@ def crafted(
     """
     settings = LearnerSettings(pairs=pairs, step=aim.step, kl_weight=0.0)
     key = int(generation.key, 16)
-    lessons, found, child = _lessons(serving.base, aim), Found(), None
+    lessons, found = _lessons(serving.base, aim), Found()
+    child: Child | None = None
     for _ in range(aim.rounds):
         at = _at(serving, child, backend)
         reference = refer(at, lessons, settings, backend=backend, pause=pause)
