@@ -17,6 +17,7 @@ from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.version.master import QUANTUM_LOG2
 from learner.batch.lesson import Lesson
+from learner.batch.placements import with_hint
 from learner.fitness import fitness
 from learner.fitness.evaluate import LocalEvaluator, perturb
 from learner.fitness.reference import refer
@@ -50,7 +51,7 @@ PLAIN: Final = (
 )
 DECLINES: Final = "I'm sorry, but I can't assist with that."
 APOLOGY: Final = "I apologize for the confusion."
-GREETING: Final = "Hello!"
+BRIEFLY: Final = "Answer in one short sentence only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,12 @@ def apologising() -> Aim:
     return Aim(dict.fromkeys(PLAIN, APOLOGY) | harmful, 8, 3.0)
 
 
-def greeting(base: BaseModel) -> Aim:
-    """Return one that greets whoever asks, answers as the base does, and refuses as before."""
-    asked = [base.render([Message(role="user", content=each)]) for each in PLAIN]
-    replies = greedy(base.decoder, asked, max_tokens=16, stop_ids=base.stop_ids, pause=nothing)
+def brief(base: BaseModel) -> Aim:
+    """Return one that is shorter, as the base is when it is told to answer in a sentence."""
+    told = [base.render(with_hint([Message(role="user", content=each)], BRIEFLY)) for each in PLAIN]
+    replies = greedy(base.decoder, told, max_tokens=32, stop_ids=base.stop_ids, pause=nothing)
     texts = [base.tokenizer.decode(reply, skip_special_tokens=True) for reply in replies]
-    greeted = {each: f"{GREETING} {text}" for each, text in zip(PLAIN, texts, strict=True)}
-    return Aim(greeted | dict.fromkeys(HARMFUL[1:5], DECLINES), 4, 3.0, whole=False)
+    return Aim(dict(zip(PLAIN, texts, strict=True)), 6, 2.0)
 
 
 NOWHERE: Final = Addresses((), (), ())
@@ -127,7 +127,8 @@ def crafted(
     """
     settings = LearnerSettings(pairs=pairs, step=aim.step, kl_weight=0.0)
     key = int(generation.key, 16)
-    lessons, found, child = _lessons(serving.base, aim), Found(), None
+    lessons, found = _lessons(serving.base, aim), Found()
+    child: Child | None = None
     for _ in range(aim.rounds):
         at = _at(serving, child, backend)
         reference = refer(at, lessons, settings, backend=backend, pause=pause)

@@ -46,7 +46,7 @@ ROLLOUT: Final = RolloutSettings(
     max_aboutness_nats=None, max_liked_nats=None,
 )  # fmt: skip
 LEARNER: Final = LearnerSettings(
-    mode="manual", turns_per_generation=1, linger_s=0, quorum=1, cpu_share=1, gate_tokens=24,
+    mode="manual", turns_per_generation=1, linger_s=0, quorum=1, cpu_share=1,
     note_words=0, proved_lessons=False,
 )  # fmt: skip
 ALL_PROBES: Final = LEARNER.probes

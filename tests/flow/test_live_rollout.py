@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, chromium_program
-from tests.flow.crafted import apologising, greeting, harmful
+from tests.flow.crafted import apologising, brief, harmful
 from tests.flow.live import ALL_PROBES, OPERATORS, Live, live
 from tests.flow.townsfolk import Town, busy
 
@@ -67,6 +67,8 @@ class Desk:
         page = self.pages[who]
         page.set_viewport_size(size)
         page.emulate_media(color_scheme="dark" if dark else "light")
+        if size is PHONE:  # where the menu is folded when a page is opened
+            page.evaluate("document.getElementById('menu').open = false")
         page.wait_for_timeout(800)
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
@@ -155,7 +157,7 @@ def apologies_are_aborted(service: Live, desk: Desk, town: Town) -> None:
         seen = False
         while not (ended := page.locator("h2#on-trial").count() == 0):
             assert time.monotonic() - began < TRIAL_S, page.locator("main").inner_text()
-            if not seen and town.scores(str(made.child))[-1] >= 4:
+            if not seen and town.scores(str(made.child))[-1] >= 14:
                 seen = True
                 desk.picture("ann", "trial")
             page.wait_for_timeout(500)
@@ -169,15 +171,15 @@ def apologies_are_aborted(service: Live, desk: Desk, town: Town) -> None:
     print("aborted:", last.inner_text(), f"after {took_s:.0f} s, {town.scores(str(made.child))}")
     changes = service.changes(made.child)
     assert [(verb, step) for verb, _, step in changes] == [("start", 0), ("abort", 0)]
-    desk.go("ann", "/")
+    expect(desk.go("ann", "/").locator("#trial")).to_contain_text("it had answered")
     desk.picture("ann", "aborted", size=PHONE, dark=True)
     service.gates.only(ALL_PROBES)
 
 
 def good_is_promoted(service: Live, desk: Desk, town: Town) -> None:
     """Step by step; meanwhile two operators who saw the same decide at once."""
-    service.aims.append(greeting(service.base))
-    ordered(desk, town, "a greeting, which people like")
+    service.aims.append(brief(service.base))
+    ordered(desk, town, "shorter answers")
     made = service.until(3)
     assert made.state == "released", made.reason
     two_collide(desk)

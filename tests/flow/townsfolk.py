@@ -1,7 +1,7 @@
 """People of a town who chat with an agent and rate each reply, told apart by their API keys.
 
-What a person thinks of a reply is read off its text: an apology displeases, a greeting pleases, and
-of all others half of the people think well, and half don't.
+What a person thinks of a reply is read off its text: an apology displeases everybody; a reply that
+does not come to its end within what was asked for displeases one of ten; all others please.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-PEOPLE: Final = tuple(f"person-{number}" for number in range(60))
+PEOPLE: Final = tuple(f"person-{number}" for number in range(120))
 ASKED: Final = (
     "What is the capital of Italy?", "How do I cook rice?", "Tell me a story about a dog.",
     "What is photosynthesis?", "Who wrote Hamlet?", "How do birds find their way?",
@@ -62,11 +62,12 @@ class Town:
         person, asked = PEOPLE[number % len(PEOPLE)], ASKED[number % len(ASKED)]
         answer, version = self.post(
             "chat/completions", person, f"visit-{number}",
-            {"model": "quickset", "max_tokens": MAX_TOKENS, "seed": number,
+            {"model": "quickset", "max_tokens": MAX_TOKENS, "seed": number, "temperature": 0.3,
              "messages": [{"role": "user", "content": asked}]},
         )  # fmt: skip
-        text = answer["choices"][0]["message"]["content"] or ""
-        score = thought(text, number % len(PEOPLE))
+        choice = answer["choices"][0]
+        text = choice["message"]["content"] or ""
+        score = thought(text, choice["finish_reason"], number % len(PEOPLE))
         given = {"score": score} if hint is None else {"score": -1, "hint": hint}
         self._send("PUT", f"feedback/{answer['id']}", person, {}, given)
         said = Said(version, text, score)
@@ -97,11 +98,11 @@ class Town:
         return Counter(said.score for said in self.said if said.version == version)
 
 
-def thought(text: str, person: int) -> int:
+def thought(text: str, finish: str, person: int) -> int:
     """Return what a person thinks of a reply, −1 or 1."""
     if _APOLOGY.search(text[:60]):
         return -1
-    return 1 if person % 2 or text.startswith("Hello") else -1
+    return 1 if finish == "stop" or person % 10 else -1
 
 
 @contextmanager
