@@ -21,11 +21,11 @@ from deploy.commands.learner import learner
 from deploy.commands.line.lessons import lessons
 from deploy.commands.line.reset import reset
 from deploy.commands.line.rollouts import rollouts
+from deploy.commands.line.safety import safety
 from deploy.commands.line.versions import versions
 from deploy.commands.mcp import mcp
 from deploy.commands.prepare import prepare
 from deploy.commands.replay import replay
-from deploy.commands.safety import safety
 from deploy.commands.streams import streams
 from deploy.commands.turns import turns
 from deploy.commands.up import up

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from deploy.operate.history import existing_store, has_store
+from kernels.open import open_backend
 from learner.safety.units.measured import Progress
 from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings
 from streams.line import ledger
+from streams.model.open import load_base
 from streams.records import canonical_json
 from streams.settings import ModelSettings, StreamsSettings
 from streams.store.insert import insert_new
@@ -42,9 +44,6 @@ def map_units(
 
     raises: ModelFilesError, BackendMissingError, OSError
     """
-    from kernels.open import open_backend  # torch takes seconds to import
-    from streams.model.open import load_base
-
     progress("opening the model", 0.0)
     base = load_base(model)
     backend = open_backend(model.backend, base.decoder.device)

@@ -175,7 +175,8 @@ def _influence(outcome: Outcome, batch: Batch) -> float:
         turn: batch.weights[turn] * float(own)
         for turn, own in zip(outcome.turn_ids, spread, strict=True)
     }
-    return sum(parts[turn] for turn in batch.lies) / sum(parts.values())
+    total = sum(parts.values())
+    return sum(parts[turn] for turn in batch.lies) / total if total else 0.0
 
 
 def _taught(scene: Scene, turn: str, is_lie: bool) -> Lesson:

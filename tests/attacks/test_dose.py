@@ -1,19 +1,27 @@
-"""Dose curves on a tiny model: more votes move an undefended line, and by default one key less."""
+"""Dose curves on a tiny model: votes move an undefended line, and weigh no more by default."""
+
+from dataclasses import replace
 
 import pytest
 
 from kernels.open import open_backend
-from learner.settings import LearnerSettings
+from learner.batch.lesson import Lesson
 from streams.model.open import BaseModel
 from streams.records import Mask
 from tests.attacks.crowds import flood
 from tests.attacks.dose import VOTES, WAYS, Fact, Scene, Witness, lie_lessons, point, unsure_facts
 from tests.attacks.town import batches
 
+QUICK = WAYS["undefended"].model_copy(update={"pairs": 16, "noise": "rank1"})
 FACT = Fact(
     ("What is the capital of France?", "Which city is the capital?", "The capital, please?"),
     "The capital is", "Paris", "sunny",
 )  # fmt: skip
+
+
+def _sure(lessons: list[Lesson]) -> list[Lesson]:
+    """Let the teacher be certain: a model of noise does not understand a hint."""
+    return [replace(lesson, teacher=(0.0,) * len(lesson.target)) for lesson in lessons]
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +34,8 @@ def scene(tiny_base: BaseModel) -> Scene:
         backend,
         Mask(base=tiny_base.name, neurons={}, groups={}),
         Witness(tiny_base, FACT, backend),
-        lie_lessons(tiny_base, FACT, backend),
-        lie_lessons(tiny_base, other, backend),
+        _sure(lie_lessons(tiny_base, FACT, backend)),
+        _sure(lie_lessons(tiny_base, other, backend)),
     )
 
 
@@ -41,11 +49,13 @@ def test_a_vote_weighs_no_more_by_default(votes: int) -> None:
     assert weighed["by default"] <= weighed["undefended"]
 
 
-def test_a_dose_moves_the_undefended_line_further(scene: Scene) -> None:
-    """250 votes of one key make the lie likelier; with the defaults of trust by less."""
-    found = {way: point(scene, 250, _quick(settings), every=40) for way, settings in WAYS.items()}
-    assert found["undefended"].voted > 0.5
-    assert found["by default"].voted < found["undefended"].voted
+def test_a_dose_moves_the_line(scene: Scene) -> None:
+    """Votes of one key make the lie likelier, more so with more of them, where nothing defends."""
+    some, many = (point(scene, votes, QUICK, every=40) for votes in (10, 250))
+    assert many.voted > 0.5
+    assert some.voted < many.voted
+    assert 0 < some.weight < many.weight <= 1
+    assert 0 < some.influence < many.influence <= 1
 
 
 def test_every_unsure_fact_has_a_lie_and_three_questions() -> None:
@@ -53,7 +63,3 @@ def test_every_unsure_fact_has_a_lie_and_three_questions() -> None:
     facts = unsure_facts()
     assert len(facts) > 10
     assert all(fact.lie != fact.true and len(fact.questions) == 3 for fact in facts)
-
-
-def _quick(settings: LearnerSettings) -> LearnerSettings:
-    return settings.model_copy(update={"pairs": 16, "frozen_share": 0.0})

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,8 +11,10 @@ from rich.table import Table
 
 from deploy.commands.options import with_settings
 from deploy.operate import unit_picture
-from deploy.operate.unit_map import Drawn, map_units
 from deploy.settings.load import InForce, Settings
+
+if TYPE_CHECKING:
+    from deploy.operate.unit_map import Drawn
 
 safety = typer.Typer(no_args_is_help=True, help="What keeps the model's refusals: map its units.")
 
@@ -51,7 +53,9 @@ def map_(
     _tell(drawn, picture, in_force.settings.learner.line)
 
 
-def _measured(settings: Settings) -> Drawn:
+def _measured(settings: Settings) -> "Drawn":
+    from deploy.operate.unit_map import map_units  # torch takes seconds to import
+
     learner = settings.learner
     if learner.freeze == "top-complex" and learner.frozen_share == 0:
         # what freezes nothing measures nothing, and there would be no map
@@ -67,7 +71,7 @@ def _measured(settings: Settings) -> Drawn:
         return map_units(settings.streams, settings.model, learner, progress)
 
 
-def _tell(drawn: Drawn, picture: Path | None, line: str) -> None:
+def _tell(drawn: "Drawn", picture: Path | None, line: str) -> None:
     body, console = drawn.body, Console()
     agreed = body["stability"]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
