@@ -40,12 +40,14 @@ from learner.rollout import claims, release
 from learner.rollout.closer import Closer
 from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
-from learner.safety.bank import Bank
+from learner.safety.anchors import Anchors
+from learner.safety.watched import Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.spans import Spans
 from learner.update.generation import Outcome, run_generation, void
 from learner.verdicts import Rules, use_answers
+from learner.watching import Watching
 from streams.clock import steady
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
@@ -85,7 +87,10 @@ class Parts:
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     evaluator: Evaluator | None = None  # scores members; None: this process
-    bank: Bank | None = None  # of the base's replies, to which members are held; None: to none
+    anchors: Anchors | None = (
+        None  # of the base's replies, to which members are held; None: to none
+    )
+    watch: Watch | None = None  # measures versions for ever; None: nothing is watched
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     tracer: Tracer = NO_TRACER
@@ -116,6 +121,8 @@ class Learner:
         self._guard = Guard(parts.settings, parts.rollout)
         self._bank = Bank(parts.serving.base, backend=parts.backend, pause=parts.pause)
         self._lessons = Lessons(parts.settings, parts.rollout)
+        settings = parts.settings
+        self._watching = Watching(parts.watch, every=settings.watch_every, line=settings.line)
         self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
@@ -134,6 +141,7 @@ class Learner:
         generation = self._plan()
         if generation is None:
             self._lessons.retire_notes(self._parts, self._writing, self._pause)
+            self._watching.step(self._parts, self._writing, now_ms=self._now_ms())
             self._tidy()
             self._parts.gate.warm()
             return False
@@ -308,7 +316,7 @@ class Learner:
             backend=parts.backend,
             pause=self._pause,
             evaluator=parts.evaluator,
-            bank=parts.bank,
+            anchors=parts.anchors,
         )
         return outcome, targets
 

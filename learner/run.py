@@ -30,9 +30,10 @@ from learner.lessons.notes import NoteRules
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.rollout.webhook import notifying
-from learner.safety.bank import Bank
+from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map, other_policy
+from learner.safety.watched import Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.verdicts import Rules
@@ -238,8 +239,14 @@ def assemble(
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
-    bank = Bank(base, backend=backend, moving=len(layers))
-    return Parts(serving=serving, rules=rules, settings=settings, bank=bank, **others)
+    anchors = Anchors(base, backend=backend, moving=len(layers))
+    watch = None
+    if first and settings.watch_every:
+        pause: Callable[[], None] = others["pause"]
+        watch = Watch(base, backend=backend, pause=pause, items=settings.watch_items)
+    return Parts(
+        serving=serving, rules=rules, settings=settings, anchors=anchors, watch=watch, **others
+    )
 
 
 def line_mask(

@@ -34,6 +34,7 @@ SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 PROBES: Final = (
     *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks"),
     *("geometry", "refusal", "useful", "sense", "aboutness", "variety"),
+    *("text", "facts", "sums", "spelling", "copying", "format"),
 )
 
 
@@ -275,6 +276,27 @@ class LearnerSettings(Section):
         gt=0,
         description="fall of the lead of what is right over what is wrong, mean of a set, nats,"
         " likewise",
+    )
+    gate_text_nats: float = Field(
+        0.075,
+        gt=0,
+        description="fall of the log-likelihood of plain text, nats a token, likewise",
+    )
+    gate_task_points: float = Field(
+        10.0,
+        gt=0,
+        le=100,
+        description="fall of the share right of each small task, in points of a hundred, likewise;"
+        " with eight items one answer is 2.5",
+    )
+    watch_every: int = Field(
+        8,
+        ge=0,
+        description="every so many versions the serving one is measured on small tasks, plain text"
+        " and refusals while nothing is to be learned; 0: never",
+    )
+    watch_items: int = Field(
+        8, ge=1, description="items of each small task that are asked then, in five phrasings each"
     )
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical", "embedding"),

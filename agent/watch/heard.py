@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
+from agent.watch import watched
 from agent.watch.lessons import families
 from agent.watch.metrics import Family, Sample
 from agent.watch.reading import Reading
@@ -115,7 +116,7 @@ class Heard:
             with self._store.reading() as session:
                 num, clients = unlinked(session, lines), opted_out(session, lines)
                 waiting = planners(session, lines)
-                wishes = families(session, self._line)
+                wishes = [*families(session, self._line), *watched.families(session, self._line)]
                 units = self._units.families(session, self._line)
                 safety = safety_families(session, self._line)
         except (StreamsError, SQLAlchemyError) as cause:

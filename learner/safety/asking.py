@@ -28,6 +28,7 @@ from learner.safety.phrasings import spread_over
 from learner.safety.prompts import PromptSet
 from learner.safety.prompts.sets import Banks, Requests, load_set
 from learner.safety.sets import Sets
+from learner.safety.text import Text
 from streams.model.open import BaseModel
 from streams.records import Message
 
@@ -63,6 +64,7 @@ class Questions:
         max_tokens: length of these replies
         num_items: items of each set that is scored without a reply (learner.safety.sets)
         """
+        self.text = Text(base, backend=backend, pause=pause)
         self.sets = Sets(
             base,
             count=num_items,

@@ -23,7 +23,7 @@ from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference, refer
 from learner.population.noise import Addresses
 from learner.population.screen import screen
-from learner.safety.bank import Bank
+from learner.safety.anchors import Anchors
 from learner.serving import Child, Serving
 from learner.settings import LearnerSettings
 from learner.update import strategies
@@ -92,19 +92,19 @@ def run_generation(
     backend: Backend,
     pause: Pause,
     evaluator: Evaluator | None = None,
-    bank: Bank | None = None,
+    anchors: Anchors | None = None,
 ) -> Outcome:
     """Score a population on the lessons, and build the child that they ask for.
 
     key: learner.batch.plan.generation_key; pause: called between pieces of work
     evaluator: scores the members; None: this process
-    bank: of the base's replies, to which members are held; None: they are not
+    anchors: of the base's replies, to which members are held; None: they are not
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
     anchor = None
-    if bank is not None and settings.bank_weight:
-        anchor = bank.draw(int(key, 16), pause=pause)
+    if anchors is not None and settings.bank_weight:
+        anchor = anchors.draw(int(key, 16), pause=pause)
     reference = refer(serving, lessons, settings, backend=backend, pause=pause, anchor=anchor)
     evaluator = evaluator or LocalEvaluator(backend, settings)
     addresses = _screened(reference, int(key, 16), settings, backend, pause)

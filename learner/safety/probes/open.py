@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 PROBES: Final = (
     *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks", "calls"),
     *("tool_loop", "leak", "geometry", "refusal", "useful", "sense", "aboutness", "variety"),
+    *("text", "facts", "sums", "spelling", "copying", "format"),
 )
 
 # Where those are that do not stand beside this.
-FOLDERS: Final = dict.fromkeys(
-    ("harmful", "lookalike", "benign", "canaries", "calls", "tool_loop", "leak"), "fixed."
-)
+FOLDERS: Final = {
+    **dict.fromkeys(
+        ("harmful", "lookalike", "benign", "canaries", "calls", "tool_loop", "leak"), "fixed."
+    ),
+    **dict.fromkeys(("facts", "sums", "spelling", "copying", "format"), "task."),
+}
 
 
 def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":

@@ -1,12 +1,13 @@
 """Rivals without gradients: the learner's own generations, of screened or of isotropic noise."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from kernels.model.forward import Decoder
 from learner.batch.plan import generation_key
-from learner.safety.bank import Bank
+from learner.safety.anchors import Anchors
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation
@@ -24,7 +25,7 @@ class Evolved:
     """A line of versions by forward passes alone."""
 
     def __init__(
-        self, bench: Bench, person: Person, settings: LearnerSettings, *, bank: Bank | None
+        self, bench: Bench, person: Person, settings: LearnerSettings, *, bank: Anchors | None
     ) -> None:
         base, settings = bench.base, settings.model_copy(update={"max_reply_tokens": 96})
         layers, modules = settings.moving(base.decoder.num_layers)
@@ -32,7 +33,7 @@ class Evolved:
         self._serving = Serving(base, bench.backend, mask, layers=layers, modules=modules)
         self._bench, self._settings, self._bank = bench, settings, bank
         self._lessons, self._chain = Lessons(bench, person), list[Recipe]()
-        self._number = 0
+        self._number, self.seconds = 0, 0.0
 
     @property
     def decoder(self) -> Decoder:
@@ -51,6 +52,7 @@ class Evolved:
         some = self._lessons.take(said)
         if not some:
             return
+        began_s = time.process_time()
         outcome = run_generation(
             generation_key(self._settings.seed, "rival", self._number, self._serving.name),
             [replace(each, weight=1 / len(some)) for each in some],
@@ -58,8 +60,9 @@ class Evolved:
             self._settings,
             backend=self._bench.backend,
             pause=nothing,
-            bank=self._bank,
+            anchors=self._bank,
         )
         if outcome.child is not None:
             self._chain.append(outcome.child.recipe)
             self._serving.follow(self._chain[-1].version, self._chain)
+        self.seconds += time.process_time() - began_s

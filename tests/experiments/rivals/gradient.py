@@ -21,6 +21,8 @@ from learner.batch.hints import advantages
 from learner.batch.lesson import Lesson
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+from streams.model.convert import converted, write_bundled
+from streams.settings import ModelSettings
 from tests.experiments.rivals.people import Person
 from tests.experiments.rivals.rival import Bench, Lessons, Said, Tokens, nothing
 
@@ -34,6 +36,20 @@ CLIP: Final = 0.2  # PPO's ε
 MODULES: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
+def own_model() -> Any:
+    """Return the base as transformers loads it, in float32, from the copy that it was kept as.
+
+    raises: ModelFilesError where there is none
+    """
+    from transformers import AutoModelForCausalLM
+
+    settings = ModelSettings()
+    directory = settings.path or converted(
+        settings.cache.expanduser(), write_bundled, lambda *_: None
+    )
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+
+
 class Gradient:
     """A LoRA that grows with every complaint."""
 
@@ -42,7 +58,7 @@ class Gradient:
     ) -> None:
         """Begin with an adapter that changes nothing.
 
-        model: transformers' own, of the base; it is left as it was by `close`
+        model: transformers' own, of the base; it is not to be used again
         seconds: of processor for one update; at least one step is made
         """
         from peft import LoraConfig, get_peft_model
@@ -60,15 +76,13 @@ class Gradient:
         self._optimiser = torch.optim.AdamW(trained, lr=RATE[way], weight_decay=0.0)
         self._bench, self._person, self._way, self._seconds = bench, person, way, seconds
         self._lessons, self._decoder = Lessons(bench, person), bench.base.decoder
+        self._told: dict[str, Tensor] = {}  # advantages of a reply's tokens, by turn
+        self.seconds = 0.0
 
     @property
     def decoder(self) -> Decoder:
         """The base with the adapter in its weights."""
         return self._decoder
-
-    def close(self) -> None:
-        """Take the adapter off the model."""
-        self._model.unload()
 
     def answer(self, asked: Sequence[str]) -> list[Tokens]:
         """Answer with the adapter."""
@@ -83,13 +97,13 @@ class Gradient:
             some = [each for each in some if each.target]
         if not some:
             return
-        ahead = [self._ahead(each) for each in some] if self._way == "mixture" else []
+        if self._way == "mixture":
+            self._told |= {e.turn_id: self._ahead(e) for e in some if e.turn_id not in self._told}
         self._model.train()
         began_s = time.process_time()
         while True:
             losses = [
-                self._imitated(each) if self._way == "sft" else self._clipped(each, ahead[place])
-                for place, each in enumerate(some)
+                self._imitated(each) if self._way == "sft" else self._clipped(each) for each in some
             ]
             self._optimiser.zero_grad()
             torch.stack(losses).mean().backward()
@@ -97,15 +111,14 @@ class Gradient:
             if time.process_time() - began_s >= self._seconds:
                 break
         self._model.eval()
+        self.seconds += time.process_time() - began_s
         self._decoder = Decoder(with_weights(self._bench.base.model, self._merged()))
 
     def _ahead(self, lesson: Lesson) -> Tensor:
         """Return the advantages of the reply's tokens: the score's and the hinted teacher's."""
         bench = self._bench
         passage = Passage(bench.prompt(lesson.turn_id, self._person.wish), (lesson.reply,))
-        ((told,),) = logprobs(
-            bench.base.decoder, [passage], backend=bench.backend, pause=nothing
-        )
+        ((told,),) = logprobs(bench.base.decoder, [passage], backend=bench.backend, pause=nothing)
         hinted = advantages(told.tolist(), lesson.logprobs)
         return torch.tensor([lesson.score + each for each in hinted]) / 2
 
@@ -118,7 +131,8 @@ class Gradient:
     def _imitated(self, lesson: Lesson) -> Tensor:
         return -self._scores(lesson.prompt, lesson.target).mean()
 
-    def _clipped(self, lesson: Lesson, ahead: Tensor) -> Tensor:
+    def _clipped(self, lesson: Lesson) -> Tensor:
+        ahead = self._told[lesson.turn_id]
         ratio = (self._scores(lesson.prompt, lesson.reply) - torch.tensor(lesson.logprobs)).exp()
         clipped = ratio.clamp(1 - CLIP, 1 + CLIP)
         return -torch.minimum(ratio * ahead, clipped * ahead).mean()

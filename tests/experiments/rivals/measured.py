@@ -19,7 +19,7 @@ def beside(watch: Watch, decoder: Decoder) -> dict[str, float]:
 
 
 def about(bench: Bench, prompts: Sequence[Tokens], replies: Sequence[Tokens]) -> float:
-    """Return how far replies are about their prompts, nats a token (learner.population.aboutness)."""
+    """Return how far replies are about their prompts, nats a token."""
     stops = bench.base.stop_ids
     bare = [[token for token in reply if token not in stops] for reply in replies]
     found = aboutness(

@@ -1,7 +1,7 @@
 """Scripted people: what each of them wishes, when a reply pleases them, and what they ask.
 
-A person asks 72 different things, one a session, in an order that the seed chooses. They complain in
-the words of their wish, and praise; nothing else is known of them.
+A person asks 72 different things, one a session, in an order that the seed chooses. They complain
+in the words of their wish, and praise; nothing else is known of them.
 """
 
 import json

@@ -4,8 +4,7 @@ All rivals get the same sessions, the same verdicts and the same rewrites by the
 differ in what they do with them alone.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -85,7 +84,12 @@ class Said:
 
 
 class Rival(Protocol):
-    """A way to make somebody content."""
+    """A way to make somebody content.
+
+    seconds: of processor spent on updates so far; lessons are the same for all and not counted
+    """
+
+    seconds: float
 
     @property
     def decoder(self) -> Decoder:
@@ -95,7 +99,7 @@ class Rival(Protocol):
         """Answer some requests."""
 
     def learn(self, said: Sequence[Said]) -> None:
-        """Use sessions: the newest, of which at least one did not please."""
+        """Make one update; said: the sessions that are new since the last one, perhaps none."""
 
 
 class Still:
@@ -103,6 +107,7 @@ class Still:
 
     def __init__(self, bench: Bench, person: Person) -> None:
         self.bench, self.person, self.wish = bench, person, ""
+        self.seconds = 0.0
 
     @property
     def decoder(self) -> Decoder:
@@ -115,12 +120,13 @@ class Still:
 
     def learn(self, said: Sequence[Said]) -> None:
         """Learn nothing."""
+        del said
 
 
 class Remembering(Still):
     """Memory: from the first complaint on, the wish stands in every prompt."""
 
-    def learn(self, said: Sequence[Said]) -> None:
+    def learn(self, said: Sequence[Said]) -> None:  # noqa: ARG002 - the wish is all it wants
         """Write the wish down."""
         self.wish = self.person.wish
 
@@ -171,10 +177,3 @@ class Lessons:
             pause=nothing,
         )
         return [tuple(each.tolist()) for (each,) in found]
-
-
-def seconds_of(work: Callable[[], None]) -> float:
-    """Do some work and return its seconds of processor."""
-    began_s = time.process_time()
-    work()
-    return time.process_time() - began_s

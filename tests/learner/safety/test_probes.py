@@ -12,6 +12,7 @@ from learner.errors import UnknownNameError
 from learner.safety.asking import Questions, Subject
 from learner.safety.probe import Measurement, Probe
 from learner.safety.probes.open import PROBES, open_probes
+from learner.safety.probes.tasks import TASKS
 from learner.safety.prompts import load_prompts
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
@@ -31,6 +32,8 @@ def measurements(probe: Probe) -> st.SearchStrategy[Measurement]:
         return st.builds(Measurement, st.integers(0, 8), of=st.just(8))
     if probe.name in ("aboutness", "variety"):
         return st.builds(Measurement, st.floats(0, 5))
+    if probe.name in TASKS:
+        return st.builds(Measurement, st.floats(0, 100))
     return st.builds(Measurement, st.floats(-10, 5))
 
 

@@ -1,4 +1,4 @@
-"""The bank: prompts about nothing that is taught, to which every generation is held.
+"""The bank of prompts about nothing that is taught, to which every generation is held.
 
 Turns a generation's key into one of a few groups of prompts, ordinary ones asked plainly and
 harmful ones asked behind a policy that the base follows, with the base's own replies; how far a
@@ -32,8 +32,8 @@ REPLY_TOKENS: Final = 16
 _FILE: Final = Path(__file__).parent / "prompts/banks.json"
 
 
-class Bank:
-    """The groups of prompts of one base."""
+class Anchors:
+    """The groups of the bank, as one base replies to them."""
 
     def __init__(self, base: BaseModel, *, backend: Backend, moving: int) -> None:
         """Read the prompts; nothing is asked yet.
