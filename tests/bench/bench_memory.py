@@ -57,6 +57,8 @@ EAGER: Final = {
     "learner.linger_s": "0",
     "learner.uses": "1000000",
     "learner.max_staleness": "1000000",
+    "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',
+    "learner.drift_refusal": "0",
     "learner.gate_tolerance": "1",
     "learner.gate_odds_nats": "100",
     "learner.gate_sense_nats": "100",

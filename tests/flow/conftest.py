@@ -59,6 +59,7 @@ SETTINGS = LearnerSettings(
     gate_tokens=4,
     kl_budget=5.0,
     gate_tolerance=1.0,
+    drift_refusal=0.0,
     gate_odds_nats=100.0,
     gate_sense_nats=100.0,
     probes=("finite", "odds", "refusal", "useful", "sense"),  # aboutness costs each start more
