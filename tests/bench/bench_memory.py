@@ -59,6 +59,7 @@ EAGER: Final = {
     "learner.max_staleness": "1000000",
     "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',
     "learner.drift_refusal": "0",
+    "learner.held_out_fitness": "100",
     "learner.gate_tolerance": "1",
     "learner.gate_odds_nats": "100",
     "learner.gate_sense_nats": "100",

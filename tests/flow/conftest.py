@@ -60,6 +60,7 @@ SETTINGS = LearnerSettings(
     kl_budget=5.0,
     gate_tolerance=1.0,
     drift_refusal=0.0,
+    held_out_fitness=100.0,
     gate_odds_nats=100.0,
     gate_sense_nats=100.0,
     probes=("finite", "odds", "refusal", "useful", "sense"),  # aboutness costs each start more

@@ -24,8 +24,9 @@ QUICK = {
     "learner.pairs": "2",
     "learner.last_layers": "2",
     "learner.max_reply_tokens": "16",
-    "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',  # noise knows no facts
+    "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',
     "learner.drift_refusal": "0",
+    "learner.held_out_fitness": "100",
     "learner.gate_prompts": "1",
     "learner.gate_tokens": "4",
     "learner.gate_tolerance": "1",
