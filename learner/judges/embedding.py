@@ -30,8 +30,6 @@ from streams.records import Judgement, Turn, canonical_json
 # praise with a new task behind it is seldom anything else.
 SPEAKS: Final = 0.97
 SUPPORTS: Final = {-1: 0.9, 1: 0.44}
-# "Too long. One sentence only." is as plain as words can be, unless it is told of something else.
-SUPPORTS_PLAIN: Final = 0.1
 # What says itself that it is no verdict, whatever it sounds like.
 SETTLED: Final = frozenset({"a wish for what comes next", "doubts it", "denies a fault"})
 # With this share of words in common a message is the question again: a program's poll, or a retry.
@@ -102,8 +100,9 @@ class EmbeddingJudge:
         if heard.rule in SETTLED or (heard.score == 0 and _is_asked_again(reading)):
             return None
         text = seen(Said(reading.asked, reading.reply, reading.said))
-        plain = heard.rule in OWN_WORDING
-        decided = decide(self._chances(text), heard.score, plain=plain)
+        # "Too long. One sentence only." is as plain as words can be
+        doubted = 0 if heard.rule in OWN_WORDING else heard.score
+        decided = decide(self._chances(text), doubted)
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 
 
@@ -132,11 +131,10 @@ class Decided:
     wished: bool = False
 
 
-def decide(chances: Chances, heard: int, *, plain: bool = False) -> Decided | None:
+def decide(chances: Chances, heard: int) -> Decided | None:
     """Return a verdict, or None where no chance is large enough.
 
-    heard: the lexical judge's score, 0 where it has none
-    plain: its words are so plain that it is doubted only where they can't be meant
+    heard: the lexical judge's score, 0 where it has none or it is not to be doubted
 
     >>> from learner.judges.tuned.encoder import Chances
     >>> decide(Chances(unhappy=0.98, nothing=0.01, pleased=0.01, wished=0.2), 0).score
@@ -150,7 +148,7 @@ def decide(chances: Chances, heard: int, *, plain: bool = False) -> Decided | No
     said = f"sounds {name}, {100 * chance:.0f} %"
     if heard != 0:
         support = chances.unhappy if heard < 0 else chances.pleased
-        if support < (SUPPORTS_PLAIN if plain else SUPPORTS[heard]):
+        if support < SUPPORTS[heard]:
             return Decided(0, 1 - support, f"{said}: doubts the words")
     if chances.unhappy >= SPEAKS:
         return Decided(-1, chances.unhappy, said, chances.wished >= WISHED)

@@ -32,7 +32,7 @@ MANNERS: Final = {
 }
 # Kinds that are written in English only.
 ENGLISH: Final = {"thanks": {"emoji", "passing"}}
-MOST_WORDS: Final = 70
+MOST_WORDS: Final = 80
 MOST_CHARS: Final = 200  # languages without spaces have no words to count
 
 Text = Annotated[str, StringConstraints(min_length=1)]

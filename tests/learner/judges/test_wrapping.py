@@ -23,7 +23,7 @@ def score(asked: str, words: str) -> int | None:
     first = turn(said(asked), "Mix flour and water, and let it rise for a night.")
     link = Link(first.id, "reply", (Message(role="user", content=words),), 2_000)
     judged = judge.judge(first, link)
-    return judged and judged.score
+    return None if judged is None else judged.score
 
 
 def test_rules_behind_every_message_are_the_clients() -> None:
