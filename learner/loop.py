@@ -31,7 +31,7 @@ from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
 from learner.guards import collapse, drift
 from learner.guards.collapse import Guard
-from learner.guards.drift import Bank
+from learner.guards.drift import Refusals
 from learner.judges.slow.later import Later
 from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
@@ -119,7 +119,7 @@ class Learner:
         self._later = Later(parts.rules.slow) if parts.rules.slow else None
         self._closer = Closer()
         self._guard = Guard(parts.settings, parts.rollout)
-        self._bank = Bank(parts.serving.base, backend=parts.backend, pause=parts.pause)
+        self._refusals = Refusals(parts.serving.base, backend=parts.backend, pause=parts.pause)
         self._lessons = Lessons(parts.settings, parts.rollout)
         settings = parts.settings
         self._watching = Watching(parts.watch, every=settings.watch_every, line=settings.line)
@@ -304,7 +304,7 @@ class Learner:
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
         targets: Mapping[str, Target] = {}
         if drift.CORRECTIVE in generation.horizon:
-            lessons = self._bank.lessons(generation.number)
+            lessons = self._refusals.lessons(generation.number)
         else:
             lessons, targets = prepare(batch_of(generation), rows, teacher)
         self._spans.taught(rows, targets)

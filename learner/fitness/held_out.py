@@ -56,7 +56,7 @@ def gain(
     if not lessons:
         return None
     reference = refer(parent, lessons, settings, backend=backend, pause=pause)
-    return reference.compare(child, backend=backend, pause=pause)[1]
+    return reference.compare(child, backend=backend, pause=pause).gain
 
 
 def row_of(gained: float, people: int, limit: float) -> Json:

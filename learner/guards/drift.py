@@ -74,7 +74,7 @@ def due(
     return row
 
 
-class Bank:
+class Refusals:
     """The base's own refusals, written when they are first wanted. Not shared between threads."""
 
     def __init__(self, base: BaseModel, *, backend: Backend, pause: Callable[[], None]) -> None:

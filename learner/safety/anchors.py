@@ -63,7 +63,7 @@ class Anchors:
         key: the generation's 64-bit key, which Philox turns into a number
         pause: called between pieces of work
         """
-        word = int(np.random.Philox(key=key).random_raw())  # type: ignore[arg-type]
+        word = int(np.random.Philox(key=key).random_raw())
         return self.anchor(word % len(self._groups), pause=pause)
 
     def anchor(self, group: int, *, pause: Callable[[], None]) -> Anchor:

@@ -64,7 +64,7 @@ class Questions:
         max_tokens: length of these replies
         num_items: items of each set that is scored without a reply (learner.safety.sets)
         """
-        self.text = Text(base, backend=backend, pause=pause)
+        self.prose = Text(base, backend=backend, pause=pause)
         self.sets = Sets(
             base,
             count=num_items,

@@ -162,7 +162,8 @@ def test_seeds_are_of_64_bits(real: Live, seed: Any, status: int) -> None:
 @pytest.mark.parametrize("limit", [257, 16_384, 2**31, 2**63, 10**30], ids=str)
 def test_limits_over_the_context_are_cut(real: Live, path: str, limit: int) -> None:
     """Agents send their own model's limit; the reply ends where the context does, or before."""
-    status, body = asked(real, path, temperature=1, seed=3, **{APIS[path][1]: limit})
+    more: dict[str, Any] = {"temperature": 1, "seed": 3, APIS[path][1]: limit}
+    status, body = asked(real, path, "POST", **more)
     assert status == 200, body
     usage = body["usage"]
     tokens = usage.get("completion_tokens", usage.get("output_tokens"))

@@ -66,7 +66,7 @@ def test_instructor(
     real: Live, mode: str, instructor: Path, record_property: Callable[[str, Any], None]
 ) -> None:
     """What it makes of a reply is of the type that was asked for."""
-    command = [instructor, "-W", "ignore", ASKING, real.address, mode]
+    command: list[str | Path] = [instructor, "-W", "ignore", ASKING, real.address, mode]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     version, city = done.stdout.split()

@@ -133,10 +133,7 @@ def crafted(
         at = _at(serving, child, backend)
         reference = refer(at, lessons, settings, backend=backend, pause=pause)
         perturbation = perturb(at, settings, key, backend=backend)
-        addresses = screen(
-            at.decoder, reference.trunk, reference.shortlist, reference.slopes, perturbation,
-            pause=pause,
-        )  # fmt: skip
+        addresses = screen(at.decoder, reference.pulls(pause=pause), perturbation, pause=pause)
         table = LocalEvaluator(backend, settings).evaluate(
             reference, key, range(pairs), pause=pause, addresses=addresses
         )

@@ -10,7 +10,7 @@ from learner.settings import LearnerSettings
 
 def ask(subject: Subject) -> Measurement:
     """Read the texts: nats a token, negative."""
-    return Measurement(-subject.questions.text.nats(subject.decoder))
+    return Measurement(-subject.questions.prose.nats(subject.decoder))
 
 
 def open_probe(settings: LearnerSettings) -> Probe:

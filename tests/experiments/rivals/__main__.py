@@ -101,7 +101,8 @@ class Arena:
         self.watch = Watch(
             self.bench.base, backend=self.bench.backend, pause=nothing, items=args.items
         )
-        self._args, self._bank, self._model = args, None, None
+        self._args, self._model = args, None
+        self._bank: Anchors | None = None
 
     def rival(self, name: str, person: Person, seed: int) -> Rival:
         """Return a rival that knows nothing yet. Raises: KeyError."""
@@ -114,12 +115,12 @@ class Arena:
             bank = self._bank or Anchors(self.bench.base, backend=self.bench.backend, moving=1)
             self._bank = bank
             return Evolved(self.bench, person, settings, bank=bank if name == "screened" else None)
-        from tests.experiments.rivals.gradient import Gradient, own_model
+        from tests.experiments.rivals.gradient import Gradient, Way, own_model
 
-        way = {"lora": "sft", "openclaw": "mixture"}[name]
+        ways: dict[str, Way] = {"lora": "sft", "openclaw": "mixture"}
         return Gradient(
-            self.bench, person, way, model=own_model(), seconds=self._args.seconds, seed=seed,
-        )  # type: ignore[arg-type]  # fmt: skip
+            self.bench, person, ways[name], model=own_model(), seconds=self._args.seconds, seed=seed,
+        )  # fmt: skip
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ class Gradient:
                 self._imitated(each) if self._way == "sft" else self._clipped(each) for each in some
             ]
             self._optimiser.zero_grad()
-            torch.stack(losses).mean().backward()
+            torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()
             if time.process_time() - began_s >= self._seconds:
                 break

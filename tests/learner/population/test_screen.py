@@ -115,8 +115,8 @@ def test_a_frozen_unit_has_no_slope(reference: Reference, backend: Backend) -> N
     moves = torch.zeros(spec.shape[0], dtype=torch.int8)
     moves[3] = 1
     only = replace(perturbation, frozen={**perturbation.frozen, spec.name: Frozen(rows=moves)})
-    parent, trunk, shortlist = reference.parent.decoder, reference.trunk, reference.shortlist
-    total = slopes_of_weights(parent, trunk, shortlist, reference.slopes, only)[spec.name]
+    (pull,) = reference.pulls(pause=go_on)
+    total = slopes_of_weights(reference.parent.decoder, pull, only)[spec.name]
     assert bool(total[3].any())
     assert not bool(total[moves == 0].any())
 
