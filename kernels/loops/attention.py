@@ -30,9 +30,10 @@ def power_of_two(t: np.float32) -> np.float32:
     whole = np.floor(t)
     f = t - whole
     exact: np.float32 = float_of((np.int32(whole) + _BIAS) << _MANTISSA_BITS)
-    return exact * (
-        _ONE + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7))))))
+    fraction: np.float32 = _ONE + f * (
+        _C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7)))))
     )
+    return exact * fraction
 
 
 @vectorised

@@ -118,9 +118,8 @@ class Arena:
         from tests.experiments.rivals.gradient import Gradient, Way, own_model
 
         ways: dict[str, Way] = {"lora": "sft", "openclaw": "mixture"}
-        return Gradient(
-            self.bench, person, ways[name], model=own_model(), seconds=self._args.seconds, seed=seed,
-        )  # fmt: skip
+        model, seconds = own_model(), self._args.seconds
+        return Gradient(self.bench, person, ways[name], model=model, seconds=seconds, seed=seed)
 
 
 def main() -> None:

@@ -44,7 +44,8 @@ def test_a_screened_rival_moves_and_is_measured_beside_the_base(bench: Bench) ->
     assert found["updates"] == 1
     assert rival.decoder is not bench.base.decoder
     watch = Watch(bench.base, backend=bench.backend, pause=nothing, items=2, gate_prompts=2)
-    row: dict[str, Any] = {"person": "x", "rival": "screened", "seed": 0, "watched": beside(watch, rival.decoder)}
+    watched = beside(watch, rival.decoder)
+    row: dict[str, Any] = {"person": "x", "rival": "screened", "seed": 0, "watched": watched}
     assert any(value != 0 for value in row["watched"].values())
     assert told(row | found).count("|") == 12
 
