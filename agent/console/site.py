@@ -33,10 +33,9 @@ from agent.console.views import (
     settings,
     streams,
     tools,
-    turn,
-    version,
     versions,
 )
+from agent.console.views.one import turn, version
 from agent.console.views.view import Ask, View
 from agent.errors import ApiError
 from streams.log.contract import Log

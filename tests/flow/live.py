@@ -32,7 +32,7 @@ from streams.model.open import BaseModel, load_base
 from streams.open import open_log
 from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
 from streams.store.lease import Lease
-from streams.store.store import open_store
+from streams.store.store import open_store, reach_store
 from streams.store.tables import GenerationRow
 from tests.flow.crafted import Aim, crafted
 from tests.flow.fleet import Process, fleet
@@ -90,7 +90,7 @@ class Live:
 
     def generation(self, number: int) -> GenerationRow | None:
         """Return a generation that is done, or None while it is not."""
-        store = open_store(self.streams)
+        store = reach_store(self.streams)
         try:
             with store.reading() as session:
                 query = select(GenerationRow).where(GenerationRow.number == number)
@@ -116,7 +116,7 @@ class Live:
         deadline = time.monotonic() + limit_s
         while (found := self.generation(number)) is None:
             assert time.monotonic() < deadline, f"generation {number} is not done"
-            time.sleep(0.5)
+            time.sleep(2)
         return found
 
 
