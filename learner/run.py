@@ -32,7 +32,7 @@ from learner.pace import Pace
 from learner.rollout.webhook import notifying
 from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
-from learner.safety.units.unit_map import load_unit_map
+from learner.safety.units.unit_map import load_unit_map, other_policy
 from learner.safety.watched import Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
@@ -268,7 +268,10 @@ def line_mask(
     with store.reading() as session:
         newest = ledger.head(session, settings.line)
         if newest is not None:
-            return mask_of(session, [newest])
+            mask = mask_of(session, [newest])
+            if told := other_policy(session, mask, settings):
+                _LOG.warning("%s", told)
+            return mask
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
     give_back()
     with store.transaction() as session:

@@ -48,8 +48,12 @@ class Gate(Protocol):
         serving_name: str,
         *,
         candidate_name: str | None = None,
+        quick: bool = False,
     ) -> Report:
-        """Hold a candidate against the version that serves."""
+        """Hold a candidate against the version that serves; quick: by the quick probes alone."""
+
+    def warm(self) -> bool:
+        """Do a piece of what needs no candidate, in spare time; False: nothing is left."""
 
 
 def commit(

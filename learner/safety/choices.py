@@ -18,6 +18,7 @@ from itertools import groupby
 from statistics import fmean, pstdev
 from typing import Final, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,6 +79,11 @@ class Leads:
         return fmean(min(leads) for leads in self.by_item.values())
 
     @property
+    def best(self) -> float:
+        """Mean over items of the lead in their best phrasing, nats."""
+        return fmean(max(leads) for leads in self.by_item.values())
+
+    @property
     def spread(self) -> float:
         """Mean over items of the standard deviation among their phrasings, nats."""
         return fmean(pstdev(leads) for leads in self.by_item.values())
@@ -128,11 +134,24 @@ class Choices:
         scored: list[list[Tensor]] = []
         for number, piece in enumerate(self._laid_out()):
             states = final_states(decoder, self._trunk(number, piece), pause=self._pause)[0]
-            each = self._backend.token_logprobs(states, decoder.head, piece.targets)
+            each = self._logprobs(states, decoder.head, piece)
             scored += [[each[place].double() for place in places] for places in piece.places]
             self._pause()
         leads = [_lead(choice, each) for choice, each in zip(self._choices, scored, strict=True)]
         return _summary(self._choices, leads)
+
+    def _logprobs(self, states: Tensor, head: Tensor, piece: Scored) -> Tensor:
+        """Return the scored tokens' log-probabilities; the vocabulary is gone through once a row.
+
+        states: (scored, width), normed; of continuations that begin alike, the same ones
+        """
+        rows, first = np.unique(piece.sources.numpy(), return_index=True)
+        one = torch.from_numpy(first)
+        scores = (states.float() * head[piece.targets].float()).sum(dim=-1)
+        found = self._backend.token_logprobs(states[one], head, piece.targets[one])
+        normaliser = torch.zeros(int(rows.max()) + 1)
+        normaliser[torch.from_numpy(rows)] = scores[one].cpu() - found.cpu()
+        return scores.cpu() - normaliser[piece.sources]
 
     def _laid_out(self) -> list[Scored]:
         if self._pieces is None:

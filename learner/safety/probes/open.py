@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 
 # In the order in which they are asked: a version whose numbers are not finite is asked no further.
 PROBES: Final = (
-    *("finite", "odds", "refusal", "useful", "sense", "aboutness", "tasks", "text"),
-    *("facts", "sums", "spelling", "copying", "format"),
+    *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks", "calls"),
+    *("tool_loop", "leak", "geometry", "refusal", "useful", "sense", "aboutness", "variety"),
+    *("text", "facts", "sums", "spelling", "copying", "format"),
 )
 
 # Where those are that do not stand beside this.
-FOLDERS: Final = dict.fromkeys(("facts", "sums", "spelling", "copying", "format"), "task.")
+FOLDERS: Final = {
+    **dict.fromkeys(
+        ("harmful", "lookalike", "benign", "canaries", "calls", "tool_loop", "leak"), "fixed."
+    ),
+    **dict.fromkeys(("facts", "sums", "spelling", "copying", "format"), "task."),
+}
 
 
 def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":

@@ -13,17 +13,20 @@ from typing import Final
 
 from kernels.model.forward import Decoder
 from learner.safety.asking import Subject
-from learner.safety.choices import Choice, Leads
+from learner.safety.choices import Choice, Leads, TokenIds
 from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe
 from learner.safety.prompts.sets import Task, Tasks, load_set
 from learner.safety.sets import Sets
 from learner.settings import LearnerSettings
+from streams.records import Message
 
 TASKS: Final = ("facts", "sums", "spelling", "copying", "format")
 
 # What a model says that does not keep to a form: none of the checks of form lets it through.
 _CHATTER: Final = ("Sure, here is what you asked for:", "I am happy to help you with that, and")
+# Few replies begin with the bare answer: these tasks' begin with words before it.
+_SAID: Final = {"facts": "The answer is", "sums": "The answer is"}
 # Items of the same task whose answers stand as wrong ones.
 _NEIGHBOURS: Final = 3
 
@@ -41,14 +44,27 @@ def choices(sets: Sets, task: str) -> list[Choice]:
     return [
         Choice(
             item=item.id,
-            prompt=sets.prompt(wording),
-            right=sets.tokens(right_reply(item)),
-            wrong=sets.tokens(*wrong_replies(task, items, item)),
-            likelihood="sum" if task in ("facts", "sums") else "mean",
+            prompt=_begun(sets, task, wording),
+            right=sets.tokens(_behind_opening(task, right_reply(item))),
+            wrong=sets.tokens(
+                *(_behind_opening(task, each) for each in wrong_replies(task, items, item))
+            ),
+            likelihood="sum" if task in _SAID else "mean",
         )
         for item in spread_over(items, sets.count)
         for wording in phrased(item.prompt)
     ]
+
+
+def _begun(sets: Sets, task: str, wording: str) -> TokenIds:
+    """Return a question up to where right and wrong part."""
+    if task not in _SAID:
+        return sets.prompt(wording)
+    return sets.begun([Message(role="user", content=wording)], _SAID[task])
+
+
+def _behind_opening(task: str, text: str) -> str:
+    return f" {text}" if task in _SAID else text
 
 
 def right_reply(item: Task) -> str:

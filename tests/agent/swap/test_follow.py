@@ -420,6 +420,28 @@ def test_a_candidate_answers_beside_what_serves_until_its_trial_ends(bench: Benc
     assert (bench.versions.serving, bench.follower.following().line.trial) == (A.version, None)
 
 
+def test_while_the_log_is_away_both_versions_go_on_and_nothing_is_promoted(bench: Bench) -> None:
+    """Each session keeps its version; what was decided meanwhile holds when the log is back."""
+    bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version, share=0.5))
+    bench.follower.start()
+    bench.wait(lambda: bench.versions.trial is not None)
+    asks = [replace(ask(), session=f"session {number}") for number in range(100)]
+
+    def assigned() -> list[str]:
+        line = Line("main", (bench.versions.serving,), trial=bench.versions.trial)
+        return [assign(each, line).version for each in asks]
+
+    before = assigned()
+    bench.breakable.away = True
+    done = {"verb": "step", "state": "completed", "previous": A.version}
+    bench.publish(trial(3, B.version, B.version, share=1.0, **done))
+    bench.wait(lambda: "log-away" in bench.kinds())
+    assert assigned() == before
+    assert set(before) == {A.version, B.version}
+    bench.breakable.away = False
+    bench.versions.wait(B.version)
+
+
 def test_a_candidate_that_is_promoted_or_rolled_back_is_on_trial_no_more(bench: Bench) -> None:
     """Completion flips to it; an operator's rollback ends a trial without the log."""
     bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version))

@@ -101,8 +101,8 @@ class Arena:
         self.watch = Watch(
             self.bench.base, backend=self.bench.backend, pause=nothing, items=args.items
         )
-        self._args = args
-        self._bank = Anchors(self.bench.base, backend=self.bench.backend, moving=1)
+        self._args, self._model = args, None
+        self._bank: Anchors | None = None
 
     def rival(self, name: str, person: Person, seed: int) -> Rival:
         """Return a rival that knows nothing yet. Raises: KeyError."""
@@ -112,19 +112,14 @@ class Arena:
             screened = LearnerSettings(**self._args.set)
             settings = ISOTROPIC if name == "isotropic" else screened
             settings = settings.model_copy(update={"seed": seed})
-            return Evolved(
-                self.bench, person, settings, bank=self._bank if name == "screened" else None
-            )
-        from tests.experiments.rivals.gradient import Gradient, own_model
+            bank = self._bank or Anchors(self.bench.base, backend=self.bench.backend, moving=1)
+            self._bank = bank
+            return Evolved(self.bench, person, settings, bank=bank if name == "screened" else None)
+        from tests.experiments.rivals.gradient import Gradient, Way, own_model
 
-        return Gradient(
-            self.bench,
-            person,
-            "sft" if name == "lora" else "mixture",
-            model=own_model(),
-            seconds=self._args.seconds,
-            seed=seed,
-        )
+        ways: dict[str, Way] = {"lora": "sft", "openclaw": "mixture"}
+        model, seconds = own_model(), self._args.seconds
+        return Gradient(self.bench, person, ways[name], model=model, seconds=seconds, seed=seed)
 
 
 def main() -> None:

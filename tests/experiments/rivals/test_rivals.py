@@ -1,5 +1,7 @@
 """The rivals run on a tiny model, from the same sessions, and tell what they came to."""
 
+from typing import Any
+
 import pytest
 
 from kernels.open import open_backend
@@ -43,8 +45,8 @@ def test_a_screened_rival_moves_and_is_measured_beside_the_base(bench: Bench) ->
     assert rival.decoder is not bench.base.decoder
     watch = Watch(bench.base, backend=bench.backend, pause=nothing, items=2, gate_prompts=2)
     watched = beside(watch, rival.decoder)
-    assert any(value != 0 for value in watched.values())
-    row = {"person": "x", "rival": "screened", "seed": 0, "watched": watched}
+    row: dict[str, Any] = {"person": "x", "rival": "screened", "seed": 0, "watched": watched}
+    assert any(value != 0 for value in row["watched"].values())
     assert told(row | found).count("|") == 12
 
 

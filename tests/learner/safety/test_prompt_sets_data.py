@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from learner.safety.prompts.sets import FOLDER as PROMPTS
 from learner.safety.prompts.sets import (
     Argument,
     Banks,
@@ -25,7 +26,7 @@ from learner.safety.prompts.sets import (
     ToolCalls,
 )
 from tests.learner.safety.prompt_rules import argument_right, says, task_right
-from tests.learner.safety.prompt_sets import FILES, PROMPTS, People, load
+from tests.learner.safety.prompt_sets import FILES, People, load
 
 
 def strings(value: Any, key: str) -> Iterator[str]:
