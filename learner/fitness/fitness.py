@@ -86,7 +86,7 @@ def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
 def left(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Terms) -> float:
     """Return how much the lessons' fitness can rise: up to the teacher, and to the ratio's clip.
 
-    The anchor of a logged reply is left out, which only holds against it.
+    A reply that the version has left already may rise by its anchor, too.
 
     logprobs: (scored,), where
     """
@@ -166,10 +166,11 @@ def _turn_left(lesson: Lesson, scored: Floats, terms: Terms) -> float:
     own = _own(lesson, scored.size)
     if not own:
         return 0.0
-    rise = 0.0
+    ratio = _ratio(lesson, scored, own)
+    rise = terms.kl * float((ratio - 1 - np.log(ratio)).mean())
     if lesson.score:
         clip = 1 + lesson.score * terms.ratio_clip
-        to_clip = np.maximum(0.0, lesson.score * (clip - _ratio(lesson, scored, own)))
+        to_clip = np.maximum(0.0, lesson.score * (clip - ratio))
         rise += terms.reward * lesson.confidence * float(to_clip.mean())
     if lesson.advantages:
         rise += terms.hint * float(np.square(np.asarray(lesson.advantages)[own]).mean())

@@ -100,9 +100,11 @@ def test_turns_that_contradict_each_other_take_a_smaller_step(
 ) -> None:
     """The step is what the turns agree on; where they cancel each other there is none."""
     contrary = replace(LESSONS[0], target=(), score=1, logprobs=())
-    agreed = generate(serving, backend, lessons=[contrary, replace(contrary, turn_id="c")])
+    whole = SETTINGS.model_copy(update={"gain_share": 1e9})
+    both = [contrary, replace(contrary, turn_id="c")]
+    agreed = generate(serving, backend, lessons=both, settings=whole)
     weak = replace(contrary, turn_id="c", score=-1, weight=contrary.weight * 0.7)
-    torn = generate(serving, backend, lessons=[contrary, weak])
+    torn = generate(serving, backend, lessons=[contrary, weak], settings=whole)
     assert agreed.update is not None
     assert torn.update is not None
     assert 0 < torn.update.step < agreed.update.step / 2
