@@ -225,7 +225,7 @@ def test_corrections_become_a_version(school: School) -> None:
     assert sorted(row.turn_ids) == ["a", "b"]
     assert [len(members) for members in row.fitness] == [4, 4]
     assert row.kl is not None
-    assert (row.reward, row.gate) == (-1.0, {"passed": True})
+    assert (row.reward, row.gate) == (-1.0, {"passed": True, "reason": "as told", "rows": []})
     (recipe,) = school.published("recipes")
     (rollout,) = school.published("rollouts")
     assert isinstance(rollout, Rollout)
