@@ -8,7 +8,7 @@ is learned from all the same.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from streams.records import Message
@@ -61,7 +61,16 @@ _CHORES: Final = (
     ("mem0 update", r"^You are a smart memory manager which controls the memory of a system"),
     ("mem0 summary", r"^You are a memory summarization system that records and preserves"),
 )  # fmt: skip
-_CHORE: Final = re.compile("|".join(f"(?:{p})" for _, p in _CHORES), re.IGNORECASE | re.DOTALL)
+
+
+def _any(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{each})" for each in patterns), re.IGNORECASE | re.DOTALL)
+
+
+# Most can only stand at the beginning: tried there alone, they cost a long message nothing.
+_AT_FIRST: Final = _any(each for _, each in _CHORES if each.startswith("^"))
+_ANYWHERE: Final = _any(each for _, each in _CHORES if not each.startswith("^"))
+
 # Open WebUI puts its tools, which may be many, before the instruction.
 _TOOLS: Final = ("Available Tools:", "Your task is to choose and return the correct tool")
 
@@ -95,7 +104,8 @@ def is_chore(messages: Sequence[Message]) -> bool:
 
 
 def _instructs(text: str) -> bool:
-    if _CHORE.search(text[:OPENING_CHARS]):
+    opening = text[:OPENING_CHARS]
+    if _AT_FIRST.match(opening) or _ANYWHERE.search(opening):
         return True
     begins, goes_on = _TOOLS
     return text.startswith(begins) and goes_on in text

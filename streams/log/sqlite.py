@@ -53,7 +53,7 @@ class SqliteLog:
         self._max_record_bytes = max_record_bytes
         self._clock = clock or steady()
         self._lock = threading.Lock()
-        self._appended = threading.Condition()
+        self._listeners: list[tuple[frozenset[Topic], threading.Event]] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         look_first(path)
         self._connection = connect(path)
@@ -86,8 +86,10 @@ class SqliteLog:
                     for place, record in zip(places, batch, strict=True)
                 ),
             )
-        with self._appended:
-            self._appended.notify_all()
+        topics = {record.topic for record in batch}
+        for wanted, appended in tuple(self._listeners):
+            if not wanted.isdisjoint(topics):
+                appended.set()
 
     def subscribe(
         self,
@@ -138,10 +140,18 @@ class SqliteLog:
         """Return the number under which the file keeps a topic."""
         return self._numbers[topic]
 
-    def wait_appended(self, wait_s: float) -> None:
-        """Wait for an append by this process, at most wait_s seconds."""
-        with self._appended:
-            self._appended.wait(wait_s)
+    def listen(self, topics: Iterable[Topic]) -> threading.Event:
+        """Return an event that is set whenever this object appends to one of the topics.
+
+        Readers of other topics sleep on: each that wakes takes the interpreter from the replies.
+        """
+        appended = threading.Event()
+        self._listeners.append((frozenset(topics), appended))
+        return appended
+
+    def unlisten(self, appended: threading.Event) -> None:
+        """Set the event no more; twice is once."""
+        self._listeners = [each for each in self._listeners if each[1] is not appended]
 
     @contextmanager
     def _transaction(self, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
@@ -189,6 +199,7 @@ class SqliteSubscription:
         self._wanted = list(dict.fromkeys(topics))
         self._next: dict[Partition, int] = {}
         self._connection = connect(log.path)
+        self._appended = log.listen(topics)
         try:
             self._take_partitions()
         except BaseException:
@@ -201,6 +212,7 @@ class SqliteSubscription:
         while True:
             with translated(self._log.path):
                 self._take_partitions()
+                self._appended.clear()  # before the reading, so that no append is slept over
                 seen = self._data_version()
                 entries = self._read(max_records)
             left_s = deadline - time.monotonic()
@@ -218,6 +230,7 @@ class SqliteSubscription:
 
     def close(self) -> None:
         """Let the partitions go; the group's next reader may take them at once."""
+        self._log.unlisten(self._appended)
         self._next.clear()
         self._wanted.clear()
         self._connection.close()
@@ -276,6 +289,6 @@ class SqliteSubscription:
 
     def _wait(self, seen: int, deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
-            self._log.wait_appended(min(WAKE_S, left_s))
+            self._appended.wait(min(WAKE_S, left_s))
             if self._wanted or self._data_version() != seen:
                 return

@@ -1,6 +1,8 @@
-"""What the log adds to a request: the same API and replies, once without and once with it.
+"""What the API adds to the engine, and the log to the API, a request.
 
-Blocks of requests alternate between the two, so that both see the same machine, and what recording
+The same replies three times: by a bare aiohttp handler that reads the request and joins the
+engine's tokens, by the API without a log, and by the API with it.
+Blocks of requests alternate between the three, so that all see the same machine, and what recording
 one reply costs falls on a request of its own side. The engine is scripted: its tokens cost no
 weights, and come by the queue of every engine's streams, so that what is measured is the rest:
 HTTP, schema, events, record, spool. Recording comes after the last byte; what it may add is
@@ -9,6 +11,7 @@ itself, which other streams of the event loop could wait for.
 """
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -21,7 +24,8 @@ from aiohttp import ClientSession, web
 from agent.api.caller import Caller
 from agent.api.chat.request import read_chat
 from agent.api.chat.surface import ask_of
-from agent.engine.contract import Finish, Token
+from agent.engine.contract import Finish, Request, Token
+from agent.run import SWITCH_S
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -32,6 +36,7 @@ from agent.turn.reply import Reply
 from streams.line.variant import Variant
 from streams.log.sqlite import SqliteLog
 from streams.open import open_spool
+from streams.records import Sampling
 from streams.settings import StreamsSettings
 from streams.spool import Spool
 from tests.agent.api.asking import models
@@ -44,6 +49,7 @@ WARM_BLOCKS = 2
 REPLY_TOKENS = 128
 PROMPT_WORDS = 400
 WORDS = " ".join(f"word{number}" for number in range(PROMPT_WORDS))
+SAMPLING = Sampling(temperature=1, top_p=1, max_tokens=REPLY_TOKENS, seed=1)
 CHAT = {"model": "quickset", "messages": [{"role": "user", "content": WORDS}], "max_tokens": 128}
 
 
@@ -65,18 +71,43 @@ async def api(service: AgentService) -> AsyncIterator[str]:
     await service.stop()
 
 
+def make_engine(residents: FakeResidents, settings: AgentSettings) -> ScriptedEngine:
+    return ScriptedEngine(residents, [" token"] * REPLY_TOKENS, settings=settings)
+
+
 def make_service(spool: Spool, log: SqliteLog) -> AgentService:
     settings, residents = AgentSettings(), FakeResidents()
     return AgentService(
         settings=settings,
         base=FakeBase(context_tokens=2048),
         residents=residents,
-        engine=ScriptedEngine(residents, [" token"] * REPLY_TOKENS, settings=settings),
+        engine=make_engine(residents, settings),
         log=log,
         spool=spool,
         projection=Projection(log.path.with_name("responses.db"), keep_days=30),
         secret=b"secret",
     )
+
+
+@asynccontextmanager
+async def plain() -> AsyncIterator[str]:
+    """Serve an engine's tokens and nothing else; gives the address."""
+    engine = make_engine(FakeResidents(), AgentSettings())
+    engine.start()
+
+    async def answer(request: web.Request) -> web.Response:
+        asked = await request.json()
+        stream = engine.submit(Request([1] * PROMPT_WORDS, SAMPLING))
+        text = "".join([event.text async for event in stream if isinstance(event, Token)])
+        return web.json_response({"model": asked["model"], "text": text})
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    await runner.cleanup()
 
 
 async def timed(client: ClientSession, url: str) -> float:
@@ -87,23 +118,28 @@ async def timed(client: ClientSession, url: str) -> float:
     return time.perf_counter() - began_s
 
 
-async def measure(folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the latencies without and with the log, and how many turns the log has."""
+async def measure(folder: Path) -> tuple[dict[str, np.ndarray], int]:
+    """Return the latencies in seconds by way, and how many turns the log has."""
     log = SqliteLog(folder / "log.db")
     spool = open_spool(StreamsSettings(home=folder), log)
     bare, logged = make_service(spool, log), make_service(spool, log)
     bare.recorder = NoRecorder(spool.put, line="main", events=bare.events, metrics=bare.metrics)
-    without: list[float] = []
-    with_log: list[float] = []
-    async with api(bare) as bare_url, api(logged) as logged_url, ClientSession() as client:
+    took: dict[str, list[float]] = {"engine alone": [], "API": [], "API and log": []}
+    async with (
+        api(bare) as bare_url,
+        api(logged) as logged_url,
+        plain() as engine_url,
+        ClientSession() as client,
+    ):
+        urls = (engine_url, bare_url, logged_url)
         for number in range(-WARM_BLOCKS, REQUESTS // BLOCK):
-            for url, took in ((bare_url, without), (logged_url, with_log)):
+            for url, taken in zip(urls, took.values(), strict=True):
                 block = [await timed(client, url) for _ in range(BLOCK)]
-                took.extend(block if number >= 0 else [])
+                taken.extend(block if number >= 0 else [])
     spool.close(drain_s=60)
     num_turns = sum(log.end_offsets("turns").values())
     log.close()
-    return np.array(without), np.array(with_log), num_turns
+    return {way: np.array(taken) for way, taken in took.items()}, num_turns
 
 
 def measure_recording(folder: Path) -> np.ndarray:
@@ -135,15 +171,17 @@ def row(name: str, seconds: np.ndarray) -> str:
 
 def main() -> None:
     """Print the table."""
+    sys.setswitchinterval(SWITCH_S)
     with tempfile.TemporaryDirectory() as folder:
-        without, with_log, num_turns = asyncio.run(measure(Path(folder) / "both"))
+        took, num_turns = asyncio.run(measure(Path(folder) / "all"))
         recording = measure_recording(Path(folder) / "recording")
     print(f"{REQUESTS} requests each, {PROMPT_WORDS} words in, {REPLY_TOKENS} tokens out")
     print(f"{'ms a request':<24}{'p50':>9}{'p99':>9}")
-    print(row("without the log", without))
-    print(row("with the log", with_log))
-    added = np.percentile(with_log, [50, 99]) - np.percentile(without, [50, 99])
-    print(f"{'added by the log':<24}{added[0] * 1000:>9.2f}{added[1] * 1000:>9.2f}")
+    for way, seconds in took.items():
+        print(row(way, seconds))
+    alone, api_p50, logged = (float(np.median(seconds)) * 1000 for seconds in took.values())
+    print(f"{'API over engine':<24}{logged - alone:>9.2f}")
+    print(f"{'added by the log':<24}{logged - api_p50:>9.2f}")
     print(row("recording, after reply", recording))
     print(f"turns in the log: {num_turns} of {WARM_BLOCKS * BLOCK + REQUESTS}")
     assert num_turns == WARM_BLOCKS * BLOCK + REQUESTS
