@@ -29,7 +29,7 @@ from streams.records import Judgement, Turn, canonical_json
 # surer of itself than it is right (EXPERIMENTS.md, "Judges"). Praise is asked for less, since plain
 # praise with a new task behind it is seldom anything else.
 SPEAKS: Final = {-1: 0.98, 1: 0.97}
-SUPPORTS: Final = {-1: 0.9, 1: 0.6}
+SUPPORTS: Final = {-1: 0.9, 1: 0.44}
 # What says itself that it is no verdict, whatever it sounds like.
 SETTLED: Final = frozenset({"a wish for what comes next", "doubts it", "denies a fault"})
 # With this share of words in common a message is the question again: a program's poll, or a retry.
