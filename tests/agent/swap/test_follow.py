@@ -17,7 +17,7 @@ from agent.watch.metrics import Metrics
 from kernels.errors import DigestMismatchError
 from streams.errors import ConflictError, LogUnavailableError, VerbRefusedError
 from streams.line.line import Line, Trial
-from streams.log.contract import Log, Outgoing, outgoing
+from streams.log.contract import Log, Outgoing, Subscription, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Forgotten, Mask, Recipe, Record, Rollout
 from tests.agent.fakes import FakeResidents
@@ -83,10 +83,30 @@ class BreakableLog:
     def __init__(self, log: Log) -> None:
         self.log, self.away = log, False
 
+    def subscribe(self, *given: Any, **named: Any) -> "BreakableSubscription":
+        if self.away:
+            raise LogUnavailableError("the broker is away")
+        return BreakableSubscription(self, self.log.subscribe(*given, **named))
+
     def __getattr__(self, name: str) -> object:
         if self.away:
             raise LogUnavailableError("the broker is away")
         return getattr(self.log, name)
+
+
+class BreakableSubscription:
+    """A reader of a log that can be away: then it can still be closed, and nothing else."""
+
+    def __init__(self, log: BreakableLog, reader: Subscription) -> None:
+        self.log, self.reader = log, reader
+
+    def close(self) -> None:
+        self.reader.close()
+
+    def __getattr__(self, name: str) -> object:
+        if self.log.away:
+            raise LogUnavailableError("the broker is away")
+        return getattr(self.reader, name)
 
 
 class Bench:
