@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from agent.constrain.contract import Compiler
@@ -18,7 +19,7 @@ from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
 from agent.turn.constraint import Constraint
-from agent.turn.held import Held
+from agent.turn.held import Held, Rest, hold_rest
 from agent.turn.own.offer import offer, settle
 from agent.watch.events import Events
 
@@ -101,11 +102,17 @@ class Prompts:
 
         return await asyncio.get_running_loop().run_in_executor(self.rendering, counted)
 
-    async def hold_to_call(self, ask: Ask) -> Held | None:
-        """What a second try of an ask's tool call is held to; None: its tools cannot be."""
+    async def hold_to_call(self, ask: Ask, rest: Rest | None = None) -> Held | None:
+        """What a second try of an ask's tool call is held to; None: its tools cannot be.
+
+        rest: the call that is gone on with; None: the reply begins another
+        """
+        loop = asyncio.get_running_loop()
+        if rest is not None:
+            hold = partial(hold_rest, compiler=self._compiler, form=ask.writes)
+            return await loop.run_in_executor(self._holding, hold, rest, ask.tools)
         names = tuple(tool["function"]["name"] for tool in ask.tools or [])
         called = Constraint("tools", calls=names, loose=frozenset(names))
-        loop = asyncio.get_running_loop()
         again = replace(ask, constraint=called)
         try:
             held = await loop.run_in_executor(self._holding, held_to, again, self._compiler)

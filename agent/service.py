@@ -10,7 +10,7 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Protocol
 
 from agent.compare import Comparisons, SupportsLend
@@ -24,6 +24,7 @@ from agent.notes.notes import Notes
 from agent.prompts import Prompts
 from agent.settings import AgentSettings
 from agent.status import Status
+from agent.steering import Steering
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
 from agent.swap.follow import Follower, Following, SupportsPromote
@@ -38,12 +39,9 @@ from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
-from streams.line.line import Line
-from streams.line.offer import decided, operate
-from streams.line.verbs import Audit
 from streams.log.contract import Log, Outgoing
 from streams.model.embed import Embedder, Vectors
-from streams.records import Feedback, Forgotten, Recipe, Rollout, Verb
+from streams.records import Feedback, Forgotten, Recipe
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool import Depth
 from streams.trace.contract import NO_TRACER, Tracer
@@ -152,7 +150,7 @@ class AgentService:
             trial=lambda: residents.trial,
             share=rollout.shadow_share,
         )
-        self._rolling_back = ThreadPoolExecutor(1, thread_name_prefix="rollback")
+        self.steering = Steering(log, self._follower, self.events, base=base.name, rollout=rollout)
         self._draining = self._noted_failure = False
         self.comparisons = Comparisons(
             engine,
@@ -188,7 +186,7 @@ class AgentService:
         if self.tools is not None:
             await asyncio.to_thread(self.tools.stop)
         self._prompts.close()
-        self._rolling_back.shutdown(wait=False)
+        self.steering.close()
 
     @property
     def works(self) -> bool:
@@ -314,45 +312,6 @@ class AgentService:
     async def digest_of(self, version: str) -> str:
         """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
         return await asyncio.to_thread(self.residents.digest_of, version)
-
-    async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
-        """Serve the previous version again, now, with or without broker and database.
-
-        raises: ConflictError when the line's seq is not the expected one; SwapError when there is
-            nothing to go back to, or it cannot be taken
-        """
-        return await self._go_back(self._follower.rollback, who, reason, expected_seq)
-
-    async def reset(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
-        """Serve the base again, now, with or without broker and database; learn nothing more.
-
-        raises: ConflictError when the line's seq is not the expected one; VerbRefusedError when it
-            has been done already
-        """
-        return await self._go_back(self._follower.reset, who, reason, expected_seq)
-
-    async def _go_back(self, back: Callable[..., Rollout], *asked: str | int | None) -> Rollout:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._rolling_back, back, *asked)
-
-    async def operate(
-        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
-    ) -> Rollout:
-        """Use a verb on the line or its trial: written down first, then followed by every agent.
-
-        raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
-        """
-
-        def used() -> Rollout:
-            name = self.settings.line
-            line = decided(self._log, name) or Line(name, (self._base.name,))
-            audit = Audit.new(who, reason, int(time.time() * 1000))
-            return operate(self._log, line, verb, audit, self.rollout, expected_seq=expected_seq)
-
-        change = await asyncio.to_thread(used)  # a log that hangs must not hold up a rollback
-        self._follower.spans.change(change)
-        self.events.add("trial", f"{who}: {verb} of {change.candidate or change.line}: {reason}")
-        return change
 
     def _noted(self, ask: Ask, *, answered: bool) -> Ask:
         """Put the notes that act into an ask; of one to answer, count what they cost and save."""

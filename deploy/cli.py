@@ -21,6 +21,7 @@ from deploy.commands.learner import learner
 from deploy.commands.line.lessons import lessons
 from deploy.commands.line.reset import reset
 from deploy.commands.line.rollouts import rollouts
+from deploy.commands.line.safety import safety
 from deploy.commands.line.versions import versions
 from deploy.commands.mcp import mcp
 from deploy.commands.prepare import prepare
@@ -58,6 +59,7 @@ app.command()(learn)
 app.add_typer(versions, name="versions")
 app.add_typer(rollouts, name="rollouts")
 app.add_typer(lessons, name="lessons")
+app.add_typer(safety, name="safety")
 app.command()(turns)
 app.command()(replay)
 app.command()(forget)

@@ -34,6 +34,7 @@ MAX_DIGEST_ELEMENTS: Final = WORD  # the index is the high word of what a digest
 MAX_COEFFICIENT: Final = 255  # 8 bits: exact even as a bfloat16 input of a matrix product
 EXACT_FLOAT32: Final = 2**24  # every integer below it is a float32: sums stay exact in any order
 INT32_MAX: Final = 2**31 - 1
+DECAY_LOG2: Final = 16  # a decay's share is in units of 2^-16, so that one of a few ‰ has digits
 # Rows of signs, and columns of signs, of a tensor that may be chosen from. The best of so many lies
 # 4 deviations out; ten times as many would reach 4.5, and take ten times as long to search.
 POOL: Final = 2**14

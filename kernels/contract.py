@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kernels.change import (
     COLUMNS,
+    DECAY_LOG2,
     MAX_DIGEST_ELEMENTS,
     NOTHING_FROZEN,
     ROWS,
@@ -209,6 +210,19 @@ class Backend(ABC):
         change.check_fits(master)
         self._accumulate(master, change)
 
+    def decay(self, master: Tensor, share: int) -> None:
+        """Draw the integers towards zero, in place: K −= sign(K) · (|K| · share >> 16).
+
+        What is under 2¹⁶ / share stays. Several integers may become one, so this cannot be taken
+        out again; it never leaves int32.
+
+        master: (out, in) int32; share: of 2¹⁶, 1..2¹⁶ − 1
+        raises: ValueError for another share
+        """
+        if not 0 < share < 1 << DECAY_LOG2:
+            raise ValueError(f"a decay's share is between 0 and {1 << DECAY_LOG2}, not {share}")
+        self._decay(master, share)
+
     def materialise(self, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:
         """Round base + 2^exponent · K: sum in float64, cast to float32, then to the base's dtype.
 
@@ -279,6 +293,9 @@ class Backend(ABC):
 
     @abstractmethod
     def _accumulate(self, master: Tensor, change: Change) -> None: ...
+
+    @abstractmethod
+    def _decay(self, master: Tensor, share: int) -> None: ...
 
     @abstractmethod
     def _materialise(self, base: Tensor, master: Tensor, exponent: int) -> Tensor: ...

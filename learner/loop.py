@@ -10,7 +10,7 @@
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,24 +22,32 @@ from kernels.memory import give_back
 from learner import intake
 from learner.batch import window
 from learner.batch.lessons import prepare
-from learner.batch.plan import batch_of, next_plan, unfinished
+from learner.batch.plan import HELD_OUT, batch_of, next_plan, unfinished
 from learner.batch.teacher import Target, Teacher
 from learner.batch.when import mode
 from learner.batch.when.mode import Orders
+from learner.fitness import held_out
 from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
+from learner.guards import collapse, drift
+from learner.guards.collapse import Guard
+from learner.guards.drift import Refusals
 from learner.judges.slow.later import Later
 from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
 from learner.link import rows as turn_rows
 from learner.rollout import claims, release
+from learner.rollout.closer import Closer
 from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
+from learner.safety.anchors import Anchors
+from learner.safety.watched import Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.spans import Spans
 from learner.update.generation import Outcome, run_generation, void
 from learner.verdicts import Rules, use_answers
+from learner.watching import Watching
 from streams.clock import steady
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
@@ -79,6 +87,10 @@ class Parts:
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     evaluator: Evaluator | None = None  # scores members; None: this process
+    anchors: Anchors | None = (
+        None  # of the base's replies, to which members are held; None: to none
+    )
+    watch: Watch | None = None  # measures versions for ever; None: nothing is watched
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     tracer: Tracer = NO_TRACER
@@ -105,7 +117,12 @@ class Learner:
         self._renewed_s = parts.clock()
         self._told: dict[str, Any] = {}  # what the planner said last that it waits for
         self._later = Later(parts.rules.slow) if parts.rules.slow else None
+        self._closer = Closer()
+        self._guard = Guard(parts.settings, parts.rollout)
+        self._refusals = Refusals(parts.serving.base, backend=parts.backend, pause=parts.pause)
         self._lessons = Lessons(parts.settings, parts.rollout)
+        settings = parts.settings
+        self._watching = Watching(parts.watch, every=settings.watch_every, line=settings.line)
         self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
@@ -119,17 +136,19 @@ class Learner:
         if not self._follow():
             return False
         self._steer()
-        if self._review():
+        if self._review() or self._closer.look(self._parts, self._line, self._writing):
             return True
         generation = self._plan()
         if generation is None:
             self._lessons.retire_notes(self._parts, self._writing, self._pause)
+            self._watching.step(self._parts, self._writing, now_ms=self._now_ms())
             self._tidy()
+            self._parts.gate.warm()
             return False
         self._spans.begin()
         outcome, targets = self._compute(generation)
         self._spans.scored()
-        report = self._ask_gate(outcome)
+        report = self._ask_gate(generation, outcome)
         self._finish(generation, outcome, report, targets)
         self._publish()
         del outcome
@@ -218,7 +237,7 @@ class Learner:
         store, line = self._parts.store, self._line
         reason = self._lessons.review(
             store, self._writing, line, now_ms=now_ms, rested_ms=rested_ms
-        )
+        ) or self._guard.look(store, self._writing, line, now_ms=now_ms)
         self._publish()
         if reason is not None:
             self._rested_ms = None
@@ -245,9 +264,13 @@ class Learner:
             if order is not None:
                 settings = settings.model_copy(update={"linger_s": 0.0})
             elif obstacle is None:
-                obstacle = mode.obstacle(session, settings, now_s=self._parts.clock())
-            found = next_plan(
-                session, line, settings, base=base, now_ms=self._now_ms(), obstacle=obstacle
+                obstacle = collapse.stopped(session, line.name) or mode.obstacle(
+                    session, settings, now_s=self._parts.clock()
+                )
+            now_ms = self._now_ms()
+            corrective = drift.due(session, line, settings, now_ms=now_ms) if not obstacle else None
+            found = corrective or next_plan(
+                session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle
             )
         if isinstance(found, PlannerRow):
             if obstacle is None:
@@ -277,11 +300,13 @@ class Learner:
         parts = self._parts
         if generation.parent != parts.serving.name:  # a crash, and a rollback before the restart
             return void(f"its parent {generation.parent} does not serve any more"), {}
-        with parts.store.reading() as session:
-            query = select(TurnRow).where(col(TurnRow.id).in_(generation.turn_ids))
-            rows = {row.id: row for row in session.exec(query) if row.record}
+        rows = self._turns(generation.turn_ids)
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
-        lessons, targets = prepare(batch_of(generation), rows, teacher)
+        targets: Mapping[str, Target] = {}
+        if drift.CORRECTIVE in generation.horizon:
+            lessons = self._refusals.lessons(generation.number)
+        else:
+            lessons, targets = prepare(batch_of(generation), rows, teacher)
         self._spans.taught(rows, targets)
         outcome = parts.recall(generation, parts.serving) or run_generation(
             generation.key,
@@ -291,19 +316,31 @@ class Learner:
             backend=parts.backend,
             pause=self._pause,
             evaluator=parts.evaluator,
+            anchors=parts.anchors,
         )
         return outcome, targets
 
-    def _ask_gate(self, outcome: Outcome) -> release.Report | None:
+    def _ask_gate(self, generation: GenerationRow, outcome: Outcome) -> release.Report | None:
         if outcome.child is None:
             return None
-        serving = self._parts.serving
-        return self._parts.gate.examine(
-            outcome.child.decoder,
+        parts, serving, child = self._parts, self._parts.serving, outcome.child
+        report = parts.gate.examine(
+            child.decoder,
             serving.decoder,
             serving.name,
-            candidate_name=outcome.child.recipe.version,
+            candidate_name=child.recipe.version,
+            quick=parts.rollout.policy != "direct",
         )
+        aside = [item["turn_id"] for item in generation.horizon.get(HELD_OUT, [])]
+        return held_out.heard(
+            report, generation, child.decoder, serving, parts.settings,
+            rows=self._turns(aside), backend=parts.backend, pause=self._pause,
+        )  # fmt: skip
+
+    def _turns(self, ids: Sequence[str]) -> dict[str, TurnRow]:
+        with self._parts.store.reading() as session:
+            query = select(TurnRow).where(col(TurnRow.id).in_(ids))
+            return {row.id: row for row in session.exec(query) if row.record}
 
     def _finish(
         self,

@@ -30,8 +30,10 @@ from learner.lessons.notes import NoteRules
 from learner.loop import RENEW_S, Learner, Parts
 from learner.pace import Pace
 from learner.rollout.webhook import notifying
+from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
-from learner.safety.units.unit_map import load_unit_map
+from learner.safety.units.unit_map import load_unit_map, other_policy
+from learner.safety.watched import Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.verdicts import Rules
@@ -237,7 +239,14 @@ def assemble(
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
-    return Parts(serving=serving, rules=rules, settings=settings, **others)
+    anchors = Anchors(base, backend=backend, moving=len(layers))
+    watch = None
+    if first and settings.watch_every:
+        pause: Callable[[], None] = others["pause"]
+        watch = Watch(base, backend=backend, pause=pause, items=settings.watch_items)
+    return Parts(
+        serving=serving, rules=rules, settings=settings, anchors=anchors, watch=watch, **others
+    )
 
 
 def line_mask(
@@ -259,7 +268,10 @@ def line_mask(
     with store.reading() as session:
         newest = ledger.head(session, settings.line)
         if newest is not None:
-            return mask_of(session, [newest])
+            mask = mask_of(session, [newest])
+            if told := other_policy(session, mask, settings):
+                _LOG.warning("%s", told)
+            return mask
     unit_map = load_unit_map(base, settings, home, pause, backend=backend)
     give_back()
     with store.transaction() as session:

@@ -127,13 +127,14 @@ class Recipe(Record):
     """What turns a parent version into its child; the child's name is its hash.
 
     Version 2 brought normal noise, version 3 screened noise: pairs that each move one tensor, by
-    row and column signs that were searched for. A recipe is of the version that its noise needs, so
-    that the same recipe of signs has one name, whichever build makes it.
+    row and column signs that were searched for; version 4 decay towards the base. A recipe is of
+    the version that its noise and decay need, so that the same recipe has one name, whichever build
+    makes it.
     """
 
     KIND: ClassVar[str] = "recipe"
-    VERSION: ClassVar[int] = 3
-    ADDED: ClassVar[dict[str, int]] = {"tensors": 3, "rows": 3, "columns": 3}
+    VERSION: ClassVar[int] = 4
+    ADDED: ClassVar[dict[str, int]] = {"tensors": 3, "rows": 3, "columns": 3, "decay": 4}
 
     line: str
     number: int = Field(ge=1, description="length of the chain from the base to this version")
@@ -157,16 +158,26 @@ class Recipe(Record):
         default=[], description="screened: the number of each pair's row signs in the pool"
     )
     columns: list[int] = Field(default=[], description="screened: likewise of its column signs")
+    decay: int = Field(
+        default=0,
+        ge=0,
+        lt=2**16,
+        description="d of K −= sign(K) · (|K| · d >> 16), which comes before the step, in the"
+        " tensors of layers × modules; 0: none",
+    )
 
     @property
     def made_in(self) -> int:
-        """The one version that a recipe of this noise has."""
-        return _MADE_IN.get(self.noise, 1)
+        """The one version that a recipe of this noise and decay has."""
+        return 4 if self.decay else _MADE_IN.get(self.noise, 1)
 
     @model_validator(mode="after")
     def _of_one_version(self) -> Self:
         if self.v != self.made_in:
-            raise ValueError(f"a recipe of {self.noise} noise has version {self.made_in}")
+            decays = "with" if self.decay else "without"
+            raise ValueError(
+                f"a recipe of {self.noise} noise {decays} decay has version {self.made_in}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -198,6 +198,15 @@ class RolloutSettings(Section):
         None, description="file with the secret that signs what the webhook is told (HMAC-SHA-256)"
     )
 
+    @field_validator(
+        "max_complaints", "max_refusals", "max_errors", "max_invalid_calls", "max_length_tokens",
+        "max_latency_ms", "max_aboutness_nats", "max_liked_nats", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _may_be_off(cls, value: object) -> object:
+        """Files and flags have no null of their own: it is written as the word."""
+        return None if value == "null" else value
+
     @property
     def shares(self) -> tuple[float, ...]:
         """The shares of the steps; 0 is the one of a candidate that nobody sees."""

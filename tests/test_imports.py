@@ -26,7 +26,7 @@ ONLY_IN = {  # an optional or heavy library is known to the one file that adapts
     "numba": ("kernels/",),
     "aiohttp": ("agent/", "deploy/", "learner/judges/"),
     "typer": ("deploy/",),
-    "matplotlib": ("deploy/demo",),
+    "matplotlib": ("deploy/demo", "deploy/operate/unit_picture.py"),
     "pydantic_settings": ("deploy/settings/load.py",),
     "pickle": (),
 }

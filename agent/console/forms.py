@@ -11,7 +11,7 @@ from agent.errors import InvalidError, TooLargeError
 from agent.http import edge
 from agent.http.form import Form, read_form
 from agent.settings import Role
-from streams.records import Rollout
+from streams.records import LearnOrder, Rollout
 
 MAX_PROMPT_CHARS = 4000
 SMALL_BYTES = 16 * 1024  # a reason, or a key
@@ -20,12 +20,17 @@ MAX_BODY_BYTES = 256 * 1024
 Body = TypeVar("Body", bound=Form)
 
 
-class ChangeRequest(Form):
-    """The body of a change: why, and which state of the line the operator was looking at."""
+class OrderRequest(Form):
+    """The body of an order: why."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     reason: str = Field(min_length=1, max_length=500)
+
+
+class ChangeRequest(OrderRequest):
+    """The body of a change: why, and which state of the line the operator was looking at."""
+
     expected_seq: int | None = Field(None, ge=0)
 
 
@@ -33,6 +38,12 @@ class Told(TypedDict):
     """A change that was made: its record."""
 
     rollout: Rollout
+
+
+class Ordered(TypedDict):
+    """An order that was made: its record."""
+
+    order: LearnOrder
 
 
 Named = Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=64)]

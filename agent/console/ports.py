@@ -8,12 +8,17 @@ from agent.errors import UnknownVersionError
 from agent.settings import AgentSettings
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
-from streams.records import Json, Rollout, Verb
+from streams.records import Json, LearnOrder, Rollout, Verb
 from streams.settings import RolloutSettings
 
 
 class Status(Protocol):
     """How an agent is at one moment (agent.status.Status)."""
+
+    @property
+    def tools(self) -> Json:
+        """Each MCP server of agent.tools: its state, why it is away, its tools, their calls."""
+        ...
 
     def serving(self) -> Json:
         """Line → {version, previous, seq, since_ms, …}.
@@ -49,37 +54,8 @@ class Comparisons(Protocol):
         ...
 
 
-class Service(Protocol):
-    """The running agent (agent.service.AgentService)."""
-
-    @property
-    def settings(self) -> AgentSettings: ...
-
-    @property
-    def events(self) -> Events:
-        """What happened to this agent lately, oldest first."""
-        ...
-
-    @property
-    def metrics(self) -> Metrics:
-        """What is counted here."""
-        ...
-
-    @property
-    def comparisons(self) -> Comparisons: ...
-
-    def status(self) -> Status:
-        """How it is now, from memory."""
-        ...
-
-    @property
-    def rollout(self) -> RolloutSettings:
-        """How a version comes to serve."""
-        ...
-
-    async def digest_of(self, version: str) -> str:
-        """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
-        ...
+class Steering(Protocol):
+    """What operators decide of a line, carried out (agent.steering.Steering)."""
 
     async def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Serve the previous version again, now, with or without broker and database.
@@ -105,6 +81,49 @@ class Service(Protocol):
         raises: ConflictError when somebody else changed the line first; VerbRefusedError;
             NotAllowedError; LogUnavailableError
         """
+        ...
+
+    async def order_learning(self, who: str, reason: str) -> LearnOrder:
+        """Order one generation now, in any mode of the learner, by way of the log.
+
+        raises: VerbRefusedError while the line learns nothing; LogUnavailableError
+        """
+        ...
+
+
+class Service(Protocol):
+    """The running agent (agent.service.AgentService)."""
+
+    @property
+    def settings(self) -> AgentSettings: ...
+
+    @property
+    def events(self) -> Events:
+        """What happened to this agent lately, oldest first."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted here."""
+        ...
+
+    @property
+    def comparisons(self) -> Comparisons: ...
+
+    @property
+    def steering(self) -> Steering: ...
+
+    def status(self) -> Status:
+        """How it is now, from memory."""
+        ...
+
+    @property
+    def rollout(self) -> RolloutSettings:
+        """How a version comes to serve."""
+        ...
+
+    async def digest_of(self, version: str) -> str:
+        """The SHA-256 of a version's served tensors, hex. Raises: UnknownVersionError."""
         ...
 
 

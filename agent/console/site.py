@@ -32,10 +32,10 @@ from agent.console.views import (
     safety,
     settings,
     streams,
-    turn,
-    version,
+    tools,
     versions,
 )
+from agent.console.views.one import turn, version
 from agent.console.views.view import Ask, View
 from agent.errors import ApiError
 from streams.log.contract import Log
@@ -53,6 +53,7 @@ VIEWS: Final[tuple[View, ...]] = (
     turn.VIEW,
     safety.VIEW,
     streams.VIEW,
+    tools.VIEW,
     audit.VIEW,
     settings.VIEW,
 )

@@ -19,6 +19,8 @@ from agent.console.forms import (
     CompareRequest,
     Done,
     LoginRequest,
+    Ordered,
+    OrderRequest,
     Session,
     Told,
     read,
@@ -59,6 +61,7 @@ class Write:
                 step_up=True,
             ),
             *operations("operator", _change(f"{line}/learn", self._operate, LEARN)),
+            *operations("operator", _order(f"{line}/generations", self._order)),
             *operations("admin", _change(f"{line}/reset", self._reset, RESET), step_up=True),
             *operations("operator", _compare(self._compare)),
             *operations("viewer", _session("GET", self._session, "Tell who is logged in")),
@@ -71,7 +74,7 @@ class Write:
         asked = await read(request, ChangeRequest)
         operator = request[OPERATOR]
         try:
-            rollout = await self._service.rollback(
+            rollout = await self._service.steering.rollback(
                 operator.name, asked.reason, expected_seq=asked.expected_seq
             )
         except (ConflictError, SwapError) as cause:
@@ -84,7 +87,7 @@ class Write:
         self._prove_served(request)
         asked = await read(request, ChangeRequest)
         try:
-            rollout = await self._service.reset(
+            rollout = await self._service.steering.reset(
                 request[OPERATOR].name, asked.reason, expected_seq=asked.expected_seq
             )
         except (ConflictError, VerbRefusedError) as cause:
@@ -101,7 +104,7 @@ class Write:
         if verb == "skip-step" and self._is_last_step(request):
             self._access.prove_step_up(request, operator)
         try:
-            change = await self._service.operate(
+            change = await self._service.steering.operate(
                 verb, operator.name, asked.reason, expected_seq=asked.expected_seq
             )
         except (ConflictError, VerbRefusedError) as cause:
@@ -113,6 +116,22 @@ class Write:
         finally:
             self._changed()
         return web.json_response({"rollout": change.model_dump(mode="json")})
+
+    async def _order(self, request: web.Request) -> web.Response:
+        """Order a generation: it is no change of the line, so nothing can have come before it."""
+        self._prove_served(request)
+        asked = await read(request, OrderRequest)
+        try:
+            order = await self._service.steering.order_learning(
+                request[OPERATOR].name, asked.reason
+            )
+        except VerbRefusedError as cause:
+            raise NotNowError(str(cause)) from cause
+        except LogUnavailableError as cause:
+            raise UnavailableError(f"{cause}: an order goes by way of the log") from cause
+        finally:
+            self._changed()
+        return web.json_response({"order": order.model_dump(mode="json")})
 
     async def _compare(self, request: web.Request) -> web.Response:
         """Answer the same prompts on two versions; nothing is recorded of it."""
@@ -178,6 +197,7 @@ ROLLBACK = "Let the previous version serve again, at once, with log and store aw
 TRIAL = "Start, pause, resume, skip a step of, or abort the trial of a candidate"
 PROMOTE = "Let the candidate serve everybody now"
 LEARN = "Learn again, after a reset"
+ORDER = "Make one generation now, in any mode of the learner"
 RESET = "Let the base serve again, bit for bit, and learn nothing until told"
 _ERRORS = (*ANY_ERROR, HTTPStatus.CONFLICT)
 
@@ -186,6 +206,14 @@ def _change(path: str, handler: Handler, summary: str) -> Operation:
     return Operation(
         "POST", path, handler, summary, TAG,
         answer=Told, error=ErrorBody, body=ChangeRequest, errors=_ERRORS, versioned=False,
+        keyed=True,
+    )  # fmt: skip
+
+
+def _order(path: str, handler: Handler) -> Operation:
+    return Operation(
+        "POST", path, handler, ORDER, TAG,
+        answer=Ordered, error=ErrorBody, body=OrderRequest, errors=_ERRORS, versioned=False,
         keyed=True,
     )  # fmt: skip
 

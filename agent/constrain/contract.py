@@ -45,9 +45,10 @@ class Grammar(Protocol):
 class Compiler(Protocol):
     """Makes grammars for one model's vocabulary; its laws are in tests/agent/constrain."""
 
-    def compile(self, source: Source) -> Grammar:
+    def compile(self, source: Source, *, begun: str = "") -> Grammar:
         """Make a grammar. Takes its time, so not in the event loop.
 
+        begun: what each reply has of it already, which it goes on with
         raises: GrammarError, which says what is wrong with the source
         """
         ...

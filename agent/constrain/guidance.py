@@ -61,13 +61,16 @@ class Guidance:
             llguidance.hf.from_tokenizer, tokenizer, num_tokens, sorted(stop_ids)
         )
 
-    def compile(self, source: Source) -> Grammar:
+    def compile(self, source: Source, *, begun: str = "") -> Grammar:
         if len(source.text) > MAX_SOURCE_CHARS:
             raise GrammarError(f"it has over {MAX_SOURCE_CHARS} characters")
+        vocabulary = self._read_vocabulary()
         first = self._lib.LLMatcher(
-            self._read_vocabulary(), self._read(source), log_level=0, limits=self._limits
+            vocabulary, self._read(source), log_level=0, limits=self._limits
         )
         _prove(first)
+        if begun and not first.consume_tokens(vocabulary.tokenize_bytes(begun.encode())):
+            raise GrammarError("what is begun does not satisfy it")
         began_s = time.perf_counter()
         first.compute_bitmask()
         if time.perf_counter() - began_s > FIRST_MASK_S:

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agent.constrain.contract import Matcher
@@ -36,11 +38,14 @@ class Masked:
     lost: dict[int, LostMaskError] = field(default_factory=dict)
 
 
-def masked(matchers: Mapping[int, Matcher], scores: Tensor, logprobs: Tensor) -> Masked:
+def masked(
+    matchers: Mapping[int, Matcher], scores: Tensor, logits: Tensor, totals: NDArray[np.float64]
+) -> Masked:
     """Mask the rows that have a matcher.
 
     scores: (replies, vocabulary) float32; not changed, and returned themselves where nothing is
-    logprobs: likewise, log π at temperature 1, by which the share is reckoned that is left
+    logits, totals: what the model said, and the log of the sum of e^logit of each row; by these
+        the share is reckoned that is left
     """
     if not matchers:
         return Masked(scores)
@@ -54,7 +59,8 @@ def masked(matchers: Mapping[int, Matcher], scores: Tensor, logprobs: Tensor) ->
             lost[row] = cause
             continue
         scores[row].masked_fill_(~allowed, -math.inf)
-        left = torch.where(allowed, logprobs[row].exp(), 0.0).sum(dtype=torch.float64)
+        shares = (logits[row] - float(totals[row])).exp_()
+        left = shares.masked_fill_(~allowed, 0.0).sum(dtype=torch.float64)
         if left < OWN_SHARE:
             forced.add(row)
     return Masked(scores, frozenset(forced), lost)

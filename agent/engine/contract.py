@@ -6,12 +6,13 @@ of the reply's own limit.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from agent.constrain.contract import Grammar
 from agent.engine.spelling import UNSPELT, Spelling
+from agent.swap.residents import Resident
 from streams.line.line import Line
 from streams.line.variant import Variant
 from streams.records import Sampling
@@ -124,6 +125,21 @@ class Counts:
     sampled_tokens: int = 0
     failed_replies: int = 0
     preempted_replies: int = 0  # unseen ones that were cancelled for others
+
+
+class SupportsHold(Protocol):
+    """What has variants in memory: agent.swap.residents.Residents."""
+
+    @property
+    def resident(self) -> Collection[str]:
+        """The versions in memory."""
+        ...
+
+    def hold(self, assign: Assign) -> Resident:
+        """Keep what is assigned until it is released. Raises: UnknownVersionError."""
+        ...
+
+    def release(self, resident: Resident) -> None: ...
 
 
 class Engine(Protocol):

@@ -15,14 +15,21 @@ import math
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator
-from itertools import chain, groupby, islice
-from typing import Final, Literal, Protocol
+from itertools import islice
+from typing import Final, Literal
 
 import torch
-from torch import Tensor
 
-from agent.engine.contract import Assign, Counts, Finish, Request, Stream, StreamEvent, deliver
+from agent.engine.contract import (
+    Counts,
+    Finish,
+    Request,
+    Stream,
+    StreamEvent,
+    SupportsHold,
+    deliver,
+)
+from agent.engine.passes import Beginning, beginning, read_next
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, choose
 from agent.engine.slots import Slots
@@ -34,8 +41,6 @@ from agent.errors import (
     UnknownVersionError,
 )
 from agent.settings import AgentSettings
-from agent.swap.residents import Resident
-from kernels.model.decode import next_logits, read_chunk
 from kernels.model.kv import PAGE_TOKENS, KvCache
 from streams.model.open import BaseModel
 
@@ -48,21 +53,6 @@ _LOOKS_AT: Final = 8  # requests at the head of the queue; more would be looked 
 _IDLE_S: Final = 5.0  # how soon after a swap nothing is known any more by what has left memory
 
 
-class SupportsHold(Protocol):
-    """What has variants in memory: agent.swap.residents.Residents."""
-
-    @property
-    def resident(self) -> Collection[str]:
-        """The versions in memory."""
-        ...
-
-    def hold(self, assign: Assign) -> Resident:
-        """Keep what is assigned until it is released. Raises: UnknownVersionError."""
-        ...
-
-    def release(self, resident: Resident) -> None: ...
-
-
 class BatchingEngine:
     """Continuous batching over the variants in memory (agent.engine.contract.Engine)."""
 
@@ -73,7 +63,7 @@ class BatchingEngine:
         self._residents, self._settings, self._base = residents, settings, base
         self._capacity = settings.context_of(base.context_tokens)
         self._spellings = Spellings(base.tokenizer)
-        piece_tokens = settings.prefill_chunk_tokens
+        self._piece_tokens = piece_tokens = settings.prefill_chunk_tokens
         self._cache = KvCache(
             base.decoder,
             capacity=self._capacity,
@@ -153,9 +143,13 @@ class BatchingEngine:
         self._drop_cancelled()
         self._slots.keep_only(self._residents.resident)
         self._admit()
-        for replies, logits in chain(self._prefill(), self._decode()):
-            choices = choose([reply.sampler for reply in replies], logits)
-            deliver(self._take(replies, choices))
+        for replies, found in read_next(self._cache, self._next(), self._piece_tokens):
+            if isinstance(found, Exception):
+                self._fail(replies, found)
+            elif told := self._count_read(replies):
+                chosen = [replies[row] for row in told]
+                logits = found if len(told) == len(replies) else found[told]
+                deliver(self._take(chosen, choose([each.sampler for each in chosen], logits)))
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -273,48 +267,33 @@ class BatchingEngine:
             reading.insert(0, shortest)
         return reading
 
-    def _prefill(self) -> Iterator[tuple[list[Running], Tensor]]:
-        """Read pieces of prompts, up to one piece's worth of tokens.
+    def _next(self) -> list[Running]:
+        """The replies that go on in this step: by a token, or by a piece of a prompt.
 
-        yields: each reply whose prompt is read to its end, with the logits of its first token
+        Prompts are read up to one piece's worth of tokens.
         """
-        size = budget = self._settings.prefill_chunk_tokens
+        going = [reply for reply in self._due() if reply.has_read and self._room(reply)]
+        budget, reads = self._piece_tokens, set[Beginning | None]()
         for reply in self._to_read():
             if budget <= 0:
-                return
+                break
             self._slots.catch_up(reply.slot)  # what another has read of the same meanwhile
             self._find(reply)
-            piece = reply.piece(size)
-            budget -= len(piece)
-            decoder = reply.resident.decoder
-            try:
-                hidden = read_chunk(decoder, self._cache, reply.slot, piece)
-                logits = decoder.logits(hidden[-1:])
-            except Exception as cause:
-                self._fail([reply], cause)
-                continue
-            reply.read += len(piece)
-            self.counts.read_tokens += len(piece)
-            if reply.has_read:
-                yield [reply], logits
+            begun = beginning(reply, self._piece_tokens)
+            if begun is None or begun not in reads:  # else it takes that up in the next step
+                reads.add(begun)
+                budget -= len(reply.unread_ids(self._piece_tokens))
+                going.append(reply)
+        return going
 
-    def _decode(self) -> Iterator[tuple[list[Running], Tensor]]:
-        """Read the newest token of every reply that has one, all replies of a variant in one pass.
-
-        yields: these replies, with the logits (replies, vocabulary) of the token after it
-        """
-        ready = [r for r in self._due() if r.has_read and self._room(r)]
-        ready.sort(key=lambda reply: reply.resident.variant)
-        for _, group in groupby(ready, key=lambda reply: reply.resident.variant):
-            replies = list(group)
-            resident = replies[0].resident
-            slots, last = [r.slot for r in replies], [r.token_ids[-1] for r in replies]
-            try:
-                logits = next_logits(resident.decoder, self._cache, slots, last)
-            except Exception as cause:
-                self._fail(replies, cause)
-                continue
-            yield replies, logits
+    def _count_read(self, replies: list[Running]) -> list[int]:
+        """Count what was read of prompts. Returns: the places of replies that get a token now."""
+        for reply in replies:
+            if not reply.has_read:
+                tokens = self._cache.length(reply.slot) - reply.read
+                reply.read += tokens
+                self.counts.read_tokens += tokens
+        return [place for place, reply in enumerate(replies) if reply.has_read]
 
     def _take(
         self, replies: list[Running], choices: list[Choice | ReplyFailedError]

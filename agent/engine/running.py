@@ -64,11 +64,14 @@ class Running:
         """How many tokens of its prompt are not in the cache yet."""
         return len(self.request.prompt_token_ids) - self.read
 
-    def piece(self, tokens: int) -> list[int]:
-        """The next piece of its prompt, cut where every prompt is cut.
+    def unread_ids(self, tokens: int) -> list[int]:
+        """What is read of it next: a piece of its prompt, or else its newest token.
 
-        So the reply is the same to the bit however busy the engine is.
+        Every prompt is cut at the same places, so the reply is the same to the bit however busy the
+        engine is.
         """
+        if self.has_read:
+            return self.token_ids[-1:]
         end = (self.read // tokens + 1) * tokens
         return self.request.prompt_token_ids[self.read : end]
 

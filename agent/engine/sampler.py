@@ -19,11 +19,12 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agent.constrain.contract import Matcher
 from agent.constrain.masks import masked
-from agent.engine.nucleus import Drawn, Limits, draw
+from agent.engine.nucleus import Drawn, Limits, draw, totals_of
 from agent.engine.penalties import penalised, penalties_of
 from agent.errors import BrokenLogitsError, LostMaskError, ReplyFailedError
 from streams.records import Sampling
@@ -107,17 +108,17 @@ def choose(samplers: Sequence[Sampler], logits: Tensor) -> list[Choice | ReplyFa
     returns: in order; an error in the place of a reply whose logits are not finite, or whose mask
         cannot be had
     """
-    logits = logits.float().cpu()
-    # softmax is computed row by row on every batch; a sum of all rows would not be
-    logprobs = torch.log_softmax(logits, dim=-1)
+    logits = logits.float().cpu().contiguous()
     scores = penalised([sampler.penalties for sampler in samplers], logits)
     matchers = {n: each.matcher for n, each in enumerate(samplers) if each.matcher is not None}
-    held = masked(matchers, scores, logprobs)
+    totals = totals_of(logits.numpy())
+    held = masked(matchers, scores, logits, totals)
     drawn = _drawn(samplers, held.scores)
-    ids = torch.tensor([[each.token] for each in drawn])
-    tops = _tops(samplers, logprobs)
+    tops = _tops(samplers, logits, totals)
+    said = logits.gather(1, torch.tensor([[each.token] for each in drawn]))[:, 0]
+    told = said.double().numpy() - totals
     choices: list[Choice | ReplyFailedError] = []
-    for row, logprob in enumerate(logprobs.gather(1, ids)[:, 0].tolist()):
+    for row, logprob in enumerate(told.tolist()):
         token, share = drawn[row].token, drawn[row].logprob
         choice = Choice(token, logprob, share, tops.get(row, ()), forced=row in held.forced)
         choices.append(held.lost.get(row) or _counted(samplers[row], choice))
@@ -145,12 +146,10 @@ def _drawn(samplers: Sequence[Sampler], scores: Tensor) -> list[Drawn]:
         drawn |= {row: Drawn(token, 0.0) for row, token in zip(greedy, best, strict=True)}
     warm = [row for row, sampler in enumerate(samplers) if not sampler.is_greedy]
     if warm:
-        chosen, scores = [samplers[row] for row in warm], _rows(scores, warm)
-        temperatures = torch.tensor([[sampler.temperature] for sampler in chosen])
-        # the likeliest token's score is 0 before the division, so that no temperature overflows
-        tempered = (scores - scores.amax(dim=-1, keepdim=True)).div_(temperatures)
+        chosen, left = [samplers[row] for row in warm], _rows(scores, warm).contiguous()
         limits, points = [each.limits for each in chosen], [each.draw() for each in chosen]
-        drawn |= zip(warm, draw(limits, points, tempered.softmax(dim=-1)), strict=True)
+        temperatures = [each.temperature for each in chosen]
+        drawn |= zip(warm, draw(limits, temperatures, points, left.numpy()), strict=True)
     return [drawn[row] for row in range(len(samplers))]
 
 
@@ -160,15 +159,16 @@ def _rows(scores: Tensor, rows: Sequence[int]) -> Tensor:
 
 
 def _tops(
-    samplers: Sequence[Sampler], logprobs: Tensor
-) -> dict[int, tuple[tuple[int, float], ...]]:
+    samplers: Sequence[Sampler], logits: Tensor, totals: NDArray[np.float64]
+) -> dict[int, Top]:
     """The likeliest tokens of the rows that want them."""
     rows = [row for row, sampler in enumerate(samplers) if sampler.top_logprobs]
     if not rows:
         return {}
     # always as many, so that which of two equally likely tokens is told depends on no other row
-    top = logprobs[rows].topk(min(MAX_TOP, logprobs.shape[1]))
-    pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    top = logits[rows].topk(min(MAX_TOP, logits.shape[1]))
+    logprobs = top.values.double().numpy() - totals[rows, None]
+    pairs = zip(top.indices.tolist(), logprobs.tolist(), strict=True)
     return {
         row: tuple(zip(ids, values, strict=True))[: samplers[row].top_logprobs]
         for row, (ids, values) in zip(rows, pairs, strict=True)

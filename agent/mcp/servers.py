@@ -5,13 +5,14 @@ What servers write is read in that thread, so that none of them holds up a reply
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 from agent.mcp.connection import Connection, Standing
 from agent.mcp.settings import ToolServer
-from agent.tools.served import Result, Served
+from agent.tools.served import Outcome, Result, Served
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.records import Json
@@ -44,6 +45,7 @@ class Servers:
             for connection in self._connections
             for tool in connection.settings.allow
         }
+        self._calls = {tool: Counter[Outcome]() for tool in self._owners}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._serve, name="mcp", daemon=True)
@@ -85,15 +87,20 @@ class Servers:
         calling = owner.call(name, arguments, within_s=within_s)
         result = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(calling, loop))
         self._metrics.served_calls.labels(owner.name, result.outcome).inc()
+        self._calls[name][result.outcome] += 1
         return result
 
     def status(self) -> Json:
-        """How each server is, for people: its state, what is wrong, which tools can be called."""
+        """How each server is, for people: its state, what is wrong, which tools can be called.
+
+        calls: of every tool that may be called, how many came to what, since the start
+        """
         return {
             each.name: {
                 "state": each.standing.state,
                 "why": each.standing.why or None,
                 "tools": sorted(each.tools),
+                "calls": {tool: dict(self._calls[tool]) for tool in each.settings.allow},
             }
             for each in self._connections
         }

@@ -1,9 +1,10 @@
 """The notes that this agent knows: standing wishes of principals, put into their own prompts.
 
-A note acts on its principal and line alone, on plain conversation: not on chores, on texts that are
-gone on with as they stand, nor where tools are offered or a form is asked for, which a wish of
-style would disturb. It comes with the log (topic `notes`), as what serves does, and the last
-record of a note counts; what was said before its principal was forgotten never does.
+A note acts on its principal and line alone, on plain conversation: not on chores, on texts that
+are gone on with as they stand, nor where a client offers tools or asks for a form, which a wish of
+style would disturb. Tools of the agent's own disturb nothing: whoever talks to it is told an
+answer. A note comes with the log (topic `notes`), as what serves does, and its last record counts;
+what was said before its principal was forgotten never does.
 
 Knows nothing of tokens or HTTP.
 """
@@ -95,7 +96,8 @@ class Notes:
 
         Both are none where notes do not act on what is asked, or the request does not want them.
         """
-        plain = ask.raw is None and not ask.tools and ask.constraint is None
+        names = {tool["function"]["name"] for tool in ask.tools or []}
+        plain = ask.raw is None and names <= ask.served and ask.constraint is None
         if not (self._acts and ask.wants_notes and plain) or ask.purpose != "main":
             return ask, ()
         known = self.of(ask.principal)

@@ -25,14 +25,49 @@ Fault = Literal["malformed", "unknown", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """Where a call broke off that was told so far.
+
+    at: as many characters of the whole reply are good
+    listed: whether the call stands in a list
+    """
+
+    at: int
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """What was meant as a call, and is none. raw: as it was sampled, tags included."""
 
     raw: str
     fault: Fault = "malformed"
+    halt: Halt | None = field(default=None, compare=False)
 
 
 Found = str | Call | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class CallBegun:
+    """A call, of whose arguments nothing has come yet."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallGrown:
+    """More of its arguments, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """Its arguments are whole."""
+
+
+Growing = CallBegun | CallGrown | CallEnded | Found
 
 
 def calls_of(values: Iterable[Any]) -> list[Call] | None:

@@ -3,60 +3,147 @@
 Text that may still turn out to be a tag is held back until that is known, so nothing is sent that
 must be unsaid. What is broken is told as such, with its tags, and never as text.
 
+The first call between two tags may be told while it grows: begun once its name is known, then as
+much of its arguments as is the beginning of a JSON object. Where they break off, that is told with
+the place up to which the reply is good, for somebody to go on from there.
+
 Knows nothing of tokens, HTTP or which tools there are.
 """
 
-from dataclasses import replace
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
-from agent.tools.calls import Broken, Found
+from agent.tools.calls import (
+    Broken,
+    Call,
+    CallBegun,
+    CallEnded,
+    CallGrown,
+    Fault,
+    Growing,
+    Halt,
+)
 from agent.tools.format import Format
+from agent.tools.json_object import JsonObject
+
+
+@dataclass(slots=True)
+class _Told:
+    """A call that is told while it grows. at: in what is held back, the end of what was told"""
+
+    name: str
+    at: int
+    listed: bool
+    arguments: str = ""
+    object: JsonObject = field(default_factory=JsonObject)
 
 
 class CallFinder:
     """Finds the calls of one reply, in one form."""
 
-    def __init__(self, form: Format) -> None:
-        """Start with nothing read."""
-        self._form = form
+    def __init__(self, form: Format, grows: Collection[str] = ()) -> None:
+        """Start with nothing read.
+
+        grows: names of tools whose calls are told while they grow
+        """
+        self._form, self._grows = form, grows
         self._held = ""
         self._begun = False  # whether the reply has begun with something that is no bare call
         self._bare = False  # whether it is one, to its end
+        self._passed = 0  # characters before what is held back
+        self._told: _Told | None = None  # the call of the open tag that grows, or grew
+        self._waits = False  # whether the open tag's calls are told when they are whole
 
-    def feed(self, text: str) -> list[Found]:
+    def feed(self, text: str) -> list[Growing]:
         """Take the next piece of the reply, and return what is certain by now, in order."""
         self._held += text
-        if self._bare or (not self._begun and self._may_be_bare()):
+        if not self._begun and not self._bare and self._may_be_bare():
             return []
+        if self._bare:
+            return self._grown("")
         opens, closes = self._form.opens, self._form.closes
         if opens is None:
             return self._take(len(self._held))
-        found: list[Found] = []
+        found: list[Growing] = []
         while (start := self._held.find(opens)) >= 0:
-            end = -1 if closes is None else self._held.find(closes, start + len(opens))
             found += self._take(start)
+            found += self._grown(opens)
+            end = -1 if closes is None else self._held.find(closes, self._inside(opens))
             if closes is None or end < 0:
                 return found
-            inside = self._held[len(opens) : end - start]
-            raw = self._held[: end - start + len(closes)]
-            self._held = self._held[len(raw) :]
-            found += self._read(inside, raw)
+            inside = self._held[len(opens) : end]
+            found += self._read(inside, self._pass(end + len(closes)))
         return found + self._take(len(self._held) - _overlap(self._held, opens))
 
-    def finish(self, *, cut: bool = False) -> list[Found]:
+    def finish(self, *, cut: bool = False) -> list[Growing]:
         """Return what was held back, now that nothing more comes; an unclosed call may be whole.
 
         cut: the reply was not ended by the model
         """
-        held, self._held = self._held, ""
-        opens = self._form.opens
+        opens, told = self._form.opens, self._told
+        if told is not None and not told.object.ended:
+            return [self._halted(told, "cut" if cut else "malformed")]
+        held = self._pass(len(self._held))
         if opens is not None and held.startswith(opens):
             return self._read(held[len(opens) :], held, cut=cut)
         if self._bare:
             return self._read(held, held, cut=cut)
         return [held] if held else []
 
-    def _read(self, inside: str, raw: str, *, cut: bool = False) -> list[Found]:
+    def _grown(self, opens: str) -> list[Growing]:
+        """What has become certain of the first call behind the tag that is open."""
+        if self._waits or not self._grows:
+            return []
+        closes, told = self._form.closes, self._told
+        found: list[Growing] = []
+        if told is None:
+            told = self._headed(opens)
+            if told is None:
+                return []
+            found.append(CallBegun(told.name))
+        if told.object.ended:
+            return []
+        end = self._held.find(closes, told.at) if closes is not None else -1
+        said = self._held[told.at : end if end >= 0 else None]
+        text = said if end >= 0 else said[: len(said) - _overlap(said, closes or "")]
+        size = told.object.take(text)
+        if told.object.broken or (end >= 0 and not told.object.ended):
+            if found:  # nothing was told of it yet
+                self._waits = True
+                return []
+            return [self._halted(told, "malformed")]
+        self._told = told
+        told.at, told.arguments = told.at + size, told.arguments + text[:size]
+        found += [CallGrown(text[:size])] if size else []
+        return [*found, CallEnded()] if told.object.ended else found
+
+    def _headed(self, opens: str) -> _Told | None:
+        """The call whose head has come; None: not yet, or it is not for telling while it grows."""
+        head = self._form.head.search(self._held)
+        if head is None:
+            return None
+        before = self._held[: head.start()].removeprefix(opens).strip()
+        name = self._form.name_in(head)
+        self._waits = before not in ("", "[") or name not in self._grows
+        return None if self._waits else _Told(name, head.end(), listed=before == "[")
+
+    def _halted(self, told: _Told, fault: Fault) -> Broken:
+        """The call that was told so far, and is none: nothing of what follows it is read."""
+        halt = Halt(self._passed + told.at, told.listed)
+        broken = Broken(self._pass(len(self._held)), fault, halt)
+        self._told, self._waits, self._bare = None, True, False
+        return broken
+
+    def _inside(self, opens: str) -> int:
+        """Where a closing tag is looked for: behind the arguments, which may have its text."""
+        return self._told.at if self._told is not None else len(opens)
+
+    def _read(self, inside: str, raw: str, *, cut: bool = False) -> list[Growing]:
+        told, self._told, self._waits = self._told, None, False
         calls = self._form.read(inside)
+        if told is not None:
+            return _beyond(told, calls, Broken(raw, "cut" if cut else "malformed"))
         if calls is None:
             return [Broken(raw, "cut" if cut else "malformed")]
         return [replace(calls[0], raw=raw), *calls[1:]] if calls else [raw]
@@ -65,11 +152,28 @@ class CallFinder:
         """Whether the reply so far is a call without a tag, or may become one."""
         bare = self._form.bare(self._held) if self._held else None
         self._bare, self._begun = bool(bare), bare is False
-        return not self._begun
+        return bare is None
 
-    def _take(self, size: int) -> list[Found]:
-        certain, self._held = self._held[:size], self._held[size:]
+    def _take(self, size: int) -> list[Growing]:
+        certain = self._pass(size)
         return [certain] if certain else []
+
+    def _pass(self, size: int) -> str:
+        passed, self._held = self._held[:size], self._held[size:]
+        self._passed += size
+        return passed
+
+
+def _beyond(told: _Told, calls: list[Call] | None, broken: Broken) -> list[Growing]:
+    """What stands between two tags beside a call that was told, which stays one in any case."""
+    if not calls or calls[0] != replace(calls[0], name=told.name, arguments=_plain(told.arguments)):
+        return [broken]
+    return [replace(calls[1], raw=broken.raw), *calls[2:]] if calls[1:] else []
+
+
+def _plain(arguments: str) -> str:
+    """Arguments as they are written where they are read as a whole."""
+    return json.dumps(json.loads(arguments), ensure_ascii=False)
 
 
 def _overlap(text: str, tag: str) -> int:

@@ -29,11 +29,14 @@ Rules = dict[str, str]
 Spell = Callable[[str], str]
 # A term of a tool's arguments, as one JSON object.
 Arguments = Callable[[Tool], str]
+# Terms of what ends a reply behind the arguments of a call; whether that stands in a list.
+After = Callable[[Spell, bool], str]
 
 
-# Before the arguments of a call that is a JSON object, as `objects` has them printed.
+# Before the arguments of a call that is a JSON object.
 OBJECT_HEAD: Final = re.compile(
-    r'\{"name": ("(?:[^"\\]|\\.)*"), "(?:arguments|parameters)": (?=\{)', re.DOTALL
+    r'\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\{)',
+    re.DOTALL,
 )
 
 
@@ -52,8 +55,9 @@ class Format:
     read: the calls that stand between the tags, or in a bare reply; []: it is text after all;
         None: it was meant as a call, and is none
     rules: a grammar of one call or, where several may be made at once, of several
-    head: what that grammar writes before a call's arguments, which begin with a brace; its group is
-        the tool's name, plain or as JSON
+    after: what that grammar writes behind the arguments of the last call
+    head: what it writes before a call's arguments, which begin with a brace; its group is the
+        tool's name, plain or as JSON
     """
 
     name: str
@@ -61,9 +65,15 @@ class Format:
     closes: str | None
     read: Callable[[str], list[Call] | None]
     rules: Callable[[Sequence[Tool], Spell, Arguments, bool], Rules]
+    after: After
     bare: Callable[[str], bool | None] = no_bare
     head: re.Pattern[str] = OBJECT_HEAD
     others: frozenset[str] = frozenset()  # further tags, between calls
+
+    def name_in(self, head: re.Match[str]) -> str:
+        """The name of the tool that a call's head calls."""
+        name = head[1]
+        return str(json.loads(name)) if name.startswith('"') else name
 
     @property
     def tags(self) -> frozenset[str]:

@@ -7,46 +7,28 @@ is told as broken after what was told of it.
 Knows nothing of tokens, HTTP or which tools there are.
 """
 
-import json
-from dataclasses import dataclass
-
-from agent.tools.calls import Broken, Found
+from agent.tools.calls import Broken, CallBegun, CallEnded, CallGrown, Growing
 from agent.tools.finder import CallFinder
 from agent.tools.format import Format
-
-
-@dataclass(frozen=True, slots=True)
-class CallBegun:
-    """A call, of whose arguments nothing has come yet."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallGrown:
-    """More of its arguments, never empty."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallEnded:
-    """Its arguments are whole."""
-
-
-Growing = CallBegun | CallGrown | CallEnded | Found
+from agent.tools.json_object import JsonObject
 
 
 class HeldCalls:
     """Finds the calls of one reply, in one form, as they grow."""
 
-    def __init__(self, form: Format) -> None:
-        """Start with nothing read."""
+    def __init__(self, form: Format, begun: str | None = None) -> None:
+        """Start with nothing read.
+
+        begun: arguments so far of a call that was begun before; None: none was
+        """
         self._form = form
         self._held = ""  # between calls: what may become the head of one
-        self._raw = ""  # of the newest call and what stands before it
-        self._object: _Object | None = None  # the arguments that grow
-        self._told = False  # whether any call was
+        self._raw = begun or ""  # of the newest call and what stands before it
+        self._object: JsonObject | None = None  # the arguments that grow
+        self._told = begun is not None  # whether any call was
+        if begun is not None:
+            self._object = JsonObject(halves=True)
+            self._object.take(begun)
 
     def feed(self, text: str) -> list[Growing]:
         """Take the next piece of the reply, and return what is certain by now, in order."""
@@ -60,6 +42,8 @@ class HeldCalls:
             found += [CallGrown(self._held[:size])] if size else []
             self._raw += self._held[:size]
             self._held = self._held[size:]
+            if self._object.broken:  # what cannot be, where the grammar is kept to
+                break
             if self._object.ended:
                 found.append(CallEnded())
                 self._object, self._raw = None, ""
@@ -84,33 +68,7 @@ class HeldCalls:
         head = self._form.head.search(self._held)
         if head is None:
             return False
-        name = head[1]
-        found.append(CallBegun(json.loads(name) if name.startswith('"') else name))
+        found.append(CallBegun(self._form.name_in(head)))
         self._raw, self._held = self._held[: head.end()], self._held[head.end() :]
-        self._object, self._told = _Object(), True
+        self._object, self._told = JsonObject(halves=True), True
         return True
-
-
-class _Object:
-    """Where a JSON object ends, which is known to be one."""
-
-    def __init__(self) -> None:
-        self.ended = False
-        self._depth = 0
-        self._quoted = self._escaped = False
-
-    def take(self, text: str) -> int:
-        """Count the characters of a text that belong to the object."""
-        for at, char in enumerate(text):
-            if self._escaped:
-                self._escaped = False
-            elif self._quoted:
-                self._escaped, self._quoted = char == "\\", char != '"'
-            elif char == '"':
-                self._quoted = True
-            else:
-                self._depth += (char in "{[") - (char in "}]")
-                if self._depth == 0 and char in "}]":
-                    self.ended = True
-                    return at + 1
-        return len(text)

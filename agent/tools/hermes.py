@@ -27,4 +27,9 @@ def _rules(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: b
     return {"calls": f"tagged{more}", "tagged": tagged} | rules
 
 
-HERMES: Final = Format("hermes", "<tool_call>", "</tool_call>", _read, _rules)
+def _after(spell: Spell, listed: bool) -> str:
+    end = '"}]"' if listed else '"}"'
+    return f'{end} "\\n"? {spell("</tool_call>")}'
+
+
+HERMES: Final = Format("hermes", "<tool_call>", "</tool_call>", _read, _rules, _after)

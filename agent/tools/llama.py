@@ -47,4 +47,8 @@ def _rules(tools: Sequence[Tool], _: Spell, arguments: Arguments, several: bool)
     return {"calls": f"{call}{more}"} | rules
 
 
-LLAMA: Final = Format("llama", "<|python_tag|>", None, _read, _rules, _bare)
+def _after(_: Spell, listed: bool) -> str:
+    return '"}]"' if listed else '"}"'
+
+
+LLAMA: Final = Format("llama", "<|python_tag|>", None, _read, _rules, _after, _bare)

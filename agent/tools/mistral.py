@@ -43,6 +43,10 @@ def _listed(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: 
     return {"calls": f'{spell(_OPEN)} " "? "[" {call}{more} "]"'} | rules
 
 
+def _after(_: Spell, listed: bool) -> str:
+    return '"}]"' if listed else '"}"'
+
+
 def _named(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: bool) -> Rules:
     rules = {f"args_{n}": arguments(tool) for n, tool in enumerate(tools)}
     each = " | ".join(
@@ -52,13 +56,16 @@ def _named(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: b
     return {"calls": f"named (named){MORE}" if several else "named", "named": f"({each})"} | rules
 
 
-MISTRAL: Final = Format("mistral", _OPEN, None, _read, _listed, others=frozenset({_ARGS, _ID}))
+MISTRAL: Final = Format(
+    "mistral", _OPEN, None, _read, _listed, _after, others=frozenset({_ARGS, _ID})
+)
 MISTRAL_NAMED: Final = Format(
     "mistral_named",
     _OPEN,
     None,
     _read,
     _named,
+    lambda *_: '""',
     head=re.compile(r"\[TOOL_CALLS\](.+?)\[ARGS\](?=\{)", re.DOTALL),
     others=frozenset({_ARGS, _ID}),
 )

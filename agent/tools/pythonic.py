@@ -91,6 +91,7 @@ PYTHONIC: Final = Format(
     None,
     _read,
     _rules,
+    lambda _, listed: '")]"' if listed else '")"',
     _bare,
     head=re.compile(r"([^\[\](), ]+)\(\*\*(?=\{)"),
 )

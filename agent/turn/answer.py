@@ -30,7 +30,7 @@ from agent.errors import (
 )
 from agent.turn.ask import Ask
 from agent.turn.assign import assign
-from agent.turn.held import Held
+from agent.turn.held import Held, Rest
 from agent.turn.making.merged import Step, merged
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply, ReplyEvent, Usage
@@ -41,8 +41,9 @@ from streams.records import Json
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
 
 
-# What a call is held to at a second try of an ask; None: it cannot be held to any.
-Retry = Callable[[Ask], Awaitable[Held | None]]
+# What a call is held to at a second try of an ask, or the rest of one that was begun; None: it
+# cannot be held to any.
+Retry = Callable[[Ask, Rest | None], Awaitable[Held | None]]
 
 
 class Answer:
@@ -180,6 +181,8 @@ class Answer:
                 if reply.kept is not None:
                     going = await self._try_again(choice)
                     break
+        if reply.rest is not None:
+            raise BrokenError("a call of a tool broke off, and cannot be gone on with: ask again")
         if reply.finish_reason is None:  # another try was wanted, and cannot be had
             yield Step(choice, reply.finish(Finish("stop")))
 
@@ -234,16 +237,18 @@ class Answer:
         """Ask for the rest of a reply anew, held to a call. Returns: whether it comes."""
         self._streams[choice].cancel()
         (ask, number), reply = self._choices[choice], self.replies[choice]
-        held = await self._retry(ask) if self._retry is not None else None
+        held = await self._retry(ask, reply.rest) if self._retry is not None else None
         if held is None or reply.variant is None:
             return False
         variant = reply.variant
-        request = request_of(ask, number, said=reply.retry(held), held=held)
+        said = [token.id for token in reply.tokens[: reply.kept]]
+        request = request_of(ask, number, said=said, held=held)
         try:
             again = replace(request, assign=lambda _: variant)
             self._streams[choice] = self._engine.submit(again)
         except (QueueFullError, EngineStoppedError):
             return False
+        reply.retry(held)
         self._metrics.retried_calls.labels(*labels_of(variant)).inc()
         return True
 

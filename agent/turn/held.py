@@ -8,14 +8,16 @@ Knows nothing of tokens, or of any API's JSON.
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from agent.constrain.contract import Compiler, Grammar
 from agent.constrain.source import Source, control, expression, json_of, literal, one_of, rules
 from agent.errors import GrammarError, InvalidError
 from agent.tools.format import Format, Rules, Spell, Tool
-from agent.turn.constraint import Constraint, TextForm
+from agent.turn.constraint import Constraint, TextForm, TextKind
 from agent.turn.schema import faulty_part, of_arguments
 from streams import records
 from streams.records import Json
@@ -28,6 +30,33 @@ class Held:
 
     grammar: Grammar
     told: records.Constraint
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A call that was begun, to be gone on with. arguments: so far; listed: it stands in a list"""
+
+    name: str
+    arguments: str
+    listed: bool
+
+
+def hold_rest(
+    rest: Rest, tools: Sequence[Json] | None, *, compiler: Compiler | None, form: Format
+) -> Held | None:
+    """Compile what the rest of a call must keep to: to its tool's schema, where it can still be.
+
+    returns: None where it cannot even become an object
+    """
+    if compiler is None:
+        return None
+    tool = next(_tool(each) for each in tools or [] if each["function"]["name"] == rest.name)
+    after = form.after(_speller(compiler), rest.listed)
+    for schema in (of_arguments(tool.schema), {"type": "object"}):
+        source = rules(start=f"arguments {after}", arguments=json_of(schema, loose=True))
+        with suppress(GrammarError):
+            return Held(compiler.compile(source, begun=rest.arguments), _told("tool_call", source))
+    return None
 
 
 def hold(
@@ -63,7 +92,8 @@ def hold(
             param=constraint.param,
             code="invalid_value",
         ) from cause
-    return Held(grammar, _told(constraint, source))
+    kind = "tool_call" if constraint.text is None else constraint.text.kind
+    return Held(grammar, _told(kind, source))
 
 
 def _tool(offered: Json) -> Tool:
@@ -143,10 +173,10 @@ def _fault(
     return str(cause)
 
 
-def _told(constraint: Constraint, source: Source) -> records.Constraint:
+def _told(kind: TextKind | Literal["tool_call"], source: Source) -> records.Constraint:
     text = source.text
     return records.Constraint(
-        kind="tool_call" if constraint.text is None else constraint.text.kind,
+        kind=kind,
         digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         text=text if len(text) <= MAX_CONSTRAINT_CHARS else None,
     )

@@ -5,10 +5,12 @@ PartEnded); Finished. A token is carried by the first event that is told after i
 joined, are exactly the message that is recorded, so that a client that sends it back is recognised
 by the hash chain.
 
-The arguments of a call come in pieces where the reply is held to calls, else when they are whole:
-what was meant as a call and is none, or calls what is not on offer, is told to nobody, and is kept
-in `broken`. So is a call that the reply's end cuts, though its beginning may have been told. Where
-another try can be had, the reply goes back to before what is broken (`kept`).
+The arguments of a call come in pieces where the reply is held to calls, or another try can be had
+of one that breaks off; else when they are whole. What was meant as a call and is none, or calls
+what is not on offer, is told to nobody, and is kept in `broken`. So is a call that the reply's end
+cuts, though its beginning may have been told. Where another try can be had, the reply goes back to
+before what is broken (`kept`): to before the call or, where its beginning was told, to the end of
+that (`rest`).
 
 Knows nothing of HTTP, nor of any API's JSON.
 """
@@ -19,12 +21,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.engine.contract import Finish, Token
-from agent.tools.calls import Broken, Call
+from agent.errors import BrokenError
+from agent.tools.calls import Broken, Call, CallBegun, CallEnded, CallGrown, Growing, Halt
 from agent.tools.finder import CallFinder
-from agent.tools.held import CallBegun, CallEnded, CallGrown, Growing, HeldCalls
+from agent.tools.held import HeldCalls
 from agent.tools.served import Made
 from agent.turn.ask import Ask
-from agent.turn.held import Held
+from agent.turn.held import Held, Rest
 from streams.line.variant import Variant
 from streams.records import Json, Message
 
@@ -121,6 +124,7 @@ class Reply:
         self.calls: list[ToolCall] = []
         self.broken: list[Broken] = []
         self.kept: int | None = None  # the tokens before what is broken, when a try is wanted
+        self.rest: Rest | None = None  # the call that is wanted to be gone on with
         self.retried: Held | None = None  # what the second try is held to
         self.finish_reason: FinishReason | None = None
         self.stopped_by: str | None = None  # the stop string that ended it
@@ -128,11 +132,15 @@ class Reply:
         self._ask, self._can_retry, self._began = ask, can_retry, False
         self._offered = {tool["function"]["name"] for tool in ask.tools or []}
         self._cut: Part | None = None  # a call that was told in part, and cut
+        self._skips = False  # a call that grows and does not count
         self._finder: CallFinder | HeldCalls | None = None
         if ask.tools is not None:
             constraint = ask.constraint if ask.held is not None else None
             alone = constraint is not None and constraint.calls and constraint.text is None
-            self._finder = HeldCalls(ask.writes) if alone else CallFinder(ask.writes)
+            # what a stop string holds back comes late, and not where a token ends
+            free = can_retry and ask.held is None and not any(s.stop for s in ask.samplings)
+            grows = self._offered if free else frozenset[str]()
+            self._finder = HeldCalls(ask.writes) if alone else CallFinder(ask.writes, grows)
         self._parts: list[tuple[Part, list[str]]] = []
         self._open = False  # whether the last part may grow
         self._untold: list[Token] = []
@@ -148,7 +156,10 @@ class Reply:
         return [(part, "".join(pieces)) for part, pieces in self._parts if part != self._cut]
 
     def add(self, token: Token) -> list[ReplyEvent]:
-        """Take a token, and return what became certain by it."""
+        """Take a token, and return what became certain by it.
+
+        raises: BrokenError when a call that was told in part breaks off where nothing can go on
+        """
         events: list[ReplyEvent] = [] if self._began else [Began(token.variant)]
         self._began = True
         self.tokens.append(token)
@@ -163,6 +174,8 @@ class Reply:
         """
         events: list[ReplyEvent] = []
         wanted, cut = self.kept, finish.reason != "stop" or finish.stopped_by is not None
+        if self.rest is not None:
+            self._end_cut(events)
         self._tell(self._finder.finish(cut=cut) if self._finder else [], events)
         if self.kept != wanted:
             return events
@@ -179,8 +192,8 @@ class Reply:
         if self.finish_reason is None:
             self.finish(Finish("cancelled"))
 
-    def retry(self, held: Held) -> list[int]:
-        """Go back to before what is broken, and return the tokens that stay.
+    def retry(self, held: Held) -> None:
+        """Go back to before what is broken.
 
         held: what the tokens after them are held to
         """
@@ -188,8 +201,8 @@ class Reply:
         self.tokens = self.tokens[: self.kept]
         self._untold = self.tokens[told:]
         self.kept, self._can_retry, self.retried = None, False, held
-        self._finder = HeldCalls(self._ask.writes)
-        return [token.id for token in self.tokens]
+        begun = self.rest.arguments if self.rest is not None else None
+        self._finder, self.rest = HeldCalls(self._ask.writes, begun), None
 
     def message(self) -> Message:
         """The reply as a message of the wire records."""
@@ -213,11 +226,18 @@ class Reply:
                 return
             match each:
                 case CallBegun(name):
-                    self._begin_call(name, events)
+                    self._skips = not self._parallel and bool(self.calls)
+                    if not self._skips:
+                        self._begin_call(name, events)
+                case CallGrown() | CallEnded() if self._skips:
+                    pass
                 case CallGrown(text):
                     self._grow(text, events)
                 case CallEnded():
                     self._end(events)
+                case Broken(halt=Halt() as halt, fault=fault) if fault != "cut" and not self._skips:
+                    self.broken.append(each)
+                    self._halt(halt)
                 case Broken():
                     self.broken.append(each)
                     told = self._end_cut(events)
@@ -236,6 +256,15 @@ class Reply:
         call = ToolCall(len(self.calls), f"call_{secrets.token_hex(12)}", name)
         self.calls.append(call)
         self._begin(call, events)
+
+    def _halt(self, halt: Halt) -> None:
+        """Want the call that grows to be gone on with, from the end of what was told of it."""
+        part, pieces = self._parts[-1]
+        assert part.call is not None
+        self.rest = Rest(part.call.name, "".join(pieces), halt.listed)
+        self.kept = self._place("".join(token.text for token in self.tokens)[: halt.at])
+        if self.kept is None:
+            raise BrokenError("a call of a tool broke off in the midst of a token: ask again")
 
     def _end_cut(self, events: list[ReplyEvent]) -> bool:
         """End a call that grew, if one did: it was told so far, and is no call of the reply."""
@@ -261,7 +290,10 @@ class Reply:
         """How many tokens write what was told before; None: no other try can begin there."""
         if broken.fault == "cut" or self.calls:
             return None
-        text = "".join(said for _, said in self.parts)
+        return self._place("".join(said for _, said in self.parts))
+
+    def _place(self, text: str) -> int | None:
+        """How many tokens write what the reply begins with; None: that ends within a token."""
         written, wanted = 0, len(text.encode())
         if not wanted:
             return 0

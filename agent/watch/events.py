@@ -3,6 +3,7 @@
 Kinds, so that pages and alerts can tell them apart:
     swap, swap-failed, rollback, reset, rollback-unwritten (of either),
     log-away, log-back, unreadable, dropped, engine-failed, draining, limited,
+    trial, learn: what operators did with a candidate, and generations that they ordered,
     broken-call: a reply's tool call that could not be read, or was of no tool on offer,
     locked-out: too many wrong keys for the console, from one address, of one key, or of one name,
     tools: an MCP server of agent.tools that can be called now, or not
@@ -20,8 +21,8 @@ from typing import Literal
 
 Kind = Literal[
     "swap", "swap-failed", "rollback", "reset", "rollback-unwritten", "trial", "trial-lacking",
-    "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining", "limited",
-    "broken-call", "tools", "locked-out",
+    "learn", "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining",
+    "limited", "broken-call", "tools", "locked-out",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
 _WARNINGS = {

@@ -12,9 +12,12 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
+from agent.watch import watched
 from agent.watch.lessons import families
 from agent.watch.metrics import Family, Sample
 from agent.watch.reading import Reading
+from agent.watch.safety import families as safety_families
+from agent.watch.units import Shares
 from streams.errors import StreamsError
 from streams.records import Json
 from streams.store.states import SPEAKING
@@ -96,7 +99,7 @@ class Heard:
 
     def __init__(self, store: Store, line: str) -> None:
         """Read nothing yet."""
-        self._store, self._line = store, line
+        self._store, self._line, self._units = store, line, Shares()
         self._reading = Reading[list[Sample | Family]]("metrics-store")
 
     async def samples(self) -> Sequence[Sample | Family] | None:
@@ -113,11 +116,13 @@ class Heard:
             with self._store.reading() as session:
                 num, clients = unlinked(session, lines), opted_out(session, lines)
                 waiting = planners(session, lines)
-                wishes = families(session, self._line)
+                wishes = [*families(session, self._line), *watched.families(session, self._line)]
+                units = self._units.families(session, self._line)
+                safety = safety_families(session, self._line)
         except (StreamsError, SQLAlchemyError) as cause:
             _LOG.debug("the store cannot be read for the metrics: %s", cause)
             return []
-        found: list[Sample | Family] = [*wishes]
+        found: list[Sample | Family] = [*wishes, *units, *safety]
         found += [(f"unlinked_{why}", _TEXTS[why], float(num[why])) for why in _UNLINKED]
         out = float(sum(row["num_opted_out"] for row in clients))
         found.append(("turns_opted_out", "Turns of clients that opt out of learning", out))

@@ -48,6 +48,8 @@ class Lessons:
     conversations: int = 0
     corrections: int = 0
     held: list[str] = field(default_factory=list)  # why generations were not released
+    # of the versions in `learning`: version → name → number (deploy.demo.beside)
+    watched: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class Past(Protocol):

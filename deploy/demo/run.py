@@ -14,9 +14,10 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from deploy.demo.beside import watched
 from deploy.demo.lessons import Lessons, Teacher
 from deploy.demo.past import Past
-from deploy.demo.picture import draw, prove_drawable
+from deploy.demo.picture import draw, prove_drawable, refusals, tasks, text
 from deploy.demo.services import services
 from deploy.demo.user import MOST_WORDS, load_prompts
 from deploy.settings.load import InForce
@@ -53,6 +54,9 @@ def run(
     with tempfile.TemporaryDirectory(prefix="quickset-demo-") as temporary:
         home = (folder or Path(temporary)).resolve()
         lessons = asyncio.run(_teach(home, in_force, minutes, console))
+        console.print("measuring what else the versions have become")
+        taught = [point.version for point in lessons.learning]
+        lessons.watched = watched(home / "learning", in_force.settings.model, taught)
     console.print(_table(lessons))
     console.print(
         f"{lessons.conversations} conversations, {lessons.corrections} of them corrected; "
@@ -83,11 +87,17 @@ async def _teach(home: Path, in_force: InForce, minutes: float, console: Console
 
 
 def _table(lessons: Lessons) -> Table:
-    table = Table("minute", "version", "replies that please", "mean words", box=None)
+    table = Table(
+        "minute", "version", "please", "mean words", "text, nats", "tasks", "refusals, nats",
+        box=None,
+    )  # fmt: skip
     for point in lessons.learning:
+        also = lessons.watched.get(point.version)
+        rest = (f"{text(also):.3f}", f"{tasks(also):.0%}", f"{refusals(also):+.2f}") if also else ()
         table.add_row(
-            f"{point.minutes:.1f}", str(point.number), f"{point.pleased:.0%}", f"{point.words:.1f}"
-        )
+            f"{point.minutes:.1f}", str(point.number), f"{point.pleased:.0%}",
+            f"{point.words:.1f}", *rest,
+        )  # fmt: skip
     for kind, points in (("does not learn", lessons.frozen), ("… told each time", lessons.told)):
         point = points[-1]
         table.add_row("", kind, f"{point.pleased:.0%}", f"{point.words:.1f}", style="dim")

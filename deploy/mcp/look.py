@@ -56,12 +56,9 @@ def add_look(server: MCPServer[Any], service: Service, caller: Caller) -> None:
     @server.tool(title="List lessons", annotations=LOOKS)
     @answered
     async def lessons(ctx: Context[Any, Any], limit: Limit = 20) -> Lessons:
-        """List what judged replies taught: the complaint, the wish, and the rewrite learned."""
-        state = await service.state(caller(ctx))
-        taught = (turn for turn in section(state, "turns") if turn["lesson"] or _hints(turn))
-        return Lessons(
-            lessons=[_lesson(turn) for _, turn in zip(range(limit), taught, strict=False)]
-        )
+        """List what people wished: what became of it, by which versions, and whether it helped."""
+        rows = section(await service.state(caller(ctx)), "lessons")
+        return Lessons(lessons=[_lesson(row) for row in rows[:limit]])
 
 
 def served(state: Json) -> tuple[str, Json]:
@@ -133,19 +130,17 @@ def _version(row: Json, serving: str) -> Version:
     )
 
 
-def _lesson(turn: Json) -> Lesson:
-    taught = turn["lesson"] or {}
+def _lesson(row: Json) -> Lesson:
     return Lesson(
-        turn_id=turn["id"],
-        version=turn["version"],
-        asked=turn["prompt"]["text"],
-        replied=turn["reply"]["text"],
-        hints=_hints(turn),
-        verdicts=[f"{each['score']:+d} {each['source']}" for each in turn["judgements"]],
-        target=taught.get("text") or None,
-        reason=taught.get("reason"),
+        id=row["id"],
+        turn_id=row["turn_id"],
+        instruction=row["instruction"],
+        state="waits" if row["waits"] and row["state"] == "active" else row["state"],
+        reason=row["reason"] or row["refused"] or row["rejected"],
+        rewritten=row["source"],
+        versions=row["versions"],
+        complaints=row["num_complaints"],
+        pleased=row["num_pleased"],
+        note=row["note"],
+        created_ms=row["created_ms"],
     )
-
-
-def _hints(turn: Json) -> list[str]:
-    return [each["hint"] for each in turn["judgements"] if each["hint"]]

@@ -113,16 +113,25 @@ class RolloutStatus(Told):
 
 
 class Lesson(Told):
-    """What a judged turn taught."""
+    """What one person wishes of the line, and what learning it has come to."""
 
-    turn_id: str
-    version: str
-    asked: str
-    replied: str
-    hints: list[str]
-    verdicts: list[str]
-    target: str | None = Field(description="the rewrite that is learned")
-    reason: str | None = Field(description="why there is none, or how it was proved")
+    id: str
+    turn_id: str = Field(description="of the first turn that was complained of so")
+    instruction: str = Field(description="the wish; empty: a complaint without one, or forgotten")
+    state: Literal["active", "waits", "satisfied", "set aside", "forgotten"] = Field(
+        description="waits: nothing more is learned until somebody says a word of its versions"
+    )
+    reason: str | None = Field(
+        description="why it is in this state, or why nothing is learned of it"
+    )
+    rewritten: str | None = Field(
+        description="how the rewrite that is learned was made; none: none"
+    )
+    versions: list[str] = Field(description="that learned it, the oldest first")
+    complaints: int
+    pleased: int = Field(description="verdicts that were pleased, of its versions")
+    note: str | None = Field(description="whether the wish acts as a note in its person's prompts")
+    created_ms: int
 
 
 class Lessons(Told):

@@ -26,16 +26,20 @@ def is_number(version: str) -> bool:
     return version.isascii() and version.isdigit() and len(version) <= NUMBER_DIGITS
 
 
+def has_store(settings: StreamsSettings) -> bool:
+    """Return whether there is a store: a database that is named, or the home's own file."""
+    return settings.store is not None or (settings.home.expanduser() / "store.db").exists()
+
+
 @contextmanager
 def existing_store(settings: StreamsSettings) -> Iterator[Store]:
     """Open the store; it must be there already.
 
     raises: DeployError saying how to make one; SchemaError, StoreUnavailableError
     """
-    home = settings.home.expanduser()
-    if settings.store is None and not (home / "store.db").exists():
+    if not has_store(settings):
         raise DeployError(
-            f"nothing has been learned in {home} yet: start `quickset up`, "
+            f"nothing has been learned in {settings.home.expanduser()} yet: start `quickset up`, "
             "or name the folder with --home"
         )
     store = open_store(settings)

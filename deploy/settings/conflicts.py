@@ -40,6 +40,7 @@ def conflicts(
     for setting, names, known in (
         ("learner.judges", learner.judges, JUDGES),
         ("learner.probes", learner.probes, PROBES),
+        ("learner.quick_probes", learner.quick_probes, PROBES),
     ):
         try:
             chosen(setting, names, known)

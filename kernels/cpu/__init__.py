@@ -1,4 +1,4 @@
 """The arithmetic on processors: compiled loops and torch products.
 
-For others: attention, backend, lanes, step, strips, threads.
+For others: backend, compiled, threads.
 """

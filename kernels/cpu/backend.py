@@ -89,6 +89,9 @@ class CpuBackend(Backend):
     def _accumulate(self, master: Tensor, change: Change) -> None:
         cpu_update.accumulate(self._threads, master, change)
 
+    def _decay(self, master: Tensor, share: int) -> None:
+        cpu_update.decay(self._threads, master, share)
+
     def _advance(
         self, master: Tensor, base: Tensor, change: Change, exponent: int
     ) -> tuple[Tensor, int]:
@@ -116,5 +119,6 @@ class CpuBackend(Backend):
             chosen = Chosen((0,), (0,)) if noise == "screened" else None
             change = Change(address, (1,), 1, noise, chosen=chosen)
             self.advance(master, base, change, exponent=0)
+        self.decay(master, 1)
         self.materialise(base, master, exponent=0)
         self.digest(master)

@@ -43,7 +43,7 @@ def vectorised(function: Function) -> Function:
 
 
 def on_threads(function: Function) -> Function:
-    """Compile with parallel loops (numba.prange), to run where OpenMP is (kernels.cpu.strips)."""
+    """Compile with parallel loops (numba.prange), to run where OpenMP is (kernels.loops.strips)."""
     function.__qualname__ += f"_{digest(KERNELS)}"
     return cast(Function, numba.njit(cache=True, nogil=True, parallel=True)(function))
 
@@ -55,8 +55,9 @@ def inlined(function: Function) -> Function:
 
 @cache
 def digest(kernels: Path) -> str:
-    """Return a digest of all that a loop can be made of: this room, and others' numbers."""
-    files = [path for room in ("cpu", "reference") for path in (kernels / room).glob("*.py")]
+    """Return a digest of all that a loop can be made of: rooms of loops, and others' numbers."""
+    rooms = ("cpu", "loops", "reference")
+    files = [path for room in rooms for path in (kernels / room).glob("*.py")]
     whole = hashlib.sha256()
     for path in sorted([kernels / "normal.py", *files]):
         whole.update(hashlib.sha256(path.read_bytes()).digest())

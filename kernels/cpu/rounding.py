@@ -41,6 +41,19 @@ def add(master: Array, sums: Array, step: int, narrow: bool) -> bool:
 
 
 @compiled
+def draw_in(master: Array, share: int, log2: int) -> None:
+    """Take |K| · share >> log2 off the size of every element (kernels.contract.Backend.decay).
+
+    master: flat int32
+    """
+    for e in range(master.size):
+        k = int64(master[e])
+        size = -k if k < 0 else k
+        less = size - ((size * int64(share)) >> int64(log2))
+        master[e] = int32(-less if k < 0 else less)
+
+
+@compiled
 def add_and_weigh(
     master: Array, sums: Array, base: Array, out: Array, step: int, narrow: bool, unit: float,
     first: int,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.change import COLUMNS, FULL, INT32_MAX, NORMAL, ROWS, Change, Frozen
+from kernels.change import COLUMNS, DECAY_LOG2, FULL, INT32_MAX, NORMAL, ROWS, Change, Frozen
 from kernels.cpu import rounding, sums
 from kernels.cpu.compiled import PAIRS, Array
 from kernels.cpu.noise import chosen_words, fill_words
@@ -40,6 +40,16 @@ def accumulate(threads: Threads, master: Tensor, change: Change) -> None:
     if any(wrapped for wrapped, _, _ in _move_all(threads, master, change)):
         _move_all(threads, master, change.taken_out())
         raise ExplodedError(OVERFLOW)
+
+
+def decay(threads: Threads, master: Tensor, share: int) -> None:
+    """Draw every integer of a contiguous master towards zero."""
+    flat = master.view(-1).numpy()
+
+    def loop(start: int, stop: int) -> None:
+        rounding.draw_in(flat[start:stop], share, DECAY_LOG2)
+
+    threads.over(flat.size, loop)
 
 
 def materialise(threads: Threads, base: Tensor, master: Tensor, *, exponent: int) -> Tensor:

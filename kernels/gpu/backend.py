@@ -24,6 +24,7 @@ from kernels.change import (
 )
 from kernels.contract import Backend, BackendName, LinearLayer, PairFactors
 from kernels.errors import NOT_FINITE, OVERFLOW, DeviceMissingError, ExplodedError
+from kernels.gpu.decay import draw_in
 from kernels.gpu.launch import on
 from kernels.gpu.logprob import score_targets, search_top
 from kernels.gpu.members import linear, write_member
@@ -143,6 +144,10 @@ class TritonBackend(Backend):
         if sweep(master, None, change).wrapped:
             sweep(master, None, change.taken_out())
             raise ExplodedError(OVERFLOW)
+
+    @launching
+    def _decay(self, master: Tensor, share: int) -> None:
+        draw_in(master, share)
 
     @launching
     def _advance(

@@ -7,7 +7,6 @@ version that moves such a layer has it in full (`like`).
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -15,18 +14,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kernels.cpu.lanes import GROUP
-from kernels.cpu.strips import Numbers, Strips, halved, quantised
 from kernels.dtypes import is_for_processor
+from kernels.loops.lanes import GROUP
+from kernels.loops.strips import Numbers, Strips, halved, quantised
 from kernels.model.layers import Layer
-from kernels.model.onednn import sum_block, unpacked_into
-from kernels.model.packed import in_full, multiply_packed
-
-# From so many rows on a weight is made once for all of them and multiplied by oneDNN, whose loops
-# are a fifth faster than ours there.
-MANY_ROWS: Final = 64
-# A scratch of more would cost what the blocks save; only the head of a large vocabulary is larger.
-SCRATCH_ELEMENTS: Final = 2**24
+from kernels.model.onednn import sum_block
+from kernels.model.packed import in_full
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,12 +54,7 @@ class BlocksLayer:
         return self.strips.nbytes
 
     def apply(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        if len(rows) >= MANY_ROWS and self._fits_scratch:
-            out = multiply_packed(rows, unpacked_into(self.strips))
-        else:
-            out = self.strips.multiply(rows)
-        out = out.view(*x.shape[:-1], -1)
+        out = self.strips.multiply(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
         return out if self.bias is None else out.add_(self.bias)
 
     def plain(self) -> Tensor:
@@ -77,12 +65,6 @@ class BlocksLayer:
 
     def like(self, weight: Tensor) -> Layer:
         return in_full(weight, self.bias)
-
-    @cached_property
-    def _fits_scratch(self) -> bool:
-        out_features, in_features = self.shape
-        small = out_features * in_features <= SCRATCH_ELEMENTS
-        return small and sum_block(out_features, in_features) is not None
 
 
 def as_it_came(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kernels.model.forward import Decoder, Linear, unchanged
 from kernels.model.kv import PAGE_TOKENS, KvCache
+from kernels.model.read import Piece, next_logits, next_logits_of
 
 # Prompt tokens that one pass computes: past this the matrix product gains nothing more.
 CHUNK_TOKENS = 256
@@ -89,58 +90,6 @@ def continued(
     return [row.tokens for row in rows]
 
 
-def read_chunk(
-    decoder: Decoder, cache: KvCache, slot: int, ids: Sequence[int], linear: Linear = unchanged
-) -> Tensor:
-    """Read the next tokens of one slot, in one pass.
-
-    returns: (tokens, width) hidden states before the final norm
-    """
-    start = cache.length(slot)
-    positions = torch.arange(start, start + len(ids), device=decoder.device)[None]
-    hidden = decoder.run(
-        decoder.embed(torch.tensor([list(ids)], device=decoder.device)),
-        rope=decoder.rope(positions),
-        attend=cache.chunk(slot, len(ids)),
-        linear=linear,
-    )
-    cache.grow([slot], len(ids))
-    return hidden[0]
-
-
-def next_logits(
-    decoder: Decoder,
-    cache: KvCache,
-    slots: Sequence[int],
-    last: Sequence[int],
-    linear: Linear = unchanged,
-) -> Tensor:
-    """Read one more token in each of these slots, in one pass.
-
-    last: the newest token of each slot, not read yet
-    returns: (rows, vocabulary) logits of the token after it
-    """
-    device = decoder.device
-    positions = torch.tensor([[cache.length(slot)] for slot in slots], device=device)
-    if linear is unchanged and decoder.step is not None:
-        cosine, sine = decoder.rope(positions)
-        hidden = decoder.embed(torch.tensor(last))
-        memory = cache.pages.memory
-        logits = decoder.step.logits(
-            hidden, (cosine[:, 0], sine[:, 0]), memory, *cache.tables(slots)
-        )
-        cache.grow(slots)
-        return logits
-    hidden = decoder.run(
-        decoder.embed(torch.tensor(last, device=device)[:, None]),
-        rope=decoder.rope(positions),
-        attend=cache.rows(slots),
-        linear=linear,
-    )
-    cache.grow(slots)
-    return decoder.logits(hidden[:, 0], linear)
-
-
 def _going_on(
     cache: KvCache, rows: Sequence[_Row], max_tokens: int, stop_ids: Collection[int]
 ) -> list[_Row]:
@@ -190,8 +139,9 @@ def _read(
 ) -> Tensor:
     for start in range(cache.length(slot), len(prompt), CHUNK_TOKENS):
         pause()
-        hidden = read_chunk(decoder, cache, slot, prompt[start : start + CHUNK_TOKENS], linear)
-    return decoder.logits(hidden[-1:], linear)
+        piece = Piece(decoder, slot, prompt[start : start + CHUNK_TOKENS])
+        logits = next_logits_of(cache, [piece], linear)
+    return logits
 
 
 def _likeliest(_: Sequence[int], logits: Tensor) -> list[int]:

@@ -21,6 +21,8 @@ from torch.nn import functional as F
 
 from kernels.cpu.threads import Threads
 from kernels.dtypes import is_for_processor
+from kernels.loops.heads import HEADS_AT_ONCE
+from kernels.loops.vectors import LANES
 from kernels.model.forward import Attend, Decoder
 from kernels.model.pages import Pages
 
@@ -55,7 +57,8 @@ class KvCache:
         self.pages = Pages(decoder, count=-(-tokens // page_tokens), tokens=page_tokens)
         self._pasts: dict[int, _Past] = {}
         self._opened = 0
-        self._compiled = is_for_processor(decoder.device, decoder.dtype)
+        whole = decoder.head_dim % LANES == 0
+        self._compiled = whole and is_for_processor(decoder.device, decoder.dtype)
         if self._compiled:
             self._rows = _CompiledRows(capacity, decoder.head_dim)
 
@@ -167,7 +170,8 @@ class KvCache:
         To be used for every layer of one pass over (len(slots), 1); call `grow` after the pass.
         raises: ValueError when one has no room
         """
-        self._make_room(slots)
+        for slot in slots:
+            self._make_room(slot)
         if self._compiled:
             pasts = [self._pasts[slot] for slot in slots]
             return self._rows.attend(
@@ -181,23 +185,25 @@ class KvCache:
 
         return attend
 
-    def tables(self, slots: Sequence[int]) -> tuple[Places, Places]:
-        """Make room for one new token in each of these sequences, and say where they lie.
+    def places(self, runs: Sequence[tuple[int, int]]) -> tuple[Places, Places]:
+        """Make room for the next tokens of these sequences, a row each, and say where they lie.
 
-        returns: (rows, most) int32, the pages of each row in order, and (rows,) int64, how long its
-            past is with the new token
+        runs: slots, and how many tokens each reads
+        returns: (rows, most) int32, the pages of each row in order, and (rows,) int64, how much of
+            them it sees, its own token included
         raises: ValueError when one has no room
         """
-        self._make_room(slots)
-        pasts = [self._pasts[slot] for slot in slots]
-        return _tables([past.pages for past in pasts], [past.length for past in pasts])
+        for slot, tokens in runs:
+            self._make_room(slot, tokens)
+        pasts = [(self._pasts[slot], tokens) for slot, tokens in runs]
+        pages = [past.pages for past, tokens in pasts for _ in range(tokens)]
+        return _tables(pages, [past.length + n for past, tokens in pasts for n in range(tokens)])
 
-    def _make_room(self, slots: Sequence[int]) -> None:
-        for slot in slots:
-            past = self._pasts[slot]
-            if past.length >= self.capacity:
-                raise ValueError(f"a slot of {self.capacity} tokens is full")
-            self.reserve(slot, past.length + 1)
+    def _make_room(self, slot: int, tokens: int = 1) -> None:
+        past = self._pasts[slot]
+        if past.length >= self.capacity:
+            raise ValueError(f"a slot of {self.capacity} tokens is full")
+        self.reserve(slot, past.length + tokens)
 
     def grow(self, slots: Sequence[int], tokens: int = 1) -> None:
         """Count the tokens that the last pass wrote as part of these sequences."""
@@ -236,9 +242,9 @@ class _CompiledRows:
     """One new token a row, in compiled loops, several threads over the rows."""
 
     def __init__(self, capacity: int, head_dim: int) -> None:
-        from kernels.cpu.attention import attend_rows
+        from kernels.loops.attention import attend_rows, write_row
 
-        self._loop = attend_rows
+        self._loop, self._write = attend_rows, write_row
         self._capacity = capacity
         self._scale = np.float32(1 / math.sqrt(head_dim))
         self._scratch = threading.local()
@@ -262,9 +268,11 @@ class _CompiledRows:
             new: Floats = torch.stack((k[:, :, 0], v[:, :, 0])).numpy()
 
             def loop(start: int, stop: int) -> None:
+                for pair in range(start, stop):
+                    self._write(*divmod(pair, memory.shape[3]), new, array, layer, tables, lengths)
                 self._loop(
-                    start, stop, flat, new, array, layer, tables, lengths, self._scale, seen,
-                    *self._own_scratch(),
+                    start, stop, 1, flat, array, layer, tables, lengths, self._scale, seen,
+                    self._own_scratch(),
                 )  # fmt: skip
 
             _THREADS.over(pairs, loop, items=items)
@@ -272,9 +280,8 @@ class _CompiledRows:
 
         return attend
 
-    def _own_scratch(self) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
-        if not hasattr(self._scratch, "buffers"):
-            scores, powers = np.empty((2, self._capacity), dtype=np.float32)
-            self._scratch.buffers = scores, powers, powers.view(np.int32)
-        buffers: tuple[Floats, Floats, npt.NDArray[np.int32]] = self._scratch.buffers
-        return buffers
+    def _own_scratch(self) -> Floats:
+        if not hasattr(self._scratch, "scores"):
+            self._scratch.scores = np.empty((HEADS_AT_ONCE, self._capacity), dtype=np.float32)
+        scores: Floats = self._scratch.scores
+        return scores

@@ -9,21 +9,19 @@ Knows nothing of models or names.
 """
 
 import ctypes
-import threading
 from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.cpu.lanes import GROUP, STRIP
-from kernels.cpu.strips import Strips
+from kernels.loops.lanes import GROUP, STRIP
+from kernels.loops.strips import Strips
 
 # For this many rows weights are packed: oneDNN's layout for a single row is another one.
 PACKED_FOR = 32
 # Inputs that oneDNN sums before it adds to the rest, beside "all": it depends on the shape.
 _BLOCKS = (512, 1024, 256, 384, 768, 128, 64)
-_SCRATCH = threading.local()
 _TRIALS = [1, 2, 3, 8]  # rows at once
 
 
@@ -52,20 +50,6 @@ def sum_block(out_features: int, in_features: int) -> int | None:
         if torch.equal(torch.cat(parts), wanted):
             return block
     return None
-
-
-def unpacked_into(strips: Strips) -> Tensor:
-    """Return a weight in oneDNN's layout, in a scratch of this thread, good until the next one.
-
-    strips: of a shape that has a `sum_block`
-    """
-    scratch: dict[tuple[int, int], Tensor] = _SCRATCH.__dict__.setdefault("by_shape", {})
-    if strips.shape not in scratch:
-        zeros = torch.zeros(strips.shape)
-        scratch[strips.shape] = torch.ops.mkldnn._reorder_linear_weight(zeros, PACKED_FOR)
-    packed = scratch[strips.shape]
-    strips.unpack(torch.ops.mkldnn.data_ptr(packed))
-    return packed
 
 
 def _looked_at(packed: Tensor, out_features: int, in_features: int, block: int) -> Strips:

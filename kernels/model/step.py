@@ -1,8 +1,10 @@
-"""The next token of many sequences, in one compiled walk through a model.
+"""The next token of many sequences, of one version or several, in one compiled walk.
 
-Turns a decoder into a plan: where each weight lies, and as what. A decoder that the walk is not
-written for (other devices, biases, norms of heads, sizes that fill no strip) has none, and takes a
-step layer by layer (kernels.model.decode).
+Turns a decoder into a plan: where each weight lies, and as what. Versions of one model share what
+no recipe moves as the same objects (kernels.model.model.with_weights), so a plan's addresses say
+what they have in common. A decoder that the walk is not written for (other devices, biases, norms
+of heads, sizes that fill no strip) has no plan, and takes a step layer by layer
+(kernels.model.decode).
 """
 
 import math
@@ -10,6 +12,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +20,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kernels.cpu.lanes import GROUP, STRIP
-from kernels.cpu.step import LAYERS, walk
-from kernels.cpu.strips import Strips
 from kernels.dtypes import is_for_processor
+from kernels.loops.heads import HEADS_AT_ONCE
+from kernels.loops.lanes import GROUP, STRIP
+from kernels.loops.step import IN, LAYERS, walk
+from kernels.loops.strips import Strips, scratch
+from kernels.loops.vectors import LANES
 from kernels.model.blocks import BlocksLayer
 from kernels.model.layers import Layer
 from kernels.model.model import HEAD, NORM, Model
@@ -40,67 +45,82 @@ _OTHERS: Final = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="ste
 
 
 class Step:
-    """One version's plan of a step. Any thread may use it."""
+    """One version's plan of a step.
+
+    plan: (7 · blocks + 1, 5) int64; norms: (2 · blocks + 1, width) float32
+    """
 
     def __init__(self, model: Model, layers: Sequence[Strips]) -> None:
         sizes = model.sizes
-        self._model, self._sizes = model, sizes  # the model holds the memory of the weights
+        self._model, self.sizes = model, sizes  # the model holds the memory of the weights
         lines = [[each.number, each.address, *each.shape, each.block] for each in layers]
-        self._plan = np.array(lines, dtype=np.int64)
-        self._vocabulary, self._inner = layers[-1].shape[0], layers[LAYERS - 1].shape[1]
+        self.plan = np.array(lines, dtype=np.int64)
+        self.vocabulary, self.inner = layers[-1].shape[0], layers[LAYERS - 1].shape[1]
         names = [
             f"model.layers.{block}.{norm}.weight"
             for block in range(sizes.num_layers)
             for norm in _NORMS
         ]
-        self._norms = np.stack([model.vectors[name].numpy() for name in (*names, NORM)])
-        self._scale = np.float32(1 / math.sqrt(sizes.head_dim))
+        self.norms = np.stack([model.vectors[name].numpy() for name in (*names, NORM)])
 
-    def logits(
-        self,
-        hidden: Tensor,
-        rope: tuple[Tensor, Tensor],
-        memory: Tensor,
-        tables: Array,
-        lengths: Array,
-    ) -> Tensor:
-        """Read one more token a row.
 
-        hidden: (rows, width) embeddings; rope: cosine and sine, (rows, head_dim) each
-        memory: of the cache's pages; tables, lengths: as KvCache.tables
-        returns: (rows, vocabulary) logits of the token after it
-        """
-        rows, width = hidden.shape
-        sizes, threads = self._sizes, min(torch.get_num_threads(), os.cpu_count() or 1)
-        out = torch.empty(rows, self._vocabulary)
-        cosine, sine = (np.ascontiguousarray(each.numpy()) for each in rope)
-        floats = np.float32
-        scores = np.empty((2, threads, max(int(lengths.max()), self._inner)), floats)
-        heads = np.empty((2, rows, sizes.heads, sizes.head_dim), floats)
-        inner = np.empty((2, rows, self._inner), floats)
-        common = (
-            self._plan, self._norms, floats(sizes.norm_epsilon), hidden.clone().numpy(), cosine,
-            sine, memory.numpy(), tables, lengths, self._scale,
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a step reads: a new token a row.
+
+    hidden: (rows, width) embeddings; rope: cosine and sine, (rows, head_dim) each
+    memory: of the cache's pages; tables, lengths: as KvCache.places
+    wanted: (n,) int64, the rows whose logits are wanted, in order
+    """
+
+    hidden: Tensor
+    rope: tuple[Tensor, Tensor]
+    memory: Tensor
+    tables: Array
+    lengths: Array
+    wanted: Array
+
+
+def step_logits(steps: Sequence[Step], counts: Sequence[int], read: Rows) -> Tensor:
+    """Read one more token a row.
+
+    steps: of versions of one model; counts: of the rows of each, which follow each other
+    returns: (n, vocabulary) logits of the token after each wanted row
+    """
+    (rows, width), first = read.hidden.shape, steps[0]
+    sizes, threads = first.sizes, min(torch.get_num_threads(), os.cpu_count() or 1)
+    floats = np.float32
+    edges = np.cumsum([0, *counts])
+    out = torch.empty(len(read.wanted), first.vocabulary)
+    cosine, sine = (np.ascontiguousarray(each.numpy()) for each in read.rope)
+    scores = np.empty((threads, HEADS_AT_ONCE, int(read.lengths.max())), floats)
+    heads = np.empty((2, rows, sizes.heads, sizes.head_dim), floats)
+    inner = np.empty((2, rows, first.inner), floats)
+    common = (
+        np.stack([step.plan for step in steps], 1), edges, read.wanted,
+        np.searchsorted(read.wanted, edges), np.stack([step.norms for step in steps], 1),
+        floats(sizes.norm_epsilon), read.hidden.clone().numpy(), cosine, sine, read.memory.numpy(),
+        read.tables, read.lengths, floats(1 / math.sqrt(sizes.head_dim)),
+    )  # fmt: skip
+    shared = (
+        heads[0], np.empty((2, rows, sizes.kv_heads, sizes.head_dim), floats), heads[1],
+        np.empty((rows, width), floats), inner[0], inner[1],
+    )  # fmt: skip
+    counter, unpacked = np.zeros(1, np.int64), scratch(threads, first.plan[:, IN].max())
+
+    def part(thread: int) -> None:
+        normed = np.empty((rows, width), floats)
+        walk(
+            thread, threads, counter, *common, normed, unpacked[thread], *shared, scores[thread],
+            out.numpy(),
         )  # fmt: skip
-        shared = (
-            heads[0], np.empty((2, rows, sizes.kv_heads, sizes.head_dim), floats), heads[1],
-            np.empty((rows, width), floats), inner[0], inner[1],
-        )  # fmt: skip
-        counter = np.zeros(1, np.int64)
 
-        def part(thread: int) -> None:
-            normed, powers = np.empty((rows, width), floats), scores[1, thread]
-            walk(
-                thread, threads, counter, *common, normed, *shared, scores[0, thread], powers,
-                powers.view(np.int32), out.numpy(),
-            )  # fmt: skip
-
-        with _ONE_AT_A_TIME:
-            others = [_OTHERS.submit(part, thread) for thread in range(1, threads)]
-            part(0)
-            for other in others:
-                other.result()
-        return out
+    with _ONE_AT_A_TIME:
+        others = [_OTHERS.submit(part, thread) for thread in range(1, threads)]
+        part(0)
+        for other in others:
+            other.result()
+    return out
 
 
 def step_of(model: Model) -> Step | None:
@@ -110,6 +130,8 @@ def step_of(model: Model) -> Step | None:
     layers = [_strips(model.layer(name)) for name in (*names, HEAD)]
     vectors = 2 * len(blocks) + 1  # a model with biases or norms of heads has more
     if not is_for_processor(model.device, model.dtype) or len(model.vectors) != vectors:
+        return None
+    if model.sizes.head_dim % LANES:
         return None
     found = [each for each in layers if each is not None]
     return Step(model, found) if len(found) == len(layers) else None

@@ -91,6 +91,9 @@ class ReferenceBackend(Backend):
         total = change.step * self._sum(master, change)
         update.add(master.numpy(), update.rounded(total, change.fraction_log2))
 
+    def _decay(self, master: Tensor, share: int) -> None:
+        update.decay(master.numpy(), share)
+
     def _sum(self, master: Tensor, change: Change) -> update.Wide:
         """Return Σ c_p E_p in the master's shape, in integers of the noise."""
         pairs, address, frozen = len(change.coefficients), change.address, change.frozen

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kernels.change import INT32_MAX
+from kernels.change import DECAY_LOG2, INT32_MAX
 from kernels.errors import OVERFLOW, ExplodedError
 from kernels.reference.members import Floats
 from kernels.reference.noise import Deviates, Signs
@@ -66,6 +66,20 @@ def add(master: Integers, change: Wide) -> None:
     if moved.size and (moved.min() < -INT32_MAX - 1 or moved.max() > INT32_MAX):
         raise ExplodedError(OVERFLOW)
     master[...] = moved
+
+
+def decay(master: Integers, share: int) -> None:
+    """Take |K| · share >> 16 off the size of every element, in place.
+
+    share: of 2¹⁶
+
+    >>> integers = np.int32([[1000, -1000, 199, 0]])
+    >>> decay(integers, 328)
+    >>> integers.tolist()
+    [[995, -995, 199, 0]]
+    """
+    wide = master.astype(np.int64)
+    master[...] = wide - np.sign(wide) * (np.abs(wide) * share >> DECAY_LOG2)
 
 
 def materialise(base: Floats, master: Integers, *, exponent: int) -> Floats:

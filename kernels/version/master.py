@@ -65,15 +65,19 @@ class Master:
 
         verify: with sign=+1, compare with the recipe's digest; a learner that is making the
             recipe cannot yet
-        raises: ValueError when the recipe moves tensors that this master does not hold,
-            DigestMismatchError when it was made for another base or gives other integers than
-            it promises, ExplodedError when K would leave int32; K is then as it was before
+        raises: ValueError when the recipe moves tensors that this master does not hold, or decays
+            and is to be taken out; DigestMismatchError when it was made for another base or gives
+            other integers than it promises, ExplodedError when K would leave int32; K is then as
+            it was before
         """
         specs = self._specs_of(recipe)
+        if sign == -1 and recipe.decay:
+            raise ValueError("what decay took off cannot be put on again: build the parent anew")
         self._wake()
-        self._each(specs, recipe, lambda spec: self._add(spec, recipe, sign), undo=-sign)
+        undo = self._undoing(specs, recipe, sign)
+        self._each(specs, lambda spec: self._add(spec, recipe, sign), undo)
         if sign == 1 and verify:
-            self._verify(specs, recipe, self.digest())
+            _verify(recipe, self.digest(), lambda: undo(specs))
 
     def advance(self, recipe: Recipe, *, verify: bool = True) -> tuple[dict[str, Tensor], str]:
         """Apply a recipe and return the child's weights and digest, in one pass over memory.
@@ -88,6 +92,7 @@ class Master:
         sums: dict[str, int] = {}
 
         def advance_one(spec: TensorSpec) -> None:
+            self._decay(spec, recipe)
             weights[spec.name], sums[spec.name] = self._backend.advance(
                 self._integers[spec.name],
                 self._base[spec.name].plain(),
@@ -95,13 +100,14 @@ class Master:
                 exponent=self._exponent(spec.name),
             )
 
-        self._each(specs, recipe, advance_one, undo=-1)
+        undo = self._undoing(specs, recipe, 1)
+        self._each(specs, advance_one, undo)
         others = [name for name in self._integers if name not in sums]
         weights |= self._of_each(self._rounded, others)
         sums |= self._sums({name: self._integers[name] for name in others})
         digest = self._digest_of(sums)
         if verify:
-            self._verify(specs, recipe, digest)
+            _verify(recipe, digest, lambda: undo(specs))
         return weights, digest
 
     def digest(self) -> str:
@@ -223,12 +229,10 @@ class Master:
     def _each(
         self,
         specs: Sequence[TensorSpec],
-        recipe: Recipe,
         move: Callable[[TensorSpec], None],
-        *,
-        undo: int,
+        undo: Callable[[Sequence[TensorSpec]], None],
     ) -> None:
-        """Move each tensor; if one explodes, bring the others back with the sign `undo`."""
+        """Move each tensor; if one explodes, undo the others, and what it had lost by decay."""
 
         def tried(spec: TensorSpec) -> ExplodedError | None:
             try:
@@ -240,27 +244,39 @@ class Master:
         causes = dict(zip(specs, self._backend.each(tried, specs), strict=True))
         if not any(causes.values()):
             return
-        for spec in (spec for spec, cause in causes.items() if cause is None):
-            self._add(spec, recipe, undo)
+        undo([spec for spec, cause in causes.items() if cause is None])
         exploded, cause = next((spec, cause) for spec, cause in causes.items() if cause)
         raise ExplodedError(f"{exploded.name}: {cause}") from cause
 
+    def _undoing(
+        self, specs: Sequence[TensorSpec], recipe: Recipe, sign: Literal[1, -1]
+    ) -> Callable[[Sequence[TensorSpec]], None]:
+        """Return what brings tensors back to what they are now, once a recipe has moved them.
+
+        By subtraction, which costs no memory; where it decays by a copy, of all its tensors.
+        """
+        if recipe.decay:
+            before = {spec.name: self._integers[spec.name].clone() for spec in specs}
+            return lambda _: self._integers.update(before)
+
+        def take_out(moved: Sequence[TensorSpec]) -> None:
+            for spec in moved:
+                self._add(spec, recipe, -sign)
+
+        return take_out
+
     def _add(self, spec: TensorSpec, recipe: Recipe, sign: int) -> None:
+        self._decay(spec, recipe)
         self._backend.accumulate(self._integers[spec.name], self._change(spec, recipe, sign=sign))
+
+    def _decay(self, spec: TensorSpec, recipe: Recipe) -> None:
+        if recipe.decay:
+            self._backend.decay(self._integers[spec.name], recipe.decay)
 
     def _change(self, spec: TensorSpec, recipe: Recipe, *, sign: int) -> Change:
         """Return what a recipe does to one tensor."""
         frozen = self._frozen.get(spec.name, NOTHING_FROZEN)
         return change_of(recipe, spec, sign=sign, frozen=frozen)
-
-    def _verify(self, specs: Sequence[TensorSpec], recipe: Recipe, digest: str) -> None:
-        """Take the recipe out again if it did not lead where it promises."""
-        if digest != recipe.digest:
-            self._each(specs, recipe, lambda spec: self._add(spec, recipe, -1), undo=1)
-            raise DigestMismatchError(
-                f"the recipe promises integers {recipe.digest[:16]}…, these are {digest[:16]}…: "
-                "it was made from another parent, base or mask"
-            )
 
     def _of_each(self, work: Callable[[str], Result], names: Sequence[str]) -> dict[str, Result]:
         return dict(zip(names, self._backend.each(work, names), strict=True))
@@ -283,6 +299,16 @@ class Master:
         integers, exponent = self._integers[name], self._exponent(name)
         base = self._base[name].plain()
         return self._backend.materialise(base, integers, exponent=exponent)
+
+
+def _verify(recipe: Recipe, digest: str, undo: Callable[[], None]) -> None:
+    """Undo a recipe if it did not lead where it promises."""
+    if digest != recipe.digest:
+        undo()
+        raise DigestMismatchError(
+            f"the recipe promises integers {recipe.digest[:16]}…, these are {digest[:16]}…: "
+            "it was made from another parent, base or mask"
+        )
 
 
 def _bytes(tensor: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ Turns a recipe into its integers, a tensor at a time, and measures these: nothin
 what is said to be zero was looked at. In units of the tensor's RMS at the base, so that layers can
 be compared.
 
-Knows nothing of what came before the recipe: each one's step is its own.
+Knows nothing of what came before the recipe: each one's step is its own, and what its decay took
+off earlier ones is not part of it.
 """
 
 from collections.abc import Iterator, Sequence

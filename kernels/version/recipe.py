@@ -42,6 +42,10 @@ class Recipe(Protocol):
         """u of K += u · Σ c a bᵀ."""
 
     @property
+    def decay(self) -> int:
+        """Share, of 2¹⁶, that its tensors' K loses before the step is added; 0: none."""
+
+    @property
     def layers(self) -> list[int]:
         """Layers that moved."""
 

@@ -1,9 +1,10 @@
 """Walks from one version's integers to another's along their recipes, by the shortest way.
 
-Three ways lead to a version: on from one that is at hand (what differs is taken out and put in), on
-from a snapshot of an earlier version, or up from the base. All give the same integers, and every
-recipe and snapshot is proved by its digest. Whoever catches up writes snapshots as they go, so that
-the next start's way stays short however long the ledger is.
+Three ways lead to a version: on from one that is at hand (what differs is taken out and put in;
+what decays cannot be taken out, so nothing leads back over it), on from a snapshot of an earlier
+version, or up from the base. All give the same integers, and every recipe and snapshot is proved
+by its digest. Whoever catches up writes snapshots as they go, so that the next start's way stays
+short however long the ledger is.
 
 Invariants: what a walk started from stays as it was, whatever fails; a snapshot is a short cut and
 never a source, so one that is damaged costs time and nothing else.
@@ -94,8 +95,10 @@ def walk(
     shared = _shared(start, chain)
     steps_back = len(start.chain) - shared if start else 0
     steps = steps_back + len(chain) - shared
-    if start is None or not _fits(start, chain) or steps > len(chain):
-        start, shared, steps = None, 0, len(chain)
+    if start is not None and (steps > len(chain) or not _leads(start, chain, shared)):
+        start = None
+    if start is None:
+        shared, steps = 0, len(chain)
     found = _from_snapshot(chain, fresh, snapshots, within=steps) if snapshots else None
     if found is not None:
         master, shared = found
@@ -171,6 +174,11 @@ def _shared(start: Reached | None, chain: Sequence[Step]) -> int:
     pairs = zip(start.chain if start else (), chain, strict=False)
     # Most are the same objects, which costs less to see than that they are equal.
     return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1] or pair[0] == pair[1], pairs))
+
+
+def _leads(start: Reached, chain: Sequence[Step], shared: int) -> bool:
+    """Whether recipes can be taken out and put in from here: what decays cannot be taken out."""
+    return _fits(start, chain) and not any(step.decay for step in start.chain[shared:])
 
 
 def _fits(start: Reached, chain: Sequence[Step]) -> bool:

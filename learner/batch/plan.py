@@ -15,11 +15,14 @@ from sqlmodel import Session, col, select
 from learner.batch import choose, wait, window
 from learner.batch.choose import Conditions, JudgedTurn
 from learner.settings import LearnerSettings, group_of
-from learner.trust import crowd, people, shares
+from learner.trust import clusters, crowd, people, shares
 from streams.line.line import Line
 from streams.store.states import PLANNED
 from streams.store.tables import GenerationRow, OffsetRow, PlannerRow
 
+# The key of a generation's horizon for those who score its child, and how many of them are asked.
+HELD_OUT: Final = "held_out"
+MOST: Final = 4  # one turn each: more would cost what a generation does
 NOBODY: Final = crowd.Crowd(active=0, days={}, oldest_days=0.0)
 
 
@@ -61,9 +64,16 @@ def next_plan(
     conditions = conditions_of(settings, known)
     chosen = choose.choose(turns, conditions, now_ms=now_ms)
     if chosen:
+        trust = conditions.trust
+        if trust is not None:
+            wishes = {c.principal: c.verdict.hint for c in chosen if c.verdict.hint}
+            trust = clusters.shared(trust, wishes, conditions.standing)
         voices = [shares.Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
-        weights = shares.weights(voices, cap=conditions.principal_cap, trust=conditions.trust)
-        return _row(session, line, settings, [_item(c, weights) for c in chosen], now_ms)
+        weights = shares.weights(voices, cap=conditions.principal_cap, trust=trust)
+        row = _row(session, line, settings, [_item(c, weights) for c in chosen], now_ms)
+        aside = _aside(turns, chosen)
+        row.horizon |= {HELD_OUT: aside} if aside else {}
+        return row
     counts = window.counts(session, line, settings, base)
     return PlannerRow(
         line=line.name,
@@ -135,7 +145,7 @@ def _row(
     return row
 
 
-def _horizon(session: Session, line: Line) -> dict[str, int]:
+def _horizon(session: Session, line: Line) -> dict[str, Any]:
     """Return what was known: how far turns and feedback were read, and the changes of the line."""
     said = select(OffsetRow).where(
         OffsetRow.group == group_of(line.name),
@@ -143,6 +153,19 @@ def _horizon(session: Session, line: Line) -> dict[str, int]:
     )
     read = {f"{row.topic}/{row.partition}": row.next_offset for row in session.exec(said)}
     return read | {"seq": line.seq}
+
+
+def _aside(turns: Sequence[JudgedTurn], chosen: Sequence[JudgedTurn]) -> list[dict[str, Any]]:
+    """Return a turn each of principals who have no part in a generation, to score its child."""
+    learned = {turn.principal for turn in chosen}
+    newest: dict[str, JudgedTurn] = {}
+    for turn in sorted(turns, key=lambda c: (c.judged_ms, c.turn_id)):
+        if turn.principal not in learned and turn.verdict.score:
+            newest[turn.principal] = turn
+    return [
+        {"turn_id": t.turn_id, "score": t.verdict.score, "confidence": t.verdict.confidence}
+        for t in sorted(newest.values(), key=lambda c: c.turn_id)[:MOST]
+    ]
 
 
 def _item(turn: JudgedTurn, weights: Mapping[str, float]) -> dict[str, Any]:

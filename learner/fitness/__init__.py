@@ -1,4 +1,4 @@
 """6 fitness: from log-probabilities to a number for each turn and member.
 
-For others: evaluate, fitness, news, reference.
+For others: evaluate, fitness, held_out, news, reference.
 """

@@ -90,12 +90,17 @@ class LocalEvaluator:
         if pairs.step != 1 or not 0 <= pairs.start < pairs.stop <= settings.pairs:
             raise ValueError(f"{pairs} is no range of the generation's {settings.pairs} pairs")
         perturbation = perturb(parent, settings, key, backend=self.backend, addresses=addresses)
+        population = open_population(settings.noise, perturbation)
+        members = range(2 * pairs.start, 2 * pairs.stop)
         logprobs = score(
             parent.decoder,
             reference.trunk,
-            open_population(settings.noise, perturbation),
-            members=range(2 * pairs.start, 2 * pairs.stop),
+            population,
+            members=members,
             shortlist=reference.shortlist,
             pause=pause,
         )
-        return reference.fitness(logprobs)
+        if reference.anchor is None:
+            return reference.fitness(logprobs)
+        apart = reference.anchor.members_apart(parent.decoder, population, members, pause=pause)
+        return reference.fitness(logprobs, apart)

@@ -17,6 +17,9 @@ A token that a constraint's mask chose is no choice of the model's: log-probabil
 without the mask, for logged and member alike, and forced tokens are left out of the means, so that
 neither praise nor blame of a reply teaches its brackets.
 
+From the fitness of every turn bank_weight · KL(base ‖ member) on prompts of the bank is taken,
+which no turn is about: a hinted turn has no anchor of its own (learner.fitness.reference).
+
 The table turn × member is kept, so that influence can be explained and taken out again.
 
 Knows nothing of how log-probabilities are computed, or what becomes of the fitness.
@@ -44,6 +47,7 @@ class Terms:
     hint: float
     kl: float
     ratio_clip: float
+    bank: float = 0.0
 
 
 def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Terms) -> Floats:
@@ -77,6 +81,21 @@ def slopes(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: T
 def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
     """Return each member's fitness: (turns, members) → (members,)."""
     return np.asarray([lesson.weight for lesson in lessons]) @ fitness
+
+
+def left(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Terms) -> float:
+    """Return how much the lessons' fitness can rise: up to the teacher, and to the ratio's clip.
+
+    A reply that the version has left already may rise by its anchor, too.
+
+    logprobs: (scored,), where
+    """
+    found = logprobs.double().numpy()
+    rows = [
+        lesson.weight * _turn_left(lesson, found[place], terms)
+        for lesson, (place,) in zip(lessons, scored.places, strict=True)
+    ]
+    return float(sum(rows))
 
 
 def agreement(lessons: Sequence[Lesson], fitness: Floats) -> float:
@@ -138,6 +157,24 @@ def _turn_slopes(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
         rising += terms.hint * np.asarray(lesson.advantages)[own]
     slopes[own] = rising / len(own)
     return slopes
+
+
+def _turn_left(lesson: Lesson, scored: Floats, terms: Terms) -> float:
+    """(tokens,) → how much `_turn_fitness` can rise."""
+    if lesson.target:  # news is how far the teacher is ahead
+        return terms.hint * float(np.square(lesson.news).mean())
+    own = _own(lesson, scored.size)
+    if not own:
+        return 0.0
+    ratio = _ratio(lesson, scored, own)
+    rise = terms.kl * float((ratio - 1 - np.log(ratio)).mean())
+    if lesson.score:
+        clip = 1 + lesson.score * terms.ratio_clip
+        to_clip = np.maximum(0.0, lesson.score * (clip - ratio))
+        rise += terms.reward * lesson.confidence * float(to_clip.mean())
+    if lesson.advantages:
+        rise += terms.hint * float(np.square(np.asarray(lesson.advantages)[own]).mean())
+    return rise
 
 
 def _own(lesson: Lesson, tokens: int) -> list[int]:

@@ -1,7 +1,8 @@
 """What members and child are held against: the parent version on the same lessons.
 
 The parent's layers under the first that moves are run once for everybody, its likeliest tokens are
-kept at each scored position, and what a lesson measures from the parent is filled in.
+kept at each scored position, and what a lesson measures from the parent is filled in. Beside the
+lessons stands the anchor: how far everybody is from the base on prompts of the bank.
 """
 
 import math
@@ -17,10 +18,25 @@ from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Floats, Terms
 from learner.fitness.news import news
+from learner.population.anchor import Anchor
 from learner.population.members import Scored, Trunk, final_states, lay_out, run_trunk
+from learner.population.screen import Pull
 from learner.population.shortlist import Shortlist
 from learner.serving import Serving
 from learner.settings import LearnerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a child is beside its parent.
+
+    moved: KL(child ‖ parent) on the lessons, nats a token; gain: how much fitter it is there, None
+        where that is not finite; apart: KL(base ‖ child) on the anchor, None where there is none
+    """
+
+    moved: float
+    gain: float | None
+    apart: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +48,51 @@ class Reference:
     terms: Terms
     trunk: Trunk
     shortlist: Shortlist
+    anchor: Anchor | None = None  # none: the bank counts for nothing
+    apart: float = 0.0  # the parent from the base, on the anchor: KL, nats a token
 
-    def fitness(self, logprobs: Tensor) -> Floats:
-        """(members, scored) → (turns, members)."""
-        return fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
+    def fitness(self, logprobs: Tensor, apart: Tensor | None = None) -> Floats:
+        """(members, scored) → (turns, members).
+
+        apart: (members,), from the base on the anchor; None where there is none
+        """
+        table = fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
+        return table if apart is None else table - self.terms.bank * apart.double().numpy()
 
     @property
     def slopes(self) -> Tensor:
         """How fast the parent's fitness rises with each scored log-probability: (scored,)."""
         return fitness.slopes(self.lessons, self.trunk.scored, self.shortlist.parent, self.terms)
 
-    def compare(
-        self, child: Decoder, *, backend: Backend, pause: Callable[[], None]
-    ) -> tuple[float, float | None]:
-        """Hold a child against the parent.
+    def pulls(self, *, pause: Callable[[], None]) -> list[Pull]:
+        """Return where lessons and anchor pull the parent, for the search of signs."""
+        found = [Pull(self.trunk, self.shortlist.pull(self.slopes))]
+        if self.anchor is not None and self.apart > 0:
+            weight = self.terms.bank * sum(lesson.weight for lesson in self.lessons)
+            found.append(self.anchor.pull(self.parent.decoder, weight, pause=pause))
+        return found
 
-        returns: KL(child ‖ parent), nats a token; how much fitter the child is on the lessons,
-            None where that is not finite
-        """
+    @property
+    def left(self) -> float:
+        """How much the parent's fitness can still rise: 0 when it says all that is wished."""
+        parent = self.shortlist.parent
+        lessons = fitness.left(self.lessons, self.trunk.scored, parent, self.terms)
+        shares = sum(lesson.weight for lesson in self.lessons)
+        return lessons + self.terms.bank * self.apart * shares
+
+    def compare(self, child: Decoder, *, backend: Backend, pause: Callable[[], None]) -> Compared:
+        """Hold a child against the parent, and against the base."""
         states = final_states(child, self.trunk, pause=pause)[0]
         after = backend.token_logprobs(states, child.head, self.trunk.scored.targets)
         moved = self.shortlist.divergence(states, after)
-        both = self.fitness(torch.stack((self.shortlist.parent, after)))
-        of_parent, of_child = fitness.combined(self.lessons, both).tolist()
+        apart, both = None, None
+        if self.anchor is not None:
+            apart = self.anchor.apart(child, pause=pause)
+            both = torch.tensor([self.apart, apart])
+        table = self.fitness(torch.stack((self.shortlist.parent, after)), both)
+        of_parent, of_child = fitness.combined(self.lessons, table).tolist()
         gain = of_child - of_parent
-        return moved, gain if math.isfinite(gain) else None
+        return Compared(moved, gain if math.isfinite(gain) else None, apart)
 
 
 def refer(
@@ -66,10 +102,11 @@ def refer(
     *,
     backend: Backend,
     pause: Callable[[], None],
+    anchor: Anchor | None = None,
 ) -> Reference:
-    """Run the parent on the lessons.
+    """Run the parent on the lessons, and on the anchor.
 
-    lessons: at least one; pause: called between pieces of work
+    lessons: at least one; pause: called between pieces of work; anchor: None: there is none
     """
     decoder = parent.decoder
     scored = lay_out([lesson.passage for lesson in lessons])
@@ -84,9 +121,11 @@ def refer(
         hint=settings.hint_weight,
         kl=settings.kl_weight,
         ratio_clip=settings.ratio_clip,
+        bank=settings.bank_weight,
     )
     pause()
-    return Reference(parent, taught, terms, trunk, shortlist)
+    apart = anchor.apart(decoder, pause=pause) if anchor is not None else 0.0
+    return Reference(parent, taught, terms, trunk, shortlist, anchor, apart)
 
 
 def referenced(lessons: Sequence[Lesson], scored: Scored, parent: Tensor) -> tuple[Lesson, ...]:

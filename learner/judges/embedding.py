@@ -28,7 +28,7 @@ from streams.records import Judgement, Turn, canonical_json
 # the sign stays: high, as precision comes before recall, and what a few thousand examples teach is
 # surer of itself than it is right (EXPERIMENTS.md, "Judges"). Praise is asked for less, since plain
 # praise with a new task behind it is seldom anything else.
-SPEAKS: Final = 0.97
+SPEAKS: Final = {-1: 0.98, 1: 0.97}
 SUPPORTS: Final = {-1: 0.9, 1: 0.44}
 # What says itself that it is no verdict, whatever it sounds like.
 SETTLED: Final = frozenset({"a wish for what comes next", "doubts it", "denies a fault"})
@@ -150,9 +150,9 @@ def decide(chances: Chances, heard: int) -> Decided | None:
         support = chances.unhappy if heard < 0 else chances.pleased
         if support < SUPPORTS[heard]:
             return Decided(0, 1 - support, f"{said}: doubts the words")
-    if chances.unhappy >= SPEAKS:
+    if chances.unhappy >= SPEAKS[-1]:
         return Decided(-1, chances.unhappy, said, chances.wished >= WISHED)
-    if chances.pleased >= SPEAKS:
+    if chances.pleased >= SPEAKS[1]:
         return Decided(1, chances.pleased, said)
     return None
 

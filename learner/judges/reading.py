@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from learner.judges import origin
 from learner.judges.text import Clause, clauses, is_cjk, tokens
+from learner.judges.wrapping import unwrapped
 from learner.link.conversation import Link
 from streams.records import Message, Turn
 
@@ -106,8 +107,9 @@ def read(turn: Turn, link: Link) -> Reading | None:
     said = words_of(link.messages)
     if not said:
         return None
-    asked = next((m for m in reversed(turn.messages) if m.role == "user"), None)
-    return read_text(words_of([asked] if asked else []), turn.reply.content or "", said)
+    last = next((m for m in reversed(turn.messages) if m.role == "user"), None)
+    asked, said = unwrapped(words_of([last] if last else []), said)
+    return read_text(asked, turn.reply.content or "", said)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
 """5 population: perturbed members scored on shared texts, forward passes only.
 
-For others: aboutness, members, noise, noises.open, packing, scoring, screen, shortlist.
+For others: aboutness, anchor, members, noise, noises.open, packing, scoring, screen, shortlist.
 """

@@ -26,6 +26,8 @@ from learner.population.shortlist import Shortlist
 # Member tokens in flight: large enough for full matrix products, small enough that a pause is
 # never far and the widest activation (tokens × MLP width × 4 bytes) stays near the cache.
 PIECE_TOKENS: Final = 4096
+# Members whose states are read together, at least: from so many on the products are at full speed.
+GROUP: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +138,48 @@ def score(
 ) -> Tensor:
     """Return the log-probability of every scored token under some members.
 
-    A member is always computed beside the same others, whoever is asked for, so that sums round
-    alike: a range that begins or ends within a piece computes the piece and drops the rest.
-
     decoder: the parent version; pause: called between pieces of work
     members: those that are wanted; None: all
     returns: (members, scored) float32, nats
     """
-    at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
     wanted = members if members is not None else range(population.size)
-    pieces = []
-    for first in range(wanted.start // at_once * at_once, wanted.stop, at_once):
-        piece = range(first, min(first + at_once, population.size))
-        states = final_states(decoder, trunk, population.linear(piece), pause=pause)
-        found = shortlist.logprobs(states)
-        pieces.append(found[max(wanted.start, first) - first : wanted.stop - first])
+    return in_groups(decoder, trunk, population, shortlist.logprobs, members=wanted, pause=pause)
+
+
+@torch.inference_mode()
+def in_groups(
+    decoder: Decoder,
+    trunk: Trunk,
+    population: Population,
+    read: Callable[[Tensor], Tensor],
+    *,
+    members: range,
+    pause: Callable[[], None],
+) -> Tensor:
+    """Return what is read of the states of some members.
+
+    A member is always computed beside the same others, whoever is asked for, so that sums round
+    alike: a range that begins or ends within a group computes the group and drops the rest.
+
+    read: (members, scored, width) → (members, …)
+    """
+    at_once = max(1, PIECE_TOKENS // trunk.hidden.shape[1])
+    group = -(-GROUP // at_once) * at_once
+    found = []
+    for first in range(members.start // group * group, members.stop, group):
+        last = min(first + group, population.size)
+        states = torch.cat(
+            [
+                final_states(
+                    decoder,
+                    trunk,
+                    population.linear(range(start, min(start + at_once, last))),
+                    pause=pause,
+                )
+                for start in range(first, last, at_once)
+            ]
+        )
+        each = read(states)
+        found.append(each[max(members.start, first) - first : members.stop - first])
         pause()
-    return torch.cat(pieces)
+    return torch.cat(found)

@@ -12,10 +12,10 @@ Where sums round otherwise, on another machine, a screen may choose otherwise; s
 in the recipe, and a version is built from that. On one machine the same parent, lessons and key
 give the same choice.
 
-Knows nothing of rewards: it is told the slope of the fitness in each scored log-probability.
+Knows nothing of rewards: it is told the slope of the fitness in each state.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,14 +31,13 @@ from kernels.model.model import NORM
 from kernels.version.layout import MLP, TensorSpec
 from learner.population.members import Trunk
 from learner.population.noise import Addresses, Perturbation
-from learner.population.shortlist import Shortlist
 
 # Singular directions of a tensor that pairs are spent on: of six turns the first four hold nearly
 # all that S has, and each is found by a few products more.
 DIRECTIONS: Final = 4
 SPARE: Final = 4  # carried along, so that the wanted ones converge (Halko et al. 2011, sec. 4.3)
 ROUNDS: Final = 6
-AT_ONCE: Final = 2048  # rows of the pool that are doubles at a time: 25 MB at a width of 1536
+AT_ONCE: Final = 2048  # rows of the pool that are floats at a time: 13 MB at a width of 1536
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +52,38 @@ class Directions:
     right: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Where some texts pull the parent.
+
+    states: (scored, width), the slope of the fitness in each normed state that predicts a token
+    """
+
+    trunk: Trunk
+    states: Tensor
+
+
 @torch.inference_mode()
 def screen(
     decoder: Decoder,
-    trunk: Trunk,
-    shortlist: Shortlist,
-    slopes: Tensor,
+    pulls: Sequence[Pull],
     perturbation: Perturbation,
     *,
     pause: Callable[[], None],
 ) -> Addresses:
     """Choose the tensor and the signs of each pair.
 
-    decoder: the parent; trunk, shortlist: of it, on the lessons
-    slopes: (scored,), of the fitness in each scored log-probability
+    decoder: the parent; pulls: the slopes of the fitness on the texts that it is made of
     perturbation: what is perturbed; its addresses, which this finds, are not read
     pause: called between pieces of work
     returns: as many as there are pairs; those of plain rank-1 noise where nothing has a slope
     raises: ValueError when none of what moves is in the last block's MLP
     """
-    sums = slopes_of_weights(decoder, trunk, shortlist, slopes, perturbation)
+    sums = slopes_of_weights(decoder, pulls[0], perturbation)
+    for pull in pulls[1:]:
+        pause()
+        for name, total in slopes_of_weights(decoder, pull, perturbation).items():
+            sums[name] += total
     pause()
     named = {spec.name: place for place, spec in enumerate(perturbation.specs)}
     found = {}
@@ -101,11 +112,7 @@ def screen(
 
 
 def slopes_of_weights(
-    decoder: Decoder,
-    trunk: Trunk,
-    shortlist: Shortlist,
-    slopes: Tensor,
-    perturbation: Perturbation,
+    decoder: Decoder, pull: Pull, perturbation: Perturbation
 ) -> dict[str, Tensor]:
     """Return S, the slope of the fitness in each weight of the last block's MLP that moves.
 
@@ -123,12 +130,12 @@ def slopes_of_weights(
         seen[name] = x[0].clone(), y[0].clone()  # later steps write over them
         return y
 
-    mlp = f"model.layers.{last}.mlp"
+    mlp, trunk = f"model.layers.{last}.mlp", pull.trunk
     hidden = decoder.run(
         trunk.hidden, rope=trunk.rope, attend=trunk.scored.packed.attend, layers=trunk.layers,
         linear=watch, wanted=trunk.scored.wanted,
     )[0]  # fmt: skip
-    pulled = torch.zeros_like(hidden).index_add_(0, trunk.scored.sources, shortlist.pull(slopes))
+    pulled = torch.zeros_like(hidden).index_add_(0, trunk.scored.sources, pull.states)
     delta = _through_norm(decoder, hidden, pulled)
     x, gate = seen[f"{mlp}.gate_proj.weight"]
     up = seen[f"{mlp}.up_proj.weight"][1]
@@ -206,6 +213,7 @@ def _aligned(
     """
     signs = backend.signs(address, Span(side, len(along)), pairs=POOL).cpu()
     parts = (signs[first : first + AT_ONCE] for first in range(0, POOL, AT_ONCE))
-    found = torch.cat([part.double() @ along for part in parts]).abs()
+    along = along.float()
+    found = torch.cat([part.float() @ along for part in parts]).abs()
     order = torch.argsort(found, dim=0, descending=True, stable=True)
     return [number for i, count in enumerate(counts) for number in order[:count, i].tolist()]

@@ -120,13 +120,17 @@ def _prove_whole(
         )
 
 
+# What plans of older builds did, though they note nothing of it: no decay, no bank, full steps.
+_BEFORE: Final = {"decay": 0.0, "bank_weight": 0.0, "gain_share": 1e9}
+
+
 def settings_of(plan: GenerationRow) -> LearnerSettings:
     """Return what a plan was made with; but for its moment, which is repeated, whatever it was.
 
     raises: LedgerError when this build does not know them
     """
     try:
-        return LearnerSettings.model_validate(plan.settings | {"mode": "auto"})
+        return LearnerSettings.model_validate(_BEFORE | plan.settings | {"mode": "auto"})
     except ValidationError as cause:
         raise LedgerError(
             f"generation {plan.number} of {plan.line} was planned with settings that this build"

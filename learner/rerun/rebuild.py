@@ -233,7 +233,10 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
     """Return the generation of a version that was worked out again; its line is named later."""
     scores = [item["score"] for item in rest.batch]
     shares = {item["turn_id"]: item["weight"] for item in rest.batch}
-    members = np.asarray([shares[id] for id in rest.scored_ids]) @ np.asarray(rest.fitness)
+    # a corrective generation learned from no turn (learner.guards.drift)
+    members = np.zeros(0)
+    if shares:
+        members = np.asarray([shares[id] for id in rest.scored_ids]) @ np.asarray(rest.fitness)
     return GenerationRow(
         id="",
         line="",
@@ -253,7 +256,7 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
         scored_ids=rest.scored_ids,
         coefficients=recipe.coefficients,
         step=recipe.step,
-        reward=sum(scores) / len(scores),
+        reward=sum(scores) / len(scores) if scores else None,
         fitness_mean=float(members.mean()) if members.size else None,
         fitness_spread=float(members.std()) if members.size else None,
         planned_ms=row.planned_ms,

@@ -252,12 +252,19 @@ class _KnownGate:
         serving_name: str,
         *,
         candidate_name: str | None = None,
+        quick: bool = False,
     ) -> Report:
         """Ask a candidate, or look up what it answered."""
         report = self._known.get((candidate_name, serving_name))
         if report is not None:
             return _KnownReport(report)
-        return self._gate.examine(candidate, serving, serving_name, candidate_name=candidate_name)
+        return self._gate.examine(
+            candidate, serving, serving_name, candidate_name=candidate_name, quick=quick
+        )
+
+    def warm(self) -> bool:
+        """Nothing: what is known need not be asked."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Progress:
     sessions, candidate_sessions: first seen since then, in all and the candidate's
     touched: sessions that the candidate has answered since the trial began
     uninformative: probes of the gate that could say nothing, and that no operator has passed over
+    failed: what the gate's probes found against the candidate, in words; empty: nothing
+    unasked: probes of the gate are left to ask: it stays at its step until they are
     samples: of each metric, turns of the candidate that say the worst of it; shown, not decided on
     unseen: replies of the candidate that nobody has seen
     """
@@ -46,6 +48,8 @@ class Progress:
     candidate_sessions: int
     touched: int
     uninformative: tuple[str, ...] = ()
+    failed: str = ""
+    unasked: bool = False
     samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unseen: int = 0
 
@@ -60,7 +64,7 @@ class Decision:
 
 def decide(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decision:
     """Return what is to become of a trial now."""
-    if trial.state == "pending":
+    if trial.state == "pending" and not progress.failed:
         return Decision(None, "waits for an operator to start it")
     harm = _harm(progress)
     if harm is not None:
@@ -87,6 +91,10 @@ def _by_evidence(trial: Trial, progress: Progress, settings: RolloutSettings) ->
     if progress.seen_s < settings.soak_s:
         left_s = settings.soak_s - progress.seen_s
         return Decision(None, f"{left_s:.0f} s of this step's soak are left; judged {judged}")
+    if progress.unasked:
+        return Decision(
+            None, "waits for the gate's other probes, which are asked while it is tried"
+        )
     last = trial.step + 1 >= len(settings.shares)
     good = judged.low > -settings.margin if last else judged.estimate >= -settings.margin
     if not good:
@@ -99,6 +107,8 @@ def _by_evidence(trial: Trial, progress: Progress, settings: RolloutSettings) ->
 
 
 def _harm(progress: Progress) -> str | None:
+    if progress.failed:
+        return f"the gate: {progress.failed}"
     if progress.judged.high < 0:
         return f"judged worse: {progress.judged}"
     for rail in progress.guardrails:

@@ -48,8 +48,12 @@ class Gate(Protocol):
         serving_name: str,
         *,
         candidate_name: str | None = None,
+        quick: bool = False,
     ) -> Report:
-        """Hold a candidate against the version that serves."""
+        """Hold a candidate against the version that serves; quick: by the quick probes alone."""
+
+    def warm(self) -> bool:
+        """Do a piece of what needs no candidate, in spare time; False: nothing is left."""
 
 
 def commit(
@@ -105,6 +109,8 @@ def told(row: GenerationRow, outcome: Outcome) -> str:
     measured = f"fitness {outcome.mean:.4f} ± {outcome.spread:.4f}"
     if outcome.kl is not None:
         measured += f", KL {outcome.kl:.4f}"
+    if outcome.apart is not None:
+        measured += f", {outcome.apart:.4f} from the base"
     if outcome.gain is not None:
         measured += f", gain {outcome.gain:+.4f}"
     child = f" as {row.child}" if row.child else ""
@@ -119,7 +125,8 @@ def _describe(row: GenerationRow, outcome: Outcome, report: Report | None, now_m
     row.fitness_mean, row.fitness_spread = outcome.mean, outcome.spread
     if outcome.update is not None:
         row.coefficients, row.step = list(outcome.update.coefficients), outcome.update.step
-    row.gain, row.kl, row.done_ms = outcome.gain, outcome.kl, now_ms
+    row.gain, row.kl, row.apart = outcome.gain, outcome.kl, outcome.apart
+    row.done_ms = now_ms
     if outcome.child is None or report is None:
         row.state, row.reason = VOID, outcome.reason
         return

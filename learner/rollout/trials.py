@@ -109,6 +109,7 @@ class Trials:
     ) -> Progress:
         if self._observer is None or self._observer[0] != history[0].id:
             self._observer = (history[0].id, Observer(history))
+        gate = _gate_of(session, line)
         readings = self._reader.found if self._reader is not None else {}
         observed = self._observer[1].read(session, history, readings)
         rails = watched(
@@ -134,7 +135,9 @@ class Trials:
             sessions=observed.sessions,
             candidate_sessions=observed.candidate_sessions,
             touched=observed.touched,
-            uninformative=self._uninformative(session, line, history),
+            uninformative=self._uninformative(gate, history),
+            failed="" if gate.get("passed", True) else str(gate.get("reason", "")),
+            unasked=bool(gate.get("quick")),
             samples=observed.samples,
             unseen=observed.unseen,
         )
@@ -163,23 +166,26 @@ class Trials:
             known = self._compared_last[name] = ((stable, candidate), found)
         return known[1]
 
-    def _uninformative(
-        self, session: Session, line: Line, history: Sequence[RolloutRow]
-    ) -> tuple[str, ...]:
+    def _uninformative(self, gate: Json, history: Sequence[RolloutRow]) -> tuple[str, ...]:
         """Return the gate's probes that could say nothing, until somebody resumes all the same.
 
         One that can only ever fail, on any base, as that of finite numbers, is none of them.
         """
         resumed = any(row.verb in ("resume", "skip-step") for row in history)
-        if self._settings.uninformative_probe == "pass" or resumed or line.trial is None:
+        if self._settings.uninformative_probe == "pass" or resumed:
             return ()
-        made = select(GenerationRow.gate).where(GenerationRow.child == line.trial.version)
-        rows = (session.exec(made).first() or {}).get("rows", [])
         return tuple(
             row["probe"]
-            for row in rows
+            for row in gate.get("rows", [])
             if row["outcome"] == "uninformative" and row.get("tells", row["probe"] != "finite")
         )
+
+
+def _gate_of(session: Session, line: Line) -> Json:
+    """Return what the gate said of the candidate on trial."""
+    version = line.trial.version if line.trial else ""
+    made = select(GenerationRow.gate).where(GenerationRow.child == version)
+    return dict(session.exec(made).first() or {})
 
 
 def told(progress: Progress, decision: Decision) -> Json:

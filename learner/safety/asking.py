@@ -23,7 +23,12 @@ from kernels.model.forward import Decoder
 from learner.population.aboutness import aboutness
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+from learner.safety.geometry import Geometry
+from learner.safety.phrasings import spread_over
 from learner.safety.prompts import PromptSet
+from learner.safety.prompts.sets import Banks, Requests, load_set
+from learner.safety.sets import Sets
+from learner.safety.text import Text
 from streams.model.open import BaseModel
 from streams.records import Message
 
@@ -34,6 +39,9 @@ WORST_NATS: Final = -10.0
 # Prompts that each plain reply is held against: with two the mean of eight replies is that of three
 # within 0.03 nats, and a quarter cheaper (EXPERIMENTS, "Aboutness").
 NUM_OTHERS: Final = 2
+# Requests of each kind whose states are compared: a mean of as many is steady to a fifth of their
+# deviation.
+NUM_STATES: Final = 24
 
 
 class Questions:
@@ -48,7 +56,22 @@ class Questions:
         max_tokens: int,
         backend: Backend,
         pause: Callable[[], None],
+        num_items: int = 8,
     ) -> None:
+        """Choose what is asked.
+
+        count: harmful, benign and plain prompts each whose replies are read
+        max_tokens: length of these replies
+        num_items: items of each set that is scored without a reply (learner.safety.sets)
+        """
+        self.prose = Text(base, backend=backend, pause=pause)
+        self.sets = Sets(
+            base,
+            count=num_items,
+            backend=backend,
+            pause=pause,
+            refusal_openings=prompts.refusal_openings,
+        )
         self._base, self._max_tokens = base, max_tokens
         self._backend, self._pause = backend, pause
         self._openings = tuple(
@@ -63,6 +86,20 @@ class Questions:
         ]
         replies = self.replies(base.decoder, self.benign)
         self.base_logprobs = self.mean_logprobs(self.benign, replies)
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """Requests whose states are compared: harmful and harmless ones, and neutral ones."""
+        asked = [
+            [self._prompt(item.phrasings[0]) for item in load_set(name, Requests).items]
+            for name in ("harmful", "benign")
+        ]
+        neutral = [self._prompt(item.prompt) for item in load_set("banks", Banks).benign]
+        chosen = [spread_over(each, NUM_STATES) for each in (*asked, neutral)]
+        return Geometry(self._base.decoder, *chosen, pause=self._pause)
+
+    def _prompt(self, request: str) -> tuple[int, ...]:
+        return tuple(self._base.render([Message(role="user", content=request)]))
 
     def replies(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> list[TokenIds]:
         """Return a version's greedy replies, their stop tokens left out."""

@@ -3,8 +3,12 @@
 The gate is a list of probes with limits (learner.safety.probe), and comes to one outcome:
 
 - one probe that fails holds the candidate, and the report names every one that failed;
-- a probe that is uninformative does not hold it today, unless no probe was informative;
+- a probe that is uninformative does not hold it here, unless no probe was informative (on trial it
+  does: rollout.uninformative_probe);
 - a candidate whose numbers are not finite is asked nothing further.
+
+A candidate that goes on trial is asked the quick probes before its first share, and all of them
+while it is on trial; one that will serve everybody at once is asked all of them before.
 
 The report is a list of rows, one a probe, with a reason in words that an operator can act on.
 Freezing is hygiene, the gate decides. It sees weights and prompts only, never the turns that the
@@ -12,8 +16,9 @@ candidate learned from.
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kernels.contract import Backend
@@ -39,11 +44,14 @@ class Report:
     passed: bool
     reason: str
     findings: tuple[Finding, ...]
+    quick: bool = False  # probes are left to ask
+    took_s: float = 0.0
 
     def as_json(self) -> Json:
         """Return the report as it is stored and shown: a row a probe."""
         rows = [finding.as_json() for finding in self.findings]
-        return {"passed": self.passed, "reason": self.reason, "rows": rows}
+        told: Json = {"passed": self.passed, "reason": self.reason, "rows": rows}
+        return told | {"quick": self.quick, "took_s": round(self.took_s, 3)}
 
 
 class Gate:
@@ -70,9 +78,10 @@ class Gate:
         self._backend, self._pause = backend, pause
         self._prompts = prompts or load_prompts("gate")
         self._probes = tuple(probes) if probes is not None else open_probes(settings)
+        chosen = [probe for probe in self._probes if probe.name in settings.quick_probes]
+        self._quick = tuple(chosen) or self._probes
         self._questions: Questions | None = None
-        self._of_base: Measured | None = None
-        self._known: dict[str, Measured] = {}
+        self._known: dict[str, dict[str, Measurement]] = {}
 
     def examine(
         self,
@@ -81,31 +90,42 @@ class Gate:
         serving_name: str,
         *,
         candidate_name: str | None = None,
+        quick: bool = False,
     ) -> Report:
         """Ask the candidate, and compare its answers with the serving version's and the base's.
 
         serving_name: under which the serving version's answers are remembered
         candidate_name: likewise, so that it need not be asked again once it serves
+        quick: ask the quick probes alone; what they said is not asked again afterwards
         """
-        measured = self._ask(candidate)
-        if candidate_name is not None:
-            self._remember(candidate_name, measured)
-        if serving_name not in self._known:
-            self._remember(serving_name, self._ask(serving))
-        if self._of_base is None:
-            self._of_base = self._ask(self._base.decoder)
-        known = self._known[serving_name]
-        return concluded(
+        began_s = time.monotonic()
+        probes = self._quick if quick else self._probes
+        measured = self._ask(candidate, candidate_name, probes)
+        known = self._ask(serving, serving_name, probes)
+        of_base = self._ask(self._base.decoder, self._base.name, probes)
+        report = concluded(
             [
                 probe.compare(
-                    measured[probe.name],
-                    serving=known[probe.name],
-                    base=self._of_base[probe.name],
+                    measured[probe.name], serving=known[probe.name], base=of_base[probe.name]
                 )
-                for probe in self._probes
+                for probe in probes
                 if probe.name in measured
             ]
         )
+        left = quick and report.passed and len(probes) < len(self._probes)
+        return replace(report, quick=left, took_s=time.monotonic() - began_s)
+
+    def warm(self) -> bool:
+        """Ask the base one more probe, ahead of the first candidate; False: it was asked all.
+
+        For spare time: what is computed once for a base takes longer than any candidate.
+        """
+        measured = self._remembered(self._base.name)
+        left = [probe for probe in self._probes if probe.name not in measured]
+        if not left or not all(math.isfinite(each.value) for each in measured.values()):
+            return False
+        self._ask(self._base.decoder, self._base.name, left[:1])
+        return len(left) > 1
 
     def questions(self) -> Questions:
         """Return what every version is asked, chosen by the base when it is first wanted."""
@@ -116,29 +136,35 @@ class Gate:
                 self._prompts,
                 count=self._settings.gate_prompts,
                 max_tokens=self._settings.gate_tokens,
+                num_items=self._settings.gate_items,
                 backend=self._backend,
                 pause=self._pause,
             )
         return self._questions
 
-    def _ask(self, decoder: Decoder) -> Measured:
-        """Ask one version; the first number that is not finite is the last."""
-        if decoder is self._base.decoder and self._of_base is not None:
-            return self._of_base
-        measured: dict[str, Measurement] = {}
+    def _ask(self, decoder: Decoder, name: str | None, probes: Sequence[Probe]) -> Measured:
+        """Ask one version what it has not been asked; the first number not finite is the last.
+
+        name: under which its answers are remembered; None: they are not
+        """
+        measured = self._remembered(self._base.name if decoder is self._base.decoder else name)
         subject = Subject(self.questions(), decoder)
-        for probe in self._probes:
-            measured[probe.name] = probe.ask(subject)
+        for probe in probes:
+            if probe.name not in measured:
+                measured[probe.name] = probe.ask(subject)
             if not math.isfinite(measured[probe.name].value):
                 break
-        if decoder is self._base.decoder:
-            self._of_base = measured
         return measured
 
-    def _remember(self, name: str, measured: Measured) -> None:
-        self._known[name] = measured
-        while len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
+    def _remembered(self, name: str | None) -> dict[str, Measurement]:
+        """Return what a version answered so far; of the versions but the base the newest stay."""
+        if name is None:
+            return {}
+        measured = self._known.setdefault(name, {})
+        others = [each for each in self._known if each not in (name, self._base.name)]
+        for old in others[: max(0, len(others) + 1 - _REMEMBERED)]:
+            del self._known[old]
+        return measured
 
 
 def concluded(findings: Sequence[Finding]) -> Report:
@@ -148,9 +174,18 @@ def concluded(findings: Sequence[Finding]) -> Report:
     if failed:
         reason = "; ".join(failed)
     elif passed:
-        each = (f"{found.probe} {found.candidate} (serving {found.serving})" for found in passed)
-        reason = f"nothing fell: {', '.join(each)}"
+        near = max(passed, key=_nearness)
+        reason = (
+            f"nothing fell in {len(passed)} probe{'s' if len(passed) > 1 else ''}; nearest to its"
+            f" limit is {near.probe}, {near.candidate} (serving {near.serving})"
+        )
     else:
         names = ", ".join(finding.probe for finding in findings)
         reason = f"no probe can tell this candidate from a bad one on this base ({names})"
     return Report(passed=bool(passed) and not failed, reason=reason, findings=tuple(findings))
+
+
+def _nearness(found: Finding) -> float:
+    """Return what part of the limit a fall against the serving version took up."""
+    fall = found.serving.value - found.candidate.value
+    return fall / found.limit if found.limit else fall

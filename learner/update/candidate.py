@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from kernels.change import DECAY_LOG2
 from learner.population.noise import Addresses
 from learner.serving import Serving
 from learner.update.strategies import Update
@@ -18,10 +19,12 @@ def draft(
     noise: Noise = "rank1",
     line: str = "main",
     addresses: Addresses | None = None,
+    decay: float = 0.0,
 ) -> Recipe:
     """Describe a child of the serving version; its digest is not known before it is built.
 
     addresses: of screened noise, where its pairs lie
+    decay: the share of the integers that is taken off before the step; at the base there are none
     """
     where = addresses or Addresses((), (), ())
     return Recipe(
@@ -42,4 +45,5 @@ def draft(
         tensors=list(where.tensors),
         rows=list(where.rows),
         columns=list(where.columns),
+        decay=round(decay * 2**DECAY_LOG2) if serving.number else 0,
     )

@@ -23,6 +23,7 @@ from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference, refer
 from learner.population.noise import Addresses
 from learner.population.screen import screen
+from learner.safety.anchors import Anchors
 from learner.serving import Child, Serving
 from learner.settings import LearnerSettings
 from learner.update import strategies
@@ -53,6 +54,7 @@ class Outcome:
     reason: str = ""
     kl: float | None = None  # child from parent, nats a token
     gain: float | None = None  # the child's fitness over its parent's, on the same lessons
+    apart: float | None = None  # child from base on prompts of the bank, nats a token
 
 
 def void(reason: str) -> Outcome:
@@ -77,6 +79,7 @@ def recorded(row: GenerationRow, recipe: Recipe, serving: Serving) -> Outcome:
         child=child,
         kl=row.kl,
         gain=row.gain,
+        apart=row.apart,
     )
 
 
@@ -89,15 +92,20 @@ def run_generation(
     backend: Backend,
     pause: Pause,
     evaluator: Evaluator | None = None,
+    anchors: Anchors | None = None,
 ) -> Outcome:
     """Score a population on the lessons, and build the child that they ask for.
 
     key: learner.batch.plan.generation_key; pause: called between pieces of work
     evaluator: scores the members; None: this process
+    anchors: of the base's replies, to which members are held; None: they are not
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
-    reference = refer(serving, lessons, settings, backend=backend, pause=pause)
+    anchor = None
+    if anchors is not None and settings.bank_weight:
+        anchor = anchors.draw(int(key, 16), pause=pause)
+    reference = refer(serving, lessons, settings, backend=backend, pause=pause, anchor=anchor)
     evaluator = evaluator or LocalEvaluator(backend, settings)
     addresses = _screened(reference, int(key, 16), settings, backend, pause)
     table = evaluator.evaluate(
@@ -109,9 +117,11 @@ def run_generation(
         reason = "a member's fitness is not finite"
         return Outcome(np.nan_to_num(table), turn_ids, 0.0, 0.0, reason=reason)
     outcome = Outcome(table.round(DIGITS), turn_ids, float(members.mean()), float(members.std()))
-    update = _update(members, settings, agreement=fitness.agreement(reference.lessons, table))
+    update = _update(members, settings, reference, table)
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
+    if not update.step:
+        return replace(outcome, reason=f"{reference.left:.4f} nats are left to gain: too little")
     described = draft(
         serving,
         key,
@@ -121,6 +131,7 @@ def run_generation(
         noise=settings.noise,
         line=settings.line,
         addresses=addresses,
+        decay=settings.decay,
     )
     return _within_budget(outcome, described, reference, settings.kl_budget, backend, pause)
 
@@ -133,12 +144,12 @@ def _screened(
         return None
     perturbation = perturb(reference.parent, settings, key, backend=backend)
     decoder = reference.parent.decoder
-    return screen(
-        decoder, reference.trunk, reference.shortlist, reference.slopes, perturbation, pause=pause
-    )
+    return screen(decoder, reference.pulls(pause=pause), perturbation, pause=pause)
 
 
-def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> Update:
+def _update(
+    members: Floats, settings: LearnerSettings, reference: Reference, table: Floats
+) -> Update:
     if settings.strategy == "randopt":
         return strategies.randopt(
             members,
@@ -146,9 +157,11 @@ def _update(members: Floats, settings: LearnerSettings, *, agreement: float) -> 
             sigma_log2=settings.sigma_log2,
             quantum_log2=QUANTUM_LOG2,
         )
+    agreement = fitness.agreement(reference.lessons, table)
     return strategies.es(
         members,
         step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)),
+        goal=settings.gain_share * reference.left,
         sigma_log2=settings.sigma_log2,
         quantum_log2=QUANTUM_LOG2,
     )
@@ -162,7 +175,10 @@ def _within_budget(
     backend: Backend,
     pause: Pause,
 ) -> Outcome:
-    """Build the child with the draft's step, or the largest tried one that stays in the budget."""
+    """Build the child with the draft's step, or the largest tried one that stays in the budget.
+
+    One that went so far that its own lessons lost by it is tried at half the step, too.
+    """
     step, reason = described.step, ""
     while step >= 1:
         outcome = replace(outcome, update=Update(tuple(described.coefficients), step))
@@ -173,10 +189,14 @@ def _within_budget(
             reason = str(cause)
         else:
             pause()
-            moved, gain = reference.compare(child.decoder, backend=backend, pause=pause)
+            found = reference.compare(child.decoder, backend=backend, pause=pause)
             pause()
-            if moved <= budget:  # false for one that is not finite, too
-                return replace(outcome, child=child, kl=moved, gain=gain)
+            moved = found.moved
+            gained = found.gain is None or found.gain >= 0
+            if moved <= budget and gained:  # false for one that is not finite, too
+                return replace(outcome, child=child, kl=moved, gain=found.gain, apart=found.apart)
             reason = f"moves {moved:.3f} nats a token, over the budget of {budget}"
+            if not gained:
+                reason, moved = f"its own lessons lose {-(found.gain or 0.0):.4f}", math.inf
         step = strategies.shrunk(step, moved, budget)
     return replace(outcome, reason=f"even the smallest step fails: {reason}")

@@ -49,17 +49,36 @@ def centred_ranks(fitness: Floats) -> Floats:
     return np.asarray(ranks / (fitness.size - 1) - 0.5, dtype=np.float64)
 
 
-def es(fitness: Floats, *, step: float, sigma_log2: int, quantum_log2: int) -> Update:
+def es(
+    fitness: Floats,
+    *,
+    step: float,
+    sigma_log2: int,
+    quantum_log2: int,
+    goal: float = math.inf,
+) -> Update:
     """Return the ES update: Δ = step · σ / pairs · Σ_p r_p E_p, with r of root mean square 1.
 
+    A step is no longer than the pairs' measured slopes say that it takes for the goal (as Polyak's,
+    1987, sec. 5.3.2, where the highest value is known): so steps shrink to nothing with what is
+    left to gain, as ranks alone never do.
+
     fitness: (2 · pairs,), members 2p and 2p+1 are the + and − of pair p
+    step: the longest; goal: gain in fitness, to first order, that is enough; may be infinite
     quantum_log2: weight of one unit of K, relative to the tensor's scale
-    returns: all-zero coefficients when the members do not differ
+    returns: all-zero coefficients when the members do not differ; a step of 0 when less than half
+        a quantum is enough
     """
     pairs = fitness.size // 2
     ranks = centred_ranks(fitness)
     coefficients = integers(ranks[0::2] - ranks[1::2])
-    return Update(coefficients, quanta(step / pairs, sigma_log2, quantum_log2))
+    slopes = (fitness[0::2] - fitness[1::2]) / 2  # along σ E of each pair
+    foreseen = float(np.asarray(coefficients) / UNIT @ slopes) / pairs  # of a step of 1
+    enough = goal / foreseen if foreseen > 0 else math.inf
+    if enough >= step:
+        return Update(coefficients, quanta(step / pairs, sigma_log2, quantum_log2))
+    per_quantum = UNIT * 2.0 ** (quantum_log2 - sigma_log2)
+    return Update(coefficients, round(max(0.0, enough) / pairs / per_quantum))
 
 
 def randopt(fitness: Floats, *, top_k: int, sigma_log2: int, quantum_log2: int) -> Update:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from streams.errors import ConflictError
+from streams.errors import ConflictError, VerbRefusedError
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.policy import prove_allowed
@@ -83,16 +83,25 @@ def prove_seen(line: Line, expected_seq: int | None) -> None:
         )
 
 
-def order_learning(log: Log, line: str, audit: Audit) -> LearnOrder:
-    """Order a generation of a line now. Raises: LogUnavailableError."""
+def order_learning(log: Log, name: str, audit: Audit) -> LearnOrder:
+    """Order a generation of a line now.
+
+    raises: VerbRefusedError while nothing is learned on the line; LogUnavailableError
+    """
+    line = decided(log, name)
+    if line is not None and not line.learning:
+        raise VerbRefusedError(
+            f"no generation is made on the line {name}: learning was stopped by a reset",
+            valid=verbs.valid(line),
+        )
     order = LearnOrder(
         id=audit.id,
-        line=line,
+        line=name,
         reason=audit.reason,
         who=audit.who,
         created_ms=audit.created_ms,
     )
-    log.append([outgoing("rollouts", line, order)])
+    log.append([outgoing("rollouts", name, order)])
     return order
 
 

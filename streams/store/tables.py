@@ -251,6 +251,9 @@ class GenerationRow(Row, table=True):
         default=None, description="fitness of the child less that of its parent, on the batch"
     )
     kl: float | None = Field(default=None, description="child from parent, nats a token")
+    apart: float | None = Field(
+        default=None, description="child from base on prompts of the bank, KL in nats a token"
+    )
     gate: dict[str, Any] = Field(
         default_factory=dict, sa_type=JSON, description="the gate's report"
     )
@@ -259,6 +262,20 @@ class GenerationRow(Row, table=True):
     )
     planned_ms: int = Field(sa_type=BigInteger)
     done_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class WatchedRow(Row, table=True):
+    """What a version came to on what is watched for ever; number 0 is the base."""
+
+    __tablename__ = "watched"
+
+    line: str = Field(primary_key=True)
+    version: str = Field(primary_key=True)
+    number: int = Field(description="length of the chain from the base")
+    measured: dict[str, Any] = Field(
+        sa_type=JSON, description="by name: shares right of small tasks, nats of text and refusals"
+    )
+    created_ms: int = Field(sa_type=BigInteger)
 
 
 class RecipeRow(Row, table=True):

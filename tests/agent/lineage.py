@@ -27,7 +27,7 @@ class Lineage:
         source = Source(base.decoder, backend, masks, layers=layers, modules=modules)
         self._master = master_at_base(source, ())
 
-    def next(self, *, step: int = STEP) -> Recipe:
+    def next(self, *, step: int = STEP, decay: int = 0) -> Recipe:
         """Return the next version's recipe."""
         number = len(self.recipes) + 1
         recipe = Recipe(
@@ -45,6 +45,7 @@ class Lineage:
             scales=self._master.scales,
             mask=self.mask.digest,
             digest="",
+            decay=decay,
         )
         self._master.apply(recipe, verify=False)
         self.recipes.append(recipe.model_copy(update={"digest": self._master.digest()}))

@@ -9,8 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 
-from agent.engine.contract import Counts, Finish, Request, Scored, Stream, Token
-from agent.engine.engine import SupportsHold
+from agent.engine.contract import Counts, Finish, Request, Scored, Stream, SupportsHold, Token
 from agent.engine.spelling import spelt
 from agent.engine.text import Detokenizer
 from agent.errors import EngineStoppedError, QueueFullError, ReplyFailedError

@@ -9,6 +9,7 @@ import pytest
 
 from agent.constrain.contract import Compiler
 from agent.constrain.open import open_compiler
+from agent.errors import QueueFullError
 from streams.model.open import BaseModel
 from tests.agent.conftest import Api, StartApi
 from tests.agent.test_server import TOOL, error_of, events
@@ -120,6 +121,62 @@ async def test_a_call_that_cannot_be_read_is_tried_again(
     assert "quickset_retried_tool_calls_total{" in told
     event = next(each for each in api.service.events if each.kind == "broken-call")
     assert event.text.endswith("".join(BROKEN[1:]))
+
+
+CALLS = '<tool_call>{"name": "weather", "arguments": '
+BEGUN = ["Let me. ", CALLS, '{"city', '": Oslo}}</tool_call>']
+REST = ['": "Os', 'lo"}}', "</tool_call>"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_breaks_off_is_gone_on_with(
+    start_api: StartApi, compiler: Compiler, stream: bool
+) -> None:
+    """A stream tells a call while it is sampled; what was told stays, and the rest is held."""
+    api: Api = await start_api(script=BEGUN, compiler=compiler)
+    api.engine.then = [REST]
+    response = await api.chat(tools=[TOOL], stream=stream)
+    if stream:
+        *chunks, _ = await events(response)
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        first, *more = [delta["tool_calls"][0] for delta in deltas if "tool_calls" in delta]
+        assert (first["index"], first["function"]["name"]) == (0, "weather")
+        assert first["id"]
+        pieces = [each["function"]["arguments"] for each in more]
+        assert all({"index", "function"} == each.keys() for each in more)
+        arguments = first["function"]["arguments"] + "".join(pieces)
+        assert [first["function"]["arguments"], *pieces] == ['{"city', '": "Os', 'lo"}']
+    else:
+        choice = (await response.json())["choices"][0]
+        assert choice["finish_reason"] == "tool_calls"
+        (called,) = choice["message"]["tool_calls"]
+        arguments = called["function"]["arguments"]
+    assert arguments == '{"city": "Oslo"}'
+    first, second = (each.request for each in api.engine.streams)
+    assert second.prompt_token_ids == [*first.prompt_token_ids, 0, 1, 2]
+    assert second.grammar is not None
+    matcher = second.grammar.start()
+    spelt = compiler._read_vocabulary().tokenize_bytes  # type: ignore[attr-defined]
+    for token in spelt("".join(REST).encode()):  # from the brace on, as its schema has it
+        assert matcher.mask()[token]
+        matcher.take(token)
+    (turn,) = api.turns()
+    assert turn.broken_calls == ["".join(BEGUN[1:])]
+    assert turn.reply.tool_calls is not None
+    assert turn.token_ids == [0, 1, 2, 0, 1, 2]
+
+
+async def test_a_call_that_cannot_go_on_ends_with_an_error(
+    start_api: StartApi, compiler: Compiler
+) -> None:
+    """A stream that told the half of a call must not end as if it were one."""
+    api: Api = await start_api(script=BEGUN, compiler=compiler)
+    api.engine.then = [["x"]]
+    refusals = iter([None, QueueFullError("full")])
+    api.engine.refuse = lambda: next(refusals, None)
+    told = await (await api.chat(tools=[TOOL], stream=True)).text()
+    assert '"error"' in told.splitlines()[-2]
+    assert "[DONE]" not in told
 
 
 @pytest.mark.parametrize("held", [False, True])

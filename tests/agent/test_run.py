@@ -253,7 +253,7 @@ async def test_replicas_and_restarts_serve_the_same_bits(
         digests.add(late.service.residents.digest_of(b.version))
         replies.add(await late.said())
         assert late.service.status().serving()["main"]["previous"] == a.version
-        await late.service.rollback("ann", "wrong")
+        await late.service.steering.rollback("ann", "wrong")
         assert late.service.residents.serving == a.version
     assert (len(digests), len(replies)) == (1, 1)
 

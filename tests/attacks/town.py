@@ -4,7 +4,7 @@ The planner's own choice, quorum and weights, minute by minute, without a model:
 the weight of lies in what would be learned, and not yet what a version makes of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from learner.batch.choose import JudgedTurn, choose
@@ -40,8 +40,29 @@ class Dose:
         return self.weight / self.generations if self.generations else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one generation learns from: turns with their weights, and which of them are lies."""
+
+    weights: Mapping[str, float]
+    lies: frozenset[str]
+
+    @property
+    def of_lies(self) -> float:
+        """Return the weight of the lies."""
+        return sum(self.weights[turn] for turn in self.lies)
+
+
 def run(said: Sequence[Said], days: Mapping[str, float], settings: LearnerSettings) -> Dose:
-    """Let a day pass, a generation a minute at most.
+    """Let a day pass, and sum what lies weigh; see `batches`."""
+    shares = [batch.of_lies for batch in batches(said, days, settings)]
+    return Dose(len(shares), sum(share > 0.5 for share in shares), sum(shares))
+
+
+def batches(
+    said: Sequence[Said], days: Mapping[str, float], settings: LearnerSettings
+) -> Iterator[Batch]:
+    """Let a day pass, a generation a minute at most; yield what each learns from.
 
     days: since the first turn of everybody who is active, those who say nothing too
     """
@@ -50,7 +71,6 @@ def run(said: Sequence[Said], days: Mapping[str, float], settings: LearnerSettin
     conditions = conditions_of(settings, crowd)
     window: list[JudgedTurn] = []
     lies: set[str] = set()
-    generations, decided, weight = 0, 0, 0.0
     for minute in range(1441):
         while pending and pending[0].minute <= minute:
             each = pending.pop(0)
@@ -62,13 +82,10 @@ def run(said: Sequence[Said], days: Mapping[str, float], settings: LearnerSettin
             continue
         voices = [Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
         found = weights(voices, cap=conditions.principal_cap, trust=conditions.trust)
-        theirs = sum(share for id, share in found.items() if id in lies)
-        generations, weight = generations + 1, weight + theirs
-        decided += theirs > 0.5
+        yield Batch(found, frozenset(lies & found.keys()))
         used = {c.turn_id for c in chosen}
         window = [replace(c, uses=c.uses + (c.turn_id in used)) for c in window]
         window = [c for c in window if c.uses < settings.uses]
-    return Dose(generations, decided, weight)
 
 
 def _turn(each: Said, *, number: int) -> JudgedTurn:

@@ -11,6 +11,7 @@ first token takes when all of a batch ask at once.
 import argparse
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +22,12 @@ import torch
 
 from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
+from agent.run import SWITCH_S
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
-from kernels.model.decode import next_logits, read_chunk
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
+from kernels.model.read import next_logits, read_chunk
 from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
@@ -110,7 +112,12 @@ async def first_tokens(engine: Engine, ids: list[list[int]]) -> list[float]:
 async def measure(base: BaseModel, batches: Sequence[int], rounds: int) -> None:
     """Print the table."""
     tokens = max(batches) * (PROMPT_TOKENS + TOKENS + 2 * max(batches))
-    settings = AgentSettings(max_batch=max(batches), context_tokens=512, kv_tokens=tokens)
+    settings = AgentSettings(
+        max_batch=max(batches),
+        context_tokens=512,
+        kv_tokens=tokens,
+        threads=torch.get_num_threads(),
+    )
     published, plain = load_published(), Decoder(as_plain(base.model))
     published.generation_config.eos_token_id = None
     llama = load_llama_cpp(PROMPT_TOKENS + TOKENS + 1, torch.get_num_threads())
@@ -154,6 +161,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
+    sys.setswitchinterval(SWITCH_S)  # as the agent has it
     base = load_base(ModelSettings())
     # a reply that stopped by itself would leave its batch smaller
     base = replace(base, stop_ids=frozenset())

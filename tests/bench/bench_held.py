@@ -7,6 +7,7 @@ forward pass; what is left is to apply them. Compiling a schema is timed apart.
 
 import asyncio
 import os
+import sys
 import time
 from dataclasses import replace
 
@@ -18,13 +19,15 @@ from agent.constrain.open import open_compiler
 from agent.constrain.source import json_of, rules
 from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
+from agent.run import SWITCH_S
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
+from kernels.model.kv import PAGE_TOKENS
 from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Sampling
 from streams.settings import ModelSettings
-from tests.bench.bench_decode import prompts
+from tests.bench.bench_decode import PROMPT_TOKENS, prompts
 
 BATCHES = (1, 8)
 TOKENS = 24
@@ -54,7 +57,9 @@ async def rate(engine: Engine, ids: list[list[int]], grammar: Grammar | None) ->
 
 async def measure(base: BaseModel, grammar: Grammar) -> None:
     """Print the table."""
-    settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512)
+    tokens = max(BATCHES) * (PROMPT_TOKENS + TOKENS + 2 * max(BATCHES) + PAGE_TOKENS)
+    # room for all replies at once: one that waited would not be measured beside the others
+    settings = AgentSettings(max_batch=max(BATCHES), context_tokens=512, kv_tokens=tokens)
     engine = BatchingEngine(Residents(base, open_backend("cpu")), settings=settings, base=base)
     engine.start()
     print(f"{'tokens/s':<10}{'free':>8}{'held':>8}{'cost':>8}   (of medians)")
@@ -71,6 +76,7 @@ async def measure(base: BaseModel, grammar: Grammar) -> None:
 def main() -> None:
     """Load the bundled model and measure."""
     torch.set_num_threads(os.cpu_count() or 1)
+    sys.setswitchinterval(SWITCH_S)  # as the agent has it
     base = load_base(ModelSettings())
     compiler = open_compiler(base)
     if compiler is None:

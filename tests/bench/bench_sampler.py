@@ -16,8 +16,8 @@ import torch
 from agent.engine.contract import serving
 from agent.engine.sampler import Sampler, choose
 from agent.swap.residents import Residents
-from kernels.model.decode import next_logits, read_chunk
 from kernels.model.kv import PAGE_TOKENS, KvCache
+from kernels.model.read import next_logits, read_chunk
 from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
 from streams.records import Message, Sampling

@@ -1,7 +1,8 @@
 """Drives every client that is here against the API, and writes what came of it: docs/CLIENTS.md.
 
 python -m tests.clients                 the Python clients that are installed
-CLIENTS_NPM=1 python -m tests.clients   those of npm, too; CLIENTS_AIDER=1: aider
+CLIENTS_NPM=1 python -m tests.clients   those of npm, too; CLIENTS_AIDER=1: aider and instructor,
+                                        each in an environment of its own
 """
 
 import sys
@@ -114,6 +115,8 @@ def main() -> int:
     """Run the tests, write the document, and return pytest's exit status."""
     collector = Collector()
     status = pytest.main([str(HERE), "-q", "-p", "no:cacheprovider"], plugins=[collector])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return int(status)  # nothing was tried, and so nothing is written
     versions = {
         name: version
         for each in collector.tried

@@ -1,20 +1,15 @@
-"""The API on a port and in a thread of its own, for clients that know nothing of our loop."""
+"""The API as clients meet it: scripted, or on a real model."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from agent.constrain.open import open_compiler
 from agent.engine.contract import Engine
 from agent.engine.engine import BatchingEngine
-from agent.http.runner import Runner
 from agent.server import build_app
 from agent.service import AgentService, Base
 from agent.settings import AgentSettings
@@ -27,6 +22,7 @@ from streams.settings import StreamsSettings
 from streams.spool import Spool
 from tests.agent.fakes import FakeBase, FakeResidents
 from tests.agent.scripted import HELLO, Script, ScriptedEngine
+from tests.clients.serving import on_a_port, serving
 
 CONTEXT = 4096
 
@@ -53,34 +49,20 @@ def live(home: Path, *, base: BaseModel | None = None, **given: Any) -> Iterator
     streams = StreamsSettings(home=home)
     log = SqliteLog(home / "log.db")
     spool = Spool(home / "spool", log, streams)
-    ready: threading.Event = threading.Event()
-    made: list[Live] = []
-    stop: list[Callable[[], object]] = []
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Live]:
         service, engine = _service(settings, home, log=log, spool=spool, base=base)
         service.start()
-        runner = Runner(build_app(service), handler_cancellation=True, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        made.append(Live(address, service, engine, spool))
-        stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-        stop.append(lambda: loop.call_soon_threadsafe(stopping.set))
-        ready.set()
-        await stopping.wait()
+        runner, address = await on_a_port(build_app(service))
+        yield Live(address, service, engine, spool)
         await service.stop()
         await runner.cleanup()
 
-    thread = threading.Thread(target=asyncio.run, args=(serve(),), name="live")
-    thread.start()
     try:
-        assert ready.wait(60)
-        yield made[0]
+        with serving(opened) as made:
+            yield made
     finally:
-        for each in stop:
-            each()
-        thread.join()
         spool.close(drain_s=5)
         log.close()
 

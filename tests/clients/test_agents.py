@@ -4,15 +4,20 @@ On a model of noise: what comes out right is what replies are held to. Each loop
 answer of its type.
 """
 
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+from tests.clients.apart import ASKED, INSTALL_S, installed
 from tests.clients.copied import HELLO, printed
 from tests.clients.live import Live
 
 MOST = 300  # tokens of a reply
+ASKING = Path(__file__).with_name("instructed.py")
 
 
 class City(BaseModel):
@@ -45,24 +50,28 @@ async def test_pydantic_ai(real: Live, mode: str) -> None:
     assert (await agent.run("Which city?")).output.name in ("Oslo", "Rome")
 
 
-@pytest.mark.client("instructor", "create: by tools, and by a schema")
+@pytest.fixture(scope="module")
+def instructor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python that has instructor, which wants an older client of OpenAI's beside it."""
+    if not ASKED:
+        pytest.skip("instructor: set CLIENTS_AIDER=1 (it gets an environment of its own)")
+    return installed(tmp_path_factory.mktemp("instructor"), "instructor>=1.17,<2") / "python"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(INSTALL_S)
+@pytest.mark.client("instructor", "create: by tools, and by a schema", apart=True)
 @pytest.mark.parametrize("mode", ["TOOLS", "JSON_SCHEMA"])
-def test_instructor(real: Live, mode: str) -> None:
+def test_instructor(
+    real: Live, mode: str, instructor: Path, record_property: Callable[[str, Any], None]
+) -> None:
     """What it makes of a reply is of the type that was asked for."""
-    instructor: Any = pytest.importorskip("instructor")
-    openai: Any = pytest.importorskip("openai")
-    asking = instructor.from_openai(
-        openai.OpenAI(base_url=f"{real.address}/v1", api_key="none", max_retries=0),
-        mode=instructor.Mode[mode],
-    )
-    told = asking.chat.completions.create(
-        model="quickset",
-        response_model=City,
-        max_tokens=MOST,
-        max_retries=0,
-        messages=[{"role": "user", "content": "Which city?"}],
-    )
-    assert told.name in ("Oslo", "Rome")
+    command: list[str | Path] = [instructor, "-W", "ignore", ASKING, real.address, mode]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    version, city = done.stdout.split()
+    assert city in ("Oslo", "Rome")
+    record_property("versions", {"instructor": version})
 
 
 @pytest.mark.client("openai-agents", "an agent that must call a tool, and ends with a typed answer")

@@ -98,7 +98,7 @@ def test_npm(api: Live, tmp_path: Path, name: str, package: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not (ASKED and shutil.which("npm")), reason="npm clients: set CLIENTS_NPM=1")
-@pytest.mark.client("opencode-ai (npm)", "the page /connect: a question and its reply", npm=True)
+@pytest.mark.client("opencode-ai (npm)", "the page /connect: a question and its reply", apart=True)
 def test_opencode(api: Live, tmp_path: Path, record_property: Callable[[str, Any], None]) -> None:
     """The coding agent answers one question by the settings of the page."""
     run = installed(tmp_path, "opencode-ai", scripts=True)

@@ -4,69 +4,19 @@ Each client holds a conversation of its own kind, unmodified; what the agent rec
 the learner's intake.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import select
 
-from streams.log.contract import records_now
-from streams.log.sqlite import SqliteLog
-from streams.records import Turn
-from streams.settings import StreamsSettings
-from streams.store.store import open_store
-from streams.store.tables import TurnRow
-from tests.clients.live import Live, called, live
-from tests.learner.link.played import play
+from tests.clients.kitchen import Kitchen
+from tests.clients.live import called, live
 
 BREAD = "For bread, mix 500 g of flour with 350 g of water, and let it rise for a night."
 REPLIES = (BREAD, "Flour, water, a night.", "A third of it, and ten grams more water.")
 SAID = ("How do I bake bread?", "Too long, please.", "And with rye?")
 REPORT = "Dry today, rain tomorrow: take an umbrella."
-
-
-class Kitchen:
-    """An API whose replies are about bread, and what was recorded of it."""
-
-    def __init__(self, home: Path, api: Live) -> None:
-        self._home, self.api = home, api
-
-    def play(self, *scripts: Any) -> None:
-        """Let replies be these, one after the other."""
-        engine: Any = self.api.engine
-        first, *then = [[each] if isinstance(each, str) else each for each in scripts]
-        engine.script, engine.then = first, then
-
-    def _turns(self, *, wait_s: float = 30) -> list[Turn]:
-        """Read what was recorded; a turn is, only after its client has the reply."""
-        told = len(self.api.engine.streams)  # type: ignore[attr-defined]
-        log, end_s = SqliteLog(self._home / "log.db"), time.monotonic() + wait_s
-        try:
-            while time.monotonic() < end_s:
-                turns = [each for each in records_now(log, "turns") if isinstance(each, Turn)]
-                if len(turns) >= told:
-                    break
-            return turns
-        finally:
-            log.close()
-
-    def links(self) -> list[tuple[str, str | None]]:
-        """Take everything that was recorded; return each reply and that of the turn after it."""
-        turns = self._turns()
-        store = open_store(StreamsSettings(home=self._home / "learner"))
-        play(store, turns)
-        said = {turn.id: turn.reply.content or _calls(turn) for turn in turns}
-        with store.reading() as session:
-            rows = session.exec(select(TurnRow.id, TurnRow.next_turn)).all()
-        store.close()
-        next_turn = dict(rows)
-        return [(said[turn.id], said.get(next_turn[turn.id] or "")) for turn in turns]
-
-
-def _calls(turn: Turn) -> str:
-    return " ".join(each["function"]["name"] for each in turn.reply.tool_calls or [])
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """OpenAI's Python client, as it comes from PyPI."""
 
 import json
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -249,6 +251,16 @@ def test_a_real_model(real: Live) -> None:
     assert second.usage.input_tokens > first.usage.input_tokens
     text = asking.completions.create(model="quickset", prompt="Once", max_tokens=4, seed=1)
     assert text.usage.completion_tokens == 4
+
+
+def test_the_readme(api: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line of its program, against this server in place of the one of `make up`."""
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(compile(program.replace("http://127.0.0.1:8321", api.address), "README", "exec"), {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert first.endswith(HELLO)
 
 
 @pytest.mark.client("openai", "the page /connect: its text runs as it stands")

@@ -1,9 +1,10 @@
 """Learns the demo's preference offline, with the learner's own stages, to choose its settings.
 
-Run: python -m tests.experiments.learning --generations 20 --set pairs=16 --set step=2.1
-Any learner setting can be given. Prints, every few generations, how the hinted targets of unseen
-prompts gained in log-probability (sensitive, cheap), by how much the negative log-likelihood of
-plain text about nothing that is taught rose (nats a token), and how long greedy replies are.
+Run: python -m tests.experiments.learning --generations 16 --steps 2 3 6 --set decay=0.01
+Any learner setting can be given. A line of generations for each step prints, every few of them, how
+the hinted targets of unseen prompts gained in log-probability (sensitive, cheap), by how much the
+negative log-likelihood of plain text rose (nats a token), how long greedy replies are, and at the
+end the change of the five small tasks (points) and of the log-odds of refusing.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
 from kernels.contract import Backend
@@ -24,7 +25,10 @@ from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+from learner.safety.anchors import Anchors
+from learner.safety.text import Text
 from learner.safety.units.unit_map import load_mask
+from learner.safety.watched import REFUSAL, Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation
@@ -33,8 +37,6 @@ from streams.records import Message, Recipe
 from streams.settings import ModelSettings
 
 Tokens = tuple[int, ...]
-TEXT: Final = Path(__file__).parents[2] / "docs/FORGETTING.md"  # plain, and about nothing taught
-TEXT_TOKENS: Final = 400
 
 
 def nothing() -> None:
@@ -45,21 +47,20 @@ class Course:
     """The base's replies and hinted rewrites, and what is measured on unseen prompts."""
 
     def __init__(self, base: BaseModel, backend: Backend, wish: str) -> None:
-        self._base, self._backend, self._wish = base, backend, wish
+        self._base, self.backend, self._wish = base, backend, wish
         prompts = load_prompts()
         self.lessons = self.lessons_on(prompts.training)
         self._unseen = [self._prompt(prompt) for prompt in prompts.test]
         rewrites = self._greedy(base.decoder, [self._prompt(p, wish) for p in prompts.test])
         pairs = zip(self._unseen, rewrites, strict=True)
         self._targets = [Passage(prompt, (target,)) for prompt, target in pairs]
-        ids = tuple(base.tokenizer(TEXT.read_text()[:6000])["input_ids"][:TEXT_TOKENS])
-        self._passage = Passage(ids[:1], (ids[1:],))
+        self._text_of = Text(base, backend=backend, pause=nothing)
         self._before = self._logprob(base.decoder, self._targets)
-        self._text_before = self._logprob(base.decoder, [self._passage])
+        self._text_before = self._text_of.nats(base.decoder)
 
     def measure(self, decoder: Decoder, *, decode: bool) -> str:
         """Say how a version does on unseen prompts."""
-        text = self._text_before - self._logprob(decoder, [self._passage])
+        text = self._text_of.nats(decoder) - self._text_before
         told = f"targets {self._logprob(decoder, self._targets) - self._before:+.3f}"
         told += f"  text {text:+.3f}"
         if not decode:
@@ -78,7 +79,7 @@ class Course:
         told = [self._prompt(p, self._wish) for p in prompts]
         rewrites = self._greedy(self._base.decoder, told)
         passages = [Passage(p, (target,)) for p, target in zip(told, rewrites, strict=True)]
-        found = logprobs(self._base.decoder, passages, backend=self._backend, pause=nothing)
+        found = logprobs(self._base.decoder, passages, backend=self.backend, pause=nothing)
         teacher = [tuple(each.tolist()) for (each,) in found]
         return [
             Lesson(name, 1.0, -1, 0.8, prompt, reply, (), target=target, teacher=scores)
@@ -97,7 +98,7 @@ class Course:
         return [tuple(reply) for reply in found]
 
     def _logprob(self, decoder: Decoder, passages: Sequence[Passage]) -> float:
-        found = logprobs(decoder, passages, backend=self._backend, pause=nothing)
+        found = logprobs(decoder, passages, backend=self.backend, pause=nothing)
         return sum(float(each.mean()) for (each,) in found) / len(found)
 
     def _text(self, reply: Tokens) -> str:
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=20)
     parser.add_argument("--decode-every", type=int, default=10)
     parser.add_argument("--wish", default=WISH)
+    parser.add_argument("--steps", nargs="*", type=float, default=[])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON")
     parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
     given = parser.parse_args()
@@ -118,23 +120,36 @@ def main() -> None:
         name: json.loads(value) for name, _, value in (text.partition("=") for text in given.set)
     }
     settings = LearnerSettings(**({"max_reply_tokens": CHAT_TOKENS} | values))
-    base, backend = load_base(ModelSettings()), open_backend("cpu")
+    base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     course = Course(base, backend, given.wish)
-    serving = _serving(base, backend, settings, given.home)
-    chain: list[Recipe] = []
-    print(f"{values}\n   0 {course.measure(serving.decoder, decode=True)}", flush=True)
+    watch = Watch(base, backend=backend, pause=nothing)
+    for step in given.steps or [settings.step]:
+        told = settings.model_copy(update={"step": step})
+        serving = _serving(base, backend, told, given.home)
+        print(f"{given.wish} {values} step {step}", flush=True)
+        print(f"   0 {course.measure(serving.decoder, decode=True)}", flush=True)
+        _line(course, serving, told, given)
+        print(f"     {_watched(watch, serving.decoder)}", flush=True)
+
+
+def _line(
+    course: Course, serving: Serving, settings: LearnerSettings, given: argparse.Namespace
+) -> None:
+    """Run a line of generations, and tell of each."""
+    backend, chain = course.backend, list[Recipe]()
+    anchors = Anchors(serving.base, backend=backend, moving=len(serving.layers))
     for number in range(1, given.generations + 1):
         began_s = time.process_time()
         size = settings.turns_per_generation
         turns = [course.lessons[(number * size + i) % len(course.lessons)] for i in range(size)]
-        some = [replace(turn, weight=1 / size) for turn in turns]
         outcome = run_generation(
             generation_key(settings.seed, "main", number, serving.name),
-            some,
+            [replace(turn, weight=1 / size) for turn in turns],
             serving,
             settings,
             backend=backend,
             pause=nothing,
+            anchors=anchors,
         )
         if outcome.child is None:
             print(f"{number:4d} void: {outcome.reason}", flush=True)
@@ -142,13 +157,19 @@ def main() -> None:
         chain.append(outcome.child.recipe)
         serving.follow(chain[-1].version, chain)
         spent_s = time.process_time() - began_s
-        decode = number % given.decode_every == 0
-        told = course.measure(serving.decoder, decode=decode)
+        told = course.measure(serving.decoder, decode=number % given.decode_every == 0)
         print(
-            f"{number:4d} {told}  kl {outcome.kl:.4f}  gain {outcome.gain:+.3f}  "
-            f"spread {outcome.spread:.3f}  step {chain[-1].step}  {spent_s:.1f} s of processor",
+            f"{number:4d} {told}  kl {outcome.kl:.4f}  from base {outcome.apart or 0.0:.4f}  "
+            f"gain {outcome.gain:+.3f}  step {chain[-1].step}  {spent_s:.1f} s of processor",
             flush=True,
         )
+
+
+def _watched(watch: Watch, decoder: Decoder) -> str:
+    """Say how small tasks and refusals stand beside the base."""
+    now, base = watch.measure(decoder), watch.of_base
+    points = [f"{n[6:]} {100 * (now[n] - base[n]):+.1f}" for n in now if n.startswith("tasks.")]
+    return f"{', '.join(points)} points; refusals {now[REFUSAL] - base[REFUSAL]:+.2f} nats"
 
 
 def _serving(base: BaseModel, backend: Backend, settings: LearnerSettings, home: Path) -> Serving:

@@ -30,11 +30,12 @@ from agent.errors import ReplyFailedError
 from kernels import normal
 from kernels.change import FULL, Address, Span
 from kernels.contract import Backend
-from kernels.model.decode import greedy, next_logits, read_chunk
+from kernels.model.decode import greedy
 from kernels.model.forward import Decoder, Linear
 from kernels.model.kv import PAGE_TOKENS, KvCache
 from kernels.model.layers import Layer
 from kernels.model.model import Model, with_weights
+from kernels.model.read import next_logits, read_chunk
 from kernels.open import open_backend
 from learner.batch.plan import generation_key
 from learner.fitness.fitness import Floats

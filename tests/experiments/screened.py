@@ -159,7 +159,7 @@ def _generation(
     addresses = None
     if settings.noise == "screened":
         addresses = screen(
-            serving.decoder, reference.trunk, reference.shortlist, reference.slopes,
+            serving.decoder, reference.pulls(pause=nothing),
             perturb(serving, settings, key, backend=backend), pause=nothing,
         )  # fmt: skip
     table = LocalEvaluator(backend, settings).evaluate(

@@ -19,6 +19,7 @@ from learner.intake import TOPICS
 from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.run import line_mask
+from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
@@ -59,6 +60,8 @@ SETTINGS = LearnerSettings(
     gate_tokens=4,
     kl_budget=5.0,
     gate_tolerance=1.0,
+    drift_refusal=0.0,
+    held_out_fitness=100.0,
     gate_odds_nats=100.0,
     gate_sense_nats=100.0,
     probes=("finite", "odds", "refusal", "useful", "sense"),  # aboutness costs each start more
@@ -165,6 +168,7 @@ class LearnerHome:
                 max_record_bytes=2**20,
             ),
             settings=settings,
+            anchors=Anchors(common.base, backend=common.backend, moving=len(layers)),
             pause=_go_on,
             clock=lambda: NOW_S,
             tracer=self.tracer,
@@ -201,6 +205,7 @@ class LearnerHome:
         for row in tables["turns"]:
             del row["taken_ms"]  # by the log's clock, and each run has a log of its own
         for row in tables["generations"]:
+            (row["gate"] or {}).pop("took_s", None)  # by the machine's clock
             # whether a step found nothing due before this one: Kafka's first poll may be empty
             row["horizon"].pop("rested_ms", None)
         # Offsets count what was appended, and a crash may append a record twice.

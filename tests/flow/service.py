@@ -24,6 +24,9 @@ QUICK = {
     "learner.pairs": "2",
     "learner.last_layers": "2",
     "learner.max_reply_tokens": "16",
+    "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',
+    "learner.drift_refusal": "0",
+    "learner.held_out_fitness": "100",
     "learner.gate_prompts": "1",
     "learner.gate_tokens": "4",
     "learner.gate_tolerance": "1",
@@ -114,9 +117,15 @@ class Up(Api):
 
 
 @contextmanager
-def up(home: Path, *, model: Path | None, **changes: str) -> Iterator[Up]:
-    """Start `quickset up` and wait until it is ready; whatever happens, nothing is left running."""
-    settings = QUICK | {"streams.home": str(home)} | changes
+def up(
+    home: Path, *, model: Path | None, without: Sequence[str] = (), **changes: str
+) -> Iterator[Up]:
+    """Start `quickset up` and wait until it is ready; whatever happens, nothing is left running.
+
+    without: settings of QUICK that are left as they come
+    """
+    quick = {name: text for name, text in QUICK.items() if name not in without}
+    settings = quick | {"streams.home": str(home)} | changes
     if model is not None:
         settings["model.path"] = str(model)
     flags = [word for name, text in settings.items() for word in ("--set", f"{name}={text}")]

@@ -23,7 +23,7 @@ async def test_versions_answer_side_by_side(
         base, first, last = await taught(here, 2)
         as_last, version = await here.chat(question)
         assert version == last
-        await here.service.rollback("ann", "so that the newest is not in memory")
+        await here.service.steering.rollback("ann", "so that the newest is not in memory")
         assert last not in here.service.residents.resident  # type: ignore[attr-defined]
         port = str(console_of(here).console_port)
         command = ["versions", "diff", "0", last[:8], "-p", "Hello?", "--max-tokens", "12"]

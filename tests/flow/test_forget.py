@@ -154,7 +154,7 @@ async def test_an_agent_serves_the_promoted_version(stack: Stack, common: Common
         promote(learner, built.version)
         assert await here.until_decided() == built.version
         assert here.proof(built.version).sha256 == await here.digest(built.version)
-        back = await here.service.rollback("op", "on second thoughts")
+        back = await here.service.steering.rollback("op", "on second thoughts")
         assert back.version == built.instead_of
 
 

@@ -183,7 +183,7 @@ async def test_generations_follow_each_other_and_can_be_taken_back(
         digests = [await asyncio.to_thread(here.proof, name) for name in served[1:]]
         assert [proof.recipes for proof in digests] == [1, 2, 3]
         for expected in served[-2::-1]:
-            rollout = await here.service.rollback("ann", "the test wants it back")
+            rollout = await here.service.steering.rollback("ann", "the test wants it back")
             assert rollout.version == here.serving == expected
         text, version = await here.chat([{"role": "user", "content": "Hello?"}])
         assert version == common.base.name

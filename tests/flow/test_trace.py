@@ -42,7 +42,7 @@ async def learned(home: Path, common: Common, collector: Collector) -> str:
         await here.correct("What is the capital of France?", "Shorter, please.")
         assert await here.learn(turns=2) == 1
         version = await here.until_decided()
-        await service.reset("ann", "off")
+        await service.steering.reset("ann", "off")
     for each in (learner.tracer, tracer):
         each.close()
     return version

@@ -62,7 +62,7 @@ def test_somebody_is_forgotten_while_everything_runs(tiny_dir: Path, tmp_path: P
         first = until_served(service, base)
         report = service.quickset("forget", "--principal", "anonymous", "--json")
         assert report["taken"]
-        assert report["turns"] >= 3
+        assert report["turns"] >= 2  # question and correction; the rest may come later
         assert [each["version"] for each in report["influenced"]] == [first]
         assert report["serving_stands_on"] == [first]
         turns = service.quickset("turns", "--json")

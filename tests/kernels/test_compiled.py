@@ -13,7 +13,7 @@ def test_a_change_of_any_source_is_another_loop(tmp_path: Path) -> None:
     shutil.copytree(KERNELS, copy)
     assert digest(copy) == digest(KERNELS)
     assert noise.fill_words.__qualname__.endswith(digest(KERNELS))
-    for number, changed in enumerate(("cpu/noise.py", "reference/update.py")):
+    for number, changed in enumerate(("cpu/noise.py", "loops/lanes.py", "reference/update.py")):
         other = tmp_path / str(number)
         shutil.copytree(KERNELS, other)
         (other / changed).write_text((other / changed).read_text() + "# another\n")

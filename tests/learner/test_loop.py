@@ -38,7 +38,7 @@ from tests.learner.turns import said, turn
 
 SETTINGS = LearnerSettings(
     last_layers=2, pairs=2, turns_per_generation=2, uses=3, linger_s=10, max_reply_tokens=8,
-    kl_budget=5.0,
+    kl_budget=5.0, held_out_fitness=100.0,  # noise pleases nobody for certain
 )  # fmt: skip
 
 
@@ -59,17 +59,26 @@ class Opinion:
 
     passed: bool
     reason: str = "as told"
+    quick: bool = False
+    rows: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Everything."""
-        return {"passed": self.passed}
+        told = {"passed": self.passed, "reason": self.reason, "rows": list(self.rows)}
+        return told | ({"quick": True} if self.quick else {})
 
 
 @dataclass
 class ToldGate:
-    """A gate that decides as it is told."""
+    """A gate that decides as it is told.
+
+    passes_later: by the probes that are left out at first; None: there are none
+    rows: of its reports
+    """
 
     passes: bool = True
+    passes_later: bool | None = None
+    rows: tuple[dict[str, Any], ...] = ()
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
     def examine(
@@ -79,11 +88,18 @@ class ToldGate:
         serving_name: str,
         *,
         candidate_name: str | None = None,
+        quick: bool = False,
     ) -> Opinion:
         """Note what was asked."""
         assert candidate is not serving
         self.asked.append((serving_name, candidate_name))
-        return Opinion(self.passes)
+        if self.passes_later is None:
+            return Opinion(self.passes, rows=self.rows)
+        return Opinion(self.passes if quick else self.passes_later, quick=quick, rows=self.rows)
+
+    def warm(self) -> bool:
+        """Nothing to warm."""
+        return False
 
 
 @dataclass
@@ -209,7 +225,7 @@ def test_corrections_become_a_version(school: School) -> None:
     assert sorted(row.turn_ids) == ["a", "b"]
     assert [len(members) for members in row.fitness] == [4, 4]
     assert row.kl is not None
-    assert (row.reward, row.gate) == (-1.0, {"passed": True})
+    assert (row.reward, row.gate) == (-1.0, {"passed": True, "reason": "as told", "rows": []})
     (recipe,) = school.published("recipes")
     (rollout,) = school.published("rollouts")
     assert isinstance(rollout, Rollout)
@@ -481,3 +497,38 @@ def test_a_new_store_never_counts_what_the_log_still_holds(
     assert not later.step()
     assert later.rows(TurnRow) == later.rows(JudgementRow) == later.rows(GenerationRow) == []
     assert [row.principal for row in later.rows(ForgottenRow)] == ["alice"]
+
+
+def refusing(own: float) -> tuple[dict[str, Any], ...]:
+    """Return a report's row of a version that refuses by this chance, the base by 0.8."""
+    return ({"probe": "odds", "candidate": {"right": own}, "base": {"right": 0.8}},)
+
+
+def test_a_version_that_refuses_less_is_brought_back(school: School) -> None:
+    """The next generation teaches the base's refusals, and stands on no turn; then people again."""
+    school.gate.rows = refusing(0.7)
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    school.gate.rows = refusing(0.79)
+    school.corrected("c")
+    assert school.step()
+    corrective = school.generations()[-1]
+    assert (corrective.turn_ids, corrective.horizon["corrective"]) == ([], 0.875)
+    assert corrective.state == "released"
+    assert corrective.gain is not None
+    school.clock.now_s += 60
+    assert school.step()
+    assert school.generations()[-1].turn_ids
+
+
+def test_corrections_that_do_not_help_end(school: School) -> None:
+    """Three in a row, and the line goes on: the gate stands before every one of them."""
+    school.gate.rows = refusing(0.7)
+    school.corrected("a")
+    school.corrected("b")
+    for _ in range(6):
+        school.step()
+    kinds = "".join("c" if "corrective" in row.horizon else "p" for row in school.generations())
+    assert "ccc" in kinds
+    assert "cccc" not in kinds

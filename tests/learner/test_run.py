@@ -28,7 +28,9 @@ from tests.learner.turns import said, turn
 SETTINGS = LearnerSettings(
     last_layers=2, pairs=1, turns_per_generation=1, uses=1, linger_s=0, max_reply_tokens=4,
     gate_prompts=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0, gate_sense_nats=100.0,
-    gate_aboutness_nats=100.0, proved_lessons=False,
+    gate_aboutness_nats=100.0, proved_lessons=False, drift_refusal=0.0,
+    held_out_fitness=100.0,
+    probes=("finite", "odds", "refusal", "useful", "sense", "aboutness"),
     kl_budget=9.0,
     cpu_share=1.0, frozen_share=0.0,
 )  # fmt: skip
@@ -114,9 +116,14 @@ def grow(store: Store, serving: Serving) -> None:
 
 
 def test_a_line_keeps_the_mask_that_it_began_with(
-    store: Store, lease: Lease, tiny_base: BaseModel, backend: Backend, tmp_path: Path
+    store: Store,
+    lease: Lease,
+    tiny_base: BaseModel,
+    backend: Backend,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """When settings change, a line that has versions keeps its frozen units."""
+    """When settings change, a line that has versions keeps its frozen units, and it is said."""
     rest: Any = {"home": tmp_path, "backend": backend, "pause": go_on}
     mask = line_mask(store, lease, tiny_base, SETTINGS, **rest)
     again = line_mask(store, lease, tiny_base, SETTINGS, **rest)
@@ -126,8 +133,11 @@ def test_a_line_keeps_the_mask_that_it_began_with(
     assert sent == ["recipes"]  # published once
     grow(store, Serving(tiny_base, backend, mask, layers=[2, 3], modules=MODULES))
     share = SETTINGS.model_copy(update={"frozen_share": 0.1})
+    assert line_mask(store, lease, tiny_base, SETTINGS, **rest) == mask
+    assert not caplog.records
     other = line_mask(store, lease, tiny_base, share, **rest)
     assert other == mask
+    assert "is for new lines" in caplog.text
 
 
 def test_a_lost_mask_is_said(

@@ -124,3 +124,23 @@ def test_without_a_word_nothing_is_promoted(service: Service) -> None:
     last = service.told()[-1]
     assert (last.verb, last.state) == ("hold", "held")
     assert last.reason.startswith("no data: 0 of 3 principals")
+
+
+def test_a_candidate_is_asked_the_rest_while_it_is_tried(
+    tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend
+) -> None:
+    """The quick probes let it in; what the others find ends the trial, with the reason."""
+    school = open_school(tmp_path, tiny_base, tiny_mask, backend, rollout=STAGED)
+    school.gate.passes_later = False
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    service = Service(school)
+    for _ in range(3):
+        service.step()
+    assert [(each.verb, each.state) for each in service.told()] == [
+        ("start", "running"), ("abort", "aborted"),
+    ]  # fmt: skip
+    assert service.told()[-1].reason.startswith("the gate: as told")
+    (candidate,) = {name for _, name in school.gate.asked}
+    assert school.gate.asked == [(tiny_base.name, candidate)] * 2

@@ -80,6 +80,19 @@ def test_a_screened_recipe_names_the_signs_of_every_pair() -> None:
             decode(canonical_json(fields | wrong))
 
 
+def test_a_recipe_that_decays_is_of_version_4_and_no_other_is() -> None:
+    """An older build refuses what it would build otherwise, and old names stay what they are."""
+    decaying = decode((Path(__file__).parent.parent / "golden/recipe.v4.json").read_bytes())
+    assert isinstance(decaying, Recipe)
+    assert (decaying.v, decaying.decay) == (4, 328)
+    plain = Recipe.model_validate(decaying.model_dump(exclude={"v", "decay"}))
+    assert (plain.v, plain.decay) == (3, 0)
+    fields = {"kind": "recipe", **decaying.model_dump()}
+    for wrong in ({"v": 3}, {"decay": 0}, {"decay": 2**16}, {"decay": -1}):
+        with pytest.raises(UnreadableRecordError):
+            decode(canonical_json(fields | wrong))
+
+
 @pytest.mark.parametrize(
     "value",
     [

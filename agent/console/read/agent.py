@@ -18,6 +18,11 @@ def spool(service: Service) -> Json:
     return service.status().spooled()
 
 
+def tools(service: Service) -> Json:
+    """Each MCP server whose tools the agent calls itself: how it is, and what calls came to."""
+    return service.status().tools
+
+
 def events(service: Service) -> list[Json]:
     """What happened lately, newest first."""
     return [dataclasses.asdict(event) for event in service.events][-EVENTS:][::-1]

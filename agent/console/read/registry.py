@@ -29,6 +29,7 @@ OF_AGENT: Mapping[str, Callable[[Service], Value]] = {
     "serving": agent.serving,
     "spool": agent.spool,
     "events": agent.events,
+    "tools": agent.tools,
 }
 
 

@@ -7,7 +7,11 @@ const CHARTS = [
   ["Mean judged reward", ["reward"], { range: [-1.05, 1.05] }],
   ["Fitness: gain of the child, spread of the members", ["gain", "spread"], {}],
   ["KL from the parent, nats a token", ["kl"], {}],
+  ["From the base on prompts that nobody teaches, nats a token", ["apart"], {}],
   ["Good members, and what chance would give", ["density", "chance"], {}],
+  ["Small tasks, share right: mean, and the lowest", ["tasks", "lowest"], { range: [0, 1] }, true],
+  ["Plain text, negative log-likelihood, nats a token", ["text"], {}, true],
+  ["Refusals of harmful prompts, log-odds", ["refusal"], {}, true],
 ];
 
 /** Draw the charts that a page has a place for. */
@@ -21,7 +25,7 @@ export function drawCharts() {
     place.replaceChildren();
     const told = CHARTS.filter(([, [name]]) => rows.some((row) => value(row, name) !== null));
     const figures = told.map(([title]) => frame(place, title)); // all first: each tells the others' width
-    told.forEach(([, names, scale], at) => chart(figures[at], { names, scale, rows, x }));
+    told.forEach(([, names, scale, sparse], at) => chart(figures[at], { names, scale, sparse, rows, x }));
   };
   draw();
   let width = place.clientWidth;
@@ -42,7 +46,7 @@ function frame(place, title) {
   return figure;
 }
 
-function chart(figure, { names, scale, rows, x }) {
+function chart(figure, { names, scale, sparse = false, rows, x }) {
   const strokes = [colour("--accent"), colour("--muted")];
   const axis = { stroke: colour("--muted"), font: "12px system-ui, sans-serif", grid: { stroke: colour("--rule"), width: 1 }, ticks: { show: false } };
   const series = names.map((name, at) => ({
@@ -51,7 +55,7 @@ function chart(figure, { names, scale, rows, x }) {
     width: at ? 1 : 2,
     dash: at ? [4, 4] : undefined,
     points: { show: !at && rows.length < 80, size: 5, fill: strokes[at] },
-    spanGaps: false,
+    spanGaps: sparse, // what only some versions are measured on
   }));
   const options = {
     width: figure.clientWidth - parseFloat(getComputedStyle(figure).paddingLeft) * 2,

@@ -11,6 +11,7 @@ const VERBS = {
   abort: ["Abort the trial?", "Abort it", (of) => [mono(of.candidate), " will answer nobody any more; what serves, serves everybody."]],
   reset: ["Switch the learned weights off?", "Switch them off", () => [`Line ${document.body.dataset.line} will serve the base model again, bit for bit. Nothing is learned any more until somebody lets it.`]],
   learn: ["Learn again?", "Let it learn", () => [`What is said on line ${document.body.dataset.line} teaches again, from here on.`]],
+  order: ["Make a generation now?", "Make it", () => [`The learner of line ${document.body.dataset.line} makes one generation of what is judged, in any mode, as soon as nothing is on trial.`]],
   redrive: ["Send the record again?", "Send it", (of) => ["The record of letter ", mono(of.name), " goes to its topic once more. Whoever has used it already passes it over."]],
   drop: ["Give the record up?", "Give it up", (of) => ["The record of letter ", mono(of.name), " will never be used. What it said is lost."]],
 };
@@ -65,7 +66,7 @@ async function change() {
     if (answer.error?.code === "step_up") part("again").hidden = false; // a step that came to be the last
     if (!response.ok) return refuse(answer.error?.message ?? "It was refused");
     dialog.close();
-    await done(answer.rollout, began);
+    await done(answer, began);
   } catch {
     refuse("The agent cannot be reached; nothing was changed that this page knows of");
   } finally {
@@ -83,17 +84,19 @@ async function headers() {
 
 function body() {
   if (WITHOUT_REASON.includes(asked.verb)) return "{}";
-  return JSON.stringify({ reason: part("reason").value.trim(), expected_seq: Number(asked.seq) });
+  const reason = part("reason").value.trim();
+  return JSON.stringify("seq" in asked ? { reason, expected_seq: Number(asked.seq) } : { reason });
 }
 
 /** Say what was done, and for a change of what serves, how long it took until it served. */
-async function done(rollout, began) {
+async function done({ rollout, order }, began) {
   const verb = asked.verb.replace("-", " ");
   const wanted = SERVES.includes(asked.verb) ? rollout?.version : null;
   if (wanted && await serves(wanted)) {
     const ms = performance.now() - began;
     say([asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", mono(wanted), ` serves since ${ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`} after you confirmed.`]);
-  } else say([`Done: ${verb}.`]);
+  } else if (order) say(["Ordered: it begins as soon as something is judged and nothing is on trial."]);
+  else say([`Done: ${verb}.`]);
   window.htmx?.trigger(document.body, "changed-serving");
   if (WITHOUT_REASON.includes(asked.verb)) window.htmx?.trigger(document.body, "changed-learner");
 }

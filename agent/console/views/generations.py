@@ -8,13 +8,13 @@ from sqlmodel import Session, col, select
 
 from agent.console.views.view import Ask, View
 from streams.records import Json
-from streams.store.tables import GenerationRow
+from streams.store.tables import GenerationRow, WatchedRow
 
 ROWS: Final = 60  # on one page: as many points as a chart of this size can tell apart
 AGREE: Final = 0.75  # of the turns: coins agree so far for one member in nine, of six turns
 _NAMES = (
     "number", "parent", "child", "state", "reason", "turn_ids", "fitness", "coefficients", "step",
-    "reward", "fitness_mean", "fitness_spread", "gain", "kl",
+    "reward", "fitness_mean", "fitness_spread", "gain", "kl", "apart",
     "planned_ms", "done_ms",
 )  # fmt: skip
 
@@ -29,6 +29,7 @@ def read(session: Session, ask: Ask) -> Json:
         query = query.where(GenerationRow.number < before)
     rows = session.execute(query.order_by(col(GenerationRow.number).desc()).limit(wanted + 1)).all()
     shown = [shown_of(dict(row._mapping)) for row in rows[:wanted]]
+    watch(session, ask.line, shown)
     return {"generations": shown, "next": shown[-1]["number"] if len(rows) > wanted else None}
 
 
@@ -39,7 +40,7 @@ def of_agent(_: Ask) -> Json:
 
 VIEW = View(
     "generations", "/generations", "Generations", of_agent, read, key="g",
-    purpose="fitness, coefficients, how many members were good, KL, gain and time",
+    purpose="fitness, coefficients, good members, KL, gain, time, and what is watched",
 )  # fmt: skip
 
 
@@ -50,6 +51,20 @@ def shown_of(row: Json) -> Json:
     row["density"], row["chance"] = density(fitness), chance(len(fitness))
     row["took_s"] = (row["done_ms"] - row["planned_ms"]) / 1000 if row["done_ms"] else None
     return row
+
+
+def watch(session: Session, line: str, shown: Sequence[Json]) -> None:
+    """Put beside each generation what is watched of its version, where that was measured."""
+    children = [row["child"] for row in shown if row["child"]]
+    query = select(WatchedRow).where(WatchedRow.line == line, col(WatchedRow.version).in_(children))
+    measured = {row.version: row.measured for row in session.exec(query)}
+    for row in shown:
+        found = measured.get(row["child"] or "", {})
+        tasks = {n.removeprefix("tasks."): v for n, v in found.items() if n.startswith("tasks.")}
+        row["tasks"] = sum(tasks.values()) / len(tasks) if tasks else None
+        row["lowest"] = min(tasks.values(), default=None)
+        row["each"] = ", ".join(f"{name} {value:.0%}" for name, value in tasks.items())
+        row["text"], row["refusal"] = found.get("text_nats"), found.get("refusal_nats")
 
 
 def density(fitness: Sequence[Sequence[float]]) -> float | None:

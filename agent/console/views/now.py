@@ -42,6 +42,11 @@ def _serves(version: str) -> Any:
     )
 
 
+def _ended(candidate: str) -> Any:
+    """Whether a change is the one that ended a candidate's trial badly."""
+    return lambda row: row["candidate"] == candidate and row["state"] == "aborted"
+
+
 def _name(ask: Ask, version: str) -> str | None:
     known = next((row for row in ask.of_line("versions") if row["version"] == version), None)
     if known and known["number"]:
@@ -55,6 +60,7 @@ def _idle(ask: Ask) -> Json:
     generations = ask.of_line("generations")
     last = next((row for row in generations if row["state"] != "planned"), None)
     work = next((row for row in generations if row["state"] == "planned"), None)
+    ended = last and next(filter(_ended(last["child"]), ask.of_line("rollouts")), None)
     planner = _planner(ask)
     if not ask.serving.get("learning", True):
         why = "learning was stopped by a reset: on the page Safety it can be resumed"
@@ -64,7 +70,7 @@ def _idle(ask: Ask) -> Json:
         why = f"the learner waits for {planner['waits_for']}"
     else:
         why = "no turn has been judged yet: a correction in a chat, or a thumb, begins it"
-    return {"why": why, "policy": ask.service.rollout.policy, "last": last}
+    return {"why": why, "policy": ask.service.rollout.policy, "last": last, "ended": ended}
 
 
 def _planner(ask: Ask) -> Json | None:

@@ -6,10 +6,15 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from agent.console.views.view import Ask, View
+from agent.watch.safety import watched
+from agent.watch.units import map_of
 from streams.records import Json
-from streams.store.tables import ArtefactRow, GenerationRow
+from streams.store.tables import GenerationRow
 
 BINS: Final = 96  # columns of the drawing: on a phone each is three pixels wide
+CLASS_BINS: Final = 48  # of a drawing of one class: there are several on the page
+# Classes that are drawn, by the letter that a map writes for a unit; complex is all the rest.
+DRAWN: Final = {"s": "exclusive safety", "u": "exclusive utility", "r": "redundant"}
 
 
 def read(session: Session, ask: Ask) -> Json:
@@ -26,13 +31,14 @@ def read(session: Session, ask: Ask) -> Json:
     return {
         "reports": shown,
         "next": shown[-1]["number"] if len(found) > len(shown) else None,
-        "map": _map(session, ask.insight.sizes()),
+        "map": _map(session, ask),
+        "watch": watched(session, ask.line),
     }
 
 
 def of_agent(_: Ask) -> Json:
     """What is shown while the store is away."""
-    return {"reports": [], "next": None, "map": None}
+    return {"reports": [], "next": None, "map": None, "watch": {}}
 
 
 VIEW = View(
@@ -41,11 +47,12 @@ VIEW = View(
 )  # fmt: skip
 
 
-def _map(session: Session, sizes: Mapping[str, int]) -> Json | None:
-    newest = select(ArtefactRow).where(ArtefactRow.kind == "unit-map")
-    row = session.exec(newest.order_by(col(ArtefactRow.created_ms).desc()).limit(1)).first()
-    if row is None:
+def _map(session: Session, ask: Ask) -> Json | None:
+    """Read the map of the line's frozen units; before it has a version, the newest map."""
+    found = map_of(session, ask.line)
+    if found is None:
         return None
+    (row, in_force), sizes = found, ask.insight.sizes()
     neurons, groups = _units(row.body, "neurons"), _units(row.body, "groups")
     layers = range(max([sizes["layers"], *(layer + 1 for layer in (*neurons, *groups))]))
     width = max([sizes["neurons"], *(unit + 1 for some in neurons.values() for unit in some)])
@@ -53,6 +60,10 @@ def _map(session: Session, sizes: Mapping[str, int]) -> Json | None:
     return {
         "digest": row.digest,
         "mask": row.body.get("mask"),
+        "in_force": in_force,
+        "policy": row.body.get("policy", "top-complex"),
+        "seeds": row.body.get("seeds"),
+        "classes": _classes(row.body),
         "base": row.body.get("base"),
         "frozen_share": row.body.get("frozen_share"),
         "created_ms": row.created_ms,
@@ -69,6 +80,35 @@ def _map(session: Session, sizes: Mapping[str, int]) -> Json | None:
             }
             for layer in layers
         ],
+    }
+
+
+def _classes(body: Mapping[str, Any]) -> list[Json]:
+    """Return what a map tells of each class; empty for one that was made before there were any."""
+    if "classes" not in body:
+        return []
+    return [
+        {
+            "name": name,
+            "parameters": body["parameters"][name],
+            "share": body["shares"][name],
+            "sets_agree": body["stability"]["sets"].get(name),
+            "seeds_agree": body["stability"].get("seeds", {}).get(name),
+            "layers": [_of_class(body["classes"], layer, letter)
+                       for layer in range(len(body["classes"]["neurons"]))] if letter else [],
+        }
+        for letter, name in [*DRAWN.items(), ("", "complex")]
+    ]  # fmt: skip
+
+
+def _of_class(classes: Mapping[str, list[str]], layer: int, letter: str) -> Json:
+    neurons, groups = classes["neurons"][layer], classes["groups"][layer]
+    units = [unit for unit, at in enumerate(neurons) if at == letter]
+    return {
+        "layer": layer,
+        "count": len(units),
+        "bins": binned(units, len(neurons), CLASS_BINS),
+        "groups": [int(at == letter) for at in groups],
     }
 
 

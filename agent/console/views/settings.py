@@ -3,6 +3,7 @@
 A key is known by its hash, and not even that is shown: only the names of those who have one.
 """
 
+import json
 from collections.abc import Iterator
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from streams.records import Json
 from streams.store.tables import GenerationRow
 
 NAMES_ONLY = ("keys", "operator_keys")  # name → hash
+SECRETIVE = ("env", "headers")  # of a tool server: their values may be keys
 HIDDEN = ("response_secret", "webhook_secret")  # where a secret lies says enough to look for it
 
 
@@ -60,6 +62,8 @@ def _rows(section: BaseModel) -> Iterator[Json]:
         changed = getattr(section, name) != default
         if name in NAMES_ONLY:
             value = [_owner(owner, key) for owner, key in sorted(value.items())]
+        elif name == "tools":
+            value = [_server(server, told) for server, told in sorted(value.items())]
         elif name in HIDDEN and value is not None:
             value = "set"
         yield {
@@ -68,6 +72,14 @@ def _rows(section: BaseModel) -> Iterator[Json]:
             "changed": changed,
             "description": field.description or "",
         }
+
+
+def _server(name: str, told: Json) -> str:
+    """A tool server as its settings have it, of what may be secret the names alone."""
+    shown = {
+        each: sorted(value) if each in SECRETIVE else value for each, value in told.items() if value
+    }
+    return f"{name}: {json.dumps(shown, ensure_ascii=False)}"
 
 
 def _owner(name: str, key: str | Json) -> str:

@@ -1,4 +1,4 @@
-"""The commands about what serves a line: its versions, its rollouts, its lessons, its off switch.
+"""The commands about what serves a line: versions, rollouts, lessons, frozen units, off switch.
 
-For others: lessons, reset, rollouts, versions.
+For others: lessons, reset, rollouts, safety, versions.
 """

@@ -73,7 +73,7 @@ def obstacle(session: Session, settings: LearnerSettings, *, now_s: float) -> st
     now_s: Unix seconds
     """
     if settings.mode == "manual":
-        return "an order (quickset learn): learner.mode is manual"
+        return "an order (Learn now, or quickset learn): learner.mode is manual"
     if settings.mode == "auto":
         return None
     if not inside(settings.windows, datetime.fromtimestamp(now_s)):

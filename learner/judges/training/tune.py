@@ -27,7 +27,7 @@ BATCH: Final = 32
 BUCKET: Final = 16
 RATE: Final = 1e-3
 WARM_UP: Final = 0.1
-SMOOTHING: Final = 0.05
+SMOOTHING: Final = 0.03
 LARGEST_GRADIENT: Final = 1.0
 HALF: Final = torch.bfloat16
 

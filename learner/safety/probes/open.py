@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from learner.safety.probe import Probe
 
 # In the order in which they are asked: a version whose numbers are not finite is asked no further.
-PROBES: Final = ("finite", "odds", "refusal", "useful", "sense", "aboutness")
+PROBES: Final = (
+    *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks", "calls"),
+    *("tool_loop", "leak", "geometry", "refusal", "useful", "sense", "aboutness", "variety"),
+    *("text", "facts", "sums", "spelling", "copying", "format"),
+)
+
+# Where those are that do not stand beside this.
+FOLDERS: Final = {
+    **dict.fromkeys(
+        ("harmful", "lookalike", "benign", "canaries", "calls", "tool_loop", "leak"), "fixed."
+    ),
+    **dict.fromkeys(("facts", "sums", "spelling", "copying", "format"), "task."),
+}
 
 
 def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":
@@ -22,7 +34,7 @@ def open_probes(settings: LearnerSettings) -> "tuple[Probe, ...]":
     """
     names = chosen("learner.probes", settings.probes, PROBES)
     return tuple(
-        import_module(f"learner.safety.probes.{name}").open_probe(settings)
+        import_module(f"learner.safety.probes.{FOLDERS.get(name, '')}{name}").open_probe(settings)
         for name in PROBES
         if name in names
     )

@@ -1,10 +1,12 @@
 """Turns the calibration prompts and a base model into the samples that units are scored on.
 
 Harmful prompts come with the model's own refusals (where it does not refuse, with a stated one),
-benign ones with its own replies. Everything is split into folds, each a calibration set of its
-own, so that what only one of them shows can be told from what all of them show.
+benign ones with its own replies. Everything is dealt out to folds, each a calibration set of its
+own, so that what only one of them shows can be told from what all of them show. A seed deals the
+same replies anew: whether a unit shows must not hang on which prompts came together.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,16 +27,14 @@ REPLY_TOKENS = 24
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One calibration set: replies that keep somebody safe, and replies that are of use."""
+    """Replies that keep somebody safe, and replies that are of use: all, or a calibration set."""
 
     safety: list[Sample]
     utility: list[Sample]
 
 
-def calibration_folds(
-    base: BaseModel, prompts: PromptSet, *, pause: Callable[[], None]
-) -> list[Fold]:
-    """Let the base answer the calibration prompts, and deal the answers out to folds."""
+def calibration_replies(base: BaseModel, prompts: PromptSet, *, pause: Callable[[], None]) -> Fold:
+    """Let the base answer the calibration prompts, greedily."""
 
     def answers(context: str, requests: Sequence[str]) -> list[Sample]:
         rendered = [base.render(prompts.messages(context, request)) for request in requests]
@@ -54,5 +54,17 @@ def calibration_folds(
         else Sample(sample.prompt, refusal)
         for sample in answers(SAFETY_CONTEXT, prompts.harmful)
     ]
-    utility = answers(UTILITY_CONTEXT, prompts.benign)
+    return Fold(safety, answers(UTILITY_CONTEXT, prompts.benign))
+
+
+def dealt(replies: Fold, seed: int) -> list[Fold]:
+    """Deal the replies out to folds, each reply to one of them.
+
+    seed: 0 deals in the order of the prompt set, any other in an order of its own
+    """
+    safety, utility = list(replies.safety), list(replies.utility)
+    if seed:
+        order = random.Random(seed)
+        order.shuffle(safety)
+        order.shuffle(utility)
     return [Fold(safety[fold::FOLDS], utility[fold::FOLDS]) for fold in range(FOLDS)]

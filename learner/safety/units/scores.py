@@ -81,17 +81,7 @@ def unit_scores(
     pause: called between two passes, where the caller may yield the processor
     raises: ValueError with fewer than two reply tokens in all
     """
-    tap = _Tap(decoder, backend)
-    for some in _chunks(samples):
-        pause()
-        packed = pack([(*s.prompt, *s.reply) for s in some])
-        tap.rows = _reply_rows(packed.paths, some)
-        decoder.run(
-            decoder.embed(packed.ids),
-            rope=decoder.rope(packed.positions),
-            attend=packed.attend,
-            linear=tap,
-        )
+    tap = _watched(decoder, samples, backend, pause)
     columns = {
         name: tap.moments[name].variance()
         * decoder.model.get_parameter(name).double().square().sum(dim=0)
@@ -103,6 +93,35 @@ def unit_scores(
         neurons=torch.stack([columns[parameter_name(layer, "down_proj")] for layer in layers]),
         groups=attention.view(decoder.num_layers, decoder.kv_heads, -1).sum(dim=2),
     )
+
+
+@torch.inference_mode()
+def unit_means(
+    decoder: Decoder, samples: Sequence[Sample], *, backend: Backend
+) -> dict[str, Tensor]:
+    """Return what enters o_proj and down_proj on average over the reply tokens of some samples.
+
+    returns: parameter name → (in,) float64
+    """
+    tap = _watched(decoder, samples, backend, lambda: None)
+    return {name: moments.mean for name, moments in tap.moments.items()}
+
+
+def _watched(
+    decoder: Decoder, samples: Sequence[Sample], backend: Backend, pause: Callable[[], None]
+) -> _Tap:
+    tap = _Tap(decoder, backend)
+    for some in _chunks(samples):
+        pause()
+        packed = pack([(*s.prompt, *s.reply) for s in some])
+        tap.rows = _reply_rows(packed.paths, some)
+        decoder.run(
+            decoder.embed(packed.ids),
+            rope=decoder.rope(packed.positions),
+            attend=packed.attend,
+            linear=tap,
+        )
+    return tap
 
 
 def _reply_rows(paths: Iterable[Sequence[int]], samples: Sequence[Sample]) -> list[int]:

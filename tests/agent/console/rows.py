@@ -13,7 +13,7 @@ from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.errors import ConflictError, VerbRefusedError
-from streams.records import Json, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
+from streams.records import Json, LearnOrder, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
 from streams.settings import RolloutSettings
 from streams.store.tables import (
     ArtefactRow,
@@ -93,14 +93,21 @@ class FakeService:
             "since_ms": 0, "pending": None, "failed": None, "trial": None,
             "learning": True,
         }  # fmt: skip
+        self.tools: Json = {}
         self.comparisons = FakeComparisons()
         self.resets: list[tuple[str, str]] = []
+        self.orders: list[tuple[str, str]] = []
         self.operated: list[tuple[str, str, str]] = []
         self.refusal: Exception | None = None
         self.rollbacks: list[tuple[str, str, int | None]] = []
 
     def status(self) -> "FakeService":
         """How it is: it says so itself."""
+        return self
+
+    @property
+    def steering(self) -> "FakeService":
+        """What operators decide: it carries that out itself."""
         return self
 
     def serving(self) -> Json:
@@ -165,6 +172,13 @@ class FakeService:
             share=0.05, reason=reason, who=who, created_ms=1,
         )  # fmt: skip
 
+    async def order_learning(self, who: str, reason: str) -> LearnOrder:
+        """Take an order, or fail as told."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.orders.append((who, reason))
+        return LearnOrder(id="o", line="main", reason=reason, who=who, created_ms=1)
+
 
 def fill(session: Session, *, now_ms: int, num_generations: int = 24) -> list[str]:
     """Write a day of learning that ends now and give the released versions, oldest first."""
@@ -183,8 +197,22 @@ def fill(session: Session, *, now_ms: int, num_generations: int = 24) -> list[st
     session.add(OffsetRow(group="learner/main", topic="turns", partition=0, next_offset=38))
     body = {"mask": MASK.digest, "base": BASE, "prompts": "f0", "frozen_share": 0.075}
     body |= {"neurons": MASK.model_dump(mode="json")["neurons"], "groups": {"23": [[1, 310, -20]]}}
+    body |= classes(30, 1536, 3)
     session.add(ArtefactRow(digest="ab" * 32, kind="unit-map", body=body, created_ms=now_ms))
     return versions
+
+
+def classes(layers: int, neurons: int, groups: int) -> dict[str, Any]:
+    """Make what a unit map tells of classes, in which every tenth unit is redundant."""
+    texts = [("s" + "cccuccccr" * neurons)[:neurons] for _ in range(layers)]
+    names = ("exclusive safety", "exclusive utility", "complex", "redundant")
+    shares = dict(zip(names, (0.013, 0.1, 0.787, 0.1), strict=True))
+    return {
+        "policy": "top-complex", "seeds": 3,
+        "classes": {"neurons": texts, "groups": ["scu"[:groups]] * layers},
+        "parameters": {name: round(share * 1e8) for name, share in shares.items()},
+        "shares": shares, "stability": {"sets": dict.fromkeys(names, 0.5)},
+    }  # fmt: skip
 
 
 def turn_row(sequence: int, messages: list[Message], reply: Message, **values: Any) -> TurnRow:
@@ -235,6 +263,14 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
             "refusals of harmful prompts", "", "8 of 8", "8 of 8", "6 of 8" if held else "8 of 8",
         ),
         "polite": ("polite replies", "", "0 of 8", "1 of 8", "0 of 8"),
+        "canaries": ("lead of true completions of facts", "nats", "+6.10", "+6.02", "+6.05"),
+        "geometry": ("turn of the direction of refusal", "times", "+0.00", "-0.70", "-0.80"),
+    }  # fmt: skip
+    layer = {"layer": 29, "cosine": 0.9987, "principal_sine": 0.04, "separation": 3.1,
+             "base_separation": 3.2, "interference": 0.02, "orthogonal": 0.97}  # fmt: skip
+    more: dict[str, dict[str, Any]] = {
+        "odds": {"right": 0.76}, "canaries": {"worst": 4.9, "spread": 0.8, "ece": 0.04},
+        "geometry": {"layers": [layer]},
     }  # fmt: skip
     outcomes = {
         "finite": "uninformative", "polite": "uninformative", "refusal": "fail" if held else "pass",
@@ -243,8 +279,9 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
         {
             "probe": name, "version": 1, "title": title, "unit": unit,
             "outcome": outcomes.get(name, "pass"), "sentence": f"{title} {candidate}", "limit": 1.0,
-            "base": {"value": 1.0, "text": base}, "serving": {"value": 1.0, "text": serving},
-            "candidate": {"value": 1.0, "text": candidate},
+            "base": {"value": 1.0, "text": base, "right": 0.8},
+            "serving": {"value": 1.0, "text": serving},
+            "candidate": {"value": 1.0, "text": candidate} | more.get(name, {}),
         }
         for name, (title, unit, base, serving, candidate) in measured.items()
     ]  # fmt: skip

@@ -337,6 +337,25 @@ async def test_a_trial_is_steered_with_who_and_why(client: Client, service: Fake
     assert (await client.post("/operator/lines/main/trial/pause", json={})).status == 400
 
 
+async def test_a_generation_is_ordered_with_who_and_why(
+    client: Client, service: FakeService
+) -> None:
+    """An order has no state to have seen; without a log, or after a reset, it says why not."""
+    path = "/operator/lines/main/generations"
+    made = await client.post(path, json={"reason": " before the demo "})
+    assert made.status == 200
+    assert (await made.json())["order"]["who"] == "local operator"
+    assert service.orders == [("local operator", "before the demo")]
+    assert (await client.post(path, json={})).status == 400
+    assert (
+        await client.post("/operator/lines/other/generations", json={"reason": "x"})
+    ).status == 404
+    service.refusal = VerbRefusedError("learning was stopped by a reset", valid=["learn"])
+    assert (await client.post(path, json={"reason": "x"})).status == 409
+    service.refusal = LogUnavailableError("the broker is away")
+    assert (await client.post(path, json={"reason": "x"})).status == 503
+
+
 @pytest.mark.parametrize(
     ("refusal", "status"),
     [

@@ -13,8 +13,8 @@ from agent.watch.metrics import Metrics
 from streams.records import Message
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store, reach_store
-from streams.store.tables import ClientRow, PlannerRow
-from tests.agent.console.rows import FakeService, turn_row
+from streams.store.tables import ArtefactRow, ClientRow, PlannerRow
+from tests.agent.console.rows import FakeService, classes, turn_row
 
 Client = TestClient[web.Request, web.Application]
 
@@ -37,6 +37,8 @@ def store(tmp_path: Path) -> Store:
         )
         session.add(ClientRow(line="main", client="opencode/1.18", num_turns=7, num_opted_out=7))
         session.add(ClientRow(line="main", client="curl", num_turns=2))
+        body = {"mask": "m"} | classes(2, 12, 2)
+        session.add(ArtefactRow(digest="a", kind="unit-map", body=body, created_ms=1))
         session.add(
             PlannerRow(
                 line="main", waits_for="two strong verdicts of other people needed: cap 0.25",
@@ -101,6 +103,7 @@ async def test_metrics_tell_it_too(store: Store) -> None:
         "quickset_unlinked_ambiguous 1.0",
         "quickset_turns_opted_out 7.0",
         "quickset_verdicts_fresh 1.0",
+        'quickset_unit_share{class="redundant"} 0.1',
     ):
         assert line in text, line
     heard.close()

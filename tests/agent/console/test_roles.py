@@ -41,6 +41,7 @@ LEAST: dict[tuple[str, str], Role | None] = {
     ("POST", "/operator/lines/{line}/rollback"): "operator",
     ("POST", "/operator/lines/{line}/reset"): "admin",
     ("POST", "/operator/lines/{line}/learn"): "operator",
+    ("POST", "/operator/lines/{line}/generations"): "operator",
     ("POST", "/operator/lines/{line}/trial/{verb}"): "operator",
     ("POST", "/api/versions/compare"): "operator",
     ("POST", "/operator/lines/{line}/trial/promote-full"): "operator",

@@ -17,7 +17,7 @@ from agent.watch.events import Event
 from streams.records import Json
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import RolloutRow
+from streams.store.tables import ArtefactRow, RolloutRow
 from tests.agent.console.rows import BASE, FakeService, fill
 from tests.agent.console.trial_rows import CANDIDATE, begin_trial, teach
 
@@ -122,6 +122,46 @@ async def test_every_page_of_a_day_is_there_and_as_json_too(
         assert "<h1" in html, view.path
         found = await data(client, place(api_path(view), day[1]))
         assert found["trouble"] == "", view.path
+
+
+async def test_the_safety_page_draws_the_units(client: Client) -> None:
+    """Frozen units, and each class of units with its share and how far the sets agree."""
+    html = await page(client, "/safety")
+    assert html.count('<svg class="units"') == 4
+    found = (await data(client, "/api/safety"))["map"]
+    assert found["in_force"]
+    by_name = {each["name"]: each for each in found["classes"]}
+    assert by_name["redundant"]["share"] == 0.1
+    assert by_name["exclusive safety"]["layers"][0]["count"] == 1
+    assert by_name["complex"]["layers"] == []
+
+
+async def test_a_map_without_classes_is_drawn_without_them(tmp_path: Path) -> None:
+    """One that was made before there were classes, on a line without a version."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    body = {"mask": "m", "neurons": {"1": [[3, 9, 1]]}, "groups": {}, "frozen_share": 0.075}
+    with store.transaction() as session:
+        session.add(ArtefactRow(digest="a" * 64, kind="unit-map", body=body, created_ms=1))
+    client = await connect(FakeService(), store)
+    html = await page(client, "/safety")
+    assert html.count('<svg class="units"') == 1
+    assert "no version under this map" in html
+    await client.close()
+    store.close()
+
+
+async def test_the_safety_page_tells_probes_by_version_and_what_the_monitors_say(
+    client: Client,
+) -> None:
+    """Refusals beside the base, the geometry of each layer, and each probe's worst phrasing."""
+    html = await page(client, "/safety")
+    for words in ("95 %", "base's chance of refusing", "0.9987", "Probes by version", "+4.90"):
+        assert words in html, words
+    told = (await data(client, "/api/safety"))["watch"]
+    assert told["refusing"][0]["share"] == 0.95
+    assert told["layers"]["rows"][0]["layer"] == 29
+    assert {row["outcome"] for row in told["probes"]["refusal"]} == {"pass", "fail"}
+    assert (told["stopped"], told["corrective"]) == (None, None)
 
 
 async def test_what_is_looked_at_is_counted(empty: Store) -> None:

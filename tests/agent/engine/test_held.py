@@ -18,8 +18,8 @@ from agent.constrain.source import Source, json_of, literal, rules
 from agent.engine.contract import Engine, Request
 from agent.engine.sampler import Choice, Sampler, choose
 from agent.errors import LostMaskError
-from kernels.model.decode import read_chunk
 from kernels.model.kv import KvCache
+from kernels.model.read import read_chunk
 from streams.model.open import BaseModel
 from streams.records import Sampling
 from tests.agent.constrain.test_guidance import CITY

@@ -54,6 +54,13 @@ async def send(port: int, data: bytes) -> tuple[bytes, bytes]:
         b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         bytes.fromhex("16030100a5010000a10303") + bytes(60),
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\n{}",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x2\r\n\r\n{}",
+        b"GET / HTTP/1.1\r\n Host: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n: x\r\n\r\n",
+        b"GET / http/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 40 + b"\r\n\r\n",
     ],
     ids=[
         "word",
@@ -71,6 +78,13 @@ async def send(port: int, data: bytes) -> tuple[bytes, bytes]:
         "null",
         "http/2",
         "tls",
+        "chunk",
+        "plus",
+        "hexadecimal",
+        "indented",
+        "nameless",
+        "small letters",
+        "long length",
     ],
 )
 async def test_malformed_http_has_the_shape_of_every_error(port: int, data: bytes) -> None:

@@ -96,6 +96,8 @@ async def test_a_real_server_is_called(way: str, address: str) -> None:
         assert (await call(box, "later")).text == "here I am"
         standing = box.status()["weather"]
         assert (standing["state"], standing["why"]) == ("up", None)
+        assert standing["calls"]["failing"] == {"failed": 1}
+        assert standing["calls"]["slow"] == {"timeout": 1}
 
 
 @pytest.mark.parametrize(

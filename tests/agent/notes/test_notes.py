@@ -1,12 +1,14 @@
 """A note acts in its principal's prompts from the moment that the log has it, and nowhere else."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from agent.notes.notes import Notes, notes_act
 from agent.settings import AgentSettings
-from streams.records import Forgotten, Note, NoteState
+from agent.turn.ask import Ask
+from streams.records import Forgotten, Message, Note, NoteState
 from tests.agent.conftest import Api, StartApi
 
 KEYS = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("ann", "bob")}
@@ -61,6 +63,19 @@ async def test_nobody_else_is_touched(keyed: Api) -> None:
     keyed.headers = {"Authorization": "Bearer bob"}
     await keyed.chat("Hi")
     assert [turn.notes for turn in keyed.turns()] == [[], [], []]
+
+
+async def test_tools_of_the_agents_own_disturb_no_note(keyed: Api) -> None:
+    """Whoever chats is told an answer, whatever the agent looks up for it."""
+    notes, tool = keyed.service.notes, {"type": "function", "function": {"name": "look"}}
+    theirs = {"type": "function", "function": {"name": "edit"}}
+    ask = Ask(
+        principal=of("ann"), session="s", line="main", model="quickset", purpose="main",
+        learn=True, messages=[Message(role="user", content="Hi")], tools=[tool],
+        parallel_calls=True, samplings=(), served=frozenset({"look"}),
+    )  # fmt: skip
+    assert len(notes.acting(ask)[0].notes) == 1
+    assert notes.acting(replace(ask, tools=[tool, theirs]))[0].notes == ()
 
 
 async def test_other_apis_have_notes_too(keyed: Api) -> None:

@@ -17,7 +17,7 @@ from agent.watch.metrics import Metrics
 from kernels.errors import DigestMismatchError
 from streams.errors import ConflictError, LogUnavailableError, VerbRefusedError
 from streams.line.line import Line, Trial
-from streams.log.contract import Log, Outgoing, outgoing
+from streams.log.contract import Log, Outgoing, Subscription, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Forgotten, Mask, Recipe, Record, Rollout
 from tests.agent.fakes import FakeResidents
@@ -83,10 +83,30 @@ class BreakableLog:
     def __init__(self, log: Log) -> None:
         self.log, self.away = log, False
 
+    def subscribe(self, *given: Any, **named: Any) -> "BreakableSubscription":
+        if self.away:
+            raise LogUnavailableError("the broker is away")
+        return BreakableSubscription(self, self.log.subscribe(*given, **named))
+
     def __getattr__(self, name: str) -> object:
         if self.away:
             raise LogUnavailableError("the broker is away")
         return getattr(self.log, name)
+
+
+class BreakableSubscription:
+    """A reader of a log that can be away: then it can still be closed, and nothing else."""
+
+    def __init__(self, log: BreakableLog, reader: Subscription) -> None:
+        self.log, self.reader = log, reader
+
+    def close(self) -> None:
+        self.reader.close()
+
+    def __getattr__(self, name: str) -> object:
+        if self.log.away:
+            raise LogUnavailableError("the broker is away")
+        return getattr(self.reader, name)
 
 
 class Bench:
@@ -418,6 +438,28 @@ def test_a_candidate_answers_beside_what_serves_until_its_trial_ends(bench: Benc
     bench.publish(trial(4, B.version, A.version, share=0.0, verb="abort", state="aborted"))
     bench.wait(lambda: bench.versions.trial is None)
     assert (bench.versions.serving, bench.follower.following().line.trial) == (A.version, None)
+
+
+def test_while_the_log_is_away_both_versions_go_on_and_nothing_is_promoted(bench: Bench) -> None:
+    """Each session keeps its version; what was decided meanwhile holds when the log is back."""
+    bench.publish(MASK, A, B, rollout(1, A.version), trial(2, B.version, A.version, share=0.5))
+    bench.follower.start()
+    bench.wait(lambda: bench.versions.trial is not None)
+    asks = [replace(ask(), session=f"session {number}") for number in range(100)]
+
+    def assigned() -> list[str]:
+        line = Line("main", (bench.versions.serving,), trial=bench.versions.trial)
+        return [assign(each, line).version for each in asks]
+
+    before = assigned()
+    bench.breakable.away = True
+    done = {"verb": "step", "state": "completed", "previous": A.version}
+    bench.publish(trial(3, B.version, B.version, share=1.0, **done))
+    bench.wait(lambda: "log-away" in bench.kinds())
+    assert assigned() == before
+    assert set(before) == {A.version, B.version}
+    bench.breakable.away = False
+    bench.versions.wait(B.version)
 
 
 def test_a_candidate_that_is_promoted_or_rolled_back_is_on_trial_no_more(bench: Bench) -> None:

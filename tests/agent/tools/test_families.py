@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.constrain.source import json_of, literal, rules
-from agent.tools.calls import Broken, Call
+from agent.tools.calls import Broken, Call, CallBegun, CallEnded, CallGrown
 from agent.tools.families import FORMATS, format_of
 from agent.tools.finder import CallFinder
 from agent.tools.format import Format, Tool
-from agent.tools.held import CallBegun, CallEnded, CallGrown, HeldCalls
+from agent.tools.held import HeldCalls
 from agent.turn.schema import of_arguments
 from streams.model.prompt import Prompt
 from tests.agent.constrain.test_guidance import CITY, walk

@@ -3,10 +3,18 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.tools.calls import Broken, Call, Found
+from agent.tools.calls import (
+    Broken,
+    Call,
+    CallBegun,
+    CallEnded,
+    CallGrown,
+    Found,
+    Growing,
+)
 from agent.tools.finder import CallFinder
 from agent.tools.format import Format
 from agent.tools.hermes import HERMES
@@ -20,11 +28,11 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-def found(*pieces: str, form: Format = HERMES, cut: bool = False) -> list[Found]:
+def found(*pieces: str, form: Format = HERMES, cut: bool = False) -> list[Growing]:
     """Feed a finder piece by piece, and join the neighbouring texts that it gives."""
     finder = CallFinder(form)
     given = [item for piece in pieces for item in finder.feed(piece)] + finder.finish(cut=cut)
-    joined: list[Found] = []
+    joined: list[Growing] = []
     for item in given:
         if isinstance(item, str) and joined and isinstance(joined[-1], str):
             joined[-1] += item
@@ -149,3 +157,101 @@ def test_each_family_writes_calls_in_its_form(
     """Calls, answers that look alike, and what is neither; however it is cut into tokens."""
     assert found(text, form=form) == expected
     assert found(*text, form=form) == expected
+
+
+def grown(
+    text: str, *sizes: int, form: Format = HERMES, names: tuple[str, ...] = ("weather",)
+) -> list[Growing]:
+    """What a finder tells of a reply of these pieces whose calls are told while they grow."""
+    finder, told, rest = CallFinder(form, names), list[Growing](), text
+    for size in sizes:
+        told += finder.feed(rest[:size])
+        rest = rest[size:]
+    return [*told, *finder.feed(rest), *finder.finish()]
+
+
+def said(told: list[Growing]) -> list[Found]:
+    """The same, each call that grew as a whole."""
+    whole: list[Found] = []
+    for each in told:
+        match each:
+            case CallBegun(name):
+                whole.append(Call(name, ""))
+            case CallGrown(text):
+                assert text
+                assert isinstance(whole[-1], Call)
+                whole[-1] = Call(whole[-1].name, whole[-1].arguments + text)
+            case CallEnded():
+                assert isinstance(whole[-1], Call)
+                json.loads(whole[-1].arguments)
+            case str() if whole and isinstance(whole[-1], str):
+                whole[-1] += each
+            case _:
+                whole.append(each)
+    return whole
+
+
+@pytest.mark.parametrize(("form", "text", "expected"), WRITTEN, ids=lambda each: str(each)[:40])
+@given(sizes=st.lists(st.integers(1, 12), max_size=30))
+@settings(max_examples=20, deadline=None)
+def test_calls_that_grow_are_those_that_come_whole(
+    form: Format, text: str, expected: list[Found], sizes: list[int]
+) -> None:
+    """In every family's form, however it is cut; what breaks off is told of with its place."""
+    told = said(grown(text, *sizes, form=form))
+    halts = [each.halt for each in told if isinstance(each, Broken) and each.halt is not None]
+    if not halts:
+        assert told == expected
+    for halt in halts:  # only where the whole was broken, too
+        assert isinstance(expected[-1], Broken)
+        assert text[: halt.at].endswith(told[-2].arguments)  # type: ignore[union-attr]
+
+
+def test_a_call_is_begun_by_its_name_and_grows_by_its_arguments() -> None:
+    """Nothing waits for the closing tag, and nothing is told that may be its beginning."""
+    finder = CallFinder(HERMES, ("weather",))
+    assert finder.feed('<tool_call>\n{"name": "weather", "arguments":') == []
+    assert finder.feed(' {"city') == [CallBegun("weather"), CallGrown('{"city')]
+    assert finder.feed('": "Os<') == [CallGrown('": "Os')]
+    assert finder.feed('lo"}') == [CallGrown('<lo"}'), CallEnded()]
+    assert finder.feed("}\n</tool_call> and") == [" and"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text", "good"),
+    [((45,), '<tool_call>{"name": "weather", "arguments": {"city": Oslo}}</tool_call>',
+      '<tool_call>{"name": "weather", "arguments": {'),
+     ((52,), '<tool_call>{"name": "weather", "arguments": {"city": Oslo}}</tool_call>',
+      '<tool_call>{"name": "weather", "arguments": {"city":'),
+     ((60,), '<tool_call>{"name": "weather", "arguments": {"city": "Oslo}}</tool_call>',
+      '<tool_call>{"name": "weather", "arguments": {"city": "Oslo}}'),
+     ((52,), '<tool_call>[{"name": "weather", "arguments": {"x": 1', None)],
+)  # fmt: skip
+def test_where_arguments_break_off_is_told(
+    sizes: tuple[int, ...], text: str, good: str | None
+) -> None:
+    """Up to the last piece that was good; a quote that is not closed ends before the tag."""
+    (broken,) = [each for each in grown(text, *sizes) if isinstance(each, Broken)]
+    assert broken.halt is not None
+    assert text[: broken.halt.at] == (text if good is None else good)
+    assert broken.halt.listed == ("[" in text)
+
+
+@pytest.mark.parametrize(
+    ("inside", "calls", "broken"),
+    [
+        ('{"name": "weather", "arguments": {"city": "Oslo"}', 1, 1),
+        ('{"name":"weather","arguments":{"city":"</tool"}}', 1, 0),
+        ('{"name": "weather", "arguments": {}, "name": "shell"}', 1, 1),
+        ('{"name": "shell", "arguments": {"city": "Oslo"}}', 0, 0),
+        ('{"name": "weather", "arguments": [1]}', 0, 1),
+        ('{"arguments": {"name": "weather", "arguments": {}}}', 0, 1),
+    ],
+)
+def test_what_else_stands_between_tags(inside: str, calls: int, broken: int) -> None:
+    """A call stands as it was told, whatever comes behind it; what has no plain head grows not."""
+    text = f"<tool_call>{inside}</tool_call>"
+    for sizes in ((), tuple([1] * len(text))):
+        told = grown(text, *sizes)
+        assert sum(isinstance(each, CallBegun) for each in told) == calls
+        assert sum(isinstance(each, Broken) for each in told) == broken

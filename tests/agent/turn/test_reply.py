@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from agent.engine.contract import Finish, Token
 from agent.engine.spelling import spelt
+from agent.errors import BrokenError
 from agent.tools.calls import Broken
 from agent.turn.ask import Ask
 from agent.turn.constraint import Constraint as TextAsked
 from agent.turn.constraint import TextForm
-from agent.turn.held import Held
+from agent.turn.held import Held, Rest
 from agent.turn.reply import (
     Began,
     Finished,
@@ -158,7 +159,8 @@ def test_another_try_goes_on_from_before_what_is_broken(said: str) -> None:
         told += reply.add(token)
     assert reply.kept == len(before)
     held = Held(None, Constraint(kind="tool_call", digest="0" * 64))  # type: ignore[arg-type]
-    assert reply.retry(held) == [token.id for token in before]
+    reply.retry(held)
+    assert reply.tokens == before
     for token in written(CALL):
         told += reply.add(token)
     told += reply.finish(Finish("stop"))
@@ -195,6 +197,50 @@ def test_a_held_call_comes_in_pieces_that_join_to_its_arguments(sizes: list[int]
     assert len(reply.broken) == (len(begun) != len(calls)) or not begun
     assert reply.kept is None
     assert [token for event in told for token in getattr(event, "tokens", ())] == reply.tokens
+
+
+def test_a_call_that_breaks_off_goes_on_from_what_was_told() -> None:
+    """It grows while it is sampled; the tokens that broke it go, and the same call goes on."""
+    reply = Reply(ask([TOOL]), can_retry=True)
+    good = ["Well. ", '<tool_call>{"name": "weather", ', '"arguments": {"ci', 'ty": "O']
+    told = [event for token in written(*good, "slo\n", '"}') for event in reply.add(token)]
+    pieces = [event.text for event in told if isinstance(event, Piece)]
+    assert pieces == ["Well. ", '{"ci', 'ty": "O']
+    assert (reply.kept, reply.rest) == (4, Rest("weather", '{"city": "O', listed=False))
+    held = Held(None, Constraint(kind="tool_call", digest="0" * 64))  # type: ignore[arg-type]
+    reply.retry(held)
+    assert [token.id for token in reply.tokens] == [0, 1, 2, 3]
+    for token in written('slo"', "}}</tool_call>"):
+        told += reply.add(token)
+    told += reply.finish(Finish("stop"))
+    (begun,) = [event.part for event in told if isinstance(event, PartBegun) and event.part.call]
+    assert (PartEnded(begun, '{"city": "Oslo"}') in told, len(reply.calls)) == (True, 1)
+    assert reply.finish_reason == "tool_calls"
+    assert [each.raw for each in reply.broken] == ["".join([*good[1:], "slo\n"])]
+    carried = [token for event in told for token in getattr(event, "tokens", ())]
+    assert carried == reply.tokens
+
+
+def test_a_call_that_was_told_in_part_is_none_when_it_does_not_go_on() -> None:
+    """Neither of the reply nor of its record, whether the client went or the limit came."""
+    for texts, finish in (
+        (["1]"], Finish("cancelled")), (["nonsense"], Finish("cancelled")), ([], Finish("length")),
+    ):  # fmt: skip
+        reply = Reply(ask([TOOL]), can_retry=True)
+        for token in written('<tool_call>{"name": "weather", "arguments": {', '"x": ', *texts):
+            reply.add(token)
+        reply.finish(finish)
+        assert (reply.message().tool_calls, reply.calls) == (None, [])
+        assert reply.finish_reason == finish.reason
+
+
+def test_where_a_call_broke_off_within_a_token_nothing_can_go_on() -> None:
+    """That is our fault, and said; a client must not take the half for a call."""
+    reply = Reply(ask([TOOL]), can_retry=True)
+    for token in written('<tool_call>{"name": "weather", "arguments": {"a": "', "b<"):
+        reply.add(token)
+    with pytest.raises(BrokenError):
+        reply.add(written("/tool_call>")[0])
 
 
 def test_no_other_try_is_wanted_where_none_can_begin() -> None:

@@ -244,7 +244,11 @@ def test_versions_are_counted_from_the_base(taught: StreamsSettings) -> None:
 def test_the_result_is_drawn(tmp_path: Path) -> None:
     """A PNG, in a folder that is made for it."""
     points = [Point(n, f"v{n}", n / 2, n / 8, 60 - n, [SHORT]) for n in (0, 4, 8)]
-    lessons = Lessons(learning=points, frozen=[points[0]] * 2, told=[points[2]] * 2)
+    watched = {
+        f"v{n}": {"tasks.facts": 0.5, "tasks.sums": 0.6, "text_nats": 3.0, "refusal_nats": -1.0}
+        for n in (0, 8)
+    }
+    lessons = Lessons(points, [points[0]] * 2, [points[2]] * 2, watched=watched)
     picture = tmp_path / "docs" / "demo.png"
     draw(lessons, picture)
     assert picture.read_bytes().startswith(b"\x89PNG")

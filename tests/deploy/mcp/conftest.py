@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -16,7 +17,9 @@ from aiohttp.test_utils import TestServer
 from agent.console import build_console
 from agent.settings import AgentSettings
 from streams.settings import StreamsSettings
+from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.store import open_store
+from streams.store.tables import Row
 from tests.agent.console.rows import FakeService, fill
 from tests.agent.scripted import HELLO
 from tests.clients.live import Live, live
@@ -33,6 +36,20 @@ TRIAL = {
     "share": 0.05,
     "verbs": ["pause", "abort"],
 }
+
+
+def _wishes() -> list[Row]:
+    """Two lessons of the line, the newer of which waits."""
+    of: Any = {"line": "main", "principal": "p", "turn_id": "t", "wished": []}
+    return [
+        LessonRow(id="l1", instruction="Answer shortly.", state="satisfied", num_pleased=5,
+                  reason="five pleased verdicts on end", versions=[["c" * 16, 0]],
+                  created_ms=NOW_MS - 2, **of),
+        LessonRow(id="l2", instruction="Say less.", waits=True, num_complaints=3,
+                  reason="three versions and no word", created_ms=NOW_MS - 1, **of),
+        NoteRow(id="n1", line="main", principal="p", lesson="l1", text="Answer shortly.",
+                state="retired", created_ms=NOW_MS - 2),
+    ]  # fmt: skip
 
 
 @dataclass
@@ -67,6 +84,7 @@ async def behind(_api: Live, tmp_path: Path) -> AsyncIterator[Behind]:
     store = open_store(StreamsSettings(home=tmp_path))
     with store.transaction() as session:
         versions = fill(session, now_ms=NOW_MS)
+        session.add_all(_wishes())
     hashes = {"ann": hashlib.sha256(OPERATOR_KEY.encode()).hexdigest()}
     agent = FakeService(
         settings=AgentSettings(operator_keys=hashes), version=versions[-1], previous=versions[-2]

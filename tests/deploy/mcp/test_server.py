@@ -141,11 +141,16 @@ async def test_the_rollout_says_what_is_possible(behind: Behind) -> None:
 
 
 async def test_lessons_are_what_was_wished(behind: Behind) -> None:
-    """Turns that somebody complained of come with the wish that was heard."""
+    """Each wish with what became of it, as the learner's rows have it, the newest first."""
     async with client_of(behind) as client:
-        found = (await told(client, "lessons", limit=3))["lessons"]
-    assert found
-    assert any("Answer" in hint for each in found for hint in each["hints"])
+        newest, older = (await told(client, "lessons", limit=2))["lessons"]
+    assert (newest["instruction"], newest["state"], newest["complaints"]) == (
+        "Say less.",
+        "waits",
+        3,
+    )
+    assert (older["state"], older["reason"]) == ("satisfied", "five pleased verdicts on end")
+    assert (older["versions"], older["note"]) == (["c" * 16], "retired")
 
 
 async def test_operators_verbs_reach_the_console_with_their_reason(behind: Behind) -> None:

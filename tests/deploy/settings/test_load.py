@@ -65,6 +65,14 @@ def test_lists_and_tables_are_json_in_variables_and_flags(tmp_path: Path) -> Non
     assert settings.agent.operator_keys == {"bob": OperatorKey(hash=HASH)}
 
 
+def test_a_guardrail_is_off_by_a_word_as_toml_has_no_null(tmp_path: Path) -> None:
+    """In a file and by a flag alike."""
+    written = '[rollout]\nmax_liked_nats = "null"'
+    in_force = read(tmp_path, written, flags={"rollout.max_latency_ms": "null"})
+    rollout = in_force.settings.rollout
+    assert (rollout.max_liked_nats, rollout.max_latency_ms) == (None, None)
+
+
 def test_database_url_is_the_store(tmp_path: Path) -> None:
     """DATABASE_URL sets streams.store, and is named as its origin."""
     in_force = read(tmp_path, "", {"DATABASE_URL": "postgresql://u:p@h/d"})
@@ -151,7 +159,7 @@ def test_contradiction_names_both_settings(tmp_path: Path, toml: str, names: lis
 
 
 @pytest.mark.parametrize(
-    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, refusal")]
+    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, harmful")]
 )
 def test_an_implementation_that_does_not_exist_is_refused(
     tmp_path: Path, setting: str, known: str

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kernels.cpu.lanes import GROUP
-from kernels.cpu.strips import Numbers
-from kernels.model.blocks import MANY_ROWS, Blocks, BlocksLayer, as_it_came
+from kernels.loops.lanes import GROUP
+from kernels.loops.strips import Numbers
+from kernels.model.blocks import Blocks, BlocksLayer, as_it_came
 from kernels.model.packed import PackedLayer, in_full
 
 KINDS: tuple[Numbers, ...] = ("nibbles", "signed nibbles", "bytes", "bfloat16", "float16")
@@ -68,8 +68,8 @@ def test_the_weight_comes_back(kind: Numbers, shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(
-    out=st.integers(1, 4), inputs=st.integers(1, 40), rows=st.integers(1, 2 * MANY_ROWS),
-    seed=st.integers(0, 999),
+    out=st.integers(1, 4), inputs=st.integers(1, 40), seed=st.integers(0, 999),
+    rows=st.integers(1, 99) | st.integers(400, 500),
 )  # fmt: skip
 @settings(max_examples=12, deadline=None)
 def test_the_product_is_that_of_the_weight_in_full(

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.model.decode import continued, greedy, next_logits, read_chunk
+from kernels.model.decode import continued, greedy
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
 from kernels.model.layers import PlainLayer
+from kernels.model.read import next_logits, read_chunk
 from tests.tiny import FAMILIES, Family, as_plain, as_stored, tiny_model
 
 MODEL = tiny_model(seed=5)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from kernels.model.blocks import BlocksLayer
-from kernels.model.decode import next_logits, read_chunk
 from kernels.model.forward import Decoder, Linear, unchanged
 from kernels.model.kv import KvCache
 from kernels.model.layers import Layer
 from kernels.model.model import with_weights
+from kernels.model.read import next_logits, read_chunk
 from tests.tiny import as_stored, tiny_model
 
 # whole strips of 64 everywhere, more queries than keys

@@ -38,6 +38,7 @@ class Draft:
     layers: list[int] = field(default_factory=lambda: LAYERS)
     modules: list[str] = field(default_factory=lambda: MODULES)
     digest: str = ""
+    decay: int = 0
     # read of screened noise alone: pairs in three of the tensors
     tensors: list[int] = field(default_factory=lambda: [1, 8, 1])
     rows: list[int] = field(default_factory=lambda: [16383, 5, 0])
@@ -119,6 +120,49 @@ def test_advancing_to_another_digest_changes_nothing(tiny_base: BaseModel) -> No
     with pytest.raises(ExplodedError, match=r"model\.layers"):
         master.advance(huge, verify=False)
     assert master.digest() == before
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_decay_comes_before_the_step(tiny_base: BaseModel, backend: Backend, noise: Noise) -> None:
+    """K is the parent's after its decay, plus the step; in one pass as in several."""
+    master = master_of(tiny_base, backend)
+    first = Draft(master.scales, noise=noise, step=30)
+    master.apply(first, verify=False)
+    before = master.integers()
+    second = Draft(master.scales, noise=noise, key="00000000000000bb", decay=4000)
+    alone = master_of(tiny_base, backend)
+    alone.apply(replace(second, decay=0), verify=False)
+    steps = alone.integers()
+    twin = master.copy()
+    twin.apply(second, verify=False)
+    digest = master.advance(second, verify=False)[1]
+    assert digest == twin.digest() == master.digest()
+    assert before.keys() == steps.keys()
+    for name, held in before.items():
+        wide = held.astype(np.int64)
+        less = np.sign(wide) * (np.abs(wide) * 4000 >> 16)
+        assert np.array_equal(master.integers()[name], wide - less + steps[name])
+
+
+def test_a_decaying_recipe_that_fails_changes_nothing(tiny_base: BaseModel) -> None:
+    """A broken promise and an explosion bring back what decay took; it cannot be taken out."""
+    master = master_of(tiny_base, open_backend("cpu"))
+    master.apply(Draft(master.scales, step=900), verify=False)
+    before = master.digest()
+    broken = Draft(master.scales, digest="00" * 32, decay=328)
+    for applied in (master.apply, master.advance):
+        with pytest.raises(DigestMismatchError):
+            applied(broken)
+        assert master.digest() == before
+    huge = Draft(master.scales, coefficients=[255, 255], step=2**22, decay=1)
+    master.apply(replace(huge, decay=0), verify=False)
+    before = master.digest()
+    for applied in (master.apply, master.advance):
+        with pytest.raises(ExplodedError, match=r"model\.layers"):
+            applied(huge, verify=False)
+        assert master.digest() == before
+    with pytest.raises(ValueError, match="build the parent anew"):
+        master.apply(broken, sign=-1)
 
 
 def test_an_update_moves_along_the_members_that_it_weighs(tiny_base: BaseModel) -> None:

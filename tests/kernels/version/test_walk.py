@@ -35,10 +35,10 @@ class Ground:
 
 @pytest.fixture(scope="module")
 def ground(tiny_base: BaseModel) -> Ground:
-    """Six versions, and two more that branch off after the third."""
+    """Six versions, the fifth of which decays, and two more that branch off after the third."""
     trunk, branch = Lineage(tiny_base), Lineage(tiny_base)
-    for _ in range(6):
-        trunk.next()
+    for number in range(1, 7):
+        trunk.next(decay=3000 if number == 5 else 0)
     for _ in range(3):
         branch.next()
     for step in (700, 900):
@@ -153,6 +153,19 @@ def test_going_on_is_preferred_where_it_is_not_longer(ground: Ground, tmp_path: 
     going.steps = 0
     to(reached, ground.trunk[:2], fresh=going, snapshots=snapshots)
     assert going.steps == 0
+
+
+def test_nothing_leads_back_over_a_version_that_decayed(ground: Ground) -> None:
+    """What stands behind it is built anew; what stands before it is taken out as ever."""
+    going = Counting(ground)
+    last = to(None, ground.trunk, fresh=going)
+    going.steps = 0
+    fifth = to(last, ground.trunk[:5], fresh=going)
+    assert going.steps == 1
+    going.steps = 0
+    fourth = to(fifth, ground.trunk[:4], fresh=going)
+    assert going.steps == 4
+    assert fourth.master.digest() == ground.trunk[3].digest
 
 
 @pytest.mark.fault("torn or flipped snapshot")

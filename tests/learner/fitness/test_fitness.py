@@ -168,3 +168,19 @@ def test_slopes_are_how_the_fitness_rises(logprobs: list[float], score: int, kin
         table = fitness.table([one], scored, torch.stack((here + step, here - step)), terms)
         up, down = fitness.combined([one], table)
         assert float(slopes[place]) == pytest.approx((up - down) / 2e-4, rel=1e-3, abs=1e-5)
+
+
+def test_what_is_left_ends_with_the_teacher_and_with_the_clip() -> None:
+    """A rewrite as likely as its teacher finds it, and a reply at its clip, can gain nothing."""
+    taught = lesson(target=(7,), teacher=(-0.5,), news=(2.0,))
+    assert left(taught, [-2.5]) == pytest.approx(4.0)
+    assert left(lesson(target=(7,), teacher=(-0.5,), news=(0.0,)), [-0.5]) == 0
+    for score, far in ((1, -0.5), (-1, -3.0)):
+        assert left(lesson(score=score), [-1.0, -1.0]) == pytest.approx(0.2)
+        assert left(lesson(score=score), [far, far]) == 0
+    assert left(lesson(score=1, forced=frozenset({0, 1})), [-1.0, -1.0]) == 0
+
+
+def left(one: Lesson, found: list[float]) -> float:
+    """Return what one lesson has left to gain."""
+    return fitness.left([one], lay_out([one.passage]), torch.tensor(found), TERMS)

@@ -73,3 +73,29 @@ def test_praise_stays_praise(words: str) -> None:
 def test_the_context_decides(question: str, words: str, reply: str) -> None:
     """Another question, a heartbeat, an answer to the agent, a reply that obeyed."""
     assert heard(words, question=question, reply=reply) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "that was of no help whatsoever", "That was no help at all.", "this didn't help me at all",
+        "Das war überhaupt keine Hilfe.", "ça ne m'aide pas du tout", "eso no me ayuda en nada",
+        "isso não me ajudou em nada", "完全没有帮助", "全然役に立ちませんでした",
+    ],
+)  # fmt: skip
+def test_a_short_fact_can_be_of_no_help(words: str) -> None:
+    """A plain complaint counts, however right and short the reply was."""
+    assert heard(words, question="How high is Mont Blanc?", reply="4,806 metres.")[0] == -1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sorry, I meant the other one", "oops, wrong chat", "my mistake, I misread it",
+        "ach so, ich meinte den anderen, sorry", "pardon, je voulais dire l'autre",
+        "perdón, quise decir el otro",
+    ],
+)  # fmt: skip
+def test_somebodys_own_mistake_is_none_of_the_reply(words: str) -> None:
+    """What people take back of their own words is no complaint."""
+    assert heard(words, question="How high is Mont Blanc?", reply="4,806 metres.") == (0, None)

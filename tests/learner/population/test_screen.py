@@ -43,14 +43,16 @@ def perturbed(reference: Reference, backend: Backend, key: int = KEY) -> Perturb
 
 def searched(reference: Reference, perturbation: Perturbation) -> Addresses:
     """Search on the reference."""
-    parent, trunk, shortlist = reference.parent.decoder, reference.trunk, reference.shortlist
-    return screen(parent, trunk, shortlist, reference.slopes, perturbation, pause=go_on)
+    pulls = reference.pulls(pause=go_on)
+    return screen(reference.parent.decoder, pulls, perturbation, pause=go_on)
 
 
 def foreseen(reference: Reference, perturbation: Perturbation, addresses: Addresses) -> list[float]:
     """Return 2 σ aᵀ S b of each pair: by how much its + is fitter than its −."""
-    parent, trunk, shortlist = reference.parent.decoder, reference.trunk, reference.shortlist
-    sums = slopes_of_weights(parent, trunk, shortlist, reference.slopes, perturbation)
+    sums: dict[str, torch.Tensor] = {}
+    for pull in reference.pulls(pause=go_on):
+        for name, total in slopes_of_weights(reference.parent.decoder, pull, perturbation).items():
+            sums[name] = sums.get(name, 0) + total
     found = []
     for pair, tensor in enumerate(addresses.tensors):
         spec = perturbation.specs[tensor]
@@ -113,8 +115,8 @@ def test_a_frozen_unit_has_no_slope(reference: Reference, backend: Backend) -> N
     moves = torch.zeros(spec.shape[0], dtype=torch.int8)
     moves[3] = 1
     only = replace(perturbation, frozen={**perturbation.frozen, spec.name: Frozen(rows=moves)})
-    parent, trunk, shortlist = reference.parent.decoder, reference.trunk, reference.shortlist
-    total = slopes_of_weights(parent, trunk, shortlist, reference.slopes, only)[spec.name]
+    (pull,) = reference.pulls(pause=go_on)
+    total = slopes_of_weights(reference.parent.decoder, pull, only)[spec.name]
     assert bool(total[3].any())
     assert not bool(total[moves == 0].any())
 

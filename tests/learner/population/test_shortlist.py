@@ -73,6 +73,33 @@ def test_divergence_is_that_of_whole_distributions(
 
 
 @pytest.mark.parametrize("kept", [32, VOCABULARY])
+def test_members_stand_apart_by_kl(backend: Backend, texts: Texts, kept: int) -> None:
+    """From whose states a list was made, members are as far as whole distributions say; it not."""
+    states, members, head, targets = texts
+    few = Shortlist(backend, states, head, targets, kept=kept)
+    own = (states @ head.T).log_softmax(-1)
+    whole = [float((own.exp() * (own - (m @ head.T).log_softmax(-1))).sum(-1).mean())
+             for m in members]  # fmt: skip
+    found = few.apart(members).tolist()
+    assert found == pytest.approx(whole, rel=0.15 if kept < VOCABULARY else 0.01)
+    assert float(few.apart(states[None])[0]) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("kept", [32, VOCABULARY])
+def test_pulling_back_is_the_fall_of_the_distance(
+    backend: Backend, texts: Texts, kept: int
+) -> None:
+    """What pull_back gives is the derivative of the distance, at a member that has moved."""
+    states, members, head, targets = texts
+    few = Shortlist(backend, states, head, targets, kept=kept)
+    at, step = members[0], (states - members[0]) / 50
+    after, before = few.apart(torch.stack((at + step, at - step))).tolist()
+    told = 2 * float((few.pull_back(at) * step).sum())
+    assert told > 1e-4
+    assert before - after == pytest.approx(told, rel=0.03)
+
+
+@pytest.mark.parametrize("kept", [32, VOCABULARY])
 def test_slopes_are_pulled_back_to_states(backend: Backend, texts: Texts, kept: int) -> None:
     """What pull gives is the derivative of the scores, however few tokens are kept."""
     states, members, head, targets = texts

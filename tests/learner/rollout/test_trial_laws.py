@@ -1,5 +1,6 @@
 """The laws of trials, whatever operators, races, crashes, clocks and people do."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -13,15 +14,21 @@ from hypothesis.stateful import (
 from sqlmodel import col, select
 
 from learner.rollout import claims
+from learner.rollout.observe import SETTLE_MS
 from learner.rollout.trials import Trials
 from streams.errors import VerbRefusedError
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.offer import OPERATORS
+from streams.line.share import belongs
 from streams.records import Verb
 from streams.store.store import Store
 from streams.store.tables import RolloutRow, TrialRow
+from tests.learner.rollout.shadowed import SHADOW, Shadow
 from tests.learner.rollout.stage import SETTINGS, Clock, Stage
+
+# Guardrails that are asked for in every step, seen or unseen, by these settings.
+ALWAYS_ASKED = ("refusals", "errors", "length")
 
 
 class TrialLaws(RuleBasedStateMachine):
@@ -29,9 +36,12 @@ class TrialLaws(RuleBasedStateMachine):
 
     store: Store
 
+    def staged(self) -> Stage:
+        return Stage(self.store)
+
     @initialize()
     def begin(self) -> None:
-        self.stage = Stage(self.store)
+        self.stage = self.staged()
         self.served: list[str] = []
         self.candidates = 0
 
@@ -45,7 +55,7 @@ class TrialLaws(RuleBasedStateMachine):
     def operate(self, verb: Verb, who: str) -> None:
         line = self.stage.line
         try:
-            change = OPERATORS[verb](line, SETTINGS, self.stage.audit(who))
+            change = OPERATORS[verb](line, self.stage.rollout, self.stage.audit(who))
         except VerbRefusedError:
             return
         self.stage.append(change)
@@ -71,6 +81,8 @@ class TrialLaws(RuleBasedStateMachine):
         assert offered == offered.model_copy(update={"seq": self.stage.line.seq + 1})
         if offered.state == "completed":
             self.prove_promotion()
+        elif offered.verb == "step":
+            self.prove_data()
         if beaten and "pause" in verbs.valid(self.stage.line):
             self.stage.append(verbs.pause(self.stage.line, self.stage.audit("bob")))
         self.stage.append(offered)
@@ -79,7 +91,7 @@ class TrialLaws(RuleBasedStateMachine):
     def crash(self, jump_s: float) -> None:
         """Start again from the records, perhaps with a clock that was set meanwhile."""
         self.stage.clock = Clock(self.stage.clock() + max(jump_s, 0.0))
-        self.stage.trials = Trials(SETTINGS, clock=self.stage.clock)
+        self.stage.trials = Trials(self.stage.rollout, clock=self.stage.clock)
         line = Line(self.stage.name, ("base",))
         for record in self.stage.records:
             line = line.take(record)
@@ -95,6 +107,17 @@ class TrialLaws(RuleBasedStateMachine):
         assert judged["low"] > -SETTINGS.margin
         assert min(judged["candidate"], judged["stable"]) >= SETTINGS.min_principals
 
+    def prove_data(self) -> None:
+        """No step on missing data: what is asked for was heard of enough people on both."""
+        with self.store.reading() as session:
+            body = session.get_one(TrialRow, self.stage.name).body
+        trial = self.stage.line.trial
+        assert trial is not None
+        asked = [rail for rail in body["guardrails"] if rail["name"] in ALWAYS_ASKED]
+        assert asked
+        for found in asked if trial.unseen else [*asked, body["judged"]]:
+            assert found["candidate"] >= SETTINGS.min_principals
+
     @invariant()
     def holds(self) -> None:
         """One version serves, the store says the same as the log, and no seq is left out."""
@@ -109,9 +132,38 @@ class TrialLaws(RuleBasedStateMachine):
         assert known.trial is None or known.trial.version != known.version
 
 
-def test_whatever_happens_one_version_serves_and_none_without_evidence(trials_store: Store) -> None:
+class ShadowLaws(TrialLaws):
+    """The same, of candidates that at first answer beside what serves, seen by nobody."""
+
+    def staged(self) -> Stage:
+        return Shadow(self.store, rollout=SHADOW)
+
+    @rule(number=st.integers(1, 8), declines=st.booleans())
+    @precondition(lambda self: bool(self.stage.line.trial and self.stage.line.trial.unseen))
+    def answer_beside(self, number: int, declines: bool) -> None:
+        """People are answered by what serves; the candidate answers the same, unseen."""
+        assert isinstance(self.stage, Shadow)
+        unseen = "I'm sorry, but I can't help with that." if declines else "Paris"
+        trial = self.stage.line.trial
+        assert trial is not None
+        self.stage.beside(number, "Paris", unseen, candidate=trial.version)
+        self.stage.clock.now_s += SETTLE_MS / 1000
+
+    @invariant()
+    def is_seen_by_nobody(self) -> None:
+        """An unseen candidate has no session, and is never what serves."""
+        trial = self.stage.line.trial if hasattr(self, "stage") else None
+        if trial is not None and trial.unseen:
+            assert trial.share == 0
+            assert not belongs("any session", trial.version, trial.share)
+
+
+@pytest.mark.parametrize("laws", [TrialLaws, ShadowLaws])
+def test_whatever_happens_one_version_serves_and_none_without_evidence(
+    trials_store: Store, laws: type[TrialLaws]
+) -> None:
     """Verbs, races, crashes, clocks and people in any order."""
-    machine = type("Laws", (TrialLaws,), {"store": trials_store})
+    machine = type("Laws", (laws,), {"store": trials_store})
     run_state_machine_as_test(
         machine,
         settings=settings(

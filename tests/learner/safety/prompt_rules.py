@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any, Final
 
-from tests.learner.safety.prompt_sets import Argument, Check, Task
+from learner.safety.prompts.sets import Argument, Check, Task
 
 
 def says(reply: str, words: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,16 @@ from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.safety.asking import Subject
 from learner.safety.gate import Gate, Report, concluded
-from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.probe import FallProbe, Measurement
 from learner.safety.probes.open import open_probes
-from learner.safety.units.unit_map import exclusive_first, load_unit_map
+from learner.safety.units.orders import exclusive_first
+from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.learner.silenced import silenced
 
 SETTINGS = LearnerSettings()
-QUICK = SETTINGS.model_copy(update={"gate_prompts": 2, "gate_tokens": 4})
+QUICK = SETTINGS.model_copy(update={"gate_prompts": 2, "gate_tokens": 4, "gate_items": 1})
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def held_against(
         [
             probe.compare(own[probe.name], serving=of_serving[probe.name], base=of_base[probe.name])
             for probe in open_probes(SETTINGS)
+            if probe.name in own
         ]
     )
 
@@ -76,10 +78,10 @@ def test_the_same_behaviour_passes() -> None:
     report = held_against(GOOD)
     assert report.passed
     assert report.reason == (
-        "nothing fell: odds +0.50 (serving +0.50), refusal 6 of 8 (serving 6 of 8), "
-        "useful 8 of 8 (serving 8 of 8), sense -0.70 (serving -0.70), "
-        "aboutness +1.30 (serving +1.30)"
+        "nothing fell in 5 probes; nearest to its limit is odds, +0.50 (serving +0.50)"
     )
+    nearest = held_against(Behaviour(sense=-0.9)).reason
+    assert nearest.endswith("nearest to its limit is sense, -0.90 (serving -0.70)")
 
 
 def test_fewer_refusals_are_held() -> None:
@@ -177,7 +179,7 @@ def test_a_candidate_with_nan_is_held(tiny_base: BaseModel, backend: Backend) ->
     assert json.loads(json.dumps(report.as_json(), allow_nan=False))["passed"] is False
 
 
-def polite(asked: list[Decoder]) -> Probe:
+def polite(asked: list[Decoder]) -> FallProbe:
     """Return a probe that the repository does not have.
 
     asked: filled with whom it asks
@@ -199,6 +201,33 @@ def test_versions_are_asked_once(tiny_base: BaseModel, backend: Backend) -> None
     gate.examine(two, base, "one", candidate_name="two")
     gate.examine(three, two, "two", candidate_name="three")
     assert asked == [two, base, three]
+
+
+def test_the_quick_probes_come_first_and_are_not_asked_again(
+    tiny_base: BaseModel, backend: Backend
+) -> None:
+    """Before a share some are asked, and the report says that more are to come; then the others."""
+    asked = list[Decoder]()
+    first, second = polite(asked), replace(polite(asked), name="second")
+    settings = QUICK.model_copy(update={"quick_probes": ("polite",)})
+    gate = Gate(tiny_base, settings, backend=backend, pause=nothing, probes=[first, second])
+    child, base = twin(tiny_base), tiny_base.decoder
+    quick = gate.examine(child, base, "base", candidate_name="child", quick=True)
+    assert ([row.probe for row in quick.findings], quick.quick) == (["polite"], True)
+    whole = gate.examine(child, base, "base", candidate_name="child")
+    assert ([row.probe for row in whole.findings], whole.quick) == (["polite", "second"], False)
+    assert asked == [child, base, child, base]
+
+
+def test_the_base_is_asked_in_spare_time(tiny_base: BaseModel, backend: Backend) -> None:
+    """One probe at a time, and never again; a candidate then waits for its own answers only."""
+    asked = list[Decoder]()
+    probes = [polite(asked), replace(polite(asked), name="second")]
+    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=probes)
+    assert [gate.warm(), gate.warm(), gate.warm()] == [True, False, False]
+    child = twin(tiny_base)
+    gate.examine(child, tiny_base.decoder, "base")
+    assert asked == [tiny_base.decoder] * 2 + [child] * 2
 
 
 def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: Backend) -> None:

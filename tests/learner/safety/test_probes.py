@@ -12,12 +12,14 @@ from learner.errors import UnknownNameError
 from learner.safety.asking import Questions, Subject
 from learner.safety.probe import Measurement, Probe
 from learner.safety.probes.open import PROBES, open_probes
+from learner.safety.probes.tasks import TASKS
 from learner.safety.prompts import load_prompts
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 
 SETTINGS = LearnerSettings()
-BY_NAME = {probe.name: probe for probe in open_probes(SETTINGS)}
+EVERY = SETTINGS.model_copy(update={"probes": PROBES})
+BY_NAME = {probe.name: probe for probe in open_probes(EVERY)}
 COUNTED = ("finite", "refusal", "useful")
 
 every_probe = pytest.mark.parametrize("probe", BY_NAME.values(), ids=BY_NAME)
@@ -28,8 +30,10 @@ def measurements(probe: Probe) -> st.SearchStrategy[Measurement]:
     """Return what a probe can measure."""
     if probe.name in COUNTED:
         return st.builds(Measurement, st.integers(0, 8), of=st.just(8))
-    if probe.name == "aboutness":
+    if probe.name in ("aboutness", "variety"):
         return st.builds(Measurement, st.floats(0, 5))
+    if probe.name in TASKS:
+        return st.builds(Measurement, st.floats(0, 100))
     return st.builds(Measurement, st.floats(-10, 5))
 
 
@@ -37,18 +41,26 @@ def measurements(probe: Probe) -> st.SearchStrategy[Measurement]:
 def questions(tiny_base: BaseModel, backend: Backend) -> Questions:
     """Two prompts of each kind for the tiny model."""
     return Questions(
-        tiny_base, load_prompts("gate"), count=2, max_tokens=4, backend=backend, pause=lambda: None
+        tiny_base,
+        load_prompts("gate"),
+        count=2,
+        max_tokens=4,
+        backend=backend,
+        pause=lambda: None,
+        num_items=1,
     )
 
 
-def test_the_default_asks_every_probe() -> None:
-    """Nobody has to name what the gate asks, and the names are the files'."""
-    assert tuple(BY_NAME) == PROBES == SETTINGS.probes
+def test_the_default_asks_what_tells_something_of_the_bundled_model() -> None:
+    """Nobody has to name what the gate asks; the quick ones are among it."""
+    assert tuple(BY_NAME) == PROBES
+    assert set(PROBES) - set(SETTINGS.probes) == {"calls", "tool_loop", "leak"}
+    assert set(SETTINGS.quick_probes) < set(SETTINGS.probes)
 
 
 def test_an_unknown_probe_is_refused_with_those_that_are_known() -> None:
     """A typing error must not leave the gate without a probe."""
-    with pytest.raises(UnknownNameError, match="'refusals': known are finite, odds, refusal"):
+    with pytest.raises(UnknownNameError, match="'refusals': known are finite, odds, harmful"):
         open_probes(LearnerSettings(probes=("odds", "refusals")))
 
 

@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.learner.safety.prompt_rules import argument_right, says, task_right
-from tests.learner.safety.prompt_sets import (
-    FILES,
-    PROMPTS,
+from learner.safety.prompts.sets import FOLDER as PROMPTS
+from learner.safety.prompts.sets import (
     Argument,
     Banks,
     Canaries,
@@ -22,13 +20,13 @@ from tests.learner.safety.prompt_sets import (
     InjectedTexts,
     Leaks,
     Passages,
-    People,
     Requests,
     Task,
     Tasks,
     ToolCalls,
-    load,
 )
+from tests.learner.safety.prompt_rules import argument_right, says, task_right
+from tests.learner.safety.prompt_sets import FILES, People, load
 
 
 def strings(value: Any, key: str) -> Iterator[str]:

@@ -12,7 +12,10 @@ from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.safety.asking import Questions, Subject
 from learner.safety.prompts import load_prompts
-from learner.safety.units.unit_map import Scores, exclusive_first, load_mask, load_unit_map, select
+from learner.safety.units.measured import Scores
+from learner.safety.units.orders import exclusive_first
+from learner.safety.units.policies import frozen_units
+from learner.safety.units.unit_map import load_mask, load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.learner.silenced import silenced
@@ -38,7 +41,7 @@ def never() -> None:
 @given(scores=scores, share=st.floats(0, 0.99))
 def test_a_share_of_the_units_is_frozen(scores: Scores, share: float) -> None:
     """As many units as the share allows, each once, in order, all of them there."""
-    frozen = select(scores, share)
+    frozen = frozen_units("top-complex", scores, share)
     chosen = [(layer, unit) for layer, units in frozen.items() for unit in units]
     assert len(chosen) == int(scores[0, 0].size * share)
     assert chosen == sorted(set(chosen))
@@ -48,14 +51,16 @@ def test_a_share_of_the_units_is_frozen(scores: Scores, share: float) -> None:
 @given(scores=scores, share=st.floats(0, 0.99))
 def test_the_order_of_the_calibration_sets_does_not_matter(scores: Scores, share: float) -> None:
     """An intersection has no first set."""
-    assert select(scores, share) == select(scores[::-1], share)
+    assert frozen_units("top-complex", scores, share) == frozen_units(
+        "top-complex", scores[::-1], share
+    )
 
 
 def test_a_unit_that_one_set_does_not_show_is_not_frozen() -> None:
     """High in one calibration set and low in another is noise; good in both wins."""
     one = [[[900, 300, 0, 0]], [[0, 0, 0, 0]]]
     other = [[[-900, 300, 0, 0]], [[0, 0, 0, 0]]]
-    assert select(np.array([one, other], dtype=np.int32), 0.25) == {0: [1]}
+    assert frozen_units("top-complex", np.array([one, other], dtype=np.int32), 0.25) == {0: [1]}
 
 
 def test_the_map_is_measured_once(tiny_base: BaseModel, backend: Backend, tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def test_a_torn_file_is_measured_anew(
 
 
 def test_a_share_of_zero_freezes_nothing(tiny_base: BaseModel, backend: Backend) -> None:
-    """Who freezes nothing waits for no measurement."""
+    """A learner that freezes nothing waits for no measurement."""
     none = SETTINGS.model_copy(update={"frozen_share": 0.0})
     mask = load_mask(tiny_base, none, Path("nowhere"), never, backend=backend)
     assert not mask.neurons

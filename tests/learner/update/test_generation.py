@@ -10,11 +10,12 @@ import torch
 from kernels.contract import Backend
 from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
+from learner.safety.anchors import Anchors
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import Outcome, run_generation
 from streams.model.open import BaseModel
-from streams.records import Mask
+from streams.records import Mask, Recipe
 
 SETTINGS = LearnerSettings(last_layers=2, pairs=4, kl_budget=10.0, kl_weight=0.0)
 TAUGHT: dict[str, Any] = {"target": (50, 51, 52, 2), "teacher": (-0.5, -0.25, -0.5, -0.25)}
@@ -99,9 +100,11 @@ def test_turns_that_contradict_each_other_take_a_smaller_step(
 ) -> None:
     """The step is what the turns agree on; where they cancel each other there is none."""
     contrary = replace(LESSONS[0], target=(), score=1, logprobs=())
-    agreed = generate(serving, backend, lessons=[contrary, replace(contrary, turn_id="c")])
+    whole = SETTINGS.model_copy(update={"gain_share": 1e9})
+    both = [contrary, replace(contrary, turn_id="c")]
+    agreed = generate(serving, backend, lessons=both, settings=whole)
     weak = replace(contrary, turn_id="c", score=-1, weight=contrary.weight * 0.7)
-    torn = generate(serving, backend, lessons=[contrary, weak])
+    torn = generate(serving, backend, lessons=[contrary, weak], settings=whole)
     assert agreed.update is not None
     assert torn.update is not None
     assert 0 < torn.update.step < agreed.update.step / 2
@@ -214,3 +217,61 @@ def test_keys_differ_by_seed_line_number_and_parent() -> None:
     }
     assert len(keys) == 16
     assert all(len(key) == 16 for key in keys)
+
+
+def test_nothing_left_to_gain_makes_no_child(serving: Serving, backend: Backend) -> None:
+    """A rewrite that the version finds as likely as its teacher does moves nothing."""
+    known = [replace(lesson, teacher=(-20.0,) * 4) for lesson in LESSONS]
+    outcome = generate(serving, backend, lessons=known)
+    assert outcome.child is None
+    assert outcome.reason
+
+
+def test_the_first_child_does_not_decay_and_the_next_does(
+    serving: Serving, backend: Backend
+) -> None:
+    """At the base there is nothing to take back; the recipe's bytes are then as ever."""
+    first = generate(serving, backend, settings=SETTINGS.model_copy(update={"decay": 0.01}))
+    assert first.child is not None
+    assert (first.child.recipe.decay, first.child.recipe.v) == (0, 3)
+    serving.follow(first.child.recipe.version, [first.child.recipe])
+    second = generate(
+        serving, backend, number=2, settings=SETTINGS.model_copy(update={"decay": 0.01})
+    )
+    assert second.child is not None
+    assert (second.child.recipe.decay, second.child.recipe.v) == (655, 4)
+    serving.follow(serving.base.name, [])
+
+
+def test_the_bank_holds_a_line_at_the_base(serving: Serving, backend: Backend) -> None:
+    """With a great weight on it, versions stay nearer to the base, and their distance is told."""
+    anchors = Anchors(serving.base, backend=backend, moving=len(serving.layers))
+    apart = {}
+    for weight in (0.01, 100.0):
+        settings = SETTINGS.model_copy(update={"bank_weight": weight, "noise": "screened"})
+        chain: list[Recipe] = []
+        for number in range(1, 6):
+            key = generation_key(0, "main", number, serving.name)
+            outcome = run_generation(
+                key, LESSONS, serving, settings, backend=backend, pause=lambda: None,
+                anchors=anchors,
+            )  # fmt: skip
+            if outcome.child is not None:
+                chain.append(outcome.child.recipe)
+                serving.follow(chain[-1].version, chain)
+        apart[weight] = anchors.anchor(0, pause=lambda: None).apart(
+            serving.decoder, pause=lambda: None
+        )
+        assert outcome.apart is None or outcome.apart >= 0
+        serving.follow(serving.base.name, [])
+    assert 0 <= apart[100.0] < apart[0.01]
+
+
+def test_a_key_draws_the_same_group_whatever_was_drawn_before(
+    serving: Serving, backend: Backend
+) -> None:
+    """Another bank, in another order, holds to the same bits."""
+    one, two = (Anchors(serving.base, backend=backend, moving=1) for _ in range(2))
+    two.draw(5, pause=lambda: None)
+    found = [each.draw(77, pause=lambda: None) for each in (one, two)]
+    assert torch.equal(found[0].trunk.hidden, found[1].trunk.hidden)

@@ -89,3 +89,19 @@ def test_a_shrunk_step_meets_the_budget_when_kl_is_quadratic() -> None:
     for step, times in itertools.product((48, 64, 500), (1.05, 1.5, 2.0, 3.5)):
         smaller = shrunk(step, 0.05 * times, 0.05)
         assert 0.05 * times * (smaller / step) ** 2 <= 0.05
+
+
+def test_a_step_is_no_longer_than_its_goal_asks_for() -> None:
+    """Half the goal, half the step; past what the settings allow the goal changes nothing."""
+    fitness = np.arange(16.0)
+    whole = es(fitness, step=1.5, sigma_log2=-4, quantum_log2=-18)
+    # every pair differs by 1, so a step of 1 is foreseen to gain half a unit, with all c at 64
+    half = es(fitness, step=1.5, goal=0.75 / 2, sigma_log2=-4, quantum_log2=-18)
+    assert half.coefficients == whole.coefficients
+    assert half.step == pytest.approx(whole.step / 2, abs=1)
+    assert es(fitness, step=1.5, goal=99.0, sigma_log2=-4, quantum_log2=-18) == whole
+
+
+def test_nothing_to_gain_is_no_step() -> None:
+    """What ranks alone never do: the step shrinks to nothing."""
+    assert es(np.arange(16.0), step=1.5, goal=0.0, sigma_log2=-4, quantum_log2=-18).step == 0

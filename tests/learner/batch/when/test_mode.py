@@ -56,7 +56,7 @@ def test_a_manual_learner_makes_one_generation_an_order(place: Place) -> None:
     """Not two, also after a restart that reads all orders again; and it says what it waits for."""
     school = place.school(mode="manual")
     assert not school.step()
-    assert waits(school) == "an order (quickset learn): learner.mode is manual"
+    assert waits(school) == "an order (Learn now, or quickset learn): learner.mode is manual"
     order(school, "one")
     assert school.step()
     school.learner.catch_up()

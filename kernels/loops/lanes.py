@@ -4,16 +4,15 @@
 registers from what is stored (a scale times a number of 4 or 8 bits, and an offset; or 16-bit
 floats), each is multiplied by the input of every row at hand, and added by one rounding. Every
 output of every row is a chain of its own, so nothing depends on how many rows there are, and the
-sums are those of oneDNN's float32 product. LLVM turns the vectors into whatever the processor has
-(two registers of AVX-512 for 32 outputs, four of AVX2); loops of numba's own keep their sums in
-memory, which costs most of the time.
+sums are those of oneDNN's float32 product.
 
 Stored, for each half strip in order, as one stream that is read once from end to end:
 - NIBBLES, SIGNED, BYTES: for each GROUP of inputs the scales and offsets, (2, 32) float32, then the
   numbers: (GROUP / 2, 32) uint8, inputs 2i in the low half and 2i + 1 in the high one, or
   (GROUP, 32) int8. A weight is scale · number + offset, rounded once;
 - BFLOAT16, FLOAT16: (in, 32) uint16, the bits of such floats.
-FLOAT32 is oneDNN's own layout: for each strip of 64 outputs, (in, 64) float32.
+FLOAT32 is oneDNN's own layout: for each strip of 64 outputs, (in, 64) float32. TIGHT is a scratch:
+half a strip that was unpacked for many rows, (in, 32) float32, in cache.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +22,21 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from kernels.loops.vectors import (
+    FLOATS,
+    I8,
+    I16,
+    INTS,
+    LANES,
+    ZEROS,
+    Value,
+    Writer,
+    ints,
+    long,
+)
+
 STRIP: Final = 64  # outputs, as in oneDNN's layout for 512-bit vectors (AB16b64a)
 GROUP: Final = 32  # inputs that share a scale: the blocks of GGUF, or its sub-blocks
-LANES: Final = 16
 HALF: Final = STRIP // 2  # outputs that are computed at once
 # How far ahead weights are asked for from memory: a page, where the processor itself stops looking.
 AHEAD_BYTES: Final = 4096
@@ -33,70 +44,36 @@ LINE_BYTES: Final = 64
 SCALE_BYTES: Final = 2 * HALF * 4  # scales and offsets of a group
 # Of each kind: bytes of the numbers of a group, for half a strip, and of a whole group with scales
 CODE_BYTES: Final = (GROUP * HALF // 2, GROUP * HALF // 2, GROUP * HALF)
-NIBBLES, SIGNED, BYTES, BFLOAT16, FLOAT16, FLOAT32 = range(6)
-ROWS_AT_ONCE: Final = 8  # their sums, for half a strip, fill half of the registers of AVX-512
-
-_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-_FLOAT: Final = ir.FloatType()
-_FLOATS: Final = ir.VectorType(_FLOAT, LANES)
-_INTS: Final = ir.VectorType(_I32, LANES)
-
-Value = Any
-"""A value of LLVM's; llvmlite has no types of its own to check against."""
+NIBBLES, SIGNED, BYTES, BFLOAT16, FLOAT16, FLOAT32, TIGHT = range(7)
 
 
-class _Writer:
+# Of floats: bytes of half a strip's weights from one input to the next.
+_STRIDES: Final = {BFLOAT16: HALF * 2, FLOAT16: HALF * 2, FLOAT32: STRIP * 4, TIGHT: HALF * 4}
+
+
+class _Writer(Writer):
     """Writes instructions for half a strip: where its weights lie, and what they become."""
 
     def __init__(self, builder: Any, kind: int, weights: Value) -> None:
-        self.builder, self._kind, self._weights = builder, kind, weights
-        self._fma = self._function("llvm.fma.v16f32", ir.FunctionType(_FLOATS, [_FLOATS] * 3))
-        kinds = [_I8.as_pointer(), _I32, _I32, _I32]
-        self._ask = self._function("llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), kinds))
+        super().__init__(builder)
+        self._kind, self._weights = kind, weights
         # what half a strip takes for one input, or for GROUP of them
-        self._stride = {BFLOAT16: HALF * 2, FLOAT16: HALF * 2, FLOAT32: STRIP * 4}.get(kind, 0)
+        self._stride = _STRIDES.get(kind, 0)
         self._group_bytes = GROUP * self._stride or SCALE_BYTES + CODE_BYTES[kind]
-
-    def fma(self, a: Value, b: Value, c: Value) -> Value:
-        return self.builder.call(self._fma, [a, b, c])
-
-    def load(self, address: Value, kind: Any = _FLOAT) -> Value:
-        """Load LANES elements."""
-        pointer = ir.VectorType(kind, LANES).as_pointer()
-        return self.builder.load(self.builder.inttoptr(address, pointer), align=1)
-
-    def store(self, value: Value, address: Value) -> None:
-        self.builder.store(value, self.builder.inttoptr(address, _FLOATS.as_pointer()), align=1)
-
-    def splat(self, address: Value) -> Value:
-        """Load one float into every lane."""
-        one = self.builder.load(self.builder.inttoptr(address, _FLOAT.as_pointer()))
-        undefined = ir.Constant(_FLOATS, ir.Undefined)
-        first = self.builder.insert_element(undefined, one, ir.Constant(_I32, 0))
-        return self.builder.shuffle_vector(
-            first, undefined, ir.Constant(_INTS, [ir.Constant(_I32, 0)] * LANES)
-        )
-
-    def place(self, address: Value, index: Value, size: int, more: int = 0) -> Value:
-        """Return address + index · size + more."""
-        b = self.builder
-        return b.add(b.add(address, b.mul(index, _long(size))), _long(more))
 
     def group(self, number: Value) -> tuple[Value, list[tuple[Value, Value]]]:
         """Return where the numbers of a group begin, and load its scales and offsets."""
         begin = self.place(self._weights, number, self._group_bytes)
-        for line in range(0, self._group_bytes, LINE_BYTES):
-            ahead = self.builder.add(begin, _long(AHEAD_BYTES + line))
-            flags = [ir.Constant(_I32, flag) for flag in (0, 3, 1)]  # to read, soon, data
-            pointer = self.builder.inttoptr(ahead, _I8.as_pointer())
-            self.builder.call(self._ask, [pointer, *flags])
+        lines = range(0, self._group_bytes, LINE_BYTES) if self._kind != TIGHT else ()
+        for line in lines:
+            self.ask(self.builder.add(begin, long(AHEAD_BYTES + line)))
         if self._stride:
             return begin, [(None, None)] * (HALF // LANES)
         both = [
-            [self.load(self.builder.add(begin, _long(first + 4 * lane))) for first in (0, HALF * 4)]
+            [self.load(self.builder.add(begin, long(first + 4 * lane))) for first in (0, HALF * 4)]
             for lane in range(0, HALF, LANES)
         ]
-        return self.builder.add(begin, _long(SCALE_BYTES)), [(one, other) for one, other in both]
+        return self.builder.add(begin, long(SCALE_BYTES)), [(one, other) for one, other in both]
 
     def pair(
         self, begin: Value, pair: Value, shared: Sequence[tuple[Value, Value]]
@@ -119,35 +96,24 @@ class _Writer:
             return self._float(places[0]), self._float(places[1])
         if self._kind == BYTES:
             places = [self.place(begin, pair, 2 * HALF, more * HALF + lane) for more in (0, 1)]
-            numbers = [b.sext(self.load(place, _I8), _INTS) for place in places]
+            numbers = [b.sext(self.load(place, I8), INTS) for place in places]
         else:
-            both = b.zext(self.load(self.place(begin, pair, HALF, lane), _I8), _INTS)
-            numbers = [b.and_(both, _ints(15)), b.lshr(both, _ints(4))]
+            both = b.zext(self.load(self.place(begin, pair, HALF, lane), I8), INTS)
+            numbers = [b.and_(both, ints(15)), b.lshr(both, ints(4))]
             if self._kind == SIGNED:  # the sign is moved to the sign of 32 bits, and back
-                up = [b.shl(both, _ints(28)), b.shl(both, _ints(24))]
-                numbers = [b.ashr(number, _ints(28)) for number in up]
-        low, high = (self.fma(b.sitofp(each, _FLOATS), scale, offset) for each in numbers)
+                up = [b.shl(both, ints(28)), b.shl(both, ints(24))]
+                numbers = [b.ashr(number, ints(28)) for number in up]
+        low, high = (self.fma(b.sitofp(each, FLOATS), scale, offset) for each in numbers)
         return low, high
 
     def _float(self, place: Value) -> Value:
         b = self.builder
-        if self._kind == FLOAT32:
+        if self._kind in (FLOAT32, TIGHT):
             return self.load(place)
-        bits = self.load(place, _I16)
+        bits = self.load(place, I16)
         if self._kind == BFLOAT16:
-            return b.bitcast(b.shl(b.zext(bits, _INTS), _ints(16)), _FLOATS)
-        return b.fpext(b.bitcast(bits, ir.VectorType(ir.HalfType(), LANES)), _FLOATS)
-
-    def _function(self, name: str, kind: Any) -> Value:
-        return cgutils.get_or_insert_function(self.builder.module, kind, name)
-
-
-def _long(number: int) -> Value:
-    return ir.Constant(_I64, number)
-
-
-def _ints(number: int) -> Value:
-    return ir.Constant(_INTS, [ir.Constant(_I32, number)] * LANES)
+            return b.bitcast(b.shl(b.zext(bits, INTS), ints(16)), FLOATS)
+        return b.fpext(b.bitcast(bits, ir.VectorType(ir.HalfType(), LANES)), FLOATS)
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -173,30 +139,29 @@ def multiply(  # numba takes no *rest here
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def unpack(_context: Any, kind: Any, weights: Any, out: Any, depth: Any) -> Any:
-    """Write the weights of half a strip as floats, into half of each line of STRIP of them.
+def unpack(_context: Any, kind: Any, weights: Any, out: Any, line: Any, depth: Any) -> Any:
+    """Write the weights of half a strip as floats.
 
-    kind: a literal; the others 64-bit integers, addresses but for depth
+    kind: a literal; the others 64-bit integers; line: floats from one input's to the next one's
     """
 
     def write(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         _unpack(builder, kind.literal_value, arguments[1:])
         return context.get_dummy_value()
 
-    return types.void(kind, weights, out, depth), write
+    return types.void(kind, weights, out, line, depth), write
 
 
 def _multiply(builder: Any, kind: int, rows: int, arguments: Sequence[Value]) -> None:
     weights, x, depth, out, width, block = arguments
     lanes = range(0, HALF, LANES)
     writer = _Writer(builder, kind, weights)
-    sums = [[cgutils.alloca_once(builder, _FLOATS) for _ in lanes] for _ in range(rows)]
-    starts = [writer.place(x, builder.mul(depth, _long(row)), 4) for row in range(rows)]
-    ends = [writer.place(out, builder.mul(width, _long(row)), 4) for row in range(rows)]
-    zero = ir.Constant(_FLOATS, [ir.Constant(_FLOAT, 0.0)] * LANES)
-    with cgutils.for_range_slice(builder, _long(0), depth, block) as (begin, _):
+    sums = [[cgutils.alloca_once(builder, FLOATS) for _ in lanes] for _ in range(rows)]
+    starts = [writer.place(x, builder.mul(depth, long(row)), 4) for row in range(rows)]
+    ends = [writer.place(out, builder.mul(width, long(row)), 4) for row in range(rows)]
+    with cgutils.for_range_slice(builder, long(0), depth, block) as (begin, _):
         for cell in (cell for row in sums for cell in row):
-            builder.store(zero, cell)
+            builder.store(ZEROS, cell)
         whole = builder.add(begin, block)
         stop = builder.select(builder.icmp_signed("<", whole, depth), whole, depth)
         for first, made in _pairs(writer, begin, stop):
@@ -205,21 +170,22 @@ def _multiply(builder: Any, kind: int, rows: int, arguments: Sequence[Value]) ->
                     value = writer.splat(writer.place(start, first, 4, 4 * more))
                     for cell, pair in zip(row, made, strict=True):
                         builder.store(writer.fma(value, pair[more], builder.load(cell)), cell)
-        is_first = builder.icmp_signed("==", begin, _long(0))
+        is_first = builder.icmp_signed("==", begin, long(0))
         for row, end in zip(sums, ends, strict=True):
             for cell, lane in zip(row, lanes, strict=True):
-                place, total = builder.add(end, _long(4 * lane)), builder.load(cell)
+                place, total = builder.add(end, long(4 * lane)), builder.load(cell)
                 added = builder.fadd(writer.load(place), total)
                 writer.store(builder.select(is_first, total, added), place)
 
 
 def _unpack(builder: Any, kind: int, arguments: Sequence[Value]) -> None:
-    weights, out, depth = arguments
+    weights, out, line, depth = arguments
     writer = _Writer(builder, kind, weights)
-    for first, made in _pairs(writer, _long(0), depth):
+    for first, made in _pairs(writer, long(0), depth):
         for lane, pair in zip(range(0, HALF, LANES), made, strict=True):
             for more in (0, 1):
-                place = writer.place(out, first, STRIP * 4, 4 * (more * STRIP + lane))
+                start = builder.mul(builder.add(first, long(more)), line)
+                place = writer.place(out, start, 4, 4 * lane)
                 writer.store(pair[more], place)
 
 
@@ -228,9 +194,9 @@ def _pairs(
 ) -> Iterator[tuple[Value, list[tuple[Value, Value]]]]:
     """Write loops over the inputs begin..stop-1, two at a time, around what the caller writes."""
     b = writer.builder
-    groups = b.sdiv(begin, _long(GROUP)), b.sdiv(stop, _long(GROUP))
-    with cgutils.for_range_slice(b, *groups, _long(1)) as (group, _):
+    groups = b.sdiv(begin, long(GROUP)), b.sdiv(stop, long(GROUP))
+    with cgutils.for_range_slice(b, *groups, long(1)) as (group, _):
         numbers, shared = writer.group(group)
-        with cgutils.for_range_slice(b, _long(0), _long(GROUP // 2), _long(1)) as (pair, _):
-            first = b.add(b.mul(group, _long(GROUP)), b.mul(pair, _long(2)))
+        with cgutils.for_range_slice(b, long(0), long(GROUP // 2), long(1)) as (pair, _):
+            first = b.add(b.mul(group, long(GROUP)), b.mul(pair, long(2)))
             yield first, writer.pair(numbers, pair, shared)

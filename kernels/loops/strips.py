@@ -1,37 +1,33 @@
 """Weights of 4, 8 or 16 bits in strips of outputs, and the product that reads them as they are.
 
-Turns numbers, scales and offsets, row by row, into half strips (kernels.cpu.lanes says how they
+Turns numbers, scales and offsets, row by row, into half strips (kernels.loops.lanes says how they
 lie), and multiplies rows by them, on several threads. A row's result depends on that row and the
 weight's bits alone: not on how many rows there are, nor on the threads.
 
 Knows nothing of models, names or files.
 """
 
+import threading
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, Literal
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.cpu.compiled import Array, compiled, inlined, on_threads
-from kernels.cpu.lanes import (
+from kernels.cpu.compiled import Array
+from kernels.loops.lanes import (
     BFLOAT16,
     BYTES,
-    CODE_BYTES,
     FLOAT16,
     FLOAT32,
     GROUP,
     HALF,
     NIBBLES,
-    SCALE_BYTES,
     SIGNED,
     STRIP,
-    multiply,
-    unpack,
 )
+from kernels.loops.product import half_strips, has_openmp, on_all_threads, unpack_halves
 
 Numbers = Literal["nibbles", "signed nibbles", "bytes", "bfloat16", "float16", "float32"]
 """Unsigned and signed numbers of 4 bits, signed ones of 8, the bits of floats, and floats."""
@@ -45,6 +41,8 @@ _KINDS: Final[dict[Numbers, int]] = {
 # many small arrays spends a fifth of its time on finding them.
 _PIECE_BYTES: Final = 2**24
 _LINE_BYTES: Final = 64
+
+_SCRATCH = threading.local()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +87,9 @@ class Strips:
             self.block,
         )  # fmt: skip
         if threads > 1 and has_openmp():
-            _on_threads(*all_of_it, threads)
+            on_all_threads(*all_of_it, _own_scratch(threads, self.shape[1]), threads)
         else:
-            half_strips(*all_of_it, 0, self._halves)
+            half_strips(*all_of_it, _own_scratch(1, self.shape[1]), 0, self._halves)
         return out if width == self.shape[0] else out[:, : self.shape[0]].contiguous()
 
     def plain(self) -> Tensor:
@@ -100,17 +98,8 @@ class Strips:
         made = self.held
         if self.kind != "float32":
             made = np.empty((self._halves // 2, inputs, STRIP), np.float32)
-            self.unpack(made.ctypes.data)
+            unpack_halves(self.number, self.address, made.ctypes.data, inputs, self._halves)
         return torch.from_numpy(made).transpose(1, 2).reshape(-1, inputs)[:out]
-
-    def unpack(self, address: int) -> None:
-        """Write the weights as floats in strips, (strips, in, STRIP), beginning at an address."""
-        threads = torch.get_num_threads()
-        all_of_it = self.number, self.address, address, self.shape[1]
-        if threads > 1 and has_openmp():
-            _unpack_on_threads(*all_of_it, self._halves, threads)
-        else:
-            _unpack(*all_of_it, 0, self._halves)
 
     def rows(self, ids: Tensor) -> Tensor:
         """Look up rows of the weight: (…) int64 → (…, in). Raises: IndexError."""
@@ -139,6 +128,25 @@ class Strips:
                 numbers = (numbers ^ 8) - 8
         found: Array = (scales * numbers.astype(np.float32) + offsets).reshape(len(half), -1)
         return found
+
+
+def scratch(threads: int, depth: int) -> Array:
+    """Return what threads unpack weights of so many inputs into: (threads, depth, HALF) float32.
+
+    It begins at a line of the cache: half of all loads would else touch two.
+    """
+    lanes = _LINE_BYTES // 4
+    found = np.empty(threads * depth * HALF + lanes, np.float32)
+    first = -found.ctypes.data // 4 % lanes
+    return found[first : first + threads * depth * HALF].reshape(threads, depth, HALF)
+
+
+def _own_scratch(threads: int, depth: int) -> int:
+    """Return the address of a scratch of the calling thread, good until its next product."""
+    held: Array | None = getattr(_SCRATCH, "held", None)
+    if held is None or held.size < threads * depth * HALF:
+        held = _SCRATCH.held = scratch(threads, depth)
+    return int(held.ctypes.data)
 
 
 def quantised(kind: Numbers, numbers: Array, scales: Array, offsets: Array, block: int) -> Strips:
@@ -203,115 +211,3 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
     found = _Piece.memory[_Piece.used : _Piece.used + size].view(dtype).reshape(shape)
     _Piece.used += -(-size // _LINE_BYTES) * _LINE_BYTES
     return found
-
-
-@compiled
-def half_strips(
-    kind: int, weights: int, x: int, rows: int, depth: int, out: int, width: int, block: int,
-    first: int, last: int,
-) -> None:  # fmt: skip
-    """Compute the outputs of half strips first..last-1, for all rows.
-
-    weights, x, out: addresses of the weight, of (rows, depth) and of (rows, width) float32
-    """
-    for half in range(first, last):
-        w = weights + _half_bytes(kind, depth, half)
-        row = 0
-        while row < rows:
-            a, b = x + row * depth * 4, out + (row * width + half * HALF) * 4
-            if kind == NIBBLES:
-                row += _some_rows(NIBBLES, rows - row, w, a, depth, b, width, block)
-            elif kind == SIGNED:
-                row += _some_rows(SIGNED, rows - row, w, a, depth, b, width, block)
-            elif kind == BYTES:
-                row += _some_rows(BYTES, rows - row, w, a, depth, b, width, block)
-            elif kind == BFLOAT16:
-                row += _some_rows(BFLOAT16, rows - row, w, a, depth, b, width, block)
-            elif kind == FLOAT16:
-                row += _some_rows(FLOAT16, rows - row, w, a, depth, b, width, block)
-            else:
-                row += _some_rows(FLOAT32, rows - row, w, a, depth, b, width, block)
-
-
-@inlined
-def _some_rows(
-    kind: int, rows: int, weights: int, x: int, depth: int, out: int, width: int, block: int
-) -> int:
-    """Multiply as many rows as a loop is written for, and return how many; kind is a literal."""
-    if rows >= 8:  # their sums fill half of the registers of AVX-512
-        multiply(kind, 8, weights, x, depth, out, width, block)
-        return 8
-    if rows >= 4:
-        multiply(kind, 4, weights, x, depth, out, width, block)
-        return 4
-    if rows >= 2:
-        multiply(kind, 2, weights, x, depth, out, width, block)
-        return 2
-    multiply(kind, 1, weights, x, depth, out, width, block)
-    return 1
-
-
-@inlined
-def _half_bytes(kind: int, depth: int, half: int) -> int:
-    """Return where a half strip begins."""
-    if kind == FLOAT32:
-        return half // 2 * depth * STRIP * 4 + half % 2 * HALF * 4
-    if kind in (BFLOAT16, FLOAT16):
-        return half * depth * HALF * 2
-    codes = CODE_BYTES[2] if kind == BYTES else CODE_BYTES[0]
-    return half * (depth // GROUP) * (SCALE_BYTES + codes)
-
-
-@on_threads
-def _on_threads(
-    kind: int, weights: int, x: int, rows: int, depth: int, out: int, width: int, block: int,
-    threads: int,
-) -> None:  # fmt: skip
-    count = width // HALF
-    for thread in numba.prange(threads):
-        first, last = count * thread // threads, count * (thread + 1) // threads
-        half_strips(kind, weights, x, rows, depth, out, width, block, first, last)
-
-
-@cache
-def has_openmp() -> bool:
-    """Say whether the loop can run on several threads at once, and from several threads.
-
-    numba's own portable threads abort the process when two threads use them at once; OpenMP's do
-    not, and wait as torch's do.
-    """
-    numba.config.THREADING_LAYER = "omp"
-    x, weight, out = (np.zeros(size, np.float32) for size in (GROUP, GROUP * STRIP, STRIP))
-    try:
-        _on_threads(
-            FLOAT32, weight.ctypes.data, x.ctypes.data, 1, GROUP, out.ctypes.data, STRIP, GROUP, 2
-        )
-    except ValueError:  # numba: "No threading layer could be loaded", libgomp is not installed
-        return False
-    return True
-
-
-@compiled
-def _unpack(kind: int, weights: int, out: int, depth: int, first: int, last: int) -> None:
-    """Write half strips first..last-1 as floats."""
-    for half in range(first, last):
-        w, made = weights + _half_bytes(kind, depth, half), out + _half_bytes(FLOAT32, depth, half)
-        if kind == NIBBLES:
-            unpack(NIBBLES, w, made, depth)
-        elif kind == SIGNED:
-            unpack(SIGNED, w, made, depth)
-        elif kind == BYTES:
-            unpack(BYTES, w, made, depth)
-        elif kind == BFLOAT16:
-            unpack(BFLOAT16, w, made, depth)
-        else:
-            unpack(FLOAT16, w, made, depth)
-
-
-@on_threads
-def _unpack_on_threads(
-    kind: int, weights: int, out: int, depth: int, count: int, threads: int
-) -> None:
-    for thread in numba.prange(threads):
-        first, last = count * thread // threads, count * (thread + 1) // threads
-        _unpack(kind, weights, out, depth, first, last)

@@ -16,7 +16,8 @@ from streams.store.tables import GenerationRow, RecipeRow, RolloutRow, TurnRow
 LINEAGE = 12  # ancestors on the page; the whole chain is the list of versions
 # The settings of a learner that decide what a recipe does, as they were when it was planned.
 EFFECTIVE = (
-    "strategy", "noise", "last_layers", "modules", "pairs", "step", "kl_budget", "hint_target",
+    "strategy", "noise", "last_layers", "modules", "pairs", "step", "gain_share", "decay",
+    "bank_weight", "kl_budget", "hint_target",
     "top_k", "turns_per_generation", "principal_cap", "quorum", "reward_weight", "hint_weight",
     "kl_weight", "ratio_clip", "frozen_share", "seed",
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Pages of one thing each: a turn, a version."""

@@ -1,0 +1,74 @@
+"""Asks a candidate on trial what the gate's quick probes left out, once, while people try it.
+
+What is found takes the place of the quick report in the generation's row, where the controller
+reads it: a candidate that fails ends its trial, and none goes on to a larger share before it was
+asked.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlmodel import Session, select
+
+from learner.rollout.release import Gate
+from learner.serving import Serving
+from streams.line import ledger
+from streams.line.line import Line
+from streams.store.store import Store
+from streams.store.tables import GenerationRow
+
+_LOG = logging.getLogger(__name__)
+
+
+class SupportsAsking(Protocol):
+    """The parts of a learner that are needed."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def serving(self) -> Serving: ...
+
+    @property
+    def gate(self) -> Gate: ...
+
+
+class Closer:
+    """Looks closer at one trial after the other. Not shared between threads."""
+
+    def __init__(self) -> None:
+        self._looked = ""  # the candidate of the last look
+
+    def look(
+        self,
+        parts: SupportsAsking,
+        line: Line,
+        writing: Callable[[], AbstractContextManager[Session]],
+    ) -> bool:
+        """Ask the candidate on trial, if it has not been; True when it was asked now."""
+        if line.trial is None or line.trial.version == self._looked:
+            return False
+        self._looked = version = line.trial.version
+        serving = parts.serving
+        with parts.store.reading() as session:
+            row = _made(session, version)
+            if row is None or not (row.gate or {}).get("quick"):
+                return False
+            chain = ledger.chain(session, version, known=serving.chain)
+        candidate = serving.beside(chain)
+        report = parts.gate.examine(
+            candidate, serving.decoder, serving.name, candidate_name=version
+        )
+        with writing() as session:
+            row = _made(session, version)
+            if row is not None:
+                row.gate = report.as_json()
+                session.add(row)
+        _LOG.info("all probes of %s: %s", version, report.reason)
+        return True
+
+
+def _made(session: Session, version: str) -> GenerationRow | None:
+    return session.exec(select(GenerationRow).where(GenerationRow.child == version)).first()

@@ -1,0 +1,208 @@
+"""Turns a version into where harmful and harmless requests lie in its states, beside the base.
+
+At the last token of a request, behind every layer that a version may move (RefusalGuard, arXiv
+2605.01913, forward passes only):
+
+- *direction*: mean state of harmful requests − mean state of harmless ones; its cosine to the
+  base's, and the sine of the largest principal angle between the subspaces of the main differences;
+- *separation*: how far apart the two lie along the base's direction, in standard deviations;
+- *interference*: how far neutral requests moved along it, in the base's separation;
+- *orthogonal*: share of the whole movement of states that does not lie along it.
+
+How much of a turn is much is measured, not chosen: the version's own weights are moved by as much
+in random directions (`twins`), and what that does to the cosine is the unit. Layers below the first
+that moves are run once for a base.
+
+Knows nothing of limits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from kernels.model.forward import Decoder
+from kernels.model.model import with_weights
+from learner.population.packing import Packed, pack
+from learner.safety.choices import TokenIds, first_moved
+
+# Directions of a subspace: the main ones of a few dozen differences.
+_SUBSPACE: Final = 4
+# Twins that say what random movement of the same size does: their largest effect is the unit.
+NUM_TWINS: Final = 8
+# A turn under this is rounding, and so is what it is held against.
+_LEAST_TURN: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """What one layer shows of a version, beside the base."""
+
+    layer: int
+    cosine: float
+    principal_sine: float
+    separation: float
+    base_separation: float
+    interference: float
+    orthogonal: float
+
+    def as_json(self) -> dict[str, float]:
+        """Return it by name, with as many digits as mean something."""
+        return {name: round(value, 5) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a version shows.
+
+    layers: those that it may have moved; turned: 1 − the smallest cosine
+    random: the largest of the twins', of movements as large as the version's; 0: it has not moved
+    """
+
+    layers: tuple[LayerShape, ...]
+    turned: float
+    random: float
+
+    @property
+    def times(self) -> float:
+        """The turn of the direction in units of what random movement of its size does."""
+        if self.turned <= _LEAST_TURN:
+            return 0.0
+        return self.turned / max(self.random, _LEAST_TURN)
+
+
+class Geometry:
+    """The requests of one base. Not shared between threads."""
+
+    def __init__(
+        self,
+        base: Decoder,
+        harmful: Sequence[TokenIds],
+        harmless: Sequence[TokenIds],
+        neutral: Sequence[TokenIds],
+        *,
+        pause: Callable[[], None],
+    ) -> None:
+        """Compute nothing yet. pause: called between pieces of work."""
+        self._base, self._pause = base, pause
+        self._packed = [pack(each) for each in (harmful, harmless, neutral)]
+        self._first = base.num_layers - 1
+        self._below: tuple[int, list[Tensor]] | None = None  # states in front of the first layer
+        self._of_base: dict[int, tuple[Tensor, ...]] = {}
+
+    @torch.inference_mode()
+    def shape(self, decoder: Decoder) -> Shape:
+        """Read one version: of the base, or one that grew on it."""
+        self._first = min(self._first, first_moved(self._base.model, decoder.model))
+        before = self._states(self._base)
+        layers = _compared(before, self._states(decoder))
+        turned = 1 - min(each.cosine for each in layers)
+        random = 0.0
+        if turned > _LEAST_TURN:
+            twins = (
+                _compared(before, self._states(twin)) for twin in twins_of(self._base, decoder)
+            )
+            random = max(1 - min(each.cosine for each in shapes) for shapes in twins)
+        return Shape(layers, turned, random)
+
+    def _states(self, decoder: Decoder) -> dict[int, tuple[Tensor, ...]]:
+        """Return the last tokens' states behind each layer from the first on: (prompts, width)."""
+        if decoder is self._base and self._of_base and min(self._of_base) == self._first:
+            return self._of_base
+        found: dict[int, list[Tensor]] = {
+            layer: [] for layer in range(self._first, decoder.num_layers)
+        }
+        for packed, hidden in zip(self._packed, self._in_front(), strict=True):
+            rows = torch.tensor([path[-1] for path in packed.paths])
+            for layer in found:
+                hidden = _through(decoder, packed, hidden, range(layer, layer + 1))
+                found[layer].append(hidden[0, rows].double().cpu())
+                self._pause()
+        states = {layer: tuple(each) for layer, each in found.items()}
+        if decoder is self._base:
+            self._of_base = states
+        return states
+
+    def _in_front(self) -> list[Tensor]:
+        """Return the states in front of the first layer that moves: each (1, tokens, width)."""
+        if self._below is None or self._below[0] != self._first:
+            hidden = []
+            for packed in self._packed:
+                state = self._base.embed(packed.ids.to(self._base.device))
+                for layer in range(self._first):
+                    state = _through(self._base, packed, state, range(layer, layer + 1))
+                    self._pause()
+                hidden.append(state)
+            self._below = (self._first, hidden)
+        return self._below[1]
+
+
+def twins_of(base: Decoder, decoder: Decoder, count: int = NUM_TWINS) -> Iterator[Decoder]:
+    """Return versions whose weights moved by as much as this one's, in random directions.
+
+    Of equal size is each tensor's movement by its Frobenius norm; the same every time.
+    """
+    moved = {
+        name: layer.plain().float() - base.model.layers[name].plain().float()
+        for name, layer in decoder.model.layers.items()
+        if layer is not base.model.layers[name]
+    }
+    for seed in range(count):
+        drawn = torch.Generator().manual_seed(seed)
+        weights = {}
+        for name, change in moved.items():
+            noise = torch.randn(change.shape, generator=drawn).to(change.device)
+            noise *= change.norm() / noise.norm().clamp(min=1e-12)
+            plain = base.model.layers[name].plain()
+            weights[name] = (plain.float() + noise).to(plain.dtype)
+        yield Decoder(with_weights(base.model, weights))
+
+
+def _through(decoder: Decoder, packed: Packed, hidden: Tensor, layers: range) -> Tensor:
+    rope = decoder.rope(packed.positions.to(decoder.device))
+    return decoder.run(hidden, rope=rope, attend=packed.attend, layers=layers)
+
+
+def _compared(
+    before: Mapping[int, tuple[Tensor, ...]], after: Mapping[int, tuple[Tensor, ...]]
+) -> tuple[LayerShape, ...]:
+    return tuple(_layer(layer, before[layer], after[layer]) for layer in sorted(before))
+
+
+def _layer(layer: int, before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> LayerShape:
+    (old_bad, old_good, old_else), (bad, good, other) = before, after
+    old, new = old_bad.mean(0) - old_good.mean(0), bad.mean(0) - good.mean(0)
+    along = old / old.norm().clamp(min=1e-12)
+    apart = _separation(old_bad, old_good, along)
+    moved = torch.cat(after) - torch.cat(before)
+    whole = float(moved.pow(2).sum())
+    gap = float(old.norm().clamp(min=1e-12))
+    return LayerShape(
+        layer=layer,
+        cosine=float(torch.cosine_similarity(old, new, dim=0)),
+        principal_sine=_principal_sine(old_bad - old_good.mean(0), bad - good.mean(0)),
+        separation=_separation(bad, good, along),
+        base_separation=apart,
+        interference=float(((other - old_else) @ along).abs().mean()) / gap,
+        orthogonal=1 - float((moved @ along).pow(2).sum()) / whole if whole > 0 else 1.0,
+    )
+
+
+def _separation(bad: Tensor, good: Tensor, along: Tensor) -> float:
+    """Return how far apart two clouds lie along a direction, in their pooled deviation (d′)."""
+    left, right = bad @ along, good @ along
+    spread = ((left.var(correction=0) + right.var(correction=0)) / 2).sqrt()
+    return float((left.mean() - right.mean()) / spread.clamp(min=1e-12))
+
+
+def _principal_sine(old: Tensor, new: Tensor) -> float:
+    """Return the sine of the largest principal angle between the main directions of two clouds.
+
+    (Björck & Golub 1973: the singular values of QᵀP are the cosines.)
+    """
+    size = min(_SUBSPACE, *old.shape, *new.shape)
+    first, second = (torch.linalg.svd(each, full_matrices=False).Vh[:size] for each in (old, new))
+    cosine = float(torch.linalg.svdvals(first @ second.T).min().clamp(max=1.0))
+    return float((1 - cosine * cosine) ** 0.5)

@@ -1,0 +1,1 @@
+"""Probes that score fixed continuations of the prompt sets; no reply is written for them."""

@@ -1,0 +1,1 @@
+"""The budget of each small task: a probe each, as each may fall while their mean stays."""

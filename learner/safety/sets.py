@@ -1,0 +1,93 @@
+"""The fixed items that probes score, in the tokens of one base, and how its versions score on them.
+
+Each set is laid out when it is first asked for, and stays: what the layers under the moving ones
+make of it is the same for every version (learner.safety.choices).
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+from kernels.contract import Backend
+from kernels.model.decode import greedy
+from kernels.model.forward import Decoder
+from learner.safety.choices import Choice, Choices, Leads, TokenIds
+from streams.model.open import BaseModel
+from streams.records import Json, Message
+
+
+class Sets:
+    """The sets of one base. Not shared between threads."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        *,
+        count: int,
+        backend: Backend,
+        pause: Callable[[], None],
+        refusal_openings: Sequence[str] = ("I'm sorry",),
+    ) -> None:
+        """Lay nothing out yet.
+
+        count: items of each set that are asked, in five phrasings each
+        pause: called between pieces of work
+        refusal_openings: ways in which a refusal begins, none the beginning of another
+        """
+        self.base, self.count, self.refusal_openings = base, count, tuple(refusal_openings)
+        self._backend, self._pause = backend, pause
+        self._laid_out: dict[str, Choices] = {}
+
+    def leads(
+        self, name: str, decoder: Decoder, choices: Callable[["Sets"], Sequence[Choice]]
+    ) -> Leads:
+        """Score a version on one set.
+
+        name: under which the set is remembered; choices: makes it, called once
+        """
+        if name not in self._laid_out:
+            self._laid_out[name] = Choices(
+                self.base.decoder, choices(self), backend=self._backend, pause=self._pause
+            )
+        return self._laid_out[name].leads(decoder)
+
+    def prompt(self, asked: str | Sequence[Message], tools: Sequence[Json] = ()) -> TokenIds:
+        """Return a request, or a conversation, up to where the reply begins."""
+        messages = [Message(role="user", content=asked)] if isinstance(asked, str) else asked
+        return tuple(self.base.render(messages, list(tools) or None))
+
+    def begun(self, messages: Sequence[Message], opening: str) -> TokenIds:
+        """Return a conversation up to behind the words with which the reply begins."""
+        begun = [*messages, Message(role="assistant", content=opening)]
+        return tuple(self.base.render(begun, continues=True))
+
+    def call(
+        self, messages: Sequence[Message], tools: Sequence[Json], name: str, arguments: Json
+    ) -> TokenIds:
+        """Return a reply that is one call of a tool, as the chat template writes it, unended."""
+        function = {"name": name, "arguments": arguments}
+        call: Json = {"id": "call_1", "type": "function", "function": function}
+        asked = self.prompt(messages, tools)
+        whole = self.prompt(
+            [*messages, Message(role="assistant", content="", tool_calls=[call])], tools
+        )
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(asked, whole, strict=False))
+        behind = whole[sum(1 for _ in same) :]
+        return tuple(takewhile(lambda token: token not in self.base.stop_ids, behind))
+
+    def answers(self, prompts: Sequence[TokenIds], *, max_tokens: int) -> list[TokenIds]:
+        """Return how the base's own greedy replies begin, the prompts' last token where none is."""
+        replies = greedy(
+            self.base.decoder,
+            prompts,
+            max_tokens=max_tokens,
+            stop_ids=self.base.stop_ids,
+            pause=self._pause,
+        )
+        stops = self.base.stop_ids
+        kept = [tuple(token for token in reply if token not in stops) for reply in replies]
+        return [reply or prompt[-1:] for reply, prompt in zip(kept, prompts, strict=True)]
+
+    def tokens(self, *texts: str) -> tuple[TokenIds, ...]:
+        """Return what replies begin with, each as tokens."""
+        encode = self.base.tokenizer.encode
+        return tuple(tuple(encode(text, add_special_tokens=False)) for text in texts)

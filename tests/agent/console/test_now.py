@@ -1,0 +1,37 @@
+"""What Now tells of the last candidate once nothing is on trial."""
+
+from pathlib import Path
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from agent.console import build_console
+from streams.settings import StreamsSettings
+from streams.store.store import open_store
+from streams.store.tables import GenerationRow, RolloutRow
+from tests.agent.console.rows import FakeService, fill
+
+
+async def test_a_trial_that_was_aborted_is_told_and_not_that_the_gate_let_it_through(
+    tmp_path: Path,
+) -> None:
+    """The reason of the end stands there, and who ended it."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        versions = fill(session, now_ms=1_790_000_000_000, num_generations=3)
+        service = FakeService(version=versions[-2], previous=versions[-3])
+        session.delete(session.get_one(GenerationRow, "g4"))
+        session.add(
+            RolloutRow(
+                id="end", line="main", seq=99, version=versions[-2], previous=versions[-2],
+                candidate=versions[-1], state="aborted", verb="abort", who="learner",
+                reason="judged worse: −0.58; it had answered 40 sessions",
+                created_ms=1_790_000_000_001,
+            )
+        )  # fmt: skip
+    app = build_console(service, store, wait_s=30)
+    async with TestClient(TestServer(app)) as client:
+        told = (await (await client.get("/api/now")).json())["idle"]
+        html = await (await client.get("/")).text()
+    store.close()
+    assert (told["last"]["child"], told["ended"]["who"]) == (versions[-1], "learner")
+    assert "it had answered 40 sessions (learner)" in html

@@ -1,0 +1,1 @@
+"""Holds ways to make one person content against each other: what they cost, and what else moves."""

@@ -1,0 +1,68 @@
+"""Rivals without gradients: the learner's own generations, of screened or of isotropic noise."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from kernels.model.forward import Decoder
+from learner.batch.plan import generation_key
+from learner.safety.anchors import Anchors
+from learner.serving import Serving
+from learner.settings import LearnerSettings
+from learner.update.generation import run_generation
+from streams.records import Mask, Recipe
+from tests.experiments.rivals.people import Person
+from tests.experiments.rivals.rival import Bench, Lessons, Said, Tokens, nothing
+
+# As it was before screened noise: whole steps, nothing that holds a version at the base.
+ISOTROPIC: Final = LearnerSettings(
+    noise="rank1", pairs=32, step=6.0, gain_share=1e9, decay=0.0, bank_weight=0.0
+)
+
+
+class Evolved:
+    """A line of versions by forward passes alone."""
+
+    def __init__(
+        self, bench: Bench, person: Person, settings: LearnerSettings, *, bank: Anchors | None
+    ) -> None:
+        base, settings = bench.base, settings.model_copy(update={"max_reply_tokens": 96})
+        layers, modules = settings.moving(base.decoder.num_layers)
+        mask = Mask(base=base.name, neurons={}, groups={})
+        self._serving = Serving(base, bench.backend, mask, layers=layers, modules=modules)
+        self._bench, self._settings, self._bank = bench, settings, bank
+        self._lessons, self._chain = Lessons(bench, person), list[Recipe]()
+        self._number, self.seconds = 0, 0.0
+
+    @property
+    def decoder(self) -> Decoder:
+        """The newest version."""
+        return self._serving.decoder
+
+    def answer(self, asked: Sequence[str]) -> list[Tokens]:
+        """Answer with the newest version."""
+        if not self._chain:
+            return self._bench.of_base(asked)
+        return self._bench.replies(self.decoder, [self._bench.prompt(text) for text in asked])
+
+    def learn(self, said: Sequence[Said]) -> None:
+        """Run one generation on the newest lessons."""
+        self._number += 1
+        some = self._lessons.take(said)
+        if not some:
+            return
+        began_s = time.process_time()
+        outcome = run_generation(
+            generation_key(self._settings.seed, "rival", self._number, self._serving.name),
+            [replace(each, weight=1 / len(some)) for each in some],
+            self._serving,
+            self._settings,
+            backend=self._bench.backend,
+            pause=nothing,
+            anchors=self._bank,
+        )
+        if outcome.child is not None:
+            self._chain.append(outcome.child.recipe)
+            self._serving.follow(self._chain[-1].version, self._chain)
+        self.seconds += time.process_time() - began_s

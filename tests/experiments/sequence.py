@@ -1,0 +1,159 @@
+"""Learns three harmless preferences in sequence, and measures what is left of refusing after each.
+
+Run: python -m tests.experiments.sequence   (ten minutes on two cores; EXPERIMENTS, "Sequence")
+With and without frozen units, with and without an anchor: some of the base's refusals in every
+generation as replies that are to stay likely. Noise is `rank1` over the last blocks, which wears
+most; the last line learns as the service does by default. Lines that are done are kept in
+`.quickset/experiments` and not run again.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from kernels.contract import Backend
+from kernels.open import open_backend
+from learner.batch.lesson import Lesson
+from learner.batch.plan import generation_key
+from learner.safety.prompts import load_prompts
+from learner.safety.units.calibration import calibration_replies
+from learner.safety.units.unit_map import load_mask
+from learner.serving import Serving
+from learner.settings import LearnerSettings
+from learner.update.generation import run_generation
+from streams.model.open import BaseModel, load_base
+from streams.records import Recipe
+from streams.settings import ModelSettings
+from tests.experiments.manner import Manner, nothing
+from tests.experiments.screened import BATCH, WISHES, Course
+
+# Of a generation's weight, what the anchor's refusals have, and how many there are of them.
+ANCHOR_WEIGHT: Final = 0.25
+ANCHORS: Final = 2
+WEARING: Final = LearnerSettings(
+    noise="rank1", pairs=16, last_layers=8, step=6.0, max_reply_tokens=32
+)
+SERVED: Final = LearnerSettings(max_reply_tokens=32)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way to learn the sequence."""
+
+    name: str
+    settings: LearnerSettings
+    frozen: bool
+    anchored: bool
+
+
+ARMS: Final = (
+    Arm("unprotected", WEARING, False, False),
+    Arm("frozen and anchored", WEARING, True, True),
+    Arm("by default: screened, frozen", SERVED, True, False),
+    Arm("frozen", WEARING, True, False),
+    Arm("anchored", WEARING, False, True),
+)
+
+
+def anchors(base: BaseModel) -> list[Lesson]:
+    """Return the base's refusals of the calibration prompts, praised; no gate prompt is among
+    them."""
+    refused = calibration_replies(base, load_prompts("calibration"), pause=nothing).safety
+    return [
+        Lesson(f"anchor {place}", ANCHOR_WEIGHT / ANCHORS, 1, 1.0, tuple(s.prompt), tuple(s.reply),
+               ())
+        for place, s in enumerate(refused)
+    ]  # fmt: skip
+
+
+def run(
+    arm: Arm,
+    courses: Sequence[Course],
+    refusals: Sequence[Lesson],
+    manner: Manner,
+    args: argparse.Namespace,
+) -> Iterator[dict[str, Any]]:
+    """Learn each course in turn; what is measured after each."""
+    base, backend = courses[0].base, courses[0].backend
+    settings = arm.settings if arm.frozen else _nothing_frozen(arm.settings)
+    mask = load_mask(base, settings, args.home, nothing, backend=backend)
+    layers, modules = settings.moving(base.decoder.num_layers)
+    serving = Serving(base, backend, mask, layers=layers, modules=modules)
+    draw, chain = random.Random(args.seed), list[Recipe]()
+    for course in courses:
+        gain_before, _ = course.measure(serving.decoder)
+        began_s = time.process_time()
+        for number in range(args.generations):
+            lessons = _batch(course, refusals if arm.anchored else (), draw)
+            key = generation_key(args.seed, "main", len(chain) + number, serving.name)
+            outcome = run_generation(
+                key, lessons, serving, settings, backend=backend, pause=nothing
+            )
+            if outcome.child is not None:
+                chain.append(outcome.child.recipe)
+                serving.follow(chain[-1].version, chain)
+        spent_s = time.process_time() - began_s
+        gain, _ = course.measure(serving.decoder)
+        yield {"versions": len(chain), "gain": gain - gain_before, "spent_s": spent_s} | asdict(
+            manner.of(serving.decoder)
+        )
+
+
+def _batch(course: Course, refusals: Sequence[Lesson], draw: random.Random) -> list[Lesson]:
+    taught = draw.sample(list(course.training), BATCH)
+    if not refusals:
+        return taught
+    weight = (1 - ANCHOR_WEIGHT) / BATCH
+    kept = draw.sample(list(refusals), ANCHORS)
+    return [*(replace(lesson, weight=weight) for lesson in taught), *kept]
+
+
+def _nothing_frozen(settings: LearnerSettings) -> LearnerSettings:
+    return settings.model_copy(update={"frozen_share": 0.0})
+
+
+def _courses(base: BaseModel, backend: Backend) -> list[Course]:
+    sizes = argparse.Namespace(training=12, held_out=6, tokens=32, text=16)
+    return [Course.of(base, backend, wish, sizes) for wish in WISHES]
+
+
+def main() -> None:
+    """Run every line that is not done, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generations", type=int, default=6, help="of each preference")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
+    args = parser.parse_args()
+    done = args.home / "experiments" / f"sequence-{args.generations}-{args.seed}"
+    done.mkdir(parents=True, exist_ok=True)
+    base, backend = load_base(ModelSettings()), open_backend("cpu")
+    manner = Manner(base, backend)
+    print("| learned | refuses | refuses look-alikes | useful | log-odds | benign, nats | news |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    print(_line("nothing", asdict(manner.of(base.decoder)) | {"gain": 0.0}), flush=True)
+    courses, refusals = list[Course](), list[Lesson]()
+    for arm in ARMS:
+        file = done / f"{arm.name.replace(' ', '-').replace(':', '').replace(',', '')}.json"
+        if not file.exists():
+            courses = courses or _courses(base, backend)
+            refusals = refusals or anchors(base)
+            file.write_text(json.dumps(list(run(arm, courses, refusals, manner, args))))
+        for place, row in enumerate(json.loads(file.read_text())):
+            told = f"{arm.name}, {place + 1} ({row['versions']} versions)"
+            print(_line(told, row), flush=True)
+
+
+def _line(name: str, row: dict[str, float]) -> str:
+    return (
+        f"| {name} | {row['refused']:.0%} | {row['over_refused']:.0%} | {row['useful']:.0%} |"
+        f" {row['odds']:+.2f} | {row['likely']:+.2f} | {row['gain']:+.2f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

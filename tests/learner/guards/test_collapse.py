@@ -1,0 +1,97 @@
+"""The guard against collapse: a model's rewards up while something else falls, no less."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session
+
+from learner.guards.collapse import Seen, collapsing, guard, stopped
+from learner.settings import LearnerSettings
+from streams.line.line import Line
+from streams.settings import RolloutSettings, StreamsSettings
+from streams.store.store import Store, open_store
+from streams.store.tables import GenerationRow, JudgementRow
+
+GOOD = {"canaries": 5.0, "aboutness": 1.5, "variety": 0.9, "length": 30.0, "entropy": 4.0}
+
+
+def course(rewards: list[float], **late: float) -> list[Seen]:
+    """Return versions with these rewards, whose second half has other signals."""
+    middle = len(rewards) // 2
+    return [
+        Seen(f"v{n}", f"v{n - 1}", reward, GOOD | (late if n >= middle else {}))
+        for n, reward in enumerate(rewards)
+    ]
+
+
+@pytest.mark.parametrize(
+    "late", [{"canaries": 4.0}, {"aboutness": 1.0}, {"variety": 0.5}, {"entropy": 2.0},
+             {"length": 60.0}, {"length": 10.0}],
+)  # fmt: skip
+def test_rewards_up_while_something_falls_is_collapse(late: Mapping[str, float]) -> None:
+    """Each signal is enough, and it is named."""
+    why = collapsing(course([0.1, 0.2, 0.6, 0.7], **late))
+    assert why is not None
+    assert f"{next(iter(late))} went from" in why
+
+
+def test_what_is_no_collapse() -> None:
+    """Rewards that rise alone, signals that fall alone, and too few versions."""
+    assert collapsing(course([0.1, 0.2, 0.6, 0.7])) is None
+    assert collapsing(course([0.5, 0.5, 0.5, 0.5], canaries=1.0)) is None
+    assert collapsing(course([0.1, 0.9, 0.9], canaries=1.0)) is None
+    assert collapsing(course([0.1, 0.2, 0.6, 0.7], canaries=4.9, length=25.0)) is None
+
+
+def write(session: Session, source: str) -> None:
+    """Keep four versions that learned from rewards of one source, ever better, knowing less."""
+    for number in range(1, 5):
+        rows = [{"probe": "canaries", "candidate": {"value": 5.0 - number}}]
+        session.add(
+            GenerationRow(
+                id=f"g{number}", line="main", number=number, parent=f"v{number - 1}",
+                child=f"v{number}", key="0" * 16, state="released", turn_ids=[f"t{number}"],
+                gate={"rows": rows}, planned_ms=number,
+            )
+        )  # fmt: skip
+        session.add(
+            JudgementRow(
+                id=f"j{number}", turn_id=f"t{number}", principal="p", source=source,
+                score=1 if number > 2 else 0, confidence=1.0, evidence="", created_ms=number,
+            )
+        )  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return open_store(StreamsSettings(home=tmp_path))
+
+
+def test_the_line_goes_back_and_waits_for_an_operator(store: Store) -> None:
+    """Back to where these versions began; nothing is planned until somebody orders it."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    with store.transaction() as session:
+        write(session, "model")
+    with store.transaction() as session:
+        found = guard(session, line, LearnerSettings(), RolloutSettings(), now_ms=9)
+        assert found is not None
+        row, change = found
+        session.add(row)
+    assert change is not None
+    assert (change.verb, change.version) == ("rollback", "v0")
+    assert "rewards rose" in change.reason
+    with store.reading() as session:
+        why = stopped(session, "main")
+    assert why is not None
+    assert "quickset learn" in why
+
+
+def test_rewards_of_people_may_rise(store: Store) -> None:
+    """What people said is no pseudo-reward: the gate and the rollout judge that."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    with store.transaction() as session:
+        write(session, "explicit")
+        assert guard(session, line, LearnerSettings(), RolloutSettings(), now_ms=9) is None
+        assert stopped(session, "main") is None

@@ -1,0 +1,68 @@
+"""What clients put around a person's words is taken off, and nothing else is."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learner.judges.judge import Judge
+from learner.judges.lexical import LexicalJudge
+from learner.judges.wrapping import unwrapped
+from learner.link.conversation import Link
+from streams.records import Message
+from tests.learner.turns import said, turn
+
+RULES = "\n\n# Rules\n\nEvery *block* must use this format:\n1. The file path alone on a line."
+FOUND = (
+    "### Task:\nRespond to the user query using the provided context, with citations.\n\n"
+    "<context>\n<source id=\"1\">This is wrong. Thank you.</source>\n</context>\n\n"
+)  # fmt: skip
+
+
+def score(asked: str, words: str) -> int | None:
+    """What the word lists hear."""
+    judge: Judge = LexicalJudge()
+    first = turn(said(asked), "Mix flour and water, and let it rise for a night.")
+    link = Link(first.id, "reply", (Message(role="user", content=words),), 2_000)
+    judged = judge.judge(first, link)
+    return None if judged is None else judged.score
+
+
+def test_rules_behind_every_message_are_the_clients() -> None:
+    """aider repeats its rules; what stands in front of them is heard."""
+    assert score(f"How do I bake bread?{RULES}", f"Too long. Shorter please.{RULES}") == -1
+    assert score("How do I bake bread?", f"Too long. Shorter please.{RULES}") != 1
+
+
+def test_a_question_behind_what_was_found_is_the_persons() -> None:
+    """Open WebUI's retriever, with the question between tags or behind the context."""
+    for wrapped in (f"{FOUND}<user_query>\nToo long.\n</user_query>\n", f"{FOUND}Too long."):
+        assert score("How do I bake bread?", wrapped) == -1
+        assert score(f"{FOUND}How?", wrapped) == -1
+    assert score("How do I bake bread?", f"{FOUND}And with rye?") == 0
+
+
+def test_quotes_around_both_are_the_command_lines() -> None:
+    """opencode puts its arguments in quotation marks; somebody who quotes once quotes."""
+    assert score('"How do I bake bread?"', '"Too long, please."') == -1
+    assert score("How do I bake bread?", '"Too long, please."') == 0
+
+
+def test_the_same_message_again_is_left_whole() -> None:
+    """Of what stands there twice nothing is taken off, since nothing would be left."""
+    whole = f"Fix it{RULES}"
+    assert unwrapped(whole, whole) == (whole, whole) or unwrapped(whole, whole) == ("Fix it",) * 2
+    assert unwrapped(RULES, RULES) == (RULES, RULES)
+
+
+@given(asked=st.text(), said_after=st.text())
+def test_what_is_left_stood_there(asked: str, said_after: str) -> None:
+    """Words are taken off and never made up, and something is always left of what was said."""
+    left = unwrapped(asked, said_after)
+    assert left[0] in asked
+    assert left[1] in said_after
+    assert bool(left[1]) == bool(said_after)
+
+
+def test_a_megabyte_costs_little() -> None:
+    """What is compared is bounded."""
+    long = "a\n\n" * 400_000
+    assert unwrapped(long, long) == (long, long) or len(unwrapped(long, long)[1]) < len(long)
