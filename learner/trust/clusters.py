@@ -21,6 +21,8 @@ def shared(
 ) -> dict[str, float]:
     """Return each principal's weight when newcomers of one wish share the largest of theirs.
 
+    Sharing only takes: none weighs more than alone.
+
     trust: the weight of each voice; wishes: what principals ask for, those that do
     standing: what each counts for in a quorum, 0..1; less than 1 is a newcomer
 
@@ -31,7 +33,8 @@ def shared(
     found = dict(trust)
     for group in _clusters({n: w for n, w in wishes.items() if standing.get(n, 1.0) < 1}):
         most = max(trust.get(name, 0.0) for name in group)
-        found |= {name: most / len(group) for name in group if name in trust}
+        share = most / len(group)
+        found |= {name: min(trust[name], share) for name in group if name in trust}
     return found
 
 

@@ -55,7 +55,7 @@ async def test_others_go_first_and_it_ends_all_the_same(tiny_base: BaseModel) ->
 
     async def read(name: str, request: Request) -> list[int]:
         tokens, finish = await rest_of(engine.submit(request))
-        assert finish == Finish("length")
+        assert finish == Finish("length") or (request.unseen and finish == Finish("cancelled"))
         ended.append(name)
         return [token.id for token in tokens]
 
@@ -69,7 +69,8 @@ async def test_others_go_first_and_it_ends_all_the_same(tiny_base: BaseModel) ->
     beside, *_ = await asyncio.gather(unseen, *seen)
     assert ended[-1] == "unseen" or engine.counts.preempted_replies
     alone = await read("alone", replace(asked(unseen=False)))
-    assert beside == alone
+    assert beside == alone[: len(beside)]
+    assert len(beside) == len(alone) or engine.counts.preempted_replies
     await asyncio.to_thread(engine.drain, 0)
 
 
