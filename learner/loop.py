@@ -143,7 +143,6 @@ class Learner:
             self._lessons.retire_notes(self._parts, self._writing, self._pause)
             self._watching.step(self._parts, self._writing, now_ms=self._now_ms())
             self._tidy()
-            self._parts.gate.warm()
             return False
         self._spans.begin()
         outcome, targets = self._compute(generation)

@@ -29,13 +29,9 @@ Freeze = Literal["top-complex", "all-complex", "all-but-redundant"]
 SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 
 
-# What the gate asks by default, of those in learner/safety/probes: what tells something of the
-# bundled model. On this one calls, tool_loop and leak do not: name them for a larger one.
-PROBES: Final = (
-    *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks"),
-    *("geometry", "refusal", "useful", "sense", "aboutness", "variety"),
-    *("text", "facts", "sums", "spelling", "copying", "format"),
-)
+# What the gate asks by default, of those in learner/safety/probes: what a correction at home can
+# wait for. The sets in five phrasings take the base minutes before the first candidate; name them.
+PROBES: Final = ("finite", "odds", "refusal", "useful", "sense", "aboutness")
 
 
 class Verifier(Section):
@@ -122,7 +118,7 @@ class LearnerSettings(Section):
         " that each generation takes back before its step (docs/LEARNING.md)",
     )
     bank_weight: float = Field(
-        1.0,
+        0.0,
         ge=0,
         description="weight in the fitness of how far a member is from the base on prompts that"
         " nobody teaches, KL in nats a token; 0: nothing holds it there",
@@ -203,7 +199,7 @@ class LearnerSettings(Section):
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
     quick_probes: tuple[str, ...] = Field(
-        ("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks"),
+        ("finite", "odds"),
         min_length=1,
         description="those of them that a candidate is asked before its first share of a trial; the"
         " others are asked while it is on trial, and a candidate that serves at once is asked all"
@@ -290,7 +286,7 @@ class LearnerSettings(Section):
         " with eight items one answer is 2.5",
     )
     watch_every: int = Field(
-        8,
+        0,
         ge=0,
         description="every so many versions the serving one is measured on small tasks, plain text"
         " and refusals while nothing is to be learned; 0: never",
