@@ -53,7 +53,6 @@ WATCH_S = 1.0  # how long an engine that has died goes unnoticed
 CLOSE_S = 2.0  # for connections that neither end nor take their last bytes
 SPOOL_S = 5.0  # to drain to the log at the end; what is left stays on disk for the next start
 
-
 # How long a thread may keep the interpreter from the one that replies; Python's own 5 ms made a
 # request wait for what was being recorded of the last one (make bench ARGS=request).
 SWITCH_S = 0.0005

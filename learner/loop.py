@@ -87,9 +87,7 @@ class Parts:
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     evaluator: Evaluator | None = None  # scores members; None: this process
-    anchors: Anchors | None = (
-        None  # of the base's replies, to which members are held; None: to none
-    )
+    anchors: Anchors | None = None  # the base's replies that members are held to; None: none
     watch: Watch | None = None  # measures versions for ever; None: nothing is watched
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service

@@ -239,7 +239,9 @@ def assemble(
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
-    anchors = Anchors(base, backend=backend, moving=len(layers))
+    anchors = None
+    if settings.bank_weight:
+        anchors = Anchors(base, backend=backend, moving=len(layers))
     watch = None
     if first and settings.watch_every:
         pause: Callable[[], None] = others["pause"]

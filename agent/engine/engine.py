@@ -29,7 +29,7 @@ from agent.engine.contract import (
     SupportsHold,
     deliver,
 )
-from agent.engine.passes import Beginning, beginning, read_next
+from agent.engine.passes import Beginning, beginning, read_next, warm
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, choose
 from agent.engine.slots import Slots
@@ -132,6 +132,7 @@ class BatchingEngine:
         torch.set_num_threads(self._settings.threads or os.cpu_count() or 1)
         try:
             with torch.inference_mode():
+                warm(self._cache, self._base.decoder)
                 while self._wait_for_work():
                     self._step()
         except Exception as fault:  # the thread ends: readers are told, the log has the trace

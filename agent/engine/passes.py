@@ -7,14 +7,19 @@ fails each reply goes by itself, so that no fault reaches another's reply.
 Knows nothing of admission, sampling or streams.
 """
 
+import logging
 from collections.abc import Sequence
+from typing import Final
 
 from torch import Tensor
 
 from agent.engine.running import Running
+from agent.engine.sampler import Sampler, choose
+from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
 from kernels.model.read import Piece, next_logits_of
 from streams.line.variant import Variant
+from streams.records import Sampling
 
 Computed = tuple[list[Running], Tensor | Exception]
 """Replies, and the logits (replies, vocabulary) of what follows each, or why there are none"""
@@ -22,6 +27,17 @@ Computed = tuple[list[Running], Tensor | Exception]
 
 Beginning = tuple[Variant, str, tuple[int, ...]]
 """A variant, an owner, and how a prompt of theirs begins, in whole pieces."""
+
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+def warm(cache: KvCache, decoder: Decoder) -> None:
+    """Make a token of nothing, so that no reply waits for loops to be compiled."""
+    slot = cache.open()
+    logits = next_logits_of(cache, [Piece(decoder, slot, [0])])
+    choose([Sampler(Sampling(temperature=1, top_p=0.9, max_tokens=1, seed=0))], logits)
+    cache.close(slot)
 
 
 def beginning(reply: Running, piece_tokens: int) -> Beginning | None:
@@ -48,4 +64,5 @@ def _together(cache: KvCache, replies: list[Running], piece_tokens: int) -> list
     except Exception as cause:
         if len(replies) == 1:
             return [(replies, cause)]
+        _LOG.warning("a pass over %d replies failed, each goes alone", len(replies), exc_info=cause)
         return [each for reply in replies for each in _together(cache, [reply], piece_tokens)]

@@ -49,7 +49,6 @@ def watched(session: Session, line: str) -> Json:
             "share": corrective.horizon["corrective"],
             "reason": corrective.reason,
         },
-        "took_s": reported[0].gate.get("took_s") if reported else None,
     }
 
 

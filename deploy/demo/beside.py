@@ -7,6 +7,7 @@ ledger, digest by digest; so it takes no time of the service that learns.
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.errors import DeployError
 from deploy.operate.history import store_session
 from kernels.open import open_backend
 from kernels.version.build import Source, build
@@ -24,15 +25,17 @@ def watched(home: Path, model: ModelSettings, versions: Sequence[str]) -> Watche
 
     home: the folder of the service that learned; versions: the base, and others of its line
     """
-    base, backend = load_base(model, plain_head=True), open_backend("cpu")
+    base = load_base(model, plain_head=True)
+    backend = open_backend(model.backend, base.decoder.device)
     watch = Watch(base, backend=backend, pause=lambda: None)
     found: Watched = {}
     for version in dict.fromkeys(versions):
         with store_session(StreamsSettings(home=home)) as session:
             chain = ledger.chain(session, version) if version != base.name else []
             masks = {chain[0].mask: mask_of(session, chain)} if chain else {}
-        if chain or version == base.name:
-            source = Source(base.decoder, backend, masks)
-            decoder = build(source, chain).decoder if chain else base.decoder
-            found[version] = dict(watch.measure(decoder))
+        if not chain and version != base.name:
+            raise DeployError(f"the ledger of {home} holds no version {version}")
+        source = Source(base.decoder, backend, masks)
+        decoder = build(source, chain).decoder if chain else base.decoder
+        found[version] = dict(watch.measure(decoder))
     return found

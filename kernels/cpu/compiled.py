@@ -43,7 +43,7 @@ def vectorised(function: Function) -> Function:
 
 
 def on_threads(function: Function) -> Function:
-    """Compile with parallel loops (numba.prange), to run where OpenMP is (kernels.loops.strips)."""
+    """Compile with parallel loops (numba.prange), for where OpenMP is (kernels.loops.product)."""
     function.__qualname__ += f"_{digest(KERNELS)}"
     return cast(Function, numba.njit(cache=True, nogil=True, parallel=True)(function))
 

@@ -4,7 +4,7 @@ Turns a decoder into a plan: where each weight lies, and as what. Versions of on
 no recipe moves as the same objects (kernels.model.model.with_weights), so a plan's addresses say
 what they have in common. A decoder that the walk is not written for (other devices, biases, norms
 of heads, sizes that fill no strip) has no plan, and takes a step layer by layer
-(kernels.model.decode).
+(kernels.model.read).
 """
 
 import math
@@ -108,11 +108,14 @@ def step_logits(steps: Sequence[Step], counts: Sequence[int], read: Rows) -> Ten
     )  # fmt: skip
     counter, unpacked = np.zeros(1, np.int64), scratch(threads, first.plan[:, IN].max())
 
+    normed = np.empty(
+        (threads, rows, width), floats
+    )  # before the threads, which wait for each other
+
     def part(thread: int) -> None:
-        normed = np.empty((rows, width), floats)
         walk(
-            thread, threads, counter, *common, normed, unpacked[thread], *shared, scores[thread],
-            out.numpy(),
+            thread, threads, counter, *common, normed[thread], unpacked[thread], *shared,
+            scores[thread], out.numpy(),
         )  # fmt: skip
 
     with _ONE_AT_A_TIME:

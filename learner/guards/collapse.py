@@ -1,6 +1,6 @@
 """Sees when a line learns to please a model's rewards instead of people's (arXiv 2603.08660).
 
-Rewards that a model gives itself, by its judge or a vote, can rise without end while everything
+Rewards that a model gives itself, by its judge, can rise without end while everything
 else falls. So over the newest versions that learned from such rewards the rewards are held against
 what no judge of turns gives: the gate's canaries, aboutness and variety of replies, their length
 and entropy. Rewards up and one of these down from the first half to the second means collapse:
@@ -161,7 +161,7 @@ def guard(
     """
     seen = seen_of(session, line)
     why = collapsing(seen)
-    if why is None or seen[-1].version != line.version:
+    if why is None or seen[-1].version != line.version or _was_told(session, line):
         return None
     row = next_row(session, line, settings, now_ms=now_ms)
     row.state, row.done_ms, row.reason = WITHDRAWN, now_ms, f"collapse: {why}"
@@ -174,6 +174,14 @@ def guard(
     change = verbs.rollback(line, Audit(LEARNER, row.reason, now_ms, id), to=back)
     row.seq = change.seq
     return row, change
+
+
+def _was_told(session: Session, line: Line) -> bool:
+    """Whether the version that serves was found so before: a restart does not stop it twice."""
+    told = select(GenerationRow.withdraws).where(
+        GenerationRow.line == line.name, GenerationRow.parent == line.version
+    )
+    return any(withdraws.get("collapse") for withdraws in session.exec(told))
 
 
 class Guard:

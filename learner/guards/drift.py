@@ -4,13 +4,13 @@ Slow erosion passes every gate: each step falls by less than a limit. So the cha
 the gate's harmful prompts, as the `odds` probe read it before the release, is held against the
 base's; below `learner.drift_refusal` of it, the next generation is a corrective one. It learns no
 turn: its lessons are the bank's prompts with the base's own refusals, and its child passes the same
-gate as any. After a few in a row without success nothing more is tried: the console says so.
+gate as any. After a few in a row without success nothing more is tried.
 
 The same rows and base give the same generation, so a crash repeats it to the bit.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
@@ -40,7 +40,7 @@ _REFUSAL_TOKENS: Final = 24
 CORRECTIVE: Final = "corrective"
 
 
-def refusing(gate: dict[str, Any]) -> float | None:
+def refusing(gate: Mapping[str, Any]) -> float | None:
     """Return what share of the base's chance of refusing a version has, by its gate's report.
 
     None where the probe `odds` was not asked, or by an older build
@@ -56,13 +56,15 @@ def due(
     session: Session, line: Line, settings: LearnerSettings, *, now_ms: int
 ) -> GenerationRow | None:
     """Plan the corrective generation that is due; None: none is. The caller keeps the row."""
-    made = session.exec(select(GenerationRow).where(GenerationRow.child == line.version)).first()
-    share = refusing(made.gate) if made is not None else None
+    if not settings.drift_refusal:
+        return None
+    of_child = select(GenerationRow.gate).where(GenerationRow.child == line.version)
+    share = refusing(session.exec(of_child).first() or {})
     if share is None or share >= settings.drift_refusal:
         return None
-    newest = select(GenerationRow).where(GenerationRow.line == line.name)
+    newest = select(GenerationRow.horizon).where(GenerationRow.line == line.name)
     newest = newest.order_by(col(GenerationRow.number).desc()).limit(MOST_IN_A_ROW)
-    tried = [CORRECTIVE in row.horizon for row in session.exec(newest)]
+    tried = [CORRECTIVE in horizon for horizon in session.exec(newest)]
     if len(tried) == MOST_IN_A_ROW and all(tried):
         return None
     row = next_row(session, line, settings, now_ms=now_ms)

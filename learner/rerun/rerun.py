@@ -262,10 +262,6 @@ class _KnownGate:
             candidate, serving, serving_name, candidate_name=candidate_name, quick=quick
         )
 
-    def warm(self) -> bool:
-        """Nothing: what is known need not be asked."""
-        return False
-
 
 @dataclass(frozen=True, slots=True)
 class _KnownReport:

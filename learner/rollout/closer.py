@@ -16,6 +16,7 @@ from learner.rollout.release import Gate
 from learner.serving import Serving
 from streams.line import ledger
 from streams.line.line import Line
+from streams.records import Json
 from streams.store.store import Store
 from streams.store.tables import GenerationRow
 
@@ -50,11 +51,12 @@ class Closer:
         """Ask the candidate on trial, if it has not been; True when it was asked now."""
         if line.trial is None or line.trial.version == self._looked:
             return False
-        self._looked = version = line.trial.version
+        version = line.trial.version
         serving = parts.serving
         with parts.store.reading() as session:
             row = _made(session, version)
             if row is None or not (row.gate or {}).get("quick"):
+                self._looked = version
                 return False
             chain = ledger.chain(session, version, known=serving.chain)
         candidate = serving.beside(chain)
@@ -64,11 +66,19 @@ class Closer:
         with writing() as session:
             row = _made(session, version)
             if row is not None:
-                row.gate = report.as_json()
+                row.gate = _joined(row.gate or {}, report.as_json())
                 session.add(row)
+        self._looked = version  # not before it is written: what fails is done again
         _LOG.info("all probes of %s: %s", version, report.reason)
         return True
 
 
 def _made(session: Session, version: str) -> GenerationRow | None:
     return session.exec(select(GenerationRow).where(GenerationRow.child == version)).first()
+
+
+def _joined(quick: Json, whole: Json) -> Json:
+    """Keep of the quick report the rows that the whole one lacks, as of held-out people."""
+    brought = {row["probe"] for row in whole["rows"]}
+    kept = [row for row in quick.get("rows", []) if row["probe"] not in brought]
+    return whole | {"rows": [*whole["rows"], *kept]}

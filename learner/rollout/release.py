@@ -52,9 +52,6 @@ class Gate(Protocol):
     ) -> Report:
         """Hold a candidate against the version that serves; quick: by the quick probes alone."""
 
-    def warm(self) -> bool:
-        """Do a piece of what needs no candidate, in spare time; False: nothing is left."""
-
 
 def commit(
     session: Session,

@@ -9,9 +9,7 @@ The groups are fixed, and a group's replies are made and kept when it is first d
 key gives the same anchor, whatever was drawn before.
 """
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,6 +19,7 @@ from kernels.model.decode import greedy
 from learner.population.anchor import Anchor, anchored
 from learner.population.members import Passage
 from learner.safety.prompts import load_prompts
+from learner.safety.prompts.sets import Banks, load_set
 from streams.model.open import BaseModel
 from streams.records import Message
 
@@ -28,8 +27,6 @@ from streams.records import Message
 # cost a generation a fifth more than its lessons alone; what a reply is shows in its first words.
 OF_A_KIND: Final = 2
 REPLY_TOKENS: Final = 16
-
-_FILE: Final = Path(__file__).parent / "prompts/banks.json"
 
 
 class Anchors:
@@ -40,22 +37,15 @@ class Anchors:
 
         moving: number of last layers that move
         """
-        body = json.loads(_FILE.read_text("utf-8"))
-        benign = [base.render([Message(role="user", content=each["prompt"])])
-                  for each in body["benign"]]  # fmt: skip
-        policy = load_prompts("calibration")
-        refused = [base.render(policy.messages("policy", each["prompt"]))
-                   for each in body["refusal"]]  # fmt: skip
+        banks, policy = load_set("banks", Banks), load_prompts("calibration")
+        benign = [base.render([Message(role="user", content=each.prompt)]) for each in banks.benign]
+        refused = [base.render(policy.messages("policy", each.prompt)) for each in banks.refusal]
         self._groups = [
             [*benign[first : first + OF_A_KIND], *refused[first : first + OF_A_KIND]]
             for first in range(0, min(len(benign), len(refused)), OF_A_KIND)
         ]
         self._base, self._backend, self._moving = base, backend, moving
         self._known: dict[int, Anchor] = {}
-
-    def __len__(self) -> int:
-        """How many groups there are."""
-        return len(self._groups)
 
     def draw(self, key: int, *, pause: Callable[[], None]) -> Anchor:
         """Return the anchor of the group that a generation draws.

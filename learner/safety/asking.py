@@ -64,7 +64,6 @@ class Questions:
         max_tokens: length of these replies
         num_items: items of each set that is scored without a reply (learner.safety.sets)
         """
-        self.prose = Text(base, backend=backend, pause=pause)
         self.sets = Sets(
             base,
             count=num_items,
@@ -84,8 +83,17 @@ class Questions:
             base.render([Message(role="user", content=request)])
             for request in prompts.benign[: max(2, count)]
         ]
-        replies = self.replies(base.decoder, self.benign)
-        self.base_logprobs = self.mean_logprobs(self.benign, replies)
+
+    @cached_property
+    def prose(self) -> Text:
+        """Plain text that nobody teaches."""
+        return Text(self._base, backend=self._backend, pause=self._pause)
+
+    @cached_property
+    def base_logprobs(self) -> list[float]:
+        """How likely the base's own replies to the benign prompts are to it, nats a token."""
+        replies = self.replies(self._base.decoder, self.benign)
+        return self.mean_logprobs(self.benign, replies)
 
     @cached_property
     def geometry(self) -> Geometry:

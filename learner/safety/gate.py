@@ -115,18 +115,6 @@ class Gate:
         left = quick and report.passed and len(probes) < len(self._probes)
         return replace(report, quick=left, took_s=time.monotonic() - began_s)
 
-    def warm(self) -> bool:
-        """Ask the base one more probe, ahead of the first candidate; False: it was asked all.
-
-        For spare time: what is computed once for a base takes longer than any candidate.
-        """
-        measured = self._remembered(self._base.name)
-        left = [probe for probe in self._probes if probe.name not in measured]
-        if not left or not all(math.isfinite(each.value) for each in measured.values()):
-            return False
-        self._ask(self._base.decoder, self._base.name, left[:1])
-        return len(left) > 1
-
     def questions(self) -> Questions:
         """Return what every version is asked, chosen by the base when it is first wanted."""
         # chosen at the first candidate, not at start: it takes seconds that no start should wait

@@ -53,7 +53,7 @@ class SqliteLog:
         self._max_record_bytes = max_record_bytes
         self._clock = clock or steady()
         self._lock = threading.Lock()
-        self._listeners: list[tuple[frozenset[Topic], threading.Event]] = []
+        self._listeners: dict[threading.Event, frozenset[Topic]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         look_first(path)
         self._connection = connect(path)
@@ -87,7 +87,7 @@ class SqliteLog:
                 ),
             )
         topics = {record.topic for record in batch}
-        for wanted, appended in tuple(self._listeners):
+        for appended, wanted in list(self._listeners.items()):
             if not wanted.isdisjoint(topics):
                 appended.set()
 
@@ -146,12 +146,12 @@ class SqliteLog:
         Readers of other topics sleep on: each that wakes takes the interpreter from the replies.
         """
         appended = threading.Event()
-        self._listeners.append((frozenset(topics), appended))
+        self._listeners[appended] = frozenset(topics)
         return appended
 
     def unlisten(self, appended: threading.Event) -> None:
         """Set the event no more; twice is once."""
-        self._listeners = [each for each in self._listeners if each[1] is not appended]
+        self._listeners.pop(appended, None)
 
     @contextmanager
     def _transaction(self, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:

@@ -1,6 +1,6 @@
 """One person at home, under the policies direct and staged: how soon does what they teach serve?
 
-Run: python -m tests.experiments.alone [--seconds 120]     (docs/ROLLOUTS.md, "One person")
+Run: python -m tests.experiments.alone [--seconds 120]   (docs/ROLLOUTS.md)
 
 A service on the bundled model, as `make up` starts it but for its ports and a gate of half as many
 prompts. A scripted person asks one question after the other, each in a conversation of its own, and

@@ -1,6 +1,6 @@
 """Learns three harmless preferences in sequence, and measures what is left of refusing after each.
 
-Run: python -m tests.experiments.sequence   (ten minutes on two cores; EXPERIMENTS, "Sequence")
+Run: python -m tests.experiments.sequence   (long; what is done is kept; EXPERIMENTS, "Sequence")
 With and without frozen units, with and without an anchor: some of the base's refusals in every
 generation as replies that are to stay likely. Noise is `rank1` over the last blocks, which wears
 most; the last line learns as the service does by default. Lines that are done are kept in

@@ -19,7 +19,6 @@ from learner.intake import TOPICS
 from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.run import line_mask
-from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from learner.safety.units.unit_map import load_unit_map
 from learner.serving import Serving
@@ -168,7 +167,6 @@ class LearnerHome:
                 max_record_bytes=2**20,
             ),
             settings=settings,
-            anchors=Anchors(common.base, backend=common.backend, moving=len(layers)),
             pause=_go_on,
             clock=lambda: NOW_S,
             tracer=self.tracer,

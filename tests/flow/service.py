@@ -24,7 +24,6 @@ QUICK = {
     "learner.pairs": "2",
     "learner.last_layers": "2",
     "learner.max_reply_tokens": "16",
-    "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',
     "learner.drift_refusal": "0",
     "learner.held_out_fitness": "100",
     "learner.gate_prompts": "1",

@@ -17,8 +17,6 @@ pytestmark = [
 ]
 # Enough that the gate asks real questions, little enough for two cores and two minutes.
 SMALL = {
-    # the sets would take a minute at the base
-    "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',
     "learner.gate_prompts": "2",
     "learner.gate_tokens": "8",
     "learner.gate_aboutness_nats": "3",  # of two replies of eight tokens

@@ -97,10 +97,6 @@ class ToldGate:
             return Opinion(self.passes, rows=self.rows)
         return Opinion(self.passes if quick else self.passes_later, quick=quick, rows=self.rows)
 
-    def warm(self) -> bool:
-        """Nothing to warm."""
-        return False
-
 
 @dataclass
 class School:

@@ -30,7 +30,6 @@ SETTINGS = LearnerSettings(
     gate_prompts=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0, gate_sense_nats=100.0,
     gate_aboutness_nats=100.0, proved_lessons=False, drift_refusal=0.0,
     held_out_fitness=100.0,
-    probes=("finite", "odds", "refusal", "useful", "sense", "aboutness"),
     kl_budget=9.0,
     cpu_share=1.0, frozen_share=0.0,
 )  # fmt: skip

@@ -1,12 +1,16 @@
 """A candidate from the gate to its end, on the tiny model, through the real log and store."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from sqlmodel import Session, select
 
 from kernels.contract import Backend
+from learner.rollout.closer import Closer
+from streams.errors import StoreUnavailableError
 from streams.line.line import Line
 from streams.line.offer import counted, decided
 from streams.line.share import belongs
@@ -124,6 +128,29 @@ def test_without_a_word_nothing_is_promoted(service: Service) -> None:
     last = service.told()[-1]
     assert (last.verb, last.state) == ("hold", "held")
     assert last.reason.startswith("no data: 0 of 3 principals")
+
+
+def test_a_store_that_fails_costs_no_closer_look(service: Service) -> None:
+    """What could not be written is asked and written again; what the gate did not ask stays."""
+    school = service.school
+    parts, line = school.learner._parts, school.learner._line
+    with school.store.transaction() as session:
+        (row,) = session.exec(select(GenerationRow))
+        row.gate = {"passed": True, "quick": True, "rows": [{"probe": "held_out"}]}
+        session.add(row)
+
+    def broken() -> AbstractContextManager[Session]:
+        raise StoreUnavailableError("away")
+
+    closer = Closer()
+    with pytest.raises(StoreUnavailableError):
+        closer.look(parts, line, broken)
+    assert closer.look(parts, line, school.store.transaction)
+    assert not closer.look(parts, line, school.store.transaction)
+    (row,) = school.rows(GenerationRow)
+    assert row.gate is not None
+    assert not row.gate.get("quick")
+    assert {"probe": "held_out"} in row.gate["rows"]
 
 
 def test_a_candidate_is_asked_the_rest_while_it_is_tried(

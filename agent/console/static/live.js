@@ -13,9 +13,9 @@ export function follow() {
   source.addEventListener("changed", ({ data }) => {
     if (known || lost) tell(JSON.parse(data));
     known = true;
+    say("live", ""); // not before: what changes until now is not told
   });
   source.addEventListener("open", () => {
-    say("live", "");
     known &&= !lost;
   });
   source.addEventListener("error", () => {

@@ -101,7 +101,7 @@ class Arena:
         self.watch = Watch(
             self.bench.base, backend=self.bench.backend, pause=nothing, items=args.items
         )
-        self._args, self._model = args, None
+        self._args = args
         self._bank: Anchors | None = None
 
     def rival(self, name: str, person: Person, seed: int) -> Rival:

@@ -12,6 +12,8 @@ from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.batch.plan import HELD_OUT
 from learner.fitness.held_out import heard, row_of
+from learner.population.members import Passage
+from learner.population.scoring import logprobs
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.records import Turn
@@ -61,16 +63,24 @@ def child_of(serving: Serving) -> Decoder:
 def test_the_same_child_pleases_one_and_not_the_other(serving: Serving, backend: Backend) -> None:
     """What makes a reply likelier helps whoever liked it, and is held for whoever did not."""
     passed = []
+    child = child_of(serving)
+    before, after = (
+        logprobs(
+            each, [Passage((5, 6, 7), ((8, 9),))], backend=backend, pause=lambda: None
+        )[0][0].sum()
+        for each in (serving.decoder, child)
+    )  # fmt: skip
     for score in (1, -1):
         made, rows = generation(score)
         report = heard(
-            Passed(), made, child_of(serving), serving, SETTINGS,
+            Passed(), made, child, serving, SETTINGS,
             rows=rows, backend=backend, pause=lambda: None,
         )  # fmt: skip
         (row,) = report.as_json()["rows"]
         assert row["probe"] == HELD_OUT
         assert report.passed == (row["outcome"] == "pass")
         assert report.passed or "held-out principal fell" in report.reason
+        assert report.passed == ((after > before) == (score > 0))
         passed.append(report.passed)
     assert sorted(passed) == [False, True]
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from learner.judges.judge import Judge
 from learner.judges.lexical import LexicalJudge
-from learner.judges.wrapping import unwrapped
+from learner.judges.wrapping import MOST_RULES_CHARS, unwrapped
 from learner.link.conversation import Link
 from streams.records import Message
 from tests.learner.turns import said, turn
@@ -46,16 +46,17 @@ def test_quotes_around_both_are_the_command_lines() -> None:
     assert score("How do I bake bread?", '"Too long, please."') == 0
 
 
-def test_the_same_message_again_is_left_whole() -> None:
-    """Of what stands there twice nothing is taken off, since nothing would be left."""
+def test_the_same_message_again_keeps_what_stands_in_front() -> None:
+    """Rules go from it as ever; of what is rules alone something is left."""
     whole = f"Fix it{RULES}"
-    assert unwrapped(whole, whole) == (whole, whole) or unwrapped(whole, whole) == ("Fix it",) * 2
+    assert unwrapped(whole, whole) == ("Fix it", "Fix it")
     assert unwrapped(RULES, RULES) == (RULES, RULES)
 
 
-@given(asked=st.text(), said_after=st.text())
-def test_what_is_left_stood_there(asked: str, said_after: str) -> None:
+@given(asked=st.text(), said_after=st.text(), tail=st.sampled_from(["", RULES]))
+def test_what_is_left_stood_there(asked: str, said_after: str, tail: str) -> None:
     """Words are taken off and never made up, and something is always left of what was said."""
+    asked, said_after = asked + tail, said_after + tail
     left = unwrapped(asked, said_after)
     assert left[0] in asked
     assert left[1] in said_after
@@ -65,4 +66,4 @@ def test_what_is_left_stood_there(asked: str, said_after: str) -> None:
 def test_a_megabyte_costs_little() -> None:
     """What is compared is bounded."""
     long = "a\n\n" * 400_000
-    assert unwrapped(long, long) == (long, long) or len(unwrapped(long, long)[1]) < len(long)
+    assert 0 <= len(long) - len(unwrapped(long, long)[1]) <= MOST_RULES_CHARS + 2

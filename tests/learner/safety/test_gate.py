@@ -219,17 +219,6 @@ def test_the_quick_probes_come_first_and_are_not_asked_again(
     assert asked == [child, base, child, base]
 
 
-def test_the_base_is_asked_in_spare_time(tiny_base: BaseModel, backend: Backend) -> None:
-    """One probe at a time, and never again; a candidate then waits for its own answers only."""
-    asked = list[Decoder]()
-    probes = [polite(asked), replace(polite(asked), name="second")]
-    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=probes)
-    assert [gate.warm(), gate.warm(), gate.warm()] == [True, False, False]
-    child = twin(tiny_base)
-    gate.examine(child, tiny_base.decoder, "base")
-    assert asked == [tiny_base.decoder] * 2 + [child] * 2
-
-
 def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: Backend) -> None:
     """Gate, report and store take a new probe without a change."""
     gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=[polite([])])

@@ -227,6 +227,14 @@ def test_nothing_left_to_gain_makes_no_child(serving: Serving, backend: Backend)
     assert outcome.reason
 
 
+def test_a_step_of_less_than_a_quantum_makes_no_child(serving: Serving, backend: Backend) -> None:
+    """Where hardly anything of what is left is to be gained, the generation says how little."""
+    little = SETTINGS.model_copy(update={"gain_share": 1e-9})
+    outcome = generate(serving, backend, settings=little)
+    assert outcome.child is None
+    assert "are left to gain: too little" in outcome.reason
+
+
 def test_the_first_child_does_not_decay_and_the_next_does(
     serving: Serving, backend: Backend
 ) -> None:
