@@ -34,7 +34,8 @@ class Draws:
         summed = ranked.cumsum(dim=-1)
         # whatever is still needed to reach top_p is kept, the likeliest always
         most = torch.where(summed - ranked < TOP_P, summed, 0.0).amax(dim=-1)
-        drawn = torch.tensor([self._random[place].random() for place in places]) * most
+        chosen = [self._random[place].random() for place in places]
+        drawn = torch.tensor(chosen, device=most.device) * most
         found = torch.searchsorted(summed, drawn[:, None].to(summed.dtype), right=True)
         tokens: list[int] = order.gather(1, found.clamp(max=order.shape[1] - 1))[:, 0].tolist()
         return tokens

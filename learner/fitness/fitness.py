@@ -56,7 +56,7 @@ def table(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Te
     logprobs: (members, scored), of the lessons' passages in order
     returns: (turns, members)
     """
-    found = logprobs.double().numpy()
+    found = logprobs.double().cpu().numpy()
     rows = [
         _turn_fitness(lesson, found[:, place], terms)
         for lesson, (place,) in zip(lessons, scored.places, strict=True)
@@ -70,12 +70,12 @@ def slopes(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: T
     logprobs: (scored,), where
     returns: (scored,) float32
     """
-    found = logprobs.double().numpy()
+    found = logprobs.double().cpu().numpy()
     rows = [
         lesson.weight * _turn_slopes(lesson, found[place], terms)
         for lesson, (place,) in zip(lessons, scored.places, strict=True)
     ]
-    return torch.from_numpy(np.concatenate(rows)).float()
+    return torch.from_numpy(np.concatenate(rows)).float().to(logprobs.device)
 
 
 def combined(lessons: Sequence[Lesson], fitness: Floats) -> Floats:
@@ -90,7 +90,7 @@ def left(lessons: Sequence[Lesson], scored: Scored, logprobs: Tensor, terms: Ter
 
     logprobs: (scored,), where
     """
-    found = logprobs.double().numpy()
+    found = logprobs.double().cpu().numpy()
     rows = [
         lesson.weight * _turn_left(lesson, found[place], terms)
         for lesson, (place,) in zip(lessons, scored.places, strict=True)

@@ -57,7 +57,7 @@ class Reference:
         apart: (members,), from the base on the anchor; None where there is none
         """
         table = fitness.table(self.lessons, self.trunk.scored, logprobs, self.terms)
-        return table if apart is None else table - self.terms.bank * apart.double().numpy()
+        return table if apart is None else table - self.terms.bank * apart.double().cpu().numpy()
 
     @property
     def slopes(self) -> Tensor:
@@ -109,7 +109,7 @@ def refer(
     lessons: at least one; pause: called between pieces of work; anchor: None: there is none
     """
     decoder = parent.decoder
-    scored = lay_out([lesson.passage for lesson in lessons])
+    scored = lay_out([lesson.passage for lesson in lessons], decoder.device)
     moving = decoder.num_layers - min(parent.layers)
     trunk = run_trunk(decoder, scored, moving=moving, pause=pause)
     states = final_states(decoder, trunk, pause=pause)[0]

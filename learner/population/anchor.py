@@ -74,7 +74,7 @@ def anchored(
     passages: prompts with the base's replies; moving: number of last layers that move
     pause: called between pieces of work
     """
-    scored = lay_out(passages)
+    scored = lay_out(passages, base.device)
     trunk = run_trunk(base, scored, moving=moving, pause=pause)
     states = final_states(base, trunk, pause=pause)[0]
     return Anchor(trunk, Shortlist(backend, states, base.head, scored.targets))

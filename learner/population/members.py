@@ -20,7 +20,7 @@ from torch import Tensor
 
 from kernels.model.forward import Decoder, Linear, Rope, Wanted, unchanged
 from learner.population.noise import Population
-from learner.population.packing import Packed, pack
+from learner.population.packing import Device, Packed, pack
 from learner.population.shortlist import Shortlist
 
 # Member tokens in flight: large enough for full matrix products, small enough that a pause is
@@ -59,16 +59,17 @@ class Trunk:
     layers: range  # those that are left to run
 
 
-def lay_out(passages: Sequence[Passage]) -> Scored:
+def lay_out(passages: Sequence[Passage], device: Device = "cpu") -> Scored:
     """Pack passages and find what predicts each scored token.
 
+    device: where all of it is to lie: that of the weights which read it
     raises: ValueError for an empty prompt or continuation
     """
     if not all(p.prompt and p.continuations and all(p.continuations) for p in passages):
         raise ValueError("a passage needs a prompt, and tokens in every continuation")
     texts = [(p.prompt, tokens) for p in passages for tokens in p.continuations]
     # the last token of a text predicts nothing that is scored: it is left out
-    packed = pack([(*prompt, *tokens[:-1]) for prompt, tokens in texts])
+    packed = pack([(*prompt, *tokens[:-1]) for prompt, tokens in texts], device)
     sources: list[int] = []
     targets: list[int] = []
     ranges: list[slice] = []
@@ -78,8 +79,10 @@ def lay_out(passages: Sequence[Passage]) -> Scored:
         ranges.append(slice(len(targets) - len(tokens), len(targets)))
     found = iter(ranges)
     places = tuple(tuple(next(found) for _ in p.continuations) for p in passages)
-    rows, among = (torch.from_numpy(part) for part in np.unique(sources, return_inverse=True))
-    return Scored(packed, packed.wanted(rows), among, torch.tensor(targets), places)
+    found_rows = np.unique(sources, return_inverse=True)
+    rows, among = (torch.from_numpy(part).to(device) for part in found_rows)
+    wanted = torch.tensor(targets, device=device)
+    return Scored(packed, packed.wanted(rows), among, wanted, places)
 
 
 @torch.inference_mode()

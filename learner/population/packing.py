@@ -9,7 +9,7 @@ Knows nothing of text, prompts or scores.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, takewhile
 
 import torch
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from kernels.model.forward import Wanted
 
 TokenIds = Sequence[int]
+Device = torch.device | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Segment:
     end: int
     seen: Tensor | None
     mask: Tensor | None
+
+    def on(self, device: Device) -> "Segment":
+        """Lie on another device."""
+        seen, mask = (x if x is None else x.to(device) for x in (self.seen, self.mask))
+        return replace(self, seen=seen, mask=mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def _mask_of(part: Segment, rows: Tensor) -> Tensor | None:
         return part.mask[rows]
     if part.seen is not None or len(rows) == length:
         return None  # one row that sees all, or the whole of a root
-    return torch.ones(length, length, dtype=torch.bool).tril_()[rows]
+    return torch.ones(length, length, dtype=torch.bool, device=rows.device).tril_()[rows]
 
 
 @dataclass(slots=True)
@@ -111,9 +117,10 @@ class _Row:
     paths: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
-def pack(sequences: Sequence[TokenIds]) -> Packed:
+def pack(sequences: Sequence[TokenIds], device: Device = "cpu") -> Packed:
     """Fold token sequences into a tree of shared beginnings.
 
+    device: where the row is to lie: that of the weights which read it
     raises: ValueError for an empty sequence
 
     >>> packed = pack([[7, 8, 5], [7, 8, 9], [7]])
@@ -125,9 +132,9 @@ def pack(sequences: Sequence[TokenIds]) -> Packed:
     row = _Row()
     _grow(row, sequences, list(range(len(sequences))), ())
     return Packed(
-        ids=torch.tensor([row.ids], dtype=torch.int64),
-        positions=torch.tensor([row.positions], dtype=torch.int64),
-        segments=tuple(row.segments),
+        ids=torch.tensor([row.ids], dtype=torch.int64, device=device),
+        positions=torch.tensor([row.positions], dtype=torch.int64, device=device),
+        segments=tuple(segment.on(device) for segment in row.segments),
         paths=tuple(row.paths[i] for i in range(len(sequences))),
     )
 

@@ -30,12 +30,12 @@ def logprobs(
 
     passages: neighbours that begin alike share the work
     pause: called between two passes, where the caller may yield the processor
-    returns: passage → continuation → (tokens,) float32 natural log-probabilities
+    returns: passage → continuation → (tokens,) float32 natural log-probabilities, on the processor
     """
     head, found = decoder.head, list[list[Tensor]]()
     for first in range(0, len(passages), _AT_ONCE):
         pause()
-        scored = lay_out(passages[first : first + _AT_ONCE])
+        scored = lay_out(passages[first : first + _AT_ONCE], decoder.device)
         packed = scored.packed
         hidden = decoder.run(
             decoder.embed(packed.ids),
@@ -44,6 +44,6 @@ def logprobs(
             wanted=scored.wanted,
         )
         states = decoder.norm(hidden[0])[scored.sources]
-        each = backend.token_logprobs(states, head, scored.targets)
+        each = backend.token_logprobs(states, head, scored.targets).cpu()
         found += [[each[place] for place in places] for places in scored.places]
     return found

@@ -150,7 +150,7 @@ class Shortlist:
     def _kept(self, states: Tensor) -> Tensor:
         """(members, scored, width) → logits of the kept tokens, (members, scored, kept)."""
         by_position = states.transpose(0, 1).contiguous()
-        found = torch.empty(*by_position.shape[:2], self._ids.shape[1])
+        found = by_position.new_empty(*by_position.shape[:2], self._ids.shape[1])
         # one product a position: of 64 members it is twice as fast as several in a batch
         for place, ids in enumerate(self._ids):
             torch.mm(by_position[place], self._head.index_select(0, ids).T, out=found[place])

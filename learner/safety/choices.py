@@ -145,19 +145,21 @@ class Choices:
 
         states: (scored, width), normed; of continuations that begin alike, the same ones
         """
-        rows, first = np.unique(piece.sources.numpy(), return_index=True)
+        sources = piece.sources.cpu()
+        rows, first = np.unique(sources.numpy(), return_index=True)
         one = torch.from_numpy(first)
         scores = (states.float() * head[piece.targets].float()).sum(dim=-1)
         found = self._backend.token_logprobs(states[one], head, piece.targets[one])
         normaliser = torch.zeros(int(rows.max()) + 1)
         normaliser[torch.from_numpy(rows)] = scores[one].cpu() - found.cpu()
-        return scores.cpu() - normaliser[piece.sources]
+        return scores.cpu() - normaliser[sources]
 
     def _laid_out(self) -> list[Scored]:
         if self._pieces is None:
             passages = [Passage(each.prompt, (*each.right, *each.wrong)) for each in self._choices]
             starts = range(0, len(passages), _AT_ONCE)
-            self._pieces = [lay_out(passages[first : first + _AT_ONCE]) for first in starts]
+            device = self._base.device
+            self._pieces = [lay_out(passages[first : first + _AT_ONCE], device) for first in starts]
         return self._pieces
 
     def _trunk(self, number: int, piece: Scored) -> Trunk:

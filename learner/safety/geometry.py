@@ -87,7 +87,7 @@ class Geometry:
     ) -> None:
         """Compute nothing yet. pause: called between pieces of work."""
         self._base, self._pause = base, pause
-        self._packed = [pack(each) for each in (harmful, harmless, neutral)]
+        self._packed = [pack(each, base.device) for each in (harmful, harmless, neutral)]
         self._first = base.num_layers - 1
         self._below: tuple[int, list[Tensor]] | None = None  # states in front of the first layer
         self._of_base: dict[int, tuple[Tensor, ...]] = {}
@@ -130,7 +130,7 @@ class Geometry:
         if self._below is None or self._below[0] != self._first:
             hidden = []
             for packed in self._packed:
-                state = self._base.embed(packed.ids.to(self._base.device))
+                state = self._base.embed(packed.ids)
                 for layer in range(self._first):
                     state = _through(self._base, packed, state, range(layer, layer + 1))
                     self._pause()
@@ -161,7 +161,7 @@ def twins_of(base: Decoder, decoder: Decoder, count: int = NUM_TWINS) -> Iterato
 
 
 def _through(decoder: Decoder, packed: Packed, hidden: Tensor, layers: range) -> Tensor:
-    rope = decoder.rope(packed.positions.to(decoder.device))
+    rope = decoder.rope(packed.positions)
     return decoder.run(hidden, rope=rope, attend=packed.attend, layers=layers)
 
 

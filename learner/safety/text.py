@@ -34,7 +34,8 @@ class Text:
         ]
         passages = [Passage(ids[:1], (ids[1 : 1 + TEXT_TOKENS],)) for ids in prose]
         starts = range(0, len(passages), _AT_ONCE)
-        self._pieces = [lay_out(passages[first : first + _AT_ONCE]) for first in starts]
+        device = base.decoder.device
+        self._pieces = [lay_out(passages[first : first + _AT_ONCE], device) for first in starts]
         self._trunks: list[Trunk] = []
 
     @torch.inference_mode()

@@ -136,7 +136,7 @@ def main() -> None:
         )
         return
     card = torch.cuda.get_device_name()
-    backend, bandwidth, peak = open_backend("triton"), _bandwidth(), _peak()
+    backend, bandwidth, peak = open_backend("triton", "cuda"), _bandwidth(), _peak()
     lines = [
         f"{card}: copying {bandwidth / 1e9:.0f} GB/s, bfloat16 product {peak / 1e12:.0f} TFLOP/s\n",
         HEAD,

@@ -43,6 +43,15 @@ def version_of(package: str) -> str | None:
         return None
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> Iterator[None]:
+    """Leave what other tests have loaded out of collections: it would be searched after each."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
     """Collect what a client left open, lest its warning is told of a test of ours."""

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.flow.service import up
 
@@ -24,9 +25,12 @@ SMALL = {
 }
 
 
-def test_a_correction_changes_the_real_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_a_correction_changes_the_real_model(tmp_path: Path, device: str) -> None:
     """A chat is answered, a correction judged, a generation run; a new version answers, proved."""
-    with up(tmp_path / "home", model=None, **SMALL) as service:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    with up(tmp_path / "home", model=None, **SMALL | {"model.device": device}) as service:
         question = "What is the capital of France?"
         reply, base = service.chat(question, temperature=0)
         assert "Paris" in reply

@@ -2,13 +2,22 @@
 
 import importlib.util
 from functools import cache
+from typing import cast
 
 import pytest
+import torch
 
 from kernels.contract import Backend, BackendName
 from kernels.open import open_backend
+from tests.kernels.placed import Placed
 
-opened = cache(open_backend)  # compiling once is enough for all tests
+
+@cache  # compiling once is enough for all tests
+def opened(name: BackendName) -> Backend:
+    """Open a backend: Triton's on a GPU where there is one, else in its interpreter."""
+    if name == "triton" and torch.cuda.is_available():
+        return cast(Backend, Placed(open_backend(name, "cuda")))
+    return open_backend(name)
 
 
 @pytest.fixture(params=["reference", "cpu", pytest.param("triton", marks=pytest.mark.triton)])

@@ -47,6 +47,7 @@ def test_triton_is_refused_on_a_processor_but_for_tests() -> None:
     from kernels.gpu.backend import TritonBackend
 
     processor = torch.device("cpu")
-    assert open_backend("triton").device == processor  # the tests ask for it
+    if not torch.cuda.is_available():  # the tests ask for it
+        assert open_backend("triton").device == processor
     with pytest.raises(DeviceMissingError, match="computes on a GPU"):
         TritonBackend(processor, interpreted=False)

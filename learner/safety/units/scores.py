@@ -113,7 +113,7 @@ def _watched(
     tap = _Tap(decoder, backend)
     for some in _chunks(samples):
         pause()
-        packed = pack([(*s.prompt, *s.reply) for s in some])
+        packed = pack([(*s.prompt, *s.reply) for s in some], decoder.device)
         tap.rows = _reply_rows(packed.paths, some)
         decoder.run(
             decoder.embed(packed.ids),
