@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 EXTRAS ?= embedder,kafka,mcp,otel,postgres,triton,clients,dev
 ARGS ?=
 TIMES ?= 10
-WORKERS ?= 2
+WORKERS ?= 3
 
 BIN := .venv/bin
 PACKAGES := agent deploy kernels learner streams tests
@@ -55,7 +55,7 @@ format: .venv/installed ## let ruff put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Two processes share the tests, a file each, as most of them keep one core busy and no more.
+# Three processes share the tests, a file each: on two cores none waits while another one does.
 test: setup check ## checks and tests, under 15 minutes on two cores (ARGS="-k swap")
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -41,6 +41,7 @@ async def test_one_key_takes_back_with_a_reason_and_the_seen_state(
     await expect(dialog.get_by_role("alert")).to_contain_text("look again")
     assert service.state["version"] == before
     await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
     await expect(page.locator("#take-back")).to_have_attribute("data-seq", "22")
     await page.keyboard.press("b")
     await dialog.get_by_role("button", name="Answers got worse").click()

@@ -31,6 +31,7 @@ from tests.flow.conftest import SETTINGS, Common, LearnerHome, Stack
 from tests.flow.conversations import NOW_S, conversation
 from tests.flow.test_loop import served_from
 
+LONG = pytest.mark.slow
 ANN, BOB, CID = "a" * 16, "b" * 16, "c" * 16
 SHORTER = "That was too long. Shorter, please."
 
@@ -212,12 +213,14 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
     ("days", "changes"),
     [
         ([[ANN, BOB]], {}),
-        ([[ANN, BOB, BOB, ANN, CID]], {"turns_per_generation": 3}),
+        pytest.param([[ANN, BOB, BOB, ANN, CID]], {"turns_per_generation": 3}, marks=LONG),
         ([[BOB, CID], [ANN, CID, BOB], [BOB]], {"turns_per_generation": 2}),
-        ([[ANN], [BOB], [ANN], [CID, BOB]], {"turns_per_generation": 1, "uses": 1}),
+        pytest.param(
+            [[ANN], [BOB], [ANN], [CID, BOB]], {"turns_per_generation": 1, "uses": 1}, marks=LONG
+        ),
         ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
         ([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}),
-        ([[ANN, BOB, BOB], [CID]], {"hint_target": "tokens"}),
+        pytest.param([[ANN, BOB, BOB], [CID]], {"hint_target": "tokens"}, marks=LONG),
         ([[ANN, BOB], [BOB, CID]], QUICK),
     ],
 )

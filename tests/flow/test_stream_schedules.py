@@ -119,7 +119,7 @@ def running() -> Iterator[tuple[Run, Store]]:
 
 
 @pytest.mark.fault("any schedule of appends, crashes, takeovers")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(schedules)
 def test_any_schedule_uses_each_record_once_and_in_order(schedule: list[tuple[str, int]]) -> None:
     """Duplicates, late repeats, crashes at every boundary and takeovers change nothing."""

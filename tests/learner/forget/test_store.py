@@ -104,7 +104,7 @@ CONVERSATIONS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(conversations=CONVERSATIONS, again=st.booleans())
 def test_what_is_left_is_what_others_said(
     conversations: list[tuple[str, str, bool]],
