@@ -7,8 +7,10 @@ version, so what they make of the prompts is computed once for ever.
 Knows nothing of which prompts, or of what the distance counts for.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -27,6 +29,8 @@ from learner.population.noise import Population
 from learner.population.screen import Pull
 from learner.population.shortlist import Shortlist
 
+SEEN: Final = 1e-6  # nats a token; under this a distance is the rounding of sums in float32
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -37,8 +41,9 @@ class Anchor:
 
     @torch.inference_mode()
     def apart(self, decoder: Decoder, *, pause: Callable[[], None]) -> float:
-        """Return KL(base ‖ a version) over the replies' positions, nats a token."""
-        return float(self.shortlist.apart(final_states(decoder, self.trunk, pause=pause))[0])
+        """Return KL(base ‖ a version) over the replies' positions, nats a token; 0 for none."""
+        found = float(self.shortlist.apart(final_states(decoder, self.trunk, pause=pause))[0])
+        return found if found > SEEN or math.isnan(found) else 0.0
 
     @torch.inference_mode()
     def members_apart(

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import torch
 from sqlmodel import select
 
 from kernels.open import open_backend
@@ -161,6 +162,7 @@ def live(
     streams: StreamsSettings, model: Path, artefacts: Path, dies_at: int, line: str = "main"
 ) -> None:
     """Be the first learner of a line, and be killed at the n-th boundary."""
+    torch.set_num_threads(1)  # as in the tests: sums of long rows depend on it in their last bits
     base = load_base(ModelSettings(path=model, cache=model.parent / "cache"))
     backend = open_backend("cpu")
     gate = Gate(base, SETTINGS, backend=backend, pause=lambda: None)
