@@ -10,7 +10,7 @@ byte for byte. Knows nothing of ledgers, masks' digests or what a recipe's numbe
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -147,10 +147,13 @@ class Master:
                 if ours.dtype != theirs.dtype or not torch.equal(_bytes(ours), _bytes(theirs)):
                     raise FrozenMovedError(f"a frozen unit of {name} differs from the base")
 
-    def integers(self) -> dict[str, NDArray[np.int32]]:
-        """Return a copy of K, tensor by tensor, of the tensors that have moved."""
-        copied = {name: np.array(held.cpu().numpy()) for name, held in self._all().items()}
-        return {name: held for name, held in copied.items() if held.any()}
+    def integers(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
+        """Yield a copy of each tensor's K that is not all zeros: one at a time, so that they need
+        not all be in memory at once."""
+        for name in self._base:
+            held = self._one(name).cpu().numpy()
+            if held.any():
+                yield name, np.array(held)
 
     def restore(self, integers: Mapping[str, NDArray[np.int32]], digest: str) -> None:
         """Become the version of these integers; a tensor that is not among them is at the base.
@@ -204,12 +207,11 @@ class Master:
 
     def _all(self) -> Mapping[str, Tensor]:
         """Find every K, those at rest made anew, in the order of the specs."""
-        return {
-            name: self._integers[name]
-            if name in self._integers
-            else self._told(name, self._resting[name])
-            for name in self._base
-        }
+        return {name: self._one(name) for name in self._base}
+
+    def _one(self, name: str) -> Tensor:
+        held = self._integers.get(name)
+        return held if held is not None else self._told(name, self._resting[name])
 
     def _wake(self) -> None:
         if self._resting:

@@ -13,7 +13,7 @@ Knows nothing of files, ledgers or what a version's weights are used for.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
@@ -61,7 +61,7 @@ class Snapshots(Protocol):
     def refuse(self, version: str, why: str) -> None:
         """Put a snapshot aside that is not what its name says."""
 
-    def save(self, version: str, integers: Mapping[str, NDArray[np.int32]]) -> object:
+    def save(self, version: str, integers: Iterable[tuple[str, NDArray[np.int32]]]) -> object:
         """Keep a version's integers. Raises: OSError."""
 
 

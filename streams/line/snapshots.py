@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-Integers = Mapping[str, NDArray[np.int32]]
+Integers = Iterable[tuple[str, NDArray[np.int32]]]
 
 FORMAT = "1"
 # The newest ones are kept: of two, one may be damaged, or of a branch that was rolled back.
@@ -66,13 +66,13 @@ class Snapshots:
     def save(self, version: str, integers: Integers) -> Path:
         """Write a version's integers, and remove the oldest snapshots beyond `keep`.
 
-        integers: tensor name → int32 array
+        integers: tensor names and their int32 arrays, each read once and let go
         raises: OSError when the disk does not take it (the others stay as they are)
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(version)
         aside = path.with_suffix(f".{os.getpid()}.part")
-        narrow = {name: _narrowed(values) for name, values in integers.items()}
+        narrow = {name: _narrowed(values) for name, values in integers}
         about = {"format": FORMAT, "version": version, "checksum": _checksum(version, narrow)}
         try:
             self._write(narrow, aside, metadata=about)

@@ -128,11 +128,11 @@ def test_decay_comes_before_the_step(tiny_base: BaseModel, backend: Backend, noi
     master = master_of(tiny_base, backend)
     first = Draft(master.scales, noise=noise, step=30)
     master.apply(first, verify=False)
-    before = master.integers()
+    before = dict(master.integers())
     second = Draft(master.scales, noise=noise, key="00000000000000bb", decay=4000)
     alone = master_of(tiny_base, backend)
     alone.apply(replace(second, decay=0), verify=False)
-    steps = alone.integers()
+    steps = dict(alone.integers())
     twin = master.copy()
     twin.apply(second, verify=False)
     digest = master.advance(second, verify=False)[1]
@@ -141,7 +141,7 @@ def test_decay_comes_before_the_step(tiny_base: BaseModel, backend: Backend, noi
     for name, held in before.items():
         wide = held.astype(np.int64)
         less = np.sign(wide) * (np.abs(wide) * 4000 >> 16)
-        assert np.array_equal(master.integers()[name], wide - less + steps[name])
+        assert np.array_equal(dict(master.integers())[name], wide - less + steps[name])
 
 
 def test_a_decaying_recipe_that_fails_changes_nothing(tiny_base: BaseModel) -> None:
@@ -311,11 +311,11 @@ def test_a_resting_master_is_the_same_master(tiny_base: BaseModel) -> None:
     """Its copies, integers, digest and weights are those that it had, and it moves on as before."""
     awake, resting = grown(tiny_base), grown(tiny_base)
     model = with_weights(tiny_base.model, awake.weights())
-    expected, digest = awake.integers(), awake.digest()
+    expected, digest = dict(awake.integers()), awake.digest()
     asked: list[Callable[[Master], dict[str, NDArray[np.int32]]]] = [
-        lambda master: master.copy().integers(),
-        lambda master: master.integers(),
-        lambda master: master.integers() if master.weights() else {},
+        lambda master: dict(master.copy().integers()),
+        lambda master: dict(master.integers()),
+        lambda master: dict(master.integers()) if master.weights() else {},
     ]
     for ask in asked:
         resting.rest(model)
@@ -355,7 +355,7 @@ def test_a_weight_that_does_not_tell_its_integers_keeps_them(tiny_base: BaseMode
     draft = Draft(master.scales, coefficients=[201, -30, 6], layers=[2], modules=["up_proj"])
     for _ in range(3):
         master.apply(draft, verify=False)
-    before = master.integers()
+    before = dict(master.integers())
     master.rest(with_weights(base, master.weights()))
     assert list(master._integers) == [name]
-    assert (master.integers()[name] == before[name]).all()
+    assert (dict(master.integers())[name] == before[name]).all()

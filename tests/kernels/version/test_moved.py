@@ -23,7 +23,7 @@ def test_the_step_is_that_of_the_master(
     draft = Draft(master.scales, noise=noise)
     found = moved_by(tiny_base.decoder, draft, Mask(base=tiny_base.name, **UNITS), backend=backend)
     master.apply(draft, verify=False)
-    integers = master.integers()
+    integers = dict(master.integers())
     assert [(each.layer, each.module) for each in found] == [
         (spec.layer, spec.module) for spec in master.specs
     ]

@@ -198,9 +198,9 @@ def test_a_snapshot_of_tensors_that_are_not_held_is_refused(ground: Ground, tmp_
     told: list[str] = []
     snapshots = Snapshots(tmp_path, every=1, tell=told.append)
     reached = to(None, ground.trunk[:1], fresh=ground.fresh)
-    held = reached.master.integers()
+    held = dict(reached.master.integers())
     name = sorted(held)[0]
-    snapshots.save(ground.trunk[0].version, held | {name: held[name][:-1]})
+    snapshots.save(ground.trunk[0].version, (held | {name: held[name][:-1]}).items())
     again = to(None, ground.trunk[:1], fresh=ground.fresh, snapshots=snapshots)
     assert again.master.digest() == reached.master.digest()
     assert len(told) == 1

@@ -39,7 +39,7 @@ def test_any_integers_come_back_to_the_bit(
 ) -> None:
     """However narrow they were stored."""
     snapshots = Snapshots(tmp_path_factory.mktemp("snapshots"))
-    snapshots.save("a1", {"weight": values})
+    snapshots.save("a1", [("weight", values)])
     assert same(snapshots.load("a1"), {"weight": values})
 
 
@@ -54,7 +54,7 @@ def test_the_nearest_snapshot_of_a_chain(tmp_path: Path) -> None:
     """The furthest along the chain, not the newest; another branch's does not count."""
     snapshots = Snapshots(tmp_path)
     for version in ("v3", "v1", "other"):
-        snapshots.save(version, INTEGERS)
+        snapshots.save(version, INTEGERS.items())
     assert snapshots.nearest(["base", "v1", "v2", "v3", "v4"]) == "v3"
     assert snapshots.nearest(["base", "v1", "w2"]) == "v1"
     assert snapshots.nearest(["base", "x1"]) is None
@@ -64,7 +64,7 @@ def test_the_oldest_are_removed(tmp_path: Path) -> None:
     """The folder does not grow with the ledger."""
     snapshots = Snapshots(tmp_path, keep=2)
     for number in range(5):
-        path = snapshots.save(f"v{number}", INTEGERS)
+        path = snapshots.save(f"v{number}", INTEGERS.items())
         os.utime(path, ns=(number, number))
     assert {path.stem for path in tmp_path.iterdir()} == {"v3", "v4"}
 
@@ -75,7 +75,7 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path, at: int) -> None:
     """Anywhere in the file: told, put aside, and not used."""
     told: list[str] = []
     snapshots = Snapshots(tmp_path, tell=told.append)
-    path = snapshots.save("v1", INTEGERS)
+    path = snapshots.save("v1", INTEGERS.items())
     content = bytearray(path.read_bytes())
     content[at] ^= 0x01
     path.write_bytes(content)
@@ -92,7 +92,7 @@ def test_a_torn_file_is_noticed(tmp_path: Path, length: int) -> None:
     """Cut anywhere: told, and not used."""
     told: list[str] = []
     snapshots = Snapshots(tmp_path, tell=told.append)
-    path = snapshots.save("v1", INTEGERS)
+    path = snapshots.save("v1", INTEGERS.items())
     path.write_bytes(path.read_bytes()[:length])
     assert snapshots.load("v1") is None
     assert len(told) == 1
@@ -102,7 +102,7 @@ def test_another_versions_file_is_noticed(tmp_path: Path) -> None:
     """A file under a wrong name does not pass for what its name says."""
     told: list[str] = []
     snapshots = Snapshots(tmp_path, tell=told.append)
-    snapshots.save("v1", INTEGERS).rename(tmp_path / "v2.safetensors")
+    snapshots.save("v1", INTEGERS.items()).rename(tmp_path / "v2.safetensors")
     assert snapshots.load("v2") is None
     assert len(told) == 1
 
@@ -112,14 +112,14 @@ def test_another_versions_file_is_noticed(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path, kind: type[Exception]) -> None:
     """A snapshot that could not be written leaves no part behind, and the old ones whole."""
     snapshots = Snapshots(tmp_path)
-    snapshots.save("v1", INTEGERS)
+    snapshots.save("v1", INTEGERS.items())
 
     def full(_: object, path: Path, **__: object) -> None:
         path.write_bytes(b"the first part")
         raise kind("No space left on device (os error 28)")
 
     with pytest.raises(OSError, match="No space left"):
-        Snapshots(tmp_path, write=full).save("v2", INTEGERS)
+        Snapshots(tmp_path, write=full).save("v2", INTEGERS.items())
     assert [path.name for path in tmp_path.iterdir()] == ["v1.safetensors"]
     assert same(snapshots.load("v1"), INTEGERS)
 
@@ -134,12 +134,12 @@ def test_what_damage_and_killed_writers_left_does_not_pile_up(tmp_path: Path) ->
     """A few damaged files stay, to be looked at; parts that nobody writes any more go."""
     snapshots = Snapshots(tmp_path, keep=2, tell=lambda _: None)
     for number in range(5):
-        snapshots.save(f"v{number}", INTEGERS)
+        snapshots.save(f"v{number}", INTEGERS.items())
         snapshots.refuse(f"v{number}", "a test says so")
     for name, age_s in (("old.7.part", 7200), ("new.8.part", 0)):
         (tmp_path / name).touch()
         then = (tmp_path / name).stat().st_mtime - age_s
         os.utime(tmp_path / name, (then, then))
-    snapshots.save("v9", INTEGERS)
+    snapshots.save("v9", INTEGERS.items())
     assert len(list(tmp_path.glob("*.damaged"))) == 2
     assert [path.name for path in tmp_path.glob("*.part")] == ["new.8.part"]
