@@ -15,12 +15,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, case, col, func, or_, select, update
 
-from learner.batch import backing
 from learner.batch.choose import JudgedTurn
 from learner.batch.standing import wish_of
 from learner.judges.judge import SURE, combine
 from learner.judges.rows import judgements_of
 from learner.settings import LearnerSettings
+from learner.trust import backing
 from streams.line.line import Line
 from streams.store.lesson_tables import ACTIVE, LessonRow
 from streams.store.states import CROWDED_OUT, JUDGED, STALE, USED_UP, Reason

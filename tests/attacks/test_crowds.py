@@ -49,7 +49,8 @@ def test_one_of_many_finds_no_company_for_a_lie(attack: Attack) -> None:
 
 def test_newcomers_stand_for_one_person_at_most() -> None:
     """So two old keys with twenty of today are as loud as three old ones, and no louder."""
-    assert both(with_two_old())[1].share < 0.5
+    assert 0 < both(with_two_old())[1].share < 0.5
+    assert both(some(2))[1].weight == 0
 
 
 def test_one_of_many_alone_teaches_nothing() -> None:
