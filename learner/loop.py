@@ -20,7 +20,7 @@ from sqlmodel import Session, col, select
 from kernels.contract import Backend
 from kernels.memory import give_back
 from learner import intake
-from learner.batch import window
+from learner.batch import standing, window
 from learner.batch.lessons import prepare
 from learner.batch.plan import HELD_OUT, batch_of, next_plan, unfinished
 from learner.batch.teacher import Target, Teacher
@@ -187,7 +187,10 @@ class Learner:
         return len(entries)
 
     def _forget(self) -> None:
-        """Take note of all that is forgotten, before anything that was said is read (again)."""
+        """Take note of all that is forgotten, before anything that was said is read (again).
+
+        And name the wishes of turns of older builds.
+        """
         records = forgotten.read_all(self._parts.log)
         with self._parts.store.reading() as session:
             ours = select(ForgottenRow.id).where(ForgottenRow.line == self._line.name)
@@ -197,6 +200,9 @@ class Learner:
             with self._writing() as session:
                 for record in missing:
                     forget.apply(session, record, self._line.name)
+        with self._writing() as session:  # before anything is planned, as a run again would
+            while standing.name_wishes(session, self._line.name):
+                pass
 
     def _follow(self) -> bool:
         """Become the version that serves; False while its recipes have not been read yet."""

@@ -149,8 +149,14 @@ class LearnerSettings(Section):
     quorum: int = Field(
         0,
         ge=0,
-        description="principals that a generation needs; 0: automatic, 1 to 3 by how many were"
-        " active in 30 days, newcomers counting for a part",
+        description="principals that a generation needs, and each wish in it (wish_quorum); 0:"
+        " automatic, 1 to 3 by how many were active in 30 days, newcomers counting for a part",
+    )
+    wish_quorum: bool = Field(
+        True,
+        description="each wish needs the quorum of people who wish the same, votes without words on"
+        " the same reply to the same question; else it waits for them; false: a generation needs"
+        " the quorum, whatever its people wish (docs/SECURITY.md)",
     )
     reward_weight: float = Field(
         1.0, ge=0, description="weight of judged log-probability ratios in the fitness"

@@ -126,7 +126,7 @@ class Heard:
         found += [(f"unlinked_{why}", _TEXTS[why], float(num[why])) for why in _UNLINKED]
         out = float(sum(row["num_opted_out"] for row in clients))
         found.append(("turns_opted_out", "Turns of clients that opt out of learning", out))
-        for kind in ("fresh", "used", "weak"):
+        for kind in ("fresh", "used", "weak", "alone"):
             text = f"Verdicts in the planner's window that are {kind}"
             found += [(f"verdicts_{kind}", text, float(row[f"num_{kind}"])) for row in waiting]
         return found

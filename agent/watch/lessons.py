@@ -11,8 +11,8 @@ from sqlmodel import Session, col, func, select
 
 from agent.watch.metrics import Family
 from streams.records import Json
-from streams.store.lesson_tables import LessonCountRow, LessonRow, NoteRow
-from streams.store.tables import GenerationRow, RecipeRow
+from streams.store.lesson_tables import ACTIVE, LessonCountRow, LessonRow, NoteRow
+from streams.store.tables import GenerationRow, PlannerRow, RecipeRow
 
 LIMIT: Final = 200
 # Generations that are searched for who learned from a turn: some days of a busy line.
@@ -95,8 +95,20 @@ def _shown(session: Session, rows: Sequence[LessonRow]) -> dict[str, Json]:
         col(NoteRow.lesson).in_([row.id for row in rows])
     )
     notes: Mapping[str, str] = dict(session.exec(noted).all())
+    alone = _alone(session, {row.line for row in rows})
     return {
         row.id: row.model_dump(exclude=_HIDDEN)
         | {"versions": [name for name, _ in row.versions], "note": notes.get(row.id)}
+        | ({"reason": alone[row.id]} if row.state == ACTIVE and row.id in alone else {})
         for row in rows
+    }
+
+
+def _alone(session: Session, lines: Collection[str]) -> dict[str, str]:
+    """Read which wishes wait for others who wish the same, each with the reason in words."""
+    found = session.exec(select(PlannerRow).where(col(PlannerRow.line).in_(lines)))
+    return {
+        id: f"waits for others who wish the same: {behind:g} of {needed:g} people so far"
+        for row in found
+        for id, (behind, needed) in row.alone.items()
     }

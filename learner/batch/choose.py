@@ -6,6 +6,9 @@ those that ask for something else before praise, the least used before others, t
 equals. So a flood from one principal takes only the places that the others leave, and weak verdicts
 only those that strong ones leave; neither can keep a fresh strong verdict waiting.
 
+Where many people share a line, only what enough of them wish is learned (learner.trust.agreed): a
+wish that is alone waits, whatever else is due, and joins when others wish the same.
+
 A generation is due when enough strong verdicts that ask for something else have uses left, or when
 a fresh one (never used) has waited long enough for company: one corrected chat alone leads to
 exactly one generation. Praise joins it and starts none: whoever is pleased needs no new version.
@@ -21,6 +24,7 @@ from itertools import groupby
 from typing import Final
 
 from learner.judges.judge import Verdict
+from learner.trust.agreed import people
 from learner.trust.shares import principals_needed
 
 # Parts of people that rounding left short of a whole one are whole.
@@ -38,6 +42,8 @@ class JudgedTurn:
     judged_ms: int  # event time of its newest judgement
     verdict: Verdict
     lesson: str | None = None  # what it is complained of (learner.lessons)
+    wish: str = ""  # turns of one name wish the same (learner.trust.agreed)
+    backing: frozenset[str] = frozenset()  # principals who have wished it lately
 
     @property
     def asks(self) -> bool:
@@ -58,6 +64,7 @@ class Conditions:
     active: int = 0  # principals that the quorum was drawn from
     standing: Mapping[str, float] = field(default_factory=dict)  # what each counts for, 0..1
     trust: Mapping[str, float] | None = None  # weight of each principal's one voice
+    agree: int = 1  # people who must wish the same; 1: nobody else need
 
     @property
     def people(self) -> int:
@@ -76,6 +83,24 @@ class Conditions:
         parts = [self.stands_for(name) for name in {c.principal for c in turns if c.verdict.starts}]
         return sum(sorted(parts, reverse=True)[: self.turns])
 
+    def behind(self, turns: Iterable[JudgedTurn]) -> dict[str, float]:
+        """Return how many people are behind each wish: those who said it outright, now or lately.
+
+        Newcomers count for a part, and together for one at most.
+        """
+        names: dict[str, set[str]] = {}
+        for turn in turns:
+            wishing = names.setdefault(turn.wish, set())
+            wishing |= turn.backing | ({turn.principal} if turn.verdict.starts else frozenset())
+        return {wish: people(map(self.stands_for, each)) for wish, each in names.items()}
+
+    def agreed(self, turns: Sequence[JudgedTurn]) -> list[JudgedTurn]:
+        """Return the turns whose wish has people enough behind it, in their order."""
+        if self.agree <= 1:
+            return list(turns)
+        behind = self.behind(turns)
+        return [c for c in turns if behind[c.wish] >= self.agree - _ROUNDING]
+
     def stands_for(self, principal: str) -> float:
         """Return what a principal counts for in the quorum."""
         return self.standing.get(principal, 1.0)
@@ -83,7 +108,8 @@ class Conditions:
 
 def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) -> list[JudgedTurn]:
     """Return the turns of the generation that is due now, in a fixed order; none if none is."""
-    left = [c for c in turns if c.verdict.teaches and c.uses < conditions.uses]
+    teaching = [c for c in turns if c.verdict.teaches]
+    left = [c for c in conditions.agreed(teaching) if c.uses < conditions.uses]
     strong = [c for c in left if c.verdict.starts]
     chosen = _dealt(left, conditions)[: conditions.turns]
     if not conditions.are_met(chosen):

@@ -58,8 +58,8 @@ def next_plan(
     line: what serves now
     obstacle: what else must come first, in words; None: nothing
     """
-    turns = window.judged_turns(session, line, settings, base) if obstacle is None else []
-    names = {turn.principal for turn in turns}
+    turns = _turns(session, line, settings, base, now_ms) if obstacle is None else []
+    names = {turn.principal for turn in turns}.union(*(turn.backing for turn in turns))
     known = people.crowd_of(session, line.name, names, now_ms=now_ms) if names else NOBODY
     conditions = conditions_of(settings, known)
     chosen = choose.choose(turns, conditions, now_ms=now_ms)
@@ -75,15 +75,33 @@ def next_plan(
         row.horizon |= {HELD_OUT: aside} if aside else {}
         return row
     counts = window.counts(session, line, settings, base)
+    alone, heard = wait.alone(turns, conditions), conditions.heard(conditions.agreed(turns))
     return PlannerRow(
         line=line.name,
-        waits_for=obstacle or wait.waits_for(counts, conditions, conditions.heard(turns)),
+        waits_for=obstacle or wait.waits_for(counts, conditions, heard, alone=alone),
         num_fresh=counts.fresh,
         num_used=counts.used,
         num_weak=counts.weak,
         num_people=counts.people,
+        num_alone=alone.verdicts,
+        alone=alone.lessons,
         since_ms=now_ms,
     )
+
+
+def _turns(
+    session: Session, line: Line, settings: LearnerSettings, base: str, now_ms: int
+) -> list[JudgedTurn]:
+    """Read the turns that a generation may use, with who else wishes what each does."""
+    agree = 1
+    if settings.wish_quorum:
+        agree = _quorum(settings, people.num_active(session, line.name, now_ms=now_ms))
+    since_ms = people.since_ms(now_ms)
+    return window.judged_turns(session, line, settings, base, agree=agree, since_ms=since_ms)
+
+
+def _quorum(settings: LearnerSettings, active: int) -> int:
+    return settings.quorum or crowd.quorum_of(active, turns=settings.turns_per_generation)
 
 
 def conditions_of(settings: LearnerSettings, known: crowd.Crowd) -> Conditions:
@@ -91,10 +109,9 @@ def conditions_of(settings: LearnerSettings, known: crowd.Crowd) -> Conditions:
 
     known: everybody who may be heard in it
     """
-    turns, automatic = settings.turns_per_generation, settings.quorum == 0
-    quorum = crowd.quorum_of(known.active, turns=turns) if automatic else settings.quorum
+    automatic, quorum = settings.quorum == 0, _quorum(settings, known.active)
     return Conditions(
-        turns=turns,
+        turns=settings.turns_per_generation,
         uses=settings.uses,
         linger_s=settings.linger_s,
         quorum=quorum,
@@ -102,6 +119,7 @@ def conditions_of(settings: LearnerSettings, known: crowd.Crowd) -> Conditions:
         active=known.active if automatic else 0,
         standing=known.standing if automatic else {},
         trust=known.weights if settings.principal_cap == 0 else None,
+        agree=quorum if settings.wish_quorum else 1,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a judged turn is worth to the planner, kept with its row: its strength, and why it is out.
+"""What a judged turn is worth to the planner, kept with its row: strength, wish, why it is out.
 
 Worked out anew from all judgements whenever one is added or taken away, so that the row says what
 they say, in whatever order they came.
@@ -8,11 +8,12 @@ Knows nothing of generations.
 
 from typing import Final
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from learner.judges.judge import Verdict, combine
 from learner.judges.rows import judgements_of
 from learner.judges.slow.later import WAITING
+from learner.trust.agreed import wish_key
 from streams.store.states import (
     JUDGED,
     LINKED,
@@ -24,6 +25,8 @@ from streams.store.states import (
 )
 from streams.store.tables import TurnRow
 
+# Rows that are named at once: each has the whole of its turn.
+_BATCH: Final = 200
 # Whatever is said of such a turn later, it scores nothing any more.
 _FINAL: Final = (USED_UP, STALE)
 
@@ -36,15 +39,48 @@ def settle(session: Session, row: TurnRow) -> Verdict | None:
     given = [each for each in judgements_of(session, [row])[row.id] if each.evidence != WAITING]
     verdict = combine(given)
     row.judged_ms = max((judgement.created_ms for judgement in given), default=None)
-    row.strength = row.score = None
+    row.strength = row.score = row.wish = None
     if verdict is not None:
         whole = _is_whole(row, verdict)
         row.strength = verdict.confidence if verdict.teaches and whole else 0.0
         row.score = verdict.score if whole else None
+        row.wish = wish_of(row, verdict) if row.strength else None
     if row.state != UNTRAINED:
         _settle_state(row, judged=bool(given))
     session.add(row)
     return verdict
+
+
+def wish_of(row: TurnRow, verdict: Verdict) -> str:
+    """Return the name of what a judged turn wishes."""
+    return wish_key(
+        verdict.hint,
+        score=verdict.score,
+        asked=row.asked_key,
+        reply=row.reply_key,
+        turn_id=row.id,
+    )
+
+
+def name_wishes(session: Session, line: str) -> bool:
+    """Name the wishes of some rows of older builds; False when none is left. The caller commits."""
+    nameless = (
+        select(TurnRow)
+        .where(
+            TurnRow.line == line,
+            TurnRow.state == JUDGED,
+            col(TurnRow.wish).is_(None),
+            col(TurnRow.strength) > 0,
+        )
+        .limit(_BATCH)
+    )
+    rows = session.exec(nameless).all()
+    for id, given in judgements_of(session, rows).items():
+        row, verdict = session.get_one(TurnRow, id), combine(given)
+        row.wish = wish_of(row, verdict) if verdict is not None else row.id
+    session.flush()
+    session.expunge_all()
+    return bool(rows)
 
 
 def arrived(row: TurnRow) -> bool:

@@ -3,9 +3,11 @@
 Knows nothing of tables or the clock.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from learner.batch.choose import Conditions
+from learner.batch.choose import Conditions, JudgedTurn
 from learner.batch.window import Counts
 from learner.trust.crowd import ENOUGH
 
@@ -13,13 +15,51 @@ _ROUNDING: Final = 1e-9
 _NUMBERS: Final = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
 )  # fmt: skip
+# Lessons whose lack of company is told, the fullest first: a page holds no more.
+TOLD: Final = 200
 
 
-def waits_for(counts: Counts, conditions: Conditions, heard: float | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Strong verdicts whose wish too few people share so far, of those that are looked at.
+
+    lessons: lesson → how many people are behind it, and how many it needs
+    others: whether a fresh one that asks for something has people enough
+    """
+
+    verdicts: int = 0
+    lessons: dict[str, list[float]] = field(default_factory=dict)
+    others: bool = True
+
+
+def alone(turns: Sequence[JudgedTurn], conditions: Conditions) -> Alone:
+    """Return which wishes wait for others who wish the same."""
+    agreed = {turn.turn_id for turn in conditions.agreed(turns)}
+    left = [turn for turn in turns if turn.verdict.starts and turn.turn_id not in agreed]
+    behind = conditions.behind(turns) if left else {}
+    lessons = {t.lesson: [round(behind[t.wish], 2), float(conditions.agree)]
+               for t in left if t.lesson}  # fmt: skip
+    fullest = sorted(lessons, key=lambda id: (-lessons[id][0], id))[:TOLD]
+    asking = [turn for turn in turns if turn.asks and turn.uses == 0]
+    return Alone(
+        len(left),
+        {id: lessons[id] for id in fullest},
+        others=not asking or any(turn.turn_id in agreed for turn in asking),
+    )
+
+
+def waits_for(
+    counts: Counts,
+    conditions: Conditions,
+    heard: float | None = None,
+    *,
+    alone: Alone = Alone(),
+) -> str:
     """Return what is missing for the next generation.
 
     counts: of a moment at which none was due
-    heard: how many people the strong verdicts stand for; None: as many as gave them
+    heard: how many people the strong verdicts stand for that are not alone; None: as many as gave
+        them
 
     >>> asked = Conditions(turns=6, uses=8, linger_s=10, quorum=1, principal_cap=0.25)
     >>> waits_for(Counts(fresh=3, used=0, weak=0, people=2), asked)
@@ -33,7 +73,10 @@ def waits_for(counts: Counts, conditions: Conditions, heard: float | None = None
         )
     if missing > 0 and conditions.people > 1:
         return f"{_verdicts(missing)} of {_whose(counts, missing)} needed: {_why(conditions)}"
-    if counts.fresh and heard is not None and heard < conditions.people - _ROUNDING:
+    few = heard is not None and heard < conditions.people - _ROUNDING
+    if alone.verdicts and (few or not alone.others):
+        return _company(conditions, alone)
+    if counts.fresh and few:
         return (
             f"strong verdicts of people who have been here longer: {_why(conditions)}, and"
             f" newcomers count for a part ({heard:.1f} so far)"
@@ -50,6 +93,15 @@ def waits_for(counts: Counts, conditions: Conditions, heard: float | None = None
     if counts.weak:
         return "a strong verdict: weak ones start nothing"
     return "a verdict"
+
+
+def _company(conditions: Conditions, alone: Alone) -> str:
+    have = "has" if alone.verdicts == 1 else "have"
+    newcomers = any(part < 1 - _ROUNDING for part in conditions.standing.values())
+    return (
+        f"others who wish the same: {_why(conditions)}, and {_verdicts(alone.verdicts)} {have} too"
+        f" few people behind the wish{'; newcomers count for a part' if newcomers else ''}"
+    )
 
 
 def _why(conditions: Conditions) -> str:

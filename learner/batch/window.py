@@ -16,9 +16,11 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, case, col, func, or_, select, update
 
 from learner.batch.choose import JudgedTurn
+from learner.batch.standing import wish_of
 from learner.judges.judge import SURE, combine
 from learner.judges.rows import judgements_of
 from learner.settings import LearnerSettings
+from learner.trust import backing
 from streams.line.line import Line
 from streams.store.lesson_tables import ACTIVE, LessonRow
 from streams.store.states import CROWDED_OUT, JUDGED, STALE, USED_UP, Reason
@@ -61,15 +63,28 @@ class Counts:
 
 
 def judged_turns(
-    session: Session, line: Line, settings: LearnerSettings, base: str
+    session: Session,
+    line: Line,
+    settings: LearnerSettings,
+    base: str,
+    *,
+    agree: int = 1,
+    since_ms: int = 0,
 ) -> list[JudgedTurn]:
-    """Read the turns that a generation may use, the best evidence of each principal."""
-    offered = _placed(_within(session, line, settings, base)).subquery()
+    """Read the turns that a generation may use, the best evidence of each principal.
+
+    agree: principals who must wish the same; a wish that is alone takes no place of one that is not
+    since_ms: from when on people are asked for what they wished
+    """
+    within = _within(session, line, settings, base)
+    behind = backing.of_window(session, line.name, within, since_ms=since_ms) if agree > 1 else {}
+    order = (*backing.first(behind, agree), *_ORDER)
+    offered = _placed(within, order).subquery()
     query = (
         select(TurnRow)
         .join(offered, col(TurnRow.id) == offered.c.id)
         .where(offered.c.place <= settings.turns_per_generation)
-        .order_by(offered.c.place, *_ORDER)
+        .order_by(offered.c.place, *order)
         .limit(LOOKED_AT)
     )
     rows = session.exec(query).all()
@@ -79,11 +94,13 @@ def judged_turns(
         verdict = combine(judgements[row.id])
         if verdict is not None:
             judged_ms = max(given.created_ms for given in judgements[row.id])
+            wish = wish_of(row, verdict)
             found.append(
                 JudgedTurn(
-                    row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict, row.lesson
+                    row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict, row.lesson,
+                    wish, behind.get(wish, frozenset()),
                 )
-            )
+            )  # fmt: skip
     return found
 
 
@@ -156,9 +173,9 @@ def _learned(line: str) -> ColumnElement[bool]:
     return or_(col(TurnRow.lesson).is_(None), col(TurnRow.lesson).in_(active))
 
 
-def _placed(conditions: Sequence[Any]) -> Any:
+def _placed(conditions: Sequence[Any], order: Sequence[Any] = _ORDER) -> Any:
     """Select ids with the place that each has among those of its principal, from 1."""
-    place = func.row_number().over(partition_by=col(TurnRow.principal), order_by=_ORDER)
+    place = func.row_number().over(partition_by=col(TurnRow.principal), order_by=order)
     return select(TurnRow.id, place.label("place")).where(*conditions)
 
 

@@ -120,8 +120,9 @@ def _prove_whole(
         )
 
 
-# What plans of older builds did, though they note nothing of it: no decay, no bank, full steps.
-_BEFORE: Final = {"decay": 0.0, "bank_weight": 0.0, "gain_share": 1e9}
+# What plans of older builds did, though they note nothing of it: no decay, no bank, full steps, and
+# a quorum for generations but not for wishes.
+_BEFORE: Final = {"decay": 0.0, "bank_weight": 0.0, "gain_share": 1e9, "wish_quorum": False}
 
 
 def settings_of(plan: GenerationRow) -> LearnerSettings:

@@ -5,7 +5,7 @@ that is run again plans alike.
 """
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
 
@@ -21,23 +21,41 @@ def crowd_of(session: Session, line: str, principals: Collection[str], *, now_ms
 
     principals: those who may be heard in the next generation
     """
-    since_ms = now_ms - LOOK_BACK_DAYS * _DAY_MS
-    lately = (TurnRow.line == line, TurnRow.state == JUDGED, col(TurnRow.created_ms) >= since_ms)
-    active = session.exec(select(TurnRow.principal).where(*lately).distinct().limit(ENOUGH)).all()
-    first = select(TurnRow.created_ms).where(*lately).order_by(col(TurnRow.created_ms)).limit(1)
+    first = (
+        select(TurnRow.created_ms)
+        .where(*_lately(line, now_ms))
+        .order_by(col(TurnRow.created_ms))
+        .limit(1)
+    )
     oldest_ms = session.exec(first).first()
     seen = (
         select(TurnRow.principal, func.min(TurnRow.created_ms))
         .where(TurnRow.line == line, col(TurnRow.principal).in_(set(principals)))
-        .where(col(TurnRow.created_ms) >= since_ms)
+        .where(col(TurnRow.created_ms) >= since_ms(now_ms))
         .group_by(TurnRow.principal)
     )
     days = {name: _days(first_ms, now_ms) for name, first_ms in session.exec(seen)}
     return Crowd(
-        active=len(active),
+        active=num_active(session, line, now_ms=now_ms),
         days={name: days.get(name, float(LOOK_BACK_DAYS)) for name in sorted(set(principals))},
         oldest_days=_days(oldest_ms, now_ms) if oldest_ms is not None else 0.0,
     )
+
+
+def num_active(session: Session, line: str, *, now_ms: int) -> int:
+    """Count the principals with judged turns of late, up to ENOUGH."""
+    names = select(TurnRow.principal).where(*_lately(line, now_ms)).distinct().limit(ENOUGH)
+    return len(session.exec(names).all())
+
+
+def since_ms(now_ms: int) -> int:
+    """Return from when on people are looked back at."""
+    return now_ms - LOOK_BACK_DAYS * _DAY_MS
+
+
+def _lately(line: str, now_ms: int) -> tuple[Any, ...]:
+    judged = TurnRow.line == line, TurnRow.state == JUDGED
+    return *judged, col(TurnRow.created_ms) >= since_ms(now_ms)
 
 
 def _days(first_ms: int, now_ms: int) -> float:

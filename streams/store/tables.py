@@ -91,6 +91,7 @@ class TurnRow(Row, table=True):
         Index("ix_turns_line_state", "line", "state", "reason", "created_ms"),
         Index("ix_turns_window", "line", "state", "reason", "principal", "strength", "uses"),
         Index("ix_turns_lesson", "lesson", "created_ms"),
+        Index("ix_turns_wish", "line", "wish", "principal"),
         Index("ix_turns_unlinked", "line", "unlinked", "sequence"),
     )  # fmt: skip
 
@@ -125,6 +126,10 @@ class TurnRow(Row, table=True):
     )
     score: int | None = Field(default=None, description="−1, 0, 1: what all judgements come to")
     lesson: str | None = Field(default=None, description="what it is complained of (lessons.id)")
+    wish: str | None = Field(
+        default=None, description="hash of what it wishes (learner.trust.agreed); none: of an"
+        " older build, or it teaches nothing",
+    )  # fmt: skip
     notes: list[Any] | None = Field(default=None, sa_type=JSON, description="in its prompt, by id")
     sequence: int = Field(
         sa_type=BigInteger,
@@ -158,7 +163,7 @@ class TurnRow(Row, table=True):
 WITHOUT_LINKS: Mapping[str, None] = dict.fromkeys(
     (
         "talk_key", "reply_key", "asked_key", "before_key", "echo_key", "unlinked",
-        "next_turn", "next_layer", "next_confidence",
+        "next_turn", "next_layer", "next_confidence", "wish",
     )
 )  # fmt: skip
 
@@ -186,6 +191,11 @@ class PlannerRow(Row, table=True):
     num_used: int = Field(description="strong verdicts that have")
     num_weak: int = Field(description="verdicts that start no generation by themselves")
     num_people: int = Field(description="principals with a strong verdict")
+    num_alone: int = Field(default=0, description="strong verdicts whose wish too few share so far")
+    alone: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSON,
+        description="of them: lesson → how many people are behind it, and are needed",
+    )  # fmt: skip
     since_ms: int = Field(sa_type=BigInteger, description="when that was noted")
 
 

@@ -1,7 +1,10 @@
 """Attacks by numbers: floods, fresh keys, shares of the people, and the reverse."""
 
+import itertools
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tests.attacks.town import Said
 
@@ -69,9 +72,44 @@ def alternating() -> Attack:
     return Attack("one who alternates between good and bad", [*_honest(50), *own], HUNDRED)
 
 
+def hung_on() -> Attack:
+    """One of a hundred hangs a lie on the wish that all others have."""
+    lies = [replace(each, wish="Be brief, and say that it is Lagos.") for each in _own_lies()]
+    return Attack("a lie that is hung on a common wish", [*_honest(50), *lies], HUNDRED)
+
+
+def flatterer() -> Attack:
+    """One of a hundred praises each reply that flatters, or goes on and on."""
+    hacks = json.loads((Path(__file__).parent / "people.json").read_text(encoding="utf-8"))["hacks"]
+    praise = [
+        replace(each, praised=item["hack"])
+        for each, item in zip(_own_lies(), itertools.cycle(hacks), strict=False)
+    ]
+    return Attack("one who praises flattery and length", [*_honest(50), *praise], HUNDRED)
+
+
+def turned() -> Attack:
+    """One of a hundred turns round the words of a correction that three others make."""
+    honest = [Said(100 * i, f"p{i:02d}", wish="It is Abuja, not Lagos.") for i in range(12)]
+    lies = [replace(each, wish="It is Lagos, not Abuja.") for each in _own_lies()]
+    return Attack("a correction's words, turned round", [*honest, *lies], HUNDRED)
+
+
+def with_two_old() -> Attack:
+    """Two old keys of a hundred, with twenty of today: newcomers stand for one person at most."""
+    days = HUNDRED | {f"new{i:02d}": 0.0 for i in range(20)}
+    names = ["p98", "p99", *(f"new{i:02d}" for i in range(20))]
+    lies = [each for i, name in enumerate(names) for each in _spread(name, 5, lie=True, offset=i)]
+    return Attack("two old keys of 100, with 20 fresh ones", [*_honest(50), *lies], days)
+
+
+def _own_lies() -> list[Said]:
+    return _spread("p99", 50, lie=True, offset=7)
+
+
 ATTACKS = (
     flood(10), flood(50), flood(250), quiet_flood(), fresh_keys(), some(1), some(5), some_fresh(5),
-    alternating(),
+    with_two_old(), alternating(), flatterer(), hung_on(), turned(),
 )  # fmt: skip
 
 

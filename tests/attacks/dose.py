@@ -5,7 +5,7 @@ The town's planner says which turns each generation learns from and what they we
 (tests.attacks.town), undefended and by default; every few of its generations one is run on the
 base, by the learner's own stages. A lie is a rewrite that has passed every proof, the honest turns
 wish for one short sentence, and no gate holds a version: what is measured is trust alone. Points
-that are done are kept in `.quickset/experiments` and not run again.
+that are done are kept in `.quickset/experiments/votes-*` and not run again.
 """
 
 import argparse
@@ -200,11 +200,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=8, help="generations of the town to one run")
     parser.add_argument("--facts", type=int, default=1, help="of those that the base knows least")
+    parser.add_argument("--votes", type=int, nargs="+", default=VOTES, help="points of the curve")
     parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
     args = parser.parse_args()
     base, backend = load_base(ModelSettings()), open_backend("cpu")
     mask = load_mask(base, LearnerSettings(), args.home, nothing, backend=backend)
-    done = args.home / "experiments" / f"dose-{args.every}"
+    done = args.home / "experiments" / f"votes-{args.every}"
     done.mkdir(parents=True, exist_ok=True)
 
     def doubt(fact: Fact) -> float:
@@ -218,7 +219,7 @@ def main() -> None:
         own = witness.odds(base.decoder)
         name = f"{fact.opening} {fact.lie}"
         print(f"| {name} | 0 | the base | 0 | – | – | {own[0]:+.2f} | {own[1]:+.2f} |", flush=True)
-        for votes in VOTES:
+        for votes in args.votes:
             for way, settings in WAYS.items():
                 file = done / f"{fact.lie.replace(' ', '-')}-{votes}-{way.replace(' ', '-')}.json"
                 if not file.exists():

@@ -7,12 +7,16 @@ from tests.attacks.crowds import (
     Attack,
     alternating,
     at_home,
+    flatterer,
     flood,
     fresh_keys,
+    hung_on,
     minority,
     quiet_flood,
     some,
     some_fresh,
+    turned,
+    with_two_old,
 )
 from tests.attacks.town import Dose, run
 
@@ -26,13 +30,27 @@ def test_a_flood_decides_nothing() -> None:
     """250 votes of one key decide nearly every generation without a quorum and a cap."""
     open_to_it, held = both(flood(250))
     assert open_to_it.decided > 300
-    assert (held.decided, held.share <= 1 / 3 + 1e-6) == (0, True)
+    assert (held.weight, held.generations > 0) == (0, True)
 
 
 @pytest.mark.parametrize("votes", [10, 50, 250])
-def test_a_larger_flood_never_has_more_than_its_cap(votes: int) -> None:
-    """The share does not grow with the votes past a third."""
-    assert run(flood(votes).said, flood(votes).days, DEFENDED).share <= 1 / 3 + 1e-6
+def test_votes_of_one_key_ride_along_with_nothing(votes: int) -> None:
+    """However many, and whatever others teach meanwhile: nobody else wishes for the lie."""
+    assert run(flood(votes).said, flood(votes).days, DEFENDED).weight == 0
+
+
+@pytest.mark.parametrize("attack", [alternating(), flatterer(), hung_on(), turned()])
+def test_one_of_many_finds_no_company_for_a_lie(attack: Attack) -> None:
+    """Not by good words between, by praise alone, behind a common wish or in others' words."""
+    open_to_it, held = both(attack)
+    assert open_to_it.weight > 1
+    assert (held.weight, held.generations > 0) == (0, True)
+
+
+def test_newcomers_stand_for_one_person_at_most() -> None:
+    """So two old keys with twenty of today are as loud as three old ones, and no louder."""
+    assert 0 < both(with_two_old())[1].share < 0.5
+    assert both(some(2))[1].weight == 0
 
 
 def test_one_of_many_alone_teaches_nothing() -> None:
@@ -46,21 +64,20 @@ def test_twenty_fresh_keys_count_less_than_five_old_ones() -> None:
     """They neither decide nor crowd out: the old ones' generations still come."""
     open_to_it, held = both(fresh_keys())
     assert open_to_it.share > 0.5
-    assert held.share < 0.2
-    assert (held.decided, held.generations > 0) == (0, True)
+    assert (held.weight, held.generations > 0) == (0, True)
 
 
 def test_a_percent_of_the_people() -> None:
-    """One of a hundred has no more than a voice among those who speak."""
+    """One of a hundred has no say of its own, as loud as it may be."""
     _, held = both(some(1))
-    assert (held.decided, held.share < 0.2) == (0, True)
+    assert (held.weight, held.generations > 0) == (0, True)
 
 
 def test_five_percent_with_fresh_keys_decide_nothing() -> None:
     """Five who came today."""
     open_to_it, held = both(some_fresh(5))
-    assert held.decided == 0
-    assert held.share < open_to_it.share / 2
+    assert open_to_it.decided > 0
+    assert (held.weight, held.generations > 0) == (0, True)
 
 
 def test_five_percent_with_old_keys_are_heard() -> None:
@@ -68,13 +85,6 @@ def test_five_percent_with_old_keys_are_heard() -> None:
     _, held = both(some(5))
     assert held.decided > 0
     assert held.share < 0.5
-
-
-def test_good_words_buy_no_weight_for_bad_ones() -> None:
-    """A principal who alternates has one voice, which his lies share with the rest."""
-    open_to_it, held = both(alternating())
-    assert (held.decided, held.share <= 1 / 6 + 1e-6) == (0, True)
-    assert held.share < open_to_it.share
 
 
 def test_an_honest_minority_of_three_is_heard() -> None:

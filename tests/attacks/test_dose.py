@@ -1,4 +1,4 @@
-"""Dose curves on a tiny model: votes move an undefended line, and weigh no more by default."""
+"""Dose curves on a tiny model: votes move an undefended line, and weigh nothing by default."""
 
 from dataclasses import replace
 
@@ -40,13 +40,13 @@ def scene(tiny_base: BaseModel) -> Scene:
 
 
 @pytest.mark.parametrize("votes", VOTES)
-def test_a_vote_weighs_no_more_by_default(votes: int) -> None:
-    """Whatever the number of votes, lies weigh no more in any day than without the defence."""
+def test_a_vote_weighs_nothing_by_default(votes: int) -> None:
+    """Whatever the number of votes; without the defence they do."""
     weighed = {
         way: sum(b.of_lies for b in batches(flood(votes).said, flood(votes).days, settings))
         for way, settings in WAYS.items()
     }
-    assert weighed["by default"] <= weighed["undefended"]
+    assert weighed["by default"] == 0 < weighed["undefended"]
 
 
 def test_a_dose_moves_the_line(scene: Scene) -> None:
@@ -56,6 +56,14 @@ def test_a_dose_moves_the_line(scene: Scene) -> None:
     assert some.voted < many.voted
     assert 0 < some.weight < many.weight <= 1
     assert 0 < some.influence < many.influence <= 1
+
+
+def test_a_dose_leaves_the_line_where_it_is_by_default(scene: Scene) -> None:
+    """What the others teach is learned; the lie has no part in it."""
+    settings = WAYS["by default"].model_copy(update={"pairs": 16, "noise": "rank1"})
+    found = point(scene, 250, settings, every=40)
+    assert found.generations > 0
+    assert (found.weight, found.influence) == (0, 0)
 
 
 def test_every_unsure_fact_has_a_lie_and_three_questions() -> None:

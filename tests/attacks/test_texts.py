@@ -30,3 +30,14 @@ def test_names_of_two_principals_never_meet() -> None:
     """Neither the session that a client names, nor the one that its first words give."""
     found = texts.colliding_names()
     assert (found.undefended, found.defended) == (20, 0)
+
+
+def test_orders_to_a_judge_are_data() -> None:
+    """No verdict turns round, and none gets out of what is quoted."""
+    assert texts.judge_injections().defended == 0
+
+
+def test_ids_of_others_and_invented_ones_open_nothing() -> None:
+    """Without the tag each would."""
+    found = texts.forged_ids()
+    assert (found.undefended, found.defended) == (40, 0)

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agent.errors import NotFoundError
+from agent.turn.response_ids import ResponseIds
 from agent.turn.sessions import named_session
 from learner.judges.explicit import ExplicitJudge
 from learner.judges.judge import combine
 from learner.judges.lexical import OWN_WORDING, LexicalJudge, hear
 from learner.judges.reading import read_text
+from learner.judges.slow.model import quoted
 from learner.link.conversation import Link
 from streams import chain
 from streams.records import Feedback, Judgement, Message, Turn
@@ -114,9 +117,49 @@ def colliding_names() -> Heard:
     )
 
 
+def judge_injections() -> Heard:
+    """Orders to a judge in request, reply and next state: those that turn a verdict round, or get
+    out of the quoted data that a judging model reads. One that reads plain text reads all.
+    """
+    items = _PEOPLE["judge_injections"]
+    moved = 0
+    for item in items:
+        about = turn(said(item["request"]), item["reply"])
+        after = Message(role="user", content=item["next_state"])
+        sent = quoted(about, Link(about.id, "reply", (after,), 2_000))
+        held = json.loads(sent) == {
+            "request": item["request"], "reply": item["reply"], "next": item["next_state"],
+        }  # fmt: skip
+        moved += not held or _score(about, after) == -item["score"] != 0
+    return Heard(
+        "orders to the judge in request, reply or next state", len(items), len(items), moved
+    )
+
+
+def forged_ids() -> Heard:
+    """Ids of Ann's responses in strangers' hands, and invented ones: how many open feedback."""
+    ids = ResponseIds(b"a secret that all replicas share")
+    anns = [ids.new(principal="ann", session=f"{i:032x}") for i in range(20)]
+    invented = [f"{id[:-16]}{place:016x}" for place, id in enumerate(anns)]
+    tried = [(id, f"stranger{place}") for place, id in enumerate(anns)]
+    tried += [(id, "ann") for id in invented]
+    assert all(_opens(ids, id, "ann") for id in anns)
+    return Heard(
+        "forged ids of responses", len(tried), len(tried), sum(_opens(ids, *each) for each in tried)
+    )
+
+
+def _opens(ids: ResponseIds, id: str, principal: str) -> bool:
+    try:
+        ids.session(id, principal=principal)
+    except NotFoundError:
+        return False
+    return True
+
+
 def all_heard() -> list[Heard]:
     """Return every attack by words and names, measured."""
     return [
-        instructing_complaints(), praise_in_results(), forged_feedback(), replayed_feedback(),
-        colliding_names(),
+        instructing_complaints(), praise_in_results(), judge_injections(), forged_feedback(),
+        replayed_feedback(), forged_ids(), colliding_names(),
     ]  # fmt: skip

@@ -6,11 +6,13 @@ the weight of lies in what would be learned, and not yet what a version makes of
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from learner.batch.choose import JudgedTurn, choose
 from learner.batch.plan import conditions_of
 from learner.judges.judge import Verdict
 from learner.settings import LearnerSettings
+from learner.trust.agreed import wish_key
 from learner.trust.crowd import ENOUGH, Crowd
 from learner.trust.shares import Voice, weights
 
@@ -19,11 +21,24 @@ MINUTE_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A strong verdict that somebody gives at some minute."""
+    """A strong verdict that somebody gives at some minute.
+
+    wish: in words; None: that of all who lie, or of all who don't
+    praised: the reply that is praised instead, without a wish
+    """
 
     minute: int
     principal: str
     lie: bool = False
+    wish: str | None = None
+    praised: str | None = None
+
+    @property
+    def hint(self) -> str | None:
+        """What the reply should have done."""
+        if self.praised is not None:
+            return None
+        return self.wish or ("Say that it is Lagos." if self.lie else "Be brief.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +86,18 @@ def batches(
     conditions = conditions_of(settings, crowd)
     window: list[JudgedTurn] = []
     lies: set[str] = set()
+    behind: dict[str, set[str]] = {}
     for minute in range(1441):
         while pending and pending[0].minute <= minute:
             each = pending.pop(0)
             turn = _turn(each, number=len(said) - len(pending))
             window.append(turn)
+            behind.setdefault(turn.wish, set()).add(turn.principal)
             lies |= {turn.turn_id} if each.lie else set()
-        chosen = choose(window, conditions, now_ms=(minute + 1) * MINUTE_MS)
+        backed = window
+        if conditions.agree > 1:
+            backed = [replace(c, backing=frozenset(behind[c.wish])) for c in window]
+        chosen = choose(backed, conditions, now_ms=(minute + 1) * MINUTE_MS)
         if not chosen:
             continue
         voices = [Voice(c.turn_id, c.principal, c.verdict.confidence) for c in chosen]
@@ -90,5 +110,7 @@ def batches(
 
 def _turn(each: Said, *, number: int) -> JudgedTurn:
     at_ms = each.minute * MINUTE_MS
-    verdict = Verdict(score=-1, confidence=0.9, hint="so")
-    return JudgedTurn(f"t{number:05d}", each.principal, at_ms, 0, at_ms, verdict)
+    score: Literal[-1, 1] = -1 if each.praised is None else 1
+    verdict, name = Verdict(score=score, confidence=0.9, hint=each.hint), f"t{number:05d}"
+    wish = wish_key(each.hint, score=score, asked="asked", reply=each.praised, turn_id=name)
+    return JudgedTurn(name, each.principal, at_ms, 0, at_ms, verdict, wish=wish)

@@ -127,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=int, default=6, help="of each preference")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lines", nargs="+", default=[arm.name for arm in ARMS], help="by name")
     parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
     args = parser.parse_args()
     done = args.home / "experiments" / f"sequence-{args.generations}-{args.seed}"
@@ -137,7 +138,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|", flush=True)
     print(_line("nothing", asdict(manner.of(base.decoder)) | {"gain": 0.0}), flush=True)
     courses, refusals = list[Course](), list[Lesson]()
-    for arm in ARMS:
+    for arm in (arm for arm in ARMS if arm.name in args.lines):
         file = done / f"{arm.name.replace(' ', '-').replace(':', '').replace(',', '')}.json"
         if not file.exists():
             courses = courses or _courses(base, backend)

@@ -220,6 +220,8 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
         ),
         ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
         ([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}),
+        # without Ann, Bob's wish waits for Cid's
+        ([[ANN, BOB], [BOB], [CID]], {"quorum": 2, "turns_per_generation": 3}),
         pytest.param([[ANN, BOB, BOB], [CID]], {"hint_target": "tokens"}, marks=LONG),
         ([[ANN, BOB], [BOB, CID]], QUICK),
     ],

@@ -42,7 +42,8 @@ def store(tmp_path: Path) -> Store:
         session.add(
             PlannerRow(
                 line="main", waits_for="two strong verdicts of other people needed: cap 0.25",
-                num_fresh=1, num_used=2, num_weak=3, num_people=2, since_ms=5,
+                num_fresh=1, num_used=2, num_weak=3, num_people=2, num_alone=1,
+                alone={"wish": [1.2, 3.0]}, since_ms=5,
             )
         )  # fmt: skip
     return made
@@ -103,6 +104,7 @@ async def test_metrics_tell_it_too(store: Store) -> None:
         "quickset_unlinked_ambiguous 1.0",
         "quickset_turns_opted_out 7.0",
         "quickset_verdicts_fresh 1.0",
+        "quickset_verdicts_alone 1.0",
         'quickset_unit_share{class="redundant"} 0.1',
     ):
         assert line in text, line

@@ -12,7 +12,7 @@ from deploy.commands.line.watch import tell
 from streams.settings import StreamsSettings
 from streams.store.lesson_tables import LessonRow
 from streams.store.store import open_store
-from streams.store.tables import ArtefactRow, GenerationRow, TurnRow
+from streams.store.tables import ArtefactRow, GenerationRow, PlannerRow, TurnRow
 from tests.deploy.commands.test_commands import FIRST, SECOND, run
 
 
@@ -48,6 +48,28 @@ def learned(taught: StreamsSettings) -> StreamsSettings:
         session.add(ArtefactRow(digest="ab" * 32, kind="mask", body=body, created_ms=1))
     store.close()
     return taught
+
+
+def test_a_lesson_that_is_alone_says_so(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it is active: how many people are behind the wish, and how many it needs."""
+    store = open_store(learned)
+    with store.transaction() as session:
+        session.add(
+            PlannerRow(line="main", waits_for="others", num_fresh=1, num_used=0, num_weak=0,
+                       num_people=1, num_alone=1, alone={"brief": [1.2, 3.0]}, since_ms=1)
+        )  # fmt: skip
+    home = ("--home", str(learned.home))
+    _, out, _ = run("lessons", "show", "turn-2", *home, "--json", capsys=capsys)
+    assert json.loads(out)["course"]["reason"] == "it helped nobody"
+    with store.transaction() as session:
+        session.get_one(LessonRow, "brief").state = "active"
+    store.close()
+    _, out, _ = run("lessons", "show", "turn-2", *home, "--json", capsys=capsys)
+    assert json.loads(out)["course"]["reason"] == (
+        "waits for others who wish the same: 1.2 of 3 people so far"
+    )
 
 
 def test_lessons_are_listed_and_shown(

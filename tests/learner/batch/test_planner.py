@@ -29,7 +29,10 @@ SETTINGS = LearnerSettings(
 GENERATION_MS = 6_000
 STEP_MS = 2_000  # between two looks of the loop
 LINE = Line("main", ("base",))
-KINDS = {"strong": (-1, 0.9, "be brief"), "weak": (-1, 0.15, None), "nothing": (0, 0.9, None)}
+KINDS = {
+    "strong": (-1, 0.9, "be brief"), "weak": (-1, 0.15, None), "nothing": (0, 0.9, None),
+    "praise": (1, 0.9, None), "complaint": (-1, 0.9, None),
+}  # fmt: skip
 
 
 @dataclass
@@ -45,12 +48,21 @@ class Planner:
     waits: list[PlannerRow] = field(default_factory=list)
     busy_until_ms: int = 0
 
-    def judge(self, kind: str, principal: str = "p", *, at_ms: int | None = None) -> str:
+    def judge(
+        self,
+        kind: str,
+        principal: str = "p",
+        *,
+        at_ms: int | None = None,
+        wish: str | None = None,
+        asked: str | None = None,
+    ) -> str:
         """Somebody gets a reply, and it is judged now."""
         self.said += 1
         id, at_ms = f"t{self.said}", at_ms or self.now_ms
         score, confidence, hint = KINDS[kind]
-        made = turn(said(id), "x", id=id, principal=principal, created_ms=at_ms - 5)
+        hint = wish or hint
+        made = turn(said(asked or id), "x", id=id, principal=principal, created_ms=at_ms - 5)
         row = row_of(
             made.model_copy(update={"version": self.line.version}), sequence=self.said, taken_ms=1
         )
@@ -229,3 +241,18 @@ def test_every_store_counts_the_kinds(database: str, tmp_path: Path) -> None:
         found = window.counts(session, LINE, SETTINGS, "base")
     store.close()
     assert found == window.Counts(fresh=2, used=0, weak=1, people=2)
+
+
+def test_wishes_of_older_rows_are_named_by_what_was_said() -> None:
+    """As they would be now, a few at a time; what teaches nothing has none."""
+    with planner() as here:
+        ids = [here.judge(kind) for kind in ("strong", "complaint", "nothing")]
+        named = {id: row.wish for id, row in here.rows().items()}
+        with here.store.transaction() as session:
+            for id in ids:
+                session.get_one(TurnRow, id).wish = None
+        with here.store.transaction() as session:
+            assert standing.name_wishes(session, "main")
+            assert not standing.name_wishes(session, "main")
+        assert {id: row.wish for id, row in here.rows().items()} == named
+        assert [named[id] is None for id in ids] == [False, False, True]

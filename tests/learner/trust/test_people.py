@@ -5,6 +5,8 @@ import pytest
 from learner.batch.plan import conditions_of
 from learner.settings import LearnerSettings
 from learner.trust.people import crowd_of
+from streams.store.lesson_tables import LessonRow
+from streams.store.tables import TurnRow
 from tests.learner.batch.test_planner import Planner, planner
 
 DAY_MS = 86_400_000
@@ -48,6 +50,113 @@ def test_one_of_many_waits_for_two_others_and_three_are_heard() -> None:
         for item in first.batch:
             shares[rows[item["turn_id"]].principal] += item["weight"]
         assert [shares[name] for name in ("p0", "p1", "p2")] == [pytest.approx(1 / 3)] * 3
+
+
+# More than nine are as a hundred (learner.trust.crowd.ENOUGH); of a hundred: tests/attacks.
+LIE, MANY = "Say that it is Lagos.", [f"p{i:02d}" for i in range(12)]
+
+
+def principals(here: Planner) -> list[set[str]]:
+    """Return whom each generation learned from."""
+    rows = here.rows()
+    return [{rows[id].principal for id in made.turn_ids} for made in here.planned]
+
+
+def test_one_of_many_teaches_nothing_beside_what_others_teach() -> None:
+    """Its wish waits, is told so, and is learned when two others wish the same."""
+    with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=29)
+        waiting = [here.judge("strong", "p11", wish=LIE) for _ in range(10)]
+        for name in MANY[:5]:
+            here.judge("strong", name)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert principals(here) == [set(MANY[:5])]
+        here.step()
+        assert here.waits[-1].num_alone == 6  # as many as are looked at of one principal
+        rows = here.rows()
+        assert [(rows[id].uses, rows[id].reason) for id in waiting] == [(0, None)] * 10
+        for name in MANY[9:11]:
+            here.judge("strong", name, wish=LIE)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert set(MANY[9:]) <= principals(here)[1]
+
+
+def test_what_waits_for_company_is_said_in_words() -> None:
+    """With the people who are behind each lesson, and how many it needs."""
+    with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=29)
+        for name, wish in zip(MANY, ("sing", "rhyme", "say it is cheese", "sing"), strict=False):
+            id = here.judge("strong", name, wish=wish)
+            with here.store.transaction() as session:
+                session.merge(session.get_one(TurnRow, id)).lesson = f"lesson {name}"
+                session.add(LessonRow(id=f"lesson {name}", line="main", principal=name, turn_id=id,
+                                      instruction=wish, wished=[], created_ms=1))  # fmt: skip
+        here.until(here.now_ms + PATIENCE_MS)
+        assert here.planned == []
+        assert here.waits[-1].waits_for == (
+            "others who wish the same: quorum 3, as 9 or more people are active, and four strong"
+            " verdicts have too few people behind the wish"
+        )
+        assert here.waits[-1].alone == {
+            "lesson p00": [2.0, 3.0], "lesson p01": [1.0, 3.0], "lesson p02": [1.0, 3.0],
+            "lesson p03": [2.0, 3.0],
+        }  # fmt: skip
+
+
+def test_who_wished_it_lately_is_behind_it_still() -> None:
+    """A wish that three have taught is no news when a fourth has it; nor is it forgotten words'."""
+    with planner(settings=LearnerSettings(uses=1), now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=29)
+        for name in MANY[:3]:
+            here.judge("strong", name)
+        here.until(here.now_ms + PATIENCE_MS)
+        for name in MANY[3:6]:
+            here.judge("strong", name, wish=f"be like {name}")
+        here.judge("strong", "p06")
+        here.until(here.now_ms + PATIENCE_MS)
+        assert len(here.planned) == 1  # a quorum of people is needed as well
+        for name in MANY[7:9]:
+            here.judge("strong", name)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert principals(here)[1:] == [{"p06", "p07", "p08"}]
+
+
+def test_votes_without_words_agree_on_one_reply() -> None:
+    """Three who praise their own replies teach nothing; three who praise the same one join."""
+    with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=29)
+        for name in MANY[:3]:
+            here.judge("praise", name)
+            here.judge("complaint", name, asked="What is the capital?")
+        here.until(here.now_ms + PATIENCE_MS)
+        rows = here.rows()
+        assert [rows[id].score for id in here.planned[0].turn_ids] == [-1, -1, -1]
+
+
+def test_an_operator_may_ask_for_people_and_not_for_agreement() -> None:
+    """As before there was a quorum for each wish."""
+    asked = LearnerSettings(wish_quorum=False)
+    with planner(settings=asked, now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=29)
+        for name in MANY[:3]:
+            here.judge("complaint", name)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert principals(here) == [set(MANY[:3])]
+
+
+def test_twenty_fresh_keys_of_one_wish_need_two_others() -> None:
+    """However large a generation is."""
+    asked = LearnerSettings(turns_per_generation=32)
+    with planner(settings=asked, now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=29)
+        for i in range(20):
+            here.judge("strong", f"new{i}", wish=LIE)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert here.planned == []
+        for name in MANY[:2]:
+            here.judge("strong", name, wish=LIE)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert len(here.planned) == 1
 
 
 def test_fresh_keys_alone_are_told_that_they_count_for_a_part() -> None:

@@ -18,8 +18,8 @@ LINEAGE = 12  # ancestors on the page; the whole chain is the list of versions
 EFFECTIVE = (
     "strategy", "noise", "last_layers", "modules", "pairs", "step", "gain_share", "decay",
     "bank_weight", "kl_budget", "hint_target",
-    "top_k", "turns_per_generation", "principal_cap", "quorum", "reward_weight", "hint_weight",
-    "kl_weight", "ratio_clip", "frozen_share", "seed",
+    "top_k", "turns_per_generation", "principal_cap", "quorum", "wish_quorum", "reward_weight",
+    "hint_weight", "kl_weight", "ratio_clip", "frozen_share", "seed",
 )  # fmt: skip
 
 
