@@ -18,7 +18,7 @@ from tests.clients.copied import HELLO
 from tests.clients.live import Live
 
 ROOT = Path(__file__).parents[2]
-INSPECTOR, NODE = "@modelcontextprotocol/inspector", "node@22"  # it wants a newer Node.js
+INSPECTOR, NODE = "@modelcontextprotocol/inspector", "node@22"
 NOWHERE = "http://127.0.0.1:9"  # a console that is away: chat needs none
 
 
@@ -75,10 +75,13 @@ def test_the_inspector(
 
 
 def _installed(folder: Path) -> Path:
-    """Install the Inspector, with a Node.js that it runs on; its modules."""
+    """Install the Inspector, with a Node.js that it runs on; its modules.
+
+    By the name latest: without it, npm chooses an old Inspector where Node.js is old.
+    """
     if not (os.environ.get("CLIENTS_NPM") == "1" and shutil.which("npm")):
         pytest.skip("npm clients: set CLIENTS_NPM=1 where node and npm are")
     (folder / "package.json").write_text('{"private": true}')
-    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", INSPECTOR, NODE]
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", f"{INSPECTOR}@latest", NODE]
     subprocess.run(install, cwd=folder, check=True, timeout=600)
     return folder / "node_modules"
