@@ -54,7 +54,12 @@ def test_the_inspector(
     server = {"command": sys.executable, "args": served(api), "env": {"PYTHONPATH": str(ROOT)}}
     settings = tmp_path / "mcp.json"
     settings.write_text(json.dumps({"mcpServers": {"quickset": server}}))
-    inspector = [modules / ".bin" / "mcp-inspector", "--cli", "--config", settings]
+    inspector: list[str | Path] = [
+        modules / ".bin" / "mcp-inspector",
+        "--cli",
+        "--config",
+        settings,
+    ]
 
     def ask(*what: str) -> Any:
         done = subprocess.run(
