@@ -2,10 +2,11 @@
 
 python -m tests.browser.pictures CHAT CONSOLE FOLDER [QUESTION …]
 
-Asks the questions on the chat page at CHAT, one after the other, and saves FOLDER/chat.png; asks
-one more of two versions at once, for FOLDER/chat-compare.png; shows the conversation on a dark
-phone, for FOLDER/chat-phone.png; and, of the console at CONSOLE, FOLDER/console.png. All have 256
-colours, which keeps them small.
+Asks the questions on the chat page at CHAT, one after the other, the last one when another version
+serves than at the beginning (let some of them be complaints), and saves FOLDER/chat.png; asks one
+more of two versions at once, for FOLDER/chat-compare.png; shows the conversation on a dark phone,
+for FOLDER/chat-phone.png; and, of the console at CONSOLE, FOLDER/console.png. All have 256 colours,
+which keeps them small.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from tests.browser.conftest import ARGUMENTS, chromium_program
 from tests.browser.saying import ready, say
 
 REPLY_MS = 180_000.0  # the longest reply of a small model on a busy machine
+LEARNED_MS = 300_000.0  # what is taught becomes a version in a minute or two; no longer than this
 SETTLE_MS = 3500.0  # charts are drawn, and the chip that tells of a new version has calmed down
 PHONE: ViewportSize = {"width": 390, "height": 780}
 
@@ -34,7 +36,11 @@ async def take(chat: str, console: str, folder: Path, questions: list[str]) -> N
         browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         page = await _open(browser, chat, width=1000, height=800)
         await ready(page)
-        for question in questions:
+        first = await page.locator("#serving").inner_text()
+        for question in questions[:-1]:
+            await _ask(page, question)
+        await _learned(page, first)
+        for question in questions[-1:]:
             await _ask(page, question)
         await _save(page, folder / "chat.png")
         await _compare(page, "Name a good book.")
@@ -54,6 +60,14 @@ async def _ask(page: Page, question: str) -> None:
     await say(page, question)
     await expect(page.get_by_role("button", name="Stop the reply")).to_be_visible()
     await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+async def _learned(page: Page, first: str) -> None:
+    """Wait until another version than the first one serves."""
+    try:
+        await expect(page.locator("#serving")).not_to_have_text(first, timeout=LEARNED_MS)
+    except AssertionError:
+        print(f"{first} still serves: the pictures show no other version")
 
 
 async def _compare(page: Page, question: str) -> None:

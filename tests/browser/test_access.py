@@ -126,6 +126,20 @@ async def test_everything_is_done_by_keyboard(chat_page: Page, agent: FakeAgent)
     await expect(chat_page.locator("#messages > *")).to_have_count(0)
 
 
+async def test_the_focus_is_never_lost(chat_page: Page, agent: FakeAgent) -> None:
+    """What is pressed and goes leaves the focus in the message; the tab has the chat's name."""
+    field = chat_page.get_by_label("Message", exact=True)
+    agent.scripts += [Script(["one", "two"], pause=asyncio.Event()), Script(["three"])]
+    await say(chat_page, "Go on")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("one")
+    await chat_page.get_by_role("button", name="Stop the reply").press("Enter")
+    await expect(field).to_be_focused()
+    await chat_page.get_by_role("button", name="Another reply").press("Enter")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("three")
+    await expect(field).to_be_focused()
+    await expect(chat_page).to_have_title("Go on · Quickset")
+
+
 async def test_a_key_may_be_forgotten_with_the_page(chat_page: Page, agent: FakeAgent) -> None:
     """401 asks for a key; unless its reader wants it kept, a reload asks again."""
     agent.key = "sk-secret"

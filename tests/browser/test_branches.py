@@ -95,6 +95,34 @@ async def test_a_dead_line_is_noticed(chat_page: Page, agent: FakeAgent) -> None
     pause.set()
 
 
+async def test_a_slow_first_word_is_explained(chat_page: Page, agent: FakeAgent) -> None:
+    """After some seconds without a word the page says why that may be, until one comes."""
+    await chat_page.clock.install()
+    pause = asyncio.Event()
+    agent.scripts.append(Script(["", "Now."], pause=pause))
+    await say(chat_page, "Go")
+    await expect(chat_page.locator(".streaming")).to_be_visible()
+    waiting = chat_page.locator(".assistant .waiting")
+    await expect(waiting).to_have_text("")
+    await chat_page.clock.run_for(4500)
+    await expect(waiting).to_contain_text("No word yet")
+    pause.set()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Now.")
+    await expect(waiting).to_have_text("")
+
+
+async def test_a_server_that_is_away_is_told(chat_page: Page) -> None:
+    """Before anybody asks, and until it is back."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    await chat_page.context.set_offline(True)
+    await chat_page.clock.run_for(6000)
+    await expect(chat_page.locator("#note")).to_contain_text("cannot be reached")
+    await chat_page.context.set_offline(False)
+    await chat_page.clock.run_for(6000)
+    await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
+
+
 async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> None:
     """The oldest go, for this conversation, or the message begins a new one; it is never lost."""
     full = {"message": "the context is full", "code": "context_length_exceeded"}

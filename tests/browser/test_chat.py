@@ -34,6 +34,22 @@ async def test_tokens_appear_while_they_are_sampled(chat_page: Page, agent: Fake
     assert agent.requests[0]["messages"] == [{"role": "user", "content": "Why?"}]
 
 
+async def test_what_is_selected_stays_while_more_comes(chat_page: Page, agent: FakeAgent) -> None:
+    """Paragraphs and code that are whole are left alone: one can copy them from a growing reply."""
+    pause = asyncio.Event()
+    agent.scripts.append(Script(["First.\n\n```py\nx = 1\n```\n\nTh", "ird."], pause=pause))
+    await say(chat_page, "Go")
+    await expect(chat_page.locator(".assistant .text p").last).to_have_text("Th")
+    await expect(chat_page.locator(".code-bar")).to_contain_text("py")
+    await chat_page.locator(".text pre").select_text()
+    await chat_page.get_by_role("button", name="Copy the code").focus()
+    pause.set()
+    await expect(chat_page.locator(".assistant .text p").last).to_have_text("Third.")
+    await expect(chat_page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    assert await chat_page.evaluate("getSelection().toString()") == "x = 1"
+    await expect(chat_page.get_by_role("button", name="Copy the code")).to_be_focused()
+
+
 async def test_each_reply_names_its_version_and_a_new_one_is_marked(
     chat_page: Page, agent: FakeAgent
 ) -> None:

@@ -16,7 +16,7 @@ MARKDOWN = [
     ("2. two\n3. three", '<ol start="2"><li>two</li><li>three</li></ol>'),
     ("1. a\n\n2. b", "<ol><li>a</li><li>b</li></ol>"),
     ("> said\n> so", "<blockquote><p>said<br>so</p></blockquote>"),
-    ("```py\nx < 1\n```", '<pre tabindex="0"><code>x &lt; 1</code></pre>'),
+    ("```py\nx < 1\n```", '<pre tabindex="0" data-language="py"><code>x &lt; 1</code></pre>'),
     ("```\nopen", '<pre tabindex="0"><code>open</code></pre>'),
     ("a | b\n:- | -:\n`x|y` | *2*\n1\n\nz",
      '<div class="table" tabindex="0" role="group" aria-label="Table"><table><thead><tr>'

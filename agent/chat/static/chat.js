@@ -25,6 +25,7 @@ const MAX_TAUGHT = 5; // corrections that the dialog of a version lists
 /** The page as the verbs of talk.js see it. */
 class Page {
   limit = null; // tokens of the context
+  #away = false; // whether the last look found no server
   conversation = null;
 
   constructor(shelf) {
@@ -70,6 +71,7 @@ class Page {
     this.versions.before = this.conversation.path().findLast((one) => one.version)?.version ?? null;
     this.follow.toEnd();
     this.#note();
+    this.#name();
   }
 
   /** Show the branch of a message. */
@@ -82,6 +84,7 @@ class Page {
 
   began() {
     this.composer.busy(true);
+    this.#name();
     this.follow.toEnd();
   }
 
@@ -105,11 +108,17 @@ class Page {
     this.options.open("This server asks for an API key.");
   }
 
-  /** Look whether another version serves by now; the chip is only an aside, so a failure is silent. */
+  /** Look whether another version serves by now, and whether anything does. */
   async look() {
     if (document.hidden || this.talk.running) return;
-    const found = await models(this.options.key).catch(() => null);
-    if (!found || this.talk.running) return;
+    const [found, away] = await models(this.options.key).then(
+      (all) => [all, false],
+      ({ status }) => [null, status === 0],
+    );
+    if (this.talk.running) return;
+    this.#away = away;
+    this.#note();
+    if (!found) return;
     this.limit = found[0].context_length ?? null;
     this.versions.show(found[0].version);
   }
@@ -168,6 +177,7 @@ class Page {
   async #changed({ id, remote }) {
     if (id !== this.conversation?.id || !this.shelf.get(id)) return;
     this.conversation.adopt();
+    this.#name();
     if (!remote || this.talk.running) return;
     if (document.querySelector("#messages form:not([hidden])")) return; // somebody writes there
     const { conversation } = this;
@@ -182,14 +192,22 @@ class Page {
     return all.filter(({ hint, rated }) => hint && rated <= end).map(({ hint }) => hint).slice(-MAX_TAUGHT);
   }
 
+  /** Name the tab by the conversation: of several, one finds it. */
+  #name() {
+    const { title } = this.conversation.record;
+    document.title = title ? `${title} · Quickset` : "Quickset";
+  }
+
   /** The line beneath the composer, and the bar above it while two versions are compared. */
   #note() {
     const tokens = this.conversation?.path().findLast((one) => one.tokens)?.tokens ?? 0;
     const used = this.limit ? tokens / this.limit : 0;
     const told = [];
+    if (this.#away) told.push("The server cannot be reached: the page keeps looking for it.");
     if (!this.options.learn) told.push("Nothing of this chat is learned from: see the options.");
     if (used > NEARLY_FULL) told.push(`${Math.min(100, Math.round(used * 100))} % of what the model can keep in view is used.`);
-    byId("note").textContent = told.join(" ") || "Enter sends, Shift+Enter starts a new line, ? lists the keys.";
+    const text = told.join(" ") || "Enter sends, Shift+Enter starts a new line, ? lists the keys.";
+    if (byId("note").textContent !== text) byId("note").textContent = text; // else it would be heard again
     byId("note").classList.toggle("hint", !told.length);
     const { chosen } = this.compare;
     byId("comparing").hidden = !chosen;

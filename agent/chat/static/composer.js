@@ -3,6 +3,8 @@
 import { byId } from "./dom.js";
 import { draftOf, keepDraft } from "./drafts.js";
 
+const TOUCH = matchMedia("(pointer: coarse)"); // where focus would open a keyboard on the screen
+
 /** The field and its buttons; on: {send(text), editLast()}. */
 export class Composer {
   #conversation = null;
@@ -61,6 +63,10 @@ export class Composer {
   busy(running) {
     byId("send").hidden = running;
     byId("stop").hidden = !running;
+    // what had the focus may be gone: the next key shall not begin at the top of the page
+    const { activeElement } = document;
+    const lost = activeElement === document.body || activeElement?.checkVisibility?.() === false;
+    if (lost && !TOUCH.matches) this.field.focus();
   }
 
   #changed() {

@@ -11,6 +11,8 @@ const STATES = {
   tool_calls: "asked for a tool",
 };
 const COPIED_MS = 2000; // as long as a button says that it has copied
+const SLOW_MS = 4000; // without a word; from then on the page says why that may be
+const SLOW = "No word yet: others are answered first, or a long conversation is being read.";
 
 /** Show that another version answers from here on; tell(node) opens what has changed. */
 export function versionChange(version, tell) {
@@ -88,6 +90,7 @@ export class UserView {
 /** A reply on the page: grows while it streams, then takes its judgement. */
 export class ReplyView {
   #pending = 0;
+  #slow = 0; // the timer until the page says that it waits
 
   /** on: {rate(message, said), again(), goOn(), answer(call, text), move(by)} */
   constructor(message, on) {
@@ -106,6 +109,10 @@ export class ReplyView {
     this.node.setAttribute("aria-busy", "true");
     part(this.node, ".problem").hidden = true;
     part(this.node, ".meta").hidden = true;
+    const { length } = this.message.content;
+    this.#slow = setTimeout(() => {
+      if (this.message.content.length === length) part(this.node, ".waiting").textContent = SLOW;
+    }, SLOW_MS);
   }
 
   /** Show the text so far, at most once a frame. */
@@ -122,10 +129,10 @@ export class ReplyView {
   finish(results = new Map()) {
     cancelAnimationFrame(this.#pending);
     this.#pending = 0;
+    this.#waited();
     this.node.classList.remove("streaming");
     this.node.removeAttribute("aria-busy");
     this.#draw();
-    for (const pre of this.node.querySelectorAll(".text pre")) pre.replaceWith(withCopy(pre));
     this.#drawCalls(results);
     const { response, version, finish, failed, content, dropped } = this.message;
     if (!response) return;
@@ -161,8 +168,22 @@ export class ReplyView {
     else this.rating.say("This browser does not let the page copy.", true);
   }
 
+  /** Show the text; what has not changed stays, and with it what the reader has selected there. */
   #draw() {
-    part(this.node, ".text").replaceChildren(render(this.message.content));
+    if (this.message.content) this.#waited();
+    const shown = part(this.node, ".text");
+    const whole = render(this.message.content);
+    for (const pre of whole.querySelectorAll("pre")) pre.replaceWith(withCopy(pre));
+    const fresh = [...whole.childNodes];
+    let same = 0;
+    while (same < fresh.length && shown.childNodes[same]?.isEqualNode(fresh[same])) same += 1;
+    while (shown.childNodes.length > same) shown.lastChild.remove();
+    shown.append(...fresh.slice(same));
+  }
+
+  #waited() {
+    clearTimeout(this.#slow);
+    part(this.node, ".waiting").textContent = "";
   }
 
   #drawCalls(results) {
@@ -175,7 +196,7 @@ export class ReplyView {
   }
 }
 
-/** A block of code with a button that copies it. */
+/** A block of code beneath a bar with its language and a button that copies it. */
 function withCopy(pre) {
   const button = element("button", { type: "button", className: "button copy-code" }, "Copy");
   button.setAttribute("aria-label", "Copy the code");
@@ -184,5 +205,6 @@ function withCopy(pre) {
     button.textContent = (await toClipboard(text)) ? "Copied" : "Not allowed";
     setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
   });
-  return element("div", { className: "code" }, button, pre.cloneNode(true));
+  const bar = element("div", { className: "code-bar" }, element("span", {}, pre.dataset.language ?? ""), button);
+  return element("div", { className: "code" }, bar, pre.cloneNode(true));
 }

@@ -30,6 +30,8 @@ export class Sidebar {
     shelf.addEventListener("full", () => this.#tellUnkept());
     this.#tellUnkept();
     this.toggle(WIDE.matches, { focus: false });
+    // a window that was made narrow shall not be covered by a list that stood beside before
+    WIDE.addEventListener("change", ({ matches }) => matches || this.toggle(false, { focus: false }));
   }
 
   /** Mark which conversation is shown. */

@@ -4,6 +4,7 @@ import { version as about } from "./api.js";
 import { byId, element, part } from "./dom.js";
 
 const NOTICE_MS = 3000;
+const CALM = matchMedia("(prefers-reduced-motion: reduce)"); // scripts' animations do not obey the style sheet
 const NOISES = { rank1: "of random signs", full: "of random signs of full rank", normal: "of normal noise", screened: "of signs that were searched" };
 
 /** Shows versions; key() is the API key, taught(before, after) lists what the reader taught between. */
@@ -23,7 +24,7 @@ export class Versions {
     if (changed) this.before = this.chip.textContent;
     this.chip.textContent = version ?? "";
     this.chip.hidden = !version;
-    if (changed) this.chip.animate({ boxShadow: ["0 0 0 3px var(--accent)", "0 0 0 3px transparent"] }, NOTICE_MS);
+    if (changed && !CALM.matches) this.chip.animate({ boxShadow: ["0 0 0 3px var(--accent)", "0 0 0 3px transparent"] }, NOTICE_MS);
   }
 
   /** Open the dialog: what a version is, and what has changed since another one. */
