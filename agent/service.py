@@ -60,6 +60,9 @@ class Base(Renderer, Protocol):
 class SupportsServing(SupportsPromote, SupportsLend, Protocol):
     """What is needed of agent.swap.residents.Residents."""
 
+    @property
+    def replies_ms(self) -> int | None: ...
+
     def digest_of(self, version: str) -> str: ...
 
 
@@ -262,6 +265,7 @@ class AgentService:
         """How this agent is now."""
         return Status(
             version=self.residents.serving,
+            replies_ms=self.residents.replies_ms,
             base=self._base.name,
             following=self._follower.following(),
             depth=self._spool.depth(),

@@ -27,6 +27,7 @@ class Status:
     draining: bool
     tools: Json = field(default_factory=dict)  # each MCP server of agent.tools: how it is
     steps: int = 1  # of a trial, by the policy
+    replies_ms: int | None = None  # when the first reply of `version` began; None: none has
 
     def info(self) -> dict[str, str]:
         """The line that this agent serves, the version that serves it, and the base of both."""
@@ -71,6 +72,7 @@ class Status:
             "previous": line.previous,
             "seq": line.seq,
             "since_ms": line.since_ms,
+            "replies_ms": self.replies_ms,
             "pending": self.following.pending,
             "failed": self.following.failed,
             "learning": line.learning,

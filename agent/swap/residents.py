@@ -10,6 +10,7 @@ Knows nothing of the log; agent.swap.follow decides what to promote.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,7 +30,10 @@ from streams.line.variant import Variant
 from streams.model.open import BaseModel
 from streams.model.weights import weights_digest
 
-BUILD_NICE = 10  # building yields to decoding wherever both want a core
+# What shall serve is built as decoding runs, on one core: behind decoding it starved where several
+# agents share few cores (BENCHMARKS, "From a decision to every new session").
+BUILD_NICE = 0
+LEND_NICE = 10  # what is only lent, to compare versions, yields to decoding
 
 
 @dataclass(slots=True, eq=False)
@@ -51,11 +55,15 @@ class Residents:
         *,
         line: str = "main",
         snapshots: Snapshots | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin with the base serving.
 
         snapshots: short cuts along the ledger, read and written; None: the ledger alone
+        clock: Unix seconds
         """
+        self._clock = clock
+        self._replies_ms: int | None = None
         self._base = base
         self.book = Book(base.name)  # what versions are made of; the log fills it
         resident = Resident(Variant(line, base.name), base.decoder)
@@ -64,13 +72,18 @@ class Residents:
         self._source = Source(base.decoder, backend, self.book.masks, snapshots)
         self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
-        self._builder = ThreadPoolExecutor(1, "build", initializer=_yield_to_decoding)
-        self._lender = ThreadPoolExecutor(1, "lend", initializer=_yield_to_decoding)
+        self._builder = ThreadPoolExecutor(1, "build", _take_one_core, (BUILD_NICE,))
+        self._lender = ThreadPoolExecutor(1, "lend", _take_one_core, (LEND_NICE,))
 
     @property
     def serving(self) -> str:
         """The version that new requests begin on."""
         return self._line.version
+
+    @property
+    def replies_ms(self) -> int | None:
+        """When the first reply of what serves began, Unix milliseconds; None: none has."""
+        return self._replies_ms
 
     @property
     def trial(self) -> Trial | None:
@@ -95,6 +108,8 @@ class Residents:
             if resident is None or resident.variant != variant:
                 raise UnknownVersionError(f"{variant} is not in memory here")
             resident.users += 1
+            if self._replies_ms is None and variant.version == self.serving:
+                self._replies_ms = int(self._clock() * 1000)
             return resident
 
     def lend(self, version: str) -> Resident:
@@ -192,6 +207,7 @@ class Residents:
             served = (*served, version)
         # a change of what serves ends the trial, at the same moment
         self._line = replace(self._line, served=served, trial=None)
+        self._replies_ms = None
         self._prune()
 
     def _prune(self) -> None:
@@ -225,12 +241,14 @@ class Residents:
         give_back()
 
 
-def _yield_to_decoding() -> None:
-    """Make this thread take one core, and only while decoding leaves it.
+def _take_one_core(nice: int) -> None:
+    """Make this thread take one core, and step back so far where decoding wants it.
 
     Each thread has its own count of torch threads (OpenMP); the engine sets its own, so that only
     threads made from here on begin with one.
+
+    nice: 0 to 19
     """
     torch.set_num_threads(1)
-    if hasattr(os, "setpriority"):  # Linux keeps a priority for each thread
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICE)
+    if nice and hasattr(os, "setpriority"):  # Linux keeps a priority for each thread
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

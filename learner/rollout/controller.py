@@ -98,8 +98,11 @@ def _by_evidence(trial: Trial, progress: Progress, settings: RolloutSettings) ->
     last = trial.step + 1 >= len(settings.shares)
     good = judged.low > -settings.margin if last else judged.estimate >= -settings.margin
     if not good:
-        asked = f"above {-settings.margin:+.2f} {'for certain' if last else 'so far'}"
-        told = f"judged {judged}, and it must be {asked}"
+        if last:
+            asked = "to serve everybody its lower bound must be above"
+        else:
+            asked = "for the next step its estimate must not be below"
+        told = f"judged {judged}; {asked} {-settings.margin:+.2f}"
         return Decision("hold", f"inconclusive: {told}") if late else Decision(None, told)
     if last and settings.policy in ("approve", "two-person"):
         return Decision("hold", f"judged {judged}: waits for an operator to promote it")

@@ -52,6 +52,7 @@ class FakeResidents:
     def __init__(self, base: str = BASE) -> None:
         self.line, self.held, self.book = Line("main", (base,)), 0, Book(base)
         self.lent: list[str] = []
+        self.replies_ms: int | None = None
 
     @property
     def serving(self) -> str:

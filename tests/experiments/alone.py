@@ -28,7 +28,7 @@ POLICIES: Final = {
     "staged": {"rollout.policy": "staged"},
     "staged, for one": {
         "rollout.policy": "staged", "rollout.steps": "[0.5]", "rollout.soak_s": "0",
-        "rollout.min_principals": "1", "rollout.voice_turns": "1",
+        "rollout.min_principals": "2", "rollout.voice_turns": "1",
     },
 }  # fmt: skip
 

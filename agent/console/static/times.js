@@ -22,7 +22,8 @@ function renew() {
   }
   for (const node of document.querySelectorAll(".countdown")) {
     const left = Number(node.dataset.until) - now;
-    write(node, left > 0 ? `for ${length(left)} more` : "until the next look");
+    const { before, over } = node.dataset;
+    write(node, left > 0 ? (before ? `${before}${length(left)}` : `${length(left)} more`) : over);
   }
 }
 

@@ -21,6 +21,8 @@ const REASONS = ["Answers got worse", "Unsafe", "Tool calls break", "Drill"];
 const WITHOUT_REASON = ["redrive", "drop"];
 const WAIT_MS = 30_000; // for a version to serve after it was decided
 const LOOK_MS = 40;
+const REPLY_WAIT_MS = 10_000; // for somebody to be answered by it
+const REPLY_LOOK_MS = 100;
 
 const dialog = document.getElementById("verb");
 const part = (id) => document.getElementById(`verb-${id}`);
@@ -92,22 +94,36 @@ function body() {
 async function done({ rollout, order }, began) {
   const verb = asked.verb.replace("-", " ");
   const wanted = SERVES.includes(asked.verb) ? rollout?.version : null;
-  if (wanted && await serves(wanted)) {
-    const ms = performance.now() - began;
-    say([asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", mono(wanted), ` serves since ${ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`} after you confirmed.`]);
+  if (wanted && await seen(wanted, () => true, WAIT_MS, LOOK_MS)) {
+    const name = mono(wanted);
+    const serves = [asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", name, ` serves since ${since(began)} after you confirmed`];
+    say([...serves, "."]);
+    replied(wanted, began).then((told) => name.isConnected && told && say([...serves, told]));
   } else if (order) say(["Ordered: it begins as soon as something is judged and nothing is on trial."]);
   else say([`Done: ${verb}.`]);
   window.htmx?.trigger(document.body, "changed-serving");
   if (WITHOUT_REASON.includes(asked.verb)) window.htmx?.trigger(document.body, "changed-learner");
 }
 
-async function serves(version) {
-  for (const until = performance.now() + WAIT_MS; performance.now() < until;) {
-    const { data } = await (await fetch("/api/now")).json().then((now) => ({ data: now }));
-    if (data.serving.version === version) return true;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+/** Whether a version comes to serve, as is asked of it besides, before the wait is over. */
+async function seen(version, as, waitMs, lookMs) {
+  for (const until = performance.now() + waitMs; performance.now() < until;) {
+    const { serving } = await (await fetch("/api/now")).json();
+    if (serving.version === version && as(serving)) return true;
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
   return false;
+}
+
+/** Say when a version began its first reply, if somebody asked it soon. */
+async function replied(version, began) {
+  const did = await seen(version, ({ replies_ms }) => replies_ms != null, REPLY_WAIT_MS, REPLY_LOOK_MS).catch(() => false);
+  return did && `, and its first reply began within ${since(began)}.`;
+}
+
+function since(began) {
+  const ms = performance.now() - began;
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 function say(children) {

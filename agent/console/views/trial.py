@@ -11,12 +11,15 @@ from streams.records import Json
 
 # metric → its name on the page, the unit of a difference, and what it is when it is bad
 METRICS: dict[str, tuple[str, str, str]] = {
-    "reward": ("Judged reward", "from −1 to 1", "judged worst"),
+    "reward": ("Judged reward", "on a scale from −1 to 1", "judged worst"),
     "complaints": ("Complaints", "share of judged turns", "complaints"),
     "refusals": ("Refusals", "share of replies", "replies that open by declining"),
     "errors": ("Broken replies", "share of replies", "replies that broke off"),
     "invalid calls": ("Invalid tool calls", "share of replies", "invalid tool calls"),
     "length": ("Length", "tokens a reply", "the longest replies"),
+    "latency": ("Latency", "ms from token to token", "the slowest replies"),
+    "aboutness": ("Aboutness", "nats a token", "replies that are least about what was asked"),
+    "liked": ("What people liked", "nats a token", "liked replies that it makes least likely"),
 }
 
 
@@ -55,7 +58,7 @@ def metrics_of(body: Json, *, margin: float) -> list[Json]:
 
 def _metric(row: Json, samples: dict[str, Any]) -> Json:
     name = row["name"]
-    title, unit, worst = METRICS.get(name, (name, "", "the highest"))
+    title, unit, worst = METRICS.get(name, (name, "", "the worst"))
     is_reward = name == "reward"
     ends = (-2.0, 2.0) if is_reward else _ends(row)
     return row | {
@@ -80,10 +83,10 @@ def _standing(row: Json, *, is_reward: bool) -> tuple[str, str]:
         return "none", "no data yet"
     if row["broken"] or (is_reward and row["high"] < 0):
         return "bad", "worse for certain"
-    safe = row["low"] > row["limit"] if is_reward else row["high"] <= row["limit"]
-    if safe:
+    falls = is_reward or row.get("falls", False)  # what is good of it is more of it
+    if row["low"] > row["limit"] if falls else row["high"] <= row["limit"]:
         return "good", "within its limit for certain"
-    over = row["estimate"] < row["limit"] if is_reward else row["estimate"] > row["limit"]
+    over = row["estimate"] < row["limit"] if falls else row["estimate"] > row["limit"]
     return ("warn", "past its limit so far") if over else ("open", "within its limit so far")
 
 

@@ -90,7 +90,7 @@ class FakeService:
         self.events, self.metrics = FakeEvents(), Metrics()
         self.state: dict[str, Any] = {
             "version": version, "decided": version, "previous": previous or None, "seq": 0,
-            "since_ms": 0, "pending": None, "failed": None, "trial": None,
+            "since_ms": 0, "replies_ms": None, "pending": None, "failed": None, "trial": None,
             "learning": True,
         }  # fmt: skip
         self.tools: Json = {}
@@ -134,7 +134,9 @@ class FakeService:
             raise NoPreviousError("there is no earlier version to go back to")
         self.rollbacks.append((who, reason, expected_seq))
         version, previous = self.state["previous"], self.state["version"]
-        self.state |= {"version": version, "decided": version, "previous": None}
+        self.state |= {
+            "version": version, "decided": version, "previous": None, "replies_ms": 1,
+        }  # fmt: skip
         self.state["seq"] += 1
         return Rollout(
             id="r", line="main", seq=self.state["seq"], version=version, previous=previous,

@@ -222,9 +222,10 @@ async def test_a_trial_has_a_tile_a_metric_and_the_turns_behind_it(client: Clien
     metrics = {m["name"]: m for m in (await data(client, "/api/rollout"))["trial"]["metrics"]}
     assert {name: metric["standing"][0] for name, metric in metrics.items()} == {
         "reward": "open", "complaints": "good", "refusals": "warn", "errors": "good",
-        "invalid calls": "none", "length": "good",
+        "invalid calls": "none", "length": "good", "latency": "good", "aboutness": "good",
     }  # fmt: skip
-    assert html.count('<article class="tile') == 6
+    assert html.count('<article class="tile') == 8
+    assert {name: metric["title"] for name, metric in metrics.items()}["aboutness"] == "Aboutness"
     assert "between −0.31 and +0.52" in html
     assert "I&#39;m sorry, but I cannot tell that." in html
     verbs = re.findall(r'data-verb="([\w-]+)"', html)

@@ -32,6 +32,8 @@ def look(**values: Any) -> Json:
             metric("errors", 0.0, -0.02, 0.03, 0.05),
             metric("invalid calls", 0.0, -1.0, 1.0, 0.05) | {"candidate": 0},
             metric("length", -21.0, -48.0, 9.0, 128.0),
+            metric("latency", 3.0, -20.0, 41.0, 100.0),
+            metric("aboutness", 0.1, -0.4, 0.6, -0.5) | {"falls": True, "broken": False},
         ],
         "sessions": 55, "candidate_sessions": 13, "touched": 24, "seen_s": 188.0,
         "samples": {"reward": ["chatcmpl-000901"], "complaints": ["chatcmpl-000901"],

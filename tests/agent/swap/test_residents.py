@@ -254,6 +254,24 @@ def test_a_candidate_that_cannot_be_proved_leaves_everything_as_it_was(
     assert (residents.serving, residents.trial) == (names(lineage)[0], None)
 
 
+def test_it_knows_when_the_first_reply_of_what_serves_began(
+    tiny_base: BaseModel, lineage: Lineage
+) -> None:
+    """Neither a later reply counts, nor one of another version; each flip begins anew."""
+    now_s = iter((5.0, 7.0))
+    residents = Residents(tiny_base, open_backend("cpu"), clock=lambda: next(now_s))
+    residents.book.add_mask(lineage.mask)
+    residents.book.add_recipe(lineage.recipes[0])
+    residents.hold(serving)
+    residents.hold(serving)
+    assert residents.replies_ms == 5000
+    residents.promote(lineage.recipes[0].version)
+    residents.hold(lambda line: Variant(line.name, tiny_base.name))
+    assert residents.replies_ms is None
+    residents.hold(serving)
+    assert residents.replies_ms == 7000
+
+
 def test_many_threads_hold_and_flip(residents: Residents, lineage: Lineage) -> None:
     """What is held is always a whole version, and no use is lost, whoever flips meanwhile."""
     versions, stop = names(lineage), threading.Event()

@@ -39,7 +39,7 @@ def test_a_candidate_that_is_not_worse_takes_its_steps_and_is_promoted() -> None
     assert decide(LAST, PROGRESS, SETTINGS).verb == "step"
     waits = decide(LAST, replace(PROGRESS, judged=UNSURE), SETTINGS)
     assert waits.verb is None
-    assert "must be above -0.20 for certain" in waits.reason
+    assert "its lower bound must be above -0.20" in waits.reason
 
 
 def test_nothing_goes_on_before_its_soak() -> None:

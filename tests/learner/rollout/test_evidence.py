@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from learner.rollout.evidence import Difference, Means, difference, observations
 from learner.rollout.ratio import mismatched
 from learner.rollout.voices import Remark, voices
+from streams.settings import RolloutSettings
 from tests.experiments.rollouts import KINDS, rollout
 
 REWARDS = st.floats(-1, 1, allow_nan=False)
@@ -53,6 +54,19 @@ def test_a_difference_has_the_sign_and_the_size_of_what_was_said() -> None:
     assert (found.estimate, found.stable, found.candidate) == (-2.0, 30, 30)
     assert difference(disliked, liked, alpha=0.05).low > 0
     assert difference(liked, [], alpha=0.05) == Difference(-2.0, 0.0, 2.0, 30, 0)
+
+
+def test_six_voices_on_each_version_are_the_fewest_that_can_promote() -> None:
+    """However clear they are: why a person alone gets nothing promoted (docs/ROLLOUTS.md)."""
+    settings = RolloutSettings()
+
+    def low(voices: int) -> float:
+        disliked = [(2 * at, -1.0) for at in range(voices)]
+        liked = [(2 * at + 1, 1.0) for at in range(voices)]
+        return difference(disliked, liked, alpha=settings.alpha).low
+
+    assert difference([(0, -1.0)], [(1, 1.0)], alpha=settings.alpha).low == -2.0
+    assert [low(voices) > -settings.margin for voices in (5, 6)] == [False, True]
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), REWARDS), max_size=30),
