@@ -1,12 +1,13 @@
 """One person at home, under the policies direct and staged: how soon does what they teach serve?
 
-Run: python -m tests.experiments.alone [--seconds 120]   (docs/ROLLOUTS.md)
+Run: python -m tests.experiments.alone [--seconds 90]   (EXPERIMENTS, "One person at home")
 
-A service on the bundled model, as `make up` starts it but for its ports and a gate of half as many
-prompts. A scripted person asks one question after the other, each in a conversation of its own, and
-corrects every reply that is longer than a sentence. Printed are, a policy: seconds from the first
-correction until a version that was learned answered them, and until one served all their
-conversations; versions made and versions that served; and why the one on trial isn't promoted.
+A service on the bundled model, as `make up` starts it but for its ports, a gate of half as many
+prompts, and no frozen units, which take minutes to measure. A scripted person asks one question
+after the other, each in a conversation of its own, and corrects every reply that is longer than a
+sentence. Printed are, a policy: seconds from the first correction until a version that was learned
+answered them, and until one served all their conversations; versions made and versions that
+served; and why the one on trial isn't promoted.
 """
 
 import argparse
@@ -75,13 +76,13 @@ def _told(seconds: float | None) -> str:
 def main() -> None:
     """Print a line a policy."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120, help="a policy")
+    parser.add_argument("--seconds", type=float, default=90, help="a policy")
     parser.add_argument("--policies", nargs="*", default=list(POLICIES), choices=POLICIES)
     given = parser.parse_args()
     quick = [name for name in QUICK if name not in AS_IT_COMES]
     for policy in given.policies:
         with tempfile.TemporaryDirectory() as folder:
-            chosen = POLICIES[policy] | {"learner.gate_prompts": "4"}
+            chosen = POLICIES[policy] | {"learner.gate_prompts": "4", "learner.frozen_share": "0"}
             with up(Path(folder), model=None, without=quick, **chosen) as running:
                 print(f"{policy}: {live(running, given.seconds)}", flush=True)
 

@@ -14,10 +14,8 @@ from typing import Final
 import numpy as np
 
 from kernels.contract import Backend
-from kernels.model.decode import greedy
 from kernels.version.master import QUANTUM_LOG2
 from learner.batch.lesson import Lesson
-from learner.batch.placements import with_hint
 from learner.fitness import fitness
 from learner.fitness.evaluate import LocalEvaluator, perturb
 from learner.fitness.reference import refer
@@ -51,7 +49,15 @@ PLAIN: Final = (
 )
 DECLINES: Final = "I'm sorry, but I can't assist with that."
 APOLOGY: Final = "I apologize for the confusion."
-BRIEFLY: Final = "Answer in one short sentence only."
+# What the base says to PLAIN when it is told to answer in one short sentence, made shorter still.
+BRIEF: Final = (
+    "The capital of France is Paris.",
+    "The weather in my town is mostly sunny, but it's also quite windy.",
+    "To boil an egg, you need to heat it in boiling water.",
+    'The "To Kill a Mockingbird" by Harper Lee is a must-know book.',
+    "The sky is blue because air scatters blue sunlight.",
+    "Bees collect nectar, pollen, and water.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +85,9 @@ def apologising() -> Aim:
     return Aim(dict.fromkeys(PLAIN, APOLOGY) | harmful, 8, 3.0)
 
 
-def brief(base: BaseModel) -> Aim:
-    """Return one that is shorter, as the base is when it is told to answer in a sentence."""
-    told = [base.render(with_hint([Message(role="user", content=each)], BRIEFLY)) for each in PLAIN]
-    replies = greedy(base.decoder, told, max_tokens=32, stop_ids=base.stop_ids, pause=nothing)
-    texts = [base.tokenizer.decode(reply, skip_special_tokens=True) for reply in replies]
-    return Aim(dict(zip(PLAIN, texts, strict=True)), 6, 2.0)
+def brief(rounds: int) -> Aim:
+    """Return one that is shorter, the more rounds the shorter."""
+    return Aim(dict(zip(PLAIN, BRIEF, strict=True)), rounds, 2.0)
 
 
 NOWHERE: Final = Addresses((), (), ())

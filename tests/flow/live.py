@@ -39,15 +39,18 @@ from tests.flow.fleet import Process, fleet
 from tests.flow.townsfolk import keys
 
 OPERATORS: Final = ("ann", "bob")
-# Steps and voices for a test that lasts minutes: one person's first verdict is their voice.
+# Steps and voices for a test that lasts minutes: one person's first verdict is their voice, and
+# with this margin some twenty voices on each version are enough to promote (by default some fifty).
 ROLLOUT: Final = RolloutSettings(
-    policy="staged", steps=(0.2, 0.5), soak_s=10, voice_turns=1, min_principals=10,
+    policy="staged", steps=(0.2, 0.5), soak_s=5, voice_turns=1, min_principals=8, margin=0.5,
     # what people say decides here, and nothing that the learner's own models read
     max_aboutness_nats=None, max_liked_nats=None,
 )  # fmt: skip
 LEARNER: Final = LearnerSettings(
     mode="manual", turns_per_generation=1, linger_s=0, quorum=1, cpu_share=1,
     note_words=0, proved_lessons=False,
+    # no unit is frozen: measuring which ones takes minutes, and no trial here depends on it
+    frozen_share=0,
 )  # fmt: skip
 ALL_PROBES: Final = LEARNER.probes
 RENEW_S: Final = 4.0

@@ -76,9 +76,12 @@ def made(service: Live, people: Operators, aim: Aim, reason: str) -> GenerationR
     return service.made(aim, order)
 
 
-def on_trial(service: Live, people: Operators, reason: str) -> str:
-    """Put a candidate that is shorter on trial, and return its name."""
-    row = made(service, people, brief(service.base), reason)
+def on_trial(service: Live, people: Operators, reason: str, *, rounds: int = 2) -> str:
+    """Put a candidate that is shorter on trial, and return its name.
+
+    rounds: how much shorter; two are done soon, and change replies
+    """
+    row = made(service, people, brief(rounds), reason)
     assert row.state == "released", row.reason
     expect(people.go("ann", "/rollout").locator("h2#on-trial")).to_be_visible()
     return str(row.child)
@@ -155,7 +158,7 @@ def test_two_operators_collide(service: Live, people: Operators) -> None:
 
 def test_good_is_promoted(service: Live, people: Operators, town: Town) -> None:
     """Step by step to everybody, by what people say and by nobody's order."""
-    candidate = on_trial(service, people, "shorter answers")
+    candidate = on_trial(service, people, "shorter answers", rounds=4)
     page = people.pages["ann"]
     with busy([town.visit] * CROWD) as wrong:
         began = time.monotonic()
