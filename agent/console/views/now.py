@@ -43,8 +43,11 @@ def _serves(version: str) -> Any:
 
 
 def _ended(candidate: str) -> Any:
-    """Whether a change is the one that ended a candidate's trial badly."""
-    return lambda row: row["candidate"] == candidate and row["state"] == "aborted"
+    """Whether a change is one that ended a candidate's trial, or took it back later."""
+    return lambda row: (
+        (row["candidate"] == candidate and row["state"] in ("completed", "aborted"))
+        or (row["verb"] in ("rollback", "reset") and row["previous"] == candidate)
+    )
 
 
 def _name(ask: Ask, version: str) -> str | None:

@@ -2,28 +2,40 @@
 
 from pathlib import Path
 
+import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
+from streams.records import State, Verb
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from streams.store.tables import GenerationRow, RolloutRow
 from tests.agent.console.rows import FakeService, fill
 
 
-async def test_a_trial_that_was_aborted_is_told_and_not_that_the_gate_let_it_through(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("verb", "state", "word"),
+    [
+        ("abort", "aborted", "aborted"),
+        ("step", "completed", "promoted"),
+        ("rollback", "aborted", "taken back"),
+    ],
+)
+async def test_what_became_of_the_last_candidate_is_told_and_not_that_the_gate_let_it_through(
+    tmp_path: Path, verb: Verb, state: State, word: str
 ) -> None:
     """The reason of the end stands there, and who ended it."""
     store = open_store(StreamsSettings(home=tmp_path))
+    back = verb == "rollback"
     with store.transaction() as session:
         versions = fill(session, now_ms=1_790_000_000_000, num_generations=3)
         service = FakeService(version=versions[-2], previous=versions[-3])
         session.delete(session.get_one(GenerationRow, "g4"))
         session.add(
             RolloutRow(
-                id="end", line="main", seq=99, version=versions[-2], previous=versions[-2],
-                candidate=versions[-1], state="aborted", verb="abort", who="learner",
+                id="end", line="main", seq=99, version=versions[-2],
+                previous=versions[-1] if back else versions[-2],
+                candidate=None if back else versions[-1], state=state, verb=verb, who="learner",
                 reason="judged worse: −0.58; it had answered 40 sessions",
                 created_ms=1_790_000_000_001,
             )
@@ -35,3 +47,4 @@ async def test_a_trial_that_was_aborted_is_told_and_not_that_the_gate_let_it_thr
     store.close()
     assert (told["last"]["child"], told["ended"]["who"]) == (versions[-1], "learner")
     assert "it had answered 40 sessions (learner)" in html
+    assert f"</span> {word}</span>" in html
