@@ -150,7 +150,12 @@ def test_two_operators_collide(service: Live, people: Operators) -> None:
     expect(ann.locator("#done")).to_have_text("Done: abort.")
     verbs = [verb for verb, *_ in service.changes(candidate)]
     assert verbs == ["start", "pause", "resume", "abort"]
+    began = time.monotonic()
     page = people.go("bob", "/audit?who=ann")
+    while page.get_by_text("Seen enough").count() == 0:  # the learner may be asking its probes
+        assert time.monotonic() - began < TRIAL_S, page.locator("main").inner_text()
+        page.wait_for_timeout(1000)
+        page = people.go("bob", "/audit?who=ann")
     for said in ("Have a look first", "It looks fine"):
         expect(page.locator("main")).to_contain_text(said)
     expect(people.go("bob", "/audit?who=bob").locator("main")).to_contain_text("Nobody has changed")
