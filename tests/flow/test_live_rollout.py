@@ -146,9 +146,7 @@ def test_two_operators_collide(service: Live, people: Operators) -> None:
     bob.get_by_role("button", name="Cancel").click()
     confirm(ann, "Resume…", "it looks fine", "Resume it")
     expect(ann.locator("#done")).to_have_text("Done: resume.")
-    expect(
-        ann.locator("#verb-pause")
-    ).to_be_visible()  # the page shows the state that is decided on
+    expect(ann.locator("#verb-pause")).to_be_visible()  # the state that is decided on
     confirm(ann, "Abort…", "seen enough", "Abort it")
     expect(ann.locator("#done")).to_have_text("Done: abort.")
     verbs = [verb for verb, *_ in service.changes(candidate)]
