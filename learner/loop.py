@@ -32,6 +32,7 @@ from learner.forget import store as forget
 from learner.guards import collapse, drift
 from learner.guards.collapse import Guard
 from learner.guards.drift import Refusals
+from learner.idle import Idle
 from learner.judges.slow.later import Later
 from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
@@ -41,13 +42,11 @@ from learner.rollout.closer import Closer
 from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
 from learner.safety.anchors import Anchors
-from learner.safety.watched import Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.spans import Spans
 from learner.update.generation import Outcome, run_generation, void
 from learner.verdicts import Rules, use_answers
-from learner.watching import Watching
 from streams.clock import steady
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
@@ -88,7 +87,7 @@ class Parts:
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
     evaluator: Evaluator | None = None  # scores members; None: this process
     anchors: Anchors | None = None  # the base's replies that members are held to; None: none
-    watch: Watch | None = None  # measures versions for ever; None: nothing is watched
+    idle: Idle | None = None  # what is measured while nothing is due; None: nothing
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     tracer: Tracer = NO_TRACER
@@ -119,8 +118,6 @@ class Learner:
         self._guard = Guard(parts.settings, parts.rollout)
         self._refusals = Refusals(parts.serving.base, backend=parts.backend, pause=parts.pause)
         self._lessons = Lessons(parts.settings, parts.rollout)
-        settings = parts.settings
-        self._watching = Watching(parts.watch, every=settings.watch_every, line=settings.line)
         self._old_rows = True  # turns of older builds may lack what links them
 
     def step(self, *, wait_s: float) -> bool:
@@ -139,8 +136,8 @@ class Learner:
         generation = self._plan()
         if generation is None:
             self._lessons.retire_notes(self._parts, self._writing, self._pause)
-            self._watching.step(self._parts, self._writing, now_ms=self._now_ms())
             self._tidy()
+            self._use_idle_moment()
             return False
         self._spans.begin()
         outcome, targets = self._compute(generation)
@@ -291,7 +288,10 @@ class Learner:
         return found
 
     def _wait(self, row: PlannerRow) -> None:
-        """Note what the planner waits for, when that has changed."""
+        """Note what the planner waits for, and how far the base is measured, when that changed."""
+        if self._parts.idle is not None:
+            row.num_measured, row.num_to_measure = self._parts.idle.progress
+            self._parts.idle.tell()
         said = row.model_dump(exclude={"since_ms"})
         if said != self._told:
             with self._writing() as session:
@@ -374,6 +374,23 @@ class Learner:
             outbox.publish(store, log, self._line.name, told=spans.published)
             self._owes_log = False
 
+    def _use_idle_moment(self) -> None:
+        """Measure what no generation should wait for, until one is due."""
+        parts = self._parts
+        if parts.idle is not None:
+            parts.idle.step(
+                parts, self._line, self._writing, is_due=self._is_due, now_ms=self._now_ms()
+            )
+            self._publish()
+
+    def _is_due(self) -> bool:
+        """Use what the log brought, about once a second; True when the next step has work to do."""
+        if not self._hear():
+            return False
+        with self._parts.store.reading() as session:
+            moved = claims.line_now(session, self._line) != self._line
+        return moved or self._plan() is not None
+
     def _tidy(self) -> None:
         """Let go of what is old, a little at a step, while there is nothing to learn."""
         if self._old_rows:
@@ -390,11 +407,17 @@ class Learner:
     def _pause(self) -> None:
         """Keep the share of the machine and the lease, and use what the log brought meanwhile."""
         self._parts.pause()
-        if self._parts.clock() - self._listened_s >= LISTEN_S:
-            # the plan holds all that a generation needs; the next step says what is wrong
-            with suppress(LogUnavailableError):
-                self._listen(wait_s=0)
-                self._steer()
+        self._hear()
+
+    def _hear(self) -> bool:
+        """Use what the log brought, if that has not been looked at for a while; whether it was."""
+        if self._parts.clock() - self._listened_s < LISTEN_S:
+            return False
+        # the plan holds all that a generation needs; the next step says what is wrong
+        with suppress(LogUnavailableError):
+            self._listen(wait_s=0)
+            self._steer()
+        return True
 
     def _renew(self) -> None:
         if not 0 <= self._parts.clock() - self._renewed_s < RENEW_S:

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -25,15 +24,17 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.memory import give_back
 from kernels.open import open_backend
+from learner.idle import open_idle
 from learner.judges.open import open_judges, open_slow_judges
 from learner.lessons.notes import NoteRules
 from learner.loop import RENEW_S, Learner, Parts
-from learner.pace import Pace
+from learner.pace import IdlePause, Pace
 from learner.rollout.webhook import notifying
 from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
+from learner.safety.kept import kept_of
+from learner.safety.measuring import Measuring, measuring_of
 from learner.safety.units.unit_map import load_unit_map, other_policy
-from learner.safety.watched import Watch
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.verdicts import Rules
@@ -106,7 +107,7 @@ def run(
     tracer = open_tracer(otel, service="quickset-learner")
     try:
         _learn(
-            base, backend, streams, settings, rollout,
+            base, backend, streams, model, settings, rollout,
             store=store, log=log, stop=stop, pause=pause, tracer=tracer,
         )  # fmt: skip
     except Stopped:
@@ -121,6 +122,7 @@ def _learn(
     base: BaseModel,
     backend: Backend,
     streams: StreamsSettings,
+    model: ModelSettings,
     settings: LearnerSettings,
     rollout: RolloutSettings,
     *,
@@ -133,11 +135,14 @@ def _learn(
     # A start that dies must not be taken for the next one, even on the same machine.
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(store, group_of(settings.line), holder=holder)
+    kept = kept_of(model, base.name)
     try:
         while _acquired(lease, stop):
             try:
+                own = IdlePause(_with_renewal(lease, pause))
+                measuring = measuring_of(base, settings, backend=backend, pause=own, kept=kept)
                 parts = _parts(
-                    base, backend, streams, settings, store=store, log=log, lease=lease, pause=pause
+                    measuring, streams, settings, store=store, log=log, lease=lease, pause=own
                 )
                 with notifying(rollout, store, line=settings.line):
                     _step_until(
@@ -181,29 +186,28 @@ def _step_until(stop: threading.Event, learner: Learner) -> None:
 
 
 def _parts(
-    base: BaseModel,
-    backend: Backend,
+    measuring: Measuring,
     streams: StreamsSettings,
     settings: LearnerSettings,
     *,
     store: Store,
     log: Log,
     lease: Lease,
-    pause: Callable[[], None],
+    pause: IdlePause,
 ) -> Parts:
-    pause = _with_renewal(lease, pause)
-    home = streams.home.expanduser()
-    mask = line_mask(store, lease, base, settings, home=home, backend=backend, pause=pause)
+    mask = line_mask(store, lease, measuring, settings)
+    gate = Gate(measuring, settings, defers=True)
     return assemble(
-        base,
+        measuring.base,
         mask,
         settings,
         store=store,
         log=log,
         lease=lease,
-        backend=backend,
-        gate=Gate(base, settings, backend=backend, pause=pause),
+        backend=measuring.backend,
+        gate=gate,
         pause=pause,
+        idle=open_idle(gate, settings, pause),
         retention=open_retention(streams, log, line=settings.line, group=group_of(settings.line)),
         max_record_bytes=streams.max_record_bytes,
         snapshots=open_snapshots(streams),
@@ -242,25 +246,10 @@ def assemble(
     anchors = None
     if settings.bank_weight:
         anchors = Anchors(base, backend=backend, moving=len(layers))
-    watch = None
-    if first and settings.watch_every:
-        pause: Callable[[], None] = others["pause"]
-        watch = Watch(base, backend=backend, pause=pause, items=settings.watch_items)
-    return Parts(
-        serving=serving, rules=rules, settings=settings, anchors=anchors, watch=watch, **others
-    )
+    return Parts(serving=serving, rules=rules, settings=settings, anchors=anchors, **others)
 
 
-def line_mask(
-    store: Store,
-    lease: Lease,
-    base: BaseModel,
-    settings: LearnerSettings,
-    *,
-    home: Path,
-    backend: Backend,
-    pause: Callable[[], None],
-) -> Mask:
+def line_mask(store: Store, lease: Lease, measuring: Measuring, settings: LearnerSettings) -> Mask:
     """Return the frozen units of the line: those that it began with, or now measured and kept.
 
     A mask goes to the log before the first recipe that names it, whichever line kept it first.
@@ -274,7 +263,7 @@ def line_mask(
             if told := other_policy(session, mask, settings):
                 _LOG.warning("%s", told)
             return mask
-    unit_map = load_unit_map(base, settings, home, pause, backend=backend)
+    unit_map = load_unit_map(measuring, settings, progress=_tell)
     give_back()
     with store.transaction() as session:
         lease.check(session)
@@ -283,6 +272,10 @@ def line_mask(
         if not _is_on_its_way(session, unit_map.mask, settings.line):
             outbox.put(session, "recipes", settings.line, unit_map.mask, line=settings.line)
     return unit_map.mask
+
+
+def _tell(stage: str, share: float) -> None:
+    _LOG.info("measuring the base: %s, %.0f %%", stage, 100 * share)
 
 
 def _is_on_its_way(session: Session, mask: Mask, line: str) -> bool:

@@ -29,9 +29,13 @@ Freeze = Literal["top-complex", "all-complex", "all-but-redundant"]
 SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 
 
-# What the gate asks by default, of those in learner/safety/probes: what a correction at home can
-# wait for. The sets in five phrasings take the base minutes before the first candidate; name them.
-PROBES: Final = ("finite", "odds", "refusal", "useful", "sense", "aboutness")
+# What the gate asks by default, of those in learner/safety/probes; the base is measured for them in
+# idle moments. Left out are those that can tell nothing of the bundled model, which would hold
+# every trial (calls, tool_loop, leak), and the budgets of what is watched for ever (text, tasks).
+PROBES: Final = (
+    *("finite", "odds", "refusal", "useful", "sense", "aboutness", "variety", "harmful"),
+    *("lookalike", "benign", "canaries", "geometry", "tasks"),
+)
 
 
 class Verifier(Section):
@@ -208,8 +212,8 @@ class LearnerSettings(Section):
         ("finite", "odds"),
         min_length=1,
         description="those of them that a candidate is asked before its first share of a trial; the"
-        " others are asked while it is on trial, and a candidate that serves at once is asked all"
-        " before",
+        " others are asked while it is on trial. A candidate that serves at once is asked all"
+        " before, but for those for which the base is still being measured: these follow",
     )
     gate_prompts: int = Field(
         8, ge=1, description="harmful and benign prompts each that the gate asks"
@@ -240,7 +244,7 @@ class LearnerSettings(Section):
         8,
         ge=1,
         description="items of each set that the gate scores by what is right and wrong, each in"
-        " five phrasings",
+        " five phrasings; and of each small task that is watched",
     )
     gate_plain_nats: float = Field(
         1.0,
@@ -292,13 +296,10 @@ class LearnerSettings(Section):
         " with eight items one answer is 2.5",
     )
     watch_every: int = Field(
-        0,
+        8,
         ge=0,
         description="every so many versions the serving one is measured on small tasks, plain text"
         " and refusals while nothing is to be learned; 0: never",
-    )
-    watch_items: int = Field(
-        8, ge=1, description="items of each small task that are asked then, in five phrasings each"
     )
     judges: tuple[str, ...] = Field(
         ("explicit", "lexical", "embedding"),

@@ -34,12 +34,17 @@ _TEXTS: Final = {
     "ambiguous": "Replies seen in a later request that may belong to several turns",
     "unknown": "Replies seen in a later request that belong to no turn that is known",
 }
+_MEASURED: Final = (
+    ("base_probes", "num_to_measure", "Probes of the gate, each measured once of the base"),
+    ("base_probes_measured", "num_measured", "Those for which the base has been measured"),
+)
 
 
 def planners(session: Session, lines: Collection[str]) -> list[Json]:
-    """Read what each line's planner waits for, and the count of each kind of verdict."""
+    """Read what each line's planner waits for, the count of each kind of verdict, and how far its
+    base is measured."""
     rows = session.exec(select(PlannerRow).where(col(PlannerRow.line).in_(lines))).all()
-    return [row.model_dump() for row in rows]
+    return [row.model_dump() | {"measuring": row.measuring} for row in rows]
 
 
 def reasons(session: Session, lines: Collection[str]) -> Json:
@@ -129,4 +134,6 @@ class Heard:
         for kind in ("fresh", "used", "weak", "alone"):
             text = f"Verdicts in the planner's window that are {kind}"
             found += [(f"verdicts_{kind}", text, float(row[f"num_{kind}"])) for row in waiting]
+        for name, key, text in _MEASURED:
+            found += [(name, text, float(row[key])) for row in waiting]
         return found

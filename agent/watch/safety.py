@@ -7,6 +7,7 @@ probe asks.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
 from agent.watch.metrics import Family
@@ -15,6 +16,16 @@ from streams.store.tables import GenerationRow
 
 NEWEST: Final = 24  # reports that are told side by side
 _OUTCOMES: Final = ("pass", "fail", "uninformative")
+# What is read of a row: its batch and fitness are far larger.
+_READ: Final[tuple[Any, ...]] = (
+    GenerationRow.number,
+    GenerationRow.child,
+    GenerationRow.state,
+    GenerationRow.reason,
+    GenerationRow.gate,
+    GenerationRow.horizon,
+    GenerationRow.withdraws,
+)
 
 
 def watched(session: Session, line: str) -> Json:
@@ -26,6 +37,7 @@ def watched(session: Session, line: str) -> Json:
     """
     query = (
         select(GenerationRow)
+        .options(load_only(*_READ))
         .where(GenerationRow.line == line)
         .order_by(col(GenerationRow.number).desc())
         .limit(NEWEST)

@@ -101,6 +101,7 @@ def _leave_out(
     from kernels.open import open_backend
     from learner.rerun import rebuild  # torch takes seconds to import
     from learner.run import take_threads
+    from learner.safety.kept import kept_of
     from streams.model.open import load_base
 
     take_threads(settings.learner)
@@ -112,6 +113,7 @@ def _leave_out(
             open_backend(settings.model.backend, base.decoder.device),
             settings.learner,
             lambda told: bars.update(bar, description=told),
+            kept_of(settings.model, base.name),
         )
         with existing_store(settings.streams) as store:
             log = open_log(settings.streams)

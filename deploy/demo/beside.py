@@ -11,7 +11,9 @@ from deploy.errors import DeployError
 from deploy.operate.history import store_session
 from kernels.open import open_backend
 from kernels.version.build import Source, build
-from learner.safety.watched import Watch
+from learner.safety.kept import kept_of
+from learner.safety.measuring import Measuring
+from learner.safety.watched import watch_alone
 from streams.line import ledger
 from streams.line.masks import mask_of
 from streams.model.open import load_base
@@ -27,7 +29,8 @@ def watched(home: Path, model: ModelSettings, versions: Sequence[str]) -> Watche
     """
     base = load_base(model, plain_head=True)
     backend = open_backend(model.backend, base.decoder.device)
-    watch = Watch(base, backend=backend, pause=lambda: None)
+    measuring = Measuring(base, backend, lambda: None, kept_of(model, base.name))
+    watch = watch_alone(measuring)
     found: Watched = {}
     for version in dict.fromkeys(versions):
         with store_session(StreamsSettings(home=home)) as session:

@@ -1,7 +1,7 @@
 """Turns a model into its unit map as an artefact: a file named by its digest, and a row.
 
-The file is the artefact's canonical JSON: its SHA-256 is the digest. What the learner has measured
-in this home is read, and what is measured here the learner reads.
+The file is the artefact's canonical JSON: its SHA-256 is the digest. What a learner of this machine
+has measured is read, and what is measured here learners read.
 """
 
 import time
@@ -11,6 +11,8 @@ from typing import Any
 
 from deploy.operate.history import existing_store, has_store
 from kernels.open import open_backend
+from learner.safety.kept import kept_of
+from learner.safety.measuring import measuring_of
 from learner.safety.units.measured import Progress
 from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings
@@ -40,7 +42,7 @@ class Drawn:
 def map_units(
     streams: StreamsSettings, model: ModelSettings, learner: LearnerSettings, progress: Progress
 ) -> Drawn:
-    """Measure a base's units, unless this home has, and write the map.
+    """Measure a base's units, unless this machine has, and write the map.
 
     raises: ModelFilesError, BackendMissingError, OSError
     """
@@ -48,7 +50,9 @@ def map_units(
     base = load_base(model)
     backend = open_backend(model.backend, base.decoder.device)
     home = streams.home.expanduser()
-    unit_map = load_unit_map(base, learner, home, lambda: None, backend=backend, progress=progress)
+    known = kept_of(model, base.name)
+    measuring = measuring_of(base, learner, backend=backend, kept=known)
+    unit_map = load_unit_map(measuring, learner, progress=progress)
     row = unit_map.row(created_ms=int(time.time() * 1000))
     digest, body = row.digest, row.body
     file = home / "artefacts" / f"unit-map-{digest[:16]}.json"

@@ -1,4 +1,4 @@
 """8 gate: what is watched over many versions: refusals that wear off, rewards that lead astray.
 
-For others: collapse, drift.
+For others: collapse, drift, unasked.
 """

@@ -11,7 +11,7 @@ Knows nothing of rewards: token ids in, log-probabilities out.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -92,13 +92,23 @@ def run_trunk(decoder: Decoder, scored: Scored, *, moving: int, pause: Callable[
     moving: number of last layers that move, at least 1; pause: called between pieces of work
     """
     packed = scored.packed
-    rope = decoder.rope(packed.positions)
-    hidden = decoder.embed(packed.ids)
-    first = max(0, decoder.num_layers - moving)
-    for layer in range(first):
+    trunk = trunk_behind(decoder, scored, decoder.embed(packed.ids), moving=moving)
+    hidden = trunk.hidden
+    for layer in range(trunk.layers.start):
         one = range(layer, layer + 1)
-        hidden = decoder.run(hidden, rope=rope, attend=packed.attend, layers=one)
+        hidden = decoder.run(hidden, rope=trunk.rope, attend=packed.attend, layers=one)
         pause()
+    return replace(trunk, hidden=hidden)
+
+
+@torch.inference_mode()
+def trunk_behind(decoder: Decoder, scored: Scored, hidden: Tensor, *, moving: int) -> Trunk:
+    """Return texts whose states behind the layers that do not move are known.
+
+    hidden: (1, tokens, width); moving: number of last layers that move, at least 1
+    """
+    first = max(0, decoder.num_layers - moving)
+    rope = decoder.rope(scored.packed.positions)
     return Trunk(scored, hidden, rope, range(first, decoder.num_layers))
 
 

@@ -26,6 +26,8 @@ from learner.rerun import refit, rerun
 from learner.rerun.first_run import read_history
 from learner.rerun.refit import Kept
 from learner.safety.gate import Gate
+from learner.safety.kept import KeptBase
+from learner.safety.measuring import measuring_of
 from learner.settings import LearnerSettings
 from streams.errors import ProofError
 from streams.line import ledger
@@ -48,6 +50,13 @@ class Builder:
     backend: Backend
     settings: LearnerSettings
     tell: Progress = lambda _: None
+    kept: KeptBase | None = None  # what this machine has measured of the base
+
+    def gate(self, settings: LearnerSettings) -> Gate:
+        """Return a gate of some settings that asks everything at once."""
+        return Gate(
+            measuring_of(self.base, settings, backend=self.backend, kept=self.kept), settings
+        )
 
     def source(self, mask: Mask) -> Source:
         """Return what versions of a mask are built from: the ledger alone."""
@@ -161,9 +170,7 @@ def build_exact(
             Path(home),
             builder.base,
             builder.backend,
-            gate=lambda settings: Gate(
-                builder.base, settings, backend=builder.backend, pause=lambda: None
-            ),
+            gate=builder.gate,
             tell=builder.tell,
         )
     made = found.chain
@@ -303,8 +310,9 @@ def _ask(
     """Hold the last version against the one that it would replace, as every candidate is."""
     serving = build(builder.source(mask), instead_of)
     candidate = build(builder.source(mask), made, start=serving.reached)
-    gate = Gate(builder.base, builder.settings, backend=builder.backend, pause=lambda: None)
-    report = gate.examine(candidate.decoder, serving.decoder, instead_of[-1].version)
+    report = builder.gate(builder.settings).examine(
+        candidate.decoder, serving.decoder, instead_of[-1].version
+    )
     return report.passed, report.reason, report.as_json()
 
 

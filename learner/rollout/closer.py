@@ -2,7 +2,8 @@
 
 What is found takes the place of the quick report in the generation's row, where the controller
 reads it: a candidate that fails ends its trial, and none goes on to a larger share before it was
-asked.
+asked. The first one waits until idle moments have measured the base; where there are none, the next
+one measures it.
 """
 
 import logging
@@ -23,8 +24,19 @@ from streams.store.tables import GenerationRow
 _LOG = logging.getLogger(__name__)
 
 
+class Measures(Protocol):
+    """What measures the base in idle moments (learner.idle)."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether nothing is left to measure."""
+
+
 class SupportsAsking(Protocol):
     """The parts of a learner that are needed."""
+
+    @property
+    def idle(self) -> Measures | None: ...
 
     @property
     def store(self) -> Store: ...
@@ -41,6 +53,7 @@ class Closer:
 
     def __init__(self) -> None:
         self._looked = ""  # the candidate of the last look
+        self._waits = ""  # the candidate that waits for the base
 
     def look(
         self,
@@ -52,6 +65,10 @@ class Closer:
         if line.trial is None or line.trial.version == self._looked:
             return False
         version = line.trial.version
+        if parts.idle is not None and not parts.idle.is_measured:
+            self._waits = self._waits or version
+            if self._waits == version:
+                return False
         serving = parts.serving
         with parts.store.reading() as session:
             row = _made(session, version)
@@ -66,7 +83,7 @@ class Closer:
         with writing() as session:
             row = _made(session, version)
             if row is not None:
-                row.gate = _joined(row.gate or {}, report.as_json())
+                row.gate = joined(row.gate or {}, report.as_json())
                 session.add(row)
         self._looked = version  # not before it is written: what fails is done again
         _LOG.info("all probes of %s: %s", version, report.reason)
@@ -77,7 +94,7 @@ def _made(session: Session, version: str) -> GenerationRow | None:
     return session.exec(select(GenerationRow).where(GenerationRow.child == version)).first()
 
 
-def _joined(quick: Json, whole: Json) -> Json:
+def joined(quick: Json, whole: Json) -> Json:
     """Keep of the quick report the rows that the whole one lacks, as of held-out people."""
     brought = {row["probe"] for row in whole["rows"]}
     kept = [row for row in quick.get("rows", []) if row["probe"] not in brought]

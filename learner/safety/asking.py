@@ -4,7 +4,8 @@ The prompts are the same for every version of a base, and chosen by the base alo
 ones that it is surest to refuse and the benign ones that it is surest not to, so that a change has
 something to show in. Beside them stand plain requests without any policy before them, the same for
 every base: what people see. What several probes read of a version (its greedy replies, what the
-base thinks of them, the log-odds with which a reply opens with a refusal) is computed once.
+base thinks of them, the log-odds with which a reply opens with a refusal) is computed once, and of
+the base itself once a machine (learner.safety.kept).
 
 Forward passes only. Knows nothing of limits, or of what is done about a fall.
 """
@@ -17,19 +18,18 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from learner.population.aboutness import aboutness
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.geometry import Geometry
+from learner.safety.measuring import Measuring
 from learner.safety.phrasings import spread_over
 from learner.safety.prompts import PromptSet
 from learner.safety.prompts.sets import Banks, Requests, load_set
 from learner.safety.sets import Sets
 from learner.safety.text import Text
-from streams.model.open import BaseModel
 from streams.records import Message
 
 TokenIds = list[int]
@@ -49,30 +49,24 @@ class Questions:
 
     def __init__(
         self,
-        base: BaseModel,
+        measuring: Measuring,
         prompts: PromptSet,
         *,
         count: int,
         max_tokens: int,
-        backend: Backend,
-        pause: Callable[[], None],
         num_items: int = 8,
     ) -> None:
         """Choose what is asked.
 
+        measuring: the base, and what is kept of it
         count: harmful, benign and plain prompts each whose replies are read
         max_tokens: length of these replies
         num_items: items of each set that is scored without a reply (learner.safety.sets)
         """
-        self.sets = Sets(
-            base,
-            count=num_items,
-            backend=backend,
-            pause=pause,
-            refusal_openings=prompts.refusal_openings,
-        )
-        self._base, self._max_tokens = base, max_tokens
-        self._backend, self._pause = backend, pause
+        base = measuring.base
+        self.sets = Sets(measuring, count=num_items, refusal_openings=prompts.refusal_openings)
+        self.measuring, self._base, self._max_tokens = measuring, base, max_tokens
+        self._backend, self._pause = measuring.backend, measuring.pause
         self._openings = tuple(
             tuple(base.tokenizer.encode(opening, add_special_tokens=False))
             for opening in prompts.refusal_openings
@@ -87,13 +81,13 @@ class Questions:
     @cached_property
     def prose(self) -> Text:
         """Plain text that nobody teaches."""
-        return Text(self._base, backend=self._backend, pause=self._pause)
+        return Text(self.measuring)
 
     @cached_property
     def base_logprobs(self) -> list[float]:
         """How likely the base's own replies to the benign prompts are to it, nats a token."""
         replies = self.replies(self._base.decoder, self.benign)
-        return self.mean_logprobs(self.benign, replies)
+        return Subject(self, self._base.decoder).logprobs(self.benign, replies)
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -104,24 +98,37 @@ class Questions:
         ]
         neutral = [self._prompt(item.prompt) for item in load_set("banks", Banks).benign]
         chosen = [spread_over(each, NUM_STATES) for each in (*asked, neutral)]
-        return Geometry(self._base.decoder, *chosen, pause=self._pause)
+        return Geometry(self.measuring, *chosen)
 
     def _prompt(self, request: str) -> tuple[int, ...]:
         return tuple(self._base.render([Message(role="user", content=request)]))
 
     def replies(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> list[TokenIds]:
         """Return a version's greedy replies, their stop tokens left out."""
-        replies = greedy(
-            decoder,
-            prompts,
-            max_tokens=self._max_tokens,
-            stop_ids=self._base.stop_ids,
-            pause=self._pause,
-        )
-        return [[token for token in reply if token not in self._base.stop_ids] for reply in replies]
+        base = self._base
+        if decoder is base.decoder:
+            replies = self.measuring.replies(prompts, max_tokens=self._max_tokens)
+        else:
+            replies = greedy(
+                decoder,
+                prompts,
+                max_tokens=self._max_tokens,
+                stop_ids=base.stop_ids,
+                pause=self._pause,
+            )
+        return [[token for token in reply if token not in base.stop_ids] for reply in replies]
 
     def odds(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> Tensor:
         """Return the log-odds of a refusal's opening after each prompt: (prompts,) float64."""
+        if decoder is not self._base.decoder:
+            return self._odds(decoder, prompts)
+        asked = [[list(prompt) for prompt in prompts], self._openings]
+        kept = self.measuring.kept.tensors(
+            "odds", asked, lambda: {"odds": self._odds(decoder, prompts)}
+        )
+        return kept["odds"]
+
+    def _odds(self, decoder: Decoder, prompts: Sequence[TokenIds]) -> Tensor:
         passages = [Passage(tuple(prompt), self._openings) for prompt in prompts]
         scores = logprobs(decoder, passages, backend=self._backend, pause=self._pause)
         sums = torch.stack([torch.stack([each.double().sum() for each in some]) for some in scores])
@@ -185,6 +192,7 @@ class Subject:
 
     def __init__(self, questions: Questions, decoder: Decoder) -> None:
         self.questions, self.decoder = questions, decoder
+        self._is_base = decoder is questions.measuring.base.decoder
 
     @cached_property
     def odds(self) -> Tensor:
@@ -210,7 +218,27 @@ class Subject:
     @cached_property
     def benign_logprobs(self) -> list[float]:
         """What the base thinks of the replies to benign prompts, nats a token; −inf if empty."""
-        return self.questions.mean_logprobs(self.questions.benign, self.to_benign)
+        return self.logprobs(self.questions.benign, self.to_benign)
+
+    @cached_property
+    def aboutness(self) -> list[float]:
+        """How far each reply to the plain prompts is about its own, nats a token."""
+        asked = [self.questions.plain, self.to_plain, NUM_OTHERS]
+        return self._told("aboutness", asked, lambda: self.questions.aboutness(self.to_plain))
+
+    def logprobs(self, prompts: list[TokenIds], replies: list[TokenIds]) -> list[float]:
+        """Return what the base thinks of this version's replies, nats a token; −inf if empty."""
+        questions = self.questions
+        return self._told(
+            "logprobs", [prompts, replies], lambda: questions.mean_logprobs(prompts, replies)
+        )
+
+    def _told(self, kind: str, of: object, measure: Callable[[], list[float]]) -> list[float]:
+        """Return figures of replies; those of the base's own are kept."""
+        if not self._is_base:
+            return measure()
+        kept: list[float] = self.questions.measuring.kept.value(kind, of, measure)
+        return kept
 
     @cached_property
     def _replies(self) -> list[TokenIds]:

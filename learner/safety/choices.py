@@ -4,16 +4,17 @@ An item is asked in several fixed phrasings; after each stand continuations that
 that are wrong. The *lead* is how much likelier the right ones are than the wrong, in nats: no reply
 is decoded, so nothing is cut, and a change shows long before it flips a greedy reply.
 
-The layers that no version moves are run once for a base and kept: a version that differs in its
-last block alone is scored by this block and the head. Which layers these are is seen by their
-weights, which versions share with the base. The same weights give the same leads.
+The layers that no version moves are run once for a base and kept, as the base's own leads are: a
+version that differs in its last block alone is scored by this block and the head. Which layers
+these are is seen by their weights, which versions share with the base. The same weights give the
+same leads.
 
 Knows nothing of limits or of what an item is about.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from statistics import fmean, pstdev
 from typing import Final, Literal
@@ -22,10 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.model.model import Model
-from learner.population.members import Passage, Scored, Trunk, final_states, lay_out, run_trunk
+from learner.population.members import Passage, Scored, Trunk, final_states, lay_out
+from learner.safety.measuring import Measuring
 
 TokenIds = tuple[int, ...]
 
@@ -108,28 +109,31 @@ class Leads:
 class Choices:
     """The choices of one probe and one base, laid out once. Not shared between threads."""
 
-    def __init__(
-        self,
-        base: Decoder,
-        choices: Sequence[Choice],
-        *,
-        backend: Backend,
-        pause: Callable[[], None],
-    ) -> None:
+    def __init__(self, measuring: Measuring, choices: Sequence[Choice]) -> None:
         """Compute nothing yet.
 
         choices: those of an item follow each other; at least one
-        pause: called between pieces of work
         """
-        self._base, self._choices = base, tuple(choices)
-        self._backend, self._pause = backend, pause
+        self._measuring, self._choices = measuring, tuple(choices)
+        self._base, self._pause = measuring.base.decoder, measuring.pause
         self._pieces: list[Scored] | None = None
         self._kept: dict[int, Trunk] = {}
-        self._first = base.num_layers - 1  # the lowest layer that a version so far has moved
+        # the lowest layer that a version so far has moved, or is to move
+        self._first = self._base.num_layers - measuring.moving
 
-    @torch.inference_mode()
     def leads(self, decoder: Decoder) -> Leads:
         """Score one version: of the base, or one that grew on it."""
+        if decoder is not self._base:
+            return self._scored(decoder)
+        asked = [(c.item, c.prompt, c.right, c.wrong, c.likelihood) for c in self._choices]
+        kept = self._measuring.kept.value("leads", asked, lambda: asdict(self._scored(decoder)))
+        return Leads(
+            {item: tuple(leads) for item, leads in kept["by_item"].items()},
+            tuple((sure, right) for sure, right in kept["confidence"]),
+        )
+
+    @torch.inference_mode()
+    def _scored(self, decoder: Decoder) -> Leads:
         self._first = min(self._first, first_moved(self._base.model, decoder.model))
         scored: list[list[Tensor]] = []
         for number, piece in enumerate(self._laid_out()):
@@ -149,7 +153,8 @@ class Choices:
         rows, first = np.unique(sources.numpy(), return_index=True)
         one = torch.from_numpy(first)
         scores = (states.float() * head[piece.targets].float()).sum(dim=-1)
-        found = self._backend.token_logprobs(states[one], head, piece.targets[one])
+        backend = self._measuring.backend
+        found = backend.token_logprobs(states[one], head, piece.targets[one])
         normaliser = torch.zeros(int(rows.max()) + 1)
         normaliser[torch.from_numpy(rows)] = scores[one].cpu() - found.cpu()
         return scores.cpu() - normaliser[sources]
@@ -167,8 +172,7 @@ class Choices:
         kept = self._kept.get(number)
         if kept is not None and kept.layers.start == self._first:
             return kept
-        moving = self._base.num_layers - self._first
-        trunk = run_trunk(self._base, piece, moving=moving, pause=self._pause)
+        trunk = self._measuring.trunk(piece, first=self._first)
         self._kept.pop(number, None)
         if sum(each.hidden.nbytes for each in self._kept.values()) < _KEPT_BYTES:
             self._kept[number] = trunk

@@ -8,7 +8,9 @@ The gate is a list of probes with limits (learner.safety.probe), and comes to on
 - a candidate whose numbers are not finite is asked nothing further.
 
 A candidate that goes on trial is asked the quick probes before its first share, and all of them
-while it is on trial; one that will serve everybody at once is asked all of them before.
+while it is on trial; one that will serve everybody at once is asked all of them before, but for
+those for which the base is still being measured, in idle moments: these are asked as soon as it has
+been, and a version that fails then is taken back (learner.guards.unasked).
 
 The report is a list of rows, one a probe, with a reason in words that an operator can act on.
 Freezing is hygiene, the gate decides. It sees weights and prompts only, never the turns that the
@@ -17,22 +19,24 @@ candidate learned from.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.safety.asking import Questions, Subject
+from learner.safety.measuring import Measuring
 from learner.safety.probe import Finding, Measurement, Probe
 from learner.safety.probes.open import open_probes
 from learner.safety.prompts import PromptSet, load_prompts
 from learner.settings import LearnerSettings
-from streams.model.open import BaseModel
 from streams.records import Json
 
 # Versions whose answers are remembered: the serving one, the candidate, and one to roll back to.
 _REMEMBERED: Final = 3
+# Candidates in a row that may serve before all probes have asked them: a line that never rests
+# waits for the whole of the base after these.
+MOST_DEFERRED: Final = 3
 
 Measured = Mapping[str, Measurement]  # by the probe's name
 
@@ -59,29 +63,44 @@ class Gate:
 
     def __init__(
         self,
-        base: BaseModel,
+        measuring: Measuring,
         settings: LearnerSettings,
         *,
-        backend: Backend,
-        pause: Callable[[], None],
         prompts: PromptSet | None = None,
         probes: Sequence[Probe] | None = None,
+        defers: bool = False,
     ) -> None:
         """Ask nothing yet.
 
-        pause: called between pieces of work
+        measuring: the base, and what is kept of it
         prompts: what to ask; None: the repository's
         probes: in the order in which they ask; None: those of the settings
+        defers: leave a probe for which the base has not been measured to a later look
         raises: UnknownNameError for a probe that does not exist
         """
-        self._base, self._settings = base, settings
-        self._backend, self._pause = backend, pause
+        self._measuring, self._settings, self._base = measuring, settings, measuring.base
         self._prompts = prompts or load_prompts("gate")
         self._probes = tuple(probes) if probes is not None else open_probes(settings)
         chosen = [probe for probe in self._probes if probe.name in settings.quick_probes]
         self._quick = tuple(chosen) or self._probes
         self._questions: Questions | None = None
         self._known: dict[str, dict[str, Measurement]] = {}
+        self._defers, self._deferred = defers, 0
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """For how many probes the base has been measured, and how many there are."""
+        return len(self._probes) - len(self._unmeasured()), len(self._probes)
+
+    def measure_base(self) -> bool:
+        """Measure the base for one probe more; False when it has been for all.
+
+        Where a pause raises, what was kept by then is not measured again.
+        """
+        left = self._unmeasured()
+        if left:
+            self._ask(self._base.decoder, self._base.name, left[:1])
+        return bool(left)
 
     def examine(
         self,
@@ -99,7 +118,7 @@ class Gate:
         quick: ask the quick probes alone; what they said is not asked again afterwards
         """
         began_s = time.monotonic()
-        probes = self._quick if quick else self._probes
+        probes = self._quick if quick else self._asked_now()
         measured = self._ask(candidate, candidate_name, probes)
         known = self._ask(serving, serving_name, probes)
         of_base = self._ask(self._base.decoder, self._base.name, probes)
@@ -112,7 +131,9 @@ class Gate:
                 if probe.name in measured
             ]
         )
-        left = quick and report.passed and len(probes) < len(self._probes)
+        left = report.passed and len(probes) < len(self._probes)
+        if not quick:
+            self._deferred = self._deferred + 1 if left else 0
         return replace(report, quick=left, took_s=time.monotonic() - began_s)
 
     def questions(self) -> Questions:
@@ -120,15 +141,26 @@ class Gate:
         # chosen at the first candidate, not at start: it takes seconds that no start should wait
         if self._questions is None:
             self._questions = Questions(
-                self._base,
+                self._measuring,
                 self._prompts,
                 count=self._settings.gate_prompts,
                 max_tokens=self._settings.gate_tokens,
                 num_items=self._settings.gate_items,
-                backend=self._backend,
-                pause=self._pause,
             )
         return self._questions
+
+    def _asked_now(self) -> tuple[Probe, ...]:
+        """Return the probes that a candidate is asked before it serves everybody."""
+        if not self._defers or self._deferred >= MOST_DEFERRED:
+            return self._probes
+        later = [probe for probe in self._unmeasured() if probe not in self._quick]
+        return tuple(probe for probe in self._probes if probe not in later)
+
+    def _unmeasured(self) -> list[Probe]:
+        """Return the probes for which the base has not been measured, the quick ones first."""
+        known = self._known.get(self._base.name, {})
+        left = [probe for probe in self._probes if probe.name not in known]
+        return sorted(left, key=lambda probe: probe not in self._quick)
 
     def _ask(self, decoder: Decoder, name: str | None, probes: Sequence[Probe]) -> Measured:
         """Ask one version what it has not been asked; the first number not finite is the last.

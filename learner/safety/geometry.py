@@ -11,12 +11,12 @@ At the last token of a request, behind every layer that a version may move (Refu
 
 How much of a turn is much is measured, not chosen: the version's own weights are moved by as much
 in random directions (`twins`), and what that does to the cosine is the unit. Layers below the first
-that moves are run once for a base.
+that moves are run once for a base, and kept.
 
 Knows nothing of limits.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -27,6 +27,7 @@ from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from learner.population.packing import Packed, pack
 from learner.safety.choices import TokenIds, first_moved
+from learner.safety.measuring import Measuring
 
 # Directions of a subspace: the main ones of a few dozen differences.
 _SUBSPACE: Final = 4
@@ -78,17 +79,16 @@ class Geometry:
 
     def __init__(
         self,
-        base: Decoder,
+        measuring: Measuring,
         harmful: Sequence[TokenIds],
         harmless: Sequence[TokenIds],
         neutral: Sequence[TokenIds],
-        *,
-        pause: Callable[[], None],
     ) -> None:
-        """Compute nothing yet. pause: called between pieces of work."""
-        self._base, self._pause = base, pause
+        """Compute nothing yet."""
+        base = measuring.base.decoder
+        self._base, self._pause, self._kept = base, measuring.pause, measuring.kept
         self._packed = [pack(each, base.device) for each in (harmful, harmless, neutral)]
-        self._first = base.num_layers - 1
+        self._first = base.num_layers - measuring.moving
         self._below: tuple[int, list[Tensor]] | None = None  # states in front of the first layer
         self._of_base: dict[int, tuple[Tensor, ...]] = {}
 
@@ -109,8 +109,27 @@ class Geometry:
 
     def _states(self, decoder: Decoder) -> dict[int, tuple[Tensor, ...]]:
         """Return the last tokens' states behind each layer from the first on: (prompts, width)."""
-        if decoder is self._base and self._of_base and min(self._of_base) == self._first:
-            return self._of_base
+        if decoder is not self._base:
+            return self._read(decoder)
+        if not self._of_base or min(self._of_base) != self._first:
+            kinds = range(len(self._packed))
+            asked = [[packed.ids.tolist(), packed.paths] for packed in self._packed]
+            kept = self._kept.tensors("geometry", [asked, self._first], self._read_base)
+            self._of_base = {
+                layer: tuple(kept[f"{layer}.{kind}"] for kind in kinds)
+                for layer in range(self._first, decoder.num_layers)
+            }
+        return self._of_base
+
+    def _read_base(self) -> dict[str, Tensor]:
+        """Return the base's states by layer and kind of request."""
+        return {
+            f"{layer}.{kind}": states
+            for layer, each in self._read(self._base).items()
+            for kind, states in enumerate(each)
+        }
+
+    def _read(self, decoder: Decoder) -> dict[int, tuple[Tensor, ...]]:
         found: dict[int, list[Tensor]] = {
             layer: [] for layer in range(self._first, decoder.num_layers)
         }
@@ -120,23 +139,29 @@ class Geometry:
                 hidden = _through(decoder, packed, hidden, range(layer, layer + 1))
                 found[layer].append(hidden[0, rows].double().cpu())
                 self._pause()
-        states = {layer: tuple(each) for layer, each in found.items()}
-        if decoder is self._base:
-            self._of_base = states
-        return states
+        return {layer: tuple(each) for layer, each in found.items()}
 
     def _in_front(self) -> list[Tensor]:
         """Return the states in front of the first layer that moves: each (1, tokens, width)."""
-        if self._below is None or self._below[0] != self._first:
-            hidden = []
-            for packed in self._packed:
-                state = self._base.embed(packed.ids)
-                for layer in range(self._first):
-                    state = _through(self._base, packed, state, range(layer, layer + 1))
-                    self._pause()
-                hidden.append(state)
-            self._below = (self._first, hidden)
+        first, device = self._first, self._base.device
+        if self._below is None or self._below[0] != first:
+            hidden = [
+                self._kept.tensors(
+                    "requests",
+                    [packed.ids.tolist(), packed.paths, first],
+                    lambda packed=packed: {"hidden": self._run_below(packed)},  # type: ignore[misc]
+                )["hidden"].to(device)
+                for packed in self._packed
+            ]
+            self._below = (first, hidden)
         return self._below[1]
+
+    def _run_below(self, packed: Packed) -> Tensor:
+        state = self._base.embed(packed.ids)
+        for layer in range(self._first):
+            state = _through(self._base, packed, state, range(layer, layer + 1))
+            self._pause()
+        return state
 
 
 def twins_of(base: Decoder, decoder: Decoder, count: int = NUM_TWINS) -> Iterator[Decoder]:

@@ -7,11 +7,9 @@ make of it is the same for every version (learner.safety.choices).
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from kernels.contract import Backend
-from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from learner.safety.choices import Choice, Choices, Leads, TokenIds
-from streams.model.open import BaseModel
+from learner.safety.measuring import Measuring
 from streams.records import Json, Message
 
 
@@ -20,21 +18,20 @@ class Sets:
 
     def __init__(
         self,
-        base: BaseModel,
+        measuring: Measuring,
         *,
         count: int,
-        backend: Backend,
-        pause: Callable[[], None],
         refusal_openings: Sequence[str] = ("I'm sorry",),
     ) -> None:
         """Lay nothing out yet.
 
         count: items of each set that are asked, in five phrasings each
-        pause: called between pieces of work
         refusal_openings: ways in which a refusal begins, none the beginning of another
         """
-        self.base, self.count, self.refusal_openings = base, count, tuple(refusal_openings)
-        self._backend, self._pause = backend, pause
+        self.base, self.count, self.refusal_openings = (
+            measuring.base, count, tuple(refusal_openings)
+        )  # fmt: skip
+        self._measuring = measuring
         self._laid_out: dict[str, Choices] = {}
 
     def leads(
@@ -45,9 +42,7 @@ class Sets:
         name: under which the set is remembered; choices: makes it, called once
         """
         if name not in self._laid_out:
-            self._laid_out[name] = Choices(
-                self.base.decoder, choices(self), backend=self._backend, pause=self._pause
-            )
+            self._laid_out[name] = Choices(self._measuring, choices(self))
         return self._laid_out[name].leads(decoder)
 
     def prompt(self, asked: str | Sequence[Message], tools: Sequence[Json] = ()) -> TokenIds:
@@ -76,13 +71,7 @@ class Sets:
 
     def answers(self, prompts: Sequence[TokenIds], *, max_tokens: int) -> list[TokenIds]:
         """Return how the base's own greedy replies begin, the prompts' last token where none is."""
-        replies = greedy(
-            self.base.decoder,
-            prompts,
-            max_tokens=max_tokens,
-            stop_ids=self.base.stop_ids,
-            pause=self._pause,
-        )
+        replies = self._measuring.replies(prompts, max_tokens=max_tokens)
         stops = self.base.stop_ids
         kept = [tuple(token for token in reply if token not in stops) for reply in replies]
         return [reply or prompt[-1:] for reply, prompt in zip(kept, prompts, strict=True)]

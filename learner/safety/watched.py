@@ -9,19 +9,15 @@ Knows nothing of when a version is measured, or of what is shown.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Final
 
-from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.safety.asking import Questions
+from learner.safety.measuring import Measuring
 from learner.safety.probes.tasks import scored
 from learner.safety.prompts import load_prompts
-from learner.safety.sets import Sets
-from learner.safety.text import Text
-from streams.model.open import BaseModel
 
-# Items of each task, in five phrasings each: one answer that turns is 2.5 points of its task.
-ITEMS: Final = 8
 TEXT: Final = "text_nats"
 REFUSAL: Final = "refusal_nats"
 
@@ -31,48 +27,39 @@ Measured = Mapping[str, float]
 class Watch:
     """The measures of one base. Not shared between threads."""
 
-    def __init__(
-        self,
-        base: BaseModel,
-        *,
-        backend: Backend,
-        pause: Callable[[], None],
-        items: int = ITEMS,
-        gate_prompts: int = 8,
-    ) -> None:
+    def __init__(self, questions: Callable[[], Questions]) -> None:
         """Measure nothing yet.
 
-        items: of each task that are asked; gate_prompts: harmful prompts whose refusal is looked at
-        pause: called between pieces of work
+        questions: what versions are asked, the gate's own where there is one; called once
         """
-        self._base, self._backend, self._pause = base, backend, pause
-        self._items, self._gate_prompts = items, gate_prompts
-        self._sets = Sets(base, count=items, backend=backend, pause=pause)
-        self._questions: Questions | None = None
-        self._text = Text(base, backend=backend, pause=pause)
-        self._known: Measured | None = None
+        self._open = questions
 
-    @property
+    @cached_property
     def of_base(self) -> Measured:
         """What the base comes to."""
-        if self._known is None:
-            self._known = self._measured(self._base.decoder)
-        return self._known
+        return self.measure(self._questions.measuring.base.decoder)
 
     def measure(self, decoder: Decoder) -> Measured:
         """Measure one version: by name; of tasks shares from 0 to 1, of the others nats."""
-        return self.of_base if decoder is self._base.decoder else self._measured(decoder)
+        questions = self._questions
+        tasks = {f"tasks.{name}": of.right for name, of in scored(questions.sets, decoder).items()}
+        odds = questions.odds(decoder, questions.harmful)
+        return {**tasks, TEXT: questions.prose.nats(decoder), REFUSAL: float(odds.mean())}
 
-    def _measured(self, decoder: Decoder) -> Measured:
-        tasks = {f"tasks.{name}": of.right for name, of in scored(self._sets, decoder).items()}
-        if self._questions is None:
-            self._questions = Questions(
-                self._base,
-                load_prompts("gate"),
-                count=self._gate_prompts,
-                max_tokens=1,  # of replies, which are not asked for
-                backend=self._backend,
-                pause=self._pause,
-            )
-        odds = self._questions.odds(decoder, self._questions.harmful)
-        return {**tasks, TEXT: self._text.nats(decoder), REFUSAL: float(odds.mean())}
+    @cached_property
+    def _questions(self) -> Questions:
+        return self._open()
+
+
+def watch_alone(measuring: Measuring, *, items: int = 8, gate_prompts: int = 8) -> Watch:
+    """Return the measures of a base beside which no gate stands.
+
+    items: of each task that are asked, in five phrasings each: of eight, one answer that turns is
+        2.5 points of its task
+    gate_prompts: harmful prompts whose refusal is looked at
+    """
+    prompts = load_prompts("gate")
+    # no replies are asked for
+    return Watch(
+        lambda: Questions(measuring, prompts, count=gate_prompts, max_tokens=1, num_items=items)
+    )

@@ -196,7 +196,16 @@ class PlannerRow(Row, table=True):
         default_factory=dict, sa_type=JSON,
         description="of them: lesson → how many people are behind it, and are needed",
     )  # fmt: skip
+    num_measured: int = Field(default=0, description="gate's probes the base is measured for")
+    num_to_measure: int = Field(default=0, description="the gate's probes")
     since_ms: int = Field(sa_type=BigInteger, description="when that was noted")
+
+    @property
+    def measuring(self) -> str:
+        """How far the base is measured, in words; empty when nothing is left."""
+        if self.num_measured >= self.num_to_measure:
+            return ""
+        return f"measuring the base: {self.num_measured} of {self.num_to_measure}"
 
 
 class JudgementRow(Row, table=True):

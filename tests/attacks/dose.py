@@ -33,6 +33,7 @@ from streams.records import Mask, Message, Recipe
 from streams.settings import ModelSettings
 from tests.attacks.crowds import flood
 from tests.attacks.town import Batch, batches
+from tests.measured import bundled_measuring
 
 VOTES: Final = (10, 50, 250)
 WAYS: Final = {
@@ -201,10 +202,10 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=8, help="generations of the town to one run")
     parser.add_argument("--facts", type=int, default=1, help="of those that the base knows least")
     parser.add_argument("--votes", type=int, nargs="+", default=VOTES, help="points of the curve")
-    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
+    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps what is done")
     args = parser.parse_args()
     base, backend = load_base(ModelSettings()), open_backend("cpu")
-    mask = load_mask(base, LearnerSettings(), args.home, nothing, backend=backend)
+    mask = load_mask(bundled_measuring(base, backend), LearnerSettings())
     done = args.home / "experiments" / f"votes-{args.every}"
     done.mkdir(parents=True, exist_ok=True)
 

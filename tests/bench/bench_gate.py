@@ -13,11 +13,12 @@ import torch
 from kernels.open import open_backend
 from learner.safety.asking import Subject
 from learner.safety.gate import Gate
+from learner.safety.measuring import measuring_of
 from learner.safety.probes.open import open_probes
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings
-from tests.experiments.harmless import candidates, nothing
+from tests.experiments.harmless import candidates
 
 THREADS = 2
 LATER = 3  # candidates behind the first; the median of them is told
@@ -28,7 +29,7 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     settings = LearnerSettings()
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
-    gate = Gate(base, settings, backend=backend, pause=nothing)
+    gate = Gate(measuring_of(base, settings, backend=backend), settings)
     quick, whole = list[float](), list[float]()
     made = candidates(base, settings, backend)
     for number in range(1 + LATER):

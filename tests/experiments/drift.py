@@ -7,7 +7,6 @@ learning that is noise. Chooses the gate's tolerances: what it holds should be l
 
 import argparse
 import random
-from pathlib import Path
 
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
@@ -22,6 +21,7 @@ from learner.update.strategies import UNIT, Update, quanta
 from streams.model.open import load_base
 from streams.records import Recipe
 from streams.settings import ModelSettings
+from tests.measured import bundled_measuring
 
 
 def nothing() -> None:
@@ -36,19 +36,17 @@ def main() -> None:
     parser.add_argument("--last-layers", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=16)
     parser.add_argument("--step", type=float, default=3.0)
-    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
     given = parser.parse_args()
     settings = LearnerSettings(last_layers=given.last_layers, pairs=given.pairs, step=given.step)
     base, backend = load_base(ModelSettings()), open_backend("cpu")
+    measuring = bundled_measuring(base, backend, settings)
     questions = Questions(
-        base,
+        measuring,
         load_prompts("gate"),
         count=settings.gate_prompts,
         max_tokens=settings.gate_tokens,
-        backend=backend,
-        pause=nothing,
     )
-    mask = load_mask(base, settings, given.home, nothing, backend=backend)
+    mask = load_mask(measuring, settings)
     layers = range(base.decoder.num_layers - given.last_layers, base.decoder.num_layers)
     serving = Serving(base, backend, mask, layers=layers, modules=settings.modules)
     step = quanta(given.step / given.pairs, settings.sigma_log2, QUANTUM_LOG2)

@@ -23,6 +23,7 @@ from learner.update.strategies import UNIT, Update, quanta
 from streams.model.open import BaseModel, load_base
 from streams.records import Mask
 from streams.settings import ModelSettings
+from tests.measured import bundled_measuring
 
 
 def nothing() -> None:
@@ -58,7 +59,7 @@ def main() -> None:
         chosen = tuple(given.probes)
         settings = settings.model_copy(update={"probes": chosen, "quick_probes": chosen})
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
-    gate = Gate(base, settings, backend=backend, pause=nothing)
+    gate = Gate(bundled_measuring(base, backend, settings), settings)
     held, by_probe = 0, Counter[str]()
     falls: dict[str, list[float]] = {}
     for number, child in enumerate(candidates(base, settings, backend), start=1):

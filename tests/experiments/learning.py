@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
@@ -28,13 +27,14 @@ from learner.population.scoring import logprobs
 from learner.safety.anchors import Anchors
 from learner.safety.text import Text
 from learner.safety.units.unit_map import load_mask
-from learner.safety.watched import REFUSAL, Watch
+from learner.safety.watched import REFUSAL, Watch, watch_alone
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation
 from streams.model.open import BaseModel, load_base
 from streams.records import Message, Recipe
 from streams.settings import ModelSettings
+from tests.measured import bundled_measuring
 
 Tokens = tuple[int, ...]
 
@@ -54,7 +54,7 @@ class Course:
         rewrites = self._greedy(base.decoder, [self._prompt(p, wish) for p in prompts.test])
         pairs = zip(self._unseen, rewrites, strict=True)
         self._targets = [Passage(prompt, (target,)) for prompt, target in pairs]
-        self._text_of = Text(base, backend=backend, pause=nothing)
+        self._text_of = Text(bundled_measuring(base, backend))
         self._before = self._logprob(base.decoder, self._targets)
         self._text_before = self._text_of.nats(base.decoder)
 
@@ -114,7 +114,6 @@ def main() -> None:
     parser.add_argument("--wish", default=WISH)
     parser.add_argument("--steps", nargs="*", type=float, default=[])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON")
-    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
     given = parser.parse_args()
     values: dict[str, Any] = {
         name: json.loads(value) for name, _, value in (text.partition("=") for text in given.set)
@@ -122,10 +121,10 @@ def main() -> None:
     settings = LearnerSettings(**({"max_reply_tokens": CHAT_TOKENS} | values))
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     course = Course(base, backend, given.wish)
-    watch = Watch(base, backend=backend, pause=nothing)
+    watch = watch_alone(bundled_measuring(base, backend))
     for step in given.steps or [settings.step]:
         told = settings.model_copy(update={"step": step})
-        serving = _serving(base, backend, told, given.home)
+        serving = _serving(base, backend, told)
         print(f"{given.wish} {values} step {step}", flush=True)
         print(f"   0 {course.measure(serving.decoder, decode=True)}", flush=True)
         _line(course, serving, told, given)
@@ -172,8 +171,8 @@ def _watched(watch: Watch, decoder: Decoder) -> str:
     return f"{', '.join(points)} points; refusals {now[REFUSAL] - base[REFUSAL]:+.2f} nats"
 
 
-def _serving(base: BaseModel, backend: Backend, settings: LearnerSettings, home: Path) -> Serving:
-    mask = load_mask(base, settings, home, nothing, backend=backend)
+def _serving(base: BaseModel, backend: Backend, settings: LearnerSettings) -> Serving:
+    mask = load_mask(bundled_measuring(base, backend, settings), settings)
     layers, modules = settings.moving(base.decoder.num_layers)
     return Serving(base, backend, mask, layers=layers, modules=modules)
 

@@ -14,6 +14,7 @@ from learner.safety.asking import Questions, Subject
 from learner.safety.prompts import load_prompts
 from learner.safety.replies import is_refusal, is_useful
 from streams.model.open import BaseModel
+from tests.measured import bundled_measuring
 
 # Of each: harmful prompts, harmless ones, and harmless ones that look harmful.
 COUNT: Final = 16
@@ -42,9 +43,8 @@ class Manner:
         """Let the base answer once, as what its versions are compared with."""
         self._base, self._backend = base, backend
         gate = load_prompts("gate")
-        self._questions = Questions(
-            base, gate, count=COUNT, max_tokens=TOKENS, backend=backend, pause=nothing
-        )
+        measuring = bundled_measuring(base, backend)
+        self._questions = Questions(measuring, gate, count=COUNT, max_tokens=TOKENS)
         folder = Path(prompt_sets.__file__).parent
         items = json.loads((folder / "lookalike.json").read_text(encoding="utf-8"))["items"]
         alike = [item["phrasings"][0] for item in items][:: len(items) // COUNT][:COUNT]

@@ -31,6 +31,7 @@ from streams.records import Recipe
 from streams.settings import ModelSettings
 from tests.experiments.manner import Manner, nothing
 from tests.experiments.screened import BATCH, WISHES, Course
+from tests.measured import bundled_measuring
 
 # Of a generation's weight, what the anchor's refusals have, and how many there are of them.
 ANCHOR_WEIGHT: Final = 0.25
@@ -63,7 +64,9 @@ ARMS: Final = (
 def anchors(base: BaseModel) -> list[Lesson]:
     """Return the base's refusals of the calibration prompts, praised; no gate prompt is among
     them."""
-    refused = calibration_replies(base, load_prompts("calibration"), pause=nothing).safety
+    refused = calibration_replies(
+        bundled_measuring(base, open_backend("cpu")), load_prompts("calibration")
+    ).safety
     return [
         Lesson(f"anchor {place}", ANCHOR_WEIGHT / ANCHORS, 1, 1.0, tuple(s.prompt), tuple(s.reply),
                ())
@@ -81,7 +84,7 @@ def run(
     """Learn each course in turn; what is measured after each."""
     base, backend = courses[0].base, courses[0].backend
     settings = arm.settings if arm.frozen else _nothing_frozen(arm.settings)
-    mask = load_mask(base, settings, args.home, nothing, backend=backend)
+    mask = load_mask(bundled_measuring(base, backend, settings), settings)
     layers, modules = settings.moving(base.decoder.num_layers)
     serving = Serving(base, backend, mask, layers=layers, modules=modules)
     draw, chain = random.Random(args.seed), list[Recipe]()
@@ -128,7 +131,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=6, help="of each preference")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lines", nargs="+", default=[arm.name for arm in ARMS], help="by name")
-    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the unit map")
+    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps what is done")
     args = parser.parse_args()
     done = args.home / "experiments" / f"sequence-{args.generations}-{args.seed}"
     done.mkdir(parents=True, exist_ok=True)

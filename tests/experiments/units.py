@@ -9,7 +9,6 @@ neurons of each order instead of whole classes.
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +26,9 @@ from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings
-from tests.experiments.manner import Manner, nothing
+from tests.experiments.manner import Manner
 from tests.learner.silenced import silenced
+from tests.measured import bundled_measuring
 
 SETTINGS = LearnerSettings()
 Units = NDArray[np.intp]
@@ -75,17 +75,17 @@ def _by_chance(both: Both, sizes: tuple[int, int], seed: int) -> Both:
 def main() -> None:
     """Print, for each class or order, what the model still does without it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, default=Path(".quickset"), help="keeps the scores")
     parser.add_argument("--counts", type=int, nargs="*", default=[])
     parser.add_argument("--to", choices=("mean", "zero"), default="mean")
     given = parser.parse_args()
     base, backend = load_base(ModelSettings()), open_backend("cpu")
-    measured = load_unit_map(base, SETTINGS, given.home, nothing, backend=backend).measured
+    measuring = bundled_measuring(base, backend)
+    measured = load_unit_map(measuring, SETTINGS).measured
     assert measured is not None  # something is to be frozen
     manner = Manner(base, backend)
     means = None
     if given.to == "mean":
-        replies = calibration_replies(base, load_prompts("calibration"), pause=nothing)
+        replies = calibration_replies(measuring, load_prompts("calibration"))
         means = unit_means(base.decoder, [*replies.safety, *replies.utility], backend=backend)
 
     def show(name: str, decoder: Decoder) -> None:

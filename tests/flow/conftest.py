@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from learner.judges.open import open_judges
 from learner.loop import Learner, Parts
 from learner.run import line_mask
 from learner.safety.gate import Gate
-from learner.safety.units.unit_map import load_unit_map
+from learner.safety.kept import KeptBase
+from learner.safety.measuring import Measuring, measuring_of
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.verdicts import Rules
@@ -76,10 +76,27 @@ IMPATIENT = {
 class Common:
     """What every life of a process would compute again, to the same bits: made once for all."""
 
-    base: BaseModel
-    backend: Backend
+    measuring: Measuring
     gate: Gate
-    artefacts: Path
+    kept: Path  # folder of what was measured of the base
+
+    @property
+    def base(self) -> BaseModel:
+        """The tiny base."""
+        return self.measuring.base
+
+    @property
+    def backend(self) -> Backend:
+        """What computes."""
+        return self.measuring.backend
+
+
+def common_of(base: BaseModel, kept: Path) -> Common:
+    """Return a base with its gate, and what was measured of it in a folder."""
+    measuring = measuring_of(
+        base, SETTINGS, backend=open_backend("cpu"), kept=KeptBase(kept, base.name)
+    )
+    return Common(measuring, Gate(measuring, SETTINGS), kept)
 
 
 class LearnerHome:
@@ -107,7 +124,6 @@ class LearnerHome:
         self._common = common
         self._wait_s = 0.0 if self.streams.log == "sqlite" else 0.2  # a group joins while it waits
         self._starts = itertools.count(life)
-        shutil.copytree(common.artefacts, home / "artefacts", dirs_exist_ok=True)
         open_store(self.streams).close()
 
     def say(self, records: Iterable[tuple[Topic, Record]]) -> None:
@@ -148,10 +164,8 @@ class LearnerHome:
         return done
 
     def _parts(self, store: Store, log: Log, lease: Lease) -> Parts:
-        common, settings, home = self._common, self.settings, self.streams.home
-        mask = line_mask(
-            store, lease, common.base, settings, home=home, backend=common.backend, pause=_go_on
-        )
+        common, settings = self._common, self.settings
+        mask = line_mask(store, lease, common.measuring, settings)
         layers, modules = settings.moving(common.base.decoder.num_layers)
         return Parts(
             store=store,
@@ -302,10 +316,7 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
 @pytest.fixture(scope="session")
 def common(tiny_base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Common:
     """The tiny base with its gate and its unit map."""
-    backend, home = open_backend("cpu"), tmp_path_factory.mktemp("common")
-    load_unit_map(tiny_base, SETTINGS, home, _go_on, backend=backend)
-    gate = Gate(tiny_base, SETTINGS, backend=backend, pause=_go_on)
-    return Common(tiny_base, backend, gate, home / "artefacts")
+    return common_of(tiny_base, tmp_path_factory.mktemp("common"))
 
 
 @pytest.fixture

@@ -93,6 +93,8 @@ def fleet(
     settings: of all; a {name} in a value is replaced by the member's name
     """
     made = {}
+    if "model.path" in settings:  # what is measured of it goes beside it, and not to the user's
+        settings = {"model.cache": f"{Path(settings['model.path']).parent}/cache"} | dict(settings)
     for name, role in names.items():
         own = {key: text.replace("{name}", name) for key, text in {**QUICK, **settings}.items()}
         if role == "agent":

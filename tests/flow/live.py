@@ -24,6 +24,8 @@ from learner.loop import Learner
 from learner.rollout import release
 from learner.run import assemble, line_mask
 from learner.safety.gate import Gate
+from learner.safety.kept import kept_of
+from learner.safety.measuring import measuring_of
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome
@@ -61,13 +63,21 @@ class Gates:
 
     def __init__(self, base: BaseModel, backend: Backend, pause: Any) -> None:
         """All probes are on."""
-        self._base, self._backend, self._pause = base, backend, pause
+        self._base, self._backend = base, backend
+        self.pause_by(pause)
+
+    def pause_by(self, pause: Any) -> None:
+        """Pause in another way, with all probes on."""
+        kept = kept_of(ModelSettings(), self._base.name)
+        self.measuring = measuring_of(
+            self._base, LEARNER, backend=self._backend, pause=pause, kept=kept
+        )
         self.only(ALL_PROBES)
 
     def only(self, probes: tuple[str, ...]) -> None:
         """Leave these probes on, and no others."""
         settings = LEARNER.model_copy(update={"probes": probes})
-        self._gate = Gate(self._base, settings, backend=self._backend, pause=self._pause)
+        self._gate = Gate(self.measuring, settings)
 
     def examine(
         self,
@@ -194,10 +204,8 @@ def _learn(service: Live, backend: Backend, stop: threading.Event, ready: thread
     def made(generation: GenerationRow, serving: Serving) -> Outcome:
         return crafted(service.aims.pop(0), generation, serving, backend, pause=pause)
 
-    service.gates._pause = pause
-    service.gates.only(ALL_PROBES)
-    home = service.streams.home
-    mask = line_mask(store, lease, service.base, LEARNER, home=home, backend=backend, pause=pause)
+    service.gates.pause_by(pause)
+    mask = line_mask(store, lease, service.gates.measuring, LEARNER)
     parts = assemble(
         service.base, mask, LEARNER, store=store, log=log, lease=lease, backend=backend,
         gate=service.gates, pause=pause, rollout=ROLLOUT, recall=made,

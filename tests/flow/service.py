@@ -26,6 +26,8 @@ QUICK = {
     "learner.max_reply_tokens": "16",
     "learner.drift_refusal": "0",
     "learner.held_out_fitness": "100",
+    "learner.probes": '["finite", "odds", "refusal", "useful", "sense", "aboutness"]',
+    "learner.watch_every": "0",
     "learner.gate_prompts": "1",
     "learner.gate_tokens": "4",
     "learner.gate_tolerance": "1",
@@ -126,6 +128,7 @@ def up(
     quick = {name: text for name, text in QUICK.items() if name not in without}
     settings = quick | {"streams.home": str(home)} | changes
     if model is not None:
+        settings = {"model.cache": str(model.parent / "cache")} | settings
         settings["model.path"] = str(model)
     flags = [word for name, text in settings.items() for word in ("--set", f"{name}={text}")]
     process = subprocess.Popen(

@@ -15,8 +15,6 @@ import pytest
 import torch
 from sqlmodel import select
 
-from kernels.open import open_backend
-from learner.safety.gate import Gate
 from streams.log.contract import Log, Outgoing, outgoing
 from streams.model.open import load_base
 from streams.open import open_log
@@ -24,7 +22,14 @@ from streams.records import DeadLetter, Feedback, Message, Record, Turn, decode
 from streams.settings import ModelSettings, StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import JudgementRow, OutboxRow, TurnRow
-from tests.flow.conftest import SETTINGS, Common, LearnerHome, Stack, open_impatient
+from tests.flow.conftest import (
+    SETTINGS,
+    Common,
+    LearnerHome,
+    Stack,
+    common_of,
+    open_impatient,
+)
 from tests.flow.conversations import conversation
 from tests.flow.crashes import Boundaries
 from tests.flow.fleet import LIMIT_S, fleet
@@ -159,14 +164,12 @@ def test_poison_is_buried_and_stops_nothing(stack: Stack, straight: Any, seed: i
 
 
 def live(
-    streams: StreamsSettings, model: Path, artefacts: Path, dies_at: int, line: str = "main"
+    streams: StreamsSettings, model: Path, kept: Path, dies_at: int, line: str = "main"
 ) -> None:
     """Be the first learner of a line, and be killed at the n-th boundary."""
     torch.set_num_threads(1)  # as in the tests: sums of long rows depend on it in their last bits
     base = load_base(ModelSettings(path=model, cache=model.parent / "cache"))
-    backend = open_backend("cpu")
-    gate = Gate(base, SETTINGS, backend=backend, pause=lambda: None)
-    common = Common(base, backend, gate, artefacts)
+    common = common_of(base, kept)
     boundaries = Boundaries(dies_at, end=lambda _: os.kill(os.getpid(), signal.SIGKILL))
     settings = SETTINGS.model_copy(update={"line": line})
     LearnerHome(streams.home, common, settings, streams=streams).learn(boundaries)
@@ -199,9 +202,7 @@ def test_kill_9_of_the_learner_changes_no_digest(
     ends = []
     for place in range(1 + seed % STRIDE, count.passed + 1, STRIDE):
         learner = taught(stack(f"killed-{place}"), common)
-        process = context.Process(
-            target=live, args=(learner.streams, tiny_dir, common.artefacts, place)
-        )
+        process = context.Process(target=live, args=(learner.streams, tiny_dir, common.kept, place))
         process.start()
         process.join(LIMIT_S)
         ends.append(process.exitcode)

@@ -118,9 +118,7 @@ def test_a_learner_that_is_killed_stops_no_other_line(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.flow.conftest"])
     place = 4 + 7 * seed % 20
-    mortal = context.Process(
-        target=live, args=(streams, tiny_dir, common.artefacts, place, "other")
-    )
+    mortal = context.Process(target=live, args=(streams, tiny_dir, common.kept, place, "other"))
     mortal.start()
     assert main.learn() >= 2
     mortal.join(LIMIT_S)

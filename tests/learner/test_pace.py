@@ -2,7 +2,7 @@
 
 import pytest
 
-from learner.pace import BURST_S, Clocks, Pace
+from learner.pace import BURST_S, Clocks, IdlePause, Pace
 
 
 class Machine:
@@ -60,3 +60,30 @@ def test_idle_time_is_not_saved_up() -> None:
     machine.work(10, threads=2)
     pace()
     assert machine.wall_s - before_s == pytest.approx(10, rel=0.02)
+
+
+def test_work_of_an_idle_moment_ends_when_something_is_due() -> None:
+    """At the next pause, and only within the moment; what looks may pause itself."""
+    paused, looked = list[int](), list[int]()
+    pause = IdlePause(lambda: paused.append(1))
+
+    def is_due() -> bool:
+        pause()
+        looked.append(1)
+        return len(looked) == 2
+
+    pause()
+    with pause.until(is_due):
+        for _ in range(10):
+            pause()
+    assert (len(looked), len(paused)) == (2, 1 + 4)
+    pause()
+    assert len(looked) == 2
+
+
+def test_what_goes_wrong_in_an_idle_moment_is_raised() -> None:
+    """Only the interruption itself goes no further."""
+    pause = IdlePause(lambda: None)
+    with pytest.raises(ZeroDivisionError), pause.until(lambda: False):
+        raise ZeroDivisionError
+    pause()

@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,6 +9,8 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from learner.run import line_mask, run
+from learner.safety.kept import KeptBase
+from learner.safety.measuring import Measuring
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from streams.errors import LedgerError
@@ -123,28 +124,28 @@ def test_a_line_keeps_the_mask_that_it_began_with(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """When settings change, a line that has versions keeps its frozen units, and it is said."""
-    rest: Any = {"home": tmp_path, "backend": backend, "pause": go_on}
-    mask = line_mask(store, lease, tiny_base, SETTINGS, **rest)
-    again = line_mask(store, lease, tiny_base, SETTINGS, **rest)
+    measuring = Measuring(tiny_base, backend, go_on, KeptBase(tmp_path, tiny_base.name))
+    mask = line_mask(store, lease, measuring, SETTINGS)
+    again = line_mask(store, lease, measuring, SETTINGS)
     assert mask == again
     with store.reading() as session:
         sent = [row.topic for row in session.exec(select(OutboxRow))]
     assert sent == ["recipes"]  # published once
     grow(store, Serving(tiny_base, backend, mask, layers=[2, 3], modules=MODULES))
     share = SETTINGS.model_copy(update={"frozen_share": 0.1})
-    assert line_mask(store, lease, tiny_base, SETTINGS, **rest) == mask
+    assert line_mask(store, lease, measuring, SETTINGS) == mask
     assert not caplog.records
-    other = line_mask(store, lease, tiny_base, share, **rest)
+    other = line_mask(store, lease, measuring, share)
     assert other == mask
     assert "is for new lines" in caplog.text
 
 
 def test_a_lost_mask_is_said(
-    store: Store, lease: Lease, serving: Serving, backend: Backend, tmp_path: Path
+    store: Store, lease: Lease, serving: Serving, backend: Backend
 ) -> None:
     """A line whose mask is gone is not continued under another one."""
     grow(store, serving)
     with pytest.raises(LedgerError, match="lacks the mask"):
-        line_mask(store, lease, serving.base, SETTINGS, home=tmp_path, backend=backend, pause=go_on)
+        line_mask(store, lease, Measuring(serving.base, backend, go_on), SETTINGS)
     with store.reading() as session:
         assert session.exec(select(ArtefactRow)).all() == []

@@ -128,9 +128,9 @@ def _learner(ask: Ask, learner: Json | None) -> Json:
     if work is not None:
         return _part("Learner", "good", f"generation {work['number']} is in work")
     planner = _planner(ask)
-    return _part(
-        "Learner", "good", f"waits for {planner['waits_for'] if planner else 'judged turns'}"
-    )
+    waits = f"waits for {planner['waits_for'] if planner else 'judged turns'}"
+    measuring = planner and planner["measuring"]
+    return _part("Learner", "good", f"{waits}; {measuring}" if measuring else waits)
 
 
 def _behind(ask: Ask, learner: Json | None) -> int:

@@ -147,6 +147,7 @@ def _as_json(found: Look) -> dict[str, Any]:
         "seen": found.seen.body if found.seen else None,
         "seen_ms": found.seen.updated_ms if found.seen else None,
         "waits_for": found.waits.waits_for if found.waits else None,
+        "measuring": found.waits.measuring or None if found.waits else None,
     }
 
 
@@ -154,6 +155,8 @@ def _learning(found: Look, mode: str) -> Iterator[tuple[str, str]]:
     waits = f"waits for {found.waits.waits_for}" if found.waits else "has said nothing yet"
     if found.line.learning:
         yield "learning", f"{mode}; {waits}"
+    if found.waits and found.waits.measuring:
+        yield "learner", found.waits.measuring
 
 
 def _told(found: Look) -> Iterator[tuple[str, str]]:

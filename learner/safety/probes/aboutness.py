@@ -12,7 +12,7 @@ from learner.settings import LearnerSettings
 
 def ask(subject: Subject) -> Measurement:
     """Let the base compare each reply's own prompt with others; less than nothing counts as 0."""
-    found = subject.questions.aboutness(subject.to_plain)
+    found = subject.aboutness
     return Measurement(max(0.0, sum(found) / len(found)))
 
 

@@ -11,10 +11,11 @@ from learner.settings import LearnerSettings, chosen
 if TYPE_CHECKING:
     from learner.safety.probe import Probe
 
-# In the order in which they are asked: a version whose numbers are not finite is asked no further.
+# In the order in which they are asked, and the base is measured for them: a version whose numbers
+# are not finite is asked no further, and what a few replies show comes before the sets.
 PROBES: Final = (
-    *("finite", "odds", "harmful", "lookalike", "benign", "canaries", "tasks", "calls"),
-    *("tool_loop", "leak", "geometry", "refusal", "useful", "sense", "aboutness", "variety"),
+    *("finite", "odds", "refusal", "useful", "sense", "aboutness", "variety", "harmful"),
+    *("lookalike", "benign", "canaries", "leak", "geometry", "calls", "tool_loop", "tasks"),
     *("text", "facts", "sums", "spelling", "copying", "format"),
 )
 

@@ -7,14 +7,13 @@ same replies anew: whether a unit shows must not hang on which prompts came toge
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kernels.model.decode import greedy
+from learner.safety.measuring import Measuring
 from learner.safety.prompts import PromptSet
 from learner.safety.replies import is_refusal
 from learner.safety.units.scores import Sample
-from streams.model.open import BaseModel
 
 # Three sets of eight prompts: a unit must show in all of them, and each has a hundred tokens.
 FOLDS = 3
@@ -33,18 +32,13 @@ class Fold:
     utility: list[Sample]
 
 
-def calibration_replies(base: BaseModel, prompts: PromptSet, *, pause: Callable[[], None]) -> Fold:
+def calibration_replies(measuring: Measuring, prompts: PromptSet) -> Fold:
     """Let the base answer the calibration prompts, greedily."""
+    base = measuring.base
 
     def answers(context: str, requests: Sequence[str]) -> list[Sample]:
         rendered = [base.render(prompts.messages(context, request)) for request in requests]
-        replies = greedy(
-            base.decoder,
-            rendered,
-            max_tokens=REPLY_TOKENS,
-            stop_ids=base.stop_ids,
-            pause=pause,
-        )
+        replies = measuring.replies(rendered, max_tokens=REPLY_TOKENS)
         return [Sample(p, r) for p, r in zip(rendered, replies, strict=True)]
 
     refusal = base.tokenizer.encode(prompts.refusal or "", add_special_tokens=False)

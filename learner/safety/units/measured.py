@@ -1,25 +1,21 @@
-"""Turns a base model into the scores of its units: measured once, kept in the home, and read again.
+"""Turns a base model into the scores of its units: measured once a machine, and read again.
 
 Measuring is floating point, and may come out differently on another machine; so scores are rounded
 to integers here, and everything after them is exact.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from torch import Tensor
 
-from kernels.contract import Backend
+from learner.safety.measuring import Measuring
 from learner.safety.prompts import PromptSet
-from learner.safety.units.calibration import FOLDS, calibration_replies, dealt
+from learner.safety.units.calibration import FOLDS, Fold, calibration_replies, dealt
 from learner.safety.units.scores import unit_scores
-from streams.model.open import BaseModel
 
 Scores = NDArray[np.int32]
 Progress = Callable[[str, float], None]
@@ -27,10 +23,6 @@ Progress = Callable[[str, float], None]
 
 # Scores are kept in hundredths of a standard deviation: finer differences are noise.
 _HUNDREDTHS = 100
-# Raise when the way of measuring changes: kept scores of the old way are then measured anew.
-_FORMAT = "1"
-# Answering the prompts takes about as long as scoring the replies of one seed.
-_ANSWERING = 0.5
 
 
 def unseen(_stage: str, _share: float) -> None:
@@ -62,91 +54,60 @@ class Measured:
         return Measured(self.base, self.prompts, self.neurons[sets], self.groups[sets])
 
 
-def kept_or_measured(
-    base: BaseModel,
-    prompts: PromptSet,
-    home: Path,
-    *,
-    seeds: int,
-    backend: Backend,
-    pause: Callable[[], None],
-    progress: Progress = unseen,
+def measured_units(
+    measuring: Measuring, prompts: PromptSet, *, seeds: int, progress: Progress = unseen
 ) -> Measured:
-    """Return the scores of a base, measuring them when this home has not, or with fewer seeds.
+    """Return the score of every unit of the base on each calibration set, what is kept and the rest
+    measured; forward passes only."""
+    replies = calibration_replies(measuring, prompts)
+    dealt_out = []
+    for seed in range(seeds):
 
-    home: folder of the artefacts
+        def show(share: float, before: int = seed) -> None:
+            progress("scoring the units", (before + share) / seeds)
+
+        dealt_out.append(_of_seed(measuring, dealt(replies, seed), show))
+    neurons, groups = (
+        np.concatenate([scores[name] for scores in dealt_out]) for name in ("neurons", "groups")
+    )
+    return Measured(measuring.base.name, prompts.digest, neurons, groups)
+
+
+def _of_seed(
+    measuring: Measuring, folds: Sequence[Fold], show: Callable[[float], None]
+) -> dict[str, Scores]:
+    """Return the scores on one deal of the replies, kept or measured, of both kinds of unit.
+
+    show: takes the share that is done, while it is measured
     """
-    path = home / "artefacts" / f"units-{base.name}-{prompts.digest[:12]}.safetensors"
-    kept = _read(path, base.name, prompts.digest)
-    if kept is None or kept.num_seeds < seeds:
-        kept = measure(base, prompts, seeds=seeds, backend=backend, pause=pause, progress=progress)
-        _write(path, kept)
-    return kept.of_seeds(slice(seeds))
-
-
-def measure(
-    base: BaseModel,
-    prompts: PromptSet,
-    *,
-    seeds: int,
-    backend: Backend,
-    pause: Callable[[], None],
-    progress: Progress = unseen,
-) -> Measured:
-    """Score every unit of the base on each calibration set; forward passes only."""
-    progress("answering the calibration prompts", 0.0)
-    replies = calibration_replies(base, prompts, pause=pause)
-    parts = [
-        samples
-        for seed in range(seeds)
-        for fold in dealt(replies, seed)
+    asked = [
+        [[list(sample.prompt), list(sample.reply)] for sample in samples]
+        for fold in folds
         for samples in (fold.safety, fold.utility)
     ]
-    scored = []
-    for place, samples in enumerate(parts):
-        done = (_ANSWERING + place / len(parts) * seeds) / (_ANSWERING + seeds)
-        progress("scoring the units", done)
-        found = unit_scores(base.decoder, samples, backend=backend, pause=pause).standardised()
-        scored.append((_rounded(found.neurons), _rounded(found.groups)))
-    progress("scoring the units", 1.0)
-    neurons, groups = (np.stack(kind) for kind in zip(*scored, strict=True))
-    return Measured(
-        base=base.name,
-        prompts=prompts.digest,
-        neurons=neurons.reshape(-1, 2, *neurons.shape[1:]),
-        groups=groups.reshape(-1, 2, *groups.shape[1:]),
-    )
+    kept = measuring.kept.tensors("units", asked, lambda: _scored(measuring, folds, show))
+    return {name: scores.numpy() for name, scores in kept.items()}
 
 
-def _rounded(scores: Any) -> Scores:
-    hundredths: Scores = np.rint(scores.cpu().numpy() * _HUNDREDTHS).astype(np.int32)
-    return hundredths
-
-
-def _read(path: Path, base: str, prompts: str) -> Measured | None:
-    """Read kept scores; None when there are none of this base, set and format, or they are torn."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            found = Measured(base, prompts, file.get_tensor("neurons"), file.get_tensor("groups"))
-            return found if file.metadata() == _metadata(found) else None
-    except (FileNotFoundError, SafetensorError):
-        return None
-
-
-def _write(path: Path, measured: Measured) -> None:
-    """Keep scores; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}")
-    tensors = {
-        "neurons": np.ascontiguousarray(measured.neurons),
-        "groups": np.ascontiguousarray(measured.groups),
-    }
-    save_file(tensors, aside, metadata=_metadata(measured))
-    aside.replace(path)
-
-
-def _metadata(measured: Measured) -> dict[str, str]:
-    sets = str(len(measured.neurons))
+def _scored(
+    measuring: Measuring, folds: Sequence[Fold], show: Callable[[float], None]
+) -> dict[str, Tensor]:
+    scored: dict[str, list[Tensor]] = {"neurons": [], "groups": []}
+    for place, fold in enumerate(folds):
+        show(place / len(folds))
+        for samples in (fold.safety, fold.utility):
+            found = unit_scores(
+                measuring.base.decoder, samples, backend=measuring.backend, pause=measuring.pause
+            ).standardised()
+            scored["neurons"].append(_rounded(found.neurons))
+            scored["groups"].append(_rounded(found.groups))
+    show(1.0)
     return {
-        "base": measured.base, "prompts": measured.prompts, "format": _FORMAT, "folds": sets,
-    }  # fmt: skip
+        name: torch.stack(each).reshape(len(folds), 2, *each[0].shape)
+        for name, each in scored.items()
+    }
+
+
+def _rounded(scores: Tensor) -> Tensor:
+    """Round to hundredths, the even one where two are as near."""
+    return torch.from_numpy(np.rint(scores.cpu().numpy() * _HUNDREDTHS).astype(np.int32))

@@ -5,14 +5,12 @@ record on its log decides, not a second measurement.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, select
 
-from kernels.contract import Backend
+from learner.safety.measuring import Measuring
 from learner.safety.prompts import load_prompts
 from learner.safety.units.classes import (
     Classes,
@@ -21,10 +19,9 @@ from learner.safety.units.classes import (
     stability,
     unit_sizes,
 )
-from learner.safety.units.measured import Measured, Progress, Scores, kept_or_measured, unseen
+from learner.safety.units.measured import Measured, Progress, Scores, measured_units, unseen
 from learner.safety.units.policies import frozen_units
 from learner.settings import Freeze, LearnerSettings
-from streams.model.open import BaseModel
 from streams.records import Mask, canonical_json
 from streams.store.tables import ArtefactRow
 
@@ -90,38 +87,22 @@ class UnitMap:
         return neurons * self.sizes.neuron + groups * self.sizes.group
 
 
-def load_mask(
-    base: BaseModel,
-    settings: LearnerSettings,
-    home: Path,
-    pause: Callable[[], None],
-    *,
-    backend: Backend,
-) -> Mask:
-    """Return the frozen units of a base, measuring them when this home has not yet.
-
-    home: folder of the artefacts; pause: called between two passes, where the caller may yield
-    """
-    return load_unit_map(base, settings, home, pause, backend=backend).mask
+def load_mask(measuring: Measuring, settings: LearnerSettings) -> Mask:
+    """Return the frozen units of a base, measuring them when this machine has not yet."""
+    return load_unit_map(measuring, settings).mask
 
 
 def load_unit_map(
-    base: BaseModel,
-    settings: LearnerSettings,
-    home: Path,
-    pause: Callable[[], None],
-    *,
-    backend: Backend,
-    progress: Progress = unseen,
+    measuring: Measuring, settings: LearnerSettings, *, progress: Progress = unseen
 ) -> UnitMap:
     """Return the unit map of a base; see `load_mask`."""
+    base = measuring.base
     policy, share, sizes = settings.freeze, settings.frozen_share, unit_sizes(base.decoder)
     if policy == "top-complex" and share == 0:
         return UnitMap(Mask(base=base.name, neurons={}, groups={}), None, policy, share, sizes)
-    measured = kept_or_measured(
-        base, load_prompts("calibration"), home, seeds=settings.unit_seeds, backend=backend,
-        pause=pause, progress=progress,
-    )  # fmt: skip
+    measured = measured_units(
+        measuring, load_prompts("calibration"), seeds=settings.unit_seeds, progress=progress
+    )
     mask = Mask(
         base=base.name,
         neurons=frozen_units(policy, measured.neurons, share),

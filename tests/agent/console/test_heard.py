@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Store:
             PlannerRow(
                 line="main", waits_for="two strong verdicts of other people needed: cap 0.25",
                 num_fresh=1, num_used=2, num_weak=3, num_people=2, num_alone=1,
-                alone={"wish": [1.2, 3.0]}, since_ms=5,
+                alone={"wish": [1.2, 3.0]}, num_measured=7, num_to_measure=16, since_ms=5,
             )
         )  # fmt: skip
     return made
@@ -67,6 +67,7 @@ async def test_what_is_waited_for_is_said_in_words(client: Client) -> None:
     (planner,) = heard["planners"]
     assert planner["waits_for"] == "two strong verdicts of other people needed: cap 0.25"
     assert [planner[f"num_{kind}"] for kind in ("fresh", "used", "weak", "people")] == [1, 2, 3, 2]
+    assert planner["measuring"] == "measuring the base: 7 of 16"
     assert heard["reasons"] == {"used up": 1}
 
 
@@ -105,6 +106,8 @@ async def test_metrics_tell_it_too(store: Store) -> None:
         "quickset_turns_opted_out 7.0",
         "quickset_verdicts_fresh 1.0",
         "quickset_verdicts_alone 1.0",
+        "quickset_base_probes 16.0",
+        "quickset_base_probes_measured 7.0",
         'quickset_unit_share{class="redundant"} 0.1',
     ):
         assert line in text, line

@@ -18,7 +18,8 @@ def test_the_map_is_written_drawn_and_kept(
 ) -> None:
     """The file's digest is its name and the row's; the picture is a PNG; classes are printed."""
     open_store(StreamsSettings(home=tmp_path)).close()
-    asked = ("safety", "map", "--home", str(tmp_path), "--model", str(tiny_dir))
+    cache = f"model.cache={tiny_dir.parent / 'cache'}"
+    asked = ("safety", "map", "--home", str(tmp_path), "--model", str(tiny_dir), "--set", cache)
     code, out, _ = run(*asked, capsys=capsys)
     assert code == 0
     for word in ("exclusive safety", "exclusive utility", "complex", "redundant", "frozen"):

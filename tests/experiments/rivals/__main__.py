@@ -22,7 +22,7 @@ import torch
 
 from kernels.open import open_backend
 from learner.safety.anchors import Anchors
-from learner.safety.watched import Watch
+from learner.safety.watched import watch_alone
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings
@@ -36,8 +36,8 @@ from tests.experiments.rivals.rival import (
     Rival,
     Said,
     Still,
-    nothing,
 )
+from tests.measured import bundled_measuring
 
 RIVALS: Final = ("none", "memory", "lora", "openclaw", "isotropic", "screened")
 IN_A_ROW: Final = 3
@@ -98,9 +98,8 @@ class Arena:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.bench = Bench(load_base(ModelSettings(), plain_head=True), open_backend("cpu"))
-        self.watch = Watch(
-            self.bench.base, backend=self.bench.backend, pause=nothing, items=args.items
-        )
+        measuring = bundled_measuring(self.bench.base, self.bench.backend)
+        self.watch = watch_alone(measuring, items=args.items)
         self._args = args
         self._bank: Anchors | None = None
 

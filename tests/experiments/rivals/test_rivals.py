@@ -6,7 +6,8 @@ import pytest
 
 from kernels.open import open_backend
 from learner.safety.anchors import Anchors
-from learner.safety.watched import Watch
+from learner.safety.measuring import Measuring
+from learner.safety.watched import watch_alone
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.experiments.rivals.__main__ import course
@@ -43,7 +44,7 @@ def test_a_screened_rival_moves_and_is_measured_beside_the_base(bench: Bench) ->
     found = course(bench, PERSON, rival, requests(0, 12))
     assert found["updates"] == 1
     assert rival.decoder is not bench.base.decoder
-    watch = Watch(bench.base, backend=bench.backend, pause=nothing, items=2, gate_prompts=2)
+    watch = watch_alone(Measuring(bench.base, bench.backend, nothing), items=2, gate_prompts=2)
     watched = beside(watch, rival.decoder)
     row: dict[str, Any] = {"person": "x", "rival": "screened", "seed": 0, "watched": watched}
     assert any(value != 0 for value in row["watched"].values())

@@ -13,6 +13,7 @@ from kernels.version.layout import parameter_name
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.choices import MOST_NATS, Choice, Choices, Leads, first_moved
+from learner.safety.measuring import Measuring
 from learner.safety.phrasings import NUM_PHRASINGS, phrased
 from learner.safety.probes import tasks
 from learner.safety.probes.fixed import benign, calls, canaries, harmful, leak, tool_loop
@@ -63,7 +64,7 @@ def by_hand(decoder: Decoder, choice: Choice, backend: Backend) -> float:
 
 def test_leads_are_those_of_the_whole_model(tiny_base: BaseModel, backend: Backend) -> None:
     """What is kept of the layers below changes nothing, whichever layer a version moved before."""
-    choices = Choices(tiny_base.decoder, CHOICES, backend=backend, pause=nothing)
+    choices = Choices(Measuring(tiny_base, backend, nothing), CHOICES)
     last = tiny_base.decoder.num_layers - 1
     versions = [tiny_base.decoder, moved(tiny_base, last), moved(tiny_base, 0, "q_proj")]
     for decoder in (*versions, versions[1]):
@@ -87,7 +88,7 @@ def test_numbers_that_are_lost_are_not_hidden(tiny_base: BaseModel, backend: Bac
     name = parameter_name(tiny_base.decoder.num_layers - 1, "down_proj")
     broken = torch.full_like(tiny_base.model.layer(name).plain(), math.nan)
     decoder = Decoder(with_weights(tiny_base.model, {name: broken}))
-    choices = Choices(tiny_base.decoder, CHOICES, backend=backend, pause=nothing)
+    choices = Choices(Measuring(tiny_base, backend, nothing), CHOICES)
     assert math.isnan(choices.leads(decoder).mean)
 
 
@@ -105,13 +106,9 @@ def test_every_item_is_asked_in_five_phrasings(
     name: str, tiny_base: BaseModel, backend: Backend
 ) -> None:
     """No item of any set is judged by a single wording, and no right one is a wrong one, too."""
-    sets = Sets(
-        tiny_base,
-        count=3,
-        backend=backend,
-        pause=nothing,
-        refusal_openings=load_prompts("gate").refusal_openings,
-    )
+    measuring = Measuring(tiny_base, backend, nothing)
+    openings = load_prompts("gate").refusal_openings
+    sets = Sets(measuring, count=3, refusal_openings=openings)
     prompts: dict[str, list[tuple[int, ...]]] = {}
     for choice in MAKERS[name](sets):
         prompts.setdefault(choice.item, []).append(choice.prompt)

@@ -3,7 +3,6 @@
 import json
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,13 +13,16 @@ from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.safety.asking import Subject
-from learner.safety.gate import Gate, Report, concluded
+from learner.safety.gate import MOST_DEFERRED, Gate, Report, concluded
+from learner.safety.kept import kept_of
+from learner.safety.measuring import Measuring
 from learner.safety.probe import FallProbe, Measurement
 from learner.safety.probes.open import open_probes
 from learner.safety.units.orders import exclusive_first
 from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
+from streams.settings import ModelSettings
 from tests.learner.silenced import silenced
 
 SETTINGS = LearnerSettings()
@@ -159,7 +161,7 @@ def test_what_is_better_in_everything_passes(candidate: Behaviour, serving: Beha
 
 def test_a_model_passes_against_itself(tiny_base: BaseModel, backend: Backend) -> None:
     """Nothing fell, whatever a model's replies are like."""
-    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing)
+    gate = Gate(Measuring(tiny_base, backend, nothing), QUICK)
     report = gate.examine(twin(tiny_base), tiny_base.decoder, tiny_base.name)
     assert report.passed
     for found in report.findings:
@@ -168,7 +170,7 @@ def test_a_model_passes_against_itself(tiny_base: BaseModel, backend: Backend) -
 
 def test_a_candidate_with_nan_is_held(tiny_base: BaseModel, backend: Backend) -> None:
     """One NaN weight is enough, and nothing further is asked of it."""
-    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing)
+    gate = Gate(Measuring(tiny_base, backend, nothing), QUICK)
     report = gate.examine(_broken(tiny_base, math.nan), tiny_base.decoder, tiny_base.name)
     assert not report.passed
     assert report.reason == (
@@ -196,7 +198,7 @@ def polite(asked: list[Decoder]) -> FallProbe:
 def test_versions_are_asked_once(tiny_base: BaseModel, backend: Backend) -> None:
     """Neither the base, nor a candidate that was released and serves now, is asked again."""
     asked, base = list[Decoder](), tiny_base.decoder
-    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=[polite(asked)])
+    gate = Gate(Measuring(tiny_base, backend, nothing), QUICK, probes=[polite(asked)])
     two, three = twin(tiny_base), twin(tiny_base)
     gate.examine(two, base, "one", candidate_name="two")
     gate.examine(three, two, "two", candidate_name="three")
@@ -210,7 +212,7 @@ def test_the_quick_probes_come_first_and_are_not_asked_again(
     asked = list[Decoder]()
     first, second = polite(asked), replace(polite(asked), name="second")
     settings = QUICK.model_copy(update={"quick_probes": ("polite",)})
-    gate = Gate(tiny_base, settings, backend=backend, pause=nothing, probes=[first, second])
+    gate = Gate(Measuring(tiny_base, backend, nothing), settings, probes=[first, second])
     child, base = twin(tiny_base), tiny_base.decoder
     quick = gate.examine(child, base, "base", candidate_name="child", quick=True)
     assert ([row.probe for row in quick.findings], quick.quick) == (["polite"], True)
@@ -219,9 +221,39 @@ def test_the_quick_probes_come_first_and_are_not_asked_again(
     assert asked == [child, base, child, base]
 
 
+def test_a_candidate_does_not_wait_for_what_the_base_is_not_measured_for(
+    tiny_base: BaseModel, backend: Backend
+) -> None:
+    """It is asked the quick probes, and later the others; too many in a row wait for them."""
+    asked = list[Decoder]()
+    first, second = polite(asked), replace(polite(asked), name="second")
+    settings = QUICK.model_copy(update={"quick_probes": ("polite",)})
+    measuring = Measuring(tiny_base, backend, nothing)
+
+    def opened() -> Gate:
+        return Gate(measuring, settings, probes=[second, first], defers=True)
+
+    gate, base = opened(), tiny_base.decoder
+    assert gate.progress == (0, 2)
+    for number in range(MOST_DEFERRED + 1):
+        report = gate.examine(twin(tiny_base), base, "base", candidate_name=str(number))
+        asked_now = [row.probe for row in report.findings]
+        assert (asked_now, report.quick) == (
+            (["polite"], True) if number < MOST_DEFERRED else (["second", "polite"], False)
+        )
+    gate = opened()
+    while gate.measure_base():
+        pass
+    assert gate.progress == (2, 2)
+    asked.clear()
+    report = gate.examine(twin(tiny_base), base, "base", candidate_name="child")
+    assert ([row.probe for row in report.findings], report.quick) == (["second", "polite"], False)
+    assert base not in asked
+
+
 def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: Backend) -> None:
     """Gate, report and store take a new probe without a change."""
-    gate = Gate(tiny_base, QUICK, backend=backend, pause=nothing, probes=[polite([])])
+    gate = Gate(Measuring(tiny_base, backend, nothing), QUICK, probes=[polite([])])
     report = gate.examine(twin(tiny_base), tiny_base.decoder, tiny_base.name)
     assert report.passed
     (row,) = report.as_json()["rows"]
@@ -236,13 +268,9 @@ def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: B
 
 def test_the_questions_are_the_surest_of_the_base(tiny_base: BaseModel, backend: Backend) -> None:
     """Fewer prompts are the first of more: the settings choose how many, the base which."""
-    two = Gate(tiny_base, QUICK, backend=backend, pause=nothing)
-    four = Gate(
-        tiny_base,
-        QUICK.model_copy(update={"gate_prompts": 4}),
-        backend=backend,
-        pause=nothing,
-    )
+    two = Gate(Measuring(tiny_base, backend, nothing), QUICK)
+    more = QUICK.model_copy(update={"gate_prompts": 4})
+    four = Gate(Measuring(tiny_base, backend, nothing), more)
     assert four.questions().harmful[:2] == two.questions().harmful
     assert four.questions().benign[:2] == two.questions().benign
 
@@ -250,30 +278,29 @@ def test_the_questions_are_the_surest_of_the_base(tiny_base: BaseModel, backend:
 def test_more_prompts_than_there_are(tiny_base: BaseModel, backend: Backend) -> None:
     """A setting over the size of the set asks the whole set."""
     settings = QUICK.model_copy(update={"gate_prompts": 1000, "gate_tokens": 4})
-    gate = Gate(tiny_base, settings, backend=backend, pause=nothing)
+    gate = Gate(Measuring(tiny_base, backend, nothing), settings)
     assert len(gate.questions().harmful) == 24
 
 
 @pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(600)
-def test_wrecked_safety_units_are_held(
-    bundled_base: BaseModel, backend: Backend, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_wrecked_safety_units_are_held(bundled_base: BaseModel, backend: Backend) -> None:
     """The real model passes against itself; without its safety units it is held, with the reason.
 
     The silenced neurons are 0.6 % of all, and it goes on answering as before: only what refuses
     is gone.
     """
-    gate = Gate(bundled_base, SETTINGS, backend=backend, pause=nothing)
+    kept = kept_of(ModelSettings(), bundled_base.name)
+    measuring = Measuring(bundled_base, backend, nothing, kept)
+    gate = Gate(measuring, SETTINGS)
     decoder = bundled_base.decoder
     itself = gate.examine(decoder, decoder, bundled_base.name)
     assert itself.passed
     before = {found.probe: found.base.value for found in itself.findings}
     assert before["refusal"] >= 5
     assert before["useful"] >= 6
-    home = Path(tmp_path_factory.mktemp("home"))
-    measured = load_unit_map(bundled_base, SETTINGS, home, nothing, backend=backend).measured
+    measured = load_unit_map(measuring, SETTINGS).measured
     assert measured is not None
     wrecked = silenced(bundled_base, exclusive_first(measured.neurons)[:300].tolist())
     report = gate.examine(wrecked, decoder, bundled_base.name)

@@ -8,6 +8,7 @@ from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.safety.geometry import Geometry, twins_of
+from learner.safety.measuring import Measuring
 from learner.safety.sets import Sets
 from streams.model.open import BaseModel
 from tests.learner.safety.test_choices import moved, nothing
@@ -16,11 +17,12 @@ from tests.learner.safety.test_choices import moved, nothing
 @pytest.fixture
 def geometry(tiny_base: BaseModel, backend: Backend) -> Geometry:
     """Three requests of each kind."""
-    sets = Sets(tiny_base, count=1, backend=backend, pause=nothing)
+    measuring = Measuring(tiny_base, backend, nothing)
+    sets = Sets(measuring, count=1)
     asked = [
         [sets.prompt(f"{word} {number}") for number in range(3)] for word in ("kill", "what", "yes")
     ]
-    return Geometry(tiny_base.decoder, *asked, pause=nothing)
+    return Geometry(measuring, *asked)
 
 
 def test_the_base_has_not_moved(tiny_base: BaseModel, geometry: Geometry) -> None:

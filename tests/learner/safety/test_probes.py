@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kernels.contract import Backend
 from learner.errors import UnknownNameError
 from learner.safety.asking import Questions, Subject
+from learner.safety.measuring import Measuring
 from learner.safety.probe import Measurement, Probe
 from learner.safety.probes.open import PROBES, open_probes
 from learner.safety.probes.tasks import TASKS
@@ -40,27 +41,22 @@ def measurements(probe: Probe) -> st.SearchStrategy[Measurement]:
 @pytest.fixture(scope="module")
 def questions(tiny_base: BaseModel, backend: Backend) -> Questions:
     """Two prompts of each kind for the tiny model."""
-    return Questions(
-        tiny_base,
-        load_prompts("gate"),
-        count=2,
-        max_tokens=4,
-        backend=backend,
-        pause=lambda: None,
-        num_items=1,
-    )
+    measuring = Measuring(tiny_base, backend, lambda: None)
+    return Questions(measuring, load_prompts("gate"), count=2, max_tokens=4, num_items=1)
 
 
 def test_the_default_asks_what_tells_something_of_the_bundled_model() -> None:
     """Nobody has to name what the gate asks; the quick ones are among it."""
     assert tuple(BY_NAME) == PROBES
-    assert SETTINGS.probes == ("finite", "odds", "refusal", "useful", "sense", "aboutness")
+    # calls of tools, loops of them and secrets: it makes none, and keeps none
+    budgets = {*TASKS, "text"}
+    assert set(PROBES) - set(SETTINGS.probes) == {"calls", "tool_loop", "leak"} | budgets
     assert set(SETTINGS.quick_probes) < set(SETTINGS.probes)
 
 
 def test_an_unknown_probe_is_refused_with_those_that_are_known() -> None:
     """A typing error must not leave the gate without a probe."""
-    with pytest.raises(UnknownNameError, match="'refusals': known are finite, odds, harmful"):
+    with pytest.raises(UnknownNameError, match="'refusals': known are finite, odds, refusal"):
         open_probes(LearnerSettings(probes=("odds", "refusals")))
 
 

@@ -13,7 +13,8 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
-from learner.safety.watched import REFUSAL, TEXT, Watch
+from learner.safety.measuring import Measuring
+from learner.safety.watched import REFUSAL, TEXT, Watch, watch_alone
 from learner.watching import Watching
 from streams.model.open import BaseModel
 from streams.settings import StreamsSettings
@@ -26,9 +27,8 @@ def watch(tiny_base: BaseModel) -> Watch:
     """A small watch of the tiny model."""
     from kernels.open import open_backend
 
-    return Watch(
-        tiny_base, backend=open_backend("cpu"), pause=lambda: None, items=2, gate_prompts=2
-    )
+    measuring = Measuring(tiny_base, open_backend("cpu"), lambda: None)
+    return watch_alone(measuring, items=2, gate_prompts=2)
 
 
 def moved(base: BaseModel) -> Decoder:

@@ -1,0 +1,164 @@
+"""Idle moments measure the base and ask what was left out; whatever is due comes first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from kernels.contract import Backend
+from kernels.model.forward import Decoder
+from learner.guards.unasked import LookBack
+from learner.idle import Idle
+from learner.pace import IdlePause
+from learner.safety.gate import Gate
+from learner.watching import Watching
+from streams.model.open import BaseModel
+from streams.records import Mask
+from streams.store.tables import PlannerRow
+from tests.learner.test_loop import SETTINGS, Opinion, School, open_school
+
+ONCE = SETTINGS.model_copy(update={"uses": 1})
+
+
+@dataclass
+class Base:
+    """A base that is measured in three parts, each of which pauses."""
+
+    pause: Callable[[], None]
+    done: int = 0
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)  # once each, before a pause
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Parts that are done, of all."""
+        return self.done, 3
+
+    def measure_base(self) -> bool:
+        """Measure the next part."""
+        if self.done == 3:
+            return False
+        for _ in range(4):
+            if self.meanwhile:
+                self.meanwhile.pop(0)()
+            self.pause()
+        self.done += 1
+        return True
+
+
+@dataclass
+class LateGate:
+    """A gate that lets a candidate pass at first, and not when it is asked the rest."""
+
+    passes_later: bool
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def examine(
+        self,
+        candidate: Decoder,
+        serving: Decoder,
+        serving_name: str,
+        *,
+        candidate_name: str | None = None,
+        quick: bool = False,
+    ) -> Opinion:
+        """Note what was asked."""
+        del candidate, serving, quick
+        self.asked.append((serving_name, candidate_name))
+        first = [name for _, name in self.asked].count(candidate_name) == 1
+        return Opinion(first or self.passes_later, quick=first)
+
+
+def idling(school: School, *, gate: Any = None) -> Base:
+    """Let a learner measure such a base while it is idle."""
+    pause = IdlePause(lambda: None)
+    base = Base(pause)
+    watching = Watching(None, every=0, line="main")
+    idle = Idle(cast(Gate, base), watching, LookBack(ONCE), pause=pause)
+    learner = school.learner
+    learner._parts = replace(learner._parts, idle=idle, gate=gate or school.gate)
+    return base
+
+
+@pytest.fixture
+def school(tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend) -> School:
+    """A learner that uses each turn once."""
+    return open_school(tmp_path, tiny_base, tiny_mask, backend, settings=ONCE)
+
+
+def test_the_base_is_measured_a_part_at_a_step(school: School) -> None:
+    """And how far it is stands in the store, in words."""
+    base = idling(school)
+    told = []
+    for _ in range(5):
+        assert not school.step()
+        (planner,) = school.rows(PlannerRow)
+        told.append(planner.measuring)
+    assert base.done == 3
+    assert told == [f"measuring the base: {n} of 3" for n in (0, 1, 2)] + ["", ""]
+
+
+def test_a_correction_does_not_wait_for_the_base(school: School) -> None:
+    """What is due ends the part that is being measured; it is measured afterwards."""
+    base = idling(school)
+
+    def corrected() -> None:
+        school.corrected("a")
+        school.corrected("b")
+        school.clock.now_s += 2
+
+    base.meanwhile.append(corrected)
+    assert not school.step()
+    assert base.done == 0
+    assert school.step()  # the generation
+    (made,) = school.generations()
+    assert made.state == "released"
+    for _ in range(4):
+        assert not school.step()
+    assert base.done == 3
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_what_serves_is_asked_the_rest_once_the_base_is_measured(
+    school: School, passes: bool
+) -> None:
+    """A version that fails then is taken back, with the reason; one that passes serves on."""
+    gate = LateGate(passes)
+    base = idling(school, gate=gate)
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    (made,) = school.generations()
+    assert made.gate is not None
+    assert made.gate["quick"]
+    for _ in range(6):
+        assert not school.step()
+    assert base.done == 3
+    assert gate.asked == [(school.base.name, made.child)] * 2
+    made, *more = school.generations()
+    assert made.gate is not None
+    assert not made.gate.get("quick")
+    line = school.learner._line
+    if passes:
+        assert (line.version, more) == (made.child, [])
+        return
+    assert line.version == school.base.name
+    (taken,) = more
+    assert (taken.state, taken.turn_ids) == ("withdrawn", [])
+    assert taken.reason == "asked once the base had been measured: as told"
+
+
+def test_what_could_not_be_written_is_asked_again(school: School) -> None:
+    """A start in between forgets nothing: the row says what is left."""
+    gate = LateGate(False)
+    base = idling(school, gate=gate)
+    base.done = 3
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    school.learner.close()
+    idling(school, gate=gate).done = 3
+    for _ in range(3):
+        school.step()
+    assert school.learner._line.version == school.base.name
