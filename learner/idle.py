@@ -92,6 +92,15 @@ class Idle:
                 return
             self._watching.step(parts, writing, now_ms=now_ms)
 
+    def listening(self, hear: Callable[[], object]) -> AbstractContextManager[None]:
+        """Hear what comes while something else is asked of a version, which goes on to its end."""
+
+        def heard() -> bool:
+            hear()
+            return False
+
+        return self._pause.until(heard)
+
     def tell(self) -> None:
         """Say in the log how far the measuring of the base is, when that has changed."""
         done, of = self.progress

@@ -11,7 +11,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -131,7 +131,7 @@ class Learner:
         if not self._follow():
             return False
         self._steer()
-        if self._review() or self._closer.look(self._parts, self._line, self._writing):
+        if self._review() or self._look_closer():
             return True
         generation = self._plan()
         if generation is None:
@@ -244,6 +244,11 @@ class Learner:
             _LOG.info("%s", reason)
         return reason is not None
 
+    def _look_closer(self) -> bool:
+        """Ask the candidate on trial the probes that it was not asked, and steer it meanwhile."""
+        with self._listening():
+            return self._closer.look(self._parts, self._line, self._writing)
+
     def _plan(self) -> GenerationRow | None:
         """Return the generation that is under way, or commit the plan of the one that is due."""
         line, settings, base = self._line, self._parts.settings, self._parts.serving.base.name
@@ -327,13 +332,14 @@ class Learner:
         if outcome.child is None:
             return None
         parts, serving, child = self._parts, self._parts.serving, outcome.child
-        report = parts.gate.examine(
-            child.decoder,
-            serving.decoder,
-            serving.name,
-            candidate_name=child.recipe.version,
-            quick=parts.rollout.policy != "direct",
-        )
+        with self._listening():
+            report = parts.gate.examine(
+                child.decoder,
+                serving.decoder,
+                serving.name,
+                candidate_name=child.recipe.version,
+                quick=parts.rollout.policy != "direct",
+            )
         aside = [item["turn_id"] for item in generation.horizon.get(HELD_OUT, [])]
         return held_out.heard(
             report, generation, child.decoder, serving, parts.settings,
@@ -418,6 +424,11 @@ class Learner:
             self._listen(wait_s=0)
             self._steer()
         return True
+
+    def _listening(self) -> AbstractContextManager[None]:
+        """Use what the log brings while the gate asks, which pauses without this learner."""
+        idle = self._parts.idle
+        return nullcontext() if idle is None else idle.listening(self._hear)
 
     def _renew(self) -> None:
         if not 0 <= self._parts.clock() - self._renewed_s < RENEW_S:

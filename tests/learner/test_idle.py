@@ -16,7 +16,7 @@ from learner.safety.gate import Gate
 from learner.watching import Watching
 from streams.model.open import BaseModel
 from streams.records import Mask
-from streams.store.tables import PlannerRow
+from streams.store.tables import PlannerRow, TurnRow
 from tests.learner.test_loop import SETTINGS, Opinion, School, open_school
 
 ONCE = SETTINGS.model_copy(update={"uses": 1})
@@ -53,6 +53,7 @@ class LateGate:
 
     passes_later: bool
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
 
     def examine(
         self,
@@ -65,6 +66,7 @@ class LateGate:
     ) -> Opinion:
         """Note what was asked."""
         del candidate, serving, quick
+        self.meanwhile()
         self.asked.append((serving_name, candidate_name))
         first = [name for _, name in self.asked].count(candidate_name) == 1
         return Opinion(first or self.passes_later, quick=first)
@@ -162,3 +164,23 @@ def test_what_could_not_be_written_is_asked_again(school: School) -> None:
     for _ in range(3):
         school.step()
     assert school.learner._line.version == school.base.name
+
+
+def test_what_comes_while_the_gate_asks_is_used_at_once(school: School) -> None:
+    """A look at all probes takes long: who speaks meanwhile is heard, and a trial is steered."""
+    gate = LateGate(True)
+    base = idling(school, gate=gate)
+    heard = []
+
+    def speaks() -> None:
+        school.corrected("c")
+        school.clock.now_s += 2
+        base.pause()
+        heard.append({row.id for row in school.rows(TurnRow)})
+
+    school.corrected("a")
+    school.corrected("b")
+    gate.meanwhile = speaks
+    assert school.step()
+    assert any(turn.startswith("c") for turn in heard[0])
+    assert not any(turn.startswith("c") for turn in school.generations()[0].turn_ids)
