@@ -18,7 +18,7 @@ from streams.model.open import BaseModel
 from streams.records import Feedback, Mask, Rollout
 from streams.settings import RolloutSettings
 from streams.store.tables import GenerationRow, TrialRow
-from tests.learner.test_loop import School, open_school
+from tests.learner.test_loop import SETTINGS, School, open_school
 from tests.learner.turns import said, turn
 
 STAGED = RolloutSettings(
@@ -74,7 +74,9 @@ class Service:
 @pytest.fixture
 def service(tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend) -> Service:
     """Two corrections have become a candidate, which has its first share."""
-    school = open_school(tmp_path, tiny_base, tiny_mask, backend, rollout=STAGED)
+    # thumbs of many, each on a reply of their own, teach here: no wish needs company
+    settings = SETTINGS.model_copy(update={"wish_quorum": False})
+    school = open_school(tmp_path, tiny_base, tiny_mask, backend, rollout=STAGED, settings=settings)
     school.corrected("a")
     school.corrected("b")
     assert school.step()

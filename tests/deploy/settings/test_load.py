@@ -159,7 +159,7 @@ def test_contradiction_names_both_settings(tmp_path: Path, toml: str, names: lis
 
 
 @pytest.mark.parametrize(
-    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, harmful")]
+    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, refusal")]
 )
 def test_an_implementation_that_does_not_exist_is_refused(
     tmp_path: Path, setting: str, known: str
