@@ -18,11 +18,15 @@ from deploy.demo.user import WISH, Prompts, User
 
 # Conversations held at once: they are decoded in one batch.
 AT_ONCE: Final = 4
-# Versions between two measurements; each takes a quarter of a minute.
-MEASURE_EVERY: Final = 4
+# Versions between two measurements; each takes some seconds.
+MEASURE_EVERY: Final = 1
 # New conversations at each new version: one turn can score several generations, so one is enough
 # to keep learning from what the newest versions say.
 FRESH: Final = 1
+# A user who waits for nothing goes on asking; after so many replies in a row that please, the
+# lesson is learned and the session ends.
+QUIET_S: Final = 10.0
+CONTENT: Final = 24
 _POLL_S: Final = 0.5
 
 
@@ -84,9 +88,12 @@ class Teacher:
         self._began_s = clock()
         self._next = itertools.cycle(prompts.training)
         self._lessons = Lessons()
+        self._content = 0  # replies in a row that pleased
 
     async def teach(self, minutes: float) -> Lessons:
-        """Chat and measure until the time is over; the last version is always measured.
+        """Chat and measure until the time is over, or nothing is left to wish for.
+
+        The last version is always measured.
 
         raises: DemoError when a service does not answer
         """
@@ -96,16 +103,18 @@ class Teacher:
         told = [f"{prompt} {WISH}" for prompt in self._prompts.test]
         lessons.told.append(await self._point(self._other, 0, told))
         await self._talk(len(self._prompts.training))
-        seen = lessons.learning[0].version
-        while self._minutes() < minutes:
+        seen, spoke_s = lessons.learning[0].version, self._clock()
+        while self._minutes() < minutes and self._content < CONTENT:
             version = await self._user.serving()
-            if version == seen:
+            if version == seen and self._clock() - spoke_s < QUIET_S:
                 await asyncio.sleep(_POLL_S)
                 continue
-            seen = version
-            if self._past.number(version) >= lessons.learning[-1].number + MEASURE_EVERY:
-                await self._measure()
+            if version != seen:
+                seen = version
+                if self._past.number(version) >= lessons.learning[-1].number + MEASURE_EVERY:
+                    await self._measure()
             await self._talk(FRESH)
+            spoke_s = self._clock()
         await self._measure()
         last = lessons.learning[-1].number
         lessons.frozen.append(await self._point(self._other, last))
@@ -120,6 +129,7 @@ class Teacher:
             pleased = await asyncio.gather(*map(self._user.converse, some))
             self._lessons.conversations += len(pleased)
             self._lessons.corrections += pleased.count(False)
+            self._content = 0 if False in pleased else self._content + len(pleased)
 
     async def _measure(self) -> None:
         point = await self._point(self._user, None)
