@@ -52,7 +52,7 @@ async def services(
     lines: list[str] = []
     children = (
         _child("learner", learning, [*_flags(learner), *arguments], {}),
-        _child("agent", learning, arguments, _ports(settings[0])),
+        _child("agent", learning, [*_flags(learner), *arguments], _ports(settings[0])),
         _child("agent", frozen, arguments, _ports(settings[1]), name="frozen agent"),
     )
     supervisor = Supervisor(children, say=lambda name, line: lines.append(f"{name}: {line}"))

@@ -7,8 +7,9 @@
 - A verdict belongs to the version that answered, however late it comes, and stands at the place of
   its turn: one that comes late breaks no row of pleased ones behind it.
 - Silence says nothing: so many versions without a word of them are made, and then it waits.
-- A reply that had the lesson's note in its prompt says nothing of the weights, unless it was
-  complained of all the same.
+- A reply that had the lesson's note in its prompt and pleased says nothing of the weights, so it
+  satisfies no lesson; but it was no complaint either, and counts where complaints are weighed:
+  else only complaints would be heard, and every lesson would look useless.
 - Bounds hold at every look at once (learner.rollout.evidence), so it may be looked at after every
   verdict.
 
@@ -94,7 +95,7 @@ def course(heard: Sequence[Heard], *, depth: int, set_aside: Sequence[int], term
     if set_aside and complaints < 2 * set_aside[-1]:
         return Course(SET_ASIDE, reopened=reopened)
     reopened += len(set_aside)
-    after = [each for each in heard if each.depth and (not each.noted or _complains(each))]
+    after = [each for each in heard if each.depth]
     before = [each for each in heard if not each.depth]
     evidence = _evidence(before, after, depth, terms)
     if satisfied:
@@ -103,7 +104,8 @@ def course(heard: Sequence[Heard], *, depth: int, set_aside: Sequence[int], term
     useless = depth >= terms.patience and evidence["complains_at_least"] > HALF
     if worse or useless:
         return Course(ACTIVE, _why(evidence, worse), due=True, reopened=reopened, evidence=evidence)
-    unheard = depth - max((each.depth for each in after), default=0)
+    of_weights = [each.depth for each in after if not each.noted or _complains(each)]
+    unheard = depth - max(of_weights, default=0)
     if unheard >= terms.patience:
         reason = f"waits for a word on its last {unheard} versions"
         return Course(ACTIVE, reason, waits=True, reopened=reopened, evidence=evidence)

@@ -78,10 +78,21 @@ def test_silence_is_waited_for() -> None:
 
 
 def test_a_note_in_the_prompt_is_no_word_of_the_weights() -> None:
-    """Pleased with the note: neither heard nor satisfied; a complaint in spite of it counts."""
+    """Pleased with the note: no word, and not satisfied; a complaint in spite of it is one."""
     said = [Heard("same", 0), *[Heard("pleased", 1, noted=True)] * 5]
     assert after(said, depth=3).waits
-    assert after([*said, Heard("same", 3, noted=True)], depth=3).evidence["heard_after"] == 1
+    again = after([*said, Heard("same", 3, noted=True)], depth=3)
+    assert (again.waits, again.evidence["heard_after"]) == (False, 6)
+
+
+def test_complaints_are_weighed_among_all_replies_with_the_note_or_without() -> None:
+    """Few of many replies are complained of: the lesson is not useless, whoever was quiet."""
+    said = [Heard("same", 0)]
+    for depth in range(1, 7):
+        said += [*[Heard("pleased", depth, noted=True)] * 4, Heard("same", depth, noted=True)]
+    assert not after(said, depth=6).due
+    bare = [each for each in said if each.kind == "same"]
+    assert after(bare, depth=6).due  # as all of them were complained of
 
 
 @given(st.lists(st.sampled_from(["pleased", "nothing", "other"]), max_size=60))
