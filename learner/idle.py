@@ -11,39 +11,18 @@ is not done again.
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from sqlmodel import Session
 
-from learner.guards.unasked import LookBack
+from learner.guards.unasked import LookBack, SupportsLook
 from learner.pace import IdlePause
-from learner.rollout.release import Gate as AnyGate
 from learner.safety.gate import Gate
 from learner.safety.watched import Watch
-from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.watching import Watching
 from streams.line.line import Line
-from streams.settings import RolloutSettings
-from streams.store.store import Store
 
 _LOG = logging.getLogger(__name__)
-
-
-class SupportsIdling(Protocol):
-    """The parts of a learner that are needed."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def serving(self) -> Serving: ...
-
-    @property
-    def gate(self) -> AnyGate: ...
-
-    @property
-    def rollout(self) -> RolloutSettings: ...
 
 
 class Idle:
@@ -73,7 +52,7 @@ class Idle:
 
     def step(
         self,
-        parts: SupportsIdling,
+        parts: SupportsLook,
         line: Line,
         writing: Callable[[], AbstractContextManager[Session]],
         *,

@@ -337,7 +337,13 @@ class LearnerSettings(Section):
         3,
         ge=1,
         description="versions that learn one wish until its people are heard again: no more are"
-        " made without a word of them, and with these it must have helped",
+        " made without a word of them",
+    )
+    lesson_versions: int = Field(
+        6,
+        ge=0,
+        description="versions that learn one wish before it must have helped: where certainly more"
+        " than half of the replies of later ones are complained of as before, it is set aside",
     )
     lesson_pleased: int = Field(
         3,

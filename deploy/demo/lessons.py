@@ -1,5 +1,5 @@
-"""One session of teaching: the user chats while versions come, and every few versions is asked how
-well the service now answers what it was never asked before.
+"""One session of teaching: the user chats while versions come, and each is measured by how well it
+answers what the service was never asked before.
 
 What is measured is greedy and with learning off, so that measuring changes nothing.
 """
@@ -18,8 +18,6 @@ from deploy.demo.user import WISH, Prompts, User
 
 # Conversations held at once: they are decoded in one batch.
 AT_ONCE: Final = 4
-# Versions between two measurements; each takes some seconds.
-MEASURE_EVERY: Final = 1
 # New conversations at each new version: one turn can score several generations, so one is enough
 # to keep learning from what the newest versions say.
 FRESH: Final = 1
@@ -111,14 +109,12 @@ class Teacher:
                 continue
             if version != seen:
                 seen = version
-                if self._past.number(version) >= lessons.learning[-1].number + MEASURE_EVERY:
-                    await self._measure()
+                await self._measure()
             await self._talk(FRESH)
             spoke_s = self._clock()
         await self._measure()
-        last = lessons.learning[-1].number
-        lessons.frozen.append(await self._point(self._other, last))
-        lessons.told.append(replace(lessons.told[0], number=last))
+        lessons.frozen.append(await self._point(self._other, 0))
+        lessons.told.append(replace(lessons.told[0], minutes=self._minutes()))
         lessons.held = self._past.held()
         return lessons
 

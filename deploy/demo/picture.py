@@ -1,4 +1,4 @@
-"""Draws what the demo measured over versions: what is learned, and what should stay.
+"""Draws what the demo measured over time: what is learned, and what should stay.
 
 Four curves: the share of replies that please, the negative log-likelihood of plain text, the share
 right of five small tasks, the log-odds of refusing harmful prompts.
@@ -74,10 +74,10 @@ def refusals(found: Mapping[str, float]) -> float:
 def _beside(axes: Any, lessons: Lessons, value: Callable[[Mapping[str, float]], float]) -> None:
     """Draw what is watched of the versions; what does not learn stays where these begin."""
     points = [point for point in lessons.learning if point.version in lessons.watched]
-    numbers = [point.number for point in points]
+    minutes = [point.minutes for point in points]
     values = [value(lessons.watched[point.version]) for point in points]
-    axes.plot(numbers, values, "o-", color=_LEARNS)
-    axes.plot(numbers, values[:1] * len(numbers), "--", color=_FROZEN)
+    axes.plot(minutes, values, "o-", color=_LEARNS)
+    axes.plot(minutes, values[:1] * len(minutes), "--", color=_FROZEN)
     _finish(axes)
 
 
@@ -89,18 +89,18 @@ def _around(axes: Any, *, least: float) -> None:
 
 
 def _plot(axes: Any, lessons: Lessons, value: Callable[[Point], float]) -> None:
-    """Draw one measure of both services over versions."""
+    """Draw one measure of both services over time."""
     for label, points, colour, style in (
         ("learns", lessons.learning, _LEARNS, "o-"),
         ("does not learn", lessons.frozen, _FROZEN, "--"),
         ("does not learn, told in every prompt", lessons.told, _FROZEN, ":"),
     ):
-        numbers = [point.number for point in points]
-        axes.plot(numbers, [value(p) for p in points], style, color=colour, label=label)
+        minutes = [point.minutes for point in points]
+        axes.plot(minutes, [value(p) for p in points], style, color=colour, label=label)
     _finish(axes)
 
 
 def _finish(axes: Any) -> None:
-    axes.set_xlabel("version")
+    axes.set_xlabel("minutes of teaching; a dot is a version")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)

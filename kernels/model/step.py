@@ -108,9 +108,8 @@ def step_logits(steps: Sequence[Step], counts: Sequence[int], read: Rows) -> Ten
     )  # fmt: skip
     counter, unpacked = np.zeros(1, np.int64), scratch(threads, first.plan[:, IN].max())
 
-    normed = np.empty(
-        (threads, rows, width), floats
-    )  # before the threads, which wait for each other
+    # made before the threads begin, as these wait for each other
+    normed = np.empty((threads, rows, width), floats)
 
     def part(thread: int) -> None:
         walk(

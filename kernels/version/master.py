@@ -148,8 +148,7 @@ class Master:
                     raise FrozenMovedError(f"a frozen unit of {name} differs from the base")
 
     def integers(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
-        """Yield a copy of each tensor's K that is not all zeros: one at a time, so that they need
-        not all be in memory at once."""
+        """Yield each tensor's K that is not all zeros, a copy, one at a time."""
         for name in self._base:
             held = self._one(name).cpu().numpy()
             if held.any():

@@ -75,7 +75,8 @@ def next_plan(
         row.horizon |= {HELD_OUT: aside} if aside else {}
         return row
     counts = window.counts(session, line, settings, base)
-    alone, heard = wait.alone(turns, conditions), conditions.heard(conditions.agreed(turns))
+    agreed = conditions.agreed(turns)
+    alone, heard = wait.alone(turns, agreed, conditions), conditions.heard(agreed)
     return PlannerRow(
         line=line.name,
         waits_for=obstacle or wait.waits_for(counts, conditions, heard, alone=alone),

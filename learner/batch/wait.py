@@ -3,7 +3,7 @@
 Knows nothing of tables or the clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,10 +32,15 @@ class Alone:
     others: bool = True
 
 
-def alone(turns: Sequence[JudgedTurn], conditions: Conditions) -> Alone:
-    """Return which wishes wait for others who wish the same."""
-    agreed = {turn.turn_id for turn in conditions.agreed(turns)}
-    left = [turn for turn in turns if turn.verdict.starts and turn.turn_id not in agreed]
+def alone(
+    turns: Sequence[JudgedTurn], agreed: Iterable[JudgedTurn], conditions: Conditions
+) -> Alone:
+    """Return which wishes wait for others who wish the same.
+
+    agreed: those of the turns whose wish has people enough
+    """
+    enough = {turn.turn_id for turn in agreed}
+    left = [turn for turn in turns if turn.verdict.starts and turn.turn_id not in enough]
     behind = conditions.behind(turns) if left else {}
     lessons = {t.lesson: [round(behind[t.wish], 2), float(conditions.agree)]
                for t in left if t.lesson}  # fmt: skip
@@ -44,7 +49,7 @@ def alone(turns: Sequence[JudgedTurn], conditions: Conditions) -> Alone:
     return Alone(
         len(left),
         {id: lessons[id] for id in fullest},
-        others=not asking or any(turn.turn_id in agreed for turn in asking),
+        others=not asking or any(turn.turn_id in enough for turn in asking),
     )
 
 

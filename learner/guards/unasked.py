@@ -14,13 +14,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from learner.batch.plan import next_row, unfinished
 from learner.rollout import claims
-from learner.rollout.closer import joined
-from learner.rollout.release import Gate, Report
-from learner.serving import Serving
+from learner.rollout.closer import SupportsGate, joined, made
+from learner.rollout.release import Report
 from learner.settings import LearnerSettings
 from streams.line import ledger, verbs
 from streams.line.line import Line
@@ -29,25 +28,14 @@ from streams.line.verbs import Audit
 from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.states import WITHDRAWN
-from streams.store.store import Store
-from streams.store.tables import GenerationRow
 
 _LOG = logging.getLogger(__name__)
 
 Writing = Callable[[], AbstractContextManager[Session]]
 
 
-class SupportsAsking(Protocol):
+class SupportsLook(SupportsGate, Protocol):
     """The parts of a learner that are needed."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def serving(self) -> Serving: ...
-
-    @property
-    def gate(self) -> Gate: ...
 
     @property
     def rollout(self) -> RolloutSettings: ...
@@ -61,7 +49,7 @@ class LookBack:
         self._settings = settings
         self._looked = ""
 
-    def look(self, parts: SupportsAsking, line: Line, writing: Writing, *, now_ms: int) -> bool:
+    def look(self, parts: SupportsLook, line: Line, writing: Writing, *, now_ms: int) -> bool:
         """Ask what serves what is left, if anything is; True when it was asked now.
 
         The gate's base must have been measured: else it leaves the same probes out again.
@@ -72,7 +60,7 @@ class LookBack:
         with parts.store.reading() as session:
             if unfinished(session, line.name) or claims.awaited(session, line.name) > line.seq:
                 return False
-            row = _made(session, line.version)
+            row = made(session, line.version)
             if row is None or not (row.gate or {}).get("quick") or line.previous is None:
                 self._looked = line.version
                 return False
@@ -94,7 +82,7 @@ class LookBack:
 
         back: what serves then; None: that is an operator's to decide, who reads the report
         """
-        row = _made(session, line.version)
+        row = made(session, line.version)
         if row is None:
             return
         row.gate = joined(row.gate or {}, report.as_json())
@@ -112,14 +100,10 @@ class LookBack:
         outbox.put(session, "rollouts", line.name, change, line=line.name)
 
 
-def _made(session: Session, version: str) -> GenerationRow | None:
-    return session.exec(select(GenerationRow).where(GenerationRow.child == version)).first()
-
-
 def _asked_whole(session: Session, line: Line) -> str:
     """Return the newest version before the one that serves that was asked all, as the base was."""
     for version in reversed(line.served[1:-1]):
-        row = _made(session, version)
+        row = made(session, version)
         if row is None or not (row.gate or {}).get("quick"):
             return version
     return line.served[0]

@@ -57,6 +57,7 @@ class Terms:
     """When a lesson is satisfied or set aside; see learner.settings for each."""
 
     patience: int
+    versions: int
     pleased: int
     rare: float
     alpha: float
@@ -85,7 +86,7 @@ def course(heard: Sequence[Heard], *, depth: int, set_aside: Sequence[int], term
     depth: versions that learned it, up to the one that serves, since it was last set aside
     set_aside: how many complaints there were each time that it was
 
-    >>> terms = Terms(patience=3, pleased=3, rare=0.2, alpha=0.2)
+    >>> terms = Terms(patience=3, versions=6, pleased=3, rare=0.2, alpha=0.2)
     >>> said = [Heard("same", 0), Heard("pleased", 1), Heard("pleased", 1), Heard("pleased", 1)]
     >>> course(said, depth=1, set_aside=[], terms=terms).reason
     '3 pleased on end'
@@ -101,7 +102,7 @@ def course(heard: Sequence[Heard], *, depth: int, set_aside: Sequence[int], term
     if satisfied:
         return Course(SATISFIED, satisfied, reopened=reopened, evidence=evidence)
     worse = bool(after and before) and evidence["high"] < 0
-    useless = depth >= terms.patience and evidence["complains_at_least"] > HALF
+    useless = evidence["complains_at_least"] > HALF
     if worse or useless:
         return Course(ACTIVE, _why(evidence, worse), due=True, reopened=reopened, evidence=evidence)
     of_weights = [each.depth for each in after if not each.noted or _complains(each)]
@@ -155,8 +156,10 @@ def _evidence(
     before: Sequence[Heard], after: Sequence[Heard], depth: int, terms: Terms
 ) -> dict[str, Any]:
     """Return what was heard of versions that learned it, beside the others."""
+    # a wish takes several versions to be learned: of the first ones nothing is asked
+    newer = [each for each in after if each.depth > terms.versions]
     means = Means(alpha=terms.alpha)
-    for each in after:
+    for each in newer:
         means.add(np.array([_COMPLAINS[each.kind]]))
     low, _ = means.bounds()
     found = difference(_voices(before[::-1]), _voices(after), alpha=terms.alpha)
@@ -164,6 +167,7 @@ def _evidence(
         "versions": depth,
         "heard_before": len(before),
         "heard_after": len(after),
+        "heard_newer": len(newer),
         "estimate": round(found.estimate, 3),
         "low": round(found.low, 3),
         "high": round(found.high, 3),
@@ -177,12 +181,12 @@ def _voices(heard: Sequence[Heard]) -> list[tuple[int, float]]:
 
 
 def _why(evidence: dict[str, Any], worse: bool) -> str:
-    versions, heard = evidence["versions"], evidence["heard_after"]
+    versions, heard = evidence["versions"], evidence["heard_newer"]
     if worse:
         change = f"{evidence['estimate']:+.2f} ({evidence['low']:+.2f} to {evidence['high']:+.2f})"
         return f"judged worse since it is learned: {change}, on a scale from −1 to 1"
     share = evidence["complains_at_least"]
     return (
-        f"{versions} versions learned it, and of {heard} replies since certainly more than"
-        f" {share:.0%} are complained of as before"
+        f"{versions} versions learned it, and of {heard} replies of the last ones certainly more"
+        f" than {share:.0%} are complained of as before"
     )

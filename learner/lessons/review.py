@@ -94,6 +94,7 @@ def terms_of(settings: LearnerSettings) -> Terms:
     """Return when a lesson is satisfied or set aside, by the settings."""
     return Terms(
         patience=settings.lesson_patience,
+        versions=settings.lesson_versions,
         pleased=settings.lesson_pleased,
         rare=settings.lesson_rare,
         alpha=settings.lesson_alpha,

@@ -32,11 +32,8 @@ class Measures(Protocol):
         """Whether nothing is left to measure."""
 
 
-class SupportsAsking(Protocol):
-    """The parts of a learner that are needed."""
-
-    @property
-    def idle(self) -> Measures | None: ...
+class SupportsGate(Protocol):
+    """The parts of a learner by which a version that is made already is asked."""
 
     @property
     def store(self) -> Store: ...
@@ -48,6 +45,13 @@ class SupportsAsking(Protocol):
     def gate(self) -> Gate: ...
 
 
+class SupportsTrial(SupportsGate, Protocol):
+    """The parts by which one on trial is."""
+
+    @property
+    def idle(self) -> Measures | None: ...
+
+
 class Closer:
     """Looks closer at one trial after the other. Not shared between threads."""
 
@@ -57,7 +61,7 @@ class Closer:
 
     def look(
         self,
-        parts: SupportsAsking,
+        parts: SupportsTrial,
         line: Line,
         writing: Callable[[], AbstractContextManager[Session]],
     ) -> bool:
@@ -71,7 +75,7 @@ class Closer:
                 return False
         serving = parts.serving
         with parts.store.reading() as session:
-            row = _made(session, version)
+            row = made(session, version)
             if row is None or not (row.gate or {}).get("quick"):
                 self._looked = version
                 return False
@@ -81,7 +85,7 @@ class Closer:
             candidate, serving.decoder, serving.name, candidate_name=version
         )
         with writing() as session:
-            row = _made(session, version)
+            row = made(session, version)
             if row is not None:
                 row.gate = joined(row.gate or {}, report.as_json())
                 session.add(row)
@@ -90,7 +94,8 @@ class Closer:
         return True
 
 
-def _made(session: Session, version: str) -> GenerationRow | None:
+def made(session: Session, version: str) -> GenerationRow | None:
+    """Read the generation that made a version."""
     return session.exec(select(GenerationRow).where(GenerationRow.child == version)).first()
 
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder
 from learner.guards.unasked import LookBack
 from learner.idle import Idle
 from learner.pace import IdlePause
@@ -17,7 +16,7 @@ from learner.watching import Watching
 from streams.model.open import BaseModel
 from streams.records import Mask
 from streams.store.tables import PlannerRow, TurnRow
-from tests.learner.test_loop import SETTINGS, Opinion, School, open_school
+from tests.learner.test_loop import SETTINGS, Opinion, School, ToldGate, open_school
 
 ONCE = SETTINGS.model_copy(update={"uses": 1})
 
@@ -48,28 +47,19 @@ class Base:
 
 
 @dataclass
-class LateGate:
-    """A gate that lets a candidate pass at first, and not when it is asked the rest."""
+class LateGate(ToldGate):
+    """One that leaves probes out when it is first asked of a version, whoever asks."""
 
-    passes_later: bool
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
 
     def examine(
-        self,
-        candidate: Decoder,
-        serving: Decoder,
-        serving_name: str,
-        *,
-        candidate_name: str | None = None,
-        quick: bool = False,
+        self, *versions: Any, candidate_name: str | None = None, quick: bool = False
     ) -> Opinion:
         """Note what was asked."""
-        del candidate, serving, quick
+        del quick
         self.meanwhile()
-        self.asked.append((serving_name, candidate_name))
-        first = [name for _, name in self.asked].count(candidate_name) == 1
-        return Opinion(first or self.passes_later, quick=first)
+        is_first = candidate_name not in {name for _, name in self.asked}
+        return super().examine(*versions, candidate_name=candidate_name, quick=is_first)
 
 
 def idling(school: School, *, gate: Any = None) -> Base:
@@ -126,7 +116,7 @@ def test_what_serves_is_asked_the_rest_once_the_base_is_measured(
     school: School, passes: bool
 ) -> None:
     """A version that fails then is taken back, with the reason; one that passes serves on."""
-    gate = LateGate(passes)
+    gate = LateGate(passes_later=passes)
     base = idling(school, gate=gate)
     school.corrected("a")
     school.corrected("b")
@@ -153,7 +143,7 @@ def test_what_serves_is_asked_the_rest_once_the_base_is_measured(
 
 def test_what_could_not_be_written_is_asked_again(school: School) -> None:
     """A start in between forgets nothing: the row says what is left."""
-    gate = LateGate(False)
+    gate = LateGate(passes_later=False)
     base = idling(school, gate=gate)
     base.done = 3
     school.corrected("a")
@@ -168,7 +158,7 @@ def test_what_could_not_be_written_is_asked_again(school: School) -> None:
 
 def test_what_comes_while_the_gate_asks_is_used_at_once(school: School) -> None:
     """A look at all probes takes long: who speaks meanwhile is heard, and a trial is steered."""
-    gate = LateGate(True)
+    gate = LateGate(passes_later=True)
     base = idling(school, gate=gate)
     heard = []
 

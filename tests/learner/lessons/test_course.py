@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from learner.lessons.course import Course, Heard, Kind, Terms, course, quiet_enough
 
-TERMS = Terms(patience=3, pleased=3, rare=0.2, alpha=0.2)
+TERMS = Terms(patience=3, versions=2, pleased=3, rare=0.2, alpha=0.2)
 
 
 def heard(*said: tuple[str, int]) -> list[Heard]:
@@ -19,18 +19,26 @@ def after(said: list[Heard], *, depth: int, set_aside: tuple[int, ...] = ()) -> 
 
 
 def test_whoever_complains_whatever_comes_ends_the_lesson() -> None:
-    """Five complaints of versions that learned it are certainty enough; four are not."""
-    said = heard(("same", 0), *[("same", depth) for depth in (1, 2, 3, 3)])
-    assert not after(said, depth=3).due
-    found = after([*said, Heard("same", 3)], depth=3)
+    """Five complaints of versions that must have helped are certainty enough; four are not."""
+    said = heard(("same", 0), *[("same", depth) for depth in (1, 2, 3, 3, 4, 4)])
+    assert not after(said, depth=4).due
+    found = after([*said, Heard("same", 4)], depth=4)
     assert found.due
-    assert "3 versions learned it, and of 5 replies since" in found.reason
+    assert "4 versions learned it, and of 5 replies of the last ones" in found.reason
+
+
+def test_a_wish_that_takes_several_versions_is_learned() -> None:
+    """Whoever complains of the first versions, and then of few replies, was helped."""
+    said = heard(("same", 0), *[("same", depth) for depth in (1, 1, 1, 2, 2, 2)])
+    said += heard(("pleased", 3), ("same", 3), ("pleased", 4), ("same", 4), ("pleased", 4))
+    assert not after(said, depth=4).due
 
 
 def test_no_lesson_is_set_aside_before_its_versions_had_their_chance() -> None:
     """However many complaints come late, fewer versions than the setting decide nothing."""
     said = heard(("same", 0), *[("same", 2)] * 12)
     assert not after(said, depth=2).due
+    assert not after(said, depth=3).due
 
 
 def test_a_lesson_that_made_it_worse_ends_at_once() -> None:
@@ -88,11 +96,11 @@ def test_a_note_in_the_prompt_is_no_word_of_the_weights() -> None:
 def test_complaints_are_weighed_among_all_replies_with_the_note_or_without() -> None:
     """Few of many replies are complained of: the lesson is not useless, whoever was quiet."""
     said = [Heard("same", 0)]
-    for depth in range(1, 7):
+    for depth in range(1, 9):
         said += [*[Heard("pleased", depth, noted=True)] * 4, Heard("same", depth, noted=True)]
-    assert not after(said, depth=6).due
+    assert not after(said, depth=8).due
     bare = [each for each in said if each.kind == "same"]
-    assert after(bare, depth=6).due  # as all of them were complained of
+    assert after(bare, depth=8).due  # as all of them were complained of
 
 
 @given(st.lists(st.sampled_from(["pleased", "nothing", "other"]), max_size=60))
