@@ -1,8 +1,9 @@
 """Resident memory of a real agent and a real learner, at their start and over 200 versions.
 
 Both run as an operator runs them, a process each, at default settings on the bundled model. The
-agent holds 16 conversations that fill its cache, follows a ledger of versions that move all linear
-layers of the last four blocks, and answers between two of them. The learner takes a few generations
+agent holds 16 conversations that fill its cache, follows a ledger of versions that move what the
+learner's default moves, and answers between two of them; with `--noise rank1` they move all linear
+layers of the last four blocks, which is the most that settings ask for. The learner takes a few generations
 at its default size; a second one takes many of them, with few members and a short gate, to show
 that nothing grows: what it keeps from one version to the next is the same.
 
@@ -23,7 +24,7 @@ from typing import Final
 
 from agent.settings import AgentSettings
 from kernels.model.model import EMBEDDING
-from learner import settings
+from learner.settings import LearnerSettings
 from streams import chain
 from streams.log.contract import outgoing
 from streams.model.open import BaseModel, load_base
@@ -41,8 +42,6 @@ GOALS_MB: Final = {"agent": 1200, "learner": 1500}
 # From the tenth version on a process may not grow by more: the kernel counts in large pages.
 FLAT_MB: Final = 40
 LOOKS: Final = 20  # a second
-MODULES: Final = sorted(settings.MODULES)
-LAST_LAYERS: Final = 4
 STEP: Final = 20  # small, so that 200 of them leave a model that still speaks
 # Two fill the cache at its default size; the others wait for their turn, or take their place.
 CONVERSATIONS: Final = 16
@@ -130,11 +129,9 @@ class Table:
         return growth <= FLAT_MB
 
 
-def account(base: BaseModel, start: Memory) -> None:
+def account(base: BaseModel, lineage: Lineage, start: Memory) -> None:
     """Print where the bytes of a full agent are: what is counted, and what is left at its start."""
-    model, first = base.model, base.decoder.num_layers - LAST_LAYERS
-    last = [f"layers.{layer}." for layer in range(first, base.decoder.num_layers)]
-    moving = [name for name in model.layers if any(layer in name for layer in last)]
+    model, moving = base.model, sorted(lineage.recipes[-1].scales)
     full = sum(model.get_parameter(name).nbytes for name in moving) / 1e6  # in a version
     held, embedding = model.nbytes / 1e6, model.layer(EMBEDDING).nbytes / 1e6
     cached = AgentSettings().context_of(base.context_tokens)
@@ -143,7 +140,7 @@ def account(base: BaseModel, start: Memory) -> None:
     for what, size in (
         ("blocks as they came", held - embedding),
         ("embedding, which is the head, too", embedding),
-        (f"the last {LAST_LAYERS} blocks in full: serving, previous", 2 * full),
+        (f"{len(moving)} moved layers in full: serving, previous", 2 * full),
         (f"{cached} tokens of the cache", cached * token),
         ("at its start, but for weights: libraries", start.resident - held),
         ("  of it shared with others", start.shared),
@@ -162,7 +159,9 @@ def pid_of(process: Process) -> int:
     return process._process.pid
 
 
-def measure_agent(folder: Path, base: BaseModel, versions: int, conversations: int) -> bool:
+def measure_agent(
+    folder: Path, base: BaseModel, moved: LearnerSettings, versions: int, conversations: int
+) -> bool:
     """Fill an agent's cache, then let it follow a ledger while it answers."""
     agent = process(folder, "agent", {})
     agent.start()
@@ -172,8 +171,8 @@ def measure_agent(folder: Path, base: BaseModel, versions: int, conversations: i
         fill(agent, conversations)
         table.look(f"{conversations} conversations of {WORDS} words")
         log = open_log(StreamsSettings(home=folder / "home"))
-        layers = range(base.decoder.num_layers - LAST_LAYERS, base.decoder.num_layers)
-        lineage, before = Lineage(base, layers, MODULES), base.name
+        lineage = Lineage(base, *moved.moving(base.decoder.num_layers))
+        before = base.name
         log.append([outgoing("recipes", "main", lineage.mask)])
         for number in range(1, versions + 1):
             recipe = lineage.next(step=STEP)
@@ -186,7 +185,7 @@ def measure_agent(folder: Path, base: BaseModel, versions: int, conversations: i
                 table.look(f"after {number} versions", number)
         fill(agent, conversations)
         table.look("the conversations once more", versions)
-        account(base, table.rows[0][1])
+        account(base, lineage, table.rows[0][1])
         log.close()
     finally:
         agent.stop()
@@ -283,13 +282,15 @@ def main() -> int:
     parser.add_argument("--versions", type=int, default=VERSIONS)
     parser.add_argument("--conversations", type=int, default=CONVERSATIONS)
     parser.add_argument("--generations", type=int, default=GENERATIONS)
+    parser.add_argument("--noise", default=LearnerSettings().noise, help="what versions move")
     chosen = parser.parse_args()
     base, good = load_base(ModelSettings()), []
     with TemporaryDirectory() as name:
         folder = Path(name)
         if "agent" in chosen.roles:
+            moved = LearnerSettings(noise=chosen.noise)
             good.append(
-                measure_agent(folder / "agent", base, chosen.versions, chosen.conversations)
+                measure_agent(folder / "agent", base, moved, chosen.versions, chosen.conversations)
             )
         if "learner" in chosen.roles:
             title = "learner, generations of the default size"
