@@ -10,56 +10,44 @@
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel import Session, col, select
 
-from kernels.contract import Backend
 from kernels.memory import give_back
 from learner import intake
-from learner.batch import standing, window
+from learner.batch import standing
 from learner.batch.lessons import prepare
-from learner.batch.plan import HELD_OUT, batch_of, next_plan, unfinished
+from learner.batch.plan import HELD_OUT, batch_of
 from learner.batch.teacher import Target, Teacher
-from learner.batch.when import mode
-from learner.batch.when.mode import Orders
 from learner.fitness import held_out
-from learner.fitness.evaluate import Evaluator
 from learner.forget import store as forget
-from learner.guards import collapse, drift
+from learner.guards import drift
 from learner.guards.collapse import Guard
 from learner.guards.drift import Refusals
-from learner.idle import Idle
 from learner.judges.slow.later import Later
 from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
-from learner.link import rows as turn_rows
+from learner.parts import Parts
+from learner.planner import Planner
 from learner.rollout import claims, release
 from learner.rollout.closer import Closer
 from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
-from learner.safety.anchors import Anchors
-from learner.serving import Serving
-from learner.settings import LearnerSettings, group_of
+from learner.settings import group_of
 from learner.spans import Spans
+from learner.tidy import Tidy
 from learner.update.generation import Outcome, run_generation, void
-from learner.verdicts import Rules, use_answers
-from streams.clock import steady
+from learner.verdicts import use_answers
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
-from streams.keeping.retention import Retention
 from streams.line import ledger
 from streams.line.line import Line
-from streams.log.contract import Log, Partition, Subscription
-from streams.settings import RolloutSettings
+from streams.log.contract import Partition, Subscription
 from streams.store import offsets, outbox
-from streams.store.lease import Lease
-from streams.store.store import Store
-from streams.store.tables import ForgottenRow, GenerationRow, PlannerRow, TurnRow
-from streams.trace.contract import NO_TRACER, Tracer
+from streams.store.tables import ForgottenRow, GenerationRow, TurnRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,32 +55,6 @@ _LOG = logging.getLogger(__name__)
 LISTEN_S: Final = 1.0
 # The lease lasts 15 seconds: three renewals may fail before somebody else takes over.
 RENEW_S: Final = 4.0
-# Retention is a matter of days: once all that is old is gone, an hour may pass.
-TIDY_S: Final = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a learner is made of; the entry point chooses the implementations."""
-
-    store: Store
-    log: Log
-    lease: Lease
-    serving: Serving
-    backend: Backend
-    gate: release.Gate
-    rules: Rules
-    settings: LearnerSettings
-    pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
-    clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
-    evaluator: Evaluator | None = None  # scores members; None: this process
-    anchors: Anchors | None = None  # the base's replies that members are held to; None: none
-    idle: Idle | None = None  # what is measured while nothing is due; None: nothing
-    retention: Retention | None = None  # None: everything is kept
-    rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
-    tracer: Tracer = NO_TRACER
-    # what a plan came to, where that is known already (learner.rerun.rerun)
-    recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
 
 
 class Learner:
@@ -105,20 +67,18 @@ class Learner:
         self._spans = Spans(parts.tracer, parts.store, parts.clock)
         reader = Reader(parts.serving, parts.rollout, backend=parts.backend, pause=parts.pause)
         self._trials = Trials(parts.rollout, clock=parts.clock, reader=reader)
-        self._orders = Orders(parts.settings.line)
+        self._planner = Planner(parts, self._writing)
         self._group = group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._owes_log = True  # a crash may have left something in the outbox
-        self._rested_ms: int | None = None  # when nothing was due, since the last generation
-        self._listened_s, self._tidied_s = parts.clock(), -TIDY_S
+        self._listened_s = parts.clock()
         self._renewed_s = parts.clock()
-        self._told: dict[str, Any] = {}  # what the planner said last that it waits for
         self._later = Later(parts.rules.slow) if parts.rules.slow else None
         self._closer = Closer()
         self._guard = Guard(parts.settings, parts.rollout)
         self._refusals = Refusals(parts.serving.base, backend=parts.backend, pause=parts.pause)
         self._lessons = Lessons(parts.settings, parts.rollout)
-        self._old_rows = True  # turns of older builds may lack what links them
+        self._tidy = Tidy(parts, self._writing)
 
     def step(self, *, wait_s: float) -> bool:
         """Use what the log brings, and run the generation that is due; False when none is.
@@ -133,10 +93,10 @@ class Learner:
         self._steer()
         if self._review() or self._look_closer():
             return True
-        generation = self._plan()
+        generation = self._planner.plan(self._line)
         if generation is None:
             self._lessons.retire_notes(self._parts, self._writing, self._pause)
-            self._tidy()
+            self._tidy.step()
             self._use_idle_moment()
             return False
         self._spans.begin()
@@ -169,7 +129,7 @@ class Learner:
         self._renew()
         if self._reader is None:
             self._forget()
-            self._orders.read_all(self._parts.log)
+            self._planner.orders.read_all(self._parts.log)
             self._reader = self._parts.log.subscribe(
                 intake.TOPICS, group=self._group, positions=self._positions
             )
@@ -177,7 +137,7 @@ class Learner:
         if entries:
             with self._writing() as session:
                 intake.take(session, entries, self._parts.rules)
-            self._orders.see(entries)
+            self._planner.orders.see(entries)
         if self._later is not None:
             use_answers(self._later, self._parts.store, self._writing, self._parts.rules)
         self._publish()
@@ -233,14 +193,14 @@ class Learner:
 
     def _review(self) -> bool:
         """See what has become of lessons; True when some helped nobody and are set aside."""
-        now_ms, rested_ms = self._now_ms(), self._rested_ms
+        now_ms, rested_ms = self._now_ms(), self._planner.rested_ms
         store, line = self._parts.store, self._line
         reason = self._lessons.review(
             store, self._writing, line, now_ms=now_ms, rested_ms=rested_ms
         ) or self._guard.look(store, self._writing, line, now_ms=now_ms)
         self._publish()
         if reason is not None:
-            self._rested_ms = None
+            self._planner.rested_ms = None
             _LOG.info("%s", reason)
         return reason is not None
 
@@ -248,60 +208,6 @@ class Learner:
         """Ask the candidate on trial the probes that it was not asked, and steer it meanwhile."""
         with self._listening():
             return self._closer.look(self._parts, self._line, self._writing)
-
-    def _plan(self) -> GenerationRow | None:
-        """Return the generation that is under way, or commit the plan of the one that is due."""
-        line, settings, base = self._line, self._parts.settings, self._parts.serving.base.name
-        with self._parts.store.reading() as session:
-            under_way = unfinished(session, line.name)
-            if line.trial is not None and not self._parts.rollout.replaces:
-                # its candidate may become the parent of the next one
-                obstacle = f"the end of the trial of {line.trial.version}"
-            elif under_way is not None:
-                return under_way
-            elif claims.awaited(session, line.name) > line.seq:  # the log may decide otherwise
-                obstacle = "its own release to come back from the log"
-            elif not line.learning:
-                obstacle = "somebody to resume learning after the reset (quickset rollouts learn)"
-            else:
-                obstacle = None
-            order = self._orders.open(session)
-            if order is not None:
-                settings = settings.model_copy(update={"linger_s": 0.0})
-            elif obstacle is None:
-                obstacle = collapse.stopped(session, line.name) or mode.obstacle(
-                    session, settings, now_s=self._parts.clock()
-                )
-            now_ms = self._now_ms()
-            corrective = drift.due(session, line, settings, now_ms=now_ms) if not obstacle else None
-            found = corrective or next_plan(
-                session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle
-            )
-        if isinstance(found, PlannerRow):
-            if obstacle is None:
-                self._rested_ms = self._now_ms()
-            self._wait(found)
-            return None
-        if self._rested_ms is not None:
-            found.horizon |= {"rested_ms": self._rested_ms}
-        if order is not None:
-            found.horizon |= {"order": order.id}
-        with self._writing() as session:
-            session.add(found)
-            window.let_go(session, line, settings, base)
-        self._rested_ms = None
-        return found
-
-    def _wait(self, row: PlannerRow) -> None:
-        """Note what the planner waits for, and how far the base is measured, when that changed."""
-        if self._parts.idle is not None:
-            row.num_measured, row.num_to_measure = self._parts.idle.progress
-            self._parts.idle.tell()
-        said = row.model_dump(exclude={"since_ms"})
-        if said != self._told:
-            with self._writing() as session:
-                session.merge(row)
-            self._told = said
 
     def _compute(self, generation: GenerationRow) -> tuple[Outcome, Mapping[str, Target]]:
         """Score the population and build the child. Reads the plan, and nothing that is newer."""
@@ -395,20 +301,7 @@ class Learner:
             return False
         with self._parts.store.reading() as session:
             moved = claims.line_now(session, self._line) != self._line
-        return moved or self._plan() is not None
-
-    def _tidy(self) -> None:
-        """Let go of what is old, a little at a step, while there is nothing to learn."""
-        if self._old_rows:
-            with self._writing() as session:
-                self._old_rows = turn_rows.complete(session, self._line.name) > 0
-        retention = self._parts.retention
-        if retention is None or 0 <= self._parts.clock() - self._tidied_s < TIDY_S:
-            return
-        with self._writing() as session:
-            gone = retention.prune(session, now_ms=self._now_ms())
-        if not gone:
-            self._tidied_s = self._parts.clock()
+        return moved or self._planner.plan(self._line) is not None
 
     def _pause(self) -> None:
         """Keep the share of the machine and the lease, and use what the log brought meanwhile."""

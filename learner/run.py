@@ -27,8 +27,9 @@ from kernels.open import open_backend
 from learner.idle import open_idle
 from learner.judges.open import open_judges, open_slow_judges
 from learner.lessons.notes import NoteRules
-from learner.loop import RENEW_S, Learner, Parts
+from learner.loop import RENEW_S, Learner
 from learner.pace import IdlePause, Pace
+from learner.parts import Parts
 from learner.rollout.webhook import notifying
 from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate

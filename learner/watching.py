@@ -19,7 +19,7 @@ from streams.store.tables import WatchedRow
 
 
 class Watched(Protocol):
-    """The part of a learner that this needs (learner.loop.Parts)."""
+    """The part of a learner that this needs (learner.parts.Parts)."""
 
     @property
     def serving(self) -> Serving:

@@ -8,19 +8,24 @@ process.prepare()  # as the command does, before torch is loaded
 
 import importlib.util
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
+from sqlalchemy import Engine
 
 # Triton reads this when it is imported, which importing a transformers model does.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from streams.model.open import BaseModel, load_base
-from streams.settings import ModelSettings
+from streams.settings import ModelSettings, StreamsSettings
+from streams.store import schema
+from streams.store.store import open_store
 from tests.tiny import tiny_model_dir
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
@@ -37,6 +42,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files of long tests, so that no process is left with one at the end."""
     flow = Path(__file__).parent / "flow"
     items.sort(key=lambda item: not item.path.is_relative_to(flow))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let each new SQLite store begin as a copy of one that all migrations have made.
+
+    Where a store of another schema is opened, and in processes of their own, they run as ever.
+    """
+    home = tmp_path_factory.mktemp("migrated")
+    open_store(StreamsSettings(home=home)).close()
+    real = schema.migrate
+
+    def migrate(
+        engine: Engine, *, folder: Path = schema.MIGRATIONS, revision: str = "head"
+    ) -> None:
+        path = engine.url.database if engine.dialect.name == "sqlite" else None
+        if path and not Path(path).exists() and (folder, revision) == (schema.MIGRATIONS, "head"):
+            shutil.copyfile(home / "store.db", path)
+        real(engine, folder=folder, revision=revision)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "migrate", migrate)
+        yield
 
 
 @pytest.fixture(scope="session")

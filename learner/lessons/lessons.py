@@ -36,7 +36,7 @@ class Rules(Protocol):
 
 
 class Parts(Protocol):
-    """What is needed of learner.loop.Parts."""
+    """What is needed of learner.parts.Parts."""
 
     @property
     def store(self) -> Store: ...

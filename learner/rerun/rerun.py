@@ -26,7 +26,8 @@ from sqlmodel import Session, select
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
-from learner.loop import Learner, Parts
+from learner.loop import Learner
+from learner.parts import Parts
 from learner.rerun.first_run import History, place_of, settings_of
 from learner.rollout import claims
 from learner.rollout.release import Report

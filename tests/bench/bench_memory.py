@@ -3,9 +3,9 @@
 Both run as an operator runs them, a process each, at default settings on the bundled model. The
 agent holds 16 conversations that fill its cache, follows a ledger of versions that move what the
 learner's default moves, and answers between two of them; with `--noise rank1` they move all linear
-layers of the last four blocks, which is the most that settings ask for. The learner takes a few generations
-at its default size; a second one takes many of them, with few members and a short gate, to show
-that nothing grows: what it keeps from one version to the next is the same.
+layers of the last four blocks, the most at default settings but for noise. The learner takes a few
+generations at its default size; a second one takes many of them, with few members and a short gate,
+to show that nothing grows: what it keeps from one version to the next is the same.
 
 Figures are MB (10^6 bytes) as the kernel counts them: resident, of it private to the process and
 shared with others (libraries, mapped files), and the most that it ever was. There is no baseline in

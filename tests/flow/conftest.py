@@ -16,7 +16,8 @@ from kernels.contract import Backend
 from kernels.open import open_backend
 from learner.intake import TOPICS
 from learner.judges.open import open_judges
-from learner.loop import Learner, Parts
+from learner.loop import Learner
+from learner.parts import Parts
 from learner.run import line_mask
 from learner.safety.gate import Gate
 from learner.safety.kept import KeptBase

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
-from learner.loop import Learner, Parts
+from learner.loop import Learner
+from learner.parts import Parts
 from streams.errors import ConflictError, LogUnavailableError, StoreUnavailableError
 from streams.line import verbs
 from streams.line.line import Line

@@ -11,7 +11,8 @@ from sqlmodel import select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.judges.open import open_judges
-from learner.loop import Learner, Parts
+from learner.loop import Learner
+from learner.parts import Parts
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from learner.verdicts import Rules

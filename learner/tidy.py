@@ -1,0 +1,38 @@
+"""What a learner does with old rows while there is nothing to learn."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final
+
+from sqlmodel import Session
+
+from learner.link import rows
+from learner.parts import Parts
+
+# Retention is a matter of days: once all that is old is gone, an hour may pass.
+TIDY_S: Final = 3600.0
+
+
+class Tidy:
+    """Completes turns of older builds, and lets go of what the retention does not keep."""
+
+    def __init__(
+        self, parts: Parts, writing: Callable[[], AbstractContextManager[Session]]
+    ) -> None:
+        """Tidy the parts' store. writing: a transaction of the line's learner."""
+        self._parts, self._writing = parts, writing
+        self._incomplete = True  # turns of older builds may lack what links them
+        self._tidied_s = -TIDY_S
+
+    def step(self) -> None:
+        """Do a little, so that what comes next need not wait."""
+        if self._incomplete:
+            with self._writing() as session:
+                self._incomplete = rows.complete(session, self._parts.settings.line) > 0
+        retention, now_s = self._parts.retention, self._parts.clock()
+        if retention is None or 0 <= now_s - self._tidied_s < TIDY_S:
+            return
+        with self._writing() as session:
+            gone = retention.prune(session, now_ms=int(now_s * 1000))
+        if not gone:
+            self._tidied_s = now_s
