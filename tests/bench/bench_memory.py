@@ -164,8 +164,8 @@ def measure_agent(
 ) -> bool:
     """Fill an agent's cache, then let it follow a ledger while it answers."""
     agent = process(folder, "agent", {})
-    agent.start()
     try:
+        agent.start()
         table = Table("agent", pid_of(agent))
         table.look("at its start")
         fill(agent, conversations)
@@ -213,8 +213,8 @@ def measure_learner(
     init_streams(streams)
     log = open_log(streams)
     turns = [turn for number in range(8) for turn in corrected(base, number)]
-    learner.start()
     try:
+        learner.start()
         table = Table(title, pid_of(learner))
         while not Path(f"/proc/{pid_of(learner)}/smaps_rollup").exists():
             time.sleep(0.1)
