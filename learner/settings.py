@@ -127,6 +127,19 @@ class LearnerSettings(Section):
         description="weight in the fitness of how far a member is from the base on prompts that"
         " nobody teaches, KL in nats a token; 0: nothing holds it there",
     )
+    signs_per_pair: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="screened noise: how many moves along one direction a measured pair stands for;"
+        " the more, the less of a step is by chance, and the longer is a recipe",
+    )
+    spare: float = Field(
+        0.0,
+        ge=0,
+        description="how dear the search of signs holds what plain prose uses: a direction that"
+        " inputs of the last MLP use there as much as others do is dearer by this; 0: all alike",
+    )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
     max_staleness: int = Field(
