@@ -137,8 +137,9 @@ class LearnerSettings(Section):
     spare: float = Field(
         0.0,
         ge=0,
-        description="how dear the search of signs holds what plain prose uses: a direction that"
-        " inputs of the last MLP use there as much as others do is dearer by this; 0: all alike",
+        description="screened noise: how dear the search of signs holds what plain prose uses; a"
+        " direction that inputs of the last MLP use there as much as others is dearer by this times;"
+        " 0: all are alike",
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
