@@ -138,7 +138,7 @@ class LearnerSettings(Section):
         0.0,
         ge=0,
         description="screened noise: how dear the search of signs holds what plain prose uses; a"
-        " direction that inputs of the last MLP use there as much as others is dearer by this times;"
+        " direction that inputs of the last MLP use there as others is dearer by this times;"
         " 0: all are alike",
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
