@@ -137,9 +137,8 @@ class LearnerSettings(Section):
     spare: float = Field(
         0.0,
         ge=0,
-        description="screened noise: how dear the search of signs holds what plain prose uses; a"
-        " direction that inputs of the last MLP use there as others is dearer by this times;"
-        " 0: all are alike",
+        description="screened noise: by how much a move is dearer along a direction that plain prose"
+        " uses as much as the mean of all; 0: prose makes nothing dearer",
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")

@@ -49,7 +49,7 @@ def test_what_is_dear_cancels_in_a_group() -> None:
     signs = signs[torch.argsort((signs @ along), descending=True, stable=True)]
     used = torch.randn(200, 200, generator=draw) + 20 * torch.randn(200, 1, generator=draw) * dear
     spared = Spared.of([used], 10.0)
-    lazy, sparing = (group(signs, along, 4, 9, each) for each in (None, spared))
+    lazy, sparing = (group(signs, along, 6, 16, each) for each in (None, spared))
     rests = [
         sum(abs(float(signs[places].sum(0) @ dear)) for places in found)
         for found in (lazy, sparing)
