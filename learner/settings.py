@@ -137,8 +137,8 @@ class LearnerSettings(Section):
     spare: float = Field(
         0.0,
         ge=0,
-        description="screened noise: by how much a move is dearer along a direction that plain prose"
-        " uses as much as the mean of all; 0: prose makes nothing dearer",
+        description="screened noise: by how much a move is dearer along a direction that plain"
+        " prose uses as much as the mean of all; 0: prose makes nothing dearer",
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")

@@ -22,7 +22,7 @@ class Prose:
     def __init__(self, base: BaseModel) -> None:
         """Keep the base; nothing is computed yet."""
         self._base = base
-        self._known: dict[float, Mapping[str, Spared]] = {}
+        self._known: dict[float, dict[str, Spared]] = {}
 
     def spared(self, spare: float, *, pause: Callable[[], None]) -> Mapping[str, Spared]:
         """Return what is dear to move in each tensor of the last block's MLP, by its name.
@@ -40,8 +40,9 @@ class Prose:
                 trunk = run_trunk(base, lay_out(some, base.device), moving=1, pause=pause)
                 found.append(inputs_of(base, trunk))
                 pause()
-            self._known[spare] = {}
+            known = {}
             for name in found[0]:
-                self._known[spare][name] = Spared.of([each[name] for each in found], spare)
+                known[name] = Spared.of([each[name] for each in found], spare)
                 pause()
+            self._known[spare] = known
         return self._known[spare]

@@ -13,7 +13,7 @@ ADDRESS = Address(11, 12)
 def direction(width: int) -> torch.Tensor:
     """Return a direction of length 1: (width, 1)."""
     found = torch.randn(width, 1, generator=torch.Generator().manual_seed(5))
-    return found / found.norm()
+    return torch.nn.functional.normalize(found, dim=0)
 
 
 def test_the_closest_signs_lie_along_it(backend: Backend) -> None:
