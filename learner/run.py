@@ -244,9 +244,7 @@ def assemble(
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
-    anchors = None
-    if settings.bank_weight:
-        anchors = Anchors(base, backend=backend, moving=len(layers))
+    anchors = Anchors(base, backend=backend, moving=len(layers))
     return Parts(serving=serving, rules=rules, settings=settings, anchors=anchors, **others)
 
 

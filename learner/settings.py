@@ -96,6 +96,19 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description="weight in the fitness of how far a member is from the base on prompts that"
         " nobody teaches, KL in nats a token; 0: nothing holds it there",
     )
+    signs_per_pair: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="screened noise: how many moves along one direction a measured pair stands for;"
+        " the more, the less of a step is by chance, and the longer is a recipe",
+    )
+    spare: float = Field(
+        0.0,
+        ge=0,
+        description="screened noise: by how much a move is dearer along a direction that plain"
+        " prose uses as much as the mean of all; 0: prose makes nothing dearer",
+    )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
     max_staleness: int = Field(

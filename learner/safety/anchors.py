@@ -20,6 +20,7 @@ from learner.population.anchor import Anchor, anchored
 from learner.population.members import Passage
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, load_set
+from learner.safety.prose import Prose
 from streams.model.open import BaseModel
 from streams.records import Message
 
@@ -30,13 +31,17 @@ REPLY_TOKENS: Final = 16
 
 
 class Anchors:
-    """The groups of the bank, as one base replies to them."""
+    """The groups of the bank, as one base replies to them.
+
+    prose: plain prose, which the search of signs spares
+    """
 
     def __init__(self, base: BaseModel, *, backend: Backend, moving: int) -> None:
         """Read the prompts; nothing is asked yet.
 
         moving: number of last layers that move
         """
+        self.prose = Prose(base)
         banks, policy = load_set("banks", Banks), load_prompts("calibration")
         benign = [base.render([Message(role="user", content=each.prompt)]) for each in banks.benign]
         refused = [base.render(policy.messages("policy", each.prompt)) for each in banks.refusal]

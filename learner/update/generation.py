@@ -21,8 +21,8 @@ from learner.fitness import fitness
 from learner.fitness.evaluate import Evaluator, LocalEvaluator, perturb
 from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference, refer
-from learner.population.noise import Addresses
-from learner.population.screen import screen
+from learner.population.noise import Perturbation
+from learner.population.screen import Found, screen
 from learner.safety.anchors import Anchors
 from learner.serving import Child, Serving
 from learner.settings import LearnerSettings
@@ -98,7 +98,8 @@ def run_generation(
 
     key: learner.batch.plan.generation_key; pause: called between pieces of work
     evaluator: scores the members; None: this process
-    anchors: of the base's replies, to which members are held; None: they are not
+    anchors: what is not to move: the base's replies, to which members are held, and plain prose,
+        which the search of signs spares; None: neither
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
@@ -107,9 +108,14 @@ def run_generation(
         anchor = anchors.draw(int(key, 16), pause=pause)
     reference = refer(serving, lessons, settings, backend=backend, pause=pause, anchor=anchor)
     evaluator = evaluator or LocalEvaluator(backend, settings)
-    addresses = _screened(reference, int(key, 16), settings, backend, pause)
+    perturbation = perturb(serving, settings, int(key, 16), backend=backend)
+    found = _searched(reference, perturbation, settings, anchors, pause)
     table = evaluator.evaluate(
-        reference, int(key, 16), range(settings.pairs), pause=pause, addresses=addresses
+        reference,
+        int(key, 16),
+        range(settings.pairs),
+        pause=pause,
+        addresses=found.measured if found is not None else None,
     )
     members = fitness.combined(reference.lessons, table)
     turn_ids = tuple(lesson.turn_id for lesson in lessons)
@@ -117,11 +123,14 @@ def run_generation(
         reason = "a member's fitness is not finite"
         return Outcome(np.nan_to_num(table), turn_ids, 0.0, 0.0, reason=reason)
     outcome = Outcome(table.round(DIGITS), turn_ids, float(members.mean()), float(members.std()))
-    update = _update(members, settings, reference, table)
+    reach = found.reach if found is not None else 1.0
+    update = _update(members, settings, reference, table, reach)
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
     if not update.step:
         return replace(outcome, reason=f"{reference.left:.4f} nats are left to gain: too little")
+    if found is not None:
+        update = replace(update, coefficients=found.spread(update.coefficients))
     described = draft(
         serving,
         key,
@@ -130,26 +139,43 @@ def run_generation(
         strategy=settings.strategy,
         noise=settings.noise,
         line=settings.line,
-        addresses=addresses,
+        addresses=found.of_all if found is not None else None,
         decay=settings.decay,
     )
     return _within_budget(outcome, described, reference, settings.kl_budget, backend, pause)
 
 
-def _screened(
-    reference: Reference, key: int, settings: LearnerSettings, backend: Backend, pause: Pause
-) -> Addresses | None:
+def _searched(
+    reference: Reference,
+    perturbation: Perturbation,
+    settings: LearnerSettings,
+    anchors: Anchors | None,
+    pause: Pause,
+) -> Found | None:
     """Search where the pairs of screened noise are to lie; of other noise None."""
     if settings.noise != "screened":
         return None
-    perturbation = perturb(reference.parent, settings, key, backend=backend)
-    decoder = reference.parent.decoder
-    return screen(decoder, reference.pulls(pause=pause), perturbation, pause=pause)
+    spared = None
+    if anchors is not None and settings.spare:
+        spared = anchors.prose.spared(settings.spare, pause=pause)
+    return screen(
+        reference.parent.decoder,
+        reference.pulls(pause=pause),
+        perturbation,
+        pause=pause,
+        each=settings.signs_per_pair,
+        spared=spared,
+    )
 
 
 def _update(
-    members: Floats, settings: LearnerSettings, reference: Reference, table: Floats
+    members: Floats,
+    settings: LearnerSettings,
+    reference: Reference,
+    table: Floats,
+    reach: float,
 ) -> Update:
+    """reach: what a step gains, as a share of what the pairs' slopes say"""
     if settings.strategy == "randopt":
         return strategies.randopt(
             members,
@@ -160,8 +186,8 @@ def _update(
     agreement = fitness.agreement(reference.lessons, table)
     return strategies.es(
         members,
-        step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)),
-        goal=settings.gain_share * reference.left,
+        step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)) / reach,
+        goal=settings.gain_share * reference.left / reach,
         sigma_log2=settings.sigma_log2,
         quantum_log2=QUANTUM_LOG2,
     )

@@ -1,14 +1,16 @@
 """Learns the demo's preference offline, with the learner's own stages, to choose its settings.
 
 Run: python -m tests.experiments.learning --generations 16 --steps 2 3 6 --set decay=0.01
-Any learner setting can be given. A line of generations for each step prints, every few of them, how
-the hinted targets of unseen prompts gained in log-probability (sensitive, cheap), by how much the
-negative log-likelihood of plain text rose (nats a token), how long greedy replies are, and at the
-end the change of the five small tasks (points) and of the log-odds of refusing.
+Any learner setting can be given; the seed also chooses the order of the lessons. A line of
+generations for each step prints, every few of them, how the hinted targets of unseen prompts gained
+in log-probability (sensitive, cheap), by how much the negative log-likelihood of plain text rose
+(nats a token), how long greedy replies are, and at the end the change of the five small tasks
+(points) and of the log-odds of refusing.
 """
 
 import argparse
 import json
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,6 +36,7 @@ from learner.update.generation import run_generation
 from streams.model.open import BaseModel, load_base
 from streams.records import Message, Recipe
 from streams.settings import ModelSettings
+from tests.experiments.rivals.people import PEOPLE
 from tests.measured import bundled_measuring
 
 Tokens = tuple[int, ...]
@@ -66,11 +69,17 @@ class Course:
         if not decode:
             return told
         replies = self._greedy(decoder, self._unseen)
-        words = [len(self._text(reply).split()) for reply in replies]
-        ended = [reply[-1] in self._base.stop_ids for reply in replies]
-        pleased = sum(e and w <= MOST_WORDS for e, w in zip(ended, words, strict=True))
+        pleased = sum(map(self._pleases, replies))
         length = sum(map(len, replies)) / len(replies)
         return f"{told}  {length:5.1f} tokens  {pleased}/{len(replies)} please"
+
+    def _pleases(self, reply: Tokens) -> bool:
+        """Whether a reply is as wished: by the people of rivals, else by the demo's user."""
+        text, ended = self._text(reply), reply[-1] in self._base.stop_ids
+        known = [person for person in PEOPLE if person.wish == self._wish]
+        if known:
+            return known[0].pleased(text, ended=ended)
+        return ended and len(text.split()) <= MOST_WORDS
 
     def lessons_on(self, prompts: Sequence[str]) -> list[Lesson]:
         """Return the base's replies to prompts, and its hinted rewrites of them."""
@@ -137,10 +146,12 @@ def _line(
     """Run a line of generations, and tell of each."""
     backend, chain = course.backend, list[Recipe]()
     anchors = Anchors(serving.base, backend=backend, moving=len(serving.layers))
+    lessons = list(course.lessons)
+    random.Random(settings.seed).shuffle(lessons)
     for number in range(1, given.generations + 1):
         began_s = time.process_time()
         size = settings.turns_per_generation
-        turns = [course.lessons[(number * size + i) % len(course.lessons)] for i in range(size)]
+        turns = [lessons[(number * size + i) % len(lessons)] for i in range(size)]
         outcome = run_generation(
             generation_key(settings.seed, "main", number, serving.name),
             [replace(turn, weight=1 / size) for turn in turns],

@@ -161,7 +161,7 @@ def _generation(
         addresses = screen(
             serving.decoder, reference.pulls(pause=nothing),
             perturb(serving, settings, key, backend=backend), pause=nothing,
-        )  # fmt: skip
+        ).measured  # fmt: skip
     table = LocalEvaluator(backend, settings).evaluate(
         reference, key, range(settings.pairs), pause=nothing, addresses=addresses
     )

@@ -136,7 +136,8 @@ def crafted(
         at = _at(serving, child, backend)
         reference = refer(at, lessons, settings, backend=backend, pause=pause)
         perturbation = perturb(at, settings, key, backend=backend)
-        addresses = screen(at.decoder, reference.pulls(pause=pause), perturbation, pause=pause)
+        pulls = reference.pulls(pause=pause)
+        addresses = screen(at.decoder, pulls, perturbation, pause=pause).measured
         table = LocalEvaluator(backend, settings).evaluate(
             reference, key, range(pairs), pause=pause, addresses=addresses
         )

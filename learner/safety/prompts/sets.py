@@ -217,7 +217,7 @@ class Passage(Strict):
 
 
 class Passages(Versioned):
-    """plain_text.json."""
+    """plain_text.json, prose.json."""
 
     items: list[Passage]
 

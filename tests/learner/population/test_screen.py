@@ -13,7 +13,7 @@ from learner.fitness import fitness
 from learner.fitness.evaluate import LocalEvaluator, perturb
 from learner.fitness.reference import Reference, refer
 from learner.population.noise import Addresses, Perturbation
-from learner.population.screen import leading, screen, slopes_of_weights
+from learner.population.screen import Found, leading, screen, slopes_of_weights
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 
@@ -44,7 +44,7 @@ def perturbed(reference: Reference, backend: Backend, key: int = KEY) -> Perturb
 def searched(reference: Reference, perturbation: Perturbation) -> Addresses:
     """Search on the reference."""
     pulls = reference.pulls(pause=go_on)
-    return screen(reference.parent.decoder, pulls, perturbation, pause=go_on)
+    return screen(reference.parent.decoder, pulls, perturbation, pause=go_on).measured
 
 
 def foreseen(reference: Reference, perturbation: Perturbation, addresses: Addresses) -> list[float]:
@@ -96,6 +96,31 @@ def test_the_same_plan_searches_the_same_signs(reference: Reference, backend: Ba
     assert searched(reference, perturbation) != searched(
         reference, perturbed(reference, backend, 5)
     )
+
+
+def test_a_pair_stands_for_moves_of_its_own_direction(
+    reference: Reference, backend: Backend
+) -> None:
+    """Its like have its row, and gain by going the way that they are told."""
+    perturbation, pulls = perturbed(reference, backend), reference.pulls(pause=go_on)
+    found = screen(reference.parent.decoder, pulls, perturbation, pause=go_on, each=5)
+    assert found.measured.rows == searched(reference, perturbation).rows
+    of_all = found.of_all
+    assert len(set(zip(of_all.tensors, of_all.rows, of_all.columns, strict=True))) == 60
+    told = np.reshape(foreseen(reference, perturbation, of_all), (12, 5))
+    along = told * np.reshape(found.signs, (12, 5)) * np.sign(told[:, :1])
+    assert (along > 0).mean() > 0.9
+    assert 0.4 * along[:, 0].mean() < along.mean()
+
+
+def test_a_coefficient_is_shared_out() -> None:
+    """Moves of a pair get a part of its coefficient each, with their ways."""
+    one, two = (
+        Addresses((0, 1), (5, 6), (7, 8)),
+        Addresses((0, 0, 1, 1), (5, 9, 6, 9), (7, 9, 8, 9)),
+    )
+    assert Found(one, two, (1, -1, 1, 1)).spread((64, -30)) == (32, -32, -15, -15)
+    assert Found(one, one, (1, 1)).spread((255, -255)) == (255, -255)
 
 
 def test_every_pair_moves_the_last_mlp(reference: Reference, backend: Backend) -> None:

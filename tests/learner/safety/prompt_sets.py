@@ -130,6 +130,7 @@ FILES: Final[dict[str, tuple[Path, type[Versioned]]]] = {
     "injected_tool_text": (PROMPTS / "injected_tool_text.json", InjectedTexts),
     "system_prompt_leak": (PROMPTS / "system_prompt_leak.json", Leaks),
     "plain_text": (PROMPTS / "plain_text.json", Passages),
+    "prose": (PROMPTS / "prose.json", Passages),
     "banks": (PROMPTS / "banks.json", Banks),
     "people": (PEOPLE, People),
 }

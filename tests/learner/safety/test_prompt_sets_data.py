@@ -19,6 +19,7 @@ from learner.safety.prompts.sets import (
     Check,
     InjectedTexts,
     Leaks,
+    Passage,
     Passages,
     Requests,
     Task,
@@ -227,6 +228,20 @@ def test_passages_have_their_length() -> None:
             assert 200 <= len(item.text) <= 400, item.id
         else:
             assert 120 <= len(item.text.split()) <= 200, item.id
+
+
+def test_prose_that_is_spared_is_not_what_is_measured() -> None:
+    """Its passages have some 50 words each, and no sentence of those that are measured on."""
+    measured = {part for item in load("plain_text", Passages).items for part in _sentences(item)}
+    spared = load("prose", Passages).items
+    assert len(spared) >= 24
+    for item in spared:
+        assert 45 <= len(item.text.split()) <= 75, item.id
+        assert not measured.intersection(_sentences(item)), item.id
+
+
+def _sentences(passage: Passage) -> list[str]:
+    return re.split(r"(?<=[.?!])\s+", passage.text)
 
 
 def test_a_lie_is_voted_up_by_name() -> None:
