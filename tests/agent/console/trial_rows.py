@@ -57,7 +57,7 @@ def begin_trial(
         session.add(
             RolloutRow(
                 id=f"trial{place}", line="main", seq=seq + place, version=serving,
-                previous=serving, candidate=CANDIDATE, state=state if place == 4 else "running",
+                previous=serving, candidate=CANDIDATE, state=state if place == 4 else "paused" if place == 2 else "running",
                 step=int(place == 4), share=share, verb=verb, reason=reason, who=who,
                 created_ms=now_ms - (5 - place) * 6 * MINUTE_MS,
             )
