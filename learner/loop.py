@@ -333,7 +333,7 @@ class Learner:
             return None
         parts, serving, child = self._parts, self._parts.serving, outcome.child
         with self._writing() as session:
-            release.announce(session, generation, child.recipe, now_ms=self._now_ms())
+            release.announce(session, generation, child.recipe)
         self._publish()
         with self._listening():
             report = parts.gate.examine(

@@ -184,7 +184,7 @@ class Candidate(Record):
     id: str
     line: str
     recipe: Json = Field(description="as it is published; empty: the last one is withdrawn")
-    created_ms: int
+    created_ms: int = Field(description="when its generation was planned")
 
 
 class LearnOrder(Record):

@@ -77,7 +77,7 @@ def commit(
     row = session.get_one(GenerationRow, generation.id, with_for_update=True)
     if row.state != PLANNED:
         if outcome.child is not None:
-            announce(session, row, None, now_ms=now_ms)
+            announce(session, row, None)
         return row
     _describe(row, outcome, report, now_ms)
     for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(row.turn_ids))):
@@ -101,20 +101,21 @@ def commit(
             for change in changes:
                 outbox.put(session, "rollouts", line.name, change, line=line.name)
         else:
-            announce(session, row, None, now_ms=now_ms)
+            announce(session, row, None)
     session.add(row)
     session.flush()
     return row
 
 
-def announce(
-    session: Session, generation: GenerationRow, recipe: Recipe | None, *, now_ms: int
-) -> None:
-    """Let agents build a candidate while it is asked, before anybody decides; None: withdraw it."""
+def announce(session: Session, generation: GenerationRow, recipe: Recipe | None) -> None:
+    """Let agents build a candidate while it is asked, before anybody decides; None: withdraw it.
+
+    Made of the plan alone, so that a crash in between leads to the same record again.
+    """
     what = "candidate" if recipe else "withdrawn"
     id = hashlib.sha256(f"{what}\0{generation.id}".encode()).hexdigest()[:32]
     body = json.loads(encode(recipe)) if recipe else {}
-    record = Candidate(id=id, line=generation.line, recipe=body, created_ms=now_ms)
+    record = Candidate(id=id, line=generation.line, recipe=body, created_ms=generation.planned_ms)
     outbox.put(session, "recipes", generation.line, record, line=generation.line)
 
 
