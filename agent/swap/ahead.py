@@ -6,7 +6,7 @@ withdrawn is let go; what cannot be built is said, and what serves is not touche
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
 from agent.watch.events import Events
@@ -22,29 +22,29 @@ Told = Callable[[str, BaseException | None], None]
 class Ahead:
     """The version that is built before it is decided for. Any thread may call every method."""
 
-    def __init__(self, builder: Executor, build: Callable[[Sequence[Recipe]], Built]) -> None:
+    def __init__(self, builder: Executor, build: Callable[[Recipe], Built]) -> None:
         """Build nothing yet.
 
         builder: whose thread builds
-        build: from the recipes that lead from the base to the version
+        build: builds the version that a recipe leads to
         """
         self._builder, self._build = builder, build
         self._lock = threading.Lock()
         self._building: tuple[str, Future[Built]] | None = None
 
-    def want(self, chain: Sequence[Recipe], told: Told) -> None:
+    def want(self, recipe: Recipe | None, told: Told) -> None:
         """Begin to build a version, unless it has been begun; let go of every other one.
 
-        chain: the recipes that lead to it; empty: nothing is built ahead
+        recipe: what leads to it; None: nothing is built ahead
         """
-        version = chain[-1].version if chain else None
+        version = recipe.version if recipe else None
         with self._lock:
             known, self._building = self._building, None
             if known is not None and known[0] == version:
                 self._building = known
                 return
-            if version is not None:
-                building = self._builder.submit(self._build, chain)
+            if recipe is not None and version is not None:
+                building = self._builder.submit(self._build, recipe)
                 self._building = (version, building)
         if known is not None and not known[1].cancel():
             del known

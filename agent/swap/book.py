@@ -50,20 +50,20 @@ class Book:
         if announced is not None and announced.version in (rollout.version, rollout.candidate):
             self._announced = None
 
-    def ahead(self, line: Line) -> list[Recipe]:
-        """Return the recipes of the version that may be decided for next on a line.
+    def ahead(self, line: Line) -> Recipe | None:
+        """Return what may be decided for next on a line.
 
         It is the candidate that waits for an operator, or one that was announced and is a child of
-        what serves; empty: there is none, or its chain is not known here.
+        what serves; None: there is none, or it cannot be built here yet.
         """
         if line.trial is None:
             recipe = self._announced
         else:
             recipe = self.recipe(line.trial.version) if line.trial.state == "pending" else None
         if recipe is None or recipe.line != line.name or recipe.parent != line.version:
-            return []
+            return None
         known = self.is_whole(recipe.parent) and recipe.mask in self._masks
-        return [*self.chain(recipe.parent), recipe] if known else []
+        return recipe if known else None
 
     def recipe(self, version: str) -> Recipe | None:
         """Return what made a version from its parent; None when it is not known, or the base."""

@@ -13,7 +13,7 @@ residents.py.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -57,8 +57,8 @@ class SupportsPromote(Protocol):
     def try_out(self, trial: Trial | None) -> None:
         """Let a candidate answer its share, built and proved likewise; None: none does."""
 
-    def prepare(self, chain: Sequence[Recipe], told: Told) -> None:
-        """Build what may be decided for next, without waiting for it; empty: nothing may."""
+    def prepare(self, recipe: Recipe | None, told: Told) -> None:
+        """Build what may be decided for next, without waiting for it; None: nothing may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,15 +174,15 @@ class Residents:
             self._line = replace(self._line, trial=trial)
             self._prune()
 
-    def prepare(self, chain: Sequence[Recipe], told: Told) -> None:
+    def prepare(self, recipe: Recipe | None, told: Told) -> None:
         """Build what may be decided for next without waiting for it, and let go of any other.
 
-        chain: the recipes that lead to it; empty: nothing may
+        recipe: what leads to it from a version that is known here; None: nothing may
         told: takes its version, and why it could not be built
         """
         with self._lock:
-            known = bool(chain) and chain[-1].version in self._residents
-        self._ahead.want(() if known else chain, told)
+            known = recipe is not None and recipe.version in self._residents
+        self._ahead.want(None if known else recipe, told)
 
     def rollback(self) -> str:
         """Flip to the version that served before this one, which is resident, and give its name.
@@ -241,9 +241,8 @@ class Residents:
         return self._built(self.book.chain(version), self._reached)
 
     @torch.inference_mode()
-    def _build_ahead(self, chain: Sequence[Recipe]) -> Built:
-        """Build as `_build` does; where the last build stands stays what it was."""
-        return self._built(chain, self._reached)
+    def _build_ahead(self, recipe: Recipe) -> Built:
+        return self._built([*self.book.chain(recipe.parent), recipe], self._reached)
 
     @torch.inference_mode()
     def _build_aside(self, version: str) -> Resident:

@@ -72,8 +72,8 @@ class FakeResidents:
         if version != self.serving:
             self.line = replace(self.line, served=(*self.line.served, version), trial=None)
 
-    def prepare(self, chain: Sequence[Recipe], told: Told) -> None:
-        version = chain[-1].version if chain else None
+    def prepare(self, recipe: Recipe | None, told: Told) -> None:
+        version = recipe.version if recipe else None
         if version is not None and version != self.ahead:
             told(version, None)
         self.ahead = version

@@ -43,11 +43,11 @@ def told() -> Told:
     return SimpleQueue()
 
 
-def prepare(residents: Residents, told: Told, *chain: Recipe) -> BaseException | None:
+def prepare(residents: Residents, told: Told, recipe: Recipe) -> BaseException | None:
     """Let a version be built ahead, wait until that is told, and return what went wrong."""
-    residents.prepare(chain, lambda *said: told.put(said))
+    residents.prepare(recipe, lambda *said: told.put(said))
     version, failed = told.get(timeout=LIMIT_S)
-    assert version == chain[-1].version
+    assert version == recipe.version
     return failed
 
 
@@ -71,7 +71,7 @@ def test_a_decision_finds_what_was_built_ahead(
     residents.book.add_recipe(first)
     residents.promote(first.version)
     assert residents.hold(serving).decoder is built
-    assert prepare(residents, told, first, second) is None
+    assert prepare(residents, told, second) is None
     built = built_ahead(residents)
     residents.book.add_recipe(second)
     residents.try_out(Trial(second.version, "running", 0, 0.1))
@@ -90,11 +90,12 @@ def test_it_is_built_once_and_one_at_a_time(
     """Asked for again nothing happens; what is withdrawn, or replaced, leaves memory."""
     first, second = lineage.recipes
     assert prepare(residents, told, first) is None
-    residents.prepare([first], lambda *said: told.put(said))
+    residents.prepare(first, lambda *said: told.put(said))
     held = weakref.ref(built_ahead(residents))
-    assert prepare(residents, told, first, second) is None
+    residents.book.add_recipe(first)
+    assert prepare(residents, told, second) is None
     other = weakref.ref(built_ahead(residents))
-    residents.prepare([], lambda *said: told.put(said))
+    residents.prepare(None, lambda *said: told.put(said))
     gc.collect()
     assert (held(), other()) == (None, None)
     assert told.empty()

@@ -51,24 +51,24 @@ def test_what_was_announced_may_be_decided_for_until_it_is_or_is_withdrawn(
     first, second = lineage.next(), lineage.next()
     at_base = Line("main", (tiny_base.name,))
     book.announce(announced(first))
-    assert book.ahead(at_base) == []  # its mask is not known yet
+    assert book.ahead(at_base) is None  # its mask is not known yet
     book.add_mask(lineage.mask)
-    assert book.ahead(at_base) == [first]
+    assert book.ahead(at_base) == first
     assert book.recipe(first.version) is None
     assert not book.is_whole(first.version)
-    assert book.ahead(replace(at_base, name="other")) == []
+    assert book.ahead(replace(at_base, name="other")) is None
     on_trial = Trial(second.version, "running", 0, 0.1)
-    assert book.ahead(replace(at_base, trial=on_trial)) == []
+    assert book.ahead(replace(at_base, trial=on_trial)) is None
     book.announce(announced(None))
-    assert book.ahead(at_base) == []
+    assert book.ahead(at_base) is None
     book.announce(announced(first))
     book.add_recipe(first)
     promoted = promotion(1, first.version, tiny_base.name)
     book.decide(promoted)
-    assert book.ahead(at_base) == []  # as after a rollback
+    assert book.ahead(at_base) is None  # as after a rollback
     book.announce(announced(second))
-    assert book.ahead(at_base) == []
-    assert book.ahead(at_base.take(promoted)) == [first, second]
+    assert book.ahead(at_base) is None
+    assert book.ahead(at_base.take(promoted)) == second
 
 
 def test_a_candidate_that_waits_for_an_operator_may_be_decided_for(tiny_base: BaseModel) -> None:
@@ -78,8 +78,8 @@ def test_a_candidate_that_waits_for_an_operator_may_be_decided_for(tiny_base: Ba
     book.add_mask(lineage.mask)
     book.add_recipe(recipe)
     pending = Line("main", (tiny_base.name,), trial=Trial(recipe.version, "pending", 0, 0.0))
-    assert book.ahead(pending) == [recipe]
-    assert book.ahead(replace(pending, trial=Trial(recipe.version, "running", 0, 0.1))) == []
+    assert book.ahead(pending) == recipe
+    assert book.ahead(replace(pending, trial=Trial(recipe.version, "running", 0, 0.1))) is None
 
 
 def test_an_announcement_that_cannot_be_read_is_refused(tiny_base: BaseModel) -> None:
@@ -89,4 +89,4 @@ def test_an_announcement_that_cannot_be_read_is_refused(tiny_base: BaseModel) ->
     book.announce(announced(recipe := lineage.next()))
     with pytest.raises(UnreadableRecordError):
         book.announce(Candidate(id="c", line="main", recipe={"kind": "no such"}, created_ms=1))
-    assert book.ahead(Line("main", (tiny_base.name,))) == [recipe]
+    assert book.ahead(Line("main", (tiny_base.name,))) == recipe
