@@ -219,7 +219,7 @@ def test_taken_back_under_load(service: Live, people: Operators) -> None:
     assert any(known[now, asked] != known[before, asked] for asked in ASKED)
     late = [each for each in said if each.version == now and each.ended_s > pressed_s]
     assert any(each.began_s < pressed_s for each in late), "none was under way"
-    assert re.search(r"serves since [\d.]+ m?s after you confirmed", told)
+    assert re.search(r"serves, [\d.]+ m?s after you confirmed", told)
     print(f"{told} {len(said)} replies, none dropped; {len(late)} ended on {now} afterwards")
 
 
