@@ -110,8 +110,12 @@ def commit(
 def announce(session: Session, generation: GenerationRow, recipe: Recipe | None) -> None:
     """Let agents build a candidate while it is asked, before anybody decides; None: withdraw it.
 
-    Made of the plan alone, so that a crash in between leads to the same record again.
+    Made of the plan alone, so that a crash in between leads to the same record again. A candidate
+    of what was forgotten meanwhile is not announced.
     """
+    planned = session.get_one(GenerationRow, generation.id).state == PLANNED
+    if recipe is not None and not planned:
+        return
     what = "candidate" if recipe else "withdrawn"
     id = hashlib.sha256(f"{what}\0{generation.id}".encode()).hexdigest()[:32]
     body = json.loads(encode(recipe)) if recipe else {}

@@ -490,7 +490,10 @@ def test_whoever_is_forgotten_meanwhile_moves_nothing(school: School) -> None:
     assert "forgotten" in row.reason
     assert {item["hint"] for item in row.batch} == {None}
     assert school.rows(RecipeRow) == []
-    assert school.published("recipes") == school.published("rollouts") == []
+    (withdrawn,) = school.published("recipes")
+    assert isinstance(withdrawn, Candidate)
+    assert not withdrawn.recipe
+    assert school.published("rollouts") == []
     assert not school.step()
     assert {t.state for t in school.rows(TurnRow)} == {"forgotten"}
     assert {t.uses for t in school.rows(TurnRow)} == {0}
