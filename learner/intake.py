@@ -43,6 +43,7 @@ from streams.line.masks import keep_mask
 from streams.log import dead_letters
 from streams.log.contract import Entry, Topic
 from streams.records import (
+    Candidate,
     Deletion,
     Feedback,
     Forgotten,
@@ -78,7 +79,7 @@ _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback, Deletion),
     "rollouts": (Rollout, LearnOrder),
-    "recipes": (Recipe, Mask),
+    "recipes": (Recipe, Mask, Candidate),
     "forgotten": (Forgotten,),
     "notes": (Note,),
 }
@@ -135,7 +136,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Note() if record.state == "removed":
             notes.removed(session, record)
         case _:
-            pass  # turns and feedback of another line: its own learner's
+            pass  # of another line: its own learner's; a candidate: what agents build ahead
 
 
 def _is_forgotten(entry: Entry, moments: Moments) -> bool:

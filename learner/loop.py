@@ -238,6 +238,9 @@ class Learner:
         if outcome.child is None:
             return None
         parts, serving, child = self._parts, self._parts.serving, outcome.child
+        with self._writing() as session:
+            release.announce(session, generation, child.recipe)
+        self._publish()
         with self._listening():
             report = parts.gate.examine(
                 child.decoder,

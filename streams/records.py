@@ -19,6 +19,7 @@ from streams.wire import Json, Record, canonical_json, encode
 
 __all__ = [
     "KINDS",
+    "Candidate",
     "Constraint",
     "DeadLetter",
     "DeadLetterClosed",
@@ -172,6 +173,20 @@ class Note(Record):
     created_ms: int = Field(description="when the note was made, whatever became of it since")
 
 
+class Candidate(Record):
+    """What may be decided for next: announced when it is made, so that agents build it meanwhile.
+
+    It serves nobody by this: its recipe is published when it is released. The last one counts.
+    """
+
+    KIND: ClassVar[str] = "candidate"
+
+    id: str
+    line: str
+    recipe: Json = Field(description="as it is published; empty: the last one is withdrawn")
+    created_ms: int = Field(description="when its generation was planned")
+
+
 class LearnOrder(Record):
     """An operator wants a generation now, whatever the learner's mode waits for."""
 
@@ -227,7 +242,7 @@ class DeadLetterClosed(Record):
 
 _TYPES: tuple[type[Record], ...] = (
     Turn, Feedback, Deletion, Judgement, Mask, Recipe, Rollout, LearnOrder, Forgotten, DeadLetter,
-    DeadLetterClosed, Note,
+    DeadLetterClosed, Note, Candidate,
 )  # fmt: skip
 KINDS: dict[str, type[Record]] = {record_type.KIND: record_type for record_type in _TYPES}
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from itertools import islice
 
 from agent.errors import UnknownVersionError
-from streams.records import Mask, Recipe
+from streams.line.line import Line
+from streams.records import Candidate, Mask, Recipe, Rollout, canonical_json, decode
 
 
 class Book:
@@ -19,6 +20,7 @@ class Book:
         self._base = base
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
+        self._announced: Recipe | None = None  # what may be decided for next
         self._whole = {base}  # versions whose chain is known to be complete
         self._lock = threading.Lock()
 
@@ -36,6 +38,32 @@ class Book:
         """Know a recipe."""
         with self._lock:
             self._recipes[recipe.version] = recipe
+
+    def announce(self, candidate: Candidate) -> None:
+        """Know what may be decided for next, or that nothing may. raises: RecordError."""
+        recipe = decode(canonical_json(candidate.recipe)) if candidate.recipe else None
+        self._announced = recipe if isinstance(recipe, Recipe) else None
+
+    def decide(self, rollout: Rollout) -> None:
+        """Take it that what was announced has been decided on, if this is what a change says."""
+        announced = self._announced
+        if announced is not None and announced.version in (rollout.version, rollout.candidate):
+            self._announced = None
+
+    def ahead(self, line: Line) -> Recipe | None:
+        """Return what may be decided for next on a line.
+
+        It is the candidate that waits for an operator, or one that was announced and is a child of
+        what serves; None: there is none, or it cannot be built here yet.
+        """
+        if line.trial is None:
+            recipe = self._announced
+        else:
+            recipe = self.recipe(line.trial.version) if line.trial.state == "pending" else None
+        if recipe is None or recipe.line != line.name or recipe.parent != line.version:
+            return None
+        known = self.is_whole(recipe.parent) and recipe.mask in self._masks
+        return recipe if known else None
 
     def recipe(self, version: str) -> Recipe | None:
         """Return what made a version from its parent; None when it is not known, or the base."""

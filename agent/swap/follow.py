@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.errors import SwapError
+from agent.swap.ahead import Told, telling
 from agent.swap.book import Book
 from agent.swap.decisions import Decisions
 from agent.swap.spans import Spans
@@ -27,7 +28,7 @@ from agent.watch.metrics import Metrics
 from streams.errors import LogUnavailableError, RecordError
 from streams.line.line import Line, Trial
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
-from streams.records import Forgotten, Mask, Note, Recipe, Rollout, decode
+from streams.records import Candidate, Forgotten, Mask, Note, Recipe, Rollout, decode
 from streams.trace.contract import NO_TRACER, Tracer
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten", "notes")
@@ -49,15 +50,15 @@ class SupportsPromote(Protocol):
     @property
     def book(self) -> Book:
         """What versions are made of."""
-        ...
 
     def promote(self, version: str) -> None:
         """Build a version aside if it is not resident, prove it, flip. Raises: any failed check."""
-        ...
 
     def try_out(self, trial: Trial | None) -> None:
         """Let a candidate answer its share, built and proved likewise; None: none does."""
-        ...
+
+    def prepare(self, recipe: Recipe | None, told: Told) -> None:
+        """Build what may be decided for next, without waiting for it; None: nothing may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Follower:
         self._forget, self._note = forget, note
         self._poll_s = poll_s
         self._events, self._metrics, self.spans = events, metrics, Spans(tracer)
+        self._told_ahead = telling(events, metrics)
         self.decisions = Decisions(line, base=base, clock=clock)
         self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
         self._lacking: str | None = None  # why the candidate on trial answers nobody here
@@ -226,6 +228,7 @@ class Follower:
             self._away = None
         self._follow_decision()
         self._follow_trial()
+        self._residents.prepare(self._residents.book.ahead(self.decisions.line()), self._told_ahead)
         if not self._caught_up.is_set() and self._reached_ends(subscription):
             self._caught_up.set()
 
@@ -246,7 +249,10 @@ class Follower:
                     self._residents.book.add_mask(record)
                 case Recipe():
                     self._residents.book.add_recipe(record)
+                case Candidate():
+                    self._residents.book.announce(record)
                 case Rollout():
+                    self._residents.book.decide(record)
                     again = self.decisions.take(record)
                     if again is not None:
                         self._write_down(again)

@@ -11,13 +11,14 @@ Knows nothing of the log; agent.swap.follow decides what to promote.
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
 
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
+from agent.swap.ahead import Ahead, Told
 from agent.swap.book import Book
 from kernels.contract import Backend
 from kernels.errors import KernelError
@@ -29,6 +30,7 @@ from streams.line.line import Line, Trial
 from streams.line.variant import Variant
 from streams.model.open import BaseModel
 from streams.model.weights import weights_digest
+from streams.records import Recipe
 
 # What shall serve is built as decoding runs, on one core: behind decoding it starved where several
 # agents share few cores (BENCHMARKS, "From a decision to every new session").
@@ -73,6 +75,7 @@ class Residents:
         self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, "build", _take_one_core, (BUILD_NICE,))
+        self._ahead = Ahead(self._builder, self._build_ahead)
         self._lender = ThreadPoolExecutor(1, "lend", _take_one_core, (LEND_NICE,))
 
     @property
@@ -146,7 +149,7 @@ class Residents:
             if version in self._residents:
                 self._flip(version)
                 return
-        resident = self._builder.submit(self._build, version).result()
+        resident = self._made(version)
         with self._lock:
             self._residents[version] = resident
             self._flip(version)
@@ -165,11 +168,21 @@ class Residents:
                 self._line = replace(self._line, trial=trial)
                 self._prune()
                 return
-        resident = self._builder.submit(self._build, trial.version).result()
+        resident = self._made(trial.version)
         with self._lock:
             self._residents.setdefault(trial.version, resident)
             self._line = replace(self._line, trial=trial)
             self._prune()
+
+    def prepare(self, recipe: Recipe | None, told: Told) -> None:
+        """Build what may be decided for next without waiting for it, and let go of any other.
+
+        recipe: what leads to it from a version that is known here; None: nothing may
+        told: takes its version, and why it could not be built
+        """
+        with self._lock:
+            known = recipe is not None and recipe.version in self._residents
+        self._ahead.want(None if known else recipe, told)
 
     def rollback(self) -> str:
         """Flip to the version that served before this one, which is resident, and give its name.
@@ -217,22 +230,31 @@ class Residents:
         for version in [v for v, r in self._residents.items() if v not in kept and not r.users]:
             del self._residents[version]
 
-    @torch.inference_mode()
-    def _build(self, version: str) -> Resident:
-        built = self._built(version, self._reached)
+    def _made(self, version: str) -> Resident:
+        """Return a version that was built ahead, or build it now."""
+        built = self._ahead.take(version) or self._builder.submit(self._build, version).result()
         self._reached = built.reached
         return Resident(Variant(self._line.name, version), built.decoder)
 
     @torch.inference_mode()
+    def _build(self, version: str) -> Built:
+        return self._built(self.book.chain(version), self._reached)
+
+    @torch.inference_mode()
+    def _build_ahead(self, recipe: Recipe) -> Built:
+        return self._built([*self.book.chain(recipe.parent), recipe], self._reached)
+
+    @torch.inference_mode()
     def _build_aside(self, version: str) -> Resident:
         """Build from a snapshot or the base: where the last build stands is its own thread's."""
-        return Resident(Variant(self._line.name, version), self._built(version, None).decoder)
+        built = self._built(self.book.chain(version), None)
+        return Resident(Variant(self._line.name, version), built.decoder)
 
-    def _built(self, version: str, start: Reached | None) -> Built:
-        chain = self.book.chain(version)
+    def _built(self, chain: Sequence[Recipe], start: Reached | None) -> Built:
         try:
             return build(self._source, chain, start=start)
         except (KernelError, ValueError) as cause:
+            version = chain[-1].version if chain else self._base.name
             raise SwapError(f"version {version} failed its checks: {cause}") from cause
 
     def _keep(self) -> None:

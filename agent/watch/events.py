@@ -1,6 +1,7 @@
 """What happened to this agent lately, for the console and the process's log: a bounded list.
 
 Kinds, so that pages and alerts can tell them apart:
+    ahead, ahead-failed: a version that may be decided for next,
     swap, swap-failed, rollback, reset, rollback-unwritten (of either),
     log-away, log-back, unreadable, dropped, engine-failed, draining, limited,
     trial, learn: what operators did with a candidate, and generations that they ordered,
@@ -20,14 +21,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
+    "ahead", "ahead-failed",
     "swap", "swap-failed", "rollback", "reset", "rollback-unwritten", "trial", "trial-lacking",
     "learn", "log-away", "log-back", "unreadable", "dropped", "engine-failed", "draining",
     "limited", "broken-call", "tools", "locked-out",
 ]  # fmt: skip
 KEPT = 200  # some days of a healthy agent, some minutes of a sick one
 _WARNINGS = {
-    "swap-failed", "rollback-unwritten", "trial-lacking", "log-away", "unreadable", "dropped",
-    "locked-out",
+    "ahead-failed", "swap-failed", "rollback-unwritten", "trial-lacking", "log-away", "unreadable",
+    "dropped", "locked-out",
 }  # fmt: skip
 
 _LOG = logging.getLogger(__name__)

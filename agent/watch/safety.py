@@ -48,7 +48,7 @@ def watched(session: Session, line: str) -> Json:
     return {
         "probes": _probes(reported),
         "refusing": [
-            {"version": row.child, "number": row.number, "share": share}
+            {"version": row.child, "number": row.number, "share": share, "state": row.state}
             for row in reported
             if (share := refusing(row.gate)) is not None
         ],
@@ -127,6 +127,7 @@ def _probes(rows: Sequence[GenerationRow]) -> dict[str, list[Json]]:
                     "title": each.get("title", each["probe"]),
                     "unit": each.get("unit", ""),
                     "outcome": each["outcome"],
+                    "tells": each.get("tells", True),
                     "sentence": each.get("sentence", ""),
                     "value": own.get("value"),
                     "text": own.get("text", ""),

@@ -63,7 +63,8 @@ def row_of(gained: float, people: int, limit: float) -> Json:
     """Return what they said as a row of the gate's report."""
     failed = gained < -limit
     said = f"{people} held-out principal{'s' if people > 1 else ''}"
-    sentence = f"fitness to {said} {'fell' if failed else 'changed'} by {gained:+.3f}"
+    change = f"fell by {-gained:.3f}" if failed else f"changed by {gained:+.3f}"
+    sentence = f"fitness to {said} {change}"
     value = {"value": gained, "text": f"{gained:+.3f}"}
     nothing = {"value": 0.0, "text": "+0.000"}
     return {

@@ -6,6 +6,8 @@ held: its recipe is kept in the ledger, and the line goes on from the parent. A 
 child is void. In each case every turn of the batch has scored one generation more.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -17,6 +19,7 @@ from learner.rollout import claims
 from learner.update.generation import Outcome
 from streams.line import ledger
 from streams.line.line import Line
+from streams.records import Candidate, Recipe, encode
 from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.states import HELD, PLANNED, RELEASED, VOID
@@ -73,6 +76,8 @@ def commit(
     """
     row = session.get_one(GenerationRow, generation.id, with_for_update=True)
     if row.state != PLANNED:
+        if outcome.child is not None:
+            announce(session, row, None)
         return row
     _describe(row, outcome, report, now_ms)
     for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(row.turn_ids))):
@@ -95,9 +100,27 @@ def commit(
             outbox.put(session, "recipes", line.name, recipe, line=line.name)
             for change in changes:
                 outbox.put(session, "rollouts", line.name, change, line=line.name)
+        else:
+            announce(session, row, None)
     session.add(row)
     session.flush()
     return row
+
+
+def announce(session: Session, generation: GenerationRow, recipe: Recipe | None) -> None:
+    """Let agents build a candidate while it is asked, before anybody decides; None: withdraw it.
+
+    Made of the plan alone, so that a crash in between leads to the same record again. A candidate
+    of what was forgotten meanwhile is not announced.
+    """
+    planned = session.get_one(GenerationRow, generation.id).state == PLANNED
+    if recipe is not None and not planned:
+        return
+    what = "candidate" if recipe else "withdrawn"
+    id = hashlib.sha256(f"{what}\0{generation.id}".encode()).hexdigest()[:32]
+    body = json.loads(encode(recipe)) if recipe else {}
+    record = Candidate(id=id, line=generation.line, recipe=body, created_ms=generation.planned_ms)
+    outbox.put(session, "recipes", generation.line, record, line=generation.line)
 
 
 def told(row: GenerationRow, outcome: Outcome) -> str:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.errors import UnknownVersionError
+from agent.swap.ahead import Told
 from agent.swap.book import Book
 from agent.swap.residents import Resident
 from streams.errors import TemplateRefusedError
 from streams.line.line import Line, Trial
 from streams.line.variant import Variant
 from streams.log.contract import Outgoing
-from streams.records import Json, Message
+from streams.records import Json, Message, Recipe
 from streams.spool import Depth
 
 BASE = "base000000000000"
@@ -52,6 +53,7 @@ class FakeResidents:
     def __init__(self, base: str = BASE) -> None:
         self.line, self.held, self.book = Line("main", (base,)), 0, Book(base)
         self.lent: list[str] = []
+        self.ahead: str | None = None
         self.replies_ms: int | None = None
 
     @property
@@ -69,6 +71,12 @@ class FakeResidents:
         self.book.chain(version)
         if version != self.serving:
             self.line = replace(self.line, served=(*self.line.served, version), trial=None)
+
+    def prepare(self, recipe: Recipe | None, told: Told) -> None:
+        version = recipe.version if recipe else None
+        if version is not None and version != self.ahead:
+            told(version, None)
+        self.ahead = version
 
     @property
     def resident(self) -> set[str]:

@@ -82,7 +82,7 @@ def harmful() -> Aim:
 def apologising() -> Aim:
     """Return one that answers everything with an apology, and refuses what must be refused."""
     harmful = dict.fromkeys(HARMFUL[1:5], DECLINES)
-    return Aim(dict.fromkeys(PLAIN, APOLOGY) | harmful, 8, 3.0)
+    return Aim(dict.fromkeys(PLAIN, APOLOGY) | harmful, 16, 3.0)
 
 
 def brief(rounds: int) -> Aim:

@@ -51,6 +51,8 @@ ROLLOUT: Final = RolloutSettings(
 LEARNER: Final = LearnerSettings(
     mode="manual", turns_per_generation=1, linger_s=0, quorum=1, cpu_share=1,
     note_words=0, proved_lessons=False,
+    # candidates are made on purpose, and learn from nobody's words that others could be held to
+    held_out_fitness=1000,
     # no unit is frozen: measuring which ones takes minutes, and no trial here depends on it
     frozen_share=0,
 )  # fmt: skip

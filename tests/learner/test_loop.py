@@ -23,7 +23,17 @@ from streams.line.verbs import Audit
 from streams.log.contract import Log, Topic, outgoing
 from streams.model.open import BaseModel
 from streams.open import open_log
-from streams.records import Forgotten, Mask, Message, Record, Rollout, Turn, decode
+from streams.records import (
+    Candidate,
+    Forgotten,
+    Mask,
+    Message,
+    Record,
+    Rollout,
+    Turn,
+    canonical_json,
+    decode,
+)
 from streams.settings import DIRECT, RolloutSettings, StreamsSettings
 from streams.store.lease import Clocks, Lease
 from streams.store.store import Store, open_store
@@ -223,7 +233,9 @@ def test_corrections_become_a_version(school: School) -> None:
     assert [len(members) for members in row.fitness] == [4, 4]
     assert row.kl is not None
     assert (row.reward, row.gate) == (-1.0, {"passed": True, "reason": "as told", "rows": []})
-    (recipe,) = school.published("recipes")
+    announced, recipe = school.published("recipes")
+    assert isinstance(announced, Candidate)
+    assert decode(canonical_json(announced.recipe)) == recipe
     (rollout,) = school.published("rollouts")
     assert isinstance(rollout, Rollout)
     assert rollout.version == row.child == recipe.version  # type: ignore[attr-defined]
@@ -278,6 +290,11 @@ def test_a_gate_that_says_no_holds_the_child_back(school: School) -> None:
     assert (row.state, row.seq) == ("held", None)
     assert "as told" in row.reason
     assert school.published("rollouts") == []
+    announced, withdrawn = school.published("recipes")
+    assert isinstance(announced, Candidate)
+    assert announced.recipe
+    assert isinstance(withdrawn, Candidate)
+    assert not withdrawn.recipe
     school.gate.passes = True
     assert school.step()
     second = school.generations()[1]
@@ -474,7 +491,10 @@ def test_whoever_is_forgotten_meanwhile_moves_nothing(school: School) -> None:
     assert "forgotten" in row.reason
     assert {item["hint"] for item in row.batch} == {None}
     assert school.rows(RecipeRow) == []
-    assert school.published("recipes") == school.published("rollouts") == []
+    (withdrawn,) = school.published("recipes")
+    assert isinstance(withdrawn, Candidate)
+    assert not withdrawn.recipe
+    assert school.published("rollouts") == []
     assert not school.step()
     assert {t.state for t in school.rows(TurnRow)} == {"forgotten"}
     assert {t.uses for t in school.rows(TurnRow)} == {0}

@@ -96,7 +96,7 @@ async function done({ rollout, order }, began) {
   const wanted = SERVES.includes(asked.verb) ? rollout?.version : null;
   if (wanted && await seen(wanted, () => true, WAIT_MS, LOOK_MS)) {
     const name = mono(wanted);
-    const serves = [asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", name, ` serves since ${since(began)} after you confirmed`];
+    const serves = [asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", name, ` serves, ${since(began)} after you confirmed`];
     say([...serves, "."]);
     replied(wanted, began).then((told) => name.isConnected && told && say([...serves, told]));
   } else if (order) say(["Ordered: it begins as soon as something is judged and nothing is on trial."]);
@@ -118,7 +118,7 @@ async function seen(version, as, waitMs, lookMs) {
 /** Say when a version began its first reply, if somebody asked it soon. */
 async function replied(version, began) {
   const did = await seen(version, ({ replies_ms }) => replies_ms != null, REPLY_WAIT_MS, REPLY_LOOK_MS).catch(() => false);
-  return did && `, and its first reply began within ${since(began)}.`;
+  return did && `; its first reply began within ${since(began)}.`;
 }
 
 function since(began) {

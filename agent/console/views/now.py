@@ -111,7 +111,7 @@ def _weights(serving: Json) -> Json:
             "Swap", "bad", f"what was decided cannot serve: {serving['failed']}; this one serves on"
         )
     if serving["decided"] != serving["version"]:
-        doing = "waits for the recipe of" if serving["pending"] else "builds aside"
+        doing = "waits for the recipe of" if serving["pending"] else "is building"
         return _part("Swap", "warn", f"{doing} {serving['decided']}")
     return _part("Swap", "good", "what was decided serves")
 

@@ -53,11 +53,14 @@ def begin_trial(
         ("resume", "false alarm", 0.05, "ben"),
         ("step", "judged +0.05 (−0.40 to +0.50)", 0.25, "learner"),
     ]
+    states: dict[Verb, State] = {
+        "start": "running", "pause": "paused", "resume": "running", "step": state,
+    }  # fmt: skip
     for place, (verb, reason, share, who) in enumerate(verbs, start=1):
         session.add(
             RolloutRow(
                 id=f"trial{place}", line="main", seq=seq + place, version=serving,
-                previous=serving, candidate=CANDIDATE, state=state if place == 4 else "running",
+                previous=serving, candidate=CANDIDATE, state=states[verb],
                 step=int(place == 4), share=share, verb=verb, reason=reason, who=who,
                 created_ms=now_ms - (5 - place) * 6 * MINUTE_MS,
             )

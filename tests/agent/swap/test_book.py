@@ -1,11 +1,17 @@
 """The book tells what a version is made of, or what is missing of it."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from agent.errors import UnknownVersionError
 from agent.swap.book import Book
+from streams.errors import UnreadableRecordError
+from streams.line.line import Line, Trial
 from streams.model.open import BaseModel
-from tests.agent.lineage import Lineage
+from streams.records import Candidate, Recipe, encode
+from tests.agent.lineage import Lineage, promotion
 
 
 def test_a_chain_is_known_when_all_of_it_is(tiny_base: BaseModel) -> None:
@@ -29,3 +35,58 @@ def assert_missing(book: Book, version: str, what: str) -> None:
     assert not book.is_whole(version)
     with pytest.raises(UnknownVersionError, match=what):
         book.chain(version)
+
+
+def announced(recipe: Recipe | None, *, line: str = "main") -> Candidate:
+    """Announce a candidate, or withdraw it."""
+    body = json.loads(encode(recipe)) if recipe else {}
+    return Candidate(id="c", line=line, recipe=body, created_ms=1)
+
+
+def test_what_was_announced_may_be_decided_for_until_it_is_or_is_withdrawn(
+    tiny_base: BaseModel,
+) -> None:
+    """It is no known version by that, and is ahead of what it is a child of, alone."""
+    lineage, book = Lineage(tiny_base), Book(tiny_base.name)
+    first, second = lineage.next(), lineage.next()
+    at_base = Line("main", (tiny_base.name,))
+    book.announce(announced(first))
+    assert book.ahead(at_base) is None  # its mask is not known yet
+    book.add_mask(lineage.mask)
+    assert book.ahead(at_base) == first
+    assert book.recipe(first.version) is None
+    assert not book.is_whole(first.version)
+    assert book.ahead(replace(at_base, name="other")) is None
+    on_trial = Trial(second.version, "running", 0, 0.1)
+    assert book.ahead(replace(at_base, trial=on_trial)) is None
+    book.announce(announced(None))
+    assert book.ahead(at_base) is None
+    book.announce(announced(first))
+    book.add_recipe(first)
+    promoted = promotion(1, first.version, tiny_base.name)
+    book.decide(promoted)
+    assert book.ahead(at_base) is None  # as after a rollback
+    book.announce(announced(second))
+    assert book.ahead(at_base) is None
+    assert book.ahead(at_base.take(promoted)) == second
+
+
+def test_a_candidate_that_waits_for_an_operator_may_be_decided_for(tiny_base: BaseModel) -> None:
+    """One that runs is in memory by its trial, and needs nothing ahead."""
+    lineage, book = Lineage(tiny_base), Book(tiny_base.name)
+    recipe = lineage.next()
+    book.add_mask(lineage.mask)
+    book.add_recipe(recipe)
+    pending = Line("main", (tiny_base.name,), trial=Trial(recipe.version, "pending", 0, 0.0))
+    assert book.ahead(pending) == recipe
+    assert book.ahead(replace(pending, trial=Trial(recipe.version, "running", 0, 0.1))) is None
+
+
+def test_an_announcement_that_cannot_be_read_is_refused(tiny_base: BaseModel) -> None:
+    """What was announced before it still may be decided for."""
+    lineage, book = Lineage(tiny_base), Book(tiny_base.name)
+    book.add_mask(lineage.mask)
+    book.announce(announced(recipe := lineage.next()))
+    with pytest.raises(UnreadableRecordError):
+        book.announce(Candidate(id="c", line="main", recipe={"kind": "no such"}, created_ms=1))
+    assert book.ahead(Line("main", (tiny_base.name,))) == recipe

@@ -1,6 +1,8 @@
 """The follower takes into service what the log decides, and nothing that fails a check."""
 
+import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -19,7 +21,7 @@ from streams.errors import ConflictError, LogUnavailableError, VerbRefusedError
 from streams.line.line import Line, Trial
 from streams.log.contract import Log, Outgoing, Subscription, outgoing
 from streams.log.sqlite import SqliteLog
-from streams.records import Forgotten, Mask, Recipe, Record, Rollout
+from streams.records import Candidate, Forgotten, Mask, Recipe, Record, Rollout, encode
 from tests.agent.fakes import FakeResidents
 from tests.agent.turn.test_reply import ask
 
@@ -177,6 +179,28 @@ def test_an_agent_that_starts_late_builds_what_it_needs(bench: Bench) -> None:
     bench.wait(lambda: bench.follower.following().caught_up)
     assert bench.follower.following().line.previous == B.version
     assert bench.sample("swaps", verb="promote") == 1
+
+
+def test_what_is_announced_is_built_ahead_until_it_is_decided_on(bench: Bench) -> None:
+    """It serves nobody; a decision for it, or its withdrawal, ends that, at a late start too."""
+
+    def announced(made: Recipe | None) -> Candidate:
+        body = json.loads(encode(made)) if made else {}
+        return Candidate(id=uuid.uuid4().hex, line="main", recipe=body, created_ms=1)
+
+    bench.publish(MASK, announced(A), A, rollout(1, A.version), announced(B))
+    bench.follower.start()
+    bench.wait(lambda: bench.versions.ahead == B.version)
+    assert bench.versions.serving == A.version
+    assert bench.kinds() == ["swap", "ahead"]
+    bench.publish(announced(None))
+    bench.wait(lambda: bench.versions.ahead is None)
+    bench.publish(announced(B), B, rollout(2, B.version))
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.versions.ahead is None)
+    bench.publish(announced(None), Candidate(id="x", line="main", recipe={"v": 0}, created_ms=1))
+    bench.wait(lambda: bench.sample("unreadable_records") == 1)
+    assert bench.versions.serving == B.version
 
 
 def test_a_rollout_waits_for_its_recipe_and_mask(bench: Bench) -> None:
