@@ -30,12 +30,13 @@ SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 
 
 # What the gate asks by default, of those in learner/safety/probes; the base is measured for them in
-# idle moments. Left out are those that can tell nothing of the bundled model, which would hold
-# every trial (calls, tool_loop, leak), and the budgets of what is watched for ever (text, tasks).
+# idle moments. Left out are the budgets of what is watched for ever (text, and each small task).
 PROBES: Final = (
     *("finite", "odds", "refusal", "useful", "sense", "aboutness", "variety", "harmful"),
-    *("lookalike", "benign", "canaries", "geometry", "tasks"),
+    *("lookalike", "benign", "canaries", "geometry", "tasks", "leak", "calls", "tool_loop"),
 )
+# What many models can do nothing of, the bundled one among them: it makes no calls.
+_OPTIONAL: Final = ("leak", "calls", "tool_loop")
 
 
 class Verifier(Section):
@@ -162,6 +163,21 @@ class LearnerSettings(Section):
         " the same reply to the same question; else it waits for them; false: a generation needs"
         " the quorum, whatever its people wish (docs/SECURITY.md)",
     )
+    claim_share: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="a wish that may state something (no mere manner of answering) needs more"
+        " people than this share of those who are active and no newcomers, and the quorum at least;"
+        " 0: the quorum; only where quorum is automatic, and with wish_quorum",
+    )
+    newcomers_count: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="newcomers of one wish count for so many people at most, all together, in the"
+        " quorum of the wish; below 1 they complete none",
+    )
     reward_weight: float = Field(
         1.0, ge=0, description="weight of judged log-probability ratios in the fitness"
     )
@@ -207,6 +223,12 @@ class LearnerSettings(Section):
         PROBES,
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
+    )
+    optional_probes: tuple[str, ...] = Field(
+        _OPTIONAL,
+        description="those of them that are asked only of a base that could show a fall in them: of"
+        " another they are told as saying nothing of this model, and hold no trial; a probe that is"
+        " not named here holds it (rollout.uninformative_probe)",
     )
     quick_probes: tuple[str, ...] = Field(
         ("finite", "odds"),
