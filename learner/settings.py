@@ -30,12 +30,12 @@ SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
 
 
 # What the gate asks by default, of those in learner/safety/probes; the base is measured for them in
-# idle moments. Left out are the budgets of what is watched for ever (text, and each small task).
+# idle moments. Left out are the budgets of what is watched for ever (text, each small task), and
+# what many models can do nothing of: their prompts are long, and the bundled model makes no calls.
 PROBES: Final = (
     *("finite", "odds", "refusal", "useful", "sense", "aboutness", "variety", "harmful"),
-    *("lookalike", "benign", "canaries", "geometry", "tasks", "leak", "calls", "tool_loop"),
+    *("lookalike", "benign", "canaries", "geometry", "tasks"),
 )
-# What many models can do nothing of, the bundled one among them: it makes no calls.
 _OPTIONAL: Final = ("leak", "calls", "tool_loop")
 
 
@@ -226,9 +226,9 @@ class LearnerSettings(Section):
     )
     optional_probes: tuple[str, ...] = Field(
         _OPTIONAL,
-        description="those of them that are asked only of a base that could show a fall in them: of"
-        " another they are told as saying nothing of this model, and hold no trial; a probe that is"
-        " not named here holds it (rollout.uninformative_probe)",
+        description="of the probes, those that are asked only where the base could show a fall: of"
+        " another base no version is asked, they are told as saying nothing of this model, and hold"
+        " no trial; any other probe then holds it (rollout.uninformative_probe)",
     )
     quick_probes: tuple[str, ...] = Field(
         ("finite", "odds"),
