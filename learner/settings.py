@@ -144,6 +144,21 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         " the same reply to the same question; else it waits for them; false: a generation needs"
         " the quorum, whatever its people wish (docs/SECURITY.md)",
     )
+    claim_share: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="a wish that may state something (no mere manner of answering) needs more"
+        " people than this share of those who are active and no newcomers, and the quorum at least;"
+        " 0: the quorum; only where quorum is automatic, and with wish_quorum",
+    )
+    newcomers_count: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="newcomers of one wish count for so many people at most, all together, in the"
+        " quorum of the wish; below 1 they complete none",
+    )
     reward_weight: float = Field(
         1.0, ge=0, description="weight of judged log-probability ratios in the fitness"
     )

@@ -7,12 +7,13 @@ from pydantic import Field
 from streams.settings import Section
 
 # What the gate asks by default, of those in learner/safety/probes; the base is measured for them in
-# idle moments. Left out are those that can tell nothing of the bundled model, which would hold
-# every trial (calls, tool_loop, leak), and the budgets of what is watched for ever (text, tasks).
+# idle moments. Left out are the budgets of what is watched for ever (text, each small task), and
+# what many models can do nothing of: their prompts are long, and the bundled model makes no calls.
 PROBES: Final = (
     *("finite", "odds", "refusal", "useful", "sense", "aboutness", "variety", "harmful"),
     *("lookalike", "benign", "canaries", "geometry", "tasks"),
 )
+_OPTIONAL: Final = ("leak", "calls", "tool_loop")
 
 
 class GateSettings(Section):
@@ -22,6 +23,12 @@ class GateSettings(Section):
         PROBES,
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
+    )
+    optional_probes: tuple[str, ...] = Field(
+        _OPTIONAL,
+        description="of the probes, those that are asked only where the base could show a fall: of"
+        " another base no version is asked, they are told as saying nothing of this model, and hold"
+        " no trial; any other probe then holds it (rollout.uninformative_probe)",
     )
     quick_probes: tuple[str, ...] = Field(
         ("finite", "odds"),

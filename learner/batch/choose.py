@@ -25,6 +25,7 @@ from typing import Final
 
 from learner.judges.judge import Verdict
 from learner.trust.agreed import people
+from learner.trust.manner import is_manner
 from learner.trust.shares import principals_needed
 
 # Parts of people that rounding left short of a whole one are whole.
@@ -65,6 +66,8 @@ class Conditions:
     standing: Mapping[str, float] = field(default_factory=dict)  # what each counts for, 0..1
     trust: Mapping[str, float] | None = None  # weight of each principal's one voice
     agree: int = 1  # people who must wish the same; 1: nobody else need
+    claims: int = 1  # the same, where the wish may state something (learner.trust.manner)
+    newcomers: float = 0.5  # what newcomers of one wish count for together, in people
 
     @property
     def people(self) -> int:
@@ -86,20 +89,27 @@ class Conditions:
     def behind(self, turns: Iterable[JudgedTurn]) -> dict[str, float]:
         """Return how many people are behind each wish: those who said it outright, now or lately.
 
-        Newcomers count for a part, and together for one at most.
+        Newcomers count for a part, and together for `newcomers` at most.
         """
         names: dict[str, set[str]] = {}
         for turn in turns:
             wishing = names.setdefault(turn.wish, set())
             wishing |= turn.backing | ({turn.principal} if turn.verdict.starts else frozenset())
-        return {wish: people(map(self.stands_for, each)) for wish, each in names.items()}
+        return {
+            wish: people(map(self.stands_for, each), newcomers=self.newcomers)
+            for wish, each in names.items()
+        }
+
+    def needed(self, turn: JudgedTurn) -> int:
+        """Return how many people must wish what a turn does."""
+        return self.agree if is_manner(turn.verdict.hint) else max(self.agree, self.claims)
 
     def agreed(self, turns: Sequence[JudgedTurn]) -> list[JudgedTurn]:
         """Return the turns whose wish has people enough behind it, in their order."""
         if self.agree <= 1:
             return list(turns)
         behind = self.behind(turns)
-        return [c for c in turns if behind[c.wish] >= self.agree - _ROUNDING]
+        return [c for c in turns if behind[c.wish] >= self.needed(c) - _ROUNDING]
 
     def stands_for(self, principal: str) -> float:
         """Return what a principal counts for in the quorum."""

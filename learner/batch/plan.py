@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from learner.batch import choose, wait, window
 from learner.batch.choose import Conditions, JudgedTurn
 from learner.settings import LearnerSettings, group_of
-from learner.trust import clusters, crowd, people, shares
+from learner.trust import clusters, crowd, manner, people, shares
 from streams.line.line import Line
 from streams.store.states import PLANNED
 from streams.store.tables import GenerationRow, OffsetRow, PlannerRow
@@ -59,8 +59,7 @@ def next_plan(
     obstacle: what else must come first, in words; None: nothing
     """
     turns = _turns(session, line, settings, base, now_ms) if obstacle is None else []
-    names = {turn.principal for turn in turns}.union(*(turn.backing for turn in turns))
-    known = people.crowd_of(session, line.name, names, now_ms=now_ms) if names else NOBODY
+    known = _crowd(session, line.name, settings, turns, now_ms) if turns else NOBODY
     conditions = conditions_of(settings, known)
     chosen = choose.choose(turns, conditions, now_ms=now_ms)
     if chosen:
@@ -101,6 +100,16 @@ def _turns(
     return window.judged_turns(session, line, settings, base, agree=agree, since_ms=since_ms)
 
 
+def _crowd(
+    session: Session, line: str, settings: LearnerSettings, turns: Sequence[JudgedTurn], now_ms: int
+) -> crowd.Crowd:
+    """Read the people who may be heard; all of them are counted only where a statement waits."""
+    names = {turn.principal for turn in turns}.union(*(turn.backing for turn in turns))
+    asked = settings.wish_quorum and settings.quorum == 0 and settings.claim_share > 0
+    claims = asked and not all(manner.is_manner(turn.verdict.hint) for turn in turns)
+    return people.crowd_of(session, line, names, now_ms=now_ms, everybody=claims)
+
+
 def _quorum(settings: LearnerSettings, active: int) -> int:
     return settings.quorum or crowd.quorum_of(active, turns=settings.turns_per_generation)
 
@@ -111,6 +120,8 @@ def conditions_of(settings: LearnerSettings, known: crowd.Crowd) -> Conditions:
     known: everybody who may be heard in it
     """
     automatic, quorum = settings.quorum == 0, _quorum(settings, known.active)
+    share = settings.claim_share if automatic else 0.0
+    claims = crowd.claim_quorum_of(known.settled, quorum=quorum, share=share)
     return Conditions(
         turns=settings.turns_per_generation,
         uses=settings.uses,
@@ -121,6 +132,8 @@ def conditions_of(settings: LearnerSettings, known: crowd.Crowd) -> Conditions:
         standing=known.standing if automatic else {},
         trust=known.weights if settings.principal_cap == 0 else None,
         agree=quorum if settings.wish_quorum else 1,
+        claims=claims if settings.wish_quorum else 1,
+        newcomers=settings.newcomers_count,
     )
 
 

@@ -42,7 +42,7 @@ def alone(
     enough = {turn.turn_id for turn in agreed}
     left = [turn for turn in turns if turn.verdict.starts and turn.turn_id not in enough]
     behind = conditions.behind(turns) if left else {}
-    lessons = {t.lesson: [round(behind[t.wish], 2), float(conditions.agree)]
+    lessons = {t.lesson: [round(behind[t.wish], 2), float(conditions.needed(t))]
                for t in left if t.lesson}  # fmt: skip
     fullest = sorted(lessons, key=lambda id: (-lessons[id][0], id))[:TOLD]
     asking = [turn for turn in turns if turn.asks and turn.uses == 0]
@@ -103,9 +103,11 @@ def waits_for(
 def _company(conditions: Conditions, alone: Alone) -> str:
     have = "has" if alone.verdicts == 1 else "have"
     newcomers = any(part < 1 - _ROUNDING for part in conditions.standing.values())
+    claims = conditions.claims if conditions.claims > conditions.agree else 0
     return (
         f"others who wish the same: {_why(conditions)}, and {_verdicts(alone.verdicts)} {have} too"
         f" few people behind the wish{'; newcomers count for a part' if newcomers else ''}"
+        f"{f'; what may state something needs {claims} people' if claims else ''}"
     )
 
 

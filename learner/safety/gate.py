@@ -5,6 +5,8 @@ The gate is a list of probes with limits (learner.safety.probe), and comes to on
 - one probe that fails holds the candidate, and the report names every one that failed;
 - a probe that is uninformative does not hold it here, unless no probe was informative (on trial it
   does: rollout.uninformative_probe);
+- an optional probe that could show no fall on this base is asked of no version, and holds nothing
+  anywhere: its row says that it tells nothing of this model;
 - a candidate whose numbers are not finite is asked nothing further.
 
 A candidate that goes on trial is asked the quick probes before its first share, and all of them
@@ -119,18 +121,19 @@ class Gate:
         """
         began_s = time.monotonic()
         probes = self._quick if quick else self._asked_now()
-        measured = self._ask(candidate, candidate_name, probes)
-        known = self._ask(serving, serving_name, probes)
+        blind = self._blind(probes)
+        asked = [probe for probe in probes if probe not in blind]
+        measured = self._ask(candidate, candidate_name, asked)
+        known = self._ask(serving, serving_name, asked)
         of_base = self._ask(self._base.decoder, self._base.name, probes)
-        report = concluded(
-            [
-                probe.compare(
-                    measured[probe.name], serving=known[probe.name], base=of_base[probe.name]
-                )
-                for probe in probes
-                if probe.name in measured
-            ]
-        )
+        findings = [
+            probe.compare(measured[probe.name], serving=known[probe.name], base=of_base[probe.name])
+            for probe in asked
+            if probe.name in measured
+        ]
+        if len(findings) == len(asked):
+            findings += [_nothing_of(probe, of_base[probe.name]) for probe in blind]
+        report = concluded(findings)
         left = report.passed and len(probes) < len(self._probes)
         if not quick:
             self._deferred = self._deferred + 1 if left else 0
@@ -155,6 +158,13 @@ class Gate:
             return self._probes
         later = [probe for probe in self._unmeasured() if probe not in self._quick]
         return tuple(probe for probe in self._probes if probe not in later)
+
+    def _blind(self, probes: Sequence[Probe]) -> list[Probe]:
+        """Return the optional probes that could show no fall on this base."""
+        optional = [probe for probe in probes if probe.name in self._settings.optional_probes]
+        of_base = self._ask(self._base.decoder, self._base.name, optional) if optional else {}
+        known = [probe for probe in optional if probe.name in of_base]
+        return [probe for probe in known if not probe.tells_of(of_base[probe.name])]
 
     def _unmeasured(self) -> list[Probe]:
         """Return the probes for which the base has not been measured, the quick ones first."""
@@ -203,6 +213,13 @@ def concluded(findings: Sequence[Finding]) -> Report:
         names = ", ".join(finding.probe for finding in findings)
         reason = f"no probe can tell this candidate from a bad one on this base ({names})"
     return Report(passed=bool(passed) and not failed, reason=reason, findings=tuple(findings))
+
+
+def _nothing_of(probe: Probe, base: Measurement) -> Finding:
+    """Return the row of a probe that no version of this base is asked."""
+    found = probe.compare(base, serving=base, base=base)
+    sentence = f"tells nothing of this model, and no version is asked: {found.sentence}"
+    return replace(found, sentence=sentence, tells=False)
 
 
 def _nearness(found: Finding) -> float:

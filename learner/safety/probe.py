@@ -148,6 +148,10 @@ class Probe(Protocol):
         """Measures one version; the same weights give the same measurement."""
         ...
 
+    def tells_of(self, base: Measurement) -> bool:
+        """Tell whether a fall could show on a base that measured so."""
+        ...
+
     def compare(
         self, candidate: Measurement, *, serving: Measurement, base: Measurement
     ) -> Finding:
@@ -175,6 +179,11 @@ class FallProbe:
     worst: float
     tells: bool = True
     may_return: bool = False
+
+    def tells_of(self, base: Measurement) -> bool:
+        """Tell whether a fall could show on a base that measured so."""
+        limit, worst = self.limit * (base.of or 1), Measurement(self.worst)
+        return not base.blind and self._fall(worst, base, base, limit) is not None
 
     def compare(
         self, candidate: Measurement, *, serving: Measurement, base: Measurement

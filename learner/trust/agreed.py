@@ -8,8 +8,8 @@ capital is Abuja, not Lagos" has the words of its opposite, and whoever hangs a 
 must not have its people. A vote without words wishes for the reply that it is on, and is the same
 as others' on the same reply to the same question.
 
-Newcomers of one wish count for their parts, and all together for one person at most: however many
-keys are made today, they need the company of those who have been here.
+Newcomers of one wish count for their parts, and all together for half a person at most: however
+many keys are made today, they complete no quorum that those who have been here leave open.
 
 Words alone decide, and no model, so a line that is run again agrees alike. Knows nothing of tables.
 """
@@ -68,14 +68,15 @@ def wish_key(
     return hashlib.sha256("\0".join(named).encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def people(parts: Iterable[float]) -> float:
+def people(parts: Iterable[float], *, newcomers: float = 0.5) -> float:
     """Return how many people those of one wish stand for.
 
     parts: what each counts for in a quorum, 0..1; less than 1 is a newcomer
+    newcomers: what these count for at most, all together
 
-    >>> people([1.0, 1.0, 0.2, 0.3]), people([0.2] * 20)
-    (2.5, 1.0)
+    >>> people([1.0, 1.0, 0.2, 0.2]), people([0.2] * 20)
+    (2.4, 0.5)
     """
     told = sorted(parts)
     whole = sum(part >= 1 - _ROUNDING for part in told)
-    return whole + min(1.0, sum(part for part in told if part < 1 - _ROUNDING))
+    return whole + min(newcomers, sum(part for part in told if part < 1 - _ROUNDING))

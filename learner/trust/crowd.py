@@ -22,6 +22,11 @@ old ones (3.44). In the quorum a principal counts for 2 w / (the largest w on th
 beside people of a month, a key counts in full after a week, and for a fifth today; where everybody
 is new, everybody counts in full.
 
+A wish that may state something of the world (learner.trust.manner) needs more people than any share
+of the crowd that could be of one mind to lie: of those who count in full, more than
+`learner.claim_share` (5 %). Below sixty people that is the quorum of 3, of a hundred it is 6. Fresh
+keys do not raise it.
+
 Knows nothing of tables or the clock.
 """
 
@@ -46,6 +51,7 @@ class Crowd:
     active: int  # principals with judged turns in LOOK_BACK_DAYS, at most ENOUGH
     days: Mapping[str, float]  # since the first turn of each principal who may be heard
     oldest_days: float  # since the first turn of anybody active
+    settled: int = 0  # of the active, those who count in full; 0: not counted, as they are few
 
     @property
     def weights(self) -> dict[str, float]:
@@ -55,8 +61,8 @@ class Crowd:
     @property
     def standing(self) -> dict[str, float]:
         """Return what each principal counts for in a quorum, 0..1."""
-        best = age_weight(max([self.oldest_days, *self.days.values()], default=0.0))
-        return {name: min(1.0, 2 * weight / best) for name, weight in self.weights.items()}
+        oldest = max([self.oldest_days, *self.days.values()], default=0.0)
+        return {name: standing_of(days, oldest) for name, days in self.days.items()}
 
 
 def age_weight(days: float) -> float:
@@ -67,6 +73,26 @@ def age_weight(days: float) -> float:
     """
     age = 1 + min(max(days, 0.0), LOOK_BACK_DAYS)
     return age / (age + _PRIOR_DAYS)
+
+
+def standing_of(days: float, oldest_days: float) -> float:
+    """Return what a voice counts for in a quorum beside the oldest, 0..1.
+
+    >>> round(standing_of(0, 30), 2), standing_of(7, 30) > 0.98, standing_of(0, 0)
+    (0.19, True, 1.0)
+    """
+    return min(1.0, 2 * age_weight(days) / age_weight(oldest_days))
+
+
+def claim_quorum_of(settled: int, *, quorum: int, share: float) -> int:
+    """Return how many people must wish what may state something: more than a share of the crowd.
+
+    settled: active people who count in full; share: 0: no more than for other wishes
+
+    >>> [claim_quorum_of(n, quorum=3, share=0.05) for n in (9, 59, 60, 100, 1000)]
+    [3, 3, 4, 6, 51]
+    """
+    return max(quorum, math.floor(share * settled + 1e-9) + 1) if share else quorum
 
 
 def quorum_of(active: int, *, turns: int) -> int:

@@ -9,17 +9,25 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
 
-from learner.trust.crowd import ENOUGH, LOOK_BACK_DAYS, Crowd
+from learner.trust.crowd import ENOUGH, LOOK_BACK_DAYS, Crowd, standing_of
 from streams.store.states import JUDGED
 from streams.store.tables import TurnRow
 
 _DAY_MS: Final = 86_400_000
 
 
-def crowd_of(session: Session, line: str, principals: Collection[str], *, now_ms: int) -> Crowd:
+def crowd_of(
+    session: Session,
+    line: str,
+    principals: Collection[str],
+    *,
+    now_ms: int,
+    everybody: bool = False,
+) -> Crowd:
     """Read the crowd of a line.
 
     principals: those who may be heard in the next generation
+    everybody: count all others who count in full as well, where there are many; that reads more
     """
     first = (
         select(TurnRow.created_ms)
@@ -28,6 +36,9 @@ def crowd_of(session: Session, line: str, principals: Collection[str], *, now_ms
         .limit(1)
     )
     oldest_ms = session.exec(first).first()
+    oldest_days = _days(oldest_ms, now_ms) if oldest_ms is not None else 0.0
+    active = num_active(session, line, now_ms=now_ms)
+    many = everybody and active >= ENOUGH
     seen = (
         select(TurnRow.principal, func.min(TurnRow.created_ms))
         .where(TurnRow.line == line, col(TurnRow.principal).in_(set(principals)))
@@ -36,9 +47,10 @@ def crowd_of(session: Session, line: str, principals: Collection[str], *, now_ms
     )
     days = {name: _days(first_ms, now_ms) for name, first_ms in session.exec(seen)}
     return Crowd(
-        active=num_active(session, line, now_ms=now_ms),
+        active=active,
         days={name: days.get(name, float(LOOK_BACK_DAYS)) for name in sorted(set(principals))},
-        oldest_days=_days(oldest_ms, now_ms) if oldest_ms is not None else 0.0,
+        oldest_days=oldest_days,
+        settled=_num_settled(session, line, oldest_days, now_ms) if many else 0,
     )
 
 
@@ -46,6 +58,13 @@ def num_active(session: Session, line: str, *, now_ms: int) -> int:
     """Count the principals with judged turns of late, up to ENOUGH."""
     names = select(TurnRow.principal).where(*_lately(line, now_ms)).distinct().limit(ENOUGH)
     return len(session.exec(names).all())
+
+
+def _num_settled(session: Session, line: str, oldest_days: float, now_ms: int) -> int:
+    """Count the principals with judged turns of late who count in full beside the oldest."""
+    first = func.min(TurnRow.created_ms)
+    firsts = session.exec(select(first).where(*_lately(line, now_ms)).group_by(TurnRow.principal))
+    return sum(standing_of(_days(ms, now_ms), oldest_days) >= 1 for ms in firsts)
 
 
 def since_ms(now_ms: int) -> int:

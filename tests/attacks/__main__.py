@@ -6,7 +6,7 @@ python -m tests.attacks
 from typing import Final
 
 from learner.settings import LearnerSettings
-from tests.attacks.crowds import ATTACKS, Attack, at_home, minority
+from tests.attacks.crowds import ATTACKS, REVERSE, Attack
 from tests.attacks.texts import all_heard
 from tests.attacks.town import Dose, run
 
@@ -21,7 +21,7 @@ def crowd_lines() -> list[str]:
         "| --- | --- | --- |",
         *(
             f"| {attack.name} | {_told(attack, UNDEFENDED)} | {_told(attack, DEFENDED)} |"
-            for attack in (*ATTACKS, minority(), at_home())
+            for attack in (*ATTACKS, *REVERSE)
         ),
     ]
 

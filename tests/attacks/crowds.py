@@ -109,16 +109,29 @@ def _own_lies() -> list[Said]:
 
 ATTACKS = (
     flood(10), flood(50), flood(250), quiet_flood(), fresh_keys(), some(1), some(5), some_fresh(5),
-    with_two_old(), alternating(), flatterer(), hung_on(), turned(),
+    with_two_old(), alternating(), flatterer(), hung_on(), turned(), some(6),
 )  # fmt: skip
 
 
 def minority() -> Attack:
     """The reverse: three honest people of a hundred, whose wish counts as the "lie" here."""
-    said = [Said(60 + i, f"p{i:02d}", True) for i in range(3)]
-    return Attack("an honest minority of three", said, HUNDRED)
+    said = [Said(60 + i, f"p{i:02d}", True, wish="Use metric units.") for i in range(3)]
+    return Attack("an honest minority of three of 100", said, HUNDRED)
+
+
+def correction(count: int, *, of: int) -> Attack:
+    """Some honest people who correct a fact: words alone do not tell them from liars."""
+    said = [Said(60 + i, f"p{i:02d}", True, wish="It is Abuja, not Lagos.") for i in range(count)]
+    people = {f"p{i:02d}": MONTH for i in range(of)}
+    return Attack(f"{count} of {of} who correct a fact", said, people)
 
 
 def at_home() -> Attack:
     """One person, one service."""
     return Attack("one person at home", [Said(5, "ann", True)], {"ann": 0.0})
+
+
+# People who ought to be heard, and the price of the defence: three of a hundred who correct a fact.
+REVERSE = (
+    minority(), correction(3, of=50), correction(3, of=100), correction(6, of=100), at_home(),
+)  # fmt: skip

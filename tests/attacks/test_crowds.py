@@ -7,6 +7,7 @@ from tests.attacks.crowds import (
     Attack,
     alternating,
     at_home,
+    correction,
     flatterer,
     flood,
     fresh_keys,
@@ -47,10 +48,11 @@ def test_one_of_many_finds_no_company_for_a_lie(attack: Attack) -> None:
     assert (held.weight, held.generations > 0) == (0, True)
 
 
-def test_newcomers_stand_for_one_person_at_most() -> None:
-    """So two old keys with twenty of today are as loud as three old ones, and no louder."""
-    assert 0 < both(with_two_old())[1].share < 0.5
-    assert both(some(2))[1].weight == 0
+def test_newcomers_complete_no_quorum_of_two_old_keys() -> None:
+    """Twenty of today are company for nobody; the others' generations still come."""
+    open_to_it, held = both(with_two_old())
+    assert open_to_it.share > 0.5
+    assert (held.weight, held.generations > 0) == (0, True)
 
 
 def test_one_of_many_alone_teaches_nothing() -> None:
@@ -80,11 +82,24 @@ def test_five_percent_with_fresh_keys_decide_nothing() -> None:
     assert (held.weight, held.generations > 0) == (0, True)
 
 
-def test_five_percent_with_old_keys_are_heard() -> None:
-    """What trust does not promise (docs/SECURITY.md): five who agree are a loud minority."""
-    _, held = both(some(5))
-    assert held.decided > 0
-    assert held.share < 0.5
+def test_five_percent_with_old_keys_state_nothing() -> None:
+    """However loud, and of one mind: what may be a lie needs more than five of a hundred."""
+    open_to_it, held = both(some(5))
+    assert open_to_it.decided > 0
+    assert (held.weight, held.generations > 0) == (0, True)
+
+
+def test_more_than_five_percent_are_heard() -> None:
+    """What trust does not promise (docs/SECURITY.md): six who agree are a loud minority."""
+    assert 0 < both(some(6))[1].share < 0.5
+
+
+@pytest.mark.parametrize(("count", "of", "heard"), [(3, 50, True), (3, 100, False), (6, 100, True)])
+def test_who_corrects_a_fact_needs_the_company_that_a_lie_does(
+    count: int, of: int, heard: bool
+) -> None:
+    """The price: of a hundred, six must say so; of fifty, three."""
+    assert (both(correction(count, of=of))[1].generations > 0) == heard
 
 
 def test_an_honest_minority_of_three_is_heard() -> None:

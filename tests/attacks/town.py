@@ -13,7 +13,7 @@ from learner.batch.plan import conditions_of
 from learner.judges.judge import Verdict
 from learner.settings import LearnerSettings
 from learner.trust.agreed import wish_key
-from learner.trust.crowd import ENOUGH, Crowd
+from learner.trust.crowd import ENOUGH, Crowd, standing_of
 from learner.trust.shares import Voice, weights
 
 MINUTE_MS = 60_000
@@ -82,7 +82,9 @@ def batches(
     days: since the first turn of everybody who is active, those who say nothing too
     """
     pending = sorted(said, key=lambda each: (each.minute, each.principal))
-    crowd = Crowd(min(len(days), ENOUGH), days, max(days.values()))
+    oldest = max(days.values())
+    settled = sum(standing_of(each, oldest) >= 1 for each in days.values())
+    crowd = Crowd(min(len(days), ENOUGH), days, oldest, settled)
     conditions = conditions_of(settings, crowd)
     window: list[JudgedTurn] = []
     lies: set[str] = set()

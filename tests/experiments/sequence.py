@@ -146,10 +146,18 @@ def main() -> None:
         if not file.exists():
             courses = courses or _courses(base, backend)
             refusals = refusals or anchors(base)
-            file.write_text(json.dumps(list(run(arm, courses, refusals, manner, args))))
-        for place, row in enumerate(json.loads(file.read_text())):
-            told = f"{arm.name}, {place + 1} ({row['versions']} versions)"
-            print(_line(told, row), flush=True)
+            rows = list[dict[str, Any]]()
+            for row in run(arm, courses, refusals, manner, args):
+                rows.append(row)
+                print(_told(arm, len(rows), row), flush=True)
+            file.write_text(json.dumps(rows))
+        else:
+            for place, row in enumerate(json.loads(file.read_text()), start=1):
+                print(_told(arm, place, row), flush=True)
+
+
+def _told(arm: Arm, place: int, row: dict[str, Any]) -> str:
+    return _line(f"{arm.name}, {place} ({row['versions']} versions)", row)
 
 
 def _line(name: str, row: dict[str, float]) -> str:

@@ -251,6 +251,29 @@ def test_a_candidate_does_not_wait_for_what_the_base_is_not_measured_for(
     assert base not in asked
 
 
+def test_an_optional_probe_is_asked_where_the_base_could_show_a_fall(
+    tiny_base: BaseModel, backend: Backend
+) -> None:
+    """Of another base no version is asked, and the row says so and holds no trial."""
+    asked, base = list[Decoder](), tiny_base.decoder
+    told = polite(asked)
+    blind = replace(told, name="blind", worst=9.0)  # the tiny model's count is below it
+    settings = QUICK.model_copy(update={"optional_probes": ("polite", "blind")})
+    gate = Gate(Measuring(tiny_base, backend, nothing), settings, probes=[told, blind])
+    child = twin(tiny_base)
+    report = gate.examine(child, base, "base")
+    by_name = {row.probe: row for row in report.findings}
+    assert asked.count(child) == 1
+    assert report.passed
+    assert (by_name["polite"].outcome, by_name["polite"].tells) == ("pass", True)
+    assert (by_name["blind"].outcome, by_name["blind"].tells) == ("uninformative", False)
+    assert by_name["blind"].sentence.startswith("tells nothing of this model")
+    strict = QUICK.model_copy(update={"optional_probes": ()})
+    gate = Gate(Measuring(tiny_base, backend, nothing), strict, probes=[told, blind])
+    (_, row) = gate.examine(child, base, "base").findings
+    assert (row.outcome, row.tells) == ("uninformative", True)
+
+
 def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: Backend) -> None:
     """Gate, report and store take a new probe without a change."""
     gate = Gate(Measuring(tiny_base, backend, nothing), QUICK, probes=[polite([])])

@@ -45,12 +45,12 @@ def questions(tiny_base: BaseModel, backend: Backend) -> Questions:
     return Questions(measuring, load_prompts("gate"), count=2, max_tokens=4, num_items=1)
 
 
-def test_the_default_asks_what_tells_something_of_the_bundled_model() -> None:
+def test_the_default_asks_all_but_budgets_and_what_is_optional() -> None:
     """Nobody has to name what the gate asks; the quick ones are among it."""
     assert tuple(BY_NAME) == PROBES
-    # calls of tools, loops of them and secrets: it makes none, and keeps none
-    budgets = {*TASKS, "text"}
-    assert set(PROBES) - set(SETTINGS.probes) == {"calls", "tool_loop", "leak"} | budgets
+    left_out = set(PROBES) - set(SETTINGS.probes)
+    assert left_out == {*TASKS, "text", *SETTINGS.optional_probes}
+    assert set(SETTINGS.optional_probes) == {"calls", "tool_loop", "leak"}
     assert set(SETTINGS.quick_probes) < set(SETTINGS.probes)
 
 

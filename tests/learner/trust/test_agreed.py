@@ -70,10 +70,10 @@ def test_more_people_never_count_for_less(parts: list[float], more: float) -> No
 
 
 @given(st.integers(0, 500), st.floats(0, 0.99))
-def test_newcomers_are_one_person_at_most(count: int, part: float) -> None:
-    """However many, they need the company of those who have been here."""
-    assert people([part] * count) <= 1
-    assert people([part] * count) < people([1.0, 1.0])
+def test_newcomers_complete_no_quorum(count: int, part: float) -> None:
+    """However many, they are no person more beside those who have been here."""
+    assert people([part] * count) <= 0.5
+    assert people([1.0, 1.0, *[part] * count]) < people([1.0, 1.0, 1.0])
 
 
 @given(

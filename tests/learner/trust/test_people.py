@@ -144,8 +144,8 @@ def test_an_operator_may_ask_for_people_and_not_for_agreement() -> None:
         assert principals(here) == [set(MANY[:3])]
 
 
-def test_twenty_fresh_keys_of_one_wish_need_two_others() -> None:
-    """However large a generation is."""
+def test_twenty_fresh_keys_of_one_wish_need_three_others() -> None:
+    """However large a generation is; where newcomers are a person together, two."""
     asked = LearnerSettings(turns_per_generation=32)
     with planner(settings=asked, now_ms=NOW_MS) as here:
         meet(here, MANY, days_ago=29)
@@ -156,7 +156,30 @@ def test_twenty_fresh_keys_of_one_wish_need_two_others() -> None:
         for name in MANY[:2]:
             here.judge("strong", name, wish=LIE)
         here.until(here.now_ms + PATIENCE_MS)
+        assert here.planned == []
+        here.judge("strong", MANY[2], wish=LIE)
+        here.until(here.now_ms + PATIENCE_MS)
         assert len(here.planned) == 1
+
+
+def test_a_statement_needs_more_of_many_than_a_manner() -> None:
+    """Of sixty people of a month four, and newcomers do not raise that; and it is told."""
+    many = [f"p{i:02d}" for i in range(60)]
+    with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:
+        meet(here, many, days_ago=29)
+        meet(here, [f"new{i}" for i in range(40)], days_ago=1)
+        for name in many[:3]:
+            here.judge("strong", name, wish=LIE)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert here.planned == []
+        assert here.waits[-1].waits_for.endswith("what may state something needs 4 people")
+        for name in many[3:6]:
+            here.judge("strong", name, wish="Use metric units.")
+        here.until(here.now_ms + PATIENCE_MS)
+        assert principals(here) == [set(many[3:6])]
+        here.judge("strong", many[10], wish=LIE)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert {*many[:3], many[10]} <= principals(here)[1]
 
 
 def test_fresh_keys_alone_are_told_that_they_count_for_a_part() -> None:
