@@ -39,7 +39,7 @@ from learner.population.spared import Spared
 DIRECTIONS: Final = 4
 SPARE: Final = 4  # carried along, so that the wanted ones converge (Halko et al. 2011, sec. 4.3)
 ROUNDS: Final = 6
-LEAST_REACH: Final = 0.05  # a step is lengthened by no more than the inverse
+LEAST_REACH: Final = 0.2  # a step is lengthened by five times at most
 
 # A tensor's place, and the signs of a move.
 _Move: TypeAlias = tuple[int, Side, Side]

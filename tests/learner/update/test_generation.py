@@ -283,3 +283,26 @@ def test_a_key_draws_the_same_group_whatever_was_drawn_before(
     two.draw(5, pause=lambda: None)
     found = [each.draw(77, pause=lambda: None) for each in (one, two)]
     assert torch.equal(found[0].trunk.hidden, found[1].trunk.hidden)
+
+
+def test_a_pair_may_stand_for_several_moves_that_spare_prose(
+    serving: Serving, backend: Backend
+) -> None:
+    """They are in the recipe, the lessons gain by it, and another process finds the same."""
+    settings = SETTINGS.model_copy(update={"noise": "screened", "spare": 10.0, "signs_per_pair": 4})
+    key = generation_key(0, "main", 1, serving.name)
+    first, second = (
+        run_generation(
+            key, LESSONS, serving, settings, backend=backend, pause=lambda: None,
+            anchors=Anchors(serving.base, backend=backend, moving=len(serving.layers)),
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    assert first.child is not None
+    assert second.child is not None
+    recipe = first.child.recipe
+    assert recipe == second.child.recipe
+    assert len(recipe.coefficients) == len(recipe.rows) == 4 * settings.pairs
+    assert first.table.shape[1] == 2 * settings.pairs
+    assert first.gain is not None
+    assert first.gain > 0
