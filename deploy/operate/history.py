@@ -123,7 +123,7 @@ def find_version(session: Session, start: str, *, line: str | None = None) -> Ve
     if len(rows) != 1:
         raise DeployError(
             f"{'no version begins' if not rows else 'more than one version begins'} with {start}: "
-            "`quickset versions list` names them"
+            "`quickset versions list` names them, and the base, which has no recipe, is none"
         )
     made = select(GenerationRow).where(GenerationRow.child == rows[0].version)
     return Version(rows[0], session.exec(made).first())
