@@ -53,7 +53,11 @@ class Status:
                 for name, each in self.tools.items()
                 if each["state"] != "up" or each["why"]
             ),
-            "dropped": f"{depth.dropped} records were lost: spool full" if depth.dropped else None,
+            "dropped": (
+                f"{depth.dropped} records were lost: the spool, or its disk, was full"
+                if depth.dropped
+                else None
+            ),
         }
         return not reasons, {
             "status": "not ready" if reasons else "ready",

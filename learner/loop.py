@@ -85,7 +85,8 @@ class Learner:
 
         wait_s: how long to wait for the first entry
         raises: LogUnavailableError, StoreUnavailableError, ConflictError (try again);
-            LeaseLostError (somebody else is the learner now)
+            LeaseLostError (somebody else is the learner now); SchemaError when the log is another
+            one than the store was made from
         """
         self._listen(wait_s=wait_s)
         if not self._follow():
@@ -129,6 +130,7 @@ class Learner:
         self._renew()
         if self._reader is None:
             self._forget()
+            self._prove_log()
             self._planner.orders.read_all(self._parts.log)
             self._reader = self._parts.log.subscribe(
                 intake.TOPICS, group=self._group, positions=self._positions
@@ -142,6 +144,13 @@ class Learner:
             use_answers(self._later, self._parts.store, self._writing, self._parts.rules)
         self._publish()
         return len(entries)
+
+    def _prove_log(self) -> None:
+        """Prove that the log is the one that the store was made from. Raises: SchemaError."""
+        log = self._parts.log
+        ends = {at: end for topic in intake.TOPICS for at, end in log.end_offsets(topic).items()}
+        with self._parts.store.reading() as session:
+            offsets.prove_held(session, self._group, ends)
 
     def _forget(self) -> None:
         """Take note of all that is forgotten, before anything that was said is read (again).

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from agent.errors import InvalidError
@@ -40,6 +46,17 @@ class Refused:
         if value not in self._harmless:
             refuse(self._why)
         return value
+
+
+def _of_object(schema: Json) -> Json:
+    kinds = schema.get("type", "object")
+    if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
+        refuse("its type must be object: a call's arguments are one")
+    return schema
+
+
+# The schema of the arguments of a function that a client offers.
+ArgumentsSchema = Annotated[dict[str, Any], AfterValidator(_of_object)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,12 @@ async def read_body(request: web.Request) -> bytes:
     except TimeoutError:
         raise InvalidError(f"the body did not come within {BODY_S:.0f} seconds") from None
     except (web.RequestPayloadError, ValueError) as cause:
-        raise InvalidError("the body cannot be decoded: check its Content-Encoding") from cause
+        # What is left of it is not to be read: aiohttp would log that as a failure of ours.
+        request.content.feed_eof()
+        raise InvalidError(
+            "the body cannot be decoded: check its Content-Encoding",
+            headers={"Connection": "close"},
+        ) from cause
 
 
 async def expect(request: web.Request) -> None:

@@ -34,6 +34,16 @@ def refuse(message: str, **context: Any) -> NoReturn:
     raise PydanticCustomError("invalid", message, context or None)
 
 
+def words(text: str | None) -> str | None:
+    r"""The text without white space around it; None where nothing of it can be seen.
+
+    >>> words(" Be brief.\n"), words(" \x00\u202e\n")
+    ('Be brief.', None)
+    """
+    seen = (text or "").strip()
+    return seen if any(each.isprintable() and not each.isspace() for each in seen) else None
+
+
 def kind_of(value: Any) -> str:
     """The tag of a part whose form its type decides; for pydantic's Discriminator and Tag.
 

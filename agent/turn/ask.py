@@ -132,7 +132,7 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
     if room < 1:
         raise InvalidError(
             f"{ask.named} has {len(prompt_token_ids)} tokens, and {context_tokens} fit, reply "
-            "included: shorten it, leave out the oldest, or ask for truncation auto",
+            f"included: {_shorter(ask)}",
             param=ask.named,
             code="context_length_exceeded",
         )
@@ -206,6 +206,18 @@ def _prompt(ask: Ask, base: Renderer, messages: Sequence[Message]) -> list[int]:
         raise InvalidError(
             "arguments of a tool call are nested too deep", param=ask.named
         ) from cause
+
+
+def _shorter(ask: Ask) -> str:
+    """What makes room in a prompt that does not fit."""
+    if ask.raw is not None:
+        return "shorten it"
+    if ask.truncation == "auto":
+        return (
+            "the oldest exchanges are left out already, so shorten the last message, what the "
+            "system says, or the tools"
+        )
+    return "shorten it, leave out the oldest, or ask for truncation auto"
 
 
 def _prove_biases(ask: Ask, base: Renderer) -> None:

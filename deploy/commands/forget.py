@@ -12,11 +12,11 @@ from rich.table import Table
 from deploy.commands.options import with_settings
 from deploy.operate import forget as forgetting
 from deploy.operate.forget import Report
-from deploy.operate.history import existing_store
+from deploy.operate.history import existing_log, existing_store
 from deploy.settings.load import InForce
 from streams.line import ledger
 from streams.line.offer import decided
-from streams.open import KAFKA_SCHEME, open_log
+from streams.open import KAFKA_SCHEME
 from streams.settings import StreamsSettings
 
 
@@ -41,8 +41,7 @@ def forget(
     name = forgetting.principal_named(principal)
     settings, line = in_force.settings.streams, in_force.settings.learner.line
     with existing_store(settings) as store:
-        log = open_log(settings)
-        try:
+        with existing_log(settings) as log:
             if dry_run:
                 report = forgetting.survey(store, log, settings, name)
             else:
@@ -51,8 +50,6 @@ def forget(
                     store, log, settings, name, line=line, who=who, reason=reason
                 )
             now = decided(log, line)
-        finally:
-            log.close()
         with store.reading() as session:
             chain = ledger.chain(session, now.version) if now else []
     standing = forgetting.versions_standing_on(report.influenced, [r.version for r in chain])

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from deploy.commands.options import with_settings
+from deploy.operate.history import existing_log
 from deploy.settings.load import InForce
 from streams.line.offer import order_learning
 from streams.line.verbs import Audit
-from streams.open import open_log
 
 
 @with_settings("home")
@@ -26,12 +26,9 @@ def learn(
     finds the order when it comes.
     """
     settings = in_force.settings
-    log = open_log(settings.streams)
-    try:
+    with existing_log(settings.streams) as log:
         audit = Audit.new(getpass.getuser(), reason, int(time.time() * 1000))
         order = order_learning(log, settings.learner.line, audit)
-    finally:
-        log.close()
     if as_json:
         typer.echo(json.dumps(order.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return

@@ -13,13 +13,18 @@ from agent.settings import AgentSettings
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError, RefusedError
 from deploy.operate.forget import principal_named
-from deploy.operate.history import existing_store, find_version, serving, store_session
+from deploy.operate.history import (
+    existing_log,
+    existing_store,
+    find_version,
+    serving,
+    store_session,
+)
 from deploy.operate.operator_api import call
 from deploy.settings.load import InForce, Settings
 from streams.errors import ProofError
 from streams.line import ledger
 from streams.line.masks import mask_of
-from streams.open import open_log
 from streams.settings import StreamsSettings
 
 
@@ -115,16 +120,12 @@ def _leave_out(
             lambda told: bars.update(bar, description=told),
             kept_of(settings.model, base.name),
         )
-        with existing_store(settings.streams) as store:
-            log = open_log(settings.streams)
-            try:
-                built = (
-                    rebuild.build_exact(store, log, builder, name, principals)
-                    if exact
-                    else rebuild.build_quick(store, builder, name, principals)
-                )
-            finally:
-                log.close()
+        with existing_store(settings.streams) as store, existing_log(settings.streams) as log:
+            built = (
+                rebuild.build_exact(store, log, builder, name, principals)
+                if exact
+                else rebuild.build_quick(store, builder, name, principals)
+            )
     if as_json:
         typer.echo(json.dumps(asdict(built), indent=2, ensure_ascii=False))
         return

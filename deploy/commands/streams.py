@@ -16,12 +16,12 @@ from rich.text import Text
 
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
-from deploy.operate.history import existing_store
+from deploy.operate.history import existing_log, existing_store
 from deploy.settings.load import InForce
 from streams.log import dead_letters
 from streams.log.contract import Log
 from streams.log.dead_letters import LetterState
-from streams.open import init_streams, open_log
+from streams.open import init_streams
 from streams.settings import StreamsSettings
 from streams.status import Holder, read_status
 from streams.store.store import open_store
@@ -128,13 +128,11 @@ def drop(in_force: InForce, name: Name) -> None:
 
 @contextmanager
 def _log(settings: StreamsSettings) -> Iterator[Log]:
-    log = open_log(settings)
-    try:
-        yield log
-    except KeyError as cause:
-        raise DeployError(str(cause.args[0])) from cause
-    finally:
-        log.close()
+    with existing_log(settings) as log:
+        try:
+            yield log
+        except KeyError as cause:
+            raise DeployError(str(cause.args[0])) from cause
 
 
 def _held(lease: Holder) -> str:

@@ -53,6 +53,7 @@ def _child(name: str, in_force: InForce, *extra: str, grace_s: float) -> Child:
 async def _run(children: tuple[Child, ...], agent: str, console: str) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
+    _say("quickset", "starting; the first time on a machine this takes a minute or two")
     supervisor = Supervisor(children, say=_say)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stop)

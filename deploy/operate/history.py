@@ -12,6 +12,7 @@ from sqlmodel import Session, and_, col, select
 from deploy.errors import DeployError
 from streams.line.line import Line
 from streams.line.offer import decided
+from streams.log.contract import Log
 from streams.open import open_log
 from streams.records import Json
 from streams.settings import StreamsSettings
@@ -50,6 +51,28 @@ def existing_store(settings: StreamsSettings) -> Iterator[Store]:
 
 
 @contextmanager
+def existing_log(settings: StreamsSettings) -> Iterator[Log]:
+    """Open the log; an embedded one must be there already.
+
+    A command that is run in another folder than the service would otherwise make a log of its own
+    there, and say that it had done what the service never hears of.
+
+    raises: DeployError saying how to make one; LogUnavailableError, SchemaError
+    """
+    home = settings.home.expanduser()
+    if settings.log == "sqlite" and not (home / "log.db").exists():
+        raise DeployError(
+            f"no service has run in {home.absolute()}: start `quickset up`, or name the folder of "
+            "the one that is meant with --home"
+        )
+    log = open_log(settings)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+@contextmanager
 def store_session(settings: StreamsSettings) -> Iterator[Session]:
     """Open the store for reading; raises as `existing_store`."""
     with existing_store(settings) as store, store.reading() as session:
@@ -59,13 +82,10 @@ def store_session(settings: StreamsSettings) -> Iterator[Session]:
 def serving(settings: StreamsSettings, line: str) -> Line | None:
     """Return what serves a line by the log; None while the base does.
 
-    raises: LogUnavailableError, SchemaError
+    raises: as `existing_log`
     """
-    log = open_log(settings)
-    try:
+    with existing_log(settings) as log:
         return decided(log, line)
-    finally:
-        log.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +123,7 @@ def find_version(session: Session, start: str, *, line: str | None = None) -> Ve
     if len(rows) != 1:
         raise DeployError(
             f"{'no version begins' if not rows else 'more than one version begins'} with {start}: "
-            "`quickset versions list` names them"
+            "`quickset versions list` names them, and the base, which has no recipe, is none"
         )
     made = select(GenerationRow).where(GenerationRow.child == rows[0].version)
     return Version(rows[0], session.exec(made).first())

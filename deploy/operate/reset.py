@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from agent.settings import AgentSettings
 from deploy.errors import RefusedError
+from deploy.operate.history import existing_log
 from deploy.operate.operator_api import call
 from streams.line import verbs
 from streams.line.line import Line
@@ -18,7 +19,6 @@ from streams.line.offer import decided, offer
 from streams.line.verbs import Audit
 from streams.model.open import load_base
 from streams.model.weights import weights_digest
-from streams.open import open_log
 from streams.records import Rollout
 from streams.settings import ModelSettings, StreamsSettings
 
@@ -68,10 +68,10 @@ def append_reset(
 
     base: the version without any recipe
     returns: the records that count; none where the line was reset before
-    raises: ConflictError when somebody changed the line meanwhile; LogUnavailableError
+    raises: ConflictError when somebody changed the line meanwhile; as `existing_log`
     """
-    log, made = open_log(streams), []
-    try:
+    made: list[Rollout] = []
+    with existing_log(streams) as log:
         now = decided(log, line) or Line(line, (base,))
         audit = Audit.new(who, reason, int(time.time() * 1000))
         if now.version != base or "reset" in verbs.valid(now):
@@ -81,6 +81,4 @@ def append_reset(
         if keep_learning and "learn" in verbs.valid(now):
             made.append(verbs.learn(now, Audit.new(who, reason, audit.created_ms)))
             offer(log, made[-1])
-    finally:
-        log.close()
     return made

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from deploy.errors import DeployError
+from deploy.operate.history import existing_log
 from streams.line.line import Line
 from streams.line.offer import counted, decided, operate
 from streams.line.verbs import Audit
-from streams.open import open_log
 from streams.records import Rollout, Verb
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.tables import PlannerRow, TrialRow
@@ -25,12 +25,12 @@ class Look:
 
 
 def look(streams: StreamsSettings, session: Session, line: str) -> Look:
-    """Return what is on trial. Raises: DeployError when the line never changed; as `decided`."""
-    log = open_log(streams)
-    try:
+    """Return what is on trial.
+
+    raises: DeployError when the line never changed; as `existing_log`
+    """
+    with existing_log(streams) as log:
         now = decided(log, line)
-    finally:
-        log.close()
     if now is None:
         raise DeployError(
             f"the line {line} has never changed: its base serves, nothing is on trial"
@@ -42,12 +42,9 @@ def look(streams: StreamsSettings, session: Session, line: str) -> Look:
 
 
 def changes(streams: StreamsSettings, line: str, limit: int) -> list[Rollout]:
-    """Return the last changes of a line, newest first: the audit. Raises: LogUnavailableError."""
-    log = open_log(streams)
-    try:
+    """Return the last changes of a line, newest first: the audit. Raises: as `existing_log`."""
+    with existing_log(streams) as log:
         return counted(log, line)[::-1][:limit]
-    finally:
-        log.close()
 
 
 def steer(
@@ -63,14 +60,12 @@ def steer(
     """Use a verb on the candidate that is on trial, and return the record that counts.
 
     expected_seq: the line's seq that was seen; None: whatever it is
-    raises: DeployError when the line never changed; otherwise as streams.line.offer.operate
+    raises: DeployError when the line never changed; otherwise as `existing_log` and
+        streams.line.offer.operate
     """
-    log = open_log(streams)
-    try:
+    with existing_log(streams) as log:
         now = decided(log, line)
         if now is None:
             raise DeployError(f"the line {line} has never changed: nothing is on trial")
         audit = Audit.new(who, reason, int(time.time() * 1000))
         return operate(log, now, verb, audit, rollout, expected_seq=expected_seq)
-    finally:
-        log.close()

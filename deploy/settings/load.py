@@ -9,6 +9,7 @@ Knows the sections that the packages declare, and nothing of what they mean beyo
 """
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def load(
     raises: SettingsError, one line a fault
     """
     given: dict[str, tuple[Any, str]] = {}
-    file = config or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    file = config or (DEFAULT_FILE if os.path.lexists(DEFAULT_FILE) else None)
     if file is not None:
         given |= _from_file(file)
     given |= _from_environ(environ)

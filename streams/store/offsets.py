@@ -5,11 +5,11 @@ neither. A group's offset only grows, and only by the reader that found it where
 reader whose partition was given to another one gets ConflictError and commits nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlmodel import Session, col, select
 
-from streams.errors import ConflictError
+from streams.errors import ConflictError, SchemaError
 from streams.log.contract import Entry, Partition, Topic
 from streams.store.insert import insert_new
 from streams.store.tables import OffsetRow, SeenRow
@@ -26,6 +26,25 @@ def positions(
         for partition in partitions
         if (partition.topic, partition.number) in known
     }
+
+
+def prove_held(session: Session, group: str, ends: Mapping[Partition, int]) -> None:
+    """Prove that the log still holds all that the group has read of these partitions.
+
+    Where a log was made anew, or is an older copy, what it takes next stands before the group's
+    place: it would never be read, and nobody would know.
+
+    ends: the offset that the next record of each partition will get
+    raises: SchemaError, which says what to do
+    """
+    for partition, reached in positions(session, group, ends).items():
+        if reached > ends[partition]:
+            raise SchemaError(
+                f"{group} has read {partition.topic}/{partition.number} up to {reached}, and the "
+                f"log ends at {ends[partition]}: it is another log than the store was made from, "
+                "or an older copy. Put the log back, or move the store away, too: it is made again "
+                "from what the log holds"
+            )
 
 
 def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:

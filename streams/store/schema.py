@@ -63,7 +63,10 @@ def _look_first(engine: Engine, scripts: ScriptDirectory) -> None:
         with look.connect() as connection:
             _revision(connection, scripts)
     except DatabaseError as cause:
-        raise SchemaError(f"{path} is not a store of ours, or damaged: {cause.orig}") from cause
+        raise SchemaError(
+            f"{path} is not a store of ours, or damaged: {cause.orig}; move it away, and it is "
+            "made again from the log"
+        ) from cause
     finally:
         look.dispose()
 

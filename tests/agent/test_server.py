@@ -513,6 +513,19 @@ async def test_broken_bodies_are_refused(api: Api, body: bytes, headers: dict[st
     await error_of(response, 400)
 
 
+async def test_a_body_that_cannot_be_decoded_is_no_failure_of_ours(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is in the log of what a client got wrong, and the next request is answered."""
+    for _ in range(2):
+        response = await api.client.post(
+            "/v1/chat/completions", data=b"xxx", headers={"Content-Encoding": "gzip"}
+        )
+        await error_of(response, 400)
+    assert (await api.chat()).status == 200
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 async def test_keys_are_asked_for(start_api: StartApi) -> None:
     """With keys set, a request without a known one is a 401; a known one is its principal."""
     digest = hashlib.sha256(b"secret key").hexdigest()

@@ -16,7 +16,7 @@ from learner.parts import Parts
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from learner.verdicts import Rules
-from streams.errors import LeaseLostError
+from streams.errors import LeaseLostError, SchemaError
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.verbs import Audit
@@ -245,6 +245,25 @@ def test_corrections_become_a_version(school: School) -> None:
     assert (turns["a"].uses, turns["b"].uses) == (1, 1)
     assert turns["a"].target is not None
     assert turns["a"].target["version"] == school.base.name
+
+
+def test_a_log_that_was_made_anew_beneath_the_store_is_told(
+    tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend
+) -> None:
+    """What its users say next would never be read: the learner ends, and says what to do."""
+    first = open_school(tmp_path, tiny_base, tiny_mask, backend)
+    first.corrected("a")
+    assert not first.step()
+    first.learner.close()
+    first.log.close()
+    first.store.close()
+    for file in tmp_path.glob("log.db*"):
+        if file.is_file():
+            file.unlink()
+    second = open_school(tmp_path, tiny_base, tiny_mask, backend, start=2)
+    second.corrected("b")
+    with pytest.raises(SchemaError, match="another log than the store was made from"):
+        second.step()
 
 
 def test_the_next_generation_waits_for_the_release_to_come_back(school: School) -> None:

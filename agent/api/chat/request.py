@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from agent.api.chat.parameters import prove_possible
-from agent.api.fields import Choice, Format, Structured, constraint_of
+from agent.api.fields import ArgumentsSchema, Choice, Format, Structured, constraint_of
 from agent.api.openai import StreamOptions
 from agent.api.sampling import SamplingForm, Stops
 from agent.engine.sampler import MAX_TOP
@@ -98,7 +98,7 @@ class Function(Form):
 
     name: str = Field(min_length=1, max_length=128)
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: ArgumentsSchema | None = None
     strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
 
 

@@ -15,6 +15,7 @@ from agent.api.feedback.request import MAX_CHARS
 from agent.api.serve import SERVICE
 from agent.errors import ApiError, InvalidError
 from agent.http import edge, pages
+from agent.http.form import words
 from agent.http.links import Link
 from agent.turn.recorder import Rating
 
@@ -55,7 +56,7 @@ async def _take(request: web.Request) -> web.StreamResponse:
         return _page("rate", InvalidError.status)
     except ApiError as error:
         return _page("ended" if error.status in (403, 404) else "later", error.status)
-    return _page("thanks")
+    return _page("back" if rating.withdrawn else "thanks")
 
 
 def _proved(request: web.Request) -> Link:
@@ -75,9 +76,11 @@ def _rating(form: Mapping[str, Any]) -> Rating:
     if not isinstance(said, str) or said not in _SAID:
         raise InvalidError("say: up, down or back", param="say")
     rating = _SAID[said]
-    if rating.withdrawn or not isinstance(hint, str) or not hint.strip():
+    # Browsers count a line break as one character, and send two.
+    wish = words(hint.replace("\r\n", "\n")) if isinstance(hint, str) else None
+    if rating.withdrawn or wish is None:
         return rating
-    return Rating(rating.score, hint=hint.strip()[:MAX_CHARS])
+    return Rating(rating.score, hint=wish[:MAX_CHARS])
 
 
 def _page(name: str, status: int = 200) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 from typing_extensions import TypedDict
 
-from agent.http.form import Form, read_form, refuse
+from agent.http.form import Form, read_form, refuse, words
 from agent.http.links import Link
 from agent.turn.recorder import Rating
 from streams.records import Feedback
@@ -31,16 +31,21 @@ class FeedbackRequest(Form):
     def _says_something(self) -> Self:
         if self.score is not None and self.thumb is not None:
             refuse('score: give either score (-1, 0 or 1) or thumb ("up" or "down")')
-        if self.score is None and self.thumb is None and not (self.hint or self.comment):
+        if (
+            self.score is None
+            and self.thumb is None
+            and not (words(self.hint) or words(self.comment))
+        ):
             refuse("score: give a score (-1, 0 or 1), a thumb, a hint or a comment")
         return self
 
     def rating(self) -> Rating:
         """What is said of the reply; a thumb is worth one, no score is 0."""
+        hint, comment = words(self.hint), words(self.comment)
         if self.thumb is not None:
-            return Rating(1 if self.thumb == "up" else -1, self.hint, self.comment)
+            return Rating(1 if self.thumb == "up" else -1, hint, comment)
         score = self.score or 0
-        return Rating(0 if score == 0 else 1 if score > 0 else -1, self.hint, self.comment)
+        return Rating(0 if score == 0 else 1 if score > 0 else -1, hint, comment)
 
 
 class LinkRequest(Form):

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from typing_extensions import TypedDict
 
 from agent.errors import InvalidError
-from agent.http.form import Form, read_form, refuse
+from agent.http.form import Form, read_form, refuse, words
 from agent.turn.recorder import Rating
 
 MAX_SCORES: Final = 500  # of one request; Langfuse's clients send 15 together unless told otherwise
@@ -148,9 +148,10 @@ def rating_of(score: Score, names: Collection[str]) -> Rating:
 
 
 def _text(score: Score) -> str:
-    if not isinstance(score.value, str) or not 0 < len(score.value.strip()) <= MAX_CHARS:
+    said = words(score.value) if isinstance(score.value, str) else None
+    if said is None or len(said) > MAX_CHARS:
         raise InvalidError(f"value: a text of at most {MAX_CHARS} characters", param="value")
-    return score.value
+    return said
 
 
 def _sign(score: Score) -> Literal[-1, 1]:

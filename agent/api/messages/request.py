@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agent.api.fields import Format, Refused, ToolChoice, constraint_of
+from agent.api.fields import ArgumentsSchema, Format, Refused, ToolChoice, constraint_of
 from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
 from agent.api.sampling import SamplingForm, StopList
 from agent.http.form import Form, read_form, refuse
@@ -25,7 +25,7 @@ class MessagesTool(Form):
     type: Literal["custom"] | None = None
     name: str = Field(min_length=1, max_length=128)
     description: str | None = None
-    input_schema: dict[str, Any]
+    input_schema: ArgumentsSchema
     strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
 
     def record(self) -> Json:

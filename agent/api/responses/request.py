@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from agent.api.fields import Choice, Format, Refused, constraint_of
+from agent.api.fields import ArgumentsSchema, Choice, Format, Refused, constraint_of
 from agent.api.responses.items import Items
 from agent.api.sampling import SamplingForm
 from agent.engine.sampler import MAX_TOP
@@ -36,7 +36,7 @@ class FunctionTool(Form):
     type: Literal["function"]
     name: str = Field(min_length=1, max_length=128)
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: ArgumentsSchema | None = None
     strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
 
     def record(self) -> Json:

@@ -18,14 +18,13 @@ from deploy.commands.line.generations import generations, safety
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
-from deploy.operate.history import Version, find_version, serving, store_session
+from deploy.operate.history import Version, existing_log, find_version, serving, store_session
 from deploy.operate.history import versions as read_versions
 from deploy.operate.operator_api import call
 from deploy.operate.rollback import append_rollback
 from deploy.settings.load import InForce
 from learner.settings import LearnerSettings
 from streams.line import ledger
-from streams.open import open_log
 from streams.records import Recipe, encode
 
 versions = typer.Typer(
@@ -102,20 +101,16 @@ def promote(
     from deploy.operate.promote import append_promotion  # torch takes seconds to import
 
     streams, line = in_force.settings.streams, in_force.settings.agent.line
-    log = open_log(streams)
-    try:
-        with store_session(streams) as session:
-            promotion = append_promotion(
-                session,
-                log,
-                line,
-                version,
-                who=getpass.getuser(),
-                reason=reason,
-                settings=in_force.settings.rollout,
-            )
-    finally:
-        log.close()
+    with existing_log(streams) as log, store_session(streams) as session:
+        promotion = append_promotion(
+            session,
+            log,
+            line,
+            version,
+            who=getpass.getuser(),
+            reason=reason,
+            settings=in_force.settings.rollout,
+        )
     typer.echo(f"{promotion.version} is to serve the line {line}, after {promotion.previous}")
 
 

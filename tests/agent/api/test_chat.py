@@ -10,6 +10,8 @@ from multidict import CIMultiDict
 from agent.api.caller import Caller
 from agent.api.chat.request import MAX_CHOICES, read_chat
 from agent.api.chat.surface import ask_of
+from agent.api.messages.request import read_message
+from agent.api.responses.request import read_response
 from agent.errors import InvalidError
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
@@ -130,6 +132,33 @@ def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: s
     assert caught.value.param == param
     assert caught.value.message.startswith(param)
     assert "{" not in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["array", ["string", "null"], 5])
+def test_a_function_whose_arguments_could_be_no_object_is_refused(kind: Any) -> None:
+    """A call of it could never be read, in any API."""
+    schema = {"type": kind}
+    chat = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    response = {"type": "function", "name": "f", "parameters": schema}
+    message = {"name": "f", "input_schema": schema}
+    for read, request in (
+        (read_chat, HELLO | {"tools": [chat]}),
+        (read_response, {"model": "quickset", "input": "Hello", "tools": [response]}),
+        (read_message, HELLO | {"max_tokens": 9, "tools": [message]}),
+    ):
+        with pytest.raises(InvalidError, match="its type must be object") as caught:
+            read(json.dumps(request).encode())
+        assert str(caught.value.param).startswith("tools[0].")
+
+
+@pytest.mark.parametrize(
+    "schema", [None, {}, {"type": ["object", "null"]}, {"$ref": "#/$defs/a", "$defs": {"a": {}}}]
+)
+def test_a_function_need_not_say_that_its_arguments_are_an_object(schema: Any) -> None:
+    """Schemas without a type are what many clients send."""
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    (read,) = read_chat(body(tools=[tool])).tools or []
+    assert read.function.parameters == schema
 
 
 def test_missing_parameters_are_named() -> None:

@@ -38,7 +38,8 @@ def test_a_hint_or_a_comment_alone_is_enough(given: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("given", "param"),
-    [({}, "score"), ({"hint": ""}, "score"), ({"score": 1, "thumb": "up"}, "score"),
+    [({}, "score"), ({"hint": ""}, "score"), ({"hint": " \n"}, "score"),
+     ({"hint": "\0\u202e", "comment": "\t"}, "score"), ({"score": 1, "thumb": "up"}, "score"),
      ({"score": 2}, "score"), ({"score": True}, "score"), ({"thumb": "sideways"}, "thumb"),
      ({"score": 1, "hint": "x" * 5000}, "hint")],
 )  # fmt: skip
@@ -111,7 +112,12 @@ async def test_a_link_rates_without_a_key(start_api: StartApi) -> None:
         turn.id, turn.principal, turn.session,
     )  # fmt: skip
     assert (record.score, record.hint) == (-1, "Be brief.")
-    assert (await api.client.post(path, data={"say": "back"})).status == 200
+    lines = "\r\n".join(["x" * 9] * 400)  # 3,999 characters as a browser counts them
+    assert (await api.client.post(path, data={"say": "down", "hint": lines})).status == 200
+    assert api.feedback()[-1].hint == lines.replace("\r\n", "\n")
+    back = await api.client.post(path, data={"say": "back"})
+    assert (back.status, "taken back" in await back.text()) == (200, True)
+    assert "is kept" not in await back.text()
     assert api.feedback()[-1].withdrawn
     assert (await api.client.post(path, data={"say": "1"})).status == 400
 

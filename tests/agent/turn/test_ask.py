@@ -49,6 +49,16 @@ def test_what_does_not_fit_is_refused_unless_truncation_is_asked_for() -> None:
     assert rendered.messages == asked.messages
 
 
+def test_what_a_refusal_advises_can_still_be_done() -> None:
+    """Truncation is advised where it is not in force yet; where it is, what is left to shorten."""
+    with pytest.raises(InvalidError, match="or ask for truncation auto"):
+        render(talking(20, 20, 5), FakeBase(), context_tokens=CONTEXT)
+    with pytest.raises(InvalidError, match="left out already, so shorten the last message"):
+        render(talking(5, 5, 60, truncation="auto"), FakeBase(), context_tokens=CONTEXT)
+    with pytest.raises(InvalidError, match=r"reply included: shorten it$"):
+        render(talking(5, raw=[1] * 60), FakeBase(), context_tokens=CONTEXT)
+
+
 def test_exchanges_are_left_out_until_the_reply_has_room() -> None:
     """A prompt that fits alone, and leaves no room for the reply that is asked for, is cut too."""
     asked = talking(9, 9, 9, 9, 2, truncation="auto")

@@ -12,6 +12,8 @@ from sqlmodel import select
 from deploy.cli import app, main, told
 from deploy.errors import DeployError
 from deploy.operate.forget import forget
+from deploy.operate.reset import append_reset
+from deploy.operate.rollback import append_rollback
 from learner.forget.store import apply
 from streams.errors import SchemaError
 from streams.keeping.forgotten import read_all
@@ -81,6 +83,45 @@ def test_config_tells_where_each_value_came_from(capsys: pytest.CaptureFixture[s
     assert values["agent.port"] == {"value": 9000, "from": "--port"}
     assert values["agent.host"] == {"value": "127.0.0.1", "from": "default"}
     assert values["streams.store"]["value"] == "postgresql://u:***@h/d"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "forget --principal anonymous",
+        "learn",
+        "replay",
+        "rollouts abort",
+        "rollouts list",
+        "rollouts show",
+        "streams dead-letters list",
+        "streams status",
+        "versions list",
+        "versions promote abc",
+    ],
+)
+def test_where_no_service_has_run_nothing_is_made_nor_said_to_be_done(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command in another folder than the service's ends with what to do, and leaves no home."""
+    home = tmp_path / "elsewhere"
+    code, out, err = run(*command.split(), "--home", str(home), capsys=capsys)
+    assert (code, out) == (2, "")
+    assert f"in {home} yet" in err or f"no service has run in {home}" in err
+    assert "--home" in err
+    assert not home.exists()
+
+
+def test_the_off_switch_and_a_rollback_refuse_to_work_on_a_log_that_is_not_there(
+    tmp_path: Path,
+) -> None:
+    """Nobody is told that the base serves while a service in another folder goes on."""
+    streams = StreamsSettings(home=tmp_path / "elsewhere")
+    with pytest.raises(DeployError, match="no service has run in"):
+        append_reset(streams, "main", BASE, who="me", reason="off", keep_learning=False)
+    with pytest.raises(DeployError, match="no service has run in"):
+        append_rollback(streams, "main", who="me", reason="back")
+    assert not streams.home.exists()
 
 
 def test_versions_are_listed_with_the_serving_one(

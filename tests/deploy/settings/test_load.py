@@ -131,6 +131,21 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
         load(config=tmp_path / "none.toml", environ={}, flags={})
 
 
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_a_usual_file_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What is called quickset.toml and is no file, or a link to nothing, is not passed over."""
+    usual = tmp_path / "quickset.toml"
+    if kind == "folder":
+        usual.mkdir()
+    else:
+        usual.symlink_to(tmp_path / "moved.toml")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"cannot read quickset\.toml"):
+        load(config=None, environ={}, flags={})
+
+
 @pytest.mark.parametrize(
     ("toml", "names"),
     [

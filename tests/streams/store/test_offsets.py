@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from sqlmodel import Session, SQLModel
 
-from streams.errors import ConflictError
+from streams.errors import ConflictError, SchemaError
 from streams.log.contract import Entry, Partition
-from streams.store.offsets import advance, first_time, has_used, positions
+from streams.store.offsets import advance, first_time, has_used, positions, prove_held
 from streams.store.store import Store
 
 ZERO, ONE = Partition("turns", 0), Partition("turns", 1)
@@ -35,6 +35,18 @@ def test_a_position_is_the_offset_after_the_last_entry(store: Store) -> None:
         assert positions(session, "g", [ZERO, ONE]) == {ZERO: 8, ONE: 2}
         assert positions(session, "other", [ZERO, ONE]) == {ZERO: 1}
         assert positions(session, "g", [ONE]) == {ONE: 2}
+
+
+def test_a_log_that_ends_before_what_was_read_is_refused(store: Store) -> None:
+    """It is another log, or an older copy: what it takes next would never be read."""
+    with store.transaction() as session:
+        advance(session, "g", [entry(7), entry(1, ONE)])
+    with store.reading() as session:
+        prove_held(session, "g", {ZERO: 8, ONE: 2})
+        prove_held(session, "g", {ZERO: 100, Partition("turns", 2): 0})
+        prove_held(session, "nobody", {ZERO: 0})
+        with pytest.raises(SchemaError, match=r"turns/0 up to 8, and the log ends at 7.*move the"):
+            prove_held(session, "g", {ZERO: 7, ONE: 2})
 
 
 def test_a_transaction_that_fails_moves_nothing(store: Store) -> None:
