@@ -80,7 +80,9 @@ def _doubts(part: Part) -> Found:
 
 
 def _denied(part: Part) -> Found:
-    """ "Not too long", "nothing wrong": a fault, and a no right before it."""
+    """ "Not too long", "nothing wrong": a fault, and a no right before it, or in one word with it."""
+    if any({"too", "not"} <= word.classes for word in part.words):
+        return "denied", "denies a fault"
     if part.has("scold", "lost", "want") or not part.leads_to("not", "fault", "too", *_GRADES):
         return None
     return ("praise", "denies a fault") if part.has("good") else ("denied", "denies a fault")
@@ -158,6 +160,9 @@ def _told(part: Part) -> Found:
         return "complaint", "says what was asked"
     if any(part.reading.asked_about(run) for run in part.shared) and part.topic <= 3:
         return "complaint", "says what was asked"
+    # "I wanted a list", "I only wanted the text"
+    if part.topic <= 1 and part.has(*SHAPES, "reply", "number") and not part.has("you"):
+        return "complaint", "wanted something else"
     return None
 
 

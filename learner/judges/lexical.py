@@ -30,6 +30,8 @@ RETRY_CONFIDENCE: Final = 0.15
 NO_VERDICT: Final = 0.2
 # "Yes", "more" and "go on" are often said twice.
 FEWEST_TOKENS: Final = 3
+# Behind courtesy, a question this short says what the reply left out as often as something new.
+FEWEST_WORDS: Final = 5
 # Of the reply, this much tells the language of a message that is too short to do so.
 LANGUAGE_CHARS: Final = 200
 LANGUAGE_WEIGHT: Final = 0.3
@@ -191,7 +193,9 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
             continue
         if _is_told_elsewhere(reading, found, place):
             continue
-        if reading.asks == "question" and not told.part.has("you"):
+        answers = reading.asks == "question" and not told.part.has("you")
+        # "stop, don't delete them" is a no to the offer
+        if answers or (reading.asks == "offer" and told.rule == "corrects it"):
             return Heard(0, "nothing", "an answer to the agent's question")
         wish = next((later for later in found if later.kind == "wish"), None)
         return _unhappy(reading, told, wish=wish, confidence=0.9)
@@ -209,6 +213,17 @@ def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) ->
     before = found[place - 1].part if place else None
     reports = told.part.words[0].text in ("that", "dass", "que", "qu", "che")
     return reports and before is not None and before.has("told") and not before.has("you")
+
+
+def _takes_back(_: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """ "Sorry, I meant tomato soup": the person was wrong, and not the reply."""
+    if not any(told.part.has("sorry") for told in found):
+        return None
+    if any(told.part.has("you", "deny") for told in found):
+        return None
+    if any(told.part.before("me", "told") or told.part.has("slip") for told in found):
+        return Heard(0, "nothing", "takes back their own words")
+    return None
 
 
 def _denies(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -268,15 +283,40 @@ def _approves(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
     if found[place].rule == "denies a fault" and place + 1 < len(found):
         return Heard(0, "denied", "denies a fault")
     for told in found[place + 1 :]:
-        if told.part.contrast and told.kind == "other" and not told.part.asks:
+        stray = told.part.foreign and told.part.topic > 1  # their own life
+        if told.part.contrast and told.kind == "other" and not told.part.asks and not stray:
             against = Told("complaint", "courtesy, and something against it", told.part)
             return _unhappy(reading, against, wish=None, confidence=0.5)
         shaped = told.kind == "order" and told.part.has(*SHAPES)
-        if told.part.contrast or told.kind in UNCLEAR or shaped:
+        if told.part.contrast or told.kind in UNCLEAR or shaped or _is_against(reading, told):
             return Heard(0, "nothing", "courtesy, and something else")
     if _TRAILS.search(reading.said):
         return Heard(0, "nothing", "praise that trails off")
     return Heard(1, found[place].kind, found[place].rule, 0.8)
+
+
+def _is_against(reading: Reading, told: Told) -> bool:
+    """Tell whether what stands behind courtesy may be against it, though it sounds like a task.
+
+    "Great, another wall of text", "now that he can't eat the bread", "and the price?" where the
+    price was asked for already.
+    """
+    part = told.part
+    if told.kind == "task":
+        tells = len(part.words) > 1 and "others" in part.words[1].classes
+        return tells or part.has("fault", "not")
+    if told.kind != "question":
+        return False
+    asked_again = any(
+        reading.asked_about(run) and not reading.replied_about(run) for run in part.shared
+    )
+    return part.before("you", "told") or asked_again or len(part.words) <= FEWEST_WORDS
+
+
+def says_nothing_else(reading: Reading) -> bool:
+    """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
+    plain = ("complaint", "wish", "praise", "thanks", "deny", "empty")
+    return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))
 
 
 def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -286,7 +326,7 @@ def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _says_the_same, _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
+    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
 )  # fmt: skip
 
 

@@ -7,73 +7,21 @@ whatever they say. What is left comes with what question and reply were about.
 Knows nothing of verdicts.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 from learner.judges import origin
+from learner.judges.awaited import Asks, asks, invites
 from learner.judges.text import Clause, clauses, is_cjk, tokens
 from learner.judges.wrapping import unwrapped
 from learner.link.conversation import Link
 from streams.records import Message, Turn
 
-# What the reply ends with: nothing to answer · an offer ("shall I add a table?") · a question
-Asks = Literal["nothing", "offer", "question"]
-
 # Of question and reply this much is enough to know what they are about.
 CONTEXT_CHARS: Final = 4000
-# The end of a reply, where its question stands.
-END_CHARS: Final = 240
-
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？\n])\s*")
-_CLOSER: Final = re.compile(
-    r"anything else|something else|else (?:i )?can|can i help|how (?:can|may) i (?:help|assist)|"
-    r"help you with|"
-    r"let me know|feel free|noch etwas|sonst noch|weiterhelfen|helfen\?|autre chose|vous aider|"
-    r"t'aider|"
-    r"algo más|puedo ayudar|en qué más|altro\?|aiutart|posso aiutar|mais alguma|posso ajudar|"
-    r"ajudar em|"
-    r"还有什么|还有其他|可以帮|帮助您|帮您|ほかに|他に|お手伝い|"
-    r"how (?:can|may|could) i (?:be|serve)|"
-    r"(?:was|womit|wie) kann ich (?:für|ihnen|dir|euch)|(?:que|comment) puis-je|(?:en|em|"
-    r"in) (?:qué|que|cosa) (?:puedo|posso)|"
-    r"效劳|能为您|能帮|ご用件|ご用でしょうか|御用",
-    re.IGNORECASE,
-)
-_OFFER: Final = re.compile(
-    r"\b(?:would you like me|do you want me|want me to|shall i|should i|may i|can i|could i)\b|"
-    r"\bsoll ich\b|möchten sie,? dass ich|möchtest du,? dass ich|veux-tu que je|voulez-vous que je|"
-    r"(?:quieres|quiere|querés) que (?:te |le )?\w+|vuoi che|vuole che|queres que|quer que eu|"
-    r"você quer que|"
-    r"要不要我|需要我|要我|ましょうか|いたしますか",
-    re.IGNORECASE,
-)
-_QUESTION: Final = re.compile(
-    r"[?？][\s\"'”»)*_\]🙂😊😀]*\Z|"
-    r"(?:です|ます|でした|ました|でしょう|ません)か[。．]?\s*\Z|(?:吗|呢)[。]?\s*\Z"
-)
-_ORDER: Final = re.compile(
-    r"^(?:\W*)(?:please )?(?:tell me|let me know (?:which|what|how|when|if)|choose|pick|enter|"
-    r"type|guess|give me|"
-    r"name (?:one|a|three|two)|fill in|your turn|answer with|say it|rate|describe (?:it|your)|"
-    r"share|send me|"
-    r"sag mir|nenn mir|wähle?|gib mir|beschreib|schick mir|du bist dran|dis-moi|dites-moi|"
-    r"choisis|choisissez|"
-    r"donne-moi|à toi|dime|dígame|elige|escoge|tu turno|dimmi|scegli|tocca a te|diz-me|me diga|"
-    r"me diz|escolhe|escolha|"
-    r"请告诉|告诉我|请选择|请输入|轮到你|教えてください|選んでください|入力してください|あなたの番)",
-    re.IGNORECASE,
-)
-_QUIZ: Final = re.compile(
-    r"true or false|right or wrong|yes or no|richtig oder falsch|wahr oder falsch|vrai ou faux|"
-    r"verdadero o falso|"
-    r"vero o falso|verdadeiro ou falso|certo ou errado|判断对错|对还是错|对不对|是否正确|"
-    r"正しいですか|正誤|[○◯]か[×✕]か",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +65,9 @@ def read_text(asked: str, reply: str, said: str) -> Reading:
     """Read what was said after a reply to a question."""
     return Reading(
         said=said,
-        origin=origin.origin(said),
+        origin=_origin(asked, reply, said),
         clauses=clauses(said),
-        asks=asks(reply),
+        asks=asks(reply, said),
         asked=asked,
         reply=reply,
         _asked_about=_about(asked),
@@ -127,31 +75,15 @@ def read_text(asked: str, reply: str, said: str) -> Reading:
     )
 
 
+def _origin(asked: str, reply: str, said: str) -> origin.Origin:
+    """Whose text it is; what the reply asked for is handed over, whatever it looks like."""
+    found = origin.origin(said)
+    return "pasted" if found == "person" and invites(asked, reply) else found
+
+
 def words_of(messages: Sequence[Message]) -> str:
     """Join the words of the users among some messages."""
     return "\n".join(m.content for m in messages if m.role == "user" and m.content).strip()
-
-
-def asks(reply: str) -> Asks:
-    """Tell what a reply ends with: something to answer, an offer, or neither.
-
-    >>> asks("True or false: whales are fish?"), asks("It is 12. Anything else?")
-    ('question', 'nothing')
-    >>> asks("Done. Shall I book it?"), asks("Rome. Which month?"), asks("Rome.")
-    ('offer', 'question', 'nothing')
-    """
-    end = reply.strip()[-END_CHARS:]
-    sentences = [s for s in _SENTENCE_END.split(end) if s.strip()][-3:]
-    while sentences and _CLOSER.search(sentences[-1]):
-        sentences.pop()
-    if not sentences:
-        return "nothing"
-    last = sentences[-1]
-    if _QUIZ.search(" ".join(sentences)):
-        return "question"
-    if _QUESTION.search(last):
-        return "offer" if _OFFER.search(last) else "question"
-    return "question" if _ORDER.match(last) else "nothing"
 
 
 def _about(text: str) -> frozenset[str]:
