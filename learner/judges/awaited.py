@@ -81,11 +81,11 @@ _INVITES: Final = re.compile(
     re.IGNORECASE,
 )
 _AGREES: Final = re.compile(
-    r"\W*(?:ok(?:ay)?|sure|of course|understood|got it|all ?right|certainly|will do|yes|klar|gern\w*|"
-    r"verstanden|in ordnung|alles klar|natürlich|einverstanden|ja|d'accord|entendu|compris|bien sûr|"
-    r"très bien|oui|de acuerdo|vale|claro|entendido|perfecto|por supuesto|sí|va bene|certo|d'accordo|"
-    r"capito|sì|combinado|tudo bem|sim|está bem|好的?|没问题|明白了?|可以|行|(?:わか|分か)りました|承知しました|"
-    r"了解(?:です|しました)?|かしこまりました|はい|もちろんです)\W*",
+    r"\W*(?:ok(?:ay)?|sure|of course|understood|got it|all ?right|certainly|will do|yes|klar|"
+    r"gern\w*|verstanden|in ordnung|alles klar|natürlich|einverstanden|ja|d'accord|entendu|compris|"
+    r"bien sûr|très bien|oui|de acuerdo|vale|claro|entendido|perfecto|por supuesto|sí|va bene|"
+    r"certo|capito|sì|combinado|tudo bem|sim|está bem|好的?|没问题|明白了?|可以|行|"
+    r"(?:わか|分か)りました|承知しました|了解(?:です|しました)?|かしこまりました|はい|もちろんです)\W*",
     re.IGNORECASE,
 )
 _ANNOUNCES: Final = re.compile(

@@ -80,7 +80,7 @@ def _doubts(part: Part) -> Found:
 
 
 def _denied(part: Part) -> Found:
-    """ "Not too long", "nothing wrong": a fault, and a no right before it, or in one word with it."""
+    """ "Not too long", "nothing wrong": a fault, and a no before it or in one word with it."""
     if any({"too", "not"} <= word.classes for word in part.words):
         return "denied", "denies a fault"
     if part.has("scold", "lost", "want") or not part.leads_to("not", "fault", "too", *_GRADES):

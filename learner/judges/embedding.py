@@ -22,9 +22,10 @@ from learner.judges.judge import (
     Source,
     judgement_id,
 )
-from learner.judges.lexical import OWN_WORDING, Heard, hear, says_nothing_else
+from learner.judges.lexical import OWN_WORDING, Heard, hear
 from learner.judges.reading import Reading, read
 from learner.judges.text import READ_CHARS, is_cjk, tokens
+from learner.judges.told import says_nothing_else
 from learner.judges.tuned.encoder import Chances, Encoder
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
@@ -122,7 +123,7 @@ class EmbeddingJudge:
             return None
         text = seen(Said(reading.asked, reading.reply, reading.said))
         decided = decide(self._chances(text), heard)
-        if decided is not None and decided.score > heard.score >= 0 and _asks_on(reading):
+        if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
             return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 

@@ -7,23 +7,21 @@ next reply.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from learner.judges.clauses import Kind, kind_of
+from learner.judges.clauses import Kind
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
-from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
-from learner.judges.part import SHAPES, Part, parts
+from learner.judges.part import SHAPES, Part
 from learner.judges.reading import Reading, read
-from learner.judges.text import COVER, is_cjk, tokens
+from learner.judges.text import COVER, tokens
+from learner.judges.told import Told, heard_parts, language_of
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.records import Judgement, Turn, canonical_json
 
-# People react first and go on afterwards; what stands later in a long message is a topic.
-MOST_PARTS: Final = 8
 # A retry may be a lost connection: weak evidence, not a complaint.
 RETRY_CONFIDENCE: Final = 0.15
 # How sure a reading is that has no verdict.
@@ -32,9 +30,6 @@ NO_VERDICT: Final = 0.2
 FEWEST_TOKENS: Final = 3
 # Behind courtesy, a question this short says what the reply left out as often as something new.
 FEWEST_WORDS: Final = 5
-# Of the reply, this much tells the language of a message that is too short to do so.
-LANGUAGE_CHARS: Final = 200
-LANGUAGE_WEIGHT: Final = 0.3
 
 # What the reply should have done, where a complaint names only what it should not; and what most
 # people wish, worded as the embedded model follows it: to five questions its greedy replies had 54
@@ -112,61 +107,6 @@ def hear(reading: Reading) -> Heard:
         if heard is not None:
             return heard
     return Heard(0, "nothing", "a new topic")
-
-
-@dataclass(frozen=True)
-class Told:
-    """A part of the message, and what it is."""
-
-    kind: Kind
-    rule: str
-    part: Part
-
-    @property
-    def is_topic(self) -> bool:
-        """True when the message has gone on to something else here."""
-        if self.kind == "other":
-            return bool(self.part.topic or self.part.shared)
-        return self.kind in ("question", "task", "order", "aside")
-
-
-def heard_parts(reading: Reading) -> tuple[Told, ...]:
-    """Return the message's first parts; none behind a colon, where somebody else's text begins."""
-    words = language_of(reading)
-    found: list[Told] = []
-    begun: Part | None = None
-    for clause in reading.clauses:
-        for part in parts(clause, words, reading):
-            whole = part if begun is None else begun.joined(part)
-            begun = whole if whole.begins else None
-            if begun is None or clause is reading.clauses[-1] or clause.announces:
-                found.append(Told(*kind_of(whole), whole))
-                begun = None
-        if clause.announces and found and found[-1].kind not in ("complaint", "empty", "deny"):
-            found.append(Told("task", "", found[-1].part))
-            break
-        if len(found) >= MOST_PARTS:
-            break
-    return tuple(found)
-
-
-def language_of(reading: Reading) -> Lexicon:
-    """Return the language that knows most of a message's words; the reply's, where several do."""
-    said = [token for clause in reading.clauses for token in clause.tokens]
-    eastern = sum(map(is_cjk, said)) * 3 > len(said)
-    context = tokens(reading.reply[:LANGUAGE_CHARS])
-
-    def fit(name: str) -> float:
-        words = lexicon(name)
-        return _known(words, said) + LANGUAGE_WEIGHT * _known(words, context)
-
-    return lexicon(max(CJK if eastern else LATIN, key=fit))
-
-
-def _known(words: Lexicon, found: Sequence[str]) -> float:
-    marked = words.words(found)
-    total = sum(len(word.text) for word in marked)
-    return sum(len(word.text) for word in marked if word.known) / total if total else 0.0
 
 
 _Rule = Callable[[Reading, tuple[Told, ...]], Heard | None]
@@ -313,12 +253,6 @@ def _is_against(reading: Reading, told: Told) -> bool:
     return part.before("you", "told") or asked_again or len(part.words) <= FEWEST_WORDS
 
 
-def says_nothing_else(reading: Reading) -> bool:
-    """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
-    plain = ("complaint", "wish", "praise", "thanks", "deny", "empty")
-    return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))
-
-
 def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
     if any(told.kind == "denied" for told in found):
         return Heard(0, "denied", "denies a fault")
@@ -326,7 +260,8 @@ def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
+    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _approves,
+    _denied,
 )  # fmt: skip
 
 

@@ -4,9 +4,6 @@ Several runs (--runs), each with additions of its own and what is composed in an
 averaged (Wortsman et al. 2022, "Model soups"): what they agree on stays, at one encoder's cost.
 About twenty minutes of one core with bfloat16 a run, and 7 GB of memory.
 
-With --begun FILE a run goes on from what an earlier one wrote, at half the rate: two epochs teach
-what was added to the examples since, in half the time of a run from the base.
-
 With --held-out 0.1 a tenth of the examples is kept back, and printed is from which chance on which
 share of verdicts on these is right. Without, all are learned from, and nothing is printed of them.
 """
@@ -20,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from learner.judges.embedding import Said, seen
 from learner.judges.training.compose import Example, composed
-from learner.judges.training.tune import RATE, Tuning, tune
+from learner.judges.training.tune import Tuning, tune
 from learner.judges.tuned.encoder import FILE, LABELS, MOST_TOKENS, Encoder, packed, unpacked
 from streams.model.e5_file import E5File
 from streams.model.e5_tokens import E5Tokens
@@ -46,17 +43,15 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=EPOCHS)
     options.add_argument("--runs", type=int, default=RUNS, help="that are averaged")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--begun", type=Path, help="an earlier run's file, to go on from")
     chosen = options.parse_args()
     file = E5File.installed()
     tokens = E5Tokens(file.pieces, file.normal)
     examples = load(EXAMPLES)
     random.Random(chosen.seed).shuffle(examples)
     kept = int(len(examples) * chosen.held_out)
-    begun = unpacked(load_file(chosen.begun)) if chosen.begun else None
     runs = [
-        run(file, tokens, examples[kept:], epochs=chosen.epochs, order=order, begun=begun)
-        for order in range(chosen.seed, chosen.seed + chosen.runs)
+        run(file, tokens, examples[kept:], epochs=chosen.epochs, order=chosen.seed + place)
+        for place in range(chosen.runs)
     ]
     stored = packed(averaged(runs))
     save_file(stored, chosen.into)
@@ -68,18 +63,12 @@ def main() -> None:
 
 
 def run(
-    file: E5File,
-    tokens: E5Tokens,
-    examples: Sequence[Example],
-    *,
-    epochs: int,
-    order: int,
-    begun: Mapping[str, torch.Tensor] | None = None,
+    file: E5File, tokens: E5Tokens, examples: Sequence[Example], *, epochs: int, order: int
 ) -> dict[str, torch.Tensor]:
     """Tune once; order: seed of the additions, of what is composed, and of its order."""
     taught = composed(examples, seed=order)
     print(f"{len(examples)} examples, {len(taught)} with what is composed", flush=True)
-    tuning = Tuning(file, seed=order, begun=begun)
+    tuning = Tuning(file, seed=order)
     tune(
         tuning,
         [tokens(text(example), most=MOST_TOKENS) for example in taught],
@@ -88,7 +77,6 @@ def run(
         padding=tokens.padding,
         seed=order,
         said=lambda epoch, loss, s: print(f"epoch {epoch}: loss {loss:.3f}, {s:.0f} s", flush=True),
-        rate=RATE if begun is None else RATE / 2,
     )
     return tuning.tuned()
 

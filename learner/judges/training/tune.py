@@ -7,7 +7,7 @@ Deterministic by its seed on one machine and number of threads.
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,10 +51,7 @@ class Batch:
 class Tuning(torch.nn.Module):
     """The encoder while it is tuned; its parameters are what the file will hold."""
 
-    def __init__(
-        self, file: E5File, *, seed: int, begun: Mapping[str, torch.Tensor] | None = None
-    ) -> None:
-        """Begin anew, or where an earlier run of the same rank ended (begun: what it tuned)."""
+    def __init__(self, file: E5File, *, seed: int) -> None:
         super().__init__()
         self._shape = file.shape
         hidden, inner = self._shape.hidden, self._shape.inner
@@ -81,9 +78,6 @@ class Tuning(torch.nn.Module):
                     self.p[f"l{layer}_{name}{part}"] = _parameter(file, f"l{layer}.{name}.{part}")
         torch.manual_seed(seed)
         self.head = torch.nn.Linear(hidden, len(LABELS))
-        if begun is not None:
-            self.p.load_state_dict({name: begun[name] for name in self.p})
-            self.head.load_state_dict({name: begun[f"head.{name}"] for name in ("weight", "bias")})
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return the logits of the labels: (texts, 5)."""
@@ -141,7 +135,6 @@ def tune(
     padding: int,
     seed: int,
     said: Said,
-    rate: float = RATE,
 ) -> None:
     """Tune it on some texts.
 
@@ -149,7 +142,7 @@ def tune(
     """
     chance = random.Random(seed)
     torch.manual_seed(seed)
-    optimiser = torch.optim.AdamW(tuning.parameters(), lr=rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(tuning.parameters(), lr=RATE, weight_decay=0.01)
     steps = epochs * math.ceil(len(texts) / BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / (WARM_UP * steps), max(0.02, 1 - step / steps))
