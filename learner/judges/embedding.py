@@ -35,12 +35,11 @@ from streams.records import Judgement, Turn, canonical_json
 # From this chance on it speaks where no word list does: high, as precision comes before recall, and
 # what a few thousand examples teach is surer of itself than it is right (EXPERIMENTS.md, "Judges").
 SPEAKS: Final = {-1: 0.98, 1: 0.97}
-# From this chance on a lexical verdict stays, by its sign; rules that are right more or less often
-# than the others by themselves have their own.
-SUPPORTS: Final = {-1: 0.5, 1: 0.7}
+# From this chance on a lexical verdict stays; rules that are right more or less often than the
+# others by themselves have their own.
+SUPPORTS: Final = 0.5
 SUPPORTS_OF: Final = {
     "mocks it": 0.1,
-    "thanks": 0.5,
     "wishes a form": 0.9,
     "wishes a tone": 0.9,
     "too much of something": 0.9,
@@ -176,7 +175,7 @@ def decide(chances: Chances, heard: Heard) -> Decided | None:
     said = f"sounds {name}, {100 * chance:.0f} %"
     if heard.score != 0:
         support = chances.unhappy if heard.score < 0 else chances.pleased
-        if support < SUPPORTS_OF.get(heard.rule, SUPPORTS[heard.score]):
+        if support < SUPPORTS_OF.get(heard.rule, SUPPORTS):
             return Decided(0, max(SURE_OF_NOTHING, 1 - support), f"{said}: doubts the words")
     if chances.unhappy >= SPEAKS[-1]:
         return Decided(-1, chances.unhappy, said, chances.wished >= WISHED)

@@ -69,7 +69,7 @@ def test_courtesy_before_a_complaint_is_courtesy(words: str) -> None:
 @pytest.mark.parametrize(
     "words",
     ["Good, thanks, now Rome", "Danke! Und wie weit ist es von dort mit dem Zug nach Rom?",
-     "Parfait. Explique-moi les gènes maintenant.", "Gracias, ahora Roma",
+     "Parfait, merci. Maintenant Rome", "Gracias, ahora Roma",
      "Perfetto, adesso Roma", "Obrigado! Agora Roma"],
 )  # fmt: skip
 def test_praise_before_the_next_task_is_praise(words: str) -> None:
