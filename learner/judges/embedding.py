@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
+from learner.judges.clauses import says_nothing_else
 from learner.judges.judge import (
     SURE_OF_NOTHING,
     Evidence,
@@ -25,7 +26,6 @@ from learner.judges.judge import (
 from learner.judges.lexical import OWN_WORDING, Heard, hear
 from learner.judges.reading import Reading, read
 from learner.judges.text import READ_CHARS, is_cjk, tokens
-from learner.judges.told import says_nothing_else
 from learner.judges.tuned.encoder import Chances, Encoder
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from learner.judges.clauses import Kind
+from learner.judges.clauses import Kind, Told, heard_parts, language_of
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
 from learner.judges.part import SHAPES, Part
 from learner.judges.reading import Reading, read
 from learner.judges.text import COVER, tokens
-from learner.judges.told import Told, heard_parts, language_of
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
