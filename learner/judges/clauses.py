@@ -1,18 +1,27 @@
-"""Tells what a clause is: a complaint, a wish, praise, thanks, or words about something else.
+"""Tells what each clause of a message is: a complaint, a wish, praise, thanks, or something else.
 
 The rules are the same in every language; what a language's words mean is data (phrases). A rule
 asks which classes of words stand in which order, and what the clause is about: a word that no list
 has, and that neither question nor reply had, is a topic of its own, and a clause about a topic says
 nothing about the reply unless it speaks to the agent outright.
 
-Knows nothing of messages, confidence or hints.
+Knows nothing of verdicts, confidence or hints.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from learner.judges.part import SHAPES, Part
-from learner.judges.text import is_cjk
+from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
+from learner.judges.part import SHAPES, Part, parts
+from learner.judges.reading import Reading
+from learner.judges.text import is_cjk, tokens
+
+# People react first and go on afterwards; what stands later in a long message is a topic.
+MOST_PARTS: Final = 8
+# Of the reply, this much tells the language of a message that is too short to do so.
+LANGUAGE_CHARS: Final = 200
+LANGUAGE_WEIGHT: Final = 0.3
 
 # denied: a complaint's words, denied · doubt: asks whether it is right · aside: only sounds like
 # one of the others · task: something new to do · order: something to do, with this reply or another
@@ -80,7 +89,9 @@ def _doubts(part: Part) -> Found:
 
 
 def _denied(part: Part) -> Found:
-    """ "Not too long", "nothing wrong": a fault, and a no right before it."""
+    """ "Not too long", "nothing wrong": a fault, and a no before it or in one word with it."""
+    if any({"too", "not"} <= word.classes for word in part.words):
+        return "denied", "denies a fault"
     if part.has("scold", "lost", "want") or not part.leads_to("not", "fault", "too", *_GRADES):
         return None
     return ("praise", "denies a fault") if part.has("good") else ("denied", "denies a fault")
@@ -158,6 +169,9 @@ def _told(part: Part) -> Found:
         return "complaint", "says what was asked"
     if any(part.reading.asked_about(run) for run in part.shared) and part.topic <= 3:
         return "complaint", "says what was asked"
+    # "I wanted a list", "I only wanted the text"
+    if part.topic <= 1 and part.has(*SHAPES, "reply", "number") and not part.has("you"):
+        return "complaint", "wanted something else"
     return None
 
 
@@ -260,3 +274,64 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _aside, _mocks, _doubts, _denied, _scolds, _lost, _too, _slips, _lacks, _told, _faulty,
     _corrects, _wishes, _praises, _thanks, _empty, _goes_on,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """A part of the message, and what it is."""
+
+    kind: Kind
+    rule: str
+    part: Part
+
+    @property
+    def is_topic(self) -> bool:
+        """True when the message has gone on to something else here."""
+        if self.kind == "other":
+            return bool(self.part.topic or self.part.shared)
+        return self.kind in ("question", "task", "order", "aside")
+
+
+def heard_parts(reading: Reading) -> tuple[Told, ...]:
+    """Return the message's first parts; none behind a colon, where somebody else's text begins."""
+    words = language_of(reading)
+    found: list[Told] = []
+    begun: Part | None = None
+    for clause in reading.clauses:
+        for part in parts(clause, words, reading):
+            whole = part if begun is None else begun.joined(part)
+            begun = whole if whole.begins else None
+            if begun is None or clause is reading.clauses[-1] or clause.announces:
+                found.append(Told(*kind_of(whole), whole))
+                begun = None
+        if clause.announces and found and found[-1].kind not in ("complaint", "empty", "deny"):
+            found.append(Told("task", "", found[-1].part))
+            break
+        if len(found) >= MOST_PARTS:
+            break
+    return tuple(found)
+
+
+def language_of(reading: Reading) -> Lexicon:
+    """Return the language that knows most of a message's words; the reply's, where several do."""
+    said = [token for clause in reading.clauses for token in clause.tokens]
+    eastern = sum(map(is_cjk, said)) * 3 > len(said)
+    context = tokens(reading.reply[:LANGUAGE_CHARS])
+
+    def fit(name: str) -> float:
+        words = lexicon(name)
+        return _known(words, said) + LANGUAGE_WEIGHT * _known(words, context)
+
+    return lexicon(max(CJK if eastern else LATIN, key=fit))
+
+
+def _known(words: Lexicon, found: Sequence[str]) -> float:
+    marked = words.words(found)
+    total = sum(len(word.text) for word in marked)
+    return sum(len(word.text) for word in marked if word.known) / total if total else 0.0
+
+
+def says_nothing_else(reading: Reading) -> bool:
+    """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
+    plain = ("complaint", "wish", "praise", "thanks", "deny", "empty")
+    return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))

@@ -14,8 +14,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
-from learner.judges.lexical import OWN_WORDING, hear
+from learner.judges.clauses import says_nothing_else
+from learner.judges.judge import (
+    SURE_OF_NOTHING,
+    Evidence,
+    Judge,
+    KindOfEvidence,
+    Source,
+    judgement_id,
+)
+from learner.judges.lexical import OWN_WORDING, Heard, hear
 from learner.judges.reading import Reading, read
 from learner.judges.text import READ_CHARS, is_cjk, tokens
 from learner.judges.tuned.encoder import Chances, Encoder
@@ -24,14 +32,24 @@ from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.records import Judgement, Turn, canonical_json
 
-# From the first chance on it speaks where no word list does, from the second a lexical verdict of
-# the sign stays: high, as precision comes before recall, and what a few thousand examples teach is
-# surer of itself than it is right (EXPERIMENTS.md, "Judges"). Praise is asked for less, since plain
-# praise with a new task behind it is seldom anything else.
+# From this chance on it speaks where no word list does: high, as precision comes before recall, and
+# what a few thousand examples teach is surer of itself than it is right (EXPERIMENTS.md, "Judges").
 SPEAKS: Final = {-1: 0.98, 1: 0.97}
-SUPPORTS: Final = {-1: 0.9, 1: 0.44}
+# From this chance on a lexical verdict stays; rules that are right more or less often than the
+# others by themselves have their own.
+SUPPORTS: Final = 0.5
+SUPPORTS_OF: Final = {
+    "mocks it": 0.1,
+    "wishes a form": 0.9,
+    "wishes a tone": 0.9,
+    "too much of something": 0.9,
+    "says what was asked": 0.9,
+    "wanted something else": 0.9,
+}
 # What says itself that it is no verdict, whatever it sounds like.
-SETTLED: Final = frozenset({"a wish for what comes next", "doubts it", "denies a fault"})
+SETTLED: Final = frozenset(
+    {"a wish for what comes next", "doubts it", "denies a fault", "takes back their own words"}
+)
 # With this share of words in common a message is the question again: a program's poll, or a retry.
 SAME_QUESTION: Final = 0.8
 # Messages whose chances are kept: the same few words are said again and again.
@@ -99,10 +117,13 @@ class EmbeddingJudge:
         heard = hear(reading)
         if heard.rule in SETTLED or (heard.score == 0 and _is_asked_again(reading)):
             return None
-        text = seen(Said(reading.asked, reading.reply, reading.said))
         # "Too long. One sentence only." is as plain as words can be
-        doubted = 0 if heard.rule in OWN_WORDING else heard.score
-        decided = decide(self._chances(text), doubted)
+        if heard.rule in OWN_WORDING and says_nothing_else(reading):
+            return None
+        text = seen(Said(reading.asked, reading.reply, reading.said))
+        decided = decide(self._chances(text), heard)
+        if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
+            return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 
 
@@ -121,6 +142,11 @@ def _is_asked_again(reading: Reading) -> bool:
     return len(asked & again) >= SAME_QUESTION * max(1, len(asked | again))
 
 
+def _asks_on(reading: Reading) -> bool:
+    """Tell whether a question stands in it: behind praise it may be for what the reply left out."""
+    return any(clause.question for clause in reading.clauses)
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A verdict, how sure it is, and why."""
@@ -131,25 +157,26 @@ class Decided:
     wished: bool = False
 
 
-def decide(chances: Chances, heard: int) -> Decided | None:
+def decide(chances: Chances, heard: Heard) -> Decided | None:
     """Return a verdict, or None where no chance is large enough.
 
-    heard: the lexical judge's score, 0 where it has none or it is not to be doubted
+    heard: what the lexical judge made of it
 
     >>> from learner.judges.tuned.encoder import Chances
-    >>> decide(Chances(unhappy=0.98, nothing=0.01, pleased=0.01, wished=0.2), 0).score
+    >>> nothing, praise = Heard(0, "nothing", "a new topic"), Heard(1, "praise", "praises it")
+    >>> decide(Chances(unhappy=0.98, nothing=0.01, pleased=0.01, wished=0.2), nothing).score
     -1
-    >>> decide(Chances(unhappy=0.6, nothing=0.3, pleased=0.1, wished=0.2), 0) is None
+    >>> decide(Chances(unhappy=0.6, nothing=0.3, pleased=0.1, wished=0.2), nothing) is None
     True
-    >>> decide(Chances(unhappy=0.6, nothing=0.3, pleased=0.1, wished=0.2), 1).why
+    >>> decide(Chances(unhappy=0.6, nothing=0.3, pleased=0.1, wished=0.2), praise).why
     'sounds unhappy, 60 %: doubts the words'
     """
     name, chance = chances.likeliest
     said = f"sounds {name}, {100 * chance:.0f} %"
-    if heard != 0:
-        support = chances.unhappy if heard < 0 else chances.pleased
-        if support < SUPPORTS[heard]:
-            return Decided(0, 1 - support, f"{said}: doubts the words")
+    if heard.score != 0:
+        support = chances.unhappy if heard.score < 0 else chances.pleased
+        if support < SUPPORTS_OF.get(heard.rule, SUPPORTS):
+            return Decided(0, max(SURE_OF_NOTHING, 1 - support), f"{said}: doubts the words")
     if chances.unhappy >= SPEAKS[-1]:
         return Decided(-1, chances.unhappy, said, chances.wished >= WISHED)
     if chances.pleased >= SPEAKS[1]:

@@ -7,32 +7,28 @@ next reply.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from learner.judges.clauses import Kind, kind_of
+from learner.judges.clauses import Kind, Told, heard_parts, language_of
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
-from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
-from learner.judges.part import SHAPES, Part, parts
+from learner.judges.part import SHAPES, Part
 from learner.judges.reading import Reading, read
-from learner.judges.text import COVER, is_cjk, tokens
+from learner.judges.text import COVER, tokens
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.records import Judgement, Turn, canonical_json
 
-# People react first and go on afterwards; what stands later in a long message is a topic.
-MOST_PARTS: Final = 8
 # A retry may be a lost connection: weak evidence, not a complaint.
 RETRY_CONFIDENCE: Final = 0.15
 # How sure a reading is that has no verdict.
 NO_VERDICT: Final = 0.2
 # "Yes", "more" and "go on" are often said twice.
 FEWEST_TOKENS: Final = 3
-# Of the reply, this much tells the language of a message that is too short to do so.
-LANGUAGE_CHARS: Final = 200
-LANGUAGE_WEIGHT: Final = 0.3
+# Behind courtesy, a question this short says what the reply left out as often as something new.
+FEWEST_WORDS: Final = 5
 
 # What the reply should have done, where a complaint names only what it should not; and what most
 # people wish, worded as the embedded model follows it: to five questions its greedy replies had 54
@@ -112,61 +108,6 @@ def hear(reading: Reading) -> Heard:
     return Heard(0, "nothing", "a new topic")
 
 
-@dataclass(frozen=True)
-class Told:
-    """A part of the message, and what it is."""
-
-    kind: Kind
-    rule: str
-    part: Part
-
-    @property
-    def is_topic(self) -> bool:
-        """True when the message has gone on to something else here."""
-        if self.kind == "other":
-            return bool(self.part.topic or self.part.shared)
-        return self.kind in ("question", "task", "order", "aside")
-
-
-def heard_parts(reading: Reading) -> tuple[Told, ...]:
-    """Return the message's first parts; none behind a colon, where somebody else's text begins."""
-    words = language_of(reading)
-    found: list[Told] = []
-    begun: Part | None = None
-    for clause in reading.clauses:
-        for part in parts(clause, words, reading):
-            whole = part if begun is None else begun.joined(part)
-            begun = whole if whole.begins else None
-            if begun is None or clause is reading.clauses[-1] or clause.announces:
-                found.append(Told(*kind_of(whole), whole))
-                begun = None
-        if clause.announces and found and found[-1].kind not in ("complaint", "empty", "deny"):
-            found.append(Told("task", "", found[-1].part))
-            break
-        if len(found) >= MOST_PARTS:
-            break
-    return tuple(found)
-
-
-def language_of(reading: Reading) -> Lexicon:
-    """Return the language that knows most of a message's words; the reply's, where several do."""
-    said = [token for clause in reading.clauses for token in clause.tokens]
-    eastern = sum(map(is_cjk, said)) * 3 > len(said)
-    context = tokens(reading.reply[:LANGUAGE_CHARS])
-
-    def fit(name: str) -> float:
-        words = lexicon(name)
-        return _known(words, said) + LANGUAGE_WEIGHT * _known(words, context)
-
-    return lexicon(max(CJK if eastern else LATIN, key=fit))
-
-
-def _known(words: Lexicon, found: Sequence[str]) -> float:
-    marked = words.words(found)
-    total = sum(len(word.text) for word in marked)
-    return sum(len(word.text) for word in marked if word.known) / total if total else 0.0
-
-
 _Rule = Callable[[Reading, tuple[Told, ...]], Heard | None]
 
 
@@ -191,7 +132,9 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
             continue
         if _is_told_elsewhere(reading, found, place):
             continue
-        if reading.asks == "question" and not told.part.has("you"):
+        answers = reading.asks == "question" and not told.part.has("you")
+        # "stop, don't delete them" is a no to the offer
+        if answers or (reading.asks == "offer" and told.rule == "corrects it"):
             return Heard(0, "nothing", "an answer to the agent's question")
         wish = next((later for later in found if later.kind == "wish"), None)
         return _unhappy(reading, told, wish=wish, confidence=0.9)
@@ -209,6 +152,17 @@ def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) ->
     before = found[place - 1].part if place else None
     reports = told.part.words[0].text in ("that", "dass", "que", "qu", "che")
     return reports and before is not None and before.has("told") and not before.has("you")
+
+
+def _takes_back(_: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """ "Sorry, I meant tomato soup": the person was wrong, and not the reply."""
+    if not any(told.part.has("sorry") for told in found):
+        return None
+    if any(told.part.has("you", "deny") for told in found):
+        return None
+    if any(told.part.before("me", "told") or told.part.has("slip") for told in found):
+        return Heard(0, "nothing", "takes back their own words")
+    return None
 
 
 def _denies(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -268,15 +222,34 @@ def _approves(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
     if found[place].rule == "denies a fault" and place + 1 < len(found):
         return Heard(0, "denied", "denies a fault")
     for told in found[place + 1 :]:
-        if told.part.contrast and told.kind == "other" and not told.part.asks:
+        stray = told.part.foreign and told.part.topic > 1  # their own life
+        if told.part.contrast and told.kind == "other" and not told.part.asks and not stray:
             against = Told("complaint", "courtesy, and something against it", told.part)
             return _unhappy(reading, against, wish=None, confidence=0.5)
         shaped = told.kind == "order" and told.part.has(*SHAPES)
-        if told.part.contrast or told.kind in UNCLEAR or shaped:
+        if told.part.contrast or told.kind in UNCLEAR or shaped or _is_against(reading, told):
             return Heard(0, "nothing", "courtesy, and something else")
     if _TRAILS.search(reading.said):
         return Heard(0, "nothing", "praise that trails off")
     return Heard(1, found[place].kind, found[place].rule, 0.8)
+
+
+def _is_against(reading: Reading, told: Told) -> bool:
+    """Tell whether what stands behind courtesy may be against it, though it sounds like a task.
+
+    "Great, another wall of text", "now that he can't eat the bread", "and the price?" where the
+    price was asked for already.
+    """
+    part = told.part
+    if told.kind == "task":
+        tells = len(part.words) > 1 and "others" in part.words[1].classes
+        return tells or part.has("fault", "not")
+    if told.kind != "question":
+        return False
+    asked_again = any(
+        reading.asked_about(run) and not reading.replied_about(run) for run in part.shared
+    )
+    return part.before("you", "told") or asked_again or len(part.words) <= FEWEST_WORDS
 
 
 def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -286,7 +259,8 @@ def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _says_the_same, _complains, _denies, _repeats, _wishes, _doubts, _approves, _denied,
+    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _approves,
+    _denied,
 )  # fmt: skip
 
 

@@ -6,17 +6,18 @@ that (learner/judges/examples).
 """
 
 import argparse
+from typing import get_args
 
 from learner.judges.open import open_judges
 from learner.settings import LearnerSettings
-from tests.hearing.items import items
+from tests.hearing.items import SetName, items
 from tests.hearing.measure import Heard, hear, table, times
 
 
 def main() -> None:
     """Measure, and print two tables of Markdown."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--set", choices=("followups", "development"), default="followups")
+    options.add_argument("--set", choices=get_args(SetName), default="followups")
     options.add_argument("--judges", help="names, parted by commas; by default the settings'")
     options.add_argument("--errors", action="store_true", help="print every false verdict, too")
     chosen = options.parse_args()

@@ -1,6 +1,6 @@
 """The labelled follow-ups: their form, where they lie, and the turns that they stand for.
 
-Two sets: `followups` is held out, `development` is what the judges were tuned on.
+`followups` and `aside` are held out, `development` is what the judges were tuned on.
 """
 
 from functools import cache
@@ -14,6 +14,7 @@ from streams.records import Message, Turn
 from tests.learner.turns import turn
 
 HERE: Final = Path(__file__).parent
+SetName = Literal["followups", "development", "aside"]
 Language = Literal["en", "de", "fr", "es", "it", "pt", "zh", "ja"]
 Kind = Literal[
     "complaint",
@@ -123,7 +124,7 @@ class Item(BaseModel):
 
 
 @cache
-def items(name: Literal["followups", "development"] = "followups") -> tuple[Item, ...]:
+def items(name: SetName = "followups") -> tuple[Item, ...]:
     """Read all files of a set, in the order of their names."""
     return tuple(
         Item.model_validate_json(line)

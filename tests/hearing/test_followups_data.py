@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from tests.hearing.items import HERE, Item, Kind, Language, items
+from tests.hearing.items import HERE, Item, Kind, Language, SetName, items
 
 
 def table() -> str:
@@ -27,10 +27,11 @@ def table() -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.parametrize("name", get_args(SetName))
 @pytest.mark.parametrize("language", get_args(Language))
-def test_a_file_holds_its_language(language: str) -> None:
+def test_a_file_holds_its_language(name: str, language: str) -> None:
     """Each file has valid items of its own language, numbered without a gap."""
-    lines = (HERE / f"followups/{language}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (HERE / f"{name}/{language}.jsonl").read_text(encoding="utf-8").splitlines()
     ids = [Item.model_validate_json(line).id for line in lines]
     assert ids == [f"{language}-{number:04d}" for number in range(1, len(ids) + 1)]
 
@@ -57,6 +58,23 @@ def test_no_item_stands_there_twice() -> None:
         " ".join(f"{item.reply} ␟ {item.followup}".casefold().split()) for item in items()
     )
     assert [pair for pair, count in pairs.items() if count > 1] == []
+
+
+def test_no_set_has_an_item_of_another() -> None:
+    """What is held out is nowhere else, not even with other case or white space."""
+    found: Counter[str] = Counter()
+    for name in get_args(SetName):
+        found.update(
+            {" ".join(f"{i.reply} ␟ {i.followup}".casefold().split()) for i in items(name)}
+        )
+    assert [text for text, times in found.items() if times > 1] == []
+
+
+def test_the_readme_has_the_sizes() -> None:
+    """Its table of sets is that of the folders."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    for name in get_args(SetName):
+        assert f"| `{name}/` | {len(items(name)):,} |" in text
 
 
 def test_the_same_words_mean_different_things() -> None:

@@ -1,6 +1,7 @@
 """The judge by embedding: when it speaks, what it doubts, and what happens without its package."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from safetensors.torch import load
 
 from learner.judges.embedding import Said, decide, open_judge, seen
-from learner.judges.judge import Judge
+from learner.judges.judge import SURE_OF_NOTHING, Judge
+from learner.judges.lexical import Heard
 from learner.judges.open import open_judges
 from learner.judges.tuned.encoder import FILE, LABELS, Chances, Encoder, packed, unpacked
 from learner.link.conversation import Link
@@ -85,16 +87,35 @@ def chances(unhappy: float, pleased: float) -> Chances:
     return Chances(unhappy, 1 - unhappy - pleased, pleased, 0.0)
 
 
+NOTHING = Heard(0, "nothing", "a new topic")
+PRAISE = Heard(1, "praise", "praises it", 0.8)
+FAULT = Heard(-1, "complaint", "says it is wrong", 0.9)
+
+
 def test_it_doubts_the_words_and_overrules_none() -> None:
     """Where the word lists have a verdict it confirms, doubts or is silent."""
-    doubted = decide(chances(0.9, 0.05), 1)
+    doubted = decide(chances(0.9, 0.05), PRAISE)
     assert doubted is not None
     assert doubted.score == 0
-    assert decide(chances(0.92, 0.05), -1) is None
-    confirmed = decide(chances(0.98, 0.01), -1)
+    assert decide(chances(0.92, 0.05), FAULT) is None
+    confirmed = decide(chances(0.98, 0.01), FAULT)
     assert confirmed is not None
     assert confirmed.score == -1
-    assert decide(chances(0.9, 0.05), 0) is None
+    assert decide(chances(0.9, 0.05), NOTHING) is None
+
+
+@pytest.mark.parametrize(
+    ("heard", "support"),
+    [(PRAISE, 0.0), (PRAISE, 0.45), (FAULT, 0.45), (replace(FAULT, rule="wishes a form"), 0.85)],
+)
+def test_a_doubt_counts_however_weak_it_is(heard: Heard, support: float) -> None:
+    """A verdict without the support that its rule needs does not teach."""
+    pleased = heard.score > 0
+    found = chances(0.0, support) if pleased else chances(support, 0.0)
+    decided = decide(found, heard)
+    assert decided is not None
+    assert decided.confidence >= SURE_OF_NOTHING
+    assert decided.score == 0
 
 
 def test_what_is_read_is_bounded() -> None:

@@ -68,13 +68,50 @@ def test_courtesy_before_a_complaint_is_courtesy(words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["Good, thanks, now Rome", "Danke! Und wie ist es in Rom?", "Parfait. Et à Rome ?",
-     "Gracias, ¿y en Roma?", "Perfetto, e a Roma?", "Obrigado! E em Roma?", "很好，那罗马呢？",
-     "ありがとう。ローマは？"],
+    ["Good, thanks, now Rome", "Danke! Und wie weit ist es von dort mit dem Zug nach Rom?",
+     "Parfait, merci. Maintenant Rome", "Gracias, ahora Roma",
+     "Perfetto, adesso Roma", "Obrigado! Agora Roma"],
 )  # fmt: skip
-def test_praise_before_the_next_question_is_praise(words: str) -> None:
+def test_praise_before_the_next_task_is_praise(words: str) -> None:
     """What follows is new, and nothing is said against the reply."""
     assert score(words) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Thanks, and what about Rome?", "Danke! Und der Preis?", "Parfait. Et à Rome ?",
+     "Gracias, ¿y el precio?", "Perfetto, e a Roma?", "Obrigado! E em Roma?", "很好，那罗马呢？",
+     "ありがとう。ローマは？"],
+)  # fmt: skip
+def test_a_short_question_behind_courtesy_leaves_it_open(words: str) -> None:
+    """It is for something new, or for what the reply left out: no verdict."""
+    assert score(words) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "words"),
+    [
+        ("Translate what I'll send you.", "Understood.", "Perfect, exactly what I wanted."),
+        ("Prüfst du mir Kommas?", "Ja, füg den Text ein.", "Das ist leider falsch, danke."),
+        ("Corrige ce que je t'envoie.", "D'accord.", "C'est trop long, recommencez."),
+        ("下面我发句子，你翻译。", "好的。", "这不对，太长了。"),
+        ("Organic or plain?", "Send 👍 for organic, 👎 for plain.", "👎"),
+        ("Clean up my disk.", "I found 312 files. Shall I delete them?", "no, not the 312 files"),
+        ("Tomato soup?", "Peel the tomatoes.", "sorry, I meant potato soup"),
+        ("Tomatensuppe?", "Tomaten schälen.", "Ups, ich meinte Kartoffelsuppe"),
+    ],
+)
+def test_what_a_reply_waits_for_is_no_verdict(question: str, reply: str, words: str) -> None:
+    """A text that was asked for, a choice, a no to an offer, and people's own mistakes."""
+    assert score(words, question=question, reply=reply) == 0
+
+
+@pytest.mark.parametrize(
+    "words", ["Great, another wall of text.", "muchas gracias, ahora que no lo puede ni oler"]
+)
+def test_courtesy_before_a_fault_is_no_praise(words: str) -> None:
+    """ "Now" and "another" open a task, or a taunt."""
+    assert score(words) != 1
 
 
 @pytest.mark.parametrize(
