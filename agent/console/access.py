@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -23,7 +22,7 @@ from agent.console.guesses import Guesses, of_address, of_key, of_name
 from agent.console.ports import Service
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
 from agent.http.auth import Keys
-from agent.http.origins import is_loopback
+from agent.http.origins import is_loopback, name_in
 from agent.settings import Role
 
 COOKIE: Final = "quickset_operator"
@@ -201,7 +200,7 @@ class Access:
 
     def _prove_local_name(self, request: web.Request) -> None:
         """Refuse a page whose own name was made to resolve to this machine (DNS rebinding)."""
-        name = urlsplit(f"//{request.host}").hostname or ""
+        name = name_in(request.host) or ""
         if not is_loopback(name) and name != self._host:
             raise ForbiddenError(f"open the console as http://{self._host}:PORT, not as {name}")
 
@@ -218,6 +217,6 @@ def prove_same_origin(request: web.Request) -> None:
 
     raises: ForbiddenError
     """
-    origin = urlsplit(request.headers.get("Origin", ""))
-    if not origin.netloc or origin.netloc.lower() != request.host.lower():
+    origin = request.headers.get("Origin", "").partition("://")[2]
+    if not origin or origin.lower() != request.host.lower():
         raise ForbiddenError("this request comes from another page")

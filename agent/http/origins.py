@@ -3,7 +3,8 @@
 A browser tells the origin of a page that calls us. Ours may; others only when settings name them:
 otherwise any page that somebody opens could talk to an agent on their machine, and teach it. Where
 no key is asked for on a loopback address, the page's own name must be loopback too, so that a name
-that was made to resolve here gains nothing (DNS rebinding).
+that was made to resolve here gains nothing (DNS rebinding). To a page of such a name a GET is one
+of its own origin, and has no Origin; so what is somebody's own is told under a loopback name only.
 
 Knows nothing of what the routes do.
 """
@@ -32,6 +33,8 @@ _READABLE: Final = (
     "X-Quickset-Version", "X-Quickset-Truncated", "X-Request-Id", "Request-Id", "Retry-After",
     "X-RateLimit-Limit-Requests", "X-RateLimit-Remaining-Requests", "X-RateLimit-Reset-Requests",
 )  # fmt: skip
+# What is told of somebody: wishes, stored replies, feedback. The rest of GET is the same for all.
+_OWN: Final = ("/notes", "/responses/", "/feedback/")
 
 
 def keep_out(settings: AgentSettings) -> Middleware:
@@ -41,13 +44,20 @@ def keep_out(settings: AgentSettings) -> Middleware:
     async def kept(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if origin is None or request.method in ("GET", "HEAD"):
+            own = request.path.removeprefix("/v1").startswith(_OWN)
+            if own and not _may_name(name_in(request.host), settings):
+                raise ForbiddenError(
+                    f"what is somebody's own is not told under this name: ask {settings.host}"
+                    " instead, or let the server ask for keys (agent.keys)",
+                    code="host_not_allowed",
+                )
             return await handler(request)
         if origin in settings.origins:
             if request.method == "OPTIONS":
                 return _preflight(request)
             return await handler(request)
-        url = urlsplit(origin)
-        if url.netloc.lower() != request.host.lower() or not _may_name(url.hostname, settings):
+        told = origin.partition("://")[2].lower()
+        if told != request.host.lower() or not _may_name(name_in(told), settings):
             raise ForbiddenError(
                 f"pages of {origin} may not call this server: name the origin in agent.origins",
                 code="origin_not_allowed",
@@ -84,6 +94,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def name_in(host: str) -> str | None:
+    """Return the name or address in a Host header; None: there is none.
+
+    >>> name_in("Example.org:80"), name_in("[::1]:80"), name_in("[::1")
+    ('example.org', '::1', None)
+    """
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # such as half an IPv6 address
+        return None
 
 
 def _preflight(request: web.Request) -> web.Response:

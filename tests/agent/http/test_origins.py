@@ -25,7 +25,9 @@ async def test_our_own_page_may_chat(api: Api) -> None:
     assert (await post(api)).status == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "", "//"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "", "//", "http://["]
+)
 async def test_other_pages_may_not(api: Api, origin: str) -> None:
     """A page of another origin can neither chat nor teach, however it dresses its request."""
     response = await post(api, Origin=origin)
@@ -38,6 +40,17 @@ async def test_a_name_that_was_made_to_resolve_here_gains_nothing(api: Api) -> N
     """Without keys, a page of a foreign name is foreign, even when the name is this address."""
     response = await post(api, Host="evil.example:80", Origin="http://evil.example:80")
     assert response.status == 403
+
+
+@pytest.mark.parametrize("path", ["/v1/notes", "/notes", "/v1/responses/resp_1", "/v1/feedback/a"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "[::1"])
+async def test_nor_does_it_read_what_is_somebodys_own(api: Api, path: str, host: str) -> None:
+    """To its page a GET is one of its own origin, and carries none; what is everybody's is told."""
+    response = await api.client.get(path, headers={"Host": host})
+    assert response.status == 403
+    assert (await response.json())["error"]["code"] == "host_not_allowed"
+    assert (await api.client.get("/v1/models", headers={"Host": "evil.example"})).status == 200
+    assert (await api.client.get("/v1/notes", headers={"Host": "localhost:80"})).status == 200
 
 
 async def test_cross_origin_requests_are_off(api: Api) -> None:
