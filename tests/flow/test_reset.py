@@ -100,6 +100,8 @@ def test_without_an_agent_the_reset_is_in_the_log(
     home = tmp_path / "home"
     flags = ["--home", str(home), "--model", str(tiny_dir), "--console-port", "1", "--yes"]
     flags += ["--set", f"model.cache={tmp_path / 'cache'}"]
+    main_ok(["streams", "init", "--home", str(home)])
+    capsys.readouterr()
     for changed in (True, False):
         main_ok(["reset", "--json", *flags])
         told = json.loads(capsys.readouterr().out)

@@ -10,6 +10,7 @@ import pytest
 from kernels.contract import Backend
 from learner.guards.unasked import LookBack
 from learner.idle import Idle
+from learner.loop import Learner
 from learner.pace import IdlePause
 from learner.safety.gate import Gate
 from learner.watching import Watching
@@ -68,8 +69,8 @@ def idling(school: School, *, gate: Any = None) -> Base:
     base = Base(pause)
     watching = Watching(None, every=0, line="main")
     idle = Idle(cast(Gate, base), watching, LookBack(ONCE), pause=pause)
-    learner = school.learner
-    learner._parts = replace(learner._parts, idle=idle, gate=gate or school.gate)
+    parts = replace(school.learner._parts, idle=idle, gate=gate or school.gate)
+    school.learner = Learner(parts)
     return base
 
 

@@ -18,7 +18,7 @@ from streams.line import ledger
 from streams.log.contract import outgoing
 from streams.model.open import BaseModel
 from streams.open import open_log
-from streams.records import Mask, Message, Recipe, Rollout, decode
+from streams.records import Candidate, Mask, Message, Recipe, Rollout, decode
 from streams.settings import ModelSettings, RolloutSettings, StreamsSettings
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
@@ -89,7 +89,7 @@ def test_a_learner_runs_until_it_is_told_to_stop(
         assert lease.expires_ms == 0  # given back, so that the next start need not wait
     masks = log.subscribe(["recipes"], group=None, positions=lambda _: {})
     kinds = [type(decode(each.value)) for each in masks.poll(wait_s=0)]
-    assert kinds == [Mask, Recipe]  # a mask stands before the first recipe that names it
+    assert kinds == [Mask, Candidate, Recipe]  # a mask stands before all that names it
     masks.close()
     log.close()
     store.close()
