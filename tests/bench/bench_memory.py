@@ -131,7 +131,14 @@ class Table:
 
 def account(base: BaseModel, lineage: Lineage, start: Memory) -> None:
     """Print where the bytes of a full agent are: what is counted, and what is left at its start."""
-    model, moving = base.model, sorted(lineage.recipes[-1].scales)
+    model, moved = base.model, lineage.recipes[-1]
+    blocks = tuple(f".layers.{layer}." for layer in moved.layers)
+    moving = [
+        name
+        for name in model.layers
+        if any(block in f".{name}" for block in blocks)
+        and any(f".{module}." in name for module in moved.modules)
+    ]
     full = sum(model.get_parameter(name).nbytes for name in moving) / 1e6  # in a version
     held, embedding = model.nbytes / 1e6, model.layer(EMBEDDING).nbytes / 1e6
     cached = AgentSettings().context_of(base.context_tokens)
