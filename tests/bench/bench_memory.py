@@ -178,8 +178,8 @@ def measure_agent(
         fill(agent, conversations)
         table.look(f"{conversations} conversations of {WORDS} words")
         log = open_log(StreamsSettings(home=folder / "home"))
-        lineage = Lineage(base, *moved.moving(base.decoder.num_layers))
-        before = base.name
+        layers, modules = moved.moving(base.decoder.num_layers)
+        lineage, before = Lineage(base, layers, sorted(modules)), base.name
         log.append([outgoing("recipes", "main", lineage.mask)])
         for number in range(1, versions + 1):
             recipe = lineage.next(step=STEP)
