@@ -9,7 +9,9 @@ process.prepare()  # as the command does, before torch is loaded
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,10 +47,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def migrate_in_full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., None]]:
     """Let each new SQLite store begin as a copy of one that all migrations have made.
 
     Where a store of another schema is opened, and in processes of their own, they run as ever.
+    Yields what runs them all, for tests of the migrations.
     """
     home = tmp_path_factory.mktemp("migrated")
     open_store(StreamsSettings(home=home)).close()
@@ -59,12 +62,16 @@ def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     ) -> None:
         path = engine.url.database if engine.dialect.name == "sqlite" else None
         if path and not Path(path).exists() and (folder, revision) == (schema.MIGRATIONS, "head"):
-            shutil.copyfile(home / "store.db", path)
+            whole = Path(f"{path}.{threading.get_ident()}")
+            shutil.copyfile(home / "store.db", whole)
+            with suppress(FileExistsError):  # another thread was first
+                os.link(whole, path)
+            whole.unlink()
         real(engine, folder=folder, revision=revision)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "migrate", migrate)
-        yield
+        yield real
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ key gives the same anchor, whatever was drawn before.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -37,20 +38,25 @@ class Anchors:
     """
 
     def __init__(self, base: BaseModel, *, backend: Backend, moving: int) -> None:
-        """Read the prompts; nothing is asked yet.
+        """Read nothing yet, as many learners draw no anchor.
 
         moving: number of last layers that move
         """
         self.prose = Prose(base)
+        self._base, self._backend, self._moving = base, backend, moving
+        self._known: dict[int, Anchor] = {}
+
+    @cached_property
+    def _groups(self) -> list[list[list[int]]]:
+        """The prompts of each group, as tokens."""
+        base = self._base
         banks, policy = load_set("banks", Banks), load_prompts("calibration")
         benign = [base.render([Message(role="user", content=each.prompt)]) for each in banks.benign]
         refused = [base.render(policy.messages("policy", each.prompt)) for each in banks.refusal]
-        self._groups = [
+        return [
             [*benign[first : first + OF_A_KIND], *refused[first : first + OF_A_KIND]]
             for first in range(0, min(len(benign), len(refused)), OF_A_KIND)
         ]
-        self._base, self._backend, self._moving = base, backend, moving
-        self._known: dict[int, Anchor] = {}
 
     def draw(self, key: int, *, pause: Callable[[], None]) -> Anchor:
         """Return the anchor of the group that a generation draws.

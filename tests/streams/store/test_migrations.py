@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -19,6 +20,14 @@ from streams.settings import StreamsSettings
 from streams.store import schema
 from streams.store.store import Store, open_store
 from streams.store.tables import RecipeRow, Row
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _in_full(migrate_in_full: Callable[..., None]) -> Iterator[None]:
+    """Run every migration here: no store begins as a copy of a migrated one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "migrate", migrate_in_full)
+        yield
 
 
 def revisions() -> list[str]:
