@@ -27,6 +27,7 @@ from learner.forget import store as forget
 from learner.guards import drift
 from learner.guards.collapse import Guard
 from learner.guards.drift import Refusals
+from learner.idle.tidy import Tidy
 from learner.judges.slow.later import Later
 from learner.lessons.learned import learned
 from learner.lessons.lessons import Lessons
@@ -38,7 +39,6 @@ from learner.rollout.reading import Reader
 from learner.rollout.trials import Trials
 from learner.settings import group_of
 from learner.spans import Spans
-from learner.tidy import Tidy
 from learner.update.generation import Outcome, run_generation, void
 from learner.verdicts import use_answers
 from streams.errors import LogUnavailableError
@@ -78,7 +78,9 @@ class Learner:
         self._guard = Guard(parts.settings, parts.rollout)
         self._refusals = Refusals(parts.serving.base, backend=parts.backend, pause=parts.pause)
         self._lessons = Lessons(parts.settings, parts.rollout)
-        self._tidy = Tidy(parts, self._writing)
+        self._tidy = Tidy(
+            parts.settings.line, parts.retention, clock=parts.clock, writing=self._writing
+        )
 
     def step(self, *, wait_s: float) -> bool:
         """Use what the log brings, and run the generation that is due; False when none is.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from kernels.contract import Backend
 from learner.fitness.evaluate import Evaluator
-from learner.idle import Idle
+from learner.idle.idle import Idle
 from learner.rollout import release
 from learner.safety.anchors import Anchors
 from learner.serving import Serving

@@ -24,11 +24,11 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.memory import give_back
 from kernels.open import open_backend
-from learner.idle import open_idle
+from learner.idle.idle import open_idle
+from learner.idle.pace import IdlePause, Pace
 from learner.judges.open import open_judges, open_slow_judges
 from learner.lessons.notes import NoteRules
 from learner.loop import RENEW_S, Learner
-from learner.pace import IdlePause, Pace
 from learner.parts import Parts
 from learner.rollout.webhook import notifying
 from learner.safety.anchors import Anchors

@@ -7,8 +7,8 @@ from typing import Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from learner.errors import UnknownNameError
-from learner.settings_gate import GateSettings
-from learner.settings_hearing import JudgeSettings, LessonSettings
+from learner.options.gate import GateSettings
+from learner.options.hearing import JudgeSettings, LessonSettings
 from streams.records import Noise
 
 _WINDOW: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")

@@ -23,8 +23,8 @@ from typing import Final
 from learner.errors import NoVerdictError
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
 from learner.judges.verifying.verifier import concerns, said_by
+from learner.options.hearing import Verifier
 from learner.settings import LearnerSettings
-from learner.settings_hearing import Verifier
 from streams.records import Judgement, Turn
 
 RIGHT: Final = 0

@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
 from learner.judges.verifying.schema import fault
+from learner.options.hearing import Verifier
 from learner.settings import LearnerSettings
-from learner.settings_hearing import Verifier
 from streams.records import Json, Judgement, Turn, canonical_json
 
 # A schema is checked by a program, but the client that wrote it may have meant less than it says.

@@ -16,8 +16,8 @@ from learner.judges import open as judges
 from learner.judges.embedding import EmbeddingJudge
 from learner.judges.judge import Evidence, Judge
 from learner.link.conversation import Kind, Link
+from learner.options.hearing import Verifier
 from learner.settings import LearnerSettings
-from learner.settings_hearing import Verifier
 from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition
 from streams.records import Feedback, Judgement, Message, Turn, encode

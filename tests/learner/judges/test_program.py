@@ -6,7 +6,7 @@ import pytest
 
 from learner.errors import NoVerdictError
 from learner.judges.slow.program import ProgramJudge
-from learner.settings_hearing import Verifier
+from learner.options.hearing import Verifier
 from tests.learner.turns import said, turn
 
 ABOUT = turn(said("Say four."), "4", id="t")

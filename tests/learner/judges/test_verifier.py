@@ -12,7 +12,7 @@ from learner.judges.verifying.schema import fault
 from learner.judges.verifying.tool import ToolJudge, failure
 from learner.judges.verifying.verifier import VerifierJudge
 from learner.link.conversation import Link
-from learner.settings_hearing import Verifier
+from learner.options.hearing import Verifier
 from streams.records import Constraint, Message, Turn
 from tests.learner.turns import said, turn
 

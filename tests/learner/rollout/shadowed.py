@@ -4,8 +4,8 @@ from typing import Literal
 
 from learner.intake import take
 from learner.judges.open import open_judges
+from learner.options.hearing import Verifier
 from learner.settings import LearnerSettings
-from learner.settings_hearing import Verifier
 from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition
 from streams.records import Message, Turn, encode

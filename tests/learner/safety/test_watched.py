@@ -13,9 +13,9 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
+from learner.idle.watching import Watching
 from learner.safety.measuring import Measuring
 from learner.safety.watched import REFUSAL, TEXT, Watch, watch_alone
-from learner.watching import Watching
 from streams.model.open import BaseModel
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store

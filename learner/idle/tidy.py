@@ -7,7 +7,7 @@ from typing import Final
 from sqlmodel import Session
 
 from learner.link import rows
-from learner.parts import Parts
+from streams.keeping.retention import Retention
 
 # Retention is a matter of days: once all that is old is gone, an hour may pass.
 TIDY_S: Final = 3600.0
@@ -17,10 +17,20 @@ class Tidy:
     """Completes turns of older builds, and lets go of what the retention does not keep."""
 
     def __init__(
-        self, parts: Parts, writing: Callable[[], AbstractContextManager[Session]]
+        self,
+        line: str,
+        retention: Retention | None,
+        *,
+        clock: Callable[[], float],
+        writing: Callable[[], AbstractContextManager[Session]],
     ) -> None:
-        """Tidy the parts' store. writing: a transaction of the line's learner."""
-        self._parts, self._writing = parts, writing
+        """Tidy what is kept of a line.
+
+        retention: what lets go; None: everything is kept
+        clock: Unix seconds; writing: a transaction of the line's learner
+        """
+        self._line, self._retention = line, retention
+        self._clock, self._writing = clock, writing
         self._incomplete = True  # turns of older builds may lack what links them
         self._tidied_s = -TIDY_S
 
@@ -28,8 +38,8 @@ class Tidy:
         """Do a little, so that what comes next need not wait."""
         if self._incomplete:
             with self._writing() as session:
-                self._incomplete = rows.complete(session, self._parts.settings.line) > 0
-        retention, now_s = self._parts.retention, self._parts.clock()
+                self._incomplete = rows.complete(session, self._line) > 0
+        retention, now_s = self._retention, self._clock()
         if retention is None or 0 <= now_s - self._tidied_s < TIDY_S:
             return
         with self._writing() as session:

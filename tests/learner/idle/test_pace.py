@@ -2,7 +2,7 @@
 
 import pytest
 
-from learner.pace import BURST_S, Clocks, IdlePause, Pace
+from learner.idle.pace import BURST_S, Clocks, IdlePause, Pace
 
 
 class Machine:

@@ -9,11 +9,11 @@ import pytest
 
 from kernels.contract import Backend
 from learner.guards.unasked import LookBack
-from learner.idle import Idle
+from learner.idle.idle import Idle
+from learner.idle.pace import IdlePause
+from learner.idle.watching import Watching
 from learner.loop import Learner
-from learner.pace import IdlePause
 from learner.safety.gate import Gate
-from learner.watching import Watching
 from streams.model.open import BaseModel
 from streams.records import Mask
 from streams.store.tables import PlannerRow, TurnRow

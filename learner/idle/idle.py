@@ -2,7 +2,7 @@
 
 First the base is measured for the gate's probes, one after the other (kept for every home of the
 machine: learner.safety.kept); then a version that came to serve meanwhile is asked the probes that
-were left out; then what serves is measured for ever (learner.watching).
+were left out; then what serves is measured for ever (learner.idle.watching).
 
 A generation that becomes due ends it within a piece of work, about a second; what was kept by then
 is not done again.
@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager
 from sqlmodel import Session
 
 from learner.guards.unasked import LookBack, SupportsLook
-from learner.pace import IdlePause
+from learner.idle.pace import IdlePause
+from learner.idle.watching import Watching
 from learner.safety.gate import Gate
 from learner.safety.watched import Watch
 from learner.settings import LearnerSettings
-from learner.watching import Watching
 from streams.line.line import Line
 
 _LOG = logging.getLogger(__name__)
