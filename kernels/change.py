@@ -7,7 +7,7 @@ Knows nothing of how noise is made, or of recipes.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -18,12 +18,12 @@ from kernels import normal
 from kernels.errors import OVERFLOW, ExplodedError
 
 FullNoise = Literal["full", "normal"]
-Noise = Literal["rank1", "screened", FullNoise]
-"""Rank-1 signs a_p b_pᵀ (Sarkar et al. 2025), of pair p or of chosen numbers; a sign, or a normal
-deviate, for every element."""
+Noise = Literal["rank1", "screened", "directed", FullNoise]
+"""Rank-1 signs a_p b_pᵀ (Sarkar et al. 2025), of pair p or of chosen numbers; rank-1 factors that
+are told; a sign, or a normal deviate, for every element."""
 
 FULL_NOISES: Final[tuple[FullNoise, ...]] = ("full", "normal")
-NOISES: Final[tuple[Noise, ...]] = ("rank1", "screened", *FULL_NOISES)
+NOISES: Final[tuple[Noise, ...]] = ("rank1", "screened", "directed", *FULL_NOISES)
 
 ROWS, COLUMNS, FULL = 0, 1, 2  # the `side` word of the Philox counter
 NORMAL: Final = 16  # added to it for normal deviates, so that no sign shares their words
@@ -38,6 +38,12 @@ DECAY_LOG2: Final = 16  # a decay's share is in units of 2^-16, so that one of a
 # Rows of signs, and columns of signs, of a tensor that may be chosen from. The best of so many lies
 # 4 deviations out; ten times as many would reach 4.5, and take ten times as long to search.
 POOL: Final = 2**14
+# Told factors are integers in units of 2⁻³: five bits and a sign, so that the sums of 64 pairs stay
+# exact, and a root mean square of 8 is the size of a sign.
+FACTOR_LOG2: Final = 3
+# A step of theirs is in units of 2⁻⁶: few pairs that all go the right way need but short ones.
+STEP_LOG2: Final = 6
+LARGEST_FACTOR: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,13 @@ class Frozen:
 
 NOTHING_FROZEN: Final = Frozen()
 
+# The largest integer of a noise, and the log2 of its unit; of signs 1 and 0.
+_LARGEST: Final[Mapping[Noise, int]] = {"normal": normal.LARGEST, "directed": LARGEST_FACTOR**2}
+_FRACTIONS_LOG2: Final[Mapping[Noise, int]] = {
+    "normal": normal.FRACTION_LOG2,
+    "directed": 2 * FACTOR_LOG2 + STEP_LOG2,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class MemberNoise:
@@ -184,18 +197,39 @@ def check_in_pool(numbers: Sequence[int]) -> None:
         raise ValueError(f"chosen signs have numbers from 0 to {POOL - 1}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """The rank-1 factors of directed pairs in one tensor, in units of 2⁻³.
+
+    rows: (pairs, out) int8; columns: (pairs, in) int8; all from −31 to 31
+    raises: ValueError for sides of two lengths, of another type, or with larger integers
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be exact."""
+        for side in (self.rows, self.columns):
+            if side.dim() != 2 or side.dtype != torch.int8 or len(side) != len(self.rows):
+                raise ValueError("factors are (pairs, units) int8, as many rows as columns")
+            if side.numel() and int(side.to(torch.int16).abs().max()) > LARGEST_FACTOR:
+                raise ValueError(f"a factor leaves ±{LARGEST_FACTOR}")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a generation adds to the integers of one tensor: K += step · Σ_p c_p E_p.
 
-    Normal E_p are integers in units of 2⁻⁵ (kernels.normal): their sum times the step is rounded to
-    an integer, halves away from zero, so that −step is still exactly the opposite.
+    Normal E_p are integers in units of 2⁻⁵ (kernels.normal), directed ones a_p b_pᵀ of 2⁻⁶, with a
+    step of 2⁻⁶: their sum times the step is rounded to an integer, halves away from zero, so that
+    −step is still exactly the opposite.
 
     coefficients: one a pair, |c_p| ≤ 255; step: signed, negative takes the generation out again
-    chosen: of screened noise the signs of each pair, of other noise None
-    raises: ValueError for coefficients or a step of which a sum could round, or for signs that are
-        not chosen where they must be; ExplodedError for a normal change that could leave int32 on
-        its own
+    chosen: of screened noise the signs of each pair; factors: of directed noise; else None
+    raises: ValueError for coefficients or a step of which a sum could round, or for signs or
+        factors that are not told where they must be; ExplodedError for a change of units that
+        could leave int32 on its own
     """
 
     address: Address
@@ -204,21 +238,25 @@ class Change:
     noise: Noise = "rank1"
     frozen: Frozen = NOTHING_FROZEN
     chosen: Chosen | None = None
+    factors: Factors | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be exact."""
         pairs = len(self.chosen.rows) if self.chosen else None
         if pairs != (len(self.coefficients) if self.noise == "screened" else None):
             raise ValueError("screened noise, and no other, has chosen signs: as many as pairs")
+        pairs = len(self.factors.rows) if self.factors else None
+        if pairs != (len(self.coefficients) if self.noise == "directed" else None):
+            raise ValueError("directed noise, and no other, has factors: as many as pairs")
         if any(abs(c) > MAX_COEFFICIENT for c in self.coefficients):
             raise ValueError(f"a coefficient leaves ±{MAX_COEFFICIENT}")
         if self.reach >= EXACT_FLOAT32:
-            what = "Σ|c|" if self.noise != "normal" else f"{normal.LARGEST} · Σ|c|"
+            what = f"{_LARGEST.get(self.noise, 1)} · Σ|c|"
             raise ValueError(f"{what} reaches 2²⁴: a float32 product would round; use fewer pairs")
         if abs(self.step) > INT32_MAX:
             raise ValueError(f"step {self.step} leaves int32")
         largest = (abs(self.step) * self.reach) >> self.fraction_log2
-        if self.noise == "normal" and largest > INT32_MAX:
+        if self.fraction_log2 and largest > INT32_MAX:
             raise ExplodedError(OVERFLOW)
 
     @property
@@ -229,8 +267,7 @@ class Change:
     @property
     def reach(self) -> int:
         """The largest magnitude that a sum of c_p E_p can have, in integers of the noise."""
-        largest = normal.LARGEST if self.noise == "normal" else 1
-        return largest * sum(abs(c) for c in self.coefficients)
+        return _LARGEST.get(self.noise, 1) * sum(abs(c) for c in self.coefficients)
 
     def check_fits(self, master: Tensor) -> None:
         """Refuse integers that this is not a change of.
@@ -242,6 +279,9 @@ class Change:
         if master.numel() >= MAX_DIGEST_ELEMENTS:
             raise ValueError(f"a master has under {MAX_DIGEST_ELEMENTS} elements")
         self.frozen.check_fits(master)
+        factors = self.factors
+        if factors and (factors.rows.shape[1], factors.columns.shape[1]) != master.shape:
+            raise ValueError(f"the factors are of another tensor than one of {tuple(master.shape)}")
 
     def taken_out(self) -> "Change":
         """Return what brings the integers back: sums wrap, so it does even after an overflow."""
@@ -249,4 +289,4 @@ class Change:
 
 
 def _fraction_log2(noise: Noise) -> int:
-    return normal.FRACTION_LOG2 if noise == "normal" else 0
+    return _FRACTIONS_LOG2.get(noise, 0)

@@ -25,8 +25,10 @@ MODULES: tuple[Module, ...] = (
 )
 # Which units never move; what each name freezes is told by learner.safety.units.policies.
 Freeze = Literal["top-complex", "all-complex", "all-but-redundant"]
-# What stands right under the final norm, so that its effect has a closed form (population.screen).
-SCREENED: tuple[Module, ...] = ("gate_proj", "up_proj", "down_proj")
+# What stands right under the final norm, so that its effect has a closed form (population.slopes),
+# and the kinds of noise that search by it.
+UNDER_THE_NORM: Final[tuple[Module, ...]] = ("gate_proj", "up_proj", "down_proj")
+SEARCHED: Final[tuple[Noise, ...]] = ("directed", "screened")
 
 
 class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
@@ -58,14 +60,15 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
     noise: Noise = Field(
-        "screened",
-        description="what members are perturbed by: screened (signs of rank 1 in the last block's"
-        " MLP alone, searched for those that move the fitness most), rank1 (signs of rank 1,"
-        " which share products), full (signs of full rank: a product for each member) or normal"
-        " (likewise, with the normal deviates of the published strategies)",
+        "directed",
+        description="what members are perturbed by: directed (rank 1 in the last block's MLP alone,"
+        " along the directions in which the fitness rises most), screened (likewise, by signs that"
+        " lie near these), rank1 (signs of rank 1, which share products), full (signs of full rank:"
+        " a product for each member) or normal (likewise, with the normal deviates of the published"
+        " strategies)",
     )
     pairs: int = Field(
-        64, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
+        12, ge=1, le=4096, description="antithetic pairs a generation; members are twice as many"
     )
     top_k: int = Field(4, ge=1, description="RandOpt: members folded into one version")
     sigma_log2: int = Field(
@@ -96,17 +99,10 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description="weight in the fitness of how far a member is from the base on prompts that"
         " nobody teaches, KL in nats a token; 0: nothing holds it there",
     )
-    signs_per_pair: int = Field(
-        1,
-        ge=1,
-        le=64,
-        description="screened noise: how many moves along one direction a measured pair stands for;"
-        " the more, the less of a step is by chance, and the longer is a recipe",
-    )
     spare: float = Field(
-        0.0,
+        30.0,
         ge=0,
-        description="screened noise: by how much a move is dearer along a direction that plain"
+        description="directed noise: by how much a move is dearer along a direction that plain"
         " prose uses as much as the mean of all; 0: prose makes nothing dearer",
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
@@ -211,18 +207,18 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
 
     @model_validator(mode="after")
     def _something_to_screen(self) -> Self:
-        if self.noise == "screened" and not set(SCREENED).intersection(self.modules):
+        if self.noise in SEARCHED and not set(UNDER_THE_NORM).intersection(self.modules):
             raise ValueError(
-                f"learner.noise is screened, which moves {', '.join(SCREENED)} of the last block:"
-                " name at least one of them in learner.modules"
+                f"learner.noise is {self.noise}, which moves {', '.join(UNDER_THE_NORM)} of the"
+                " last block: name at least one of them in learner.modules"
             )
         return self
 
     def moving(self, num_layers: int) -> tuple[range, tuple[Module, ...]]:
         """Return the layers and modules that generations move, of a model of so many layers."""
-        if self.noise != "screened":
+        if self.noise not in SEARCHED:
             return range(max(0, num_layers - self.last_layers), num_layers), self.modules
-        modules = tuple(module for module in self.modules if module in SCREENED)
+        modules = tuple(module for module in self.modules if module in UNDER_THE_NORM)
         return range(num_layers - 1, num_layers), modules
 
 

@@ -4,7 +4,7 @@ Both are named by a hash of their bytes, so that a name says what is behind it.
 """
 
 import hashlib
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,8 +26,10 @@ class Mask(Record):
         return hashlib.sha256(encode(self)).hexdigest()
 
 
-Noise = Literal["rank1", "full", "normal", "screened"]
-_MADE_IN: dict[str, int] = {"normal": 2, "screened": 3}
+Noise = Literal["rank1", "full", "normal", "screened", "directed"]
+_MADE_IN: dict[str, int] = {"normal": 2, "screened": 3, "directed": 5}
+# Small integers in the digits of base64 (kernels.version.digits): −31 to 31.
+_Factor = Annotated[str, Field(pattern="^[B-Za-z0-9_-]+$")]
 _POOL = 2**14  # row signs, and column signs, of a tensor that a screen searches (kernels.change)
 
 
@@ -35,14 +37,21 @@ class Recipe(Record):
     """What turns a parent version into its child; the child's name is its hash.
 
     Version 2 brought normal noise, version 3 screened noise: pairs that each move one tensor, by
-    row and column signs that were searched for; version 4 decay towards the base. A recipe is of
-    the version that its noise and decay need, so that the same recipe has one name, whichever build
-    makes it.
+    row and column signs that were searched for; version 4 decay towards the base; version 5
+    directed noise, whose factors are written out. A recipe is of the version that its noise and
+    decay need, so that the same recipe has one name, whichever build makes it.
     """
 
     KIND: ClassVar[str] = "recipe"
-    VERSION: ClassVar[int] = 4
-    ADDED: ClassVar[dict[str, int]] = {"tensors": 3, "rows": 3, "columns": 3, "decay": 4}
+    VERSION: ClassVar[int] = 5
+    ADDED: ClassVar[dict[str, int]] = {
+        "tensors": 3,
+        "rows": 3,
+        "columns": 3,
+        "decay": 4,
+        "left": 5,
+        "right": 5,
+    }
 
     line: str
     number: int = Field(ge=1, description="length of the chain from the base to this version")
@@ -51,7 +60,7 @@ class Recipe(Record):
     noise: Noise
     key: str = Field(pattern="^[0-9a-f]{16}$", description="the generation's 64-bit key")
     coefficients: list[int] = Field(description="one a pair, |c| ≤ 255")
-    step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ")
+    step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ; directed: in units of 2⁻⁶")
     sigma_log2: int = Field(description="members were probed at 2^(scale + sigma_log2)")
     layers: list[int]
     modules: list[str]
@@ -60,12 +69,19 @@ class Recipe(Record):
     digest: str = Field(description="digest of the child's integer master")
     tensors: list[int] = Field(
         default=[],
-        description="screened: the tensor that each pair moves, by its place in layers × modules",
+        description="screened, directed: the tensor that each pair moves, by its place in layers ×"
+        " modules",
     )
     rows: list[int] = Field(
         default=[], description="screened: the number of each pair's row signs in the pool"
     )
     columns: list[int] = Field(default=[], description="screened: likewise of its column signs")
+    left: list[_Factor] = Field(
+        default=[],
+        description="directed: each pair's factor of rows, a digit of base64 for every unit, less"
+        " 32, in units of 2⁻³",
+    )
+    right: list[_Factor] = Field(default=[], description="directed: likewise its factor of columns")
     decay: int = Field(
         default=0,
         ge=0,
@@ -77,7 +93,7 @@ class Recipe(Record):
     @property
     def made_in(self) -> int:
         """The one version that a recipe of this noise and decay has."""
-        return 4 if self.decay else _MADE_IN.get(self.noise, 1)
+        return max(4 if self.decay else 1, _MADE_IN.get(self.noise, 1))
 
     @model_validator(mode="after")
     def _of_one_version(self) -> Self:
@@ -90,11 +106,13 @@ class Recipe(Record):
 
     @model_validator(mode="after")
     def _of_known_signs(self) -> Self:
-        pairs = len(self.coefficients) if self.noise == "screened" else 0
-        if not all(len(found) == pairs for found in (self.tensors, self.rows, self.columns)):
-            raise ValueError(
-                "a screened recipe, and no other, has a tensor and signs for each pair"
-            )
+        pairs = len(self.coefficients)
+        searched = (self.rows, self.columns), (self.left, self.right)
+        for noise, both in zip(("screened", "directed"), searched, strict=True):
+            if not all(len(found) == (pairs if self.noise == noise else 0) for found in both):
+                raise ValueError(f"a {noise} recipe, and no other, has two factors for each pair")
+        if len(self.tensors) != (pairs if self.noise in ("screened", "directed") else 0):
+            raise ValueError("a recipe whose pairs were searched, and no other, has their tensors")
         num_tensors = len(self.layers) * len(self.modules)
         if not all(0 <= tensor < num_tensors for tensor in self.tensors):
             raise ValueError(f"a pair moves none of the {num_tensors} tensors")

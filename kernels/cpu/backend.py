@@ -15,6 +15,7 @@ from kernels.change import (
     Address,
     Change,
     Chosen,
+    Factors,
     FullNoise,
     MemberNoise,
     Span,
@@ -117,7 +118,9 @@ class CpuBackend(Backend):
             self.full_member(base, MemberNoise(address, 0, kind), 0)
         for noise in NOISES:
             chosen = Chosen((0,), (0,)) if noise == "screened" else None
-            change = Change(address, (1,), 1, noise, chosen=chosen)
+            one = torch.ones(1, 1, dtype=torch.int8)
+            factors = Factors(one, one) if noise == "directed" else None
+            change = Change(address, (1,), 1, noise, chosen=chosen, factors=factors)
             self.advance(master, base, change, exponent=0)
         self.decay(master, 1)
         self.materialise(base, master, exponent=0)

@@ -156,7 +156,7 @@ def move_full(
                     else:
                         _look_up(added, noise, tables[group])
                 if deviates.size:
-                    _round(added, step)
+                    _round(added, step, FRACTION_LOG2)
                 for e in range(count):
                     added[e] *= free[e]
             k = master[row, start:stop]
@@ -166,6 +166,42 @@ def move_full(
                 wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
             else:
                 wrapped |= add(k, added, factor, narrow)
+    return wrapped, finite, total
+
+
+@compiled
+def move_directed(
+    master: Array, base: Array, out: Array, weigh: bool, first_row: int, weighed: Array,
+    columns: Array, step: int, fraction_log2: int, unit: float,
+) -> tuple[bool, bool, int]:  # fmt: skip
+    """Do for step · Σ c_p a_p b_pᵀ of told factors what `move_rank1` does.
+
+    The product is rounded to integers first, none of which leaves int32 (kernels.change.Change).
+
+    weighed: (out, pairs) int32, c_p a_p of the whole tensor; columns: (pairs, in) int8; zeros where
+        frozen; fraction_log2: an integer of a_p b_pᵀ is 2^−this
+    """
+    sums, width = np.empty(CHUNK, np.int32), master.shape[1]
+    wrapped, finite, total = False, True, uint64(0)
+    for row in range(master.shape[0]):
+        for start in range(0, width, CHUNK):
+            count = min(CHUNK, width - start)
+            stop, added = start + count, sums[:count]
+            added[:] = 0
+            for pair in range(columns.shape[0]):
+                factor, part = weighed[first_row + row, pair], columns[pair, start:stop]
+                if factor:
+                    for e in range(count):
+                        added[e] += factor * int32(part[e])
+            _round(added, step, fraction_log2)
+            k = master[row, start:stop]
+            if weigh:
+                b, w = base[row, start:stop], out[row, start:stop]
+                place = (first_row + row) * width + start
+                found = add_and_weigh(k, added, b, w, 1, True, unit, place)
+                wrapped, finite, total = wrapped | found[0], finite & found[1], total + found[2]
+            else:
+                wrapped |= add(k, added, 1, True)
     return wrapped, finite, total
 
 
@@ -191,12 +227,12 @@ def _add_two(sums: Array, words: Array, coefficients: Array, deviates: Array) ->
 
 
 @compiled
-def _round(sums: Array, step: int) -> None:
+def _round(sums: Array, step: int, fraction_log2: int) -> None:
     """Replace sums by step · sum in whole units, halves away from zero (kernels.change.Change)."""
-    half = int64(2 ** (FRACTION_LOG2 - 1))
+    half = (int64(1) << int64(fraction_log2)) >> int64(1)
     for e in range(sums.size):
         product = int64(step) * int64(sums[e])
-        sums[e] = int32((product + half + (product >> 63)) >> FRACTION_LOG2)
+        sums[e] = int32((product + half + (product >> 63)) >> int64(fraction_log2))
 
 
 def byte_tables(coefficients: Sequence[int]) -> npt.NDArray[np.int32]:

@@ -113,7 +113,9 @@ def _move_all(threads: Threads, master: Tensor, change: Change) -> list[Moved]:
 
 def _onto(master: Tensor, change: Change) -> Move:
     """Return the loop that adds a change to a master's rows."""
-    return _rank1(master, change) if change.noise in RANK1_NOISES else _full(master, change)
+    if change.noise in RANK1_NOISES:
+        return _rank1(master, change)
+    return _directed(master, change) if change.noise == "directed" else _full(master, change)
 
 
 def _rank1(master: Tensor, change: Change) -> Move:
@@ -148,6 +150,22 @@ def _full(master: Tensor, change: Change) -> Move:
         found: Moved = sums.move_full(
             integers[start:stop], base, out, base.size > 0, start, key, tensor, side,
             moves, columns, by_word, table, step, narrow, unit,
+        )  # fmt: skip
+        return found
+
+    return move
+
+
+def _directed(master: Tensor, change: Change) -> Move:
+    assert change.factors is not None  # Change has refused what has none
+    rows, columns = change.frozen.zeroed(change.factors.rows, change.factors.columns)
+    weighed = rows.numpy().T.astype(np.int32) * np.array(change.coefficients, np.int32)
+    integers, factors = master.numpy(), columns.numpy()
+
+    def move(start: int, stop: int, base: Array, out: Array, unit: float) -> Moved:
+        found: Moved = sums.move_directed(
+            integers[start:stop], base, out, base.size > 0, start, weighed, factors,
+            change.step, change.fraction_log2, unit,
         )  # fmt: skip
         return found
 

@@ -7,20 +7,21 @@ faults. So a parameter is read and written once however many pairs there are.
 
 The rank-1 sum is a product of two thin matrices that a first, tiny launch writes: c_p a_p and
 b_p, zeros where frozen, padded to 32 pairs. It is exact on tensor cores: inputs are integers up
-to 255 (exact in float16), and every partial sum is an integer below 2²⁴, for which accumulators
-of 24 bits never round. Full-rank signs are made in registers.
+to 2,048 (exact in float16), and every partial sum is an integer below 2²⁴, for which accumulators
+of 24 bits never round. Told factors reach further, so c_p a_p is written as 64 h + l: two pairs,
+with 64 b_p and b_p. Full-rank signs are made in registers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels import normal
-from kernels.change import COLUMNS, NOTHING_FROZEN, ROWS, Change, Span
+from kernels.change import COLUMNS, NOTHING_FROZEN, ROWS, Change, Noise, Span
 from kernels.gpu.launch import EXACT, TILE, bits, masked, moving, tiles, words_of
 from kernels.gpu.noise import (
     FULL,
@@ -36,8 +37,6 @@ from kernels.gpu.numbers import highest, infinity, load_weights, store_weights
 
 NONE, RANK1 = tl.constexpr(0), tl.constexpr(1)
 FULL_RANK, NORMAL = tl.constexpr(2), tl.constexpr(3)
-FRACTION_LOG2 = tl.constexpr(normal.FRACTION_LOG2)
-HALF_UNIT = tl.constexpr(2 ** (normal.FRACTION_LOG2 - 1))
 TABLE = tl.constexpr(18)  # numbers that full_sums reads for 32 pairs
 
 
@@ -148,7 +147,8 @@ def mix(word):
 def update_kernel(
     master, base, weights, left, right, moving_rows, moving_columns, tables, sums, faults,
     height, width, groups, step, unit, tensor, key_low, key_high,
-    NOISE: tl.constexpr, MASK_ROWS: tl.constexpr, MASK_COLUMNS: tl.constexpr,
+    NOISE: tl.constexpr, FRACTION_LOG2: tl.constexpr,
+    MASK_ROWS: tl.constexpr, MASK_COLUMNS: tl.constexpr,
     WEIGHTS: tl.constexpr, EVEN: tl.constexpr, WHOLE: tl.constexpr,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
@@ -156,6 +156,7 @@ def update_kernel(
 
     master: (height, width) int32, changed unless NOISE is NONE (wrapping); base, weights: of
         that shape, float32, float16 or bfloat16 bits; left, right: factors, for RANK1;
+        FRACTION_LOG2: an integer of the noise, times the step, is 2^−this;
         moving_*: int8, 0 where frozen, and tables (groups, TABLE) int32, for FULL_RANK; unit:
         2^exponent; EVEN: the tensor is whole tiles
     sums: (programs,) int64, each tile's part of the digest; faults: (programs,) int32, 1 if an
@@ -191,8 +192,8 @@ def update_kernel(
                 moves = tl.load(moving_columns + columns, mask=columns < width, other=0)
                 total = tl.where(moves[None, :] == 0, 0, total)
         change = total.to(tl.int64) * step
-        if NOISE == NORMAL:  # in whole units, halves away from zero; int32 holds it (Change)
-            whole = (change + HALF_UNIT + (change >> 63)) >> FRACTION_LOG2
+        if FRACTION_LOG2 > 0:  # in whole units, halves away from zero; int32 holds it (Change)
+            whole = (change + (1 << (FRACTION_LOG2 - 1)) + (change >> 63)) >> FRACTION_LOG2
             change = whole.to(tl.int32).to(tl.int64)
         moved = k.to(tl.int64) + change
         k = moved.to(tl.int32)
@@ -213,6 +214,9 @@ def update_kernel(
     tl.store(faults + program, fault)
 
 
+_NOISES: Final[Mapping[Noise, tl.constexpr]] = {
+    "rank1": RANK1, "screened": RANK1, "directed": RANK1, "full": FULL_RANK, "normal": NORMAL,
+}  # fmt: skip
 MAX_EXPONENT = 126  # 2^exponent is handed over as a float32
 FACTOR_BLOCK = 512  # elements a program: one counter a thread of four warps
 
@@ -246,17 +250,19 @@ def sweep(
     programs = tiles(master)[0] * tiles(master)[1]
     sums = torch.zeros(programs, dtype=torch.int64, device=master.device)
     faults = torch.zeros_like(sums, dtype=torch.int32)
-    noise, step, frozen, words, groups = NONE, 0, NOTHING_FROZEN, (0, 0, 0), 0
+    noise, fraction_log2, step, groups = NONE, 0, 0, 0
+    frozen, words = NOTHING_FROZEN, (0, 0, 0)
     tables, left, right = master, master, master  # of no meaning without a change
     if change is not None:
-        noise = {"rank1": RANK1, "screened": RANK1, "full": FULL_RANK, "normal": NORMAL}[
-            change.noise
-        ]
+        noise, fraction_log2 = _NOISES[change.noise], change.fraction_log2
         step, frozen, words = change.step, change.frozen, words_of(change.address)
         pairs_a_word = 2 if noise is NORMAL else PAIRS.value
         coefficients = _padded(change.coefficients, pairs_a_word)
         groups = len(coefficients) // pairs_a_word
-        if noise is RANK1:
+        if change.factors is not None:
+            left, right = _told_factors(master, change)
+            groups = len(right) // pairs_a_word
+        elif noise is RANK1:
             factors = _factors if change.chosen is None else _chosen_factors
             left, right = factors(master, change, coefficients.to(master.device))
         elif noise is FULL_RANK:
@@ -267,8 +273,8 @@ def sweep(
     update_kernel[tiles(master)](
         master, bits(source), bits(weights), left, right, *moving(frozen, master), tables,
         sums, faults, *master.shape, groups, step, 2.0**exponent, *words,
-        NOISE=noise.value, **masked(frozen), WEIGHTS=base is not None, EVEN=even,
-        WHOLE=master.shape[1] % 4 == 0, **TILE, **EXACT,
+        NOISE=noise.value, FRACTION_LOG2=fraction_log2, **masked(frozen),
+        WEIGHTS=base is not None, EVEN=even, WHOLE=master.shape[1] % 4 == 0, **TILE, **EXACT,
     )  # fmt: skip
     wrapped, infinite = bool((faults & 1).any()), bool((faults & 2).any())  # waits here
     return Swept(weights, int(sums.sum()) % 2**64, wrapped, infinite)
@@ -308,6 +314,24 @@ def _chosen_factors(master: Tensor, change: Change, coefficients: Tensor) -> tup
     left[:, : len(rows)] = (rows.T * coefficients[: len(rows)]).to(torch.float16)
     right[: len(rows)] = columns.to(torch.float16)
     return left, right
+
+
+def _told_factors(master: Tensor, change: Change) -> tuple[Tensor, Tensor]:
+    """Return c_p a_p and b_p of told factors, each in two pairs of integers up to 2,048.
+
+    returns: (out, 2 · pairs) and (2 · pairs, in) float16, filled up to whole groups with zeros
+    """
+    assert change.factors is not None  # Change has refused what has none
+    rows, columns = change.frozen.zeroed(change.factors.rows, change.factors.columns)
+    weighed = rows.to(torch.int32) * torch.tensor(change.coefficients, dtype=torch.int32)[:, None]
+    high = torch.div(weighed, 64, rounding_mode="trunc")
+    pairs = triton.cdiv(2 * len(rows), PAIRS.value) * PAIRS.value
+    left = torch.zeros(master.shape[0], pairs, dtype=torch.float16)
+    right = torch.zeros(pairs, master.shape[1], dtype=torch.float16)
+    left[:, : 2 * len(rows)] = torch.cat([high, weighed - 64 * high]).T.to(torch.float16)
+    wide = columns.to(torch.int32)
+    right[: 2 * len(rows)] = torch.cat([64 * wide, wide]).to(torch.float16)
+    return left.to(master.device), right.to(master.device)
 
 
 def pair_tables(coefficients: Tensor) -> Tensor:

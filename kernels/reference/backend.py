@@ -107,6 +107,9 @@ class ReferenceBackend(Backend):
                 rows, columns = self.chosen_factors(
                     address, (height, width), change.chosen, frozen=frozen
                 )
+            case "directed":
+                assert change.factors is not None  # likewise
+                rows, columns = frozen.zeroed(change.factors.rows, change.factors.columns)
             case full:
                 drawn = _full_noise(master, address, full, frozen, pairs=pairs)
                 return update.full_sum(drawn, change.coefficients)

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kernels.change import NOTHING_FROZEN, Change, Frozen
+from kernels.change import NOTHING_FROZEN, STEP_LOG2, Change, Frozen, Noise
 from kernels.contract import Backend, Result
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
 from kernels.model.layers import Layer
@@ -29,6 +29,11 @@ from kernels.version.recipe import Recipe, change_of
 # One unit of K is 2^-18 of the tensor's RMS: far below one probing step (2^-4 RMS by default, so
 # a coefficient keeps its 8 bits at any step size), while int32 still reaches 2^13 RMS.
 QUANTUM_LOG2 = -18
+
+
+def step_log2(noise: Noise) -> int:
+    """Return log2 of what a step and a coefficient of 1 move a weight by, relative to its RMS."""
+    return QUANTUM_LOG2 - (STEP_LOG2 if noise == "directed" else 0)
 
 
 class Master:

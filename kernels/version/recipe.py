@@ -6,7 +6,10 @@ nothing of integers, digests or how recipes are written down.
 
 from typing import Protocol
 
-from kernels.change import Address, Change, Chosen, Frozen, Noise
+import torch
+
+from kernels.change import Address, Change, Chosen, Factors, Frozen, Noise
+from kernels.version import digits
 from kernels.version.layout import TensorSpec
 
 
@@ -36,6 +39,14 @@ class Recipe(Protocol):
     @property
     def columns(self) -> list[int]:
         """Of screened noise: the number of each pair's column signs."""
+
+    @property
+    def left(self) -> list[str]:
+        """Of directed noise: each pair's factor of rows (kernels.version.digits)."""
+
+    @property
+    def right(self) -> list[str]:
+        """Of directed noise: each pair's factor of columns."""
 
     @property
     def step(self) -> int:
@@ -68,9 +79,14 @@ def change_of(recipe: Recipe, spec: TensorSpec, *, sign: int, frozen: Frozen) ->
     sign: 1 to add it, −1 to take it out again
     raises: as Change
     """
-    coefficients, chosen = tuple(recipe.coefficients), None
-    if recipe.noise == "screened":
-        coefficients, chosen = _pairs_of(spec, recipe)
+    coefficients, chosen, factors = tuple(recipe.coefficients), None, None
+    if recipe.noise in ("screened", "directed"):
+        own = _pairs_of(spec, recipe)
+        coefficients = tuple(recipe.coefficients[pair] for pair in own) or (0,)
+        if recipe.noise == "screened":
+            chosen = _signs(recipe, own)
+        else:
+            factors = _factors(recipe, own, spec)
     return Change(
         Address.of(int(recipe.key, 16), spec.name),
         coefficients,
@@ -78,18 +94,29 @@ def change_of(recipe: Recipe, spec: TensorSpec, *, sign: int, frozen: Frozen) ->
         recipe.noise,
         frozen,
         chosen,
+        factors,
     )
 
 
-def _pairs_of(spec: TensorSpec, recipe: Recipe) -> tuple[tuple[int, ...], Chosen]:
-    """Return the coefficients and signs of the screened pairs that move one tensor."""
+def _pairs_of(spec: TensorSpec, recipe: Recipe) -> list[int]:
+    """Return the pairs that move one tensor, of noise that moves one with each."""
     place = recipe.layers.index(spec.layer) * len(recipe.modules)
     place += recipe.modules.index(spec.module)
-    own = [pair for pair, tensor in enumerate(recipe.tensors) if tensor == place]
+    return [pair for pair, tensor in enumerate(recipe.tensors) if tensor == place]
+
+
+# Where no pair moves a tensor, one of no weight does: a backend need not know of none.
+
+
+def _signs(recipe: Recipe, own: list[int]) -> Chosen:
     if not own:
-        return (0,), Chosen((0,), (0,))  # a pair of no weight: a backend need not know of none
-    coefficients, rows, columns = (
-        tuple(of_all[pair] for pair in own)
-        for of_all in (recipe.coefficients, recipe.rows, recipe.columns)
-    )
-    return coefficients, Chosen(rows, columns)
+        return Chosen((0,), (0,))
+    rows, columns = (tuple(of_all[p] for p in own) for of_all in (recipe.rows, recipe.columns))
+    return Chosen(rows, columns)
+
+
+def _factors(recipe: Recipe, own: list[int], spec: TensorSpec) -> Factors:
+    if not own:
+        rows, columns = (torch.zeros(1, size, dtype=torch.int8) for size in spec.shape)
+        return Factors(rows, columns)
+    return Factors(*(digits.read(of_all[p] for p in own) for of_all in (recipe.left, recipe.right)))

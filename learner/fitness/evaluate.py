@@ -17,7 +17,7 @@ from kernels.contract import Backend
 from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference
 from learner.population.members import score
-from learner.population.noise import Addresses, Perturbation
+from learner.population.noise import Perturbation, Where
 from learner.population.noises.open import open_population
 from learner.serving import Serving
 from learner.settings import LearnerSettings
@@ -29,7 +29,7 @@ def perturb(
     key: int,
     *,
     backend: Backend,
-    addresses: Addresses | None = None,
+    where: Where | None = None,
 ) -> Perturbation:
     """Return what a generation perturbs of its parent."""
     return Perturbation(
@@ -39,7 +39,7 @@ def perturb(
         pairs=settings.pairs,
         sigmas_log2=[scale + settings.sigma_log2 for scale in parent.scales],
         frozen=parent.frozen,
-        addresses=addresses,
+        where=where,
     )
 
 
@@ -53,15 +53,15 @@ class Evaluator(Protocol):
         pairs: range,
         *,
         pause: Callable[[], None],
-        addresses: Addresses | None = None,
+        where: Where | None = None,
     ) -> Floats:
         """Score the members of some pairs on the lessons.
 
         reference: the parent, and the lessons; another process rebuilds it from the parent's name
         key: the generation's 64-bit key; pairs: ascending, within the generation's
         pause: called between pieces of work, and may raise to give up
-        addresses: of screened noise, where the pairs lie; they come with the key and are not
-            searched again, for another machine may round otherwise
+        where: of searched noise, where the pairs lie; it comes with the key and is not searched
+            again, for another machine may round otherwise
         returns: (turns, 2 · len(pairs)), the + and − of each pair side by side; the same rows as
             those that a wider range gives for these pairs, to the bit
         raises: ValueError for pairs that the generation does not have
@@ -83,13 +83,13 @@ class LocalEvaluator:
         pairs: range,
         *,
         pause: Callable[[], None],
-        addresses: Addresses | None = None,
+        where: Where | None = None,
     ) -> Floats:
         """Score the members of some pairs; see Evaluator."""
         settings, parent = self.settings, reference.parent
         if pairs.step != 1 or not 0 <= pairs.start < pairs.stop <= settings.pairs:
             raise ValueError(f"{pairs} is no range of the generation's {settings.pairs} pairs")
-        perturbation = perturb(parent, settings, key, backend=self.backend, addresses=addresses)
+        perturbation = perturb(parent, settings, key, backend=self.backend, where=where)
         population = open_population(settings.noise, perturbation)
         members = range(2 * pairs.start, 2 * pairs.stop)
         logprobs = score(

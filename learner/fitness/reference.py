@@ -20,8 +20,8 @@ from learner.fitness.fitness import Floats, Terms
 from learner.fitness.news import news
 from learner.population.anchor import Anchor
 from learner.population.members import Scored, Trunk, final_states, lay_out, run_trunk
-from learner.population.screen import Pull
 from learner.population.shortlist import Shortlist
+from learner.population.slopes import Pull
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 

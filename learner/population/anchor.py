@@ -26,8 +26,8 @@ from learner.population.members import (
     run_trunk,
 )
 from learner.population.noise import Population
-from learner.population.screen import Pull
 from learner.population.shortlist import Shortlist
+from learner.population.slopes import Pull
 
 SEEN: Final = 1e-6  # nats a token; under this a distance is the rounding of sums in float32
 

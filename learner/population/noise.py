@@ -6,11 +6,12 @@ pair p; frozen units get no noise, whatever the kind.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
-from kernels.change import Chosen, Frozen
+from kernels.change import FACTOR_LOG2, Chosen, Factors, Frozen
 from kernels.contract import Backend
 from kernels.model.forward import Linear
+from kernels.version import digits
 from kernels.version.layout import TensorSpec
 
 
@@ -26,6 +27,8 @@ class Addresses:
     rows: tuple[int, ...]
     columns: tuple[int, ...]
 
+    unit_log2: ClassVar[int] = 0  # of what an integer of its factors' product stands for
+
     def of(self, pairs: Sequence[int]) -> Chosen:
         """Return the signs of some pairs."""
         return Chosen(
@@ -34,12 +37,36 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """The factors of directed pairs, one entry a pair: some thousand characters each.
+
+    tensors: the tensor that a pair moves, by its place in the specs; left, right: its factors, as
+        kernels.version.digits writes them
+    """
+
+    tensors: tuple[int, ...]
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    unit_log2: ClassVar[int] = -2 * FACTOR_LOG2
+
+    def of(self, pairs: Sequence[int]) -> Factors:
+        """Return the factors of some pairs, all of one tensor."""
+        rows, columns = (
+            digits.read(of_all[pair] for pair in pairs) for of_all in (self.left, self.right)
+        )
+        return Factors(rows, columns)
+
+
+Where: TypeAlias = Addresses | Lines
+
+
+@dataclass(frozen=True, slots=True)
 class Perturbation:
     """What one generation perturbs, by which key, and how far.
 
     sigmas_log2: log2 of each tensor's σ, in the order of the specs
     frozen: parameter name → its frozen units; missing: none
-    addresses: of screened noise where each pair lies; of other noise None
+    where: of screened and directed noise where each pair lies; of other noise None
     """
 
     backend: Backend
@@ -48,7 +75,7 @@ class Perturbation:
     pairs: int
     sigmas_log2: Sequence[int]
     frozen: Mapping[str, Frozen]
-    addresses: Addresses | None = None
+    where: Where | None = None
 
     @property
     def sigma_of(self) -> dict[str, int]:

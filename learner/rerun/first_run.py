@@ -125,8 +125,10 @@ def _prove_whole(
 # statements, newcomers as a whole person, and a wish that must have helped at once.
 _BEFORE: Final = {
     "decay": 0.0, "bank_weight": 0.0, "gain_share": 1e9, "wish_quorum": False, "lesson_versions": 0,
-    "spare": 0.0, "signs_per_pair": 1, "claim_share": 0.0, "newcomers_count": 1.0,
+    "spare": 0.0, "claim_share": 0.0, "newcomers_count": 1.0,
 }  # fmt: skip
+# What is no setting any more, with the one value that this build repeats.
+_GONE: Final = {"signs_per_pair": 1}
 
 
 def settings_of(plan: GenerationRow) -> LearnerSettings:
@@ -135,7 +137,8 @@ def settings_of(plan: GenerationRow) -> LearnerSettings:
     raises: LedgerError when this build does not know them
     """
     try:
-        return LearnerSettings.model_validate(_BEFORE | plan.settings | {"mode": "auto"})
+        noted = {k: v for k, v in plan.settings.items() if _GONE.get(k, ...) != v}
+        return LearnerSettings.model_validate(_BEFORE | noted | {"mode": "auto"})
     except ValidationError as cause:
         raise LedgerError(
             f"generation {plan.number} of {plan.line} was planned with settings that this build"

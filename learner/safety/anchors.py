@@ -34,7 +34,7 @@ REPLY_TOKENS: Final = 16
 class Anchors:
     """The groups of the bank, as one base replies to them.
 
-    prose: plain prose, which the search of signs spares
+    prose: plain prose, which directed noise leaves alone
     """
 
     def __init__(self, base: BaseModel, *, backend: Backend, moving: int) -> None:
@@ -42,7 +42,7 @@ class Anchors:
 
         moving: number of last layers that move
         """
-        self.prose = Prose(base)
+        self.prose = Prose(base, backend=backend)
         self._base, self._backend, self._moving = base, backend, moving
         self._known: dict[int, Anchor] = {}
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from kernels.change import DECAY_LOG2
-from learner.population.noise import Addresses
+from learner.population.noise import Addresses, Lines, Where
 from learner.serving import Serving
 from learner.update.strategies import Update
 from streams.records import Noise, Recipe
@@ -18,15 +18,16 @@ def draft(
     strategy: Literal["es", "randopt"] = "es",
     noise: Noise = "rank1",
     line: str = "main",
-    addresses: Addresses | None = None,
+    where: Where | None = None,
     decay: float = 0.0,
 ) -> Recipe:
     """Describe a child of the serving version; its digest is not known before it is built.
 
-    addresses: of screened noise, where its pairs lie
+    where: of searched noise, where its pairs lie
     decay: the share of the integers that is taken off before the step; at the base there are none
     """
-    where = addresses or Addresses((), (), ())
+    signs = where if isinstance(where, Addresses) else Addresses((), (), ())
+    lines = where if isinstance(where, Lines) else Lines((), (), ())
     return Recipe(
         line=line,
         number=serving.number + 1,
@@ -42,8 +43,10 @@ def draft(
         scales=serving.scales,
         mask=serving.mask.digest,
         digest="",
-        tensors=list(where.tensors),
-        rows=list(where.rows),
-        columns=list(where.columns),
+        tensors=list(where.tensors if where else ()),
+        rows=list(signs.rows),
+        columns=list(signs.columns),
+        left=list(lines.left),
+        right=list(lines.right),
         decay=round(decay * 2**DECAY_LOG2) if serving.number else 0,
     )

@@ -15,17 +15,18 @@ import numpy as np
 
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, KernelError
-from kernels.version.master import QUANTUM_LOG2
+from kernels.version.master import step_log2
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.evaluate import Evaluator, LocalEvaluator, perturb
 from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference, refer
-from learner.population.noise import Perturbation
-from learner.population.screen import Found, screen
+from learner.population.directed import direct
+from learner.population.noise import Perturbation, Where
+from learner.population.screen import screen
 from learner.safety.anchors import Anchors
 from learner.serving import Child, Serving
-from learner.settings import LearnerSettings
+from learner.settings import SEARCHED, LearnerSettings
 from learner.update import strategies
 from learner.update.candidate import draft
 from learner.update.strategies import Update
@@ -99,7 +100,7 @@ def run_generation(
     key: learner.batch.plan.generation_key; pause: called between pieces of work
     evaluator: scores the members; None: this process
     anchors: what is not to move: the base's replies, to which members are held, and plain prose,
-        which the search of signs spares; None: neither
+        which directed noise leaves alone; None: neither
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")
@@ -109,13 +110,13 @@ def run_generation(
     reference = refer(serving, lessons, settings, backend=backend, pause=pause, anchor=anchor)
     evaluator = evaluator or LocalEvaluator(backend, settings)
     perturbation = perturb(serving, settings, int(key, 16), backend=backend)
-    found = _searched(reference, perturbation, settings, anchors, pause)
+    where = _searched(reference, perturbation, settings, anchors, pause)
     table = evaluator.evaluate(
         reference,
         int(key, 16),
         range(settings.pairs),
         pause=pause,
-        addresses=found.measured if found is not None else None,
+        where=where,
     )
     members = fitness.combined(reference.lessons, table)
     turn_ids = tuple(lesson.turn_id for lesson in lessons)
@@ -123,14 +124,11 @@ def run_generation(
         reason = "a member's fitness is not finite"
         return Outcome(np.nan_to_num(table), turn_ids, 0.0, 0.0, reason=reason)
     outcome = Outcome(table.round(DIGITS), turn_ids, float(members.mean()), float(members.std()))
-    reach = found.reach if found is not None else 1.0
-    update = _update(members, settings, reference, table, reach)
+    update = _update(members, settings, reference, table)
     if not any(update.coefficients):
         return replace(outcome, reason="the members do not differ")
     if not update.step:
         return replace(outcome, reason=f"{reference.left:.4f} nats are left to gain: too little")
-    if found is not None:
-        update = replace(update, coefficients=found.spread(update.coefficients))
     described = draft(
         serving,
         key,
@@ -139,7 +137,7 @@ def run_generation(
         strategy=settings.strategy,
         noise=settings.noise,
         line=settings.line,
-        addresses=found.of_all if found is not None else None,
+        where=where,
         decay=settings.decay,
     )
     return _within_budget(outcome, described, reference, settings.kl_budget, backend, pause)
@@ -151,45 +149,37 @@ def _searched(
     settings: LearnerSettings,
     anchors: Anchors | None,
     pause: Pause,
-) -> Found | None:
-    """Search where the pairs of screened noise are to lie; of other noise None."""
-    if settings.noise != "screened":
+) -> Where | None:
+    """Search where the pairs of searched noise are to lie; of other noise None."""
+    if settings.noise not in SEARCHED:
         return None
+    parent, pulls = reference.parent.decoder, reference.pulls(pause=pause)
+    if settings.noise == "screened":
+        return screen(parent, pulls, perturbation, pause=pause)
     spared = None
     if anchors is not None and settings.spare:
         spared = anchors.prose.spared(settings.spare, pause=pause)
-    return screen(
-        reference.parent.decoder,
-        reference.pulls(pause=pause),
-        perturbation,
-        pause=pause,
-        each=settings.signs_per_pair,
-        spared=spared,
-    )
+    return direct(parent, pulls, perturbation, pause=pause, spared=spared)
 
 
 def _update(
-    members: Floats,
-    settings: LearnerSettings,
-    reference: Reference,
-    table: Floats,
-    reach: float,
+    members: Floats, settings: LearnerSettings, reference: Reference, table: Floats
 ) -> Update:
-    """reach: what a step gains, as a share of what the pairs' slopes say"""
     if settings.strategy == "randopt":
         return strategies.randopt(
             members,
             top_k=settings.top_k,
             sigma_log2=settings.sigma_log2,
-            quantum_log2=QUANTUM_LOG2,
+            quantum_log2=step_log2(settings.noise),
         )
     agreement = fitness.agreement(reference.lessons, table)
     return strategies.es(
         members,
-        step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)) / reach,
-        goal=settings.gain_share * reference.left / reach,
+        step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)),
+        goal=settings.gain_share * reference.left,
+        ranked=settings.noise != "directed",
         sigma_log2=settings.sigma_log2,
-        quantum_log2=QUANTUM_LOG2,
+        quantum_log2=step_log2(settings.noise),
     )
 
 

@@ -56,6 +56,7 @@ def es(
     sigma_log2: int,
     quantum_log2: int,
     goal: float = math.inf,
+    ranked: bool = True,
 ) -> Update:
     """Return the ES update: Δ = step · σ / pairs · Σ_p r_p E_p, with r of root mean square 1.
 
@@ -70,8 +71,8 @@ def es(
         a quantum is enough
     """
     pairs = fitness.size // 2
-    ranks = centred_ranks(fitness)
-    coefficients = integers(ranks[0::2] - ranks[1::2])
+    scores = centred_ranks(fitness) if ranked else fitness
+    coefficients = integers(scores[0::2] - scores[1::2])
     slopes = (fitness[0::2] - fitness[1::2]) / 2  # along σ E of each pair
     foreseen = float(np.asarray(coefficients) / UNIT @ slopes) / pairs  # of a step of 1
     enough = goal / foreseen if foreseen > 0 else math.inf

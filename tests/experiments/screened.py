@@ -1,4 +1,4 @@
-"""Holds screened noise against isotropic noise: what is learned, and what else moves.
+"""Holds kinds of noise against each other: what is learned, and what else moves.
 
 Run: python -m tests.experiments.screened --generations 8 --seeds 0 1 2
 For each preference, seed and kind of noise a line of generations on six lessons each, by the
@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
-from kernels.version.master import QUANTUM_LOG2
+from kernels.version.master import step_log2
 from learner.batch.lesson import Lesson
 from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
@@ -33,9 +34,12 @@ from learner.fitness import fitness
 from learner.fitness.evaluate import LocalEvaluator, perturb
 from learner.fitness.news import news
 from learner.fitness.reference import refer
+from learner.population.directed import direct
 from learner.population.members import Passage
+from learner.population.noise import Where
 from learner.population.scoring import logprobs
 from learner.population.screen import screen
+from learner.safety.prose import Prose
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update import strategies
@@ -50,8 +54,9 @@ WISHES: Final = (
     "Please answer in German.",
 )
 KINDS: Final = {
-    "isotropic": LearnerSettings(pairs=32),
+    "isotropic": LearnerSettings(noise="rank1", pairs=32),
     "screened": LearnerSettings(noise="screened", pairs=64),
+    "directed": LearnerSettings(noise="directed"),
 }
 BATCH: Final = 6
 TEXT: Final = Path(__file__).parents[2] / "docs/FORGETTING.md"  # plain, and about nothing taught
@@ -70,6 +75,7 @@ class Course:
     training: Sequence[Lesson]
     held_out: Sequence[Lesson]
     text: Passage
+    prose: Prose
 
     @staticmethod
     def of(base: BaseModel, backend: Backend, wish: str, args: argparse.Namespace) -> "Course":
@@ -102,7 +108,10 @@ class Course:
         ]  # fmt: skip
         ids = tuple(base.tokenizer(TEXT.read_text()[:6000])["input_ids"][: args.text])
         text = Passage(ids[:1], (ids[1:],))
-        return Course(base, backend, lessons[: args.training], lessons[args.training :], text)
+        prose = Prose(base, backend=backend)
+        return Course(
+            base, backend, lessons[: args.training], lessons[args.training :], text, prose
+        )
 
     def measure(self, decoder: Decoder) -> tuple[float, float]:
         """Return the held-out log-probability by news, and the plain text's negative one, nats."""
@@ -156,24 +165,32 @@ def _generation(
     backend, name = course.backend, generation_key(settings.seed, "main", number, serving.name)
     key = int(name, 16)
     reference = refer(serving, lessons, settings, backend=backend, pause=nothing)
-    addresses = None
+    pulls = reference.pulls(pause=nothing)
+    perturbation = perturb(serving, settings, key, backend=backend)
+    where: Where | None = None
     if settings.noise == "screened":
-        addresses = screen(
-            serving.decoder, reference.pulls(pause=nothing),
-            perturb(serving, settings, key, backend=backend), pause=nothing,
-        ).measured  # fmt: skip
+        where = screen(serving.decoder, pulls, perturbation, pause=nothing)
+    elif settings.noise == "directed":
+        spared = course.prose.spared(settings.spare, pause=nothing)
+        where = direct(serving.decoder, pulls, perturbation, pause=nothing, spared=spared)
     table = LocalEvaluator(backend, settings).evaluate(
-        reference, key, range(settings.pairs), pause=nothing, addresses=addresses
+        reference, key, range(settings.pairs), pause=nothing, where=where
     )
     members = fitness.combined(reference.lessons, table)
-    sizes = {"sigma_log2": settings.sigma_log2, "quantum_log2": QUANTUM_LOG2}
-    one = strategies.es(members, step=1.0, **sizes)
+    es = partial(
+        strategies.es,
+        members,
+        sigma_log2=settings.sigma_log2,
+        quantum_log2=step_log2(settings.noise),
+        ranked=settings.noise != "directed",
+    )
+    one = es(step=1.0)
     slopes = (members[0::2] - members[1::2]) / 2  # along σ E of each pair
     foreseen = float(np.asarray(one.coefficients) / strategies.UNIT @ slopes) / settings.pairs
-    update = strategies.es(members, step=goal / foreseen, **sizes)
+    update = es(step=goal / foreseen)
     described = draft(
         serving, name, update, sigma_log2=settings.sigma_log2, noise=settings.noise,
-        addresses=addresses,
+        where=where,
     )  # fmt: skip
     return serving.child(described).recipe
 

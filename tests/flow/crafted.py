@@ -128,7 +128,7 @@ def crafted(
 
     pause: called between pieces of work, to keep a lease
     """
-    settings = LearnerSettings(pairs=pairs, step=aim.step, kl_weight=0.0)
+    settings = LearnerSettings(noise="screened", pairs=pairs, step=aim.step, kl_weight=0.0)
     key = int(generation.key, 16)
     lessons, found = _lessons(serving.base, aim), Found()
     child: Child | None = None
@@ -137,9 +137,9 @@ def crafted(
         reference = refer(at, lessons, settings, backend=backend, pause=pause)
         perturbation = perturb(at, settings, key, backend=backend)
         pulls = reference.pulls(pause=pause)
-        addresses = screen(at.decoder, pulls, perturbation, pause=pause).measured
+        addresses = screen(at.decoder, pulls, perturbation, pause=pause)
         table = LocalEvaluator(backend, settings).evaluate(
-            reference, key, range(pairs), pause=pause, addresses=addresses
+            reference, key, range(pairs), pause=pause, where=addresses
         )
         members = fitness.combined(reference.lessons, table)
         update = strategies.es(
@@ -153,7 +153,7 @@ def crafted(
                 Update(found.coefficients, update.step),
                 sigma_log2=settings.sigma_log2,
                 noise="screened",
-                addresses=found.addresses,
+                where=found.addresses,
             )
         )
     assert child is not None

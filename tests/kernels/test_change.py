@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from kernels.change import Address, Change, Chosen, FullNoise, MemberNoise, Noise, Span
+from kernels.change import Address, Change, Chosen, Factors, FullNoise, MemberNoise, Noise, Span
 from kernels.errors import ExplodedError
 
 
@@ -40,6 +40,29 @@ def test_signs_are_chosen_of_screened_noise_alone(
     signs = Chosen(chosen, chosen) if chosen else None
     with pytest.raises(ValueError, match="as many as pairs"):
         Change(Address(0, 0), (1,), 1, noise, chosen=signs)
+
+
+@pytest.mark.parametrize(("noise", "pairs"), [("directed", 0), ("directed", 2), ("rank1", 1)])
+def test_factors_are_told_of_directed_noise_alone(noise: Noise, pairs: int) -> None:
+    """A change without factors that it needs, or with some that it would not read, is refused."""
+    one = torch.ones(pairs, 3, dtype=torch.int8)
+    factors = Factors(one, one) if pairs else None
+    with pytest.raises(ValueError, match="as many as pairs"):
+        Change(Address(0, 0), (1,), 1, noise, factors=factors)
+
+
+def test_factors_that_could_round_are_refused() -> None:
+    """They are small integers, of as many rows as columns, and so few that sums stay exact."""
+    good = torch.full((1, 3), -31, dtype=torch.int8)
+    for bad in (good.int(), good[0], good - 1, good.repeat(2, 1)):
+        with pytest.raises(ValueError, match=r"int8|±31"):
+            Factors(good, bad)
+    told = Factors(good.repeat(69, 1), good.repeat(69, 1))
+    with pytest.raises(ValueError, match=r"961 · .* reaches 2²⁴"):
+        Change(Address(0, 0), (255,) * 69, 1, "directed", factors=told)
+    few = Factors(good, good)
+    with pytest.raises(ExplodedError, match="int32"):
+        Change(Address(0, 0), (255,), 2**27, "directed", factors=few)
 
 
 def test_signs_outside_the_pool_cannot_be_chosen() -> None:

@@ -20,6 +20,7 @@ from kernels.change import (
     Address,
     Change,
     Chosen,
+    Factors,
     Frozen,
     FullNoise,
     MemberNoise,
@@ -67,13 +68,28 @@ def change_of(
     step: int = -77,
     noise: Noise = "rank1",
     frozen: Frozen = NOTHING_FROZEN,
+    shape: tuple[int, int] = (1, 1),
 ) -> Change:
-    """Return a change at the address of these tests, of any signs where they are chosen."""
+    """Return a change at the address of these tests, of any signs or factors where it has some.
+
+    shape: of the tensor, read of directed noise alone
+    """
     chosen = None
     if noise == "screened":
         numbers = [(7919 * (c + 300) + 31 * place) % POOL for place, c in enumerate(coefficients)]
         chosen = Chosen(tuple(numbers), tuple(reversed(numbers)))
-    return Change(HERE, tuple(coefficients), step, noise, frozen, chosen)
+    factors = factors_of(len(coefficients), shape) if noise == "directed" else None
+    return Change(HERE, tuple(coefficients), step, noise, frozen, chosen, factors)
+
+
+def factors_of(pairs: int, shape: tuple[int, int]) -> Factors:
+    """Return repeatable factors, the largest that there can be among them."""
+    draw = torch.Generator().manual_seed(pairs)
+    rows, columns = (
+        torch.randint(-31, 32, (pairs, count), generator=draw, dtype=torch.int8) for count in shape
+    )
+    rows[0, 0] = columns[0, 0] = 31
+    return Factors(rows, columns)
 
 
 def same_bytes(left: Tensor, right: Tensor) -> bool:
@@ -240,7 +256,10 @@ def test_updates_equal_the_reference(
     ours, theirs = integers(rows, columns), integers(rows, columns)
     frozen = masks(rows, columns, step + 2**12) if masked else NOTHING_FROZEN
     for one, master in ((backend, ours), (reference, theirs)):
-        one.accumulate(master, change_of(coefficients, step=step, frozen=frozen, noise=noise))
+        change = change_of(
+            coefficients, step=step, frozen=frozen, noise=noise, shape=(rows, columns)
+        )
+        one.accumulate(master, change)
     assert torch.equal(ours, theirs)
     assert backend.digest(ours) == reference.digest(theirs)
 
@@ -254,9 +273,11 @@ def test_many_pairs_and_long_steps_equal_the_reference(
     coefficients = [255 - 3 * (pair % 7) for pair in range(pairs)]
     if noise == "normal":
         step = min(step, 2**11)  # a longer one could leave int32 on its own
+    if noise == "directed":
+        coefficients = coefficients[:64]  # more would reach 2²⁴
     frozen, base = masks(19, 70, pairs), weights_of(19, 70)
     ours, theirs = (integers(19, 70, bound=2**16) for _ in range(2))
-    change = change_of(coefficients, step=step, noise=noise, frozen=frozen)
+    change = change_of(coefficients, step=step, noise=noise, frozen=frozen, shape=(19, 70))
     try:
         reference.accumulate(theirs, change)
     except ExplodedError:
@@ -276,7 +297,8 @@ def test_updates_larger_than_a_block_equal_the_reference(
     for noise in NOISES:
         ours, theirs = integers(130, 1100), integers(130, 1100)
         for one, master in ((backend, ours), (reference, theirs)):
-            one.accumulate(master, change_of([9, -200, 31], step=7, noise=noise))
+            change = change_of([9, -200, 31], step=7, noise=noise, shape=(130, 1100))
+            one.accumulate(master, change)
         assert torch.equal(ours, theirs)
         assert backend.digest(ours) == reference.digest(theirs)
 
@@ -290,7 +312,8 @@ def test_taking_an_update_out_restores_every_bit(
     master = integers(13, 37)
     before = master.clone()
     for signed in (step, -step):
-        backend.accumulate(master, change_of(coefficients, step=signed, noise=noise))
+        change = change_of(coefficients, step=signed, noise=noise, shape=(13, 37))
+        backend.accumulate(master, change)
     assert torch.equal(master, before)
 
 
@@ -314,8 +337,9 @@ def test_frozen_units_never_move(backend: Backend, noise: Noise) -> None:
     """Frozen rows and columns keep their integers; the others move, but where a sum is 0."""
     master, frozen = integers(40, 30), masks(40, 30, 1)
     before, free = master.clone(), torch.zeros(40, 30, dtype=torch.int32)
-    backend.accumulate(master, change_of([1, 2, 4], step=32, frozen=frozen, noise=noise))
-    backend.accumulate(free, change_of([1, 2, 4], step=32, noise=noise))
+    for moved, mask in ((master, frozen), (free, NOTHING_FROZEN)):
+        change = change_of([1, 2, 4], step=32, frozen=mask, noise=noise, shape=(40, 30))
+        backend.accumulate(moved, change)
     assert frozen.rows is not None
     assert frozen.columns is not None
     moves = (frozen.rows[:, None] * frozen.columns).bool()
@@ -330,13 +354,14 @@ def test_an_update_that_leaves_int32_changes_nothing(
 ) -> None:
     """One element over the edge stops the whole update, and K is as before."""
     master, change = integers(70, 90), torch.zeros(70, 90, dtype=torch.int32)
-    backend.accumulate(change, change_of([1], step=32, noise=noise))
+    backend.accumulate(change, change_of([1], step=32, noise=noise, shape=(70, 90)))
     place = int(change.abs().argmax())
     outwards = sign * int(change.view(-1)[place].sign())
     master.view(-1)[place] = sign * (2**31 - 3)
     before = master.clone()
+    beyond = change_of([1], step=5 * 32 * outwards, noise=noise, shape=(70, 90))
     with pytest.raises(ExplodedError, match="int32"):
-        backend.accumulate(master, change_of([1], step=5 * 32 * outwards, noise=noise))
+        backend.accumulate(master, beyond)
     assert torch.equal(master, before)
 
 
@@ -355,6 +380,27 @@ def test_screened_pairs_of_their_own_numbers_are_rank1_pairs(
     rows = reference.chosen_signs(HERE, Span(ROWS, 40), [16000])[0]
     columns = reference.signs(HERE, Span(COLUMNS, 70), pairs=4)[3]
     assert torch.equal(moved, torch.outer(rows, columns).int())
+
+
+def test_told_factors_move_by_their_product(backend: Backend) -> None:
+    """K += step · c · a bᵀ in units of 2⁻¹², rounded, halves away from zero, either way."""
+    moved = torch.zeros(2, 3, dtype=torch.int32)
+    rows, columns = torch.tensor([[31, -8]]), torch.tensor([[31, 8, 0]])
+    told = Factors(rows.to(torch.int8), columns.to(torch.int8))
+    backend.accumulate(moved, Change(HERE, (255,), 32, "directed", factors=told))
+    assert moved.tolist() == [[1914, 494, 0], [-494, -128, 0]]  # of 1914.49, 494.06, 127.5
+    back = Change(HERE, (255,), -32, "directed", factors=told)
+    backend.accumulate(moved, back)
+    assert not bool(moved.any())
+
+
+def test_factors_of_another_tensor_are_refused(backend: Backend) -> None:
+    """What was found for a tensor of one shape is not added to another."""
+    with pytest.raises(ValueError, match="another tensor"):
+        backend.accumulate(
+            torch.zeros(3, 4, dtype=torch.int32),
+            change_of([1], step=1, noise="directed", shape=(4, 3)),
+        )
 
 
 def test_a_mask_of_another_shape_is_refused(backend: Backend) -> None:
@@ -482,10 +528,9 @@ def test_advancing_is_the_three_steps_in_one(
     """Integers, weights and digest of the one pass are those of update, rounding and digest."""
     base, frozen = weights_of(rows, columns, dtype=dtype), masks(rows, columns, len(coefficients))
     ours, theirs = (integers(rows, columns, bound=2**21) for _ in range(2))
-    weights, digest = backend.advance(
-        ours, base, change_of(coefficients, noise=noise, frozen=frozen), exponent=-18
-    )
-    reference.accumulate(theirs, change_of(coefficients, step=-77, frozen=frozen, noise=noise))
+    change = change_of(coefficients, noise=noise, frozen=frozen, shape=(rows, columns))
+    weights, digest = backend.advance(ours, base, change, exponent=-18)
+    reference.accumulate(theirs, change)
     assert torch.equal(ours, theirs)
     assert digest == reference.digest(theirs)
     assert same_bytes(weights.cpu(), reference.materialise(base, theirs, exponent=-18))

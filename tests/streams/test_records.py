@@ -80,6 +80,27 @@ def test_a_screened_recipe_names_the_signs_of_every_pair() -> None:
             decode(canonical_json(fields | wrong))
 
 
+def test_a_directed_recipe_tells_the_factors_of_every_pair() -> None:
+    """It is of version 5, decaying or not; what lacks a factor, or has others' signs, is none."""
+    good = decode((Path(__file__).parent.parent / "golden/recipe.v5.json").read_bytes())
+    assert isinstance(good, Recipe)
+    assert (good.v, good.noise, good.decay) == (5, "directed", 328)
+    fields = {"kind": "recipe", **good.model_dump()}
+    assert decode(canonical_json(fields | {"decay": 0}))
+    changes: list[dict[str, Any]] = [
+        {"left": []},
+        {"right": ["-_"]},
+        {"tensors": [0, 0]},
+        {"rows": [1, 2, 3], "columns": [1, 2, 3]},
+        {"left": ["A+_", "BBC", "gCB"]},
+        {"noise": "screened", "v": 4},
+        {"v": 4},
+    ]
+    for wrong in changes:
+        with pytest.raises(UnreadableRecordError):
+            decode(canonical_json(fields | wrong))
+
+
 def test_a_recipe_that_decays_is_of_version_4_and_no_other_is() -> None:
     """An older build refuses what it would build otherwise, and old names stay what they are."""
     decaying = decode((Path(__file__).parent.parent / "golden/recipe.v4.json").read_bytes())

@@ -5,7 +5,7 @@ import { byId, element, part } from "./dom.js";
 
 const NOTICE_MS = 3000;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)"); // scripts' animations do not obey the style sheet
-const NOISES = { rank1: "of random signs", full: "of random signs of full rank", normal: "of normal noise", screened: "of signs that were searched" };
+const NOISES = { rank1: "of random signs", full: "of random signs of full rank", normal: "of normal noise", screened: "of signs that were searched", directed: "along the directions that gain most" };
 
 /** Shows versions; key() is the API key, taught(before, after) lists what the reader taught between. */
 export class Versions {

@@ -15,6 +15,7 @@ NOISES: Final[Mapping[Noise, Callable[[Perturbation], Population]]] = {
     "full": partial(FullRank, kind="full"),
     "normal": partial(FullRank, kind="normal"),
     "screened": Screened,
+    "directed": Screened,
 }
 
 

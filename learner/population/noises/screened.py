@@ -1,6 +1,6 @@
-"""Screened signs: W ± σ a bᵀ in one tensor a pair, with the signs that a search has chosen.
+"""Searched moves: W ± σ a bᵀ in one tensor a pair, with the signs or factors that were found.
 
-Which tensor and which signs is told (learner.population.screen); here they are only applied.
+Which tensor and which factors is told (learner.population.screen, directed); here they are applied.
 """
 
 import torch
@@ -9,36 +9,38 @@ from torch import Tensor
 from kernels.change import NOTHING_FROZEN, Address
 from kernels.model.forward import Linear
 from kernels.model.layers import Layer
-from learner.population.noise import Perturbation
+from learner.population.noise import Lines, Perturbation
 
 
 class Screened:
     """Members whose factors are kept, zeros in all tensors but their own."""
 
     def __init__(self, perturbation: Perturbation) -> None:
-        """Draw the chosen signs.
+        """Make the chosen factors.
 
         raises: ValueError when the perturbation names none
         """
-        addresses = perturbation.addresses
-        if addresses is None:
-            raise ValueError(
-                "screened noise needs the addresses that learner.population.screen finds"
-            )
+        where = perturbation.where
+        if where is None:
+            raise ValueError("searched noise needs what the search has found: where its pairs lie")
         self.size = 2 * perturbation.pairs
         self._backend = perturbation.backend
-        self._sigmas = perturbation.sigma_of
+        self._sigmas = {n: s + where.unit_log2 for n, s in perturbation.sigma_of.items()}
         self._factors: dict[str, tuple[Tensor, Tensor]] = {}
         for place, spec in enumerate(perturbation.specs):
-            own = [pair for pair, tensor in enumerate(addresses.tensors) if tensor == place]
+            own = [pair for pair, tensor in enumerate(where.tensors) if tensor == place]
             if own:
-                rows, columns = self._backend.chosen_factors(
-                    Address.of(perturbation.key, spec.name),
-                    spec.shape,
-                    addresses.of(own),
-                    frozen=perturbation.frozen.get(spec.name, NOTHING_FROZEN),
-                )
-                self._factors[spec.name] = self._of_all(own, rows, columns)
+                frozen = perturbation.frozen.get(spec.name, NOTHING_FROZEN)
+                if isinstance(where, Lines):
+                    told = where.of(own)
+                    device = self._backend.device
+                    factors = frozen.zeroed(told.rows.to(device), told.columns.to(device))
+                else:
+                    address = Address.of(perturbation.key, spec.name)
+                    factors = self._backend.chosen_factors(
+                        address, spec.shape, where.of(own), frozen=frozen
+                    )
+                self._factors[spec.name] = self._of_all(own, *factors)
 
     def linear(self, members: range) -> Linear:
         """Return the linear layers of some members; see learner.population.noise."""

@@ -16,6 +16,7 @@ from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, ExplodedError, FrozenMovedError
 from kernels.model.model import with_weights
 from kernels.open import open_backend
+from kernels.version import digits
 from kernels.version.factors import rank1_factors
 from kernels.version.layout import layout
 from kernels.version.mask import frozen_by_name
@@ -24,6 +25,12 @@ from streams.model.open import BaseModel
 from streams.records import Mask
 
 LAYERS, MODULES = [2, 3], ["q_proj", "k_proj", "o_proj", "up_proj", "down_proj"]
+
+
+def told(*sizes: int) -> list[str]:
+    """Return repeatable factors of so many units each, as a recipe writes them."""
+    draw = torch.Generator().manual_seed(len(sizes))
+    return [digits.write(torch.randint(-31, 32, (1, size), generator=draw))[0] for size in sizes]
 
 
 @dataclass
@@ -39,10 +46,12 @@ class Draft:
     modules: list[str] = field(default_factory=lambda: MODULES)
     digest: str = ""
     decay: int = 0
-    # read of screened noise alone: pairs in three of the tensors
+    # read of searched noise alone: three pairs, in two of the tensors
     tensors: list[int] = field(default_factory=lambda: [1, 8, 1])
     rows: list[int] = field(default_factory=lambda: [16383, 5, 0])
     columns: list[int] = field(default_factory=lambda: [2, 9999, 2])
+    left: list[str] = field(default_factory=lambda: told(32, 96, 32))
+    right: list[str] = field(default_factory=lambda: told(64, 64, 64))
 
 
 def frozen_in(base: BaseModel) -> dict[str, Frozen]:
@@ -215,6 +224,8 @@ def test_any_order_of_recipes_in_and_out_again_is_exact(
             tensors=[1, 8, 1, 0, 3][: len(numbers)],
             rows=[16383, 5, 0, 7, 7][: len(numbers)],
             columns=[2, 9999, 2, 0, 1][: len(numbers)],
+            left=told(32, 96, 32, 64, 96)[: len(numbers)],
+            right=told(64, 64, 64, 64, 64)[: len(numbers)],
         )
         for index, numbers in enumerate(coefficients)
     ]

@@ -4,17 +4,19 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from kernels.contract import Backend
+from kernels.version import digits
 from learner.batch.lesson import Lesson
 from learner.fitness.evaluate import LocalEvaluator
 from learner.fitness.fitness import Floats
 from learner.fitness.reference import Reference, refer
 from learner.population import members
-from learner.population.noise import Addresses
+from learner.population.noise import Addresses, Lines, Where
 from learner.population.noises.open import NOISES
 from learner.serving import Serving
 from learner.settings import LearnerSettings
@@ -55,8 +57,21 @@ def table(evaluator: LocalEvaluator, reference: Reference, pairs: range) -> Floa
     tensors = tuple(place % len(reference.parent.specs) for place in range(PAIRS))
     numbers = tuple(range(PAIRS))
     noise = evaluator.settings.noise
-    addresses = Addresses(tensors, numbers, numbers) if noise == "screened" else None
-    return evaluator.evaluate(reference, KEY, pairs, pause=go_on, addresses=addresses)
+    where: Where | None = None
+    if noise == "screened":
+        where = Addresses(tensors, numbers, numbers)
+    elif noise == "directed":
+        draw = torch.Generator().manual_seed(1)
+        shapes = [reference.parent.specs[tensor].shape for tensor in tensors]
+        left, right = (
+            tuple(
+                digits.write(torch.randint(-31, 32, (1, s[side]), generator=draw))[0]
+                for s in shapes
+            )
+            for side in (0, 1)
+        )
+        where = Lines(tensors, left, right)
+    return evaluator.evaluate(reference, KEY, pairs, pause=go_on, where=where)
 
 
 # Of members that are computed beside each other: one; an odd number, so that pieces cut pairs; two
@@ -95,9 +110,12 @@ def test_pairs_that_the_generation_does_not_have_are_refused(
         table(evaluator, reference, pairs)
 
 
-def test_screened_noise_without_addresses_is_refused(serving: Serving, backend: Backend) -> None:
+@pytest.mark.parametrize("noise", ["screened", "directed"])
+def test_searched_noise_that_was_not_searched_is_refused(
+    serving: Serving, backend: Backend, noise: Noise
+) -> None:
     """Where the pairs lie is part of the work that is handed out, never searched again."""
-    screened = LocalEvaluator(backend, settings("screened"))
+    screened = LocalEvaluator(backend, settings(noise))
     reference = refer(serving, LESSONS, screened.settings, backend=backend, pause=go_on)
-    with pytest.raises(ValueError, match="needs the addresses"):
+    with pytest.raises(ValueError, match="what the search has found"):
         screened.evaluate(reference, KEY, range(PAIRS), pause=go_on)

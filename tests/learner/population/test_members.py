@@ -19,7 +19,7 @@ from learner.population.members import (
     run_trunk,
     score,
 )
-from learner.population.noise import Addresses, Perturbation, Population
+from learner.population.noise import Addresses, Lines, Perturbation, Population, Where
 from learner.population.noises.open import NOISES, open_population
 from learner.population.shortlist import Shortlist
 from learner.serving import Serving
@@ -32,6 +32,10 @@ PASSAGES = [
 ]
 SIGMA = -3
 ADDRESSES = Addresses((13, 0, 11), (5, 5, 16000), (0, 999, 3))  # down, the layer below's q, gate
+LINES = Lines(
+    ADDRESSES.tensors, ("Bg_x" * 16, "hC0-" * 16, "gBj_" * 24), ("_gB" * 32, "h" * 64, "B9" * 32)
+)
+SEARCHED: dict[Noise, Where] = {"screened": ADDRESSES, "directed": LINES}
 
 
 def members(serving: Serving, backend: Backend, noise: Noise = "rank1") -> Population:
@@ -45,7 +49,7 @@ def members(serving: Serving, backend: Backend, noise: Noise = "rank1") -> Popul
             pairs=3,
             sigmas_log2=[scale + SIGMA for scale in serving.scales],
             frozen=serving.frozen,
-            addresses=ADDRESSES if noise == "screened" else None,
+            where=SEARCHED.get(noise),
         ),
     )
 
@@ -77,18 +81,22 @@ def perturbed(serving: Serving, member: int, noise: Noise) -> Decoder:
             drawn = MemberNoise(Address.of(77, spec.name), scale + SIGMA, noise, frozen)
             weights[spec.name] = reference.full_member(base, drawn, member)
             continue
-        if noise == "screened":
+        unit = scale + SIGMA
+        if noise in SEARCHED:
             address, pair = Address.of(77, spec.name), member // 2
             if serving.specs[ADDRESSES.tensors[pair]] != spec:
                 continue
             rows, columns = reference.chosen_factors(
                 address, spec.shape, ADDRESSES.of([pair]), frozen=frozen
             )
+            if noise == "directed":
+                told, unit = LINES.of([pair]), unit - 6
+                rows, columns = frozen.zeroed(told.rows, told.columns)
             rows = rows * (1 - 2 * (member % 2))
         else:
             rows, columns = rank1_factors(reference, spec, key=77, members=[member], frozen=frozen)
         signs = rows[0].float()[:, None] * columns[0].float()
-        weights[spec.name] = base + signs * 2.0 ** (scale + SIGMA)
+        weights[spec.name] = base + signs * 2.0**unit
     return Decoder(with_weights(serving.base.model, weights))
 
 

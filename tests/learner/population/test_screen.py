@@ -13,7 +13,8 @@ from learner.fitness import fitness
 from learner.fitness.evaluate import LocalEvaluator, perturb
 from learner.fitness.reference import Reference, refer
 from learner.population.noise import Addresses, Perturbation
-from learner.population.screen import Found, leading, screen, slopes_of_weights
+from learner.population.screen import screen
+from learner.population.slopes import slopes_of_weights
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 
@@ -44,7 +45,7 @@ def perturbed(reference: Reference, backend: Backend, key: int = KEY) -> Perturb
 def searched(reference: Reference, perturbation: Perturbation) -> Addresses:
     """Search on the reference."""
     pulls = reference.pulls(pause=go_on)
-    return screen(reference.parent.decoder, pulls, perturbation, pause=go_on).measured
+    return screen(reference.parent.decoder, pulls, perturbation, pause=go_on)
 
 
 def foreseen(reference: Reference, perturbation: Perturbation, addresses: Addresses) -> list[float]:
@@ -70,7 +71,7 @@ def test_what_members_measure_is_foreseen(reference: Reference, backend: Backend
     perturbation = perturbed(reference, backend)
     addresses = searched(reference, perturbation)
     evaluator = LocalEvaluator(backend, SETTINGS)
-    table = evaluator.evaluate(reference, KEY, range(12), pause=go_on, addresses=addresses)
+    table = evaluator.evaluate(reference, KEY, range(12), pause=go_on, where=addresses)
     members = fitness.combined(reference.lessons, table)
     measured, told = members[0::2] - members[1::2], foreseen(reference, perturbation, addresses)
     assert np.abs(measured).max() > 1e-3
@@ -96,31 +97,6 @@ def test_the_same_plan_searches_the_same_signs(reference: Reference, backend: Ba
     assert searched(reference, perturbation) != searched(
         reference, perturbed(reference, backend, 5)
     )
-
-
-def test_a_pair_stands_for_moves_of_its_own_direction(
-    reference: Reference, backend: Backend
-) -> None:
-    """Its like have its row, and gain by going the way that they are told."""
-    perturbation, pulls = perturbed(reference, backend), reference.pulls(pause=go_on)
-    found = screen(reference.parent.decoder, pulls, perturbation, pause=go_on, each=5)
-    assert found.measured.rows == searched(reference, perturbation).rows
-    of_all = found.of_all
-    assert len(set(zip(of_all.tensors, of_all.rows, of_all.columns, strict=True))) == 60
-    told = np.reshape(foreseen(reference, perturbation, of_all), (12, 5))
-    along = told * np.reshape(found.signs, (12, 5)) * np.sign(told[:, :1])
-    assert (along > 0).mean() > 0.9
-    assert 0.4 * along[:, 0].mean() < along.mean()
-
-
-def test_a_coefficient_is_shared_out() -> None:
-    """Moves of a pair get a part of its coefficient each, with their ways."""
-    one, two = (
-        Addresses((0, 1), (5, 6), (7, 8)),
-        Addresses((0, 0, 1, 1), (5, 9, 6, 9), (7, 9, 8, 9)),
-    )
-    assert Found(one, two, (1, -1, 1, 1)).spread((64, -30)) == (32, -32, -15, -15)
-    assert Found(one, one, (1, 1)).spread((255, -255)) == (255, -255)
 
 
 def test_every_pair_moves_the_last_mlp(reference: Reference, backend: Backend) -> None:
@@ -159,24 +135,6 @@ def test_nothing_to_search_in_is_refused(reference: Reference, backend: Backend)
     below = [spec for spec in perturbation.specs if spec.layer == 2]
     with pytest.raises(ValueError, match="last block's MLP"):
         searched(reference, replace(perturbation, specs=below, sigmas_log2=[-4] * len(below)))
-
-
-def test_leading_directions_are_those_of_the_decomposition(backend: Backend) -> None:
-    """The iteration finds the singular vectors, up to their sign, and their sizes."""
-    draw = torch.Generator().manual_seed(1)
-    falling = torch.diag(2.0 ** -torch.arange(20.0))
-    total = torch.randn(30, 20, generator=draw) @ falling @ torch.randn(20, 25, generator=draw)
-    found = leading(total, backend, Address(1, 2))
-    left, sizes, right = torch.linalg.svd(total.double(), full_matrices=False)
-    torch.testing.assert_close(found.sizes, sizes[:4], rtol=1e-4, atol=0)
-    for i in range(2):
-        assert abs(float(found.left[:, i] @ left[:, i])) == pytest.approx(1, abs=1e-3)
-        assert abs(float(found.right[:, i] @ right[i])) == pytest.approx(1, abs=1e-3)
-
-
-def test_what_is_not_finite_has_no_directions(backend: Backend) -> None:
-    """A model that has exploded is told so by its fitness, not by a failing search."""
-    assert not leading(torch.full((6, 5), torch.nan), backend, Address(1, 2)).sizes.any()
 
 
 def test_the_addresses_of_some_pairs_are_theirs() -> None:

@@ -1,4 +1,4 @@
-"""What prose uses is dear to move: the algebra, and what the search of signs makes of it."""
+"""What prose uses is dear to move, on either side of a layer: the algebra, and moves by it."""
 
 import pytest
 import torch
@@ -7,82 +7,72 @@ from torch import Tensor
 from kernels.change import Address
 from kernels.contract import Backend
 from learner.population import spared as module
-from learner.population.members import Passage, lay_out, run_trunk
-from learner.population.screen import leading
-from learner.population.spared import Spared, inputs_of
-from streams.model.open import BaseModel
+from learner.population.slopes import leading
+from learner.population.spared import Side, Spared
 
 
-@pytest.fixture
-def inputs() -> Tensor:
-    """Many inputs that have a direction in common: (90, 20)."""
-    draw = torch.Generator().manual_seed(3)
-    shared = torch.randn(1, 20, generator=draw)
-    return torch.randn(90, 20, generator=draw) + 4 * torch.randn(90, 1, generator=draw) * shared
+def vectors(units: int, seed: int) -> Tensor:
+    """Return many vectors that have a direction in common: (90, units)."""
+    draw = torch.Generator().manual_seed(seed)
+    shared = torch.randn(1, units, generator=draw)
+    return torch.randn(90, units, generator=draw) + 4 * torch.randn(90, 1, generator=draw) * shared
 
 
-def dearness(inputs: Tensor, spare: float) -> Tensor:
+def dearness(vectors: Tensor, spare: float) -> Tensor:
     """Return M as it is written: 1 + spare · C / (mean eigenvalue of C)."""
-    wide = inputs.double()
+    wide, units = vectors.double(), vectors.shape[1]
     shared = wide.T @ wide / len(wide)
-    return torch.eye(20, dtype=torch.float64) + spare * shared / (shared.trace() / 20)
+    return torch.eye(units, dtype=torch.float64) + spare * shared / (shared.trace() / units)
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
-def test_dearness_is_what_is_written(inputs: Tensor, pieces: int) -> None:
-    """M^(1/2), M^(-1/2) and lengths are those of M, in however many pieces the inputs come."""
-    spared, dear = Spared.of(inputs.chunk(pieces), 10.0), dearness(inputs, 10.0)
-    rows = torch.randn(7, 20, generator=torch.Generator().manual_seed(4))
-    twice = spared.dear(spared.dear(rows))
-    torch.testing.assert_close(twice, rows.double() @ dear)
-    torch.testing.assert_close(spared.cheapened(spared.dear(rows)), rows.double())
-    signs = rows.sign()
-    lengths = (signs.double() @ dear * signs.double()).sum(-1).sqrt()
-    torch.testing.assert_close(spared.lengths(signs), lengths.float())
+@pytest.mark.parametrize("units", [20, 120])
+def test_dearness_is_what_is_written(units: int, pieces: int) -> None:
+    """M^(-1/2) is that of M, in however many pieces the vectors come, few or many as they are."""
+    given = vectors(units, 3)
+    side = Side.of(given.chunk(pieces), 10.0)
+    columns = torch.randn(units, 7, generator=torch.Generator().manual_seed(4))
+    twice = side.cheapened(side.cheapened(columns))
+    wanted = torch.linalg.solve(dearness(given, 10.0), columns.double())
+    torch.testing.assert_close(twice, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_only_leading_directions_are_dear(inputs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With fewer kept than there are, the direction that all inputs share is among them."""
+def test_only_leading_directions_are_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fewer kept than there are, the direction that all vectors share is among them."""
     monkeypatch.setattr(module, "KEPT", 2)
-    spared = Spared.of([inputs], 10.0)
-    assert spared.directions.shape == (20, 2)
-    shared = torch.linalg.eigh(dearness(inputs, 10.0))[1][:, -1:].T
-    assert float(spared.dear(shared).norm()) == pytest.approx(
-        float((shared @ dearness(inputs, 10.0) @ shared.T).sqrt()), rel=1e-6
-    )
+    side, dear = Side.of([vectors(20, 3)], 10.0), dearness(vectors(20, 3), 10.0)
+    assert side.directions.shape == (20, 2)
+    values, along = torch.linalg.eigh(dear)
+    shortened = float(side.cheapened(along[:, -1:]).norm())
+    assert shortened == pytest.approx(float(values[-1]) ** -0.5, rel=1e-3)
+    torch.testing.assert_close(side.cheapened(along[:, :1]), along[:, :1], rtol=0, atol=1e-4)
 
 
-def test_leading_directions_gain_most_for_what_they_change(
-    inputs: Tensor, backend: Backend
-) -> None:
-    """They are those of S M^(-1/2), and what is moved along is clear of what inputs share."""
+def test_vectors_of_zeros_make_nothing_dear() -> None:
+    """A layer that prose does not use at all is free to move."""
+    columns = torch.eye(5, dtype=torch.float64)
+    assert torch.equal(Side.of([torch.zeros(9, 5)], 10.0).cheapened(columns), columns)
+
+
+def test_leading_moves_gain_most_for_what_they_change(backend: Backend) -> None:
+    """They lie along L⁻¹ S R⁻¹, and are clear of what prose has in common on both sides."""
+    given, taken = vectors(30, 5), vectors(20, 3)
+    common = [torch.linalg.eigh(dearness(v, 10.0))[1][:, -1] for v in (given, taken)]
     draw = torch.Generator().manual_seed(8)
-    shared = torch.linalg.eigh(dearness(inputs, 10.0))[1][:, -1].float()
-    total = torch.outer(torch.randn(30, generator=draw), shared + torch.randn(20, generator=draw))
-    spared = Spared.of([inputs], 10.0)
-    plain, sparing = (leading(total, backend, Address(1, 2), each) for each in (None, spared))
-    cheap = torch.linalg.svd(spared.cheapened(total), full_matrices=False)
-    assert float(sparing.sizes[0]) == pytest.approx(float(cheap.S[0]), rel=1e-6)
-    wanted = spared.cheapened(cheap.Vh[:1])[0]
-    assert abs(float(sparing.right[:, 0] @ wanted / wanted.norm() ** 2)) == pytest.approx(1)
-    kept = [
-        abs(float(d.right[:, 0] @ shared.double() / d.right[:, 0].norm())) for d in (plain, sparing)
-    ]
-    assert kept[1] < kept[0] / 4
-
-
-def test_inputs_are_what_comes_into_the_last_mlp(tiny_base: BaseModel) -> None:
-    """Gate and up read the same, down reads what they make of it."""
-    texts = [Passage((token,), (tuple(range(token + 1, token + 9)),)) for token in (3, 50)]
-    trunk = run_trunk(tiny_base.decoder, lay_out(texts), moving=1, pause=lambda: None)
-    found = {name.split(".")[-2]: x for name, x in inputs_of(tiny_base.decoder, trunk).items()}
-    model = tiny_base.decoder.model
-    gate, up, down = (model.get_parameter(f"model.layers.3.mlp.{m}_proj.weight")
-                      for m in ("gate", "up", "down"))  # fmt: skip
-    assert found["gate_proj"].shape == (16, gate.shape[1])
-    assert torch.equal(found["gate_proj"], found["up_proj"])
-    x = found["gate_proj"]
-    torch.testing.assert_close(
-        found["down_proj"], torch.nn.functional.silu(x @ gate.T) * (x @ up.T)
+    own = [torch.randn(len(side), generator=draw).double() for side in common]
+    total = torch.outer(common[0] + own[0], common[1] + own[1]).float()
+    spared = Spared(Side.of([given], 10.0), Side.of([taken], 10.0))
+    plain, sparing = (
+        leading(total, backend, Address(1, 2), each, most=2) for each in (None, spared)
     )
-    assert down.shape[1] == found["down_proj"].shape[1]
+    wanted = torch.linalg.solve(dearness(given, 10.0), total.double())
+    wanted = torch.linalg.solve(dearness(taken, 10.0), wanted.T).T
+    found = sparing.sizes[0] * torch.outer(sparing.left[:, 0], sparing.right[:, 0])
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
+    for side in ("left", "right"):
+        shared = common[side == "right"]
+        with_common = [
+            abs(float(getattr(d, side)[:, 0] @ shared / getattr(d, side)[:, 0].norm()))
+            for d in (plain, sparing)
+        ]
+        assert with_common[1] < with_common[0] / 4

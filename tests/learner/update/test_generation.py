@@ -12,10 +12,10 @@ from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
 from learner.safety.anchors import Anchors
 from learner.serving import Serving
-from learner.settings import LearnerSettings
+from learner.settings import SEARCHED, LearnerSettings
 from learner.update.generation import Outcome, run_generation
 from streams.model.open import BaseModel
-from streams.records import Mask, Recipe
+from streams.records import Mask, Noise, Recipe
 
 SETTINGS = LearnerSettings(last_layers=2, pairs=4, kl_budget=10.0, kl_weight=0.0)
 TAUGHT: dict[str, Any] = {"target": (50, 51, 52, 2), "teacher": (-0.5, -0.25, -0.5, -0.25)}
@@ -142,11 +142,12 @@ def test_randopt_folds_members(serving: Serving, backend: Backend) -> None:
     assert sum(c != 0 for c in recipe.coefficients) <= 2
 
 
-def test_screened_generations_learn_repeat_and_go_back(
-    tiny_base: BaseModel, backend: Backend, tiny_mask: Mask
+@pytest.mark.parametrize("noise", SEARCHED)
+def test_searched_generations_learn_repeat_and_go_back(
+    tiny_base: BaseModel, backend: Backend, tiny_mask: Mask, noise: Noise
 ) -> None:
     """The last MLP alone moves; a plan repeats itself; versions follow and are taken out again."""
-    settings = LearnerSettings.model_validate(SETTINGS.model_dump() | {"noise": "screened"})
+    settings = LearnerSettings.model_validate(SETTINGS.model_dump() | {"noise": noise})
     layers, modules = settings.moving(tiny_base.decoder.num_layers)
     assert (list(layers), modules) == ([3], ("gate_proj", "up_proj", "down_proj"))
 
@@ -159,7 +160,7 @@ def test_screened_generations_learn_repeat_and_go_back(
         assert one.child is not None
         assert two.child is not None
         assert one.child.recipe == two.child.recipe
-        assert len(one.child.recipe.rows) == settings.pairs
+        assert len(one.child.recipe.tensors) == settings.pairs
         chain.append(one.child.recipe)
         serving.follow(chain[-1].version, chain)
         means.append(one.mean)
@@ -239,13 +240,12 @@ def test_the_first_child_does_not_decay_and_the_next_does(
     serving: Serving, backend: Backend
 ) -> None:
     """At the base there is nothing to take back; the recipe's bytes are then as ever."""
-    first = generate(serving, backend, settings=SETTINGS.model_copy(update={"decay": 0.01}))
+    settings = SETTINGS.model_copy(update={"decay": 0.01, "noise": "screened"})
+    first = generate(serving, backend, settings=settings)
     assert first.child is not None
     assert (first.child.recipe.decay, first.child.recipe.v) == (0, 3)
     serving.follow(first.child.recipe.version, [first.child.recipe])
-    second = generate(
-        serving, backend, number=2, settings=SETTINGS.model_copy(update={"decay": 0.01})
-    )
+    second = generate(serving, backend, number=2, settings=settings)
     assert second.child is not None
     assert (second.child.recipe.decay, second.child.recipe.v) == (655, 4)
     serving.follow(serving.base.name, [])
@@ -285,24 +285,26 @@ def test_a_key_draws_the_same_group_whatever_was_drawn_before(
     assert torch.equal(found[0].trunk.hidden, found[1].trunk.hidden)
 
 
-def test_a_pair_may_stand_for_several_moves_that_spare_prose(
-    serving: Serving, backend: Backend
-) -> None:
-    """They are in the recipe, the lessons gain by it, and another process finds the same."""
-    settings = SETTINGS.model_copy(update={"noise": "screened", "spare": 10.0, "signs_per_pair": 4})
+def test_directed_pairs_learn_and_spare_prose(serving: Serving, backend: Backend) -> None:
+    """The lessons gain by them, the recipe holds them, and another process finds the same."""
+    settings = SETTINGS.model_copy(update={"noise": "directed", "spare": 10.0, "pairs": 5})
     key = generation_key(0, "main", 1, serving.name)
-    first, second = (
+    first, second, unsparing = (
         run_generation(
-            key, LESSONS, serving, settings, backend=backend, pause=lambda: None,
+            key, LESSONS, serving, settings.model_copy(update={"spare": spare}), backend=backend,
+            pause=lambda: None,
             anchors=Anchors(serving.base, backend=backend, moving=len(serving.layers)),
         )
-        for _ in range(2)
+        for spare in (10.0, 10.0, 0.0)
     )  # fmt: skip
     assert first.child is not None
     assert second.child is not None
+    assert unsparing.child is not None
     recipe = first.child.recipe
     assert recipe == second.child.recipe
-    assert len(recipe.coefficients) == len(recipe.rows) == 4 * settings.pairs
-    assert first.table.shape[1] == 2 * settings.pairs
+    assert recipe.left != unsparing.child.recipe.left
+    assert recipe.v == 5
+    assert len(recipe.coefficients) == len(recipe.left) == len(recipe.right) == 5
+    assert first.table.shape[1] == 10
     assert first.gain is not None
     assert first.gain > 0
