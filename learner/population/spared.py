@@ -7,31 +7,25 @@ G of δ and C of x (Kronecker's approximation of the curvature, Martens & Grosse
 that gain as much those are cheapest that lie along L⁻¹ S R⁻¹ (the natural gradient, Amari 1998),
 with R = 1 + spare · C / (mean eigenvalue of C), and L likewise of G.
 
-Only the leading directions of each are kept; in the others L and R are 1, as nearly as one can tell
-from so few positions. Knows nothing of what is taught, and of no text but vectors.
+Knows nothing of what is taught, and of no text but vectors.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
-# Directions of a side that are dear: with 128 of them plain text was worn as much as with 512 by a
-# tenth more, and a model with wide layers has no memory for all.
-KEPT: Final = 512
-
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """M of one side of a layer: 1 + V (roots² − 1) Vᵀ.
+    """M of one side of a layer, by its Cholesky factor: M = root · rootᵀ.
 
-    directions: V, (units, k), orthonormal, float32; roots: (k,), of M's eigenvalues there
+    root: (units, units) float32, lower triangular
     """
 
-    directions: Tensor
-    roots: Tensor
+    root: Tensor
 
     @classmethod
     def of(cls, vectors: Sequence[Tensor], spare: float) -> Self:
@@ -40,17 +34,19 @@ class Side:
         vectors: (positions, units) each; spare: above 0, by how much a direction is dearer that is
             used as the mean of all is
         """
-        of_all = torch.cat([each.to("cpu", torch.float32) for each in vectors])
-        _, sizes, along = torch.linalg.svd(of_all, full_matrices=False)
-        energy = sizes.square()
-        mean = (energy.sum() / of_all.shape[1]).clamp(min=torch.finfo(torch.float32).tiny)
-        kept = slice(0, KEPT)
-        return cls(along[kept].T.contiguous(), (1 + spare * energy[kept] / mean).sqrt().double())
+        shared = sum(wide.T @ wide for wide in (each.to("cpu", torch.float64) for each in vectors))
+        assert isinstance(shared, Tensor)
+        mean = shared.diagonal().mean().clamp(min=torch.finfo(torch.float32).tiny)
+        dear = shared.mul_(spare / mean).add_(torch.eye(len(shared), dtype=torch.float64))
+        return cls(torch.linalg.cholesky(dear).float())
+
+    def whitened(self, columns: Tensor) -> Tensor:
+        """Return root⁻¹ times columns: (units, any) → the same, float64."""
+        return _solved(self.root, columns, upper=False)
 
     def cheapened(self, columns: Tensor) -> Tensor:
-        """Return M^(-1/2) times columns: (units, any) → the same, float64."""
-        wide, dear = columns.to("cpu", torch.float64), self.directions.double()
-        return wide + dear @ ((1 / self.roots - 1)[:, None] * (dear.T @ wide))
+        """Return root⁻ᵀ times columns, so that root⁻ᵀ root⁻¹ is M⁻¹: likewise."""
+        return _solved(self.root.T, columns, upper=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +57,10 @@ class Spared:
     columns: Side
 
     def whitened(self, total: Tensor) -> Tensor:
-        """Return L^(-1/2) S R^(-1/2): (out, in) → (out, in) float64."""
-        return self.columns.cheapened(self.rows.cheapened(total).T).T
+        """Return S as it is where neither side is dear: (out, in) → (out, in) float64."""
+        return self.columns.whitened(self.rows.whitened(total).T).T
+
+
+def _solved(root: Tensor, columns: Tensor, *, upper: bool) -> Tensor:
+    wide = columns.to("cpu", torch.float64)
+    return torch.linalg.solve_triangular(root.double(), wide, upper=upper)

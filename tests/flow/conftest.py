@@ -19,6 +19,7 @@ from learner.judges.open import open_judges
 from learner.loop import Learner
 from learner.parts import Parts
 from learner.run import line_mask
+from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from learner.safety.kept import KeptBase
 from learner.safety.measuring import Measuring, measuring_of
@@ -185,6 +186,7 @@ class LearnerHome:
             pause=_go_on,
             clock=lambda: NOW_S,
             tracer=self.tracer,
+            anchors=Anchors(common.base, backend=common.backend, moving=len(layers)),
         )
 
     def _waits(self, store: Store, log: Log) -> bool:

@@ -107,12 +107,14 @@ def test_what_prose_uses_is_left_alone(
     sparing = direct(reference.parent.decoder, pulls, perturbation, pause=go_on, spared=spared)
     assert sparing != found(reference, perturbation)
 
-    def along(where: Lines) -> float:
-        total = 0.0
+    def dear(where: Lines) -> float:
+        """How much of what moves the pairs do is dear, per length."""
+        total, plain = 0.0, 0.0
         for pair, tensor in enumerate(where.tensors):
             side, factors = spared[perturbation.specs[tensor].name], where.of([pair])
             for one, vectors in ((side.rows, factors.rows), (side.columns, factors.columns)):
-                total += float(vectors[0].float() @ one.directions[:, 0]) ** 2
-        return total
+                total += float((vectors[0].float() @ one.root).square().sum())
+                plain += float(vectors[0].float().square().sum())
+        return total / plain
 
-    assert along(sparing) < along(found(reference, perturbation)) / 4
+    assert dear(sparing) < dear(found(reference, perturbation)) / 3

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from kernels.change import Address
 from kernels.contract import Backend
-from learner.population import spared as module
 from learner.population.slopes import leading
 from learner.population.spared import Side, Spared
 
@@ -28,24 +27,13 @@ def dearness(vectors: Tensor, spare: float) -> Tensor:
 @pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize("units", [20, 120])
 def test_dearness_is_what_is_written(units: int, pieces: int) -> None:
-    """M^(-1/2) is that of M, in however many pieces the vectors come, few or many as they are."""
+    """The two halves are M⁻¹, in however many pieces the vectors come, few or many as they are."""
     given = vectors(units, 3)
     side = Side.of(given.chunk(pieces), 10.0)
     columns = torch.randn(units, 7, generator=torch.Generator().manual_seed(4))
-    twice = side.cheapened(side.cheapened(columns))
+    twice = side.cheapened(side.whitened(columns))
     wanted = torch.linalg.solve(dearness(given, 10.0), columns.double())
     torch.testing.assert_close(twice, wanted, rtol=1e-4, atol=1e-5)
-
-
-def test_only_leading_directions_are_dear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With fewer kept than there are, the direction that all vectors share is among them."""
-    monkeypatch.setattr(module, "KEPT", 2)
-    side, dear = Side.of([vectors(20, 3)], 10.0), dearness(vectors(20, 3), 10.0)
-    assert side.directions.shape == (20, 2)
-    values, along = torch.linalg.eigh(dear)
-    shortened = float(side.cheapened(along[:, -1:]).norm())
-    assert shortened == pytest.approx(float(values[-1]) ** -0.5, rel=1e-3)
-    torch.testing.assert_close(side.cheapened(along[:, :1]), along[:, :1], rtol=0, atol=1e-4)
 
 
 def test_vectors_of_zeros_make_nothing_dear() -> None:
