@@ -23,10 +23,9 @@ import torch
 from kernels.open import open_backend
 from learner.safety.anchors import Anchors
 from learner.safety.watched import watch_alone
-from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings
-from tests.experiments.rivals.evolved import ISOTROPIC, Evolved
+from tests.experiments.rivals.evolved import OWN, Evolved
 from tests.experiments.rivals.measured import about, beside, told
 from tests.experiments.rivals.people import PEOPLE, SESSIONS, Person, requests
 from tests.experiments.rivals.rival import (
@@ -39,7 +38,7 @@ from tests.experiments.rivals.rival import (
 )
 from tests.measured import bundled_measuring
 
-RIVALS: Final = ("none", "memory", "lora", "openclaw", "isotropic", "screened")
+RIVALS: Final = ("none", "memory", "lora", "openclaw", "isotropic", "screened", "directed")
 IN_A_ROW: Final = 3
 HEAD: Final = (
     "| person | rival | seed | sessions | accepted | about | tasks | text | refusals | seconds "
@@ -107,13 +106,13 @@ class Arena:
         """Return a rival that knows nothing yet. Raises: KeyError."""
         if name in ("none", "memory"):
             return (Still if name == "none" else Remembering)(self.bench, person)
-        if name in ("isotropic", "screened"):
-            screened = LearnerSettings(**self._args.set)
-            settings = ISOTROPIC if name == "isotropic" else screened
-            settings = settings.model_copy(update={"seed": seed})
+        if name in OWN:
+            settings = OWN[name].model_copy(update={"seed": seed})
+            if name == "directed":
+                settings = settings.model_copy(update=self._args.set)
             bank = self._bank or Anchors(self.bench.base, backend=self.bench.backend, moving=1)
             self._bank = bank
-            return Evolved(self.bench, person, settings, bank=bank if name == "screened" else None)
+            return Evolved(self.bench, person, settings, bank=None if name == "isotropic" else bank)
         from tests.experiments.rivals.gradient import Gradient, Way, own_model
 
         ways: dict[str, Way] = {"lora": "sft", "openclaw": "mixture"}
@@ -131,7 +130,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3, help="after every six sessions")
     parser.add_argument("--seconds", type=float, default=2.5, help="of processor, a LoRA's update")
     parser.add_argument("--items", type=int, default=8, help="of each small task, five times each")
-    parser.add_argument("--set", type=json.loads, default={}, help="the screened rival's settings")
+    parser.add_argument("--set", type=json.loads, default={}, help="the directed rival's settings")
     parser.add_argument("--out", type=Path, default=Path("rivals.jsonl"))
     args = parser.parse_args()
     torch.set_num_threads(1)

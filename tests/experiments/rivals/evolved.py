@@ -1,4 +1,4 @@
-"""Rivals without gradients: the learner's own generations, of screened or of isotropic noise."""
+"""Rivals without gradients: the learner's own generations, of three kinds of noise."""
 
 import time
 from collections.abc import Sequence
@@ -15,10 +15,15 @@ from streams.records import Mask, Recipe
 from tests.experiments.rivals.people import Person
 from tests.experiments.rivals.rival import Bench, Lessons, Said, Tokens, nothing
 
-# As it was before screened noise: whole steps, nothing that holds a version at the base.
-ISOTROPIC: Final = LearnerSettings(
-    noise="rank1", pairs=32, step=6.0, gain_share=1e9, decay=0.0, bank_weight=0.0
-)
+# Isotropic noise as it was before others: whole steps, nothing that holds a version at the base.
+# Screened noise as it was by default.
+OWN: Final = {
+    "isotropic": LearnerSettings(
+        noise="rank1", pairs=32, step=6.0, gain_share=1e9, decay=0.0, bank_weight=0.0
+    ),
+    "screened": LearnerSettings(noise="screened", pairs=64, gain_share=0.5),
+    "directed": LearnerSettings(),
+}
 
 
 class Evolved:
