@@ -107,11 +107,13 @@ class Recipe(Record):
     @model_validator(mode="after")
     def _of_known_signs(self) -> Self:
         pairs = len(self.coefficients)
-        searched = (self.rows, self.columns), (self.left, self.right)
-        for noise, both in zip(("screened", "directed"), searched, strict=True):
-            if not all(len(found) == (pairs if self.noise == noise else 0) for found in both):
-                raise ValueError(f"a {noise} recipe, and no other, has two factors for each pair")
-        if len(self.tensors) != (pairs if self.noise in ("screened", "directed") else 0):
+        screened = pairs if self.noise == "screened" else 0
+        directed = pairs if self.noise == "directed" else 0
+        if not len(self.rows) == len(self.columns) == screened:
+            raise ValueError("a screened recipe, and no other, has signs for each pair")
+        if not len(self.left) == len(self.right) == directed:
+            raise ValueError("a directed recipe, and no other, has factors for each pair")
+        if len(self.tensors) != screened + directed:
             raise ValueError("a recipe whose pairs were searched, and no other, has their tensors")
         num_tensors = len(self.layers) * len(self.modules)
         if not all(0 <= tensor < num_tensors for tensor in self.tensors):

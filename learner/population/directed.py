@@ -9,6 +9,7 @@ next to nothing of a move is by chance, and one that is to leave plain prose alo
 It only proposes, too: members are measured by forward passes, and what they gain weighs the pairs.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -68,5 +69,5 @@ def rounded(direction: Tensor) -> Tensor:
     direction: (units,), of length 1 or, where it was made shorter to spare something, less
     returns: (units,) int8, in units of 2⁻³
     """
-    wide = direction * (len(direction) ** 0.5 * _UNIT)
+    wide = direction * (math.sqrt(len(direction)) * _UNIT)
     return wide.round().clamp(-LARGEST_FACTOR, LARGEST_FACTOR).to(torch.int8)

@@ -63,4 +63,5 @@ class Spared:
 
 def _solved(root: Tensor, columns: Tensor, *, upper: bool) -> Tensor:
     wide = columns.to("cpu", torch.float64)
-    return torch.linalg.solve_triangular(root.double(), wide, upper=upper)
+    solved: Tensor = torch.linalg.solve_triangular(root.double(), wide, upper=upper)
+    return solved
