@@ -1,0 +1,30 @@
+"""A plan's settings are read as its build meant them, also where one is gone or was not there."""
+
+from typing import Any
+
+import pytest
+
+from learner.rerun.first_run import settings_of
+from learner.settings import LearnerSettings
+from streams.errors import LedgerError
+from streams.store.tables import GenerationRow
+
+
+def planned(settings: dict[str, Any]) -> GenerationRow:
+    """Return a plan that notes these settings."""
+    return GenerationRow(id="main/1", line="main", number=1, key="0" * 16, settings=settings)
+
+
+def test_a_plan_of_an_older_build_spares_nothing() -> None:
+    """What it does not note is what that build did, not what is the default now."""
+    found = settings_of(planned({"noise": "screened", "pairs": 64}))
+    assert (found.noise, found.pairs, found.spare, found.decay) == ("screened", 64, 0.0, 0.0)
+    assert LearnerSettings().spare > 0
+
+
+def test_a_setting_that_is_gone_is_read_where_it_did_nothing() -> None:
+    """Moves in groups cannot be repeated, and the plan says so instead of being run otherwise."""
+    noted = LearnerSettings(noise="screened").model_dump(mode="json")
+    assert settings_of(planned(noted | {"signs_per_pair": 1})).noise == "screened"
+    with pytest.raises(LedgerError, match="use the build that planned it"):
+        settings_of(planned(noted | {"signs_per_pair": 8}))
