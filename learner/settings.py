@@ -29,6 +29,7 @@ Freeze = Literal["top-complex", "all-complex", "all-but-redundant"]
 # and the kinds of noise that search by it.
 UNDER_THE_NORM: Final[tuple[Module, ...]] = ("gate_proj", "up_proj", "down_proj")
 SEARCHED: Final[tuple[Noise, ...]] = ("directed", "screened")
+MOST_DIRECTED: Final = 64  # pairs whose sums are exact in float32, with factors of five bits
 
 
 class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
@@ -211,6 +212,15 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
             raise ValueError(
                 f"learner.noise is {self.noise}, which moves {', '.join(UNDER_THE_NORM)} of the"
                 " last block: name at least one of them in learner.modules"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _few_enough_directions(self) -> Self:
+        if self.noise == "directed" and self.pairs > MOST_DIRECTED:
+            raise ValueError(
+                f"learner.pairs is {self.pairs}, and directed noise writes out the factors of each:"
+                f" at most {MOST_DIRECTED}, 12 are enough; or choose another learner.noise"
             )
         return self
 

@@ -179,6 +179,14 @@ def test_screened_noise_needs_a_tensor_to_search_in() -> None:
         LearnerSettings(noise="screened", modules=("q_proj", "o_proj"))
 
 
+def test_more_directed_pairs_than_stay_exact_are_refused() -> None:
+    """Else their sums could round, and a recipe would be of hundreds of kilobytes."""
+    assert LearnerSettings(noise="directed", pairs=64).pairs == 64
+    assert LearnerSettings(noise="rank1", pairs=65).pairs == 65
+    with pytest.raises(ValueError, match="at most 64, 12 are enough"):
+        LearnerSettings(noise="directed", pairs=65)
+
+
 @pytest.mark.parametrize(("strategy", "noise"), [("es", "full"), ("randopt", "normal")])
 def test_the_papers_mode_learns(
     tiny_base: BaseModel, backend: Backend, strategy: str, noise: str
