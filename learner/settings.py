@@ -82,7 +82,7 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         "coefficients · signs",
     )
     gain_share: float = Field(
-        1.0,
+        0.5,
         gt=0,
         description="share of what is left to gain that a step is to take, as its pairs were"
         " measured; so steps shrink to nothing with it, and `step` is the longest",
