@@ -1,8 +1,9 @@
 """What a learner does while nothing is due, a little at a step, and gives up when something is.
 
-First the base is measured for the gate's probes, one after the other (kept for every home of the
-machine: learner.safety.kept); then a version that came to serve meanwhile is asked the probes that
-were left out; then what serves is measured for ever (learner.idle.watching).
+First the prose is read that generations leave alone, and the base is measured for the gate's
+probes, one after the other (kept for every home of the machine: learner.safety.kept); then a
+version that came to serve meanwhile is asked the probes that were left out; then what serves is
+measured for ever (learner.idle.watching).
 
 A generation that becomes due ends it within a piece of work, about a second; what was kept by then
 is not done again.
@@ -11,18 +12,29 @@ is not done again.
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 from sqlmodel import Session
 
 from learner.guards.unasked import LookBack, SupportsLook
 from learner.idle.pace import IdlePause
 from learner.idle.watching import Watching
+from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from learner.safety.watched import Watch
 from learner.settings import LearnerSettings
 from streams.line.line import Line
 
 _LOG = logging.getLogger(__name__)
+
+
+class SupportsIdle(SupportsLook, Protocol):
+    """The parts of a learner that are needed."""
+
+    @property
+    def anchors(self) -> Anchors | None: ...
+    @property
+    def settings(self) -> LearnerSettings: ...
 
 
 class Idle:
@@ -52,7 +64,7 @@ class Idle:
 
     def step(
         self,
-        parts: SupportsLook,
+        parts: SupportsIdle,
         line: Line,
         writing: Callable[[], AbstractContextManager[Session]],
         *,
@@ -65,11 +77,23 @@ class Idle:
         is_due: whether something comes before; asked between pieces of work
         """
         with self._pause.until(is_due):
+            if self._read_prose(parts):
+                return
             if self._gate.measure_base():
                 return
             if self._look_back.look(parts, line, writing, now_ms=now_ms):
                 return
             self._watching.step(parts, writing, now_ms=now_ms)
+
+    def _read_prose(self, parts: SupportsIdle) -> bool:
+        """Read what a generation would have to read first; False where there is nothing."""
+        settings, anchors = parts.settings, parts.anchors
+        if anchors is None or settings.noise != "directed" or not settings.spare:
+            return False
+        if anchors.prose.is_read(settings.spare):
+            return False
+        anchors.prose.spared(settings.spare, pause=self._pause)
+        return True
 
     def listening(self, hear: Callable[[], object]) -> AbstractContextManager[None]:
         """Hear what comes while something else is asked of a version, which goes on to its end."""

@@ -31,6 +31,10 @@ class Prose:
         self._base, self._backend = base, backend
         self._known: dict[float, dict[str, Spared]] = {}
 
+    def is_read(self, spare: float) -> bool:
+        """Whether `spared` returns at once."""
+        return spare in self._known
+
     def spared(self, spare: float, *, pause: Callable[[], None]) -> Mapping[str, Spared]:
         """Return what is dear to move in each tensor of the last block's MLP, by its name.
 

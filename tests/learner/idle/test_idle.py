@@ -13,6 +13,7 @@ from learner.idle.idle import Idle
 from learner.idle.pace import IdlePause
 from learner.idle.watching import Watching
 from learner.loop import Learner
+from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from streams.model.open import BaseModel
 from streams.records import Mask
@@ -90,6 +91,21 @@ def test_the_base_is_measured_a_part_at_a_step(school: School) -> None:
         told.append(planner.measuring)
     assert base.done == 3
     assert told == [f"measuring the base: {n} of 3" for n in (0, 1, 2)] + ["", ""]
+
+
+def test_prose_is_read_before_a_generation_needs_it(school: School, backend: Backend) -> None:
+    """Once, in an idle moment; what interrupts it does not wait, and it is read afterwards."""
+    base = idling(school)
+    anchors = Anchors(school.base, backend=backend, moving=2)
+    settings = ONCE.model_copy(update={"noise": "directed", "spare": 7.0})
+    parts = replace(school.learner._parts, anchors=anchors, settings=settings)
+    idle, line, writing = parts.idle, school.learner._line, school.learner._writing
+    assert idle is not None
+    idle.step(parts, line, writing, is_due=lambda: True, now_ms=1)
+    assert not anchors.prose.is_read(7.0)
+    idle.step(parts, line, writing, is_due=lambda: False, now_ms=1)
+    assert anchors.prose.is_read(7.0)
+    assert base.done == 0
 
 
 def test_a_correction_does_not_wait_for_the_base(school: School) -> None:
