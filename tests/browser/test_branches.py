@@ -123,6 +123,29 @@ async def test_a_server_that_is_away_is_told(chat_page: Page) -> None:
     await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
 
 
+async def test_a_server_that_takes_no_messages_says_why(chat_page: Page, agent: FakeAgent) -> None:
+    """Before anybody asks."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    agent.reasons = ["stopping: running replies are being finished"]
+    await chat_page.clock.run_for(6000)
+    await expect(chat_page.locator("#note")).to_contain_text("takes no messages now (stopping")
+    agent.reasons = []
+    await chat_page.clock.run_for(6000)
+    await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
+
+
+async def test_an_open_page_uses_up_no_requests(chat_page: Page, agent: FakeAgent) -> None:
+    """A key's requests of a minute are its owner's: to look whether it is there costs none."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    await chat_page.clock.run_for(60_000)
+    agent.scripts += [Script(["one"]), Script(["two"])]
+    await said(chat_page, "Go", "one")
+    await said(chat_page, "On", "two")
+    assert agent.asked_for_models <= 2  # once a page
+
+
 async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> None:
     """The oldest go, for this conversation, or the message begins a new one; it is never lost."""
     full = {"message": "the context is full", "code": "context_length_exceeded"}

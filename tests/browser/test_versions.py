@@ -91,3 +91,16 @@ async def test_notes_can_be_removed(chat_page: Page, agent: FakeAgent) -> None:
     await chat_page.get_by_role("button", name="Done").click()
     await said(chat_page, "Go", "ok")
     assert agent.requests[0]["notes"] is False
+
+
+async def test_a_note_shows_when_it_comes(chat_page: Page, agent: FakeAgent) -> None:
+    """Of what was taught a note comes a while later, and nobody has to ask again to see it."""
+    await chat_page.clock.install()
+    agent.notes = []
+    await reload(chat_page)
+    agent.scripts.append(Script(["one"]))
+    await said(chat_page, "Go", "one")
+    await expect(chat_page.locator("#no-notes")).to_be_visible()
+    agent.notes = [{"id": "note_1", "text": "Be brief.", "state": "active", "version": None}]
+    await chat_page.clock.run_for(21_000)
+    await expect(chat_page.locator(".note-text")).to_have_text(["Be brief."])

@@ -4,7 +4,7 @@
 // Nothing typed is lost: a question is kept before it is sent, and what came of a reply is kept
 // while it comes, so that a reload or a broken line costs only what had not arrived.
 
-import { ApiError, feedback, models, reply } from "./api.js";
+import { ApiError, feedback, reply } from "./api.js";
 import { growCalls } from "./calls.js";
 import { newId } from "./ids.js";
 
@@ -84,6 +84,7 @@ export class Talk {
     await feedback(message.response, said, this.page.options.key);
     Object.assign(message, { hint: undefined, comment: undefined }, said, { rated: Date.now() });
     await this.page.conversation.keep(message);
+    this.page.notes.expect();
   }
 
   /** What may be done about a reply that failed: [label, what it does]. */
@@ -175,9 +176,8 @@ export class Talk {
 
   async *#arriving(conversation, signal, body) {
     const { options } = this.page;
-    const [model] = await models(options.key);
+    const model = await this.page.asked();
     signal.throwIfAborted();
-    this.page.limit = model.context_length ?? null;
     const whole = {
       model: model.id,
       ...body,
