@@ -157,6 +157,9 @@ async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> 
     await said(chat_page, "One", "a")
     await expect(chat_page.locator("#note")).to_contain_text("90 %")
     await say(chat_page, "Two")
+    alert = chat_page.get_by_role("alert")
+    await expect(alert).to_contain_text("This chat, with the reply, is longer than")
+    await expect(alert).to_contain_text("(1,000 tokens)")
     await chat_page.get_by_role("button", name="Leave out the oldest").click()
     await expect(chat_page.locator(".assistant .text").last).to_have_text("b")
     await expect(chat_page.locator(".dropped").last).to_have_text("2 old messages left out")
@@ -164,6 +167,8 @@ async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> 
     await said(chat_page, "Three", "c")
     assert agent.requests[3]["truncation"] == "auto"
     await say(chat_page, "Four is long")
+    await expect(alert).to_contain_text("This message alone is longer than")
+    await expect(chat_page.get_by_role("button", name="Leave out the oldest")).to_have_count(0)
     await chat_page.get_by_role("button", name="Begin a new chat with this").click()
     await expect(chat_page.get_by_label("Message", exact=True)).to_have_value("Four is long")
     await expect(chat_page.locator("#messages > *")).to_have_count(0)

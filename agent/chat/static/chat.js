@@ -40,8 +40,12 @@ class Page {
       editLast: () => this.thread.last("user")?.edit(),
     });
     this.compare = new CompareDialog(() => models(this.options.key), () => this.#note());
-    this.versions = new Versions(() => this.options.key, (before, after) => this.#taught(before, after));
     this.notes = new Notes(() => this.options.key);
+    this.versions = new Versions(
+      () => this.options.key,
+      (before, after) => this.#taught(before, after),
+      () => this.notes.texts,
+    );
     this.sidebar = new Sidebar(shelf, { open: (id) => this.open(id), removed: (id) => this.#removed(id) });
     shelf.addEventListener("change", ({ detail }) => this.#changed(detail));
   }
@@ -227,7 +231,10 @@ byId("stop").addEventListener("click", () => page.talk.stop());
 byId("new-chat").addEventListener("click", () => page.open());
 byId("open-options").addEventListener("click", () => page.options.open());
 byId("open-compare").addEventListener("click", () => page.compare.open());
-byId("end-compare").addEventListener("click", () => page.compare.end());
+byId("end-compare").addEventListener("click", () => {
+  page.compare.end();
+  page.composer.field.focus(); // the button is gone
+});
 byId("open-help").addEventListener("click", () => byId("help").showModal());
 byId("starters").addEventListener("click", ({ target }) => {
   const button = target.closest("button");

@@ -20,6 +20,11 @@ export class Notes {
     this.list = byId("note-list");
   }
 
+  /** What was noted, as the panel shows it. */
+  get texts() {
+    return JSON.parse(this.#shown ?? "[]").map(({ text }) => text);
+  }
+
   /** Something was said from which a note may come: look now, and again for a while. */
   expect() {
     this.#expecting = Date.now() + EXPECTED_MS;
