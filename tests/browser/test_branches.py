@@ -225,6 +225,22 @@ async def test_tool_calls_are_folded_and_answered(chat_page: Page, agent: FakeAg
     await expect(chat_page.locator(".call .result")).to_have_text("rain")
 
 
+async def test_the_next_call_is_at_hand(chat_page: Page, agent: FakeAgent) -> None:
+    """Of several, the keyboard goes from one result to the next, and then to the message."""
+    calls = [{"id": f"call_{n}", "name": "weather", "arguments": "{}"} for n in range(2)]
+    agent.scripts += [Script(calls=calls), Script(["It rains."])]
+    await say(chat_page, "Weather?")
+    await chat_page.locator("#result-call_0").fill("rain")
+    await chat_page.keyboard.press("Control+Enter")
+    await expect(chat_page.locator("#result-call_1")).to_be_focused()
+    await chat_page.keyboard.type("sun")
+    await chat_page.keyboard.press("Control+Enter")
+    await expect(chat_page.get_by_label("Message", exact=True)).to_be_focused()
+    await expect(chat_page.locator(".assistant .text").last).to_have_text("It rains.")
+    results = [each.get("content") for each in agent.requests[1]["messages"][2:]]
+    assert results == ["rain", "sun"]
+
+
 async def test_calls_of_the_agent_itself_are_shown(chat_page: Page, agent: FakeAgent) -> None:
     """Folded, with what came of them; they are no part of what is sent back."""
     call = {"id": "c1", "server": "files", "name": "read", "arguments": "{}"}

@@ -67,6 +67,8 @@ export class Talk {
     const { conversation, thread } = this.page;
     if (this.running) return;
     thread.append(conversation.add({ role: "tool", call: call.id, content: text }));
+    const next = thread.view(message).node.querySelector(".call form:not([hidden]) textarea");
+    (next ?? this.page.composer.field).focus();
     const results = conversation.resultsOf(message);
     if (message.calls.every(({ id }) => results.has(id))) await this.#ask(conversation.record.head);
   }
