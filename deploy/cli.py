@@ -95,7 +95,3 @@ def told(failure: Exception) -> tuple[str, int]:
         return f"quickset: {where}{failure.strerror}", 2
     name = type(failure).__name__
     return f"quickset failed unexpectedly ({name}: {failure}); --trace shows where", 1
-
-
-if __name__ == "__main__":
-    main()

@@ -230,7 +230,11 @@ def assemble(
     first: False where a line is run again: nobody outside is asked, and no note is written
     others: the rest of Parts, by name
     """
-    layers, modules = settings.moving(base.decoder.num_layers)
+    num_layers = base.decoder.num_layers
+    layers, modules = settings.moving(num_layers)
+    if settings.noise != "screened" and settings.last_layers > num_layers:
+        more = "learner.last_layers is %d, and the model has %d blocks: all of them move"
+        _LOG.info(more, settings.last_layers, num_layers)
     rules = Rules(
         line=settings.line,
         judges=open_judges(settings),

@@ -19,6 +19,7 @@ from streams.records import Json
 
 BODY_S = 30.0  # to send a body of the largest size over a slow line; longer is not a request
 CLIENT_GONE = 499  # nginx's word for it: counted, never sent
+ENCODINGS = ("gzip", "deflate")  # of bodies; aiohttp undoes them, and passes others on as they are
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,6 +93,9 @@ async def read_body(request: web.Request) -> bytes:
 
     raises: TooLargeError; InvalidError when it does not come, or is not what its encoding says
     """
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", *ENCODINGS):
+        raise undecodable(encoding)
     try:
         async with asyncio.timeout(BODY_S):
             return await request.read()
@@ -108,6 +112,16 @@ async def read_body(request: web.Request) -> bytes:
             "the body cannot be decoded: check its Content-Encoding",
             headers={"Connection": "close"},
         ) from cause
+
+
+def undecodable(encoding: str) -> InvalidError:
+    """What a client is told of a body in an encoding that is not read here."""
+    readable = " or ".join(ENCODINGS)
+    return InvalidError(
+        f"a body encoded as {encoding[:40]!r} cannot be read here: send it plain, or as {readable}",
+        code="unsupported_encoding",
+        headers={"Accept-Encoding": ", ".join(ENCODINGS), "Connection": "close"},
+    )
 
 
 async def expect(request: web.Request) -> None:

@@ -4,11 +4,15 @@ A request line, header or chunk that cannot be read never reaches the applicatio
 middlewares; aiohttp answers it by a text of its own.
 """
 
+import re
+
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
 from agent.errors import InvalidError
-from agent.http.edge import error_response
+from agent.http.edge import error_response, undecodable
+
+_ENCODING = re.compile(r"\((\w+)\)")  # as aiohttp names the one that it misses a library for
 
 
 class Runner(web.AppRunner):
@@ -42,8 +46,15 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         if not isinstance(exc, HttpProcessingError) or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
-        said = " ".join((message or "").split())[:200]
-        error = InvalidError(f"this is not HTTP that can be read: {said}", code="malformed_http")
-        response = error_response(error, status=status)
+        response = error_response(_told(exc, message or ""), status=status)
         response.force_close()
         return response
+
+
+def _told(cause: HttpProcessingError, message: str) -> InvalidError:
+    """What the client is told; aiohttp asks it to install libraries, which are ours to install."""
+    said = " ".join(message.split())[:200]
+    if isinstance(cause, ContentEncodingError):
+        named = _ENCODING.search(said)
+        return undecodable(named[1] if named else "unknown")
+    return InvalidError(f"this is not HTTP that can be read: {said}", code="malformed_http")

@@ -45,7 +45,7 @@ def up(in_force: InForce) -> None:
 
 
 def _child(name: str, in_force: InForce, *extra: str, grace_s: float) -> Child:
-    command = (sys.executable, "-m", "deploy.cli", name, "--with-parent")
+    command = (sys.executable, "-m", "deploy", name, "--with-parent")
     restarts = AGENT_RESTARTS if name == "agent" else None
     return Child(name, (*command, *in_force.arguments, *extra), grace_s, restarts)
 

@@ -96,7 +96,7 @@ def _child(
         "learner.line": "main",
         **settings,
     }
-    argv = (sys.executable, "-m", "deploy.cli", command, "--with-parent", *arguments, *_flags(own))
+    argv = (sys.executable, "-m", "deploy", command, "--with-parent", *arguments, *_flags(own))
     return Child(name or command, argv, _GRACE_S, _RESTARTS)
 
 

@@ -13,6 +13,7 @@ from learner.judges.open import JUDGES
 from learner.safety.probes.open import PROBES
 from learner.settings import LearnerSettings, chosen
 from streams.settings import RolloutSettings, StreamsSettings
+from streams.store.store import store_url
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
 
@@ -51,9 +52,11 @@ def conflicts(
 def _streams(streams: StreamsSettings) -> Iterator[str]:
     if streams.log != "sqlite" and not re.fullmatch(r"kafka://[^/,]+(,[^/,]+)*", streams.log):
         yield f"streams.log is {streams.log!r}: give sqlite or kafka://host:port[,host:port…]"
-    if streams.store and not streams.store.startswith(("sqlite:", "postgres:", "postgresql")):
-        scheme = streams.store.partition(":")[0]
-        yield f"streams.store begins with {scheme!r}: give sqlite:///… or postgresql://…"
+    if streams.store is not None:
+        try:
+            store_url(streams.store)
+        except ValueError as cause:
+            yield f"streams.store (DATABASE_URL sets it, too): {cause}"
     if streams.spool_bytes < 2 * streams.max_record_bytes:
         yield (
             f"streams.spool_bytes {streams.spool_bytes} cannot hold one record of "

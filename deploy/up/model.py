@@ -27,7 +27,7 @@ def ensure(in_force: InForce) -> None:
         return
     if is_whole(settings.cache.expanduser() / FOLDER):
         return
-    command = [sys.executable, "-m", "deploy.cli", "prepare", *in_force.arguments]
+    command = [sys.executable, "-m", "deploy", "prepare", *in_force.arguments]
     if subprocess.run(command, check=False).returncode != 0:
         raise DeployError("the model could not be prepared")
 

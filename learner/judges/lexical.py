@@ -30,6 +30,9 @@ FEWEST_TOKENS: Final = 3
 # Behind courtesy, a question this short says what the reply left out as often as something new.
 FEWEST_WORDS: Final = 5
 
+# What stands behind a complaint and has more words of its own is about something else.
+MOST_BEHIND: Final = 3
+
 # What the reply should have done, where a complaint names only what it should not; and what most
 # people wish, worded as the embedded model follows it: to five questions its greedy replies had 54
 # tokens of at most 64 with "That's too long. Shorter please." behind them, and 26 with the wish.
@@ -137,8 +140,29 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         if answers or (reading.asks == "offer" and told.rule == "corrects it"):
             return Heard(0, "nothing", "an answer to the agent's question")
         wish = next((later for later in found if later.kind == "wish"), None)
+        wish = wish or _said_behind(found, place)
         return _unhappy(reading, told, wish=wish, confidence=0.9)
     return None
+
+
+def _said_behind(found: tuple[Told, ...], place: int) -> Told | None:
+    """Return what stands at once behind a complaint that says not what should have been.
+
+    An order ("That's wrong. Answer with pong, please.") or what is right instead ("That's wrong,
+    it is Canberra."). What stands elsewhere, or names nothing ("do it"), may be about anything.
+    """
+    told = found[place]
+    if told.rule in OWN_WORDING or (told.rule in TELLING and told.part.says_something):
+        return None
+    passed = ("empty", "deny", "complaint")
+    behind = next((t for t in found[place + 1 :] if t.kind not in passed), None)
+    if behind is None or behind.part.foreign or behind.part.topic > MOST_BEHIND:
+        return None
+    names = behind.part.says_something
+    if behind.kind == "order":
+        return behind if names or behind.part.has(*SHAPES) else None
+    corrects = behind.kind == "other" and told.rule == "says it is wrong"
+    return behind if corrects and names and not behind.part.has("me") else None
 
 
 def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) -> bool:

@@ -15,7 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlmodel import Session
 
 from streams.errors import ExtraMissingError, SchemaError, StoreUnavailableError
@@ -109,14 +115,24 @@ def reach_store(settings: StreamsSettings) -> Store:
 def store_url(url: str) -> URL:
     """Read a database URL, with the driver that we use.
 
+    raises: ValueError, which never has the password in it; a database in memory is refused, as no
+        other process and no restart would find it
+
     >>> store_url("postgres://me@host/db").drivername
     'postgresql+psycopg'
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("no database URL: give sqlite:///… or postgresql://…") from None
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
-        raise ValueError(f"store {parsed.drivername}: choose sqlite or postgresql")
+        raise ValueError(f"{parsed.drivername}: choose sqlite or postgresql")
+    if parsed.drivername == "sqlite" and (parsed.host or parsed.database in (None, "", ":memory:")):
+        raise ValueError("no file is named: give sqlite:///relative.db or sqlite:////absolute.db")
+    if not parsed.database and "dbname" not in parsed.query:
+        raise ValueError("no database is named: give postgresql://user@host/database")
     return parsed
 
 

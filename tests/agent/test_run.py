@@ -281,7 +281,7 @@ async def test_a_port_in_use_is_said(tiny_base: BaseModel, tmp_path: Path) -> No
 
 async def test_stopping_drains(tiny_dir: Path, tmp_path: Path) -> None:
     """SIGTERM: a running stream ends as it would have, new requests are refused, the exit is 0."""
-    command = [sys.executable, "-m", "deploy.cli", "agent", "--model", str(tiny_dir),
+    command = [sys.executable, "-m", "deploy", "agent", "--model", str(tiny_dir),
                "--home", str(tmp_path), "--port", "0", "--console-port", "0",
                "--set", "agent.threads=1"]  # fmt: skip
     process = await asyncio.create_subprocess_exec(

@@ -46,6 +46,8 @@ class FakeAgent:
         self.context_tokens = 1000
         self.notes: list[Json] | None = None  # none: this server keeps none
         self.key: str | None = None  # none: no key is asked for
+        self.reasons: list[str] = []  # why no requests are taken
+        self.asked_for_models = 0
         self.gone = asyncio.Event()  # set when a reader left in mid-stream
 
     def app(self) -> web.Application:
@@ -54,6 +56,7 @@ class FakeAgent:
         app.add_routes(chat.routes())
         app.add_routes(
             [
+                web.get("/health/ready", self._ready),
                 web.get("/v1/models", self._models),
                 web.get("/v1/models/{id}", self._model),
                 web.get("/v1/notes", self._notes),
@@ -64,10 +67,21 @@ class FakeAgent:
         )
         return app
 
+    async def _ready(self, _: web.Request) -> web.Response:
+        status = 503 if self.reasons else 200
+        body = {"reasons": self.reasons, "version": self.serving}
+        return web.json_response(body, status=status)
+
+    def _refused(self, request: web.Request) -> web.Response | None:
+        if self.key is None or request.headers.get("Authorization") == f"Bearer {self.key}":
+            return None
+        error = {"message": "an API key is needed", "code": "invalid_api_key"}
+        return web.json_response({"error": error}, status=401)
+
     async def _models(self, request: web.Request) -> web.Response:
-        if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
-            error = {"message": "an API key is needed", "code": "invalid_api_key"}
-            return web.json_response({"error": error}, status=401)
+        self.asked_for_models += 1
+        if refused := self._refused(request):
+            return refused
         models = [
             {"id": name, "version": self.serving, "context_length": self.context_tokens}
             for name in ("quickset", *self.others)
@@ -97,6 +111,8 @@ class FakeAgent:
         return web.json_response({})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._refused(request):
+            return refused
         self.requests.append(await request.json())
         self.headers.append(dict(request.headers))
         script = self._script(self.requests[-1]["model"])

@@ -2,9 +2,10 @@
 
 python -m tests.browser.pictures CHAT CONSOLE FOLDER [QUESTION …]
 
-Asks the questions on the chat page at CHAT, one after the other, the last one when another version
-serves than at the beginning (let some of them be complaints), and saves FOLDER/chat.png; asks one
-more of two versions at once, for FOLDER/chat-compare.png; shows the conversation on a dark phone,
+Asks the questions on the chat page at CHAT, one after the other, the last one when what was wished
+stands beside the list and another version serves than at the beginning (let some of them be
+complaints, and the last one ask for code), and saves FOLDER/chat.png; asks one more of two versions
+at once, for FOLDER/chat-compare.png; shows the conversation on a dark phone,
 for FOLDER/chat-phone.png; and, of the console at CONSOLE, FOLDER/console.png. All have 256 colours,
 which keeps them small.
 """
@@ -40,6 +41,7 @@ async def take(chat: str, console: str, folder: Path, questions: list[str]) -> N
         for question in questions[:-1]:
             await _ask(page, question)
         await _learned(page, first)
+        await _noted(page)
         for question in questions[-1:]:
             await _ask(page, question)
         await _save(page, folder / "chat.png")
@@ -68,6 +70,14 @@ async def _learned(page: Page, first: str) -> None:
         await expect(page.locator("#serving")).not_to_have_text(first, timeout=LEARNED_MS)
     except AssertionError:
         print(f"{first} still serves: the pictures show no other version")
+
+
+async def _noted(page: Page) -> None:
+    """Wait until the page shows what was noted of its reader."""
+    try:
+        await expect(page.locator(".note-text")).not_to_have_count(0, timeout=LEARNED_MS)
+    except AssertionError:
+        print("nothing was noted: the pictures show no note")
 
 
 async def _compare(page: Page, question: str) -> None:

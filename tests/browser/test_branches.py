@@ -123,6 +123,29 @@ async def test_a_server_that_is_away_is_told(chat_page: Page) -> None:
     await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
 
 
+async def test_a_server_that_takes_no_messages_says_why(chat_page: Page, agent: FakeAgent) -> None:
+    """Before anybody asks."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    agent.reasons = ["stopping: running replies are being finished"]
+    await chat_page.clock.run_for(6000)
+    await expect(chat_page.locator("#note")).to_contain_text("takes no messages now (stopping")
+    agent.reasons = []
+    await chat_page.clock.run_for(6000)
+    await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
+
+
+async def test_an_open_page_uses_up_no_requests(chat_page: Page, agent: FakeAgent) -> None:
+    """A key's requests of a minute are its owner's: to look whether it is there costs none."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    await chat_page.clock.run_for(60_000)
+    agent.scripts += [Script(["one"]), Script(["two"])]
+    await said(chat_page, "Go", "one")
+    await said(chat_page, "On", "two")
+    assert agent.asked_for_models <= 2  # once a page
+
+
 async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> None:
     """The oldest go, for this conversation, or the message begins a new one; it is never lost."""
     full = {"message": "the context is full", "code": "context_length_exceeded"}
@@ -134,6 +157,9 @@ async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> 
     await said(chat_page, "One", "a")
     await expect(chat_page.locator("#note")).to_contain_text("90 %")
     await say(chat_page, "Two")
+    alert = chat_page.get_by_role("alert")
+    await expect(alert).to_contain_text("This chat, with the reply, is longer than")
+    await expect(alert).to_contain_text("(1,000 tokens)")
     await chat_page.get_by_role("button", name="Leave out the oldest").click()
     await expect(chat_page.locator(".assistant .text").last).to_have_text("b")
     await expect(chat_page.locator(".dropped").last).to_have_text("2 old messages left out")
@@ -141,6 +167,8 @@ async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> 
     await said(chat_page, "Three", "c")
     assert agent.requests[3]["truncation"] == "auto"
     await say(chat_page, "Four is long")
+    await expect(alert).to_contain_text("This message alone is longer than")
+    await expect(chat_page.get_by_role("button", name="Leave out the oldest")).to_have_count(0)
     await chat_page.get_by_role("button", name="Begin a new chat with this").click()
     await expect(chat_page.get_by_label("Message", exact=True)).to_have_value("Four is long")
     await expect(chat_page.locator("#messages > *")).to_have_count(0)
@@ -195,6 +223,22 @@ async def test_tool_calls_are_folded_and_answered(chat_page: Page, agent: FakeAg
     await expect(chat_page.locator(".call")).not_to_have_attribute("open", "")
     await chat_page.locator(".call summary").click()
     await expect(chat_page.locator(".call .result")).to_have_text("rain")
+
+
+async def test_the_next_call_is_at_hand(chat_page: Page, agent: FakeAgent) -> None:
+    """Of several, the keyboard goes from one result to the next, and then to the message."""
+    calls = [{"id": f"call_{n}", "name": "weather", "arguments": "{}"} for n in range(2)]
+    agent.scripts += [Script(calls=calls), Script(["It rains."])]
+    await say(chat_page, "Weather?")
+    await chat_page.locator("#result-call_0").fill("rain")
+    await chat_page.keyboard.press("Control+Enter")
+    await expect(chat_page.locator("#result-call_1")).to_be_focused()
+    await chat_page.keyboard.type("sun")
+    await chat_page.keyboard.press("Control+Enter")
+    await expect(chat_page.get_by_label("Message", exact=True)).to_be_focused()
+    await expect(chat_page.locator(".assistant .text").last).to_have_text("It rains.")
+    results = [each.get("content") for each in agent.requests[1]["messages"][2:]]
+    assert results == ["rain", "sun"]
 
 
 async def test_calls_of_the_agent_itself_are_shown(chat_page: Page, agent: FakeAgent) -> None:

@@ -114,6 +114,7 @@ async def test_a_bad_reply_can_be_corrected(chat_page: Page, agent: FakeAgent) -
     await expect(chat_page.locator(".thanks")).to_contain_text("Thank you")
     await chat_page.get_by_role("button", name="Good reply").click()
     remark = chat_page.get_by_label("A remark for people")
+    await expect(chat_page.get_by_role("button", name="Send the remark")).to_be_visible()
     await remark.fill("never sent")
     await remark.press("Escape")
     await expect(remark).to_be_hidden()

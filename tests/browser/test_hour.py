@@ -117,7 +117,7 @@ async def _compare(page: Page) -> None:
     await page.get_by_role("button", name="Compare", exact=True).click()
     await say(page, "Which is better?")
     await whole(page, before + 2)
-    await page.get_by_role("button", name="Right is better").click()
+    await page.get_by_role("button", name="The second is better").click()
     await expect(page.locator(".assistant")).to_have_count(before + 1)
     await expect(page.locator(".good").last).to_have_attribute("aria-pressed", "true")
     await page.get_by_role("button", name="Compare no more").click()

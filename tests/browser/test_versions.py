@@ -18,7 +18,10 @@ async def test_a_new_version_says_what_changed(chat_page: Page, agent: FakeAgent
         OLD: {"generation": 3, "parent": "c" * 16, "step": STEP},
         NEW: {"generation": 5, "parent": "d" * 16, "step": STEP},
     }
-    agent.scripts += [Script(["one"], version=OLD), Script(["two"], version=NEW)]
+    agent.notes = [{"id": "note_1", "text": "Be kind.", "state": "active", "version": None}]
+    agent.scripts += [
+        Script(["one"], version=OLD), Script(["two"], version=NEW), Script(["three"], version=OLD),
+    ]  # fmt: skip
     await said(chat_page, "Go", "one")
     await chat_page.keyboard.press("Alt+b")
     await chat_page.get_by_label("What should the reply have done?").fill("Be <b>brief</b>")
@@ -29,10 +32,13 @@ async def test_a_new_version_says_what_changed(chat_page: Page, agent: FakeAgent
     dialog = chat_page.get_by_role("dialog")
     await expect(dialog).to_contain_text(f"{NEW} has learned 2 generations more than {OLD}")
     await expect(dialog).to_contain_text("layer 29 (up_proj) along 64 directions of signs that")
-    await expect(dialog.locator("li")).to_have_text(["Be <b>brief</b>"])
+    await expect(dialog.locator("li")).to_have_text(["Be <b>brief</b>", "Be kind."])
     await chat_page.keyboard.press("Escape")
     await chat_page.locator("#serving").click()
     await expect(dialog).to_contain_text("generation 5: 5 steps of learning from the base")
+    await chat_page.keyboard.press("Escape")
+    await said(chat_page, "Once more", "three")
+    await expect(chat_page.locator(".change").last).to_contain_text("Another version answers")
 
 
 async def test_two_versions_are_compared_by_a_vote(chat_page: Page, agent: FakeAgent) -> None:
@@ -50,8 +56,8 @@ async def test_two_versions_are_compared_by_a_vote(chat_page: Page, agent: FakeA
     await say(chat_page, "Go")
     replies = chat_page.locator(".pair .assistant .text")
     await expect(replies).to_have_count(2)
-    left = chat_page.get_by_role("group", name="Left reply")
-    better = chat_page.get_by_role("button", name="Left is better")
+    left = chat_page.get_by_role("group", name="First reply")
+    better = chat_page.get_by_role("button", name="The first is better")
     await expect(better).to_be_visible()
     await expect(chat_page.locator(".pair .version").first).to_be_hidden()
     chosen = await left.locator(".text").inner_text()
@@ -66,6 +72,23 @@ async def test_two_versions_are_compared_by_a_vote(chat_page: Page, agent: FakeA
                       for name in ("stable", "candidate")}  # fmt: skip
     await said(chat_page, "And?", "ok")
     assert agent.requests[2]["messages"][1]["content"] == chosen
+    await chat_page.keyboard.press("Alt+v")
+    await chat_page.get_by_role("button", name="Compare", exact=True).click()
+    await chat_page.get_by_role("button", name="Compare no more").press("Enter")
+    await expect(chat_page.get_by_label("Message", exact=True)).to_be_focused()
+
+
+async def test_a_version_is_not_compared_with_itself(chat_page: Page, agent: FakeAgent) -> None:
+    """Under no two names: replies of one version are no ground for a vote."""
+    agent.serving, agent.others = OLD, ["quickset@stable"]
+    await chat_page.keyboard.press("Alt+v")
+    dialog = chat_page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Only one version has served so far")
+    await expect(chat_page.get_by_label("The other")).to_have_value("")
+    await chat_page.get_by_label("The other").fill(OLD)
+    await chat_page.get_by_role("button", name="Compare", exact=True).click()
+    await expect(dialog).to_contain_text("These are one and the same")
+    await expect(chat_page.locator("#comparing")).to_be_hidden()
 
 
 async def test_notes_can_be_removed(chat_page: Page, agent: FakeAgent) -> None:
@@ -91,3 +114,16 @@ async def test_notes_can_be_removed(chat_page: Page, agent: FakeAgent) -> None:
     await chat_page.get_by_role("button", name="Done").click()
     await said(chat_page, "Go", "ok")
     assert agent.requests[0]["notes"] is False
+
+
+async def test_a_note_shows_when_it_comes(chat_page: Page, agent: FakeAgent) -> None:
+    """Of what was taught a note comes a while later, and nobody has to ask again to see it."""
+    await chat_page.clock.install()
+    agent.notes = []
+    await reload(chat_page)
+    agent.scripts.append(Script(["one"]))
+    await said(chat_page, "Go", "one")
+    await expect(chat_page.locator("#no-notes")).to_be_visible()
+    agent.notes = [{"id": "note_1", "text": "Be brief.", "state": "active", "version": None}]
+    await chat_page.clock.run_for(21_000)
+    await expect(chat_page.locator(".note-text")).to_have_text(["Be brief."])

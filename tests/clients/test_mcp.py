@@ -24,7 +24,7 @@ NOWHERE = "http://127.0.0.1:9"  # a console that is away: chat needs none
 
 def served(api: Live) -> list[str]:
     """Arguments of python: `quickset mcp` in front of this API."""
-    return ["-m", "deploy.cli", "mcp", "--url", api.address, "--console-url", NOWHERE]
+    return ["-m", "deploy", "mcp", "--url", api.address, "--console-url", NOWHERE]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-QUICKSET = (sys.executable, "-m", "deploy.cli")
+QUICKSET = (sys.executable, "-m", "deploy")
 # Small in every respect, and no pauses: to see the loop turn, not to learn well.
 QUICK = {
     "learner.turns_per_generation": "1",

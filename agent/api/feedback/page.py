@@ -1,12 +1,15 @@
 """The page behind a signed link: whoever holds the link rates one reply, without a key or script.
 
 Opening the page changes nothing, as what reads mails opens every link in them; its buttons send a
-form. What the link says is proved each time.
+form. What the link says is proved each time, and what was typed comes back where it is not kept.
 """
 
+import html
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from string import Template
 from typing import Any, Final
 
 from aiohttp import web
@@ -26,6 +29,12 @@ _HEADERS: Final[Mapping[str, str]] = pages.HEADERS | {
     "Cache-Control": "no-store",
     "Content-Type": "text/html; charset=utf-8",
 }
+_TITLES: Final = {
+    "rate": "Was the reply good?",
+    "thanks": "Thank you",
+    "back": "Taken back",
+    "ended": "This link does not work any more",
+}
 _SAID: Final = {"up": Rating(1), "down": Rating(-1), "back": Rating(withdrawn=True)}
 
 
@@ -43,19 +52,23 @@ async def _show(request: web.Request) -> web.StreamResponse:
         _proved(request)
     except ApiError as error:
         return _page("ended", error.status)
-    return _page("rate")
+    return _asked()
 
 
 async def _take(request: web.Request) -> web.StreamResponse:
+    hint = ""
     try:
         link, service = _proved(request), request.app[SERVICE]
+        form = await _form(request)
+        typed = form.get("hint")
+        hint = typed if isinstance(typed, str) else ""
         service.limits.count_request(link.principal)
-        rating = _rating(dict(await _form(request)))
+        rating = _rating(form)
         await service.rate(link.response_id, rating, principal=link.principal, way="link")
-    except InvalidError:
-        return _page("rate", InvalidError.status)
     except ApiError as error:
-        return _page("ended" if error.status in (403, 404) else "later", error.status)
+        if error.status in (403, 404):
+            return _page("ended", error.status)
+        return _asked(error, hint)
     return _page("back" if rating.withdrawn else "thanks")
 
 
@@ -68,21 +81,41 @@ async def _form(request: web.Request) -> Mapping[str, Any]:
     try:
         return await request.post()
     except ValueError:
-        raise InvalidError("the form cannot be read") from None
+        raise InvalidError("the form cannot be read: send it once more") from None
 
 
 def _rating(form: Mapping[str, Any]) -> Rating:
     said, hint = form.get("say"), form.get("hint")
     if not isinstance(said, str) or said not in _SAID:
-        raise InvalidError("say: up, down or back", param="say")
+        raise InvalidError("choose one of the buttons", param="say")
     rating = _SAID[said]
     # Browsers count a line break as one character, and send two.
     wish = words(hint.replace("\r\n", "\n")) if isinstance(hint, str) else None
     if rating.withdrawn or wish is None:
         return rating
-    return Rating(rating.score, hint=wish[:MAX_CHARS])
+    if len(wish) > MAX_CHARS:
+        raise InvalidError(
+            f"at most {MAX_CHARS:,} characters are taken, and these are {len(wish):,}: shorten it",
+            param="hint",
+        )
+    return Rating(rating.score, hint=wish)
 
 
-def _page(name: str, status: int = 200) -> web.Response:
-    text = (_FOLDER / f"{name}.html").read_text(encoding="utf-8")
+def _asked(error: ApiError | None = None, hint: str = "") -> web.Response:
+    """The form; with an error, why what was sent is not kept, and the words that were sent."""
+    problem = ""
+    if error is not None:
+        said = html.escape(error.message)
+        problem = f'<p class="problem" role="alert">It is not kept: {said}.</p>'
+    return _page("rate", error.status if error else 200, problem=problem, hint=html.escape(hint))
+
+
+def _page(name: str, status: int = 200, **parts: str) -> web.Response:
+    main = Template(_read(name)).substitute(parts)
+    text = Template(_read("frame")).substitute(title=_TITLES[name], main=main)
     return web.Response(text=text, status=status, headers=_HEADERS)
+
+
+@cache
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.html").read_text(encoding="utf-8")

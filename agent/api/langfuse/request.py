@@ -51,9 +51,9 @@ class Score(Form):
 
 
 class Scores(Form):
-    """Several scores, which Langfuse's newer clients send as a list."""
+    """Several scores, which Langfuse's newer clients send as a list; each is checked by itself."""
 
-    batch: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_SCORES)
+    batch: list[Any] = Field(min_length=1, max_length=MAX_SCORES)
 
 
 class Event(Form):
@@ -65,9 +65,11 @@ class Event(Form):
 
 
 class Ingestion(Form):
-    """The body of POST /api/public/ingestion."""
+    """The body of POST /api/public/ingestion: events, each checked by itself."""
 
-    batch: list[Event] = Field(max_length=MAX_SCORES)
+    batch: list[Any] = Field(
+        max_length=MAX_SCORES, description='{"id", "type", "body"}; scores are "score-create"'
+    )
 
 
 class ScoreKept(TypedDict):
@@ -118,7 +120,7 @@ class Ingested(TypedDict):
     errors: list[EventRefused]
 
 
-def read_scores(body: bytes) -> Score | list[dict[str, Any]]:
+def read_scores(body: bytes) -> Score | list[Any]:
     """Check the body of POST /api/public/scores: one score, or a list of them, unchecked.
 
     raises: InvalidError, which names the parameter

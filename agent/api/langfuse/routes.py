@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from agent.api.langfuse.request import (
+    Event,
     EventKept,
     EventRefused,
     Ingested,
@@ -54,13 +55,16 @@ async def take_events(request: web.Request) -> web.Response:
     """Keep the scores among the events of an older client, and pass over the rest."""
     service, principal = request.app[SERVICE], admit(request)
     told = Ingested(successes=[], errors=[])
-    for event in read_form(Ingestion, await edge.read_body(request)).batch:
+    for each in read_form(Ingestion, await edge.read_body(request)).batch:
+        name = each.get("id") if isinstance(each, dict) else None
         try:
+            event = check(Event, each)
             if event.type == "score-create":
                 await _keep(service, check(Score, event.body), principal)
             told["successes"].append(EventKept(id=event.id, status=201))
         except ApiError as error:
-            refused = EventRefused(id=event.id, status=error.status, message=error.message)
+            known = name if isinstance(name, str) else ""
+            refused = EventRefused(id=known, status=error.status, message=error.message)
             told["errors"].append(refused)
     return web.json_response(told, status=_SOME_REFUSED)
 

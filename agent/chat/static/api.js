@@ -15,6 +15,20 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * How the server is: {version, reasons: why it takes no requests now}; null when it is away. It asks
+ * for no key, and is not counted where the requests of keys are limited.
+ */
+export async function standing() {
+  try {
+    const response = await fetch("/health/ready", { credentials: "omit", cache: "no-store" });
+    const { version, reasons } = await response.json();
+    return { version: version ?? null, reasons: reasons ?? [] };
+  } catch {
+    return null;
+  }
+}
+
 /** What can be asked for; the first is what serves: {id, version, context_length, …}. */
 export async function models(key) {
   const { data } = await json("/v1/models", { headers: headers(key) });

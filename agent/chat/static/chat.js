@@ -1,6 +1,6 @@
 // The chat page: puts its parts together, and shows one conversation of those that the browser keeps.
 
-import { models } from "./api.js";
+import { models, standing } from "./api.js";
 import { CompareDialog } from "./compare.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
@@ -24,8 +24,8 @@ const MAX_TAUGHT = 5; // corrections that the dialog of a version lists
 
 /** The page as the verbs of talk.js see it. */
 class Page {
-  limit = null; // tokens of the context
-  #away = false; // whether the last look found no server
+  model = null; // what is asked for: {id, context_length}; null: not known yet
+  #trouble = ""; // why nothing can be asked now, as the last look found it
   conversation = null;
 
   constructor(shelf) {
@@ -40,8 +40,12 @@ class Page {
       editLast: () => this.thread.last("user")?.edit(),
     });
     this.compare = new CompareDialog(() => models(this.options.key), () => this.#note());
-    this.versions = new Versions(() => this.options.key, (before, after) => this.#taught(before, after));
     this.notes = new Notes(() => this.options.key);
+    this.versions = new Versions(
+      () => this.options.key,
+      (before, after) => this.#taught(before, after),
+      () => this.notes.texts,
+    );
     this.sidebar = new Sidebar(shelf, { open: (id) => this.open(id), removed: (id) => this.#removed(id) });
     shelf.addEventListener("change", ({ detail }) => this.#changed(detail));
   }
@@ -93,7 +97,7 @@ class Page {
     this.composer.busy(false);
     if (conversation === this.conversation) this.follow.grown();
     this.#note();
-    this.notes.look();
+    this.notes.expect();
   }
 
   /** A reply has said which version makes it. */
@@ -111,16 +115,22 @@ class Page {
   /** Look whether another version serves by now, and whether anything does. */
   async look() {
     if (document.hidden || this.talk.running) return;
-    const [found, away] = await models(this.options.key).then(
-      (all) => [all, false],
-      ({ status }) => [null, status === 0],
-    );
+    const found = await standing();
+    if (!found) this.model = null; // what comes back may be another one
+    else await this.asked().catch(() => null); // says how much the context holds
     if (this.talk.running) return;
-    this.#away = away;
+    const refused = found?.reasons.length ? `The server takes no messages now (${found.reasons.join("; ")}).` : "";
+    this.#trouble = found ? refused : "The server cannot be reached: the page keeps looking for it.";
     this.#note();
     if (!found) return;
-    this.limit = found[0].context_length ?? null;
-    this.versions.show(found[0].version);
+    this.versions.show(found.version);
+    this.notes.glance();
+  }
+
+  /** What to ask for; throws ApiError. */
+  async asked() {
+    this.model ??= (await models(this.options.key))[0];
+    return this.model;
   }
 
   /** What the shortcuts do. */
@@ -201,9 +211,10 @@ class Page {
   /** The line beneath the composer, and the bar above it while two versions are compared. */
   #note() {
     const tokens = this.conversation?.path().findLast((one) => one.tokens)?.tokens ?? 0;
-    const used = this.limit ? tokens / this.limit : 0;
+    const limit = this.model?.context_length;
+    const used = limit ? tokens / limit : 0;
     const told = [];
-    if (this.#away) told.push("The server cannot be reached: the page keeps looking for it.");
+    if (this.#trouble) told.push(this.#trouble);
     if (!this.options.learn) told.push("Nothing of this chat is learned from: see the options.");
     if (used > NEARLY_FULL) told.push(`${Math.min(100, Math.round(used * 100))} % of what the model can keep in view is used.`);
     const text = told.join(" ") || "Enter sends, Shift+Enter starts a new line, ? lists the keys.";
@@ -220,7 +231,10 @@ byId("stop").addEventListener("click", () => page.talk.stop());
 byId("new-chat").addEventListener("click", () => page.open());
 byId("open-options").addEventListener("click", () => page.options.open());
 byId("open-compare").addEventListener("click", () => page.compare.open());
-byId("end-compare").addEventListener("click", () => page.compare.end());
+byId("end-compare").addEventListener("click", () => {
+  page.compare.end();
+  page.composer.field.focus(); // the button is gone
+});
 byId("open-help").addEventListener("click", () => byId("help").showModal());
 byId("starters").addEventListener("click", ({ target }) => {
   const button = target.closest("button");

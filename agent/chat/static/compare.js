@@ -41,6 +41,7 @@ export class CompareDialog {
     this.models = models;
     this.changed = changed;
     this.chosen = null; // the names of two models, while the next message is for both
+    this.versions = new Map(); // the name of a model → the version that answers it now
     this.dialog = byId("compare");
     part(this.dialog, "form").addEventListener("submit", (event) => this.#choose(event));
     part(this.dialog, ".cancel").addEventListener("click", () => this.dialog.close());
@@ -52,13 +53,16 @@ export class CompareDialog {
     try {
       const found = await this.models();
       const names = found.map(({ id }) => id).filter((id) => id.includes("@"));
-      const base = found[0].base && `quickset@${found[0].base}`;
+      this.versions = new Map(found.map(({ id, version }) => [id, version]));
+      const { base: root, version } = found[0];
+      const base = root && root !== version ? `quickset@${root}` : null;
       const offered = [...new Set([...names, ...(base ? [base] : [])])];
       byId("model-names").replaceChildren(...offered.map((value) => element("option", { value })));
       const other = ["quickset@candidate", "quickset@previous"].find((name) => names.includes(name));
       byId("model-a").value ||= "quickset@stable";
       byId("model-b").value ||= other ?? base ?? "";
-      if (!other) this.#tell("Only one version has served so far; any version can be named, also the base.");
+      if (!other && base) this.#tell("Only one version has served since the base; any version can be named.");
+      if (!other && !base) this.#tell("Only one version has served so far: teach it something, and there will be two to compare.");
     } catch (error) {
       this.#tell(error.message);
     }
@@ -74,7 +78,8 @@ export class CompareDialog {
     event.preventDefault();
     const names = ["model-a", "model-b"].map((id) => byId(id).value.trim()).map(whole);
     if (names.some((name) => !name)) return this.#tell("Name two versions.");
-    if (names[0] === names[1]) return this.#tell("These are one and the same.");
+    const versions = names.map((name) => this.versions.get(name) ?? name.replace("quickset@", ""));
+    if (names[0] === names[1] || versions[0] === versions[1]) return this.#tell("These are one and the same.");
     this.chosen = names;
     this.dialog.close();
     this.changed();

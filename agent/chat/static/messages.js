@@ -14,9 +14,10 @@ const COPIED_MS = 2000; // as long as a button says that it has copied
 const SLOW_MS = 4000; // without a word; from then on the page says why that may be
 const SLOW = "No word yet: others are answered first, or a long conversation is being read.";
 
-/** Show that another version answers from here on; tell(node) opens what has changed. */
-export function versionChange(version, tell) {
+/** Show that another version answers from here on; known: it is no new one; tell() opens what has changed. */
+export function versionChange(version, known, tell) {
   const node = copy("change-template");
+  part(node, ".word").textContent = known ? "Another version" : "A new version";
   part(node, "b").textContent = version;
   part(node, "button").addEventListener("click", () => tell());
   return node;

@@ -64,6 +64,7 @@ export class Rating {
   #open() {
     const bad = this.message.score === -1;
     part(this.form, ".hint-row").hidden = !bad;
+    part(this.form, ".primary").textContent = bad ? "Teach" : "Send the remark"; // a remark alone teaches nothing
     part(this.form, ".hint").value = this.message.hint ?? "";
     part(this.form, ".comment").value = this.message.comment ?? "";
     this.form.hidden = false;

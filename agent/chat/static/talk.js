@@ -4,11 +4,12 @@
 // Nothing typed is lost: a question is kept before it is sent, and what came of a reply is kept
 // while it comes, so that a reload or a broken line costs only what had not arrived.
 
-import { ApiError, feedback, models, reply } from "./api.js";
+import { ApiError, feedback, reply } from "./api.js";
 import { growCalls } from "./calls.js";
 import { newId } from "./ids.js";
 
 const KEEP_MS = 700; // between two savings of a reply that streams
+const DISK_MS = 1000; // a disk that takes longer holds up no question; its text is in the composer until then
 const TOO_LONG = "context_length_exceeded";
 const NO_WORD = "Stopped before the first word.";
 
@@ -66,6 +67,8 @@ export class Talk {
     const { conversation, thread } = this.page;
     if (this.running) return;
     thread.append(conversation.add({ role: "tool", call: call.id, content: text }));
+    const next = thread.view(message).node.querySelector(".call form:not([hidden]) textarea");
+    (next ?? this.page.composer.field).focus();
     const results = conversation.resultsOf(message);
     if (message.calls.every(({ id }) => results.has(id))) await this.#ask(conversation.record.head);
   }
@@ -84,6 +87,7 @@ export class Talk {
     await feedback(message.response, said, this.page.options.key);
     Object.assign(message, { hint: undefined, comment: undefined }, said, { rated: Date.now() });
     await this.page.conversation.keep(message);
+    this.page.notes.expect();
   }
 
   /** What may be done about a reply that failed: [label, what it does]. */
@@ -95,7 +99,12 @@ export class Talk {
     const anew = ["Begin a new chat with this message", () => this.page.beginWith(question.content)];
     const shorten = ["Shorten the message", () => this.page.thread.view(question).edit()];
     const drop = ["Leave out the oldest messages", () => this.#dropping(message)];
-    return conversation.record.dropping ? [shorten, anew] : [drop, anew, shorten];
+    return this.#drops(conversation) ? [shorten, anew] : [drop, anew, shorten];
+  }
+
+  /** Whether the oldest messages are left out where a conversation does not fit. */
+  #drops(conversation) {
+    return conversation.record.dropping || this.page.options.dropping;
   }
 
   async #dropping(message) {
@@ -163,7 +172,7 @@ export class Talk {
         }
       }
     } catch (error) {
-      this.#failed(error, message);
+      this.#failed(error, message, conversation);
     }
     speech?.end(message.content.slice(offset), message.failed ?? "");
     conversation.keep(message); // the page does not wait for a slow disk
@@ -175,13 +184,13 @@ export class Talk {
 
   async *#arriving(conversation, signal, body) {
     const { options } = this.page;
-    const [model] = await models(options.key);
+    const slow = new Promise((resolve) => setTimeout(resolve, DISK_MS));
+    const [model] = await Promise.all([this.page.asked(), Promise.race([conversation.saving, slow])]);
     signal.throwIfAborted();
-    this.page.limit = model.context_length ?? null;
     const whole = {
       model: model.id,
       ...body,
-      truncation: conversation.record.dropping || options.dropping ? "auto" : "disabled",
+      truncation: this.#drops(conversation) ? "auto" : "disabled",
       ...(options.tools.length ? { tools: options.tools } : {}),
       ...(options.notes ? {} : { notes: false }),
     };
@@ -202,13 +211,21 @@ export class Talk {
     view.grow(() => this.page.follow.grown());
   }
 
-  #failed(error, message) {
+  #failed(error, message, conversation) {
     if (error.name === "AbortError") {
       message.finish = "cancelled";
       if (!message.content) message.failed = NO_WORD;
       return;
     }
     if (!(error instanceof ApiError)) console.error(error);
-    Object.assign(message, { failed: error.message, code: error.code, status: error.status });
+    const failed = error.code === TOO_LONG ? this.#tooLong(conversation) : error.message;
+    Object.assign(message, { failed, code: error.code, status: error.status });
+  }
+
+  /** The server's own sentence is for programs. */
+  #tooLong(conversation) {
+    const what = this.#drops(conversation) ? "This message alone" : "This chat, with the reply,";
+    const tokens = this.page.model?.context_length?.toLocaleString("en");
+    return `${what} is longer than what the model can keep in view${tokens ? ` (${tokens} tokens)` : ""}.`;
   }
 }

@@ -65,7 +65,9 @@ export class Thread {
     if (message.pair && !message.voted) return; // nobody should vote for a name
     if (!view || !message.version || !before || before === message.version) return;
     if (view.node.previousElementSibling?.classList.contains("change")) return;
-    view.node.before(versionChange(message.version, () => this.on.explain(before, message.version)));
+    const path = this.conversation.path(message.parent);
+    const known = message.pair || path.some(({ version }) => version === message.version);
+    view.node.before(versionChange(message.version, known, () => this.on.explain(before, message.version)));
   }
 
   #question(message) {

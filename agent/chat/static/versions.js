@@ -7,11 +7,15 @@ const NOTICE_MS = 3000;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)"); // scripts' animations do not obey the style sheet
 const NOISES = { rank1: "of random signs", full: "of random signs of full rank", normal: "of normal noise", screened: "of signs that were searched", directed: "along the directions that gain most" };
 
-/** Shows versions; key() is the API key, taught(before, after) lists what the reader taught between. */
+/**
+ * Shows versions; key() is the API key, taught(before, after) lists what the reader taught between,
+ * noted() what was noted of the reader in all.
+ */
 export class Versions {
-  constructor(key, taught) {
+  constructor(key, taught, noted) {
     this.key = key;
     this.taught = taught;
+    this.noted = noted;
     this.chip = byId("serving");
     this.dialog = byId("versions");
     this.before = null; // the version of the last reply that is shown
@@ -49,10 +53,17 @@ export class Versions {
 
   #lessons(before, after) {
     const taught = before ? this.taught(before, after) : [];
-    if (!taught.length) return [];
-    const items = taught.map((hint) => element("li", {}, hint));
-    return [element("p", {}, "In this conversation you taught, before it changed:"), element("ul", {}, ...items)];
+    return [
+      ...listed("In this conversation you taught, before it changed:", taught),
+      ...listed("What it has learned of you so far:", this.noted().filter((text) => !taught.includes(text))),
+    ];
   }
+}
+
+function listed(title, texts) {
+  if (!texts.length) return [];
+  const items = texts.map((text) => element("li", {}, text));
+  return [element("p", {}, title), element("ul", {}, ...items)];
 }
 
 /** What to tell of a version, and of the way to it from an older one. */
@@ -67,7 +78,8 @@ function sentences(old, now) {
 function describe({ version, generation, parent }) {
   if (generation === undefined) return `Version ${version} answers now.`;
   if (generation === 0) return `Version ${version} is the base model, before any learning.`;
-  return `Version ${version} is generation ${generation}: ${generation} ${generation === 1 ? "step" : "steps"} of learning from the base, the last of them from ${parent}.`;
+  if (generation === 1) return `Version ${version} is generation 1: one step of learning from the base, ${parent}.`;
+  return `Version ${version} is generation ${generation}: ${generation} steps of learning from the base, the last of them from ${parent}.`;
 }
 
 function difference(old, now) {

@@ -119,7 +119,29 @@ async def test_a_link_rates_without_a_key(start_api: StartApi) -> None:
     assert (back.status, "taken back" in await back.text()) == (200, True)
     assert "is kept" not in await back.text()
     assert api.feedback()[-1].withdrawn
-    assert (await api.client.post(path, data={"say": "1"})).status == 400
+    bad = await api.client.post(path, data={"say": "1"})
+    assert (bad.status, "choose one of the buttons" in await bad.text()) == (400, True)
+
+
+async def test_what_a_link_cannot_keep_is_told_and_comes_back(start_api: StartApi) -> None:
+    """Nothing is cut in silence: the form says why, and has the words that were typed."""
+    key = {"ann": hashlib.sha256(b"ann").hexdigest()}
+    api: Api = await start_api(keys=key, requests_per_minute=3)
+    api.headers = {"Authorization": "Bearer ann"}
+    url = await rated(api)
+    made = await (await api.client.post(f"{url}/link", data=b"", headers=api.headers)).json()
+    path = made["url"].removeprefix(str(api.client.make_url("")).rstrip("/"))
+    long = "<b>" + "x" * 4000
+    for status, said, form in (
+        (400, "4,000 characters are taken, and these are 4,003", {"say": "up", "hint": long}),
+        (429, "try again in", {"say": "down", "hint": long[:9]}),
+    ):
+        answer = await api.client.post(path, data=form)
+        text = await answer.text()
+        assert answer.status == status
+        assert said in text
+        assert f">&lt;b&gt;{form['hint'][3:]}</textarea>" in text
+    assert api.feedback() == []
 
 
 async def test_a_link_that_ended_or_was_changed_is_refused(api: Api) -> None:

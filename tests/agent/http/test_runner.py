@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from agent.http.edge import answer_errors, read_body
 from agent.http.runner import Runner
 
 
@@ -14,11 +15,15 @@ async def hello(_: web.Request) -> web.Response:
     return web.json_response({"said": "hello"})
 
 
+async def read(request: web.Request) -> web.Response:
+    return web.json_response({"read": len(await read_body(request))})
+
+
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """The port of a small application."""
-    app = web.Application()
-    app.add_routes([web.get("/", hello), web.post("/", hello)])
+    app = web.Application(middlewares=[answer_errors()])
+    app.add_routes([web.get("/", hello), web.post("/", read)])
     runner = Runner(app, handler_cancellation=True, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -97,3 +102,16 @@ async def test_malformed_http_has_the_shape_of_every_error(port: int, data: byte
     assert "Traceback" not in error["message"]
     good = await send(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert json.loads(good[1]) == {"said": "hello"}
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "x-gzip", "gzip, br", "nonsense"])
+async def test_an_encoding_that_is_not_read_is_named(port: int, encoding: str) -> None:
+    """The client is told which ones are, and never to install a library."""
+    request = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: {encoding}\r\nContent-Length: 2\r\n"
+    head, body = await send(port, f"{request}Connection: close\r\n\r\n{{}}".encode())
+    assert head.split()[1] == b"400"
+    assert b"Accept-Encoding: gzip, deflate" in head
+    error = json.loads(body)["error"]
+    assert error["code"] == "unsupported_encoding"
+    assert repr(encoding) in error["message"]
+    assert "gzip or deflate" in error["message"]

@@ -1,6 +1,7 @@
 """The commands as a person runs them: what they print, and how they fail."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -244,6 +245,20 @@ def test_help_needs_no_heavy_library() -> None:
     """The command line answers without importing torch."""
     code = "import sys, deploy.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_interruption_while_modules_load_leaves_no_trace() -> None:
+    """Ctrl-C before the commands are there ends the program, and says nothing."""
+    code = (
+        "import os, signal, sys, deploy.__main__ as started\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'deploy.cli': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "started.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_app_is_named() -> None:

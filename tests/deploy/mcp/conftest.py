@@ -68,7 +68,7 @@ class Behind:
     def arguments(self, *more: str) -> list[str]:
         """Of python: `quickset mcp` in front of these."""
         where = ("--url", self.api.address, "--console-url", self.console)
-        return ["-m", "deploy.cli", "mcp", *where, *more]
+        return ["-m", "deploy", "mcp", *where, *more]
 
 
 @pytest.fixture(scope="module")

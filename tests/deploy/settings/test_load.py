@@ -80,6 +80,14 @@ def test_database_url_is_the_store(tmp_path: Path) -> None:
     assert in_force.origin("streams.store") == "DATABASE_URL"
 
 
+@pytest.mark.parametrize(
+    "url", ["postgres://x", "mysql://u@h/d", "sqlite://", "postgresql+pg8000://h/d"]
+)
+def test_a_store_that_cannot_be_opened_is_refused(tmp_path: Path, url: str) -> None:
+    """By `quickset config`, too, and not only when the store is opened."""
+    assert "streams.store" in fault(tmp_path, "", {"DATABASE_URL": url})
+
+
 def test_arguments_give_a_child_the_same_settings(tmp_path: Path) -> None:
     """The flags kept for child processes name the file and repeat every --set."""
     in_force = read(tmp_path, "", {}, {"agent.port": "9000"})

@@ -113,6 +113,34 @@ def test_the_hint_is_the_users_own_sentence() -> None:
     assert given.hint == "No, I meant the band."
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("That's wrong. Answer with pong, please.", "Answer with pong, please."),
+        ("That's not right, please say pong.", "please say pong."),
+        ("Wrong! Use the metric system.", "Use the metric system."),
+        ("No, that's wrong. The answer is pong.", "The answer is pong."),
+        ("Das ist falsch. Antworte bitte mit Pong.", "Antworte bitte mit Pong."),
+        ("C'est faux. Réponds pong, s'il te plaît.", "Réponds pong, s'il te plaît."),
+        ("Eso está mal. Responde con pong, por favor.", "Responde con pong, por favor."),
+        ("Wrong, it should be pong.", "it should be pong."),
+        ("Das stimmt nicht, es sind neun.", "es sind neun."),
+        ("不对，是二十四个", "是二十四个"),
+        ("That's wrong, I told my brother.", None),
+        ("Too long. Answer with pong.", "Answer in one short sentence only."),
+        ("That's wrong. Please answer.", None),
+        ("That's wrong. Never mind, answer my other question.", None),
+        ("That is wrong. Tell me about cats.", None),
+        ("That's wrong. What is RNA?", None),
+    ],
+)  # fmt: skip
+def test_what_is_said_at_once_behind_a_complaint_is_its_hint(words: str, hint: str | None) -> None:
+    """An order, or what is right; a new task, or one that names nothing, is none."""
+    given = verdict(user(words))
+    assert given is not None
+    assert (given.score, given.hint) == (-1, hint)
+
+
 def test_a_bare_complaint_becomes_a_wish() -> None:
     """ "Too long" is told to the teacher as what it should do instead."""
     given = verdict(user("too long!"))

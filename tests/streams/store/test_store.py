@@ -177,6 +177,30 @@ def test_another_database_is_refused_by_name() -> None:
         store_url("mysql://u@h/d")
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgres://x", "no database is named"),
+        ("postgresql://u:secret@h/", "no database is named"),
+        ("postgresql://u:secret@h:many/d", "no database URL"),
+        ("secret", "no database URL"),
+        ("sqlite://", "no file is named"),
+        ("sqlite:///:memory:", "no file is named"),
+        ("sqlite://secret.db", "no file is named"),
+    ],
+)
+def test_what_names_no_database_is_refused(url: str, said: str) -> None:
+    """Before anything is opened, and without telling the password."""
+    with pytest.raises(ValueError, match=said) as refused:
+        store_url(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_database_may_be_named_for_a_socket() -> None:
+    """PostgreSQL's programs take it behind the question mark, too."""
+    assert store_url("postgresql://?host=/run/postgresql&dbname=d").query["dbname"] == "d"
+
+
 def test_a_database_that_is_away_is_said(tmp_path: Path) -> None:
     """A server that cannot be reached is an error that means: retry."""
     settings = StreamsSettings(home=tmp_path, store="postgresql://u@127.0.0.1:1/d")
