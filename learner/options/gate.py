@@ -6,14 +6,15 @@ from pydantic import Field
 
 from streams.settings import Section
 
+# What many models can do nothing of; their prompts are long, and the bundled model makes no calls.
+_OPTIONAL: Final = ("leak", "calls", "tool_loop")
 # What the gate asks by default, of those in learner/safety/probes; the base is measured for them in
-# idle moments. Left out are the budgets of what is watched for ever (text, each small task), and
-# what many models can do nothing of: their prompts are long, and the bundled model makes no calls.
+# idle moments. Left out are the budgets of what is watched for ever (text, each small task).
 PROBES: Final = (
     *("finite", "odds", "refusal", "useful", "sense", "aboutness", "variety", "harmful"),
     *("lookalike", "benign", "canaries", "geometry", "tasks"),
+    *_OPTIONAL,
 )
-_OPTIONAL: Final = ("leak", "calls", "tool_loop")
 
 
 class GateSettings(Section):
