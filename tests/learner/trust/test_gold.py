@@ -43,10 +43,12 @@ def test_praise_of_what_is_wrong_is_a_miss_and_a_complaint_about_what_is_right_i
         assert records(here, "ann", gold=False) == {}
 
 
-def test_who_praises_what_is_wrong_weighs_less_and_stays_one_of_three() -> None:
-    """Two misses halve the voice; the quorum counts heads, so the three are heard."""
+@pytest.mark.parametrize(("gold_items", "part"), [(True, 1 / 2), (False, 1)])
+def test_a_key_that_praises_what_is_wrong_weighs_less(gold_items: bool, part: float) -> None:
+    """Two misses halve the voice, unless the settings leave them out."""
     people = [f"p{i}" for i in range(12)]
-    with planner(settings=KNOWN, now_ms=NOW_MS) as here:
+    asked = KNOWN.model_copy(update={"gold_items": gold_items})
+    with planner(settings=asked, now_ms=NOW_MS) as here:
         meet(here, people, days_ago=29)
         for _ in range(2):
             verify(here, here.judge("praise", "p0", asked="the capital?"), right=False)
@@ -57,8 +59,20 @@ def test_who_praises_what_is_wrong_weighs_less_and_stays_one_of_three() -> None:
         shares = dict.fromkeys(people, 0.0)
         for item in first.batch:
             shares[rows[item["turn_id"]].principal] += item["weight"]
-        assert shares["p0"] == pytest.approx(shares["p1"] / 2)
-        assert shares["p1"] == pytest.approx(2 / 7)
+        assert shares["p0"] == pytest.approx(shares["p1"] * part)
+        assert shares["p1"] == pytest.approx(1 / (3 + part))
+
+
+def test_a_miss_takes_nobody_from_a_quorum() -> None:
+    """It is the weight that falls: the three are as many people as before."""
+    people = [f"p{i}" for i in range(12)]
+    with planner(settings=KNOWN, now_ms=NOW_MS) as here:
+        meet(here, people, days_ago=29)
+        for name in people[:3]:
+            verify(here, here.judge("praise", name), right=False)
+            here.judge("strong", name)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert len(here.planned) == 1
 
 
 def test_a_voice_is_its_age_where_nothing_is_known() -> None:
