@@ -15,7 +15,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
-from statistics import fmean
+from statistics import fmean, pstdev
 from typing import Final
 
 from kernels.contract import Backend
@@ -130,9 +130,10 @@ def told(reports: Iterable[Report], *, first: int) -> None:
             falls.setdefault(row.probe, []).append(fall / row.limit if row.limit else fall)
         print(f"{number}: {report.took_s:.1f} s, {report.reason}", flush=True)
     print(f"\nheld falsely: {held} of {asked}")
-    print("probe       held  mean fall  largest fall, parts of the limit")
+    print("probe       held  mean fall  spread  largest fall, parts of the limit")
     for name, found in falls.items():
-        print(f"{name:<10}  {by_probe[name]:4d}  {fmean(found):+9.3f}  {max(found):+.3f}")
+        mean, spread = fmean(found), pstdev(found)
+        print(f"{name:<10}  {by_probe[name]:4d}  {mean:+9.3f}  {spread:6.3f}  {max(found):+.3f}")
 
 
 if __name__ == "__main__":
