@@ -1,4 +1,4 @@
 """4 batch: how much one principal may weigh.
 
-For others: agreed, backing, clusters, crowd, gold, manner, people, shares.
+For others: agreed, backing, clusters, crowd, manner, people, shares.
 """
