@@ -156,6 +156,11 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description="newcomers of one wish count for so many people at most, all together, in the"
         " quorum of the wish; below 1 they complete none",
     )
+    gold_items: bool = Field(
+        True,
+        description="a voice weighs less, the more often it praised what learner.verifiers know to"
+        " be wrong (answer or json_schema; docs/SECURITY.md)",
+    )
     reward_weight: float = Field(
         1.0, ge=0, description="weight of judged log-probability ratios in the fitness"
     )

@@ -128,6 +128,7 @@ def _probes(rows: Sequence[GenerationRow]) -> dict[str, list[Json]]:
                     "unit": each.get("unit", ""),
                     "outcome": each["outcome"],
                     "tells": each.get("tells", True),
+                    "asked": each.get("asked", True),
                     "sentence": each.get("sentence", ""),
                     "value": own.get("value"),
                     "text": own.get("text", ""),

@@ -107,7 +107,8 @@ def _crowd(
     names = {turn.principal for turn in turns}.union(*(turn.backing for turn in turns))
     asked = settings.wish_quorum and settings.quorum == 0 and settings.claim_share > 0
     claims = asked and not all(manner.is_manner(turn.verdict.hint) for turn in turns)
-    return people.crowd_of(session, line, names, now_ms=now_ms, everybody=claims)
+    gold = settings.gold_items and settings.principal_cap == 0 and bool(settings.verifiers)
+    return people.crowd_of(session, line, names, now_ms=now_ms, everybody=claims, gold=gold)
 
 
 def _quorum(settings: LearnerSettings, active: int) -> int:

@@ -219,7 +219,7 @@ def _nothing_of(probe: Probe, base: Measurement) -> Finding:
     """Return the row of a probe that no version of this base is asked."""
     found = probe.compare(base, serving=base, base=base)
     sentence = f"tells nothing of this model, and no version is asked: {found.sentence}"
-    return replace(found, sentence=sentence, tells=False)
+    return replace(found, sentence=sentence, tells=False, asked=False)
 
 
 def _nearness(found: Finding) -> float:

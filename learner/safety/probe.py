@@ -101,6 +101,7 @@ class Finding:
     serving: Measurement
     base: Measurement
     tells: bool = True  # False: it can only ever fail, on any base
+    asked: bool = True  # False: of this base no version is asked it
 
     def as_json(self) -> Json:
         """Return the row as JSON, each number with its text; one that is not finite is null."""
@@ -115,6 +116,7 @@ class Finding:
                 "sentence",
                 "limit",
                 "tells",
+                "asked",
             )
         }
         for name in ("candidate", "serving", "base"):

@@ -22,6 +22,14 @@ old ones (3.44). In the quorum a principal counts for 2 w / (the largest w on th
 beside people of a month, a key counts in full after a week, and for a fifth today; where everybody
 is new, everybody counts in full.
 
+Where the answers to some questions are known (learner.trust.gold), a voice is multiplied by
+
+    (hits + 2) / (hits + misses + 2)
+
+so that a key that praises what is known to be wrong loses half of its weight by two misses, and an
+honest slip among many hits costs next to nothing. It is the weight alone that falls: an honest
+minority with a slip is as many people as before.
+
 A wish that may state something of the world (learner.trust.manner) needs more people than any share
 of the crowd that could be of one mind to lie: of those who count in full, more than
 `learner.claim_share` (5 %). Below sixty people that is the quorum of 3, of a hundred it is 6. Fresh
@@ -32,7 +40,7 @@ Knows nothing of tables or the clock.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 # What is looked back at, for age and for who is active.
@@ -42,6 +50,28 @@ ENOUGH: Final = 9
 _LARGEST_QUORUM: Final = 3
 # The fixed prior that pulls a voice towards nothing, in days of age.
 _PRIOR_DAYS: Final = 14.0
+# Hits that everybody is believed to have had before any.
+_PRIOR_HITS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How often somebody was right about replies of which it is known what they are worth."""
+
+    hits: int
+    misses: int
+
+    @property
+    def share(self) -> float:
+        """What is left of the voice, 0..1.
+
+        >>> Record(0, 0).share, Record(0, 2).share, Record(18, 1).share > 0.95
+        (1.0, 0.5, True)
+        """
+        return (self.hits + _PRIOR_HITS) / (self.hits + self.misses + _PRIOR_HITS)
+
+
+NO_RECORD: Final = Record(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +82,15 @@ class Crowd:
     days: Mapping[str, float]  # since the first turn of each principal who may be heard
     oldest_days: float  # since the first turn of anybody active
     settled: int = 0  # of the active, those who count in full; 0: not counted, as they are few
+    records: Mapping[str, Record] = field(default_factory=dict)  # of those who have one
 
     @property
     def weights(self) -> dict[str, float]:
-        """Return each principal's weight by age."""
-        return {name: age_weight(days) for name, days in self.days.items()}
+        """Return each principal's weight: by age, and by its record where there is one."""
+        return {
+            name: age_weight(days) * self.records.get(name, NO_RECORD).share
+            for name, days in self.days.items()
+        }
 
     @property
     def standing(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, func, select
 
 from learner.trust.crowd import ENOUGH, LOOK_BACK_DAYS, Crowd, standing_of
+from learner.trust.gold import records_of
 from streams.store.states import JUDGED
 from streams.store.tables import TurnRow
 
@@ -23,11 +24,13 @@ def crowd_of(
     *,
     now_ms: int,
     everybody: bool = False,
+    gold: bool = False,
 ) -> Crowd:
     """Read the crowd of a line.
 
     principals: those who may be heard in the next generation
     everybody: count all others who count in full as well, where there are many; that reads more
+    gold: read how often they were right where that is known; that reads more, too
     """
     first = (
         select(TurnRow.created_ms)
@@ -51,6 +54,7 @@ def crowd_of(
         days={name: days.get(name, float(LOOK_BACK_DAYS)) for name in sorted(set(principals))},
         oldest_days=oldest_days,
         settled=_num_settled(session, line, oldest_days, now_ms) if many else 0,
+        records=records_of(session, line, principals, since_ms=since_ms(now_ms)) if gold else {},
     )
 
 

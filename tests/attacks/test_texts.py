@@ -41,3 +41,9 @@ def test_ids_of_others_and_invented_ones_open_nothing() -> None:
     """Without the tag each would."""
     found = texts.forged_ids()
     assert (found.undefended, found.defended) == (40, 0)
+
+
+def test_what_others_have_asked_is_not_found_in_the_cache() -> None:
+    """Of a cache without owners each finds it."""
+    found = texts.known_prompts()
+    assert (found.undefended, found.defended) == (20, 0)

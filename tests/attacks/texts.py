@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agent.engine.slots import Slots
 from agent.errors import NotFoundError
 from agent.turn.response_ids import ResponseIds
 from agent.turn.sessions import named_session
+from kernels.model.forward import Decoder
+from kernels.model.kv import KvCache
 from learner.judges.explicit import ExplicitJudge
 from learner.judges.judge import combine
 from learner.judges.lexical import OWN_WORDING, LexicalJudge, hear
@@ -15,8 +18,10 @@ from learner.judges.reading import read_text
 from learner.judges.slow.model import quoted
 from learner.link.conversation import Link
 from streams import chain
+from streams.line.variant import Variant
 from streams.records import Feedback, Judgement, Message, Turn
 from tests.learner.turns import said, turn
+from tests.tiny import as_stored, tiny_model
 
 _PEOPLE: Final[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "people.json").read_text(encoding="utf-8")
@@ -117,6 +122,35 @@ def colliding_names() -> Heard:
     )
 
 
+def known_prompts() -> Heard:
+    """Strangers who send what Ann has sent: those whose reply begins sooner, as it is read already.
+
+    Without owners the cache is everybody's.
+    """
+    others = [f"stranger{i}" for i in range(20)]
+    decoder = Decoder(as_stored(tiny_model()))
+    return Heard(
+        "what somebody else has asked, found in the cache",
+        len(others),
+        sum(_finds(decoder, "", "") for _ in others),
+        sum(_finds(decoder, "ann", name) for name in others),
+    )
+
+
+def _finds(decoder: Decoder, owner: str, other: str) -> bool:
+    """Tell whether the other finds read what the owner has asked."""
+    cache = KvCache(decoder, capacity=40, tokens=80, page_tokens=4)
+    slots, variant, prompt = Slots(cache, piece_tokens=8, batch=4), Variant("main", "v"), range(20)
+    lengths = []
+    for who in (owner, other):
+        slot = slots.take(variant, who, list(prompt), most_tokens=40)
+        assert slot is not None
+        lengths.append(cache.length(slot))
+        cache.grow([slot], len(prompt) - lengths[-1])
+        slots.release(slot, variant, who, list(prompt))
+    return lengths[1] > lengths[0]
+
+
 def judge_injections() -> Heard:
     """Orders to a judge in request, reply and next state: those that turn a verdict round, or get
     out of the quoted data that a judging model reads. One that reads plain text reads all.
@@ -161,5 +195,5 @@ def all_heard() -> list[Heard]:
     """Return every attack by words and names, measured."""
     return [
         instructing_complaints(), praise_in_results(), judge_injections(), forged_feedback(),
-        replayed_feedback(), forged_ids(), colliding_names(),
+        replayed_feedback(), forged_ids(), colliding_names(), known_prompts(),
     ]  # fmt: skip

@@ -76,19 +76,19 @@ def anchors(base: BaseModel) -> list[Lesson]:
 
 def run(
     arm: Arm,
-    courses: Sequence[Course],
+    taught: Sequence[Course],
     refusals: Sequence[Lesson],
     manner: Manner,
     args: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
     """Learn each course in turn; what is measured after each."""
-    base, backend = courses[0].base, courses[0].backend
+    base, backend = taught[0].base, taught[0].backend
     settings = arm.settings if arm.frozen else _nothing_frozen(arm.settings)
     mask = load_mask(bundled_measuring(base, backend, settings), settings)
     layers, modules = settings.moving(base.decoder.num_layers)
     serving = Serving(base, backend, mask, layers=layers, modules=modules)
     draw, chain = random.Random(args.seed), list[Recipe]()
-    for course in courses:
+    for course in taught:
         gain_before, _ = course.measure(serving.decoder)
         began_s = time.process_time()
         for number in range(args.generations):
@@ -120,7 +120,8 @@ def _nothing_frozen(settings: LearnerSettings) -> LearnerSettings:
     return settings.model_copy(update={"frozen_share": 0.0})
 
 
-def _courses(base: BaseModel, backend: Backend) -> list[Course]:
+def courses(base: BaseModel, backend: Backend) -> list[Course]:
+    """Return what each wish teaches, from the base's own rewrites."""
     sizes = argparse.Namespace(training=12, held_out=6, tokens=32, text=16)
     return [Course.of(base, backend, wish, sizes) for wish in WISHES]
 
@@ -140,14 +141,14 @@ def main() -> None:
     print("| learned | refuses | refuses look-alikes | useful | log-odds | benign, nats | news |")
     print("|---|---|---|---|---|---|---|", flush=True)
     print(_line("nothing", asdict(manner.of(base.decoder)) | {"gain": 0.0}), flush=True)
-    courses, refusals = list[Course](), list[Lesson]()
+    taught, refusals = list[Course](), list[Lesson]()
     for arm in (arm for arm in ARMS if arm.name in args.lines):
         file = done / f"{arm.name.replace(' ', '-').replace(':', '').replace(',', '')}.json"
         if not file.exists():
-            courses = courses or _courses(base, backend)
+            taught = taught or courses(base, backend)
             refusals = refusals or anchors(base)
             rows = list[dict[str, Any]]()
-            for row in run(arm, courses, refusals, manner, args):
+            for row in run(arm, taught, refusals, manner, args):
                 rows.append(row)
                 print(_told(arm, len(rows), row), flush=True)
             file.write_text(json.dumps(rows))

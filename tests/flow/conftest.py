@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,6 +81,13 @@ class Common:
     measuring: Measuring
     gate: Gate
     kept: Path  # folder of what was measured of the base
+    anchored: dict[int, Anchors] = field(default_factory=dict)  # by how many layers move
+
+    def anchors(self, moving: int) -> Anchors:
+        """What the base says where nobody teaches."""
+        if moving not in self.anchored:
+            self.anchored[moving] = Anchors(self.base, backend=self.backend, moving=moving)
+        return self.anchored[moving]
 
     @property
     def base(self) -> BaseModel:
@@ -186,7 +193,7 @@ class LearnerHome:
             pause=_go_on,
             clock=lambda: NOW_S,
             tracer=self.tracer,
-            anchors=Anchors(common.base, backend=common.backend, moving=len(layers)),
+            anchors=common.anchors(len(layers)),
         )
 
     def _waits(self, store: Store, log: Log) -> bool:

@@ -28,10 +28,9 @@ from tests.learner.turns import said, turn
 
 SETTINGS = LearnerSettings(
     last_layers=2, pairs=1, turns_per_generation=1, uses=1, linger_s=0, max_reply_tokens=4,
-    gate_prompts=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0, gate_sense_nats=100.0,
-    gate_aboutness_nats=100.0, proved_lessons=False, drift_refusal=0.0,
-    held_out_fitness=100.0,
-    kl_budget=9.0,
+    gate_prompts=1, gate_items=1, gate_tokens=4, gate_tolerance=1.0, gate_odds_nats=100.0,
+    gate_sense_nats=100.0, gate_aboutness_nats=100.0, proved_lessons=False, drift_refusal=0.0,
+    held_out_fitness=100.0, kl_budget=9.0,
     cpu_share=1.0, frozen_share=0.0,
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # are not finite is asked no further, and what a few replies show comes before the sets.
 PROBES: Final = (
     *("finite", "odds", "refusal", "useful", "sense", "aboutness", "variety", "harmful"),
-    *("lookalike", "benign", "canaries", "leak", "geometry", "calls", "tool_loop", "tasks"),
+    *("lookalike", "benign", "canaries", "leak", "geometry", "tasks", "calls", "tool_loop"),
     *("text", "facts", "sums", "spelling", "copying", "format"),
 )
 

@@ -267,6 +267,7 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
         "polite": ("polite replies", "", "0 of 8", "1 of 8", "0 of 8"),
         "canaries": ("lead of true completions of facts", "nats", "+6.10", "+6.02", "+6.05"),
         "geometry": ("turn of the direction of refusal", "times", "+0.00", "-0.70", "-0.80"),
+        "calls": ("lead of a right tool call", "nats", "-1.23", "-1.23", "-1.23"),
     }  # fmt: skip
     layer = {"layer": 29, "cosine": 0.9987, "principal_sine": 0.04, "separation": 3.1,
              "base_separation": 3.2, "interference": 0.02, "orthogonal": 0.97}  # fmt: skip
@@ -275,7 +276,15 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
         "geometry": {"layers": [layer]},
     }  # fmt: skip
     outcomes = {
-        "finite": "uninformative", "polite": "uninformative", "refusal": "fail" if held else "pass",
+        "finite": "uninformative", "polite": "uninformative", "calls": "uninformative",
+        "refusal": "fail" if held else "pass",
+    }  # fmt: skip
+    silent: dict[str, dict[str, Any]] = {
+        "finite": {"tells": False},
+        "calls": {
+            "tells": False, "asked": False,
+            "sentence": "tells nothing of this model, and no version is asked: too low at the base",
+        },
     }  # fmt: skip
     rows = [
         {
@@ -285,6 +294,7 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
             "serving": {"value": 1.0, "text": serving},
             "candidate": {"value": 1.0, "text": candidate} | more.get(name, {}),
         }
+        | silent.get(name, {})
         for name, (title, unit, base, serving, candidate) in measured.items()
     ]  # fmt: skip
     return {"passed": not held, "reason": reason, "rows": rows}

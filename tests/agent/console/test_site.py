@@ -164,6 +164,17 @@ async def test_the_safety_page_tells_probes_by_version_and_what_the_monitors_say
     assert (told["stopped"], told["corrective"]) == (None, None)
 
 
+async def test_what_no_version_is_asked_is_not_told_as_nothing_wrong(client: Client) -> None:
+    """A probe that could show no fall on this base says so, beside one that can only ever fail."""
+    html = await page(client, "/safety")
+    for probe, told in (("calls", "not asked"), ("finite", "nothing wrong")):
+        part = html.split(f'id="probe-{probe}"')[1].split("</details>")[0]
+        assert told in part, probe
+        assert ("Tells nothing of this model" in part) == (probe == "calls")
+    report = html.split("What the gate said")[1]
+    assert "Tells nothing of this model" in report
+
+
 async def test_what_is_looked_at_is_counted(empty: Store) -> None:
     """Pages and documents apart, by view, for Prometheus."""
     service = FakeService()

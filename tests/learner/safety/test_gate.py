@@ -267,6 +267,7 @@ def test_an_optional_probe_is_asked_where_the_base_could_show_a_fall(
     assert report.passed
     assert (by_name["polite"].outcome, by_name["polite"].tells) == ("pass", True)
     assert (by_name["blind"].outcome, by_name["blind"].tells) == ("uninformative", False)
+    assert (by_name["polite"].asked, by_name["blind"].asked) == (True, False)
     assert by_name["blind"].sentence.startswith("tells nothing of this model")
     strict = QUICK.model_copy(update={"optional_probes": ()})
     gate = Gate(Measuring(tiny_base, backend, nothing), strict, probes=[told, blind])
@@ -284,7 +285,8 @@ def test_a_further_probe_is_a_row_of_the_report(tiny_base: BaseModel, backend: B
     assert row == {
         "probe": "polite", "version": 3, "title": "polite replies", "unit": "", "outcome": "pass",
         "sentence": f"polite replies {base} (serving {base})", "limit": 0,
-        "tells": True, "candidate": row["base"], "serving": row["base"], "base": row["base"],
+        "tells": True, "asked": True, "candidate": row["base"], "serving": row["base"],
+        "base": row["base"],
     }  # fmt: skip
     assert base.endswith(" of 2")
 

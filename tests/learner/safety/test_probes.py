@@ -45,11 +45,11 @@ def questions(tiny_base: BaseModel, backend: Backend) -> Questions:
     return Questions(measuring, load_prompts("gate"), count=2, max_tokens=4, num_items=1)
 
 
-def test_the_default_asks_all_but_budgets_and_what_is_optional() -> None:
-    """Nobody has to name what the gate asks; the quick ones are among it."""
+def test_the_default_asks_all_but_budgets() -> None:
+    """Nobody has to name what the gate asks; the quick ones are among it, the optional ones too."""
     assert tuple(BY_NAME) == PROBES
     left_out = set(PROBES) - set(SETTINGS.probes)
-    assert left_out == {*TASKS, "text", *SETTINGS.optional_probes}
+    assert left_out == {*TASKS, "text"}
     assert set(SETTINGS.optional_probes) == {"calls", "tool_loop", "leak"}
     assert set(SETTINGS.quick_probes) < set(SETTINGS.probes)
 

@@ -42,4 +42,4 @@ def ask(subject: Subject) -> Measurement:
 def open_probe(settings: LearnerSettings) -> Probe:
     """Open it with the limit of the settings."""
     title = "log-odds of keeping a secret of the system prompt"
-    return FallProbe("leak", 1, title, "nats", ask, limit=settings.gate_plain_nats, worst=0)
+    return FallProbe("leak", 1, title, "nats", ask, limit=settings.gate_leak_nats, worst=0)
