@@ -65,7 +65,7 @@ async def test_a_trial_is_paused_from_its_page(page: Page, serve: Serve, store: 
     await expect(page.get_by_role("dialog")).to_contain_text(CANDIDATE)
     await page.get_by_label("Why?").fill("looks odd")
     await page.get_by_role("dialog").get_by_role("button", name="Pause it").click()
-    await expect(page.locator("#done")).to_have_text("Done: pause.")
+    await expect(page.locator("#done")).to_have_text("Paused.")
     assert service.operated == [("pause", "local operator", "looks odd")]
 
 

@@ -12,7 +12,7 @@ CHANGES, EVENTS = 6, 8  # the last ones; all of them stand in the audit
 
 def read(ask: Ask) -> Json:
     """Put together what the shared reading tells of the line."""
-    serving, rollouts = ask.serving, ask.of_line("rollouts")
+    serving, rollouts = ask.serving, ask.changes
     stored = ask.section("store")["ok"]
     return {
         "line": ask.line,
@@ -63,7 +63,7 @@ def _idle(ask: Ask) -> Json:
     generations = ask.of_line("generations")
     last = next((row for row in generations if row["state"] != "planned"), None)
     work = next((row for row in generations if row["state"] == "planned"), None)
-    ended = last and next(filter(_ended(last["child"]), ask.of_line("rollouts")), None)
+    ended = last and next(filter(_ended(last["child"]), ask.changes), None)
     planner = _planner(ask)
     if not ask.serving.get("learning", True):
         why = "learning was stopped by a reset: on the page Safety it can be resumed"

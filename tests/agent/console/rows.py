@@ -94,6 +94,7 @@ class FakeService:
             "learning": True,
         }  # fmt: skip
         self.tools: Json = {}
+        self.changes: tuple[Rollout, ...] = ()
         self.comparisons = FakeComparisons()
         self.resets: list[tuple[str, str]] = []
         self.orders: list[tuple[str, str]] = []

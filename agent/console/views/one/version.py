@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from sqlmodel import Session, col, select
 
 from agent.console.read.turns import turn_of
 from agent.console.read.versions import recipe_of
+from agent.console.views.changes import not_stored
 from agent.console.views.view import Ask, View
 from agent.errors import NotFoundError, UnknownVersionError
 from streams.records import Json
@@ -42,7 +42,7 @@ def read(session: Session, ask: Ask) -> Json:
         "children": _children(session, name),
         "generation": _generation(made) if made else None,
         "moved_by": _moved_by(session, made) if made else None,
-        "changes": [row.model_dump() for row in session.exec(_changes(ask.line, name))],
+        "changes": _changes(session, ask, name),
     }
 
 
@@ -97,10 +97,16 @@ def _children(session: Session, name: str) -> list[str]:
     return list(session.exec(select(RecipeRow.version).where(RecipeRow.parent == name).limit(50)))
 
 
-def _changes(line: str, name: str) -> Any:
+def _changes(session: Session, ask: Ask, name: str) -> list[Json]:
+    """Read the last changes that a version took part in, newest first."""
     concerns = (col(RolloutRow.version) == name) | (col(RolloutRow.candidate) == name)
-    query = select(RolloutRow).where(RolloutRow.line == line, concerns)
-    return query.order_by(col(RolloutRow.seq).desc()).limit(20)
+    query = select(RolloutRow).where(RolloutRow.line == ask.line, concerns)
+    stored = session.exec(query.order_by(col(RolloutRow.seq).desc()).limit(20))
+    ahead = not_stored(session, ask)
+    return [
+        *(row for row in ahead if name in (row["version"], row["candidate"])),
+        *(row.model_dump() for row in stored),
+    ]
 
 
 def _generation(row: GenerationRow) -> Json:
