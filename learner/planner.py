@@ -68,6 +68,11 @@ class Planner:
         self.rested_ms = None
         return found
 
+    def tell(self, line: Line) -> None:
+        """Note that the end of a trial is waited for, before something that takes a while."""
+        if self._tried(line):
+            self.plan(line)
+
     def _tried(self, line: Line) -> bool:
         """Whether a candidate is on trial that may become the parent of the next generation."""
         return line.trial is not None and not self._parts.rollout.replaces

@@ -69,8 +69,10 @@ def _idle(ask: Ask) -> Json:
         why = "learning was stopped by a reset: on the page Safety it can be resumed"
     elif work is not None:
         why = f"generation {work['number']} is in work: it may become the next candidate"
-    elif planner is not None:
+    elif planner is not None and not planner["waits_for"].startswith("the end of the trial"):
         why = f"the learner waits for {planner['waits_for']}"
+    elif planner is not None:
+        why = "the learner has not looked at the line since the trial ended"
     else:
         why = "no turn has been judged yet: a correction in a chat, or a thumb, begins it"
     return {"why": why, "policy": ask.service.rollout.policy, "last": last, "ended": ended}
