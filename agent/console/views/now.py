@@ -37,9 +37,7 @@ VIEW = View(
 
 def _serves(version: str) -> Any:
     """Whether a change is the one that took a version into service."""
-    return lambda row: (
-        row["version"] == version and (row["state"] == "completed" or row["verb"] == "rollback")
-    )
+    return lambda row: row["version"] == version != row["previous"]
 
 
 def _ended(candidate: str) -> Any:
@@ -67,6 +65,8 @@ def _idle(ask: Ask) -> Json:
     planner = _planner(ask)
     if not ask.serving.get("learning", True):
         why = "learning was stopped by a reset: on the page Safety it can be resumed"
+    elif _is_away(ask, ask.section("learner")):
+        why = "the learner is not running: start it with quickset learner"
     elif work is not None:
         why = f"generation {work['number']} is in work: it may become the next candidate"
     elif planner is not None and not planner["waits_for"].startswith("the end of the trial"):
@@ -121,10 +121,9 @@ def _weights(serving: Json) -> Json:
 def _learner(ask: Ask, learner: Json | None) -> Json:
     if learner is None:
         return _part("Learner", "warn", "not known: the learner's store cannot be read")
-    lease = next((row for row in learner["leases"] if row["name"].endswith(f"/{ask.line}")), None)
     if not ask.serving.get("learning", True):
         return _part("Learner", "warn", "stopped by a reset: nothing is learned until told")
-    if lease is None or lease["expires_ms"] <= ask.now_ms:
+    if _is_away(ask, learner):
         return _part("Learner", "bad", "not running: start it with quickset learner")
     work = next((row for row in learner["in_work"] if row["line"] == ask.line), None)
     if work is not None:
@@ -133,6 +132,13 @@ def _learner(ask: Ask, learner: Json | None) -> Json:
     waits = f"waits for {planner['waits_for'] if planner else 'judged turns'}"
     measuring = planner and planner["measuring"]
     return _part("Learner", "good", f"{waits}; {measuring}" if measuring else waits)
+
+
+def _is_away(ask: Ask, learner: Json) -> bool:
+    """Whether nobody holds the lease of the line."""
+    leases = (row for row in learner["leases"] if row["name"].endswith(f"/{ask.line}"))
+    lease = next(leases, None)
+    return lease is None or lease["expires_ms"] <= ask.now_ms
 
 
 def _behind(ask: Ask, learner: Json | None) -> int:
