@@ -65,7 +65,7 @@ def _idle(ask: Ask) -> Json:
     planner = _planner(ask)
     if not ask.serving.get("learning", True):
         why = "learning was stopped by a reset: on the page Safety it can be resumed"
-    elif _is_away(ask, ask.section("learner")):
+    elif planner is not None and _is_away(ask, ask.section("learner")):
         why = "the learner is not running: start it with quickset learner"
     elif work is not None:
         why = f"generation {work['number']} is in work: it may become the next candidate"

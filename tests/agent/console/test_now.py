@@ -9,7 +9,7 @@ from agent.console import build_console
 from streams.records import State, Verb
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from streams.store.tables import GenerationRow, LeaseRow, RolloutRow
+from streams.store.tables import GenerationRow, LeaseRow, PlannerRow, RolloutRow
 from tests.agent.console.rows import FakeService, fill
 
 
@@ -82,6 +82,10 @@ async def test_a_learner_that_is_away_is_why_nothing_is_on_trial(tmp_path: Path)
     with store.transaction() as session:
         fill(session, now_ms=1)
         session.get_one(LeaseRow, "learner/main").expires_ms = 1
+        session.add(
+            PlannerRow(line="main", waits_for="a fresh strong verdict", num_fresh=0, num_used=3,
+                       num_weak=0, num_people=1, since_ms=1)
+        )  # fmt: skip
     app = build_console(FakeService(), store, wait_s=30)
     async with TestClient(TestServer(app)) as client:
         told = await (await client.get("/api/now")).json()
