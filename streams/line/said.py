@@ -33,7 +33,7 @@ def did(verb: Verb, state: State, share: float) -> str:
             return f"{done} {_percent(share)} of the sessions"
         return _PLAIN["promote"] if verb == "step" else "Skipped the last step, to everybody"
     if verb != "start":
-        return _PLAIN[verb]
+        return _PLAIN.get(verb, verb)  # a later build may know more of them
     if state == "pending":
         return "Offered for a trial"
     return f"Started on {_percent(share)} of the sessions" if share else "Started unseen"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from agent.console.views.changes import ended
 from agent.console.views.trial import trial_of
 from agent.console.views.view import Ask, View
 from streams.records import Json
@@ -40,14 +41,6 @@ def _serves(version: str) -> Any:
     return lambda row: row["version"] == version != row["previous"]
 
 
-def _ended(candidate: str) -> Any:
-    """Whether a change is one that ended a candidate's trial, or took it back later."""
-    return lambda row: (
-        (row["candidate"] == candidate and row["state"] in ("completed", "aborted"))
-        or (row["verb"] in ("rollback", "reset") and row["previous"] == candidate)
-    )
-
-
 def _name(ask: Ask, version: str) -> str | None:
     known = next((row for row in ask.of_line("versions") if row["version"] == version), None)
     if known and known["number"]:
@@ -61,7 +54,7 @@ def _idle(ask: Ask) -> Json:
     generations = ask.of_line("generations")
     last = next((row for row in generations if row["state"] != "planned"), None)
     work = next((row for row in generations if row["state"] == "planned"), None)
-    ended = last and next(filter(_ended(last["child"]), ask.changes), None)
+    became = last and ended(last["child"], ask.changes)
     planner = _planner(ask)
     if not ask.serving.get("learning", True):
         why = "learning was stopped by a reset: on the page Safety it can be resumed"
@@ -75,7 +68,7 @@ def _idle(ask: Ask) -> Json:
         why = "the learner has not looked at the line since the trial ended"
     else:
         why = "no turn has been judged yet: a correction in a chat, or a thumb, begins it"
-    return {"why": why, "policy": ask.service.rollout.policy, "last": last, "ended": ended}
+    return {"why": why, "policy": ask.service.rollout.policy, "last": last, "ended": became}
 
 
 def _planner(ask: Ask) -> Json | None:

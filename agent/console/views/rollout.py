@@ -5,7 +5,7 @@ from math import inf
 from sqlmodel import Session, col, select
 
 from agent.console.read.turns import judgements_of, turn_of
-from agent.console.views.changes import not_stored
+from agent.console.views.changes import ENDS, not_stored
 from agent.console.views.trial import trial_of
 from agent.console.views.view import Ask, View
 from streams.records import Json
@@ -13,7 +13,6 @@ from streams.store.tables import RolloutRow, TurnRow
 
 STEPS = 100  # changes of one trial that are shown
 SAMPLES = 4  # turns behind one metric
-ENDS = ("completed", "aborted")  # the states that a trial ends in
 
 
 def of_agent(ask: Ask) -> Json:

@@ -91,3 +91,33 @@ async def test_a_learner_that_is_away_is_why_nothing_is_on_trial(tmp_path: Path)
         told = await (await client.get("/api/now")).json()
     store.close()
     assert told["idle"]["why"] == "the learner is not running: start it with quickset learner"
+
+
+async def test_versions_say_what_became_of_them(tmp_path: Path) -> None:
+    """Not that the gate let each through: one serves, one was taken back, one was aborted."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        versions = fill(session, now_ms=1_790_000_000_000, num_generations=4)
+        base, good, bad, worst = versions[0], *versions[-3:]
+        for seq, verb, state, version, previous, candidate in (
+            (96, "step", "completed", bad, good, bad),
+            (97, "rollback", "aborted", good, bad, None),
+            (98, "start", "running", good, good, worst),
+            (99, "abort", "aborted", good, good, worst),
+        ):  # fmt: skip
+            row = {"id": f"c{seq}", "line": "main", "seq": seq, "version": version, "who": "ann",
+                   "previous": previous, "candidate": candidate, "state": state, "verb": verb,
+                   "reason": "so", "created_ms": 1_790_000_000_000 + seq}  # fmt: skip
+            session.add(RolloutRow(**row))
+    app = build_console(FakeService(version=good, previous=base), store, wait_s=30)
+    async with TestClient(TestServer(app)) as client:
+        rows = (await (await client.get("/api/versions")).json())["versions"]
+        page = await (await client.get("/versions")).text()
+        of_good = await (await client.get(f"/api/versions/{good}")).json()
+    store.close()
+    became = {row["child"]: row["ended"] and row["ended"]["verb"] for row in rows}
+    assert (became[bad], became[worst]) == ("rollback", "abort")
+    assert became[good] == "promote"
+    assert "taken back" in page
+    assert "aborted" in page
+    assert "c99" not in {row["id"] for row in of_good["changes"]}  # another one's trial
