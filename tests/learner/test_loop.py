@@ -85,12 +85,14 @@ class ToldGate:
 
     passes_later: by the probes that are left out at first; None: there are none
     rows: of its reports
+    meanwhile: run at each question, before it is answered
     """
 
     passes: bool = True
     passes_later: bool | None = None
     rows: tuple[dict[str, Any], ...] = ()
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
 
     def examine(
         self,
@@ -104,6 +106,7 @@ class ToldGate:
         """Note what was asked."""
         assert candidate is not serving
         self.asked.append((serving_name, candidate_name))
+        self.meanwhile()
         if self.passes_later is None:
             return Opinion(self.passes, rows=self.rows)
         return Opinion(self.passes if quick else self.passes_later, quick=quick, rows=self.rows)

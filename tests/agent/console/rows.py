@@ -169,6 +169,8 @@ class FakeService:
             raise ConflictError("the line main was changed meanwhile: look again")
         self.operated.append((verb, who, reason))
         self.state["seq"] += 1
+        if verb == "abort":
+            self.state["trial"] = None
         return Rollout(
             id="r", line="main", seq=self.state["seq"], version=self.state["version"],
             previous=self.state["version"], candidate="c" * 16, state="paused", verb=verb,
