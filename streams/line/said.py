@@ -1,8 +1,11 @@
-"""A change of a line in words, the same ones in the console and in a shell."""
+"""What happens to a line in words, the same ones in the console and in a shell."""
 
 from typing import Final
 
 from streams.records import State, Verb
+
+# What a learner that tries one candidate at a time says that it waits for, before the name.
+TRIALS_END: Final = "the end of the trial of"
 
 _PLAIN: Final[dict[Verb, str]] = {
     "promote": "Promoted to everybody",

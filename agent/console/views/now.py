@@ -6,6 +6,7 @@ from typing import Any
 from agent.console.views.changes import ended
 from agent.console.views.trial import trial_of
 from agent.console.views.view import Ask, View
+from streams.line.said import TRIALS_END
 from streams.records import Json
 
 CHANGES, EVENTS = 6, 8  # the last ones; all of them stand in the audit
@@ -62,7 +63,7 @@ def _idle(ask: Ask) -> Json:
         why = "the learner is not running: start it with quickset learner"
     elif work is not None:
         why = f"generation {work['number']} is in work: it may become the next candidate"
-    elif planner is not None and not planner["waits_for"].startswith("the end of the trial"):
+    elif planner is not None and not planner["waits_for"].startswith(TRIALS_END):
         why = f"the learner waits for {planner['waits_for']}"
     elif planner is not None:
         why = "the learner has not looked at the line since the trial ended"

@@ -17,7 +17,7 @@ from deploy.operate.history import store_session
 from deploy.operate.trial import Look, changes, look, steer
 from deploy.settings.load import InForce
 from streams.line.offer import operable
-from streams.line.said import did
+from streams.line.said import TRIALS_END, did
 from streams.records import Verb
 
 rollouts = typer.Typer(
@@ -155,6 +155,8 @@ def _as_json(found: Look) -> dict[str, Any]:
 
 def _learning(found: Look, mode: str) -> Iterator[tuple[str, str]]:
     waits = f"waits for {found.waits.waits_for}" if found.waits else "has said nothing yet"
+    if found.line.trial is None and found.waits and found.waits.waits_for.startswith(TRIALS_END):
+        waits = "has not looked at the line since the trial ended"
     if found.line.learning:
         yield "learning", f"{mode}; {waits}"
     if found.waits and found.waits.measuring:
