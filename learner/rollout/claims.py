@@ -94,14 +94,16 @@ def project(session: Session, rollout: Rollout) -> bool:
     return True
 
 
-def hold_if_late(session: Session, generation: GenerationRow) -> None:
+def hold_if_late(session: Session, generation: GenerationRow) -> bool:
     """Hold a generation whose place in the line somebody took while it was under way."""
     taken = select(RolloutRow).where(
         RolloutRow.line == generation.line, RolloutRow.seq == generation.seq
     )
     winner = session.exec(taken).first()
-    if winner is not None and generation.child not in (winner.version, winner.candidate):
-        _hold(generation, winner)
+    if winner is None or generation.child in (winner.version, winner.candidate):
+        return False
+    _hold(generation, winner)
+    return True
 
 
 def awaited(session: Session, line: str) -> int:

@@ -98,8 +98,9 @@ def commit(
                 created_ms=now_ms,
             )
             row.seq = changes[-1].seq
-            claims.hold_if_late(session, row)
-        if row.state == RELEASED:
+            if claims.hold_if_late(session, row):
+                changes = []
+        if changes:
             outbox.put(session, "recipes", line.name, recipe, line=line.name)
             for change in changes:
                 outbox.put(session, "rollouts", line.name, change, line=line.name)

@@ -86,14 +86,14 @@ class ToldGate:
 
     passes_later: by the probes that are left out at first; None: there are none
     rows: of its reports
-    meanwhile: run at each question, before it is answered
+    while_asked: run at each question, before it is answered
     """
 
     passes: bool = True
     passes_later: bool | None = None
     rows: tuple[dict[str, Any], ...] = ()
     asked: list[tuple[str, str | None]] = field(default_factory=list)
-    meanwhile: Callable[[], None] = lambda: None
+    while_asked: Callable[[], object] = lambda: None
 
     def examine(
         self,
@@ -107,7 +107,7 @@ class ToldGate:
         """Note what was asked."""
         assert candidate is not serving
         self.asked.append((serving_name, candidate_name))
-        self.meanwhile()
+        self.while_asked()
         if self.passes_later is None:
             return Opinion(self.passes, rows=self.rows)
         return Opinion(self.passes if quick else self.passes_later, quick=quick, rows=self.rows)
@@ -312,7 +312,7 @@ def test_what_an_operator_changes_while_a_generation_is_under_way_comes_first(
         offer(school.log, verbs.reset(line, school.base.name, Audit.new("ann", "off", 1)))
         school.learner.catch_up()
 
-    school.gate.meanwhile = change
+    school.gate.while_asked = change
     school.corrected("a")
     school.corrected("b")
     assert school.step()

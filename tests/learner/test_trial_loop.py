@@ -164,7 +164,9 @@ def test_a_candidate_is_asked_the_rest_while_it_is_tried(
     school.corrected("a")
     school.corrected("b")
     waited: list[str] = []
-    school.gate.meanwhile = lambda: waited.extend(row.waits_for for row in school.rows(PlannerRow))
+    school.gate.while_asked = lambda: waited.extend(
+        row.waits_for for row in school.rows(PlannerRow)
+    )
     assert school.step()
     service = Service(school)
     for _ in range(2):

@@ -1,6 +1,7 @@
 """What Now tells of the last candidate once nothing is on trial."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -61,7 +62,8 @@ async def test_what_took_a_version_into_service_is_told_and_no_other_change(
         for seq, verb, state, previous in (
             (98, "reset", "aborted", versions[-1]), (99, "learn", "completed", versions[0]),
         ):  # fmt: skip
-            row = {"id": verb, "line": "main", "seq": seq, "version": versions[0], "who": "ann",
+            row: dict[str, Any] = {
+                   "id": verb, "line": "main", "seq": seq, "version": versions[0], "who": "ann",
                    "previous": previous, "state": state, "verb": verb, "reason": f"to {verb}",
                    "created_ms": 1_790_000_000_000 + seq}  # fmt: skip
             session.add(RolloutRow(**row))
@@ -105,7 +107,8 @@ async def test_versions_say_what_became_of_them(tmp_path: Path) -> None:
             (98, "start", "running", good, good, worst),
             (99, "abort", "aborted", good, good, worst),
         ):  # fmt: skip
-            row = {"id": f"c{seq}", "line": "main", "seq": seq, "version": version, "who": "ann",
+            row: dict[str, Any] = {
+                   "id": f"c{seq}", "line": "main", "seq": seq, "version": version, "who": "ann",
                    "previous": previous, "candidate": candidate, "state": state, "verb": verb,
                    "reason": "so", "created_ms": 1_790_000_000_000 + seq}  # fmt: skip
             session.add(RolloutRow(**row))
