@@ -29,6 +29,7 @@ from streams.records import Mask, Recipe, Sampling
 from streams.settings import ModelSettings
 
 STREAMS = 4
+CONTEXT = 4096  # tokens of a stream: it must not end while it is watched
 LAST_LAYERS = 8
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 UPDATE = Update((100, -80, 60, 40, -20, 10, 90, -70), step=16)
@@ -78,7 +79,8 @@ async def measure(base: BaseModel) -> None:
     """Print the table."""
     line, residents = Line(base), Residents(base, open_backend("cpu"))
     residents.book.add_mask(line.mask)
-    settings = AgentSettings(max_batch=STREAMS, context_tokens=4096)
+    # all streams have their place at once: by default the memory is that of one whole context
+    settings = AgentSettings(max_batch=STREAMS, context_tokens=CONTEXT, kv_tokens=STREAMS * CONTEXT)
     engine = BatchingEngine(residents, settings=settings, base=base)
     engine.start()
     streams: list[list[float]] = [[] for _ in range(STREAMS)]
