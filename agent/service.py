@@ -274,6 +274,7 @@ class AgentService:
             draining=self._draining,
             tools=self.tools.status() if self.tools is not None else {},
             steps=len(self.rollout.steps),
+            changes=self._follower.decisions.changes(),
         )
 
     @property

@@ -10,7 +10,7 @@ from agent.engine.contract import Engine
 from agent.swap.follow import Following
 from agent.watch.metrics import Sample
 from streams.line.offer import operable
-from streams.records import Json
+from streams.records import Json, Rollout
 from streams.spool import Depth
 
 
@@ -27,6 +27,7 @@ class Status:
     draining: bool
     tools: Json = field(default_factory=dict)  # each MCP server of agent.tools: how it is
     steps: int = 1  # of a trial, by the policy
+    changes: tuple[Rollout, ...] = ()  # the last of the line, newest first
     replies_ms: int | None = None  # when the first reply of `version` began; None: none has
 
     def info(self) -> dict[str, str]:

@@ -217,6 +217,8 @@ class Learner:
 
     def _look_closer(self) -> bool:
         """Ask the candidate on trial the probes that it was not asked, and steer it meanwhile."""
+        if self._closer.is_due(self._line):
+            self._planner.tell(self._line)
         with self._listening():
             return self._closer.look(self._parts, self._line, self._writing)
 

@@ -18,6 +18,7 @@ from learner.guards import collapse, drift
 from learner.parts import Parts
 from learner.rollout import claims
 from streams.line.line import Line
+from streams.line.said import TRIALS_END
 from streams.store.tables import GenerationRow, PlannerRow
 
 Writing = Callable[[], AbstractContextManager[Session]]
@@ -68,6 +69,11 @@ class Planner:
         self.rested_ms = None
         return found
 
+    def tell(self, line: Line) -> None:
+        """Note that the end of a trial is waited for, before something that takes a while."""
+        if self._tried(line):
+            self.plan(line)
+
     def _tried(self, line: Line) -> bool:
         """Whether a candidate is on trial that may become the parent of the next generation."""
         return line.trial is not None and not self._parts.rollout.replaces
@@ -75,7 +81,7 @@ class Planner:
     def _obstacle(self, session: Session, line: Line) -> str | None:
         """Say what must happen to the line before anything is planned; None: nothing."""
         if line.trial is not None and self._tried(line):
-            return f"the end of the trial of {line.trial.version}"
+            return f"{TRIALS_END} {line.trial.version}"
         if claims.awaited(session, line.name) > line.seq:  # the log may decide otherwise
             return "its own release to come back from the log"
         if not line.learning:

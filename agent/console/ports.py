@@ -20,6 +20,11 @@ class Status(Protocol):
         """Each MCP server of agent.tools: its state, why it is away, its tools, their calls."""
         ...
 
+    @property
+    def changes(self) -> Sequence[Rollout]:
+        """The last changes of the line that this agent has followed, newest first."""
+        ...
+
     def serving(self) -> Json:
         """Line → {version, previous, seq, since_ms, …}.
 

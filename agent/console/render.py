@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
+from streams.line.said import did
+
 _TEMPLATES = Path(__file__).parent / "templates"
 SHORT: Final = 8  # digits of a version that tell it from all others of a line
 
@@ -33,6 +35,7 @@ class Pages:
             "count": count, "number": number, "signed": signed, "percent": percent,
             "sentence": sentence, "short": short, "moment": moment, "seconds": seconds,
             "ranges": ranges, "pretty": pretty, "size": size, "lifted": lifted, "turn_of": turn_of,
+            "did": did,
         }  # fmt: skip
         parts = self._environment.get_template("parts.html")
         self._environment.globals["parts"] = parts.module

@@ -10,8 +10,10 @@ read and written.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from agent.errors import NoPreviousError, SwapError
 from streams.line import verbs
@@ -19,6 +21,8 @@ from streams.line.line import Line
 from streams.line.offer import prove_seen
 from streams.line.verbs import Audit
 from streams.records import Rollout
+
+CHANGES: Final = 50  # the last ones that are kept: two screens of an audit
 
 
 class Decisions:
@@ -30,6 +34,7 @@ class Decisions:
         self._lock = threading.Lock()
         self._line, self._base = Line(line, (base,)), base
         self._unwritten: list[Rollout] = []  # what the log does not have yet
+        self._changes: deque[Rollout] = deque(maxlen=CHANGES)  # that counted, oldest first
 
     @property
     def unwritten(self) -> int:
@@ -41,6 +46,11 @@ class Decisions:
         with self._lock:
             return self._decided()
 
+    def changes(self) -> tuple[Rollout, ...]:
+        """Return the last changes that count, newest first: those intended here, too."""
+        with self._lock:
+            return (*self._changes, *self._unwritten)[::-1]
+
     def take(self, rollout: Rollout) -> Rollout | None:
         """Take a rollout of the log into account.
 
@@ -48,7 +58,10 @@ class Decisions:
         """
         with self._lock:
             self._line, before = self._line.take(rollout), self._line
-            if self._line is before or not self._unwritten:
+            if self._line is before:
+                return None
+            self._changes.append(rollout)
+            if not self._unwritten:
                 return None
             if rollout.id == self._unwritten[0].id:
                 del self._unwritten[0]

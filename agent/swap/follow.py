@@ -160,7 +160,7 @@ class Follower:
                 self._count_failure(rollout.version, cause)
         self._metrics.swaps.labels("rollback").inc()
         self.spans.change(rollout)
-        self._events.add("rollback", f"{who} took {rollout.version} back: {reason}")
+        self._events.add("rollback", f"{who} took {rollout.version} back into service: {reason}")
         self._write_down(rollout)
         return rollout
 

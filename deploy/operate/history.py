@@ -129,6 +129,19 @@ def find_version(session: Session, start: str, *, line: str | None = None) -> Ve
     return Version(rows[0], session.exec(made).first())
 
 
+def moved_by(session: Session, made: GenerationRow) -> list[tuple[str, float]]:
+    """Return each principal's share of the weight of a generation's turns, the largest first."""
+    ids = [item["turn_id"] for item in made.batch]
+    rows = session.exec(select(TurnRow.id, TurnRow.principal).where(col(TurnRow.id).in_(ids)))
+    principals = dict(rows.all())
+    total = sum(item["weight"] for item in made.batch) or 1.0
+    shares: dict[str, float] = {}
+    for item in made.batch:
+        name = principals.get(item["turn_id"], "not kept any more")
+        shares[name] = shares.get(name, 0.0) + item["weight"] / total
+    return sorted(shares.items(), key=lambda each: -each[1])
+
+
 def turns(session: Session, line: str, limit: int) -> list[tuple[TurnRow, list[JudgementRow]]]:
     """Return the newest turns of a line with their judgements, newest first."""
     newest = select(TurnRow).where(TurnRow.line == line)

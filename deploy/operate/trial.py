@@ -17,7 +17,10 @@ from streams.store.tables import PlannerRow, TrialRow
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is on trial by the log, and what the learner last made of it, if it has."""
+    """What is on trial by the log, and what the learner last made of it, if it has.
+
+    line: with an empty name for its base where it has never changed: the log has not met it
+    """
 
     line: Line
     seen: TrialRow | None
@@ -25,16 +28,9 @@ class Look:
 
 
 def look(streams: StreamsSettings, session: Session, line: str) -> Look:
-    """Return what is on trial.
-
-    raises: DeployError when the line never changed; as `existing_log`
-    """
+    """Return what is on trial. Raises: as `existing_log`."""
     with existing_log(streams) as log:
-        now = decided(log, line)
-    if now is None:
-        raise DeployError(
-            f"the line {line} has never changed: its base serves, nothing is on trial"
-        )
+        now = decided(log, line) or Line(line, ("",))
     seen = session.get(TrialRow, line)
     if seen is not None and (now.trial is None or seen.candidate != now.trial.version):
         seen = None

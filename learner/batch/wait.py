@@ -97,7 +97,7 @@ def waits_for(
         return "a fresh strong verdict"
     if counts.weak:
         return "a strong verdict: weak ones start nothing"
-    return "a verdict"
+    return "a verdict: a correction in a chat, or a thumb"
 
 
 def _company(conditions: Conditions, alone: Alone) -> str:

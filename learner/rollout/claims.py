@@ -94,6 +94,18 @@ def project(session: Session, rollout: Rollout) -> bool:
     return True
 
 
+def hold_if_late(session: Session, generation: GenerationRow) -> bool:
+    """Hold a generation whose place in the line somebody took while it was under way."""
+    taken = select(RolloutRow).where(
+        RolloutRow.line == generation.line, RolloutRow.seq == generation.seq
+    )
+    winner = session.exec(taken).first()
+    if winner is None or generation.child in (winner.version, winner.candidate):
+        return False
+    _hold(generation, winner)
+    return True
+
+
 def awaited(session: Session, line: str) -> int:
     """Return the highest seq that this line's generations have claimed; 0 for none."""
     claimed = select(func.max(GenerationRow.seq)).where(
@@ -110,9 +122,13 @@ def _mark_beaten(session: Session, winner: Rollout) -> None:
         col(GenerationRow.child).not_in((winner.version, winner.candidate or winner.version)),
     )
     for row in session.exec(rivals):
-        row.state = HELD
-        row.reason = f"{winner.verb} by {winner.who} came first: {winner.reason}"
+        _hold(row, winner)
         session.add(row)
+
+
+def _hold(row: GenerationRow, winner: Rollout | RolloutRow) -> None:
+    row.state = HELD
+    row.reason = f"{winner.verb} by {winner.who} came first: {winner.reason}"
 
 
 def _close_withdrawn(session: Session, rollout: Rollout) -> None:

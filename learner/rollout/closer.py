@@ -59,6 +59,10 @@ class Closer:
         self._looked = ""  # the candidate of the last look
         self._waits = ""  # the candidate that waits for the base
 
+    def is_due(self, line: Line) -> bool:
+        """Return whether a candidate is on trial that has not been looked at closer."""
+        return line.trial is not None and line.trial.version != self._looked
+
     def look(
         self,
         parts: SupportsTrial,
@@ -66,7 +70,7 @@ class Closer:
         writing: Callable[[], AbstractContextManager[Session]],
     ) -> bool:
         """Ask the candidate on trial, if it has not been; True when it was asked now."""
-        if line.trial is None or line.trial.version == self._looked:
+        if line.trial is None or not self.is_due(line):
             return False
         version = line.trial.version
         if parts.idle is not None and not parts.idle.is_measured:

@@ -19,7 +19,7 @@ from learner.rollout import claims
 from learner.update.generation import Outcome
 from streams.line import ledger
 from streams.line.line import Line
-from streams.records import Candidate, Recipe, encode
+from streams.records import Candidate, Recipe, Rollout, encode
 from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.states import HELD, PLANNED, RELEASED, VOID
@@ -87,6 +87,7 @@ def commit(
     if outcome.child is not None and report is not None:
         recipe = outcome.child.recipe
         ledger.append(session, recipe, created_ms=now_ms)
+        changes: list[Rollout] = []
         if report.passed:
             changes = claims.entry(
                 claims.claimed(session, line, row.parent, settings),
@@ -97,6 +98,9 @@ def commit(
                 created_ms=now_ms,
             )
             row.seq = changes[-1].seq
+            if claims.hold_if_late(session, row):
+                changes = []
+        if changes:
             outbox.put(session, "recipes", line.name, recipe, line=line.name)
             for change in changes:
                 outbox.put(session, "rollouts", line.name, change, line=line.name)

@@ -127,9 +127,9 @@ def main() -> None:
         return
     torch.set_num_threads(os.cpu_count() or 1)
     base = replace(load_base(ModelSettings()), stop_ids=frozenset())
-    engine = BatchingEngine(
-        Residents(base, open_backend("cpu")), settings=AgentSettings(context_tokens=512), base=base
-    )
+    # all streams have their place at once: by default the memory is that of one whole context
+    settings = AgentSettings(context_tokens=512, kv_tokens=512 * STREAMS)
+    engine = BatchingEngine(Residents(base, open_backend("cpu")), settings=settings, base=base)
     engine.start()
     print(f"tokens a second of {STREAMS} streams, medians of {ROUNDS} rounds of {ROUND_S:.0f} s")
     asyncio.run(measure(engine))

@@ -65,8 +65,28 @@ async def test_a_trial_is_paused_from_its_page(page: Page, serve: Serve, store: 
     await expect(page.get_by_role("dialog")).to_contain_text(CANDIDATE)
     await page.get_by_label("Why?").fill("looks odd")
     await page.get_by_role("dialog").get_by_role("button", name="Pause it").click()
-    await expect(page.locator("#done")).to_have_text("Done: pause.")
+    await expect(page.locator("#done")).to_have_text("Paused.")
     assert service.operated == [("pause", "local operator", "looks odd")]
+
+
+async def test_the_key_aborts_the_first_trial_of_a_line(
+    page: Page, serve: Serve, store: Store
+) -> None:
+    """While nothing serves that could be taken back; afterwards it says that there is nothing."""
+    service = a_day(store, trial=True)
+    service.state["previous"] = None
+    await open_console(page, serve, service, store)
+    await page.keyboard.press("b")
+    await expect(page.get_by_role("dialog")).to_contain_text(f"{CANDIDATE} will answer nobody")
+    await page.get_by_label("Why?").fill("rude")
+    await page.keyboard.press("Enter")
+    told = page.locator("#done")
+    await expect(told).to_contain_text(re.compile(r"answers no new session, [\d.]+ m?s after you"))
+    assert service.operated == [("abort", "local operator", "rude")]
+    await expect(page.locator("#take-back")).to_be_disabled()
+    await page.keyboard.press("b")
+    await expect(told).to_have_text("There is no earlier version to go back to.")
+    assert service.rollbacks == []
 
 
 async def test_a_dead_letter_is_sent_again(

@@ -114,7 +114,8 @@ def test_apologies_are_aborted(service: Live, people: Operators, town: Town) -> 
         seen = False
         while page.locator("h2#on-trial").count():
             assert time.monotonic() - began < TRIAL_S, page.locator("main").inner_text()
-            if not seen and town.scores(str(row.child))[-1] >= 14:
+            enough = not page.get_by_text("no data:").count()
+            if not seen and enough and page.get_by_text("past its limit so far").count() > 1:
                 seen = True
                 people.picture("ann", "trial")
             page.wait_for_timeout(500)
@@ -139,16 +140,16 @@ def test_two_operators_collide(service: Live, people: Operators) -> None:
     bob.locator("#verb-abort").click()
     bob.get_by_label("Why?").fill("I don't like it")
     confirm(ann, "Pause…", "have a look first", "Pause it")
-    expect(ann.locator("#done")).to_have_text("Done: pause.")
+    expect(ann.locator("#done")).to_have_text("Paused.")
     bob.get_by_role("dialog").get_by_role("button", name="Abort it").click()
     expect(bob.get_by_role("dialog").get_by_role("alert")).to_contain_text("look again")
     people.picture("bob", "collision", size=PHONE)
     bob.get_by_role("button", name="Cancel").click()
     confirm(ann, "Resume…", "it looks fine", "Resume it")
-    expect(ann.locator("#done")).to_have_text("Done: resume.")
+    expect(ann.locator("#done")).to_have_text("Resumed.")
     expect(ann.locator("#verb-pause")).to_be_visible()  # the state that is decided on
     confirm(ann, "Abort…", "seen enough", "Abort it")
-    expect(ann.locator("#done")).to_have_text("Done: abort.")
+    expect(ann.locator("#done")).to_contain_text("answers no new session")
     verbs = [verb for verb, *_ in service.changes(candidate)]
     assert verbs == ["start", "pause", "resume", "abort"]
     began = time.monotonic()

@@ -19,8 +19,9 @@ from learner.verdicts import Rules
 from streams.errors import LeaseLostError, SchemaError
 from streams.line import verbs
 from streams.line.line import Line
+from streams.line.offer import offer
 from streams.line.verbs import Audit
-from streams.log.contract import Log, Topic, outgoing
+from streams.log.contract import Log, Topic, outgoing, records_now
 from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import (
@@ -85,12 +86,14 @@ class ToldGate:
 
     passes_later: by the probes that are left out at first; None: there are none
     rows: of its reports
+    while_asked: run at each question, before it is answered
     """
 
     passes: bool = True
     passes_later: bool | None = None
     rows: tuple[dict[str, Any], ...] = ()
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    while_asked: Callable[[], object] = lambda: None
 
     def examine(
         self,
@@ -104,6 +107,7 @@ class ToldGate:
         """Note what was asked."""
         assert candidate is not serving
         self.asked.append((serving_name, candidate_name))
+        self.while_asked()
         if self.passes_later is None:
             return Opinion(self.passes, rows=self.rows)
         return Opinion(self.passes if quick else self.passes_later, quick=quick, rows=self.rows)
@@ -296,6 +300,27 @@ def test_one_corrected_chat_alone_leads_to_exactly_one_generation(school: School
     school.clock.now_s += 3600
     assert not school.step()
     assert not school.step()
+
+
+def test_what_an_operator_changes_while_a_generation_is_under_way_comes_first(
+    school: School,
+) -> None:
+    """The child that claims the same place afterwards is held, with who and why, and not served."""
+
+    def change() -> None:
+        line = Line("main", (school.base.name,))
+        offer(school.log, verbs.reset(line, school.base.name, Audit.new("ann", "off", 1)))
+        school.learner.catch_up()
+
+    school.gate.while_asked = change
+    school.corrected("a")
+    school.corrected("b")
+    assert school.step()
+    (row,) = school.generations()
+    assert (row.state, row.reason) == ("held", "reset by ann came first: off")
+    (change_of_ann,) = records_now(school.log, "rollouts")
+    assert isinstance(change_of_ann, Rollout)
+    assert change_of_ann.verb == "reset"
 
 
 def test_a_gate_that_says_no_holds_the_child_back(school: School) -> None:

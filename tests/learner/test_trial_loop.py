@@ -17,7 +17,7 @@ from streams.line.share import belongs
 from streams.model.open import BaseModel
 from streams.records import Feedback, Mask, Rollout
 from streams.settings import RolloutSettings
-from streams.store.tables import GenerationRow, TrialRow
+from streams.store.tables import GenerationRow, PlannerRow, TrialRow
 from tests.learner.test_loop import SETTINGS, School, open_school
 from tests.learner.turns import said, turn
 
@@ -163,10 +163,15 @@ def test_a_candidate_is_asked_the_rest_while_it_is_tried(
     school.gate.passes_later = False
     school.corrected("a")
     school.corrected("b")
+    waited: list[str] = []
+    school.gate.while_asked = lambda: waited.extend(
+        row.waits_for for row in school.rows(PlannerRow)
+    )
     assert school.step()
     service = Service(school)
     for _ in range(2):
         service.step()
+    assert waited[-1].startswith("the end of the trial of ")  # while the others are asked
     assert [(each.verb, each.state) for each in service.told()] == [
         ("start", "running"), ("abort", "aborted"),
     ]  # fmt: skip

@@ -13,6 +13,11 @@ def serving(service: Service) -> Json:
     return service.status().serving()
 
 
+def decided(service: Service) -> list[Json]:
+    """The last changes of the line, newest first, before the learner has written them down."""
+    return [change.model_dump(mode="json") for change in service.status().changes]
+
+
 def spool(service: Service) -> Json:
     """What is on disk and not in the log yet."""
     return service.status().spooled()

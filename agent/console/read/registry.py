@@ -27,6 +27,7 @@ from agent.watch.lessons import lessons
 # From memory: shown whatever else is away.
 OF_AGENT: Mapping[str, Callable[[Service], Value]] = {
     "serving": agent.serving,
+    "decided": agent.decided,
     "spool": agent.spool,
     "events": agent.events,
     "tools": agent.tools,

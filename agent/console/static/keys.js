@@ -1,5 +1,7 @@
 // Keys, as the list behind ? tells them. None acts while somebody writes, or with a modifier.
 
+import { say } from "./verbs.js";
+
 const GO_MS = 1500; // from the g to the letter behind it
 
 const help = document.getElementById("keys");
@@ -24,13 +26,20 @@ function act(key) {
   }
   switch (key) {
     case "g": going = performance.now() + GO_MS; return true;
-    case "b": document.getElementById("take-back")?.click(); return true;
+    case "b": return takeBack();
     case "?": help.showModal(); return true;
     case "/": return search();
     case "j": return step(1);
     case "k": return step(-1);
   }
   return false;
+}
+
+function takeBack() {
+  const button = document.getElementById("take-back");
+  if (button?.disabled || !button) say([`${button?.title ?? "Only an operator may take a version back"}.`]);
+  else button.click();
+  return true;
 }
 
 function search() {

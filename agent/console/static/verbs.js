@@ -2,7 +2,7 @@
 // long it took until it held.
 
 const VERBS = {
-  rollback: ["Take the version back?", "Take it back", (of) => [`Line ${document.body.dataset.line} will serve `, mono(of.to), " again instead of ", mono(of.from), ", at once. Replies that are being written finish on the version they began with."]],
+  rollback: ["Take the version back?", "Take it back", (of) => [`Line ${document.body.dataset.line} will serve `, mono(of.to), " again instead of ", mono(of.from), ", at once. Replies that are being written finish on the version they began with.", ...(of.candidate ? [" The trial of ", mono(of.candidate), " ends with it; to end that alone, abort it on the page Rollout."] : [])]],
   start: ["Start the trial?", "Start it", (of) => [mono(of.candidate), " will answer its first share of the sessions."]],
   pause: ["Pause the trial?", "Pause it", (of) => [mono(of.candidate), " keeps its sessions, and takes no further step until it is resumed."]],
   resume: ["Resume the trial?", "Resume it", (of) => [mono(of.candidate), " goes on from the step it is at."]],
@@ -16,7 +16,8 @@ const VERBS = {
   drop: ["Give the record up?", "Give it up", (of) => ["The record of letter ", mono(of.name), " will never be used. What it said is lost."]],
 };
 const STEPS_UP = ["promote-full", "reset"]; // asked with the key again, where keys are asked for
-const SERVES = ["rollback", "promote-full", "reset"]; // after which another version serves, at once
+const SERVES = { rollback: "Taken back: ", "promote-full": "Promoted: ", reset: "Switched off: " }; // another version, at once
+const DONE = { start: "Started", pause: "Paused", resume: "Resumed", "skip-step": "The step is taken", learn: "It learns again", redrive: "Sent again", drop: "Given up" };
 const REASONS = ["Answers got worse", "Unsafe", "Tool calls break", "Drill"];
 const WITHOUT_REASON = ["redrive", "drop"];
 const WAIT_MS = 30_000; // for a version to serve after it was decided
@@ -90,26 +91,29 @@ function body() {
   return JSON.stringify("seq" in asked ? { reason, expected_seq: Number(asked.seq) } : { reason });
 }
 
-/** Say what was done, and for a change of what serves, how long it took until it served. */
+/** Say what was done, and for a change of who answers, how long it took until it held. */
 async function done({ rollout, order }, began) {
-  const verb = asked.verb.replace("-", " ");
-  const wanted = SERVES.includes(asked.verb) ? rollout?.version : null;
-  if (wanted && await seen(wanted, () => true, WAIT_MS, LOOK_MS)) {
+  const { verb, candidate } = asked;
+  const wanted = verb in SERVES ? rollout?.version : null;
+  if (wanted && await seen(({ version }) => version === wanted, WAIT_MS, LOOK_MS)) {
     const name = mono(wanted);
-    const serves = [asked.verb === "promote-full" ? "Promoted: " : "Taken back: ", name, ` serves, ${since(began)} after you confirmed`];
+    const serves = [SERVES[verb], name, ` serves, ${since(began)} after you confirmed`];
     say([...serves, "."]);
     replied(wanted, began).then((told) => name.isConnected && told && say([...serves, told]));
+  } else if (verb === "abort" && await seen(({ trial }) => trial?.version !== candidate, WAIT_MS, LOOK_MS)) {
+    say(["Aborted: ", mono(candidate), ` answers no new session, ${since(began)} after you confirmed.`]);
   } else if (order) say(["Ordered: it begins as soon as something is judged and nothing is on trial."]);
-  else say([`Done: ${verb}.`]);
+  else if (verb in DONE) say([`${DONE[verb]}.`]);
+  else say(["It is decided, but this agent does not follow yet: Health, on the page Now, says why."]);
   window.htmx?.trigger(document.body, "changed-serving");
   if (WITHOUT_REASON.includes(asked.verb)) window.htmx?.trigger(document.body, "changed-learner");
 }
 
-/** Whether a version comes to serve, as is asked of it besides, before the wait is over. */
-async function seen(version, as, waitMs, lookMs) {
+/** Whether what serves comes to be as is asked before the wait is over. */
+async function seen(as, waitMs, lookMs) {
   for (const until = performance.now() + waitMs; performance.now() < until;) {
     const { serving } = await (await fetch("/api/now")).json();
-    if (serving.version === version && as(serving)) return true;
+    if (as(serving)) return true;
     await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
   return false;
@@ -117,7 +121,8 @@ async function seen(version, as, waitMs, lookMs) {
 
 /** Say when a version began its first reply, if somebody asked it soon. */
 async function replied(version, began) {
-  const did = await seen(version, ({ replies_ms }) => replies_ms != null, REPLY_WAIT_MS, REPLY_LOOK_MS).catch(() => false);
+  const replies = (serving) => serving.version === version && serving.replies_ms != null;
+  const did = await seen(replies, REPLY_WAIT_MS, REPLY_LOOK_MS).catch(() => false);
   return did && `; its first reply began within ${since(began)}.`;
 }
 
@@ -126,7 +131,8 @@ function since(began) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-function say(children) {
+/** Say something at the foot of the page. */
+export function say(children) {
   const place = document.getElementById("done");
   place.replaceChildren(...children);
   place.hidden = false;

@@ -1,7 +1,8 @@
-"""Audit: who changed what, when and why; what was forgotten; what became of dead letters."""
+"""Audit: who changed what of the line, when and why, and what was forgotten."""
 
 from sqlmodel import Session, and_, col, or_, select
 
+from agent.console.views.changes import not_stored
 from agent.console.views.view import Ask, View, cursor_of
 from streams.records import Json
 from streams.store.tables import ForgottenRow, RolloutRow
@@ -10,6 +11,7 @@ from streams.store.tables import ForgottenRow, RolloutRow
 def read(session: Session, ask: Ask) -> Json:
     """Read a page of changes, newest first, those of one person if ?who= names them."""
     found = [
+        *_known(ask, not_stored(session, ask)),
         *_newest(session, ask, RolloutRow, "rollout"),
         *_newest(session, ask, ForgottenRow, "forgotten"),
     ]
@@ -23,15 +25,26 @@ def read(session: Session, ask: Ask) -> Json:
 
 
 def of_agent(ask: Ask) -> Json:
-    """What this agent saw happen, from memory."""
-    return {"entries": [], "who": ask.text("who"), "next": None,
-            "events": ask.section("events") or []}  # fmt: skip
+    """The last changes and what this agent saw happen, from memory."""
+    return {"entries": _known(ask, ask.changes_after(0))[: ask.rows], "who": ask.text("who"),
+            "next": None, "events": ask.section("events") or []}  # fmt: skip
 
 
 VIEW = View(
     "audit", "/audit", "Audit", of_agent, read, key="a",
     purpose="every change: who, what, when, why",
 )  # fmt: skip
+
+
+def _known(ask: Ask, changes: list[Json]) -> list[Json]:
+    """Choose of the changes that this agent knows those that the page is about."""
+    who, after = ask.text("who"), ask.cursor
+    return [
+        row | {"kind": "rollout"}
+        for row in changes
+        if (not who or row["who"] == who)
+        and (after is None or (row["created_ms"], row["id"]) < after)
+    ]
 
 
 def _newest(

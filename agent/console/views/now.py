@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from agent.console.views.changes import ended
 from agent.console.views.trial import trial_of
 from agent.console.views.view import Ask, View
+from streams.line.said import TRIALS_END
 from streams.records import Json
 
 CHANGES, EVENTS = 6, 8  # the last ones; all of them stand in the audit
@@ -12,7 +14,7 @@ CHANGES, EVENTS = 6, 8  # the last ones; all of them stand in the audit
 
 def read(ask: Ask) -> Json:
     """Put together what the shared reading tells of the line."""
-    serving, rollouts = ask.serving, ask.of_line("rollouts")
+    serving, rollouts = ask.serving, ask.changes
     stored = ask.section("store")["ok"]
     return {
         "line": ask.line,
@@ -37,17 +39,7 @@ VIEW = View(
 
 def _serves(version: str) -> Any:
     """Whether a change is the one that took a version into service."""
-    return lambda row: (
-        row["version"] == version and (row["state"] == "completed" or row["verb"] == "rollback")
-    )
-
-
-def _ended(candidate: str) -> Any:
-    """Whether a change is one that ended a candidate's trial, or took it back later."""
-    return lambda row: (
-        (row["candidate"] == candidate and row["state"] in ("completed", "aborted"))
-        or (row["verb"] in ("rollback", "reset") and row["previous"] == candidate)
-    )
+    return lambda row: row["version"] == version != row["previous"]
 
 
 def _name(ask: Ask, version: str) -> str | None:
@@ -63,17 +55,21 @@ def _idle(ask: Ask) -> Json:
     generations = ask.of_line("generations")
     last = next((row for row in generations if row["state"] != "planned"), None)
     work = next((row for row in generations if row["state"] == "planned"), None)
-    ended = last and next(filter(_ended(last["child"]), ask.of_line("rollouts")), None)
+    became = last and ended(last["child"], ask.changes)
     planner = _planner(ask)
     if not ask.serving.get("learning", True):
         why = "learning was stopped by a reset: on the page Safety it can be resumed"
+    elif planner is not None and _is_away(ask, ask.section("learner")):
+        why = "the learner is not running: start it with quickset learner"
     elif work is not None:
         why = f"generation {work['number']} is in work: it may become the next candidate"
-    elif planner is not None:
+    elif planner is not None and not planner["waits_for"].startswith(TRIALS_END):
         why = f"the learner waits for {planner['waits_for']}"
+    elif planner is not None:
+        why = "the learner has not looked at the line since the trial ended"
     else:
         why = "no turn has been judged yet: a correction in a chat, or a thumb, begins it"
-    return {"why": why, "policy": ask.service.rollout.policy, "last": last, "ended": ended}
+    return {"why": why, "policy": ask.service.rollout.policy, "last": last, "ended": became}
 
 
 def _planner(ask: Ask) -> Json | None:
@@ -119,10 +115,9 @@ def _weights(serving: Json) -> Json:
 def _learner(ask: Ask, learner: Json | None) -> Json:
     if learner is None:
         return _part("Learner", "warn", "not known: the learner's store cannot be read")
-    lease = next((row for row in learner["leases"] if row["name"].endswith(f"/{ask.line}")), None)
     if not ask.serving.get("learning", True):
         return _part("Learner", "warn", "stopped by a reset: nothing is learned until told")
-    if lease is None or lease["expires_ms"] <= ask.now_ms:
+    if _is_away(ask, learner):
         return _part("Learner", "bad", "not running: start it with quickset learner")
     work = next((row for row in learner["in_work"] if row["line"] == ask.line), None)
     if work is not None:
@@ -131,6 +126,13 @@ def _learner(ask: Ask, learner: Json | None) -> Json:
     waits = f"waits for {planner['waits_for'] if planner else 'judged turns'}"
     measuring = planner and planner["measuring"]
     return _part("Learner", "good", f"{waits}; {measuring}" if measuring else waits)
+
+
+def _is_away(ask: Ask, learner: Json) -> bool:
+    """Whether nobody holds the lease of the line."""
+    leases = (row for row in learner["leases"] if row["name"].endswith(f"/{ask.line}"))
+    lease = next(leases, None)
+    return lease is None or lease["expires_ms"] <= ask.now_ms
 
 
 def _behind(ask: Ask, learner: Json | None) -> int:

@@ -54,6 +54,16 @@ class Ask:
         return [row for row in self.section(name) or [] if row["line"] == self.line]
 
     @property
+    def changes(self) -> list[Json]:
+        """The last changes of the line, newest first: the store's, and what is not there yet."""
+        stored = self.of_line("rollouts")
+        return [*self.changes_after(stored[0]["seq"] if stored else 0), *stored]
+
+    def changes_after(self, seq: int) -> list[Json]:
+        """The changes after this one that the agent has followed, newest first."""
+        return [row for row in self.of_line("decided") if row["seq"] > seq]
+
+    @property
     def serving(self) -> Json:
         """What serves the line."""
         state: Json = self.section("serving")[self.line]

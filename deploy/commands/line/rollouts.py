@@ -17,6 +17,7 @@ from deploy.operate.history import store_session
 from deploy.operate.trial import Look, changes, look, steer
 from deploy.settings.load import InForce
 from streams.line.offer import operable
+from streams.line.said import TRIALS_END, did
 from streams.records import Verb
 
 rollouts = typer.Typer(
@@ -120,12 +121,13 @@ def _changes(rows: Sequence[dict[str, Any]]) -> RenderableType:
     if not rows:
         return "the line has never changed: its base serves"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("seq", "when", "who", "verb", "version", "state", "share", "why"):
-        table.add_column(name, no_wrap=name != "why")
+    for name in ("seq", "when", "who", "what", "version", "why"):
+        table.add_column(name, no_wrap=name in ("seq", "when", "version"))
     for row in rows:
-        version = (row["candidate"] or row["version"])[:16]
-        share = f"{row['share']:.0%}" if row["candidate"] else "–"
-        cells = (row["who"], row["verb"], version, row["state"], share, row["reason"])
+        back = row["verb"] in ("rollback", "reset")
+        version = (row["version"] if back else row["candidate"] or row["version"])[:16]
+        what = did(row["verb"], row["state"], row["share"]) + (", to" if back else "")
+        cells = (row["who"], what, version, row["reason"])
         table.add_row(str(row["seq"]), _time(row["created_ms"]), *map(Text, cells))
     return table
 
@@ -135,7 +137,7 @@ def _as_json(found: Look) -> dict[str, Any]:
     return {
         "line": line.name,
         "seq": line.seq,
-        "version": line.version,
+        "version": line.version or None,
         "previous": line.previous,
         "learning": line.learning,
         "candidate": trial.version if trial else None,
@@ -153,6 +155,8 @@ def _as_json(found: Look) -> dict[str, Any]:
 
 def _learning(found: Look, mode: str) -> Iterator[tuple[str, str]]:
     waits = f"waits for {found.waits.waits_for}" if found.waits else "has said nothing yet"
+    if found.line.trial is None and found.waits and found.waits.waits_for.startswith(TRIALS_END):
+        waits = "has not looked at the line since the trial ended"
     if found.line.learning:
         yield "learning", f"{mode}; {waits}"
     if found.waits and found.waits.measuring:
@@ -161,7 +165,9 @@ def _learning(found: Look, mode: str) -> Iterator[tuple[str, str]]:
 
 def _told(found: Look) -> Iterator[tuple[str, str]]:
     line, trial = found.line, found.line.trial
-    yield "serves", f"{line.version}, by change {line.seq} of the line {line.name}"
+    by = f"by change {line.seq} of the line {line.name}"
+    fresh = f"the base: the line {line.name} has never changed"
+    yield "serves", f"{line.version}, {by}" if line.version else fresh
     if not line.learning:
         yield "learning", "off since the reset; `quickset rollouts learn` goes on"
     if trial is None:

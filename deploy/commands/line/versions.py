@@ -13,12 +13,20 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.change import change
 from deploy.commands.line.diff import diff
 from deploy.commands.line.generations import generations, safety
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
-from deploy.operate.history import Version, existing_log, find_version, serving, store_session
+from deploy.operate.history import (
+    Version,
+    existing_log,
+    find_version,
+    moved_by,
+    serving,
+    store_session,
+)
 from deploy.operate.history import versions as read_versions
 from deploy.operate.operator_api import call
 from deploy.operate.rollback import append_rollback
@@ -31,11 +39,12 @@ versions = typer.Typer(
     no_args_is_help=True, help="The versions: list, show one, compare two, promote, roll back."
 )
 
+versions.command("change")(change)
 versions.command("diff")(diff)
 versions.command("generations")(generations)
 versions.command("safety")(safety)
 
-SHOWN = 6  # versions of a lineage that are named
+SHOWN = 6  # versions of a lineage, and principals that moved one, that are named
 _MEASURED = ("reward", "fitness_mean", "fitness_spread", "gain", "kl")
 
 
@@ -70,6 +79,7 @@ def show(
     with store_session(settings.streams) as session:
         found = find_version(session, version, line=settings.agent.line)
         way = [recipe.version for recipe in ledger.chain(session, found.recipe.version)]
+        movers = moved_by(session, found.generation) if found.generation else []
     recipe = Recipe.model_validate(found.recipe.record)
     if as_json:
         whole = {
@@ -78,11 +88,13 @@ def show(
             "recipe": recipe.model_dump(mode="json"),
             "lineage": way,
             "generation": found.generation.model_dump() if found.generation else None,
+            "moved_by": [{"principal": name, "share": share} for name, share in movers],
         }
         typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in [*_told(found, recipe, way), *_effective(found), *_gate(found)]:
+    told = [*_told(found, recipe, way), *_moved(movers), *_effective(found), *_gate(found)]
+    for name, value in told:
         table.add_row(name, Text(value))
     Console().print(table)
 
@@ -201,6 +213,13 @@ def _lineage(way: Sequence[str]) -> str:
     """The way from the base, its middle left out where it is long."""
     shown = list(way) if len(way) <= SHOWN else [*way[:2], "…", *way[-2:]]
     return f"{len(way)} from the base: " + " → ".join(shown)
+
+
+def _moved(movers: Sequence[tuple[str, float]]) -> list[tuple[str, str]]:
+    """Say whose turns moved it most, with their share of the weight."""
+    shown = [f"{name} {share:.0%}" for name, share in movers[:SHOWN]]
+    more = [f"{len(movers) - SHOWN} more"] if len(movers) > SHOWN else []
+    return [("moved by", ", ".join([*shown, *more]))] if movers else []
 
 
 def _effective(found: Version) -> list[tuple[str, str]]:

@@ -94,6 +94,7 @@ class FakeService:
             "learning": True,
         }  # fmt: skip
         self.tools: Json = {}
+        self.changes: tuple[Rollout, ...] = ()
         self.comparisons = FakeComparisons()
         self.resets: list[tuple[str, str]] = []
         self.orders: list[tuple[str, str]] = []
@@ -168,6 +169,8 @@ class FakeService:
             raise ConflictError("the line main was changed meanwhile: look again")
         self.operated.append((verb, who, reason))
         self.state["seq"] += 1
+        if verb == "abort":
+            self.state["trial"] = None
         return Rollout(
             id="r", line="main", seq=self.state["seq"], version=self.state["version"],
             previous=self.state["version"], candidate="c" * 16, state="paused", verb=verb,

@@ -13,7 +13,7 @@ from agent.watch.metrics import Metrics
 from streams.records import Message
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store, reach_store
-from streams.store.tables import ArtefactRow, ClientRow, PlannerRow
+from streams.store.tables import ArtefactRow, ClientRow, LeaseRow, PlannerRow
 from tests.agent.console.rows import FakeService, classes, turn_row
 
 Client = TestClient[web.Request, web.Application]
@@ -39,6 +39,7 @@ def store(tmp_path: Path) -> Store:
         session.add(ClientRow(line="main", client="curl", num_turns=2))
         body = {"mask": "m"} | classes(2, 12, 2)
         session.add(ArtefactRow(digest="a", kind="unit-map", body=body, created_ms=1))
+        session.add(LeaseRow(name="learner/main", holder="here", epoch=1, expires_ms=2**53))
         session.add(
             PlannerRow(
                 line="main", waits_for="two strong verdicts of other people needed: cap 0.25",

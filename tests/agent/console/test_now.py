@@ -1,6 +1,7 @@
 """What Now tells of the last candidate once nothing is on trial."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -9,7 +10,7 @@ from agent.console import build_console
 from streams.records import State, Verb
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from streams.store.tables import GenerationRow, RolloutRow
+from streams.store.tables import GenerationRow, LeaseRow, PlannerRow, RolloutRow
 from tests.agent.console.rows import FakeService, fill
 
 
@@ -48,3 +49,78 @@ async def test_what_became_of_the_last_candidate_is_told_and_not_that_the_gate_l
     assert (told["last"]["child"], told["ended"]["who"]) == (versions[-1], "learner")
     assert "it had answered 40 sessions (learner)" in html
     assert f"</span> {word}</span>" in html
+
+
+async def test_what_took_a_version_into_service_is_told_and_no_other_change(
+    tmp_path: Path,
+) -> None:
+    """The reset that the base serves by, and not that learning was switched on again afterwards."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        versions = fill(session, now_ms=1_790_000_000_000, num_generations=3)
+        service = FakeService(version=versions[0])
+        for seq, verb, state, previous in (
+            (98, "reset", "aborted", versions[-1]), (99, "learn", "completed", versions[0]),
+        ):  # fmt: skip
+            row: dict[str, Any] = {
+                   "id": verb, "line": "main", "seq": seq, "version": versions[0], "who": "ann",
+                   "previous": previous, "state": state, "verb": verb, "reason": f"to {verb}",
+                   "created_ms": 1_790_000_000_000 + seq}  # fmt: skip
+            session.add(RolloutRow(**row))
+    app = build_console(service, store, wait_s=30)
+    async with TestClient(TestServer(app)) as client:
+        change = (await (await client.get("/api/now")).json())["change"]
+        html = await (await client.get("/")).text()
+        page = await (await client.get("/audit")).text()
+    store.close()
+    assert change["verb"] == "reset"
+    assert "Reset by ann: to reset" in html
+    assert "Learning switched on again" in page
+
+
+async def test_a_learner_that_is_away_is_why_nothing_is_on_trial(tmp_path: Path) -> None:
+    """Not what it said last that it waits for."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        fill(session, now_ms=1)
+        session.get_one(LeaseRow, "learner/main").expires_ms = 1
+        session.add(
+            PlannerRow(line="main", waits_for="a fresh strong verdict", num_fresh=0, num_used=3,
+                       num_weak=0, num_people=1, since_ms=1)
+        )  # fmt: skip
+    app = build_console(FakeService(), store, wait_s=30)
+    async with TestClient(TestServer(app)) as client:
+        told = await (await client.get("/api/now")).json()
+    store.close()
+    assert told["idle"]["why"] == "the learner is not running: start it with quickset learner"
+
+
+async def test_versions_say_what_became_of_them(tmp_path: Path) -> None:
+    """Not that the gate let each through: one serves, one was taken back, one was aborted."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        versions = fill(session, now_ms=1_790_000_000_000, num_generations=4)
+        base, good, bad, worst = versions[0], *versions[-3:]
+        for seq, verb, state, version, previous, candidate in (
+            (96, "step", "completed", bad, good, bad),
+            (97, "rollback", "aborted", good, bad, None),
+            (98, "start", "running", good, good, worst),
+            (99, "abort", "aborted", good, good, worst),
+        ):  # fmt: skip
+            row: dict[str, Any] = {
+                   "id": f"c{seq}", "line": "main", "seq": seq, "version": version, "who": "ann",
+                   "previous": previous, "candidate": candidate, "state": state, "verb": verb,
+                   "reason": "so", "created_ms": 1_790_000_000_000 + seq}  # fmt: skip
+            session.add(RolloutRow(**row))
+    app = build_console(FakeService(version=good, previous=base), store, wait_s=30)
+    async with TestClient(TestServer(app)) as client:
+        rows = (await (await client.get("/api/versions")).json())["versions"]
+        page = await (await client.get("/versions")).text()
+        of_good = await (await client.get(f"/api/versions/{good}")).json()
+    store.close()
+    became = {row["child"]: row["ended"] and row["ended"]["verb"] for row in rows}
+    assert (became[bad], became[worst]) == ("rollback", "abort")
+    assert became[good] == "promote"
+    assert "taken back" in page
+    assert "aborted" in page
+    assert "c99" not in {row["id"] for row in of_good["changes"]}  # another one's trial

@@ -1,5 +1,6 @@
 """The console's pages: each is there for an empty store, a full one and none, and as JSON."""
 
+import copy
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from sqlmodel import func, select
 
 from agent.console import build_console
 from agent.console.ports import NoInsight
 from agent.console.read.sections import NO_STORE
 from agent.console.site import VIEWS, api_path
 from agent.watch.events import Event
-from streams.records import Json
+from streams.records import Json, Rollout
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, RolloutRow
@@ -410,3 +412,51 @@ async def test_a_query_that_makes_no_sense_is_named(client: Client, query: str) 
     """A broken number is 400, on the page as in the document."""
     assert (await client.get(f"/api/versions?{query}")).status == 400
     assert (await client.get(f"/versions?{query}")).status == 400
+
+
+async def test_what_was_just_changed_is_told_before_the_learner_has_written_it_down(
+    day: tuple[Store, FakeService],
+) -> None:
+    """On Now, in the audit (of one person, too), the timeline and the version; and only once."""
+    store, service = day[0], copy.copy(day[1])
+    with store.reading() as session:
+        last = session.exec(select(func.max(RolloutRow.seq))).one() or 0
+        stored = session.exec(select(RolloutRow).where(RolloutRow.seq == last)).one()
+    made = Rollout(
+        id="just-now", line="main", seq=last + 1, version=service.state["version"],
+        previous=service.state["version"], candidate=CANDIDATE, state="aborted", share=0.0,
+        verb="abort", reason="it is rude", who="ann", created_ms=NOW_MS + 1,
+    )  # fmt: skip
+    service.changes = (made, Rollout.model_validate(stored.model_dump()))
+    client = await connect(service, store)
+    told = (await data(client, "/api/now"))["changes"]
+    assert [row["id"] for row in told[:2]] == ["just-now", stored.id]
+    entries = (await data(client, "/api/audit?limit=3"))["entries"]
+    assert entries[0]["id"] == "just-now"
+    assert len({row["id"] for row in entries}) == 3
+    (only,) = (await data(client, "/api/audit?who=ann"))["entries"]
+    assert only["reason"] == "it is rude"
+    first = await data(client, "/api/audit?limit=1")
+    older = await data(client, f"/api/audit?limit=1&after={first['next']}")
+    assert [*first["entries"], *older["entries"]] == entries[:2]
+    ended = (await data(client, "/api/rollout"))["earlier"]
+    assert ended[0]["id"] == "just-now"
+    assert "Aborted" in await page(client, "/audit?who=ann")
+    await client.close()
+
+
+async def test_who_did_what_is_told_without_a_store(day: tuple[Store, FakeService]) -> None:
+    """What this agent has followed itself stands on Now and in the audit."""
+    service = copy.copy(day[1])
+    service.changes = (
+        Rollout(
+            id="r", line="main", seq=2, version="a" * 16, previous="b" * 16, state="aborted",
+            verb="rollback", reason="it is rude", who="ann", created_ms=1,
+        ),
+    )  # fmt: skip
+    client = await connect(service, None)
+    for path in ("/", "/audit"):
+        html = await page(client, path)
+        assert "Taken back" in html
+        assert "It is rude" in html
+    await client.close()

@@ -198,9 +198,32 @@ def test_a_trial_is_shown_and_steered_from_a_shell(
     made = [(row["seq"], row["verb"]) for row in json.loads(out)]
     assert made == [(5, "abort"), (4, "pause"), (3, "start"), (2, "promote"), (1, "promote")]
     _, out, _ = run("rollouts", "list", "-n", "1", *home, capsys=capsys)
-    assert "abort" in out
+    assert "Aborted" in out
     store.close()
     log.close()
+
+
+def test_a_line_that_has_never_changed_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its base serves and nothing is on trial: no fault, in words and as JSON; no verb works."""
+    streams = StreamsSettings(home=tmp_path)
+    open_log(streams).close()
+    open_store(streams).close()
+    home = ("--home", str(tmp_path))
+    code, out, _ = run("rollouts", "show", *home, capsys=capsys)
+    assert code == 0
+    assert "the base: the line main has never changed" in out
+    code, out, _ = run("rollouts", "show", "--json", *home, capsys=capsys)
+    shown = json.loads(out)
+    assert code == 0
+    assert (shown["seq"], shown["version"], shown["candidate"]) == (0, None, None)
+    assert (shown["learning"], shown["valid"]) == (True, [])
+    code, out, _ = run("rollouts", "list", "--json", *home, capsys=capsys)
+    assert (code, json.loads(out)) == (0, [])
+    code, _, err = run("rollouts", "abort", *home, capsys=capsys)
+    assert code == 2
+    assert "has never changed" in err
 
 
 def test_rollback_without_agent_is_written_to_the_log(

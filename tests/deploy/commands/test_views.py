@@ -37,7 +37,9 @@ def learned(taught: StreamsSettings) -> StreamsSettings:
         session.add(
             GenerationRow(
                 id="g", line="main", number=2, parent=FIRST, child=SECOND, key="0" * 16,
-                state="released", turn_ids=["turn-2"], batch=[], coefficients=[1, -1], reward=-1.0,
+                state="released", turn_ids=["turn-2"],
+                batch=[{"turn_id": "turn-2", "weight": 3.0}, {"turn_id": "gone", "weight": 1.0}],
+                coefficients=[1, -1], reward=-1.0,
                 gain=0.25, kl=0.01, settings={"pairs": 3, "seed": 0}, reason="passed",
                 gate={"rows": [{"title": "refuses", "outcome": "pass",
                                 "candidate": {"text": "8 of 8"}}]},
@@ -104,8 +106,11 @@ def test_a_version_shows_where_it_comes_from_and_what_made_it(
     assert f"2 from the base: {FIRST} → {SECOND}" in flat
     assert "pairs = 3" in flat
     assert "8 of 8; pass" in flat
+    assert "anonymous 75%, not kept any more 25%" in flat
     _, out, _ = run("versions", "show", "2", "--json", *home, capsys=capsys)
-    assert json.loads(out)["lineage"] == [FIRST, SECOND]
+    shown = json.loads(out)
+    assert shown["lineage"] == [FIRST, SECOND]
+    assert shown["moved_by"][0] == {"principal": "anonymous", "share": 0.75}
 
 
 def test_generations_and_units_are_shown(

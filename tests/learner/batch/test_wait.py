@@ -19,7 +19,7 @@ NONE = Counts(fresh=0, used=0, weak=0, people=0)
 @pytest.mark.parametrize(
     ("counts", "asked", "words"),
     [
-        (NONE, conditions(), "a verdict"),
+        (NONE, conditions(), "a verdict: a correction in a chat, or a thumb"),
         (Counts(0, 0, 6, 0), conditions(), "a strong verdict: weak ones start nothing"),
         (Counts(1, 0, 6, 1), conditions(), "company, 10 s at most"),
         (Counts(0, 4, 0, 2), conditions(), "a fresh strong verdict"),

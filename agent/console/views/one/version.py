@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from sqlmodel import Session, col, select
 
 from agent.console.read.turns import turn_of
 from agent.console.read.versions import recipe_of
+from agent.console.views.changes import ended, of_versions
 from agent.console.views.view import Ask, View
 from agent.errors import NotFoundError, UnknownVersionError
 from streams.records import Json
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow, TurnRow
 
+CHANGES = 20  # the last ones that it took part in
 LINEAGE = 12  # ancestors on the page; the whole chain is the list of versions
 # The settings of a learner that decide what a recipe does, as they were when it was planned.
 EFFECTIVE = (
@@ -26,6 +27,7 @@ EFFECTIVE = (
 def read(session: Session, ask: Ask) -> Json:
     """Read all that the store has of a version. Raises: NotFoundError."""
     name = _whole(session, ask)
+    changes = of_versions(session, ask, [name], CHANGES)
     recipe = session.get(RecipeRow, name)
     made = session.exec(select(GenerationRow).where(GenerationRow.child == name)).first()
     if recipe is None and made is None:
@@ -42,7 +44,8 @@ def read(session: Session, ask: Ask) -> Json:
         "children": _children(session, name),
         "generation": _generation(made) if made else None,
         "moved_by": _moved_by(session, made) if made else None,
-        "changes": [row.model_dump() for row in session.exec(_changes(ask.line, name))],
+        "changes": changes,
+        "ended": ended(name, changes),
     }
 
 
@@ -50,8 +53,8 @@ def of_agent(ask: Ask) -> Json:
     """What is shown of a version while the store is away: whether it serves."""
     return {
         "version": ask.path["version"], "is_base": False, "recipe": None, "lineage": [],
-        "children": [], "generation": None, "moved_by": None, "changes": [], "line": ask.line,
-        "serving": ask.serving,
+        "children": [], "generation": None, "moved_by": None, "changes": [], "ended": None,
+        "line": ask.line, "serving": ask.serving,
     }  # fmt: skip
 
 
@@ -95,12 +98,6 @@ def _lineage(session: Session, parent: str) -> list[Json]:
 
 def _children(session: Session, name: str) -> list[str]:
     return list(session.exec(select(RecipeRow.version).where(RecipeRow.parent == name).limit(50)))
-
-
-def _changes(line: str, name: str) -> Any:
-    concerns = (col(RolloutRow.version) == name) | (col(RolloutRow.candidate) == name)
-    query = select(RolloutRow).where(RolloutRow.line == line, concerns)
-    return query.order_by(col(RolloutRow.seq).desc()).limit(20)
 
 
 def _generation(row: GenerationRow) -> Json:
