@@ -12,7 +12,10 @@ from streams.store.tables import GenerationRow
 
 def planned(settings: dict[str, Any]) -> GenerationRow:
     """Return a plan that notes these settings."""
-    return GenerationRow(id="main/1", line="main", number=1, key="0" * 16, settings=settings)
+    return GenerationRow(
+        id="main/1", line="main", number=1, parent="base", key="0" * 16, state="planned",
+        turn_ids=[], planned_ms=1, settings=settings,
+    )  # fmt: skip
 
 
 def test_a_plan_of_an_older_build_spares_nothing() -> None:
