@@ -32,6 +32,13 @@ FEWEST_WORDS: Final = 5
 
 # What stands behind a complaint and has more words of its own is about something else.
 MOST_BEHIND: Final = 3
+# An order for everybody and for ever is no correction of this reply (tests/attacks/people.json).
+_FOR_EVER: Final = re.compile(
+    r"\b(every|everybody|everyone|each|all|always|whatever|jede[rnms]?|alle[rnms]?|immer|chaque"
+    r"|tous|toute?s?|toujours|cada|tod[oa]s?|siempre|sempre|ogni|tutt[eio])\b"
+    r"|すべて|全て|いつも|毎回|每|所有|总是|永远",
+    re.IGNORECASE,
+)
 
 # What the reply should have done, where a complaint names only what it should not; and what most
 # people wish, worded as the embedded model follows it: to five questions its greedy replies had 54
@@ -159,6 +166,8 @@ def _said_behind(found: tuple[Told, ...], place: int) -> Told | None:
     if behind is None or behind.part.foreign or behind.part.topic > MOST_BEHIND:
         return None
     names = behind.part.says_something
+    if _FOR_EVER.search(" ".join(word.text for word in behind.part.words)):
+        return None
     if behind.kind == "order":
         return behind if names or behind.part.has(*SHAPES) else None
     corrects = behind.kind == "other" and told.rule == "says it is wrong"

@@ -25,6 +25,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from kernels import normal
 from kernels.gpu import logprob, members, noise, update
 from kernels.gpu import moments as variance
 from kernels.gpu.launch import TILE
@@ -127,10 +128,12 @@ def _member(name: str, *, is_normal: bool, minimum: float) -> Case:
     )  # fmt: skip
 
 
-def _update(name: str, noise: int, *, weights: bool, minimum: float, bytes_each: float) -> Case:
+def _update(
+    name: str, noise: int, *, weights: bool, minimum: float, bytes_each: float, fraction: int = 0
+) -> Case:
     constants = {
-        "NOISE": noise, "MASK_ROWS": True, "MASK_COLUMNS": False, "WEIGHTS": weights,
-        "EVEN": True, "WHOLE": True, **TILE,
+        "NOISE": noise, "FRACTION_LOG2": fraction, "MASK_ROWS": True, "MASK_COLUMNS": False,
+        "WEIGHTS": weights, "EVEN": True, "WHOLE": True, **TILE,
     }  # fmt: skip
     return Case(
         name, update.update_kernel, UPDATE.format("*i8" if noise == 3 else "*fp16"), constants,
@@ -163,6 +166,11 @@ CASES = [
     _update(
         "normal update, round, digest", 3, weights=True,
         minimum=PHILOX + NORMAL_SUM + WHOLE_UNITS + ADD - 1 + ROUND + DIGEST, bytes_each=12,
+        fraction=normal.FRACTION_LOG2,
+    ),
+    _update(
+        "directed update, round, digest", 1, weights=True,
+        minimum=WHOLE_UNITS + ADD + ROUND + DIGEST, bytes_each=12, fraction=12,
     ),
     Case(
         "moments", variance.moments_kernel, "*fp32 *fp32 *bf16 i32 i32 i32", variance.TILE,

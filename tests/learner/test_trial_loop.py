@@ -75,7 +75,8 @@ class Service:
 def service(tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend) -> Service:
     """Two corrections have become a candidate, which has its first share."""
     # thumbs of many, each on a reply of their own, teach here: no wish needs company
-    settings = SETTINGS.model_copy(update={"wish_quorum": False})
+    # the candidate's name says who meets it: with this noise as many do as its shares say
+    settings = SETTINGS.model_copy(update={"wish_quorum": False, "noise": "screened"})
     school = open_school(tmp_path, tiny_base, tiny_mask, backend, rollout=STAGED, settings=settings)
     school.corrected("a")
     school.corrected("b")
