@@ -97,7 +97,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
     given = parser.parse_args()
-    settings = LearnerSettings(cpu_share=1.0)
+    # random candidates are of the size of a full step of 64 pairs, whatever the default is
+    settings = LearnerSettings(cpu_share=1.0, pairs=12 if given.learned else 64)
     if given.probes:
         chosen = tuple(given.probes)
         settings = settings.model_copy(update={"probes": chosen, "quick_probes": chosen})
