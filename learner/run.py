@@ -37,7 +37,7 @@ from learner.safety.kept import kept_of
 from learner.safety.measuring import Measuring, measuring_of
 from learner.safety.units.unit_map import load_unit_map, other_policy
 from learner.serving import Serving
-from learner.settings import LearnerSettings, group_of
+from learner.settings import SEARCHED, LearnerSettings, group_of
 from learner.verdicts import Rules
 from streams.errors import (
     ConflictError,
@@ -232,7 +232,7 @@ def assemble(
     """
     num_layers = base.decoder.num_layers
     layers, modules = settings.moving(num_layers)
-    if settings.noise != "screened" and settings.last_layers > num_layers:
+    if settings.noise not in SEARCHED and settings.last_layers > num_layers:
         more = "learner.last_layers is %d, and the model has %d blocks: all of them move"
         _LOG.info(more, settings.last_layers, num_layers)
     rules = Rules(

@@ -56,7 +56,7 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         4,
         ge=1,
         description="how many of the last blocks move, all at most; the others are computed once"
-        " a batch. Noise of the kind screened moves the last one alone, whatever stands here",
+        " a batch. Directed and screened noise move the last one alone, whatever stands here",
     )
     modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
     strategy: Literal["es", "randopt"] = "es"
