@@ -204,14 +204,12 @@ class Learner:
 
     def _review(self) -> bool:
         """See what has become of lessons; True when some helped nobody and are set aside."""
-        now_ms, rested_ms = self._now_ms(), self._planner.rested_ms
-        store, line = self._parts.store, self._line
+        store, line, now_ms = self._parts.store, self._line, self._now_ms()
         reason = self._lessons.review(
-            store, self._writing, line, now_ms=now_ms, rested_ms=rested_ms
+            store, self._writing, line, now_ms=now_ms
         ) or self._guard.look(store, self._writing, line, now_ms=now_ms)
         self._publish()
         if reason is not None:
-            self._planner.rested_ms = None
             _LOG.info("%s", reason)
         return reason is not None
 

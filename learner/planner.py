@@ -14,6 +14,7 @@ from learner.batch import window
 from learner.batch.plan import next_plan, unfinished
 from learner.batch.when import mode
 from learner.batch.when.mode import Orders
+from learner.batch.when.rests import Rests
 from learner.guards import collapse, drift
 from learner.parts import Parts
 from learner.rollout import claims
@@ -31,7 +32,7 @@ class Planner:
         """Plan by the parts' settings and store. writing: a transaction of the line's learner."""
         self._parts, self._writing = parts, writing
         self.orders = Orders(parts.settings.line)
-        self.rested_ms: int | None = None  # when nothing was due, since the last generation
+        self._rests = Rests()
         self._told: dict[str, Any] = {}  # what it said last that it waits for
 
     def plan(self, line: Line) -> GenerationRow | None:
@@ -54,19 +55,18 @@ class Planner:
             found = corrective or next_plan(
                 session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle
             )
+            if isinstance(found, PlannerRow) and obstacle is None:
+                self._rests.see(session, line, now_ms=now_ms)
         if isinstance(found, PlannerRow):
-            if obstacle is None:
-                self.rested_ms = now_ms
             self._wait(found)
             return None
-        if self.rested_ms is not None:
-            found.horizon |= {"rested_ms": self.rested_ms}
         if order is not None:
             found.horizon |= {"order": order.id}
         with self._writing() as session:
             session.add(found)
+            self._rests.keep(session)
             window.let_go(session, line, settings, base)
-        self.rested_ms = None
+        self._rests.kept()
         return found
 
     def tell(self, line: Line) -> None:
@@ -89,12 +89,14 @@ class Planner:
         return None
 
     def _wait(self, row: PlannerRow) -> None:
-        """Note what is waited for, and how far the base is measured, when that changed."""
+        """Note what is waited for, how far the base is measured, and a rest, when that changed."""
         if self._parts.idle is not None:
             row.num_measured, row.num_to_measure = self._parts.idle.progress
             self._parts.idle.tell()
         said = row.model_dump(exclude={"since_ms"})
-        if said != self._told:
+        if said != self._told or self._rests.is_new:
             with self._writing() as session:
                 session.merge(row)
+                self._rests.keep(session)
+            self._rests.kept()
             self._told = said

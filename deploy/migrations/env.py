@@ -7,7 +7,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlmodel import SQLModel
 
-from streams.store import lesson_tables  # noqa: F401  (fills the metadata)
+from streams.store import lesson_tables, rest_tables  # noqa: F401  (fill the metadata)
 from streams.store.schema import VERSION_TABLE
 
 

@@ -1,4 +1,4 @@
 """4 batch: which judged turns score the next generation, and what each of them teaches.
 
-For others: hints, lesson, lessons, plan, standing, teacher, when, when.mode, window.
+For others: hints, lesson, lessons, plan, standing, teacher, when, when.mode, when.rests, window.
 """

@@ -22,6 +22,8 @@ from streams.store.tables import GenerationRow, OffsetRow, PlannerRow
 
 # The key of a generation's horizon for those who score its child, and how many of them are asked.
 HELD_OUT: Final = "held_out"
+# The key that says that this build noted the rests before it (learner.batch.when.rests).
+RESTS: Final = "rests"
 MOST: Final = 4  # one turn each: more would cost what a generation does
 NOBODY: Final = crowd.Crowd(active=0, days={}, oldest_days=0.0)
 
@@ -143,13 +145,17 @@ def batch_of(row: GenerationRow) -> list[PlannedTurn]:
     return [PlannedTurn(**item) for item in row.batch]
 
 
+def last_number(session: Session, line: str) -> int:
+    """Return the number of a line's newest generation; 0 without any."""
+    numbers = select(GenerationRow.number).where(GenerationRow.line == line)
+    return session.exec(numbers.order_by(col(GenerationRow.number).desc())).first() or 0
+
+
 def next_row(
     session: Session, line: Line, settings: LearnerSettings, *, now_ms: int
 ) -> GenerationRow:
     """Return the next generation of a line, with what is known now and without turns."""
-    numbers = select(GenerationRow.number).where(GenerationRow.line == line.name)
-    last = session.exec(numbers.order_by(col(GenerationRow.number).desc())).first()
-    number = (last or 0) + 1
+    number = last_number(session, line.name) + 1
     return GenerationRow(
         id=hashlib.sha256(f"{line.name}\0{number}\0{line.version}".encode()).hexdigest()[:32],
         line=line.name,
@@ -158,7 +164,7 @@ def next_row(
         key=generation_key(settings.seed, line.name, number, line.version),
         state=PLANNED,
         turn_ids=[],
-        horizon=_horizon(session, line),
+        horizon=horizon(session, line) | {RESTS: True},
         settings=settings.model_dump(mode="json"),
         planned_ms=now_ms,
     )
@@ -178,7 +184,7 @@ def _row(
     return row
 
 
-def _horizon(session: Session, line: Line) -> dict[str, Any]:
+def horizon(session: Session, line: Line) -> dict[str, Any]:
     """Return what was known: how far turns and feedback were read, and the changes of the line."""
     said = select(OffsetRow).where(
         OffsetRow.group == group_of(line.name),

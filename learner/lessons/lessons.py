@@ -73,12 +73,10 @@ class Lessons:
         line: Line,
         *,
         now_ms: int,
-        rested_ms: int | None,
     ) -> str | None:
         """See what has become of the lessons, and set aside those that helped nobody.
 
         writing: a transaction of the line's learner
-        rested_ms: when the planner had nothing to do last (learner.rerun.rerun)
         returns: why some are set aside, in words; None: none is. The caller publishes
         """
         with store.reading() as session:
@@ -89,8 +87,6 @@ class Lessons:
             review(session, line.name, self._settings, serving=line.version)
             found = withdrawal(session, line, self._settings, self._rollout, now_ms=now_ms)
             if found is not None:
-                if rested_ms is not None:
-                    found.generation.horizon |= {"rested_ms": rested_ms}
                 session.add(found.generation)
                 if found.change is not None:
                     outbox.put(session, "rollouts", line.name, found.change, line=line.name)

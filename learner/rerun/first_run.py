@@ -1,7 +1,7 @@
 """What is known of how a line was learned, for a run of it without somebody (learner.rerun.rerun).
 
 From store and log: the records that were read, without those of principals who are left out or
-forgotten, the plans with what each learner knew when it made them, and what operators changed.
+forgotten, the plans and rests with what each learner knew then, and what operators changed.
 
 Invariants: the history is whole, or it is refused with what is missing. Writes nothing.
 """
@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
+from learner.batch.plan import RESTS
 from learner.forget import store as forget
 from learner.settings import LearnerSettings, group_of
 from streams.errors import LedgerError
@@ -22,6 +23,7 @@ from streams.keeping.forgotten import Moments
 from streams.line.policy import LEARNER
 from streams.log.contract import Entry, Log, entries_now
 from streams.records import Mask, Recipe
+from streams.store.rest_tables import RestRow
 from streams.store.states import FORGOTTEN
 from streams.store.tables import GenerationRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
 
@@ -37,9 +39,11 @@ class History:
     settings: LearnerSettings  # of now: for what comes after the last plan
     said: tuple[Entry, ...]  # turns and feedback that were read, in an order that each key keeps
     plans: tuple[GenerationRow, ...]
+    rests: tuple[RestRow, ...]  # in order
     changes: tuple[RolloutRow, ...]  # by operators, in order
     recipes: Mapping[str, Recipe]  # of the plans' children
     left_out: Collection[str]  # principals
+    notes: tuple[str, ...] = ()
 
 
 def read_history(
@@ -74,9 +78,42 @@ def read_history(
         settings=settings,
         said=tuple(said),
         plans=tuple(plans),
+        rests=_rests(session, line, plans),
         changes=tuple(changes),
         recipes=recipes,
         left_out=tuple(left_out),
+        notes=_not_noted(plans),
+    )
+
+
+def _rests(session: Session, line: str, plans: Sequence[GenerationRow]) -> tuple[RestRow, ...]:
+    """Read when nothing was due.
+
+    Of a plan of an older build at most the last moment before it, with what the plan before knew.
+    """
+    found = list(session.exec(select(RestRow).where(RestRow.line == line)))
+    for before, row in zip((None, *plans), plans, strict=False):
+        rested_ms = row.horizon.get("rested_ms")
+        if rested_ms is not None:
+            known = before.horizon if before is not None else {"seq": 0}
+            found.append(
+                RestRow(
+                    line=line, number=row.number - 1, place=0, horizon=known,
+                    rested_ms=rested_ms, until_ms=rested_ms,
+                )
+            )  # fmt: skip
+    return tuple(sorted(found, key=lambda rest: (rest.number, rest.place)))
+
+
+def _not_noted(plans: Sequence[GenerationRow]) -> tuple[str, ...]:
+    """Say what an older build noted too little of."""
+    older = [row.number for row in plans if RESTS not in row.horizon]
+    if not older:
+        return ()
+    return (
+        f"an older build planned generations up to {older[-1]} and did not note each moment at"
+        " which it found nothing to do: what a line without them would have learned at one of those"
+        " comes later here",
     )
 
 

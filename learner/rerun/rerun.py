@@ -2,8 +2,9 @@
 
 The run has a home of its own, and is driven by what the first one noted of itself. At each plan the
 first learner noted how far it had read and which changes of the line it knew; the run without them
-gets the same records at that moment, except theirs, and may plan once. Where the first one had
-nothing left to do before it read on, this one first runs everything that is due, too. Hence
+gets the same records at that moment, except theirs, and may plan once. So it is each time that the
+first one had nothing left to do, whether it planned anything after that or not; there, this one
+runs everything that is due. Hence
 
 - plans, batches, weights, uses and the numbers and keys of generations are those of the learner's
   own code on the records of the others alone: nothing of the first run enters them;
@@ -17,7 +18,8 @@ than the one that the first run went back to. What an operator promoted is not: 
 Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,11 +108,14 @@ class _Run:
         self._lease = Lease(store, group_of(history.line), holder="run without somebody")
         self._lease.acquire()
         self._now_ms = 0
-        self._left = list(history.said)
+        self._left: dict[str, deque[tuple[int, Entry]]] = {}  # by place, each with its rank
+        for ranked in enumerate(history.said):
+            self._left.setdefault(place_of(ranked[1]), deque()).append(ranked)
+        self._rests = deque(history.rests)
         self._known = {row.key: row for row in history.plans}
         self._changed = 0
         self._made_at: dict[str, int] = {base.name: 0}
-        self._notes: list[str] = []
+        self._notes = list(history.notes)
         self._settings: LearnerSettings | None = None
         self._learner: Learner | None = None
         self.recalled = 0
@@ -118,20 +123,16 @@ class _Run:
     def follow(self, plan: GenerationRow) -> None:
         """Come to the moment at which the first run made a plan, and do what is due then."""
         settings = settings_of(plan)
-        rested_ms = plan.horizon.get("rested_ms")
-        if rested_ms is not None:
-            self._now_ms = rested_ms
-            self._until_idle(settings, number=plan.number - 1)
+        self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms
-        self._give(lambda entry: entry.offset < plan.horizon.get(place_of(entry), 0))
-        self._repeat_changes(settings, known_seq=plan.horizon["seq"])
+        self._know(plan.horizon, settings)
         self._step(settings, number=plan.number)
 
     def finish(self) -> None:
         """Use what was read after the last plan, and do what is due."""
         plans, settings = self._history.plans, self._history.settings
-        self._give(lambda _: True)
-        self._repeat_changes(settings, known_seq=None)
+        self._rest(settings, before=None)
+        self._know(None, settings)
         self._until_idle(settings, number=plans[-1].number + 1 if plans else 1)
 
     def result(self) -> Rerun:
@@ -148,6 +149,20 @@ class _Run:
                 notes=self._notes,
             )
 
+    def _rest(self, settings: LearnerSettings, *, before: int | None) -> None:
+        """Do all that is due whenever the first run rested before a generation; None: at all."""
+        while self._rests and (before is None or self._rests[0].number < before):
+            rest = self._rests.popleft()
+            self._know(rest.horizon, settings)
+            for moment_ms in sorted({rest.rested_ms, rest.until_ms}):
+                self._now_ms = moment_ms
+                self._until_idle(settings, number=rest.number)
+
+    def _know(self, horizon: Mapping[str, int] | None, settings: LearnerSettings) -> None:
+        """Come to know what the first run knew at a moment; None: all that there is."""
+        self._give(horizon)
+        self._repeat_changes(settings, known_seq=None if horizon is None else horizon["seq"])
+
     def _until_idle(self, settings: LearnerSettings, *, number: int) -> None:
         while self._step(settings, number=number):
             pass
@@ -162,12 +177,15 @@ class _Run:
                 self._made_at.setdefault(self._line(session).version, number)
         return worked
 
-    def _give(self, known: Callable[[Entry], bool]) -> None:
+    def _give(self, horizon: Mapping[str, int] | None) -> None:
         """Append the records that were known then and have not been given yet."""
-        now = [entry for entry in self._left if known(entry)]
-        self._left = [entry for entry in self._left if not known(entry)]
+        now: list[tuple[int, Entry]] = []
+        for place, left in self._left.items():
+            while left and (horizon is None or left[0][1].offset < horizon.get(place, 0)):
+                now.append(left.popleft())
+        now.sort(key=lambda ranked: ranked[0])
         self._log.append(
-            Outgoing(entry.partition.topic, entry.key, entry.id, entry.value) for entry in now
+            Outgoing(entry.partition.topic, entry.key, entry.id, entry.value) for _, entry in now
         )
 
     def _repeat_changes(self, settings: LearnerSettings, *, known_seq: int | None) -> None:

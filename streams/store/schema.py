@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlmodel import SQLModel
 
 from streams.errors import SchemaError
-from streams.store import lesson_tables  # noqa: F401  (its tables are ours, too)
+from streams.store import lesson_tables, rest_tables  # noqa: F401  (their tables are ours, too)
 from streams.store.tables import Row
 
 # Run from the checkout or the image, where deploy/ lies beside streams/; it is data here, never

@@ -228,8 +228,6 @@ class LearnerHome:
             del row["taken_ms"]  # by the log's clock, and each run has a log of its own
         for row in tables["generations"]:
             (row["gate"] or {}).pop("took_s", None)  # by the machine's clock
-            # whether a step found nothing due before this one: Kafka's first poll may be empty
-            row["horizon"].pop("rested_ms", None)
         # Offsets count what was appended, and a crash may append a record twice.
         tables["offsets"] = [
             row for row in tables["offsets"] if row["topic"] in ("turns", "feedback")

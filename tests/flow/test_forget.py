@@ -16,6 +16,7 @@ from deploy.operate.forget import Report, forget
 from deploy.operate.history import store_session
 from deploy.operate.promote import append_promotion
 from deploy.operate.rollback import append_rollback
+from learner.batch.plan import RESTS
 from learner.rerun.rebuild import Builder, Rebuilt, build_exact, build_quick
 from learner.settings import LearnerSettings
 from streams.errors import LedgerError, ProofError, VerbRefusedError
@@ -25,6 +26,7 @@ from streams.line.offer import decided
 from streams.open import open_log
 from streams.records import Forgotten, Recipe
 from streams.settings import StreamsSettings
+from streams.store.rest_tables import RestRow
 from streams.store.store import open_store
 from streams.store.tables import GenerationRow
 from tests.flow.conftest import SETTINGS, Common, LearnerHome, Stack
@@ -219,6 +221,11 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
             [[ANN], [BOB], [ANN], [CID, BOB]], {"turns_per_generation": 1, "uses": 1}, marks=LONG
         ),
         ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
+        # what Cid says second comes after the first run's last plan, and after another one's rest
+        (
+            [[ANN, BOB], [CID], [CID]],
+            {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 1, "pairs": 2},
+        ),
         ([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}),
         # without Ann, Bob's wish waits for Cid's
         ([[ANN, BOB], [BOB], [CID]], {"quorum": 2, "turns_per_generation": 3}),
@@ -298,7 +305,23 @@ def test_exact_scores_from_the_first_generation_that_they_touched(
     assert "2 generations were as before and not scored again" in built.notes
     names = [recipe.version for recipe in chain_of(learner, built.version)]
     assert kept in names
-    assert not exact(learner, ANN).new
+    as_of_an_older_build(learner)
+    again = exact(learner, ANN)
+    assert (again.version, again.new) == (built.version, False)
+    assert any(note.startswith("an older build planned") for note in again.notes)
+
+
+def as_of_an_older_build(learner: LearnerHome) -> None:
+    """Leave of the rests what plans once noted of them."""
+    store = open_store(learner.streams)
+    with store.transaction() as session:
+        for rest in session.exec(select(RestRow)):
+            session.delete(rest)
+        for row in session.exec(select(GenerationRow).where(GenerationRow.line == "main")):
+            noted = {k: v for k, v in row.horizon.items() if k != RESTS}
+            row.horizon = noted | {"rested_ms": int(NOW_S * 1000)}
+            session.add(row)
+    store.close()
 
 
 def test_without_nobody_the_run_is_the_first_one(tmp_path: Path, common: Common) -> None:
