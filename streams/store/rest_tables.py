@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger
 from sqlmodel import Field
 
+from streams.store.any_text import hold_any_text
 from streams.store.tables import Row
 
 
@@ -29,3 +30,6 @@ class RestRow(Row, table=True):
     )
     rested_ms: int = Field(sa_type=BigInteger, description="the first of the moments")
     until_ms: int = Field(sa_type=BigInteger, description="the last of them that was noted")
+
+
+hold_any_text(Row.metadata)
