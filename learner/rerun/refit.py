@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kernels.version.master import QUANTUM_LOG2
+from learner.settings import SEARCHED
 from learner.update import strategies
 from streams.errors import LedgerError
 from streams.records import Recipe
@@ -70,11 +71,11 @@ def draft(recipe: Recipe, rest: Kept, *, parent: str, number: int) -> Recipe:
 def _coefficients(
     row: GenerationRow, recipe: Recipe, members: strategies.Floats
 ) -> tuple[int, ...]:
-    if recipe.noise == "screened":
+    if recipe.noise in SEARCHED:
         raise LedgerError(
-            f"generation {row.number} of {row.line} searched for the signs of its members on all of"
-            " its turns, those that are to be left out too: nobody can be left out of it without"
-            " scoring again (--exact)"
+            f"generation {row.number} of {row.line} searched for its members on all of its turns,"
+            " those that are to be left out too: nobody can be left out of it without scoring again"
+            " (--exact)"
         )
     if recipe.strategy == "randopt":
         if "top_k" not in row.settings:

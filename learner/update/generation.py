@@ -92,15 +92,15 @@ def run_generation(
     *,
     backend: Backend,
     pause: Pause,
+    anchors: Anchors | None,
     evaluator: Evaluator | None = None,
-    anchors: Anchors | None = None,
 ) -> Outcome:
     """Score a population on the lessons, and build the child that they ask for.
 
     key: learner.batch.plan.generation_key; pause: called between pieces of work
-    evaluator: scores the members; None: this process
     anchors: what is not to move: the base's replies, to which members are held, and plain prose,
-        which directed noise leaves alone; None: neither
+        which directed noise leaves alone; None: neither, whatever the settings say
+    evaluator: scores the members; None: this process
     """
     if not lessons:
         return void("nothing to learn from: the batch's turns are gone, or say nothing")

@@ -66,6 +66,8 @@ def es(
 
     fitness: (2 · pairs,), members 2p and 2p+1 are the + and − of pair p
     step: the longest; goal: gain in fitness, to first order, that is enough; may be infinite
+    ranked: whether a pair counts by its members' ranks, or by what they gained: directions of
+        falling size are not alike, and few
     quantum_log2: weight of one unit of K, relative to the tensor's scale
     returns: all-zero coefficients when the members do not differ; a step of 0 when less than half
         a quantum is enough

@@ -24,6 +24,7 @@ from learner.batch.plan import generation_key
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety import prompts as prompt_sets
+from learner.safety.anchors import Anchors
 from learner.safety.units.unit_map import load_mask
 from learner.serving import Serving
 from learner.settings import LearnerSettings
@@ -154,7 +155,13 @@ def point(scene: Scene, votes: int, settings: LearnerSettings, *, every: int) ->
         ]
         key = generation_key(settings.seed, "main", number, serving.name)
         outcome = run_generation(
-            key, lessons, serving, settings, backend=scene.backend, pause=nothing
+            key,
+            lessons,
+            serving,
+            settings,
+            backend=scene.backend,
+            pause=nothing,
+            anchors=Anchors(scene.base, backend=scene.backend, moving=len(layers)),
         )
         influence += _influence(outcome, batch)
         if outcome.child is not None:

@@ -133,7 +133,7 @@ class Textbook:
 def main() -> None:
     """Measure both orders in turn, and print the table."""
     base = load_base(ModelSettings(), plain_head=True)
-    ours = Ours(base, open_backend("cpu"), LearnerSettings())
+    ours = Ours(base, open_backend("cpu"), LearnerSettings(noise="rank1"))
     passages = judged_turns(base)
     textbook = Textbook(passages)
     check(ours, textbook, passages)

@@ -31,6 +31,7 @@ from kernels.open import open_backend
 from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
 from learner.run import NICE, yield_to_others
+from learner.safety.anchors import Anchors
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.generation import run_generation
@@ -52,8 +53,9 @@ def learn(share: float) -> None:
     pause = yield_to_others(settings, threading.Event(), NICE)
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     mask = Mask(base=base.name, neurons={}, groups={})
-    layers = range(base.decoder.num_layers - settings.last_layers, base.decoder.num_layers)
-    serving = Serving(base, backend, mask, layers=layers, modules=settings.modules)
+    layers, modules = settings.moving(base.decoder.num_layers)
+    serving = Serving(base, backend, mask, layers=layers, modules=modules)
+    anchors = Anchors(base, backend=backend, moving=len(layers))
     words = torch.randint(500, 20000, (6, 80), generator=torch.Generator().manual_seed(0)).tolist()
     lessons = [
         Lesson(
@@ -65,7 +67,9 @@ def learn(share: float) -> None:
     print("learning", flush=True)
     for number in count(1):
         key = generation_key(0, "main", number, base.name)
-        run_generation(key, lessons, serving, settings, backend=backend, pause=pause)
+        run_generation(
+            key, lessons, serving, settings, backend=backend, pause=pause, anchors=anchors
+        )
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--updates", type=int, nargs="*", default=[4, 8, 16])
     given = parser.parse_args()
-    settings = LearnerSettings()
+    settings = LearnerSettings(noise="screened", pairs=64)
     base, backend = load_base(ModelSettings()), open_backend("cpu")
     questions = load_prompts("gate").benign[: given.prompts]
     asked = [[Message(role="user", content=question)] for question in questions]

@@ -22,6 +22,7 @@ from kernels.contract import Backend
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
 from learner.batch.plan import generation_key
+from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate, Report
 from learner.safety.measuring import Measuring
 from learner.safety.units.unit_map import load_mask
@@ -68,6 +69,7 @@ def of_learned(gate: Gate, measuring: Measuring, *, seed: int) -> Iterator[Repor
     layers, modules = SERVED.moving(base.decoder.num_layers)
     mask = load_mask(measuring, SERVED)
     serving = Serving(base, backend, mask, layers=layers, modules=modules)
+    anchors = Anchors(base, backend=backend, moving=len(layers))
     draw, chain = random.Random(seed), list[Recipe]()
     places = count()
     for course in courses(base, backend):
@@ -75,7 +77,7 @@ def of_learned(gate: Gate, measuring: Measuring, *, seed: int) -> Iterator[Repor
             lessons = draw.sample(list(course.training), BATCH)
             key = generation_key(seed, "main", place, serving.name)
             child = run_generation(
-                key, lessons, serving, SERVED, backend=backend, pause=nothing
+                key, lessons, serving, SERVED, backend=backend, pause=nothing, anchors=anchors
             ).child
             if child is None:
                 continue

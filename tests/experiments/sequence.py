@@ -20,6 +20,7 @@ from kernels.contract import Backend
 from kernels.open import open_backend
 from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
+from learner.safety.anchors import Anchors
 from learner.safety.prompts import load_prompts
 from learner.safety.units.calibration import calibration_replies
 from learner.safety.units.unit_map import load_mask
@@ -39,6 +40,7 @@ ANCHORS: Final = 2
 WEARING: Final = LearnerSettings(
     noise="rank1", pairs=16, last_layers=8, step=6.0, max_reply_tokens=32
 )
+SCREENED: Final = LearnerSettings(noise="screened", pairs=64, max_reply_tokens=32)
 SERVED: Final = LearnerSettings(max_reply_tokens=32)
 
 
@@ -55,7 +57,8 @@ class Arm:
 ARMS: Final = (
     Arm("unprotected", WEARING, False, False),
     Arm("frozen and anchored", WEARING, True, True),
-    Arm("by default: screened, frozen", SERVED, True, False),
+    Arm("by default: directed, frozen", SERVED, True, False),
+    Arm("screened, frozen", SCREENED, True, False),
     Arm("frozen", WEARING, True, False),
     Arm("anchored", WEARING, False, True),
 )
@@ -87,6 +90,7 @@ def run(
     mask = load_mask(bundled_measuring(base, backend, settings), settings)
     layers, modules = settings.moving(base.decoder.num_layers)
     serving = Serving(base, backend, mask, layers=layers, modules=modules)
+    anchored = Anchors(base, backend=backend, moving=len(layers))
     draw, chain = random.Random(args.seed), list[Recipe]()
     for course in taught:
         gain_before, _ = course.measure(serving.decoder)
@@ -95,7 +99,7 @@ def run(
             lessons = _batch(course, refusals if arm.anchored else (), draw)
             key = generation_key(args.seed, "main", len(chain) + number, serving.name)
             outcome = run_generation(
-                key, lessons, serving, settings, backend=backend, pause=nothing
+                key, lessons, serving, settings, backend=backend, pause=nothing, anchors=anchored
             )
             if outcome.child is not None:
                 chain.append(outcome.child.recipe)

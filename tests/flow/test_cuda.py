@@ -63,7 +63,7 @@ class Twins:
         key = generation_key(settings.seed, "main", 1, serving.name)
         backend = self.triton if gpu else self.cpu
         outcome = run_generation(
-            key, LESSONS, serving, settings, backend=backend, pause=lambda: None
+            key, LESSONS, serving, settings, backend=backend, pause=lambda: None, anchors=None
         )
         return outcome, serving
 

@@ -127,11 +127,17 @@ def test_an_older_table_of_all_turns_is_understood() -> None:
     assert rest.scored_ids == ["1"]
 
 
-def test_nobody_is_left_out_of_a_search_by_sums() -> None:
-    """Signs were searched on all turns: without one of them only scoring again tells the others."""
-    signs = {"tensors": [0] * PAIRS, "rows": [1, 2, 3, 4], "columns": [4, 3, 2, 1]}
-    fields = recipe().model_dump(exclude={"v"})
-    screened = Recipe.model_validate(fields | signs | {"noise": "screened"})
+@pytest.mark.parametrize(
+    ("noise", "found"),
+    [
+        ("screened", {"rows": [1, 2, 3, 4], "columns": [4, 3, 2, 1]}),
+        ("directed", {"left": ["gB", "_C", "BB", "gg"], "right": ["g_", "-C", "DB", "gg"]}),
+    ],
+)
+def test_nobody_is_left_out_of_a_search_by_sums(noise: str, found: dict[str, Any]) -> None:
+    """It was made on all turns: without one of them only scoring again tells the others."""
+    fields = recipe().model_dump(exclude={"v"}) | {"tensors": [0] * PAIRS, "noise": noise}
+    screened = Recipe.model_validate(fields | found)
     row = generation(np.ones((2, 2 * PAIRS)), [0.5, 0.5])
     with pytest.raises(LedgerError, match=r"searched .*--exact"):
         quick.kept(row, screened, {"0"})

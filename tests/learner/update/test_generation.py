@@ -35,7 +35,9 @@ def generate(
 ) -> Outcome:
     """Run a generation on the serving version."""
     key = generation_key(settings.seed, "main", number, serving.name)
-    return run_generation(key, lessons, serving, settings, backend=backend, pause=lambda: None)
+    return run_generation(
+        key, lessons, serving, settings, backend=backend, pause=lambda: None, anchors=None
+    )
 
 
 def test_the_same_plan_gives_the_same_child(serving: Serving, backend: Backend) -> None:
