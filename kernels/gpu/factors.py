@@ -1,8 +1,8 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 """The two thin matrices whose product is a rank-1 sum: c_p a_p and b_p, zeros where frozen.
 
-Of drawn signs a tiny launch writes them, of chosen and told ones torch does. All are float16, filled
-up to whole groups of 32 pairs, and hold integers that float16 has exactly.
+Of drawn signs a tiny launch writes them, of chosen and told ones torch does. All are float16,
+filled up to whole groups of 32 pairs, and hold integers that float16 has exactly.
 """
 
 import torch
