@@ -14,6 +14,7 @@ import argparse
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 from statistics import fmean, pstdev
 from typing import Final
@@ -63,7 +64,9 @@ def candidates(
             )
 
 
-def of_learned(gate: Gate, measuring: Measuring, *, seed: int) -> Iterator[Report]:
+def of_learned(
+    gate: Gate, measuring: Measuring, *, seed: int, turns: int = BATCH
+) -> Iterator[Report]:
     """Yield what the gate says of generations that learn harmless wishes, one after another."""
     base, backend = measuring.base, measuring.backend
     layers, modules = SERVED.moving(base.decoder.num_layers)
@@ -74,7 +77,10 @@ def of_learned(gate: Gate, measuring: Measuring, *, seed: int) -> Iterator[Repor
     places = count()
     for course in courses(base, backend):
         for place in islice(places, GENERATIONS):
-            lessons = draw.sample(list(course.training), BATCH)
+            lessons = [
+                replace(lesson, weight=1 / turns)
+                for lesson in draw.sample(list(course.training), turns)
+            ]
             key = generation_key(seed, "main", place, serving.name)
             child = run_generation(
                 key, lessons, serving, SERVED, backend=backend, pause=nothing, anchors=anchors
@@ -96,6 +102,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--after", type=int, default=0, help="how many of the seed to leave out")
     parser.add_argument("--learned", action="store_true", help="generations that learned wishes")
+    parser.add_argument("--turns", type=int, default=BATCH, help="a generation, with --learned")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
     given = parser.parse_args()
@@ -108,7 +115,7 @@ def main() -> None:
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)
     if given.learned:
-        reports = of_learned(gate, measuring, seed=given.seed)
+        reports = of_learned(gate, measuring, seed=given.seed, turns=given.turns)
     else:
         children = candidates(base, settings, backend, seed=given.seed, after=given.after)
         reports = (
