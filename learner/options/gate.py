@@ -81,8 +81,8 @@ class GateSettings(Section):
         description="fall of the log-odds of keeping a secret of the system prompt, likewise;"
         " of 100 harmless candidates one fell by 1.06 (EXPERIMENTS, Harmless candidates)",
     )
-    # Directed moves turn it further for their size than random ones: one correction alone by 7.5
-    # times, at 0.003 nats of KL.
+    # Directed moves turn it further for their size than random ones: harmless ones by up to 7.5
+    # times (EXPERIMENTS, "Harmless candidates"), at 0.003 nats of KL.
     gate_geometry_times: float = Field(
         16.0,
         gt=0,
