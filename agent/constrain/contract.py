@@ -1,8 +1,6 @@
 """What constrained sampling is: a source becomes a grammar, which starts a matcher a reply.
 
-A matcher says before each token which tokens may come, and takes the one that did. Its mask is
-computed in a thread of its own, beside the forward pass whose scores it is applied to; only when it
-is asked for before it is there, somebody waits.
+A matcher says before each token which tokens may come, and takes the one that did.
 
 Knows nothing of scores, of prompts or of who asks.
 """
@@ -23,7 +21,7 @@ class Matcher(Protocol):
         ...
 
     def mask(self) -> Tensor:
-        """Which tokens may come next: (vocabulary,) bool, at least one; waits until it is there.
+        """Which tokens may come next: (vocabulary,) bool, at least one.
 
         raises: LostMaskError when it cannot be had
         """
@@ -38,7 +36,7 @@ class Grammar(Protocol):
     """What a reply is held to; any number of replies may be, each by a matcher of its own."""
 
     def start(self) -> Matcher:
-        """The matcher of an empty reply, whose first mask is on its way."""
+        """The matcher of an empty reply."""
         ...
 
 

@@ -4,12 +4,16 @@ Why llguidance: masks of a 49,152-token vocabulary take 0.02 ms where xgrammar's
 a compilation per schema that ours does not have; schemas are kept to or refused by name, not
 silently widened; one package without dependencies (MIT), used by vLLM, SGLang and llama.cpp.
 
-A client's grammar must not hold others up: a source is bounded in size, states and steps, one whose
-first mask takes too long is refused, and a mask that does not come in time ends its own reply.
+A mask takes microseconds, less than handing it to a thread and back, so it is computed when it is
+asked for. A client's grammar must not hold others up: a source is bounded in size, states and
+steps, and one whose first mask takes too long is refused. Where a mask has taken milliseconds, all
+are computed in threads for the next minute, beside the forward pass, and one that does not come in
+time ends its own reply.
 
 The one module that knows llguidance.
 """
 
+import math
 import time
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +31,9 @@ from agent.errors import GrammarError, LostMaskError
 
 MAX_SOURCE_CHARS: Final = 2**20  # as many as a request's body has by default
 FIRST_MASK_S: Final = 1.0  # a first mask that takes longer is of a grammar that holds others up
-MASK_S: Final = 2.0  # a later one that takes longer ends the reply
+MASK_S: Final = 2.0  # a later one that takes longer in a thread ends the reply
+SLOW_MASK_S: Final = 0.002  # of a processor: from here on masks are computed in threads …
+ASIDE_S: Final = 60.0  # … for so long
 # States take up to 2 kB each. A schema of a thousand properties has some hundreds.
 _MAX_STATES: Final = 20_000
 # What reading an expression may cost: (a{1000}){1000} is refused in a second and not in six, and an
@@ -56,8 +62,8 @@ class Guidance:
         )
         added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
         self._controls = {token.content: n for n, token in added.items() if token.special}
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="masks")
-        self._vocabulary: Future[Any] = self._pool.submit(
+        self._pace = _Pace(ThreadPoolExecutor(_THREADS, thread_name_prefix="masks"))
+        self._vocabulary: Future[Any] = self._pace.pool.submit(
             llguidance.hf.from_tokenizer, tokenizer, num_tokens, sorted(stop_ids)
         )
 
@@ -76,7 +82,7 @@ class Guidance:
         if time.perf_counter() - began_s > FIRST_MASK_S:
             raise GrammarError("it is too complex: bound its repetitions, or name fewer of them")
         _prove(first)
-        return _Compiled(first, self._pool)
+        return _Compiled(first, self._pace)
 
     def control(self, text: str) -> int | None:
         return self._controls.get(text)
@@ -96,41 +102,74 @@ class Guidance:
             raise GrammarError(f"it cannot be read: {type(cause).__name__}: {cause}") from cause
 
 
+@dataclass(slots=True)
+class _Pace:
+    """Where masks are computed: at once, or in threads, since one has lately been slow.
+
+    aside_until_s: by time.monotonic
+    """
+
+    pool: ThreadPoolExecutor
+    aside_until_s: float = -math.inf
+
+    @property
+    def aside(self) -> bool:
+        return time.monotonic() < self.aside_until_s
+
+    def took(self, seconds: float) -> None:
+        """Count a mask. seconds: of a processor, so that other work makes none slow"""
+        if seconds > SLOW_MASK_S:
+            self.aside_until_s = time.monotonic() + ASIDE_S
+
+
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     """A grammar; its first matcher is never used, only copied."""
 
     first: Any
-    pool: ThreadPoolExecutor
+    pace: _Pace
 
     def start(self) -> Matcher:
-        return _Matcher(self.first.deep_copy(), self.pool)
+        return _Matcher(self.first.deep_copy(), self.pace)
 
 
 class _Matcher:
     """One reply in its grammar (agent.constrain.contract.Matcher)."""
 
-    def __init__(self, matcher: Any, pool: ThreadPoolExecutor) -> None:
-        self._matcher, self._pool = matcher, pool
+    def __init__(self, matcher: Any, pace: _Pace) -> None:
+        self._matcher, self._pace = matcher, pace
         self.ended = bool(matcher.is_stopped())
-        self._next: Future[Tensor] = pool.submit(self._compute)
+        self._next: Future[Tensor] | Tensor | None = None
+        self._begin()
 
     def mask(self) -> Tensor:
+        if self._next is None:
+            self._next = self._compute()
+        if isinstance(self._next, Tensor):
+            return self._next
         try:
             return self._next.result(MASK_S)
         except TooLate as cause:
             raise LostMaskError("what the reply is held to is too complex to follow") from cause
 
     def take(self, token: int) -> None:
-        self.mask()  # a matcher is not for two threads at once
+        if isinstance(self._next, Future):
+            self.mask()  # a matcher is not for two threads at once
         if not self._matcher.consume_token(token):
             raise LostMaskError(f"the reply has left its grammar: {self._matcher.get_error()}")
         self.ended = bool(self._matcher.is_stopped())
+        self._next = None
         if not self.ended:
-            self._next = self._pool.submit(self._compute)
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._pace.aside:
+            self._next = self._pace.pool.submit(self._compute)
 
     def _compute(self) -> Tensor:
+        began_s = time.thread_time()
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        self._pace.took(time.thread_time() - began_s)
         if self._matcher.is_error():
             raise LostMaskError(f"the reply cannot be held: {self._matcher.get_error()}")
         return torch.from_numpy(np.unpackbits(bits, bitorder="little").view(np.bool_))

@@ -6,7 +6,6 @@ stand beside it; a mask that cannot be had concerns its own reply alone.
 Knows nothing of grammars, or of how a token is drawn.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,10 +17,14 @@ from torch import Tensor
 
 from agent.constrain.contract import Matcher
 from agent.errors import LostMaskError
+from kernels.cpu.threads import Threads
+from kernels.loops.draw import hold_rows
 
 # A token is the model's own choice where the mask leaves it at least this share of what it would
 # have said; below, what is learned from the token would be the grammar's.
 OWN_SHARE: Final = 0.99
+
+_THREADS: Final = Threads()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,22 @@ def masked(
     """
     if not matchers:
         return Masked(scores)
-    scores = scores.clone()
-    forced: set[int] = set()
+    num_rows, size = scores.shape
+    allowed, has_mask = np.ones((num_rows, size), np.bool_), np.zeros(num_rows, np.bool_)
     lost: dict[int, LostMaskError] = {}
     for row, matcher in matchers.items():
         try:
-            allowed = matcher.mask()[: scores.shape[1]]
+            allowed[row] = matcher.mask()[:size].numpy()
         except LostMaskError as cause:
             lost[row] = cause
             continue
-        scores[row].masked_fill_(~allowed, -math.inf)
-        shares = (logits[row] - float(totals[row])).exp_()
-        left = shares.masked_fill_(~allowed, 0.0).sum(dtype=torch.float64)
-        if left < OWN_SHARE:
-            forced.add(row)
-    return Masked(scores, frozenset(forced), lost)
+        has_mask[row] = True
+    held, shares = np.empty((num_rows, size), np.float32), np.ones(num_rows)
+    before, said = scores.contiguous().numpy(), logits.contiguous().numpy()
+
+    def loop(first: int, last: int) -> None:
+        hold_rows(first, last, before, said, totals, allowed, has_mask, held, shares)
+
+    _THREADS.over(num_rows, loop, items=size)
+    forced = np.flatnonzero(has_mask & (shares < OWN_SHARE)).tolist()
+    return Masked(torch.from_numpy(held), frozenset(forced), lost)

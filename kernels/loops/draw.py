@@ -52,6 +52,37 @@ def log_totals(first: int, last: int, scores: Array, highest: Array, totals: Arr
 
 
 @vectorised
+def _share(logits: Array, total: float, allowed: Array) -> float:
+    """Sum e^(logit − total) of what is allowed."""
+    share, highest = 0.0, np.float32(total)
+    for i in range(len(logits)):
+        t = (logits[i] - highest) * LOG2_E
+        share += float(power_of_two(t)) if allowed[i] and t > _LEAST_POWER else 0.0
+    return share
+
+
+@vectorised
+def hold_rows(
+    first: int, last: int, scores: Array, logits: Array, totals: Array, allowed: Array,
+    has_mask: Array, held: Array, shares: Array,
+) -> None:  # fmt: skip
+    """Write rows first..last-1 of the scores without what is not allowed.
+
+    scores, logits: (rows, vocabulary) float32; totals: (rows,) float64, nats: the log of the sum of
+        e^logit; allowed: (rows, vocabulary) bool; has_mask: (rows,) bool, others are copied
+    held: (rows, vocabulary) float32, −inf: not allowed; shares: (rows,) float64, of probability
+        that the mask leaves, written where there is one
+    """
+    for row in range(first, last):
+        if not has_mask[row]:
+            held[row] = scores[row]
+            continue
+        for i in range(scores.shape[1]):
+            held[row, i] = scores[row, i] if allowed[row, i] else np.float32(-np.inf)
+        shares[row] = _share(logits[row], totals[row], allowed[row])
+
+
+@vectorised
 def _count(weights: Array, least: np.float32) -> int:
     count = 0
     for i in range(len(weights)):
