@@ -24,6 +24,8 @@ from streams.records import Feedback, Forgotten, Turn
 
 REMEMBERED: Final = 1000  # replies, and feedback, that the log has not given back yet
 POLL_S: Final = 0.25
+BATCH: Final = 256
+GATHER_S: Final = 0.1  # what is recorded so soon after each other is read together
 WAIT_S: Final = 2.0  # how long a question waits for what the log may still hold
 RETRY_S: Final = (0.2, 5.0)  # between two tries while the log is away, growing
 
@@ -54,6 +56,7 @@ class Stored:
         self._reached: Mapping[Partition, int] = {}
         self._moved = threading.Condition()
         self._stop = threading.Event()
+        self._hurry = threading.Event()  # somebody waits for what the log holds
         self._thread = threading.Thread(target=self._run, name="stored", daemon=True)
 
     @property
@@ -68,6 +71,7 @@ class Stored:
     def stop(self) -> None:
         """Stop reading, and close the file."""
         self._stop.set()
+        self._hurry.set()
         if self._thread.is_alive():
             self._thread.join()
         self._projection.close()
@@ -176,6 +180,7 @@ class Stored:
         def read() -> bool:
             return all(self._reached.get(place, 0) >= end for place, end in ends.items())
 
+        self._hurry.set()
         with self._moved:
             return self._moved.wait_for(read, timeout=self._wait_s)
 
@@ -196,8 +201,11 @@ class Stored:
                 )
                 try:
                     while not self._stop.is_set():
-                        self._step(subscription)
+                        self._hurry.clear()
+                        num_read = self._step(subscription)
                         retry_s = RETRY_S[0]
+                        if 0 < num_read < BATCH:  # each reading takes the interpreter from replies
+                            self._hurry.wait(GATHER_S)
                 finally:
                     subscription.close()
             except LogUnavailableError:
@@ -217,8 +225,9 @@ class Stored:
         ):
             self._projection.clear()
 
-    def _step(self, subscription: Subscription) -> None:
-        entries = subscription.poll(wait_s=self._poll_s)
+    def _step(self, subscription: Subscription) -> int:
+        """Read once. Returns: how many records."""
+        entries = subscription.poll(wait_s=self._poll_s, max_records=BATCH)
         if entries:
             for turn_id, deleted in self._projection.take(entries):
                 if deleted or self._recent.get(turn_id) is not None:
@@ -230,3 +239,4 @@ class Stored:
         with self._moved:
             self._reached = dict(subscription.reached())
             self._moved.notify_all()
+        return len(entries)

@@ -14,10 +14,12 @@ second, and are woken at once by appends of their own process; they read only wh
 """
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,16 +170,20 @@ class SqliteLog:
 
     def _take_places(self, connection: sqlite3.Connection, batch: list[Outgoing]) -> list[int]:
         """Take the next offset of its topic for each record."""
-        ends = dict(connection.execute("SELECT number, next_offset FROM topics").fetchall())
+        counts = Counter(self._numbers[record.topic] for record in batch)
+        following: dict[int, int] = {}
+        for number, count in counts.items():  # each statement takes the interpreter from replies
+            (end,) = connection.execute(
+                "UPDATE topics SET next_offset = next_offset + ? WHERE number = ?"
+                " RETURNING next_offset",
+                (count, number),
+            ).fetchone()
+            following[number] = (number << OFFSET_BITS) + end - count
         places = []
         for record in batch:
             number = self._numbers[record.topic]
-            places.append((number << OFFSET_BITS) + ends[number])
-            ends[number] += 1
-        connection.executemany(
-            "UPDATE topics SET next_offset = ? WHERE number = ?",
-            [(end, number) for number, end in ends.items()],
-        )
+            places.append(following[number])
+            following[number] += 1
         return places
 
 
@@ -264,12 +270,18 @@ class SqliteSubscription:
 
     def _read(self, max_records: int) -> list[Entry]:
         entries: list[Entry] = []
-        ends = dict(self._connection.execute("SELECT name, next_offset FROM topics").fetchall())
+        # one row: each that is fetched takes the interpreter from the replies
+        (found,) = self._connection.execute(
+            "SELECT json_group_object(name, next_offset) FROM topics"
+        ).fetchone()
+        ends = json.loads(found)
         # The partition that was read longest ago comes first, so that none starves.
         for partition, start in list(self._next.items()):
             room = max_records - len(entries)
             if room <= 0:
                 break
+            if start >= ends[partition.topic]:
+                continue
             low = self._log.number(partition.topic) << OFFSET_BITS
             found = self._connection.execute(
                 "SELECT place, key, id, value, time_ms FROM entries"
