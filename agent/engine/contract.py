@@ -135,6 +135,11 @@ class SupportsHold(Protocol):
         """The versions in memory."""
         ...
 
+    @property
+    def building(self) -> bool:
+        """A version is being built, for which steps leave a core."""
+        ...
+
     def hold(self, assign: Assign) -> Resident:
         """Keep what is assigned until it is released. Raises: UnknownVersionError."""
         ...

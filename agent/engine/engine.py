@@ -63,6 +63,7 @@ class BatchingEngine:
         self._residents, self._settings, self._base = residents, settings, base
         self._capacity = settings.context_of(base.context_tokens)
         self._spellings = Spellings(base.tokenizer)
+        self._threads = settings.threads or os.cpu_count() or 1
         self._piece_tokens = piece_tokens = settings.prefill_chunk_tokens
         self._cache = KvCache(
             base.decoder,
@@ -129,7 +130,7 @@ class BatchingEngine:
             self._thread.join()
 
     def _run(self) -> None:
-        torch.set_num_threads(self._settings.threads or os.cpu_count() or 1)
+        torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
                 warm(self._cache, self._base.decoder)
@@ -141,6 +142,7 @@ class BatchingEngine:
         self._end_all()
 
     def _step(self) -> None:
+        self._leave_a_core()
         self._drop_cancelled()
         self._slots.keep_only(self._residents.resident)
         self._admit()
@@ -151,6 +153,12 @@ class BatchingEngine:
                 chosen = [replies[row] for row in told]
                 logits = found if len(told) == len(replies) else found[told]
                 deliver(self._take(chosen, choose([each.sampler for each in chosen], logits)))
+
+    def _leave_a_core(self) -> None:
+        """Compute on a thread less while a version is built: a step waits for its slowest."""
+        threads = max(1, self._threads - self._residents.building)
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
 
     def _wait_for_work(self) -> bool:
         with self._changed:

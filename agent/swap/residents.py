@@ -32,8 +32,9 @@ from streams.model.open import BaseModel
 from streams.model.weights import weights_digest
 from streams.records import Recipe
 
-# What shall serve is built as decoding runs, on one core: behind decoding it starved where several
-# agents share few cores (BENCHMARKS, "From a decision to every new session").
+# What shall serve is built as decoding runs, on one core, which decoding leaves it (`building`):
+# behind decoding it starved where several agents share few cores, and beside as many threads as
+# there are cores a step waits for the slowest of them (BENCHMARKS).
 BUILD_NICE = 0
 LEND_NICE = 10  # what is only lent, to compare versions, yields to decoding
 
@@ -74,6 +75,7 @@ class Residents:
         self._source = Source(base.decoder, backend, self.book.masks, snapshots)
         self._reached: Reached | None = None  # the last one built, to go on from
         self._lock = threading.Lock()
+        self._building = False  # written by the builder's one thread
         self._builder = ThreadPoolExecutor(1, "build", _take_one_core, (BUILD_NICE,))
         self._ahead = Ahead(self._builder, self._build_ahead)
         self._lender = ThreadPoolExecutor(1, "lend", _take_one_core, (LEND_NICE,))
@@ -82,6 +84,11 @@ class Residents:
     def serving(self) -> str:
         """The version that new requests begin on."""
         return self._line.version
+
+    @property
+    def building(self) -> bool:
+        """A version that shall serve is being built, on a core of its own."""
+        return self._building
 
     @property
     def replies_ms(self) -> int | None:
@@ -238,11 +245,18 @@ class Residents:
 
     @torch.inference_mode()
     def _build(self, version: str) -> Built:
-        return self._built(self.book.chain(version), self._reached)
+        return self._built_here(self.book.chain(version))
 
     @torch.inference_mode()
     def _build_ahead(self, recipe: Recipe) -> Built:
-        return self._built([*self.book.chain(recipe.parent), recipe], self._reached)
+        return self._built_here([*self.book.chain(recipe.parent), recipe])
+
+    def _built_here(self, chain: Sequence[Recipe]) -> Built:
+        self._building = True
+        try:
+            return self._built(chain, self._reached)
+        finally:
+            self._building = False
 
     @torch.inference_mode()
     def _build_aside(self, version: str) -> Resident:

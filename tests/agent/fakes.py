@@ -79,6 +79,10 @@ class FakeResidents:
         self.ahead = version
 
     @property
+    def building(self) -> bool:
+        return False
+
+    @property
     def resident(self) -> set[str]:
         trial = [self.line.trial.version] if self.line.trial else []
         return {*self.line.served, *trial, *self.lent}

@@ -5,14 +5,17 @@ import random
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
 
+from agent.constrain import guidance
 from agent.constrain.guidance import Guidance
 from agent.constrain.source import (
     Source,
@@ -49,9 +52,10 @@ MODELS = {"bytes": opened(tiny_tokenizer), "pieces": opened(tiny_pieces_tokenize
 KINDS = pytest.mark.parametrize("kind", MODELS)
 
 
-def walk(kind: str, source: Source, seed: int) -> str:
+def walk(kind: str, source: Source, seed: int, compiler: Guidance | None = None) -> str:
     """A reply of which every token is drawn evenly among those that may come."""
-    compiler, tokenizer = MODELS[kind]
+    known, tokenizer = MODELS[kind]
+    compiler = compiler or known
     matcher, drawing, said = compiler.compile(source).start(), random.Random(seed), list[int]()
     while not matcher.ended:
         allowed = matcher.mask().nonzero()[:, 0].tolist()
@@ -148,6 +152,28 @@ def test_matchers_of_a_grammar_go_their_own_ways() -> None:
     first.take(tokenizer.convert_tokens_to_ids("a"))
     assert second.mask()[tokenizer.convert_tokens_to_ids("b")]
     assert not first.mask()[tokenizer.convert_tokens_to_ids("b")]
+
+
+@KINDS
+def test_a_slow_mask_sends_the_next_ones_into_threads(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """For a while; what is allowed is the same there."""
+    source, aside = rules(start=json_of(CITY)), list[bool]()
+    made = opened(tiny_tokenizer if kind == "bytes" else tiny_pieces_tokenizer)[0]
+    at_once = walk(kind, source, 1, made)
+    monkeypatch.setattr(guidance, "SLOW_MASK_S", -1.0)
+    read = np.unpackbits
+
+    def noted(*given: Any, **named: Any) -> Any:
+        aside.append(threading.current_thread().name.startswith("masks"))
+        return read(*given, **named)
+
+    monkeypatch.setattr(np, "unpackbits", noted)
+    assert walk(kind, source, 1, made) == at_once
+    assert aside[0] is False
+    assert all(aside[1:])
+    assert len(aside) > 5
 
 
 HOSTILE = """

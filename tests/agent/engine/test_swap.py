@@ -4,11 +4,15 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator
+from itertools import groupby
+from typing import Any
 from weakref import WeakSet
 
 import pytest
+import torch
 
 from agent.engine.contract import Assign, Engine, Finish, Request, Token
+from agent.engine.passes import read_next
 from agent.errors import SwapError
 from agent.swap.residents import Resident, Residents
 from kernels.model.forward import Decoder
@@ -115,6 +119,39 @@ async def test_a_failed_swap_is_not_noticed_by_replies(
         await asyncio.to_thread(residents.promote, false.version)
     assert (await beside)[0] == (await read(engine, asked))[0] == expected
     assert residents.serving == tiny_base.name
+
+
+class Building(Residents):
+    """Residents of which a build goes on for as long as a test says."""
+
+    goes_on = False
+
+    @property
+    def building(self) -> bool:
+        return self.goes_on
+
+
+async def test_steps_leave_a_core_to_a_build(
+    tiny_base: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread fewer while a version is built, no bit of a reply other, and all of them after."""
+    threads = list[int]()
+
+    def reading(*given: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return read_next(*given)
+
+    monkeypatch.setattr("agent.engine.engine.read_next", reading)
+    residents = Building(tiny_base, open_backend("cpu"))
+    engine = open_engine(tiny_base, residents, threads=2)
+    engine.start()
+    said = []
+    for goes_on in (False, True, False):
+        residents.goes_on = goes_on
+        said.append(await read(engine, Request(PROMPTS[0], sampling(max_tokens=4))))
+    await asyncio.to_thread(engine.drain, 0)
+    assert said[0] == said[1] == said[2]
+    assert [count for count, _ in groupby(threads)] == [2, 1, 2]
 
 
 class Watched(Residents):
