@@ -23,16 +23,21 @@ _RUNG = np.float32(1 / 8)
 # Sums of float32 weights in another order differ by less: what is looked at must surely be enough.
 _SLACK = 1 + 1e-4
 _BLOCK = 256  # tokens that are passed over at once
+# So many are summed in float32 before the sum is added to one of float64: twice as many a vector.
+_SUMMED = 1024
 
 
 @vectorised
 def _weigh(scores: Array, highest: np.float32, scale: np.float32, weights: Array) -> float:
     """Write e^((score - highest) · scale) in units of log2, exactly 1 at the highest; sum them."""
     total = 0.0
-    for i in range(len(scores)):
-        t = (scores[i] - highest) * scale
-        weights[i] = power_of_two(t) if t > _LEAST_POWER else np.float32(0.0)
-        total += weights[i]
+    for first in range(0, len(scores), _SUMMED):
+        part = np.float32(0.0)
+        for i in range(first, min(first + _SUMMED, len(scores))):
+            t = (scores[i] - highest) * scale
+            weights[i] = power_of_two(t) if t > _LEAST_POWER else np.float32(0.0)
+            part += weights[i]
+        total += float(part)
     return total
 
 
@@ -45,9 +50,12 @@ def log_totals(first: int, last: int, scores: Array, highest: Array, totals: Arr
     """
     for row in range(first, last):
         total = 0.0
-        for i in range(scores.shape[1]):
-            t = (scores[row, i] - highest[row]) * LOG2_E
-            total += float(power_of_two(t)) if t > _LEAST_POWER else 0.0
+        for start in range(0, scores.shape[1], _SUMMED):
+            part = np.float32(0.0)
+            for i in range(start, min(start + _SUMMED, scores.shape[1])):
+                t = (scores[row, i] - highest[row]) * LOG2_E
+                part += power_of_two(t) if t > _LEAST_POWER else np.float32(0.0)
+            total += float(part)
         totals[row] = highest[row] + math.log(total) if np.isfinite(highest[row]) else np.nan
 
 
@@ -55,9 +63,12 @@ def log_totals(first: int, last: int, scores: Array, highest: Array, totals: Arr
 def _share(logits: Array, total: float, allowed: Array) -> float:
     """Sum e^(logit − total) of what is allowed."""
     share, highest = 0.0, np.float32(total)
-    for i in range(len(logits)):
-        t = (logits[i] - highest) * LOG2_E
-        share += float(power_of_two(t)) if allowed[i] and t > _LEAST_POWER else 0.0
+    for first in range(0, len(logits), _SUMMED):
+        part = np.float32(0.0)
+        for i in range(first, min(first + _SUMMED, len(logits))):
+            t = (logits[i] - highest) * LOG2_E
+            part += power_of_two(t) if allowed[i] and t > _LEAST_POWER else np.float32(0.0)
+        share += float(part)
     return share
 
 
@@ -93,8 +104,11 @@ def _count(weights: Array, least: np.float32) -> int:
 @vectorised
 def _mass(weights: Array, least: np.float32) -> float:
     mass = 0.0
-    for i in range(len(weights)):
-        mass += float(weights[i]) if weights[i] >= least else 0.0
+    for first in range(0, len(weights), _SUMMED):
+        part = np.float32(0.0)
+        for i in range(first, min(first + _SUMMED, len(weights))):
+            part += weights[i] if weights[i] >= least else np.float32(0.0)
+        mass += float(part)
     return mass
 
 
