@@ -175,6 +175,12 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description="a rewrite is learned from only when it is about the question, does what was "
         "wished and is to the point; several compete; false: the teacher's first, unseen",
     )
+    margin: float = Field(
+        1.0,
+        ge=0,
+        description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival:"
+        " until it is, it is taught, however sure the teacher was",
+    )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(
         0.05,
