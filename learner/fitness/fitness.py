@@ -34,6 +34,7 @@ import torch
 from torch import Tensor
 
 from learner.batch.lesson import Lesson
+from learner.fitness.news import NEWS_CLIP_NATS
 from learner.population.members import Scored
 
 Floats = npt.NDArray[np.float64]
@@ -122,7 +123,7 @@ def agreement(lessons: Sequence[Lesson], fitness: Floats) -> float:
 def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     """(members, tokens) → (members,)."""
     if lesson.target:
-        told: Floats = terms.hint * (scored * np.asarray(lesson.news)).mean(axis=1)
+        told: Floats = terms.hint * (scored * _weights(lesson)).mean(axis=1)
         return told
     own = _own(lesson, scored.shape[1])
     if not own:
@@ -142,7 +143,7 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
 def _turn_slopes(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     """(tokens,) → (tokens,), the derivative of `_turn_fitness`."""
     if lesson.target:
-        told: Floats = terms.hint * np.asarray(lesson.news) / scored.size
+        told: Floats = terms.hint * _weights(lesson) / scored.size
         return told
     slopes, own = np.zeros(scored.size), _own(lesson, scored.size)
     if not own:
@@ -175,6 +176,13 @@ def _turn_left(lesson: Lesson, scored: Floats, terms: Terms) -> float:
     if lesson.advantages:
         rise += terms.hint * float(np.square(np.asarray(lesson.advantages)[own]).mean())
     return rise
+
+
+def _weights(lesson: Lesson) -> Floats:
+    """Return how much each token of the rewrite counts: what is learned is to be lost by nobody."""
+    weights = np.asarray(lesson.news)
+    weights[list(lesson.kept)] = NEWS_CLIP_NATS
+    return weights
 
 
 def _own(lesson: Lesson, tokens: int) -> list[int]:

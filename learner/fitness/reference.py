@@ -115,8 +115,8 @@ def refer(
     states = final_states(decoder, trunk, pause=pause)[0]
     pause()
     shortlist = Shortlist(backend, states, decoder.head, scored.targets)
-    parent_logprobs, rivals = shortlist.parent, shortlist.rivals
-    taught = referenced(lessons, scored, parent_logprobs, rivals, settings.margin)
+    rivals = shortlist.rivals if settings.margin else None
+    taught = referenced(lessons, scored, shortlist.parent, rivals, settings.margin)
     terms = Terms(
         reward=settings.reward_weight,
         hint=settings.hint_weight,
@@ -147,7 +147,9 @@ def referenced(
         known = tuple(parent[place].tolist())
         if lesson.target:
             others = () if rivals is None else tuple(rivals[place].tolist())
-            lesson = replace(lesson, news=news(lesson.teacher, known, others, margin))
+            taught = news(lesson.teacher, known, others, margin)
+            kept = frozenset(i for i, short in enumerate(taught) if others and not short)
+            lesson = replace(lesson, news=taught, kept=kept)
         elif not lesson.logprobs:
             # a prompt that was cut is another condition: the parent under that one stands in
             lesson = replace(lesson, logprobs=known)
