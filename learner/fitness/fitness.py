@@ -6,7 +6,9 @@ A turn with a hinted rewrite is scored on the rewrite alone: hint. Its own long 
 twice as much again, and adds nothing to what is known then (EXPERIMENTS, "Hints"). Any other turn
 is scored on its reply: reward + hint − anchor.
 
-  hint   = hint_weight · mean of A · log π_member over the scored tokens (A: learner.batch.hints);
+  hint   = hint_weight · mean of A · log π_member over the scored tokens (A: of a rewrite its news,
+           learner.fitness.news, or the most that news can be, where it is won and to be kept; of a
+           reply learner.batch.hints);
   reward = reward_weight · confidence · mean over reply tokens of min(r·s, clip(r, 1±ε)·s), with
            r = π_member / π_logged and s the judged score: PPO's clipped objective (Schulman et al.
            2017, eq. 7), so one turn can pull a version only so far;
@@ -179,8 +181,8 @@ def _turn_left(lesson: Lesson, scored: Floats, terms: Terms) -> float:
 
 
 def _weights(lesson: Lesson) -> Floats:
-    """Return how much each token of the rewrite counts: what is learned is to be lost by nobody."""
-    weights = np.asarray(lesson.news)
+    """Return how much each token of the rewrite counts: what is won is not to be lost again."""
+    weights = np.asarray(lesson.news, dtype=float)
     weights[list(lesson.kept)] = NEWS_CLIP_NATS
     return weights
 

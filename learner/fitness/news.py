@@ -21,7 +21,7 @@ def news(
     A reply turns only where a token passes its likeliest rival, and a parent as sure as the teacher
     may still prefer the rival; so what is not ahead of it by a margin is news, too.
 
-    rival_logprobs: the parent's, of the likeliest other token at each place; empty: they don't count
+    rival_logprobs: the parent's, of the likeliest other token at each place; empty: none counts
     margin: nats
     raises: ValueError when a token's log-probability is missing: drop the sample
 
