@@ -176,14 +176,16 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         "wished and is to the point; several compete; false: the teacher's first, unseen",
     )
     margin: float = Field(
-        2.0,
+        0.0,
         ge=0,
         description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival:"
-        " until it is, it is taught, and then kept; 0: until the teacher was as sure",
+        " until it is, it is taught, and then kept (2 with a kl_budget of 0.1 learns how replies"
+        " begin and are shaped; docs/LEARNING.md says at what price); 0: until the teacher was as"
+        " sure",
     )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(
-        0.1,
+        0.05,
         gt=0,
         description="nats a token that one generation may move; past it the step shrinks",
     )
