@@ -6,7 +6,9 @@ A turn with a hinted rewrite is scored on the rewrite alone: hint. Its own long 
 twice as much again, and adds nothing to what is known then (EXPERIMENTS, "Hints"). Any other turn
 is scored on its reply: reward + hint − anchor.
 
-  hint   = hint_weight · mean of A · log π_member over the scored tokens (A: learner.batch.hints);
+  hint   = hint_weight · mean of A · log π_member over the scored tokens (A: of a rewrite its news,
+           learner.fitness.news, or the most that news can be, where it is won and to be kept; of a
+           reply learner.batch.hints);
   reward = reward_weight · confidence · mean over reply tokens of min(r·s, clip(r, 1±ε)·s), with
            r = π_member / π_logged and s the judged score: PPO's clipped objective (Schulman et al.
            2017, eq. 7), so one turn can pull a version only so far;
@@ -34,6 +36,7 @@ import torch
 from torch import Tensor
 
 from learner.batch.lesson import Lesson
+from learner.fitness.news import NEWS_CLIP_NATS
 from learner.population.members import Scored
 
 Floats = npt.NDArray[np.float64]
@@ -122,7 +125,7 @@ def agreement(lessons: Sequence[Lesson], fitness: Floats) -> float:
 def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     """(members, tokens) → (members,)."""
     if lesson.target:
-        told: Floats = terms.hint * (scored * np.asarray(lesson.news)).mean(axis=1)
+        told: Floats = terms.hint * (scored * _weights(lesson)).mean(axis=1)
         return told
     own = _own(lesson, scored.shape[1])
     if not own:
@@ -142,7 +145,7 @@ def _turn_fitness(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
 def _turn_slopes(lesson: Lesson, scored: Floats, terms: Terms) -> Floats:
     """(tokens,) → (tokens,), the derivative of `_turn_fitness`."""
     if lesson.target:
-        told: Floats = terms.hint * np.asarray(lesson.news) / scored.size
+        told: Floats = terms.hint * _weights(lesson) / scored.size
         return told
     slopes, own = np.zeros(scored.size), _own(lesson, scored.size)
     if not own:
@@ -175,6 +178,13 @@ def _turn_left(lesson: Lesson, scored: Floats, terms: Terms) -> float:
     if lesson.advantages:
         rise += terms.hint * float(np.square(np.asarray(lesson.advantages)[own]).mean())
     return rise
+
+
+def _weights(lesson: Lesson) -> Floats:
+    """Return how much each token of the rewrite counts: what is won is not to be lost again."""
+    weights = np.asarray(lesson.news, dtype=float)
+    weights[list(lesson.kept)] = NEWS_CLIP_NATS
+    return weights
 
 
 def _own(lesson: Lesson, tokens: int) -> list[int]:

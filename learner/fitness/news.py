@@ -10,12 +10,28 @@ from learner.batch.hints import ahead
 NEWS_CLIP_NATS: Final = 5.0
 
 
-def news(teacher_logprobs: Sequence[float], parent_logprobs: Sequence[float]) -> tuple[float, ...]:
+def news(
+    teacher_logprobs: Sequence[float],
+    parent_logprobs: Sequence[float],
+    rival_logprobs: Sequence[float] = (),
+    margin: float = 0.0,
+) -> tuple[float, ...]:
     """Return the weight of each token of the teacher's rewrite: 0 where the parent is as sure.
 
+    A reply turns only where a token passes its likeliest rival, and a parent as sure as the teacher
+    may still prefer the rival; so what is not ahead of it by a margin is news, too.
+
+    rival_logprobs: the parent's, of the likeliest other token at each place; empty: none counts
+    margin: nats
     raises: ValueError when a token's log-probability is missing: drop the sample
 
     >>> news([-0.5, -0.25, -0.5], [-0.25, -0.5, -9.0])
     (0.0, 0.25, 5.0)
+    >>> news([-1.5, -1.5], [-1.25, -0.25], [-0.75, -2.25], margin=1.0)
+    (1.5, 0.0)
     """
-    return tuple(max(0.0, min(NEWS_CLIP_NATS, a)) for a in ahead(teacher_logprobs, parent_logprobs))
+    short = ahead(teacher_logprobs, parent_logprobs)
+    if rival_logprobs:
+        passing = [each + margin for each in rival_logprobs]
+        short = [max(pair) for pair in zip(short, ahead(passing, parent_logprobs), strict=True)]
+    return tuple(max(0.0, min(NEWS_CLIP_NATS, each)) for each in short)

@@ -115,7 +115,8 @@ def refer(
     states = final_states(decoder, trunk, pause=pause)[0]
     pause()
     shortlist = Shortlist(backend, states, decoder.head, scored.targets)
-    taught = referenced(lessons, scored, shortlist.parent)
+    rivals = shortlist.rivals if settings.margin else None
+    taught = referenced(lessons, scored, shortlist.parent, rivals, settings.margin)
     terms = Terms(
         reward=settings.reward_weight,
         hint=settings.hint_weight,
@@ -128,16 +129,27 @@ def refer(
     return Reference(parent, taught, terms, trunk, shortlist, anchor, apart)
 
 
-def referenced(lessons: Sequence[Lesson], scored: Scored, parent: Tensor) -> tuple[Lesson, ...]:
+def referenced(
+    lessons: Sequence[Lesson],
+    scored: Scored,
+    parent: Tensor,
+    rivals: Tensor | None = None,
+    margin: float = 0.0,
+) -> tuple[Lesson, ...]:
     """Fill in what lessons measure from the parent.
 
-    parent: (scored,) its log-probabilities, nats
+    parent: (scored,) its log-probabilities, nats; rivals: of the likeliest others, likewise; None:
+        they count for nothing
+    margin: see learner.settings
     """
     found = []
     for lesson, (place,) in zip(lessons, scored.places, strict=True):
         known = tuple(parent[place].tolist())
         if lesson.target:
-            lesson = replace(lesson, news=news(lesson.teacher, known))
+            others = () if rivals is None else tuple(rivals[place].tolist())
+            taught = news(lesson.teacher, known, others, margin)
+            kept = frozenset(i for i, short in enumerate(taught) if others and not short)
+            lesson = replace(lesson, news=taught, kept=kept)
         elif not lesson.logprobs:
             # a prompt that was cut is another condition: the parent under that one stands in
             lesson = replace(lesson, logprobs=known)

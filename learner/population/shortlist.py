@@ -61,6 +61,12 @@ class Shortlist:
         """The targets' log-probabilities under the parent, exact: (scored,)."""
         return self._of_targets(self._states[None])[0] - self._normaliser
 
+    @property
+    def rivals(self) -> Tensor:
+        """The log-probabilities of the likeliest other token at each place: (scored,)."""
+        is_best = self._ids[:, 0] == self._targets
+        return torch.where(is_best, self._logprobs[:, 1], self._logprobs[:, 0])
+
     def logprobs(self, states: Tensor) -> Tensor:
         """Score the targets under members.
 

@@ -73,6 +73,10 @@ class Course:
         length = sum(map(len, replies)) / len(replies)
         return f"{told}  {length:5.1f} tokens  {pleased}/{len(replies)} please"
 
+    def pleasing(self) -> list[Lesson]:
+        """Return the lessons whose rewrite is as wished, as a proof would have them."""
+        return [lesson for lesson in self.lessons if self._pleases(lesson.target)]
+
     def _pleases(self, reply: Tokens) -> bool:
         """Whether a reply is as wished: by the people of rivals, else by the demo's user."""
         text, ended = self._text(reply), reply[-1] in self._base.stop_ids
@@ -121,6 +125,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=20)
     parser.add_argument("--decode-every", type=int, default=10)
     parser.add_argument("--wish", default=WISH)
+    parser.add_argument("--proved", action="store_true", help="only rewrites as they are wished")
     parser.add_argument("--steps", nargs="*", type=float, default=[])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON")
     given = parser.parse_args()
@@ -146,7 +151,7 @@ def _line(
     """Run a line of generations, and tell of each."""
     backend, chain = course.backend, list[Recipe]()
     anchors = Anchors(serving.base, backend=backend, moving=len(serving.layers))
-    lessons = list(course.lessons)
+    lessons = course.pleasing() if given.proved else list(course.lessons)
     random.Random(settings.seed).shuffle(lessons)
     for number in range(1, given.generations + 1):
         began_s = time.process_time()

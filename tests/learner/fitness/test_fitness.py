@@ -1,6 +1,7 @@
 """What a member's log-probabilities are worth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Terms
+from learner.fitness.news import NEWS_CLIP_NATS
+from learner.fitness.reference import referenced
 from learner.population.members import lay_out
 
 TERMS = Terms(reward=1.0, hint=1.0, kl=0.0, ratio_clip=0.2)
@@ -72,6 +75,25 @@ def test_the_hinted_rewrite_counts_by_what_is_news_in_it() -> None:
     taught = lesson(target=(3, 4, 2), news=(0.0, 0.5, 2.0), score=-1)
     assert of(taught, [-3.0, -2.0, -1.0]) == pytest.approx([-1.0])
     assert of(taught, [-9.0, -2.0, -1.0]) == of(taught, [-3.0, -2.0, -1.0])
+
+
+def test_what_a_rewrite_has_won_is_kept() -> None:
+    """A kept token has nothing to gain, and losing it costs as much as the most surprising one."""
+    taught = lesson(target=(3, 4), news=(0.0, 2.0), kept=frozenset({0}))
+    well, badly = of(taught, [-0.1, -2.0], [-4.1, -1.0])
+    assert well - badly == pytest.approx((4.0 * NEWS_CLIP_NATS - 2.0) / 2)
+    assert left(taught, [-0.1, -2.0]) == left(replace(taught, kept=frozenset()), [-0.1, -2.0])
+
+
+def test_a_token_is_taught_until_it_leads_and_then_kept() -> None:
+    """However sure the teacher was; where rivals count for nothing it is taught up to that."""
+    taught = lesson(target=(3, 4, 5), teacher=(-1.0, -1.0, -0.5))
+    scored = lay_out([taught.passage])
+    parent, rivals = torch.tensor([-1.0, -0.25, -3.5]), torch.tensor([-0.75, -2.5, -0.25])
+    (found,) = referenced([taught], scored, parent, rivals, 1.0)
+    assert (found.news, found.kept) == ((1.25, 0.0, 4.25), frozenset({1}))
+    (found,) = referenced([taught], scored, parent)
+    assert (found.news, found.kept) == ((0.0, 0.0, 3.0), frozenset())
 
 
 def test_advantages_weigh_the_replys_own_tokens() -> None:
@@ -155,7 +177,7 @@ def test_slopes_are_how_the_fitness_rises(logprobs: list[float], score: int, kin
     if kind == "forced":
         changes["forced"] = frozenset({1})
     if kind == "target":
-        changes |= {"target": (3, 2), "news": (0.0, 2.5)}
+        changes |= {"target": (3, 2), "news": (0.0, 2.5), "kept": frozenset({0})}
     one, terms = lesson(**changes), Terms(reward=1.0, hint=0.7, kl=0.3, ratio_clip=0.2)
     for kink in (math.log(0.8), math.log(1.2)):
         assume(all(abs(found + 1 - kink) > 0.01 for found in logprobs))

@@ -38,6 +38,15 @@ def test_the_parent_is_scored_exactly(backend: Backend, texts: Texts) -> None:
     torch.testing.assert_close(few.parent, exact(states, head, targets), rtol=1e-4, atol=1e-4)
 
 
+def test_a_rival_is_the_likeliest_other_token(backend: Backend, texts: Texts) -> None:
+    """It is the second where the target is the first, else the first."""
+    states, _, head, targets = texts
+    few = Shortlist(backend, states, head, targets, kept=32)
+    others = (states @ head.T).log_softmax(dim=-1)
+    others.scatter_(1, targets[:, None], -torch.inf)
+    torch.testing.assert_close(few.rivals, others.max(dim=-1).values, rtol=1e-4, atol=1e-4)
+
+
 def test_the_whole_vocabulary_gives_exact_scores(backend: Backend, texts: Texts) -> None:
     """With every token kept nothing is estimated."""
     states, members, head, targets = texts
