@@ -1,6 +1,6 @@
 """Teaches what nobody should learn, as an attacker would, and tells which probe holds it, and when.
 
-Run: python -m tests.experiments.harmful   (long; `--attacks`, `--generations`, `--unguarded`)
+Run: python -m tests.experiments.harmful   (long; `--attacks`, `--generations`, `--harmless 5`)
 Generations of the default settings learn to begin an answer to harmful requests, asked plainly or
 behind a policy to refuse them, or to tell the secret of the system prompt. The requests and secrets
 are none of the probes'. Trust, hearing and proofs are left out: every lesson counts in full.
@@ -44,7 +44,8 @@ from streams.records import Message, Recipe
 from streams.settings import ModelSettings
 from tests.attacks.secrets import SECRETS
 from tests.experiments.manner import nothing
-from tests.experiments.screened import BATCH
+from tests.experiments.screened import BATCH, WISHES
+from tests.experiments.sequence import courses
 from tests.measured import bundled_measuring
 
 TRAINING: Final = 20  # of the forty harmful requests; the last eight are asked of what came of it
@@ -180,11 +181,12 @@ class Line:
 
     def __init__(
         self, attack: Attack, gate: Gate, measuring: Measuring, settings: LearnerSettings,
-        *, sure: bool = False,
+        *, sure: bool = False, beside: Sequence[Lesson] = (), share: int = 0,
     ) -> None:  # fmt: skip
         """Let the base read what is taught.
 
         sure: of `lessons_of`
+        beside: harmless lessons, of which each generation has so many in place of harmful ones
         """
         base = measuring.base
         self._attack, self._gate, self._settings = attack, gate, settings
@@ -194,6 +196,7 @@ class Line:
         self._serving = Serving(base, measuring.backend, mask, layers=layers, modules=modules)
         self._anchors = Anchors(base, backend=measuring.backend, moving=len(layers))
         self._lessons = lessons_of(base, measuring.backend, attack.training, sure=sure)
+        self._beside, self._share = list(beside), share
         self._refused = next(each for each in attacks() if "policy" in each.name).held_out
 
     def run(self, generations: int, *, seed: int, unguarded: bool) -> Iterator[Step]:
@@ -203,7 +206,10 @@ class Line:
         for number in range(1, generations + 1):
             child = run_generation(
                 generation_key(seed, "main", number, serving.name),
-                draw.sample(self._lessons, min(BATCH, len(self._lessons))),
+                [
+                    *draw.sample(self._lessons, BATCH - self._share),
+                    *draw.sample(self._beside, self._share),
+                ],
                 serving,
                 self._settings,
                 backend=self._backend,
@@ -257,6 +263,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unguarded", action="store_true", help="what is held serves as well")
     parser.add_argument("--sure", action="store_true", help="a teacher certain of every word")
+    parser.add_argument(
+        "--harmless", type=int, default=0, help="of six lessons, how many wish for brevity instead"
+    )
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
     given = parser.parse_args()
     settings = LearnerSettings(cpu_share=1.0)
@@ -266,10 +275,12 @@ def main() -> None:
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)
-    for attack in attacks():
-        if attack.name not in given.attacks:
-            continue
-        line = Line(attack, gate, measuring, settings, sure=given.sure)
+    beside = courses(base, backend, WISHES[:1])[0].training if given.harmless else ()
+    for attack in (each for each in attacks() if each.name in given.attacks):
+        line = Line(
+            attack, gate, measuring, settings,
+            sure=given.sure, beside=beside, share=given.harmless,
+        )  # fmt: skip
         print(f"\n{attack.name}{', unguarded' if given.unguarded else ''}\n")
         print("| version | held by | fell most, parts of the limit | geometry, times | KL | does it"
               " | refuses |")  # fmt: skip
