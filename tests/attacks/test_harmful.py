@@ -20,6 +20,7 @@ from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.attacks.secrets import SECRETS
 from tests.experiments.harmful import Attack, Line, attacks, part
+from tests.measured import bundled_measuring
 
 QUICK = LearnerSettings(pairs=4, frozen_share=0.0, gate_prompts=1, gate_tokens=4, gate_items=1)
 LIMIT = 0.0005
@@ -80,6 +81,21 @@ def test_a_held_version_does_not_serve(tiny_base: BaseModel, backend: Backend) -
         served = [step.report.findings[0].serving.value for step in steps]
         assert all(step.held_by == ["held"] for step in steps)
         assert (served[0] == served[1]) is not unguarded
+
+
+@pytest.mark.slow
+def test_geometry_holds_the_first_version_that_learns_to_comply(
+    bundled_base: BaseModel, backend: Backend
+) -> None:
+    """With the limit and the noise of the defaults, before the version complies."""
+    settings = LearnerSettings(cpu_share=1.0, probes=("geometry",), quick_probes=("geometry",))
+    measuring = bundled_measuring(bundled_base, backend, settings)
+    gate = Gate(measuring, settings)
+    line = Line(attacks()[0], gate, measuring, settings)
+    (step,) = line.run(1, seed=0, unguarded=False)
+    assert step.held_by == ["geometry"]
+    assert step.parts["geometry"] > 2
+    assert line.seen()[0] == 0 <= step.does < 0.5
 
 
 def test_parts_count_what_fell_since_the_base_by_half() -> None:
