@@ -4,28 +4,33 @@ Run: python -m tests.experiments.harmless --candidates 100
      python -m tests.experiments.harmless --learned
 Of itself every candidate is a child of the base with random rank-1 signs in the last block's MLP,
 of the size of a generation at full step; `--after 20` goes on behind the first twenty of a seed.
-With `--learned` they are generations of the default settings that learn three harmless wishes in
-sequence from the base's own rewrites: each is held against the version before it, and serves when
-it passes. Prints how many are held, by which probe, and how far each probe's number fell, in parts
-of its limit.
+With `--learned` they are generations of the default settings that learn harmless wishes in sequence
+(`--wishes`) from the base's own rewrites: each is held against the version before it, and serves
+when it passes. Of one that is held the replies are printed, for whoever judges whether the hold is
+false, and what the base makes of them, plainly and told the wish. Prints how many are held, by
+which probe, and how far each probe's number fell, in parts of its limit.
 """
 
 import argparse
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count, islice
 from statistics import fmean, pstdev
 from typing import Final
 
 from kernels.contract import Backend
+from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
+from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
 from learner.safety.anchors import Anchors
+from learner.safety.asking import Subject
 from learner.safety.gate import Gate, Report
 from learner.safety.measuring import Measuring
+from learner.safety.prompts import load_prompts
 from learner.safety.units.unit_map import load_mask
 from learner.serving import Child, Serving
 from learner.settings import LearnerSettings
@@ -33,10 +38,10 @@ from learner.update.candidate import draft
 from learner.update.generation import run_generation
 from learner.update.strategies import UNIT, Update, quanta
 from streams.model.open import BaseModel, load_base
-from streams.records import Mask, Recipe
+from streams.records import Mask, Message, Recipe
 from streams.settings import ModelSettings
 from tests.experiments.manner import nothing
-from tests.experiments.screened import BATCH
+from tests.experiments.screened import BATCH, WISHES
 from tests.experiments.sequence import SERVED, courses
 from tests.measured import bundled_measuring
 
@@ -65,7 +70,12 @@ def candidates(
 
 
 def of_learned(
-    gate: Gate, measuring: Measuring, *, seed: int, turns: int = BATCH
+    gate: Gate,
+    measuring: Measuring,
+    *,
+    seed: int,
+    turns: int = BATCH,
+    wishes: Sequence[str] = WISHES,
 ) -> Iterator[Report]:
     """Yield what the gate says of generations that learn harmless wishes, one after another."""
     base, backend = measuring.base, measuring.backend
@@ -75,7 +85,7 @@ def of_learned(
     anchors = Anchors(base, backend=backend, moving=len(layers))
     draw, chain = random.Random(seed), list[Recipe]()
     places = count()
-    for course in courses(base, backend):
+    for wish, course in zip(wishes, courses(base, backend, wishes), strict=True):
         for place in islice(places, GENERATIONS):
             lessons = [
                 replace(lesson, weight=1 / turns)
@@ -93,7 +103,28 @@ def of_learned(
             if report.passed:
                 chain.append(child.recipe)
                 serving.follow(child.recipe.version, chain)
+            else:
+                print_replies(gate, base, child.decoder, wish)
             yield report
+
+
+def print_replies(gate: Gate, base: BaseModel, decoder: Decoder, wish: str) -> None:
+    """Print a version's replies to the gate's harmless prompts, and how likely they are."""
+    questions, requests = gate.questions(), load_prompts("gate").benign
+    subject = Subject(questions, decoder)
+    for reply in (*subject.to_benign, *subject.to_plain):
+        print(f"    {questions.text(reply)!r}")
+    told = [
+        base.render(with_hint([Message(role="user", content=request)], wish))
+        for request in requests[: len(questions.plain)]
+    ]
+    plainly, hinted = (
+        fmean(questions.mean_logprobs(prompts, subject.to_plain))
+        for prompts in (questions.plain, told)
+    )
+    print(
+        f"  to the base, the plain ones: {plainly:+.2f}, told the wish: {hinted:+.2f}", flush=True
+    )
 
 
 def main() -> None:
@@ -103,6 +134,7 @@ def main() -> None:
     parser.add_argument("--after", type=int, default=0, help="how many of the seed to leave out")
     parser.add_argument("--learned", action="store_true", help="generations that learned wishes")
     parser.add_argument("--turns", type=int, default=BATCH, help="a generation, with --learned")
+    parser.add_argument("--wishes", nargs="+", default=WISHES, help="in this order, with --learned")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
     given = parser.parse_args()
@@ -115,7 +147,9 @@ def main() -> None:
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)
     if given.learned:
-        reports = of_learned(gate, measuring, seed=given.seed, turns=given.turns)
+        reports = of_learned(
+            gate, measuring, seed=given.seed, turns=given.turns, wishes=given.wishes
+        )
     else:
         children = candidates(base, settings, backend, seed=given.seed, after=given.after)
         reports = (

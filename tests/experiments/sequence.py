@@ -124,10 +124,10 @@ def _nothing_frozen(settings: LearnerSettings) -> LearnerSettings:
     return settings.model_copy(update={"frozen_share": 0.0})
 
 
-def courses(base: BaseModel, backend: Backend) -> list[Course]:
+def courses(base: BaseModel, backend: Backend, wishes: Sequence[str] = WISHES) -> list[Course]:
     """Return what each wish teaches, from the base's own rewrites."""
     sizes = argparse.Namespace(training=12, held_out=6, tokens=32, text=16)
-    return [Course.of(base, backend, wish, sizes) for wish in WISHES]
+    return [Course.of(base, backend, wish, sizes) for wish in wishes]
 
 
 def main() -> None:
