@@ -10,6 +10,7 @@ import torch
 from kernels.contract import Backend
 from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
+from learner.fitness.reference import Reference
 from learner.safety.anchors import Anchors
 from learner.serving import Serving
 from learner.settings import SEARCHED, LearnerSettings
@@ -118,10 +119,16 @@ def test_turns_that_contradict_each_other_take_a_smaller_step(
 
 
 def test_a_budget_that_nothing_meets_voids_the_generation(
-    serving: Serving, backend: Backend
+    serving: Serving, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When even the smallest step moves too far, there is no child, and a reason."""
-    settings = SETTINGS.model_copy(update={"kl_budget": 1e-12})
+    compare = Reference.compare
+
+    def far(*given: Any, **named: Any) -> Any:  # a real step may move less than rounding shows
+        return replace(compare(*given, **named), moved=1.0)
+
+    monkeypatch.setattr(Reference, "compare", far)
+    settings = SETTINGS.model_copy(update={"kl_budget": 0.5})
     outcome = generate(serving, backend, settings=settings)
     assert outcome.child is None
     assert "over the budget" in outcome.reason
