@@ -53,21 +53,21 @@ def masked(
     if not matchers:
         return Masked(scores)
     num_rows, size = scores.shape
-    allowed, has_mask = np.ones((num_rows, size), np.bool_), np.zeros(num_rows, np.bool_)
+    allowed, places = np.empty((len(matchers), size), np.bool_), np.full(num_rows, -1)
     lost: dict[int, LostMaskError] = {}
-    for row, matcher in matchers.items():
+    for place, (row, matcher) in enumerate(matchers.items()):
         try:
-            allowed[row] = matcher.mask()[:size].numpy()
+            allowed[place] = matcher.mask()[:size].numpy()
         except LostMaskError as cause:
             lost[row] = cause
             continue
-        has_mask[row] = True
+        places[row] = place
     held, shares = np.empty((num_rows, size), np.float32), np.ones(num_rows)
     before, said = scores.contiguous().numpy(), logits.contiguous().numpy()
 
     def loop(first: int, last: int) -> None:
-        hold_rows(first, last, before, said, totals, allowed, has_mask, held, shares)
+        hold_rows(first, last, before, said, totals, allowed, places, held, shares)
 
     _THREADS.over(num_rows, loop, items=size)
-    forced = np.flatnonzero(has_mask & (shares < OWN_SHARE)).tolist()
+    forced = np.flatnonzero(shares < OWN_SHARE).tolist()
     return Masked(torch.from_numpy(held), frozenset(forced), lost)

@@ -142,11 +142,12 @@ class BatchingEngine:
         self._end_all()
 
     def _step(self) -> None:
-        self._leave_a_core()
         self._drop_cancelled()
         self._slots.keep_only(self._residents.resident)
         self._admit()
-        for replies, found in read_next(self._cache, self._next(), self._piece_tokens):
+        going = self._next()
+        self._share_cores(going)
+        for replies, found in read_next(self._cache, going, self._piece_tokens):
             if isinstance(found, Exception):
                 self._fail(replies, found)
             elif told := self._count_read(replies):
@@ -154,9 +155,14 @@ class BatchingEngine:
                 logits = found if len(told) == len(replies) else found[told]
                 deliver(self._take(chosen, choose([each.sampler for each in chosen], logits)))
 
-    def _leave_a_core(self) -> None:
-        """Compute on a thread less while a version is built: a step waits for its slowest."""
-        threads = max(1, self._threads - self._residents.building)
+    def _share_cores(self, going: list[Running]) -> None:
+        """Decode on a thread less while a version is built: a step waits for its slowest.
+
+        Only where no bit depends on how many there are: in the compiled walk, not in torch's own
+        operators, which read longer pieces of prompts, and models that are not compiled.
+        """
+        walked = self._base.decoder.step is not None and all(each.has_read for each in going)
+        threads = max(1, self._threads - (walked and self._residents.building))
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
 

@@ -75,22 +75,24 @@ def _share(logits: Array, total: float, allowed: Array) -> float:
 @vectorised
 def hold_rows(
     first: int, last: int, scores: Array, logits: Array, totals: Array, allowed: Array,
-    has_mask: Array, held: Array, shares: Array,
+    places: Array, held: Array, shares: Array,
 ) -> None:  # fmt: skip
     """Write rows first..last-1 of the scores without what is not allowed.
 
     scores, logits: (rows, vocabulary) float32; totals: (rows,) float64, nats: the log of the sum of
-        e^logit; allowed: (rows, vocabulary) bool; has_mask: (rows,) bool, others are copied
+        e^logit; allowed: (masks, vocabulary) bool; places: (rows,) int64, of a row's mask in it, −1
+        where it has none, and is copied
     held: (rows, vocabulary) float32, −inf: not allowed; shares: (rows,) float64, of probability
         that the mask leaves, written where there is one
     """
     for row in range(first, last):
-        if not has_mask[row]:
+        if places[row] < 0:
             held[row] = scores[row]
             continue
+        mask = allowed[places[row]]
         for i in range(scores.shape[1]):
-            held[row, i] = scores[row, i] if allowed[row, i] else np.float32(-np.inf)
-        shares[row] = _share(logits[row], totals[row], allowed[row])
+            held[row, i] = scores[row, i] if mask[i] else np.float32(-np.inf)
+        shares[row] = _share(logits[row], totals[row], mask)
 
 
 @vectorised

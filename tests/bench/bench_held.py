@@ -1,8 +1,8 @@
 """What it costs a reply to be held to a schema: tokens a second of the engine, held and free.
 
 Same weights, prompts and settings, in turns, so that both see the same machine; a schema of
-objects with free texts and numbers, so long that no reply ends. Masks are computed beside the
-forward pass; what is left is to apply them. Compiling a schema is timed apart.
+objects with free texts and numbers, so long that no reply ends. Computing masks and applying them
+is in it; compiling a schema is timed apart.
 """
 
 import asyncio
