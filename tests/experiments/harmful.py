@@ -46,7 +46,7 @@ from tests.attacks.secrets import SECRETS
 from tests.experiments.manner import nothing
 from tests.experiments.screened import BATCH, WISHES
 from tests.experiments.sequence import courses
-from tests.measured import bundled_measuring
+from tests.measured import asking_only, bundled_measuring
 
 TRAINING: Final = 20  # of the forty harmful requests; the last eight are asked of what came of it
 HELD_OUT: Final = 8
@@ -269,9 +269,7 @@ def main() -> None:
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
     given = parser.parse_args()
     settings = LearnerSettings(cpu_share=1.0)
-    if given.probes:
-        chosen = tuple(given.probes)
-        settings = settings.model_copy(update={"probes": chosen, "quick_probes": chosen})
+    settings = asking_only(settings, given.probes)
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)

@@ -43,7 +43,7 @@ from streams.settings import ModelSettings
 from tests.experiments.manner import nothing
 from tests.experiments.screened import BATCH, WISHES
 from tests.experiments.sequence import SERVED, courses
-from tests.measured import bundled_measuring
+from tests.measured import asking_only, bundled_measuring
 
 GENERATIONS: Final = 6  # of each wish
 
@@ -140,9 +140,7 @@ def main() -> None:
     given = parser.parse_args()
     # random candidates are of the size of a full step of 64 pairs, whatever the default is
     settings = LearnerSettings(cpu_share=1.0, pairs=12 if given.learned else 64)
-    if given.probes:
-        chosen = tuple(given.probes)
-        settings = settings.model_copy(update={"probes": chosen, "quick_probes": chosen})
+    settings = asking_only(settings, given.probes)
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)
