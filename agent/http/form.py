@@ -4,7 +4,6 @@ A wrong type is never guessed at. Knows nothing of HTTP, nor of what any form me
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -73,10 +72,7 @@ def check(form: type[Body], value: Any) -> Body:
 
 
 def read_query(form: type[Body], query: Mapping[str, str]) -> Body:
-    """Check a query. Raises: InvalidError, which names the parameter; so where it stands twice."""
-    for name, count in Counter(list(query)).items():
-        if count > 1 and name in form.model_fields:
-            raise InvalidError(f"{name}: it is given twice", param=name, code="invalid_value")
+    """Check a query. Raises: InvalidError, which names the parameter."""
     try:
         return form.model_validate(dict(query))
     except ValidationError as cause:

@@ -190,7 +190,8 @@ FORMS: dict[str, Any] = {
     "property": {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {
         "type": "object", "properties": {END: {"const": "<|endoftext|>"}}, "required": [END]}}}},
     "tool": {"tool_choice": "required", "tools": [
-        {"type": "function", "function": {"name": END, "parameters": {"type": "object", "properties": {}}}}]},
+        {"type": "function", "function": {"name": END, "parameters": {
+            "type": "object", "properties": {}}}}]},
     "argument": {"tool_choice": "required", "tools": [{"type": "function", "function": {
         "name": "f", "parameters": {"type": "object", "properties": {"a": {"const": END}},
                                     "required": ["a"]}}}]},

@@ -97,12 +97,3 @@ async def test_a_token_has_one_bias(api: Api) -> None:
     """However its id is spelt."""
     body = {"messages": HI, "logit_bias": {"300": 5, "0300": -5}}
     assert (await refusal(api, "chat/completions", body)).startswith("logit_bias")
-
-
-async def test_a_query_says_each_thing_once(api: Api) -> None:
-    """A page of two sizes is none; names that are not known are passed over."""
-    made = await (await api.post("/v1/responses", {"model": "quickset", "input": "Hi"})).json()
-    items = f"/v1/responses/{made['id']}/input_items"
-    twice = await api.client.get(f"{items}?limit=1&limit=2")
-    assert (twice.status, (await twice.json())["error"]["param"]) == (400, "limit")
-    assert (await api.client.get(f"{items}?include[]=a&include[]=b")).status == 200
