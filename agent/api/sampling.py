@@ -37,7 +37,10 @@ def _by_token(biases: Any) -> Any:
     for name in biases:
         if not isinstance(name, str) or not _ID.fullmatch(name):
             refuse("{name} is no token id", name=repr(name)[:40])
-    return {int(name): bias for name, bias in biases.items()}
+    by_token = {int(name): bias for name, bias in biases.items()}
+    if len(by_token) < len(biases):
+        refuse("a token is named twice")
+    return by_token
 
 
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]

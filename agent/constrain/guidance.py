@@ -82,7 +82,7 @@ class Guidance:
         if time.perf_counter() - began_s > FIRST_MASK_S:
             raise GrammarError("it is too complex: bound its repetitions, or name fewer of them")
         _prove(first)
-        return _Compiled(first, self._pace)
+        return _Compiled(first, self._pace, vocabulary, frozenset(self._controls.values()))
 
     def control(self, text: str) -> int | None:
         return self._controls.get(text)
@@ -128,16 +128,18 @@ class _Compiled:
 
     first: Any
     pace: _Pace
+    vocabulary: Any
+    controls: frozenset[int]
 
     def start(self) -> Matcher:
-        return _Matcher(self.first.deep_copy(), self.pace)
+        return _Matcher(self.first.deep_copy(), self)
 
 
 class _Matcher:
     """One reply in its grammar (agent.constrain.contract.Matcher)."""
 
-    def __init__(self, matcher: Any, pace: _Pace) -> None:
-        self._matcher, self._pace = matcher, pace
+    def __init__(self, matcher: Any, grammar: _Compiled) -> None:
+        self._matcher, self._grammar, self._pace = matcher, grammar, grammar.pace
         self.ended = bool(matcher.is_stopped())
         self._next: Future[Tensor] | Tensor | None = None
         self._begin()
@@ -172,7 +174,22 @@ class _Matcher:
         self._pace.took(time.thread_time() - began_s)
         if self._matcher.is_error():
             raise LostMaskError(f"the reply cannot be held: {self._matcher.get_error()}")
-        return torch.from_numpy(np.unpackbits(bits, bitorder="little").view(np.bool_))
+        mask = np.unpackbits(bits, bitorder="little").view(np.bool_)
+        only = int(mask.argmax()) if np.count_nonzero(mask) == 1 else None
+        if only in self._grammar.controls and not self._matcher.validate_tokens([only]):
+            mask = self._spelt(len(mask))
+        return torch.from_numpy(mask)
+
+    def _spelt(self, num_tokens: int) -> np.ndarray:
+        """The mask where the text must go on with letters that spell a control token.
+
+        llguidance takes the token itself to be meant, which then does not satisfy the grammar: a
+        text is told by letters, so the first of them is what comes.
+        """
+        letters = bytes(self._matcher.compute_ff_bytes()).decode(errors="ignore")
+        mask = np.zeros(num_tokens, np.bool_)
+        mask[self._grammar.vocabulary.tokenize_bytes(letters[:1].encode())[0]] = True
+        return mask
 
 
 def _prove(matcher: Any) -> None:

@@ -1,7 +1,8 @@
 """Turns the bytes of a request's body into a JSON object that every later step can handle.
 
-What passes has finite numbers, whole characters and bounded nesting, so that the chat template,
-the tokenizer and the canonical JSON of the wire records meet nothing that they would choke on.
+What passes has finite numbers, whole characters, bounded nesting and no name twice, so that the
+chat template, the tokenizer and the canonical JSON of the wire records meet nothing that they would
+choke on, and nothing that was said is lost.
 
 Knows nothing of HTTP, nor of what the object means.
 """
@@ -9,6 +10,7 @@ Knows nothing of HTTP, nor of what the object means.
 import json
 import math
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from agent.errors import InvalidError
@@ -31,7 +33,8 @@ def read_json(body: bytes) -> Json:
     """
     try:
         text = body.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite,
+                           object_pairs_hook=_once)  # fmt: skip
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -51,6 +54,15 @@ def read_json(body: bytes) -> Json:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Json:
+    """An object; a name that stands in it twice says two things, of which one would be lost."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        name = next(each for each, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise InvalidError(f"the body names {name[:100]!r} twice in one object: send it once")
+    return value
 
 
 def _finite(digits: str) -> float:

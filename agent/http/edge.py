@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler, Middleware
 
 from agent.errors import ApiError, BrokenError, InvalidError, NotFoundError, TooLargeError
@@ -70,6 +70,10 @@ def answer_errors(shape_of: ShapeOf = lambda _: openai_error) -> Middleware:
     @web.middleware
     async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            if request.version not in (HttpVersion10, HttpVersion11):
+                raise InvalidError(
+                    "only HTTP/1.1 and HTTP/1.0 are spoken here", code="malformed_http"
+                )
             return await handler(request)
         except ApiError as error:
             return error_response(error, shape_of(request), request=request)

@@ -177,3 +177,32 @@ def test_limits_that_are_none_are_refused_by_name(real: Live, path: str, limit: 
     status, body = asked(real, path, **{APIS[path][1]: limit})
     assert status == 400
     assert APIS[path][1] in body["error"]["message"]
+
+
+END = "<|im_end|>"
+FORMS: dict[str, Any] = {
+    "choice": {"structured_outputs": {"choice": [END]}},
+    "within": {"structured_outputs": {"choice": [f"a{END}<|im_start|>b"]}},
+    "regex": {"structured_outputs": {"regex": r"<\|im_end\|>x"}},
+    "grammar": {"structured_outputs": {"grammar": f'start: "{END}" "x"'}},
+    "enum": {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {
+        "enum": [END]}}}},
+    "property": {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {
+        "type": "object", "properties": {END: {"const": "<|endoftext|>"}}, "required": [END]}}}},
+    "tool": {"tool_choice": "required", "tools": [
+        {"type": "function", "function": {"name": END, "parameters": {
+            "type": "object", "properties": {}}}}]},
+    "argument": {"tool_choice": "required", "tools": [{"type": "function", "function": {
+        "name": "f", "parameters": {"type": "object", "properties": {"a": {"const": END}},
+                                    "required": ["a"]}}}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_may_spell_a_control_token(real: Live, form: str) -> None:
+    """By letters, as any text: the reply ends where its form does, and no sooner."""
+    asks = {"temperature": 0, "max_tokens": 80, **FORMS[form]}
+    status, body = asked(real, "chat/completions", **asks)
+    assert status == 200, body
+    told = json.dumps(body["choices"][0]["message"])
+    assert END in told, told

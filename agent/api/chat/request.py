@@ -12,8 +12,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from agent.api.chat.parameters import prove_possible
 from agent.api.fields import ArgumentsSchema, Choice, Format, Structured, constraint_of
+from agent.api.foreign import ReplyForm
 from agent.api.openai import StreamOptions
-from agent.api.sampling import SamplingForm, Stops
+from agent.api.sampling import Stops
 from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
 from agent.turn.ask import Truncation
@@ -114,7 +115,7 @@ class ChatTool(Form):
         return self.model_dump(mode="json", exclude_none=True, exclude=kept)
 
 
-class ChatRequest(SamplingForm):
+class ChatRequest(ReplyForm):
     """The body of POST /v1/chat/completions."""
 
     model: str
@@ -171,6 +172,12 @@ class ChatRequest(SamplingForm):
     def _choice_fits_tools(self) -> Self:
         if self.tool_choice is not None:
             self.tool_choice.prove([tool.function.name for tool in self.tools or []])
+        return self
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.response_format is not None and self.structured_outputs is not None:
+            refuse("structured_outputs: response_format is given, too: send one of them")
         return self
 
     def offered(self) -> list[Json] | None:

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from agent.api.fields import Refused, Structured, constraint_of
+from agent.api.foreign import ReplyForm
 from agent.api.openai import StreamOptions
-from agent.api.sampling import SamplingForm, Stops
+from agent.api.sampling import Stops
 from agent.http.form import read_form, refuse
 from agent.turn.constraint import Constraint
 
@@ -38,7 +39,7 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-class CompletionRequest(SamplingForm):
+class CompletionRequest(ReplyForm):
     """The body of POST /v1/completions."""
 
     model: str

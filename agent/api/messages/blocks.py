@@ -171,11 +171,18 @@ def prove_pairs(messages: Sequence[SentMessage]) -> None:
     Several messages of one role in a row stand for one.
     """
     called: dict[str, int] = {}  # calls without a result so far, and the messages that made them
+    seen: set[str] = set()
     role = ""
     for number, message in enumerate(messages):
         if message.role == "assistant" != role:
             _prove_answered(called)
         role = message.role
+        for block in message.content:
+            if isinstance(block, ToolUse) and block.id in seen:
+                refuse("messages: message {number} calls {id} once more", number=number,
+                       id=repr(block.id[:100]))  # fmt: skip
+            if isinstance(block, ToolUse):
+                seen.add(block.id)
         called |= {block.id: number for block in message.content if isinstance(block, ToolUse)}
         for block in message.content:
             if isinstance(block, ToolResult) and called.pop(block.tool_use_id, None) is None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from agent.api.fields import ArgumentsSchema, Format, Refused, ToolChoice, constraint_of
+from agent.api.foreign import ReplyForm
 from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
 from agent.api.sampling import SamplingForm, StopList
 from agent.http.form import Form, read_form, refuse
@@ -39,6 +40,15 @@ class MessagesTool(Form):
 def _tool(value: Any) -> Any:
     if isinstance(value, dict) and value.get("type") not in (None, "custom"):
         refuse("type: a built-in tool is not run here: offer one of your own, of type custom")
+    return value
+
+
+def _clears_nothing(value: Any) -> Any:
+    """Thoughts are left out of every prompt, so that an edit that clears them is none."""
+    edits = value.get("edits") if isinstance(value, dict) else None
+    kinds = [each.get("type") for each in edits or [] if isinstance(each, dict)]
+    if not all(isinstance(kind, str) and kind.startswith("clear_thinking_") for kind in kinds):
+        refuse("only truncation leaves messages out here: leave it out")
     return value
 
 
@@ -77,8 +87,11 @@ class CountRequest(SamplingForm):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         prove_pairs(self.messages)
+        names = [tool.name for tool in self.tools or []]
+        if len(set(names)) < len(names):
+            refuse("tools: two of them have one name")
         if self.tool_choice is not None:
-            self.tool_choice.neutral().prove([tool.name for tool in self.tools or []])
+            self.tool_choice.neutral().prove(names)
         return self
 
     def records(self) -> list[Message]:
@@ -110,7 +123,7 @@ class OutputConfig(Form):
     format: Format = None
 
 
-class MessagesRequest(CountRequest):
+class MessagesRequest(CountRequest, ReplyForm):
     """The body of POST /v1/messages."""
 
     max_tokens: int = Field(ge=1, description="the context may hold less")
@@ -123,6 +136,7 @@ class MessagesRequest(CountRequest):
     mcp_servers: Annotated[Any, Refused("the server's own settings name MCP servers", [])] = None
     metadata: dict[str, Any] | None = None
     notes: bool | None = Field(None, description="false: no notes in this prompt")
+    context_management: Annotated[Any, BeforeValidator(_clears_nothing)] = None
     thread: Any = Field(None, description="refused: send the whole conversation")
 
     def constraint(self) -> Constraint | None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from agent.api.fields import ArgumentsSchema, Choice, Format, Refused, constraint_of
+from agent.api.foreign import ReplyForm
 from agent.api.responses.items import Items
-from agent.api.sampling import SamplingForm
 from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
 from agent.turn.constraint import Constraint
@@ -77,7 +77,7 @@ Key = Annotated[str, StringConstraints(max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=512)]
 
 
-class ResponsesRequest(SamplingForm):
+class ResponsesRequest(ReplyForm):
     """The body of POST /v1/responses."""
 
     model: str
