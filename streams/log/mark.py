@@ -2,7 +2,7 @@
 
 A log that was made anew, or an older copy that others went on with, gives its offsets a second
 time. Where it is shorter than what was read, its next records would never be read; where it has
-grown past that place, those before it. The record before the place tells the one log from the other.
+grown past that place, those before it. The record before the place tells one log from the other.
 
 What retention, erasure or compaction removed proves nothing, and is no fault: a log made anew has
 no holes.
@@ -38,7 +38,8 @@ def other_log(log: Log, marks: Mapping[Partition, Mark]) -> str | None:
     for partition, mark in marks.items():
         end = ends.get(partition, 0)
         if mark.next_offset > end:
-            return f"{_named(partition)} was read up to {mark.next_offset}, and the log ends at {end}"
+            read = f"{_named(partition)} was read up to {mark.next_offset}"
+            return f"{read}, and the log ends at {end}"
     wanted = {
         partition: mark.next_offset - 1
         for partition, mark in marks.items()

@@ -298,9 +298,7 @@ def test_a_reader_knows_how_far_it_has_come(log: Log) -> None:
     subscription.close()
 
 
-def test_a_place_tells_its_own_log_from_another(
-    log: Log, log_settings: StreamsSettings
-) -> None:
+def test_a_place_tells_its_own_log_from_another(log: Log, log_settings: StreamsSettings) -> None:
     """By the record before it, as long as that is there; by its length else."""
     log.append([made(number, key=f"key-{number % 5}") for number in range(20)])
     marks = {e.partition: Mark(e.offset + 1, e.id) for e in entries_now(log, "turns")}
