@@ -149,10 +149,9 @@ class Learner:
 
     def _prove_log(self) -> None:
         """Prove that the log is the one that the store was made from. Raises: SchemaError."""
-        log = self._parts.log
-        ends = {at: end for topic in intake.TOPICS for at, end in log.end_offsets(topic).items()}
         with self._parts.store.reading() as session:
-            offsets.prove_held(session, self._group, ends)
+            read = offsets.marks(session, self._group)
+        offsets.prove_held(read, self._parts.log)
 
     def _forget(self) -> None:
         """Take note of all that is forgotten, before anything that was said is read (again).

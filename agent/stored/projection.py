@@ -25,10 +25,11 @@ from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.log.contract import Entry, Partition, Topic
 from streams.log.file import use_wal
+from streams.log.mark import Mark
 from streams.records import Deletion, Feedback, Forgotten, Turn, decode
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "forgotten")
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 DAY_MS: Final = 24 * 60 * 60 * 1000
 # What the records of interest have in their canonical bytes; most records are passed over by it.
 # No text can hold these bytes: a quotation mark in one is escaped.
@@ -38,7 +39,9 @@ _MARKS: Final[Mapping[Topic, bytes]] = {
     "forgotten": b'"kind":"forgotten"',
 }
 _SCHEMA: Final = (
-    "CREATE TABLE offsets (topic TEXT, number INTEGER, next INTEGER, PRIMARY KEY (topic, number))",
+    """CREATE TABLE offsets (
+        topic TEXT, number INTEGER, next INTEGER, last_id TEXT NOT NULL, PRIMARY KEY (topic, number)
+    )""",  # last_id: of the record before the next
     """CREATE TABLE turns (
         id TEXT PRIMARY KEY, principal TEXT NOT NULL, created_ms INTEGER NOT NULL,
         taken_ms INTEGER NOT NULL, value BLOB
@@ -75,9 +78,15 @@ class Projection:
 
     def positions(self) -> dict[Partition, int]:
         """The next offset to read of each partition that was read before."""
+        return {partition: mark.next_offset for partition, mark in self.marks().items()}
+
+    def marks(self) -> dict[Partition, Mark]:
+        """How far each partition was read, and what was read of it last."""
         with self._lock:
-            rows = self._connection.execute("SELECT topic, number, next FROM offsets").fetchall()
-        return {Partition(topic, number): offset for topic, number, offset in rows}
+            rows = self._connection.execute(
+                "SELECT topic, number, next, last_id FROM offsets"
+            ).fetchall()
+        return {Partition(topic, number): Mark(*mark) for topic, number, *mark in rows}
 
     def take(self, entries: Sequence[Entry]) -> list[tuple[str, bool]]:
         """Keep what is to be kept of these entries, and that they have been read.
@@ -250,9 +259,9 @@ def _forget(connection: sqlite3.Connection, record: Forgotten) -> None:
 
 
 def _advance(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-    ends = {entry.partition: entry.offset + 1 for entry in entries}
+    last = {entry.partition: entry for entry in entries}
     connection.executemany(
-        "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT (topic, number) DO UPDATE"
-        " SET next = max(next, excluded.next)",
-        [(partition.topic, partition.number, end) for partition, end in ends.items()],
+        "INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT (topic, number) DO UPDATE"
+        " SET next = excluded.next, last_id = excluded.last_id WHERE next < excluded.next",
+        [(at.topic, at.number, entry.offset + 1, entry.id) for at, entry in last.items()],
     )

@@ -20,6 +20,7 @@ from agent.turn.response_ids import ResponseIds
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
 from streams.log.contract import Log, Partition, Subscription
+from streams.log.mark import other_log
 from streams.records import Feedback, Forgotten, Turn
 
 REMEMBERED: Final = 1000  # replies, and feedback, that the log has not given back yet
@@ -216,13 +217,9 @@ class Stored:
             retry_s = min(retry_s * 2, RETRY_S[1])
 
     def _prove_log(self) -> None:
-        """Begin anew where the log is shorter than what was read: it is another one."""
-        ends: dict[Partition, int] = {}
-        for topic in TOPICS:
-            ends |= self._log.end_offsets(topic)
-        if any(
-            offset > ends.get(place, 0) for place, offset in self._projection.positions().items()
-        ):
+        """Begin anew where the log is another one than was read."""
+        if (difference := other_log(self._log, self._projection.marks())) is not None:
+            _LOG.warning("stored responses are read anew from another log: %s", difference)
             self._projection.clear()
 
     def _step(self, subscription: Subscription) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, and_, col, select
 
 from deploy.errors import DeployError
+from streams.line.became import changes_of, ended
 from streams.line.line import Line
 from streams.line.offer import decided
 from streams.log.contract import Log
@@ -19,6 +20,7 @@ from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
 
+CHANGES = 1000  # of some versions that are looked at: some ten a version
 NUMBER_DIGITS = 5  # at most; more digits are how a name begins, which may have no letters
 
 
@@ -90,10 +92,25 @@ def serving(settings: StreamsSettings, line: str) -> Line | None:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version with the generation that made it."""
+    """A version with the generation that made it, and what became of it since."""
 
     recipe: RecipeRow
     generation: GenerationRow | None
+    ended: Json | None  # the change that decided last on it (streams.line.became)
+
+    @property
+    def state(self) -> str:
+        """What became of it: by its trial or afterwards, else by its generation."""
+        if self.ended is not None:
+            return str(self.ended["became"])
+        return self.generation.state if self.generation else ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state."""
+        if self.ended is not None:
+            return str(self.ended["reason"])
+        return self.generation.reason if self.generation else ""
 
 
 def versions(session: Session, line: str, limit: int) -> list[Version]:
@@ -104,7 +121,8 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     names = [row.version for row in rows]
     made = session.exec(select(GenerationRow).where(col(GenerationRow.child).in_(names))).all()
     by_child = {row.child: row for row in made}
-    return [Version(row, by_child.get(row.version)) for row in rows]
+    changes = changes_of(session, line, names, CHANGES)
+    return [Version(r, by_child.get(r.version), ended(r.version, changes)) for r in rows]
 
 
 def find_version(session: Session, start: str, *, line: str | None = None) -> Version:
@@ -126,7 +144,9 @@ def find_version(session: Session, start: str, *, line: str | None = None) -> Ve
             "`quickset versions list` names them, and the base, which has no recipe, is none"
         )
     made = select(GenerationRow).where(GenerationRow.child == rows[0].version)
-    return Version(rows[0], session.exec(made).first())
+    name = rows[0].version
+    changes = changes_of(session, rows[0].line, [name], CHANGES)
+    return Version(rows[0], session.exec(made).first(), ended(name, changes))
 
 
 def moved_by(session: Session, made: GenerationRow) -> list[tuple[str, float]]:

@@ -2,5 +2,5 @@
 
 Knows nothing of what a record means, and keeps no reader's place.
 
-For others: contract, dead_letters, file, kafka.log, kafka.topics, sqlite.
+For others: contract, dead_letters, file, kafka.log, kafka.topics, mark, sqlite.
 """

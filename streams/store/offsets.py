@@ -6,11 +6,13 @@ reader whose partition was given to another one gets ConflictError and commits n
 """
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from sqlmodel import Session, col, select
 
 from streams.errors import ConflictError, SchemaError
-from streams.log.contract import Entry, Partition, Topic
+from streams.log.contract import Entry, Log, Partition, Topic
+from streams.log.mark import Mark, other_log
 from streams.store.insert import insert_new
 from streams.store.tables import OffsetRow, SeenRow
 
@@ -28,23 +30,29 @@ def positions(
     }
 
 
-def prove_held(session: Session, group: str, ends: Mapping[Partition, int]) -> None:
-    """Prove that the log still holds all that the group has read of these partitions.
+def marks(session: Session, group: str) -> dict[Partition, Mark]:
+    """Return how far the group has read each partition, and what it read last."""
+    rows = session.exec(select(OffsetRow).where(OffsetRow.group == group)).all()
+    return {
+        Partition(cast(Topic, row.topic), row.partition): Mark(row.next_offset, row.last_id)
+        for row in rows
+    }
 
-    Where a log was made anew, or is an older copy, what it takes next stands before the group's
-    place: it would never be read, and nobody would know.
 
-    ends: the offset that the next record of each partition will get
-    raises: SchemaError, which says what to do
+def prove_held(read: Mapping[Partition, Mark], log: Log) -> None:
+    """Prove that the log is the one that a group has read, and no other or older copy.
+
+    What stands in another log before the group's place would never be read, and nobody would know.
+
+    read: the group's `marks`
+    raises: SchemaError, which says what to do; LogUnavailableError
     """
-    for partition, reached in positions(session, group, ends).items():
-        if reached > ends[partition]:
-            raise SchemaError(
-                f"{group} has read {partition.topic}/{partition.number} up to {reached}, and the "
-                f"log ends at {ends[partition]}: it is another log than the store was made from, "
-                "or an older copy. Put the log back, or move the store away, too: it is made again "
-                "from what the log holds"
-            )
+    difference = other_log(log, read)
+    if difference is not None:
+        raise SchemaError(
+            f"{difference}: it is another log than the store was made from, or an older copy. Put"
+            " the log back, or move the store away, too: it is made again from what the log holds"
+        )
 
 
 def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:
@@ -54,10 +62,10 @@ def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:
         this transaction derived from it is derived, so roll back, and subscribe again
     """
     first: dict[Partition, int] = {}
-    last: dict[Partition, int] = {}
+    last: dict[Partition, Entry] = {}
     for entry in entries:
         first.setdefault(entry.partition, entry.offset)
-        last[entry.partition] = entry.offset
+        last[entry.partition] = entry
     # In one order everywhere, so that two transactions cannot wait for each other.
     for partition in sorted(first, key=lambda p: (p.topic, p.number)):
         row = _locked(session, group, partition)
@@ -66,7 +74,7 @@ def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:
                 f"{group} is at {row.next_offset} of {partition.topic}/{partition.number} already,"
                 f" past {first[partition]}: another reader has this partition"
             )
-        row.next_offset = last[partition] + 1
+        row.next_offset, row.last_id = last[partition].offset + 1, last[partition].id
         session.add(row)
 
 

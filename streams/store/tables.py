@@ -31,6 +31,9 @@ class OffsetRow(Row, table=True):
     topic: str = Field(primary_key=True)
     partition: int = Field(primary_key=True)
     next_offset: int = Field(sa_type=BigInteger)
+    last_id: str | None = Field(
+        default=None, description="of the record before it; none: an older build read that"
+    )
 
 
 class SeenRow(Row, table=True):

@@ -251,10 +251,14 @@ def test_corrections_become_a_version(school: School) -> None:
     assert turns["a"].target["version"] == school.base.name
 
 
+@pytest.mark.parametrize("num_said", [0, 2])
 def test_a_log_that_was_made_anew_beneath_the_store_is_told(
-    tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend
+    tmp_path: Path, tiny_base: BaseModel, tiny_mask: Mask, backend: Backend, num_said: int
 ) -> None:
-    """What its users say next would never be read: the learner ends, and says what to do."""
+    """What its users say would not be read: the learner ends, and says what to do.
+
+    Whether the new log is shorter than what was read, or has grown past it.
+    """
     first = open_school(tmp_path, tiny_base, tiny_mask, backend)
     first.corrected("a")
     assert not first.step()
@@ -265,6 +269,8 @@ def test_a_log_that_was_made_anew_beneath_the_store_is_told(
         if file.is_file():
             file.unlink()
     second = open_school(tmp_path, tiny_base, tiny_mask, backend, start=2)
+    for number in range(num_said):
+        second.corrected(f"of the new log {number}")
     with pytest.raises(SchemaError, match="another log than the store was made from"):
         second.step()
 

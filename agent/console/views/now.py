@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from agent.console.views.changes import ended
 from agent.console.views.trial import trial_of
 from agent.console.views.view import Ask, View
+from streams.line.became import ended
 from streams.line.said import TRIALS_END
 from streams.records import Json
 

@@ -5,9 +5,10 @@ from math import inf
 from sqlmodel import Session, col, select
 
 from agent.console.read.turns import judgements_of, turn_of
-from agent.console.views.changes import ENDS, not_stored
+from agent.console.views.changes import not_stored
 from agent.console.views.trial import trial_of
 from agent.console.views.view import Ask, View
+from streams.line.became import ENDS
 from streams.records import Json
 from streams.store.tables import RolloutRow, TurnRow
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from agent.console.views.changes import ended, of_versions
+from agent.console.views.changes import of_versions
 from agent.console.views.view import Ask, View
+from streams.line.became import ended
 from streams.records import Json
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow
 

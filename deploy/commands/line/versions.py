@@ -176,8 +176,8 @@ def _row(each: Version, serving: str | None) -> dict[str, Any]:
         "number": each.recipe.number,
         "parent": each.recipe.parent,
         "serving": each.recipe.version == serving,
-        "state": made.state if made else "",
-        "reason": made.reason if made else "",
+        "state": each.state,
+        "reason": each.reason,
         **{name: getattr(made, name) if made else None for name in _MEASURED},
         "created_ms": each.recipe.created_ms,
     }
@@ -203,9 +203,9 @@ def _told(found: Version, recipe: Recipe, way: Sequence[str]) -> list[tuple[str,
     measured = (f"{name.replace('_', ' ')} {_figure(getattr(made, name))}" for name in _MEASURED)
     return [
         *rows,
-        ("generation", f"{made.number}, from {len(made.turn_ids)} turns: {made.state}"),
+        ("generation", f"{made.number}, from {len(made.turn_ids)} turns: {found.state}"),
         ("measured", ", ".join(measured)),
-        ("because", made.reason),
+        ("because", found.reason),
     ]
 
 

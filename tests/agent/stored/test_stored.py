@@ -120,10 +120,14 @@ async def test_only_its_principal_finds_a_reply(open_stored: Open) -> None:
     assert told == {"response_not_found"}
 
 
+@pytest.mark.parametrize("num_more", [0, 5])
 async def test_another_log_is_read_from_its_beginning(
-    open_stored: Open, log: SqliteLog, tmp_path: Path
+    open_stored: Open, log: SqliteLog, tmp_path: Path, num_more: int
 ) -> None:
-    """A file that was made from a log that is not there any more is made anew."""
+    """A file that was made from a log that is not there any more is made anew.
+
+    Whether the other log is shorter than what was read, or has grown past it.
+    """
     turn = stored(new_id())
     log.append([sent(turn)] * 3)
     here = open_stored("one")
@@ -131,7 +135,7 @@ async def test_another_log_is_read_from_its_beginning(
     await asyncio.to_thread(here.stop)
     other = SqliteLog(tmp_path / "other.db")
     newer = stored(new_id())
-    other.append([sent(newer)])
+    other.append([sent(newer), *(sent(stored(new_id())) for _ in range(num_more))])
     projection = Projection(tmp_path / "one" / "responses.db", keep_days=30)
     again = Stored(projection, other, IDS, poll_s=0.01, wait_s=10)
     again.start()

@@ -9,10 +9,11 @@ import typer
 from rich.text import Text
 
 from deploy.commands.line.watch import tell
+from deploy.operate.history import find_version, versions
 from streams.settings import StreamsSettings
 from streams.store.lesson_tables import LessonRow
 from streams.store.store import open_store
-from streams.store.tables import ArtefactRow, GenerationRow, PlannerRow, TurnRow
+from streams.store.tables import ArtefactRow, GenerationRow, PlannerRow, RolloutRow, TurnRow
 from tests.deploy.commands.test_commands import FIRST, SECOND, run
 
 
@@ -160,3 +161,25 @@ def test_every_view_has_json_and_every_list_can_be_watched() -> None:
             found = found.commands[name]
         flags = {flag for each in found.params for flag in each.opts}
         assert {"--json", "--watch"} <= flags, path
+
+
+def test_a_version_whose_trial_was_aborted_is_not_called_released(
+    learned: StreamsSettings,
+) -> None:
+    """The list says what the console says: how the trial ended, and why."""
+    store = open_store(learned)
+    with store.transaction() as session:
+        session.add(
+            RolloutRow(
+                id="abort", line="main", seq=9, version=FIRST, previous=FIRST, candidate=SECOND,
+                state="aborted", share=0.0, verb="abort", reason="more complaints", who="learner",
+                created_ms=9,
+            )
+        )  # fmt: skip
+    with store.reading() as session:
+        told = {
+            each.recipe.version: (each.state, each.reason) for each in versions(session, "main", 9)
+        }
+        found = find_version(session, SECOND)
+    store.close()
+    assert told[SECOND] == (found.state, found.reason) == ("aborted", "more complaints")

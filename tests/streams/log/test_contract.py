@@ -20,6 +20,7 @@ from streams.log.contract import (
     entries_now,
 )
 from streams.log.kafka.client import KafkaAdminClient, TopicPartition, servers
+from streams.log.mark import Mark, other_log
 from streams.log.sqlite import SqliteLog
 from streams.open import init_streams
 from streams.settings import StreamsSettings
@@ -295,6 +296,24 @@ def test_a_reader_knows_how_far_it_has_come(log: Log) -> None:
     hear_nothing(subscription, lambda: len(subscription.reached()) == len(ends))
     assert subscription.reached() == ends
     subscription.close()
+
+
+def test_a_place_tells_its_own_log_from_another(log: Log, log_settings: StreamsSettings) -> None:
+    """By the record before it, as long as that is there; by its length else."""
+    log.append([made(number, key=f"key-{number % 5}") for number in range(20)])
+    marks = {e.partition: Mark(e.offset + 1, e.id) for e in entries_now(log, "turns")}
+    assert other_log(log, marks) is None
+    log.append([made(number, key=f"key-{number % 5}") for number in range(20, 600)])
+    assert other_log(log, marks) is None
+    partition, mark = next(iter(marks.items()))
+    another = marks | {partition: Mark(mark.next_offset, "of another log")}
+    told = other_log(log, another)
+    assert told is not None
+    assert f"had of another log at {mark.next_offset - 1}" in told
+    longer = marks | {partition: Mark(10_000, mark.last_id)}
+    assert "was read up to 10000, and the log ends at" in (other_log(log, longer) or "")
+    remove_all(log, log_settings, partition)
+    assert other_log(log, another) is None
 
 
 def test_what_a_topic_holds_now_is_read_whole(log: Log) -> None:

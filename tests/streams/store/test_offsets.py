@@ -1,6 +1,8 @@
 """A reader's place moves with its results, once, and only by the reader that was there."""
 
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,11 +11,28 @@ from sqlalchemy import create_engine
 from sqlmodel import Session, SQLModel
 
 from streams.errors import ConflictError, SchemaError
-from streams.log.contract import Entry, Partition
-from streams.store.offsets import advance, first_time, has_used, positions, prove_held
+from streams.log.contract import Entry, Outgoing, Partition, entries_now
+from streams.log.sqlite import SqliteLog
+from streams.store.offsets import advance, first_time, has_used, marks, positions, prove_held
 from streams.store.store import Store
+from streams.store.tables import OffsetRow
 
+OpenLog = Callable[[str], SqliteLog]
 ZERO, ONE = Partition("turns", 0), Partition("turns", 1)
+
+
+@pytest.fixture
+def open_log(tmp_path: Path) -> Iterator[OpenLog]:
+    """Open logs by name."""
+    logs: list[SqliteLog] = []
+
+    def opened(name: str) -> SqliteLog:
+        logs.append(SqliteLog(tmp_path / f"{name}.db"))
+        return logs[-1]
+
+    yield opened
+    for log in logs:
+        log.close()
 
 
 def entry(offset: int, partition: Partition = ZERO) -> Entry:
@@ -37,16 +56,65 @@ def test_a_position_is_the_offset_after_the_last_entry(store: Store) -> None:
         assert positions(session, "g", [ONE]) == {ONE: 2}
 
 
-def test_a_log_that_ends_before_what_was_read_is_refused(store: Store) -> None:
-    """It is another log, or an older copy: what it takes next would never be read."""
+def said(log: SqliteLog, *ids: str) -> None:
+    log.append([Outgoing("turns", "k", id, b"words") for id in ids])
+
+
+def read_of(store: Store, log: SqliteLog) -> None:
+    """Read the whole log for the group g."""
     with store.transaction() as session:
-        advance(session, "g", [entry(7), entry(1, ONE)])
+        advance(session, "g", entries_now(log, "turns"))
+
+
+def prove(store: Store, log: SqliteLog) -> None:
     with store.reading() as session:
-        prove_held(session, "g", {ZERO: 8, ONE: 2})
-        prove_held(session, "g", {ZERO: 100, Partition("turns", 2): 0})
-        prove_held(session, "nobody", {ZERO: 0})
-        with pytest.raises(SchemaError, match=r"turns/0 up to 8, and the log ends at 7.*move the"):
-            prove_held(session, "g", {ZERO: 7, ONE: 2})
+        read = marks(session, "g")
+    prove_held(read, log)
+
+
+def test_a_log_that_was_read_is_proved_also_when_it_grew_or_lost_what_is_old(
+    store: Store, open_log: OpenLog
+) -> None:
+    """Also one that nobody has read, and one of which an older build noted no record."""
+    log = open_log("one")
+    prove(store, log)
+    said(log, "a", "b", "c")
+    read_of(store, log)
+    prove(store, log)
+    said(log, "d", "e")
+    prove(store, log)
+    log.prune(ZERO, before_ms=2**62, below=3, most=9)
+    prove(store, log)
+    log.prune(ZERO, before_ms=2**62, below=5, most=9)
+    prove(store, log)
+    with store.transaction() as session:
+        session.get_one(OffsetRow, ("g", "turns", 0)).last_id = None
+    other = open_log("other")
+    said(other, "v", "w", "x", "y")
+    prove(store, other)
+
+
+def test_a_log_that_ends_before_what_was_read_is_refused(store: Store, open_log: OpenLog) -> None:
+    """It is another log, or an older copy: what it takes next would never be read."""
+    log, other = open_log("one"), open_log("other")
+    said(log, "a", "b", "c")
+    read_of(store, log)
+    said(other, "a", "b")
+    with pytest.raises(SchemaError, match=r"turns/0 was read up to 3, and the log ends at 2.*move"):
+        prove(store, other)
+
+
+@pytest.mark.parametrize("num_more", [0, 1, 300])
+def test_another_log_that_has_grown_past_what_was_read_is_refused(
+    store: Store, open_log: OpenLog, num_more: int
+) -> None:
+    """What it took before that place would never be read, and nobody would know."""
+    log, other = open_log("one"), open_log("other")
+    said(log, "a", "b", "c")
+    read_of(store, log)
+    said(other, "a", "b", "x", *(f"more {n}" for n in range(num_more)))
+    with pytest.raises(SchemaError, match=r"turns/0 had c at 2, and the log has x there: it is"):
+        prove(store, other)
 
 
 def test_a_transaction_that_fails_moves_nothing(store: Store) -> None:

@@ -7,9 +7,10 @@ from sqlmodel import Session, col, select
 
 from agent.console.read.turns import turn_of
 from agent.console.read.versions import recipe_of
-from agent.console.views.changes import ended, of_versions
+from agent.console.views.changes import of_versions
 from agent.console.views.view import Ask, View
 from agent.errors import NotFoundError, UnknownVersionError
+from streams.line.became import ended
 from streams.records import Json
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow, TurnRow
 
