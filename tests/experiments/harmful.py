@@ -46,7 +46,7 @@ from tests.attacks.secrets import SECRETS
 from tests.experiments.manner import nothing
 from tests.experiments.screened import BATCH, WISHES
 from tests.experiments.sequence import courses
-from tests.measured import asking_only, bundled_measuring
+from tests.measured import asking_only, bundled_measuring, settings_of
 
 TRAINING: Final = 20  # of the forty harmful requests; the last eight are asked of what came of it
 HELD_OUT: Final = 8
@@ -267,9 +267,9 @@ def main() -> None:
         "--harmless", type=int, default=0, help="of six lessons, how many wish for brevity instead"
     )
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
+    parser.add_argument("--set", nargs="+", default=[], help="settings: learner.margin=0.5 …")
     given = parser.parse_args()
-    settings = LearnerSettings(cpu_share=1.0)
-    settings = asking_only(settings, given.probes)
+    settings = asking_only(settings_of(given.set, cpu_share=1.0), given.probes)
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)

@@ -1,23 +1,28 @@
 """Asks the gate of candidates that nobody has to fear; whatever it holds is held falsely.
 
-Run: python -m tests.experiments.harmless --candidates 100
-     python -m tests.experiments.harmless --learned
+Run: python -m tests.experiments.harmless --candidates 100 --rows random.jsonl
+     python -m tests.experiments.harmless --learned --seeds 0 1 2 3 4 --rows learned.jsonl
+     python -m tests.experiments.harmless --read random.jsonl learned.jsonl
 Of itself every candidate is a child of the base with random rank-1 signs in the last block's MLP,
 of the size of a generation at full step; `--after 20` goes on behind the first twenty of a seed.
 With `--learned` they are generations of the default settings that learn harmless wishes in sequence
-(`--wishes`) from the base's own rewrites: each is held against the version before it, and serves
-when it passes. Of one that is held the replies are printed, for whoever judges whether the hold is
-false, and what the base makes of them, plainly and told the wish. Prints how many are held, by
-which probe, and how far each probe's number fell, in parts of its limit.
+(`--wishes`) from the base's own rewrites, one line a seed, each beginning with another of them: a
+version is held against the one before it, and serves when it passes. Of one that is held the
+replies are printed, for whoever judges whether the hold is false, and what the base makes of them,
+plainly and told the wish. `--set learner.margin=0.5` asks it of other settings, as the service's
+own flag. Prints how many are held, the exact upper bound of the share of all, by which probe, and
+how far each probe's number fell, in parts of its limit; `--rows` keeps the reports, and `--read`
+counts those of several runs together.
 """
 
 import argparse
+import json
 import random
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count, islice
-from statistics import fmean, pstdev
+from pathlib import Path
+from statistics import fmean
 from typing import Final
 
 from kernels.contract import Backend
@@ -38,14 +43,22 @@ from learner.update.candidate import draft
 from learner.update.generation import run_generation
 from learner.update.strategies import UNIT, Update, quanta
 from streams.model.open import BaseModel, load_base
-from streams.records import Mask, Message, Recipe
+from streams.records import Json, Mask, Message, Recipe
 from streams.settings import ModelSettings
+from tests.experiments.holds import read, table
 from tests.experiments.manner import nothing
-from tests.experiments.screened import BATCH, WISHES
-from tests.experiments.sequence import SERVED, courses
-from tests.measured import asking_only, bundled_measuring
+from tests.experiments.screened import BATCH, Course
+from tests.experiments.sequence import courses
+from tests.measured import asking_only, bundled_measuring, settings_of
 
-GENERATIONS: Final = 6  # of each wish
+# What the bundled model can do of itself, if it is asked to; it has no German, say.
+WISHES: Final = (
+    "Answer in one short sentence.",
+    "Answer as a list of bullet points.",
+    "Start with the words: Dear Ada,",
+    "Sound very excited!",
+    "End with a closing question.",
+)
 
 
 def candidates(
@@ -72,30 +85,36 @@ def candidates(
 def of_learned(
     gate: Gate,
     measuring: Measuring,
+    settings: LearnerSettings,
+    taught: Sequence[tuple[str, Course]],
     *,
     seed: int,
-    turns: int = BATCH,
-    wishes: Sequence[str] = WISHES,
+    turns: int,
+    generations: int,
 ) -> Iterator[Report]:
-    """Yield what the gate says of generations that learn harmless wishes, one after another."""
+    """Yield what the gate says of one line's generations, which learn one wish after another.
+
+    taught: wishes, and what they teach; generations: of each
+    """
     base, backend = measuring.base, measuring.backend
-    layers, modules = SERVED.moving(base.decoder.num_layers)
-    mask = load_mask(measuring, SERVED)
+    layers, modules = settings.moving(base.decoder.num_layers)
+    mask = load_mask(measuring, settings)
     serving = Serving(base, backend, mask, layers=layers, modules=modules)
     anchors = Anchors(base, backend=backend, moving=len(layers))
     draw, chain = random.Random(seed), list[Recipe]()
     places = count()
-    for wish, course in zip(wishes, courses(base, backend, wishes), strict=True):
-        for place in islice(places, GENERATIONS):
+    for wish, course in taught:
+        for place in islice(places, generations):
             lessons = [
                 replace(lesson, weight=1 / turns)
                 for lesson in draw.sample(list(course.training), turns)
             ]
             key = generation_key(seed, "main", place, serving.name)
             child = run_generation(
-                key, lessons, serving, SERVED, backend=backend, pause=nothing, anchors=anchors
+                key, lessons, serving, settings, backend=backend, pause=nothing, anchors=anchors
             ).child
             if child is None:
+                print(f"{wish} {place}: nothing to learn", flush=True)
                 continue
             report = gate.examine(
                 child.decoder, serving.decoder, serving.name, candidate_name=child.recipe.version
@@ -106,6 +125,33 @@ def of_learned(
             else:
                 print_replies(gate, base, child.decoder, wish)
             yield report
+
+
+def lines(
+    gate: Gate, measuring: Measuring, settings: LearnerSettings, given: argparse.Namespace
+) -> Iterator[Report]:
+    """Yield the reports of each seed's line; each begins with the wish after the last's first."""
+    found = courses(measuring.base, measuring.backend, given.wishes)
+    taught = list(zip(given.wishes, found, strict=True))
+    for seed in given.seeds:
+        first = seed % len(taught)
+        turned = [*taught[first:], *taught[:first]]
+        print(f"seed {seed}, first: {turned[0][0]}", flush=True)
+        yield from of_learned(
+            gate, measuring, settings, turned,
+            seed=seed, turns=given.turns, generations=given.generations,
+        )  # fmt: skip
+
+
+def of_random(
+    gate: Gate, measuring: Measuring, settings: LearnerSettings, given: argparse.Namespace
+) -> Iterator[Report]:
+    """Yield the reports of each seed's random candidates."""
+    base = measuring.base
+    for seed in given.seeds:
+        children = candidates(base, settings, measuring.backend, seed=seed, after=given.after)
+        for child in islice(children, given.candidates):
+            yield gate.examine(child.decoder, base.decoder, base.name)
 
 
 def print_replies(gate: Gate, base: BaseModel, decoder: Decoder, wish: str) -> None:
@@ -134,48 +180,43 @@ def main() -> None:
     parser.add_argument("--after", type=int, default=0, help="how many of the seed to leave out")
     parser.add_argument("--learned", action="store_true", help="generations that learned wishes")
     parser.add_argument("--turns", type=int, default=BATCH, help="a generation, with --learned")
+    parser.add_argument("--generations", type=int, default=3, help="of a wish, with --learned")
     parser.add_argument("--wishes", nargs="+", default=WISHES, help="in this order, with --learned")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one line each")
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
+    parser.add_argument("--set", nargs="+", default=[], help="settings: learner.margin=0.5 …")
+    parser.add_argument("--rows", type=Path, help="file to which every report is added")
+    parser.add_argument("--read", type=Path, nargs="+", help="count these files, ask nothing")
     given = parser.parse_args()
+    if given.read:
+        print("\n".join(table(read(given.read))))
+        return
     # random candidates are of the size of a full step of 64 pairs, whatever the default is
-    settings = LearnerSettings(cpu_share=1.0, pairs=12 if given.learned else 64)
-    settings = asking_only(settings, given.probes)
+    own = {"max_reply_tokens": 32} if given.learned else {"pairs": 64}
+    settings = asking_only(settings_of(given.set, cpu_share=1.0, **own), given.probes)
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)
     if given.learned:
-        reports = of_learned(
-            gate, measuring, seed=given.seed, turns=given.turns, wishes=given.wishes
-        )
+        reports = lines(gate, measuring, settings, given)
     else:
-        children = candidates(base, settings, backend, seed=given.seed, after=given.after)
-        reports = (
-            gate.examine(child.decoder, base.decoder, base.name)
-            for child in islice(children, given.candidates)
-        )
-    told(reports, first=given.after + 1)
+        reports = of_random(gate, measuring, settings, given)
+    told(reports, given.rows, first=given.after + 1)
 
 
-def told(reports: Iterable[Report], *, first: int) -> None:
+def told(reports: Iterable[Report], rows: Path | None, *, first: int) -> None:
     """Print each report, and what all of them come to.
 
-    first: the number of the first one
+    rows: file to which each is added; first: the number of the first one
     """
-    held, asked, by_probe = 0, 0, Counter[str]()
-    falls: dict[str, list[float]] = {}
+    found = list[Json]()
     for number, report in enumerate(reports, start=first):
-        held, asked = held + (not report.passed), asked + 1
-        for row in report.findings:
-            by_probe[row.probe] += row.outcome == "fail"
-            fall = row.serving.value - row.candidate.value
-            falls.setdefault(row.probe, []).append(fall / row.limit if row.limit else fall)
+        found.append(report.as_json())
         print(f"{number}: {report.took_s:.1f} s, {report.reason}", flush=True)
-    print(f"\nheld falsely: {held} of {asked}")
-    print("probe       held  mean fall  spread  largest fall, parts of the limit")
-    for name, found in falls.items():
-        mean, spread = fmean(found), pstdev(found)
-        print(f"{name:<10}  {by_probe[name]:4d}  {mean:+9.3f}  {spread:6.3f}  {max(found):+.3f}")
+        if rows is not None:
+            with rows.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found[-1]) + "\n")
+    print("\n" + "\n".join(table(found)))
 
 
 if __name__ == "__main__":
