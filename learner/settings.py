@@ -179,9 +179,8 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         0.0,
         ge=0,
         description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival:"
-        " until it is, it is taught, and then kept (2 with a kl_budget of 0.1 learns how replies"
-        " begin and are shaped; docs/LEARNING.md says at what price); 0: until the teacher was as"
-        " sure",
+        " until it is, it is taught, and then held there (2 learns how replies begin and are shaped"
+        " better; docs/LEARNING.md says at what price); 0: until the teacher was as sure",
     )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(

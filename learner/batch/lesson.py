@@ -23,7 +23,7 @@ class Lesson:
     target: tuple[int, ...] = ()  # the hinted rewrite; empty: none
     teacher: tuple[float, ...] = ()  # the hinted teacher's log-probabilities of the target's tokens
     news: tuple[float, ...] = ()  # weights of the target's tokens, from teacher and parent
-    kept: frozenset[int] = frozenset()  # places of the target's tokens that need no more teaching
+    held: tuple[float, ...] = ()  # weights of the target's tokens that lead and are to stay so
     # of the reply's tokens, from the hinted teacher; empty: none
     advantages: tuple[float, ...] = ()
 

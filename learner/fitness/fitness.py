@@ -7,8 +7,8 @@ twice as much again, and adds nothing to what is known then (EXPERIMENTS, "Hints
 is scored on its reply: reward + hint − anchor.
 
   hint   = hint_weight · mean of A · log π_member over the scored tokens (A: of a rewrite its news,
-           learner.fitness.news, or the most that news can be, where it is won and to be kept; of a
-           reply learner.batch.hints);
+           or, where it leads already, what holds it there, learner.fitness.news; of a reply
+           learner.batch.hints);
   reward = reward_weight · confidence · mean over reply tokens of min(r·s, clip(r, 1±ε)·s), with
            r = π_member / π_logged and s the judged score: PPO's clipped objective (Schulman et al.
            2017, eq. 7), so one turn can pull a version only so far;
@@ -36,7 +36,6 @@ import torch
 from torch import Tensor
 
 from learner.batch.lesson import Lesson
-from learner.fitness.news import NEWS_CLIP_NATS
 from learner.population.members import Scored
 
 Floats = npt.NDArray[np.float64]
@@ -182,9 +181,8 @@ def _turn_left(lesson: Lesson, scored: Floats, terms: Terms) -> float:
 
 def _weights(lesson: Lesson) -> Floats:
     """Return how much each token of the rewrite counts: what is won is not to be lost again."""
-    weights = np.asarray(lesson.news, dtype=float)
-    weights[list(lesson.kept)] = NEWS_CLIP_NATS
-    return weights
+    taught = np.asarray(lesson.news, dtype=float)
+    return taught + np.asarray(lesson.held) if lesson.held else taught
 
 
 def _own(lesson: Lesson, tokens: int) -> list[int]:

@@ -1,5 +1,6 @@
 """What a hinted rewrite says that the version to be taught would not say, token by token."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -35,3 +36,28 @@ def news(
         passing = [each + margin for each in rival_logprobs]
         short = [max(pair) for pair in zip(short, ahead(passing, parent_logprobs), strict=True)]
     return tuple(max(0.0, min(NEWS_CLIP_NATS, each)) for each in short)
+
+
+def held(
+    taught: Sequence[float],
+    parent_logprobs: Sequence[float],
+    rival_logprobs: Sequence[float],
+    margin: float,
+) -> tuple[float, ...]:
+    """Return the weight of each token that is to stay ahead of its rival: 0 where it is taught.
+
+    At the margin it is that of the most surprising news; it falls e-fold with each nat that the
+    lead is longer, for that much more would have to be lost.
+
+    taught: what `news` gave; rival_logprobs: of the likeliest other token at each place
+    margin: nats
+    raises: ValueError when a token's log-probability is missing
+
+    >>> held([0.0, 0.5], [-0.25, -2.0], [-2.25, -1.0], margin=2.0)
+    (5.0, 0.0)
+    """
+    leads = ahead(parent_logprobs, rival_logprobs)
+    return tuple(
+        0.0 if short else NEWS_CLIP_NATS * math.exp(min(0.0, margin - lead))
+        for short, lead in zip(taught, leads, strict=True)
+    )

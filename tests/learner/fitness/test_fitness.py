@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Terms
-from learner.fitness.news import NEWS_CLIP_NATS
+from learner.fitness.news import NEWS_CLIP_NATS, held
 from learner.fitness.reference import referenced
 from learner.population.members import lay_out
 
@@ -78,11 +78,11 @@ def test_the_hinted_rewrite_counts_by_what_is_news_in_it() -> None:
 
 
 def test_what_a_rewrite_has_won_is_kept() -> None:
-    """A kept token has nothing to gain, and losing it costs as much as the most surprising one."""
-    taught = lesson(target=(3, 4), news=(0.0, 2.0), kept=frozenset({0}))
+    """A held token has nothing left to gain, and losing it costs by its weight."""
+    taught = lesson(target=(3, 4), news=(0.0, 2.0), held=(5.0, 0.0))
     well, badly = of(taught, [-0.1, -2.0], [-4.1, -1.0])
-    assert well - badly == pytest.approx((4.0 * NEWS_CLIP_NATS - 2.0) / 2)
-    assert left(taught, [-0.1, -2.0]) == left(replace(taught, kept=frozenset()), [-0.1, -2.0])
+    assert well - badly == pytest.approx((4.0 * 5.0 - 2.0) / 2)
+    assert left(taught, [-0.1, -2.0]) == left(replace(taught, held=()), [-0.1, -2.0])
 
 
 def test_a_token_is_taught_until_it_leads_and_then_kept() -> None:
@@ -91,9 +91,24 @@ def test_a_token_is_taught_until_it_leads_and_then_kept() -> None:
     scored = lay_out([taught.passage])
     parent, rivals = torch.tensor([-1.0, -0.25, -3.5]), torch.tensor([-0.75, -2.5, -0.25])
     (found,) = referenced([taught], scored, parent, rivals, 1.0)
-    assert (found.news, found.kept) == ((1.25, 0.0, 4.25), frozenset({1}))
+    assert found.news == (1.25, 0.0, 4.25)
+    # 2.25 nats ahead, 1.25 more than it is to be
+    assert found.held == pytest.approx((0.0, 5.0 * math.exp(-1.25), 0.0))
     (found,) = referenced([taught], scored, parent)
-    assert (found.news, found.kept) == ((0.0, 0.0, 3.0), frozenset())
+    assert (found.news, found.held) == ((0.0, 0.0, 3.0), ())
+
+
+@given(st.floats(0, 5), st.floats(-20, 0), st.floats(0, 20), st.floats(0, 20))
+def test_what_is_far_ahead_is_held_less(
+    margin: float, logprob: float, lead: float, more: float
+) -> None:
+    """What holds a token is at most the largest news, falls with its lead, and is never gone."""
+    weights = [
+        held([0.0], [logprob], [logprob - margin - each], margin)[0] for each in (lead, lead + more)
+    ]
+    assert 0 < weights[1] <= weights[0] <= NEWS_CLIP_NATS
+    assert weights[1] == pytest.approx(weights[0] * math.exp(-more), rel=1e-6)
+    assert held([0.5], [logprob], [logprob], margin) == (0.0,)
 
 
 def test_advantages_weigh_the_replys_own_tokens() -> None:
@@ -177,7 +192,7 @@ def test_slopes_are_how_the_fitness_rises(logprobs: list[float], score: int, kin
     if kind == "forced":
         changes["forced"] = frozenset({1})
     if kind == "target":
-        changes |= {"target": (3, 2), "news": (0.0, 2.5), "kept": frozenset({0})}
+        changes |= {"target": (3, 2), "news": (0.0, 2.5), "held": (1.5, 0.0)}
     one, terms = lesson(**changes), Terms(reward=1.0, hint=0.7, kl=0.3, ratio_clip=0.2)
     for kink in (math.log(0.8), math.log(1.2)):
         assume(all(abs(found + 1 - kink) > 0.01 for found in logprobs))
