@@ -215,9 +215,26 @@ def _wishes(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         return None
     if any(told.kind in ("question", "task", "order") for told in found[place + 1 :]):
         return Heard(0, "nothing", "a wish for what comes next")
+    if _belongs_to_the_next(found, place):
+        return None
     if reading.asks != "nothing":
         return Heard(0, "nothing", "an answer to the agent's question")
     return _unhappy(reading, found[place], wish=found[place], confidence=0.8)
+
+
+def _belongs_to_the_next(found: tuple[Told, ...], place: int) -> bool:
+    """Tell whether a bare shape ends a sentence that asks for more: "and Ecuador, in one word"."""
+    wish = found[place].part
+    if wish.has("do", "want", "stop") or not place:
+        return False
+    begun = [told for told in found[:place] if told.part.clause.sentence == wish.clause.sentence]
+    return any(told.is_topic and (told.kind != "other" or _continues(told)) for told in begun)
+
+
+def _continues(told: Told) -> bool:
+    """Tell whether a part names one thing more, and says nothing of it: "and Ecuador"."""
+    words = told.part.words
+    return told.part.topic <= 1 and len(words) <= 3 and "filler" in words[0].classes
 
 
 def _repeats(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -276,7 +293,7 @@ def _is_against(reading: Reading, told: Told) -> bool:
     part = told.part
     if told.kind == "task":
         tells = len(part.words) > 1 and "others" in part.words[1].classes
-        return tells or part.has("fault", "not")
+        return tells or part.has("fault", "not", "stop")
     if told.kind != "question":
         return False
     asked_again = any(
