@@ -212,6 +212,11 @@ def _corrects(part: Part) -> Found:
     """ "Not Rachel", "there is no such entry": a no before what the reply says."""
     if part.asks or part.foreign or part.has("me", "want") or part.topic > 2:
         return None
+    # "no its 1889", where the reply does not say so; "no 5" may be a number
+    right = [word.text for word in part.words if "number" in word.classes and len(word.text) > 2]
+    denied = part.leads_to("deny", "number") and part.topic == 0 and bool(right)
+    if denied and not part.reading.replied_about(right[-1]):
+        return "complaint", "corrects it"
     for place in part.places("not"):
         for word in part.words[place + 1 : place + 5]:
             named = not word.known or "number" in word.classes
@@ -253,9 +258,9 @@ def _wishes(part: Part) -> Found:
     if part.topic == 0 and not part.asks and not part.has("others", "mine", "told", "not"):
         # "with an example", "as a table, please"
         begins = next((word for word in part.words if word.classes != {"filler"}), None)
-        if begins is not None and "as" in begins.classes and part.has("form"):
-            if len(part.words) <= MOST_OF_A_SHAPE and not part.shared:
-                return "wish", _wished(part)
+        bare = len(part.words) <= MOST_OF_A_SHAPE and not part.shared and part.has("form")
+        if bare and begins is not None and "as" in begins.classes:
+            return "wish", _wished(part)
     if part.has("comp") and part.topic == 0 and not part.has("me", "ask", "mine", "others"):
         return "wish", _wished(part)
     if not part.has(*SHAPES) or part.asks or part.has("told"):

@@ -59,6 +59,8 @@ TELLING: Final = frozenset({"corrects it", "says what was asked", "faults the ag
 FIRM: Final = TELLING | {"mocks it", *OWN_WORDING}
 # "Very useful, really…": people trail off where they don't mean it.
 _TRAILS: Final = re.compile(r"(?:…|\.{3,})\s*\Z")
+# What a bare shape may stand behind: "Thanks, as a list". Behind an order it belongs to that.
+_REACTIONS: Final = frozenset({"praise", "thanks", "complaint", "wish", "deny", "empty"})
 # What may be against the praise before it.
 UNCLEAR: Final = frozenset({"other", "order", "deny", "aside", "doubt"})
 
@@ -146,7 +148,8 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         # "stop, don't delete them" is a no to the offer
         if answers or (reading.asks == "offer" and told.rule == "corrects it"):
             return Heard(0, "nothing", "an answer to the agent's question")
-        wish = next((later for later in found if later.kind == "wish"), None)
+        wishes = (n for n, later in enumerate(found) if later.kind == "wish")
+        wish = next((found[n] for n in wishes if not _belongs_to_the_next(found, n)), None)
         wish = wish or _said_behind(found, place)
         return _unhappy(reading, told, wish=wish, confidence=0.9)
     return None
@@ -228,6 +231,8 @@ def _belongs_to_the_next(found: tuple[Told, ...], place: int) -> bool:
     if wish.has("do", "want", "stop") or not place:
         return False
     begun = [told for told in found[:place] if told.part.clause.sentence == wish.clause.sentence]
+    if "as" in wish.opens and any(told.kind not in _REACTIONS for told in begun):
+        return True
     return any(told.is_topic and (told.kind != "other" or _continues(told)) for told in begun)
 
 

@@ -106,8 +106,6 @@ class Part:
     @property
     def begins(self) -> bool:
         """True when it orders something and does not say what: "could you," "hör auf,"."""
-        if all(word.classes & {"deny", "filler"} for word in self.words) and self.has("deny"):
-            return False
         return self.has("do", "stop", "want") and all(
             word.classes & {"do", "stop", "want", "filler"} and not word.classes & set(SHAPES)
             for word in self.words
