@@ -237,7 +237,7 @@ def _named(part: Part) -> Found:
             name.pop()
         strange = [word for word in name if not word.classes - {"want", "grade"}]
         asked = all(word.classes & {"want", "filler", "stop", "yes", "deny"} for word in before)
-        if name and len(strange) == len(name) <= MOST_OF_A_NAME and (asked or name == before):
+        if name and len(strange) == len(name) <= MOST_OF_A_NAME and (asked or name == list(before)):
             return "wish", "wishes a name"
     return None
 
@@ -257,9 +257,9 @@ def _wishes(part: Part) -> Found:
     """How replies should be: shorter, as a list, without emojis, ending with a question."""
     if part.topic == 0 and not part.asks and not part.has("others", "mine", "told", "not"):
         # "with an example", "as a table, please"
-        begins = next((word for word in part.words if word.classes != {"filler"}), None)
+        first = next((word for word in part.words if word.classes != {"filler"}), None)
         bare = len(part.words) <= MOST_OF_A_SHAPE and not part.shared and part.has("form")
-        if bare and begins is not None and "as" in begins.classes:
+        if bare and first is not None and "as" in first.classes:
             return "wish", _wished(part)
     if part.has("comp") and part.topic == 0 and not part.has("me", "ask", "mine", "others"):
         return "wish", _wished(part)

@@ -7,7 +7,7 @@ from learner.judges.reading import read_text
 
 QUESTION, REPLY = "When was the Eiffel Tower finished?", "The Eiffel Tower was finished in 1899."
 UNHAPPY = {
-    "a name": ("can you call me Max from now on", "call me Max", "sign it with Max", "以后叫我小王"),
+    "a name": ("can you call me Max from now on", "call me Max", "以后叫我小王"),
     "a bare shape": ("with an example please", "in a table please", "con un ejemplo"),
     "a way of speaking": ("don't be so stiff", "stop saying 'hereby'", "謝らないで"),
     "changes it": ("dumb it down", "make it funny", "encurta", "accorcia", "puedes resumirlo"),
