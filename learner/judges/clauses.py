@@ -23,6 +23,9 @@ MOST_PARTS: Final = 8
 # Of the reply, this much tells the language of a message that is too short to do so.
 LANGUAGE_CHARS: Final = 200
 LANGUAGE_WEIGHT: Final = 0.3
+# So many words has a name ("Ada Mary Weber"), and a shape that stands by itself.
+MOST_OF_A_NAME: Final = 3
+MOST_OF_A_SHAPE: Final = 5
 
 # denied: a complaint's words, denied · doubt: asks whether it is right · aside: only sounds like
 # one of the others · task: something new to do · order: something to do, with this reply or another
@@ -93,7 +96,11 @@ def _denied(part: Part) -> Found:
     """ "Not too long", "nothing wrong": a fault, and a no before it or in one word with it."""
     if any({"too", "not"} <= word.classes for word in part.words):
         return "denied", "denies a fault"
-    if part.has("scold", "lost", "want") or not part.leads_to("not", "fault", "too", *_GRADES):
+    if (
+        part.has("scold", "lost", "want", "quit")
+        or part.before("not", "do")
+        or not part.leads_to("not", "fault", "too", *_GRADES)
+    ):
         return None
     return ("praise", "denies a fault") if part.has("good") else ("denied", "denies a fault")
 
@@ -139,11 +146,18 @@ def _too(part: Part) -> Found:
 
 def _slips(part: Part) -> Found:
     """ "You forgot …", "you didn't read …"."""
-    if part.asks or part.has("want", "told"):
+    if part.asks or part.has("want"):
+        return None
+    # "you missed what I said", but not "you know what I said, I forgot it"
+    if part.before("you", "slip", within=1) and part.topic <= 5 and not part.has("others"):
+        return "complaint", "faults the agent"
+    if part.has("told") and not part.leads_to("you", "not"):
         return None
     if part.before("you", "slip") and part.topic <= 5:
         return "complaint", "faults the agent"
-    if part.before("you", "not", within=2) and part.before("not", "heed") and part.topic <= 5:
+    # "du hast meine Frage nicht beantwortet"
+    near = 2 if part.topic else 5
+    if part.before("you", "not", within=near) and part.before("not", "heed") and part.topic <= 5:
         return "complaint", "faults the agent"
     return None
 
@@ -198,6 +212,11 @@ def _corrects(part: Part) -> Found:
     """ "Not Rachel", "there is no such entry": a no before what the reply says."""
     if part.asks or part.foreign or part.has("me", "want") or part.topic > 2:
         return None
+    # "no its 1889", where the reply does not say so; "no 5" may be a number
+    right = [word.text for word in part.words if "number" in word.classes and len(word.text) > 2]
+    denied = part.leads_to("deny", "number") and part.topic == 0 and bool(right)
+    if denied and not part.reading.replied_about(right[-1]):
+        return "complaint", "corrects it"
     for place in part.places("not"):
         for word in part.words[place + 1 : place + 5]:
             named = not word.known or "number" in word.classes
@@ -207,8 +226,41 @@ def _corrects(part: Part) -> Found:
     return None
 
 
+def _named(part: Part) -> Found:
+    """ "Call me Ada", "sign it with Ada": behind the words stands nothing but a name."""
+    if part.asks and not part.has("want"):
+        return None
+    for place in part.places("naming"):
+        behind, before = part.words[place + 1 :], part.words[:place]
+        name = list(before if _cjk(part) and not behind else behind)
+        while name and name[-1].classes & {"want", "filler"} and len(name) > 1:
+            name.pop()
+        strange = [word for word in name if not word.classes - {"want", "grade"}]
+        asked = all(word.classes & {"want", "filler", "stop", "yes", "deny"} for word in before)
+        if name and len(strange) == len(name) <= MOST_OF_A_NAME and (asked or name == list(before)):
+            return "wish", "wishes a name"
+    return None
+
+
+def _quits(part: Part) -> Found:
+    """ "Stop saying 'hereby'", "no uses tantas palabras": a way of speaking that should end."""
+    places = part.places("quit")
+    if not places or part.asks or part.foreign or part.topic > 1:
+        return None
+    before = part.words[: places[0]]
+    if _cjk(part) or all(word.classes & {"filler", "want", "yes", "you"} for word in before):
+        return "wish", "forbids a manner"
+    return None
+
+
 def _wishes(part: Part) -> Found:
     """How replies should be: shorter, as a list, without emojis, ending with a question."""
+    if part.topic == 0 and not part.asks and not part.has("others", "mine", "told", "not"):
+        # "with an example", "as a table, please"
+        first = next((word for word in part.words if word.classes != {"filler"}), None)
+        bare = len(part.words) <= MOST_OF_A_SHAPE and not part.shared and part.has("form")
+        if bare and first is not None and "as" in first.classes:
+            return "wish", _wished(part)
     if part.has("comp") and part.topic == 0 and not part.has("me", "ask", "mine", "others"):
         return "wish", _wished(part)
     if not part.has(*SHAPES) or part.asks or part.has("told"):
@@ -220,7 +272,10 @@ def _wishes(part: Part) -> Found:
     begins = part.places("do", "want", "stop")
     # "explain gravity in one sentence" is a task, "call me Sam" is not
     most = 1 if part.has("want", "stop", "me") else 0
-    early = bool(begins) and begins[0] <= 2 and part.topic <= most and not part.has("good")
+    early = bool(begins) and begins[0] <= 2 and part.topic <= most
+    # "funny" alone is praise, "make it funny" is not
+    if part.has("good") and not ("do" in part.opens and part.has("tone") and part.has("reply")):
+        early = False
     if part.before("stop", "form", "tone", "do", within=5) and part.topic <= 1:
         return "wish", "forbids a manner"
     if early or (part.has("lang") and part.topic == 0 and len(part.words) <= 3):
@@ -273,7 +328,7 @@ def _goes_on(part: Part) -> Found:
 
 _RULES: Final[tuple[_Rule, ...]] = (
     _aside, _mocks, _doubts, _denied, _scolds, _lost, _too, _slips, _lacks, _told, _faulty,
-    _corrects, _wishes, _praises, _thanks, _empty, _goes_on,
+    _corrects, _named, _quits, _wishes, _praises, _thanks, _empty, _goes_on,
 )  # fmt: skip
 
 

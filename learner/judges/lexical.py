@@ -59,6 +59,8 @@ TELLING: Final = frozenset({"corrects it", "says what was asked", "faults the ag
 FIRM: Final = TELLING | {"mocks it", *OWN_WORDING}
 # "Very useful, really…": people trail off where they don't mean it.
 _TRAILS: Final = re.compile(r"(?:…|\.{3,})\s*\Z")
+# What a bare shape may stand behind: "Thanks, as a list". Behind an order it belongs to that.
+_REACTIONS: Final = frozenset({"praise", "thanks", "complaint", "wish", "deny", "empty"})
 # What may be against the praise before it.
 UNCLEAR: Final = frozenset({"other", "order", "deny", "aside", "doubt"})
 
@@ -146,7 +148,8 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         # "stop, don't delete them" is a no to the offer
         if answers or (reading.asks == "offer" and told.rule == "corrects it"):
             return Heard(0, "nothing", "an answer to the agent's question")
-        wish = next((later for later in found if later.kind == "wish"), None)
+        wishes = (n for n, later in enumerate(found) if later.kind == "wish")
+        wish = next((found[n] for n in wishes if not _belongs_to_the_next(found, n)), None)
         wish = wish or _said_behind(found, place)
         return _unhappy(reading, told, wish=wish, confidence=0.9)
     return None
@@ -215,9 +218,28 @@ def _wishes(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         return None
     if any(told.kind in ("question", "task", "order") for told in found[place + 1 :]):
         return Heard(0, "nothing", "a wish for what comes next")
+    if _belongs_to_the_next(found, place):
+        return None
     if reading.asks != "nothing":
         return Heard(0, "nothing", "an answer to the agent's question")
     return _unhappy(reading, found[place], wish=found[place], confidence=0.8)
+
+
+def _belongs_to_the_next(found: tuple[Told, ...], place: int) -> bool:
+    """Tell whether a bare shape ends a sentence that asks for more: "and Ecuador, in one word"."""
+    wish = found[place].part
+    if wish.has("do", "want", "stop") or not place:
+        return False
+    begun = [told for told in found[:place] if told.part.clause.sentence == wish.clause.sentence]
+    if "as" in wish.opens and any(told.kind not in _REACTIONS for told in begun):
+        return True
+    return any(told.is_topic and (told.kind != "other" or _continues(told)) for told in begun)
+
+
+def _continues(told: Told) -> bool:
+    """Tell whether a part names one thing more, and says nothing of it: "and Ecuador"."""
+    words = told.part.words
+    return told.part.topic <= 1 and len(words) <= 3 and "filler" in words[0].classes
 
 
 def _repeats(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -276,7 +298,7 @@ def _is_against(reading: Reading, told: Told) -> bool:
     part = told.part
     if told.kind == "task":
         tells = len(part.words) > 1 and "others" in part.words[1].classes
-        return tells or part.has("fault", "not")
+        return tells or part.has("fault", "not", "stop")
     if told.kind != "question":
         return False
     asked_again = any(

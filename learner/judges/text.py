@@ -41,11 +41,11 @@ _QUOTED: Final = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 # What ends a sentence, what parts clauses. A full stop, colon or comma inside of a number, a name
-# or an address ends nothing.
+# or an address ends nothing, and neither does that of tl;dr.
 _BREAK: Final = re.compile(
     r"(?P<end>[!?…！？。\n]+|\.+(?=[\s.!?)\"'”»§]|\Z))"
     r"|(?P<colon>[:：](?=\s|\Z|[^\x00-\x7f])|：)"
-    r"|(?P<comma>[,;，；、()（）](?!\d)|(?<!\d)[,;]|\s[-–—]+\s|—+|\.{2,}|~+)"
+    r"|(?P<comma>(?<!\b[tT][lL])(?:[,;，；、()（）](?!\d)|(?<!\d)[,;])|\s[-–—]+\s|—+|\.{2,}|~+)"
 )
 
 
