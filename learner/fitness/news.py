@@ -9,31 +9,45 @@ from learner.batch.hints import ahead
 # In a rewrite few tokens are news, and they are what is to be learned: the stop token of a short
 # answer comes 10 nats too late. A clip of 5 serves as well as one of 10 (EXPERIMENTS, "Hints").
 NEWS_CLIP_NATS: Final = 5.0
+# A shorter lead is lost with the next generation's.
+LEAST_LEAD_NATS: Final = 0.5
+
+
+def leads(teacher_logprobs: Sequence[float], margin: float) -> tuple[float, ...]:
+    """Return how far each token of a rewrite is to be ahead of its likeliest rival, nats.
+
+    As far as the teacher's own log-odds of it, so that nothing is made surer than the teacher is;
+    at least LEAST_LEAD_NATS, at most the margin.
+
+    >>> [round(each, 2) for each in leads([-0.01, -0.25, -3.0], margin=2.0)]
+    [2.0, 1.26, 0.5]
+    """
+    return tuple(min(margin, max(LEAST_LEAD_NATS, _odds(each))) for each in teacher_logprobs)
 
 
 def news(
     teacher_logprobs: Sequence[float],
     parent_logprobs: Sequence[float],
     rival_logprobs: Sequence[float] = (),
-    margin: float = 0.0,
+    wanted: Sequence[float] = (),
 ) -> tuple[float, ...]:
     """Return the weight of each token of the teacher's rewrite: 0 where the parent is as sure.
 
     A reply turns only where a token passes its likeliest rival, and a parent as sure as the teacher
-    may still prefer the rival; so what is not ahead of it by a margin is news, too.
+    may still prefer the rival; so what is not as far ahead of it as is wanted is news, too.
 
     rival_logprobs: the parent's, of the likeliest other token at each place; empty: none counts
-    margin: nats
+    wanted: what `leads` gave, where there are rivals
     raises: ValueError when a token's log-probability is missing: drop the sample
 
     >>> news([-0.5, -0.25, -0.5], [-0.25, -0.5, -9.0])
     (0.0, 0.25, 5.0)
-    >>> news([-1.5, -1.5], [-1.25, -0.25], [-0.75, -2.25], margin=1.0)
+    >>> news([-1.5, -1.5], [-1.25, -0.25], [-0.75, -2.25], [1.0, 1.0])
     (1.5, 0.0)
     """
     short = ahead(teacher_logprobs, parent_logprobs)
     if rival_logprobs:
-        passing = [each + margin for each in rival_logprobs]
+        passing = [rival + lead for rival, lead in zip(rival_logprobs, wanted, strict=True)]
         short = [max(pair) for pair in zip(short, ahead(passing, parent_logprobs), strict=True)]
     return tuple(max(0.0, min(NEWS_CLIP_NATS, each)) for each in short)
 
@@ -42,22 +56,28 @@ def held(
     taught: Sequence[float],
     parent_logprobs: Sequence[float],
     rival_logprobs: Sequence[float],
-    margin: float,
+    wanted: Sequence[float],
 ) -> tuple[float, ...]:
     """Return the weight of each token that is to stay ahead of its rival: 0 where it is taught.
 
-    At the margin it is that of the most surprising news; it falls e-fold with each nat that the
-    lead is longer, for that much more would have to be lost.
+    At the lead that is wanted it is that of the most surprising news; it falls e-fold with each nat
+    that the lead is longer, for that much more would have to be lost.
 
-    taught: what `news` gave; rival_logprobs: of the likeliest other token at each place
-    margin: nats
+    taught: what `news` gave; rival_logprobs: of the likeliest other token at each place; wanted:
+        what `leads` gave
     raises: ValueError when a token's log-probability is missing
 
-    >>> held([0.0, 0.5], [-0.25, -2.0], [-2.25, -1.0], margin=2.0)
+    >>> held([0.0, 0.5], [-0.25, -2.0], [-2.25, -1.0], [2.0, 2.0])
     (5.0, 0.0)
     """
-    leads = ahead(parent_logprobs, rival_logprobs)
+    found = ahead(parent_logprobs, rival_logprobs)
     return tuple(
-        0.0 if short else NEWS_CLIP_NATS * math.exp(min(0.0, margin - lead))
-        for short, lead in zip(taught, leads, strict=True)
+        0.0 if short else NEWS_CLIP_NATS * math.exp(min(0.0, least - lead))
+        for short, lead, least in zip(taught, found, wanted, strict=True)
     )
+
+
+def _odds(logprob: float) -> float:
+    """Return log(p / (1 − p)), nats; infinite where nothing else is possible."""
+    others = -math.expm1(min(0.0, logprob))
+    return logprob - math.log(others) if others > 0 else math.inf

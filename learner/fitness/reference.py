@@ -17,7 +17,7 @@ from kernels.model.forward import Decoder
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Floats, Terms
-from learner.fitness.news import held, news
+from learner.fitness.news import held, leads, news
 from learner.population.anchor import Anchor
 from learner.population.members import Scored, Trunk, final_states, lay_out, run_trunk
 from learner.population.shortlist import Shortlist
@@ -147,8 +147,9 @@ def referenced(
         known = tuple(parent[place].tolist())
         if lesson.target:
             others = () if rivals is None else tuple(rivals[place].tolist())
-            taught = news(lesson.teacher, known, others, margin)
-            stays = held(taught, known, others, margin) if others else ()
+            wanted = leads(lesson.teacher, margin)
+            taught = news(lesson.teacher, known, others, wanted)
+            stays = held(taught, known, others, wanted) if others else ()
             lesson = replace(lesson, news=taught, held=stays)
         elif not lesson.logprobs:
             # a prompt that was cut is another condition: the parent under that one stands in

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Terms
-from learner.fitness.news import NEWS_CLIP_NATS, held
+from learner.fitness.news import LEAST_LEAD_NATS, NEWS_CLIP_NATS, held, leads
 from learner.fitness.reference import referenced
 from learner.population.members import lay_out
 
@@ -86,29 +86,40 @@ def test_what_a_rewrite_has_won_is_kept() -> None:
 
 
 def test_a_token_is_taught_until_it_leads_and_then_kept() -> None:
-    """However sure the teacher was; where rivals count for nothing it is taught up to that."""
+    """As far as the teacher would, half a nat at least; without rivals up to the teacher alone."""
     taught = lesson(target=(3, 4, 5), teacher=(-1.0, -1.0, -0.5))
     scored = lay_out([taught.passage])
     parent, rivals = torch.tensor([-1.0, -0.25, -3.5]), torch.tensor([-0.75, -2.5, -0.25])
     (found,) = referenced([taught], scored, parent, rivals, 1.0)
-    assert found.news == (1.25, 0.0, 4.25)
-    # 2.25 nats ahead, 1.25 more than it is to be
-    assert found.held == pytest.approx((0.0, 5.0 * math.exp(-1.25), 0.0))
+    assert found.news == (0.75, 0.0, 3.75)
+    # 2.25 nats ahead, 1.75 more than it is to be
+    assert found.held == pytest.approx((0.0, 5.0 * math.exp(-1.75), 0.0))
     (found,) = referenced([taught], scored, parent)
     assert (found.news, found.held) == ((0.0, 0.0, 3.0), ())
 
 
+@given(st.floats(LEAST_LEAD_NATS, 5), st.floats(-20, 0), st.floats(0, 20))
+def test_a_lead_is_what_the_teacher_would_have(margin: float, sure: float, surer: float) -> None:
+    """Between half a nat and the margin it is the teacher's log-odds; surer never asks for less."""
+    lead, more = leads([sure, min(0.0, sure + surer)], margin)
+    assert LEAST_LEAD_NATS <= lead <= more <= margin
+    if LEAST_LEAD_NATS < lead < margin:
+        assert 1 / (1 + math.exp(-lead)) == pytest.approx(math.exp(sure))
+    assert leads([0.0], margin) == (margin,)
+
+
 @given(st.floats(0, 5), st.floats(-20, 0), st.floats(0, 20), st.floats(0, 20))
 def test_what_is_far_ahead_is_held_less(
-    margin: float, logprob: float, lead: float, more: float
+    wanted: float, logprob: float, lead: float, more: float
 ) -> None:
     """What holds a token is at most the largest news, falls with its lead, and is never gone."""
     weights = [
-        held([0.0], [logprob], [logprob - margin - each], margin)[0] for each in (lead, lead + more)
+        held([0.0], [logprob], [logprob - wanted - each], [wanted])[0]
+        for each in (lead, lead + more)
     ]
     assert 0 < weights[1] <= weights[0] <= NEWS_CLIP_NATS
     assert weights[1] == pytest.approx(weights[0] * math.exp(-more), rel=1e-6)
-    assert held([0.5], [logprob], [logprob], margin) == (0.0,)
+    assert held([0.5], [logprob], [logprob], [wanted]) == (0.0,)
 
 
 def test_advantages_weigh_the_replys_own_tokens() -> None:
