@@ -176,11 +176,11 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         "wished and is to the point; several compete; false: the teacher's first, unseen",
     )
     margin: float = Field(
-        0.0,
+        2.0,
         ge=0,
-        description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival:"
-        " until it is, it is taught, and then held there (2 learns how replies begin and are shaped"
-        " better; docs/LEARNING.md says at what price); 0: until the teacher was as sure",
+        description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival, at"
+        " most, and no further than the teacher's log-odds, half a nat at least: until it is, it is"
+        " taught, and then held there; 0: until the version is as sure of it as the teacher",
     )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(
