@@ -14,6 +14,7 @@ from sqlmodel import func, select
 from agent.console import build_console
 from agent.console.ports import NoInsight
 from agent.console.read.sections import NO_STORE
+from agent.console.render import short
 from agent.console.site import VIEWS, api_path
 from agent.watch.events import Event
 from streams.records import Json, Rollout
@@ -316,6 +317,8 @@ async def test_a_lesson_tells_what_was_learned_and_whether_it_helped(client: Cli
     assert refused["course"] is None
     html = await page(client, "/lessons?limit=100")
     assert "<b>satisfied</b>: 3 pleased verdicts on end" in html
+    # two children of one parent have the same number
+    assert f"version 21 ({short(learned['learned_by'][0]['version'])})" in html
 
 
 @pytest.mark.parametrize(
