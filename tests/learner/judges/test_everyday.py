@@ -28,7 +28,15 @@ def test_everyday_words_count_against_the_reply(words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["call me a taxi", "call me tomorrow", "and Ecuador, in one word", "no 5 please"],
+    [
+        "call me a taxi",
+        "call me tomorrow",
+        "and Ecuador, in one word",
+        "no 5 please",
+        "很好奇这是怎么做的",
+        "真好奇为什么",
+        "对不起用英语怎么说",
+    ],
 )
 def test_their_neighbours_do_not(words: str) -> None:
     """What only looks like a name, a correction or a shape for this reply."""
