@@ -179,8 +179,8 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         2.0,
         ge=0,
         description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival,"
-        " at most, and no further than the teacher's log-odds, half a nat at least: until it is, it is"
-        " taught, and then held there; 0: until the version is as sure of it as the teacher",
+        " at most, and no further than the teacher's log-odds, half a nat at least: until it is, it"
+        " is taught, and then held there; 0: until the version is as sure of it as the teacher",
     )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(
