@@ -176,7 +176,7 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         "wished and is to the point; several compete; false: the teacher's first, unseen",
     )
     margin: float = Field(
-        2.0,
+        0.0,
         ge=0,
         description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival,"
         " at most, and no further than the teacher's log-odds, half a nat at least: until it is, it"
