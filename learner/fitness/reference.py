@@ -147,7 +147,7 @@ def referenced(
         known = tuple(parent[place].tolist())
         if lesson.target:
             others = () if rivals is None else tuple(rivals[place].tolist())
-            wanted = leads(lesson.teacher, margin)
+            wanted = leads(lesson.teacher, margin) if others else ()
             taught = news(lesson.teacher, known, others, wanted)
             stays = held(taught, known, others, wanted) if others else ()
             lesson = replace(lesson, news=taught, held=stays)

@@ -178,10 +178,10 @@ def prove_pairs(messages: Sequence[SentMessage]) -> None:
             _prove_answered(called)
         role = message.role
         for block in message.content:
-            if isinstance(block, ToolUse) and block.id in seen:
-                refuse("messages: message {number} calls {id} once more", number=number,
-                       id=repr(block.id[:100]))  # fmt: skip
             if isinstance(block, ToolUse):
+                if block.id in seen:
+                    refuse("messages: message {number} calls {id} once more", number=number,
+                           id=repr(block.id[:100]))  # fmt: skip
                 seen.add(block.id)
         called |= {block.id: number for block in message.content if isinstance(block, ToolUse)}
         for block in message.content:
