@@ -187,6 +187,8 @@ class _Matcher:
         text is told by letters, so the first of them is what comes.
         """
         letters = bytes(self._matcher.compute_ff_bytes()).decode(errors="ignore")
+        if not letters:
+            raise LostMaskError("the reply cannot be held: no letters spell what comes next")
         mask = np.zeros(num_tokens, np.bool_)
         mask[self._grammar.vocabulary.tokenize_bytes(letters[:1].encode())[0]] = True
         return mask
