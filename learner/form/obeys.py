@@ -30,6 +30,12 @@ _SORRY: Final = re.compile(
     r"|抱歉|对不起|不好意思|申し訳|すみません|ごめん",
     re.IGNORECASE,
 )
+# Who says this before a name takes it for their own.
+_OWN_NAME: Final = (
+    r"(?:\b(?:i'm|i am|my name is|my name's|ich bin|ich heiße|mein name ist|je suis|je m'appelle|"
+    r"soy|me llamo|mi nombre es|io sono|mi chiamo|eu sou|sou o|sou a|me chamo|chamo-me)\s+"
+    r"|我是|我叫|私は|僕は)"
+)
 # Words of grammar, which every text of some length has, and few that two languages share.
 _GRAMMAR: Final = {
     "en": "the and is of to in that it for are with as by or this be from which you they was not",
@@ -79,6 +85,13 @@ def _says(text: str, phrase: str) -> bool:
     return re.search(start + re.escape(phrase.casefold()), text.casefold()) is not None
 
 
+def _takes_for_own(text: str, phrase: str) -> bool:
+    """Tell whether a reply gives itself a name that it is to call somebody else."""
+    own = _OWN_NAME + re.escape(phrase.casefold()) + r"(?!\w)"
+    named = not phrase.isascii() or phrase[0].isupper()
+    return named and re.search(own, text.casefold().replace("’", "'")) is not None
+
+
 def _is_json(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict | list)
@@ -112,7 +125,7 @@ _MEETS: Final[dict[Kind, _Meets]] = {
     "starts with": lambda text, phrase, _, __: (
         text.lstrip(" \"'“*").casefold().startswith(phrase.casefold().rstrip(".,!"))
     ),
-    "says": lambda text, phrase, _, __: _says(text, phrase),
+    "says": lambda text, phrase, _, __: _says(text, phrase) and not _takes_for_own(text, phrase),
     "says not": lambda text, phrase, _, __: not _says(text, phrase),
     "language": lambda text, language, _, __: _speaks(text, language),
 }

@@ -65,13 +65,15 @@ def _table(found: Sequence[Lesson]) -> RenderableType:
         return "no lessons yet: a complaint with a wish becomes one in the next generation"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("when", "turn", "wish", "learned", "versions", "is"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        # what is long gives way, so that an id can be read, and is cut, too
+        table.add_column(name, no_wrap=name not in ("wish", "learned"))
     for each in found:
         learned = each.text or f"– {each.reason}"
         state = each.course["state"] if each.course else "–"
         cells = (each.turn[:16], each.hint or "", learned, str(len(each.versions)), state)
         # Text, not markup: what people and models write is shown as it is, each on one line
-        table.add_row(_time(each.created_ms), *(Text(" ".join(cell.split())) for cell in cells))
+        told = (Text(" ".join(cell.split()), no_wrap=True, overflow="ellipsis") for cell in cells)
+        table.add_row(_time(each.created_ms), *told)
     return table
 
 
