@@ -53,6 +53,23 @@ def learned(taught: StreamsSettings) -> StreamsSettings:
     return taught
 
 
+def test_long_lessons_leave_ids_whole(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 80 columns wish and rewrite give way, on one line each; the id is what `show` is told."""
+    monkeypatch.setenv("COLUMNS", "80")
+    store = open_store(learned)
+    with store.transaction() as session:
+        turn = session.get_one(TurnRow, "turn-2")
+        turn.target = {"hint": "be brief " * 9, "text": "Short. " * 40, "made": "", "reason": ""}
+    store.close()
+    _, out, _ = run("lessons", "list", "--home", str(learned.home), capsys=capsys)
+    head, newest, *_ = out.splitlines()
+    assert head.split() == ["when", "turn", "wish", "learned", "versions", "is"]
+    assert " turn-2 " in newest
+    assert newest.split()[-2:] == ["set", "aside"]
+
+
 def test_a_lesson_that_is_alone_says_so(
     learned: StreamsSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
