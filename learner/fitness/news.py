@@ -11,18 +11,24 @@ from learner.batch.hints import ahead
 NEWS_CLIP_NATS: Final = 5.0
 # A shorter lead is lost with the next generation's.
 LEAST_LEAD_NATS: Final = 0.5
+# What the teacher finds less likely than one in ten, it would not say first itself.
+LEAST_LOGPROB: Final = math.log(0.1)
 
 
 def leads(teacher_logprobs: Sequence[float], margin: float) -> tuple[float, ...]:
     """Return how far each token of a rewrite is to be ahead of its likeliest rival, nats.
 
     As far as the teacher's own log-odds of it, so that nothing is made surer than the teacher is;
-    at least LEAST_LEAD_NATS, at most the margin.
+    at least LEAST_LEAD_NATS, at most the margin. −inf, for not at all, where the teacher itself
+    would hardly say it first.
 
-    >>> [round(each, 2) for each in leads([-0.01, -0.25, -3.0], margin=2.0)]
-    [2.0, 1.26, 0.5]
+    >>> [round(each, 2) for each in leads([-0.01, -0.25, -2.0, -3.0], margin=2.0)]
+    [2.0, 1.26, 0.5, -inf]
     """
-    return tuple(min(margin, max(LEAST_LEAD_NATS, _odds(each))) for each in teacher_logprobs)
+    return tuple(
+        min(margin, max(LEAST_LEAD_NATS, _odds(each))) if each >= LEAST_LOGPROB else -math.inf
+        for each in teacher_logprobs
+    )
 
 
 def news(

@@ -38,7 +38,16 @@ from tests.experiments.rivals.rival import (
 )
 from tests.measured import bundled_measuring
 
-RIVALS: Final = ("none", "memory", "lora", "openclaw", "isotropic", "screened", "directed")
+RIVALS: Final = (
+    "none",
+    "memory",
+    "lora",
+    "openclaw",
+    "isotropic",
+    "screened",
+    "directed",
+    "leading",
+)
 IN_A_ROW: Final = 3
 HEAD: Final = (
     "| person | rival | seed | sessions | accepted | about | tasks | text | refusals | seconds "
@@ -108,7 +117,7 @@ class Arena:
             return (Still if name == "none" else Remembering)(self.bench, person)
         if name in OWN:
             settings = OWN[name].model_copy(update={"seed": seed})
-            if name == "directed":
+            if name in ("directed", "leading"):
                 settings = settings.model_copy(update=self._args.set)
             bank = self._bank or Anchors(self.bench.base, backend=self.bench.backend, moving=1)
             self._bank = bank
@@ -130,7 +139,9 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3, help="after every six sessions")
     parser.add_argument("--seconds", type=float, default=2.5, help="of processor, a LoRA's update")
     parser.add_argument("--items", type=int, default=8, help="of each small task, five times each")
-    parser.add_argument("--set", type=json.loads, default={}, help="the directed rival's settings")
+    parser.add_argument(
+        "--set", type=json.loads, default={}, help="settings of those by directed noise"
+    )
     parser.add_argument("--out", type=Path, default=Path("rivals.jsonl"))
     args = parser.parse_args()
     torch.set_num_threads(1)

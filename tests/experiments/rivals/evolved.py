@@ -22,7 +22,8 @@ OWN: Final = {
         noise="rank1", pairs=32, step=6.0, gain_share=1e9, decay=0.0, bank_weight=0.0
     ),
     "screened": LearnerSettings(noise="screened", pairs=64, gain_share=0.5),
-    "directed": LearnerSettings(),
+    "directed": LearnerSettings(margin=0.0),
+    "leading": LearnerSettings(margin=2.0),
 }
 
 

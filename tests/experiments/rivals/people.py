@@ -73,4 +73,4 @@ def requests(seed: int, num: int = SESSIONS) -> Sequence[str]:
     items = json.loads((FOLDER / "benign.json").read_text("utf-8"))["items"]
     asked = [*load_prompts().training, *(item["phrasings"][0] for item in items)]
     random.Random(seed).shuffle(asked)
-    return asked[:num]
+    return list(dict.fromkeys(asked))[:num]

@@ -5,14 +5,15 @@ differ in what they do with them alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from kernels.contract import Backend
-from kernels.model.decode import greedy
+from kernels.model.decode import continued, greedy
 from kernels.model.forward import Decoder
 from learner.batch.lesson import Lesson
-from learner.batch.placements import with_hint
+from learner.batch.placements import PLACEMENTS, Placement, with_hint
+from learner.batch.sampling import Draws
 from learner.form.obeys import apologises
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
@@ -27,6 +28,9 @@ TURNS: Final = 6
 USES: Final = 8
 # The confidence of the rules' judge in "Too long. …".
 CONFIDENCE: Final = 0.8
+# How a wish is put to the base for a rewrite, and how often a reply is drawn where that fails.
+PLACES: Final[tuple[Placement, ...]] = ("suffix", "example", "system")
+DRAWN: Final = (1, 2, 3)
 
 Tokens = tuple[int, ...]
 
@@ -37,11 +41,12 @@ def nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What rivals share: the base, and its replies with and without each wish, made once."""
+    """What rivals share, made once: the base, its replies, and its rewrites for each wish."""
 
     base: BaseModel
     backend: Backend
     known: dict[tuple[str, str], Tokens] = field(default_factory=dict)
+    rewrites: dict[tuple[str, str], "Rewrite | None"] = field(default_factory=dict)
 
     def prompt(self, asked: str, wish: str = "") -> Tokens:
         """Return a request as tokens, with the wish behind it."""
@@ -62,6 +67,41 @@ class Bench:
         found = greedy(decoder, prompts, max_tokens=REPLY_TOKENS, stop_ids=stops)
         return [tuple(reply) for reply in found]
 
+    def rewritten(self, person: Person, asked: Sequence[str]) -> list["Rewrite | None"]:
+        """Return what the hinted base says that pleases somebody; None where it finds nothing.
+
+        The greedy replies in each placement are tried before drawn ones, as the service does.
+        """
+        missing = [text for text in asked if (text, person.wish) not in self.rewrites]
+        left = dict.fromkeys(missing)
+        for place, drawn in (*((place, 0) for place in PLACES), *(("suffix", n) for n in DRAWN)):
+            some = [text for text, found in left.items() if found is None]
+            for text, each in zip(some, self._candidates(person, some, place, drawn), strict=True):
+                if self.pleased(person, each.tokens) and not apologises(self.text(each.tokens)):
+                    left[text] = each
+        self.rewrites.update(((text, person.wish), found) for text, found in left.items())
+        return [self.rewrites[text, person.wish] for text in asked]
+
+    def _candidates(
+        self, person: Person, asked: Sequence[str], place: Placement, drawn: int
+    ) -> list["Rewrite"]:
+        """Write replies behind hinted prompts; drawn: which draw it is, 0 for the likeliest."""
+        put = PLACEMENTS[place]
+        prompts = [
+            tuple(self.base.render(put([Message(role="user", content=text)], person.wish)))
+            for text in asked
+        ]
+        if not drawn:
+            replies = self.replies(self.base.decoder, prompts)
+        else:
+            draws = Draws([f"{person.name} {drawn} {text}" for text in asked])
+            stops = self.base.stop_ids
+            found = continued(
+                self.base.decoder, prompts, draws, max_tokens=REPLY_TOKENS, stop_ids=stops
+            )
+            replies = [tuple(reply) for reply in found]
+        return [Rewrite(*each) for each in zip(prompts, replies, strict=True)]
+
     def text(self, reply: Tokens) -> str:
         """Return a reply as it is read."""
         text: str = self.base.tokenizer.decode(reply, skip_special_tokens=True)
@@ -71,6 +111,14 @@ class Bench:
         """Whether a reply pleases somebody."""
         ended = bool(reply) and reply[-1] in self.base.stop_ids
         return person.pleased(self.text(reply), ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What the hinted base says: behind which prompt, and its tokens."""
+
+    hinted: Tokens
+    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +182,8 @@ class Remembering(Still):
 class Lessons:
     """Sessions as lessons, newest first, each used a few times; what is unproved teaches by score.
 
-    A rewrite is a target only when it has the wished form and apologises for nothing.
+    A rewrite is a target only when it has the wished form and apologises for nothing
+    (Bench.rewritten).
     """
 
     def __init__(self, bench: Bench, person: Person) -> None:
@@ -145,28 +194,19 @@ class Lessons:
     def take(self, said: Sequence[Said]) -> list[Lesson]:
         """Return the lessons of one update, of equal weight."""
         new = [s for s in said if not s.pleased]
-        wish, bench = self._person.wish, self._bench
-        rewrites = bench.of_base([s.asked for s in new], wish)
-        hinted = [bench.prompt(s.asked, wish) for s in new]
+        rewrites = self._bench.rewritten(self._person, [s.asked for s in new])
         own = self._logprobs([(s.prompt, s.reply) for s in new])
-        told = self._logprobs(list(zip(hinted, rewrites, strict=True)))
-        for place, s in enumerate(new):
+        told = iter(self._logprobs([(r.hinted, r.tokens) for r in rewrites if r is not None]))
+        for place, (s, rewrite) in enumerate(zip(new, rewrites, strict=True)):
             lesson = Lesson(s.asked, 1.0, -1, CONFIDENCE, s.prompt, s.reply, own[place])
-            if self._is_proved(rewrites[place]):
-                lesson = Lesson(
-                    s.asked, 1.0, -1, CONFIDENCE, s.prompt, s.reply, own[place],
-                    target=rewrites[place], teacher=told[place],
-                )  # fmt: skip
+            if rewrite is not None:
+                lesson = replace(lesson, target=rewrite.tokens, teacher=next(told))
             self._known.insert(0, lesson)
         fresh = [each for each in self._known if self._uses.get(each.turn_id, 0) < USES]
         some = sorted(fresh, key=lambda each: self._uses.get(each.turn_id, 0))[:TURNS]
         for each in some:
             self._uses[each.turn_id] = self._uses.get(each.turn_id, 0) + 1
         return some
-
-    def _is_proved(self, rewrite: Tokens) -> bool:
-        text = self._bench.text(rewrite)
-        return self._bench.pleased(self._person, rewrite) and not apologises(text)
 
     def _logprobs(self, texts: Sequence[tuple[Tokens, Tokens]]) -> list[tuple[float, ...]]:
         bench = self._bench

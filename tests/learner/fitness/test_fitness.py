@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from learner.batch.lesson import Lesson
 from learner.fitness import fitness
 from learner.fitness.fitness import Terms
-from learner.fitness.news import LEAST_LEAD_NATS, NEWS_CLIP_NATS, held, leads
+from learner.fitness.news import (
+    LEAST_LEAD_NATS,
+    LEAST_LOGPROB,
+    NEWS_CLIP_NATS,
+    held,
+    leads,
+    news,
+)
 from learner.fitness.reference import referenced
 from learner.population.members import lay_out
 
@@ -98,7 +105,7 @@ def test_a_token_is_taught_until_it_leads_and_then_kept() -> None:
     assert (found.news, found.held) == ((0.0, 0.0, 3.0), ())
 
 
-@given(st.floats(LEAST_LEAD_NATS, 5), st.floats(-20, 0), st.floats(0, 20))
+@given(st.floats(LEAST_LEAD_NATS, 5), st.floats(LEAST_LOGPROB, 0), st.floats(0, 20))
 def test_a_lead_is_what_the_teacher_would_have(margin: float, sure: float, surer: float) -> None:
     """Between half a nat and the margin it is the teacher's log-odds; surer never asks for less."""
     lead, more = leads([sure, min(0.0, sure + surer)], margin)
@@ -106,6 +113,15 @@ def test_a_lead_is_what_the_teacher_would_have(margin: float, sure: float, surer
     if LEAST_LEAD_NATS < lead < margin:
         assert 1 / (1 + math.exp(-lead)) == pytest.approx(math.exp(sure))
     assert leads([0.0], margin) == (margin,)
+
+
+@given(st.floats(LEAST_LEAD_NATS, 5), st.floats(-20, LEAST_LOGPROB, exclude_max=True))
+def test_what_the_teacher_would_not_say_is_not_to_lead(margin: float, unsure: float) -> None:
+    """It is taught until the version is as sure as the teacher, like without a margin."""
+    wanted = leads([unsure], margin)
+    for parent in (unsure - 1, unsure, unsure + 1):
+        assert news([unsure], [parent], [-0.1], wanted) == news([unsure], [parent])
+    assert held([0.0], [unsure], [-0.1], wanted) == (0.0,)
 
 
 @given(st.floats(0, 5), st.floats(-20, 0), st.floats(0, 20), st.floats(0, 20))

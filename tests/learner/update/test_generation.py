@@ -237,10 +237,14 @@ def test_keys_differ_by_seed_line_number_and_parent() -> None:
     assert all(len(key) == 16 for key in keys)
 
 
-def test_nothing_left_to_gain_makes_no_child(serving: Serving, backend: Backend) -> None:
+@pytest.mark.parametrize("margin", [0.0, 2.0])
+def test_nothing_left_to_gain_makes_no_child(
+    serving: Serving, backend: Backend, margin: float
+) -> None:
     """A rewrite that the version finds as likely as its teacher does moves nothing."""
     known = [replace(lesson, teacher=(-20.0,) * 4) for lesson in LESSONS]
-    outcome = generate(serving, backend, lessons=known)
+    settings = SETTINGS.model_copy(update={"margin": margin})
+    outcome = generate(serving, backend, lessons=known, settings=settings)
     assert outcome.child is None
     assert outcome.reason
 
