@@ -1,5 +1,6 @@
 """What the passes over weights compile to; read from machine code, no GPU is needed."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -13,6 +14,9 @@ pytestmark = pytest.mark.triton
 def test_passes_compile_near_their_counted_minimum() -> None:
     """On four architectures: no spills, 16-byte loads, within twice the counted instructions."""
     pytest.importorskip("triton")
+    found = importlib.metadata.version("triton")
+    if tuple(map(int, found.split(".")[:2])) < (3, 8):
+        pytest.skip(f"triton {found} does not compile an update for sm_100: needs 3.8")
     # the interpreter's decorators are not compilable, and this process has them
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     table = subprocess.run(
