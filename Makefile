@@ -12,6 +12,9 @@ WORKERS ?= 3
 BIN := .venv/bin
 PACKAGES := agent deploy kernels learner streams tests
 
+# Compiled modules are kept: every process of a service would compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup up demo test test-slow faults check format docs bench bench-gpu-static clean
 
 help: ## this list
@@ -59,8 +62,8 @@ format: .venv/installed ## let ruff put the code in form
 test: setup check ## checks and tests, under 15 minutes on two cores (ARGS="-k swap")
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-slow: setup ## the tests that take longer than a minute each
-	$(BIN)/python -m pytest -m slow $(ARGS)
+test-slow: setup ## the tests that take longer than a minute each, and all laws with more examples
+	$(BIN)/python -m pytest --hypothesis-profile thorough -m "slow or hypothesis" $(ARGS)
 
 faults: .venv/installed ## every fault of the streams TIMES times (10), another seed each; a table
 	$(BIN)/python -m tests.faults $(TIMES) $(ARGS)

@@ -31,9 +31,14 @@ from streams.store.store import open_store
 from tests.tiny import tiny_model_dir
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
-examples.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+# Each run draws other examples, so that few soon come to many; `make test-slow` draws more at once.
+for profile, number in (("any machine", 40), ("thorough", 200)):
+    examples.register_profile(
+        profile,
+        deadline=None,
+        max_examples=number,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 examples.load_profile("any machine")
 
 # A tiny model's products are over before a second thread has woken, which waits by spinning.

@@ -1,11 +1,13 @@
 """The rooms of ARCHITECTURE.md: no circle among them, each keeps its face, documents tell them."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.rooms import (
     ROOT,
+    Room,
     architecture_lines,
     circles,
     graph_of,
@@ -18,19 +20,25 @@ from tests.rooms import (
 MOST_FILES = 14
 
 
+@cache
+def house() -> dict[str, Room]:
+    """Read our own rooms once."""
+    return rooms()
+
+
 def test_rooms_import_each_other_without_a_circle() -> None:
     """Whatever a room imports knows nothing of that room."""
-    assert circles(graph_of(rooms())) == []
+    assert circles(graph_of(house())) == []
 
 
 def test_rooms_are_entered_by_their_face() -> None:
     """Other rooms import only the modules that a room's docstring names."""
-    assert trespasses(rooms()) == []
+    assert trespasses(house()) == []
 
 
 def test_every_room_says_what_it_is_for() -> None:
     """A folder's docstring opens with its purpose in one line, and names modules that exist."""
-    for room in rooms().values():
+    for room in house().values():
         if room.face is None:
             continue
         assert room.purpose, f"{room.name} does not say what it is for"
@@ -44,7 +52,7 @@ def test_no_room_is_a_hall() -> None:
     """A folder holds few enough files to be seen at once."""
     crowded = {
         str(folder.relative_to(ROOT)): len(files)
-        for name in rooms()
+        for name in house()
         for folder in {ROOT / name, *(p.parent for p in (ROOT / name).rglob("*.py"))}
         if len(files := [f for f in folder.glob("*.py") if f.name != "__init__.py"]) > MOST_FILES
     }
@@ -54,7 +62,7 @@ def test_no_room_is_a_hall() -> None:
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md"])
 def test_documents_tell_the_rooms(name: str) -> None:
     """README and ARCHITECTURE hold what `python -m tests.rooms` writes now."""
-    lines = readme_lines(rooms()) if name == "README.md" else architecture_lines(rooms())
+    lines = readme_lines(house()) if name == "README.md" else architecture_lines(house())
     assert "\n".join(lines) in (ROOT / name).read_text(encoding="utf-8"), "run make docs"
 
 

@@ -222,13 +222,16 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
         ),
         ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
         # what Cid says second comes after the first run's last plan, and after another one's rest
-        (
+        pytest.param(
             [[ANN, BOB], [CID], [CID]],
             {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 1, "pairs": 2},
+            marks=LONG,
         ),
-        ([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}),
+        pytest.param([[ANN, BOB], [BOB, CID]], {"strategy": "randopt", "top_k": 2}, marks=LONG),
         # without Ann, Bob's wish waits for Cid's
-        ([[ANN, BOB], [BOB], [CID]], {"quorum": 2, "turns_per_generation": 3}),
+        pytest.param(
+            [[ANN, BOB], [BOB], [CID]], {"quorum": 2, "turns_per_generation": 3}, marks=LONG
+        ),
         pytest.param([[ANN, BOB, BOB], [CID]], {"hint_target": "tokens"}, marks=LONG),
         ([[ANN, BOB], [BOB, CID]], QUICK),
     ],

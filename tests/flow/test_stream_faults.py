@@ -274,7 +274,8 @@ def kill_at_every_boundary(settings: StreamsSettings) -> None:
     """Append turns, let a process die at each boundary in turn, and judge what came of them."""
     log, store = open_impatient(settings), open_store(settings)
     history = append_some(log, 200)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     for boundary in ("read", "written", "committed"):
         process = context.Process(target=use_and_die, args=(settings, boundary, 2))
         process.start()

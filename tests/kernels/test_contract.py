@@ -36,7 +36,7 @@ DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
 # Few examples: Triton's interpreter takes a tenth of a second for each of the launches.
 laws = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 sizes = st.one_of(st.integers(1, 9), st.sampled_from([31, 64, 65, 130]))
 coefficient_lists = st.lists(st.integers(-255, 255), min_size=1, max_size=40)

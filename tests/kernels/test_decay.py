@@ -10,7 +10,7 @@ from kernels.contract import Backend
 
 # Few examples: Triton's interpreter takes a tenth of a second for each of the launches.
 laws = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 EDGES = (0, 1, -1, 199, 200, -200, 2**31 - 1, -(2**31), 2**24 + 1)
 

@@ -389,7 +389,7 @@ def learned(records: Sequence[Record], folder: Path) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 10**6))
 def test_order_and_duplicates_change_nothing(

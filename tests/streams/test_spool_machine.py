@@ -167,4 +167,4 @@ def on_disk(folder: Path) -> bytes:
 
 
 TestSpoolLife = pytest.mark.fault("power cut")(SpoolLife.TestCase)
-TestSpoolLife.settings = examples(max_examples=60, stateful_step_count=40, deadline=None)
+TestSpoolLife.settings = examples(max_examples=30, stateful_step_count=40, deadline=None)

@@ -77,7 +77,7 @@ def table(evaluator: LocalEvaluator, reference: Reference, pairs: range) -> Floa
 # Of members that are computed beside each other: one; an odd number, so that pieces cut pairs; two
 # pieces; all.
 @pytest.mark.parametrize("at_once", [1, 3, 8, 100])
-@examples(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.sets(st.integers(1, PAIRS - 1)))
 def test_parts_stand_side_by_side_to_the_whole(
     evaluator: LocalEvaluator, reference: Reference, at_once: int, cuts: set[int]
