@@ -119,13 +119,14 @@ def status_of(state: Json) -> RolloutStatus:
 
 
 def _version(row: Json, serving: str) -> Version:
+    became = row.get("became") or {"became": row.get("outcome"), "reason": row.get("reason")}
     return Version(
         version=row["version"],
         number=row["number"],
         parent=row["parent"],
         serving=row["version"] == serving,
-        outcome=row.get("outcome"),
-        reason=row.get("reason"),
+        outcome=became["became"],
+        reason=became["reason"],
         created_ms=row["created_ms"],
     )
 

@@ -72,7 +72,10 @@ class Version(Told):
     number: int | None = Field(description="its place in the line; none: it never became a version")
     parent: str | None
     serving: bool
-    outcome: str | None = Field(default=None, description="what became of its generation")
+    outcome: str | None = Field(
+        default=None,
+        description="what became of it: by its trial or afterwards, else by its generation",
+    )
     reason: str | None = None
     created_ms: int
 

@@ -9,10 +9,12 @@ from collections.abc import Collection
 from sqlmodel import Session, col, select
 
 from agent.console.read.view import View
+from streams.line.became import changes_of, ended
 from streams.records import Json, Recipe, encode
 from streams.store.tables import GenerationRow, RecipeRow
 
 LIMIT = 60
+CHANGES = 1000  # of these versions that are looked at: some ten a version
 
 
 class VersionRows:
@@ -39,6 +41,13 @@ class VersionRows:
                 "reason": generation.reason,
                 "gate": generation.gate,
             }
+        for line in view.lines:
+            names = [name for name, row in shown.items() if row["line"] == line]
+            changes = changes_of(session, line, names, CHANGES)
+            for name in names:
+                last = ended(name, changes)
+                became = last and {key: last[key] for key in ("became", "reason", "seq")}
+                shown[name] = shown[name] | {"became": became}
         return sorted(shown.values(), key=lambda version: -version["created_ms"])
 
     def _read_new(self, session: Session, names: Collection[str]) -> None:

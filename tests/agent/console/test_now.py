@@ -117,10 +117,15 @@ async def test_versions_say_what_became_of_them(tmp_path: Path) -> None:
         rows = (await (await client.get("/api/versions")).json())["versions"]
         page = await (await client.get("/versions")).text()
         of_good = await (await client.get(f"/api/versions/{good}")).json()
+        told = (await (await client.get("/operator/versions")).json())["versions"]
     store.close()
     became = {row["child"]: row["ended"] and row["ended"]["verb"] for row in rows}
     assert (became[bad], became[worst]) == ("rollback", "abort")
     assert became[good] == "promote"
+    told_of = {row["version"]: row["became"] for row in told}
+    assert told_of[bad] == {"became": "taken back", "reason": "so", "seq": 97}
+    assert told_of[worst]["became"] == "aborted"
+    assert told_of[good]["became"] == "promoted"
     assert "taken back" in page
     assert "aborted" in page
     assert "c99" not in {row["id"] for row in of_good["changes"]}  # another one's trial

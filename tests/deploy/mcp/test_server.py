@@ -123,6 +123,8 @@ async def test_versions_and_one_of_them_are_shown(behind: Behind) -> None:
     async with client_of(behind) as client:
         listed = await told(client, "versions", limit=5)
         assert len(listed["versions"]) == 5
+        outcomes = {each["version"]: each["outcome"] for each in listed["versions"]}
+        assert outcomes[serving] == "promoted"  # of its trial, not of its generation
         assert listed["serving"] == serving
         by_name = await told(client, "version", name=serving[:10])
         assert by_name["serving"]
