@@ -182,7 +182,8 @@ def _fault(error: ErrorDetails, given: Mapping[str, tuple[Any, str]]) -> str:
     origin = origin or next((o for n, (_, o) in given.items() if n.startswith(where[0] + ".")), "")
     if error["type"] == "extra_forbidden":
         return _unknown(".".join(where), origin)
-    message = error["msg"][0].lower() + error["msg"][1:]
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     given_value = error["input"]
     if isinstance(given_value, dict):  # a table may hold what is secret: its names tell enough
         given_value = sorted(given_value)

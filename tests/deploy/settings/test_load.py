@@ -88,6 +88,12 @@ def test_a_store_that_cannot_be_opened_is_refused(tmp_path: Path, url: str) -> N
     assert "streams.store" in fault(tmp_path, "", {"DATABASE_URL": url})
 
 
+@pytest.mark.parametrize("toml", ['[model]\ndevice = "gpu"', '[streams]\nstore = "mysql://u@h/d"'])
+def test_a_fault_is_told_in_our_own_words(tmp_path: Path, toml: str) -> None:
+    """Without the phrase that the validating library puts before them."""
+    assert "alue error" not in fault(tmp_path, toml)
+
+
 def test_arguments_give_a_child_the_same_settings(tmp_path: Path) -> None:
     """The flags kept for child processes name the file and repeat every --set."""
     in_force = read(tmp_path, "", {}, {"agent.port": "9000"})
