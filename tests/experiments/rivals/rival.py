@@ -17,6 +17,7 @@ from learner.batch.sampling import Draws
 from learner.form.obeys import apologises
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+from learner.safety.replies import is_degenerate
 from streams.model.open import BaseModel
 from streams.records import Message
 from tests.experiments.rivals.people import Person
@@ -108,7 +109,9 @@ class Bench:
         return text
 
     def pleased(self, person: Person, reply: Tokens) -> bool:
-        """Whether a reply pleases somebody."""
+        """Whether a reply pleases somebody; nobody is by one that goes round in circles."""
+        if is_degenerate(reply):
+            return False
         ended = bool(reply) and reply[-1] in self.base.stop_ids
         return person.pleased(self.text(reply), ended=ended)
 

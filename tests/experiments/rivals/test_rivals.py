@@ -36,6 +36,16 @@ def test_nothing_is_learned_and_memory_writes_the_wish_down(bench: Bench) -> Non
     assert still.answer(asked[:2]) == bench.of_base(asked[:2])
 
 
+def test_nobody_is_pleased_by_a_reply_that_goes_round_in_circles(bench: Bench) -> None:
+    """However well it has the form that they like."""
+    anybody = Person("anybody", "Start with the words: Dear Ada,", lambda _text, _ended: True)
+    encode = bench.base.tokenizer.encode
+    circles = tuple(encode("Dear Ada, " * 20, add_special_tokens=False))
+    once = tuple(encode("Dear Ada, it rains here today.", add_special_tokens=False))
+    assert not bench.pleased(anybody, circles)
+    assert bench.pleased(anybody, once)
+
+
 def test_a_screened_rival_moves_and_is_measured_beside_the_base(bench: Bench) -> None:
     """After two rounds of complaints it is another version, and its row has every column."""
     settings = LearnerSettings(pairs=4)
