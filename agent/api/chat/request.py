@@ -15,6 +15,7 @@ from agent.api.fields import (
     ArgumentsSchema,
     Choice,
     Format,
+    Refused,
     Structured,
     constraint_of,
     prove_apart,
@@ -80,6 +81,8 @@ class ChatMessage(Form):
     name: str | None = None
     tool_calls: list[SentToolCall] | None = None
     tool_call_id: str | None = None
+    function_call: Annotated[Any, Refused("it was replaced by tool_calls: send those")] = None
+    audio: Annotated[Any, Refused("this model reads and writes text only: leave it out")] = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

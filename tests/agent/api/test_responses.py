@@ -433,7 +433,7 @@ def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: s
 @pytest.mark.parametrize(
     "said",
     [[output()], [message("user", "x"), call()], [call(), output(), output()],
-     [output(), call()]],
+     [output(), call()], [call(), call(), output()], [call(), call(), output(), output()]],
 )  # fmt: skip
 async def test_unpaired_calls_are_refused(api: Api, said: list[Any]) -> None:
     """A result of no call and a call without its result are a 400 that names the call."""
