@@ -87,6 +87,13 @@ def may_serve(choice: ToolChoice | None) -> bool:
     return choice is None or (choice.mode == "auto" and choice.names is None)
 
 
+def prove_apart(names: Sequence[str]) -> None:
+    """Refuse tools of one name, of which a call would name both; for a validator."""
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            refuse("tools: two of them have one name, {name}", name=repr(name[:100]))
+
+
 def read_tool_choice(value: Any) -> Any:
     """Read OpenAI's tool_choice, in the spelling of Chat Completions or of Responses."""
     if value is None or isinstance(value, ToolChoice):

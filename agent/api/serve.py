@@ -17,6 +17,7 @@ from agent.api.surface import Surface
 from agent.http import edge, limits
 from agent.service import AgentService
 from agent.turn.origin import origin_of
+from agent.turn.sessions import prove_once
 
 SERVICE = web.AppKey("service", AgentService)
 
@@ -61,7 +62,11 @@ def admit(request: web.Request) -> str:
 
 
 def caller_of(request: web.Request, principal: str, body: bytes) -> Caller:
-    """Say who asks, and what it may choose from. body: JSON that has been read."""
+    """Say who asks, and what it may choose from. body: JSON that has been read.
+
+    raises: InvalidError for a header of ours that says two things
+    """
+    prove_once(request.headers.items())
     service, origin = request.app[SERVICE], origin_of(request.headers, body, principal)
     return Caller(
         principal,

@@ -4,6 +4,7 @@ A wrong type is never guessed at. Knows nothing of HTTP, nor of what any form me
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -72,7 +73,15 @@ def check(form: type[Body], value: Any) -> Body:
 
 
 def read_query(form: type[Body], query: Mapping[str, str]) -> Body:
-    """Check a query. Raises: InvalidError, which names the parameter."""
+    """Check a query. Raises: InvalidError, which names the parameter.
+
+    query: may hold a name more than once, as an address may; of one that the form has, all but one
+        would be lost
+    """
+    names = Counter(name for name, _ in query.items())
+    for name in form.model_fields:
+        if names[name] > 1:
+            raise InvalidError(f"{name}: send it once", param=name, code="invalid_value")
     try:
         return form.model_validate(dict(query))
     except ValidationError as cause:

@@ -19,7 +19,7 @@ from mcp.client.subscriptions import SubscriptionLost
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from agent.mcp.content import result_of, tool_of
+from agent.mcp.content import cut, result_of, tool_of
 from agent.mcp.http import http_transport
 from agent.mcp.settings import ToolServer
 from agent.mcp.stdio import stdio_transport
@@ -33,6 +33,9 @@ STEADY_S: Final = 60.0  # a connection that held so long is no sign of a server 
 MAX_PAGES: Final = 10  # of a list of tools
 TIMEOUTS: Final = 2  # calls in a row without an answer: it hangs
 MESSAGE_ROOM: Final = 2**20  # bytes of a message beyond those of a result: lists of tools are long
+
+# What the SDK says of a connection that is lost; servers use the same code for failures of theirs.
+_LOST: Final = ("Connection closed", "SSE stream ")
 
 State = Literal["starting", "up", "away"]
 
@@ -200,12 +203,15 @@ class Connection:
         return f"it does not offer {', '.join(lost)}" if lost else ""
 
     def _refused(self, name: str, cause: MCPError) -> Result:
-        if cause.code == types.CONNECTION_CLOSED or self._broken.is_set():
+        lost = cause.code == types.CONNECTION_CLOSED and cause.message.startswith(_LOST)
+        if lost or self._broken.is_set():
             huge = "too long" in self._why
             self._break(self._why or "it broke off")
             said = "answered more than is read" if huge else "broke off"
             return Result(f"{name} {said}", "huge" if huge else "broken")
-        told = {"is_error": True, "content": cause.message[: self._most_bytes]}
+        if cause.code == types.PARSE_ERROR:
+            return Result(f"{name} answered what cannot be read", "broken")
+        told = {"is_error": True, "content": cut(cause.message, self._most_bytes)}
         return Result(json.dumps(told, ensure_ascii=False), "failed")
 
     def _note_timeout(self) -> None:

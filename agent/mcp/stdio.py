@@ -5,6 +5,7 @@ length would fill the memory of the agent, and messages without end its processo
 """
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ from typing import Any, Final
 import anyio
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
+from mcp.types import PARSE_ERROR, ErrorData, JSONRPCError
 from mcp.types.jsonrpc import jsonrpc_message_adapter
 
 GRACE_S: Final = 2.0  # to end by itself when stdin closes, as the protocol has it; then SIGKILL
@@ -87,11 +89,28 @@ async def _read(
 
 
 def _message(line: bytes) -> SessionMessage | Exception:
-    """A message; or why it is none, which the session passes over."""
+    """A message; or why it is none, which the session passes over.
+
+    Of characters that are none, such as half of a pair, a mark is read. An answer that is no
+    message is read as a parse error, so that nobody waits for a better one.
+    """
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line))
     except ValueError as cause:
-        return cause
+        try:
+            value = json.loads(line.decode(errors="replace"))
+            text = json.dumps(value, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return cause
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(whole))
+    except ValueError as cause:
+        number = value.get("id") if isinstance(value, dict) and "method" not in value else None
+        if not isinstance(number, int | str):
+            return cause
+        unread = ErrorData(code=PARSE_ERROR, message="the answer cannot be read")
+        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=number, error=unread))
 
 
 async def _write(process: asyncio.subprocess.Process, said: Any) -> None:

@@ -26,6 +26,7 @@ from agent.tools.calls import (
 )
 from agent.tools.format import Format
 from agent.tools.json_object import JsonObject
+from agent.tools.quoted import find_outside, sure
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class CallFinder:
         self._passed = 0  # characters before what is held back
         self._told: _Told | None = None  # the call of the open tag that grows, or grew
         self._waits = False  # whether the open tag's calls are told when they are whole
+        self._anywhere = False  # whether a closing tag in a string closes, too
 
     def feed(self, text: str) -> list[Growing]:
         """Take the next piece of the reply, and return what is certain by now, in order."""
@@ -69,7 +71,7 @@ class CallFinder:
         while (start := self._held.find(opens)) >= 0:
             found += self._take(start)
             found += self._grown(opens)
-            end = -1 if closes is None else self._held.find(closes, self._inside(opens))
+            end = self._closing(opens)
             if closes is None or end < 0:
                 return found
             inside = self._held[len(opens) : end]
@@ -84,9 +86,14 @@ class CallFinder:
         opens, told = self._form.opens, self._told
         if told is not None and not told.object.ended:
             return [self._halted(told, "cut" if cut else "malformed")]
-        held = self._pass(len(self._held))
-        if opens is not None and held.startswith(opens):
+        if opens is not None and self._held.startswith(opens):
+            if not self._anywhere and self._form.closes is not None:
+                self._anywhere = self._form.closes in self._held
+                if self._anywhere:  # what seemed to be a string has no end
+                    return [*self.feed(""), *self.finish(cut=cut)]
+            held = self._pass(len(self._held))
             return self._read(held[len(opens) :], held, cut=cut)
+        held = self._pass(len(self._held))
         if self._bare:
             return self._read(held, held, cut=cut)
         return [held] if held else []
@@ -95,7 +102,7 @@ class CallFinder:
         """What has become certain of the first call behind the tag that is open."""
         if self._waits or not self._grows:
             return []
-        closes, told = self._form.closes, self._told
+        closes, told = self._form.closes or "", self._told
         found: list[Growing] = []
         if told is None:
             told = self._headed(opens)
@@ -104,9 +111,11 @@ class CallFinder:
             found.append(CallBegun(told.name))
         if told.object.ended:
             return []
-        end = self._held.find(closes, told.at) if closes is not None else -1
+        end = self._closing(opens)
         said = self._held[told.at : end if end >= 0 else None]
-        text = said if end >= 0 else said[: len(said) - _overlap(said, closes or "")]
+        text = said if end >= 0 else said[: len(said) - _overlap(said, closes)]
+        if closes and end < 0:  # a tag in a string waits until that has an end
+            text = text[: max(sure(self._held, closes, len(opens)) - told.at, 0)]
         size = told.object.take(text)
         if told.object.broken or (end >= 0 and not told.object.ended):
             if found:  # nothing was told of it yet
@@ -135,9 +144,14 @@ class CallFinder:
         self._told, self._waits, self._bare = None, True, False
         return broken
 
-    def _inside(self, opens: str) -> int:
-        """Where a closing tag is looked for: behind the arguments, which may have its text."""
-        return self._told.at if self._told is not None else len(opens)
+    def _closing(self, opens: str) -> int:
+        """Where the open tag is closed, and not in the text of an argument; -1: not yet."""
+        closes = self._form.closes
+        if closes is None:
+            return -1
+        if self._anywhere:
+            return self._held.find(closes, len(opens))
+        return find_outside(self._held, closes, len(opens))
 
     def _read(self, inside: str, raw: str, *, cut: bool = False) -> list[Growing]:
         told, self._told, self._waits = self._told, None, False

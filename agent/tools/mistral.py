@@ -12,6 +12,7 @@ from typing import Final
 
 from agent.tools.calls import Call, calls_of, json_values, plain_json
 from agent.tools.format import MORE, Arguments, Format, Rules, Spell, Tool, objects
+from agent.tools.quoted import split_outside
 
 _OPEN, _ARGS, _ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
 _NAMED: Final = re.compile(
@@ -23,7 +24,7 @@ _NUMBERED: Final = re.compile(r"\}\s*[A-Za-z0-9]{9}\s*$")
 
 def _read(text: str) -> list[Call] | None:
     calls: list[Call] = []
-    for part in text.split(_OPEN):
+    for part in split_outside(text, _OPEN):
         named = _NAMED.fullmatch(part)
         if named is not None:
             read = calls_of([{"name": named[1], "arguments": plain_json(named[2]) or named[2]}])

@@ -8,7 +8,7 @@ Keeps nothing: an agent that restarts, or another replica, recognises the same.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from agent.errors import InvalidError
@@ -21,11 +21,24 @@ Choice = TypeVar("Choice")
 
 SESSION_HEADER, PURPOSE_HEADER, LEARN_HEADER = "X-Session-Id", "X-Turn-Type", "X-Learn"
 SERVE_HEADER = "X-Server-Tools"
+OURS = (SESSION_HEADER, PURPOSE_HEADER, LEARN_HEADER, SERVE_HEADER)
 # What clients send without being told to: Open WebUI (ENABLE_FORWARD_USER_INFO_HEADERS), opencode,
 # and what gateways call a conversation.
 CLIENT_HEADERS = ("X-OpenWebUI-Chat-Id", "X-OpenCode-Session", "X-Conversation-Id", "X-Chat-Id")
 METADATA = ("session_id", "chat_id", "conversation_id", "thread_id")
 MAX_SESSION_CHARS = 256
+
+
+def prove_once(headers: Iterable[tuple[str, str]]) -> None:
+    """Refuse a header of ours that comes more than once and says different things.
+
+    headers: all that came, a name as often as it did
+    raises: InvalidError naming the header
+    """
+    came = [(name.lower(), value.strip()) for name, value in headers]
+    for name in OURS:
+        if len({value for each, value in came if each == name.lower()}) > 1:
+            raise InvalidError(f"{name} says two things: send it once", param=name)
 
 
 def session_of(

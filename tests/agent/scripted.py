@@ -48,6 +48,7 @@ class ScriptedEngine:
         self.then: list[Script] = []  # what is played for the requests after the next one
         # what is played for a request, where that decides; None: as ever
         self.choose: Callable[[Request], Script | None] = lambda _: None
+        self.writes: Callable[[str], bytes] = str.encode  # the bytes of a token of a script
         self.streams: list[ScriptedStream] = []
         self.refuse: Callable[[], Exception | None] = lambda: None
         self.drained_s: float | None = None
@@ -146,9 +147,10 @@ class ScriptedEngine:
             texts.append(each)
             left -= 1
             last = not left or len(texts) == most
-            text = growing.add(each.encode(), last=last) if request.sampling.stop else each
-            top = tuple(Scored(spelt(each.encode()), -0.5 - place) for place in range(tops))
-            token = Token(len(texts) - 1, text, -0.5, -0.25, variant, spelt(each.encode()), top)
+            written = self.writes(each)
+            text, spelling = growing.add(written, last=last), spelt(written)
+            top = tuple(Scored(spelling, -0.5 - place) for place in range(tops))
+            token = Token(len(texts) - 1, text, -0.5, -0.25, variant, spelling, top)
             stream.events.put_nowait(token)
             self.counts.sampled_tokens += 1
             if growing.stopped_by:

@@ -52,6 +52,7 @@ IGNORED: Final = {
     # OpenAI's
     "prediction": "a guess at the reply, which would only speed it up",
     "prompt_cache_key": "prompts are found again by what they say",
+    "prompt_cache_options": "prompts are found again by what they say",
     "prompt_cache_retention": "prompts are kept as long as there is room",
     "safety_identifier": "who is answerable is the API key",
     "service_tier": "there is one",
@@ -73,6 +74,7 @@ REFUSED: Final = {
     "audio": Refused(_TEXT_ONLY),
     "function_call": Refused("it was replaced by tool_choice: send that", ("none", "auto")),
     "functions": Refused("it was replaced by tools: send those", ([],)),
+    "moderation": Refused("no reply is moderated here"),
     "modalities": Refused(_TEXT_ONLY, (["text"],)),
     "reasoning_effort": Refused("this model does not reason before it answers", ("none",)),
     "verbosity": Refused("replies have one verbosity", ("medium",)),

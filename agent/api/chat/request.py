@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from agent.api.chat.parameters import prove_possible
-from agent.api.fields import ArgumentsSchema, Choice, Format, Structured, constraint_of
+from agent.api.fields import (
+    ArgumentsSchema,
+    Choice,
+    Format,
+    Refused,
+    Structured,
+    constraint_of,
+    prove_apart,
+)
 from agent.api.foreign import ReplyForm
 from agent.api.openai import StreamOptions
 from agent.api.sampling import Stops
@@ -73,6 +81,8 @@ class ChatMessage(Form):
     name: str | None = None
     tool_calls: list[SentToolCall] | None = None
     tool_call_id: str | None = None
+    function_call: Annotated[Any, Refused("it was replaced by tool_calls: send those")] = None
+    audio: Annotated[Any, Refused("this model reads and writes text only: leave it out")] = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -170,8 +180,10 @@ class ChatRequest(ReplyForm):
 
     @model_validator(mode="after")
     def _choice_fits_tools(self) -> Self:
+        names = [tool.function.name for tool in self.tools or []]
+        prove_apart(names)
         if self.tool_choice is not None:
-            self.tool_choice.prove([tool.function.name for tool in self.tools or []])
+            self.tool_choice.prove(names)
         return self
 
     @model_validator(mode="after")

@@ -3,10 +3,10 @@
 Knows the API's JSON; nothing of sockets.
 """
 
-import codecs
 import time
 from collections.abc import Iterable, Iterator
 
+from agent.api.completions.places import Places
 from agent.api.completions.request import CompletionRequest
 from agent.api.completions.schema import TextChoice, TextCompletion, TextLogprobs
 from agent.api.models.models import fingerprint
@@ -28,7 +28,7 @@ class TextReply:
         self._answer, self._request, self._created_s = answer, request, int(time.time())
         options = request.stream_options
         self._usage = bool(options and options.include_usage)
-        self._sent_chars = [0] * len(answer.replies)
+        self._places = [Places() for _ in answer.replies]
 
     def whole(self) -> TextCompletion:
         """The whole response, when every choice has ended."""
@@ -39,7 +39,7 @@ class TextReply:
                 {
                     "index": number,
                     "text": text,
-                    "logprobs": self._logprobs(reply.tokens, 0),
+                    "logprobs": self._logprobs(reply.tokens, self._places[number]),
                     "finish_reason": reply.finish_reason,
                 }
             )
@@ -81,8 +81,7 @@ class TextReply:
         tokens: Iterable[Token] = (),
         reason: str | None = None,
     ) -> bytes:
-        logprobs = self._logprobs(tokens, self._sent_chars[choice])
-        self._sent_chars[choice] += len(text)
+        logprobs = self._logprobs(tokens, self._places[choice])
         shaped: TextChoice = {
             "index": choice,
             "text": text,
@@ -94,11 +93,8 @@ class TextReply:
             body["usage"] = None
         return frame(body)
 
-    def _logprobs(self, tokens: Iterable[Token], offset: int) -> TextLogprobs | None:
-        """The log-probabilities of the tokens that are text, and of the likeliest.
-
-        offset: characters of the reply before what these tokens begin in
-        """
+    def _logprobs(self, tokens: Iterable[Token], places: Places) -> TextLogprobs | None:
+        """The log-probabilities of the tokens that are text, of the likeliest, and the places."""
         wanted = self._request.logprobs
         if wanted is None:
             return None
@@ -108,18 +104,16 @@ class TextReply:
             "top_logprobs": [] if wanted else None,
             "text_offset": [],
         }
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for token in tokens:
             if token.spelling.bytes is None:
                 continue
             told["tokens"].append(token.spelling.name)
             told["token_logprobs"].append(token.logprob)
-            told["text_offset"].append(offset)
+            told["text_offset"].append(places.take(token.spelling.bytes))
             if told["top_logprobs"] is not None:
                 likeliest = [(each.spelling.name, each.logprob) for each in token.top]
                 chosen = (token.spelling.name, token.logprob)
                 told["top_logprobs"].append(dict([*likeliest, chosen]))
-            offset += len(decoder.decode(token.spelling.bytes))
         return told
 
     def _body(self, reply: ToldReply, choices: list[TextChoice]) -> TextCompletion:

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agent.api.fields import ArgumentsSchema, Format, Refused, ToolChoice, constraint_of
+from agent.api.fields import (
+    ArgumentsSchema,
+    Format,
+    Refused,
+    ToolChoice,
+    constraint_of,
+    prove_apart,
+)
 from agent.api.foreign import ReplyForm
 from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
 from agent.api.sampling import SamplingForm, StopList
@@ -17,6 +24,8 @@ from agent.turn.constraint import Constraint
 from streams.records import Json, Message
 
 MAX_TOOLS: Final = 128
+# Anthropic's own default is high: to ask for it is to ask for nothing.
+_ONE_EFFORT = "this model spends one effort on every reply: leave it out"
 _NO_THINKING = "this model does not think before it answers: leave it out"
 
 
@@ -88,8 +97,7 @@ class CountRequest(SamplingForm):
     def _fits(self) -> Self:
         prove_pairs(self.messages)
         names = [tool.name for tool in self.tools or []]
-        if len(set(names)) < len(names):
-            refuse("tools: two of them have one name")
+        prove_apart(names)
         if self.tool_choice is not None:
             self.tool_choice.neutral().prove(names)
         return self
@@ -118,9 +126,11 @@ class CountRequest(SamplingForm):
 
 
 class OutputConfig(Form):
-    """The form of the reply."""
+    """The form of the reply, and what is spent on it."""
 
     format: Format = None
+    effort: Annotated[Any, Refused(_ONE_EFFORT, "high")] = None
+    task_budget: Annotated[Any, Refused("no budget is told to the model: leave it out")] = None
 
 
 class MessagesRequest(CountRequest, ReplyForm):
@@ -137,6 +147,7 @@ class MessagesRequest(CountRequest, ReplyForm):
     metadata: dict[str, Any] | None = None
     notes: bool | None = Field(None, description="false: no notes in this prompt")
     context_management: Annotated[Any, BeforeValidator(_clears_nothing)] = None
+    compaction: Annotated[Any, Refused("nothing is summed up here: leave it out")] = None
     thread: Any = Field(None, description="refused: send the whole conversation")
 
     def constraint(self) -> Constraint | None:

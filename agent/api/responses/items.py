@@ -173,8 +173,11 @@ def prove_pairs(messages: Iterable[Message], waiting: Collection[str] = ()) -> N
             if name not in called:
                 raise _unpaired(f"no function_call is before the output of {name[:100]!r}")
             del called[name]
-        ids = [call["id"] for call in message.tool_calls or []]
-        called |= {name: None for name in ids if name not in waiting}
+        for name in (call["id"] for call in message.tool_calls or []):
+            if name in called:
+                raise _unpaired(f"two calls are {name[:100]!r}, and neither has its output yet")
+            if name not in waiting:
+                called[name] = None
     for name in called:
         raise _unpaired(f"no function_call_output follows the call {name[:100]!r}")
 

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from agent.api.fields import ArgumentsSchema, Choice, Format, Refused, constraint_of
+from agent.api.fields import (
+    ArgumentsSchema,
+    Choice,
+    Format,
+    Refused,
+    constraint_of,
+    prove_apart,
+)
 from agent.api.foreign import ReplyForm
 from agent.api.responses.items import Items
 from agent.engine.sampler import MAX_TOP
@@ -69,6 +76,7 @@ class Reasoning(Form):
     """How the model shall think; refused, but for nothing at all."""
 
     effort: Annotated[Any, Refused(_THINKS, "none")] = None
+    mode: Annotated[Any, Refused(_THINKS, "standard")] = None
     summary: Annotated[Any, Refused(_THINKS)] = None
     generate_summary: Annotated[Any, Refused(_THINKS)] = None
 
@@ -107,14 +115,20 @@ class ResponsesRequest(ReplyForm):
     reasoning: Reasoning | None = None
     background: Annotated[Any, Refused("nothing runs in the background here", False)] = None
     conversation: Annotated[Any, Refused("send previous_response_id instead")] = None
+    context_management: Annotated[
+        Any, Refused("nothing is compacted here: send truncation instead", [])
+    ] = None
+    moderation: Annotated[Any, Refused("no reply is moderated here: leave it out")] = None
     prompt: Annotated[Any, Refused("no prompts are kept here: send instructions")] = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.top_logprobs and not self.logprobs:
             refuse("top_logprobs: it goes with include, which must have {what}", what=LOGPROBS)
+        names = [tool.name for tool in self.tools or []]
+        prove_apart(names)
         if self.tool_choice is not None:
-            self.tool_choice.prove([tool.name for tool in self.tools or []])
+            self.tool_choice.prove(names)
         if not self.input and self.previous_response_id is None:
             refuse("input: there is nothing to answer")
         return self

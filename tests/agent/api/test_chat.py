@@ -66,6 +66,9 @@ def test_null_means_not_given() -> None:
         ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": {
             "name": "f", "arguments": {}}}]}]},
          "messages[0].tool_calls[0].function.arguments"),
+        ({"messages": [{"role": "assistant", "content": None, "function_call": {
+            "name": "f", "arguments": "{}"}}]}, "messages[0].function_call"),
+        ({"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "messages[0].audio"),
         ({"stream": "yes"}, "stream"),
         ({"stream_options": []}, "stream_options"),
         ({"n": 0}, "n"),

@@ -5,7 +5,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agent.api.completions.places import Places
 from agent.api.completions.request import DEFAULT_MAX_TOKENS, MAX_REPLIES, read_completion
 from agent.errors import InvalidError
 from tests.agent.conftest import Api, StartApi, events_of
@@ -87,6 +90,54 @@ async def test_logprobs_of_the_chosen_tokens(api: Api, stream: bool) -> None:
     assert tokens == ["Hello", ",", " world", "!"]
     assert offsets == [0, 5, 6, 12]
     assert {p for part in each for p in part["token_logprobs"]} == {-0.5}
+
+
+@given(st.binary(max_size=24), st.data())
+def test_places_are_those_of_the_text(written: bytes, data: st.DataObject) -> None:
+    """Whatever bytes tokens write, and however they cut them: each begins where its bytes do."""
+    cuts = sorted(data.draw(st.sets(st.integers(1, 24))))
+    pieces = [written[a:b] for a, b in itertools.pairwise([0, *cuts, 25])]
+    places, text = Places(), written.decode(errors="replace")
+    told = [(places.take(piece), piece) for piece in pieces]
+    at = 0
+    for place, piece in told:
+        before, upto = written[:at], written[: at + 1]
+        if piece:  # the character that its first byte is of, when nothing else follows
+            assert place == len(upto.decode(errors="replace")) - 1
+            if before.decode(errors="replace") == before.decode(errors="ignore"):
+                assert place == len(before.decode())
+        assert 0 <= place <= len(text)
+        at += len(piece)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("script", "stop", "told", "offsets"),
+    [
+        ([b"a\xe2", b"b", b"c"], [], "a\ufffdbc", [0, 2, 3]),
+        ([b"\xe2", b"\x98", b"\x83", b"!"], [], "\u2603!", [0, 0, 0, 1]),
+        ([b"\xff", b"\xff", b"x"], [], "\ufffd\ufffdx", [0, 1, 2]),
+        ([b"\xe2\x98", b"\xe2\x98\x83", b"x"], [], "\ufffd\u2603x", [0, 1, 2]),
+        ([b"ab", b"cST", b" d", b"e"], ["STOP"], "abcST de", [0, 2, 5, 7]),
+        ([b"\xf0\x9f", b"S", b"T", b"e"], ["STOP"], "\ufffdSTe", [0, 1, 2, 3]),
+    ],
+)
+async def test_a_token_is_placed_where_the_text_has_it(
+    start_api: StartApi, script: list[bytes], stop: list[str], told: str, offsets: list[int],
+    stream: bool,
+) -> None:  # fmt: skip
+    """Behind bytes that are no character, and behind what a stop string held back, too."""
+    api: Api = await start_api(script=[each.decode("latin-1") for each in script])
+    api.engine.writes = lambda text: text.encode("latin-1")
+    response = await api.post(PATH, body(logprobs=0, stream=stream, stop=stop))
+    chunks = (
+        [data for _, data in (await events_of(response))[:-1]]
+        if stream
+        else [await response.json()]
+    )
+    each = [chunk["choices"][0] for chunk in chunks]
+    assert "".join(choice["text"] for choice in each) == told
+    assert [at for choice in each for at in choice["logprobs"]["text_offset"]] == offsets
 
 
 async def test_a_stop_string_ends_each_reply(start_api: StartApi) -> None:

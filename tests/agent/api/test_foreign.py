@@ -80,6 +80,65 @@ async def test_messages_that_say_two_things_are_refused(api: Api, more: dict[str
     assert next(iter(more)) in await refusal(api, "messages", APIS["messages"][1] | more)
 
 
+def _tools_of(path: str, *names: str) -> list[Any]:
+    if path == "messages":
+        return [{"name": name, "input_schema": {"type": "object"}} for name in names]
+    if path == "responses":
+        return [{"type": "function", "name": name} for name in names]
+    return [{"type": "function", "function": {"name": name}} for name in names]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("choice", [None, "auto", "none"])
+@pytest.mark.parametrize("path", ["chat/completions", "responses", "messages"])
+async def test_tools_have_names_of_their_own(
+    api: Api, path: str, choice: str | None, stream: bool
+) -> None:
+    """A call of a name that two have would be of both, whatever may be called."""
+    chosen: Any = {"type": choice} if choice and path == "messages" else choice
+    more = APIS[path][1] | {"tool_choice": chosen, "stream": stream}
+    for names in (["f", "f"], ["a", "f", "b", "f"], ["é", "é"]):
+        assert "tools" in await refusal(api, path, more | {"tools": _tools_of(path, *names)})
+    for names in (["f", "F"], ["f", "f "], ["é", "e\u0301"]):
+        told = await api.post(f"/v1/{path}", {"model": "quickset", **more,
+                                             "tools": _tools_of(path, *names)})  # fmt: skip
+        assert told.status == 200, await told.text()
+
+
+@pytest.mark.parametrize("path", APIS)
+@pytest.mark.parametrize("name", ["X-Learn", "X-Server-Tools", "X-Turn-Type", "X-Session-Id"])
+async def test_a_header_says_one_thing(api: Api, path: str, name: str) -> None:
+    """Of an opt-out beside a consent one would be lost; the same once more is no fault."""
+    values = {"X-Turn-Type": ("side", "main"), "X-Session-Id": ("a", "b")}
+    first, second = values.get(name, ("on", "off"))
+    body = {"model": "quickset", **APIS[path][1]}
+    for said, status in (((first, second), 400), ((second, first), 400), ((second, second), 200)):
+        headers = [(name, said[0]), (name, said[1])]
+        told = await api.client.post(f"/v1/{path}", json=body, headers=headers)
+        assert told.status == status, await told.text()
+        assert status == 200 or name in (await told.json())["error"]["message"]
+
+
+async def test_a_query_says_each_thing_once(api: Api) -> None:
+    """Of two, one would be lost; names that nobody knows may come as often as they like."""
+    asked = await api.post("/v1/responses", {"model": "quickset", "input": "Hi"})
+    id = (await asked.json())["id"]
+    items = f"/v1/responses/{id}/input_items"
+    for query in (
+        "limit=1&limit=2",
+        "limit=1&limit=1",
+        "order=asc&order=desc",
+        "after=a&x=1&after=b",
+    ):
+        told = await api.client.get(f"{items}?{query}")
+        assert told.status == 400, query
+        assert (await told.json())["error"]["param"] == query.split("=")[0]
+    told = await api.client.get(f"/v1/responses/{id}?stream=false&stream=false")
+    assert (told.status, (await told.json())["error"]["param"]) == (400, "stream")
+    for query in ("include=a&include=b&limit=1", "include[]=a&include[]=b"):
+        assert (await api.client.get(f"{items}?{query}")).status == 200
+
+
 async def test_thoughts_may_be_cleared(api: Api) -> None:
     """There are none, so that nothing is asked for."""
     edits = {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}}

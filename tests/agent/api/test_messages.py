@@ -237,6 +237,7 @@ def test_a_conversation_becomes_messages() -> None:
         ({"output_config": {"format": {"type": "json_schema", "schema": {}}}}, True, False,
          Constraint("output_config.format", text=TextForm("json_schema", {}))),
         ({"thinking": {"type": "disabled"}, "mcp_servers": []}, True, False, None),
+        ({"output_config": {"effort": "high", "task_budget": None}}, True, False, None),
     ],
 )  # fmt: skip
 def test_tools_and_their_choice(
@@ -289,6 +290,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"container": "c"}, "container"),
     ({"mcp_servers": [{}]}, "mcp_servers"),
     ({"output_config": {"format": {"type": "xml"}}}, "output_config.format"),
+    *(({"output_config": {"effort": effort}}, "output_config.effort")
+      for effort in ("low", "medium", "xhigh", "max", "some", 3, True)),
+    ({"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
+     "output_config.task_budget"),
+    ({"compaction": {"type": "summarize"}}, "compaction"),
 ]  # fmt: skip
 
 

@@ -410,6 +410,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"text": {"verbosity": "low"}}, "text.verbosity"),
     ({"reasoning": {"effort": "low"}}, "reasoning.effort"),
     ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+    ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
+    ({"context_management": [{"type": "compaction"}]}, "context_management"),
+    ({"moderation": {"model": "x"}}, "moderation"),
     ({"background": True}, "background"),
     ({"conversation": "conv_1"}, "conversation"),
     ({"prompt": {"id": "p"}}, "prompt"),
@@ -430,7 +433,7 @@ def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: s
 @pytest.mark.parametrize(
     "said",
     [[output()], [message("user", "x"), call()], [call(), output(), output()],
-     [output(), call()]],
+     [output(), call()], [call(), call(), output()], [call(), call(), output(), output()]],
 )  # fmt: skip
 async def test_unpaired_calls_are_refused(api: Api, said: list[Any]) -> None:
     """A result of no call and a call without its result are a 400 that names the call."""

@@ -125,6 +125,36 @@ async def test_a_wicked_server_is_borne(kind: str, outcomes: set[str]) -> None:
         await until(lambda: box.status()["wicked"]["state"] == "up")
 
 
+@pytest.mark.parametrize("kind", ["half", "bytes"])
+async def test_what_is_no_character_is_read_as_a_mark(kind: str) -> None:
+    """Half of a pair, which programs write that cut a text within one, or bytes of no UTF-8."""
+    with opened(wicked=program("wicked", kind, allow=("act",))) as box:
+        await until(box.offered)
+        assert await call(box, "act") == Result("a\ufffd b", "ok")
+
+
+@pytest.mark.parametrize("kind", ["untyped", "wordless", "deep"])
+async def test_an_answer_that_cannot_be_read_is_no_silence(kind: str) -> None:
+    """The call ends with it at once, as no fault of whoever called, and the server stays."""
+    with opened(wicked=program("wicked", kind, allow=("act",), timeout_s=20.0)) as box:
+        await until(box.offered)
+        for _ in range(3):
+            began_s = time.monotonic()
+            assert (await call(box, "act")).outcome == "broken"
+            assert time.monotonic() - began_s < 15
+        assert box.status()["wicked"]["state"] == "up"
+
+
+async def test_what_a_failure_says_is_bounded_in_bytes() -> None:
+    """As what an answer says is."""
+    with opened(wicked=program("wicked", "wordy", allow=("act",))) as box:
+        await until(box.offered)
+        told = await call(box, "act")
+        assert told.outcome == "failed"
+        assert len(told.text.encode()) < 1100
+        assert box.status()["wicked"]["state"] == "up"  # the code of a lost connection is its own
+
+
 async def test_what_cannot_start_is_said() -> None:
     """A program that is not there, an address where nobody is: away, with the reason."""
     nobody = ToolServer(url="http://127.0.0.1:1/mcp", allow=("b",))

@@ -237,6 +237,51 @@ def test_where_arguments_break_off_is_told(
     assert broken.halt.listed == ("[" in text)
 
 
+TAGGED = st.lists(
+    st.sampled_from(["</tool_call>", "<tool_call>", "[TOOL_CALLS]", "[ARGS]", '"', "\\", "\n", "}",
+                     "{", " ", "x", "<|python_tag|>", "]", ";", "é"]), max_size=6,
+).map("".join)  # fmt: skip
+WRITES = {
+    HERMES: lambda each: "".join(f"<tool_call>{json.dumps(e)}</tool_call>" for e in each),
+    MISTRAL: lambda each: f"[TOOL_CALLS]{json.dumps(each)}",
+    MISTRAL_NAMED: lambda each: "".join(
+        f"[TOOL_CALLS]{e['name']}[ARGS]{json.dumps(e['arguments'])}" for e in each
+    ),
+    LLAMA: lambda each: "; ".join(json.dumps(e) for e in each),
+    PYTHONIC: lambda each: "[{}]".format(
+        ", ".join(f"weather(**{json.dumps(e['arguments'])})" for e in each)
+    ),
+}
+
+
+@pytest.mark.parametrize("form", WRITES, ids=lambda form: form.name)
+@pytest.mark.parametrize("grows", [False, True])
+@given(said_=st.lists(st.tuples(TAGGED, TAGGED), min_size=1, max_size=3),
+       sizes=st.lists(st.integers(1, 9), max_size=40))  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_a_tag_in_an_argument_is_what_is_said(
+    form: Format, grows: bool, said_: list[tuple[str, str]], sizes: list[int]
+) -> None:
+    """Whatever family's: tags in the strings of calls neither open nor end one."""
+    each = [{"name": "weather", "arguments": {f"a{name}": text}} for name, text in said_]
+    told = said(grown(WRITES[form](each), *sizes, form=form, names=("weather",) if grows else ()))
+    assert [(c.name, json.loads(c.arguments)) for c in told if isinstance(c, Call)] == [
+        (e["name"], e["arguments"]) for e in each
+    ]
+    assert all(isinstance(c, Call) for c in told)
+
+
+@pytest.mark.parametrize("end", ["}}</tool_call>", "}}\n</tool_call>"])
+@pytest.mark.parametrize("behind", ["", " Done.", ' It is "fine".', f"\n{CALL}"])
+def test_a_quote_without_an_end_takes_nothing_with_it(end: str, behind: str) -> None:
+    """Text and calls behind such a call are what they are, but where a quote follows it."""
+    told = found(f'<tool_call>{{"name": "weather", "arguments": {{"city": "Oslo{end}{behind}')
+    assert isinstance(told[0], Broken)
+    if behind == "" or "\n" in end or '"' not in behind.split("\n")[0]:
+        last = ["\n", WEATHER] if behind.startswith("\n") else [behind]
+        assert told[1:] == (last if behind else [])
+
+
 @pytest.mark.parametrize(
     ("inside", "calls", "broken"),
     [
