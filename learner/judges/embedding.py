@@ -42,7 +42,7 @@ BORNE_OUT: Final = 0.8
 # From this chance on where it hears a wish and nothing is asked: in development 41 of the 44 below
 # the chance above, as good as what is above it (186 of 201).
 WISHES_FROM: Final = 0.9
-# Likewise a complaint, in the languages where it is as good there: 22 of 23, in the others 30 of 39.
+# Likewise a complaint, where the language makes it as good there: 22 of 23; in the others 30 of 39.
 COMPLAINTS_FROM: Final = {"de": 0.97, "it": 0.97, "pt": 0.97, "ja": 0.97}
 # From this chance on a lexical verdict stays; rules that are right more or less often than the
 # others by themselves have their own.
