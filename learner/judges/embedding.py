@@ -157,9 +157,11 @@ def _is_asked_again(reading: Reading) -> bool:
 def _speaks_from(reading: Reading, chances: Chances) -> float:
     """Return the chance from which it is unhappy where no word list is."""
     wished = chances.wished >= WISHED
-    if wished and any(told.part.has(*SHAPES) for told in heard_parts(reading)):
+    found = heard_parts(reading)
+    if wished and any(told.part.has(*SHAPES) for told in found):
         return BORNE_OUT
-    if _asks_on(reading):
+    # who says sorry may mean their own words
+    if _asks_on(reading) or any(told.part.has("sorry") for told in found):
         return SPEAKS[-1]
     return WISHES_FROM if wished else COMPLAINTS_FROM.get(language_of(reading).name, SPEAKS[-1])
 

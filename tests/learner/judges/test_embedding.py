@@ -128,11 +128,12 @@ def fixed(unhappy: float, wished: float, words: str, reply: str = REPLY) -> int 
 
 
 def test_a_wish_needs_less_than_a_complaint() -> None:
-    """Unless something is asked, with a mark or by a particle: then it may be for what is next."""
+    """Unless something is asked, with a mark or by a particle, or somebody excuses themself."""
     assert fixed(0.92, 0.8, "rhyming pls") == -1
     assert fixed(0.92, 0.2, "rhyming pls") is None
     assert fixed(0.92, 0.8, "rhyming, could it?") is None
     assert fixed(0.92, 0.8, "可以提前做好吗") is None
+    assert fixed(0.92, 0.8, "oh sorry, the other one") is None
 
 
 def test_complaints_need_less_where_the_language_makes_them_plain() -> None:
