@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from learner.judges.clauses import heard_parts, language_of, says_nothing_else
+from learner.judges.clauses import heard_parts, says_nothing_else
 from learner.judges.judge import (
     SURE_OF_NOTHING,
     Evidence,
@@ -39,11 +39,6 @@ from streams.records import Judgement, Turn, canonical_json
 SPEAKS: Final = {-1: 0.98, 1: 0.97}
 # From this chance on where it hears a wish and the words name a shape: in development 22 of 22.
 BORNE_OUT: Final = 0.8
-# From this chance on where it hears a wish and nothing is asked: in development 41 of the 44 below
-# the chance above, as good as what is above it (186 of 201).
-WISHES_FROM: Final = 0.9
-# Likewise a complaint, where the language makes it as good there: 22 of 23; in the others 30 of 39.
-COMPLAINTS_FROM: Final = {"de": 0.97, "it": 0.97, "pt": 0.97, "ja": 0.97}
 # From this chance on a lexical verdict stays; rules that are right more or less often than the
 # others by themselves have their own.
 SUPPORTS: Final = 0.5
@@ -156,14 +151,8 @@ def _is_asked_again(reading: Reading) -> bool:
 
 def _speaks_from(reading: Reading, chances: Chances) -> float:
     """Return the chance from which it is unhappy where no word list is."""
-    wished = chances.wished >= WISHED
-    found = heard_parts(reading)
-    if wished and any(told.part.has(*SHAPES) for told in found):
-        return BORNE_OUT
-    # who says sorry may mean their own words
-    if _asks_on(reading) or any(told.part.has("sorry") for told in found):
-        return SPEAKS[-1]
-    return WISHES_FROM if wished else COMPLAINTS_FROM.get(language_of(reading).name, SPEAKS[-1])
+    shaped = any(told.part.has(*SHAPES) for told in heard_parts(reading))
+    return BORNE_OUT if shaped and chances.wished >= WISHED else SPEAKS[-1]
 
 
 def _asks_on(reading: Reading) -> bool:
