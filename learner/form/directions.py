@@ -17,7 +17,7 @@ Kind = Literal[
     "lines", "list", "no list", "plain text", "capitals", "table", "json", "emoji", "no emoji",
     "no apology",
     "ends with a question", "no question", "ends with", "starts with", "says", "says not",
-    "language",
+    "called", "language",
 ]  # fmt: skip
 
 
@@ -36,6 +36,8 @@ class Direction:
         return f"{self.kind} {self.value}".strip()
 
 
+# What holds the phrase in an expression below.
+_PHRASE_GROUPS: Final = ("phrase", "rest", "chinese", "japanese")
 # A phrase that is to be said word for word is no longer than this.
 PHRASE_CHARS: Final = 60
 
@@ -83,10 +85,17 @@ _ENDS: Final = re.compile(
     rf"(?:{_QUOTED}|(?:with|words?|palabras):\s(?P<rest>.{{1,60}})\Z)",
     re.IGNORECASE,
 )
-_CALLS: Final = re.compile(
-    rf"\b(?i:call me|address me as|greet(?:ing)?(?: me as)?|say(?:ing)? hi to)\s(?:{_QUOTED}|"
-    r"(?P<rest>[A-Z]\w+(?:\s[A-Z]\w+)?))",
+# A name begins with a capital: "call me a taxi" has none.
+_NAME: Final = r"(?P<rest>[A-ZÀ-Þ][\w'’-]+(?:\s[A-ZÀ-Þ][\w'’-]+)?)"
+_CALLED: Final = re.compile(
+    r"\b(?i:call me|address me as|refer to me as|greet(?:ing)? me as|nenne? mich|nennen sie mich|"
+    r"appel(?:le|ez)-moi|ll[áa]mame|ll[áa]meme|chiamami|mi chiami|"
+    r"me cham[ae] de|chama-me(?: de)?|chame-me(?: de)?)"
+    rf"\s(?:{_QUOTED}|{_NAME})"
+    r"|(?:叫|称呼)我为?(?![做去来干写说吃买学帮起别不怎如什])(?P<chinese>[^\W\d_]{1,6})(?:\Z|[，。！,.!])"
+    r"|(?P<japanese>[^\W\d_]{1,8}?)(?:と|って)呼んで",
 )
+_CALLS: Final = re.compile(rf"\b(?i:greet(?:ing)?|say(?:ing)? hi to)\s(?:{_QUOTED}|{_NAME})")
 _USES: Final = re.compile(
     rf"\b(?i:with|use|using)\s(?:the words?\s)?{_QUOTED}|「(?P<rest>[^」\n]{{1,20}})」を使"
 )
@@ -154,7 +163,7 @@ _AGAINST: Final[tuple[tuple[frozenset[Kind], frozenset[Kind]], ...]] = (
     (frozenset({"ends with a question"}), frozenset({"no question"})),
 )
 # Kinds of which a reply can meet one value only.
-_ONE_VALUE: Final[frozenset[Kind]] = frozenset({"language", "starts with", "ends with"})
+_ONE_VALUE: Final[frozenset[Kind]] = frozenset({"language", "starts with", "ends with", "called"})
 
 
 def directions_of(wish: str) -> tuple[Direction, ...]:
@@ -164,6 +173,8 @@ def directions_of(wish: str) -> tuple[Direction, ...]:
     ['most sentences 1']
     >>> [str(each) for each in directions_of('Start with the words: Dear Ada,')]
     ['starts with Dear Ada,']
+    >>> [str(each) for each in directions_of("Call me Ada Weber, please.")]
+    ['called Ada Weber']
     >>> directions_of("Answer like a pirate.")
     ()
     """
@@ -191,7 +202,8 @@ def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
         for b in other:
             if a.kind == b.kind and a.kind in _ONE_VALUE and a.value != b.value:
                 return True
-            if {a.kind, b.kind} == {"says", "says not"} and a.value == b.value:
+            kinds = {a.kind, b.kind}
+            if "says not" in kinds and kinds & {"says", "called"} and a.value == b.value:
                 return True
             for left, right in _AGAINST:
                 if (a.kind in left and b.kind in right) or (a.kind in right and b.kind in left):
@@ -222,15 +234,16 @@ def _said(text: str) -> list[Direction]:
     """Return the phrases that are to be said, or not to be said, word for word."""
     kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         ("starts with", _STARTS), ("ends with", _ENDS), ("says not", _NOT_CALLS),
-        ("says", _CALLS), ("says", _USES),
+        ("called", _CALLED), ("says", _CALLS), ("says", _USES),
     )  # fmt: skip
     found: list[Direction] = []
     for kind, words in kinds:
         match = words.search(text)
-        if match is None or (kind == "says" and any(each.kind == "says not" for each in found)):
+        denied = any(each.kind == "says not" for each in found)
+        if match is None or (kind in ("says", "called") and denied):
             continue
-        groups = match.groupdict()
-        phrase = (groups.get("phrase") or groups.get("rest") or "").strip()[:PHRASE_CHARS]
+        groups = (match.groupdict().get(name) for name in _PHRASE_GROUPS)
+        phrase = next((group for group in groups if group), "").strip()[:PHRASE_CHARS]
         if phrase:
             found.append(Direction(kind, phrase if kind == "starts with" else phrase.rstrip(".")))
     if sign := _STARTING_SIGN.search(text):

@@ -85,11 +85,10 @@ def _says(text: str, phrase: str) -> bool:
     return re.search(start + re.escape(phrase.casefold()), text.casefold()) is not None
 
 
-def _takes_for_own(text: str, phrase: str) -> bool:
+def _takes_for_own(text: str, name: str) -> bool:
     """Tell whether a reply gives itself a name that it is to call somebody else."""
-    own = _OWN_NAME + re.escape(phrase.casefold()) + r"(?!\w)"
-    named = not phrase.isascii() or phrase[0].isupper()
-    return named and re.search(own, text.casefold().replace("’", "'")) is not None
+    own = _OWN_NAME + re.escape(name.casefold()) + r"(?!\w)"
+    return re.search(own, text.casefold().replace("’", "'")) is not None
 
 
 def _is_json(text: str) -> bool:
@@ -125,7 +124,8 @@ _MEETS: Final[dict[Kind, _Meets]] = {
     "starts with": lambda text, phrase, _, __: (
         text.lstrip(" \"'“*").casefold().startswith(phrase.casefold().rstrip(".,!"))
     ),
-    "says": lambda text, phrase, _, __: _says(text, phrase) and not _takes_for_own(text, phrase),
+    "says": lambda text, phrase, _, __: _says(text, phrase),
+    "called": lambda text, name, _, __: _says(text, name) and not _takes_for_own(text, name),
     "says not": lambda text, phrase, _, __: not _says(text, phrase),
     "language": lambda text, language, _, __: _speaks(text, language),
 }

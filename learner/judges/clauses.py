@@ -117,14 +117,36 @@ def _scolds(part: Part) -> Found:
 def _lost(part: Part) -> Found:
     if not part.has("lost") or part.topic + len(part.shared) > 1 or part.has("others"):
         return None
+    # "In English, please" is said of what is in English, and else is a wish
+    if part.has("lang") and _language_of(part.reading.reply) not in ("", "en"):
+        return None
     # a mere "huh" says it alone, and little beside other words
     if " " in part.words[part.places("lost")[0]].text or len(part.words) == 1 or _cjk(part):
         return "complaint", "too complicated"
     return None
 
 
+def _language_of(text: str) -> str:
+    """Return the language that most words of a text's beginning are of; empty: none is known."""
+    context = tokens(text[:LANGUAGE_CHARS])
+    known = {name: _known(lexicon(name), context) for name in (*LATIN, *CJK)}
+    best = max(known, key=lambda name: known[name])
+    return best if known[best] else ""
+
+
 def _cjk(part: Part) -> bool:
     return is_cjk(part.words[0].text[0])
+
+
+def _dense(part: Part) -> Found:
+    """ "That was hard to follow", where neither question nor reply speaks of what is hard."""
+    if part.asks or part.foreign or part.topic:
+        return None
+    for place in part.places("dense"):
+        said = part.words[place].text
+        if not part.reading.shared(said.split()[0] if not is_cjk(said[0]) else "难"):
+            return "complaint", "too complicated"
+    return None
 
 
 def _too(part: Part) -> Found:
@@ -327,7 +349,7 @@ def _goes_on(part: Part) -> Found:
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _aside, _mocks, _doubts, _denied, _scolds, _lost, _too, _slips, _lacks, _told, _faulty,
+    _aside, _mocks, _doubts, _denied, _scolds, _lost, _dense, _too, _slips, _lacks, _told, _faulty,
     _corrects, _named, _quits, _wishes, _praises, _thanks, _empty, _goes_on,
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ question are never embedded.
 Knows nothing of words or languages.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,6 +67,8 @@ REPLY_BEGIN_CHARS: Final = 150
 REPLY_END_CHARS: Final = 140
 QUESTION_CHARS: Final = 160
 SEPARATOR: Final = " ◀ "
+# How Chinese and Japanese ask without a mark.
+_ASKS: Final = re.compile(r"[吗嘛]\Z|(?:です|ます|でした|ました|でしょう|ません)か\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class EmbeddingJudge:
             return None
         text = seen(Said(reading.asked, reading.reply, reading.said))
         chances = self._chances(text)
-        decided = decide(chances, heard, borne_out=_bears_out(reading, chances))
+        decided = decide(chances, heard, speaks=_speaks_from(reading, chances))
         if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
             return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
@@ -146,15 +149,16 @@ def _is_asked_again(reading: Reading) -> bool:
     return len(asked & again) >= SAME_QUESTION * max(1, len(asked | again))
 
 
-def _bears_out(reading: Reading, chances: Chances) -> bool:
-    """Tell whether the words name a shape where a wish is heard."""
+def _speaks_from(reading: Reading, chances: Chances) -> float:
+    """Return the chance from which it is unhappy where no word list is."""
     shaped = any(told.part.has(*SHAPES) for told in heard_parts(reading))
-    return shaped and chances.wished >= WISHED
+    return BORNE_OUT if shaped and chances.wished >= WISHED else SPEAKS[-1]
 
 
 def _asks_on(reading: Reading) -> bool:
     """Tell whether a question stands in it: behind praise it may be for what the reply left out."""
-    return any(clause.question for clause in reading.clauses)
+    marked = any(clause.question for clause in reading.clauses)
+    return marked or any(_ASKS.search(clause.raw) for clause in reading.clauses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +171,11 @@ class Decided:
     wished: bool = False
 
 
-def decide(chances: Chances, heard: Heard, *, borne_out: bool = False) -> Decided | None:
+def decide(chances: Chances, heard: Heard, *, speaks: float = SPEAKS[-1]) -> Decided | None:
     """Return a verdict, or None where no chance is large enough.
 
     heard: what the lexical judge made of it
-    borne_out: the words name a shape, and it hears a wish
+    speaks: from this chance on it is unhappy where that one heard nothing
 
     >>> from learner.judges.tuned.encoder import Chances
     >>> nothing, praise = Heard(0, "nothing", "a new topic"), Heard(1, "praise", "praises it")
@@ -188,7 +192,7 @@ def decide(chances: Chances, heard: Heard, *, borne_out: bool = False) -> Decide
         support = chances.unhappy if heard.score < 0 else chances.pleased
         if support < SUPPORTS_OF.get(heard.rule, SUPPORTS):
             return Decided(0, max(SURE_OF_NOTHING, 1 - support), f"{said}: doubts the words")
-    if chances.unhappy >= (BORNE_OUT if borne_out and heard.score == 0 else SPEAKS[-1]):
+    if chances.unhappy >= (speaks if heard.score == 0 else SPEAKS[-1]):
         return Decided(-1, chances.unhappy, said, chances.wished >= WISHED)
     if chances.pleased >= SPEAKS[1]:
         return Decided(1, chances.pleased, said)

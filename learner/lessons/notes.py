@@ -71,6 +71,8 @@ _WORDS: Final[Mapping[Kind, Callable[[str], str]]] = {
     "starts with": lambda phrase: f"Start with the words: {phrase}",
     "says": lambda phrase: f"Use the words: {phrase}",
     "says not": lambda phrase: f"Do not use the words: {phrase}",
+    # who reads "use the words: Max" says "I'm Max"
+    "called": lambda name: f"The user's name is {name}.",
     "language": lambda name: f"Answer in {_LANGUAGES[name]}.",
 }
 

@@ -183,6 +183,9 @@ class _Search:
         if not said:
             return
         for each in self._lookup.siblings(pieces.before_key, pieces.asked_key):
+            # two conversations that began alike are two
+            if self._request.follows is None and each.candidate.session != self._request.session:
+                continue
             self.found.links.append(self._plain(each, "branch", said, _BRANCH))
 
     def _retry(self) -> None:

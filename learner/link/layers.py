@@ -8,13 +8,15 @@ From the surest to the weakest, each with the confidence that a link by it has:
     session  0.95  the reply, in a session that the client has named
     pair     0.90  what the user said last, and the reply to it
     wrapped  0.80  the reply, and one question holds the other: a retriever wrapped it
-    cut      0.75  what the user said last, and the beginning of the reply: it was cut, or trimmed
+    cut      0.75  what the user said last, and parts of the reply, or the reply in other signs: it
+                   was cut, trimmed, rendered, or has something around it
     alone    0.60  the reply alone, which is long
 
 Texts are compared as normal text (learner.link.normal) from `talk` on; where two replies agree as
 normal text only, the link is of the layer `normal`, 0.85. From `pair` on, the reply must have been
-given within a day, and the reply before it must be the same where both are known, unless the reply
-is long: clients that compact a history put replies of their own into it.
+given within a day, and the reply before it must be the same where the request shows one (a mark for
+what was left out shows none), unless the reply is long: clients that compact a history put replies
+of their own into it, and strangers say the same few words.
 
 The surest layer that finds a turn decides. If it finds two that it cannot tell apart, nothing is
 linked: no verdict is better than one on another reply. Two turns with the same chain are no such
@@ -27,6 +29,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from learner.link.alike import comes_from, holds
 from learner.link.normal import normal, spoken
 from learner.link.pieces import Echo
 
@@ -41,12 +44,8 @@ _ORDER: Final[tuple[Layer, ...]] = (
 )  # fmt: skip
 # Evidence that rests on texts alone holds for a day: later the same words are said by chance.
 WITHIN_MS: Final = 24 * 60 * 60 * 1000
-# So much of a whole reply must be left when a client has trimmed it; of a cut one any beginning is.
-TRIMMED_CHARS: Final = 16
 # A reply of so many characters is not given twice by chance, whatever was asked.
 ALONE_CHARS: Final = 64
-# What clients put behind a text that they have cut.
-_ELLIPSES: Final = ("…", "...", "[...]", "[…]", "[truncated]", "(truncated)", "[cut]", "[stopped]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ class Texts:
 
     reply: str
     asked: str
+    calls: tuple[str, ...] = ()  # of tools, comparable (learner.link.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +114,30 @@ def layer_by_hashes(echo: Echo, turn: Candidate, asking: Asking, *, last: bool) 
 
 def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) -> Layer | None:
     """Return the layer by which an echo is this turn's reply, where its hashes alone do not say."""
-    if turn.created_ms > asking.created_ms or not _may_be(echo, turn, asking):
+    if turn.created_ms > asking.created_ms or not _is_lately(turn, asking):
         return None
-    reply = normal(spoken(echo.reply))
-    if not reply:
+    if not normal(spoken(echo.reply)) and not echo.calls:
         return None
-    if echo.reply_key == turn.reply_key:
-        asked, wrapped = sorted((normal(echo.asked), normal(texts.asked)), key=len)
-        if asked and asked in wrapped:
-            return "wrapped"
-        return "alone" if len(reply) >= ALONE_CHARS else None
     same_question = echo.asked_key is not None and echo.asked_key == turn.asked_key
+    if echo.reply_key == turn.reply_key:
+        if _may_be(echo, turn, asking) and holds(echo.asked, texts.asked):
+            return "wrapped"
+        return "alone" if _is_long(echo) else None
     same_session = asking.named and turn.session == asking.session
+    if not (same_question or same_session) or not _may_be(echo, turn, asking):
+        return None
+    return "cut" if _is_made_of(echo, turn, texts) else None
+
+
+def _is_made_of(echo: Echo, turn: Candidate, texts: Texts) -> bool:
+    """Return whether an echo is what a client has made of a reply: less of it, or more."""
+    if echo.calls:
+        said = not echo.reply.strip() or comes_from(echo.reply, texts.reply, cut=turn.cut)
+        return said and set(echo.calls) <= set(texts.calls)
     whole = normal(spoken(texts.reply))
-    begun = (same_question or same_session) and _begins(reply, whole, cut=turn.cut)
-    return "cut" if begun else None
+    if len(echo.parts) > 1 and whole and whole in map(normal, map(spoken, echo.parts)):
+        return True
+    return comes_from(echo.reply, texts.reply, cut=turn.cut)
 
 
 def choose(
@@ -154,22 +163,18 @@ def choose(
 
 def _may_be(echo: Echo, turn: Candidate, asking: Asking) -> bool:
     """Return whether time and the reply before it allow that an echo is this turn's."""
-    if asking.created_ms - turn.created_ms > WITHIN_MS:
+    if not _is_lately(turn, asking):
         return False
-    if None in (echo.before_key, turn.echo_key) or echo.before_key == turn.echo_key:
-        return True
+    unseen = turn.talk_key is None  # what came before was named, and not sent
+    return unseen or echo.before_key in (None, turn.echo_key) or _is_long(echo)
+
+
+def _is_lately(turn: Candidate, asking: Asking) -> bool:
+    return asking.created_ms - turn.created_ms <= WITHIN_MS
+
+
+def _is_long(echo: Echo) -> bool:
     return len(normal(spoken(echo.reply))) >= ALONE_CHARS
-
-
-def _begins(beginning: str, whole: str, *, cut: bool) -> bool:
-    """Return whether a normal text is the beginning of another, or that of a client's footnotes."""
-    for ellipsis in _ELLIPSES:
-        beginning = beginning.removesuffix(ellipsis)
-    if not beginning or not whole:
-        return False
-    if whole.startswith(beginning):
-        return cut or len(beginning) >= TRIMMED_CHARS
-    return len(whole) >= TRIMMED_CHARS and beginning.startswith(whole)
 
 
 def _likeliest(turns: Sequence[Candidate], echo: Echo, asking: Asking) -> list[Candidate]:

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, or_, select
 
 from learner.link.conversation import Following, Tried
 from learner.link.layers import WITHIN_MS, Candidate, Texts
-from learner.link.pieces import last_asked
+from learner.link.pieces import calls_of, last_asked
 from streams.records import Message, Turn
 from streams.store.states import CUT, OPEN, SPEAKING
 from streams.store.tables import TurnRow
@@ -149,6 +149,7 @@ class Lookup:
                 asked=last_asked(
                     [Message.model_validate(each) for each in record.get("messages") or []]
                 ),
+                calls=calls_of([Message.model_validate(record["reply"])]),
             )
             for id, record in self._session.execute(wanted)
         }

@@ -20,8 +20,13 @@ _OPEN: Final = re.compile(
 _CLOSE: Final = {"<details": "</details>", "[": "[/THINK]", "◁": "◁/think▷"}
 # Some templates open the thought in the prompt, so that the reply only closes it.
 _CLOSED: Final = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷", re.I)
-# Zero-width space and joiners, byte order mark, soft hyphen: nobody sees them, editors drop them.
-_UNSEEN: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+# Zero-width space and joiners, byte order mark, soft hyphen, marks of direction, and those that
+# choose between a sign and its picture: nobody sees them, editors and databases drop them.
+_UNSEEN: Final = dict.fromkeys(
+    map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u061c\ufe0e\ufe0f")
+)
+# What was escaped twice by mistake is unescaped twice.
+_ESCAPED: Final = 2
 
 
 def normal(text: str | None) -> str:
@@ -32,8 +37,9 @@ def normal(text: str | None) -> str:
     """
     if not text:
         return ""
-    if "&" in text:
-        text = html.unescape(text)
+    for _ in range(_ESCAPED):
+        if "&" in text:
+            text = html.unescape(text)
     joined = "".join(text.split())
     if joined.isascii():
         return joined

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
+from learner.link.alike import is_mark
 from learner.link.normal import normal, spoken
 from streams import chain
 from streams.records import Message, Turn, canonical_json
@@ -33,9 +34,11 @@ class Echo:
     talk_key: str  # the chain of groups up to it
     reply_key: str | None  # of the reply alone; None: it says nothing aloud
     reply: str  # its text, as the client sends it
+    parts: tuple[str, ...]  # the texts of its messages: a client may have put some of its own there
+    calls: tuple[str, ...]  # its calls of tools, comparable
     asked_key: str | None  # of the last that the user said before it
     asked: str  # its text, likewise
-    before_key: str | None  # reply_key of the reply before it in the request; None: there is none
+    before_key: str | None  # reply_key of the reply before it; None: there is none, or a mark
     after: tuple[Message, ...]  # all messages up to the next reply; never empty
 
 
@@ -47,7 +50,7 @@ class Pieces:
     reply_key: str | None
     asked_key: str | None
     before_key: str | None  # the chain of groups up to the reply before it; None: there is none
-    echo_key: str | None  # of that reply alone
+    echo_key: str | None  # of that reply alone; None: likewise, or a mark stands for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,12 @@ class _Group:
         return _hash(self.role.encode() + b"\0" + self.payload)
 
     @property
+    def known_key(self) -> str | None:
+        """The same; None, too, when the client only says that it has left a reply out."""
+        calls = any(message.tool_calls for message in self.messages)
+        return self.key if calls or not is_mark(self.text) else None
+
+    @property
     def text(self) -> str:
         """Its text, for comparing."""
         return "\n".join(message.content or "" for message in self.messages)
@@ -86,7 +95,7 @@ def pieces_of(turn: Turn) -> Pieces:
         reply_key=reply.key,
         asked_key=asked.key if asked else None,
         before_key=name_key(turn.follows) if unseen and turn.follows else before_key,
-        echo_key=echo.key if echo else None,
+        echo_key=echo.known_key if echo else None,
     )
 
 
@@ -127,9 +136,11 @@ def echoes_of(messages: Sequence[Message]) -> list[Echo]:
                         talk_key=group.talk_key,
                         reply_key=group.key,
                         reply=group.text,
+                        parts=tuple(message.content or "" for message in group.messages),
+                        calls=calls_of(group.messages),
                         asked_key=asked.key if asked else None,
                         asked=asked.text if asked else "",
-                        before_key=before.key if before else None,
+                        before_key=before.known_key if before else None,
                         after=after,
                     )
                 )
@@ -145,6 +156,18 @@ def after_reply(messages: Sequence[Message], start: int) -> tuple[Message, ...]:
             break
         after.append(message)
     return tuple(after)
+
+
+def calls_of(messages: Iterable[Message]) -> tuple[str, ...]:
+    """Return the calls of tools in some messages, each as a text that says what it calls.
+
+    >>> calls = [{"function": {"name": "look", "arguments": x}} for x in ('{"n": 1.0}', '{"n":1}')]
+    >>> one, other = calls_of([Message(role="assistant", tool_calls=calls)])
+    >>> one == other
+    True
+    """
+    calls = (call for message in messages for call in message.tool_calls or [])
+    return tuple(canonical_json(_call(call)).decode() for call in calls)
 
 
 def last_asked(messages: Sequence[Message]) -> str:
@@ -182,7 +205,7 @@ _SILENT: Final = (canonical_json(["", []]), canonical_json(""), canonical_json([
 
 def _call(call: dict[str, Any]) -> list[Any]:
     function = call.get("function") or {}
-    arguments = function.get("arguments")
+    arguments = function.get("arguments") or "{}"  # none are sent as nothing, too
     try:
         parsed = _plain(json.loads(arguments) if isinstance(arguments, str) else arguments)
         canonical_json(parsed)

@@ -41,3 +41,67 @@ def test_everyday_words_count_against_the_reply(words: str) -> None:
 def test_their_neighbours_do_not(words: str) -> None:
     """What only looks like a name, a correction or a shape for this reply."""
     assert hear(read_text(QUESTION, REPLY, words)).score == 0
+
+
+LATER = {
+    "it could be better": (
+        "could be better", "you can do better", "das geht besser", "si può fare di meglio",
+        "podia ser melhor", "se puede mejorar", "peut mieux faire", "不太好", "いまいち",
+    ),
+    "useless, however it is said": (
+        "hilft mir nicht weiter", "per niente utile", "nada útil", "pouco útil", "对我没帮助",
+        "badly explained", "説明が下手",
+    ),
+    "says it again": ("ti ripeti", "ya lo dijiste", "já disse isso", "说过了", "さっきも言った"),
+    "misread": (
+        "darum ging es mir nicht", "lies bitte nochmal", "me entendiste mal",
+        "no me has contestado",
+        "leia a pergunta de novo", "误解我的意思了", "勘違いしています",
+    ),
+    "nonsense": ("che sciocchezza", "que bobagem", "qué tontería", "das kann nicht sein"),
+    "half of it": (
+        "nur die hälfte", "manca metà", "faltou metade", "不完整", "半分しかない",
+        "du hast die hälfte vergessen",
+    ),
+    "nobody reads that": (
+        "not reading all that", "das liest doch keiner", "ninguém lê isso tudo",
+        "troppo testo",
+    ),
+    "its manner": (
+        "das ist unhöflich", "sembri un robot", "pareces un robot", "没礼貌", "das klingt so steif",
+    ),
+    "to the point": (
+        "komm bitte auf den punkt", "vai dritto al punto", "vai direto ao ponto",
+        "kurzversion bitte",
+        "puoi accorciarlo?", "要約して",
+    ),
+    "for a child": (
+        "erklär es mir wie einem kind", "spiegamelo come a un bambino",
+        "explícamelo como a un niño", "像给小孩讲一样解释", "子供にもわかるように",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [each for kind in LATER.values() for each in kind])
+def test_every_language_complains_and_wishes(words: str) -> None:
+    """Ways of saying it that were missed, or heard as praise."""
+    assert hear(read_text(QUESTION, REPLY, words)).score == -1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "how can I do better at chess?", "what could be better than pizza?",
+        "my essay was badly written, can you fix it", "it could be better to rent, right?",
+        "mir geht es schon besser", "mir geht es nicht so gut", "mein Chef war unhöflich zu mir",
+        "manca il latte in frigo", "il mio capo è maleducato",
+        "c'è un errore nel mio codice, aiutami",
+        "faltou luz em casa", "o que pode ser melhor que praia?", "falta um jogador no time",
+        "mi abuelo está mal", "¿qué podría ser mejor que viajar?", "翻译成英文好不好", "我心情不好",
+        "这家店不好吃", "这句话有错吗", "对不起，我误会了", "体調がよくない", "失礼します",
+        "勘違いしていました、ごめん", "料理が下手です。どうすればいい？",
+    ],
+)  # fmt: skip
+def test_what_only_sounds_alike_is_no_complaint(words: str) -> None:
+    """Their own life, other things, questions."""
+    assert hear(read_text(QUESTION, REPLY, words)).score == 0

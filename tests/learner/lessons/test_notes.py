@@ -92,6 +92,9 @@ def home(tmp_path: Path) -> Iterator[Home]:
         ("No lists, please.", "Do not use lists."),
         ("End with a question, please.", "End with a question."),
         ("In German, please!", "Answer in German."),
+        ("can you call me Max from now on", "The user's name is Max."),
+        ("nenn mich Max", "The user's name is Max."),
+        ("以后叫我小王", "The user's name is 小王."),
         ("Talk like a pirate, please", "Talk like a pirate, please"),
     ],
 )

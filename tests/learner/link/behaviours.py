@@ -20,6 +20,22 @@ from tests.learner.link.agents import (
     split_reply,
     tools,
 )  # fmt: skip
+from tests.learner.link.reshaped import (
+    STOPPED,
+    calls_one_by_one,
+    calls_reshaped,
+    front_left_out,
+    middle_left_out,
+    moving_details,
+    moving_examples,
+    names_in_front,
+    note_behind,
+    old_replies_dropped,
+    rendered,
+    signs_dropped,
+    stopped_and_marked,
+    trimmed_questions,
+)  # fmt: skip
 from tests.learner.link.script import (
     BREAD,
     RYE,
@@ -247,11 +263,14 @@ def dated_questions() -> list[Step]:
     return steps
 
 
-def twenty() -> list[Behaviour]:
+def every() -> list[Behaviour]:
     """All behaviours."""
 
     def nfd(text: str) -> str:
         return unicodedata.normalize("NFD", text)
+
+    def twice(text: str) -> str:
+        return html.escape(html.escape(text))
 
     def crlf(text: str) -> str:
         return text.replace("\n", "\r\n")
@@ -291,5 +310,19 @@ def twenty() -> list[Behaviour]:
         ("asks the same in two chats", asked_twice()),
         ("replaces the history by a summary (aider, Cline)", compacted(LONG)),
         ("replaces the history by a summary, the last reply short", compacted(SHORT)),
+        ("keeps what it shows of Markdown (Slack, Telegram)", rendered()),
+        ("leaves the middle of replies out", middle_left_out()),
+        ("leaves the front of replies out", front_left_out()),
+        *((f"marks what was stopped: {mark}", stopped_and_marked(mark)) for mark in STOPPED),
+        ("puts words of its own behind replies", note_behind()),
+        ("puts its name in front of replies (Discord)", names_in_front()),
+        ("replaces old replies by a mark", old_replies_dropped()),
+        ("shows other examples before each question", moving_examples()),
+        ("rewrites the details in old questions (Cline)", moving_details()),
+        ("trims questions to 14 characters", trimmed_questions()),
+        ("drops what chooses a sign's picture", signs_dropped()),
+        ("escapes for HTML twice", replies_changed(twice, given="Salt & <flour>: {}".format)),
+        ("loses words beside a call, and its empty arguments", calls_reshaped()),
+        ("tells parallel calls one by one", calls_one_by_one()),
     )  # fmt: skip
     return [Behaviour(name, steps) for name, steps in made]

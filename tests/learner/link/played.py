@@ -17,7 +17,7 @@ from streams.records import Message, Turn, encode
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import TurnRow
-from tests.learner.link.behaviours import twenty
+from tests.learner.link.behaviours import every
 from tests.learner.link.conftest import RULES
 from tests.learner.link.script import Behaviour, Step
 from tests.learner.turns import turn
@@ -107,7 +107,7 @@ def alone(folder: Path) -> list[Outcome]:
     """Play every behaviour as a principal of its own."""
     store = open_store(StreamsSettings(home=folder))
     found = []
-    for place, behaviour in enumerate(twenty()):
+    for place, behaviour in enumerate(every()):
         turns = turns_of(behaviour, principal=f"p{place}")
         play(store, turns)
         found.append(outcome(store, behaviour, turns))
@@ -121,7 +121,7 @@ def crowded(folder: Path) -> list[Outcome]:
     Each speaks of a bread of its own; "Too long, please." and many replies are everybody's.
     """
     store = open_store(StreamsSettings(home=folder))
-    everybody = [tagged(behaviour, str(place)) for place, behaviour in enumerate(twenty())]
+    everybody = [tagged(behaviour, str(place)) for place, behaviour in enumerate(every())]
     played = []
     for place, behaviour in enumerate(everybody):
         turns = turns_of(behaviour, principal="everybody", start_ms=1_000_000 + 137 * place)

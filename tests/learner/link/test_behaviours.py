@@ -7,7 +7,7 @@ import pytest
 
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from tests.learner.link.behaviours import twenty
+from tests.learner.link.behaviours import every
 from tests.learner.link.played import Outcome, alone, crowded, outcome, play, turns_of
 
 
@@ -44,7 +44,7 @@ def test_turns_that_come_late_are_linked_all_the_same(found: list[Outcome], tmp_
     """In whatever order a behaviour's turns arrive, each ends with what it would have had."""
     store = open_store(StreamsSettings(home=tmp_path))
     chance = random.Random(0)
-    for place, behaviour in enumerate(twenty()):
+    for place, behaviour in enumerate(every()):
         turns = turns_of(behaviour, principal=f"p{place}")
         late = turns[::-1] if place % 2 else chance.sample(turns, len(turns))
         play(store, late)

@@ -281,3 +281,27 @@ def test_what_is_read_does_not_grow_with_the_history(taken: Taken) -> None:
     request = turn([*history, user("And?")], "x", id="last", created_ms=9_000)
     with taken.store.reading() as session:
         assert len(followed(session, request).links) == 1
+
+
+def test_a_stranger_who_opened_with_the_same_question_is_not_meant(taken: Taken) -> None:
+    """What stands before it in the history is cut, or only a mark: a short reply is not theirs."""
+    asked, yes = user("Is Lyon north of Marseille?"), reply("Yes.")
+    river, told = user("Name a river."), "The Rhône, which flows through Lyon."
+    for name, shown in (("cut", told[:9] + "…"), ("mark", "[omitted]")):
+        taken(turn([asked], "Yes.", id=f"stranger {name}", created_ms=1_000, principal=name))
+        theirs = [river, reply(told), asked]
+        taken(turn(theirs, "Yes.", id=f"theirs {name}", created_ms=2_000, principal=name))
+        taken(after(river, reply(shown), asked, yes, TOO_LONG, id=f"n {name}", principal=name))
+        assert taken.link(f"stranger {name}") == (None, None, None)
+    assert taken.link("theirs mark") == ("n mark", "reply", "pair")
+
+
+def test_conversations_that_began_alike_are_no_branches_of_each_other(taken: Taken) -> None:
+    """Two named chats with the same question and reply: each goes on for itself."""
+    for name in ("a", "b"):
+        taken(turn([ASKED], BREAD, id=name, session=name, created_ms=1_000))
+    taken(after(ASKED, reply(BREAD), TOO_LONG, id="a2", session="a"))
+    taken(after(ASKED, reply(BREAD), user("Thanks!"), id="b2", session="b", at=31_000))
+    assert taken.link("a") == ("a2", "reply", "chain")
+    assert taken.link("b") == ("b2", "reply", "chain")
+    assert taken.link("a2") == (None, None, None)
