@@ -166,8 +166,8 @@ def _plain(message: Message) -> Json:
     plain: Json = {"role": role, "content": message.content or ""}
     if message.name is not None:
         plain["name"] = message.name
-    if message.tool_call_id is not None:
-        plain["tool_call_id"] = message.tool_call_id
+    if message.tool_call_id is not None or role == "tool":  # a client may leave it out
+        plain["tool_call_id"] = message.tool_call_id or ""
     if message.tool_calls:
         plain["tool_calls"] = [_call(call) for call in message.tool_calls]
     return plain

@@ -10,11 +10,12 @@ Knows nothing of tokens: templates turn messages into text.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
 
 from streams.errors import TemplateRefusedError
+from streams.model.regroup import joined, one_call_each, text_apart
 from streams.model.tool_text import fold_system, fold_tools
 from streams.records import Json
 
@@ -48,6 +49,34 @@ _TOOL_TALK: Final[list[Json]] = [
     {"role": "tool", "content": "elderflower", "name": "find_marigold", "tool_call_id": _CALL_ID},
 ]
 _SHORT_ID_CHARS: Final = 9  # what Mistral's templates take
+_OTHER_CALL: Final[Json] = {
+    "id": _CALL_ID[::-1],
+    "type": "function",
+    "function": {"name": "find_marigold", "arguments": {"hawthorn": "hawthorn"}},
+}
+# Rarer shapes of a conversation, and by which ability a template that loses or refuses one can be
+# given it in another shape. One that takes neither is served all the same. Without tools on offer:
+# their words would stand for those of calls.
+_SHAPES: Final[tuple[tuple[str, list[Json]], ...]] = (
+    ("alternates", [*_TALK, {"role": "user", "content": "hawthorn"}]),
+    (
+        "one_call",
+        [
+            {"role": "user", "content": "blackberry"},
+            {"role": "assistant", "content": "", "tool_calls": [_CALL, _OTHER_CALL]},
+            {"role": "tool", "content": "elderflower", "tool_call_id": _CALL_ID},
+            {"role": "tool", "content": "elderflower", "tool_call_id": _CALL_ID[::-1]},
+        ],
+    ),
+    (
+        "text_apart",
+        [
+            {"role": "user", "content": "blackberry"},
+            {"role": "assistant", "content": "elderflower", "tool_calls": [_CALL]},
+            {"role": "tool", "content": "hawthorn", "tool_call_id": _CALL_ID},
+        ],
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +87,18 @@ class Abilities:
     system: it renders what the system says
     tools: it renders tools, calls and results
     short_ids: it takes ids of calls of nine letters and digits only
+    alternates: it takes no two messages of one role in a row
+    one_call: it takes no two calls in a message
+    text_apart: it passes over text beside calls
     """
 
     parts: bool = False
     system: bool = True
     tools: bool = True
     short_ids: bool = False
+    alternates: bool = False
+    one_call: bool = False
+    text_apart: bool = False
 
 
 class Template:
@@ -127,13 +162,21 @@ class Template:
             for tools, short_ids in ((True, False), (True, True), (False, False)):
                 can = Abilities(parts, system, tools, short_ids)
                 if self._keeps(can, _TOOL_TALK, _SAID, [_TOOL]) and self._keeps_talk(can):
-                    return can
+                    return self._with_shapes(can)
         text = self._render(Abilities(), _TALK, None)  # if it is broken, this says how
         lost = ", ".join(word for word in _words(_TALK) if word not in text) or "the tools' words"
         raise TemplateRefusedError(
             "the model's chat template leaves out words of the conversation; of a probe, it lost "
             f"{lost}"
         )
+
+    def _with_shapes(self, can: Abilities) -> Abilities:
+        """The same, with what gives it rarer shapes in others, where these say more."""
+        for name, talk in _SHAPES:
+            changed = replace(can, **{name: True})
+            if not self._keeps(can, talk, PROBE_WORDS):
+                can = changed if self._keeps(changed, talk, PROBE_WORDS) else can
+        return can
 
     def _keeps_talk(self, can: Abilities) -> bool:
         """Whether talks of one and of several messages, with and without a system's, are whole."""
@@ -167,8 +210,14 @@ def _rewritten(
     plain, offered = list(messages), list(tools) if tools else None
     if not can.tools:
         plain, offered = fold_tools(plain, offered), None
+    if can.one_call:
+        plain = one_call_each(plain)
+    if can.text_apart:
+        plain = text_apart(plain)
     if not can.system:
         plain = fold_system(plain)
+    if can.alternates:
+        plain = joined(plain)
     if can.short_ids:
         plain = [_with_short_ids(message) for message in plain]
     if can.parts:

@@ -217,7 +217,7 @@ def test_a_template_that_refuses_says_why() -> None:
     """A template's own objection reaches the caller as one error."""
     prompt, _ = _family("mistral")
     with pytest.raises(TemplateRefusedError, match="roles must alternate"):
-        prompt.render([Message(role="user", content="a"), Message(role="user", content="b")])
+        prompt.render([Message(role="assistant", content="a"), Message(role="user", content="b")])
 
 
 @pytest.mark.model

@@ -44,6 +44,64 @@ def test_what_a_template_can_render_is_found_out(name: str) -> None:
     assert can.system == (name in KNOWS_SYSTEM)
     assert can.tools == (name in KNOWS_TOOLS)
     assert can.short_ids == (name == "mistral_tools")
+    assert can.alternates == (name == "mistral")
+    assert can.one_call == (name == "llama3")
+    assert can.text_apart == (name in ("llama3", "mistral_tools"))
+
+
+def _call(id: str, word: str) -> Json:
+    function = {"name": "add", "arguments": f'{{"first": "{word}"}}'}
+    return {"id": id, "type": "function", "function": function}
+
+
+def _result(id: str | None, word: str) -> Message:
+    return Message(role="tool", content=word, tool_call_id=id)
+
+
+USER, BOTH = Message(role="user", content="hazel"), [_call("a", "walnut"), _call("b", "birch")]
+SHAPES: dict[str, tuple[list[Message], str]] = {
+    "parallel calls": (
+        [USER, Message(role="assistant", tool_calls=BOTH), _result("a", "cedar"),
+         _result("b", "aspen")], "hazel walnut birch cedar aspen"),
+    "results in another order": (
+        [USER, Message(role="assistant", tool_calls=BOTH), _result("b", "aspen"),
+         _result("a", "cedar"), Message(role="user", content="linden")],
+        "walnut birch cedar aspen linden"),
+    "one result missing": (
+        [USER, Message(role="assistant", tool_calls=BOTH), _result("b", "aspen"),
+         Message(role="user", content="linden")], "walnut birch aspen linden"),
+    "a result of no id": (
+        [USER, Message(role="assistant", tool_calls=BOTH[:1]), _result(None, "cedar")],
+        "walnut cedar"),
+    "text beside calls": (
+        [USER, Message(role="assistant", content="poplar", tool_calls=BOTH), _result("a", "cedar"),
+         _result("b", "aspen")], "hazel poplar walnut birch cedar aspen"),
+    "a user after a result": (
+        [USER, Message(role="assistant", tool_calls=BOTH[:1]), _result("a", "cedar"),
+         Message(role="user", content="linden")], "hazel walnut cedar linden"),
+    "a result first": ([_result("a", "cedar"), USER], "cedar hazel"),
+    "two users": ([USER, Message(role="user", content="linden")], "hazel linden"),
+    "two assistants": (
+        [USER, Message(role="assistant", content="poplar"),
+         Message(role="assistant", content="alder"), Message(role="user", content="linden")],
+        "hazel poplar alder linden"),
+    "a system later": (
+        [USER, Message(role="assistant", content="poplar"), SYSTEM,
+         Message(role="user", content="linden")], "hazel poplar brief linden"),
+}  # fmt: skip
+
+
+@NAMES
+@pytest.mark.parametrize("offered", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_shape_of_a_conversation_loses_words_or_is_refused(
+    name: str, shape: str, offered: bool
+) -> None:
+    """Where a template takes no such messages, they are cut or joined, and none is left out."""
+    tokenizer = FAMILIES[name].tokenizer()
+    messages, words = SHAPES[shape]
+    text = tokenizer.decode(Prompt(tokenizer).render(messages, [TOOL] if offered else None))
+    assert [word for word in words.split() if text.count(word) != 1] == []
 
 
 @NAMES
