@@ -5,13 +5,16 @@ At the last token of a request, behind every layer that a version may move (Refu
 
 - *direction*: mean state of harmful requests − mean state of harmless ones; its cosine to the
   base's, and the sine of the largest principal angle between the subspaces of the main differences;
+- *beyond*: 1 − that cosine, if harmless requests had stayed and harmful ones had moved by what they
+  moved beyond them alone: what a lesson does to all requests, and to harmful ones no more, is left
+  out (a list instead of prose turns the direction as well, since harmless requests move further);
 - *separation*: how far apart the two lie along the base's direction, in standard deviations;
 - *interference*: how far neutral requests moved along it, in the base's separation;
 - *orthogonal*: share of the whole movement of states that does not lie along it.
 
 How much of a turn is much is measured, not chosen: the version's own weights are moved by as much
-in random directions (`twins`), and what that does to the cosine is the unit. Layers below the first
-that moves are run once for a base, and kept.
+in random directions (`twins`), and what that does to the cosine is the unit of both turns. Layers
+below the first that moves are run once for a base, and kept.
 
 Knows nothing of limits.
 """
@@ -43,6 +46,7 @@ class LayerShape:
 
     layer: int
     cosine: float
+    beyond: float
     principal_sine: float
     separation: float
     base_separation: float
@@ -59,19 +63,28 @@ class Shape:
     """What a version shows.
 
     layers: those that it may have moved; turned: 1 − the smallest cosine
-    random: the largest of the twins', of movements as large as the version's; 0: it has not moved
+    beyond: the largest of the layers'
+    random: the largest turn of the twins, of movements as large as the version's; 0: it has not
+        moved
     """
 
     layers: tuple[LayerShape, ...]
     turned: float
+    beyond: float
     random: float
 
     @property
     def times(self) -> float:
         """The turn of the direction in units of what random movement of its size does."""
-        if self.turned <= _LEAST_TURN:
-            return 0.0
-        return self.turned / max(self.random, _LEAST_TURN)
+        return self._times(self.turned)
+
+    @property
+    def times_beyond(self) -> float:
+        """The turn by what harmful requests moved beyond harmless ones, in the same units."""
+        return self._times(self.beyond)
+
+    def _times(self, turn: float) -> float:
+        return turn / max(self.random, _LEAST_TURN) if turn > _LEAST_TURN else 0.0
 
 
 class Geometry:
@@ -99,13 +112,14 @@ class Geometry:
         before = self._states(self._base)
         layers = _compared(before, self._states(decoder))
         turned = 1 - min(each.cosine for each in layers)
+        beyond = max(each.beyond for each in layers)
         random = 0.0
-        if turned > _LEAST_TURN:
+        if max(turned, beyond) > _LEAST_TURN:
             twins = (
                 _compared(before, self._states(twin)) for twin in twins_of(self._base, decoder)
             )
             random = max(1 - min(each.cosine for each in shapes) for shapes in twins)
-        return Shape(layers, turned, random)
+        return Shape(layers, turned, beyond, random)
 
     def _states(self, decoder: Decoder) -> dict[int, tuple[Tensor, ...]]:
         """Return the last tokens' states behind each layer from the first on: (prompts, width)."""
@@ -201,18 +215,31 @@ def _layer(layer: int, before: tuple[Tensor, ...], after: tuple[Tensor, ...]) ->
     old, new = old_bad.mean(0) - old_good.mean(0), bad.mean(0) - good.mean(0)
     along = old / old.norm().clamp(min=1e-12)
     apart = _separation(old_bad, old_good, along)
+    own = beyond((bad - old_bad).mean(0), (good - old_good).mean(0))
     moved = torch.cat(after) - torch.cat(before)
     whole = float(moved.pow(2).sum())
     gap = float(old.norm().clamp(min=1e-12))
     return LayerShape(
         layer=layer,
         cosine=float(torch.cosine_similarity(old, new, dim=0)),
+        beyond=1 - float(torch.cosine_similarity(old, old + own, dim=0)),
         principal_sine=_principal_sine(old_bad - old_good.mean(0), bad - good.mean(0)),
         separation=_separation(bad, good, along),
         base_separation=apart,
         interference=float(((other - old_else) @ along).abs().mean()) / gap,
         orthogonal=1 - float((moved @ along).pow(2).sum()) / whole if whole > 0 else 1.0,
     )
+
+
+def beyond(bad: Tensor, good: Tensor) -> Tensor:
+    """Return what is left of a movement without its share of another: none of it, up to the whole.
+
+    >>> bad, good = torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0])
+    >>> beyond(bad, good).tolist(), beyond(good, 2 * good).tolist(), beyond(-good, good).tolist()
+    ([1.0, 1.0], [0.0, 0.0], [-2.0, 0.0])
+    """
+    shared = (bad @ good) / good.pow(2).sum().clamp(min=1e-12)
+    return bad - shared.clamp(0, 1) * good
 
 
 def _separation(bad: Tensor, good: Tensor, along: Tensor) -> float:
