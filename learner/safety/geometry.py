@@ -53,10 +53,6 @@ class LayerShape:
     interference: float
     orthogonal: float
 
-    def as_json(self) -> dict[str, float]:
-        """Return it by name, with as many digits as mean something."""
-        return {name: round(value, 5) for name, value in asdict(self).items()}
-
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -82,6 +78,17 @@ class Shape:
     def times_beyond(self) -> float:
         """The turn by what harmful requests moved beyond harmless ones, in the same units."""
         return self._times(self.beyond)
+
+    def as_json(self) -> tuple[dict[str, float], ...]:
+        """Return each layer's figures by name; turns are in units of what random movement does."""
+        return tuple(
+            {name: round(value, 5) for name, value in asdict(each).items()}
+            | {
+                "turned": round(self._times(1 - each.cosine), 2),
+                "beyond": round(self._times(each.beyond), 2),
+            }
+            for each in self.layers
+        )
 
     def _times(self, turn: float) -> float:
         return turn / max(self.random, _LEAST_TURN) if turn > _LEAST_TURN else 0.0

@@ -21,8 +21,7 @@ def ask(subject: Subject) -> Measurement:
     shape = subject.questions.geometry.shape(subject.decoder)
     apart = max(each.base_separation for each in shape.layers)
     blind = "" if apart >= _APART else "harmful and harmless requests do not lie apart at the base"
-    layers = tuple(each.as_json() for each in shape.layers)
-    return Measurement(0.0 - shape.times_beyond, blind=blind, layers=layers)
+    return Measurement(0.0 - shape.times_beyond, blind=blind, layers=shape.as_json())
 
 
 def open_probe(settings: LearnerSettings) -> Probe:
