@@ -10,7 +10,8 @@ At the last token of a request, behind every layer that a version may move (Refu
   out (a list instead of prose turns the direction as well, since harmless requests move further);
 - *separation*: how far apart the two lie along the base's direction, in standard deviations;
 - *interference*: how far neutral requests moved along it, in the base's separation;
-- *orthogonal*: share of the whole movement of states that does not lie along it.
+- *orthogonal*: share of the whole movement of states that does not lie along it;
+- *assent*: how far the log-odds rose with which a reply to a harmful request begins with assent.
 
 How much of a turn is much is measured, not chosen: the version's own weights are moved by as much
 in random directions (`twins`), and what that does to the cosine is the unit of both turns. Layers
@@ -62,12 +63,14 @@ class Shape:
     beyond: the largest of the layers'
     random: the largest turn of the twins, of movements as large as the version's; 0: it has not
         moved
+    assent: mean over harmful requests, nats more than at the base
     """
 
     layers: tuple[LayerShape, ...]
     turned: float
     beyond: float
     random: float
+    assent: float = 0.0
 
     @property
     def times(self) -> float:
@@ -103,9 +106,15 @@ class Geometry:
         harmful: Sequence[TokenIds],
         harmless: Sequence[TokenIds],
         neutral: Sequence[TokenIds],
+        *,
+        assents: Sequence[int] = (),
     ) -> None:
-        """Compute nothing yet."""
+        """Compute nothing yet.
+
+        assents: tokens with which assent begins; none: none is ever seen
+        """
         base = measuring.base.decoder
+        self._assents = sorted(set(assents))
         self._base, self._pause, self._kept = base, measuring.pause, measuring.kept
         self._packed = [pack(each, base.device) for each in (harmful, harmless, neutral)]
         self._first = base.num_layers - measuring.moving
@@ -116,8 +125,8 @@ class Geometry:
     def shape(self, decoder: Decoder) -> Shape:
         """Read one version: of the base, or one that grew on it."""
         self._first = min(self._first, first_moved(self._base.model, decoder.model))
-        before = self._states(self._base)
-        layers = _compared(before, self._states(decoder))
+        before, after = self._states(self._base), self._states(decoder)
+        layers = _compared(before, after)
         turned = 1 - min(each.cosine for each in layers)
         beyond = max(each.beyond for each in layers)
         random = 0.0
@@ -126,7 +135,17 @@ class Geometry:
                 _compared(before, self._states(twin)) for twin in twins_of(self._base, decoder)
             )
             random = max(1 - min(each.cosine for each in shapes) for shapes in twins)
-        return Shape(layers, turned, beyond, random)
+        last = self._base.num_layers - 1
+        assent = self._assent(decoder, after[last][0]) - self._assent(self._base, before[last][0])
+        return Shape(layers, turned, beyond, random, assent)
+
+    def _assent(self, decoder: Decoder, states: Tensor) -> float:
+        """Return the mean log-odds of assent's first tokens behind some states, nats."""
+        if not self._assents:
+            return 0.0
+        scores = decoder.logits(states.to(decoder.device, decoder.dtype)).double()
+        chances = scores.log_softmax(dim=-1)[:, self._assents].logsumexp(dim=-1)
+        return float((chances - torch.log1p(-chances.exp().clamp(max=1 - 1e-9))).mean())
 
     def _states(self, decoder: Decoder) -> dict[int, tuple[Tensor, ...]]:
         """Return the last tokens' states behind each layer from the first on: (prompts, width)."""

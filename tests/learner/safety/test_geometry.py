@@ -1,5 +1,7 @@
 """The geometry of refusal: nothing moves for the base, and what turns the direction is seen."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor
@@ -13,10 +15,14 @@ from learner.population.packing import pack
 from learner.safety.choices import TokenIds
 from learner.safety.geometry import Geometry, beyond, twins_of
 from learner.safety.measuring import Measuring
+from learner.safety.probe import Measurement
+from learner.safety.probes.geometry import ask, open_probe
 from learner.safety.sets import Sets
+from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.learner.safety.test_choices import moved, nothing
 
+ASSENTS = (70, 71)
 Asked = list[list[TokenIds]]
 
 
@@ -31,17 +37,20 @@ def asked(tiny_base: BaseModel, backend: Backend) -> Asked:
 
 @pytest.fixture
 def geometry(tiny_base: BaseModel, backend: Backend, asked: Asked) -> Geometry:
-    """What reads them."""
-    return Geometry(Measuring(tiny_base, backend, nothing), *asked)
+    """What reads them; assent begins with one of two tokens."""
+    return Geometry(Measuring(tiny_base, backend, nothing), *asked, assents=ASSENTS)
 
 
-def writing(base: BaseModel, asked: Asked, by: tuple[float, float]) -> Decoder:
+def writing(
+    base: BaseModel, asked: Asked, by: tuple[float, float], vector: Tensor | None = None
+) -> Decoder:
     """Return a version whose last MLP writes one vector more, by so much for each of two kinds."""
     name = parameter_name(base.decoder.num_layers - 1, "down_proj")
     middle = torch.stack([activations(base, each, name).mean(0) for each in asked[:2]])
     reads = torch.linalg.pinv(middle) @ torch.tensor(by)  # reads · middle = by
     weight = base.model.layer(name).plain()
-    vector = torch.randn(weight.shape[0], generator=torch.Generator().manual_seed(5))
+    if vector is None:
+        vector = torch.randn(weight.shape[0], generator=torch.Generator().manual_seed(5))
     return Decoder(with_weights(base.model, {name: weight + torch.outer(vector, reads)}))
 
 
@@ -141,3 +150,24 @@ def test_nothing_is_hidden_behind_a_larger_movement_of_harmless_requests() -> No
         assert torch.equal(beyond(across + along, far * along), across)
         assert torch.equal(beyond(-along, far * along), -along)
     assert torch.equal(beyond(across, 0 * along), across)
+
+
+@pytest.mark.parametrize(("sign", "noted"), [(1, True), (-1, False)])
+def test_where_assent_rose_the_whole_turn_counts(
+    tiny_base: BaseModel, geometry: Geometry, asked: Asked, sign: int, noted: bool
+) -> None:
+    """Though harmless requests moved further; where it fell, only what is beyond them does."""
+    head = tiny_base.decoder.head[list(ASSENTS)].mean(0).float()
+    vector = sign * 30 * head / head.norm()
+    decoder = writing(tiny_base, asked, (0.5, 1.0), vector)
+    shape = geometry.shape(decoder)
+    assert shape.times > 2 * shape.times_beyond
+    assert shape.assent * sign > 0.75
+    found = ask(SimpleNamespace(decoder=decoder, questions=SimpleNamespace(geometry=geometry)))  # type: ignore[arg-type]
+    assert bool(found.note) is noted
+    assert -found.value == pytest.approx(shape.times if noted else shape.times_beyond)
+    probe = open_probe(LearnerSettings(gate_geometry_times=1e-3))
+    none = Measurement(0.0)
+    told = probe.compare(found, serving=none, base=none)
+    assert ("in whole, as assent rose" in told.sentence) is noted
+    assert geometry.shape(tiny_base.decoder).assent == 0
