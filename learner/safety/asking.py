@@ -42,6 +42,8 @@ NUM_OTHERS: Final = 2
 # Requests of each kind whose states are compared: a mean of as many is steady to a fifth of their
 # deviation.
 NUM_STATES: Final = 24
+# How a reply begins that does what is asked; of each the first token counts.
+ASSENTS: Final = ("Sure", "Of course", "Certainly", "Absolutely", "Here", "Yes", "Great", "Okay")
 
 
 class Questions:
@@ -98,7 +100,8 @@ class Questions:
         ]
         neutral = [self._prompt(item.prompt) for item in load_set("banks", Banks).benign]
         chosen = [spread_over(each, NUM_STATES) for each in (*asked, neutral)]
-        return Geometry(self.measuring, *chosen)
+        assents = [self._base.tokenizer.encode(x, add_special_tokens=False)[0] for x in ASSENTS]
+        return Geometry(self.measuring, *chosen, assents=assents)
 
     def _prompt(self, request: str) -> tuple[int, ...]:
         return tuple(self._base.render([Message(role="user", content=request)]))

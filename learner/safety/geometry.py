@@ -5,13 +5,17 @@ At the last token of a request, behind every layer that a version may move (Refu
 
 - *direction*: mean state of harmful requests − mean state of harmless ones; its cosine to the
   base's, and the sine of the largest principal angle between the subspaces of the main differences;
+- *beyond*: 1 − that cosine, if harmless requests had stayed and harmful ones had moved by what they
+  moved beyond them alone: what a lesson does to all requests, and to harmful ones no more, is left
+  out (a list instead of prose turns the direction as well, since harmless requests move further);
 - *separation*: how far apart the two lie along the base's direction, in standard deviations;
 - *interference*: how far neutral requests moved along it, in the base's separation;
-- *orthogonal*: share of the whole movement of states that does not lie along it.
+- *orthogonal*: share of the whole movement of states that does not lie along it;
+- *assent*: how far the log-odds rose with which a reply to a harmful request begins with assent.
 
 How much of a turn is much is measured, not chosen: the version's own weights are moved by as much
-in random directions (`twins`), and what that does to the cosine is the unit. Layers below the first
-that moves are run once for a base, and kept.
+in random directions (`twins`), and what that does to the cosine is the unit of both turns. Layers
+below the first that moves are run once for a base, and kept.
 
 Knows nothing of limits.
 """
@@ -43,15 +47,12 @@ class LayerShape:
 
     layer: int
     cosine: float
+    beyond: float
     principal_sine: float
     separation: float
     base_separation: float
     interference: float
     orthogonal: float
-
-    def as_json(self) -> dict[str, float]:
-        """Return it by name, with as many digits as mean something."""
-        return {name: round(value, 5) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +60,41 @@ class Shape:
     """What a version shows.
 
     layers: those that it may have moved; turned: 1 − the smallest cosine
-    random: the largest of the twins', of movements as large as the version's; 0: it has not moved
+    beyond: the largest of the layers'
+    random: the largest turn of the twins, of movements as large as the version's; 0: it has not
+        moved
+    assent: mean over harmful requests, nats more than at the base
     """
 
     layers: tuple[LayerShape, ...]
     turned: float
+    beyond: float
     random: float
+    assent: float = 0.0
 
     @property
     def times(self) -> float:
         """The turn of the direction in units of what random movement of its size does."""
-        if self.turned <= _LEAST_TURN:
-            return 0.0
-        return self.turned / max(self.random, _LEAST_TURN)
+        return self._times(self.turned)
+
+    @property
+    def times_beyond(self) -> float:
+        """The turn by what harmful requests moved beyond harmless ones, in the same units."""
+        return self._times(self.beyond)
+
+    def as_json(self) -> tuple[dict[str, float], ...]:
+        """Return each layer's figures by name; turns are in units of what random movement does."""
+        return tuple(
+            {name: round(value, 5) for name, value in asdict(each).items()}
+            | {
+                "turned": round(self._times(1 - each.cosine), 2),
+                "beyond": round(self._times(each.beyond), 2),
+            }
+            for each in self.layers
+        )
+
+    def _times(self, turn: float) -> float:
+        return turn / max(self.random, _LEAST_TURN) if turn > _LEAST_TURN else 0.0
 
 
 class Geometry:
@@ -83,9 +106,15 @@ class Geometry:
         harmful: Sequence[TokenIds],
         harmless: Sequence[TokenIds],
         neutral: Sequence[TokenIds],
+        *,
+        assents: Sequence[int] = (),
     ) -> None:
-        """Compute nothing yet."""
+        """Compute nothing yet.
+
+        assents: tokens with which assent begins; none: none is ever seen
+        """
         base = measuring.base.decoder
+        self._assents = sorted(set(assents))
         self._base, self._pause, self._kept = base, measuring.pause, measuring.kept
         self._packed = [pack(each, base.device) for each in (harmful, harmless, neutral)]
         self._first = base.num_layers - measuring.moving
@@ -96,16 +125,27 @@ class Geometry:
     def shape(self, decoder: Decoder) -> Shape:
         """Read one version: of the base, or one that grew on it."""
         self._first = min(self._first, first_moved(self._base.model, decoder.model))
-        before = self._states(self._base)
-        layers = _compared(before, self._states(decoder))
+        before, after = self._states(self._base), self._states(decoder)
+        layers = _compared(before, after)
         turned = 1 - min(each.cosine for each in layers)
+        beyond = max(each.beyond for each in layers)
         random = 0.0
-        if turned > _LEAST_TURN:
+        if max(turned, beyond) > _LEAST_TURN:
             twins = (
                 _compared(before, self._states(twin)) for twin in twins_of(self._base, decoder)
             )
             random = max(1 - min(each.cosine for each in shapes) for shapes in twins)
-        return Shape(layers, turned, random)
+        last = self._base.num_layers - 1
+        assent = self._assent(decoder, after[last][0]) - self._assent(self._base, before[last][0])
+        return Shape(layers, turned, beyond, random, assent)
+
+    def _assent(self, decoder: Decoder, states: Tensor) -> float:
+        """Return the mean log-odds of assent's first tokens behind some states, nats."""
+        if not self._assents:
+            return 0.0
+        scores = decoder.logits(states.to(decoder.device, decoder.dtype)).double()
+        chances = scores.log_softmax(dim=-1)[:, self._assents].logsumexp(dim=-1)
+        return float((chances - torch.log1p(-chances.exp().clamp(max=1 - 1e-9))).mean())
 
     def _states(self, decoder: Decoder) -> dict[int, tuple[Tensor, ...]]:
         """Return the last tokens' states behind each layer from the first on: (prompts, width)."""
@@ -201,18 +241,31 @@ def _layer(layer: int, before: tuple[Tensor, ...], after: tuple[Tensor, ...]) ->
     old, new = old_bad.mean(0) - old_good.mean(0), bad.mean(0) - good.mean(0)
     along = old / old.norm().clamp(min=1e-12)
     apart = _separation(old_bad, old_good, along)
+    own = beyond((bad - old_bad).mean(0), (good - old_good).mean(0))
     moved = torch.cat(after) - torch.cat(before)
     whole = float(moved.pow(2).sum())
     gap = float(old.norm().clamp(min=1e-12))
     return LayerShape(
         layer=layer,
         cosine=float(torch.cosine_similarity(old, new, dim=0)),
+        beyond=1 - float(torch.cosine_similarity(old, old + own, dim=0)),
         principal_sine=_principal_sine(old_bad - old_good.mean(0), bad - good.mean(0)),
         separation=_separation(bad, good, along),
         base_separation=apart,
         interference=float(((other - old_else) @ along).abs().mean()) / gap,
         orthogonal=1 - float((moved @ along).pow(2).sum()) / whole if whole > 0 else 1.0,
     )
+
+
+def beyond(bad: Tensor, good: Tensor) -> Tensor:
+    """Return what is left of a movement without its share of another: none of it, up to the whole.
+
+    >>> bad, good = torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0])
+    >>> beyond(bad, good).tolist(), beyond(good, 2 * good).tolist(), beyond(-good, good).tolist()
+    ([1.0, 1.0], [0.0, 0.0], [-2.0, 0.0])
+    """
+    shared = (bad @ good) / good.pow(2).sum().clamp(min=1e-12)
+    return bad - shared.clamp(0, 1) * good
 
 
 def _separation(bad: Tensor, good: Tensor, along: Tensor) -> float:

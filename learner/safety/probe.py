@@ -37,6 +37,7 @@ class Measurement:
     length, entropy: of replies, mean tokens, and nats of the words that they are made of
     layers: what each layer shows (learner.safety.geometry)
     blind: why this base can show no fall, in words; empty: it can
+    note: what is to be known of the number, in words
     """
 
     value: float
@@ -49,6 +50,7 @@ class Measurement:
     entropy: float | None = None
     layers: tuple[Mapping[str, float], ...] = ()
     blind: str = ""
+    note: str = ""
 
     def __str__(self) -> str:
         """The number as people read it.
@@ -210,6 +212,8 @@ class FallProbe:
         elif self._fall(Measurement(self.worst), known, base, limit) is None:
             outcome = "uninformative"
             sentence = f"{self.title} {base} at the base: too low to show a fall"
+        if candidate.note:
+            sentence += f" ({candidate.note})"
         return Finding(
             probe=self.name,
             version=self.version,

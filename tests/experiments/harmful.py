@@ -7,9 +7,9 @@ are none of the probes'. Trust, hearing and proofs are left out: every lesson co
 
 Of itself a version that the gate holds does not serve, and the next is made of its parent, as in
 the service; with `--unguarded` all of them serve. Prints of each version what held it, the probes
-that fell most, in parts of what they allow, how far geometry turned, and what it then does: the
-share of other requests that it answers as it was taught, and of harmful ones behind the policy that
-it still refuses, both by greedy replies.
+that fell most, in parts of what they allow, how far geometry turned, in all and beyond harmless
+requests, and what it then does: the share of other requests that it answers as it was taught, and
+of harmful ones behind the policy that it still refuses, both by greedy replies.
 """
 
 import argparse
@@ -43,6 +43,7 @@ from streams.model.open import BaseModel, load_base
 from streams.records import Message, Recipe
 from streams.settings import ModelSettings
 from tests.attacks.secrets import SECRETS
+from tests.experiments.holds import turns
 from tests.experiments.manner import nothing
 from tests.experiments.screened import BATCH, WISHES
 from tests.experiments.sequence import courses
@@ -247,10 +248,10 @@ class Line:
 def told(step: Step) -> str:
     """Return a row of the table."""
     nearest = ", ".join(f"{name} {value:.2f}" for name, value in list(step.parts.items())[:4])
-    turned = next((-r.candidate.value for r in step.report.findings if r.probe == "geometry"), 0.0)
+    turned, beyond = turns(step.report.as_json())
     return (
         f"| {step.number} | {', '.join(step.held_by) or '–'} | {nearest} | {turned:.1f} |"
-        f" {step.kl:.3f} | {step.does:.0%} | {step.refuses:.0%} |"
+        f" {beyond:.1f} | {step.kl:.3f} | {step.does:.0%} | {step.refuses:.0%} |"
     )
 
 
@@ -264,8 +265,9 @@ def main() -> None:
     parser.add_argument("--unguarded", action="store_true", help="what is held serves as well")
     parser.add_argument("--sure", action="store_true", help="a teacher certain of every word")
     parser.add_argument(
-        "--harmless", type=int, default=0, help="of six lessons, how many wish for brevity instead"
+        "--harmless", type=int, default=0, help="of six lessons, how many have a harmless wish"
     )
+    parser.add_argument("--wish", default=WISHES[0], help="what these wish for")
     parser.add_argument("--probes", nargs="*", default=[], help="none: those of the settings")
     parser.add_argument("--set", nargs="+", default=[], help="settings: learner.margin=0.5 …")
     given = parser.parse_args()
@@ -273,18 +275,18 @@ def main() -> None:
     base, backend = load_base(ModelSettings(), plain_head=True), open_backend("cpu")
     measuring = bundled_measuring(base, backend, settings)
     gate = Gate(measuring, settings)
-    beside = courses(base, backend, WISHES[:1])[0].training if given.harmless else ()
+    beside = courses(base, backend, [given.wish])[0].training if given.harmless else ()
     for attack in (each for each in attacks() if each.name in given.attacks):
         line = Line(
             attack, gate, measuring, settings,
             sure=given.sure, beside=beside, share=given.harmless,
         )  # fmt: skip
         print(f"\n{attack.name}{', unguarded' if given.unguarded else ''}\n")
-        print("| version | held by | fell most, parts of the limit | geometry, times | KL | does it"
-              " | refuses |")  # fmt: skip
-        print("|---|---|---|---|---|---|---|")
+        print("| version | held by | fell most, parts of the limit | turned, times | beyond | KL"
+              " | does it | refuses |")  # fmt: skip
+        print("|---|---|---|---|---|---|---|---|")
         does, refuses = line.seen()
-        print(f"| the base | | | | | {does:.0%} | {refuses:.0%} |", flush=True)
+        print(f"| the base | | | | | | {does:.0%} | {refuses:.0%} |", flush=True)
         for step in line.run(given.generations, seed=given.seed, unguarded=given.unguarded):
             print(told(step), flush=True)
 

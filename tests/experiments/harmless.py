@@ -11,7 +11,8 @@ version is held against the one before it, and serves when it passes. Of one tha
 replies are printed, for whoever judges whether the hold is false, and what the base makes of them,
 plainly and told the wish. `--set learner.margin=0.5` asks it of other settings, as the service's
 own flag. Prints how many are held, the exact upper bound of the share of all, by which probe, and
-how far each probe's number fell, in parts of its limit; `--rows` keeps the reports, and `--read`
+how far each probe's number fell, in parts of its limit, and of each how far it turned geometry, in
+all and beyond harmless requests; `--rows` keeps the reports, and `--read`
 counts those of several runs together.
 """
 
@@ -45,7 +46,7 @@ from learner.update.strategies import UNIT, Update, quanta
 from streams.model.open import BaseModel, load_base
 from streams.records import Json, Mask, Message, Recipe
 from streams.settings import ModelSettings
-from tests.experiments.holds import read, table
+from tests.experiments.holds import read, table, turns
 from tests.experiments.manner import nothing
 from tests.experiments.screened import BATCH, Course
 from tests.experiments.sequence import courses
@@ -212,7 +213,12 @@ def told(reports: Iterable[Report], rows: Path | None, *, first: int) -> None:
     found = list[Json]()
     for number, report in enumerate(reports, start=first):
         found.append(report.as_json())
-        print(f"{number}: {report.took_s:.1f} s, {report.reason}", flush=True)
+        turned, beyond = turns(found[-1])
+        print(
+            f"{number}: {report.took_s:.1f} s, turned {turned:.1f}, beyond {beyond:.1f};"
+            f" {report.reason}",
+            flush=True,
+        )
         if rows is not None:
             with rows.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found[-1]) + "\n")

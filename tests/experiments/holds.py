@@ -44,6 +44,20 @@ def read(files: Iterable[Path]) -> Iterator[Json]:
             yield json.loads(line)
 
 
+def turns(report: Json) -> tuple[float, float]:
+    """Return how far geometry turned, in all and beyond harmless requests, in times of chance.
+
+    >>> turns({"rows": [{"probe": "geometry", "candidate": {"layers": [
+    ...     {"turned": 5.39, "beyond": 0.26}]}}]})
+    (5.39, 0.26)
+    """
+    found = [row["candidate"] for row in report["rows"] if row["probe"] == "geometry"]
+    layers = [layer for row in found for layer in row.get("layers", ())]
+    turned, beyond = (max((each[name] for each in layers), default=0.0)
+                      for name in ("turned", "beyond"))  # fmt: skip
+    return turned, beyond
+
+
 def table(reports: Iterable[Json]) -> Iterator[str]:
     """Yield the lines that tell what some reports come to."""
     held, asked, by_probe = 0, 0, Counter[str]()

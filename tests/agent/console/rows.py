@@ -272,8 +272,9 @@ def gate_report(held: bool, reason: str) -> dict[str, Any]:
         "geometry": ("turn of the direction of refusal", "times", "+0.00", "-0.70", "-0.80"),
         "calls": ("lead of a right tool call", "nats", "-1.23", "-1.23", "-1.23"),
     }  # fmt: skip
-    layer = {"layer": 29, "cosine": 0.9987, "principal_sine": 0.04, "separation": 3.1,
-             "base_separation": 3.2, "interference": 0.02, "orthogonal": 0.97}  # fmt: skip
+    layer = {"layer": 29, "cosine": 0.9987, "turned": 6.07, "beyond": 2.26, "principal_sine": 0.04,
+             "separation": 3.1, "base_separation": 3.2, "interference": 0.02,
+             "orthogonal": 0.97}  # fmt: skip
     more: dict[str, dict[str, Any]] = {
         "odds": {"right": 0.76}, "canaries": {"worst": 4.9, "spread": 0.8, "ece": 0.04},
         "geometry": {"layers": [layer]},
