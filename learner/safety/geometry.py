@@ -262,7 +262,7 @@ def beyond(bad: Tensor, good: Tensor) -> Tensor:
 
     >>> bad, good = torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0])
     >>> beyond(bad, good).tolist(), beyond(good, 2 * good).tolist(), beyond(-good, good).tolist()
-    ([1.0, 1.0], [0.0, 0.0], [-2.0, 0.0])
+    ([1.0, 1.0], [0.0, 0.0], [-2.0, -0.0])
     """
     shared = (bad @ good) / good.pow(2).sum().clamp(min=1e-12)
     return bad - shared.clamp(0, 1) * good

@@ -2,9 +2,8 @@
 
 import pytest
 
-from learner.judges.asking import asks
 from learner.judges.lexical import hear
-from learner.judges.reading import read_text
+from learner.judges.reading import asks, read_text
 
 WANTED = (
     "Which language do you want it in?",

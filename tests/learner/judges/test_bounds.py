@@ -6,11 +6,10 @@ from functools import partial
 
 import pytest
 
-from learner.judges.asking import asks
 from learner.judges.lexicon import lexicon
 from learner.judges.origin import LOOK_CHARS, origin
 from learner.judges.part import parts
-from learner.judges.reading import read_text
+from learner.judges.reading import asks, read_text
 from learner.judges.text import READ_CHARS, clauses
 from learner.judges.wishes import hint_of
 

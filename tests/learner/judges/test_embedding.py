@@ -120,34 +120,26 @@ def test_a_doubt_counts_however_weak_it_is(heard: Heard, support: float) -> None
     assert decided.score == 0
 
 
-def fixed(unhappy: float, wished: float, words: str, reply: str = REPLY) -> int | None:
+def fixed(unhappy: float, wished: float, words: str) -> int | None:
     """The score of words of which the chances are these; None: no verdict."""
     found = Chances(unhappy=unhappy, nothing=1 - unhappy, pleased=0.0, wished=wished)
-    heard = judged(EmbeddingJudge(lambda _: found), words, reply=reply)
+    heard = judged(EmbeddingJudge(lambda _: found), words)
     return None if heard is None else heard.score
 
 
-def test_a_wish_needs_less_than_a_complaint() -> None:
-    """Unless something is asked, with a mark or by a particle, or somebody excuses themself."""
-    assert fixed(0.92, 0.8, "rhyming pls") == -1
-    assert fixed(0.92, 0.2, "rhyming pls") is None
-    assert fixed(0.92, 0.8, "rhyming, could it?") is None
-    assert fixed(0.92, 0.8, "可以提前做好吗") is None
-    assert fixed(0.92, 0.8, "oh sorry, the other one") is None
-
-
-def test_complaints_need_less_where_the_language_makes_them_plain() -> None:
-    """Calibrated by language, on development."""
-    assert fixed(0.975, 0.1, "da ist doch Fleisch drin", "Nimm Speck und Linsen dazu.") == -1
-    assert fixed(0.975, 0.1, "there is meat in there", "Add bacon and lentils.") is None
-
-
-@given(st.floats(0.5, 1), st.floats(0, 1), st.sampled_from(["rhyming pls", "da ist Fleisch drin"]))
+@given(st.floats(0.5, 1), st.floats(0, 1), st.sampled_from(["rhyming pls", "meat in there"]))
 def test_more_chance_never_unsays_it(unhappy: float, share: float, words: str) -> None:
     """What is heard at one chance is heard at every higher one."""
     wished = unhappy * share
     if fixed(unhappy, wished, words) == -1:
         assert fixed(min(1.0, unhappy + 0.05), wished, words) == -1
+
+
+@pytest.mark.parametrize("words", ["これでいいですか", "可以提前做好吗"])
+def test_a_question_without_a_mark_is_no_praise(words: str) -> None:
+    """Chinese and Japanese ask by a particle."""
+    pleased = Chances(unhappy=0.0, nothing=0.01, pleased=0.99, wished=0.0)
+    assert judged(EmbeddingJudge(lambda _: pleased), words) is None
 
 
 def test_what_is_read_is_bounded() -> None:
