@@ -167,7 +167,7 @@ def calls_of(messages: Iterable[Message]) -> tuple[str, ...]:
     True
     """
     calls = (call for message in messages for call in message.tool_calls or [])
-    return tuple(canonical_json(_call(call)).decode() for call in calls)
+    return tuple(canonical_json(_call(call)).decode("utf-8", "surrogatepass") for call in calls)
 
 
 def last_asked(messages: Sequence[Message]) -> str:

@@ -237,7 +237,7 @@ def test_a_call_that_was_told_in_part_is_none_when_it_does_not_go_on() -> None:
 def test_where_a_call_broke_off_within_a_token_nothing_can_go_on() -> None:
     """That is our fault, and said; a client must not take the half for a call."""
     reply = Reply(ask([TOOL]), can_retry=True)
-    for token in written('<tool_call>{"name": "weather", "arguments": {"a": "', "b<"):
+    for token in written('<tool_call>{"name": "weather", "arguments": {"a": 1', " <"):
         reply.add(token)
     with pytest.raises(BrokenError):
         reply.add(written("/tool_call>")[0])
