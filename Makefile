@@ -59,7 +59,7 @@ format: .venv/installed ## let ruff put the code in form
 	$(BIN)/ruff format .
 
 # Three processes share the tests, a file each: on two cores none waits while another one does.
-test: setup check ## checks and tests, under 15 minutes on two cores (ARGS="-k swap")
+test: setup check ## checks and tests, 10 to 25 minutes on two cores (ARGS="-k swap")
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: setup ## the tests that take longer than a minute each, and all laws with more examples

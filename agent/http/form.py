@@ -99,7 +99,6 @@ def _invalid(cause: ValidationError) -> InvalidError:
 def _located(error: ErrorDetails) -> tuple[str, str]:
     """Return the parameter as the client spells it, and the message without it."""
     message = "Must be an object" if error["type"] == "model_type" else error["msg"]
-    message = message.removeprefix("Value error, ")
     path = ""
     for part in error["loc"]:
         if isinstance(part, str) and part.startswith("<"):

@@ -6,12 +6,12 @@ not in the ledger, and the reason why is what an operator looks for.
 
 from collections.abc import Collection
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from agent.console.read.view import View
 from streams.line.became import changes_of, ended
 from streams.records import Json, Recipe, encode
-from streams.store.tables import GenerationRow, RecipeRow
+from streams.store.tables import GenerationRow, RecipeRow, RolloutRow
 
 LIMIT = 60
 CHANGES = 1000  # of these versions that are looked at: some ten a version
@@ -22,6 +22,7 @@ class VersionRows:
 
     def __init__(self) -> None:
         self._recipes: dict[str, Json] = {}
+        self._became: dict[str, tuple[int | None, dict[str, Json | None]]] = {}  # since a change
 
     def read(self, session: Session, view: View) -> list[Json]:
         """Read the versions of these lines, newest first, and what serves and served before."""
@@ -43,12 +44,22 @@ class VersionRows:
             }
         for line in view.lines:
             names = [name for name, row in shown.items() if row["line"] == line]
-            changes = changes_of(session, line, names, CHANGES)
-            for name in names:
-                last = ended(name, changes)
-                became = last and {key: last[key] for key in ("became", "reason", "seq")}
-                shown[name] = shown[name] | {"became": became}
+            became = self._read_became(session, line, names)
+            shown |= {name: shown[name] | {"became": became[name]} for name in names}
         return sorted(shown.values(), key=lambda version: -version["created_ms"])
+
+    def _read_became(
+        self, session: Session, line: str, names: Collection[str]
+    ) -> dict[str, Json | None]:
+        """Read what became of these versions, again only where something changed since."""
+        newest = select(func.max(RolloutRow.seq)).where(RolloutRow.line == line)
+        seq = session.exec(newest).one()
+        known_seq, known = self._became.get(line, (None, {}))
+        if known_seq != seq or known.keys() != set(names):
+            changes = changes_of(session, line, names, CHANGES)
+            known = {name: _told(ended(name, changes)) for name in names}
+            self._became[line] = seq, known
+        return known
 
     def _read_new(self, session: Session, names: Collection[str]) -> None:
         """Read the recipes that are not known yet, and forget those that are not shown."""
@@ -56,6 +67,10 @@ class VersionRows:
         rows = session.exec(select(RecipeRow).where(col(RecipeRow.version).in_(missing))).all()
         known = {name: self._recipes[name] for name in names if name in self._recipes}
         self._recipes = known | {row.version: recipe_of(row) for row in rows}
+
+
+def _told(change: Json | None) -> Json | None:
+    return change and {key: change[key] for key in ("became", "reason", "seq")}
 
 
 def recipe_of(row: RecipeRow) -> Json:

@@ -7,6 +7,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
+from agent.console.read.versions import VersionRows
+from agent.console.read.view import View
 from streams.records import State, Verb
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
@@ -93,6 +95,28 @@ async def test_a_learner_that_is_away_is_why_nothing_is_on_trial(tmp_path: Path)
         told = await (await client.get("/api/now")).json()
     store.close()
     assert told["idle"]["why"] == "the learner is not running: start it with quickset learner"
+
+
+def test_what_becomes_of_a_version_is_told_with_the_change_that_does_it(tmp_path: Path) -> None:
+    """A reading that went before keeps nothing of it."""
+    store, rows, view = open_store(StreamsSettings(home=tmp_path)), VersionRows(), View(["main"])
+
+    def became(version: str) -> Any:
+        with store.reading() as session:
+            (row,) = (row for row in rows.read(session, view) if row["version"] == version)
+        return row["became"] and row["became"]["became"]
+
+    with store.transaction() as session:
+        *_, before, version = fill(session, now_ms=1_790_000_000_000, num_generations=4)
+    assert became(version) == became(version) == "promoted"
+    with store.transaction() as session:
+        row: dict[str, Any] = {
+               "id": "c96", "line": "main", "seq": 96, "version": before, "previous": version,
+               "who": "ann", "verb": "rollback", "state": "aborted", "reason": "so",
+               "created_ms": 1_790_000_000_096}  # fmt: skip
+        session.add(RolloutRow(**row))
+    assert became(version) == "taken back"
+    store.close()
 
 
 async def test_versions_say_what_became_of_them(tmp_path: Path) -> None:

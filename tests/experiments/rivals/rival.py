@@ -41,13 +41,21 @@ def nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What the hinted base says: behind which prompt, and its tokens."""
+
+    hinted: Tokens
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """What rivals share, made once: the base, its replies, and its rewrites for each wish."""
 
     base: BaseModel
     backend: Backend
     known: dict[tuple[str, str], Tokens] = field(default_factory=dict)
-    rewrites: dict[tuple[str, str], "Rewrite | None"] = field(default_factory=dict)
+    rewrites: dict[tuple[str, str], Rewrite | None] = field(default_factory=dict)
 
     def prompt(self, asked: str, wish: str = "") -> Tokens:
         """Return a request as tokens, with the wish behind it."""
@@ -68,7 +76,7 @@ class Bench:
         found = greedy(decoder, prompts, max_tokens=REPLY_TOKENS, stop_ids=stops)
         return [tuple(reply) for reply in found]
 
-    def rewritten(self, person: Person, asked: Sequence[str]) -> list["Rewrite | None"]:
+    def rewritten(self, person: Person, asked: Sequence[str]) -> list[Rewrite | None]:
         """Return what the hinted base says that pleases somebody; None where it finds nothing.
 
         The greedy replies in each placement are tried before drawn ones, as the service does.
@@ -85,7 +93,7 @@ class Bench:
 
     def _candidates(
         self, person: Person, asked: Sequence[str], place: Placement, drawn: int
-    ) -> list["Rewrite"]:
+    ) -> list[Rewrite]:
         """Write replies behind hinted prompts; drawn: which draw it is, 0 for the likeliest."""
         put = PLACEMENTS[place]
         prompts = [
@@ -114,14 +122,6 @@ class Bench:
             return False
         ended = bool(reply) and reply[-1] in self.base.stop_ids
         return person.pleased(self.text(reply), ended=ended)
-
-
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """What the hinted base says: behind which prompt, and its tokens."""
-
-    hinted: Tokens
-    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
