@@ -335,7 +335,7 @@ async def test_a_cancelled_stream_is_recorded(start_api: StartApi) -> None:
     while b'"b"' not in seen:
         seen += await response.content.readany()
     response.close()
-    await asyncio.wait_for(api.engine.streams[0].gate.wait(), 10)
+    await asyncio.wait_for(api.engine.streams[0].gate.wait(), 60)
     while not api.turns():
         await asyncio.sleep(0)
     (turn,) = api.turns()
@@ -351,7 +351,7 @@ async def test_a_client_that_goes_while_it_waits_frees_its_place(start_api: Star
     while not api.engine.streams:
         await asyncio.sleep(0)
     asking.cancel()
-    await asyncio.wait_for(api.engine.streams[0].gate.wait(), 10)
+    await asyncio.wait_for(api.engine.streams[0].gate.wait(), 60)
     assert api.engine.streams[0].cancelled
     assert api.turns() == []
 

@@ -145,7 +145,7 @@ async def test_stop_ends_the_reply_and_keeps_its_words(chat_page: Page, agent: F
     await say(chat_page, "Go")
     await expect(chat_page.locator(".assistant .text")).to_have_text("Half a")
     await chat_page.get_by_role("button", name="Stop the reply").click()
-    await asyncio.wait_for(agent.gone.wait(), 5)
+    await asyncio.wait_for(agent.gone.wait(), 60)
     await expect(chat_page.locator(".state")).to_have_text("stopped")
     await say(chat_page, "Again")
     await expect(chat_page.locator(".assistant .text").last).to_have_text("ok")

@@ -506,7 +506,7 @@ async def test_the_stream_ends_when_the_server_closes(service: FakeService, stor
     client = await connect(service, store)
     response = await client.get("/operator/events")
     await next_sections(response)
-    await asyncio.wait_for(client.server.close(), 5)
+    await asyncio.wait_for(client.server.close(), 60)
     await client.close()
 
 

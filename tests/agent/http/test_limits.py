@@ -169,6 +169,6 @@ async def test_replies_over_a_keys_places_are_answered_429(start_api: StartApi) 
         stream.gate.set()
     await second.read()
     api.headers, api.engine.script = ANN, ["a"]
-    async with asyncio.timeout(10):  # until the server has noticed that its client is gone
+    async with asyncio.timeout(60):  # until the server has noticed that its client is gone
         while (await api.chat(n=2)).status != 200:
             await asyncio.sleep(0.01)

@@ -136,12 +136,12 @@ async def test_what_is_no_character_is_read_as_a_mark(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["untyped", "wordless", "deep"])
 async def test_an_answer_that_cannot_be_read_is_no_silence(kind: str) -> None:
     """The call ends with it at once, as no fault of whoever called, and the server stays."""
-    with opened(wicked=program("wicked", kind, allow=("act",), timeout_s=20.0)) as box:
+    with opened(wicked=program("wicked", kind, allow=("act",), timeout_s=60.0)) as box:
         await until(box.offered)
         for _ in range(3):
             began_s = time.monotonic()
             assert (await call(box, "act")).outcome == "broken"
-            assert time.monotonic() - began_s < 15
+            assert time.monotonic() - began_s < 50
         assert box.status()["wicked"]["state"] == "up"
 
 

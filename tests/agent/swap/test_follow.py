@@ -25,7 +25,7 @@ from streams.records import Candidate, Forgotten, Mask, Recipe, Record, Rollout,
 from tests.agent.fakes import FakeResidents
 from tests.agent.turn.test_reply import ask
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 MASK = Mask(base="base", neurons={0: [1]}, groups={})
 
 

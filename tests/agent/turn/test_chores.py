@@ -136,7 +136,7 @@ def test_a_client_that_is_misjudged_can_say_so() -> None:
     ids=lambda text: text[:12],
 )
 def test_hostile_texts_take_no_longer(hostile: str) -> None:
-    """A megabyte of marks costs well under a second."""
-    began = time.perf_counter()
+    """A megabyte of marks costs well under a second of processor (three on a slow machine)."""
+    began = time.thread_time()
     is_chore([Message(role="user", content=hostile)])
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 3.0

@@ -16,6 +16,7 @@ from tests.deploy.mcp.conftest import API_KEY, OPERATOR_KEY, ROOT, Behind, over_
 from tests.deploy.mcp.test_server import CHANGES, text_of
 
 OPERATOR_HEADER = "X-Quickset-Operator-Key"
+WAIT_S = 60.0  # a busy machine is slow: httpx alone would give up after five seconds
 
 
 def hash_of(key: str) -> str:
@@ -48,7 +49,7 @@ async def test_over_http_each_request_brings_its_own_keys(behind: Behind) -> Non
     keys = f'agent.keys={{"app": "{hash_of(API_KEY)}"}}'
     operators = f'agent.operator_keys={{"ann": "{hash_of(OPERATOR_KEY)}"}}'
     async with over_http(behind, "--set", keys, "--set", operators) as url:
-        async with httpx2.AsyncClient() as raw:
+        async with httpx2.AsyncClient(timeout=WAIT_S) as raw:
             refused = await raw.post(url, json={})
             assert refused.status_code == 401
             assert "an API key is needed" in refused.text
@@ -59,7 +60,7 @@ async def test_over_http_each_request_brings_its_own_keys(behind: Behind) -> Non
                 assert refused.status_code in (403, 421), foreign
         bearer = {"Authorization": f"Bearer {API_KEY}"}
         async with (
-            httpx2.AsyncClient(headers=bearer) as http,
+            httpx2.AsyncClient(headers=bearer, timeout=WAIT_S) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
         ):
             chat = await client.call_tool("chat", {"message": "Hi"})
@@ -68,7 +69,9 @@ async def test_over_http_each_request_brings_its_own_keys(behind: Behind) -> Non
             assert paused.is_error
             assert "operator key" in text_of(paused)
         async with (
-            httpx2.AsyncClient(headers=bearer | {OPERATOR_HEADER: OPERATOR_KEY}) as http,
+            httpx2.AsyncClient(
+                headers=bearer | {OPERATOR_HEADER: OPERATOR_KEY}, timeout=WAIT_S
+            ) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
         ):
             paused = await client.call_tool("pause", {"reason": "a test"})

@@ -72,7 +72,7 @@ def test_what_was_thought_is_not_said(reply: str, aloud: str) -> None:
     ids=lambda text: text[:12],
 )
 def test_hostile_texts_take_no_longer(hostile: str) -> None:
-    """A megabyte of marks costs well under a second."""
-    began = time.perf_counter()
+    """A megabyte of marks costs well under a second of processor (three on a slow machine)."""
+    began = time.thread_time()
     normal(spoken(hostile))
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 3.0

@@ -158,7 +158,7 @@ def test_a_waiting_reader_is_woken_by_an_append(log: Log, open_another: Callable
     appender.start()
     began = time.monotonic()
     assert [e.id for e in subscription.poll(wait_s=30)] == ["turns-a-1"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     appender.join()
     subscription.close()
 
@@ -169,7 +169,7 @@ def test_an_empty_poll_returns_in_time(log: Log) -> None:
     subscription.poll(wait_s=0)
     began = time.monotonic()
     assert subscription.poll(wait_s=0.2) == []
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     subscription.close()
 
 

@@ -28,7 +28,7 @@ async def on_trial(start_api: StartApi, trial: Trial | None, **given: Any) -> Ap
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop go on until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0)
 
@@ -114,7 +114,7 @@ async def test_a_stop_waits_for_no_unseen_reply(start_api: StartApi) -> None:
     api.engine.then = [["a", "⏸", "b"]]
     await api.chat("Hi")
     await until(lambda: len(api.engine.streams) == 2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await api.service.stop()
     assert len(api.turns()) == 1
 
