@@ -13,11 +13,12 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from kernels.loops.vectors import FLOATS, LANES, ZEROS, Value, Writer, long
+from kernels.loops.vectors import FLOATS, LANES, MOST_SUMS, ZEROS, Value, Writer, long
 
-HEADS_AT_ONCE: Final = 3  # the sums of 3 heads at 8 places fill 24 of the 32 registers of AVX-512
-_PLACES: Final = 8  # whose lanes are added up together
-_CHUNKS: Final = 4  # vectors of a value that are summed at once: a head of 64
+HEADS_AT_ONCE: Final = 3
+_PLACES: Final = MOST_SUMS // HEADS_AT_ONCE  # whose lanes are added up together: 8, or 2
+# Vectors of a value that are summed at once: a head of 64 with AVX-512, else half of it.
+_CHUNKS: Final = min(MOST_SUMS // HEADS_AT_ONCE, 4)
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -108,34 +109,29 @@ def _score_some(
 
 
 def _added(writer: Writer, vectors: list[Value]) -> Value:
-    """Add up the lanes of each of 8 vectors, or of one: first the far ones, then the near ones."""
-    size = LANES // 2
-    halves = [_pairwise(writer, each, each, _run(size), size) for each in vectors]
+    """Add up the lanes of each of some vectors, a power of two: first far ones, then near ones.
+
+    Two vectors become one as long as there are two, so that no lane is idle.
+    """
+    size = width = LANES // 2
+    halves = [_pairwise(writer, each, each, _halves(LANES, size, 1), size) for each in vectors]
     while size > 1:
         size //= 2
-        if len(vectors) == 1:
-            halves = [_pairwise(writer, halves[0], halves[0], _run(size), size)]
+        if len(halves) == 1:
+            halves = [_pairwise(writer, halves[0], halves[0], _halves(width, size, 1), size)]
+            width //= 2
         else:
             pairs = zip(halves[: len(halves) // 2], halves[len(halves) // 2 :], strict=True)
-            halves = [_pairwise(writer, a, b, _lanes(size), size) for a, b in pairs]
+            halves = [_pairwise(writer, a, b, _halves(width, size, 2), size) for a, b in pairs]
     return halves[0]
 
 
-def _run(size: int) -> Callable[[int], list[int]]:
-    """So many lanes of one vector."""
+def _halves(width: int, size: int, vectors: int) -> Callable[[int], list[int]]:
+    """Of one or two vectors of `width` lanes in runs of 2 · size: half of each run, by turns."""
 
     def lanes(at: int) -> list[int]:
-        return [*range(at, at + size)]
-
-    return lanes
-
-
-def _lanes(size: int) -> Callable[[int], list[int]]:
-    """Of two vectors of 8 lanes in runs of 2 · size: the near or far half of each run, by turns."""
-
-    def lanes(at: int) -> list[int]:
-        runs = range(0, _PLACES, 2 * size)
-        each = ((run, which) for run in runs for which in (0, _PLACES))
+        runs = range(0, width, 2 * size)
+        each = ((run, which) for run in runs for which in range(0, vectors * width, width))
         return [which + run + at + lane for run, which in each for lane in range(size)]
 
     return lanes

@@ -28,6 +28,7 @@ from kernels.loops.vectors import (
     I16,
     INTS,
     LANES,
+    MOST_SUMS,
     ZEROS,
     Value,
     Writer,
@@ -52,11 +53,14 @@ _STRIDES: Final = {BFLOAT16: HALF * 2, FLOAT16: HALF * 2, FLOAT32: STRIP * 4, TI
 
 
 class _Writer(Writer):
-    """Writes instructions for half a strip: where its weights lie, and what they become."""
+    """Writes instructions for outputs of half a strip: where weights lie, and what they become.
 
-    def __init__(self, builder: Any, kind: int, weights: Value) -> None:
+    lanes: where each vector of these outputs begins
+    """
+
+    def __init__(self, builder: Any, kind: int, weights: Value, lanes: range) -> None:
         super().__init__(builder)
-        self._kind, self._weights = kind, weights
+        self._kind, self._weights, self._lanes = kind, weights, lanes
         # what half a strip takes for one input, or for GROUP of them
         self._stride = _STRIDES.get(kind, 0)
         self._group_bytes = GROUP * self._stride or SCALE_BYTES + CODE_BYTES[kind]
@@ -68,10 +72,10 @@ class _Writer(Writer):
         for line in lines:
             self.ask(self.builder.add(begin, long(AHEAD_BYTES + line)))
         if self._stride:
-            return begin, [(None, None)] * (HALF // LANES)
+            return begin, [(None, None)] * len(self._lanes)
         both = [
             [self.load(self.builder.add(begin, long(first + 4 * lane))) for first in (0, HALF * 4)]
-            for lane in range(0, HALF, LANES)
+            for lane in self._lanes
         ]
         return self.builder.add(begin, long(SCALE_BYTES)), [(one, other) for one, other in both]
 
@@ -80,7 +84,8 @@ class _Writer(Writer):
     ) -> list[tuple[Value, Value]]:
         """Make the weights of inputs 2 · pair and 2 · pair + 1 of a group."""
         return [
-            self._made(begin, pair, LANES * number, *scales) for number, scales in enumerate(shared)
+            self._made(begin, pair, lane, *scales)
+            for lane, scales in zip(self._lanes, shared, strict=True)
         ]
 
     def _made(
@@ -121,7 +126,7 @@ def multiply(  # numba takes no *rest here
     _context: Any, kind: Any, rows: Any, weights: Any, x: Any, depth: Any, out: Any, width: Any,
     block: Any,
 ) -> Any:  # fmt: skip
-    """Write HALF outputs of some rows.
+    """Write HALF outputs of some rows, as many at once as their sums stay in registers.
 
     kind, rows: literals; the others 64-bit integers
     weights: address of the half strip
@@ -132,7 +137,10 @@ def multiply(  # numba takes no *rest here
     sizes = kind.literal_value, rows.literal_value
 
     def write(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _multiply(builder, *sizes, arguments[2:])
+        at_once = max(MOST_SUMS // sizes[1], 1) * LANES
+        for first in range(0, HALF, at_once):
+            lanes = range(first, min(first + at_once, HALF), LANES)
+            _multiply(builder, *sizes, lanes, arguments[2:])
         return context.get_dummy_value()
 
     return types.void(kind, rows, weights, x, depth, out, width, block), write
@@ -152,10 +160,9 @@ def unpack(_context: Any, kind: Any, weights: Any, out: Any, line: Any, depth: A
     return types.void(kind, weights, out, line, depth), write
 
 
-def _multiply(builder: Any, kind: int, rows: int, arguments: Sequence[Value]) -> None:
+def _multiply(builder: Any, kind: int, rows: int, lanes: range, arguments: Sequence[Value]) -> None:
     weights, x, depth, out, width, block = arguments
-    lanes = range(0, HALF, LANES)
-    writer = _Writer(builder, kind, weights)
+    writer = _Writer(builder, kind, weights, lanes)
     sums = [[cgutils.alloca_once(builder, FLOATS) for _ in lanes] for _ in range(rows)]
     starts = [writer.place(x, builder.mul(depth, long(row)), 4) for row in range(rows)]
     ends = [writer.place(out, builder.mul(width, long(row)), 4) for row in range(rows)]
@@ -180,9 +187,10 @@ def _multiply(builder: Any, kind: int, rows: int, arguments: Sequence[Value]) ->
 
 def _unpack(builder: Any, kind: int, arguments: Sequence[Value]) -> None:
     weights, out, line, depth = arguments
-    writer = _Writer(builder, kind, weights)
+    lanes = range(0, HALF, LANES)
+    writer = _Writer(builder, kind, weights, lanes)
     for first, made in _pairs(writer, long(0), depth):
-        for lane, pair in zip(range(0, HALF, LANES), made, strict=True):
+        for lane, pair in zip(lanes, made, strict=True):
             for more in (0, 1):
                 start = builder.mul(builder.add(first, long(more)), line)
                 place = writer.place(out, start, 4, 4 * lane)

@@ -30,9 +30,13 @@ from kernels.loops.lanes import (
     multiply,
     unpack,
 )
+from kernels.loops.vectors import VECTORS
 
-# Their sums, for half a strip, fill half of the registers of AVX-512; weights are made in others.
-MOST_AT_ONCE: Final = 8
+# Their sums, for half a strip, fill half of the registers; weights are made in others.
+MOST_AT_ONCE: Final = 8 if VECTORS == 32 else 2
+# Rows that are multiplied at once by unpacked weights: by half a strip with AVX-512 (measured: a
+# fifth faster than 8; the sums of 16 no longer fit in registers), else by a quarter of it.
+TALL: Final = 12 if VECTORS == 32 else 6
 # Inputs, of all rows at hand, that are read for each half strip: 1 MB, so that they stay in cache.
 IN_CACHE: Final = 2**18
 
@@ -47,7 +51,7 @@ def half_strips(
     weights, x, out: addresses of the weight, of (rows, depth) and of (rows, width) float32
     scratch: address of (depth, HALF) floats, of the calling thread
     """
-    many, at_once = rows > MOST_AT_ONCE, max(IN_CACHE // depth // 12 * 12, 12)
+    many, at_once = rows > MOST_AT_ONCE, max(IN_CACHE // depth // TALL * TALL, TALL)
     for begin in range(0, rows, at_once):
         end = min(begin + at_once, rows)
         for half in range(first, last):
@@ -78,9 +82,9 @@ def _many_rows(
     rows: int, weights: int, x: int, depth: int, out: int, width: int, block: int
 ) -> int:
     """Multiply as many rows by unpacked weights as a loop is written for; return how many."""
-    if rows >= 12:  # measured: a fifth faster than 8; the sums of 16 no longer fit in registers
-        multiply(TIGHT, 12, weights, x, depth, out, width, block)
-        return 12
+    if rows >= TALL and rows != 8:
+        multiply(TIGHT, TALL, weights, x, depth, out, width, block)
+        return TALL
     return _some_rows(TIGHT, rows, weights, x, depth, out, width, block)
 
 
@@ -89,7 +93,7 @@ def _some_rows(
     kind: int, rows: int, weights: int, x: int, depth: int, out: int, width: int, block: int
 ) -> int:
     """Multiply as many rows as a loop is written for, and return how many; kind is a literal."""
-    if rows >= 8:
+    if rows >= 8 and VECTORS == 32:
         multiply(kind, 8, weights, x, depth, out, width, block)
         return 8
     if rows >= 4:

@@ -10,9 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils
 
 LANES: Final = 16
+# What registers hold: 32 vectors of AVX-512, 16 halves of one with AVX2, 32 quarters with NEON.
+VECTORS: Final = 32 if get_host_cpu_features().get("avx512f") else 8
+# Sums that stay in registers beside what is multiplied.
+MOST_SUMS: Final = VECTORS * 3 // 4
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 FLOAT: Final = ir.FloatType()
