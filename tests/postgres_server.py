@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import create_engine, text
+from sqlmodel import SQLModel
 
 from streams.store.store import store_url
 from tests.kafka_broker import dies_with_us, free_port
@@ -122,6 +123,18 @@ def drop_database(url: str, server: str) -> None:
     engine = create_engine(store_url(server), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"DROP DATABASE {store_url(url).database} WITH (FORCE)"))
+    engine.dispose()
+
+
+def empty_database(url: str) -> None:
+    """Remove all rows of a store, and whoever is connected to it."""
+    engine = create_engine(store_url(url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+        connection.execute(text(ended))
+        tables = ", ".join(table.name for table in SQLModel.metadata.sorted_tables)
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
     engine.dispose()
 
 

@@ -6,6 +6,8 @@ of the reply's own limit.
 
 import asyncio
 import threading
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -87,7 +89,10 @@ class Stream:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.events: asyncio.Queue[StreamEvent] = asyncio.Queue()
+        self.together = 1  # tokens that a reader is woken for; fewer wait for more, or for the end
+        self.came_s = 0.0  # when what was read last had come, by time.perf_counter
+        self._events: deque[tuple[float, StreamEvent]] = deque()
+        self._reader: asyncio.Future[None] | None = None  # done when there is something to read
         self.reused_tokens = 0  # of the prompt, found in the cache; known with the first token
         self.variant: Variant | None = None  # what it was assigned when it got its place
         self._cancelled = threading.Event()
@@ -101,6 +106,14 @@ class Stream:
         """Ask the engine to end this reply; it does so before its next step."""
         self._cancelled.set()
 
+    def put(self, event: StreamEvent) -> None:
+        """Add what the reader shall have; in its event loop only."""
+        self._events.append((time.perf_counter(), event))
+        if self._reader is None or self._reader.done():
+            return
+        if len(self._events) >= self.together or not isinstance(event, Token):
+            self._reader.set_result(None)
+
     async def __aiter__(self) -> AsyncIterator[Token | Finish]:
         """Yield the tokens, then the Finish.
 
@@ -108,7 +121,10 @@ class Stream:
             assigned is not in memory; EngineStoppedError
         """
         while True:
-            event = await self.events.get()
+            if not self._events:
+                self._reader = self.loop.create_future()
+                await self._reader
+            self.came_s, event = self._events.popleft()
             if isinstance(event, Exception):
                 raise event
             yield event
@@ -212,4 +228,4 @@ def deliver(events: Sequence[tuple[Stream, StreamEvent]]) -> None:
 
 def _put(events: Sequence[tuple[Stream, StreamEvent]]) -> None:
     for stream, event in events:
-        stream.events.put_nowait(event)
+        stream.put(event)

@@ -37,6 +37,9 @@ class Detokenizer:
         if written and self._drops_space:
             self._drops_space, written = False, written.removeprefix(b" ")
         self._held += self._utf8.decode(written, final=last)
+        if not self._stop:
+            text, self._held = self._held, ""
+            return text
         return self._release(last=last) if self._held else ""
 
     def _release(self, *, last: bool) -> str:

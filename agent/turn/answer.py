@@ -61,12 +61,11 @@ class Answer:
         retry: Retry | None = None,
         serves: Callable[[], str] = str,
         ended: Callable[[str, Ask, Variant], None] = lambda *_: None,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Prepare; nothing is asked of the engine before `with`.
 
         asks: one a prompt, of one principal, at least one; choices are numbered through all
-        began_s: when the request came in, by the clock, in seconds
+        began_s: when the request came in, by time.perf_counter
         retry: None: a call that cannot be read is not tried again
         serves: returns the version that serves now; what another one fails to begin, it answers
         ended: told each ask whose first choice came to its end: by which turn, and what answered
@@ -81,7 +80,7 @@ class Answer:
         # what an API keeps of it, so that it may be asked for again; None: it may not
         self.response: Json | None = None
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
-        self._clock, self._began_s = clock, began_s
+        self._began_s = began_s
         self._streams: list[Stream] = []
         self._first_streams: list[Stream] = []  # without those of second tries
         self._last_s: dict[int, float] = {}  # when each choice's last token came
@@ -130,7 +129,7 @@ class Answer:
                 reply=reply,
                 delivered=False if broke_off else self.delivered,
                 response=self.response,
-                took_s=self._clock() - self._began_s,
+                took_s=time.perf_counter() - self._began_s,
                 gap_ms=median_ms(self._waits_s.get(choice, [])),
             )
             self._count(reply)
@@ -154,14 +153,16 @@ class Answer:
         size = len(ask.prompt_token_ids)
         return max(0, size - sum(size - each for each in reused)) if reused else 0
 
-    async def steps(self) -> AsyncGenerator[Step]:
+    async def steps(self, *, together: int = 1) -> AsyncGenerator[Step]:
         """Yield what becomes certain, in the order in which it does, until every choice has ended.
 
+        together: tokens of a choice that may wait for each other, where nobody reads one by one
         raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
             this reply; NotFoundError when what is to answer is not in memory
         """
         try:
-            async for step in merged([self._made(number) for number in range(len(self.replies))]):
+            makers = [self._made(choice, together) for choice in range(len(self.replies))]
+            async for step in merged(makers):
                 yield step
         except EngineStoppedError as cause:
             raise UnavailableError(f"{cause}: ask again") from cause
@@ -170,11 +171,12 @@ class Answer:
         except UnknownVersionError as cause:
             raise NotFoundError(str(cause), param="model", code="model_not_found") from cause
 
-    async def _made(self, choice: int) -> AsyncGenerator[Step]:
+    async def _made(self, choice: int, together: int) -> AsyncGenerator[Step]:
         """Yield what becomes certain of one choice; a call that is none is tried again, once."""
         reply, going = self.replies[choice], True
         while going:
             going = False
+            self._streams[choice].together = together
             async for events in self._told(choice):
                 if events:
                     yield Step(choice, events)
@@ -191,11 +193,11 @@ class Answer:
         reply = self.replies[choice]
         try:
             async for event in self._streams[choice]:
-                if event == Finish("cancelled"):
-                    raise UnavailableError("the server stops: ask again")
                 if isinstance(event, Token):
                     self._measure(choice, event.variant)
                     yield reply.add(event)
+                elif event.reason == "cancelled":
+                    raise UnavailableError("the server stops: ask again")
                 else:
                     yield reply.finish(event)
         except UnknownVersionError:  # what made the first part is not in memory any more
@@ -253,7 +255,7 @@ class Answer:
         return True
 
     def _measure(self, choice: int, variant: Variant) -> None:
-        now_s = self._clock()
+        now_s = self._streams[choice].came_s
         if choice in self._gaps:
             self._gaps[choice].observe(now_s - self._last_s[choice])
             self._waits_s.setdefault(choice, []).append(now_s - self._last_s[choice])

@@ -5,6 +5,11 @@ in, as plain JSON. It is part of a base model's name. transformers is heavy (60 
 model has its content written down (streams.model.convert), and only other directories need it here.
 """
 
+import hashlib
+import json
+import os
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -54,6 +59,33 @@ def read_content(directory: Path) -> Json:
     except UnsupportedModelError as cause:
         raise ModelFilesError(f"{directory} holds {cause}") from cause
     return {key: value for key, value in config.to_dict().items() if key not in _NOT_CONTENT}
+
+
+def kept_content(directory: Path, cache: Path) -> Json:
+    """Return what `read_content` does, kept in the cache for the next process.
+
+    It is named by the bytes of config.json and the version of transformers: to import what reads
+    them takes seconds. A cache that cannot be written or read changes nothing else.
+
+    raises: ModelFilesError, as read_content
+    """
+    file = directory / "config.json"
+    if not file.is_file():
+        return read_content(directory)
+    made_by = f"{version('transformers')} without {_NOT_CONTENT}\n".encode()
+    key = hashlib.sha256(made_by + file.read_bytes()).hexdigest()
+    kept = cache / "configurations" / f"{key[:32]}.json"
+    try:
+        found: Json = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError):
+        content = read_content(directory)
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        aside = kept.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps(content), encoding="utf-8")
+        aside.replace(kept)
+    return content
 
 
 def sizes_of(content: Json) -> Sizes:

@@ -17,7 +17,7 @@ from kernels.model.forward import Decoder
 from kernels.model.model import EMBEDDING, Model
 from kernels.open import open_device
 from streams.errors import ModelFilesError, TemplateRefusedError
-from streams.model.config import WANTED, read_content
+from streams.model.config import WANTED, kept_content, read_content
 from streams.model.convert import Progress, Write, converted, read_manifest, write_bundled
 from streams.model.prompt import Prompt, whole_characters
 from streams.model.quiet import quiet_transformers
@@ -100,9 +100,11 @@ def load_base(
         message says what to do
     """
     device = open_device(settings.device)
-    if settings.path is not None:
-        return open_base(settings.path.expanduser(), device=device, plain_head=plain_head)
     cache = settings.cache.expanduser()
+    if settings.path is not None:
+        path = settings.path.expanduser()
+        content = kept_content(path, cache)
+        return open_base(path, content=content, device=device, plain_head=plain_head)
     return load_converted(
         cache, write_bundled, device=device, plain_head=plain_head, progress=progress
     )
@@ -134,6 +136,7 @@ def open_base(
     directory: Path,
     *,
     manifest: Json | None = None,
+    content: Json | None = None,
     device: Device = "cpu",
     plain_head: bool = False,
 ) -> BaseModel:
@@ -141,9 +144,11 @@ def open_base(
 
     manifest: what a conversion wrote down: the content of its configuration, and the digest that
         its weights must have
+    content: that of the configuration, where it is known otherwise
     raises: ModelFilesError, as load_base
     """
-    content = read_content(directory) if manifest is None else manifest["config"]
+    if content is None:
+        content = read_content(directory) if manifest is None else manifest["config"]
     require_weights(directory)
     tokenizer = _load_tokenizer(directory)
     model, digest = read_model(directory, content, device=device, plain_head=plain_head)

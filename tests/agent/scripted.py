@@ -105,7 +105,7 @@ class ScriptedEngine:
         """Let waiting requests have the free places, and end those that nobody waits for."""
         for stream in [stream for stream in self._waiting if stream.cancelled]:
             self._waiting.remove(stream)
-            stream.events.put_nowait(Finish("cancelled"))
+            stream.put(Finish("cancelled"))
         while self._waiting and len(self._playing) < self._settings.max_batch and not self.paused:
             stream = self._waiting.pop(0)
             self._playing[stream] = stream.loop.create_task(self._play(stream))
@@ -117,12 +117,12 @@ class ScriptedEngine:
             resident = self._residents.hold(stream.request.assign)
             stream.variant = resident.variant
             try:
-                stream.events.put_nowait(await self._told(stream, resident.variant))
+                stream.put(await self._told(stream, resident.variant))
             finally:
                 self._residents.release(resident)
         except Exception as cause:
             self.counts.failed_replies += 1
-            stream.events.put_nowait(cause)
+            stream.put(cause)
         finally:
             del self._playing[stream]
             self.admit()
@@ -151,7 +151,7 @@ class ScriptedEngine:
             text, spelling = growing.add(written, last=last), spelt(written)
             top = tuple(Scored(spelling, -0.5 - place) for place in range(tops))
             token = Token(len(texts) - 1, text, -0.5, -0.25, variant, spelling, top)
-            stream.events.put_nowait(token)
+            stream.put(token)
             self.counts.sampled_tokens += 1
             if growing.stopped_by:
                 return Finish("stop", growing.stopped_by)

@@ -8,9 +8,14 @@ from learner.serving import Serving
 from learner.settings import MODULES
 from streams.model.open import BaseModel
 from streams.records import Mask
-from tests.streams.conftest import database, postgres_url
+from tests.streams.conftest import database, keeps_schema, migrated, postgres_url
 
-__all__ = ["database", "postgres_url"]  # fixtures: every kind of database
+__all__ = [
+    "database",
+    "keeps_schema",
+    "migrated",
+    "postgres_url",
+]  # fixtures: every kind of database
 
 
 @pytest.fixture(scope="session")

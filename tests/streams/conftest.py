@@ -16,6 +16,7 @@ from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import (
     PostgresServer,
     drop_database,
+    empty_database,
     fresh_database,
     postgres_programs,
 )
@@ -82,11 +83,30 @@ def log(open_another: Callable[[], Log]) -> Log:
     return open_another()
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres_url: str) -> Iterator[str]:
+    """A database on PostgreSQL that tests of a store have in turn: to migrate takes a while."""
+    url = fresh_database(postgres_url)
+    yield url
+    drop_database(url, postgres_url)
+
+
+@pytest.fixture
+def keeps_schema() -> bool:
+    """Whether a test leaves the schema of its store as it was, so that the next can have it."""
+    return True
+
+
 @pytest.fixture(params=STORES)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database, of each kind."""
+def database(request: pytest.FixtureRequest, tmp_path: Path, keeps_schema: bool) -> Iterator[str]:
+    """The URL of an empty database, of each kind; where a store is asked for, the store's."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'store.db'}"
+        return
+    if keeps_schema and "store" in request.fixturenames:
+        url = request.getfixturevalue("migrated")
+        yield url
+        empty_database(url)
         return
     server = request.getfixturevalue("postgres_url")
     url = fresh_database(server)

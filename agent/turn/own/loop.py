@@ -96,13 +96,13 @@ class Loop:
         now = self._answer.usage if self._answer is not None else Usage(0, 0)
         return _added(self._before, now)
 
-    async def steps(self) -> AsyncGenerator[Step]:
+    async def steps(self, *, together: int = 1) -> AsyncGenerator[Step]:
         """Yield what becomes certain until the loop has ended. Raises: as Answer.steps."""
         for left in range(self._parts.toolbox.steps, -1, -1):
             answer = self._answer
             assert answer is not None
             reply, before = answer.replies[0], len(self._reply.tokens)
-            async for step in answer.steps():
+            async for step in answer.steps(together=together):
                 if events := self._reply.take(step.events, reply, before):
                     yield Step(0, events)
             calls = self._ours(reply)

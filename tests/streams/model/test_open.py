@@ -13,10 +13,11 @@ import torch
 
 from kernels.model.decode import greedy
 from streams.errors import ModelFilesError
+from streams.model import config
 from streams.model.convert import FOLDER, MANIFEST, Progress, converted
 from streams.model.open import BaseModel, load_base, load_converted
 from streams.model.weights import weights_digest
-from streams.records import Message
+from streams.records import Json, Message
 from streams.settings import ModelSettings
 from tests.tiny import FAMILIES, Family, tiny_model_dir, tiny_tokenizer
 
@@ -64,6 +65,33 @@ def test_the_name_is_the_content(tiny_dir: Path, tmp_path: Path, tiny_base: Base
     flip(moved / "model.safetensors")
     assert load_base(ModelSettings(path=moved)).name != tiny_base.name
     assert len(tiny_base.name) == 16
+
+
+def test_what_a_configuration_says_is_kept(
+    own_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start does not ask transformers, which takes seconds to load; a change is read."""
+    settings = ModelSettings(path=own_dir, cache=tmp_path / "cache")
+    name, read = load_base(settings).name, config.read_content
+    asked: list[Path] = []
+
+    def reading(directory: Path) -> Json:
+        asked.append(directory)
+        return read(directory)
+
+    monkeypatch.setattr(config, "read_content", reading)
+    assert load_base(settings).name == name
+    assert not asked
+    edit_config(own_dir, rms_norm_eps=0.5)
+    assert load_base(settings).name != name
+    assert asked == [own_dir]
+    [*kept] = (tmp_path / "cache" / "configurations").iterdir()
+    for file in kept:
+        file.write_text("{")  # cut in the midst of writing
+    assert load_base(settings).name != name
+    assert len(asked) == 2
+    nowhere = own_dir / "config.json"  # a file is no folder to keep anything in
+    assert load_base(settings.model_copy(update={"cache": nowhere})).name != name
 
 
 def test_a_file_changed_later_changes_nothing(own_dir: Path) -> None:

@@ -38,6 +38,12 @@ def revisions() -> list[str]:
     return [script.revision for script in scripts][::-1]
 
 
+@pytest.fixture
+def keeps_schema() -> bool:
+    """No: each test has a database of its own."""
+    return False
+
+
 def recipe_row(version: str) -> RecipeRow:
     return RecipeRow(
         version=version, parent="base", line="main", number=1, record={"a": [1]}, created_ms=2**41
