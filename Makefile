@@ -8,6 +8,8 @@ EXTRAS ?= embedder,kafka,mcp,otel,postgres,triton,clients,dev
 ARGS ?=
 TIMES ?= 10
 WORKERS ?= 3
+COMPILES := $(addprefix tests/,kernels/model/test_step.py kernels/version/test_master.py \
+	agent/engine/test_sampler.py)
 
 BIN := .venv/bin
 PACKAGES := agent deploy kernels learner streams tests
@@ -59,8 +61,16 @@ format: .venv/installed ## let ruff put the code in form
 	$(BIN)/ruff format .
 
 # Three processes share the tests, a file each: on two cores none waits while another one does.
-test: setup check ## checks and tests, 10 to 25 minutes on two cores (ARGS="-k swap")
+test: setup compiled ## checks and tests, 10 to 20 minutes on two cores (ARGS="-k swap")
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# The checks, and beside them, once, what compiles all loops: tests that start together and find
+# none compiled would each do it for themselves.
+.PHONY: compiled
+compiled: .venv/installed
+	@test -n "$$(find kernels -name '*.nbc' -print -quit)" || $(BIN)/python -m pytest -q $(COMPILES) \
+		-k "not triton and not reference" -m "not slow" > /dev/null & \
+	$(MAKE) --no-print-directory check; checked=$$?; wait; exit $$checked
 
 test-slow: setup ## the tests that take longer than a minute each, and all laws with more examples
 	$(BIN)/python -m pytest --hypothesis-profile thorough -m "slow or hypothesis" $(ARGS)

@@ -12,6 +12,16 @@ from kernels.open import open_backend
 from tests.kernels.placed import Placed
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the slow tests what takes Triton's interpreter many seconds."""
+    for item in items:
+        told = getattr(item, "callspec", None)
+        if told is None or told.params.get("backend") != "triton" or torch.cuda.is_available():
+            continue
+        if told.params.get("pairs", 0) > 100 or item.name.startswith("test_updates_larger"):
+            item.add_marker(pytest.mark.slow)
+
+
 @cache  # compiling once is enough for all tests
 def opened(name: BackendName) -> Backend:
     """Open a backend: Triton's on a GPU where there is one, else in its interpreter."""
