@@ -36,6 +36,13 @@ MESSAGE_ROOM: Final = 2**20  # bytes of a message beyond those of a result: list
 
 # What the SDK says of a connection that is lost; servers use the same code for failures of theirs.
 _LOST: Final = ("Connection closed", "SSE stream ")
+# What it says in the place of an answer that none came from a server at an address: a gateway's
+# page, say, which is no fault of who called.
+_UNANSWERED: Final = (
+    "Server returned an error response", "Not Found", "Unexpected content type",
+    "server answered a request with 202", "Redirect to ",
+)  # fmt: skip
+_ENDED: Final = "Session terminated"  # it knows this session no more, as after a restart
 
 State = Literal["starting", "up", "away"]
 
@@ -102,8 +109,8 @@ class Connection:
     async def call(self, name: str, arguments: str, *, within_s: float) -> Result:
         """Call a tool. arguments: JSON, an object"""
         client = self._client
-        if client is None or name not in self.tools:
-            why = self.standing.why or "it does not offer this tool now"
+        if client is None or self._broken.is_set() or name not in self.tools:
+            why = self._why or self.standing.why or "it does not offer this tool now"
             return Result(f"{name} cannot be called now: {why}", "away")
         within_s = min(within_s, self.settings.timeout_s)
         params = types.CallToolRequestParams(name=name, arguments=json.loads(arguments))
@@ -209,6 +216,11 @@ class Connection:
             self._break(self._why or "it broke off")
             said = "answered more than is read" if huge else "broke off"
             return Result(f"{name} {said}", "huge" if huge else "broken")
+        if cause.message.startswith(_ENDED):
+            self._break("its session ended")
+            return Result(f"{name} broke off", "broken")
+        if cause.message.startswith(_UNANSWERED):
+            return Result(f"{name} could not be reached: {cause.message[:200]}", "broken")
         if cause.code == types.PARSE_ERROR:
             return Result(f"{name} answered what cannot be read", "broken")
         told = {"is_error": True, "content": cut(cause.message, self._most_bytes)}

@@ -15,6 +15,10 @@ class TooLongError(httpx2.TransportError):
     """An answer that is longer than is read."""
 
 
+class EncodedError(httpx2.TransportError):
+    """An answer in an encoding that was not asked for: few bytes may be many."""
+
+
 class _Bounded(httpx2.AsyncByteStream):
     """The bytes of an answer, up to a number."""
 
@@ -40,7 +44,11 @@ class _Transport(httpx2.AsyncHTTPTransport):
         self._most_bytes = most_bytes
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers["Accept-Encoding"] = "identity"
         response = await super().handle_async_request(request)
+        if (encoding := response.headers.get("content-encoding", "identity")) != "identity":
+            await response.aclose()
+            raise EncodedError(f"the answer is encoded ({encoding}), though none was asked for")
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             response.stream = _Bounded(response.stream, self._most_bytes)
         return response

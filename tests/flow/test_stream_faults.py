@@ -35,7 +35,10 @@ from tests.postgres_server import PostgresServer, fresh_database
 IMPATIENT = Patience(**SHORT)
 
 # kafka-python leaves the sockets of lost connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.timeout(600),  # brokers start and stop, on few cores
+    pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +229,6 @@ def test_rebalances_in_mid_update(on_kafka: StreamsSettings, store: Store, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.fault("database gone and back")
 @pytest.mark.postgres
 def test_the_database_is_killed_and_comes_back(server: PostgresServer, tmp_path: Path) -> None:

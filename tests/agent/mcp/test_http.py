@@ -1,0 +1,164 @@
+"""A server at an address that answers a call with anything but an answer: calls end in time."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
+
+from agent.mcp.settings import ToolServer
+from tests.agent.mcp.test_servers import call, opened, until
+
+Json = dict[str, Any]
+Act = Callable[[web.Request, Json], Awaitable[web.StreamResponse]]
+
+TOOL = {"name": "act", "inputSchema": {"type": "object"}}
+ABOUT = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {"tools": {}},
+    "serverInfo": {"name": "odd", "version": "1"},
+}
+
+
+def answered(asked: Json, result: Any) -> Json:
+    return {"jsonrpc": "2.0", "id": asked["id"], "result": result}
+
+
+def spoken(text: str) -> Json:
+    return {"content": [{"type": "text", "text": text}]}
+
+
+def says(text: str, *, kind: str = "application/json", status: int = 200, **headers: str) -> Act:
+    """Answer with a body. `{id}` in it becomes the call's id."""
+
+    async def act(_request: web.Request, asked: Json) -> web.StreamResponse:
+        body = text.replace("{id}", json.dumps(asked["id"])).encode()
+        return web.Response(body=body, content_type=kind, status=status, headers=headers)
+
+    return act
+
+
+def streams(*events: str) -> Act:
+    """Answer with events, and close the stream."""
+
+    async def act(request: web.Request, asked: Json) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for event in events:
+            text = event.replace("{id}", json.dumps(asked["id"]))
+            await response.write(f"event: message\ndata: {text}\n\n".encode())
+        return response
+
+    return act
+
+
+async def hangs(_request: web.Request, _asked: Json) -> web.StreamResponse:
+    await asyncio.sleep(600)
+    raise AssertionError
+
+
+async def breaks_off(request: web.Request, _asked: Json) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = 1000
+    await response.prepare(request)
+    await response.write(b'{"jsonrpc": "2.0",')
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def swells(_request: web.Request, asked: Json) -> web.StreamResponse:
+    """Few bytes that are 64 MiB when they are unpacked."""
+    said = json.dumps(answered(asked, spoken("a" * 2**26))).encode()
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    return web.Response(body=gzip.compress(said), headers=headers)
+
+
+async def no_utf8(_request: web.Request, asked: Json) -> web.StreamResponse:
+    said = json.dumps(answered(asked, spoken("XX"))).encode().replace(b"XX", b"\xff\xfe")
+    return web.Response(body=said, content_type="application/json")
+
+
+ODD: dict[str, tuple[Act, set[str]]] = {
+    "a page": (says("<html>busy</html>", kind="text/html"), {"broken"}),
+    "an error page": (says("<html>oh</html>", kind="text/html", status=502), {"broken"}),
+    "not found": (says("", status=404), {"broken"}),
+    "not allowed": (says("{}", status=401), {"broken"}),
+    "nothing": (says("", status=202), {"broken"}),
+    "empty": (says(""), {"broken", "timeout"}),
+    "half": (says('{"jsonrpc": "2.0", "id": {id}, "result": {"cont'), {"broken"}),
+    "no object": (says("[1, 2]"), {"broken"}),
+    "no result": (says('{"jsonrpc": "2.0", "id": {id}}'), {"broken", "timeout"}),
+    "another's": (says('{"jsonrpc": "2.0", "id": "x", "result": {}}'), {"broken", "timeout"}),
+    "wordless": (says('{"jsonrpc": "2.0", "id": {id}, "result": {"content": 5}}'), {"broken"}),
+    "moved": (says("", status=302, Location="http://127.0.0.1:1/mcp"), {"broken"}),
+    "moved here": (says("", status=307, Location="/mcp"), {"ok"}),
+    "a stream of nothing": (streams(), {"broken", "timeout"}),
+    "a stream of no JSON": (streams("oh"), {"broken", "timeout"}),
+    "a stream of another's": (
+        streams('{"jsonrpc": "2.0", "id": "x", "result": {}}'),
+        {"broken", "timeout"},
+    ),
+    "hangs": (hangs, {"timeout"}),
+    "breaks off": (breaks_off, {"broken"}),
+    "swells": (swells, {"broken"}),
+    "no UTF-8": (no_utf8, {"broken"}),
+    "ended": (says("", status=404), {"broken"}),
+}
+
+
+@asynccontextmanager
+async def serving(odd: Act, **headers: str) -> AsyncIterator[str]:
+    """A server whose first call is answered oddly, and all later ones well; gives its address.
+
+    headers: of its answer to whoever connects
+    """
+    acts = [odd]
+
+    async def post(request: web.Request) -> web.StreamResponse:
+        asked: Json = await request.json()
+        match asked.get("method"):
+            case "initialize":
+                return web.json_response(answered(asked, ABOUT), headers=headers)
+            case "tools/list":
+                return web.json_response(answered(asked, {"tools": [TOOL]}))
+            case "tools/call":
+                if acts:
+                    return await acts.pop()(request, asked)
+                return web.json_response(answered(asked, spoken("well")))
+            case _ if "id" not in asked:
+                return web.Response(status=202)
+        error = {"code": -32601, "message": "no such method"}
+        return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": error})
+
+    app = web.Application()
+    app.router.add_post("/mcp", post)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("kind", ODD)
+async def test_any_answer_ends_a_call_and_the_next_is_made(kind: str) -> None:
+    """What cannot be read is told at once and for what it is; the server is soon called again."""
+    act, outcomes = ODD[kind]
+    async with serving(act, **({"Mcp-Session-Id": "s"} if kind == "ended" else {})) as url:
+        server = ToolServer(url=url, allow=("act",), timeout_s=3.0)
+        with opened(odd=server) as box:
+            await until(box.offered)
+            told = await call(box, "act")
+            assert told.outcome in outcomes, told
+            assert "Traceback" not in told.text
+            while (told := await call(box, "act")).outcome == "away":
+                await asyncio.sleep(0.05)  # it is connected again
+            assert told.text == "well"
