@@ -63,8 +63,11 @@ class Api:
             return text, answer.headers["X-Quickset-Version"]
 
     def correct(self, question: str, correction: str) -> str:
-        """Ask, then correct the reply; give the version that was corrected."""
-        reply, version = self.chat(question)
+        """Ask, then correct the reply; give the version that was corrected.
+
+        What follows a question may be its answer, and noise may end in one: it stops before.
+        """
+        reply, version = self.chat(question, temperature=0, stop=["?", "？"])
         self.chat(question, reply or "…", correction)
         return version
 
