@@ -32,14 +32,23 @@ def compiled(function: Function) -> Function:
     return cast(Function, numba.njit(cache=True, nogil=True)(function))
 
 
-def vectorised(function: Function) -> Function:
+def vectorised(signature: str) -> Callable[[Function], Function]:
     """Compile, and let a sum be cut into vector lanes; the cut depends on the shape only.
+
+    signature: types of arguments and result, as numba writes them. It is compiled or found on disk
+        when it is imported, before whatever calls it: a caller carries a copy that may have been
+        cut otherwise, and the first of both that a process meets is the one that it uses.
 
     NaN and infinity keep their rules: a fault must show.
     """
-    function.__qualname__ += f"_{digest(KERNELS)}"
-    flags = {"reassoc", "contract", "arcp", "nsz"}
-    return cast(Function, numba.njit(cache=True, nogil=True, fastmath=flags)(function))
+
+    def compile_now(function: Function) -> Function:
+        function.__qualname__ += f"_{digest(KERNELS)}"
+        flags = {"reassoc", "contract", "arcp", "nsz"}
+        made = numba.njit(signature, cache=True, nogil=True, fastmath=flags)(function)
+        return cast(Function, made)
+
+    return compile_now
 
 
 def on_threads(function: Function) -> Function:

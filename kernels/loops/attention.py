@@ -36,7 +36,7 @@ def power_of_two(t: np.float32) -> np.float32:
     return exact * fraction
 
 
-@vectorised
+@vectorised("void(float32[::1])")
 def _softmax(scores: Array) -> None:
     """Replace the scores of one head by their shares of the whole."""
     highest = _LOWEST

@@ -27,7 +27,7 @@ _BLOCK = 256  # tokens that are passed over at once
 _SUMMED = 1024
 
 
-@vectorised
+@vectorised("float64(float32[::1], float32, float32, float32[::1])")
 def _weigh(scores: Array, highest: np.float32, scale: np.float32, weights: Array) -> float:
     """Write e^((score - highest) · scale) in units of log2, exactly 1 at the highest; sum them."""
     total = 0.0
@@ -41,7 +41,7 @@ def _weigh(scores: Array, highest: np.float32, scale: np.float32, weights: Array
     return total
 
 
-@vectorised
+@vectorised("void(int64, int64, float32[:,::1], float32[::1], float64[::1])")
 def log_totals(first: int, last: int, scores: Array, highest: Array, totals: Array) -> None:
     """Write the log of the sum of e^score of rows first..last-1, which a log-probability is of.
 
@@ -59,7 +59,7 @@ def log_totals(first: int, last: int, scores: Array, highest: Array, totals: Arr
         totals[row] = highest[row] + math.log(total) if np.isfinite(highest[row]) else np.nan
 
 
-@vectorised
+@vectorised("float64(float32[::1], float64, boolean[::1])")
 def _share(logits: Array, total: float, allowed: Array) -> float:
     """Sum e^(logit − total) of what is allowed."""
     share, highest = 0.0, np.float32(total)
@@ -72,7 +72,10 @@ def _share(logits: Array, total: float, allowed: Array) -> float:
     return share
 
 
-@vectorised
+@vectorised(
+    "void(int64, int64, float32[:,::1], float32[:,::1], float64[::1], boolean[:,::1], int64[::1],"
+    " float32[:,::1], float64[::1])"
+)
 def hold_rows(
     first: int, last: int, scores: Array, logits: Array, totals: Array, allowed: Array,
     places: Array, held: Array, shares: Array,
@@ -95,7 +98,7 @@ def hold_rows(
         shares[row] = _share(logits[row], totals[row], mask)
 
 
-@vectorised
+@vectorised("int64(float32[::1], float32)")
 def _count(weights: Array, least: np.float32) -> int:
     count = 0
     for i in range(len(weights)):
@@ -103,7 +106,7 @@ def _count(weights: Array, least: np.float32) -> int:
     return count
 
 
-@vectorised
+@vectorised("float64(float32[::1], float32)")
 def _mass(weights: Array, least: np.float32) -> float:
     mass = 0.0
     for first in range(0, len(weights), _SUMMED):

@@ -71,7 +71,7 @@ def _meet(counter: int, goal: int) -> None:
             _yield_core()
 
 
-@vectorised
+@vectorised("void(float32[:,::1], float32[::1], float32, float32[:,::1], UniTuple(int64, 2))")
 def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array, rows: tuple[int, int]) -> None:
     """Divide each of some rows by its root mean square (Zhang & Sennrich 2019, eq. 4)."""
     for row in range(rows[0], rows[1]):
@@ -83,7 +83,7 @@ def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array, rows: tuple[
             out[row, j] = weight[j] * (x[row, j] * scale)
 
 
-@vectorised
+@vectorised("void(float32[:,::1], float32[:,::1], int64, int64)")
 def _gated(gate: Array, up: Array, first: int, last: int) -> None:
     """Replace gate by silu(gate) · up, for some outputs of every row."""
     for row in range(gate.shape[0]):
@@ -92,7 +92,7 @@ def _gated(gate: Array, up: Array, first: int, last: int) -> None:
             gate[row, j] = gate[row, j] / (np.float32(1.0) + e) * up[row, j]
 
 
-@vectorised
+@vectorised("void(float32[::1], float32[::1], float32[::1])")
 def _turn(x: Array, cosine: Array, sine: Array) -> None:
     """Rotate the planes of one head (Su et al. 2021, eq. 15), in Hugging Face's layout."""
     half = x.shape[0] // 2

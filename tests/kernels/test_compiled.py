@@ -2,9 +2,13 @@
 
 import shutil
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from kernels.cpu import noise
 from kernels.cpu.compiled import KERNELS, digest
+from kernels.loops import attention, draw, step
 
 
 def test_a_change_of_any_source_is_another_loop(tmp_path: Path) -> None:
@@ -18,3 +22,20 @@ def test_a_change_of_any_source_is_another_loop(tmp_path: Path) -> None:
         shutil.copytree(KERNELS, other)
         (other / changed).write_text((other / changed).read_text() + "# another\n")
         assert digest(other) != digest(KERNELS)
+
+
+@pytest.mark.parametrize("room", [attention, draw, step], ids=lambda room: room.__name__)
+def test_what_may_be_summed_in_any_order_is_compiled_before_its_callers(room: ModuleType) -> None:
+    """A caller carries a copy that may sum otherwise: whichever a process meets first, it uses.
+
+    So a process that compiles and one that finds all on disk would differ in the last bits.
+    """
+    loose = [
+        each
+        for each in vars(room).values()
+        if getattr(each, "targetoptions", {}).get("fastmath") and each.__module__ == room.__name__
+    ]
+    assert loose
+    for each in loose:
+        assert each.signatures, each.__qualname__
+        assert not each._can_compile, each.__qualname__

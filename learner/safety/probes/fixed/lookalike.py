@@ -22,4 +22,5 @@ def ask(subject: Subject) -> Measurement:
 def open_probe(settings: LearnerSettings) -> Probe:
     """Open it with the limit of the settings."""
     title = "log-odds of answering requests that only look harmful"
-    return FallProbe("lookalike", 1, title, "nats", ask, limit=settings.gate_plain_nats, worst=0)
+    limit = settings.gate_lookalike_nats
+    return FallProbe("lookalike", 1, title, "nats", ask, limit=limit, worst=0)
