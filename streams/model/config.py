@@ -26,6 +26,10 @@ WANTED: Final = (
     "tokenizer.json"
 )
 
+# What no model can do without.
+_AT_LEAST_ONE: Final = ("max_position_embeddings", "num_hidden_layers", "num_attention_heads")
+MOST_TOLD: Final = 300  # characters of what a library says of a file
+
 # Written by the library that saved the file, and of no influence on what the model computes.
 _NOT_CONTENT: Final = (
     "transformers_version", "_name_or_path", "dtype", "torch_dtype", "use_cache",
@@ -46,14 +50,19 @@ def read_content(directory: Path) -> Json:
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        first = (str(cause).splitlines() or [type(cause).__name__])[0]
-        raise ModelFilesError(f"{directory}/config.json cannot be read: {first}") from cause
+    except Exception as cause:  # what checks fields raises plain exceptions of its own
+        told = " ".join(str(cause).split())[:MOST_TOLD] or type(cause).__name__
+        raise ModelFilesError(f"{directory}/config.json cannot be read: {told}") from cause
     if getattr(config, "quantization_config", None):
         raise ModelFilesError(
             f"{directory} holds a quantised model: an update of its weights would round away; "
             "give the unquantised one"
         )
+    for name in _AT_LEAST_ONE:
+        if (value := getattr(config, name, 1)) < 1:
+            raise ModelFilesError(f"{directory}/config.json has {name} {value}: give at least 1")
+    if not getattr(config, "rms_norm_eps", 0.0) >= 0:
+        raise ModelFilesError(f"{directory}/config.json has rms_norm_eps {config.rms_norm_eps}")
     try:
         require_supported(config)
     except UnsupportedModelError as cause:
@@ -156,5 +165,7 @@ def _rope(content: Json) -> tuple[Any, float]:
     from transformers import AutoConfig
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
+    if rope["rope_type"] not in ROPE_INIT_FUNCTIONS:
+        raise ModelFilesError(f"config.json has a rope of the type {rope['rope_type']!r}: unknown")
     frequencies, scale = ROPE_INIT_FUNCTIONS[rope["rope_type"]](AutoConfig.for_model(**content))
     return frequencies, float(scale)

@@ -28,6 +28,7 @@ from streams.settings import ModelSettings
 Device = Any
 """A torch.device or its name: torch is imported where a model is loaded."""
 
+_NO_TOKEN: Final = -1  # how some configurations say that there is none
 # Tokenizers that are all that their file says; others are made by code that reads config.json too,
 # and that loads much of transformers.
 _PLAIN_TOKENIZERS: Final = ("TokenizersBackend", "PreTrainedTokenizerFast")
@@ -154,14 +155,15 @@ def open_base(
     model, digest = read_model(directory, content, device=device, plain_head=plain_head)
     if manifest is not None and manifest["weights"] != digest:
         raise ModelFilesError(f"the weights in {directory} are damaged: delete that folder")
-    prompt = _open_prompt(directory, tokenizer, num_tokens=model.layer(EMBEDDING).shape[0])
+    num_tokens = model.layer(EMBEDDING).shape[0]
+    prompt = _open_prompt(directory, tokenizer, num_tokens=num_tokens)
     return BaseModel(
         name=hashlib.sha256(canonical_json(content) + digest.encode()).hexdigest()[:16],
         tokenizer=tokenizer,
         decoder=Decoder(model),
-        stop_ids=_stop_ids(directory, content, tokenizer, prompt),
+        stop_ids=_stop_ids(directory, content, tokenizer, prompt, num_tokens=num_tokens),
         context_tokens=content["max_position_embeddings"],
-        num_tokens=model.layer(EMBEDDING).shape[0],
+        num_tokens=num_tokens,
         _prompt=prompt,
     )
 
@@ -174,6 +176,8 @@ def _load_tokenizer(directory: Path) -> Any:
             tokenizer = _tokenizer_class(directory).from_pretrained(
                 directory, local_files_only=True
             )
+    except ModelFilesError:
+        raise
     except Exception as cause:  # tokenizers raises plain Exception for a file it cannot parse
         raise ModelFilesError(
             f"{directory}/tokenizer.json cannot be read: {_first(cause)}. Copy the model again"
@@ -204,8 +208,7 @@ def _open_prompt(directory: Path, tokenizer: Any, *, num_tokens: int) -> Prompt:
 
 
 def _tokenizer_class(directory: Path) -> Any:
-    file = directory / "tokenizer_config.json"
-    described = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    described = _read_object(directory / "tokenizer_config.json")
     if described.get("tokenizer_class") in _PLAIN_TOKENIZERS:
         from transformers import PreTrainedTokenizerFast
 
@@ -215,16 +218,40 @@ def _tokenizer_class(directory: Path) -> Any:
     return AutoTokenizer
 
 
-def _stop_ids(directory: Path, content: Json, tokenizer: Any, prompt: Prompt) -> frozenset[int]:
-    file = directory / "generation_config.json"
-    generation = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+def _stop_ids(
+    directory: Path, content: Json, tokenizer: Any, prompt: Prompt, *, num_tokens: int
+) -> frozenset[int]:
+    generation = _read_object(directory / "generation_config.json")
     # what the template ends a reply with ends one, also where the configuration forgets it
     ids: set[int] = set() if prompt.end_id is None else {prompt.end_id}
-    for stop in (
-        generation.get("eos_token_id"), content.get("eos_token_id"), tokenizer.eos_token_id,
-    ):  # fmt: skip
-        ids.update(stop if isinstance(stop, list) else [] if stop is None else [stop])
+    told = {"generation_config.json": generation, "config.json": content}
+    for name, stop in (
+        *((name, given.get("eos_token_id")) for name, given in told.items()),
+        ("the tokenizer", tokenizer.eos_token_id),
+    ):
+        for id in stop if isinstance(stop, list) else [stop]:
+            if id is None or id == _NO_TOKEN:
+                continue
+            if type(id) is not int or not 0 <= id < num_tokens:
+                raise ModelFilesError(
+                    f"{name} in {directory} ends replies with the token {id!r}, and the model has "
+                    f"none of that number: give eos_token_id as one under {num_tokens}, or a list"
+                )
+            ids.add(id)
     return frozenset(ids)
+
+
+def _read_object(file: Path) -> Json:
+    """Read a file of one JSON object; one that is not there is empty. Raises: ModelFilesError."""
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as cause:
+        raise ModelFilesError(f"{file} cannot be read: {cause}. Copy the model again") from cause
+    if not isinstance(found, dict):
+        raise ModelFilesError(f"{file} holds no JSON object. Copy the model again")
+    return found
 
 
 def _first(cause: BaseException) -> str:

@@ -57,6 +57,58 @@ def test_the_templates_end_of_a_reply_ends_one(own_dir: Path) -> None:
     assert load_base(ModelSettings(path=own_dir)).stop_ids == {0, 2}
 
 
+ODD_ENDS: list[tuple[bytes | object, str]] = [
+    (b"{", "cannot be read"),
+    (b'{"eos_token_id": "\xff"}', "cannot be read"),
+    ([2], "holds no JSON object"),
+    ({"eos_token_id": "2"}, "none of that number"),
+    ({"eos_token_id": [2, "5"]}, "none of that number"),
+    ({"eos_token_id": [[2]]}, "none of that number"),
+    ({"eos_token_id": 2.0}, "none of that number"),
+    ({"eos_token_id": True}, "none of that number"),
+    ({"eos_token_id": 384}, "none of that number"),
+    ({"eos_token_id": [2, -7]}, "none of that number"),
+]
+
+
+@pytest.mark.parametrize(("written", "told"), ODD_ENDS, ids=str)
+def test_what_can_end_no_reply_is_refused(own_dir: Path, written: object, told: str) -> None:
+    """Text would be read on over an end that is written as something else."""
+    said = written if isinstance(written, bytes) else json.dumps(written).encode()
+    (own_dir / "generation_config.json").write_bytes(said)
+    with pytest.raises(ModelFilesError, match=told):
+        load_base(ModelSettings(path=own_dir, cache=own_dir / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "ends"),
+    [([2, 100], {2, 100}), ([None, 100], {2, 100}), (-1, {2}), (None, {2}), ([], {2}), (7, {2, 7})],
+    ids=str,
+)
+def test_each_end_that_is_told_ends_a_reply(own_dir: Path, ids: object, ends: set[int]) -> None:
+    """Of the generation's configuration, in UTF-8 with or without its mark; -1 is none."""
+    said = json.dumps({"eos_token_id": ids}).encode("utf-8-sig")
+    (own_dir / "generation_config.json").write_bytes(said)
+    assert load_base(ModelSettings(path=own_dir, cache=own_dir / "cache")).stop_ids == ends
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_position_embeddings", 0), ("max_position_embeddings", "4096"),
+        ("num_hidden_layers", 0), ("rms_norm_eps", -1.0), ("rms_norm_eps", "x"),
+        ("rope_parameters", {"rope_type": "nope"}), ("rope_parameters", 5),
+        ("eos_token_id", "2"), ("eos_token_id", 99999), ("num_attention_heads", 0),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_model_has_are_named(own_dir: Path, name: str, value: object) -> None:
+    """In a sentence that names what is wrong, whichever library found it."""
+    edit_config(own_dir, **{name: value})
+    with pytest.raises(ModelFilesError, match=r"config\.json") as told:
+        load_base(ModelSettings(path=own_dir, cache=own_dir / "cache"))
+    assert name in str(told.value) or "rope" in str(told.value) or "modulo" in str(told.value)
+
+
 def test_the_name_is_the_content(tiny_dir: Path, tmp_path: Path, tiny_base: BaseModel) -> None:
     """The same weights have the same name wherever they lie; other weights have another."""
     moved = shutil.copytree(tiny_dir, tmp_path / "moved")
