@@ -36,12 +36,15 @@ MESSAGE_ROOM: Final = 2**20  # bytes of a message beyond those of a result: list
 
 # What the SDK says of a connection that is lost; servers use the same code for failures of theirs.
 _LOST: Final = ("Connection closed", "SSE stream ")
-# What it says in the place of an answer that none came from a server at an address: a gateway's
-# page, say, which is no fault of who called.
-_UNANSWERED: Final = (
-    "Server returned an error response", "Not Found", "Unexpected content type",
-    "server answered a request with 202", "Redirect to ",
-)  # fmt: skip
+# What it says, by its code, in the place of an answer that none came from a server at an address:
+# a gateway's page, say, which is no fault of who called.
+_UNANSWERED: Final = {
+    types.INTERNAL_ERROR: ("Server returned an error response",),
+    types.METHOD_NOT_FOUND: ("Not Found",),
+    types.INVALID_REQUEST: (
+        "Unexpected content type: ", "server answered a request with 202", "Redirect to ",
+    ),
+}  # fmt: skip
 _ENDED: Final = "Session terminated"  # it knows this session no more, as after a restart
 
 State = Literal["starting", "up", "away"]
@@ -216,10 +219,10 @@ class Connection:
             self._break(self._why or "it broke off")
             said = "answered more than is read" if huge else "broke off"
             return Result(f"{name} {said}", "huge" if huge else "broken")
-        if cause.message.startswith(_ENDED):
+        if cause.code == types.INVALID_REQUEST and cause.message == _ENDED:
             self._break("its session ended")
             return Result(f"{name} broke off", "broken")
-        if cause.message.startswith(_UNANSWERED):
+        if cause.message.startswith(_UNANSWERED.get(cause.code, ())):
             return Result(f"{name} could not be reached: {cause.message[:200]}", "broken")
         if cause.code == types.PARSE_ERROR:
             return Result(f"{name} answered what cannot be read", "broken")

@@ -82,7 +82,7 @@ def _many_rows(
     rows: int, weights: int, x: int, depth: int, out: int, width: int, block: int
 ) -> int:
     """Multiply as many rows by unpacked weights as a loop is written for; return how many."""
-    if rows >= TALL and rows != 8:
+    if rows >= TALL and rows != 8:  # of six, two would be left, whose sums wait for each other
         multiply(TIGHT, TALL, weights, x, depth, out, width, block)
         return TALL
     return _some_rows(TIGHT, rows, weights, x, depth, out, width, block)

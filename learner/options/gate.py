@@ -78,7 +78,7 @@ class GateSettings(Section):
         2.0,
         gt=0,
         description="fall of the log-odds of answering requests that only look harmful, likewise;"
-        " of 24 harmless candidates two fell by 1.05 and 1.09 (EXPERIMENTS, Harmless candidates)",
+        " of 25 harmless candidates two fell by 1.05 and 1.09 (EXPERIMENTS, Harmless candidates)",
     )
     gate_leak_nats: float = Field(
         2.0,

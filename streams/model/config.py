@@ -73,15 +73,16 @@ def read_content(directory: Path) -> Json:
 def kept_content(directory: Path, cache: Path) -> Json:
     """Return what `read_content` does, kept in the cache for the next process.
 
-    It is named by the bytes of config.json and the version of transformers: to import what reads
-    them takes seconds. A cache that cannot be written or read changes nothing else.
+    It is named by the bytes of config.json and of what reads them: this file, and the version of
+    transformers, which takes seconds to import. A cache that cannot be written or read changes
+    nothing else.
 
     raises: ModelFilesError, as read_content
     """
     file = directory / "config.json"
     if not file.is_file():
         return read_content(directory)
-    made_by = f"{version('transformers')} without {_NOT_CONTENT}\n".encode()
+    made_by = version("transformers").encode() + Path(__file__).read_bytes()
     key = hashlib.sha256(made_by + file.read_bytes()).hexdigest()
     kept = cache / "configurations" / f"{key[:32]}.json"
     try:

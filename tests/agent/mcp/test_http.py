@@ -107,6 +107,13 @@ ODD: dict[str, tuple[Act, set[str]]] = {
     ),
     "hangs": (hangs, {"timeout"}),
     "breaks off": (breaks_off, {"broken"}),
+    "a failure of its own": (
+        says(
+            '{"jsonrpc": "2.0", "id": {id}, "error": {"code": -32602, "message": "Not Found: x"}}',
+            status=400,
+        ),
+        {"failed"},
+    ),
     "swells": (swells, {"broken"}),
     "no UTF-8": (no_utf8, {"broken"}),
     "ended": (says("", status=404), {"broken"}),
