@@ -79,7 +79,9 @@ class Spool:
         # What is drained: other folders first, which dead processes have left, then our own.
         self._files = _open_files(folder, settings)
         # Two locks: the files' is held while the disk syncs, the callers' never for long.
-        self._disk = threading.Condition()
+        self._disk = threading.RLock()
+        self._work = threading.Condition(self._disk)  # there is something to drain
+        self._settled = threading.Condition(self._disk)  # something was written or drained
         self._calls = threading.Lock()
         self._incoming: queue.SimpleQueue[_Put | None] = queue.SimpleQueue()
         self._waiting = self._refused = self._drained = 0
@@ -120,7 +122,7 @@ class Spool:
         with self._disk:
             self._forgotten[principal] = max(until_ms, self._forgotten.get(principal, 0))
             self._must_forget = True
-            self._disk.notify_all()
+            self._work.notify_all()
 
     def depth(self) -> Depth:
         """Say how full the spool is, without waiting for the disk."""
@@ -137,7 +139,7 @@ class Spool:
     def wait_drained(self, wait_s: float) -> bool:
         """Wait until the log has everything, at most wait_s seconds; says whether it has."""
         with self._disk:
-            return self._disk.wait_for(lambda: self.depth().records == 0, wait_s)
+            return self._settled.wait_for(lambda: self.depth().records == 0, wait_s)
 
     def close(self, *, drain_s: float = 5.0) -> None:
         """Write what was put, drain for at most drain_s seconds, stop; the rest stays on disk."""
@@ -150,7 +152,7 @@ class Spool:
         self.wait_drained(drain_s)
         self._stop.set()
         with self._disk:
-            self._disk.notify_all()
+            self._work.notify_all()
         self._drainer.join()
         for file in self._files:
             file.close()
@@ -184,7 +186,7 @@ class Spool:
         with self._disk:
             with self._calls:
                 self._waiting -= len(records)
-            self._disk.notify_all()
+            self._settled.notify_all()
         start = 0
         for given in taken:
             given.done.set_result(all(kept[start : start + len(given.records)]))
@@ -205,6 +207,7 @@ class Spool:
         with self._disk:
             kept = self._files[-1].append(records)
             self._on_disk = self._measure()
+            self._work.notify_all()
             return kept
 
     def _drain_all(self) -> None:
@@ -218,7 +221,7 @@ class Spool:
                 _log.exception("the spool cannot be drained")
             with self._disk:
                 self._away = away
-                self._disk.notify_all()
+                self._settled.notify_all()
             if away is None:
                 retry_s = RETRY_S[0]
             else:
@@ -228,7 +231,7 @@ class Spool:
     def _drain_next(self) -> str | None:
         """Append the front of the spool to the log, once there is one; says why it could not be."""
         with self._disk:
-            self._disk.wait_for(self._has_work)
+            self._work.wait_for(self._has_work)
             self._forget_now()
             file = next((file for file in self._files if file.num_records), self._files[-1])
             batch = file.peek(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES)

@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from streams.records import canonical_json
 
@@ -63,7 +63,12 @@ def origin_of(headers: Mapping[str, str], body: bytes, principal: str) -> Origin
 
 def kept(origin: Origin) -> dict[str, str | None]:
     """What a turn keeps of where it came from."""
-    return {name: value for name, value in asdict(origin).items() if name != "span"}
+    return {
+        "client": origin.client,
+        "body_key": origin.body_key,
+        "idempotency_key": origin.idempotency_key,
+        "trace": origin.trace,
+    }
 
 
 def client_of(agent: str | None) -> str | None:

@@ -116,8 +116,7 @@ class Recorder:
         if reply.variant is None:
             return
         try:
-            record = self._turn(turn_id, ask, choice, reply, reply.variant)
-            record = record.model_copy(update=dict(told))
+            record = self._turn(turn_id, ask, choice, reply, reply.variant, told)
             done = self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
             self._told(record)
             if self._tracer.on:
@@ -182,7 +181,9 @@ class Recorder:
             raise UnavailableError("that could not be kept: ask again later")
         return record
 
-    def _turn(self, turn_id: str, ask: Ask, choice: int, reply: Reply, variant: Variant) -> Turn:
+    def _turn(
+        self, turn_id: str, ask: Ask, choice: int, reply: Reply, variant: Variant, told: Told
+    ) -> Turn:
         message = reply.message()
         prefix_key, key = _keys(ask, message)
         return Turn(
@@ -216,6 +217,7 @@ class Recorder:
             inner=list(ask.inner),
             pinned=ask.wanted != "",
             **kept(ask.origin),
+            **told,
         )
 
     def _trace(self, turn: Turn, done: Future[bool], took_s: float, *, caller: str | None) -> None:

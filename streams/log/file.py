@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -30,14 +30,33 @@ _SCHEMA = (
 )
 
 
-def connect(path: Path) -> sqlite3.Connection:
+# Appends to a topic by its number, at the offset that follows. It writes into a view of the
+# connection's own (`open_door`): a record is one statement then, and so a transaction by itself.
+# Each statement of a thread takes the interpreter from the replies some three times.
+APPEND = "INSERT INTO appended VALUES (?, ?, ?, ?, ?)"
+_DOOR = f"""
+    CREATE TEMP VIEW appended (topic, key, id, value, time_ms) AS SELECT 0, '', '', x'', 0;
+    CREATE TEMP TRIGGER append INSTEAD OF INSERT ON appended BEGIN
+        SELECT RAISE(ABORT, 'the topic is not in the file')
+            WHERE NOT EXISTS (SELECT 1 FROM topics WHERE number = NEW.topic);
+        UPDATE topics SET next_offset = next_offset + 1 WHERE number = NEW.topic;
+        INSERT INTO entries (place, key, id, value, time_ms)
+            SELECT (number << {OFFSET_BITS}) + next_offset - 1,
+                NEW.key, NEW.id, NEW.value, NEW.time_ms
+            FROM topics WHERE number = NEW.topic;
+    END;
+"""  # noqa: S608 - our own words
+
+
+def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
     """Open the file for reading and writing, durably.
 
+    busy_s: how long a statement waits while others write; 0: not at all, for `insist`
     raises: SchemaError, LogUnavailableError
     """
     with translated(path):
         connection = sqlite3.connect(
-            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            path, timeout=busy_s, isolation_level=None, check_same_thread=False
         )
         use_wal(connection)
         # FULL: an appended record survives a power cut.
@@ -51,31 +70,42 @@ def use_wal(connection: sqlite3.Connection) -> None:
 
     SQLite's own timeout does not hold here: while another process writes, it refuses at once.
     """
-    _insist(connection, "PRAGMA journal_mode = WAL", RETRY_S)
+    insist(connection, "PRAGMA journal_mode = WAL", pause_s=RETRY_S)
 
 
-def begin(connection: sqlite3.Connection, *, busy_s: float = BUSY_S) -> None:
-    """Begin to write, as soon as nobody else does; at the latest after busy_s seconds.
+def open_door(connection: sqlite3.Connection) -> None:
+    """Let a connection take `APPEND`; the file stays as it is."""
+    connection.executescript(_DOOR)
 
-    SQLite's own waiting looks again ever more seldom, ten times a second in the end. A process that
-    appends in a loop leaves the file alone for some microseconds at a time: others would starve.
-    """
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin to write through a connection that waits by itself otherwise; see `insist`."""
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        _insist(connection, "BEGIN IMMEDIATE", TURN_S, busy_s)
+        insist(connection, "BEGIN IMMEDIATE")
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
 
 
-def _insist(
-    connection: sqlite3.Connection, statement: str, pause_s: float, busy_s: float = BUSY_S
-) -> None:
-    """Try again and again while others are busy, for busy_s seconds."""
+def insist(
+    connection: sqlite3.Connection,
+    statement: str,
+    values: Sequence[object] = (),
+    *,
+    busy_s: float = BUSY_S,
+    pause_s: float = TURN_S,
+) -> sqlite3.Cursor:
+    """Execute as soon as nobody else writes; at the latest after busy_s seconds.
+
+    SQLite's own waiting looks again ever more seldom, ten times a second in the end. A process that
+    appends in a loop leaves the file alone for some microseconds at a time: others would starve.
+
+    raises: sqlite3.OperationalError, when others are busy for longer
+    """
     deadline = time.monotonic() + busy_s
     while True:
         try:
-            connection.execute(statement)
-            return
+            return connection.execute(statement, values)
         except sqlite3.OperationalError as cause:
             busy = cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not busy or time.monotonic() > deadline:

@@ -19,7 +19,6 @@ import os
 import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +27,17 @@ from urllib.parse import quote
 from streams.clock import steady
 from streams.errors import RecordTooLargeError
 from streams.log.contract import Entry, Outgoing, Partition, Topic
-from streams.log.file import BUSY_S, OFFSET_BITS, begin, connect, create, look_first, translated
+from streams.log.file import (
+    APPEND,
+    BUSY_S,
+    OFFSET_BITS,
+    connect,
+    create,
+    insist,
+    look_first,
+    open_door,
+    translated,
+)
 
 # Longest time until a waiting reader sees an append of another process.
 WAKE_S = 0.02
@@ -58,10 +67,12 @@ class SqliteLog:
         self._listeners: dict[threading.Event, frozenset[Topic]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         look_first(path)
-        self._connection = connect(path)
+        self._connection = connect(path, busy_s=0)
         with self._transaction():
             create(self._connection)
             rows = self._connection.execute("SELECT name, number FROM topics").fetchall()
+        with translated(path):
+            open_door(self._connection)
         self._numbers: dict[str, int] = dict(rows)
 
     def append(self, records: Iterable[Outgoing], *, busy_s: float = BUSY_S) -> None:
@@ -79,15 +90,13 @@ class SqliteLog:
         if not batch:
             return
         time_ms = int(self._clock() * 1000)
-        with self._transaction(busy_s) as connection:
-            places = self._take_places(connection, batch)
-            connection.executemany(
-                "INSERT INTO entries (place, key, id, value, time_ms) VALUES (?, ?, ?, ?, ?)",
-                (
-                    (place, record.key, record.id, record.value, time_ms)
-                    for place, record in zip(places, batch, strict=True)
-                ),
-            )
+        rows = [(self._numbers[r.topic], r.key, r.id, r.value, time_ms) for r in batch]
+        if len(rows) == 1:  # a transaction by itself, in one statement
+            with self._lock, translated(self.path):
+                insist(self._connection, APPEND, rows[0], busy_s=busy_s)
+        else:
+            with self._transaction(busy_s) as connection:
+                connection.executemany(APPEND, rows)
         topics = {record.topic for record in batch}
         for appended, wanted in list(self._listeners.items()):
             if not wanted.isdisjoint(topics):
@@ -107,8 +116,8 @@ class SqliteLog:
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
         """Return the offset that the topic's next record will get."""
         with self._lock, translated(self.path):
-            row = self._connection.execute(
-                "SELECT next_offset FROM topics WHERE name = ?", (topic,)
+            row = insist(
+                self._connection, "SELECT next_offset FROM topics WHERE name = ?", (topic,)
             ).fetchone()
         return {Partition(topic, 0): row[0]}
 
@@ -159,7 +168,7 @@ class SqliteLog:
     def _transaction(self, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.path):
             connection = self._connection
-            begin(connection, busy_s=busy_s)
+            insist(connection, "BEGIN IMMEDIATE", busy_s=busy_s)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -167,24 +176,6 @@ class SqliteLog:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-
-    def _take_places(self, connection: sqlite3.Connection, batch: list[Outgoing]) -> list[int]:
-        """Take the next offset of its topic for each record."""
-        counts = Counter(self._numbers[record.topic] for record in batch)
-        following: dict[int, int] = {}
-        for number, count in counts.items():  # each statement takes the interpreter from replies
-            (end,) = connection.execute(
-                "UPDATE topics SET next_offset = next_offset + ? WHERE number = ?"
-                " RETURNING next_offset",
-                (count, number),
-            ).fetchone()
-            following[number] = (number << OFFSET_BITS) + end - count
-        places = []
-        for record in batch:
-            number = self._numbers[record.topic]
-            places.append(following[number])
-            following[number] += 1
-        return places
 
 
 class SqliteSubscription:

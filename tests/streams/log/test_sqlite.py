@@ -41,23 +41,26 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def append_for_ever(path: Path, key: str, acknowledged: "multiprocessing.Queue[int]") -> None:
+def append_for_ever(
+    path: Path, key: str, at_once: int, acknowledged: "multiprocessing.Queue[int]"
+) -> None:
     log = SqliteLog(path)
     number = 0
     while True:
-        log.append([made(number, key), made(number + 1, key)])
-        acknowledged.put(number + 1)
-        number += 2
+        log.append([made(number + place, key) for place in range(at_once)])
+        number += at_once
+        acknowledged.put(number - 1)
 
 
 @pytest.mark.fault("kill -9 of a writer of the log")
-def test_many_processes_append_and_one_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_many_processes_append_and_one_is_killed(tmp_path: Path, at_once: int) -> None:
     """What was acknowledged before kill −9 is there, in order; a pair is there whole or not."""
     path = tmp_path / "log.db"
     context = multiprocessing.get_context("spawn")
     queues = {key: context.Queue() for key in ("a", "b")}
     writers = [
-        context.Process(target=append_for_ever, args=(path, key, queue), daemon=True)
+        context.Process(target=append_for_ever, args=(path, key, at_once, queue), daemon=True)
         for key, queue in queues.items()
     ]
     for writer in writers:
@@ -76,7 +79,7 @@ def test_many_processes_append_and_one_is_killed(tmp_path: Path) -> None:
     for key in queues:
         ids = [e.id for e in entries if e.key == key]
         assert ids == [f"{key}-{number}" for number in range(len(ids))]
-        assert len(ids) % 2 == 0
+        assert len(ids) % at_once == 0
         assert len(ids) > last[key]
 
 
@@ -212,6 +215,18 @@ def set_pragmas(path: Path, statements: Iterable[str]) -> None:
     for statement in (*statements, "PRAGMA journal_mode = DELETE"):
         connection.execute(statement)
     connection.close()
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_topic_that_the_file_has_lost_takes_nothing_in_silence(
+    tmp_path: Path, at_once: int
+) -> None:
+    log = SqliteLog(tmp_path / "log.db")
+    with sqlite3.connect(tmp_path / "log.db") as other:
+        other.execute("DELETE FROM topics WHERE name = 'turns'")
+    with pytest.raises(LogUnavailableError, match="the topic is not in the file"):
+        log.append([made(number) for number in range(at_once)])
+    log.close()
 
 
 def test_a_newer_log_is_refused_untouched(tmp_path: Path) -> None:
