@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from learner.judges.clauses import Kind, Told, heard_parts, language_of
+from learner.judges.acts.clauses import Kind, Told, heard_parts, language_of
+from learner.judges.acts.part import SHAPES, Part
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
-from learner.judges.part import SHAPES, Part
-from learner.judges.reading import Reading, read
-from learner.judges.text import COVER, tokens
+from learner.judges.reading.reading import Reading, read
+from learner.judges.reading.text import COVER, tokens
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings

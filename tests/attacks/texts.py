@@ -14,7 +14,7 @@ from kernels.model.kv import KvCache
 from learner.judges.explicit import ExplicitJudge
 from learner.judges.judge import combine
 from learner.judges.lexical import OWN_WORDING, LexicalJudge, hear
-from learner.judges.reading import read_text
+from learner.judges.reading.reading import read_text
 from learner.judges.slow.model import quoted
 from learner.link.conversation import Link
 from streams import chain

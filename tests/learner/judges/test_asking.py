@@ -3,7 +3,7 @@
 import pytest
 
 from learner.judges.lexical import hear
-from learner.judges.reading import asks, read_text
+from learner.judges.reading.reading import asks, read_text
 
 WANTED = (
     "Which language do you want it in?",

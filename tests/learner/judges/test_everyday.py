@@ -3,7 +3,7 @@
 import pytest
 
 from learner.judges.lexical import hear
-from learner.judges.reading import read_text
+from learner.judges.reading.reading import read_text
 
 QUESTION, REPLY = "When was the Eiffel Tower finished?", "The Eiffel Tower was finished in 1899."
 UNHAPPY = {

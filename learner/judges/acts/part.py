@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from learner.judges.lexicon import Lexicon, Word
-from learner.judges.reading import Reading
-from learner.judges.text import Clause, is_cjk
+from learner.judges.acts.lexicon import Lexicon, Word
+from learner.judges.reading.reading import Reading
+from learner.judges.reading.text import Clause, is_cjk
 
 SHAPES: Final = ("form", "tone", "comp", "lang")
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from learner.judges.lexicon import CJK, LATIN, Lexicon, lexicon
-from learner.judges.part import SHAPES, Part, parts
-from learner.judges.reading import Reading
-from learner.judges.text import is_cjk, tokens
+from learner.judges.acts.lexicon import CJK, LATIN, Lexicon, lexicon
+from learner.judges.acts.part import SHAPES, Part, parts
+from learner.judges.reading.reading import Reading
+from learner.judges.reading.text import is_cjk, tokens
 
 # People react first and go on afterwards; what stands later in a long message is a topic.
 MOST_PARTS: Final = 8

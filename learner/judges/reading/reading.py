@@ -14,9 +14,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
-from learner.judges import origin
-from learner.judges.text import Clause, clauses, is_cjk, tokens
-from learner.judges.wrapping import unwrapped
+from learner.judges.reading import origin
+from learner.judges.reading.text import Clause, clauses, is_cjk, tokens
+from learner.judges.reading.wrapping import unwrapped
 from learner.link.conversation import Link
 from streams.records import Message, Turn
 
