@@ -16,7 +16,9 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from learner.judges.acts.clauses import heard_parts, says_nothing_else
+from learner.judges.acts.message import Heard, hear
 from learner.judges.acts.part import SHAPES
+from learner.judges.acts.wording import OWN_WORDING
 from learner.judges.judge import (
     SURE_OF_NOTHING,
     Evidence,
@@ -25,7 +27,6 @@ from learner.judges.judge import (
     Source,
     judgement_id,
 )
-from learner.judges.lexical import OWN_WORDING, Heard, hear
 from learner.judges.reading.reading import Reading, read
 from learner.judges.reading.text import READ_CHARS, is_cjk, tokens
 from learner.judges.tuned.encoder import Chances, Encoder

@@ -116,6 +116,11 @@ class Part:
         return Part(self.words + other.words, other.clause, self.contrast, self.reading)
 
     @property
+    def eastern(self) -> bool:
+        """True when it is written in Chinese or Japanese characters."""
+        return is_cjk(self.words[0].text[0])
+
+    @property
     def says_something(self) -> bool:
         """True when it names more than that something is wrong."""
         return bool(self.topic or self.shared or self.has("number"))

@@ -8,8 +8,9 @@ import pytest
 
 from learner.judges.acts.lexicon import lexicon
 from learner.judges.acts.part import parts
+from learner.judges.reading.asking import asks
 from learner.judges.reading.origin import LOOK_CHARS, origin
-from learner.judges.reading.reading import asks, read_text
+from learner.judges.reading.reading import read_text
 from learner.judges.reading.text import READ_CHARS, clauses
 from learner.judges.wishes import hint_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from learner.judges.lexical import hear
+from learner.judges.acts.message import hear
 from learner.judges.reading.reading import read_text
 
 QUESTION, REPLY = "When was the Eiffel Tower finished?", "The Eiffel Tower was finished in 1899."

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from learner.judges.lexical import OWN_WORDING, hear
+from learner.judges.acts.message import hear
+from learner.judges.acts.wording import OWN_WORDING
 from learner.judges.reading.reading import read_text
 from learner.judges.wishes import HINT_CHARS, hint_of
 
