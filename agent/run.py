@@ -44,7 +44,7 @@ from streams.settings import (
     RolloutSettings,
     StreamsSettings,
 )
-from streams.spool import Spool
+from streams.spool.spool import Spool
 from streams.store.store import Store, reach_store
 from streams.trace.contract import NO_TRACER, Tracer
 from streams.trace.open import open_tracer

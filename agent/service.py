@@ -27,7 +27,8 @@ from agent.status import Status
 from agent.steering import Steering
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
-from agent.swap.follow import Follower, Following, SupportsPromote
+from agent.swap.follow import Follower, Following
+from agent.swap.swapper import SupportsPromote
 from agent.tools.families import format_of
 from agent.tools.served import Toolbox
 from agent.turn.answer import Answer
@@ -43,7 +44,7 @@ from streams.log.contract import Log, Outgoing
 from streams.model.embed import Embedder, Vectors
 from streams.records import Feedback, Forgotten, Recipe
 from streams.settings import DIRECT, RolloutSettings
-from streams.spool import Depth
+from streams.spool.spool import Depth
 from streams.trace.contract import NO_TRACER, Tracer
 
 
@@ -67,7 +68,7 @@ class SupportsServing(SupportsPromote, SupportsLend, Protocol):
 
 
 class Spool(Protocol):
-    """What is needed of streams.spool.Spool."""
+    """What is needed of streams.spool.spool.Spool."""
 
     def put(self, records: list[Outgoing]) -> Future[bool]: ...
 

@@ -11,7 +11,7 @@ from agent.swap.follow import Following
 from agent.watch.metrics import Sample
 from streams.line.offer import operable
 from streams.records import Json, Rollout
-from streams.spool import Depth
+from streams.spool.spool import Depth
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
-from streams.spool import Spool
+from streams.spool.spool import Spool
 
 KAFKA_SCHEME = "kafka://"
 # How long a record waits for others who write to the embedded log before it goes to the spool's own

@@ -12,7 +12,7 @@ from sqlmodel import Session, func, select
 
 from streams.log import dead_letters
 from streams.log.contract import TOPICS, Log, Topic
-from streams.spool_file import look
+from streams.spool.file import look
 from streams.store.store import Store
 from streams.store.tables import LeaseRow, OffsetRow, OutboxRow
 

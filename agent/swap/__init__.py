@@ -1,4 +1,4 @@
 """10 swap: follows what the log decides, proves each version aside, flips between two tokens.
 
-For others: book, follow, residents.
+For others: book, follow, residents, swapper.
 """

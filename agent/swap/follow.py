@@ -1,10 +1,8 @@
-"""Follows the log, and takes what it decides into service: a version, and a candidate beside it.
+"""Follows the log, and has what it decides taken into service: a version, a candidate beside it.
 
-A thread of its own builds each version aside; the engine flips to it between two decode steps. What
-cannot be built, or fails a check, leaves the serving version as it is, and is counted, told as an
-event and shown by /health/ready; the sessions of a candidate that this agent lacks are answered by
-what serves. A rollback flips first and is written down afterwards, so it needs neither log nor
-store.
+A thread of its own reads, and builds each version aside (swapper.py); the engine flips to it
+between two decode steps. A rollback flips first and is written down afterwards, so it needs neither
+log nor store.
 
 Knows nothing of HTTP. What should serve is decided in decisions.py, weights are proved in
 residents.py.
@@ -16,17 +14,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
 
 from agent.errors import SwapError
-from agent.swap.ahead import Told, telling
-from agent.swap.book import Book
+from agent.swap.ahead import telling
 from agent.swap.decisions import Decisions
 from agent.swap.spans import Spans
+from agent.swap.swapper import SupportsPromote, Swapper
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.errors import LogUnavailableError, RecordError
-from streams.line.line import Line, Trial
+from streams.line.line import Line
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
 from streams.records import Candidate, Forgotten, Mask, Note, Recipe, Rollout, decode
 from streams.trace.contract import NO_TRACER, Tracer
@@ -36,29 +33,6 @@ POLL_S = 0.1
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
 _LOG = logging.getLogger(__name__)
-
-
-class SupportsPromote(Protocol):
-    """What versions are taken into service on: agent.swap.residents.Residents."""
-
-    @property
-    def serving(self) -> str: ...
-
-    @property
-    def trial(self) -> Trial | None: ...
-
-    @property
-    def book(self) -> Book:
-        """What versions are made of."""
-
-    def promote(self, version: str) -> None:
-        """Build a version aside if it is not resident, prove it, flip. Raises: any failed check."""
-
-    def try_out(self, trial: Trial | None) -> None:
-        """Let a candidate answer its share, built and proved likewise; None: none does."""
-
-    def prepare(self, recipe: Recipe | None, told: Told) -> None:
-        """Build what may be decided for next, without waiting for it; None: nothing may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +69,7 @@ class Follower:
         """Take what is driven and what is read.
 
         base: name of the base model, which serves before the first rollout
-        put: hands records to the spool (streams.spool.Spool.put)
+        put: hands records to the spool (streams.spool.spool.Spool.put)
         forget: told whose words must be let go, at every start of all that were
         note: told what has become of each note
         clock: Unix seconds
@@ -105,11 +79,9 @@ class Follower:
         self._forget, self._note = forget, note
         self._poll_s = poll_s
         self._events, self._metrics, self.spans = events, metrics, Spans(tracer)
+        self._swapper = Swapper(residents, spans=self.spans, events=events, metrics=metrics)
         self._told_ahead = telling(events, metrics)
         self.decisions = Decisions(line, base=base, clock=clock)
-        self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
-        self._lacking: str | None = None  # why the candidate on trial answers nobody here
-        self._failed_trial = ("", "")  # the candidate that failed a check, and the reason
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}  # of the log, when it was begun to be read
         self._away: str | None = None
@@ -129,13 +101,13 @@ class Follower:
 
     def following(self) -> Following:
         """How far this agent has come. Any thread may ask."""
-        line, failed = self.decisions.line(), self._failed
+        line = self.decisions.line()
         return Following(
             caught_up=self._caught_up.is_set(),
             away=self._away,
             pending=None if self._residents.book.is_whole(line.version) else line.version,
-            failed=failed[1] if failed and failed[0] == line.seq else None,
-            lacking=self._lacking if line.trial else None,
+            failed=self._swapper.failed(line),
+            lacking=self._swapper.lacking(line),
             line=line,
         )
 
@@ -157,7 +129,7 @@ class Follower:
             except Exception as cause:
                 self.decisions.withdraw(rollout)
                 failed[rollout.version] = str(cause)
-                self._count_failure(rollout.version, cause)
+                self._swapper.count_failure(rollout.version, cause)
         self._metrics.swaps.labels("rollback").inc()
         self.spans.change(rollout)
         self._events.add("rollback", f"{who} took {rollout.version} back into service: {reason}")
@@ -227,7 +199,7 @@ class Follower:
             self._events.add("log-back", "the log can be read again")
             self._away = None
         self._follow_decision()
-        self._follow_trial()
+        self._swapper.try_out(self.decisions.line())
         self._residents.prepare(self._residents.book.ahead(self.decisions.line()), self._told_ahead)
         if not self._caught_up.is_set() and self._reached_ends(subscription):
             self._caught_up.set()
@@ -268,82 +240,6 @@ class Follower:
     def _follow_decision(self) -> None:
         while not self._stop.is_set():
             line = self.decisions.line()
-            if self._failed is not None and self._failed[0] == line.seq:
+            if not self._swapper.is_due(line):
                 return
-            if self._residents.serving == line.version:
-                return
-            if not self._residents.book.is_whole(line.version):
-                return
-            self._swap(line)
-
-    def _follow_trial(self) -> None:
-        """Let the candidate on trial answer its share beside what should serve, or nobody."""
-        line = self.decisions.line()
-        trial = line.trial
-        if trial and not trial.share and not trial.unseen:
-            trial = None
-        why_not = self._why_not(line, trial) if trial else None
-        wanted = None if why_not else trial
-        if wanted != self._residents.trial:
-            try:
-                self._residents.try_out(wanted)
-            except Exception as cause:
-                # What serves answers its sessions, and the learner sees that it does.
-                self._residents.try_out(None)
-                why_not = repr(cause)
-                self._failed_trial = (trial.version if trial else "", why_not)
-            else:
-                if wanted is not None:
-                    share = f"{wanted.share:.0%} of the sessions" if wanted.share else "unseen"
-                    self._events.add("trial", f"{wanted.version} answers {share}")
-        if why_not != self._lacking:
-            self._lacking = why_not
-            if why_not is not None and trial is not None:
-                self._metrics.failed_swaps.labels("CandidateLacking").inc()
-                told = f"{trial.version} is on trial, and answers nobody here: {why_not}"
-                self._events.add("trial-lacking", told)
-
-    def _why_not(self, line: Line, trial: Trial) -> str | None:
-        """Return why a candidate cannot answer here; None: it can, as far as is known."""
-        if self._residents.serving != line.version:
-            return f"{line.version}, which it is compared with, does not serve here (yet)"
-        if self._failed_trial[0] == trial.version:
-            return self._failed_trial[1]
-        if not self._residents.book.is_whole(trial.version):
-            return "its recipe or mask is missing"
-        return None
-
-    def _swap(self, line: Line) -> None:
-        before, began_s = self._residents.serving, time.monotonic()
-        try:
-            self._keep_previous(line, before)
-            self._residents.promote(line.version)
-        except Exception as cause:
-            # Whatever went wrong while building aside, the version that served serves on.
-            self._count_failure(line.version, cause)
-            self.spans.swap(line, time.monotonic() - began_s, failed=str(cause))
-            self._failed = (line.seq, f"{line.version}: {cause!r}")
-            return
-        took_s = time.monotonic() - began_s
-        self.spans.swap(line, took_s)
-        self._metrics.swaps.labels(line.verb).inc()
-        self._metrics.swap_s.observe(took_s)
-        self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
-
-    def _keep_previous(self, line: Line, before: str) -> None:
-        """Take the previous version on the way, so that a rollback finds it in memory.
-
-        It is there already, unless this agent leaps: at its start, or after it was away.
-        """
-        if line.verb in ("rollback", "reset") or line.previous in (None, before):
-            return
-        try:
-            self._residents.promote(line.previous)
-        except Exception:
-            # What serves is another question; a rollback will say this again.
-            _LOG.warning("the previous version %s cannot be built", line.previous)
-
-    def _count_failure(self, version: str, cause: Exception) -> None:
-        self._metrics.failed_swaps.labels(type(cause).__name__).inc()
-        serving = self._residents.serving
-        self._events.add("swap-failed", f"{serving} serves on, {version} failed: {cause!r}")
+            self._swapper.swap(line)

@@ -89,7 +89,7 @@ class Recorder:
     ) -> None:
         """Take where records go.
 
-        put: streams.spool.Spool.put, or another that returns at once
+        put: streams.spool.spool.Spool.put, or another that returns at once
         told: takes each turn and each feedback as it is recorded
         clock: Unix seconds
         """

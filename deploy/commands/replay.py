@@ -105,6 +105,7 @@ def _leave_out(
     name = _named(settings.streams, settings.learner.line, version)
     from kernels.open import open_backend
     from learner.rerun import rebuild  # torch takes seconds to import
+    from learner.rerun.branch import Builder
     from learner.run import take_threads
     from learner.safety.kept import kept_of
     from streams.model.open import load_base
@@ -113,7 +114,7 @@ def _leave_out(
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
         base = load_base(settings.model)
-        builder = rebuild.Builder(
+        builder = Builder(
             base,
             open_backend(settings.model.backend, base.decoder.device),
             settings.learner,

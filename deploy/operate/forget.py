@@ -29,7 +29,7 @@ from streams.log.contract import Log, entries_now, outgoing
 from streams.open import KAFKA_SCHEME
 from streams.records import Forgotten
 from streams.settings import StreamsSettings
-from streams.spool import forget_left
+from streams.spool.folder import forget_left
 from streams.store.lease import Lease
 from streams.store.store import Store
 from streams.store.tables import ForgottenRow, TurnRow

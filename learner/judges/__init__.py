@@ -1,4 +1,4 @@
 """3 judge: what followed a reply becomes a verdict on it; a port and one file a judge.
 
-For others: judge, lexical, open, rows, slow.later, text, wishes.
+For others: acts.wording, judge, lexical, open, reading.text, rows, slow.later, wishes.
 """

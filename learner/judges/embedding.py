@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from learner.judges.clauses import heard_parts, says_nothing_else
+from learner.judges.acts.clauses import heard_parts, says_nothing_else
+from learner.judges.acts.message import Heard, hear
+from learner.judges.acts.part import SHAPES
+from learner.judges.acts.wording import OWN_WORDING
 from learner.judges.judge import (
     SURE_OF_NOTHING,
     Evidence,
@@ -24,10 +27,8 @@ from learner.judges.judge import (
     Source,
     judgement_id,
 )
-from learner.judges.lexical import OWN_WORDING, Heard, hear
-from learner.judges.part import SHAPES
-from learner.judges.reading import Reading, read
-from learner.judges.text import READ_CHARS, is_cjk, tokens
+from learner.judges.reading.reading import Reading, read
+from learner.judges.reading.text import READ_CHARS, is_cjk, tokens
 from learner.judges.tuned.encoder import Chances, Encoder
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link

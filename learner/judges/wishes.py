@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
-from learner.judges.lexicon import PHRASES
-from learner.judges.text import READ_CHARS, is_cjk, tokens
+from learner.judges.acts.lexicon import PHRASES
+from learner.judges.reading.text import READ_CHARS, is_cjk, tokens
 
 Reason = Literal[
     "empty", "absurd", "too long", "contradicts itself", "reveals the prompt",

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select, update
 
 from learner.form.directions import directions_of
 from learner.judges.judge import Verdict
-from learner.judges.text import tokens
+from learner.judges.reading.text import tokens
 from learner.judges.wishes import HINT_CHARS, hint_of
 from streams.model.embed import Embedder
 from streams.store.lesson_tables import SET_ASIDE, LessonRow

@@ -20,7 +20,7 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from learner.form.directions import Direction, Kind, opposes
-from learner.judges.lexical import OWN_WORDING, TELLING
+from learner.judges.acts.wording import OWN_WORDING, TELLING
 from learner.judges.wishes import hint_of
 from streams.records import Judgement, Note, NoteState
 from streams.store import outbox

@@ -1,4 +1,4 @@
 """A line worked out again as if somebody had never been there.
 
-For others: rebuild.
+For others: branch, rebuild.
 """

@@ -1,92 +1,29 @@
-"""Builds a version that somebody never moved, holds it against the gate, and keeps it beside.
-
-The new versions branch off the line's chain in the same ledger, where the first of the left-out
-turns had moved it; their generations stand under a name of their own (`main/quick/<version>`). The
-serving version, the line and its learner are not touched: an operator promotes the result, or not
-(deploy.operate.promote).
+"""Builds a version that somebody never moved: quickly, without their turns, or exactly, run again.
 
 Knows nothing of how turns are forgotten (deploy.operate.forget).
 """
 
-import hashlib
-import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from sqlmodel import Session, col, select
 
-from kernels.contract import Backend
-from kernels.version.build import Source, build, master_at_base
+from kernels.version.build import master_at_base
 from kernels.version.master import Master
 from learner.rerun import refit, rerun
+from learner.rerun.branch import Builder, Rebuilt, Replaced, finish
 from learner.rerun.first_run import read_history
 from learner.rerun.refit import Kept
-from learner.safety.gate import Gate
-from learner.safety.kept import KeptBase
-from learner.safety.measuring import measuring_of
-from learner.settings import LearnerSettings
 from streams.errors import ProofError
 from streams.line import ledger
 from streams.line.masks import mask_of
 from streams.log.contract import Log
-from streams.model.open import BaseModel
-from streams.records import Mask, Recipe
-from streams.store.states import HELD, PASSED, REBUILT
+from streams.records import Recipe
+from streams.store.states import REBUILT
 from streams.store.store import Store
-from streams.store.tables import GenerationRow, RecipeRow, TurnRow
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Builder:
-    """What versions are built and examined with."""
-
-    base: BaseModel
-    backend: Backend
-    settings: LearnerSettings
-    tell: Progress = lambda _: None
-    kept: KeptBase | None = None  # what this machine has measured of the base
-
-    def gate(self, settings: LearnerSettings) -> Gate:
-        """Return a gate of some settings that asks everything at once."""
-        return Gate(
-            measuring_of(self.base, settings, backend=self.backend, kept=self.kept), settings
-        )
-
-    def source(self, mask: Mask) -> Source:
-        """Return what versions of a mask are built from: the ledger alone."""
-        return Source(self.base.decoder, self.backend, {mask.digest: mask})
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """What became of one generation."""
-
-    generation: int
-    version: str
-    turns: int  # left out
-    of_turns: int
-    instead: str | None  # the version that stands for it; None: nothing was left of it
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """A version that somebody never moved."""
-
-    version: str
-    digest: str  # of its integers
-    instead_of: str
-    how: str
-    changes: tuple[Replaced, ...]
-    passed: bool  # the gate, held against the version that it would replace
-    reason: str
-    new: bool  # False: it was in the ledger already
-    notes: tuple[str, ...] = ()
+from streams.store.tables import GenerationRow, TurnRow
 
 
 def turns_of(session: Session, principals: Collection[str]) -> set[str]:
@@ -146,65 +83,7 @@ def build_quick(
             f"nothing is left of {version} without {names}: go back to the base with `quickset"
             " versions rollback`"
         )
-    return _finish(store, builder, mask, chain, made, new, "quick", changes)
-
-
-def build_exact(
-    store: Store, log: Log, builder: Builder, version: str, principals: Collection[str]
-) -> Rebuilt:
-    """Run the line again as if principals had never been there (learner.rerun.rerun).
-
-    version: what serves, which the result would replace
-    raises: ProofError when that changes nothing, or nothing is left; LedgerError when what the run
-        would have read is not known any more
-    """
-    names = ", ".join(principals)
-    with store.reading() as session:
-        left_out = turns_of(session, principals)
-        chain = ledger.chain(session, version)
-        mask = mask_of(session, chain)
-        history = read_history(session, log, builder.settings, mask, principals)
-    with TemporaryDirectory(prefix="quickset-without-") as home:
-        found = rerun.run_without(
-            history,
-            Path(home),
-            builder.base,
-            builder.backend,
-            gate=builder.gate,
-            tell=builder.tell,
-        )
-    made = found.chain
-    if not made:
-        raise ProofError(
-            f"without {names} no version would have been made: go back to the base with `quickset"
-            " versions rollback`"
-        )
-    if made[-1].version == version:
-        raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
-    rows = [found.generations[recipe.version] for recipe in made]
-    stored = {recipe.version for recipe in chain}
-    new = [_copied(row) for row in rows if row.child not in stored]
-    changes = _changes(history.plans, left_out, made)
-    notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
-    return _finish(store, builder, mask, chain, made, new, "exact", changes, notes)
-
-
-def _changes(
-    plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
-) -> list[Replaced]:
-    """Return which generations they had touched; what stands instead is the whole new branch."""
-    last = made[-1].version
-    return [
-        Replaced(row.number, str(row.child), touched, len(row.turn_ids), last)
-        for row in plans
-        if row.child and (touched := len(left_out.intersection(row.turn_ids)))
-    ]
-
-
-def _copied(row: GenerationRow) -> GenerationRow:
-    """Return a generation of the run without them as it is to be kept beside the line."""
-    kept = row.model_dump() | {"state": REBUILT, "seq": None}
-    return GenerationRow(**kept)
+    return finish(store, builder, mask, chain, made, new, "quick", changes)
 
 
 def _child(
@@ -270,74 +149,59 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
     )
 
 
-def _finish(
-    store: Store,
-    builder: Builder,
-    mask: Mask,
-    instead_of: Sequence[Recipe],
-    made: Sequence[Recipe],
-    new: Sequence[GenerationRow],
-    how: str,
-    changes: Sequence[Replaced],
-    notes: Sequence[str] = (),
+def build_exact(
+    store: Store, log: Log, builder: Builder, version: str, principals: Collection[str]
 ) -> Rebuilt:
-    """Ask the gate, and keep the versions that are new."""
-    last = made[-1]
+    """Run the line again as if principals had never been there (learner.rerun.rerun).
+
+    version: what serves, which the result would replace
+    raises: ProofError when that changes nothing, or nothing is left; LedgerError when what the run
+        would have read is not known any more
+    """
+    names = ", ".join(principals)
     with store.reading() as session:
-        known = session.exec(
-            select(GenerationRow).where(GenerationRow.child == last.version)
-        ).first()
-    builder.tell("the gate asks")
-    passed, reason, report = _ask(builder, mask, instead_of, made)
-    if known is None:
-        _keep(store, made, new, how, passed=passed, reason=reason, report=report)
-    return Rebuilt(
-        version=last.version,
-        digest=last.digest,
-        instead_of=instead_of[-1].version,
-        how=how,
-        changes=tuple(changes),
-        passed=passed,
-        reason=reason,
-        new=known is None,
-        notes=tuple(notes),
-    )
+        left_out = turns_of(session, principals)
+        chain = ledger.chain(session, version)
+        mask = mask_of(session, chain)
+        history = read_history(session, log, builder.settings, mask, principals)
+    with TemporaryDirectory(prefix="quickset-without-") as home:
+        found = rerun.run_without(
+            history,
+            Path(home),
+            builder.base,
+            builder.backend,
+            gate=builder.gate,
+            tell=builder.tell,
+        )
+    made = found.chain
+    if not made:
+        raise ProofError(
+            f"without {names} no version would have been made: go back to the base with `quickset"
+            " versions rollback`"
+        )
+    if made[-1].version == version:
+        raise ProofError(f"{names} never moved {version}: there is nothing to leave out")
+    rows = [found.generations[recipe.version] for recipe in made]
+    stored = {recipe.version for recipe in chain}
+    new = [_copied(row) for row in rows if row.child not in stored]
+    changes = _changes(history.plans, left_out, made)
+    notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
+    return finish(store, builder, mask, chain, made, new, "exact", changes, notes)
 
 
-def _ask(
-    builder: Builder, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
-) -> tuple[bool, str, dict[str, Any]]:
-    """Hold the last version against the one that it would replace, as every candidate is."""
-    serving = build(builder.source(mask), instead_of)
-    candidate = build(builder.source(mask), made, start=serving.reached)
-    report = builder.gate(builder.settings).examine(
-        candidate.decoder, serving.decoder, instead_of[-1].version
-    )
-    return report.passed, report.reason, report.as_json()
+def _changes(
+    plans: Sequence[GenerationRow], left_out: set[str], made: Sequence[Recipe]
+) -> list[Replaced]:
+    """Return which generations they had touched; what stands instead is the whole new branch."""
+    last = made[-1].version
+    return [
+        Replaced(row.number, str(row.child), touched, len(row.turn_ids), last)
+        for row in plans
+        if row.child and (touched := len(left_out.intersection(row.turn_ids)))
+    ]
 
 
-def _keep(
-    store: Store,
-    made: Sequence[Recipe],
-    new: Sequence[GenerationRow],
-    how: str,
-    *,
-    passed: bool,
-    reason: str,
-    report: dict[str, Any],
-) -> None:
-    last, now_ms = made[-1].version, int(time.time() * 1000)
-    line = f"{made[-1].line}/{how}/{last}"
-    with store.transaction() as session:
-        known = set(session.exec(select(RecipeRow.version)))
-        for recipe in made:
-            ledger.append(session, recipe, created_ms=now_ms)
-        for row in new:
-            if row.child in known:
-                continue  # of an earlier rebuilding, which began alike
-            row.line, row.done_ms = line, now_ms
-            row.id = hashlib.sha256(f"{line}\0{row.child}".encode()).hexdigest()[:32]
-            if row.child == last:
-                row.state, row.gate = (PASSED if passed else HELD), report
-                row.reason = f"{row.reason}; {reason}"
-            session.add(row)
+def _copied(row: GenerationRow) -> GenerationRow:
+    """Return a generation of the run without them as it is to be kept beside the line."""
+    kept = row.model_dump() | {"state": REBUILT, "seq": None}
+    return GenerationRow(**kept)

@@ -28,12 +28,12 @@ from sqlmodel import Session, select
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
+from learner.assembly import assemble
 from learner.loop import Learner
 from learner.parts import Parts
 from learner.rerun.first_run import History, place_of, settings_of
 from learner.rollout import claims
 from learner.rollout.release import Report
-from learner.run import assemble
 from learner.safety.gate import Gate
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of

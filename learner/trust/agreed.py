@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from learner.form.directions import directions_of
-from learner.judges.text import tokens
+from learner.judges.reading.text import tokens
 
 # A part of a person that rounding left short of a whole one is whole.
 _ROUNDING: Final = 1e-9

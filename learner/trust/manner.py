@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from learner.judges.text import tokens
+from learner.judges.reading.text import tokens
 
 _WORDS: Final = {
     name: frozenset(tokens(words))

@@ -15,7 +15,7 @@ from streams.line.line import Line, Trial
 from streams.line.variant import Variant
 from streams.log.contract import Outgoing
 from streams.records import Json, Message, Recipe
-from streams.spool import Depth
+from streams.spool.spool import Depth
 
 BASE = "base000000000000"
 

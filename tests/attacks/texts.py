@@ -11,10 +11,12 @@ from agent.turn.response_ids import ResponseIds
 from agent.turn.sessions import named_session
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
+from learner.judges.acts.message import hear
+from learner.judges.acts.wording import OWN_WORDING
 from learner.judges.explicit import ExplicitJudge
 from learner.judges.judge import combine
-from learner.judges.lexical import OWN_WORDING, LexicalJudge, hear
-from learner.judges.reading import read_text
+from learner.judges.lexical import LexicalJudge
+from learner.judges.reading.reading import read_text
 from learner.judges.slow.model import quoted
 from learner.link.conversation import Link
 from streams import chain

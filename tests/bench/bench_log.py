@@ -22,7 +22,7 @@ from streams.log.contract import Log, Outgoing, Partition, outgoing
 from streams.open import init_streams, open_log, open_spool
 from streams.records import Message, Sampling, Turn
 from streams.settings import StreamsSettings
-from streams.spool import BATCH_RECORDS
+from streams.spool.spool import BATCH_RECORDS
 from streams.store import offsets, outbox
 from streams.store.store import open_store
 from tests.flow.listening import GROUP, RULES, Listener, spoken

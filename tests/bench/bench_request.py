@@ -38,7 +38,7 @@ from streams.log.sqlite import SqliteLog
 from streams.open import open_spool
 from streams.records import Sampling
 from streams.settings import StreamsSettings
-from streams.spool import Spool
+from streams.spool.spool import Spool
 from tests.agent.api.asking import models
 from tests.agent.fakes import BASE, FakeBase, FakeResidents
 from tests.agent.scripted import ScriptedEngine

@@ -19,7 +19,7 @@ from kernels.open import open_backend
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
 from streams.settings import StreamsSettings
-from streams.spool import Spool
+from streams.spool.spool import Spool
 from tests.agent.fakes import FakeBase, FakeResidents
 from tests.agent.scripted import HELLO, Script, ScriptedEngine
 from tests.clients.serving import on_a_port, serving

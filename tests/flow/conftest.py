@@ -14,11 +14,11 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from kernels.open import open_backend
+from learner.assembly import line_mask
 from learner.intake import TOPICS
 from learner.judges.open import open_judges
 from learner.loop import Learner
 from learner.parts import Parts
-from learner.run import line_mask
 from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from learner.safety.kept import KeptBase

@@ -20,9 +20,9 @@ from sqlmodel import select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
+from learner.assembly import assemble, line_mask
 from learner.loop import Learner
 from learner.rollout import release
-from learner.run import assemble, line_mask
 from learner.safety.gate import Gate
 from learner.safety.kept import kept_of
 from learner.safety.measuring import measuring_of

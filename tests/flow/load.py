@@ -8,7 +8,7 @@ from streams.errors import LogUnavailableError
 from streams.log.contract import Log
 from streams.open import open_spool
 from streams.settings import StreamsSettings
-from streams.spool import Spool
+from streams.spool.spool import Spool
 from streams.store.store import Store, open_store
 from tests.flow.history import Appended
 from tests.flow.listening import Listener, num_used, spoken, used, wrong

@@ -17,7 +17,8 @@ from deploy.operate.history import store_session
 from deploy.operate.promote import append_promotion
 from deploy.operate.rollback import append_rollback
 from learner.batch.plan import RESTS
-from learner.rerun.rebuild import Builder, Rebuilt, build_exact, build_quick
+from learner.rerun.branch import Builder, Rebuilt
+from learner.rerun.rebuild import build_exact, build_quick
 from learner.settings import LearnerSettings
 from streams.errors import LedgerError, ProofError, VerbRefusedError
 from streams.keeping import erase

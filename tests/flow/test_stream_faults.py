@@ -22,7 +22,7 @@ from streams.log.kafka.log import KafkaLog
 from streams.open import init_streams, open_log
 from streams.records import Forgotten
 from streams.settings import StreamsSettings
-from streams.spool import Spool
+from streams.spool.spool import Spool
 from streams.store.store import Store, open_store
 from tests.flow.conftest import IMPATIENT as SHORT
 from tests.flow.conftest import open_impatient

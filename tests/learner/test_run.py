@@ -8,7 +8,8 @@ import torch
 from sqlmodel import select
 
 from kernels.contract import Backend
-from learner.run import line_mask, run
+from learner.assembly import line_mask
+from learner.run import run
 from learner.safety.kept import KeptBase
 from learner.safety.measuring import Measuring
 from learner.serving import Serving

@@ -9,7 +9,7 @@ from streams.log.contract import Entry, Log, Outgoing, Partition, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Mask
 from streams.settings import StreamsSettings
-from streams.spool import Spool
+from streams.spool.spool import Spool
 from streams.status import read_status
 from streams.store import outbox
 from streams.store.lease import Clocks, Lease

@@ -148,7 +148,7 @@ async def test_replies_that_share_few_pages_are_the_same(
         engine = open_engine(tiny_base, kv_tokens=kv_tokens)
         engine.start()
         found = await asyncio.gather(*(read(engine, request) for request in asked))
-        assert engine._cache.pages.count * 8 == kv_tokens
+        assert engine._scheduler.cache.pages.count * 8 == kv_tokens
         await asyncio.to_thread(engine.drain, 0)
         return [tokens for tokens, _ in found]
 

@@ -167,7 +167,7 @@ async def test_what_a_version_has_read_goes_when_it_leaves_memory(tiny_base: Bas
         await asyncio.to_thread(residents.promote, version)
         await read(engine, asked(prompt_of(40)))
         kept.append(set(residents.resident))
-        known.append({held.variant.version for held in engine._slots._held.values()})
+        known.append({held.variant.version for held in engine._scheduler.slots._held.values()})
     assert known == kept
     assert [len(versions) for versions in known] == [1, 2, 3, 3]  # the base is never let go
     await asyncio.to_thread(engine.drain, 0)

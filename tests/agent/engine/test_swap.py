@@ -233,4 +233,4 @@ async def test_many_swaps_under_load_drop_nothing_and_grow_nothing(
     gc.collect()
     assert len(residents.resident) == 3
     assert len(residents.models) <= 3
-    assert (engine.running, engine.queued, engine._slots.free) == (0, 0, 4)
+    assert (engine.running, engine.queued, engine._scheduler.slots.free) == (0, 0, 4)

@@ -85,7 +85,7 @@ async def test_it_gives_up_its_place_and_its_pages(tiny_base: BaseModel) -> None
     assert end.reason in ("cancelled", "length")
     if end.reason == "cancelled":
         assert engine.counts.preempted_replies == 1
-    assert (engine.running, engine._slots.free) == (0, 1)
+    assert (engine.running, engine._scheduler.slots.free) == (0, 1)
     await asyncio.to_thread(engine.drain, 0)
     assert gate.go_on.is_set()
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from learner.judges.lexical import hear
-from learner.judges.reading import asks, read_text
+from learner.judges.acts.message import hear
+from learner.judges.reading.asking import asks
+from learner.judges.reading.reading import read_text
 
 WANTED = (
     "Which language do you want it in?",

@@ -6,11 +6,12 @@ from functools import partial
 
 import pytest
 
-from learner.judges.lexicon import lexicon
-from learner.judges.origin import LOOK_CHARS, origin
-from learner.judges.part import parts
-from learner.judges.reading import asks, read_text
-from learner.judges.text import READ_CHARS, clauses
+from learner.judges.acts.lexicon import lexicon
+from learner.judges.acts.part import parts
+from learner.judges.reading.asking import asks
+from learner.judges.reading.origin import LOOK_CHARS, origin
+from learner.judges.reading.reading import read_text
+from learner.judges.reading.text import READ_CHARS, clauses
 from learner.judges.wishes import hint_of
 
 # What makes expressions try again: their own beginnings, over and over, and no end to any of them.

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load
 
+from learner.judges.acts.message import Heard
 from learner.judges.embedding import EmbeddingJudge, Said, decide, open_judge, seen
 from learner.judges.judge import SURE_OF_NOTHING, Judge
-from learner.judges.lexical import Heard
 from learner.judges.open import open_judges
 from learner.judges.tuned.encoder import FILE, LABELS, Chances, Encoder, packed, unpacked
 from learner.link.conversation import Link

@@ -2,8 +2,8 @@
 
 import pytest
 
-from learner.judges.lexical import hear
-from learner.judges.reading import read_text
+from learner.judges.acts.message import hear
+from learner.judges.reading.reading import read_text
 
 QUESTION, REPLY = "When was the Eiffel Tower finished?", "The Eiffel Tower was finished in 1899."
 UNHAPPY = {

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from learner.judges.lexical import OWN_WORDING, hear
-from learner.judges.reading import read_text
+from learner.judges.acts.message import hear
+from learner.judges.acts.wording import OWN_WORDING
+from learner.judges.reading.reading import read_text
 from learner.judges.wishes import HINT_CHARS, hint_of
 
 WISHES = Path(__file__).parents[2] / "hearing" / "wishes.jsonl"

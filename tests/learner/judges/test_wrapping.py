@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from learner.judges.judge import Judge
 from learner.judges.lexical import LexicalJudge
-from learner.judges.wrapping import MOST_RULES_CHARS, unwrapped
+from learner.judges.reading.wrapping import MOST_RULES_CHARS, unwrapped
 from learner.link.conversation import Link
 from streams.records import Message
 from tests.learner.turns import said, turn

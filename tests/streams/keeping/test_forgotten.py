@@ -15,8 +15,9 @@ from streams.log.contract import Log, Outgoing, Topic, entries_now, outgoing
 from streams.open import open_log
 from streams.records import Feedback, Forgotten, canonical_json
 from streams.settings import StreamsSettings
-from streams.spool import Spool, forget_left
-from streams.spool_file import SpoolFile, open_free
+from streams.spool.file import SpoolFile, open_free
+from streams.spool.folder import forget_left
+from streams.spool.spool import Spool
 
 SECRET = "the-blue-heron"
 

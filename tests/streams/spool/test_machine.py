@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from streams.log.contract import Outgoing
-from streams.spool_file import Batch, SpoolFile, open_free
+from streams.spool.file import Batch, SpoolFile, open_free
 from tests.sqlite_disk import Disk
 
 

@@ -4,8 +4,6 @@ A plan is committed before anything of it is computed, with all that was known; 
 nothing of what follows from it.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlmodel import Session
@@ -18,11 +16,10 @@ from learner.batch.when.rests import Rests
 from learner.guards import collapse, drift
 from learner.parts import Parts
 from learner.rollout import claims
+from learner.steps.writer import Writing
 from streams.line.line import Line
 from streams.line.said import TRIALS_END
 from streams.store.tables import GenerationRow, PlannerRow
-
-Writing = Callable[[], AbstractContextManager[Session]]
 
 
 class Planner:

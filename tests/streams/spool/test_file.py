@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from streams.log.contract import Outgoing
 from streams.settings import StreamsSettings
-from streams.spool import Spool
-from streams.spool_file import SMALL_BYTES, SpoolFile, look, open_free
+from streams.spool.file import SMALL_BYTES, SpoolFile, look, open_free
+from streams.spool.spool import Spool
 from tests.sqlite_disk import Disk
-from tests.streams.test_spool import GatedLog
+from tests.streams.spool.test_spool import GatedLog
 
 
 def made(number: int, size: int = 100, topic: str = "turns") -> Outgoing:

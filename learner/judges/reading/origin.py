@@ -11,7 +11,7 @@ import json
 import re
 from typing import Final, Literal
 
-from learner.judges.text import COVER, cover
+from learner.judges.reading.text import COVER, cover
 
 Origin = Literal["person", "program", "pasted"]
 

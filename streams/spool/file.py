@@ -17,9 +17,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams import spool_segments, spool_table
 from streams.log.contract import Outgoing
-from streams.spool_table import ERRORS, PAGE_BYTES
+from streams.spool import segments, table
+from streams.spool.table import ERRORS, PAGE_BYTES
 
 _log = logging.getLogger(__name__)
 
@@ -91,16 +91,16 @@ class SpoolFile:
         try:
             connection = self._open()
             last = self._last
-            with spool_table.transaction(connection):
-                spool_table.delete_up_to(connection, self._drained)
+            with table.transaction(connection):
+                table.delete_up_to(connection, self._drained)
                 for record in records:
                     fits, gone = self._make_room(connection, record)
                     kept.append(fits)
                     dropped += gone
                     if fits:
                         last += 1
-                        spool_table.insert(connection, last, record)
-                num_bytes = spool_table.size_bytes(connection)
+                        table.insert(connection, last, record)
+                num_bytes = table.size_bytes(connection)
         except (*ERRORS, OSError) as cause:
             kept, dropped = [False] * len(records), 0
             self._tell("keeps nothing now", cause)
@@ -122,7 +122,7 @@ class SpoolFile:
         records: list[Outgoing] = []
         num_bytes = damaged = 0
         try:
-            with closing(spool_table.read(self._open(), behind=self._drained)) as rows:
+            with closing(table.read(self._open(), behind=self._drained)) as rows:
                 for number, record in rows:
                     num_bytes += len(record.value) if record else 0
                     if records and (len(records) == max_records or num_bytes > max_bytes):
@@ -133,7 +133,7 @@ class SpoolFile:
                         records.append(record)
                     self._in_flight = number
         except ERRORS as cause:
-            if not spool_table.is_damage(cause):
+            if not table.is_damage(cause):
                 raise
             self._put_aside(cause)
             return None
@@ -159,8 +159,8 @@ class SpoolFile:
                 self._begin_anew()
             else:
                 connection = self._open()
-                with spool_table.transaction(connection):
-                    spool_table.delete_up_to(connection, self._drained)
+                with table.transaction(connection):
+                    table.delete_up_to(connection, self._drained)
         except (*ERRORS, OSError) as cause:  # after a crash it would be drained again
             self._tell("cannot note what was drained", cause)
 
@@ -175,15 +175,15 @@ class SpoolFile:
             path.unlink()
         try:
             connection = self._open()
-            waiting = spool_table.read(connection, behind=self._drained)
+            waiting = table.read(connection, behind=self._drained)
             gone = [number for number, record in waiting if record is None or concerned(record)]
-            spool_table.erase(connection, gone, up_to=self._drained)
+            table.erase(connection, gone, up_to=self._drained)
         except ERRORS as cause:
             raise OSError(f"the spool {self.folder} cannot be cleaned now: {cause}") from cause
         finally:
             if self._connection is not None:
-                self.num_records = spool_table.count(self._connection, behind=self._drained)
-        self.num_bytes = spool_table.size_bytes(connection)
+                self.num_records = table.count(self._connection, behind=self._drained)
+        self.num_bytes = table.size_bytes(connection)
         return len(gone)
 
     def close(self) -> None:
@@ -201,22 +201,22 @@ class SpoolFile:
         if self._connection is not None:
             return self._connection
         try:
-            connection = spool_table.open_table(self.folder / NAME, wal_pages=self._wal_pages)
+            connection = table.open_table(self.folder / NAME, wal_pages=self._wal_pages)
         except ERRORS as cause:
-            if not spool_table.is_damage(cause):
+            if not table.is_damage(cause):
                 raise
             self._put_aside(cause)
-            connection = spool_table.open_table(self.folder / NAME, wal_pages=self._wal_pages)
+            connection = table.open_table(self.folder / NAME, wal_pages=self._wal_pages)
         try:
-            last = max(spool_table.last_number(connection), self._last)
-            for records in spool_segments.read(self.folder):
-                with spool_table.transaction(connection):
+            last = max(table.last_number(connection), self._last)
+            for records in segments.read(self.folder):
+                with table.transaction(connection):
                     for record in records:
                         last += 1
-                        spool_table.insert(connection, last, record)
-            spool_segments.remove(self.folder)
-            self.num_records = spool_table.count(connection)
-            self.num_bytes = spool_table.size_bytes(connection)
+                        table.insert(connection, last, record)
+            segments.remove(self.folder)
+            self.num_records = table.count(connection)
+            self.num_bytes = table.size_bytes(connection)
         except BaseException:
             connection.close()
             raise
@@ -226,12 +226,12 @@ class SpoolFile:
 
     def _make_room(self, connection: sqlite3.Connection, record: Outgoing) -> tuple[bool, int]:
         """Return whether a record fits, and how many older ones were dropped for it."""
-        need, dropped = spool_table.pages_for(record), 0
-        while spool_table.pages_in_use(connection) + need > self._max_pages:
+        need, dropped = table.pages_for(record), 0
+        while table.pages_in_use(connection) + need > self._max_pages:
             gone = 0
             if self._drop_oldest and need < self._max_pages:
                 lump = max(1, (self.num_records - dropped) // LUMPS)
-                gone = spool_table.delete_oldest(connection, lump, behind=self._in_flight)
+                gone = table.delete_oldest(connection, lump, behind=self._in_flight)
             if not gone:
                 return False, dropped
             dropped += gone
@@ -268,7 +268,7 @@ class SpoolFile:
 
     def _tell(self, what: str, cause: Exception) -> None:
         _log.error("the spool %s %s: %s", self.folder, what, cause)
-        if spool_table.is_damage(cause):
+        if table.is_damage(cause):
             with suppress(OSError):
                 self._put_aside(cause)
 
@@ -295,10 +295,10 @@ def look(folder: Path) -> tuple[int, int, int]:
         dropped = _count_in((folder / "dropped").read_bytes())
     with (
         suppress(*ERRORS),  # not there, or being made
-        closing(spool_table.open_to_look(folder / NAME)) as file,
+        closing(table.open_to_look(folder / NAME)) as file,
     ):
-        records = spool_table.count(file)
-        num_bytes = spool_table.size_bytes(file)
+        records = table.count(file)
+        num_bytes = table.size_bytes(file)
     return records, num_bytes, dropped
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from learner.judges.lexicon import Lexicon, Word
-from learner.judges.reading import Reading
-from learner.judges.text import Clause, is_cjk
+from learner.judges.acts.lexicon import Lexicon, Word
+from learner.judges.reading.reading import Reading
+from learner.judges.reading.text import Clause, is_cjk
 
 SHAPES: Final = ("form", "tone", "comp", "lang")
 
@@ -114,6 +114,11 @@ class Part:
     def joined(self, other: "Part") -> "Part":
         """Return this and what follows as one."""
         return Part(self.words + other.words, other.clause, self.contrast, self.reading)
+
+    @property
+    def eastern(self) -> bool:
+        """True when it is written in Chinese or Japanese characters."""
+        return is_cjk(self.words[0].text[0])
 
     @property
     def says_something(self) -> bool:

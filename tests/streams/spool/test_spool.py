@@ -19,7 +19,7 @@ from streams.log.contract import Log, Outgoing
 from streams.log.sqlite import SqliteLog
 from streams.open import open_log, open_spool
 from streams.settings import StreamsSettings
-from streams.spool import QUEUE_RECORDS, Spool
+from streams.spool.spool import QUEUE_RECORDS, Spool
 from tests.sqlite_disk import Disk
 
 

@@ -1,38 +1,20 @@
-"""Reads a next state as what a person said after a reply, in its context, for every judge alike.
+"""Tells what a reply wants of the user: an answer, a yes to an offer, a text, or nothing.
 
-A judge that reads words must know first whose words they are: text of programs and tools, quoted
-and pasted text, and the answer to a question that the agent asked say nothing about the reply,
-whatever they say. What is left comes with what question and reply were about.
-
-Knows nothing of verdicts.
+What answers it says nothing about the reply, whatever its words are.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from typing import Final, Literal
-
-from learner.judges import origin
-from learner.judges.text import Clause, clauses, is_cjk, tokens
-from learner.judges.wrapping import unwrapped
-from learner.link.conversation import Link
-from streams.records import Message, Turn
-
-# Of question and reply this much is enough to know what they are about.
-CONTEXT_CHARS: Final = 4000
 
 # What the reply ends with: nothing to answer · an offer ("shall I add a table?") · a question
 Asks = Literal["nothing", "offer", "question"]
-
 # The end of a reply, where its question stands.
 END_CHARS: Final = 240
 # A reply that invites a text, or only agrees, says little else.
 INVITING_CHARS: Final = 100
 # A reply that names two signs to choose from is answered with one of them.
 _THUMBS: Final = ("👍", "👎")
-
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？\n])\s*")
 _CLOSER: Final = re.compile(
     r"anything else|something else|else (?:i )?can|can i help|how (?:can|may) i (?:help|assist)|"
@@ -163,68 +145,6 @@ _ANNOUNCES: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What came after a reply, and what it may be about."""
-
-    said: str  # the user's messages, as typed
-    origin: origin.Origin
-    clauses: tuple[Clause, ...]
-    asks: Asks
-    asked: str  # the user's message before the reply
-    reply: str
-    _asked_about: frozenset[str]
-    _replied_about: frozenset[str]
-
-    def shared(self, token: str) -> bool:
-        """Tell whether a word stands in the question or in the reply."""
-        return token in self._asked_about or token in self._replied_about
-
-    def asked_about(self, token: str) -> bool:
-        """Tell whether a word stands in the question."""
-        return token in self._asked_about
-
-    def replied_about(self, token: str) -> bool:
-        """Tell whether a word stands in the reply."""
-        return token in self._replied_about
-
-
-def read(turn: Turn, link: Link) -> Reading | None:
-    """Read what a user said after the reply; None when no user has spoken yet."""
-    said = words_of(link.messages)
-    if not said:
-        return None
-    last = next((m for m in reversed(turn.messages) if m.role == "user"), None)
-    asked, said = unwrapped(words_of([last] if last else []), said)
-    return read_text(asked, turn.reply.content or "", said)
-
-
-@lru_cache(maxsize=256)
-def read_text(asked: str, reply: str, said: str) -> Reading:
-    """Read what was said after a reply to a question."""
-    return Reading(
-        said=said,
-        origin=_origin(asked, reply, said),
-        clauses=clauses(said),
-        asks=asks(reply, said),
-        asked=asked,
-        reply=reply,
-        _asked_about=_about(asked),
-        _replied_about=_about(reply),
-    )
-
-
-def _origin(asked: str, reply: str, said: str) -> origin.Origin:
-    """Whose text it is; what the reply asked for is handed over, whatever it looks like."""
-    found = origin.origin(said)
-    return "pasted" if found == "person" and invites(asked, reply) else found
-
-
-def words_of(messages: Sequence[Message]) -> str:
-    """Join the words of the users among some messages."""
-    return "\n".join(m.content for m in messages if m.role == "user" and m.content).strip()
-
-
 def asks(reply: str, said: str = "") -> Asks:
     """Tell what a reply ends with: something to answer, an offer, or neither.
 
@@ -283,10 +203,3 @@ def invites(asked: str, reply: str) -> bool:
     if _INVITES.search(reply):
         return True
     return _AGREES.fullmatch(reply) is not None and _ANNOUNCES.search(asked) is not None
-
-
-def _about(text: str) -> frozenset[str]:
-    """The words of a text; of Chinese and Japanese, its pairs of characters."""
-    found = tokens(text if len(text) <= CONTEXT_CHARS else text[:CONTEXT_CHARS])
-    pairs = (a + b for a, b in pairwise(found) if is_cjk(a) and is_cjk(b))
-    return frozenset([*found, *pairs])

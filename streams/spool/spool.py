@@ -6,7 +6,7 @@ unless the spool overflows; what is dropped then is counted and never silent. A 
 will never take (too large) becomes a dead letter and does not hold up the ones behind it.
 
 Where the log is a file of this machine a record goes there at once, and lies on disk once: the
-spool's own file (streams.spool_file) is for what the log does not take now, and for all that comes
+spool's own file (streams.spool.file) is for what the log does not take now, and for all that comes
 before it has. Before a log elsewhere every record goes into that file first.
 
 Each process has a folder of its own below the given one; what a dead process left there is drained
@@ -27,7 +27,7 @@ from streams.keeping import forgotten
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
 from streams.settings import StreamsSettings
-from streams.spool_file import SpoolFile, open_free
+from streams.spool.folder import open_files
 
 # Appended to the log at once: large enough to hide its round trip, small beside its limits.
 BATCH_RECORDS = 256
@@ -77,7 +77,7 @@ class Spool:
         self._direct = direct
         self._max_record_bytes = settings.max_record_bytes
         # What is drained: other folders first, which dead processes have left, then our own.
-        self._files = _open_files(folder, settings)
+        self._files = open_files(folder, settings)
         # Two locks: the files' is held while the disk syncs, the callers' never for long.
         self._disk = threading.RLock()
         self._work = threading.Condition(self._disk)  # there is something to drain
@@ -302,46 +302,7 @@ class Spool:
                 append([letter])
 
 
-def forget_left(folder: Path, principal: str, until_ms: int, settings: StreamsSettings) -> int:
-    """Forget in the spools that no living process holds; return how many records went.
-
-    A process that lives forgets when it reads the Forgotten record (`Spool.forget`).
-    """
-    gone = 0
-    for own in sorted(folder.iterdir()) if folder.is_dir() else ():
-        file = _open_free(own, settings) if own.is_dir() else None
-        if file is not None:
-            try:
-                gone += file.forget(lambda record: _said(record, principal, until_ms))
-            finally:
-                file.close()
-    return gone
-
-
-def _said(record: Outgoing, principal: str, until_ms: int) -> bool:
-    said_ms = forgotten.said_by(record.value, principal)
-    return said_ms is not None and said_ms <= until_ms
-
-
 def _is_full(taken: Sequence[_Put]) -> bool:
     """Tell whether calls fill a transaction: one that is too long is a long write-ahead log."""
     records = [record for given in taken for record in given.records]
     return len(records) >= BATCH_RECORDS or sum(len(r.value) for r in records) >= BATCH_BYTES
-
-
-def _open_files(folder: Path, settings: StreamsSettings) -> list[SpoolFile]:
-    """Open what dead processes left below a folder, and last the first free one, for ourselves."""
-    number = 0
-    while (own := _open_free(folder / str(number), settings)) is None:
-        number += 1
-    others = (each for each in sorted(folder.iterdir()) if each.is_dir() and each != own.folder)
-    left = [file for each in others if (file := _open_free(each, settings)) is not None]
-    for file in left:
-        if not file.num_records:
-            file.close()
-    return [*(file for file in left if file.num_records), own]
-
-
-def _open_free(folder: Path, settings: StreamsSettings) -> SpoolFile | None:
-    drop_oldest = settings.spool_when_full == "drop-oldest"
-    return open_free(folder, max_bytes=settings.spool_bytes, drop_oldest=drop_oldest)

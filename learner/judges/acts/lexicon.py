@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from learner.judges.text import COVER, is_cjk, tokens
+from learner.judges.reading.text import COVER, is_cjk, tokens
 
 PHRASES: Final = Path(__file__).parent / "phrases"
 LATIN: Final = ("en", "de", "fr", "es", "it", "pt")

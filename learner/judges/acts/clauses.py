@@ -1,0 +1,97 @@
+"""Tells what each clause of a message is: a complaint, a wish, praise, thanks, or something else.
+
+The rules are the same in every language; what a language's words mean is data (phrases). A rule
+asks which classes of words stand in which order, and what the clause is about: a word that no list
+has, and that neither question nor reply had, is a topic of its own, and a clause about a topic says
+nothing about the reply unless it speaks to the agent outright.
+
+Knows nothing of verdicts, confidence or hints.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from learner.judges.acts import complaints, moves, wishing
+from learner.judges.acts.kinds import Kind, Rule
+from learner.judges.acts.language import language_of
+from learner.judges.acts.part import Part, parts
+from learner.judges.reading.reading import Reading
+
+# People react first and go on afterwards; what stands later in a long message is a topic.
+MOST_PARTS: Final = 8
+# The first that applies decides.
+_RULES: Final[tuple[Rule, ...]] = (
+    moves.aside,
+    complaints.mocks,
+    moves.doubts,
+    complaints.denies_a_fault,
+    complaints.scolds,
+    complaints.puzzled,
+    complaints.hard_to_follow,
+    complaints.exceeds,
+    complaints.slips,
+    complaints.lacks,
+    complaints.insists,
+    complaints.faults,
+    complaints.corrects,
+    wishing.wishes_a_name,
+    wishing.forbids_a_manner,
+    wishing.wishes_a_shape,
+    moves.praises,
+    moves.thanks,
+    moves.says_nothing,
+    moves.goes_on,
+)
+
+
+def kind_of(part: Part) -> tuple[Kind, str]:
+    """Tell what a part is, and by which rule."""
+    for rule in _RULES:
+        found = rule(part)
+        if found is not None:
+            return found
+    return "other", ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A part of the message, and what it is."""
+
+    kind: Kind
+    rule: str
+    part: Part
+
+    @property
+    def is_topic(self) -> bool:
+        """True when the message has gone on to something else here."""
+        if self.kind == "other":
+            return bool(self.part.topic or self.part.shared)
+        return self.kind in ("question", "task", "order", "aside")
+
+
+@lru_cache(maxsize=256)  # judges ask one after the other
+def heard_parts(reading: Reading) -> tuple[Told, ...]:
+    """Return the message's first parts; none behind a colon, where somebody else's text begins."""
+    words = language_of(reading)
+    found: list[Told] = []
+    begun: Part | None = None
+    for clause in reading.clauses:
+        for part in parts(clause, words, reading):
+            whole = part if begun is None else begun.joined(part)
+            begun = whole if whole.begins else None
+            if begun is None or clause is reading.clauses[-1] or clause.announces:
+                found.append(Told(*kind_of(whole), whole))
+                begun = None
+        if clause.announces and found and found[-1].kind not in ("complaint", "empty", "deny"):
+            found.append(Told("task", "", found[-1].part))
+            break
+        if len(found) >= MOST_PARTS:
+            break
+    return tuple(found)
+
+
+def says_nothing_else(reading: Reading) -> bool:
+    """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
+    plain = ("complaint", "wish", "praise", "thanks", "deny", "empty")
+    return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))

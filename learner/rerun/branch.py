@@ -1,0 +1,154 @@
+"""Keeps versions that were worked out again beside their line, with what the gate says of the last.
+
+They branch off the line's chain in the same ledger; their generations stand under a name of their
+own (`main/quick/<version>`). The serving version, the line and its learner are not touched: an
+operator promotes the result, or not (deploy.operate.promote).
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import select
+
+from kernels.contract import Backend
+from kernels.version.build import Source, build
+from learner.safety.gate import Gate
+from learner.safety.kept import KeptBase
+from learner.safety.measuring import measuring_of
+from learner.settings import LearnerSettings
+from streams.line import ledger
+from streams.model.open import BaseModel
+from streams.records import Mask, Recipe
+from streams.store.states import HELD, PASSED
+from streams.store.store import Store
+from streams.store.tables import GenerationRow, RecipeRow
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """What versions are built and examined with."""
+
+    base: BaseModel
+    backend: Backend
+    settings: LearnerSettings
+    tell: Progress = lambda _: None
+    kept: KeptBase | None = None  # what this machine has measured of the base
+
+    def gate(self, settings: LearnerSettings) -> Gate:
+        """Return a gate of some settings that asks everything at once."""
+        return Gate(
+            measuring_of(self.base, settings, backend=self.backend, kept=self.kept), settings
+        )
+
+    def source(self, mask: Mask) -> Source:
+        """Return what versions of a mask are built from: the ledger alone."""
+        return Source(self.base.decoder, self.backend, {mask.digest: mask})
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What became of one generation."""
+
+    generation: int
+    version: str
+    turns: int  # left out
+    of_turns: int
+    instead: str | None  # the version that stands for it; None: nothing was left of it
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A version that somebody never moved."""
+
+    version: str
+    digest: str  # of its integers
+    instead_of: str
+    how: str
+    changes: tuple[Replaced, ...]
+    passed: bool  # the gate, held against the version that it would replace
+    reason: str
+    new: bool  # False: it was in the ledger already
+    notes: tuple[str, ...] = ()
+
+
+def finish(
+    store: Store,
+    builder: Builder,
+    mask: Mask,
+    instead_of: Sequence[Recipe],
+    made: Sequence[Recipe],
+    new: Sequence[GenerationRow],
+    how: str,
+    changes: Sequence[Replaced],
+    notes: Sequence[str] = (),
+) -> Rebuilt:
+    """Ask the gate about the last version that was made, and keep those that are new.
+
+    instead_of: the chain that they would replace
+    made: the chain that was made; new: the generations of those that the ledger lacks
+    how: quick or exact
+    """
+    last = made[-1]
+    with store.reading() as session:
+        known = session.exec(
+            select(GenerationRow).where(GenerationRow.child == last.version)
+        ).first()
+    builder.tell("the gate asks")
+    passed, reason, report = _ask(builder, mask, instead_of, made)
+    if known is None:
+        _keep(store, made, new, how, passed=passed, reason=reason, report=report)
+    return Rebuilt(
+        version=last.version,
+        digest=last.digest,
+        instead_of=instead_of[-1].version,
+        how=how,
+        changes=tuple(changes),
+        passed=passed,
+        reason=reason,
+        new=known is None,
+        notes=tuple(notes),
+    )
+
+
+def _ask(
+    builder: Builder, mask: Mask, instead_of: Sequence[Recipe], made: Sequence[Recipe]
+) -> tuple[bool, str, dict[str, Any]]:
+    """Hold the last version against the one that it would replace, as every candidate is."""
+    serving = build(builder.source(mask), instead_of)
+    candidate = build(builder.source(mask), made, start=serving.reached)
+    report = builder.gate(builder.settings).examine(
+        candidate.decoder, serving.decoder, instead_of[-1].version
+    )
+    return report.passed, report.reason, report.as_json()
+
+
+def _keep(
+    store: Store,
+    made: Sequence[Recipe],
+    new: Sequence[GenerationRow],
+    how: str,
+    *,
+    passed: bool,
+    reason: str,
+    report: dict[str, Any],
+) -> None:
+    last, now_ms = made[-1].version, int(time.time() * 1000)
+    line = f"{made[-1].line}/{how}/{last}"
+    with store.transaction() as session:
+        known = set(session.exec(select(RecipeRow.version)))
+        for recipe in made:
+            ledger.append(session, recipe, created_ms=now_ms)
+        for row in new:
+            if row.child in known:
+                continue  # of an earlier rebuilding, which began alike
+            row.line, row.done_ms = line, now_ms
+            row.id = hashlib.sha256(f"{line}\0{row.child}".encode()).hexdigest()[:32]
+            if row.child == last:
+                row.state, row.gate = (PASSED if passed else HELD), report
+                row.reason = f"{row.reason}; {reason}"
+            session.add(row)
