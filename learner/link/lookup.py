@@ -142,7 +142,10 @@ class Lookup:
 
         Records are read whole: PostgreSQL's functions for JSON refuse one with a NUL anywhere.
         """
-        wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(list(ids)))
+        named = list(ids)
+        if not named:
+            return {}
+        wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(named))
         return {
             id: Texts(
                 reply=str((record.get("reply") or {}).get("content") or ""),

@@ -1,6 +1,5 @@
 """Tells the language of a message or a text: the one whose list knows most of its words."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from learner.judges.acts.lexicon import CJK, LATIN, Lexicon, lexicon
@@ -20,7 +19,7 @@ def language_of(reading: Reading) -> Lexicon:
 
     def fit(name: str) -> float:
         words = lexicon(name)
-        return _known(words, said) + LANGUAGE_WEIGHT * _known(words, context)
+        return words.share(said) + LANGUAGE_WEIGHT * words.share(context)
 
     return lexicon(max(CJK if eastern else LATIN, key=fit))
 
@@ -28,12 +27,6 @@ def language_of(reading: Reading) -> Lexicon:
 def language_of_text(text: str) -> str:
     """Return the language that most words of a text's beginning are of; empty: none is known."""
     context = tokens(text[:LANGUAGE_CHARS])
-    known = {name: _known(lexicon(name), context) for name in (*LATIN, *CJK)}
+    known = {name: lexicon(name).share(context) for name in (*LATIN, *CJK)}
     best = max(known, key=lambda name: known[name])
     return best if known[best] else ""
-
-
-def _known(words: Lexicon, found: Sequence[str]) -> float:
-    marked = words.words(found)
-    total = sum(len(word.text) for word in marked)
-    return sum(len(word.text) for word in marked if word.known) / total if total else 0.0

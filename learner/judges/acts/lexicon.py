@@ -40,7 +40,8 @@ _AFTER: Final = frozenset({"s", "t", "m", "d", "re", "ve", "ll"})
 _BEFORE: Final = frozenset({"c", "j", "l", "d", "n", "t", "m", "s", "qu", "un", "dell"})
 _NONE: Final[frozenset[str]] = frozenset()
 
-Entry = tuple[tuple[str, ...], frozenset[str]]
+# How many tokens a phrase has, and its classes.
+Entry = tuple[int, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,14 @@ class Word:
 class Lexicon:
     """A language's words and phrases.
 
-    _phrases: by first token; longest first
+    _phrases: with their classes
+    _lengths: by a first token, how many tokens its phrases have; most first
     _stems: beginnings of words
     """
 
     name: str
-    _phrases: Mapping[str, Sequence[Entry]] = field(repr=False)
+    _phrases: Mapping[tuple[str, ...], frozenset[str]] = field(repr=False)
+    _lengths: Mapping[str, Sequence[int]] = field(repr=False)
     _stems: Mapping[str, frozenset[str]] = field(repr=False)
 
     def words(self, clause: Sequence[str]) -> tuple[Word, ...]:
@@ -74,22 +77,38 @@ class Lexicon:
         >>> [(w.text, sorted(w.classes)) for w in lexicon("en").words(("thx", "umbrella"))]
         [('thx', ['thanks']), ('umbrella', [])]
         """
-        return tuple(self._words(clause))
+        return tuple(
+            Word(_joined(clause[start:end]), classes) for start, end, classes in self._spans(clause)
+        )
 
-    def _words(self, clause: Sequence[str]) -> Iterator[Word]:
+    def share(self, clause: Sequence[str]) -> float:
+        """Return which share of the letters of a clause is in words that the list has.
+
+        >>> lexicon("en").share(("thx", "umbrella")), lexicon("en").share(())
+        (0.2727272727272727, 0.0)
+        """
+        known = total = 0
+        for start, end, classes in self._spans(clause):
+            letters = len(clause[start]) if end == start + 1 else len(_joined(clause[start:end]))
+            total += letters
+            known += letters if classes else 0
+        return known / total if total else 0.0
+
+    def _spans(self, clause: Sequence[str]) -> Iterator[tuple[int, int, frozenset[str]]]:
+        """Yield where each word begins and ends, and its classes."""
         place = 0
         while place < len(clause):
             taken, classes = self._longest(clause, place)
-            joint = "" if is_cjk(clause[place]) else " "
-            yield Word(joint.join(clause[place : place + taken]), classes)
+            yield place, place + taken, classes
             place += taken
 
-    def _longest(self, clause: Sequence[str], place: int) -> tuple[int, frozenset[str]]:
+    def _longest(self, clause: Sequence[str], place: int) -> Entry:
         for token in _spellings(clause[place]):
             found = [
-                entry
-                for entry in self._phrases.get(token, ())
-                if tuple(clause[place + 1 : place + len(entry[0])]) == entry[0][1:]
+                (length, classes)
+                for length in self._lengths.get(token, ())
+                if place + length <= len(clause)
+                and (classes := self._phrases.get((token, *clause[place + 1 : place + length])))
             ]
             if found:
                 return _best(found)
@@ -110,22 +129,28 @@ class Lexicon:
         return _NONE
 
 
-def _best(found: Sequence[Entry]) -> tuple[int, frozenset[str]]:
+def _joined(found: Sequence[str]) -> str:
+    return ("" if is_cjk(found[0]) else " ").join(found)
+
+
+def _best(found: Sequence[Entry]) -> Entry:
     """The longest phrase that is not soft; the classes of soft ones count as well."""
     hard = next((entry for entry in found if entry[1] - SOFT), None)
     if hard is None:
-        return len(found[0][0]), found[0][1]
-    soft = next((classes for phrase, classes in found if len(phrase) > len(hard[0])), _NONE)
-    return len(hard[0]), hard[1] | (soft & SOFT)
+        return found[0]
+    soft = next((classes for length, classes in found if length > hard[0]), _NONE)
+    return hard[0], hard[1] | (soft & SOFT)
 
 
 def _spellings(token: str) -> Iterator[str]:
     """A token as it stands, then what drawn-out or doubled letters in it may stand for."""
     yield token
+    if not _DOUBLE.search(token):
+        return
     if _LONG_RUN.search(token):
         yield _LONG_RUN.sub(r"\1\1", token)
         yield _LONG_RUN.sub(r"\1", token)
-    if len(token) > 3 and _DOUBLE.search(token):
+    if len(token) > 3:
         yield _DOUBLE.sub(r"\1", token)
 
 
@@ -147,12 +172,15 @@ def lexicon(name: str) -> Lexicon:
                 continue
             for written in {phrase, _without_apostrophes(phrase)}:
                 phrases.setdefault(written, set()).add(kind)
-    by_first: dict[str, list[Entry]] = {}
-    for phrase, classes in phrases.items():
-        by_first.setdefault(phrase[0], []).append((phrase, frozenset(classes)))
-    for entries in by_first.values():
-        entries.sort(key=lambda entry: -len(entry[0]))
-    return Lexicon(name, by_first, {stem: frozenset(kinds) for stem, kinds in stems.items()})
+    lengths: dict[str, set[int]] = {}
+    for phrase in phrases:
+        lengths.setdefault(phrase[0], set()).add(len(phrase))
+    return Lexicon(
+        name,
+        {phrase: frozenset(kinds) for phrase, kinds in phrases.items()},
+        {first: sorted(found, reverse=True) for first, found in lengths.items()},
+        {stem: frozenset(kinds) for stem, kinds in stems.items()},
+    )
 
 
 def _listed(name: str) -> list[tuple[str, str]]:
