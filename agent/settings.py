@@ -16,7 +16,7 @@ MIN_CONTEXT = 64
 
 
 # What an operator may do, each role all that the ones before it may: look; change what serves;
-# switch the learned weights off (agent.console.roles).
+# switch the learned weights off (agent.console.access.roles).
 Role = Literal["viewer", "operator", "admin"]
 # What an operator key without a role may do: as much as it could before there were roles, and
 # nothing that came with them.

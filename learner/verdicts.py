@@ -22,7 +22,7 @@ from learner.lessons.notes import NoteRules
 from learner.link.conversation import Link
 from streams.log import dead_letters
 from streams.log.contract import outgoing
-from streams.model.embed import Embedder
+from streams.model.embedding.embed import Embedder
 from streams.records import Feedback, Judgement, Turn
 from streams.store import outbox
 from streams.store.states import CHORE, OPEN, RATED_TOO_LATE, SPEAKING, UNTRAINED

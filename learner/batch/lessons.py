@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from learner.batch import hints
-from learner.batch.candidates import Hinted, Tokens
 from learner.batch.lesson import Lesson
-from learner.batch.placements import ANY_WISH, PLACEMENTS, Placement
 from learner.batch.plan import PlannedTurn
-from learner.batch.rewriting import rewrite
+from learner.batch.rewriting.candidates import Hinted, Tokens
+from learner.batch.rewriting.placements import ANY_WISH, PLACEMENTS, Placement
+from learner.batch.rewriting.rewriting import rewrite
+from learner.batch.rewriting.teacher import Target, Teacher
 from learner.batch.standing import arrived
-from learner.batch.teacher import Target, Teacher
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.settings import LearnerSettings

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sqlmodel import Session, col, select
 
 from kernels.model.forward import Decoder
-from learner.batch.teacher import Target
+from learner.batch.rewriting.teacher import Target
 from learner.rollout import claims
 from learner.update.generation import Outcome
 from streams.line import ledger

@@ -16,10 +16,10 @@ from typing import Any, Final, Protocol
 from sqlmodel import Session, col, select
 
 from learner.rollout.controller import Decision, Progress, decide
-from learner.rollout.evidence import Difference, difference
-from learner.rollout.guardrails import Guardrail, watched
-from learner.rollout.observe import Observed, Observer, Readings
-from learner.rollout.voices import Remark, Voice, voices
+from learner.rollout.evidence.evidence import Difference, difference
+from learner.rollout.evidence.guardrails import Guardrail, watched
+from learner.rollout.evidence.observe import Observed, Observer, Readings
+from learner.rollout.evidence.voices import Remark, Voice, voices
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
@@ -35,7 +35,7 @@ READ: Final = ("aboutness", "liked")
 
 
 class SupportsReadings(Protocol):
-    """What reads replies (learner.rollout.reading.Reader)."""
+    """What reads replies (learner.rollout.evidence.reading.Reader)."""
 
     @property
     def found(self) -> Readings: ...

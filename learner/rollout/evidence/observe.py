@@ -22,8 +22,8 @@ from typing import Any, Final
 from sqlmodel import Session, col, or_, select
 
 from learner.judges.judge import VERIFYING, Verdict, combine
-from learner.rollout.replies import Reply, measures, reply_of
-from learner.rollout.voices import Remark
+from learner.rollout.evidence.replies import Reply, measures, reply_of
+from learner.rollout.evidence.voices import Remark
 from streams.line import share
 from streams.records import Judgement
 from streams.store.states import CUT, EXPIRED, FORGOTTEN, UNSEEN, UNTRAINED
@@ -41,7 +41,7 @@ _LOW_IS_BAD: Final = frozenset({"reward", "aboutness", "liked"})
 SAMPLES: Final = 5
 
 Remarks = dict[str, tuple[list[Remark], list[Remark]]]
-# What the learner's models have read of replies (learner.rollout.reading): by turn, by metric.
+# What the learner's models have read of replies (evidence.reading): by turn, by metric.
 Readings = Mapping[str, Mapping[str, float]]
 
 

@@ -3,7 +3,7 @@
 A viewer looks. An operator also changes what serves. An admin also switches the learned weights
 off. A route that states no role is answered to nobody, so that a new one is not open by oversight.
 
-Knows nothing of keys or sessions (agent.console.access).
+Knows nothing of keys or sessions (agent.console.access.access).
 """
 
 import re

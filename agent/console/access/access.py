@@ -18,7 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
-from agent.console.guesses import Guesses, of_address, of_key, of_name
+from agent.console.access.guesses import Guesses, of_address, of_key, of_name
 from agent.console.ports import Service
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
 from agent.http.auth import Keys
