@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Final
 
 from agent.errors import NotFoundError, UnavailableError
@@ -200,15 +201,10 @@ class Stored:
                 subscription = self._log.subscribe(
                     TOPICS, group=None, positions=lambda _: self._projection.positions()
                 )
-                try:
+                with closing(subscription):
                     while not self._stop.is_set():
-                        self._hurry.clear()
-                        num_read = self._step(subscription)
+                        self._read(subscription)
                         retry_s = RETRY_S[0]
-                        if 0 < num_read < BATCH:  # each reading takes the interpreter from replies
-                            self._hurry.wait(GATHER_S)
-                finally:
-                    subscription.close()
             except LogUnavailableError:
                 pass  # the follower tells of it
             except Exception:
@@ -221,6 +217,12 @@ class Stored:
         if (difference := other_log(self._log, self._projection.marks())) is not None:
             _LOG.warning("stored responses are read anew from another log: %s", difference)
             self._projection.clear()
+
+    def _read(self, subscription: Subscription) -> None:
+        """Read once, and wait for more where little came: each reading holds up replies."""
+        self._hurry.clear()
+        if 0 < self._step(subscription) < BATCH:
+            self._hurry.wait(GATHER_S)
 
     def _step(self, subscription: Subscription) -> int:
         """Read once. Returns: how many records."""

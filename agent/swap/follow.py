@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 
 from agent.errors import SwapError
@@ -165,13 +166,10 @@ class Follower:
         retry_s = RETRY_S[0]
         while not self._stop.is_set():
             try:
-                subscription = self._subscribe()
-                try:
+                with closing(self._subscribe()) as subscription:
                     while not self._stop.is_set():
                         self._step(subscription)
                         retry_s = RETRY_S[0]
-                finally:
-                    subscription.close()
             except LogUnavailableError as cause:
                 self._note_log_away(str(cause))
             except Exception as cause:

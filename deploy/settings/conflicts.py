@@ -62,6 +62,11 @@ def _streams(streams: StreamsSettings) -> Iterator[str]:
             f"streams.spool_bytes {streams.spool_bytes} cannot hold one record of "
             f"streams.max_record_bytes {streams.max_record_bytes}: give at least twice that"
         )
+    yield from _sasl(streams)
+    yield from _tls(streams)
+
+
+def _sasl(streams: StreamsSettings) -> Iterator[str]:
     sasl = {
         "streams.sasl_mechanism": streams.sasl_mechanism,
         "streams.sasl_username": streams.sasl_username,
@@ -76,6 +81,9 @@ def _streams(streams: StreamsSettings) -> Iterator[str]:
                 f"{name} is set, but streams.security_protocol is {streams.security_protocol}: "
                 "set SASL_SSL or SASL_PLAINTEXT"
             )
+
+
+def _tls(streams: StreamsSettings) -> Iterator[str]:
     for name in ("tls_ca", "tls_certificate", "tls_key"):
         if getattr(streams, name) is not None and not streams.security_protocol.endswith("SSL"):
             yield (

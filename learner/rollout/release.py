@@ -89,17 +89,7 @@ def commit(
         ledger.append(session, recipe, created_ms=now_ms)
         changes: list[Rollout] = []
         if report.passed:
-            changes = claims.entry(
-                claims.claimed(session, line, row.parent, settings),
-                recipe.version,
-                settings,
-                generation=row.id,
-                reason=row.reason,
-                created_ms=now_ms,
-            )
-            row.seq = changes[-1].seq
-            if claims.hold_if_late(session, row):
-                changes = []
+            changes = _entry(session, row, recipe, line, settings, now_ms=now_ms)
         if changes:
             outbox.put(session, "recipes", line.name, recipe, line=line.name)
             for change in changes:
@@ -109,6 +99,28 @@ def commit(
     session.add(row)
     session.flush()
     return row
+
+
+def _entry(
+    session: Session,
+    row: GenerationRow,
+    recipe: Recipe,
+    line: Line,
+    settings: RolloutSettings,
+    *,
+    now_ms: int,
+) -> list[Rollout]:
+    """Claim the places in the line by which a child comes to serve; none where it is too late."""
+    changes = claims.entry(
+        claims.claimed(session, line, row.parent, settings),
+        recipe.version,
+        settings,
+        generation=row.id,
+        reason=row.reason,
+        created_ms=now_ms,
+    )
+    row.seq = changes[-1].seq
+    return [] if claims.hold_if_late(session, row) else changes
 
 
 def announce(session: Session, generation: GenerationRow, recipe: Recipe | None) -> None:

@@ -84,6 +84,20 @@ class _Seen:
         default_factory=lambda: defaultdict(list)
     )
 
+    def hear(
+        self, turn: Any, said: Iterable[tuple[str, float, int]], *, is_candidate: bool
+    ) -> None:
+        """Take what is said of a turn: metric, value, when."""
+        for name, value, at_ms in said:
+            remark = Remark(turn.principal, value, at_ms)
+            self.remarks[name][is_candidate].append(remark)
+            bad = -value if name in _LOW_IS_BAD else value
+            if is_candidate and (bad > 0 or name in PAIRED):
+                self.worst[name].append((bad, at_ms, turn.id))
+            if name in PAIRED:  # what serves is compared with itself
+                self.remarks[name][0][-1] = Remark(turn.principal, 0.0, at_ms)
+                self.remarks[name][1].append(remark)
+
 
 class Observer:
     """Reads the turns of one trial; keep it as long as the trial runs."""
@@ -142,18 +156,9 @@ class Observer:
             if turn.taken_ms >= settled_ms:
                 seen.firsts.setdefault(turn.session, is_candidate)
             due = share.belongs(turn.session, self._candidate, _share_at(history, turn.taken_ms))
-            if due != is_candidate:
-                continue
-            said = _said(turn, verdicts.get(turn.id), reply, readings.get(turn.id, {}))
-            for name, value, at_ms in said:
-                remark = Remark(turn.principal, value, at_ms)
-                seen.remarks[name][is_candidate].append(remark)
-                bad = -value if name in _LOW_IS_BAD else value
-                if is_candidate and (bad > 0 or name in PAIRED):
-                    seen.worst[name].append((bad, at_ms, turn.id))
-                if name in PAIRED:  # what serves is compared with itself
-                    seen.remarks[name][0][-1] = Remark(turn.principal, 0.0, at_ms)
-                    seen.remarks[name][1].append(remark)
+            if due == is_candidate:
+                said = _said(turn, verdicts.get(turn.id), reply, readings.get(turn.id, {}))
+                seen.hear(turn, said, is_candidate=is_candidate)
         return seen
 
     def _of_pairs(
