@@ -3,11 +3,10 @@
 Knows what the settings mean together; knows nothing of where they came from.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
-from agent.settings import AgentSettings
+from agent.settings import AgentSettings, is_loopback
 from learner.errors import UnknownNameError
 from learner.judges.open import JUDGES
 from learner.safety.probes.open import PROBES
@@ -124,15 +123,3 @@ def _keys(name: str, keys: Mapping[str, str]) -> Iterator[str]:
                 f"{name}.{owner} must be the SHA-256 of the key in hex, never the key itself: "
                 "printf %s KEY | sha256sum"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address.
-
-    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

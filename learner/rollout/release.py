@@ -6,7 +6,6 @@ held: its recipe is kept in the ledger, and the line goes on from the parent. A 
 child is void. In each case every turn of the batch has scored one generation more.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -24,6 +23,7 @@ from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.states import HELD, PLANNED, RELEASED, VOID
 from streams.store.tables import GenerationRow, TurnRow
+from streams.wire import id_of
 
 
 class Report(Protocol):
@@ -133,7 +133,7 @@ def announce(session: Session, generation: GenerationRow, recipe: Recipe | None)
     if recipe is not None and not planned:
         return
     what = "candidate" if recipe else "withdrawn"
-    id = hashlib.sha256(f"{what}\0{generation.id}".encode()).hexdigest()[:32]
+    id = id_of(what, generation.id)
     body = json.loads(encode(recipe)) if recipe else {}
     record = Candidate(id=id, line=generation.line, recipe=body, created_ms=generation.planned_ms)
     outbox.put(session, "recipes", generation.line, record, line=generation.line)
