@@ -18,6 +18,7 @@ from typing import Final
 from agent.errors import NotFoundError, UnavailableError
 from agent.stored.projection import TOPICS, Projection
 from agent.turn.response_ids import ResponseIds
+from streams.backoff import Backoff
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
 from streams.log.contract import Log, Partition, Subscription
@@ -193,7 +194,7 @@ class Stored:
             self._recent.popitem(last=False)
 
     def _run(self) -> None:
-        retry_s = RETRY_S[0]
+        backoff = Backoff(*RETRY_S)
         while not self._stop.is_set():
             try:
                 self._prove_log()
@@ -204,13 +205,12 @@ class Stored:
                 with closing(subscription):
                     while not self._stop.is_set():
                         self._read(subscription)
-                        retry_s = RETRY_S[0]
+                        backoff.succeeded()
             except LogUnavailableError:
                 pass  # the follower tells of it
             except Exception:
                 _LOG.exception("reading stored responses failed and begins again")
-            self._stop.wait(retry_s)
-            retry_s = min(retry_s * 2, RETRY_S[1])
+            backoff.wait(self._stop)
 
     def _prove_log(self) -> None:
         """Begin anew where the log is another one than was read."""
