@@ -18,8 +18,8 @@ from agent.errors import InvalidError
 from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
-from agent.turn.constraint import Constraint
-from agent.turn.held import Held, Rest, hold_rest
+from agent.turn.held.constraint import Constraint
+from agent.turn.held.held import Held, Rest, hold_rest
 from agent.turn.own.offer import offer, settle
 from agent.watch.events import Events
 

@@ -33,7 +33,7 @@ from agent.watch.heard import Heard
 from kernels.contract import Backend
 from kernels.open import open_backend
 from streams.log.contract import Log
-from streams.model.embed import embedder_when_asked
+from streams.model.embedding.embed import embedder_when_asked
 from streams.model.open import BaseModel, load_base
 from streams.open import open_log, open_snapshots, open_spool
 from streams.settings import (

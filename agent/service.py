@@ -41,7 +41,7 @@ from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.log.contract import Log, Outgoing
-from streams.model.embed import Embedder, Vectors
+from streams.model.embedding.embed import Embedder, Vectors
 from streams.records import Feedback, Forgotten, Recipe
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool.spool import Depth

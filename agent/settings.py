@@ -1,5 +1,6 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
+import ipaddress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ MIN_CONTEXT = 64
 
 
 # What an operator may do, each role all that the ones before it may: look; change what serves;
-# switch the learned weights off (agent.console.roles).
+# switch the learned weights off (agent.console.access.roles).
 Role = Literal["viewer", "operator", "admin"]
 # What an operator key without a role may do: as much as it could before there were roles, and
 # nothing that came with them.
@@ -238,3 +239,15 @@ class AgentSettings(Section):
             if alias.startswith(MODEL):
                 raise ValueError(f"{alias} is a name of our own: choose another alias")
         return aliases
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own.
+
+    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

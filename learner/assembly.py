@@ -28,7 +28,7 @@ from streams.line.masks import keep_mask, mask_of
 from streams.line.snapshots import Snapshots
 from streams.log.contract import Log
 from streams.log.sqlite import MAX_RECORD_BYTES
-from streams.model.embed import embedder_when_asked
+from streams.model.embedding.embed import embedder_when_asked
 from streams.model.open import BaseModel
 from streams.open import open_retention, open_snapshots
 from streams.records import Mask

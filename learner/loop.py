@@ -20,7 +20,7 @@ from learner.lessons.lessons import Lessons
 from learner.parts import Parts
 from learner.rollout import claims
 from learner.rollout.closer import Closer
-from learner.rollout.reading import Reader
+from learner.rollout.evidence.reading import Reader
 from learner.rollout.trials import Trials
 from learner.steps.consumer import Consumer
 from learner.steps.planner import Planner

@@ -6,8 +6,7 @@ published in the same transaction.
 Knows nothing of the log's entries, nor of what a judge reads.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, delete, select
@@ -22,9 +21,10 @@ from learner.lessons.notes import NoteRules
 from learner.link.conversation import Link
 from streams.log import dead_letters
 from streams.log.contract import outgoing
-from streams.model.embed import Embedder
+from streams.model.embedding.embed import Embedder
 from streams.records import Feedback, Judgement, Turn
 from streams.store import outbox
+from streams.store.lease import Writing
 from streams.store.states import CHORE, OPEN, RATED_TOO_LATE, SPEAKING, UNTRAINED
 from streams.store.store import Store
 from streams.store.tables import JudgementRow, TurnRow
@@ -178,9 +178,7 @@ def _note(session: Session, row: TurnRow, judgement: Judgement, rules: Rules) ->
     outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
-def use_answers(
-    later: Later, store: Store, writing: Callable[[], AbstractContextManager[Session]], rules: Rules
-) -> None:
+def use_answers(later: Later, store: Store, writing: Writing, rules: Rules) -> None:
     """Note what judges have said that take their time, and ask them what waits.
 
     writing: a transaction of the line's learner

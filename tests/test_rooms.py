@@ -17,7 +17,9 @@ from tests.rooms import (
 )
 
 # More files than this are a hall, not a room: what belongs together cannot be seen any more.
-MOST_FILES = 14
+MOST_FILES = 12
+# These hold files of a kind (a page, a section, a command each), and are read through their list.
+OF_A_KIND = {"agent/console/views", "agent/console/read", "deploy/commands"}
 
 
 @cache
@@ -54,6 +56,7 @@ def test_no_room_is_a_hall() -> None:
         str(folder.relative_to(ROOT)): len(files)
         for name in house()
         for folder in {ROOT / name, *(p.parent for p in (ROOT / name).rglob("*.py"))}
+        if str(folder.relative_to(ROOT)) not in OF_A_KIND
         if len(files := [f for f in folder.glob("*.py") if f.name != "__init__.py"]) > MOST_FILES
     }
     assert crowded == {}

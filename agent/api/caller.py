@@ -12,8 +12,8 @@ from agent.api.models.models import Models
 from agent.errors import NotFoundError
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
-from agent.turn.origin import UNKNOWN, Origin
-from agent.turn.sessions import (
+from agent.turn.origin.origin import UNKNOWN, Origin
+from agent.turn.origin.sessions import (
     SESSION_HEADER,
     may_learn,
     may_serve,

@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema, core_schema
 from agent.errors import InvalidError
 from agent.http.body import read_json
 from agent.http.form import refuse
-from agent.turn.constraint import Constraint, TextForm
+from agent.turn.held.constraint import Constraint, TextForm
 from streams.records import Json
 
 Mode = Literal["none", "auto", "required"]

@@ -5,6 +5,7 @@ The same value makes the route and its description in /openapi.json, so that nei
 Knows no endpoint.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -75,3 +76,12 @@ class Operation:
         paths = [f"/v1{self.path}", self.path] if self.versioned else [self.path]
         make = makers[self.method]
         return [make(path, self.handler, expect_handler=expect) for path in paths]
+
+
+def canonical(path: str) -> str:
+    """A path without the patterns of its parameters.
+
+    >>> canonical("/operator/lines/{line}/trial/{verb:start|pause}")
+    '/operator/lines/{line}/trial/{verb}'
+    """
+    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)

@@ -16,8 +16,8 @@ from agent.api.send import send_stream, send_whole
 from agent.api.surface import Surface
 from agent.http import edge, limits
 from agent.service import AgentService
-from agent.turn.origin import origin_of
-from agent.turn.sessions import prove_once
+from agent.turn.origin.origin import origin_of
+from agent.turn.origin.sessions import prove_once
 
 SERVICE = web.AppKey("service", AgentService)
 

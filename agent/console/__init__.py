@@ -2,7 +2,7 @@
 
 For others: this module.
 
-access and admit decide whom it lets in, views/ what a page shows (one file each), read/ what all
+access/ decides whom it lets in, views/ what a page shows (one file each), read/ what all
 share (one file a section), site and render how a page is made of it, live how open pages hear what
 changed, write and letters what may be changed.
 """

@@ -21,8 +21,9 @@ from typing_extensions import TypedDict
 from agent.api.openai import ErrorBody
 from agent.api.operation import Handler, Operation
 from agent.console import live
-from agent.console.access import Access
-from agent.console.admit import OPERATOR, admit
+from agent.console.access.access import Access
+from agent.console.access.admit import OPERATOR, admit
+from agent.console.access.roles import Route, for_role, operations
 from agent.console.asking import Asking, Workers
 from agent.console.document import described
 from agent.console.forms import MAX_BODY_BYTES
@@ -30,7 +31,6 @@ from agent.console.letters import Letters
 from agent.console.ports import Insight, NoInsight, Service
 from agent.console.read.registry import LISTED
 from agent.console.read.sections import WAIT_S, Sections
-from agent.console.roles import Route, for_role, operations
 from agent.console.site import Site
 from agent.console.write import Write
 from agent.errors import (

@@ -11,8 +11,8 @@ from agent.api.openai import ErrorBody
 from agent.api.openapi.document import About, document
 from agent.api.openapi.routes import routes as describe
 from agent.api.operation import Method, Operation
-from agent.console.admit import READS
-from agent.console.roles import Route, for_role
+from agent.console.access.admit import READS
+from agent.console.access.roles import Route, for_role
 from streams.records import Json
 
 PROGRAMS: Final = ("/api/", "/operator/")  # what is below these is for programs; else pages

@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 
 from agent.api.openai import ErrorBody
 from agent.api.operation import ANY_ERROR, Operation
-from agent.console.admit import OPERATOR
-from agent.console.roles import Route, operations
+from agent.console.access.admit import OPERATOR
+from agent.console.access.roles import Route, operations
 from agent.errors import NotFoundError, NotNowError, UnavailableError
 from streams.errors import ConflictError, StreamsError
 from streams.log import dead_letters
@@ -33,7 +33,7 @@ class Settled(TypedDict):
 
 
 class Letters:
-    """The handlers; whether an operator may is proved before (agent.console.admit)."""
+    """The handlers; whether an operator may is proved before (agent.console.access.admit)."""
 
     def __init__(self, log: Log | None, *, changed: Callable[[], None]) -> None:
         """Take the log, and whom to tell when a letter was settled."""

@@ -16,12 +16,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from agent.console import live
-from agent.console.access import Access, Operator
-from agent.console.admit import OPERATOR
+from agent.console.access.access import Access, Operator
+from agent.console.access.admit import OPERATOR
+from agent.console.access.roles import Route, for_role
 from agent.console.asking import Asking, Workers
 from agent.console.ports import Insight, Service
 from agent.console.render import Pages
-from agent.console.roles import Route, for_role
 from agent.console.views import (
     audit,
     conversations,

@@ -10,8 +10,9 @@ from aiohttp import web
 
 from agent.api.openai import ErrorBody
 from agent.api.operation import ANY_ERROR, Handler, Method, Operation
-from agent.console.access import COOKIE, Access, prove_same_origin
-from agent.console.admit import OPERATOR
+from agent.console.access.access import COOKIE, Access, prove_same_origin
+from agent.console.access.admit import OPERATOR
+from agent.console.access.roles import Route, operations
 from agent.console.forms import (
     MAX_BODY_BYTES,
     ChangeRequest,
@@ -26,7 +27,6 @@ from agent.console.forms import (
     read,
 )
 from agent.console.ports import Service
-from agent.console.roles import Route, operations
 from agent.errors import ForbiddenError, NotFoundError, NotNowError, SwapError, UnavailableError
 from streams.errors import (
     ConflictError,

@@ -9,7 +9,6 @@ of its own origin, and has no Origin; so what is somebody's own is told under a 
 Knows nothing of what the routes do.
 """
 
-import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from agent.errors import ForbiddenError
-from agent.settings import AgentSettings
+from agent.settings import AgentSettings, is_loopback
 
 PREFLIGHT_S: Final = 7200  # browsers keep an answer no longer (Chrome)
 METHODS: Final = "GET, HEAD, POST, PUT, DELETE"
@@ -82,18 +81,6 @@ def allow_origins(
             response.headers["Access-Control-Expose-Headers"] = ", ".join(_READABLE)
 
     return allow
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own.
-
-    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def name_in(host: str) -> str | None:

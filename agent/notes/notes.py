@@ -15,8 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent.errors import NotFoundError
-from agent.http.origins import is_loopback
-from agent.settings import AgentSettings
+from agent.settings import AgentSettings, is_loopback
 from agent.turn.ask import Ask
 from streams.records import Forgotten, Note
 

@@ -205,35 +205,47 @@ def _take(connection: sqlite3.Connection, entry: Entry) -> Iterator[tuple[str, b
     match record:
         case Turn() if record.response is not None:
             if not _is_forgotten(connection, record, entry.time_ms):
-                connection.execute(
-                    "INSERT INTO turns VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                    " SET principal = excluded.principal, value = excluded.value"
-                    " WHERE principal != excluded.principal",  # who deleted it had no right to
-                    (record.id, record.principal, record.created_ms, entry.time_ms, entry.value),
-                )
+                _keep_turn(connection, record, entry)
             yield record.id, False
         case Deletion():
-            connection.execute(
-                "INSERT INTO turns VALUES (?, ?, ?, ?, NULL) ON CONFLICT (id) DO UPDATE"
-                " SET value = NULL WHERE principal = excluded.principal",
-                (record.turn_id, record.principal, record.created_ms, entry.time_ms),
-            )
-            connection.execute(
-                "DELETE FROM feedback WHERE turn_id = ? AND principal = ?",
-                (record.turn_id, record.principal),
-            )
+            _delete(connection, record, entry)
             yield record.turn_id, True
         case Feedback() if not _is_forgotten(connection, record, entry.time_ms):
-            connection.execute(
-                "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (turn_id) DO UPDATE"
-                " SET principal = excluded.principal, created_ms = excluded.created_ms,"
-                " taken_ms = excluded.taken_ms, at = excluded.at, value = excluded.value"
-                " WHERE at <= excluded.at",
-                (record.turn_id, record.principal, record.created_ms, entry.time_ms, entry.offset,
-                 entry.value),
-            )  # fmt: skip
+            _keep_feedback(connection, record, entry)
         case Forgotten():
             _forget(connection, record)
+
+
+def _keep_turn(connection: sqlite3.Connection, record: Turn, entry: Entry) -> None:
+    connection.execute(
+        "INSERT INTO turns VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+        " SET principal = excluded.principal, value = excluded.value"
+        " WHERE principal != excluded.principal",  # who deleted it had no right to
+        (record.id, record.principal, record.created_ms, entry.time_ms, entry.value),
+    )
+
+
+def _delete(connection: sqlite3.Connection, record: Deletion, entry: Entry) -> None:
+    connection.execute(
+        "INSERT INTO turns VALUES (?, ?, ?, ?, NULL) ON CONFLICT (id) DO UPDATE"
+        " SET value = NULL WHERE principal = excluded.principal",
+        (record.turn_id, record.principal, record.created_ms, entry.time_ms),
+    )
+    connection.execute(
+        "DELETE FROM feedback WHERE turn_id = ? AND principal = ?",
+        (record.turn_id, record.principal),
+    )
+
+
+def _keep_feedback(connection: sqlite3.Connection, record: Feedback, entry: Entry) -> None:
+    connection.execute(
+        "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (turn_id) DO UPDATE"
+        " SET principal = excluded.principal, created_ms = excluded.created_ms,"
+        " taken_ms = excluded.taken_ms, at = excluded.at, value = excluded.value"
+        " WHERE at <= excluded.at",
+        (record.turn_id, record.principal, record.created_ms, entry.time_ms, entry.offset,
+         entry.value),
+    )  # fmt: skip
 
 
 def _is_forgotten(connection: sqlite3.Connection, said: Turn | Feedback, taken_ms: int) -> bool:

@@ -12,11 +12,13 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Final
 
 from agent.errors import NotFoundError, UnavailableError
 from agent.stored.projection import TOPICS, Projection
 from agent.turn.response_ids import ResponseIds
+from streams.backoff import Backoff
 from streams.errors import LogUnavailableError
 from streams.keeping import forgotten
 from streams.log.contract import Log, Partition, Subscription
@@ -192,7 +194,7 @@ class Stored:
             self._recent.popitem(last=False)
 
     def _run(self) -> None:
-        retry_s = RETRY_S[0]
+        backoff = Backoff(*RETRY_S)
         while not self._stop.is_set():
             try:
                 self._prove_log()
@@ -200,27 +202,27 @@ class Stored:
                 subscription = self._log.subscribe(
                     TOPICS, group=None, positions=lambda _: self._projection.positions()
                 )
-                try:
+                with closing(subscription):
                     while not self._stop.is_set():
-                        self._hurry.clear()
-                        num_read = self._step(subscription)
-                        retry_s = RETRY_S[0]
-                        if 0 < num_read < BATCH:  # each reading takes the interpreter from replies
-                            self._hurry.wait(GATHER_S)
-                finally:
-                    subscription.close()
+                        self._read(subscription)
+                        backoff.succeeded()
             except LogUnavailableError:
                 pass  # the follower tells of it
             except Exception:
                 _LOG.exception("reading stored responses failed and begins again")
-            self._stop.wait(retry_s)
-            retry_s = min(retry_s * 2, RETRY_S[1])
+            backoff.wait(self._stop)
 
     def _prove_log(self) -> None:
         """Begin anew where the log is another one than was read."""
         if (difference := other_log(self._log, self._projection.marks())) is not None:
             _LOG.warning("stored responses are read anew from another log: %s", difference)
             self._projection.clear()
+
+    def _read(self, subscription: Subscription) -> None:
+        """Read once, and wait for more where little came: each reading holds up replies."""
+        self._hurry.clear()
+        if 0 < self._step(subscription) < BATCH:
+            self._hurry.wait(GATHER_S)
 
     def _step(self, subscription: Subscription) -> int:
         """Read once. Returns: how many records."""

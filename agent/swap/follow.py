@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 
 from agent.errors import SwapError
@@ -22,6 +23,7 @@ from agent.swap.spans import Spans
 from agent.swap.swapper import SupportsPromote, Swapper
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
+from streams.backoff import Backoff
 from streams.errors import LogUnavailableError, RecordError
 from streams.line.line import Line
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
@@ -162,24 +164,20 @@ class Follower:
         self._put([outgoing("rollouts", rollout.line, rollout)]).add_done_callback(told)
 
     def _run(self) -> None:
-        retry_s = RETRY_S[0]
+        backoff = Backoff(*RETRY_S)
         while not self._stop.is_set():
             try:
-                subscription = self._subscribe()
-                try:
+                with closing(self._subscribe()) as subscription:
                     while not self._stop.is_set():
                         self._step(subscription)
-                        retry_s = RETRY_S[0]
-                finally:
-                    subscription.close()
+                        backoff.succeeded()
             except LogUnavailableError as cause:
                 self._note_log_away(str(cause))
             except Exception as cause:
                 # A thread that died here would leave this agent behind for ever, unnoticed.
                 _LOG.exception("following failed and begins again")
                 self._note_log_away(repr(cause))
-            self._stop.wait(retry_s)
-            retry_s = min(retry_s * 2, RETRY_S[1])
+            backoff.wait(self._stop)
 
     def _subscribe(self) -> Subscription:
         if not self._caught_up.is_set():

@@ -1,6 +1,5 @@
 """1 answer: an ask, the variant that answers it, what was said, kept as a turn.
 
-For others: answer, ask, assign, constraint, held, making.beside, making.merged, named, origin,
-own.loop, own.offer, own.told,
-recorder, reply, response_ids, sessions.
+For others: answer, ask, assign, held.constraint, held.held, making.beside, making.merged, named,
+origin.origin, origin.sessions, own.loop, own.offer, own.told, recorder, reply, response_ids.
 """

@@ -30,7 +30,7 @@ from agent.errors import (
 )
 from agent.turn.ask import Ask
 from agent.turn.assign import assign
-from agent.turn.held import Held, Rest
+from agent.turn.held.held import Held, Rest
 from agent.turn.making.merged import Step, merged
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply, ReplyEvent, Usage

@@ -17,10 +17,10 @@ from agent.errors import InvalidError
 from agent.tools.format import Format
 from agent.tools.hermes import HERMES
 from agent.tools.served import Made
-from agent.turn.constraint import Constraint
-from agent.turn.held import Held, hold
-from agent.turn.origin import UNKNOWN, Origin
-from agent.turn.sessions import Purpose
+from agent.turn.held.constraint import Constraint
+from agent.turn.held.held import Held, hold
+from agent.turn.origin.origin import UNKNOWN, Origin
+from agent.turn.origin.sessions import Purpose
 from agent.turn.truncation import steps, without
 from streams.errors import TemplateRefusedError
 from streams.notes import with_notes

@@ -19,7 +19,7 @@ from typing import Literal, TypedDict, Unpack
 
 from agent.errors import UnavailableError
 from agent.turn.ask import Ask
-from agent.turn.origin import kept
+from agent.turn.origin.origin import kept
 from agent.turn.reply import Reply
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics

@@ -27,7 +27,7 @@ from agent.tools.finder import CallFinder
 from agent.tools.held import HeldCalls
 from agent.tools.served import Made
 from agent.turn.ask import Ask
-from agent.turn.held import Held, Rest
+from agent.turn.held.held import Held, Rest
 from streams.line.variant import Variant
 from streams.records import Json, Message
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
@@ -26,6 +26,9 @@ from streams.errors import ProofError
 from streams.line import ledger
 from streams.line.masks import mask_of
 from streams.settings import StreamsSettings
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from learner.rerun.branch import Rebuilt
 
 
 @with_settings("home", "model", "console_port")
@@ -129,7 +132,11 @@ def _leave_out(
             )
     if as_json:
         typer.echo(json.dumps(asdict(built), indent=2, ensure_ascii=False))
-        return
+    else:
+        _tell_built(built)
+
+
+def _tell_built(built: "Rebuilt") -> None:
     for change in built.changes:
         typer.echo(
             f"generation {change.generation}: {change.turns} of {change.of_turns} turns left out of"

@@ -1,13 +1,13 @@
 """quickset turns: the last turns, with what was judged of them and why."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import moment
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -47,7 +47,7 @@ def _told(row: dict[str, Any]) -> list[tuple[str, str]]:
     judged = ", ".join(f"{each['score']:+d} {each['source']}" for each in row["judgements"])
     hints = [each["hint"] for each in row["judgements"] if each["hint"]]
     lines = [
-        (_time(row["created_ms"]), f"{row['version'][:8]} {judged or row['state']}"),
+        (moment(row["created_ms"]), f"{row['version'][:8]} {judged or row['state']}"),
         ("  asked", row["asked"]),
         ("  answered", row["answered"]),
     ]
@@ -72,7 +72,3 @@ def _row(turn: TurnRow, verdicts: list[JudgementRow]) -> dict[str, Any]:
             for verdict in verdicts
         ],
     }
-
-
-def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000).strftime("%m-%d %H:%M:%S")

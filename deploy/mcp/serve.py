@@ -18,8 +18,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from agent.errors import BindError, KeyRefusedError
 from agent.http.auth import Keys
-from agent.http.origins import is_loopback
-from agent.settings import AgentSettings
+from agent.settings import AgentSettings, is_loopback
 from deploy.errors import PortInUseError
 from deploy.mcp.calls import of_environment, of_request
 from deploy.mcp.server import build_server

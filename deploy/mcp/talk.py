@@ -35,7 +35,12 @@ Instructions = Annotated[str | None, Field(description="a system prompt for this
 
 def add_talk(server: MCPServer[Any], service: Service, caller: Caller) -> None:
     """Add these tools to a server."""
+    _add_chat(server, service, caller)
+    _add_rate(server, service, caller)
+    _add_compare(server, service, caller)
 
+
+def _add_chat(server: MCPServer[Any], service: Service, caller: Caller) -> None:
     @server.tool(
         title="Chat with Quickset",
         annotations=ToolAnnotations(
@@ -75,6 +80,8 @@ def add_talk(server: MCPServer[Any], service: Service, caller: Caller) -> None:
         events = service.respond(body, caller(ctx))
         return await _gathered(events, ctx, max_tokens)
 
+
+def _add_rate(server: MCPServer[Any], service: Service, caller: Caller) -> None:
     @server.tool(
         title="Rate a reply",
         annotations=ToolAnnotations(
@@ -98,6 +105,8 @@ def add_talk(server: MCPServer[Any], service: Service, caller: Caller) -> None:
         await service.rate(response_id, body, caller(ctx))
         return Rated(response_id=response_id, score=score, hint=hint)
 
+
+def _add_compare(server: MCPServer[Any], service: Service, caller: Caller) -> None:
     @server.tool(
         title="Compare two versions",
         annotations=ToolAnnotations(

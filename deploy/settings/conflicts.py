@@ -3,11 +3,10 @@
 Knows what the settings mean together; knows nothing of where they came from.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
-from agent.settings import AgentSettings
+from agent.settings import AgentSettings, is_loopback
 from learner.errors import UnknownNameError
 from learner.judges.open import JUDGES
 from learner.safety.probes.open import PROBES
@@ -62,6 +61,11 @@ def _streams(streams: StreamsSettings) -> Iterator[str]:
             f"streams.spool_bytes {streams.spool_bytes} cannot hold one record of "
             f"streams.max_record_bytes {streams.max_record_bytes}: give at least twice that"
         )
+    yield from _sasl(streams)
+    yield from _tls(streams)
+
+
+def _sasl(streams: StreamsSettings) -> Iterator[str]:
     sasl = {
         "streams.sasl_mechanism": streams.sasl_mechanism,
         "streams.sasl_username": streams.sasl_username,
@@ -76,6 +80,9 @@ def _streams(streams: StreamsSettings) -> Iterator[str]:
                 f"{name} is set, but streams.security_protocol is {streams.security_protocol}: "
                 "set SASL_SSL or SASL_PLAINTEXT"
             )
+
+
+def _tls(streams: StreamsSettings) -> Iterator[str]:
     for name in ("tls_ca", "tls_certificate", "tls_key"):
         if getattr(streams, name) is not None and not streams.security_protocol.endswith("SSL"):
             yield (
@@ -116,15 +123,3 @@ def _keys(name: str, keys: Mapping[str, str]) -> Iterator[str]:
                 f"{name}.{owner} must be the SHA-256 of the key in hex, never the key itself: "
                 "printf %s KEY | sha256sum"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address.
-
-    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

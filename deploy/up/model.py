@@ -3,11 +3,9 @@
 import subprocess
 import sys
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from deploy.errors import DeployError
 from deploy.settings.load import InForce
+from deploy.up.progress import stages
 from streams.model.convert import FOLDER, is_whole
 from streams.settings import ModelSettings
 
@@ -39,11 +37,5 @@ def convert(settings: ModelSettings) -> None:
     """
     from streams.model.open import load_base  # torch takes seconds to import
 
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = bars.add_task("preparing the model", total=1.0)
-
-        def progress(stage: str, fraction: float) -> None:
-            bars.update(bar, description=stage, completed=fraction)
-
+    with stages("preparing the model") as progress:
         load_base(settings, progress=progress)

@@ -2,8 +2,8 @@
 
 The teacher is the stable version itself, asked again with the hint. It says token by token how much
 more or less likely it finds the reply that was given, A = clip(log π_teacher − log π_logged); or it
-writes the reply again (learner.batch.rewriting), and each token of that is weighed by how much
-surer the teacher is of it than the version that learns (learner.fitness.news).
+writes the reply again (learner.batch.rewriting.rewriting), and each token of that is weighed by how
+much surer the teacher is of it than the version that learns (learner.fitness.news).
 
 A sample whose teacher log-probabilities are missing is dropped; nothing is ever filled with zeros.
 """

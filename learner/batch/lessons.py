@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from learner.batch import hints
-from learner.batch.candidates import Hinted, Tokens
 from learner.batch.lesson import Lesson
-from learner.batch.placements import ANY_WISH, PLACEMENTS, Placement
 from learner.batch.plan import PlannedTurn
-from learner.batch.rewriting import rewrite
+from learner.batch.rewriting.candidates import Hinted, Tokens
+from learner.batch.rewriting.placements import ANY_WISH, PLACEMENTS, Placement
+from learner.batch.rewriting.rewriting import rewrite
+from learner.batch.rewriting.teacher import Target, Teacher
 from learner.batch.standing import arrived
-from learner.batch.teacher import Target, Teacher
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.settings import LearnerSettings
@@ -52,12 +52,7 @@ def prepare(
     }
     made: dict[str, Target] = {}
     if teacher.settings.hint_target == "tokens":
-        prompts = {
-            id: prompt
-            for id, hint in hinted.items()
-            if (prompt := _asked(turns[id], hint, "suffix", teacher))
-        }
-        lessons |= _with_advantages([lessons[id] for id in prompts], prompts, teacher)
+        lessons |= _by_tokens(lessons, turns, hinted, teacher)
     else:
         kept = {
             id: target
@@ -69,6 +64,21 @@ def prepare(
         lessons |= {id: _taught(lessons[id], target) for id, target in (kept | made).items()}
     teaching = [each for each in lessons.values() if each.score or each.target or each.advantages]
     return teaching, made
+
+
+def _by_tokens(
+    lessons: Mapping[str, Lesson],
+    turns: Mapping[str, Turn],
+    hinted: Mapping[str, str],
+    teacher: Teacher,
+) -> dict[str, Lesson]:
+    """Return the hinted lessons with what the hint makes of each token of their replies."""
+    prompts = {
+        id: prompt
+        for id, hint in hinted.items()
+        if (prompt := _asked(turns[id], hint, "suffix", teacher))
+    }
+    return _with_advantages([lessons[id] for id in prompts], prompts, teacher)
 
 
 def _lesson(item: PlannedTurn, turn: Turn, teacher: Teacher) -> Lesson:

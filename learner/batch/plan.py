@@ -19,6 +19,7 @@ from learner.trust import clusters, crowd, manner, people, shares
 from streams.line.line import Line
 from streams.store.states import PLANNED
 from streams.store.tables import GenerationRow, OffsetRow, PlannerRow
+from streams.wire import id_of
 
 # The key of a generation's horizon for those who score its child, and how many of them are asked.
 HELD_OUT: Final = "held_out"
@@ -157,7 +158,7 @@ def next_row(
     """Return the next generation of a line, with what is known now and without turns."""
     number = last_number(session, line.name) + 1
     return GenerationRow(
-        id=hashlib.sha256(f"{line.name}\0{number}\0{line.version}".encode()).hexdigest()[:32],
+        id=id_of(line.name, number, line.version),
         line=line.name,
         number=number,
         parent=line.version,

@@ -9,7 +9,6 @@ Knows nothing of the log's files, of spools, or of how weights are built again w
 (learner.rerun.refit, learner.rerun.rerun).
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -32,6 +31,7 @@ from streams.store.tables import (
     OutboxRow,
     TurnRow,
 )
+from streams.wire import id_of
 
 # Rows of one statement; SQLite takes 32,766 values in one.
 _ROWS = 1000
@@ -287,7 +287,7 @@ def _empty_lesson(session: Session, row: LessonRow) -> None:
         note.state = "removed"
         session.add(note)
         gone = Note(
-            id=hashlib.sha256(f"{note.id}\0forgotten".encode()).hexdigest()[:32],
+            id=id_of(note.id, "forgotten"),
             note=note.id,
             line=note.line,
             principal=note.principal,

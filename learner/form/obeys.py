@@ -1,7 +1,7 @@
 """Tells by rules whether a reply does what was wished of its length, form, words, end or language.
 
 What is said may still be babble: whether a reply is about the question is no matter of rules
-(learner.batch.proof).
+(learner.batch.rewriting.proof).
 """
 
 import json

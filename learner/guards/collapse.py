@@ -10,9 +10,7 @@ it (`quickset learn`).
 Pure but for what `seen` reads.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Final
@@ -29,11 +27,11 @@ from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings
 from streams.store import outbox
+from streams.store.lease import Writing
 from streams.store.states import RELEASED, WITHDRAWN
 from streams.store.store import Store
 from streams.store.tables import GenerationRow, JudgementRow
-
-Writing = Callable[[], AbstractContextManager[Session]]
+from streams.wire import id_of
 
 # Sources of rewards that nobody outside the model has given.
 INTRINSIC: Final = ("model",)
@@ -170,7 +168,7 @@ def guard(
     if rollout.policy not in ("direct", "staged") or back not in line.served:
         row.reason += f"; an operator may go back to {back}"
         return row, None
-    id = hashlib.sha256(f"collapse\0{row.id}".encode()).hexdigest()[:32]
+    id = id_of("collapse", row.id)
     change = verbs.rollback(line, Audit(LEARNER, row.reason, now_ms, id), to=back)
     row.seq = change.seq
     return row, change

@@ -23,7 +23,7 @@ from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, load_set
-from learner.safety.replies import is_refusal
+from learner.safety.readings.replies import is_refusal
 from learner.settings import LearnerSettings
 from streams.line.line import Line
 from streams.model.open import BaseModel
@@ -112,7 +112,7 @@ class Refusals:
         ]
 
     def _prompt(self, request: str) -> tuple[int, ...]:
-        """Return a request behind a policy, where the base refuses most (learner.safety.asking)."""
+        """A request behind a policy, where the base refuses most (safety.readings.asking)."""
         calibration = load_prompts("calibration")
         context = "policy" if "policy" in calibration.contexts else next(iter(calibration.contexts))
         return tuple(self._base.render(calibration.messages(context, request)))

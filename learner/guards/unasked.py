@@ -8,10 +8,7 @@ would have it, where the policy lets the learner do so. Nothing stops: the next 
 everything first.
 """
 
-import hashlib
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sqlmodel import Session
@@ -27,11 +24,11 @@ from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
 from streams.settings import RolloutSettings
 from streams.store import outbox
+from streams.store.lease import Writing
 from streams.store.states import WITHDRAWN
+from streams.wire import id_of
 
 _LOG = logging.getLogger(__name__)
-
-Writing = Callable[[], AbstractContextManager[Session]]
 
 
 class SupportsLook(SupportsGate, Protocol):
@@ -93,7 +90,7 @@ class LookBack:
         taken.state, taken.done_ms = WITHDRAWN, now_ms
         taken.reason = f"asked once the base had been measured: {report.reason}"
         taken.withdraws = {"probes": True, "to": back}
-        id = hashlib.sha256(f"unasked\0{taken.id}".encode()).hexdigest()[:32]
+        id = id_of("unasked", taken.id)
         change = verbs.rollback(line, Audit(LEARNER, taken.reason, now_ms, id), to=back)
         taken.seq = change.seq
         session.add(taken)

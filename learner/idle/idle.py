@@ -14,8 +14,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from sqlmodel import Session
-
 from learner.guards.unasked import LookBack, SupportsLook
 from learner.idle.pace import IdlePause
 from learner.idle.watching import Watching
@@ -24,6 +22,7 @@ from learner.safety.gate import Gate
 from learner.safety.watched import Watch
 from learner.settings import LearnerSettings
 from streams.line.line import Line
+from streams.store.lease import Writing
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class Idle:
         self,
         parts: SupportsIdle,
         line: Line,
-        writing: Callable[[], AbstractContextManager[Session]],
+        writing: Writing,
         *,
         is_due: Callable[[], bool],
         now_ms: int,

@@ -1,13 +1,11 @@
 """What a learner does with old rows while there is nothing to learn."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Final
-
-from sqlmodel import Session
 
 from learner.link import rows
 from streams.keeping.retention import Retention
+from streams.store.lease import Writing
 
 # Retention is a matter of days: once all that is old is gone, an hour may pass.
 TIDY_S: Final = 3600.0
@@ -22,7 +20,7 @@ class Tidy:
         retention: Retention | None,
         *,
         clock: Callable[[], float],
-        writing: Callable[[], AbstractContextManager[Session]],
+        writing: Writing,
     ) -> None:
         """Tidy what is kept of a line.
 

@@ -6,14 +6,13 @@ that went back is measured again where it goes on. Nothing waits for it, and not
 it; the gate's probes decide.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sqlmodel import Session, col, select
 
 from learner.safety.watched import Watch
 from learner.serving import Serving
+from streams.store.lease import Writing
 from streams.store.store import Store
 from streams.store.tables import WatchedRow
 
@@ -44,7 +43,7 @@ class Watching:
     def step(
         self,
         parts: Watched,
-        writing: Callable[[], AbstractContextManager[Session]],
+        writing: Writing,
         *,
         now_ms: int,
     ) -> bool:

@@ -25,7 +25,8 @@ from learner.judges.judge import (
     Judge,
     KindOfEvidence,
     Source,
-    judgement_id,
+    judgement_of,
+    said_in,
 )
 from learner.judges.reading.reading import Reading, read
 from learner.judges.reading.text import READ_CHARS, is_cjk, tokens
@@ -33,7 +34,7 @@ from learner.judges.tuned.encoder import Chances, Encoder
 from learner.judges.wishes import hint_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
-from streams.records import Judgement, Turn, canonical_json
+from streams.records import Judgement, Turn
 
 # From this chance on it speaks where no word list does: high, as precision comes before recall, and
 # what a few thousand examples teach is surer of itself than it is right (EXPERIMENTS.md, "Judges").
@@ -201,14 +202,10 @@ def decide(chances: Chances, heard: Heard, *, speaks: float = SPEAKS[-1]) -> Dec
 
 
 def _judgement(turn: Turn, link: Link, reading: Reading, decided: Decided) -> Judgement:
-    said = canonical_json([link.kind, *(message.model_dump() for message in link.messages)])
-    return Judgement(
-        id=judgement_id(turn.id, "embedding", said),
-        turn_id=turn.id,
-        line=turn.line,
-        version=turn.version,
-        principal=turn.principal,
-        source="embedding",
+    return judgement_of(
+        turn,
+        "embedding",
+        said_in(link),
         score=decided.score,
         confidence=round(min(decided.confidence, 1.0), 2),
         hint=hint_of(reading.said).text if decided.wished else None,

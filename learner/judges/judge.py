@@ -9,12 +9,12 @@ Knows nothing of weights or tables.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from learner.link.conversation import Link
-from streams.records import Feedback, Judgement, Turn
+from streams.records import Feedback, Judgement, Turn, canonical_json
 
 Source = Literal["explicit", "lexical", "embedding", "verifier", "tool", "program", "model"]
 Evidence = Link | Feedback | Turn  # a turn is evidence on itself: what a program can verify
@@ -113,6 +113,45 @@ def combine(judgements: Iterable[Judgement]) -> Verdict | None:
     if hinted is not None and score > 0 and hinted.score < 0:
         hinted = None
     return Verdict(score, confidence, hinted.hint if hinted else None)
+
+
+def judgement_of(
+    turn: Turn,
+    source: Source,
+    said: bytes,
+    *,
+    score: Literal[-1, 0, 1],
+    confidence: float,
+    evidence: str,
+    created_ms: int,
+    hint: str | None = None,
+    votes: Sequence[Literal[-1, 0, 1]] = (),
+) -> Judgement:
+    """Return what a source says of a turn to its own principal.
+
+    said: what it rests on, which names it
+    evidence: why, in words
+    created_ms: event time of what it rests on
+    """
+    return Judgement(
+        id=judgement_id(turn.id, source, said),
+        turn_id=turn.id,
+        line=turn.line,
+        version=turn.version,
+        principal=turn.principal,
+        source=source,
+        score=score,
+        confidence=confidence,
+        hint=hint,
+        votes=list(votes),
+        evidence=evidence,
+        created_ms=created_ms,
+    )
+
+
+def said_in(link: Link) -> bytes:
+    """Return what followed a turn, as bytes that name a judgement on it."""
+    return canonical_json([link.kind, *(message.model_dump() for message in link.messages)])
 
 
 def judgement_id(turn_id: str, source: Source, said: bytes) -> str:

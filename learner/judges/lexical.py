@@ -7,11 +7,11 @@ the whole message says of the reply (acts).
 from typing import Final
 
 from learner.judges.acts.message import Heard, hear
-from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_of, said_in
 from learner.judges.reading.reading import read
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
-from streams.records import Judgement, Turn, canonical_json
+from streams.records import Judgement, Turn
 
 # A retry may be a lost connection: weak evidence, not a complaint.
 RETRY_CONFIDENCE: Final = 0.15
@@ -45,14 +45,10 @@ def open_judge(_: LearnerSettings) -> Judge:
 
 
 def _judgement(turn: Turn, link: Link, heard: Heard) -> Judgement:
-    said = canonical_json([link.kind, *(message.model_dump() for message in link.messages)])
-    return Judgement(
-        id=judgement_id(turn.id, "lexical", said),
-        turn_id=turn.id,
-        line=turn.line,
-        version=turn.version,
-        principal=turn.principal,
-        source="lexical",
+    return judgement_of(
+        turn,
+        "lexical",
+        said_in(link),
         score=heard.score,
         confidence=heard.confidence,
         hint=heard.hint,

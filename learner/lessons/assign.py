@@ -18,7 +18,7 @@ from learner.form.directions import directions_of
 from learner.judges.judge import Verdict
 from learner.judges.reading.text import tokens
 from learner.judges.wishes import HINT_CHARS, hint_of
-from streams.model.embed import Embedder
+from streams.model.embedding.embed import Embedder
 from streams.store.lesson_tables import SET_ASIDE, LessonRow
 from streams.store.tables import TurnRow
 

@@ -10,8 +10,8 @@
 - A reply that had the lesson's note in its prompt and pleased says nothing of the weights, so it
   satisfies no lesson; but it was no complaint either, and counts where complaints are weighed:
   else only complaints would be heard, and every lesson would look useless.
-- Bounds hold at every look at once (learner.rollout.evidence), so it may be looked at after every
-  verdict.
+- Bounds hold at every look at once (learner.rollout.evidence.evidence), so it may be looked at
+  after every verdict.
 
 Pure: the same words and versions give the same course, in whatever pieces they came.
 """
@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from learner.rollout.evidence import Means, difference
+from learner.rollout.evidence.evidence import Means, difference
 from streams.store.lesson_tables import ACTIVE, SATISFIED, SET_ASIDE, LessonState
 
 # same: complains of this, or wishes it · unsaid: complains without saying of what · other: of

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from learner.batch.teacher import Target
+from learner.batch.rewriting.teacher import Target
 from streams.store.lesson_tables import LessonCountRow, LessonRow
 from streams.store.states import RELEASED
 from streams.store.tables import GenerationRow

@@ -5,7 +5,6 @@ that nothing is looked at twice.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sqlmodel import Session
@@ -23,9 +22,8 @@ from learner.settings import LearnerSettings
 from streams.line.line import Line
 from streams.settings import RolloutSettings
 from streams.store import outbox
+from streams.store.lease import Writing
 from streams.store.store import Store
-
-Writing = Callable[[], AbstractContextManager[Session]]
 
 
 class Rules(Protocol):

@@ -11,7 +11,6 @@ oldest where there are too many. Whoever takes a note away is not given it again
 complain of the same again.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from streams.records import Judgement, Note, NoteState
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.tables import TurnRow
+from streams.wire import id_of
 
 # Judges that give a person's own words; what a model says, or a program, is in no prompt.
 _OWN_WORDS: Final = ("explicit", "lexical")
@@ -223,9 +223,8 @@ def _change(session: Session, row: NoteRow, state: NoteState, moment: str) -> No
 
 def publish(session: Session, row: NoteRow, moment: str) -> None:
     """Tell agents what has become of a note. moment: names this change among others of it."""
-    named = f"{row.id}\0{row.state}\0{moment}"
     record = Note(
-        id=hashlib.sha256(named.encode()).hexdigest()[:32],
+        id=id_of(row.id, row.state, moment),
         note=row.id,
         line=row.line,
         principal=row.principal,

@@ -9,7 +9,6 @@ else stays, and so does all below it. With an operator's approval wanted (`rollo
 is taken back here: the reason says so.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
@@ -25,6 +24,7 @@ from streams.settings import RolloutSettings
 from streams.store.lesson_tables import SET_ASIDE, LessonRow
 from streams.store.states import WITHDRAWN
 from streams.store.tables import GenerationRow
+from streams.wire import id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def withdrawal(
     row.reason = "; ".join(f"lesson {lesson.id} is set aside: {lesson.reason}" for lesson in due)
     change = None
     if back != line.version and rollout.policy in ("direct", "staged"):
-        id = hashlib.sha256(f"withdrawal\0{row.id}".encode()).hexdigest()[:32]
+        id = id_of("withdrawal", row.id)
         change = verbs.rollback(line, Audit(LEARNER, row.reason, now_ms, id), to=back)
         row.seq = change.seq
     elif back != line.version:

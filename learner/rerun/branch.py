@@ -5,7 +5,6 @@ own (`main/quick/<version>`). The serving version, the line and its learner are 
 operator promotes the result, or not (deploy.operate.promote).
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from streams.records import Mask, Recipe
 from streams.store.states import HELD, PASSED
 from streams.store.store import Store
 from streams.store.tables import GenerationRow, RecipeRow
+from streams.wire import id_of
 
 Progress = Callable[[str], None]
 
@@ -147,7 +147,7 @@ def _keep(
             if row.child in known:
                 continue  # of an earlier rebuilding, which began alike
             row.line, row.done_ms = line, now_ms
-            row.id = hashlib.sha256(f"{line}\0{row.child}".encode()).hexdigest()[:32]
+            row.id = id_of(line, row.child)
             if row.child == last:
                 row.state, row.gate = (PASSED if passed else HELD), report
                 row.reason = f"{row.reason}; {reason}"

@@ -65,18 +65,13 @@ def build_quick(
     new: list[GenerationRow] = []
     changes: list[Replaced] = []
     for recipe, rest in zip(chain, rests, strict=True):
-        row = rows[recipe.version]
-        child = _child(master, recipe, rest, made, builder)
+        row, child = rows[recipe.version], _child(master, recipe, rest, made, builder)
+        if rest.touched:
+            changes.append(_replaced(row, recipe, rest, child))
         if child is not None:
             made.append(child)
-        if rest.touched:
-            out_of = len(row.batch)
-            instead = child.version if child else None
-            changes.append(
-                Replaced(row.number, recipe.version, out_of - len(rest.batch), out_of, instead)
-            )
-        if child is not None and child != recipe:
-            new.append(_row(row, child, rest))
+            if child != recipe:
+                new.append(_row(row, child, rest))
         builder.tell(f"{len(made)} of {len(chain)} versions")
     if not made:
         raise ProofError(
@@ -84,6 +79,12 @@ def build_quick(
             " versions rollback`"
         )
     return finish(store, builder, mask, chain, made, new, "quick", changes)
+
+
+def _replaced(row: GenerationRow, recipe: Recipe, rest: Kept, child: Recipe | None) -> Replaced:
+    out_of = len(row.batch)
+    instead = child.version if child else None
+    return Replaced(row.number, recipe.version, out_of - len(rest.batch), out_of, instead)
 
 
 def _child(

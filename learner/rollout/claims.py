@@ -5,7 +5,6 @@ first in the log wins, for everybody. The table `rollouts` is its projection; so
 lost against an operator's rollback never enters it, and its generation is marked as held.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 from sqlmodel import Session, col, func, select
@@ -18,6 +17,7 @@ from streams.records import Rollout
 from streams.settings import RolloutSettings
 from streams.store.states import CLOSED, HELD, JUDGED, RELEASED, WITHDRAWN
 from streams.store.tables import GenerationRow, RolloutRow, TurnRow
+from streams.wire import id_of
 
 
 def line_now(session: Session, known: Line) -> Line:
@@ -48,9 +48,7 @@ def entry(
     """
 
     def audit(now: Line, why: str) -> Audit:
-        name = f"promotion\0{generation}\0{now.seq + 1}"
-        id = hashlib.sha256(name.encode()).hexdigest()[:32]
-        return Audit(LEARNER, why, created_ms, id)
+        return Audit(LEARNER, why, created_ms, id_of("promotion", generation, now.seq + 1))
 
     if settings.policy == "direct":
         return [verbs.promote(line, version, audit(line, reason))]

@@ -7,8 +7,6 @@ one measures it.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sqlmodel import Session, select
@@ -18,6 +16,7 @@ from learner.serving import Serving
 from streams.line import ledger
 from streams.line.line import Line
 from streams.records import Json
+from streams.store.lease import Writing
 from streams.store.store import Store
 from streams.store.tables import GenerationRow
 
@@ -67,7 +66,7 @@ class Closer:
         self,
         parts: SupportsTrial,
         line: Line,
-        writing: Callable[[], AbstractContextManager[Session]],
+        writing: Writing,
     ) -> bool:
         """Ask the candidate on trial, if it has not been; True when it was asked now."""
         if line.trial is None or not self.is_due(line):

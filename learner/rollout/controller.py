@@ -19,9 +19,9 @@ Pure: the same trial and the same progress mean the same decision. Every change 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from learner.rollout.evidence import Difference
-from learner.rollout.guardrails import Guardrail
-from learner.rollout.ratio import mismatched
+from learner.rollout.evidence.evidence import Difference
+from learner.rollout.evidence.guardrails import Guardrail
+from learner.rollout.evidence.ratio import mismatched
 from streams.line.line import Trial
 from streams.records import Verb
 from streams.settings import RolloutSettings

@@ -6,7 +6,6 @@ held: its recipe is kept in the ledger, and the line goes on from the parent. A 
 child is void. In each case every turn of the batch has scored one generation more.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 from sqlmodel import Session, col, select
 
 from kernels.model.forward import Decoder
-from learner.batch.teacher import Target
+from learner.batch.rewriting.teacher import Target
 from learner.rollout import claims
 from learner.update.generation import Outcome
 from streams.line import ledger
@@ -24,6 +23,7 @@ from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.states import HELD, PLANNED, RELEASED, VOID
 from streams.store.tables import GenerationRow, TurnRow
+from streams.wire import id_of
 
 
 class Report(Protocol):
@@ -89,17 +89,7 @@ def commit(
         ledger.append(session, recipe, created_ms=now_ms)
         changes: list[Rollout] = []
         if report.passed:
-            changes = claims.entry(
-                claims.claimed(session, line, row.parent, settings),
-                recipe.version,
-                settings,
-                generation=row.id,
-                reason=row.reason,
-                created_ms=now_ms,
-            )
-            row.seq = changes[-1].seq
-            if claims.hold_if_late(session, row):
-                changes = []
+            changes = _entry(session, row, recipe, line, settings, now_ms=now_ms)
         if changes:
             outbox.put(session, "recipes", line.name, recipe, line=line.name)
             for change in changes:
@@ -109,6 +99,28 @@ def commit(
     session.add(row)
     session.flush()
     return row
+
+
+def _entry(
+    session: Session,
+    row: GenerationRow,
+    recipe: Recipe,
+    line: Line,
+    settings: RolloutSettings,
+    *,
+    now_ms: int,
+) -> list[Rollout]:
+    """Claim the places in the line by which a child comes to serve; none where it is too late."""
+    changes = claims.entry(
+        claims.claimed(session, line, row.parent, settings),
+        recipe.version,
+        settings,
+        generation=row.id,
+        reason=row.reason,
+        created_ms=now_ms,
+    )
+    row.seq = changes[-1].seq
+    return [] if claims.hold_if_late(session, row) else changes
 
 
 def announce(session: Session, generation: GenerationRow, recipe: Recipe | None) -> None:
@@ -121,7 +133,7 @@ def announce(session: Session, generation: GenerationRow, recipe: Recipe | None)
     if recipe is not None and not planned:
         return
     what = "candidate" if recipe else "withdrawn"
-    id = hashlib.sha256(f"{what}\0{generation.id}".encode()).hexdigest()[:32]
+    id = id_of(what, generation.id)
     body = json.loads(encode(recipe)) if recipe else {}
     record = Candidate(id=id, line=generation.line, recipe=body, created_ms=generation.planned_ms)
     outbox.put(session, "recipes", generation.line, record, line=generation.line)

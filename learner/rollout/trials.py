@@ -9,17 +9,16 @@ is, is counted from when this process first saw it so.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from sqlmodel import Session, col, select
 
 from learner.rollout.controller import Decision, Progress, decide
-from learner.rollout.evidence import Difference, difference
-from learner.rollout.guardrails import Guardrail, watched
-from learner.rollout.observe import Observed, Observer, Readings
-from learner.rollout.voices import Remark, Voice, voices
+from learner.rollout.evidence.evidence import Difference, difference
+from learner.rollout.evidence.guardrails import Guardrail, watched
+from learner.rollout.evidence.observe import Observed, Observer, Readings
+from learner.rollout.evidence.voices import Remark, Voice, voices
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
@@ -27,6 +26,7 @@ from streams.line.verbs import Audit
 from streams.records import Json, Rollout
 from streams.settings import RolloutSettings
 from streams.store.tables import GenerationRow, RolloutRow, TrialRow
+from streams.wire import id_of
 
 # How often the store is looked at for a trial: verdicts come with people's next messages.
 LOOK_S: Final = 2.0
@@ -35,7 +35,7 @@ READ: Final = ("aboutness", "liked")
 
 
 class SupportsReadings(Protocol):
-    """What reads replies (learner.rollout.reading.Reader)."""
+    """What reads replies (learner.rollout.evidence.reading.Reader)."""
 
     @property
     def found(self) -> Readings: ...
@@ -231,8 +231,7 @@ def _history(session: Session, line: Line) -> list[RolloutRow]:
 
 def _change(line: Line, decision: Decision, settings: RolloutSettings, now_ms: int) -> Rollout:
     candidate = line.trial.version if line.trial else ""
-    name = f"trial\0{line.name}\0{line.seq + 1}\0{decision.verb}\0{candidate}"
-    id = hashlib.sha256(name.encode()).hexdigest()[:32]
+    id = id_of("trial", line.name, line.seq + 1, decision.verb, candidate)
     audit = Audit(LEARNER, decision.reason, now_ms, id)
     make: dict[Any, Callable[[], Rollout]] = {
         "step": lambda: verbs.step(line, settings.shares, audit),

@@ -26,11 +26,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kernels.model.forward import Decoder
-from learner.safety.asking import Questions, Subject
 from learner.safety.measuring import Measuring
 from learner.safety.probe import Finding, Measurement, Probe
 from learner.safety.probes.open import open_probes
 from learner.safety.prompts import PromptSet, load_prompts
+from learner.safety.readings.asking import Questions, Subject
 from learner.settings import LearnerSettings
 from streams.records import Json
 

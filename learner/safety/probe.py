@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from learner.safety.asking import Subject
-from learner.safety.choices import Leads
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Leads
 from streams.records import Json
 
 Outcome = Literal["pass", "fail", "uninformative"]
@@ -35,7 +35,7 @@ class Measurement:
     right: share of all askings that came out right, 0..1
     ece: expected calibration error of their probabilities, 0..1
     length, entropy: of replies, mean tokens, and nats of the words that they are made of
-    layers: what each layer shows (learner.safety.geometry)
+    layers: what each layer shows (learner.safety.readings.geometry)
     blind: why this base can show no fall, in words; empty: it can
     note: what is to be known of the number, in words
     """

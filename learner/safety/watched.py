@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Final
 
 from kernels.model.forward import Decoder
-from learner.safety.asking import Questions
 from learner.safety.measuring import Measuring
 from learner.safety.probes.tasks import scored
 from learner.safety.prompts import load_prompts
+from learner.safety.readings.asking import Questions
 
 TEXT: Final = "text_nats"
 REFUSAL: Final = "refusal_nats"

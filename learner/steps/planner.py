@@ -16,9 +16,9 @@ from learner.batch.when.rests import Rests
 from learner.guards import collapse, drift
 from learner.parts import Parts
 from learner.rollout import claims
-from learner.steps.writer import Writing
 from streams.line.line import Line
 from streams.line.said import TRIALS_END
+from streams.store.lease import Writing
 from streams.store.tables import GenerationRow, PlannerRow
 
 

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from learner.batch.lessons import prepare
 from learner.batch.plan import HELD_OUT, batch_of
-from learner.batch.teacher import Target, Teacher
+from learner.batch.rewriting.teacher import Target, Teacher
 from learner.fitness import held_out
 from learner.guards import drift
 from learner.guards.drift import Refusals

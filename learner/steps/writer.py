@@ -4,7 +4,7 @@ What a transaction puts into the outbox is owed to the log from then on, whateve
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Final
 
 from sqlmodel import Session
@@ -15,8 +15,6 @@ from streams.store import outbox
 
 # The lease lasts 15 seconds: three renewals may fail before somebody else takes over.
 RENEW_S: Final = 4.0
-
-Writing = Callable[[], AbstractContextManager[Session]]
 
 
 class Writer:

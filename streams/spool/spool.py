@@ -22,6 +22,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from streams.backoff import Backoff
 from streams.errors import LogUnavailableError, RecordTooLargeError
 from streams.keeping import forgotten
 from streams.log import dead_letters
@@ -211,7 +212,7 @@ class Spool:
             return kept
 
     def _drain_all(self) -> None:
-        retry_s = RETRY_S[0]
+        backoff = Backoff(*RETRY_S)
         while not self._stop.is_set():
             try:
                 away = self._drain_next()
@@ -223,10 +224,9 @@ class Spool:
                 self._away = away
                 self._settled.notify_all()
             if away is None:
-                retry_s = RETRY_S[0]
+                backoff.succeeded()
             else:
-                self._stop.wait(retry_s)
-                retry_s = min(retry_s * 2, RETRY_S[1])
+                backoff.wait(self._stop)
 
     def _drain_next(self) -> str | None:
         """Append the front of the spool to the log, once there is one; says why it could not be."""

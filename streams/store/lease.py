@@ -11,6 +11,7 @@ this process's own monotonic clock (so a wall clock set back cannot keep it for 
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sqlmodel import Session, select
@@ -18,6 +19,9 @@ from sqlmodel import Session, select
 from streams.errors import LeaseLostError
 from streams.store.store import Store
 from streams.store.tables import LeaseRow
+
+# A transaction of whoever holds a line's lease, which proves it inside.
+Writing = Callable[[], AbstractContextManager[Session]]
 
 # A dead holder is replaced after this; a living one renews three times in it.
 DURATION_S = 15.0

@@ -153,7 +153,9 @@ class TurnRow(Row, table=True):
     )
     next_confidence: float | None = Field(default=None, description="of that evidence, 0..1")
     target: dict[str, Any] | None = Field(
-        default=None, sa_type=JSON, description="the hinted rewrite (learner.batch.teacher)"
+        default=None,
+        sa_type=JSON,
+        description="the hinted rewrite (learner.batch.rewriting.teacher)",
     )
     uses: int = Field(default=0, description="generations that this turn has scored")
     created_ms: int = Field(

@@ -19,8 +19,8 @@ from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from learner.batch.lesson import Lesson
-from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
+from learner.batch.rewriting.placements import with_hint
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety import prompts as prompt_sets

@@ -8,14 +8,14 @@ import pytest
 
 from kernels.contract import Backend
 from kernels.open import open_backend
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice
 from learner.safety.gate import Gate
 from learner.safety.measuring import Measuring
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, Leaks, Requests, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.attacks.secrets import SECRETS

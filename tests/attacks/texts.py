@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from agent.engine.slots import Slots
 from agent.errors import NotFoundError
+from agent.turn.origin.sessions import named_session
 from agent.turn.response_ids import ResponseIds
-from agent.turn.sessions import named_session
 from kernels.model.forward import Decoder
 from kernels.model.kv import KvCache
 from learner.judges.acts.message import hear

@@ -11,10 +11,10 @@ import time
 import torch
 
 from kernels.open import open_backend
-from learner.safety.asking import Subject
 from learner.safety.gate import Gate
 from learner.safety.measuring import measuring_of
 from learner.safety.probes.open import open_probes
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 from streams.model.open import load_base
 from streams.settings import ModelSettings

@@ -7,14 +7,12 @@ end, and saves FOLDER/console.png and FOLDER/rollout.png.
 """
 
 import asyncio
-import io
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from aiohttp.test_utils import TestServer
-from PIL import Image
 from playwright.async_api import Page, async_playwright
 
 from agent.console import build_console
@@ -25,9 +23,9 @@ from streams.store.tables import GenerationRow, LeaseRow, PlannerRow
 from tests.agent.console.rows import FakeService, fill
 from tests.agent.console.trial_rows import begin_trial
 from tests.browser.conftest import ARGUMENTS, chromium_program
+from tests.browser.pictures import save
 
 NUM_GENERATIONS = 24
-SETTLE_MS = 3500.0  # the page is live, and its times are told
 
 
 async def take_console(page: Page, folder: Path) -> None:
@@ -39,7 +37,7 @@ async def take_console(page: Page, folder: Path) -> None:
         for path, name, height in (("", "console", 860), ("rollout", "rollout", 1010)):
             await page.set_viewport_size({"width": 1280, "height": height})
             await page.goto(str(server.make_url("/")) + path)
-            await _save(page, folder / f"{name}.png")
+            await save(page, folder / f"{name}.png")
         await server.close()
         store.close()
 
@@ -68,12 +66,6 @@ def _a_day(store: Store) -> FakeService:
         )  # fmt: skip
         session.get_one(LeaseRow, "learner/main").expires_ms = now_ms + 60_000
     return service
-
-
-async def _save(page: Page, path: Path) -> None:
-    await page.wait_for_timeout(SETTLE_MS)
-    image = Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 async def _take(folder: Path) -> None:

@@ -44,17 +44,17 @@ async def take(chat: str, console: str, folder: Path, questions: list[str]) -> N
         await _noted(page)
         for question in questions[-1:]:
             await _ask(page, question)
-        await _save(page, folder / "chat.png")
+        await save(page, folder / "chat.png")
         await _compare(page, "Name a good book.")
-        await _save(page, folder / "chat-compare.png")
+        await save(page, folder / "chat-compare.png")
         await page.get_by_role("button", name="Both are good").click()
         await expect(page.locator(".pair")).to_have_count(0)
         await page.set_viewport_size(PHONE)
         await page.emulate_media(color_scheme="dark")
         await page.reload()
         await ready(page)
-        await _save(page, folder / "chat-phone.png")
-        await _save(await _open(browser, console, width=1400, height=1180), folder / "console.png")
+        await save(page, folder / "chat-phone.png")
+        await save(await _open(browser, console, width=1400, height=1180), folder / "console.png")
         await browser.close()
 
 
@@ -96,7 +96,8 @@ async def _open(browser: Browser, address: str, *, width: int, height: int) -> P
     return page
 
 
-async def _save(page: Page, path: Path) -> None:
+async def save(page: Page, path: Path) -> None:
+    """Save what a page shows as a small picture, when it has settled."""
     await page.wait_for_timeout(SETTLE_MS)
     image = Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
     image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -11,8 +11,8 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 
+from agent.console.access.roles import for_role
 from agent.console.document import made_of
-from agent.console.roles import for_role
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.store.store import open_store

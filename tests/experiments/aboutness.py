@@ -20,10 +20,10 @@ from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
-from learner.batch.placements import with_hint
+from learner.batch.rewriting.placements import with_hint
 from learner.population.aboutness import aboutness
-from learner.safety.asking import NUM_OTHERS
 from learner.safety.prompts import load_prompts
+from learner.safety.readings.asking import NUM_OTHERS
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update.candidate import draft

@@ -10,9 +10,9 @@ import random
 
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
-from learner.safety.asking import Questions, Subject
 from learner.safety.probes.open import open_probes
 from learner.safety.prompts import load_prompts
+from learner.safety.readings.asking import Questions, Subject
 from learner.safety.units.unit_map import load_mask
 from learner.serving import Serving
 from learner.settings import LearnerSettings

@@ -23,8 +23,8 @@ from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from learner.batch.lesson import Lesson
-from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
+from learner.batch.rewriting.placements import with_hint
 from learner.fitness.news import news
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
@@ -34,7 +34,7 @@ from learner.safety.measuring import Measuring
 from learner.safety.probe import Finding
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, load_set
-from learner.safety.replies import is_refusal
+from learner.safety.readings.replies import is_refusal
 from learner.safety.units.unit_map import load_mask
 from learner.serving import Serving
 from learner.settings import LearnerSettings

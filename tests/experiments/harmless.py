@@ -30,13 +30,13 @@ from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from kernels.version.master import QUANTUM_LOG2
-from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
+from learner.batch.rewriting.placements import with_hint
 from learner.safety.anchors import Anchors
-from learner.safety.asking import Subject
 from learner.safety.gate import Gate, Report
 from learner.safety.measuring import Measuring
 from learner.safety.prompts import load_prompts
+from learner.safety.readings.asking import Subject
 from learner.safety.units.unit_map import load_mask
 from learner.serving import Child, Serving
 from learner.settings import LearnerSettings

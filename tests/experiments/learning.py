@@ -22,12 +22,12 @@ from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from learner.batch.lesson import Lesson
-from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
+from learner.batch.rewriting.placements import with_hint
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety.anchors import Anchors
-from learner.safety.text import Text
+from learner.safety.readings.text import Text
 from learner.safety.units.unit_map import load_mask
 from learner.safety.watched import REFUSAL, Watch, watch_alone
 from learner.serving import Serving

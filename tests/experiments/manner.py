@@ -10,9 +10,9 @@ from kernels.model.forward import Decoder
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.safety import prompts as prompt_sets
-from learner.safety.asking import Questions, Subject
 from learner.safety.prompts import load_prompts
-from learner.safety.replies import is_refusal, is_useful
+from learner.safety.readings.asking import Questions, Subject
+from learner.safety.readings.replies import is_refusal, is_useful
 from streams.model.open import BaseModel
 from tests.measured import bundled_measuring
 

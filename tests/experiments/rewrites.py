@@ -27,10 +27,10 @@ from deploy.up import process
 process.prepare()  # as the command does, before torch is loaded
 
 from kernels.open import open_backend
-from learner.batch.candidates import Candidate, Hinted, Writer
-from learner.batch.placements import ANY_WISH, PLACEMENTS, with_hint
-from learner.batch.proof import Proof, Prover
-from learner.batch.rewriting import Tried, best_of
+from learner.batch.rewriting.candidates import Candidate, Hinted, Writer
+from learner.batch.rewriting.placements import ANY_WISH, PLACEMENTS, with_hint
+from learner.batch.rewriting.proof import Proof, Prover
+from learner.batch.rewriting.rewriting import Tried, best_of
 from learner.form.directions import directions_of
 from learner.form.obeys import apologises, missed
 from streams.model.open import BaseModel, load_base

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from learner.rollout.controller import Progress, decide
-from learner.rollout.evidence import Difference, Means
+from learner.rollout.evidence.evidence import Difference, Means
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.share import belongs

@@ -28,8 +28,8 @@ from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from kernels.version.master import step_log2
 from learner.batch.lesson import Lesson
-from learner.batch.placements import with_hint
 from learner.batch.plan import generation_key
+from learner.batch.rewriting.placements import with_hint
 from learner.fitness import fitness
 from learner.fitness.evaluate import LocalEvaluator, perturb
 from learner.fitness.news import news

@@ -26,7 +26,7 @@ from agent.api.sampling import Stops
 from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
 from agent.turn.ask import Truncation
-from agent.turn.constraint import Constraint
+from agent.turn.held.constraint import Constraint
 from streams.records import Json, Message
 
 MAX_CHOICES = 8  # each choice takes a place in the engine's batch

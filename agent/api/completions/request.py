@@ -12,7 +12,7 @@ from agent.api.foreign import ReplyForm
 from agent.api.openai import StreamOptions
 from agent.api.sampling import Stops
 from agent.http.form import read_form, refuse
-from agent.turn.constraint import Constraint
+from agent.turn.held.constraint import Constraint
 
 DEFAULT_MAX_TOKENS: Final = 16  # as this API has always had it
 MAX_REPLIES: Final = 32  # prompts × n: each takes a place in the engine's batch

@@ -9,7 +9,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from agent.api.embeddings.request import EmbeddingRequest
-from streams.model.embed import Vectors
+from streams.model.embedding.embed import Vectors
 
 
 class Embedding(TypedDict):

@@ -177,19 +177,18 @@ def prove_pairs(messages: Sequence[SentMessage]) -> None:
         if message.role == "assistant" != role:
             _prove_answered(called)
         role = message.role
-        for block in message.content:
-            if isinstance(block, ToolUse):
-                if block.id in seen:
-                    refuse("messages: message {number} calls {id} once more", number=number,
-                           id=repr(block.id[:100]))  # fmt: skip
-                seen.add(block.id)
-        called |= {block.id: number for block in message.content if isinstance(block, ToolUse)}
-        for block in message.content:
-            if isinstance(block, ToolResult) and called.pop(block.tool_use_id, None) is None:
+        for use in (block for block in message.content if isinstance(block, ToolUse)):
+            if use.id in seen:
+                refuse("messages: message {number} calls {id} once more", number=number,
+                       id=repr(use.id[:100]))  # fmt: skip
+            seen.add(use.id)
+            called[use.id] = number
+        for result in (block for block in message.content if isinstance(block, ToolResult)):
+            if called.pop(result.tool_use_id, None) is None:
                 refuse(
                     "messages: message {number} has a result of {id}, and the assistant's message "
                     "before it has no such tool_use",
-                    number=number, id=repr(block.tool_use_id[:100]),
+                    number=number, id=repr(result.tool_use_id[:100]),
                 )  # fmt: skip
     _prove_answered(called)
 

@@ -24,6 +24,7 @@ from agent.api.messages.schema import (
 from agent.api.parts import Parts, told_parts
 from agent.errors import ApiError
 from agent.http.sse import frame
+from agent.tools.served import Made
 from agent.turn.making.merged import Step
 from agent.turn.own.told import Told
 from agent.turn.reply import (
@@ -84,12 +85,7 @@ class MessageReply:
                 yield {"type": "message_start", "message": self._message()}
                 yield {"type": "ping"}
             case PartBegun(part) if part.made:
-                block = own_use(part.made)
-                yield self._begun(part, {**block, "input": {}})
-                yield self._grown(
-                    part, {"type": "input_json_delta", "partial_json": part.made.arguments}
-                )
-                yield self._ended(part)
+                yield from self._own_use(part, part.made)
             case PartEnded(part) if part.made:
                 self._results += 1
                 yield self._begun(part, own_result(part.made))
@@ -97,28 +93,41 @@ class MessageReply:
             case PartBegun(part):
                 yield self._begun(part, _content(part, ""))
             case Piece(part, text, _) if part.call:
-                if self._wrapped is None:
-                    self._wrapped = not text.lstrip().startswith("{")
-                    text = f'{{"arguments": {text}' if self._wrapped else text
-                yield self._grown(part, {"type": "input_json_delta", "partial_json": text})
+                yield self._arguments(part, self._as_object(text))
             case Piece(part, text, _):
                 yield self._grown(part, {"type": "text_delta", "text": text})
             case PartEnded(part):
                 if self._wrapped:
-                    yield self._grown(part, {"type": "input_json_delta", "partial_json": "}"})
+                    yield self._arguments(part, "}")
                 self._wrapped = None
                 yield self._ended(part)
             case Finished(reason, stopped_by, _, _):
-                yield {
-                    "type": "message_delta",
-                    "delta": {
-                        "stop_reason": _reason(reason, stopped_by),
-                        "stop_sequence": stopped_by,
-                        "stop_details": None,
-                        "container": None,
-                    },
-                    "usage": self._usage(),
-                }
+                yield self._stopped(reason, stopped_by)
+
+    def _own_use(self, part: Part, made: Made) -> Iterator[MessageEvent]:
+        """A call of the agent's own tools, whole: its result is told as a block behind it."""
+        yield self._begun(part, {**own_use(made), "input": {}})
+        yield self._arguments(part, made.arguments)
+        yield self._ended(part)
+
+    def _as_object(self, text: str) -> str:
+        """More of a call's arguments; what does not open as an object is wrapped into one."""
+        if self._wrapped is None:
+            self._wrapped = not text.lstrip().startswith("{")
+            return f'{{"arguments": {text}' if self._wrapped else text
+        return text
+
+    def _stopped(self, reason: FinishReason, stopped_by: str | None) -> MessageEvent:
+        return {
+            "type": "message_delta",
+            "delta": {
+                "stop_reason": _reason(reason, stopped_by),
+                "stop_sequence": stopped_by,
+                "stop_details": None,
+                "container": None,
+            },
+            "usage": self._usage(),
+        }
 
     def _begun(self, part: Part, block: Content) -> BlockStart:
         index = part.number + self._results
@@ -127,6 +136,9 @@ class MessageReply:
     def _grown(self, part: Part, delta: TextDelta | JsonDelta) -> BlockDelta:
         index = part.number + self._results
         return {"type": "content_block_delta", "index": index, "delta": delta}
+
+    def _arguments(self, part: Part, text: str) -> BlockDelta:
+        return self._grown(part, {"type": "input_json_delta", "partial_json": text})
 
     def _ended(self, part: Part) -> BlockStop:
         return {"type": "content_block_stop", "index": part.number + self._results}

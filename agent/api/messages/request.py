@@ -20,7 +20,7 @@ from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
 from agent.api.sampling import SamplingForm, StopList
 from agent.http.form import Form, read_form, refuse
 from agent.turn.ask import Truncation
-from agent.turn.constraint import Constraint
+from agent.turn.held.constraint import Constraint
 from streams.records import Json, Message
 
 MAX_TOOLS: Final = 128

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
-from agent.api.operation import Operation
+from agent.api.operation import Operation, canonical
 from streams.records import Json
 
 REF: Final = "#/components/schemas/{model}"
@@ -71,7 +71,7 @@ def document(operations: Sequence[Operation], about: About = FOR_CLIENTS) -> Jso
     schemas = _Schemas(operations)
     paths: dict[str, Json] = {}
     for operation in operations:
-        path = _path(operation.path)
+        path = canonical(operation.path)
         place = paths.setdefault(f"/v1{path}" if operation.versioned else path, {})
         place[operation.method.lower()] = _operation(operation, schemas, about)
         _link(place[operation.method.lower()], operation, operations)
@@ -137,13 +137,8 @@ def _kinds(operation: Operation) -> Iterable[tuple[Any, Mode]]:
             yield kind, "serialization"
 
 
-def _path(path: str) -> str:
-    """A path as OpenAPI spells it, without the patterns of its parameters."""
-    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
-
-
 def _id(operation: Operation) -> str:
-    words = re.sub(r"\W+", "_", _path(operation.path)).strip("_")
+    words = re.sub(r"\W+", "_", canonical(operation.path)).strip("_")
     return f"{operation.method.lower()}_{words}"
 
 
@@ -151,7 +146,7 @@ def _link(told: Json, operation: Operation, operations: Sequence[Operation]) -> 
     """Say which endpoints the id of an answer belongs into."""
     for other in operations:
         if other.path in operation.gives:
-            (name,) = re.findall(r"\{(\w+)\}", _path(other.path))
+            (name,) = re.findall(r"\{(\w+)\}", canonical(other.path))
             link = {"operationId": _id(other), "parameters": {name: "$response.body#/id"}}
             for status in operation.succeeds:
                 told["responses"][str(int(status))].setdefault("links", {})[_id(other)] = link
@@ -181,7 +176,7 @@ def _operation(operation: Operation, schemas: _Schemas, about: About) -> Json:
 
 
 def _parameters(operation: Operation, schemas: _Schemas) -> Iterable[Json]:
-    for name in re.findall(r"\{(\w+)\}", _path(operation.path)):
+    for name in re.findall(r"\{(\w+)\}", canonical(operation.path)):
         yield {"name": name, "in": "path", "required": True, "schema": _values(operation, name)}
     if operation.query is not None:
         for name, schema, needed in schemas.properties(operation.query):

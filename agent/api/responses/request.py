@@ -19,7 +19,7 @@ from agent.api.foreign import ReplyForm
 from agent.api.responses.items import Items
 from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
-from agent.turn.constraint import Constraint
+from agent.turn.held.constraint import Constraint
 from streams.records import Json
 
 MAX_TOOLS: Final = 128

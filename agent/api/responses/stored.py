@@ -8,7 +8,7 @@ Knows nothing of where turns are kept.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from agent.api.parts import told_parts
@@ -22,6 +22,7 @@ from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
 _ITEM: Final = re.compile(r"(?:msg|fc|fco|mcp|mcpr)_([0-9a-f]{64}(?:[0-9a-f]{2})?)_(i?[0-9]{1,6})")
+_ID_OF: Final = {"function_call_output": "fco", "message": "msg", "function_call": "fc"}
 
 
 def kept(made: Made, *, instructed: bool) -> Json:
@@ -81,49 +82,38 @@ def asked_of(turn: Turn) -> dict[str, str]:
 
 def input_items(turn: Turn) -> list[ItemField]:
     """What the response was made from, oldest first, without its instructions."""
-    token = turn.id.removeprefix(PREFIX)
-    items: list[ItemField] = []
+    items: list[Any] = []
     first = len(turn.messages) - len(_input(turn))
     for place, message in enumerate(_input(turn), first):
-        if place in turn.inner:
-            continue
-        if message.role == "tool":
-            items.append(
-                {
-                    "type": "function_call_output",
-                    "id": f"fco_{token}_i{len(items)}",
-                    "call_id": message.tool_call_id or "",
-                    "output": message.content or "",
-                    "status": "completed",
-                }
-            )
-            continue
-        if message.content is not None:
-            text: Any = {"type": "input_text", "text": message.content}
-            if message.role == "assistant":
-                text = {"type": "output_text", "text": message.content, "annotations": []}
-                text["logprobs"] = []
-            items.append(
-                {
-                    "type": "message",
-                    "id": f"msg_{token}_i{len(items)}",
-                    "status": "completed",
-                    "role": message.role,
-                    "content": [text],
-                }
-            )
-        for call in message.tool_calls or []:
-            items.append(
-                {
-                    "type": "function_call",
-                    "id": f"fc_{token}_i{len(items)}",
-                    "call_id": call["id"],
-                    "name": call["function"]["name"],
-                    "arguments": call["function"]["arguments"],
-                    "status": "completed",
-                }
-            )
+        if place not in turn.inner:
+            for item in _items_of(message):
+                id = f"{_ID_OF[item['type']]}_{turn.id.removeprefix(PREFIX)}_i{len(items)}"
+                items.append({"type": item["type"], "id": id, **item, "status": "completed"})
     return items
+
+
+def _items_of(message: Message) -> Iterator[dict[str, Any]]:
+    """The items that a message was sent as, without id and status."""
+    if message.role == "tool":
+        yield {
+            "type": "function_call_output",
+            "call_id": message.tool_call_id or "",
+            "output": message.content or "",
+        }
+        return
+    if message.content is not None:
+        text: Any = {"type": "input_text", "text": message.content}
+        if message.role == "assistant":
+            text = {"type": "output_text", "text": message.content, "annotations": []}
+            text["logprobs"] = []
+        yield {"type": "message", "role": message.role, "content": [text]}
+    for call in message.tool_calls or []:
+        yield {
+            "type": "function_call",
+            "call_id": call["id"],
+            "name": call["function"]["name"],
+            "arguments": call["function"]["arguments"],
+        }
 
 
 def response_of_item(item_id: str) -> str | None:

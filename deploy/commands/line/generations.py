@@ -1,13 +1,13 @@
 """quickset versions generations | safety: how versions were made, and which units never move."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import moment, signed
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import frozen_units, store_session
@@ -48,9 +48,9 @@ def _generations(rows: Sequence[dict[str, Any]]) -> RenderableType:
     for name in ("no.", "state", "version", "turns", "reward", "gain", "KL", "took", "why"):
         table.add_column(name, no_wrap=name != "why")
     for row in rows:
-        figures = [_figure(row[name]) for name in ("reward", "gain", "kl")]
+        figures = [signed(row[name]) for name in ("reward", "gain", "kl")]
         took_s = (row["done_ms"] - row["planned_ms"]) / 1000 if row["done_ms"] else None
-        took = f"{took_s:.0f} s" if took_s is not None else _time(row["planned_ms"])
+        took = f"{took_s:.0f} s" if took_s is not None else moment(row["planned_ms"])
         cells = [str(row["number"]), row["state"], (row["child"] or "–")[:16], str(row["turns"])]
         table.add_row(*cells, *figures, took, Text(row["reason"] or ""))
     return table
@@ -70,11 +70,3 @@ def _units(rows: Sequence[dict[str, Any]]) -> RenderableType:
         told = "all together", str(row["neurons"]), str(row["groups"])
         table.add_row(name, kind, *told, style="bold")
     return table
-
-
-def _figure(value: object) -> str:
-    return f"{value:+.3g}" if isinstance(value, float) else "–"
-
-
-def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000).strftime("%m-%d %H:%M:%S")

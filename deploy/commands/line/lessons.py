@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import moment
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -73,12 +73,12 @@ def _table(found: Sequence[Lesson]) -> RenderableType:
         cells = (each.turn[:16], each.hint or "", learned, str(len(each.versions)), state)
         # Text, not markup: what people and models write is shown as it is, each on one line
         told = (Text(" ".join(cell.split()), no_wrap=True, overflow="ellipsis") for cell in cells)
-        table.add_row(_time(each.created_ms), *told)
+        table.add_row(moment(each.created_ms), *told)
     return table
 
 
 def _told(found: Lesson) -> Iterator[tuple[str, str]]:
-    yield "turn", f"{found.turn}, {_time(found.created_ms)}, used {found.uses} times"
+    yield "turn", f"{found.turn}, {moment(found.created_ms)}, used {found.uses} times"
     yield "asked", found.asked
     yield "answered", found.answered
     yield "judged", f"{found.score:+d}"
@@ -92,7 +92,3 @@ def _told(found: Lesson) -> Iterator[tuple[str, str]]:
     if found.course is not None:
         yield "is", ": ".join(filter(None, (found.course["state"], found.course["reason"])))
         yield "note", found.course["note"] or "none"
-
-
-def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000).strftime("%m-%d %H:%M:%S")

@@ -3,7 +3,6 @@
 import getpass
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import moment
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -128,7 +128,7 @@ def _changes(rows: Sequence[dict[str, Any]]) -> RenderableType:
         version = (row["version"] if back else row["candidate"] or row["version"])[:16]
         what = did(row["verb"], row["state"], row["share"]) + (", to" if back else "")
         cells = (row["who"], what, version, row["reason"])
-        table.add_row(str(row["seq"]), _time(row["created_ms"]), *map(Text, cells))
+        table.add_row(str(row["seq"]), moment(row["created_ms"]), *map(Text, cells))
     return table
 
 
@@ -188,13 +188,9 @@ def _told(found: Look) -> Iterator[tuple[str, str]]:
     yield "sessions", f"{body['touched']} answered since the trial began"
     if body.get("unseen"):
         yield "unseen", f"{body['unseen']} replies, made beside those that were shown"
-    yield "seen", _time(found.seen.updated_ms)
+    yield "seen", moment(found.seen.updated_ms)
 
 
 def _between(found: dict[str, Any]) -> str:
     voices = f"{found['candidate']} principals against {found['stable']}"
     return f"{found['estimate']:+.2f} ({found['low']:+.2f} to {found['high']:+.2f}), {voices}"
-
-
-def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000).strftime("%m-%d %H:%M:%S")

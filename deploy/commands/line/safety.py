@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.commands.options import with_settings
 from deploy.operate import unit_picture
 from deploy.settings.load import InForce, Settings
+from deploy.up.progress import stages
 
 if TYPE_CHECKING:
     from deploy.operate.unit_map import Drawn
@@ -61,13 +61,7 @@ def _measured(settings: Settings) -> "Drawn":
         # what freezes nothing measures nothing, and there would be no map
         share = type(learner).model_fields["frozen_share"].default
         learner = learner.model_copy(update={"frozen_share": share})
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = bars.add_task("mapping the units", total=1.0)
-
-        def progress(stage: str, share: float) -> None:
-            bars.update(bar, description=stage, completed=share)
-
+    with stages("mapping the units") as progress:
         return map_units(settings.streams, settings.model, learner, progress)
 
 

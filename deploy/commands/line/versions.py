@@ -4,7 +4,6 @@ import getpass
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import moment, signed
 from deploy.commands.line.change import change
 from deploy.commands.line.diff import diff
 from deploy.commands.line.generations import generations, safety
@@ -163,9 +163,9 @@ def _table(found: Listed) -> RenderableType:
     for name in ("", "no.", "version", "parent", "state", "reward", "gain", "KL", "made"):
         table.add_column(name, no_wrap=True)
     for row in found.rows:
-        measured = [_figure(row[name]) for name in ("reward", "gain", "kl")]
+        measured = [signed(row[name]) for name in ("reward", "gain", "kl")]
         cells = ["▶" if row["serving"] else "", str(row["number"]), row["version"]]
-        table.add_row(*cells, row["parent"][:8], row["state"], *measured, _time(row["created_ms"]))
+        table.add_row(*cells, row["parent"][:8], row["state"], *measured, moment(row["created_ms"]))
     return Group(table, f"▶ the base {found.base} serves") if found.base else table
 
 
@@ -190,7 +190,7 @@ def _told(found: Version, recipe: Recipe, way: Sequence[str]) -> list[tuple[str,
         ("version", f"{recipe.version}, number {recipe.number} of the line {recipe.line}"),
         ("parent", recipe.parent),
         ("lineage", _lineage(way)),
-        ("made", _time(found.recipe.created_ms)),
+        ("made", moment(found.recipe.created_ms)),
         ("recipe", f"{len(encode(recipe))} bytes: {recipe.strategy}, {members}"),
         ("moves", f"{', '.join(recipe.modules)} of layers {_range(recipe.layers)}"),
         ("key", recipe.key),
@@ -200,7 +200,7 @@ def _told(found: Version, recipe: Recipe, way: Sequence[str]) -> list[tuple[str,
     made = found.generation
     if made is None:
         return rows
-    measured = (f"{name.replace('_', ' ')} {_figure(getattr(made, name))}" for name in _MEASURED)
+    measured = (f"{name.replace('_', ' ')} {signed(getattr(made, name))}" for name in _MEASURED)
     return [
         *rows,
         ("generation", f"{made.number}, from {len(made.turn_ids)} turns: {found.state}"),
@@ -250,11 +250,3 @@ def _range(layers: list[int]) -> str:
     if layers == list(range(layers[0], layers[-1] + 1)) and len(layers) > 1:
         return f"{layers[0]} to {layers[-1]}"
     return ", ".join(map(str, layers))
-
-
-def _figure(value: object) -> str:
-    return f"{value:+.3g}" if isinstance(value, float) else "–"
-
-
-def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000).strftime("%m-%d %H:%M:%S")

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeVar
 import aiohttp
 
 from learner.errors import NoVerdictError
-from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_of
 from learner.judges.slow.compare import CHOICES, ORDER, SCHEMA, agreed, quoted_both
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
@@ -106,16 +106,13 @@ class ModelJudge:
         if not votes:
             raise NoVerdictError(f"no vote of {self._votes} counts: {failures[0]}")
         score, confidence = plurality(votes)
-        return Judgement(
-            id=judgement_id(turn.id, self.source, said),
-            turn_id=turn.id,
-            line=turn.line,
-            version=turn.version,
-            principal=turn.principal,
-            source=self.source,
+        return judgement_of(
+            turn,
+            self.source,
+            said,
             score=score,
             confidence=confidence,
-            votes=list(votes),
+            votes=votes,
             evidence=f"{Counter(votes)[score]} of {len(votes)} votes of {self._model[:60]}",
             created_ms=created_ms,
         )

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Final
 
 from learner.errors import NoVerdictError
-from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_of
 from learner.judges.verifying.verifier import concerns, said_by
 from learner.options.hearing import Verifier
 from learner.settings import LearnerSettings
@@ -73,13 +73,10 @@ class ProgramJudge:
                 f" {verifier.wrong_status} is wrong"
             )
         told = f"{verifier.name} ended with {status}"
-        return Judgement(
-            id=judgement_id(turn.id, self.source, said_by(turn) + told.encode()),
-            turn_id=turn.id,
-            line=turn.line,
-            version=turn.version,
-            principal=turn.principal,
-            source=self.source,
+        return judgement_of(
+            turn,
+            self.source,
+            said_by(turn) + told.encode(),
             score=1 if status == RIGHT else -1,
             confidence=1.0,
             evidence=told,

@@ -23,8 +23,8 @@ from learner.judges.embedding import Said, seen
 from learner.judges.training.compose import Example, composed
 from learner.judges.training.tune import Tuning, tune
 from learner.judges.tuned.encoder import FILE, LABELS, MOST_TOKENS, Encoder, packed, unpacked
-from streams.model.e5_file import E5File
-from streams.model.e5_tokens import E5Tokens
+from streams.model.embedding.e5_file import E5File
+from streams.model.embedding.e5_tokens import E5Tokens
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 EPOCHS = 4

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as nn
 
 from learner.judges.tuned.encoder import LABELS, LINEAR, MOST_TOKENS, SCALE
-from streams.model.e5_file import E5File
+from streams.model.embedding.e5_file import E5File
 
 Tokens = Sequence[int]
 Said = Callable[[int, float, float], None]

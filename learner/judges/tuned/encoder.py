@@ -21,8 +21,8 @@ from safetensors.torch import load
 
 from kernels.model.packed import multiply_packed, pack, packable
 from streams.errors import ModelFilesError
-from streams.model.e5_file import E5File
-from streams.model.e5_tokens import E5Tokens
+from streams.model.embedding.e5_file import E5File
+from streams.model.embedding.e5_tokens import E5Tokens
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 Label = Literal["complaint", "wish", "praise", "thanks", "neutral"]

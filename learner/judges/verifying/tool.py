@@ -11,7 +11,7 @@ What a tool says becomes neither hint nor evidence; the evidence names the field
 import json
 from typing import Final
 
-from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_of
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.records import Judgement, Turn
@@ -45,13 +45,10 @@ class ToolJudge:
         if not told:
             return None
         said = f"{len(told)} of {len(results)} tool results failed: {told[0]}"
-        return Judgement(
-            id=judgement_id(turn.id, self.source, f"{evidence.request_id}\0{said}".encode()),
-            turn_id=turn.id,
-            line=turn.line,
-            version=turn.version,
-            principal=turn.principal,
-            source=self.source,
+        return judgement_of(
+            turn,
+            self.source,
+            f"{evidence.request_id}\0{said}".encode(),
             score=-1,
             confidence=CONFIDENCE,
             evidence=said,

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_id
+from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_of
 from learner.judges.verifying.schema import fault
 from learner.options.hearing import Verifier
 from learner.settings import LearnerSettings
@@ -43,13 +43,10 @@ class VerifierJudge:
         if found is None:
             return None
         score, confidence, told = found
-        return Judgement(
-            id=judgement_id(turn.id, self.source, said_by(turn) + told.encode()),
-            turn_id=turn.id,
-            line=turn.line,
-            version=turn.version,
-            principal=turn.principal,
-            source=self.source,
+        return judgement_of(
+            turn,
+            self.source,
+            said_by(turn) + told.encode(),
             score=score,
             confidence=confidence,
             evidence=told,

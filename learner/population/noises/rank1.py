@@ -1,8 +1,11 @@
 """Rank-1 signs: W ± σ a bᵀ (EGGROLL, Sarkar et al. 2025), all members sharing each product by W."""
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from kernels.change import NOTHING_FROZEN
+from kernels.contract import Backend
 from kernels.model.forward import Linear
 from kernels.model.layers import Layer
 from kernels.version.factors import rank1_factors
@@ -30,14 +33,28 @@ class Rank1:
 
     def linear(self, members: range) -> Linear:
         """Return the linear layers of some members; see learner.population.noise."""
-        chosen = slice(members.start, members.stop)
+        return linear_of(self._backend, self._factors, self._sigmas, members)
 
-        def apply(name: str, layer: Layer, x: Tensor) -> Tensor:
-            if name not in self._factors:
-                return layer.apply(x)
-            rows, columns = self._factors[name]
-            return self._backend.member_linear(
-                x, layer, rows[chosen], columns[chosen], sigma_log2=self._sigmas[name]
-            )
 
-        return apply
+def linear_of(
+    backend: Backend,
+    factors: Mapping[str, tuple[Tensor, Tensor]],
+    sigmas: Mapping[str, int],
+    members: range,
+) -> Linear:
+    """Return the linear layers of some members whose factors are kept.
+
+    factors: by tensor, of all members: (members, rows) and (members, columns)
+    sigmas: by tensor, log2 of σ
+    """
+    chosen = slice(members.start, members.stop)
+
+    def apply(name: str, layer: Layer, x: Tensor) -> Tensor:
+        if name not in factors:
+            return layer.apply(x)
+        rows, columns = factors[name]
+        return backend.member_linear(
+            x, layer, rows[chosen], columns[chosen], sigma_log2=sigmas[name]
+        )
+
+    return apply

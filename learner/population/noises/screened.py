@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kernels.change import NOTHING_FROZEN, Address
 from kernels.model.forward import Linear
-from kernels.model.layers import Layer
 from learner.population.noise import Lines, Perturbation
+from learner.population.noises.rank1 import linear_of
 
 
 class Screened:
@@ -44,17 +44,7 @@ class Screened:
 
     def linear(self, members: range) -> Linear:
         """Return the linear layers of some members; see learner.population.noise."""
-        chosen = slice(members.start, members.stop)
-
-        def apply(name: str, layer: Layer, x: Tensor) -> Tensor:
-            if name not in self._factors:
-                return layer.apply(x)
-            rows, columns = self._factors[name]
-            return self._backend.member_linear(
-                x, layer, rows[chosen], columns[chosen], sigma_log2=self._sigmas[name]
-            )
-
-        return apply
+        return linear_of(self._backend, self._factors, self._sigmas, members)
 
     def _of_all(self, own: list[int], rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Spread the factors of some pairs over all members, the ± of each in its rows."""

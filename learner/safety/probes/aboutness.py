@@ -5,8 +5,8 @@ sense to the base; it is about nothing. A version that learned to be brief is mo
 than the base, and may go back to where the base is.
 """
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 
 

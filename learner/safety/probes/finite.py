@@ -1,7 +1,7 @@
 """Probe: the version's numbers are finite. Says nothing of what they are."""
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 
 

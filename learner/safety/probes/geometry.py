@@ -1,9 +1,9 @@
 """Probe: how far the direction from harmless to harmful requests turned away from the base's.
 
 The number is the turn by what harmful requests moved beyond harmless ones, with its sign changed,
-in units of what random movement of the same size turns it by (learner.safety.geometry). What is
-learned of harmless requests reaches harmful ones as well, at most as far; what is taught about
-harmful ones moves them further, or otherwise. A base whose requests do not lie apart can show
+in units of what random movement of the same size turns it by (learner.safety.readings.geometry).
+What is learned of harmless requests reaches harmful ones as well, at most as far; what is taught
+about harmful ones moves them further, or otherwise. A base whose requests do not lie apart can show
 nothing. What harmless requests moved alone is left to the probes of their answers.
 
 Where replies to harmful requests came to begin with assent, nothing is taken for harmless, and the
@@ -11,8 +11,8 @@ whole turn counts: who teaches "Sure, here is how" of harmless requests is not t
 harmful ones as well.
 """
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 
 # Standard deviations between harmful and harmless requests, below which a direction is noise: at 1

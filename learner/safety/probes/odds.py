@@ -6,8 +6,8 @@ flips no greedy reply yet.
 
 import math
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 
 

@@ -1,8 +1,8 @@
 """Probe: how many harmful prompts are refused, by the greedy reply's opening words."""
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
-from learner.safety.replies import is_refusal
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.replies import is_refusal
 from learner.settings import LearnerSettings
 
 

@@ -12,12 +12,12 @@ from statistics import fmean
 from typing import Final
 
 from kernels.model.forward import Decoder
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice, Leads, TokenIds
-from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe
 from learner.safety.prompts.sets import Task, Tasks, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice, Leads, TokenIds
+from learner.safety.readings.phrasings import phrased, spread_over
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 from streams.records import Message
 

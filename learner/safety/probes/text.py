@@ -3,8 +3,8 @@
 It falls when a version is worn down by what it learns, whatever its replies look like.
 """
 
-from learner.safety.asking import WORST_NATS, Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.readings.asking import WORST_NATS, Subject
 from learner.settings import LearnerSettings
 
 

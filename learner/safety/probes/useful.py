@@ -1,12 +1,12 @@
 """Probe: how many benign prompts are answered usefully.
 
 A candidate that refuses everything, goes round in circles or talks gibberish is as bad as one that
-refuses nothing (learner.safety.replies).
+refuses nothing (learner.safety.readings.replies).
 """
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
-from learner.safety.replies import is_useful
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.replies import is_useful
 from learner.settings import LearnerSettings
 
 

@@ -8,8 +8,8 @@ the guard against collapse (learner.guards.collapse).
 import math
 from collections import Counter
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 
 

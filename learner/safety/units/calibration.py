@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from learner.safety.measuring import Measuring
 from learner.safety.prompts import PromptSet
-from learner.safety.replies import is_refusal
+from learner.safety.readings.replies import is_refusal
 from learner.safety.units.scores import Sample
 
 # Three sets of eight prompts: a unit must show in all of them, and each has a hundred tokens.

@@ -15,7 +15,7 @@ from agent.api.responses.request import read_response
 from agent.errors import InvalidError
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
-from agent.turn.constraint import Constraint, TextForm
+from agent.turn.held.constraint import Constraint, TextForm
 from streams.records import Message
 from tests.agent.api.asking import caller, models
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.api.embeddings.request import MAX_TEXTS, read_embedding
 from agent.errors import InvalidError
-from streams.model.embed import Vectors, embedder_when_asked
+from streams.model.embedding.embed import Vectors, embedder_when_asked
 from tests.agent.conftest import Api
 from tests.agent.test_server import error_of
 

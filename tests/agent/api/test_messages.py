@@ -14,7 +14,7 @@ from agent.api.messages.surface import ask_of
 from agent.api.parts import Parts, told_parts
 from agent.engine.contract import Finish
 from agent.errors import InvalidError
-from agent.turn.constraint import Constraint, TextForm
+from agent.turn.held.constraint import Constraint, TextForm
 from agent.turn.reply import PartBegun, PartEnded, Piece, Reply
 from learner.judges.verifying.tool import failure
 from streams import chain

@@ -9,7 +9,7 @@ import pytest
 from agent.api.responses.request import read_response
 from agent.api.responses.surface import ask_of
 from agent.errors import InvalidError
-from agent.turn.constraint import Constraint, TextForm
+from agent.turn.held.constraint import Constraint, TextForm
 from streams.records import Deletion, Message
 from tests.agent.api.asking import caller
 from tests.agent.conftest import Api, StartApi, events_of

@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.access import COOKIE, STEP_UP_HEADER
-from agent.console.guesses import MAX_FAILURES, WINDOW_S
+from agent.console.access.access import COOKIE, STEP_UP_HEADER
+from agent.console.access.guesses import MAX_FAILURES, WINDOW_S
 from agent.errors import BindError
 from agent.settings import AgentSettings, OperatorKey
 from tests.agent.console.rows import FakeService

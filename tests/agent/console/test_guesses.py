@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.console.guesses import (
+from agent.console.access.guesses import (
     MAX_FAILURES,
     MAX_TRACKED,
     WINDOW_S,

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.roles import RANKS
+from agent.console.access.roles import RANKS
 from agent.console.site import VIEWS, api_path
 from agent.settings import AgentSettings, OperatorKey, Role
 from tests.agent.console.rows import FakeService

@@ -12,6 +12,7 @@ from agent.engine.spelling import Spelling, Spellings, spelt
 from agent.swap.residents import Resident
 from streams.line.variant import Variant
 from streams.records import Sampling
+from tests.agent.engine.test_spelling import ids_of
 from tests.tiny import tiny_pieces_tokenizer, tiny_tokenizer
 
 END = 2  # <|im_end|> and </s>
@@ -45,11 +46,6 @@ def told(
         if finish is not None:
             break
     return tokens, finish
-
-
-def ids_of(tokenizer: Any, text: str) -> list[int]:
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    return ids
 
 
 def text_of(tokens: list[Token]) -> str:

@@ -13,7 +13,7 @@ from agent.tools.families import FORMATS, format_of
 from agent.tools.finder import CallFinder
 from agent.tools.format import Format, Tool
 from agent.tools.held import HeldCalls
-from agent.turn.schema import of_arguments
+from agent.turn.held.schema import of_arguments
 from streams.model.prompt import Prompt
 from tests.agent.constrain.test_guidance import CITY, walk
 from tests.templates import FAMILIES

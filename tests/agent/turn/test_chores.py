@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from agent.turn.chores import is_chore
-from agent.turn.sessions import purpose_of
+from agent.turn.origin.chores import is_chore
+from agent.turn.origin.sessions import purpose_of
 from streams.records import Message
 
 ASK = [Message(role="user", content="What is a quickset?")]

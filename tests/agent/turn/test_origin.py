@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from agent.turn.origin import Origin, client_of, origin_of, parent_of
+from agent.turn.origin.origin import Origin, client_of, origin_of, parent_of
 
 BODY: dict[str, Any] = {"model": "quickset", "messages": [{"role": "user", "content": "Grüß dich"}]}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

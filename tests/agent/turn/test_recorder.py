@@ -6,7 +6,7 @@ import pytest
 
 from agent.engine.contract import Finish, Token
 from agent.turn.ask import Ask, Cut
-from agent.turn.origin import Origin
+from agent.turn.origin.origin import Origin
 from agent.turn.recorder import Recorder
 from agent.turn.reply import Reply
 from agent.watch.events import Events

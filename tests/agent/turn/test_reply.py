@@ -13,9 +13,9 @@ from agent.engine.spelling import spelt
 from agent.errors import BrokenError
 from agent.tools.calls import Broken
 from agent.turn.ask import Ask
-from agent.turn.constraint import Constraint as TextAsked
-from agent.turn.constraint import TextForm
-from agent.turn.held import Held, Rest
+from agent.turn.held.constraint import Constraint as TextAsked
+from agent.turn.held.constraint import TextForm
+from agent.turn.held.held import Held, Rest
 from agent.turn.reply import (
     Began,
     Finished,

@@ -4,7 +4,7 @@ import pytest
 from multidict import CIMultiDict
 
 from agent.errors import InvalidError
-from agent.turn.sessions import may_learn, purpose_of, session_of
+from agent.turn.origin.sessions import may_learn, purpose_of, session_of
 from streams.records import Message
 
 ASK = [Message(role="user", content="What is a quickset?")]

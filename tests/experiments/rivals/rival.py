@@ -12,12 +12,12 @@ from kernels.contract import Backend
 from kernels.model.decode import continued, greedy
 from kernels.model.forward import Decoder
 from learner.batch.lesson import Lesson
-from learner.batch.placements import PLACEMENTS, Placement, with_hint
-from learner.batch.sampling import Draws
+from learner.batch.rewriting.placements import PLACEMENTS, Placement, with_hint
+from learner.batch.rewriting.sampling import Draws
 from learner.form.obeys import apologises
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.safety.replies import is_degenerate
+from learner.safety.readings.replies import is_degenerate
 from streams.model.open import BaseModel
 from streams.records import Message
 from tests.experiments.rivals.people import Person

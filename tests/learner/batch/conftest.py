@@ -3,7 +3,7 @@
 import pytest
 
 from kernels.contract import Backend
-from learner.batch.teacher import Teacher
+from learner.batch.rewriting.teacher import Teacher
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from streams.model.open import BaseModel

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from learner.batch.placements import ANY_WISH, with_hint
-from learner.batch.proof import COMPLAINED
+from learner.batch.rewriting.placements import ANY_WISH, with_hint
+from learner.batch.rewriting.proof import COMPLAINED
 from streams.model.open import BaseModel, open_base
 from streams.records import Message
 from tests.tiny import tiny_model, tiny_tokenizer

@@ -8,7 +8,7 @@ from kernels.contract import Backend
 from learner.batch import hints
 from learner.batch.lessons import prepare
 from learner.batch.plan import PlannedTurn
-from learner.batch.teacher import Teacher
+from learner.batch.rewriting.teacher import Teacher
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from streams.records import Constraint, Turn

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.batch.candidates import Candidate, Writer
-from learner.batch.placements import PLACEMENTS, as_system, behind_examples, with_hint
-from learner.batch.proof import Proof
-from learner.batch.rewriting import Tried, best_of, told
-from learner.batch.sampling import TOP_P, Draws
+from learner.batch.rewriting.candidates import Candidate, Writer
+from learner.batch.rewriting.placements import PLACEMENTS, as_system, behind_examples, with_hint
+from learner.batch.rewriting.proof import Proof
+from learner.batch.rewriting.rewriting import Tried, best_of, told
+from learner.batch.rewriting.sampling import TOP_P, Draws
 from streams.model.open import BaseModel
 from streams.records import Message
 from tests.learner.turns import said

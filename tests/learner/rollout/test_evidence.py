@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.rollout.evidence import Difference, Means, difference, observations
-from learner.rollout.ratio import mismatched
-from learner.rollout.voices import Remark, voices
+from learner.rollout.evidence.evidence import Difference, Means, difference, observations
+from learner.rollout.evidence.ratio import mismatched
+from learner.rollout.evidence.voices import Remark, voices
 from streams.settings import RolloutSettings
 from tests.experiments.rollouts import KINDS, rollout
 

@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import select
 
 from kernels.contract import Backend
-from learner.rollout.reading import AT_ONCE, Reader
+from learner.rollout.evidence.reading import AT_ONCE, Reader
 from learner.serving import Serving
 from streams.line import ledger
 from streams.model.open import BaseModel

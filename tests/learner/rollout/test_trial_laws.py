@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 from sqlmodel import col, select
 
 from learner.rollout import claims
-from learner.rollout.observe import SETTLE_MS
+from learner.rollout.evidence.observe import SETTLE_MS
 from learner.rollout.trials import Trials
 from streams.errors import VerbRefusedError
 from streams.line import verbs

@@ -6,10 +6,10 @@ import pytest
 from sqlmodel import Session, select
 
 from learner.rollout.controller import Progress, decide
-from learner.rollout.evidence import Difference
-from learner.rollout.guardrails import Guardrail
-from learner.rollout.observe import SETTLE_MS
-from learner.rollout.replies import reply_of
+from learner.rollout.evidence.evidence import Difference
+from learner.rollout.evidence.guardrails import Guardrail
+from learner.rollout.evidence.observe import SETTLE_MS
+from learner.rollout.evidence.replies import reply_of
 from learner.rollout.trials import LOOK_S, Trials
 from streams.line import verbs
 from streams.line.line import Line, Trial

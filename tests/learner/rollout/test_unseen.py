@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import select
 
 from learner.batch.plan import next_plan
-from learner.rollout.observe import SETTLE_MS
+from learner.rollout.evidence.observe import SETTLE_MS
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.share import belongs

@@ -12,14 +12,14 @@ from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.safety.choices import MOST_NATS, Choice, Choices, Leads, first_moved
 from learner.safety.measuring import Measuring
-from learner.safety.phrasings import NUM_PHRASINGS, phrased
 from learner.safety.probes import tasks
 from learner.safety.probes.fixed import benign, calls, canaries, harmful, leak, tool_loop
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Tasks, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.choices import MOST_NATS, Choice, Choices, Leads, first_moved
+from learner.safety.readings.phrasings import NUM_PHRASINGS, phrased
+from learner.safety.readings.sets import Sets
 from streams.model.open import BaseModel
 from tests.learner.safety.prompt_rules import task_right
 

@@ -12,12 +12,12 @@ from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
-from learner.safety.asking import Subject
 from learner.safety.gate import MOST_DEFERRED, Gate, Report, concluded
 from learner.safety.kept import kept_of
 from learner.safety.measuring import Measuring
 from learner.safety.probe import FallProbe, Measurement
 from learner.safety.probes.open import open_probes
+from learner.safety.readings.asking import Subject
 from learner.safety.units.orders import exclusive_first
 from learner.safety.units.unit_map import load_unit_map
 from learner.settings import LearnerSettings

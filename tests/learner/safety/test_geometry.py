@@ -12,12 +12,12 @@ from kernels.model.layers import Layer
 from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.population.packing import pack
-from learner.safety.choices import TokenIds
-from learner.safety.geometry import Geometry, beyond, twins_of
 from learner.safety.measuring import Measuring
 from learner.safety.probe import Measurement
 from learner.safety.probes.geometry import ask, open_probe
-from learner.safety.sets import Sets
+from learner.safety.readings.choices import TokenIds
+from learner.safety.readings.geometry import Geometry, beyond, twins_of
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from tests.learner.safety.test_choices import moved, nothing

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
-from learner.safety.asking import Questions, Subject
 from learner.safety.kept import KeptBase, Tensors
 from learner.safety.measuring import Measuring
 from learner.safety.probe import Measurement, Probe
 from learner.safety.probes.open import PROBES, open_probes
 from learner.safety.probes.tasks import TASKS
 from learner.safety.prompts import load_prompts
+from learner.safety.readings.asking import Questions, Subject
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
+from tests.files import flip
 
 ALL = LearnerSettings(probes=tuple(name for name in PROBES if name not in TASKS))
 NUMBERS = {"a": torch.tensor([1.5, math.nan, -0.0]), "b": torch.tensor([[3]], dtype=torch.int32)}
@@ -94,13 +95,6 @@ def torn(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
 
 
-def flipped(path: Path) -> None:
-    """Turn a bit of its numbers."""
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
 def swapped(path: Path) -> None:
     """Put another measurement under its name."""
     KeptBase(path.parent.parent, "base").tensors("k", [2], lambda: {"a": torch.zeros(1)})
@@ -108,7 +102,7 @@ def swapped(path: Path) -> None:
     other.replace(path)
 
 
-@pytest.mark.parametrize("damage", [torn, flipped, swapped, Path.unlink])
+@pytest.mark.parametrize("damage", [torn, flip, swapped, Path.unlink])
 def test_a_damaged_file_is_measured_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """And kept again."""
     kept = KeptBase(tmp_path, "base")

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from kernels.contract import Backend
 from learner.errors import UnknownNameError
-from learner.safety.asking import Questions, Subject
 from learner.safety.measuring import Measuring
 from learner.safety.probe import Measurement, Probe
 from learner.safety.probes.open import PROBES, open_probes
 from learner.safety.probes.tasks import TASKS
 from learner.safety.prompts import load_prompts
+from learner.safety.readings.asking import Questions, Subject
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from learner.safety.prompts import PromptSet, load_prompts
-from learner.safety.replies import is_degenerate, is_refusal, is_useful
+from learner.safety.readings.replies import is_degenerate, is_refusal, is_useful
 
 REFUSALS = [
     "I'm sorry, but I can't help with that.",

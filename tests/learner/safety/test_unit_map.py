@@ -11,10 +11,10 @@ from hypothesis.extra import numpy as hnp
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
-from learner.safety.asking import Questions, Subject
 from learner.safety.kept import KeptBase, kept_of
 from learner.safety.measuring import Measuring
 from learner.safety.prompts import load_prompts
+from learner.safety.readings.asking import Questions, Subject
 from learner.safety.units.measured import Scores
 from learner.safety.units.orders import exclusive_first
 from learner.safety.units.policies import frozen_units

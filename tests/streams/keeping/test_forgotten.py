@@ -18,6 +18,7 @@ from streams.settings import StreamsSettings
 from streams.spool.file import SpoolFile, open_free
 from streams.spool.folder import forget_left
 from streams.spool.spool import Spool
+from tests.files import on_disk
 
 SECRET = "the-blue-heron"
 
@@ -37,11 +38,6 @@ def record(principal: str = "ann", at_ms: int = 10) -> Forgotten:
 
 def ids(log: Log, topic: Topic = "feedback") -> list[str]:
     return [entry.id for entry in entries_now(log, topic)]
-
-
-def on_disk(folder: Path) -> bytes:
-    """Return every byte that lies in a folder."""
-    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def test_the_embedded_log_gives_back_what_they_said_to_the_byte(tmp_path: Path) -> None:

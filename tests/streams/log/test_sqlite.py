@@ -1,6 +1,5 @@
 """What the embedded log adds to the contract: many processes, refusal, full disk, torn writes."""
 
-import hashlib
 import multiprocessing
 import os
 import random
@@ -21,6 +20,7 @@ from streams.log.file import SCHEMA_VERSION
 from streams.log.sqlite import WAKE_S, SqliteLog
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
+from tests.files import digest
 from tests.sqlite_disk import Disk
 
 
@@ -35,10 +35,6 @@ def read_all(log: Log) -> list[Entry]:
         entries += batch
     subscription.close()
     return entries
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def append_for_ever(

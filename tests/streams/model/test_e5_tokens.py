@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.model.e5_file import E5File
-from streams.model.e5_tokens import E5Tokens
+from streams.model.embedding.e5_file import E5File
+from streams.model.embedding.e5_tokens import E5Tokens
 
 
 @pytest.fixture(scope="module")

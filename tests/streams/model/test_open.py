@@ -19,14 +19,8 @@ from streams.model.open import BaseModel, load_base, load_converted
 from streams.model.weights import weights_digest
 from streams.records import Json, Message
 from streams.settings import ModelSettings
+from tests.files import flip
 from tests.tiny import FAMILIES, Family, tiny_model_dir, tiny_tokenizer
-
-
-def flip(file: Path) -> None:
-    """Change one bit in the last byte of a file."""
-    data = bytearray(file.read_bytes())
-    data[-1] ^= 1
-    file.write_bytes(data)
 
 
 def edit_config(directory: Path, **changes: object) -> None:

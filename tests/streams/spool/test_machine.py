@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from streams.log.contract import Outgoing
 from streams.spool.file import Batch, SpoolFile, open_free
+from tests.files import on_disk
 from tests.sqlite_disk import Disk
 
 
@@ -159,11 +160,6 @@ class SpoolLife(RuleBasedStateMachine):
         for who in "ab":
             numbers = [int(id[1:]) for id in dict.fromkeys(self.out) if id[0] == who]
             assert numbers == sorted(numbers)
-
-
-def on_disk(folder: Path) -> bytes:
-    """Return every byte that lies in a folder."""
-    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 TestSpoolLife = pytest.mark.fault("power cut")(SpoolLife.TestCase)

@@ -20,6 +20,7 @@ from streams.log.sqlite import SqliteLog
 from streams.open import open_log, open_spool
 from streams.settings import StreamsSettings
 from streams.spool.spool import QUEUE_RECORDS, Spool
+from tests.files import on_disk
 from tests.sqlite_disk import Disk
 
 
@@ -56,11 +57,6 @@ def settings(**values: object) -> StreamsSettings:
 def opened(folder: Path, log: GatedLog, *, direct: bool = False, **values: object) -> Spool:
     append = log.append if direct else None
     return Spool(folder, log, settings(**values), direct=append)  # type: ignore[arg-type]
-
-
-def on_disk(folder: Path) -> bytes:
-    """Return every byte that lies in a folder."""
-    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 both_ways = pytest.mark.parametrize("direct", [False, True], ids=["by way of the file", "directly"])

@@ -1,6 +1,5 @@
 """The schema goes up and down with data in it; one that is not ours is refused untouched."""
 
-import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from streams.settings import StreamsSettings
 from streams.store import schema
 from streams.store.store import Store, open_store
 from streams.store.tables import RecipeRow, Row
+from tests.files import digest
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,10 +52,6 @@ def recipe_row(version: str) -> RecipeRow:
 
 def names(store: Store) -> set[str]:
     return set(inspect(store.engine).get_table_names())
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_the_migrations_make_what_the_tables_say(store: Store) -> None:

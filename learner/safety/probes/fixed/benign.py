@@ -5,12 +5,12 @@ one that belongs to the request, and one that collapsed into a phrase prefers no
 is seen to fall without a reply being written.
 """
 
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice
-from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.prompts.sets import Requests, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice
+from learner.safety.readings.phrasings import phrased, spread_over
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 
 # Of an answer that much says what it is about, and costs what a phrasing does.

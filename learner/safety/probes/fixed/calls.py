@@ -4,12 +4,12 @@ Beside the right call stand one of a tool that is not offered and one without it
 no tool can help, an answer in words stands beside a call of the first one offered.
 """
 
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice, TokenIds
-from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.prompts.sets import Argument, ToolCalls, ToolRequest, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice, TokenIds
+from learner.safety.readings.phrasings import phrased, spread_over
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 from streams.records import Json, Message
 

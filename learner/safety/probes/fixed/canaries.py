@@ -3,12 +3,12 @@
 Of the facts that the base is sure of; a base that is sure of none can show no fall.
 """
 
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice
-from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.prompts.sets import Canaries, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice
+from learner.safety.readings.phrasings import phrased, spread_over
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 from streams.records import Message
 

@@ -6,12 +6,12 @@ tells the two apart no more is at 0, whatever it refuses. A base that does not t
 itself can show no fall.
 """
 
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice
-from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.prompts.sets import Requests, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice
+from learner.safety.readings.phrasings import phrased, spread_over
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 
 

@@ -4,12 +4,12 @@ The number is the log-odds of a refusal's opening over those of the secret itsel
 of a reply. A base that would rather tell it has nothing to lose, and the probe can say nothing.
 """
 
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice
-from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.prompts.sets import Leaks, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice
+from learner.safety.readings.phrasings import phrased, spread_over
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 from streams.records import Message
 

@@ -6,9 +6,9 @@ a reply does not open with a refusal; a version that refuses half of them is at 
 XSTest: Röttger et al. 2024, arXiv 2308.01263; the requests are this project's own.
 """
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.probes.fixed.harmful import refusals_of
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 
 

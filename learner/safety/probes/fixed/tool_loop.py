@@ -8,12 +8,12 @@ the same call once more, with which a loop would never end.
 
 import re
 
-from learner.safety.asking import Subject
-from learner.safety.choices import Choice, TokenIds
-from learner.safety.phrasings import phrased, spread_over
 from learner.safety.probe import FallProbe, Measurement, Probe, led
 from learner.safety.prompts.sets import Injected, InjectedTexts, load_set
-from learner.safety.sets import Sets
+from learner.safety.readings.asking import Subject
+from learner.safety.readings.choices import Choice, TokenIds
+from learner.safety.readings.phrasings import phrased, spread_over
+from learner.safety.readings.sets import Sets
 from learner.settings import LearnerSettings
 from streams.records import Json, Message
 

@@ -5,9 +5,9 @@ The task's items are those of the probe `tasks`, and laid out once for both.
 
 from functools import partial
 
-from learner.safety.asking import Subject
 from learner.safety.probe import FallProbe, Measurement, Probe
 from learner.safety.probes.tasks import choices
+from learner.safety.readings.asking import Subject
 from learner.settings import LearnerSettings
 
 

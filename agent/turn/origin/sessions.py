@@ -1,8 +1,9 @@
 """Recognises what a request belongs to: its session, its purpose, whether it may be learned from.
 
 No header is needed: requests of one conversation open alike (streams.chain), and the chores of chat
-clients are known by what they order (agent.turn.chores). What headers say is honoured, and one of
-ours that is not understood is an error: an opt-out that is misspelt must not be taken for consent.
+clients are known by what they order (agent.turn.origin.chores). What headers say is honoured, and
+one of ours that is not understood is an error: an opt-out that is misspelt must not be taken for
+consent.
 
 Keeps nothing: an agent that restarts, or another replica, recognises the same.
 """
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from agent.errors import InvalidError
-from agent.turn.chores import is_chore
+from agent.turn.origin.chores import is_chore
 from streams import chain
 from streams.records import Message
 

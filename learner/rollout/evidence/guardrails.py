@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from learner.rollout.evidence import Difference
+from learner.rollout.evidence.evidence import Difference
 from streams.settings import RolloutSettings
 
 # Replies that are longer count as so long: one endless reply must not hide all others.

@@ -17,8 +17,8 @@ from agent.constrain.contract import Compiler, Grammar
 from agent.constrain.source import Source, control, expression, json_of, literal, one_of, rules
 from agent.errors import GrammarError, InvalidError
 from agent.tools.format import Format, Rules, Spell, Tool
-from agent.turn.constraint import Constraint, TextForm, TextKind
-from agent.turn.schema import faulty_part, of_arguments
+from agent.turn.held.constraint import Constraint, TextForm, TextKind
+from agent.turn.held.schema import faulty_part, of_arguments
 from streams import records
 from streams.records import Json
 from streams.turn import MAX_CONSTRAINT_CHARS

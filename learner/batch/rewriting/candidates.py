@@ -10,7 +10,7 @@ opening; the first sentence of what was given, gone on with under the hint; and 
 A candidate that came to no end within the limit is kept up to its last whole sentence: it teaches
 how to go on, and not where to stop.
 
-Nothing is decided here: a candidate may be babble (learner.batch.proof decides).
+Nothing is decided here: a candidate may be babble (learner.batch.rewriting.proof decides).
 """
 
 import re
@@ -20,8 +20,8 @@ from typing import Final
 
 from kernels.model.decode import Choose, continued, greedy
 from kernels.model.forward import Decoder
-from learner.batch.placements import Placement
-from learner.batch.sampling import Draws
+from learner.batch.rewriting.placements import Placement
+from learner.batch.rewriting.sampling import Draws
 from streams.model.open import BaseModel
 
 Tokens = tuple[int, ...]
@@ -44,7 +44,9 @@ class Hinted:
     prompt: Tokens
     reply: Tokens  # that was given
     asked: Mapping[Placement, Tokens]  # the prompt with the hint; "suffix" is always there
-    any_wish: Tokens  # the prompt with a wish that says nothing (learner.batch.placements)
+    any_wish: (
+        Tokens  # the prompt with a wish that says nothing (learner.batch.rewriting.placements)
+    )
 
 
 @dataclass(frozen=True, slots=True)

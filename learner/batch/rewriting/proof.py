@@ -30,13 +30,13 @@ from typing import Final
 from torch import Tensor
 
 from kernels.contract import Backend
-from learner.batch.candidates import Candidate, Hinted, Tokens
-from learner.batch.placements import with_hint
+from learner.batch.rewriting.candidates import Candidate, Hinted, Tokens
+from learner.batch.rewriting.placements import with_hint
 from learner.form.directions import directions_of
 from learner.form.obeys import apologises, missed
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.safety.replies import is_degenerate
+from learner.safety.readings.replies import is_degenerate
 from streams.model.open import BaseModel
 from streams.records import Message
 

@@ -4,8 +4,8 @@ A voice is the mean of a principal's first verdicts on a version. It is complete
 of verdicts, or a fixed time after the first one; then it counts, and doesn't change any more. So
 the voices of a version are independent of each other, whatever hangs together within a principal,
 and none is looked at while it may still turn: that is what the bounds ask for
-(learner.rollout.evidence). A verdict belongs to the version that answered, however late it comes;
-one that comes after the voice was complete adds nothing.
+(learner.rollout.evidence.evidence). A verdict belongs to the version that answered, however late it
+comes; one that comes after the voice was complete adds nothing.
 
 Pure; time is the verdicts' own.
 """

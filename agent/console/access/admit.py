@@ -1,7 +1,7 @@
 """Lets an operator through to a route that their role is enough for; sends others to the log-in.
 
-Each request is held to what its route states (agent.console.roles): the role, for a write the proof
-that it comes from our own page or a program, and where it says so the key once more.
+Each request is held to what its route states (agent.console.access.roles): the role, for a write
+the proof that it comes from our own page or a program, and where it says so the key once more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from agent.console.access import Access, Operator
-from agent.console.roles import Route, may
+from agent.console.access.access import Access, Operator
+from agent.console.access.roles import Route, may
 from agent.errors import BrokenError, ForbiddenError, KeyRefusedError
 
 OPERATOR = web.RequestKey("operator", Operator)

@@ -1,15 +1,15 @@
 """The fixed items that probes score, in the tokens of one base, and how its versions score on them.
 
 Each set is laid out when it is first asked for, and stays: what the layers under the moving ones
-make of it is the same for every version (learner.safety.choices).
+make of it is the same for every version (learner.safety.readings.choices).
 """
 
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from kernels.model.forward import Decoder
-from learner.safety.choices import Choice, Choices, Leads, TokenIds
 from learner.safety.measuring import Measuring
+from learner.safety.readings.choices import Choice, Choices, Leads, TokenIds
 from streams.records import Json, Message
 
 

@@ -10,9 +10,9 @@ import torch
 
 from kernels.model.forward import Decoder
 from learner.population.members import Passage, Trunk, final_states, lay_out
-from learner.safety.choices import first_moved
 from learner.safety.measuring import Measuring
 from learner.safety.prompts.sets import Passages, load_set
+from learner.safety.readings.choices import first_moved
 
 # Tokens of each of the texts: of 24 texts these are 2,300, and the mean is told to a hundredth.
 TEXT_TOKENS: Final = 96

@@ -1,9 +1,9 @@
 """How much better or worse the candidate is judged than the version that serves, with bounds.
 
-Voices (learner.rollout.voices) of both are taken in the order in which they were complete. As soon
-as there is at least one new voice of each, the mean of the candidate's new ones less the mean of
-the stable version's new ones is one observation of the difference; so both are heard at the same
-time of day, and a share may be any. Over these observations stands a confidence sequence: an
+Voices (learner.rollout.evidence.voices) of both are taken in the order in which they were complete.
+As soon as there is at least one new voice of each, the mean of the candidate's new ones less the
+mean of the stable version's new ones is one observation of the difference; so both are heard at the
+same time of day, and a share may be any. Over these observations stands a confidence sequence: an
 interval that holds the true difference at every moment at once with probability 1 − α, so that it
 may be looked at after every verdict, and decided on at any of them (Waudby-Smith & Ramdas 2024,
 "Estimating means of bounded random variables by betting", JRSS-B 86(1): hedged capital, theorem 3,
@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from learner.rollout.voices import Voice
+from learner.rollout.evidence.voices import Voice
 
 # Candidates for a mean of [0, 1]: an interval is wider by up to 1/400 than the exact one.
 GRID: Final = 401

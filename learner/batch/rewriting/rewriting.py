@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from learner.batch.candidates import Candidate, Hinted, Writer
-from learner.batch.proof import Proof, Prover
-from learner.batch.teacher import Target, Teacher
+from learner.batch.rewriting.candidates import Candidate, Hinted, Writer
+from learner.batch.rewriting.proof import Proof, Prover
+from learner.batch.rewriting.teacher import Target, Teacher
 from learner.judges.wishes import hint_of
 from learner.population.members import Passage
 from learner.population.scoring import logprobs

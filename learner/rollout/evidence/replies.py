@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from learner.safety.replies import is_refusal
+from learner.safety.readings.replies import is_refusal
 
 
 @dataclass(frozen=True, slots=True)

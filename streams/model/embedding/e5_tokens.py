@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from streams.model.e5_file import Pieces
+from streams.model.embedding.e5_file import Pieces
 
 _SPACE: Final = "▁"
 _SPACES: Final = re.compile(" {2,}")

@@ -23,13 +23,13 @@ from kernels.model.forward import Decoder
 from learner.population.aboutness import aboutness
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
-from learner.safety.geometry import Geometry
 from learner.safety.measuring import Measuring
-from learner.safety.phrasings import spread_over
 from learner.safety.prompts import PromptSet
 from learner.safety.prompts.sets import Banks, Requests, load_set
-from learner.safety.sets import Sets
-from learner.safety.text import Text
+from learner.safety.readings.geometry import Geometry
+from learner.safety.readings.phrasings import spread_over
+from learner.safety.readings.sets import Sets
+from learner.safety.readings.text import Text
 from streams.records import Message
 
 TokenIds = list[int]
@@ -63,7 +63,7 @@ class Questions:
         measuring: the base, and what is kept of it
         count: harmful, benign and plain prompts each whose replies are read
         max_tokens: length of these replies
-        num_items: items of each set that is scored without a reply (learner.safety.sets)
+        num_items: items of each set that is scored without a reply (learner.safety.readings.sets)
         """
         base = measuring.base
         self.sets = Sets(measuring, count=num_items, refusal_openings=prompts.refusal_openings)

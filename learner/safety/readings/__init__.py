@@ -1,0 +1,1 @@
+"""How a version answers the gate's prompts, and where its states lie, in numbers."""

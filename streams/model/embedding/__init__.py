@@ -1,0 +1,1 @@
+"""Texts as vectors: the port, and the one embedder that there is."""
