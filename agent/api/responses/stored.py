@@ -8,13 +8,19 @@ Knows nothing of where turns are kept.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Literal
 
 from agent.api.parts import told_parts
 from agent.api.responses import own
 from agent.api.responses.response import PREFIX, STATUSES, Made
-from agent.api.responses.schema import ItemField, Response
+from agent.api.responses.schema import (
+    CallItem,
+    CallOutputItem,
+    ItemField,
+    MessageItem,
+    Response,
+)
 from agent.errors import NotFoundError
 from agent.turn.own.told import ToldReply
 from agent.turn.reply import Part, ToolCall, Usage
@@ -22,7 +28,6 @@ from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
 _ITEM: Final = re.compile(r"(?:msg|fc|fco|mcp|mcpr)_([0-9a-f]{64}(?:[0-9a-f]{2})?)_(i?[0-9]{1,6})")
-_ID_OF: Final = {"function_call_output": "fco", "message": "msg", "function_call": "fc"}
 
 
 def kept(made: Made, *, instructed: bool) -> Json:
@@ -82,38 +87,56 @@ def asked_of(turn: Turn) -> dict[str, str]:
 
 def input_items(turn: Turn) -> list[ItemField]:
     """What the response was made from, oldest first, without its instructions."""
-    items: list[Any] = []
+    token = turn.id.removeprefix(PREFIX)
+    items: list[ItemField] = []
     first = len(turn.messages) - len(_input(turn))
     for place, message in enumerate(_input(turn), first):
-        if place not in turn.inner:
-            for item in _items_of(message):
-                id = f"{_ID_OF[item['type']]}_{turn.id.removeprefix(PREFIX)}_i{len(items)}"
-                items.append({"type": item["type"], "id": id, **item, "status": "completed"})
+        if place in turn.inner:
+            continue
+        if message.role == "tool":
+            items.append(_result(message, f"fco_{token}_i{len(items)}"))
+            continue
+        if message.content is not None:
+            items.append(_message(message.role, message.content, f"msg_{token}_i{len(items)}"))
+        for call in message.tool_calls or []:
+            items.append(_call(call, f"fc_{token}_i{len(items)}"))
     return items
 
 
-def _items_of(message: Message) -> Iterator[dict[str, Any]]:
-    """The items that a message was sent as, without id and status."""
-    if message.role == "tool":
-        yield {
-            "type": "function_call_output",
-            "call_id": message.tool_call_id or "",
-            "output": message.content or "",
-        }
-        return
-    if message.content is not None:
-        text: Any = {"type": "input_text", "text": message.content}
-        if message.role == "assistant":
-            text = {"type": "output_text", "text": message.content, "annotations": []}
-            text["logprobs"] = []
-        yield {"type": "message", "role": message.role, "content": [text]}
-    for call in message.tool_calls or []:
-        yield {
-            "type": "function_call",
-            "call_id": call["id"],
-            "name": call["function"]["name"],
-            "arguments": call["function"]["arguments"],
-        }
+def _result(message: Message, id: str) -> CallOutputItem:
+    return {
+        "type": "function_call_output",
+        "id": id,
+        "call_id": message.tool_call_id or "",
+        "output": message.content or "",
+        "status": "completed",
+    }
+
+
+def _message(
+    role: Literal["user", "assistant", "system", "developer"], said: str, id: str
+) -> MessageItem:
+    text: Any = {"type": "input_text", "text": said}
+    if role == "assistant":
+        text = {"type": "output_text", "text": said, "annotations": [], "logprobs": []}
+    return {
+        "type": "message",
+        "id": id,
+        "status": "completed",
+        "role": role,
+        "content": [text],
+    }
+
+
+def _call(call: Json, id: str) -> CallItem:
+    return {
+        "type": "function_call",
+        "id": id,
+        "call_id": call["id"],
+        "name": call["function"]["name"],
+        "arguments": call["function"]["arguments"],
+        "status": "completed",
+    }
 
 
 def response_of_item(item_id: str) -> str | None:
