@@ -9,7 +9,7 @@ import pytest
 
 from agent.constrain.contract import Compiler
 from agent.constrain.open import open_compiler
-from agent.errors import QueueFullError
+from agent.errors import LostMaskError, QueueFullError
 from streams.model.open import BaseModel
 from tests.agent.conftest import Api, StartApi
 from tests.agent.test_server import TOOL, error_of, events
@@ -177,6 +177,21 @@ async def test_a_call_that_cannot_go_on_ends_with_an_error(
     told = await (await api.chat(tools=[TOOL], stream=True)).text()
     assert '"error"' in told.splitlines()[-2]
     assert "[DONE]" not in told
+
+
+async def test_a_form_that_cannot_be_followed_to_the_end_is_the_client_s(
+    start_api: StartApi, compiler: Compiler
+) -> None:
+    """Told by its parameter: asking again as it stands would end alike."""
+    api: Api = await start_api(script=["a", LostMaskError("it is too complex")], compiler=compiler)
+    form = {"regex": "a*"}
+    error = await error_of(await api.chat(structured_outputs=form), 400)
+    assert (error["param"], error["message"]) == (
+        "structured_outputs", "structured_outputs: it is too complex",
+    )  # fmt: skip
+    told = await (await api.chat(structured_outputs=form, stream=True)).text()
+    assert "structured_outputs: it is too complex" in told.splitlines()[-2]
+    assert (await error_of(await api.chat(), 500))["code"] == "internal_error"
 
 
 @pytest.mark.parametrize("held", [False, True])
