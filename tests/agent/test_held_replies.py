@@ -275,6 +275,18 @@ def test_a_model_of_noise_calls_what_it_must(
             proved(call["function"]["arguments"])
 
 
+@pytest.mark.parametrize("function", [{}, {"parameters": {}}, {"parameters": None}])
+def test_a_function_that_names_no_parameter_is_called_without_any(
+    real: Live, function: dict[str, Any]
+) -> None:
+    """As in OpenAI's API; small models else make arguments up until the reply's limit."""
+    tool = {"type": "function", "function": {"name": "ping"} | function}
+    asked = {"messages": HI, "tools": [tool], "tool_choice": "required", "temperature": 1}
+    told = post(real, "chat/completions", **asked, parallel_tool_calls=False)["choices"][0]
+    (call,) = told["message"]["tool_calls"]
+    assert (call["function"]["name"], call["function"]["arguments"]) == ("ping", "{}")
+
+
 def frames(api: Live, path: str, **body: Any) -> list[Any]:
     """The events of a stream."""
     request = urllib.request.Request(
