@@ -106,6 +106,7 @@ class InvalidError(ApiError):
 
     status = 400
     type = "invalid_request_error"
+    code = "invalid_value"
 
 
 class KeyRefusedError(ApiError):

@@ -5,10 +5,10 @@ a compilation per schema that ours does not have; schemas are kept to or refused
 silently widened; one package without dependencies (MIT), used by vLLM, SGLang and llama.cpp.
 
 A mask takes microseconds, less than handing it to a thread and back, so it is computed when it is
-asked for. A client's grammar must not hold others up: a source is bounded in size, states and
-steps, and one whose first mask takes too long is refused. Where a mask has taken milliseconds, all
-are computed in threads for the next minute, beside the forward pass, and one that does not come in
-time ends its own reply.
+asked for. A client's grammar must not hold others up: a source is bounded in size, states, ways on
+and steps, and one whose first two masks take too long, or cannot be had, is refused. Where a mask
+has taken milliseconds, all are computed in threads for the next minute, beside the forward pass,
+and one that does not come in time ends its own reply.
 
 The one module that knows llguidance.
 """
@@ -36,9 +36,12 @@ SLOW_MASK_S: Final = 0.002  # of a processor: from here on masks are computed in
 ASIDE_S: Final = 60.0  # … for so long
 # States take up to 2 kB each. A schema of a thousand properties has some hundreds.
 _MAX_STATES: Final = 20_000
+# Ways on at one place: an enumeration of ten thousand fits, its masks take some milliseconds.
+_MAX_WAYS: Final = 20_000
 # What reading an expression may cost: (a{1000}){1000} is refused in a second and not in six, and an
 # enumeration of ten thousand texts still fits.
 _READING_FUEL: Final = 300_000
+_TOO_COMPLEX: Final = "it is too complex: bound its repetitions, or name fewer of them"
 _THREADS: Final = 2  # a slow mask does not keep the others waiting
 
 
@@ -58,13 +61,17 @@ class Guidance:
 
         self._lib: Any = llguidance
         self._limits = llguidance.LLParserLimits(
-            max_lexer_states=_MAX_STATES, initial_lexer_fuel=_READING_FUEL, verbose_errors=False
+            max_lexer_states=_MAX_STATES,
+            initial_lexer_fuel=_READING_FUEL,
+            max_items_in_row=_MAX_WAYS,
+            verbose_errors=False,
         )
+        self._stop_ids = sorted(stop_ids)
         added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
         self._controls = {token.content: n for n, token in added.items() if token.special}
         self._pace = _Pace(ThreadPoolExecutor(_THREADS, thread_name_prefix="masks"))
         self._vocabulary: Future[Any] = self._pace.pool.submit(
-            llguidance.hf.from_tokenizer, tokenizer, num_tokens, sorted(stop_ids)
+            llguidance.hf.from_tokenizer, tokenizer, num_tokens, self._stop_ids
         )
 
     def compile(self, source: Source, *, begun: str = "") -> Grammar:
@@ -79,10 +86,27 @@ class Guidance:
             raise GrammarError("what is begun does not satisfy it")
         began_s = time.perf_counter()
         first.compute_bitmask()
-        if time.perf_counter() - began_s > FIRST_MASK_S:
-            raise GrammarError("it is too complex: bound its repetitions, or name fewer of them")
+        grammar = _Compiled(first, self._pace, vocabulary, frozenset(self._controls.values()))
         _prove(first)
-        return _Compiled(first, self._pace, vocabulary, frozenset(self._controls.values()))
+        self._go_on(grammar.start())
+        if time.perf_counter() - began_s > FIRST_MASK_S:
+            raise GrammarError(_TOO_COMPLEX)
+        return grammar
+
+    def _go_on(self, matcher: Matcher) -> None:
+        """Prove that a reply can go on behind a first token: too many ways show there, not before.
+
+        raises: GrammarError
+        """
+        try:
+            mask = matcher.mask().clone()
+            mask[self._stop_ids] = False
+            if not matcher.ended and mask.any():
+                matcher.take(int(mask.to(torch.uint8).argmax()))
+            if not matcher.ended:
+                matcher.mask()
+        except LostMaskError as cause:
+            raise GrammarError(_TOO_COMPLEX) from cause
 
     def control(self, text: str) -> int | None:
         return self._controls.get(text)
@@ -158,7 +182,7 @@ class _Matcher:
         if isinstance(self._next, Future):
             self.mask()  # a matcher is not for two threads at once
         if not self._matcher.consume_token(token):
-            raise LostMaskError(f"the reply has left its grammar: {self._matcher.get_error()}")
+            raise LostMaskError(f"the reply has left its grammar: {self._why()}")
         self.ended = bool(self._matcher.is_stopped())
         self._next = None
         if not self.ended:
@@ -173,12 +197,15 @@ class _Matcher:
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         self._pace.took(time.thread_time() - began_s)
         if self._matcher.is_error():
-            raise LostMaskError(f"the reply cannot be held: {self._matcher.get_error()}")
+            raise LostMaskError(f"the reply cannot be held: {self._why()}")
         mask = np.unpackbits(bits, bitorder="little").view(np.bool_)
         only = int(mask.argmax()) if np.count_nonzero(mask) == 1 else None
         if only in self._grammar.controls and not self._matcher.validate_tokens([only]):
             mask = self._spelt(len(mask))
         return torch.from_numpy(mask)
+
+    def _why(self) -> str:
+        return str(self._matcher.get_error()).partition("\n")[0]
 
     def _spelt(self, num_tokens: int) -> np.ndarray:
         """The mask where the text must go on with letters that spell a control token.

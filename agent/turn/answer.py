@@ -21,6 +21,7 @@ from agent.errors import (
     BrokenLogitsError,
     BusyError,
     EngineStoppedError,
+    InvalidError,
     LostMaskError,
     NotFoundError,
     QueueFullError,
@@ -158,7 +159,8 @@ class Answer:
 
         together: tokens of a choice that may wait for each other, where nobody reads one by one
         raises: UnavailableError when the engine stops; BrokenError when it cannot go on with
-            this reply; NotFoundError when what is to answer is not in memory
+            this reply; InvalidError when what the client holds it to cannot be followed on;
+            NotFoundError when what is to answer is not in memory
         """
         try:
             makers = [self._made(choice, together) for choice in range(len(self.replies))]
@@ -166,7 +168,12 @@ class Answer:
                 yield step
         except EngineStoppedError as cause:
             raise UnavailableError(f"{cause}: ask again") from cause
-        except (BrokenLogitsError, LostMaskError) as cause:
+        except LostMaskError as cause:
+            if self.ask.constraint is None:
+                raise BrokenError(str(cause)) from cause
+            param = self.ask.constraint.param
+            raise InvalidError(f"{param}: {cause}", param=param, code="invalid_value") from cause
+        except BrokenLogitsError as cause:
             raise BrokenError(str(cause)) from cause
         except UnknownVersionError as cause:
             raise NotFoundError(str(cause), param="model", code="model_not_found") from cause

@@ -84,8 +84,8 @@ def shown(state: Json, name: str) -> VersionShown:
     if not found and name and serving["version"].startswith(name):
         return VersionShown(version=serving["version"], serving=True, known={})  # the base
     if len(found) != 1:
-        count = "no version" if not found else f"{len(found)} versions"
-        raise RefusedError(f"{count} match {name[:100]!r}: the tool versions lists them")
+        count = "no version matches" if not found else f"{len(found)} versions match"
+        raise RefusedError(f"{count} {name[:100]!r}: the tool versions lists them")
     row = found[0]
     made = [each for each in section(state, "generations") if each["child"] == row["version"]]
     return VersionShown(

@@ -86,6 +86,7 @@ def _marked(
 def _panel(axes: Any, pixels: list[list[tuple[float, ...]]], kind: str) -> None:
     # every unit keeps its colour: blended neighbours would be of a class that there is not
     axes.imshow(pixels, aspect="auto", interpolation="nearest")
+    axes.locator_params(integer=True)  # units are counted: there is no half of one
     axes.set_xlabel("neuron" if kind == "neurons" else "KV group")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.constrain.contract import Compiler
 from agent.constrain.open import open_compiler
-from agent.errors import QueueFullError
+from agent.errors import LostMaskError, QueueFullError
 from streams.model.open import BaseModel
 from tests.agent.conftest import Api, StartApi
 from tests.agent.test_server import TOOL, error_of, events
@@ -179,6 +179,21 @@ async def test_a_call_that_cannot_go_on_ends_with_an_error(
     assert "[DONE]" not in told
 
 
+async def test_a_form_that_cannot_be_followed_to_the_end_is_the_client_s(
+    start_api: StartApi, compiler: Compiler
+) -> None:
+    """Told by its parameter: asking again as it stands would end alike."""
+    api: Api = await start_api(script=["a", LostMaskError("it is too complex")], compiler=compiler)
+    form = {"regex": "a*"}
+    error = await error_of(await api.chat(structured_outputs=form), 400)
+    assert (error["param"], error["message"]) == (
+        "structured_outputs", "structured_outputs: it is too complex",
+    )  # fmt: skip
+    told = await (await api.chat(structured_outputs=form, stream=True)).text()
+    assert "structured_outputs: it is too complex" in told.splitlines()[-2]
+    assert (await error_of(await api.chat(), 500))["code"] == "internal_error"
+
+
 @pytest.mark.parametrize("held", [False, True])
 async def test_a_broken_call_is_withheld_where_no_other_try_helps(
     start_api: StartApi, compiler: Compiler, held: bool
@@ -258,6 +273,18 @@ def test_a_model_of_noise_calls_what_it_must(
         for call in calls:
             assert call["function"]["name"] in names
             proved(call["function"]["arguments"])
+
+
+@pytest.mark.parametrize("function", [{}, {"parameters": {}}, {"parameters": None}])
+def test_a_function_that_names_no_parameter_is_called_without_any(
+    real: Live, function: dict[str, Any]
+) -> None:
+    """As in OpenAI's API; small models else make arguments up until the reply's limit."""
+    tool = {"type": "function", "function": {"name": "ping"} | function}
+    asked = {"messages": HI, "tools": [tool], "tool_choice": "required", "temperature": 1}
+    told = post(real, "chat/completions", **asked, parallel_tool_calls=False)["choices"][0]
+    (call,) = told["message"]["tool_calls"]
+    assert (call["function"]["name"], call["function"]["arguments"]) == ("ping", "{}")
 
 
 def frames(api: Live, path: str, **body: Any) -> list[Any]:

@@ -418,7 +418,7 @@ async def test_a_failure_in_mid_stream_is_an_event(start_api: StartApi) -> None:
         ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice", "unsupported_parameter"),
         ({"messages": [{"role": "user", "content": "w " * 64}]}, "messages",
          "context_length_exceeded"),
-        ({"messages": [{"role": "user", "content": "refuse me"}]}, "messages", None),
+        ({"messages": [{"role": "user", "content": "refuse me"}]}, "messages", "invalid_value"),
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content",
          "invalid_value"),
         ({"n": 9}, "n", "invalid_value"),

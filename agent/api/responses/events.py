@@ -73,13 +73,15 @@ class ResponseReply:
     def _ended(self) -> Response:
         """The response at its end; what is kept of it is whole now, too."""
         (reply,) = self._answer.replies
+        completed_s = int(time.time())
         if self._answer.response is not None:
-            self._answer.response |= stored.kept_at_end(reply, self._answer.usage)
+            kept = stored.kept_at_end(reply, self._answer.usage, completed_s)
+            self._answer.response |= kept
         return self._made.response(
             STATUSES[reply.finish_reason or "cancelled"],
             self._output,
             usage=self._answer.usage,
-            completed_s=int(time.time()),
+            completed_s=completed_s,
         )
 
     def _shaped(self, event: ReplyEvent) -> Iterator[ResponseEvent]:

@@ -39,13 +39,15 @@ def kept(made: Made, *, instructed: bool) -> Json:
     return {"created_s": made.created_s, "echo": made.echo, "instructed": instructed}
 
 
-def kept_at_end(reply: ToldReply, usage: Usage) -> Json:
+def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     """What is kept when the reply has ended: how long each of its texts is, None for a call.
 
     Where the agent called tools of its own, the turn is of the last step alone; then the parts are
     kept themselves, and the tokens of all steps.
+
+    completed_s: Unix time, as the client was told
     """
-    kept: Json = {"cached_tokens": usage.cached_tokens}
+    kept: Json = {"cached_tokens": usage.cached_tokens, "completed_s": completed_s}
     if not any(part.made for part, _ in reply.parts):
         return kept | {"parts": [None if part.call else len(text) for part, text in reply.parts]}
     told = told_parts(reply.parts)
@@ -63,7 +65,9 @@ def response_of(turn: Turn) -> Response:
     read, sampled = body.get("tokens") or (len(turn.prompt_token_ids), len(turn.token_ids))
     usage = Usage(read, sampled, cached, cut)
     output = made.output(_parts(turn), status)
-    return made.response(status, output, usage=usage, completed_s=turn.created_ms // 1000)
+    # of one that was kept before it was: when its turn was recorded, a moment later
+    completed_s = body.get("completed_s", turn.created_ms // 1000)
+    return made.response(status, output, usage=usage, completed_s=completed_s)
 
 
 def context_of(turn: Turn) -> list[Message]:

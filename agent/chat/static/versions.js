@@ -55,7 +55,7 @@ export class Versions {
     const taught = before ? this.taught(before, after) : [];
     return [
       ...listed("In this conversation you taught, before it changed:", taught),
-      ...listed("What it has learned of you so far:", this.noted().filter((text) => !taught.includes(text))),
+      ...listed("What you wished so far:", this.noted().filter((text) => !taught.includes(text))),
     ];
   }
 }

@@ -32,12 +32,15 @@ class Faulty:
 def of_arguments(parameters: Json | None) -> Json:
     """The schema of a tool's arguments: an object that has no properties but those that are named.
 
-    What a function does not name it cannot take, and small models make properties up.
+    What a function does not name it cannot take, and small models make properties up. One that
+    says nothing of parameters has none, as in OpenAI's API; {"type": "object"} is any object.
 
-    >>> of_arguments(None), of_arguments({"properties": {}})["additionalProperties"]
-    ({'type': 'object'}, False)
+    >>> of_arguments(None) == of_arguments({}) == of_arguments({"properties": {}})
+    True
+    >>> of_arguments({"properties": {}})["additionalProperties"], of_arguments({"type": "object"})
+    (False, {'type': 'object'})
     """
-    schema: Json = {"type": "object"} | (parameters or {})
+    schema: Json = {"type": "object"} | (parameters or {"properties": {}})
     if "properties" in schema and not any(name in schema for name in _DECIDES):
         schema["additionalProperties"] = False
     return schema

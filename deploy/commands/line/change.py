@@ -1,6 +1,7 @@
 """quickset versions change: what a version changed of its parent, layer by layer."""
 
 import json
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -10,14 +11,17 @@ from rich.table import Table
 
 from deploy.commands.line.watch import Json
 from deploy.commands.options import with_settings
+from deploy.errors import DeployError
+from deploy.operate.history import find_version, store_session
 from deploy.operate.operator_api import call
-from deploy.settings.load import InForce
+from deploy.settings.load import InForce, Settings
+from streams.errors import StreamsError
 
 
-@with_settings("console_port")
+@with_settings("home", "console_port")
 def change(
     in_force: InForce,
-    version: Annotated[str, typer.Argument(help="Name of the version.")],
+    version: Annotated[str, typer.Argument(help="Name of the version, how it begins, or number.")],
     as_json: Json = False,
 ) -> None:
     """Print how far a version moved each tensor, and that its frozen units did not move at all.
@@ -25,12 +29,20 @@ def change(
     The running agent works it out, from the recipe: the root mean square of the step against the
     parent, in units of the tensor's own.
     """
-    path = f"/api/versions/{quote(version, safe='')}/change"
+    name = _whole(in_force.settings, version)
+    path = f"/api/versions/{quote(name, safe='')}/change"
     told = call(in_force.settings.agent, "GET", path)
     if as_json:
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
     Console().print(_table(told) if told["tensors"] else "nothing: it has no parent")
+
+
+def _whole(settings: Settings, version: str) -> str:
+    """Complete a number, or how a name begins; what no store here knows is left to the agent."""
+    with suppress(DeployError, StreamsError), store_session(settings.streams) as session:
+        return find_version(session, version, line=settings.agent.line).recipe.version
+    return version
 
 
 def _table(told: dict[str, Any]) -> Table:

@@ -137,6 +137,31 @@ def test_what_cannot_be_kept_to_is_a_fault_that_says_why(source: Source, why: st
         MODELS["bytes"][0].compile(source)
 
 
+def wide(number: int) -> dict[str, Source]:
+    """Sources that may begin in so many ways."""
+    texts = [f"word {n}" for n in range(number)]
+    return {
+        "texts": rules(start=one_of(map(literal, texts))),
+        "objects": rules(start=json_of({"enum": [{"a": [n]} for n in range(number)]})),
+        "rules": Source("start: " + " | ".join(f'"{each}" x' for each in texts) + '\nx: "z"\n'),
+    }
+
+
+@pytest.mark.parametrize("name", wide(0))
+def test_thousands_of_ways_on_can_be_kept_to(name: str) -> None:
+    """As many as an enumeration of cities or products has, whatever its items are."""
+    assert walk("bytes", wide(3000)[name], 1)
+
+
+def test_more_ways_on_than_can_be_followed_are_refused_before_a_reply_begins() -> None:
+    """They show behind the first token: a reply that ended there would be a failure of ours."""
+    named = {f"k{n}": {"type": "integer"} for n in range(5000)}
+    schema = {"type": "object", "properties": named, "additionalProperties": False}
+    for source in (wide(30_000)["rules"], rules(start=json_of(schema))):
+        with pytest.raises(GrammarError, match="too complex"):
+            MODELS["bytes"][0].compile(source)
+
+
 def test_a_loose_schema_passes_over_what_it_cannot_keep_to() -> None:
     """The client said so: strict false."""
     schema = {"type": "array", "items": {"const": 1}, "uniqueItems": True, "maxItems": 2}

@@ -10,9 +10,10 @@ from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from agent.console import build_console
+from streams.settings import StreamsSettings
 from tests.agent.console.rows import FakeService
 from tests.agent.console.test_site import FakeInsight
-from tests.deploy.commands.test_commands import run
+from tests.deploy.commands.test_commands import SECOND, run
 
 
 @pytest.fixture
@@ -48,3 +49,13 @@ def test_the_change_of_a_version_is_told_by_layer(
     code, _, err = run("versions", "change", "unknown", *where, capsys=capsys)
     assert code == 2
     assert "refused (404)" in err
+
+
+def test_a_version_is_meant_by_its_number_or_how_its_name_begins(
+    port: int, taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `versions show` takes it, which names it: the agent is asked by the whole name."""
+    where = ("--console-port", str(port), "--home", str(taught.home), "--json")
+    for given in ("2", SECOND[:8]):
+        _, out, _ = run("versions", "change", given, *where, capsys=capsys)
+        assert json.loads(out)["version"] == SECOND
