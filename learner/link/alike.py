@@ -1,8 +1,8 @@
 """Tells whether a text is what a client has made of another: cut, marked, rendered, wrapped.
 
-Where hashes differ, questions and replies are compared here, by what is left of a text when its
-signs are taken away: letters and figures. Bold marks, bullets, quotes and links look different
-in every client, words do not.
+Where hashes differ, questions and replies are compared here, by the letters and figures that are
+read of them (learner.link.letters). Bold marks, bullets, quotes and links look different in every
+client, words do not.
 
 Everything takes time in proportion to the texts, whatever they hold. Knows nothing of turns.
 """
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from learner.link.letters import bare, letters, read
 from learner.link.normal import normal, spoken
 
 # So many letters of a whole text must be left when a client has trimmed it: less stands anywhere.
@@ -18,7 +19,15 @@ from learner.link.normal import normal, spoken
 LEFT_CHARS: Final = 16
 _EASTERN: Final = "\u2e80"
 # What clients put where they have left something out.
-_GAP: Final = re.compile(r"…|\.{3}|\[(?:\.{3}|…|truncated|cut|stopped)\]|\(truncated\)", re.I)
+_OUT: Final = r"(?:truncated|omitted|cut|stopped|snip)"
+_DOTS: Final = r"(?:\.{3}|…)"
+_GAP: Final = re.compile(
+    rf"\[{_DOTS}(?:\s?{_OUT}\s?{_DOTS}?)?\]|\[{_OUT}\s?{_DOTS}?\]|[<(]{_OUT}[>)]"
+    rf"|{_DOTS}(?:\s{{0,3}}(?:read|show|see) more\s*\Z)?",
+    re.IGNORECASE,
+)
+# Where no gap is marked, so much of the whole must be left: others say some of the same lines.
+_MOST: Final = 2 / 3
 # What they put behind a reply that somebody has stopped: "[interrupted by user]", "*stopped*", ⏹.
 _NOTE: Final = re.compile(
     r"\s*(?:[\[(（【*_]{1,3}[^\[\]()（）【】\n]{2,40}[\])）】*_]{1,3}|[⏹■]\ufe0f?)\s*\Z"
@@ -27,23 +36,25 @@ _NOTE: Final = re.compile(
 _MARK: Final = re.compile(r"\s*(?:[\[(（【<*_]{1,3}[^\n]{0,60}[\])）】>*_]{1,3}|[.…]*)\s*\Z")
 # Where a note may stand, from the end.
 _NOTE_CHARS: Final = 60
-# Where a link leads; what is read is in front of it.
-_TARGET: Final = re.compile(r"\]\([^()\s]{1,400}\)")
 _OPENING: Final = re.compile(r"<([a-z][\w-]{0,40})(?:\s[^<>]{0,200})?>", re.IGNORECASE)
 # More tagged blocks than these are a document, and not what a client puts around a question.
 _MOST_BLOCKS: Final = 32
 # What may stand between a short question and the edge of its line: "ann: hi", "[12:03] hi".
 _BEFORE: Final = tuple(":]>)：】")
 _BEHIND: Final = tuple("<[(")
-
-
-def bare(text: str) -> str:
-    """Return the letters and figures that a text says aloud.
-
-    >>> bare("**Yes**, see [this](https://x.example).") == bare("Yes, see this.")
-    True
-    """
-    return "".join(filter(str.isalnum, normal(_TARGET.sub("]", spoken(text)))))
+# The same of a reply: a name, and no sentence.
+_NAME: Final = re.compile(r"\W{0,3}\w[\w -]{0,40}\W{0,2}[:：>\])】]\W{0,3}")
+# A day or a moment, which clients put around questions, and around old ones anew.
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?"
+    r"|\b\d{1,2}:\d\d(?::\d\d)?|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b1[6-9]\d{8}(?:\d{3})?\b"
+)
+# Where a prompt that was made of a question has it: behind "Question:", or below such a heading.
+_QUESTION: Final = re.compile(
+    r"^[\W_]{0,6}(?:(?:user['’]?s?[ _])?(?:question|query|request)|user (?:message|input)|frage|"
+    r"pregunta|domanda|pergunta|问题|用户(?:消息|问题)为?|質問)[*_ ]{0,3}[:：\n]\s{0,4}(.{1,2000})",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def comes_from(shown: str, whole: str, *, cut: bool) -> bool:
@@ -56,12 +67,12 @@ def comes_from(shown: str, whole: str, *, cut: bool) -> bool:
     >>> [comes_from(x, reply, cut=False) for x in ("Rinse it with cold … with soap.", "Rinse it")]
     [True, False]
     """
-    letters = bare(whole)
-    if not letters:
+    said = bare(whole)
+    if not said:
         return False
-    if _size(letters) >= LEFT_CHARS and letters in bare(shown):
+    if (_size(said) >= LEFT_CHARS and said in bare(shown)) or _stands_apart(whole, shown):
         return True
-    return any(_is_of(text, letters, cut=cut) for text in (shown, _without_note(shown)))
+    return any(_is_of(text, said, cut=cut) for text in (shown, _without_note(shown)))
 
 
 def is_mark(text: str) -> bool:
@@ -89,26 +100,43 @@ def holds(one: str, other: str) -> bool:
     if asked and asked in normal(long) and (_size(asked) >= LEFT_CHARS or _on_a_line(asked, long)):
         return True
     rests = bare(_without_blocks(one)), bare(_without_blocks(other))
-    return bool(rests[0]) and rests[0] == rests[1]
-
-
-def _is_of(text: str, letters: str, *, cut: bool) -> bool:
-    pieces = [piece for piece in map(bare, _GAP.split(spoken(text))) if piece]
-    if not pieces:
-        return False
-    if "".join(pieces) == letters or (cut and letters.startswith(pieces[0]) and len(pieces) == 1):
+    if rests[0] and rests[0] == rests[1]:
         return True
-    return sum(map(_size, pieces)) >= LEFT_CHARS and _in_order(pieces, letters)
+    return _differ_in_moments(one, other) or _made_of_one(one, other)
+
+
+def _is_of(text: str, said: str, *, cut: bool) -> bool:
+    """Tell whether a text is a reply's letters, or parts of it in their order, line by line."""
+    parts = [part for part in _GAP.split(read(text)) if letters(part)]
+    if not parts:
+        return False
+    first = letters(parts[0])
+    if "".join(map(letters, parts)) == said or (cut and said.startswith(first) and parts[1:] == []):
+        return True
+    pieces = [piece for part in parts for piece in map(letters, part.splitlines()) if piece]
+    enough = _size(said) * _MOST if len(parts) == 1 and len(pieces) > 1 else 0
+    return sum(map(_size, pieces)) >= max(LEFT_CHARS, enough) and _in_order(pieces, said)
+
+
+def _stands_apart(whole: str, shown: str) -> bool:
+    """Tell whether a reply is the first or the last line of a text, perhaps behind a name."""
+    asked = normal(spoken(whole))
+    lines = [line for line in shown.splitlines() if line.strip()]
+    for line in (*lines[:1], *lines[-1:]):
+        name = _NAME.match(line)
+        if asked in (normal(line.strip("*_ ")), normal(line[name.end() :]) if name else ""):
+            return True
+    return False
 
 
 def _size(text: str) -> int:
     return len(text) + sum(char >= _EASTERN for char in text)
 
 
-def _in_order(pieces: Iterable[str], letters: str) -> bool:
+def _in_order(pieces: Iterable[str], said: str) -> bool:
     place = 0
     for piece in pieces:
-        found = letters.find(piece, place)
+        found = said.find(piece, place)
         if found < 0:
             return False
         place = found + len(piece)
@@ -127,6 +155,20 @@ def _on_a_line(asked: str, text: str) -> bool:
         if found and all(edges):
             return True
     return False
+
+
+def _differ_in_moments(one: str, other: str) -> bool:
+    """Tell whether two questions are the same but for the moments that stand in both."""
+    if not (_MOMENT.search(one) and _MOMENT.search(other)):
+        return False
+    rests = bare(_MOMENT.sub("", one)), bare(_MOMENT.sub("", other))
+    return bool(rests[0]) and rests[0] == rests[1]
+
+
+def _made_of_one(one: str, other: str) -> bool:
+    """Tell whether two prompts were made of one question, which both say is one."""
+    asked = [normal(found[-1]) if (found := _QUESTION.findall(text)) else "" for text in (one, other)]
+    return asked[0] != "" and asked[0] == asked[1]
 
 
 def _without_blocks(text: str) -> str:

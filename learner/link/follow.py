@@ -6,7 +6,7 @@ linked to already: those before it were looked up then.
 Reads rows, writes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -40,7 +40,8 @@ Unlinked = Literal["ambiguous", "unknown"]
 class Found:
     """What a request follows.
 
-    no_longer: turns that the request was linked to before a likelier one arrived
+    no_longer: turns that the request was linked to before a likelier one arrived, or one that is as
+        likely
     """
 
     links: list[Link] = field(default_factory=list)
@@ -89,18 +90,24 @@ class _Search:
         found = ((layer, known[id].candidate) for id, layer in layers.items())
         choice = choose(found, echo, self._asking, last=last)
         if choice.candidate is None:
+            if choice.ambiguous:  # one of them may have come later than the request
+                self._take_back(known, layers)
             if last and echo.reply_key is not None:
                 self.found.unlinked = self._why_not(echo, known)
             return True
         link = self._link(choice.candidate, choice.layer, echo)
         self.found.links.append(link)
-        ours = self._request.id
-        self.found.no_longer += [
-            id for id in layers if id != link.turn_id and known[id].next_turn == ours
-        ]
+        self._take_back(known, layers, but=link.turn_id)
         turn = known[link.turn_id]
-        by_another = turn.following.kind == "reply" and turn.next_turn != ours
+        by_another = turn.following.kind == "reply" and turn.next_turn != self._request.id
         return not by_another or outweighs(link, turn.following)
+
+    def _take_back(
+        self, known: dict[str, Known], found: Collection[str], *, but: str | None = None
+    ) -> None:
+        """Link no other turn to the request by this echo than the one that is meant, if one is."""
+        ours = self._request.id
+        self.found.no_longer += [id for id in found if id != but and known[id].next_turn == ours]
 
     def _look_up(self, echo: Echo, *, last: bool) -> tuple[dict[str, Known], dict[str, Layer]]:
         """Read what an echo may be, the surest first, until a layer finds something."""

@@ -18,7 +18,8 @@ given within a day, and the reply before it must be the same where the request s
 what was left out shows none), unless the reply is long: clients that compact a history put replies
 of their own into it, and strangers say the same few words.
 
-The surest layer that finds a turn decides. If it finds two that it cannot tell apart, nothing is
+In a session that the client has named, a turn of that session that asked and said the same comes
+before all others. The surest layer that finds a turn decides. If it finds two that it cannot tell apart, nothing is
 linked: no verdict is better than one on another reply. Two turns with the same chain are no such
 case: they asked and said the same, so that the newest stands for both.
 
@@ -148,8 +149,11 @@ def choose(
     last: as for `layer_by_hashes`; in a session that the client has named, the last reply of the
         request is the newest that was given there
     """
+    pairs = list(found)
+    if asking.named:
+        pairs = [pair for pair in pairs if _is_at_home(*pair, echo, asking)] or pairs
     by_layer: dict[Layer, list[Candidate]] = {}
-    for layer, candidate in found:
+    for layer, candidate in pairs:
         by_layer.setdefault(layer, []).append(candidate)
     for layer in _ORDER:
         if layer in by_layer:
@@ -159,6 +163,16 @@ def choose(
                 return Choice(ambiguous=True)
             return Choice(_newest(likeliest, asking.created_ms), layer)
     return Choice()
+
+
+def _is_at_home(layer: Layer, turn: Candidate, echo: Echo, asking: Asking) -> bool:
+    """Return whether a turn asked and said the same in the session that the client has named.
+
+    Then the same words in another one are another conversation, though its clock shows the same.
+    """
+    same_question = echo.asked_key is not None and echo.asked_key == turn.asked_key
+    whole = layer in ("chain", "talk") or (layer == "session" and same_question)
+    return layer == "named" or (turn.session == asking.session and whole)
 
 
 def _may_be(echo: Echo, turn: Candidate, asking: Asking) -> bool:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.link.alike import LEFT_CHARS, bare, comes_from, holds
+from learner.link.alike import LEFT_CHARS, comes_from, holds
+from learner.link.letters import bare
 
 WORDS = st.lists(st.text("abcdefgz", min_size=2, max_size=8), min_size=6, max_size=12)
 SIGNS = st.sampled_from(["**", "_", "`", "> ", "- ", "\n\n", "\u200e", "\ufe0f", "…", " – ", "“"])
