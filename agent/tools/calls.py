@@ -76,9 +76,13 @@ def calls_of(values: Iterable[Any]) -> list[Call] | None:
     >>> calls_of([{"name": "f", "arguments": {"x": 1}}])
     [Call(name='f', arguments='{"x": 1}')]
     >>> calls_of([{"name": "f", "arguments": [1]}])
+    >>> calls_of([{"type": "function", "function": {"name": "f"}}])
+    [Call(name='f', arguments='{}')]
     """
     calls: list[Call] = []
     for value in values:
+        if isinstance(value, dict) and isinstance(value.get("function"), dict):
+            value = value["function"]  # as OpenAI's API has a call
         name = value.get("name") if isinstance(value, dict) else None
         if not isinstance(name, str) or not name:
             return None

@@ -56,6 +56,7 @@ class CallFinder:
         self._told: _Told | None = None  # the call of the open tag that grows, or grew
         self._waits = False  # whether the open tag's calls are told when they are whole
         self._anywhere = False  # whether a closing tag in a string closes, too
+        self._closed = False  # whether a call was closed last: it may be closed once more
 
     def feed(self, text: str) -> list[Growing]:
         """Take the next piece of the reply, and return what is certain by now, in order."""
@@ -68,14 +69,18 @@ class CallFinder:
         if opens is None:
             return self._take(len(self._held))
         found: list[Growing] = []
-        while (start := self._held.find(opens)) >= 0:
+        while not self._may_close_again() and (start := self._held.find(opens)) >= 0:
             found += self._take(start)
             found += self._grown(opens)
             end = self._closing(opens)
             if closes is None or end < 0:
                 return found
             inside = self._held[len(opens) : end]
-            found += self._read(inside, self._pass(end + len(closes)))
+            read = self._read(inside, self._pass(end + len(closes)))
+            self._closed = all(isinstance(each, Call) for each in read)
+            found += read
+        if self._closed:
+            return found
         return found + self._take(len(self._held) - _overlap(self._held, opens))
 
     def finish(self, *, cut: bool = False) -> list[Growing]:
@@ -92,11 +97,23 @@ class CallFinder:
                 if self._anywhere:  # what seemed to be a string has no end
                     return [*self.feed(""), *self.finish(cut=cut)]
             held = self._pass(len(self._held))
-            return self._read(held[len(opens) :], held, cut=cut)
+            begun = _overlap(held, self._form.closes or "")
+            return self._read(held[len(opens) : len(held) - begun], held, cut=cut)
         held = self._pass(len(self._held))
         if self._bare:
             return self._read(held, held, cut=cut)
         return [held] if held else []
+
+    def _may_close_again(self) -> bool:
+        """Whether what is held back may be the tag once more that has closed a call; pass it."""
+        closes = self._form.closes
+        while self._closed and closes is not None:
+            behind = self._held.lstrip()
+            if not behind.startswith(closes):
+                self._closed = closes.startswith(behind)
+                break
+            self._pass(len(self._held) - len(behind) + len(closes))
+        return self._closed
 
     def _grown(self, opens: str) -> list[Growing]:
         """What has become certain of the first call behind the tag that is open."""

@@ -2,7 +2,8 @@
 
     {"name": "weather", "parameters": {"city": "Oslo"}}
 
-Several are separated by semicolons. JSON without parameters is an answer, and stays text.
+Several are separated by semicolons or tags, or stand in a list. JSON without parameters is an answer,
+and stays text.
 """
 
 import re
@@ -11,9 +12,12 @@ from typing import Final
 
 from agent.tools.calls import Call, calls_of, json_values
 from agent.tools.format import MORE, Arguments, Format, Rules, Spell, Tool, objects
+from agent.tools.quoted import split_outside
 
+_OPEN: Final = "<|python_tag|>"
 # What the JSON of a call begins with, without white space.
-_HEADS: Final = ('{"name":', '{"type":"function"', '{"function":')
+_OBJECTS: Final = ('{"name":', '{"type":"function"', '{"function":')
+_HEADS: Final = (*_OBJECTS, *(f"[{head}" for head in _OBJECTS))
 _GIVES: Final = re.compile(r'"(parameters|arguments)"\s*:')
 
 
@@ -25,9 +29,11 @@ def _bare(text: str) -> bool | None:
 
 
 def _read(text: str) -> list[Call] | None:
-    values = json_values(text, between=";")
-    if not values:
+    parts = [json_values(part, between=";") for part in split_outside(text, _OPEN)]
+    if None in parts or not any(parts):
         return None if _GIVES.search(text) or _bare(text) is False else []
+    lists = (value for part in parts for value in part or [])
+    values = [each for value in lists for each in (value if isinstance(value, list) else [value])]
     named = [
         {**each, "name": each.get("name", each.get("function"))} if isinstance(each, dict) else each
         for each in values
@@ -51,4 +57,4 @@ def _after(_: Spell, listed: bool) -> str:
     return '"}]"' if listed else '"}"'
 
 
-LLAMA: Final = Format("llama", "<|python_tag|>", None, _read, _rules, _after, _bare)
+LLAMA: Final = Format("llama", _OPEN, None, _read, _rules, _after, _bare)

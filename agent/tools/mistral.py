@@ -24,7 +24,7 @@ _NUMBERED: Final = re.compile(r"\}\s*[A-Za-z0-9]{9}\s*$")
 
 def _read(text: str) -> list[Call] | None:
     calls: list[Call] = []
-    for part in split_outside(text, _OPEN):
+    for part in filter(str.strip, split_outside(text, _OPEN)):
         named = _NAMED.fullmatch(part)
         if named is not None:
             read = calls_of([{"name": named[1], "arguments": plain_json(named[2]) or named[2]}])
@@ -35,7 +35,7 @@ def _read(text: str) -> list[Call] | None:
         if not read:
             return None
         calls += read
-    return calls
+    return calls or None
 
 
 def _listed(tools: Sequence[Tool], spell: Spell, arguments: Arguments, several: bool) -> Rules:
