@@ -37,7 +37,7 @@ from agent.console.views import (
 )
 from agent.console.views.one import turn, version
 from agent.console.views.view import Ask, View
-from agent.errors import ApiError
+from agent.errors import ApiError, InvalidError
 from streams.log.contract import Log
 from streams.records import Json
 
@@ -116,10 +116,11 @@ class Site:
             name, values, status = view.name, await self._data(view, ask), 200
         except ApiError as error:
             name, values, status = "error", {"message": error.message, "trouble": ""}, error.status
-        around = self._around(view, ask, request[OPERATOR])
+        around = self._around(view, ask, request[OPERATOR]) | {"wrong": self._of_line(request)[1]}
         return _html(self._pages.html(name, around | values), status)
 
     async def _json(self, view: View, request: web.Request) -> web.Response:
+        self._prove_query(request)
         self._service.metrics.console_pages.labels(view.name, "json").inc()
         return web.json_response(await self._data(view, await self._ask(request)))
 
@@ -130,18 +131,35 @@ class Site:
 
     async def _ask(self, request: web.Request) -> Ask:
         sections = await self._shared.sections()
-        lines = sorted(self._service.status().serving())
-        line = request.query.get("line")
         return Ask(
             service=self._service,
             insight=self._insight,
-            line=line if line in lines else lines[0],
+            line=self._of_line(request)[0],
             now_ms=self._clock_ms(),
             sections=sections,
             of_log=lambda read: self._of_log.ask(partial(read, self._log)),
             path=dict(request.match_info),
             query=dict(request.query),
         )
+
+    def _of_line(self, request: web.Request) -> tuple[str, str]:
+        """The line that is shown, the first where none is asked for, and why it is another one."""
+        lines, asked = sorted(self._service.status().serving()), request.query.getall("line", [])
+        if len(set(asked)) > 1:
+            return lines[0], "The address asks for several lines: give one as ?line="
+        unknown = next((line for line in asked if line and line not in lines), None)
+        if unknown is not None:
+            return lines[0], f"This agent serves no line {unknown[:100]!r}: give one of its own"
+        return next(iter(filter(None, asked)), lines[0]), ""
+
+    def _prove_query(self, request: web.Request) -> None:
+        """Refuse what a program asks for and would not get. Raises: InvalidError."""
+        names = [name for name, _ in request.query.items()]
+        doubled = next((name for name in names if names.count(name) > 1), None)
+        if doubled is not None:
+            raise InvalidError(f"{doubled[:100]}: send it once", param=doubled[:100])
+        if wrong := self._of_line(request)[1]:
+            raise InvalidError(wrong, param="line")
 
     def _around(self, view: View, ask: Ask, operator: Operator) -> Json:
         """What every page has around it: the menu, what serves, and who is looking."""
@@ -168,6 +186,7 @@ class Site:
         return _html(self._pages.html("change", values), 200)
 
     async def _change_json(self, request: web.Request) -> web.Response:
+        self._prove_query(request)
         return web.json_response(await version.change(await self._ask(request)))
 
     async def _login(self, _: web.Request) -> web.Response:

@@ -4,7 +4,8 @@
   has passed. Kafka prunes by age alone, by its own retention (streams.log.kafka.topics).
 - Out of the store go a line's old turns and the ids by which its group tells duplicates: of an
   expired turn its id, times and counts are left, so that it is known when it comes again, and what
-  it moved can be named. Other lines' rows are left to their own learners.
+  it moved can be named. With a line's first expired turn no run of it can be exact any more, so its
+  old rests go, too, but for the newest. Other lines' rows are left to their own learners.
 - Recipes, masks and rollouts are never pruned: every version can be rebuilt for ever.
 
 Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
@@ -19,6 +20,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, func, select
 
 from streams.log.contract import Partition, Topic
+from streams.store.rest_tables import RestRow
 from streams.store.states import EXPIRED, PLANNED, SPEAKING
 from streams.store.tables import WITHOUT_LINKS, GenerationRow, OffsetRow, SeenRow, TurnRow
 
@@ -70,6 +72,7 @@ class Retention:
             return 0
         before_ms = newest_ms - self._keep_ms
         gone = _expire_turns(session, self._line, before_ms, self._batch)
+        gone += _forget_rests(session, self._line, before_ms, self._batch)
         gone += _forget_ids(session, self._group, before_ms, self._batch)
         if self._log is not None:
             gone += _prune_log(session, self._log, before_ms, self._batch)
@@ -120,6 +123,21 @@ def _expire_turns(session: Session, line: str, before_ms: int, most: int) -> int
         }  # fmt: skip
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(ids)).values(emptied))
     return len(ids)
+
+
+def _forget_rests(session: Session, line: str, before_ms: int, most: int) -> int:
+    """Let the oldest rests go that no run without somebody can ask for; the next is counted on."""
+    expired = select(TurnRow.id).where(TurnRow.line == line, TurnRow.state == EXPIRED)
+    if session.exec(expired.limit(1)).first() is None:
+        return 0
+    ours = select(RestRow).where(RestRow.line == line)
+    order = col(RestRow.number), col(RestRow.place)
+    newest = session.exec(ours.order_by(*(each.desc() for each in order)).limit(1)).first()
+    old = ours.where(RestRow.until_ms < before_ms).order_by(*order).limit(most)
+    rows = [row for row in session.exec(old) if row is not newest]
+    for row in rows:
+        session.delete(row)
+    return len(rows)
 
 
 def _forget_ids(session: Session, group: str, before_ms: int, most: int) -> int:

@@ -127,6 +127,22 @@ async def test_every_page_of_a_day_is_there_and_as_json_too(
         assert found["trouble"] == "", view.path
 
 
+async def test_a_line_that_is_not_served_is_said_and_not_passed_over(client: Client) -> None:
+    """Pages show another one and say so; programs get none."""
+    said = {"?line=other": "serves no line", "?line=main&line=other": "several lines"}
+    for query, words in said.items():
+        html = await page(client, f"/versions{query}")
+        assert words in html, query
+        assert "What stands here is of the line <b>main</b>" in html
+        refused = await client.get(f"/api/versions{query}")
+        assert (refused.status, (await refused.json())["error"]["param"]) == (400, "line")
+    for query in ("", "?line=", "?line=main", "?other=1"):
+        assert "What stands here" not in await page(client, f"/versions{query}")
+        assert (await data(client, f"/api/versions{query}"))["line"] == "main"
+    twice = await client.get("/api/generations?limit=1&limit=2")
+    assert (twice.status, (await twice.json())["error"]["param"]) == (400, "limit")
+
+
 async def test_the_safety_page_draws_the_units(client: Client) -> None:
     """Frozen units, and each class of units with its share and how far the sets agree."""
     html = await page(client, "/safety")

@@ -15,6 +15,7 @@ from streams.log.contract import TOPICS, Entry, Outgoing, Partition, Topic
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
 from streams.store.offsets import advance, first_time
+from streams.store.rest_tables import RestRow
 from streams.store.states import TurnState
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, SeenRow, TurnRow
@@ -281,3 +282,38 @@ def test_an_agent_whose_clock_is_wrong_loses_nothing(store: Store) -> None:
     with store.reading() as session:
         states = {row.id: row.state for row in session.exec(select(TurnRow))}
     assert states == {"behind": "judged", "ahead": "expired"}
+
+
+@pytest.mark.parametrize("batch", [2, BATCH])
+def test_old_rests_go_with_the_turns_that_they_stood_between(store: Store, batch: int) -> None:
+    """Not before a turn has gone, for a run without somebody needs them; and never the newest."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        for line in ("main", "other"):
+            session.add(talk(f"new-{line}", day=995, line=line))
+            for place, day in enumerate((900, 901, 902, 995), start=1):
+                session.add(rest(line, place, day))
+            session.add(rest(f"{line}-still", 1, 900))
+            session.add(talk(f"old-{line}-still", day=900, line=f"{line}-still"))
+    for line in ("main", "main-still"):
+        prune(store, retention_of(line, log=None, batch=batch))
+    assert rests(store, "main") == [1, 2, 3, 4]
+    assert rests(store, "main-still") == [1]
+    with store.transaction() as session:
+        session.add(talk("old", day=900))
+    prune(store, retention_of("main", log=None, batch=batch))
+    assert rests(store, "main") == [4]
+    assert rests(store, "other") == [1, 2, 3, 4]
+
+
+def rest(line: str, place: int, day: float) -> RestRow:
+    moment_ms = int(day * DAY_MS)
+    return RestRow(
+        line=line, number=0, place=place, horizon={}, rested_ms=moment_ms, until_ms=moment_ms
+    )
+
+
+def rests(store: Store, line: str) -> list[int]:
+    with store.reading() as session:
+        found = session.exec(select(RestRow).where(RestRow.line == line))
+        return sorted(row.place for row in found)
