@@ -4,8 +4,9 @@
     {"name": "weather", "arguments": {"city": "Oslo"}}
     </tool_call>
 
-Several objects, or a list of them (SmolLM2), in one pair of tags are as many calls; a tag that opens
-twice opens once. Templates that know no tools are given this form, too (streams.model.tool_text).
+Several objects, or a list of them (SmolLM2), in one pair of tags are as many calls; a tag that
+opens twice opens once. Templates that know no tools are given this form, too
+(streams.model.tool_text).
 """
 
 import re

@@ -2,8 +2,8 @@
 
     {"name": "weather", "parameters": {"city": "Oslo"}}
 
-Several are separated by semicolons or tags, or stand in a list. JSON without parameters is an answer,
-and stays text.
+Several are separated by semicolons or tags, or stand in a list. JSON without parameters is an
+answer, and stays text.
 """
 
 import re

@@ -167,7 +167,9 @@ def _differ_in_moments(one: str, other: str) -> bool:
 
 def _made_of_one(one: str, other: str) -> bool:
     """Tell whether two prompts were made of one question, which both say is one."""
-    asked = [normal(found[-1]) if (found := _QUESTION.findall(text)) else "" for text in (one, other)]
+    asked = [
+        normal(found[-1]) if (found := _QUESTION.findall(text)) else "" for text in (one, other)
+    ]
     return asked[0] != "" and asked[0] == asked[1]
 
 

@@ -19,9 +19,9 @@ what was left out shows none), unless the reply is long: clients that compact a 
 of their own into it, and strangers say the same few words.
 
 In a session that the client has named, a turn of that session that asked and said the same comes
-before all others. The surest layer that finds a turn decides. If it finds two that it cannot tell apart, nothing is
-linked: no verdict is better than one on another reply. Two turns with the same chain are no such
-case: they asked and said the same, so that the newest stands for both.
+before all others. The surest layer that finds a turn decides. If it finds two that it cannot tell
+apart, nothing is linked: no verdict is better than one on another reply. Two turns with the same
+chain are no such case: they asked and said the same, so that the newest stands for both.
 
 Knows nothing of tables.
 """

@@ -14,12 +14,21 @@ import unicodedata
 from typing import Final
 
 # What models think aloud, by the marks of their templates; Open WebUI keeps it in <details>.
+_NAMES: Final = r"(?:seed:|ant)?(?:think|thinking|thought|reasoning)"
 _OPEN: Final = re.compile(
-    r"<(?:think|thinking|thought|reasoning)>|<details type=\"reasoning\"|\[THINK\]|◁think▷", re.I
+    rf"<({_NAMES})(?:\s[^<>]{{0,100}})?>|<\|begin_of_thought\|>|<details type=\"reasoning\""
+    r"|\[THINK\]|◁think▷",
+    re.IGNORECASE,
 )
-_CLOSE: Final = {"<details": "</details>", "[": "[/THINK]", "◁": "◁/think▷"}
+_CLOSE: Final = {
+    "<details": "</details>", "[": "[/THINK]", "◁": "◁/think▷", "<|": "<|end_of_thought|>",
+}  # fmt: skip
 # Some templates open the thought in the prompt, so that the reply only closes it.
-_CLOSED: Final = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷", re.I)
+_CLOSED: Final = re.compile(
+    rf"</{_NAMES}\s?>|<\|end_of_thought\|>|\[/THINK\]|◁/think▷", re.IGNORECASE
+)
+# What prompts ask for before an answer; alone, or behind one, it is the answer.
+_DRAFT: Final = re.compile(r"\s*<(analysis|inner_monologue|reflection|scratchpad)>", re.IGNORECASE)
 # Zero-width space and joiners, byte order mark, soft hyphen, marks of direction, and those that
 # choose between a sign and its picture: nobody sees them, editors and databases drop them.
 _UNSEEN: Final = dict.fromkeys(
@@ -56,21 +65,31 @@ def spoken(text: str | None) -> str:
         return text or ""
     pieces, place = [], 0
     while (opened := _OPEN.search(text, place)) is not None:
-        closing = _closing(opened[0])
-        end = text.find(closing, opened.end())
-        if end < 0:  # cut in the middle of a thought, or talk about such marks
-            pieces.append(text[place : opened.start()])
+        closed = _closing(opened).search(text, opened.end())
+        pieces.append(text[place : opened.start()])
+        if closed is None:  # cut in the middle of a thought, or talk about such marks
             place = len(text) if not "".join(pieces).strip() else opened.start()
             break
-        pieces.append(text[place : opened.start()])
-        place = end + len(closing)
+        place = closed.end()
     said = "".join([*pieces, text[place:]])
     closed = _CLOSED.search(said)
-    return said[closed.end() :] if closed else said
+    return _without_drafts(said[closed.end() :] if closed else said)
 
 
-def _closing(opening: str) -> str:
-    for begins, closing in _CLOSE.items():
-        if opening.startswith(begins):
-            return closing
-    return f"</{opening[1:]}"
+def _closing(opened: re.Match[str]) -> re.Pattern[str]:
+    if opened[1]:
+        return re.compile(rf"</{opened[1]}\s?>")
+    ends = (end for begins, end in _CLOSE.items() if opened[0].startswith(begins))
+    return re.compile(re.escape(next(ends)))
+
+
+def _without_drafts(text: str) -> str:
+    """Return a text without what stands in tags before an answer, if one follows."""
+    end = 0
+    while (opened := _DRAFT.match(text, end)) is not None:
+        closing = f"</{opened[1]}>"
+        found = text.find(closing, opened.end())
+        if found < 0:
+            break
+        end = found + len(closing)
+    return text[end:] if text[end:].strip() else text

@@ -57,6 +57,39 @@ def test_two_calls_are_two() -> None:
     assert found(f"<tool_call>[{body}, {body}]</tool_call>") == [WEATHER, WEATHER]
 
 
+INSIDE = CALL[len("<tool_call>\n") : -len("\n</tool_call>")]
+DOUBLED: list[tuple[str, list[Found]]] = [
+    (f"<tool_call>{CALL}</tool_call>", [WEATHER]),
+    (f"<tool_call>\n{CALL} </tool_call>", [WEATHER]),
+    (f"{CALL}\n</tool_call>\n</tool_call> Done.", [WEATHER, " Done."]),
+    (f"{CALL}\nDone.", [WEATHER, "\nDone."]),
+    (f"<tool_call>{INSIDE}<tool_call>{INSIDE}</tool_call>", [WEATHER, WEATHER]),
+    (f"<tool_call>{INSIDE}\n{INSIDE}</tool_call>", [WEATHER, WEATHER]),
+    (f"<tool_call>{INSIDE}, {INSIDE}</tool_call>{CALL}", [WEATHER, WEATHER, WEATHER]),
+    (f"<tool_call>{INSIDE}</tool_ca", [WEATHER]),
+    (f"<tool_call>```json\n{INSIDE}\n```</tool_call>", [WEATHER]),
+    (f'<tool_call>{{"type": "function", "function": {INSIDE}}}</tool_call>', [WEATHER]),
+    ("a </tool_call> b", ["a </tool_call> b"]),
+    ("<tool_call><tool_call></tool_call>", [Broken("<tool_call><tool_call></tool_call>")]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), DOUBLED, ids=lambda each: str(each)[:40])
+@given(sizes=st.lists(st.integers(1, 30), max_size=20))
+def test_tags_that_come_twice_or_not_at_all_are_no_text(
+    text: str, expected: list[Found], sizes: list[int]
+) -> None:
+    """However the reply is cut into tokens, and whether calls are told while they grow or not."""
+    pieces, rest = list[str](), text
+    for size in sizes:
+        pieces.append(rest[:size])
+        rest = rest[size:]
+    assert found(*pieces, rest) == found(*text) == expected
+    names = [each.name if isinstance(each, Call) else each for each in expected]
+    told = said(grown(text, *sizes))
+    assert [each.name if isinstance(each, Call) else each for each in told] == names
+
+
 @given(st.lists(st.integers(1, 12), max_size=30))
 def test_the_cut_into_tokens_changes_nothing(sizes: list[int]) -> None:
     """However the reply is cut, the same text and calls come out."""
@@ -125,6 +158,11 @@ WRITTEN: list[tuple[Format, str, list[Found]]] = [
      ["See: ", OSLO]),
     (LLAMA, '{"name": "weather", "parameters": {"city": "Oslo"}}; '
      '{"name": "weather", "parameters": {"city": "Oslo"}}', [OSLO, OSLO]),
+    (LLAMA, '<|python_tag|><|python_tag|>{"name": "weather", "parameters": {"city": "Oslo"}}'
+     '<|python_tag|>{"name": "weather", "parameters": {"city": "Oslo"}}<|python_tag|>',
+     [OSLO, OSLO]),
+    (LLAMA, '[{"name": "weather", "parameters": {"city": "Oslo"}}]', [OSLO]),
+    (LLAMA, '[{"name": "Bob", "age": 3}]', ['[{"name": "Bob", "age": 3}]']),
     (LLAMA, '{"name": "Bob", "age": 3}', ['{"name": "Bob", "age": 3}']),
     (LLAMA, '{"answer": 3}', ['{"answer": 3}']),
     (LLAMA, '{"name": "weather", "parameters": {"city": ',
@@ -134,6 +172,9 @@ WRITTEN: list[tuple[Format, str, list[Found]]] = [
     (MISTRAL, '[TOOL_CALLS]{"name": "weather", "arguments": {"city": "Oslo"}}a1B2c3D4e', [OSLO]),
     (MISTRAL, 'Well. [TOOL_CALLS][{"name": "weather", "arguments": {"city": "Oslo"}}, '
      '{"name": "weather", "arguments": {"city": "Oslo"}}]', ["Well. ", OSLO, OSLO]),
+    (MISTRAL, '[TOOL_CALLS][TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}}]',
+     [OSLO]),
+    (MISTRAL, "[TOOL_CALLS][TOOL_CALLS]", [Broken("[TOOL_CALLS][TOOL_CALLS]")]),
     (MISTRAL, "[TOOL_CALLS][{]", [Broken("[TOOL_CALLS][{]")]),
     (MISTRAL_NAMED, '[TOOL_CALLS]weather[ARGS]{"city": "Oslo"}', [OSLO]),
     (MISTRAL_NAMED, '[TOOL_CALLS]weather[CALL_ID]a1B2c3D4e[ARGS]{"city": "Oslo"}'

@@ -263,6 +263,22 @@ def dated_questions() -> list[Step]:
     return steps
 
 
+def stamped_anew() -> list[Step]:
+    """The client puts the time of now before every question, old ones too; replies are short."""
+    said = {BREAD: "Knead it.", SHORT: "Bake it.", RYE: "Take less."}
+
+    def stamp(minute: int, message: Message) -> Message:
+        text = message.content or ""
+        if message.role != "user":
+            return reply(said[text])
+        return user(f"(2026-03-01 12:{minute:02d}) {text}")
+
+    return [
+        Step([stamp(place, m) for m in step.messages], stamp(place, step.reply), step.follows)
+        for place, step in enumerate(plain())
+    ]
+
+
 def every() -> list[Behaviour]:
     """All behaviours."""
 
@@ -283,6 +299,7 @@ def every() -> list[Behaviour]:
         ("wraps the last question in what it found (Open WebUI)", retriever()),
         ("puts what it found behind the question (Continue)", retriever_unwraps_later()),
         ("stamps the time on the newest question", dated_questions()),
+        ("stamps the time of now on every question", stamped_anew()),
         ("sends the last four messages only", window(4)),
         ("sends the last two messages only", window(3)),
         ("sends the last four messages, with a clock", window_and_clock()),

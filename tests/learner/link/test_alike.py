@@ -56,6 +56,50 @@ def test_questions_hold_each_other_or_not(one: str, other: str) -> None:
     assert not holds(one, " \n")
 
 
+SHOWN: dict[str, tuple[str, str]] = {  # a reply, and what a client sends back of it
+    "other forms of signs": ("The ﬁrst ½ of x² at 5…", "The first 1⁄2 of x2 at 5..."),
+    "names of signs": ("Well done 🙂", "Well done :slightly_smiling_face:"),
+    "HTML": ("**Yes**, do\n\n*that*.", "<p><b>Yes</b>, do</p>\n<p class='x'><em>that</em>.</p>"),
+    "escaped thrice": ("a < b", "a &amp;amp;lt; b"),
+    "a list without numbers": ("So:\n1. Mix the flour\n2. Let it rise",
+                               "So:\n• Mix the flour\n• Let it rise"),
+    "a list counted anew": ("So:\n1. Mix\n1. Rise\n1. Bake", "So:\n1. Mix\n2. Rise\n3. Bake"),
+    "code without its language": ("```python\nprint(1)\n```", "```\nprint(1)\n```"),
+    "an address beside a link": ("See [it](https://x.example) now",
+                                 "See it (https://x.example) now"),
+    "a link of Slack": ("See [it](https://x.example) now", "See <https://x.example|it> now"),
+    "a link with a title": ('See [it](https://x.example "X") now', "See it now"),
+    "references lost": ("See [it][1] so.\n\n[1]: https://x.example", "See it so."),
+    "citations lost": ("It is [1] and so [2].", "It is and so."),
+    "citations of another kind": ("It is【4:0†source】 so.", "It is so."),
+    "a name in front": ("Yes.", "**Bot:** Yes."),
+    "sources behind": ("Yes.", "Yes.\n\nSources:\n[1] https://x.example"),
+    "tags around": ("Paris", "<answer>Paris</answer>"),
+    "read more": (REPLY, f"{REPLY[:25]}… Read more"),
+    "truncated": (REPLY, f"{REPLY[:25]} <truncated>"),
+    "truncated within": (REPLY, f"{REPLY[:14]} [...truncated...] {REPLY[-12:]}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_clients_render_is_the_reply(name: str) -> None:
+    """Signs, tags, numbers of lists, addresses and sources come and go; what is read stays."""
+    whole, shown = SHOWN[name]
+    assert comes_from(shown, whole, cut=False)
+
+
+@given(WORDS, st.data())
+def test_lines_of_a_reply_are_the_reply_if_most_are_left(
+    words: list[str], data: st.DataObject
+) -> None:
+    """Without a mark for what was left out, a few of its lines are no evidence."""
+    kept = [word for word in words if data.draw(st.booleans())]
+    shown, whole = "\n".join(kept), "\n".join(words)
+    left = len("".join(kept)) / len("".join(words))
+    if len(kept) > 1 and bare(shown) not in bare(whole):
+        assert comes_from(shown, whole, cut=False) <= (left > 0.6)
+
+
 @pytest.mark.parametrize(
     ("shown", "whole"),
     [
@@ -64,6 +108,11 @@ def test_questions_hold_each_other_or_not(one: str, other: str) -> None:
         ("north of it […] It is 280 kilometres", REPLY),
         ("Yes. By quite a lot, and there is a train.", "Yes."),
         ("👎", "👍"),
+        ("No. Bob said: Yes.", "Yes."),
+        ("No.\nYes, but later", "Yes."),
+        ("21. May", "20. May"),
+        ("1. Salt\n2. Sugar", "1. Flour\n2. Water"),
+        ("See https://a.example", "Look it up"),
         ("**43**", "42"),
         ("[stopped]", REPLY),
         ("", REPLY),
@@ -90,7 +139,48 @@ def test_another_question_is_another(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["<a>", "<a ", "](", "…", "[...", "(", "&amp;", "<think>", "**x", "\n:"]
+    ("one", "other"),
+    [
+        ("[2026-03-01T12:00Z] Why?", "[2026-03-02T07:31Z] Why?"),
+        ("Why? (now: 12:00)", "Why? (now: 12:01)"),
+        ("1772366400 Why?", "1772366460 Why?"),
+        ("Context: A\nQuestion: Why?", "Context: B\nQuestion: Why?"),
+        ("# Context\nA\n# Question\nWhy?", "# Context\nB\n# Question\nWhy?"),
+        ("搜索结果: A\n# 用户消息为：\nWhy?", "搜索结果: B\n# 用户消息为：\nWhy?"),
+    ],
+)
+def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other: str) -> None:
+    """A clock, or pages under a label that names the question."""
+    assert holds(one, other)
+    assert not holds(one, other.replace("Why?", "When?"))
+    assert not holds("At 12:00?", "Why at 12:00?".replace("Why", "Who"))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<a>",
+        "<a ",
+        "](",
+        "…",
+        "[...",
+        "(",
+        "&amp;",
+        "<think>",
+        "**x",
+        "\n:",
+        "https://",
+        ":a",
+        "```x\n",
+        "1. \n",
+        "<p ",
+        "<p a=",
+        "【",
+        "\nQuestion: ",
+        "12:",
+        "question",
+        "[1]: ",
+    ],
 )
 def test_hostile_text_takes_linear_time(hostile: str) -> None:
     """A megabyte, as itself and against another."""

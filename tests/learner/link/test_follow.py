@@ -305,3 +305,34 @@ def test_conversations_that_began_alike_are_no_branches_of_each_other(taken: Tak
     assert taken.link("a") == ("a2", "reply", "chain")
     assert taken.link("b") == ("b2", "reply", "chain")
     assert taken.link("a2") == (None, None, None)
+
+
+def test_a_named_session_outweighs_the_same_words_at_the_same_minute(taken: Taken) -> None:
+    """Another chat that opened alike when the clock showed the same is another conversation."""
+    hi, hello = user("Hi"), "Hello! How can I help you today?"
+    for n in range(4):
+        taken(turn([clock(n), hi], hello, id=f"a{n}", session=f"s{n}", created_ms=1_000 + n))
+    for n in range(4):
+        moved = [clock((n + 1) % 4), hi, reply(hello), TOO_LONG]
+        taken(turn(moved, "Hm.", id=f"b{n}", session=f"s{n}", created_ms=9_000 + n))
+    assert [taken.link(f"a{n}")[:2] for n in range(4)] == [(f"b{n}", "reply") for n in range(4)]
+
+
+def test_a_cloned_chat_goes_on_from_the_one_that_it_was_cloned_from(taken: Taken) -> None:
+    """What its own session does not hold is another's, by the whole conversation."""
+    taken(baked(session="one"), after(ASKED, reply(BREAD), TOO_LONG, session="clone"))
+    assert taken.link("first") == ("next", "reply", "chain")
+
+
+@pytest.mark.parametrize("order", ["axc", "xac", "acx", "xca", "cax", "cxa"])
+def test_what_nothing_tells_apart_is_not_linked_in_any_order(taken: Taken, order: str) -> None:
+    """The first of two to arrive loses its link, and its verdict, when the other one comes."""
+    thanks, welcome = user("Thanks."), "You're welcome."
+    turns = {
+        "a": turn([user("Rome?"), reply("R."), thanks], welcome, id="a", created_ms=1_000),
+        "x": turn([user("Oslo?"), reply("O."), thanks], welcome, id="x", created_ms=2_000),
+        "c": after(thanks, reply(welcome), TOO_LONG, id="c"),
+    }
+    taken(*(turns[name] for name in order))
+    assert taken.link("a") == taken.link("x") == (None, None, None)
+    assert scores(taken) == []
