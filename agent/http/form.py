@@ -93,7 +93,8 @@ def _invalid(cause: ValidationError) -> InvalidError:
     path, message = _located(error)
     if error["type"] == "missing":
         return InvalidError(f"{path} is required", param=path, code="missing_required_parameter")
-    return InvalidError(f"{path}: {message}", param=path, code="invalid_value")
+    said = f"{path}: {message}" if path else f"the whole {message}"
+    return InvalidError(said, param=path or None, code="invalid_value")
 
 
 def _located(error: ErrorDetails) -> tuple[str, str]:

@@ -93,7 +93,9 @@ def waits_for(
         return "a complaint or a wish: praise alone starts nothing"
     if counts.fresh and counts.fresh_asking:
         return f"company, {conditions.linger_s:g} s at most"
-    if counts.fresh or counts.used:
+    if counts.fresh:
+        return "a fresh complaint or wish: praise alone starts nothing"
+    if counts.used:
         return "a fresh strong verdict"
     if counts.weak:
         return "a strong verdict: weak ones start nothing"

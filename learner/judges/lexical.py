@@ -13,8 +13,8 @@ from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.records import Judgement, Turn
 
-# A retry may be a lost connection: weak evidence, not a complaint.
-RETRY_CONFIDENCE: Final = 0.15
+# Who edits a question may have been unhappy with it, and not with the reply.
+EDITED: Final = 0.15
 
 
 class LexicalJudge:
@@ -25,16 +25,13 @@ class LexicalJudge:
 
     def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
         """Return a verdict, 0 where the words have none; None when no person has spoken yet."""
-        if not isinstance(evidence, Link):
+        if not isinstance(evidence, Link) or evidence.kind == "retry":
             return None
-        if evidence.kind == "retry":
-            again = Heard(-1, "nothing", "the same request again", RETRY_CONFIDENCE)
-            return _judgement(turn, evidence, again)
         reading = read(turn, evidence)
         if reading is None or reading.origin == "program":
             return None
         if evidence.kind == "branch":
-            edited = Heard(0, "nothing", "the request was edited", RETRY_CONFIDENCE)
+            edited = Heard(0, "nothing", "the request was edited", EDITED)
             return _judgement(turn, evidence, edited)
         return _judgement(turn, evidence, hear(reading))
 

@@ -9,7 +9,7 @@ Knows nothing of verdicts: whether the words are about the reply is decided else
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
@@ -30,6 +30,15 @@ LEAST_VARIED: Final = 0.35
 FEW_TOKENS: Final = 8
 # A word has vowels, and no five consonants on end (German has "Angstschweiß", and few more).
 _MASHED: Final = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|(?:asdf|qwer|sdfg|hjkl|jkjk|xyz){1}")
+# A no so shortly before a wish denies it: "less formal", "I don't want it longer".
+DENIED_WITHIN: Final = 4
+_DENIES: Final = frozenset(
+    {
+        "not", "t", "don", "dont", "no", "less", "without", "instead", "nicht", "kein", "keine",
+        "weniger", "ohne", "statt", "pas", "moins", "sans", "sin", "menos", "non", "meno", "senza",
+        "nao", "sem", "不", "别", "没",
+    }
+)  # fmt: skip
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _NUMBER_OF_WORDS: Final = re.compile(
     r"(?P<how>at least|no less than|minimum|mindestens|au moins|al menos|almeno|pelo menos|"
@@ -98,7 +107,7 @@ def _is_absurd(found: Sequence[str]) -> bool:
 
 def _contradicts(text: str, found: Sequence[str]) -> bool:
     for one, other in _opposites():
-        if _contains(found, one) and _contains(found, other):
+        if _stands_alone(found, one, other) and _stands_alone(found, other, one):
             return True
     least = most = None
     for number in _NUMBER_OF_WORDS.finditer(text):
@@ -114,14 +123,30 @@ def _has(found: Sequence[str], name: Literal["reveals", "voids"]) -> bool:
     return _contains(found, _phrases(name))
 
 
-def _contains(found: Sequence[str], phrases: frozenset[tuple[str, ...]]) -> bool:
-    longest = max(map(len, phrases))
+_Phrases = frozenset[tuple[str, ...]]
+
+
+def _stands_alone(found: Sequence[str], phrases: _Phrases, opposite: _Phrases) -> bool:
+    """Tell whether a phrase is asked for: in no opposite one ("no bullet points"), nor denied."""
+    around = list(_spans(found, opposite))
     return any(
-        tuple(found[place : place + length]) in phrases
-        for place in range(len(found))
-        for length in range(1, longest + 1)
-        if place + length <= len(found)
+        not any(first <= start and stop <= last for first, last in around)
+        and _DENIES.isdisjoint(found[max(0, start - DENIED_WITHIN) : start])
+        for start, stop in _spans(found, phrases)
     )
+
+
+def _contains(found: Sequence[str], phrases: _Phrases) -> bool:
+    return any(True for _ in _spans(found, phrases))
+
+
+def _spans(found: Sequence[str], phrases: _Phrases) -> Iterator[tuple[int, int]]:
+    """Yield where phrases stand: first token, and the one behind."""
+    longest = max(map(len, phrases))
+    for place in range(len(found)):
+        for stop in range(place + 1, min(place + longest, len(found)) + 1):
+            if tuple(found[place:stop]) in phrases:
+                yield place, stop
 
 
 @cache

@@ -10,7 +10,7 @@ The words stay where they were said: in the turn.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, select, update
 
@@ -27,6 +27,7 @@ LOOKED_AT: Final = 64
 # Two wishes that are as close have nearly the same words: a wish and its opposite ("more formal",
 # "less formal") come to 0.97 (EXPERIMENTS, "One wish in other words").
 ALIKE: Final = 0.98
+_NEWEST: Final[tuple[Any, ...]] = (col(LessonRow.created_ms).desc(), col(LessonRow.id))
 
 
 def assign(
@@ -77,17 +78,7 @@ def _refused(session: Session, row: TurnRow, said: str, why: str) -> None:
 
 
 def _known(session: Session, row: TurnRow) -> Sequence[LessonRow]:
-    query = (
-        select(LessonRow)
-        .where(
-            LessonRow.line == row.line,
-            LessonRow.principal == row.principal,
-            LessonRow.state != "forgotten",
-            col(LessonRow.refused).is_(None),
-        )
-        .order_by(col(LessonRow.created_ms).desc(), col(LessonRow.id))
-        .limit(LOOKED_AT)
-    )
+    query = select(LessonRow).where(*_theirs(row)).order_by(*_NEWEST).limit(LOOKED_AT)
     return session.exec(query).all()
 
 
@@ -130,11 +121,22 @@ def _wished(wish: str) -> list[list[str]]:
 
 
 def _touch(session: Session, row: TurnRow) -> None:
-    """Note that what is known of this person's lessons has changed."""
-    theirs = update(LessonRow).where(
-        col(LessonRow.line) == row.line,
-        col(LessonRow.principal) == row.principal,
-        col(LessonRow.refused).is_(None),
-        col(LessonRow.state) != "forgotten",
+    """Note that what is known of this person's lessons has changed: of those that can be meant.
+
+    However many wishes a key has sent, a word more costs no more; older ones are looked at with the
+    next version that serves.
+    """
+    theirs = select(LessonRow.id).where(*_theirs(row)).order_by(*_NEWEST).limit(LOOKED_AT)
+    touched = update(LessonRow).where(
+        col(LessonRow.id).in_(theirs), col(LessonRow.changed).is_(False)
     )
-    session.execute(theirs.values(changed=True), execution_options={"synchronize_session": False})
+    session.execute(touched.values(changed=True), execution_options={"synchronize_session": False})
+
+
+def _theirs(row: TurnRow) -> tuple[Any, ...]:
+    return (
+        LessonRow.line == row.line,
+        LessonRow.principal == row.principal,
+        LessonRow.state != "forgotten",
+        col(LessonRow.refused).is_(None),
+    )

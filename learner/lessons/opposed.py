@@ -33,7 +33,13 @@ class Wish:
 
 def against(wish: Wish, others: Sequence[Wish]) -> list[Wish]:
     """Return the wishes that cannot be met together with one."""
-    return [each for each in others if each.id != wish.id and opposes(wish.wished, each.wished)]
+    if not wish.wished:
+        return []  # rules see nothing in it
+    return [
+        each
+        for each in others
+        if each.wished and each.id != wish.id and opposes(wish.wished, each.wished)
+    ]
 
 
 def outvoted(wish: Wish, others: Sequence[Wish]) -> str:

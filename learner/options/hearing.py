@@ -13,7 +13,11 @@ class Verifier(Section):
 
     name: str = Field(min_length=1, description="what its verdicts are told by")
     asked: str = Field("", description="the last user message has these words; empty: every one")
-    answer: str | None = Field(None, description="the reply is this, but for case and spaces")
+    answer: str | None = Field(
+        None,
+        description="the reply is this, but for case, spaces and the signs around it; one that has"
+        " it among other words is not judged",
+    )
     json_schema: dict[str, Any] | None = Field(None, description="the reply is JSON of this schema")
     program: tuple[str, ...] = Field(
         (), description="a program and its arguments, which ends with 0 where the reply is right"

@@ -7,6 +7,7 @@ none, and a wish in front of a new question is for the next reply.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 from learner.judges.acts.clauses import Told, heard_parts
@@ -178,9 +179,12 @@ def _wishes(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
 def _belongs_to_the_next(found: tuple[Told, ...], place: int) -> bool:
     """Tell whether a bare shape ends a sentence that asks for more: "and Ecuador, in one word"."""
     wish = found[place].part
+    begun = [told for told in found[:place] if told.part.clause.sentence == wish.clause.sentence]
+    # "a thank-you card for my teacher, three lines please"
+    if any(told.kind == "aside" and told.part.foreign for told in begun):
+        return True
     if wish.has("do", "want", "stop") or not place:
         return False
-    begun = [told for told in found[:place] if told.part.clause.sentence == wish.clause.sentence]
     if "as" in wish.opens and any(told.kind not in _REACTIONS for told in begun):
         return True
     return any(told.is_topic and (told.kind != "other" or _continues(told)) for told in begun)
@@ -226,12 +230,14 @@ def _approves(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         return Heard(0, "nothing", "an answer to the agent's question")
     if found[place].rule == "denies a fault" and place + 1 < len(found):
         return Heard(0, "denied", "denies a fault")
-    for told in found[place + 1 :]:
+    for before, told in pairwise(found[place:]):
         stray = told.part.foreign and told.part.topic > 1  # their own life
         if told.part.contrast and told.kind == "other" and not told.part.asks and not stray:
             against = Told("complaint", "courtesy, and something against it", told.part)
             return _unhappy(reading, against, wish=None, confidence=0.5)
         shaped = told.kind == "order" and told.part.has(*SHAPES)
+        if before.part.has("task") and told.kind == "question" and told.part.topic > 1:
+            continue  # "And now: how do I clean windows?"
         if told.part.contrast or told.kind in UNCLEAR or shaped or _is_against(reading, told):
             return Heard(0, "nothing", "courtesy, and something else")
     if _TRAILS.search(reading.said):

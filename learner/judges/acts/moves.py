@@ -60,5 +60,7 @@ def goes_on(part: Part) -> Found:
     if begins is not None and "do" in begins.classes:
         return "order", ""
     if begins is not None and "want" in begins.classes:
+        if part.has("task") and part.topic:
+            return "task", ""  # "please now translate …", in Japanese at the end
         return ("order", "") if part.topic or part.shared or part.has("do") else ("empty", "")
     return None

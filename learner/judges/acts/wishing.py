@@ -67,6 +67,9 @@ def wishes_a_shape(part: Part) -> Found:
         return None
     if part.has("task") and not part.has("comp"):
         return None
+    shapes = [word for word in part.words if not word.classes.isdisjoint(SHAPES)]
+    if part.topic and all("you" in word.classes for word in shapes):
+        return None  # "kann ich sie retten" names no form of address
     begins = part.places("do", "want", "stop")
     # "explain gravity in one sentence" is a task, "call me Sam" is not
     most = 1 if part.has("want", "stop", "me") else 0

@@ -5,9 +5,10 @@ where the reply is right, with `wrong_status` where it is wrong: 10 unless told 
 interpreters end with 1 when they fail themselves. Any other status, too much time or too much
 memory is no verdict and is told as a failure. What it prints is not read.
 
-It runs with bounded time, memory, files and processes (POSIX resource limits), in an empty folder,
-without our environment. That bounds what a program does by mistake; it is no wall against one that
-means harm: the operator names it, and a program that runs a reply's code must lock that in itself.
+It runs with bounded time, memory, files and file sizes (POSIX resource limits), in an empty folder,
+without our environment; what it starts ends with it, unless it leaves its process group. That
+bounds what a program does by mistake; it is no wall against one that means harm: the operator names
+it, and a program that runs a reply's code must lock that in itself.
 """
 
 import json
@@ -33,16 +34,20 @@ MAX_FILES: Final = 64
 MAX_INPUT_BYTES: Final = 2**22
 
 # Limits are set by a fresh interpreter, which then becomes the program: a fork of a process that
-# has threads may run next to nothing of Python.
+# has threads may run next to nothing of Python. One that cannot be started ends with a status that
+# is never a verdict.
 _LAUNCHER: Final = """
 import os, resource, sys
 seconds, memory, files, size = map(int, sys.argv[1:5])
-for name, limit in (
-    (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory), (resource.RLIMIT_NOFILE, files),
-    (resource.RLIMIT_FSIZE, size), (resource.RLIMIT_CORE, 0),
-):
-    resource.setrlimit(name, (limit, limit))
-os.execvp(sys.argv[5], sys.argv[5:])
+try:
+    for name, limit in (
+        (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_NOFILE, files), (resource.RLIMIT_FSIZE, size), (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(name, (limit, limit))
+    os.execvp(sys.argv[5], sys.argv[5:])
+finally:
+    os._exit(127)
 """
 
 

@@ -8,6 +8,7 @@ Only the reply is read, and never what tools said.
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
@@ -59,7 +60,9 @@ class VerifierJudge:
                 continue
             text = turn.reply.content or ""
             if verifier.answer is not None:
-                right = plain(text) == plain(verifier.answer)
+                right = is_answer(text, verifier.answer)
+                if right is None:
+                    continue
                 told = f"{verifier.name}: {'the' if right else 'not the'} exact answer"
                 return (1 if right else -1), 1.0, told
             if verifier.json_schema is not None:
@@ -92,6 +95,25 @@ def plain(text: str) -> str:
     'rome.'
     """
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def is_answer(text: str, answer: str) -> bool | None:
+    """Tell whether a text is an answer, but for case, spaces and the signs around it.
+
+    None where the answer stands among other words: "it is Rome" is right, "not Rome" is not.
+
+    >>> is_answer("**Rome.**", "Rome"), is_answer("Milan", "Rome"), is_answer("It is Rome.", "Rome")
+    (True, False, None)
+    """
+    said, wanted = plain(text), plain(answer)
+    if said == wanted or _bare(said) == _bare(wanted) != "":
+        return True
+    return None if _bare(wanted) in said else False
+
+
+def _bare(text: str) -> str:
+    """A text without the signs around it; those that a number begins with are its own."""
+    return re.sub(r"^[^\w+\-−$€£¥]+|[^\w%°$€£¥]+$", "", text)
 
 
 def call_fault(turn: Turn) -> Verdict | None:

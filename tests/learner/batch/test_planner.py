@@ -152,7 +152,7 @@ def test_six_weak_verdicts_do_not_end_learning() -> None:
 EVENTS = st.lists(
     st.tuples(
         st.integers(0, 12_000),  # after so many milliseconds
-        st.sampled_from(["strong", "weak", "weak", "nothing"]),
+        st.sampled_from(["strong", "complaint", "praise", "weak", "weak", "nothing"]),
         st.sampled_from("ppppqr"),
         st.integers(1, 6),  # so many at once
     ),
@@ -172,7 +172,7 @@ def test_a_fresh_strong_verdict_starts_a_generation_soon(events: list[tuple[Any,
             here.until(here.now_ms + wait_ms)
             for _ in range(count):
                 id = here.judge(kind, principal)
-                if kind == "strong":
+                if kind in ("strong", "complaint"):
                     strong.append((id, here.now_ms))
         here.until(here.now_ms + 40_000)
         slack_ms = int(here.settings.linger_s * 1000) + GENERATION_MS + STEP_MS
@@ -180,7 +180,8 @@ def test_a_fresh_strong_verdict_starts_a_generation_soon(events: list[tuple[Any,
             begun = [g for g in here.planned if judged_ms <= g.planned_ms <= judged_ms + slack_ms]
             assert begun, (id, judged_ms, [g.planned_ms for g in here.planned])
         left = here.waits[-1]
-        assert left.num_fresh == 0 or left.waits_for.startswith("company")
+        told = ("company", "a complaint or", "a fresh complaint or")  # what is left is praise
+        assert left.num_fresh == 0 or left.waits_for.startswith(told)
         here.judge("strong", "z")  # with the next plan, what is out leaves
         here.until(here.now_ms + 20_000)
         rows = here.rows()

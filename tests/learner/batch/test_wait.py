@@ -29,6 +29,11 @@ NONE = Counts(fresh=0, used=0, weak=0, people=0)
             "a complaint or a wish: praise alone starts nothing",
         ),
         (
+            Counts(5, 4, 0, 2, fresh_asking=False),
+            conditions(),
+            "a fresh complaint or wish: praise alone starts nothing",
+        ),
+        (
             Counts(0, 0, 0, 0, fresh_asking=False, waiting=2),
             conditions(),
             "a word on the last versions of 2 lessons",

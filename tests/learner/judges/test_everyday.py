@@ -75,6 +75,22 @@ LATER = {
         "kurzversion bitte",
         "puoi accorciarlo?", "要約して",
     ),
+    "so much is enough": (
+        "deux phrases me suffisent.", "mi bastano due frasi.", "duas frases bastam.",
+        "please always finish by asking me something.",
+    ),
+    "just answer": (
+        "réponds juste", "responde y ya", "rispondi e basta", "só responde",
+        "hast nicht geantwortet",
+    ),
+    "why so much": (
+        "pourquoi autant de texte", "por qué tanto texto", "personne ne lit ça", "nadie lee eso",
+        "怎么这么多字", "没人会看这么多", "誰も読まないよ",
+    ),
+    "drawn out, or without its comma": (
+        "waaaay to long", "太太太长了", "ちがーう", "no e sbagliato",
+        "Ótimo, só que não era essa a minha pergunta.",
+    ),
     "for a child": (
         "erklär es mir wie einem kind", "spiegamelo come a un bambino",
         "explícamelo como a un niño", "像给小孩讲一样解释", "子供にもわかるように",
@@ -100,8 +116,26 @@ def test_every_language_complains_and_wishes(words: str) -> None:
         "mi abuelo está mal", "¿qué podría ser mejor que viajar?", "翻译成英文好不好", "我心情不好",
         "这家店不好吃", "这句话有错吗", "对不起，我误会了", "体調がよくない", "失礼します",
         "勘違いしていました、ごめん", "料理が下手です。どうすればいい？",
+        "Die Suppe war zu salzig, kann ich sie retten?", "è un tappeto vecchio",
+        "Dankeskarte für die Lehrerin, drei Zeilen bitte.", "给老师写一张感谢卡，三行就行。",
     ],
 )  # fmt: skip
 def test_what_only_sounds_alike_is_no_complaint(words: str) -> None:
     """Their own life, other things, questions."""
     assert hear(read_text(QUESTION, REPLY, words)).score == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Perfekt, danke dir! Und jetzt: wie putze ich Fenster?",
+        "Parfait, merci ! Maintenant, comment nettoyer une bouilloire ?",
+        "完璧です、ありがとう！次はやかんの洗い方を教えて。",
+        "Genau das hab ich gebraucht.",
+        "Proprio quello che mi serviva.",
+        "Exactement ce qu'il me fallait.",
+    ],
+)
+def test_praise_and_thanks_are_heard(words: str) -> None:
+    """A short question alone may be about what the reply left out; behind a "now" it is new."""
+    assert hear(read_text(QUESTION, REPLY, words)).score == 1

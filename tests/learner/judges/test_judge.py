@@ -8,13 +8,9 @@ from streams.records import Feedback, Judgement
 from tests.learner.judges.test_lexical import ASKED, user, verdict
 
 
-def test_a_retry_is_weak_evidence() -> None:
-    """The same request again may be a lost connection: it helps, and starts nothing."""
-    given = verdict(kind="retry")
-    assert given is not None
-    combined = combine([given])
-    assert combined is not None
-    assert (combined.score, combined.teaches, combined.starts) == (-1, True, False)
+def test_a_retry_is_no_verdict() -> None:
+    """The same request again, as its reply did not arrive, says nothing of what it was worth."""
+    assert verdict(kind="retry") is None
 
 
 def feedback(

@@ -60,6 +60,6 @@ def test_too_long_is_no_verdict() -> None:
 
 def test_a_program_that_is_not_there_is_no_verdict() -> None:
     """A typing error in the settings must judge nobody."""
-    missing = Verifier(name="m", program=("/no/such/program",))
-    with pytest.raises(NoVerdictError):
+    missing = Verifier(name="m", program=("/no/such/program",), wrong_status=1)
+    with pytest.raises(NoVerdictError, match="ended with 127"):
         ProgramJudge([missing]).judge(ABOUT, ABOUT)

@@ -112,7 +112,13 @@ def test_an_exact_answer_is_right_or_wrong() -> None:
     rome = Verifier(name="capital", asked="capital of Italy", answer="Rome")
     asked = said("What is the  CAPITAL of Italy?")
     assert verdict(turn(asked, " rome\n"), rome) == (1, "capital: the exact answer")
+    assert verdict(turn(asked, "**Rome.**"), rome) == (1, "capital: the exact answer")
     assert verdict(turn(asked, "Milan"), rome) == (-1, "capital: not the exact answer")
+    for right_or_not in ("The capital of Italy is Rome.", "Not Rome, surely."):
+        assert verdict(turn(asked, right_or_not), rome) is None
+    minus = Verifier(name="sum", asked="capital of Italy", answer="-5")
+    assert verdict(turn(asked, "5"), minus) == (-1, "sum: not the exact answer")
+    assert verdict(turn(asked, "-5."), minus) == (1, "sum: the exact answer")
     assert verdict(turn(said("And of Spain?"), "Milan"), rome) is None
     form = Verifier(name="form", json_schema=CITY)
     assert verdict(turn(asked, '{"city": "Rome"}'), form) == (1, "form: JSON of its schema")

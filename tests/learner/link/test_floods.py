@@ -1,8 +1,10 @@
 """Nothing that people or programs send stops the log, and what became of it is said."""
 
-from sqlmodel import func, select
+from sqlmodel import col, func, select, update
 
+from learner.lessons.assign import LOOKED_AT
 from streams.records import Feedback, Forgotten, Message
+from streams.store.lesson_tables import LessonRow
 from streams.store.tables import ClientRow, JudgementRow, TurnRow
 from tests.learner.link.conftest import Taken
 from tests.learner.turns import said, turn
@@ -68,3 +70,23 @@ def test_a_flood_of_follow_ups_from_one_key_is_worked_off(taken: Taken) -> None:
             session.exec(select(TurnRow.state, func.count()).group_by(TurnRow.state)).all()
         )
     assert states == {"judged": 120, "open": 1}
+
+
+def test_a_word_costs_no_more_however_many_wishes_a_key_has(taken: Taken) -> None:
+    """Only the lessons that can still be meant are looked at again."""
+    taken(turn(said("hi"), "hello", id="first"))
+    many = LOOKED_AT + 40
+    with taken.store.transaction() as session:
+        for n in range(many):
+            session.add(
+                LessonRow(
+                    id=f"l{n:04}", line="main", principal="alice", turn_id="t",
+                    instruction=f"like a pirate {n}", wished=[], created_ms=n,
+                )
+            )  # fmt: skip
+        session.flush()
+        session.execute(update(LessonRow).values(changed=False))
+    taken(turn(said("hi", "hello", "Thanks!"), "ok", id="next", created_ms=2_000))
+    with taken.store.reading() as session:
+        touched = session.exec(select(LessonRow.id).where(col(LessonRow.changed))).all()
+    assert set(touched) == {f"l{n:04}" for n in range(many - LOOKED_AT, many)}
