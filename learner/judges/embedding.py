@@ -52,6 +52,9 @@ SUPPORTS_OF: Final = {
     "says what was asked": 0.9,
     "wanted something else": 0.9,
 }
+# The same where a message is courtesy, complaint and wish alone. In development and aside 14 of the
+# 15 between this and the above were right, 10 of the 15 below.
+SUPPORTS_PLAIN: Final = 0.1
 # What says itself that it is no verdict, whatever it sounds like.
 SETTLED: Final = frozenset(
     {"a wish for what comes next", "doubts it", "denies a fault", "takes back their own words"}
@@ -125,12 +128,12 @@ class EmbeddingJudge:
         heard = hear(reading)
         if heard.rule in SETTLED or (heard.score == 0 and _is_asked_again(reading)):
             return None
-        # "Too long. One sentence only." is as plain as words can be
-        if heard.rule in OWN_WORDING and says_nothing_else(reading):
-            return None
+        plain = heard.score < 0 and says_nothing_else(reading)
+        if plain and heard.rule in OWN_WORDING:
+            return None  # "Too long. One sentence only." is as plain as words can be
         text = seen(Said(reading.asked, reading.reply, reading.said))
         chances = self._chances(text)
-        decided = decide(chances, heard, speaks=_speaks_from(reading, chances))
+        decided = decide(chances, heard, speaks=_speaks_from(reading, chances), plain=plain)
         if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
             return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
@@ -173,11 +176,14 @@ class Decided:
     wished: bool = False
 
 
-def decide(chances: Chances, heard: Heard, *, speaks: float = SPEAKS[-1]) -> Decided | None:
+def decide(
+    chances: Chances, heard: Heard, *, speaks: float = SPEAKS[-1], plain: bool = False
+) -> Decided | None:
     """Return a verdict, or None where no chance is large enough.
 
     heard: what the lexical judge made of it
     speaks: from this chance on it is unhappy where that one heard nothing
+    plain: whether the message says nothing but what that one heard
 
     >>> from learner.judges.tuned.encoder import Chances
     >>> nothing, praise = Heard(0, "nothing", "a new topic"), Heard(1, "praise", "praises it")
@@ -192,7 +198,8 @@ def decide(chances: Chances, heard: Heard, *, speaks: float = SPEAKS[-1]) -> Dec
     said = f"sounds {name}, {100 * chance:.0f} %"
     if heard.score != 0:
         support = chances.unhappy if heard.score < 0 else chances.pleased
-        if support < SUPPORTS_OF.get(heard.rule, SUPPORTS):
+        needed = SUPPORTS_OF.get(heard.rule, SUPPORTS)
+        if support < (min(needed, SUPPORTS_PLAIN) if plain else needed):
             return Decided(0, max(SURE_OF_NOTHING, 1 - support), f"{said}: doubts the words")
     if chances.unhappy >= (speaks if heard.score == 0 else SPEAKS[-1]):
         return Decided(-1, chances.unhappy, said, chances.wished >= WISHED)

@@ -106,6 +106,18 @@ def test_it_doubts_the_words_and_overrules_none() -> None:
     assert decide(chances(0.9, 0.05), NOTHING) is None
 
 
+@pytest.mark.parametrize("rule", ["mocks it", "wishes a form", "any other rule"])
+@pytest.mark.parametrize("unhappy", [0.05, 0.2, 0.6, 0.95])
+def test_it_doubts_what_says_nothing_else_less(rule: str, unhappy: float) -> None:
+    """Whatever stands as one of several things said stands alone, too; from 0.1 it always does."""
+    heard = Heard(-1, "complaint", rule)
+    nothing = 0.99 - unhappy
+    found = Chances(unhappy=unhappy, nothing=nothing, pleased=0.01, wished=0.0)
+    among, alone = decide(found, heard), decide(found, heard, plain=True)
+    assert alone is None or (among is not None and among.score == alone.score)
+    assert (alone is None) == (unhappy >= 0.1)
+
+
 @pytest.mark.parametrize(
     ("heard", "support"),
     [(PRAISE, 0.0), (PRAISE, 0.45), (FAULT, 0.45), (replace(FAULT, rule="wishes a form"), 0.85)],
