@@ -28,7 +28,7 @@ _UNREAD: Final = tuple(
         r"\[\^\w{1,20}\]|(?<=[\s.,;:!?)\]])\[\d{1,3}\]|【[^】\n]{1,40}】",
         r"^[ \t]{0,8}(?:`{3,8}|~{3,8})[ \t]?[\w+#.-]{1,30}[ \t]*$",
         r"</?(?:a|b|blockquote|br|code|del|div|em|h[1-6]|hr|i|img|li|ol|p|pre|s|span|strong|su[bp]"
-        r"|table|tbody|td|th|thead|tr|u|ul|assistant|(?:final_)?answer|output|reply|response)(?:\s[^<>]{0,400}=[^<>]{0,400})?\s?/?>",
+        r"|table|tbody|td|th|thead|tr|u|ul|assistant|(?:final_)?answer|output|reply|response)(?:\s[^<>=]{0,200}=[^<>]{0,400})?\s?/?>",
         r"<\|(?:begin|end)_of_solution\|>",
         r":(?:[a-z][a-z0-9_+-]{0,40}|[+-]1):",
     )

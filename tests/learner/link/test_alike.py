@@ -175,6 +175,8 @@ def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other
         "1. \n",
         "<p ",
         "<p a=",
+        "<a " + "=" * 800,
+        "<a " + "x=" * 400,
         "【",
         "\nQuestion: ",
         "12:",
