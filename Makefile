@@ -62,7 +62,7 @@ format: .venv/installed ## let ruff put the code in form
 
 # Three processes share the tests, a file each: on two cores none waits while another one does. What
 # waited in vain, as on a machine that is busy with something else, is tried once more, and told so.
-test: setup compiled ## checks and tests, 10 to 20 minutes on two cores (ARGS="-k swap")
+test: setup compiled ## checks and tests, 10 to 25 minutes on two cores (ARGS="-k swap")
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--reruns 1 --only-rerun Timeout --only-rerun TaskGroup $(ARGS)
 

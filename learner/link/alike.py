@@ -111,7 +111,7 @@ def _is_of(text: str, said: str, *, cut: bool) -> bool:
     if not parts:
         return False
     first = letters(parts[0])
-    if "".join(map(letters, parts)) == said or (cut and said.startswith(first) and parts[1:] == []):
+    if "".join(map(letters, parts)) == said or (cut and len(parts) == 1 and said.startswith(first)):
         return True
     pieces = [piece for part in parts for piece in map(letters, part.splitlines()) if piece]
     enough = _size(said) * _MOST if len(parts) == 1 and len(pieces) > 1 else 0

@@ -139,6 +139,17 @@ def fixed(unhappy: float, wished: float, words: str) -> int | None:
     return None if heard is None else heard.score
 
 
+@pytest.mark.parametrize(
+    ("unhappy", "alone", "beside"), [(0.05, 0, 0), (0.3, None, 0), (0.6, None, None)]
+)
+def test_plain_words_alone_are_doubted_less(
+    unhappy: float, alone: int | None, beside: int | None
+) -> None:
+    """A complaint keeps its lexical verdict more easily where the message says nothing else."""
+    assert fixed(unhappy, 0.0, "Your answer is wrong.") == alone
+    assert fixed(unhappy, 0.0, "That's wrong, the river is in Norway") == beside
+
+
 @given(st.floats(0.5, 1), st.floats(0, 1), st.sampled_from(["rhyming pls", "meat in there"]))
 def test_more_chance_never_unsays_it(unhappy: float, share: float, words: str) -> None:
     """What is heard at one chance is heard at every higher one."""
