@@ -161,9 +161,11 @@ async def test_a_broker_that_does_not_answer_costs_no_figure_of_the_store(tmp_pa
     with store.transaction() as session:
         session.add(OffsetRow(group="learner/main", topic="turns", partition=0, next_offset=3))
     anything: Any = log
-    stored = Sections(FakeService(), store, anything, wait_s=6.0)
+    stored = Sections(FakeService(), store, anything, wait_s=0.1)
     try:
         found: Any = await stored.of_store()
+        while found["store"]["message"] == NO_ANSWER:  # a busy machine's first reading is slow
+            found = await stored.of_store()
         assert found["store"]["ok"]
         assert found["learner"]["lag"] == {"learner/main": {}}
         log.go.set()

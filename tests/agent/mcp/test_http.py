@@ -160,7 +160,8 @@ async def test_any_answer_ends_a_call_and_the_next_is_made(kind: str) -> None:
     """What cannot be read is told at once and for what it is; the server is soon called again."""
     act, outcomes = ODD[kind]
     async with serving(act, **({"Mcp-Session-Id": "s"} if kind == "ended" else {})) as url:
-        server = ToolServer(url=url, allow=("act",), timeout_s=3.0)
+        waits_s = 5.0 if "timeout" in outcomes else 60.0
+        server = ToolServer(url=url, allow=("act",), timeout_s=waits_s)
         with opened(odd=server) as box:
             await until(box.offered)
             told = await call(box, "act")
