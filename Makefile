@@ -61,7 +61,8 @@ format: .venv/installed ## let ruff put the code in form
 	$(BIN)/ruff format .
 
 # Three processes share the tests, a file each: on two cores none waits while another one does. What
-# waited in vain, as on a machine that is busy with something else, is tried once more, and told so.
+# waited in vain, as on a machine that is busy with something else, is tried once more, and told so;
+# on a build machine (CI=true) so is whatever fails where tests wait for others (tests/conftest.py).
 test: setup compiled ## checks and tests, 10 to 25 minutes on two cores (ARGS="-k swap")
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--reruns 1 --only-rerun Timeout --only-rerun TaskGroup $(ARGS)
@@ -74,7 +75,7 @@ compiled: .venv/installed
 		-k "not triton and not reference" -m "not slow" > /dev/null & \
 	$(MAKE) --no-print-directory check; checked=$$?; wait; exit $$checked
 
-test-slow: setup ## the tests that take longer than a minute each, and all laws with more examples
+test-slow: setup ## the tests that take long, further cases of others, and all laws with more examples
 	$(BIN)/python -m pytest --hypothesis-profile thorough -m "slow or hypothesis" $(ARGS)
 
 faults: .venv/installed ## every fault of the streams TIMES times (10), another seed each; a table

@@ -217,11 +217,17 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
     [
         ([[ANN, BOB]], {}),
         pytest.param([[ANN, BOB, BOB, ANN, CID]], {"turns_per_generation": 3}, marks=LONG),
-        ([[BOB, CID], [ANN, CID, BOB], [BOB]], {"turns_per_generation": 2}),
+        pytest.param(
+            [[BOB, CID], [ANN, CID, BOB], [BOB]], {"turns_per_generation": 2}, marks=LONG
+        ),
         pytest.param(
             [[ANN], [BOB], [ANN], [CID, BOB]], {"turns_per_generation": 1, "uses": 1}, marks=LONG
         ),
-        ([[ANN, BOB, CID, CID]], {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3}),
+        pytest.param(
+            [[ANN, BOB, CID, CID]],
+            {"principal_cap": 0.5, "turns_per_generation": 3, "uses": 3},
+            marks=LONG,
+        ),
         # what Cid says second comes after the first run's last plan, and after another one's rest
         pytest.param(
             [[ANN, BOB], [CID], [CID]],
@@ -342,6 +348,7 @@ def test_without_nobody_the_run_is_the_first_one(tmp_path: Path, common: Common)
             build(learner, ANN)
 
 
+@LONG
 def test_a_run_again_sets_the_same_lessons_aside(tmp_path: Path, common: Common) -> None:
     """What helped nobody is withdrawn at the same moment: with nobody left out it is the first run.
 

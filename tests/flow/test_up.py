@@ -55,6 +55,7 @@ def test_the_loop_turns_is_proved_and_survives_kills(tiny_dir: Path, tmp_path: P
         assert service.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_somebody_is_forgotten_while_everything_runs(tiny_dir: Path, tmp_path: Path) -> None:
     """The learner empties the store between two pieces of work; the agent serves on."""
     with up(tmp_path / "home", model=tiny_dir) as service:
