@@ -12,13 +12,24 @@ from kernels.open import open_backend
 from tests.kernels.placed import Placed
 
 
+# What takes Triton's interpreter seconds, and is told of its kernels by shorter tests, too.
+LONG = (
+    "test_updates_larger",
+    "test_generations_commute",
+    "test_each_gives_the_results_in_order",
+    "test_decay_comes_before_the_step",
+    "test_advancing_is_applying_and_weighing_in_one",
+    "test_the_step_is_that_of_the_master",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to the slow tests what takes Triton's interpreter many seconds."""
     for item in items:
         told = getattr(item, "callspec", None)
         if told is None or told.params.get("backend") != "triton" or torch.cuda.is_available():
             continue
-        if told.params.get("pairs", 0) > 100 or item.name.startswith("test_updates_larger"):
+        if told.params.get("pairs", 0) > 100 or item.name.startswith(LONG):
             item.add_marker(pytest.mark.slow)
 
 
