@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from agent.constrain.contract import Grammar
 from agent.engine.spelling import UNSPELT, Spelling
+from agent.engine.text import Spared
 from agent.swap.residents import Resident
 from streams.line.line import Line
 from streams.line.variant import Variant
@@ -40,6 +41,7 @@ class Request:
     top_logprobs: int = 0  # how many of the likeliest tokens to tell beside each sampled one, to 20
     continues: bool = False  # the prompt ends in the midst of a text, which the reply goes on with
     shown: frozenset[str] = frozenset()  # control tokens that are text in this reply
+    spared: Spared | None = None  # where in this reply stop strings end nothing
     grammar: Grammar | None = None  # what the reply is held to; None: any token may come
     unseen: bool = False  # nobody waits for it: it is made while no other reply is, or not at all
 

@@ -49,6 +49,7 @@ class Running:
             sampling.stop,
             before=b"".join(spellings[token].bytes or b"" for token in last),
             drops_space=spellings.drops_space,
+            spared=request.spared,
         )
         matcher = request.grammar.start() if request.grammar is not None else None
         sampler = Sampler(sampling, prompt, top_logprobs=request.top_logprobs, matcher=matcher)

@@ -16,6 +16,7 @@ from typing import Self
 from prometheus_client import Histogram
 
 from agent.engine.contract import Engine, Finish, Request, Stream, Token, serving
+from agent.engine.text import Spared
 from agent.errors import (
     BrokenError,
     BrokenLogitsError,
@@ -302,10 +303,13 @@ def request_of(
     said: its tokens before, when it is asked for the rest
     held: what that is held to
     """
-    sampling, held = ask.samplings[number], held or ask.held
+    sampling, again = ask.samplings[number], held is not None
     if said:
         left = max(1, sampling.max_tokens - len(said))
         sampling = sampling.model_copy(update={"max_tokens": left})
+    if again or (ask.constraint is not None and ask.constraint.is_whole):
+        sampling = sampling.model_copy(update={"stop": []})
+    held, form = held or ask.held, ask.writes
     return Request(
         [*ask.prompt_token_ids, *said],
         sampling,
@@ -313,6 +317,7 @@ def request_of(
         assign=partial(assign, ask),
         top_logprobs=ask.top_logprobs,
         continues=bool(said) or ask.continues or ask.raw is not None,
-        shown=ask.writes.tags if ask.tools is not None else frozenset(),
+        shown=form.tags if ask.tools is not None else frozenset(),
+        spared=Spared(form.opens, form.closes, form.bare) if ask.tools is not None else None,
         grammar=held.grammar if held is not None else None,
     )

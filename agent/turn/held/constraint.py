@@ -3,7 +3,7 @@
 Knows nothing of tokens, masks or any API's JSON.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from streams.records import Json
@@ -20,11 +20,13 @@ class TextForm:
         which one is to be chosen; None for any JSON object
     loose: keywords of the schema that cannot be kept to are passed over, as the client allowed;
         otherwise they are refused
+    named: what else the client says of a schema: its name, its description
     """
 
     kind: TextKind
     body: Json | str | tuple[str, ...] | None = None
     loose: bool = False
+    named: Json | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,14 @@ class Constraint:
     text: TextForm | None = None
     calls: tuple[str, ...] = ()
     loose: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether any end but its own makes the reply none of these: stop strings end nothing.
+
+        A regular expression or a grammar may leave it to a stop string where the text ends.
+        """
+        return self.text is None or self.text.kind not in ("regex", "grammar")
 
     def __str__(self) -> str:
         """What is asked, in words.

@@ -9,15 +9,17 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from agent.engine.spelling import Spellings
-from agent.engine.text import UNFINISHED, Detokenizer
+from agent.engine.text import UNFINISHED, Detokenizer, Spared
 from tests.tiny import tiny_pieces_tokenizer, tiny_tokenizer
 
 BYTES, PIECES = tiny_tokenizer(), tiny_pieces_tokenizer()
 
 
-def pieces(text: str, stop: list[str]) -> tuple[list[str], str | None]:
+def pieces(
+    text: str, stop: list[str], spared: Spared | None = None
+) -> tuple[list[str], str | None]:
     """Add a text byte by byte, so that characters are cut."""
-    growing, out = Detokenizer(stop), []
+    growing, out = Detokenizer(stop, spared=spared), []
     encoded = text.encode()
     for place, byte in enumerate(encoded):
         out.append(growing.add(bytes([byte]), last=place == len(encoded) - 1))
@@ -33,6 +35,42 @@ def test_the_pieces_are_the_text(text: str) -> None:
     assert "".join(out) == text
     if UNFINISHED not in text:
         assert not any(UNFINISHED in piece for piece in out)
+
+
+def unspared(text: str, stop: str, spared: Spared) -> tuple[str, str | None]:
+    """What is told of a whole text, and what stops it: the slow, obvious way."""
+    opens, closes = spared.opens or "", spared.closes
+    if spared.whole(text):
+        return text, None
+    at = 0
+    while True:
+        ends, opened = text.find(stop, at), text.find(opens, at) if opens else -1
+        if opened < 0 or 0 <= ends < opened:
+            return (text[:ends], stop) if ends >= 0 else (text, None)
+        closed = text.find(closes, opened + len(opens)) if closes else -1
+        if closed < 0:
+            return text, None
+        at = closed + len(closes or "")
+
+
+def begins_so(text: str) -> bool | None:
+    """Whether a text is a call without tags, as some families write it."""
+    return True if text.startswith("[f") else None if "[f".startswith(text) else False
+
+
+@given(
+    st.lists(st.sampled_from(["<c>", "</c>", "<", "c", ">", "[", "f", "\u00e9"]), min_size=1),
+    st.sampled_from(["<", "c", ">", "<c>", "</c>", "[f", "f", "cc", "\u00e9<", ">c"]),
+    st.sampled_from([("<c>", "</c>"), ("<c>", None), (None, None)]),
+    st.sampled_from([begins_so, lambda _: False]),
+)
+def test_where_calls_stand_a_stop_string_ends_nothing(
+    parts: list[str], stop: str, tags: tuple[str | None, str | None], whole: Any
+) -> None:
+    """Between their tags, tags included, and in a reply that is one; elsewhere it does."""
+    text, spared = "".join(parts), Spared(*tags, whole)
+    out, stopped_by = pieces(text, [stop], spared)
+    assert ("".join(out), stopped_by) == unspared(text, stop, spared)
 
 
 @given(st.text(min_size=1), st.text(max_size=3), st.integers(0, 4))
