@@ -18,7 +18,7 @@ import time
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +30,7 @@ from agent.constrain.source import Source
 from agent.errors import GrammarError, LostMaskError
 
 MAX_SOURCE_CHARS: Final = 2**20  # as many as a request's body has by default
-FIRST_MASK_S: Final = 1.0  # a first mask that takes longer is of a grammar that holds others up
+FIRST_MASK_S: Final = 1.0  # of a processor; a grammar whose first masks take longer holds others up
 MASK_S: Final = 2.0  # a later one that takes longer in a thread ends the reply
 SLOW_MASK_S: Final = 0.002  # of a processor: from here on masks are computed in threads …
 ASIDE_S: Final = 60.0  # … for so long
@@ -38,6 +38,9 @@ ASIDE_S: Final = 60.0  # … for so long
 _MAX_STATES: Final = 20_000
 # Ways on at one place: an enumeration of ten thousand fits, its masks take some milliseconds.
 _MAX_WAYS: Final = 20_000
+# Steps of the parser for one mask: an object of two thousand properties, each a text or null, of
+# which any may be left out, takes up to two hundred thousand, and a seventh of a second.
+_MAX_STEPS: Final = 500_000
 # What reading an expression may cost: (a{1000}){1000} is refused in a second and not in six, and an
 # enumeration of ten thousand texts still fits.
 _READING_FUEL: Final = 300_000
@@ -64,6 +67,7 @@ class Guidance:
             max_lexer_states=_MAX_STATES,
             initial_lexer_fuel=_READING_FUEL,
             max_items_in_row=_MAX_WAYS,
+            step_max_items=_MAX_STEPS,
             verbose_errors=False,
         )
         self._stop_ids = sorted(stop_ids)
@@ -84,29 +88,39 @@ class Guidance:
         _prove(first)
         if begun and not first.consume_tokens(vocabulary.tokenize_bytes(begun.encode())):
             raise GrammarError("what is begun does not satisfy it")
-        began_s = time.perf_counter()
-        first.compute_bitmask()
         grammar = _Compiled(first, self._pace, vocabulary, frozenset(self._controls.values()))
-        _prove(first)
-        self._go_on(grammar.start())
-        if time.perf_counter() - began_s > FIRST_MASK_S:
+        began_s = time.thread_time()
+        mask = self._first_mask(grammar)
+        took_s = time.thread_time() - began_s
+        self._pace.took(took_s / 2)  # of two masks
+        if took_s > FIRST_MASK_S:
             raise GrammarError(_TOO_COMPLEX)
-        return grammar
+        return replace(grammar, mask=mask)
 
-    def _go_on(self, matcher: Matcher) -> None:
-        """Prove that a reply can go on behind a first token: too many ways show there, not before.
+    def _first_mask(self, grammar: "_Compiled") -> Tensor:
+        """Compute the mask that all replies begin with, and prove that one can go on from there.
+
+        Too many ways show behind a first token, and not before. All is computed in this thread.
 
         raises: GrammarError
         """
+        here = replace(grammar, pace=_Pace(self._pace.pool, warns=False))
+        matcher = _Matcher(grammar.first.deep_copy(), here)
         try:
-            mask = matcher.mask().clone()
-            mask[self._stop_ids] = False
+            first = matcher.mask()
+        except LostMaskError:
+            _prove(matcher.inner)
+            raise GrammarError(_TOO_COMPLEX) from None
+        mask = first.clone()
+        mask[self._stop_ids] = False
+        try:
             if not matcher.ended and mask.any():
                 matcher.take(int(mask.to(torch.uint8).argmax()))
             if not matcher.ended:
                 matcher.mask()
         except LostMaskError as cause:
             raise GrammarError(_TOO_COMPLEX) from cause
+        return first
 
     def control(self, text: str) -> int | None:
         return self._controls.get(text)
@@ -130,10 +144,12 @@ class Guidance:
 class _Pace:
     """Where masks are computed: at once, or in threads, since one has lately been slow.
 
+    warns: whether a slow mask sends the next ones into threads
     aside_until_s: by time.monotonic
     """
 
     pool: ThreadPoolExecutor
+    warns: bool = True
     aside_until_s: float = -math.inf
 
     @property
@@ -142,18 +158,22 @@ class _Pace:
 
     def took(self, seconds: float) -> None:
         """Count a mask. seconds: of a processor, so that other work makes none slow"""
-        if seconds > SLOW_MASK_S:
+        if self.warns and seconds > SLOW_MASK_S:
             self.aside_until_s = time.monotonic() + ASIDE_S
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A grammar; its first matcher is never used, only copied."""
+    """A grammar; its first matcher is never used, only copied.
+
+    mask: that all replies begin with; None: each computes it
+    """
 
     first: Any
     pace: _Pace
     vocabulary: Any
     controls: frozenset[int]
+    mask: Tensor | None = None
 
     def start(self) -> Matcher:
         return _Matcher(self.first.deep_copy(), self)
@@ -163,10 +183,11 @@ class _Matcher:
     """One reply in its grammar (agent.constrain.contract.Matcher)."""
 
     def __init__(self, matcher: Any, grammar: _Compiled) -> None:
-        self._matcher, self._grammar, self._pace = matcher, grammar, grammar.pace
+        self.inner, self._grammar, self._pace = matcher, grammar, grammar.pace
         self.ended = bool(matcher.is_stopped())
-        self._next: Future[Tensor] | Tensor | None = None
-        self._begin()
+        self._next: Future[Tensor] | Tensor | None = grammar.mask
+        if self._next is None:
+            self._begin()
 
     def mask(self) -> Tensor:
         if self._next is None:
@@ -181,9 +202,9 @@ class _Matcher:
     def take(self, token: int) -> None:
         if isinstance(self._next, Future):
             self.mask()  # a matcher is not for two threads at once
-        if not self._matcher.consume_token(token):
+        if not self.inner.consume_token(token):
             raise LostMaskError(f"the reply has left its grammar: {self._why()}")
-        self.ended = bool(self._matcher.is_stopped())
+        self.ended = bool(self.inner.is_stopped())
         self._next = None
         if not self.ended:
             self._begin()
@@ -194,18 +215,18 @@ class _Matcher:
 
     def _compute(self) -> Tensor:
         began_s = time.thread_time()
-        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        bits = np.frombuffer(self.inner.compute_bitmask(), np.uint8)
         self._pace.took(time.thread_time() - began_s)
-        if self._matcher.is_error():
+        if self.inner.is_error():
             raise LostMaskError(f"the reply cannot be held: {self._why()}")
         mask = np.unpackbits(bits, bitorder="little").view(np.bool_)
         only = int(mask.argmax()) if np.count_nonzero(mask) == 1 else None
-        if only in self._grammar.controls and not self._matcher.validate_tokens([only]):
+        if only in self._grammar.controls and not self.inner.validate_tokens([only]):
             mask = self._spelt(len(mask))
         return torch.from_numpy(mask)
 
     def _why(self) -> str:
-        return str(self._matcher.get_error()).partition("\n")[0]
+        return str(self.inner.get_error()).partition("\n")[0]
 
     def _spelt(self, num_tokens: int) -> np.ndarray:
         """The mask where the text must go on with letters that spell a control token.
@@ -213,7 +234,7 @@ class _Matcher:
         llguidance takes the token itself to be meant, which then does not satisfy the grammar: a
         text is told by letters, so the first of them is what comes.
         """
-        letters = bytes(self._matcher.compute_ff_bytes()).decode(errors="ignore")
+        letters = bytes(self.inner.compute_ff_bytes()).decode(errors="ignore")
         if not letters:
             raise LostMaskError("the reply cannot be held: no letters spell what comes next")
         mask = np.zeros(num_tokens, np.bool_)

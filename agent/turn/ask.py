@@ -107,6 +107,7 @@ class Ask:
     notes: tuple[Note, ...] = ()  # standing wishes that are in the prompt (agent.notes.notes)
     serves: bool = False  # whether tools that the agent calls itself may be offered
     served: frozenset[str] = frozenset()  # names of those that are, among `tools`
+    most_calls: int | None = None  # of such tools; None: as many as the settings let be made
     can_ask: bool = False  # whether the API can ask for somebody's approval of a call
     approvals: tuple[Approval, ...] = ()  # what was said of calls that the last reply wants made
     made: tuple[Made, ...] = ()  # the calls that were made of those, before the first token
@@ -157,6 +158,7 @@ def held_to(ask: Ask, compiler: Compiler | None) -> Ask:
         compiler=compiler,
         form=ask.writes,
         several=ask.parallel_calls,
+        begun=ask.messages[-1].content or "" if ask.continues else "",
     )
     told = {"constraint": held.told}
     samplings = tuple(each.model_copy(update=told) for each in ask.samplings)

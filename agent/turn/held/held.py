@@ -18,7 +18,7 @@ from agent.constrain.source import Source, control, expression, json_of, literal
 from agent.errors import GrammarError, InvalidError
 from agent.tools.format import Format, Rules, Spell, Tool
 from agent.turn.held.constraint import Constraint, TextForm, TextKind
-from agent.turn.held.schema import faulty_part, of_arguments
+from agent.turn.held.schema import crowded_part, faulty_part, of_arguments
 from streams import records
 from streams.records import Json
 from streams.turn import MAX_CONSTRAINT_CHARS
@@ -66,6 +66,7 @@ def hold(
     compiler: Compiler | None,
     form: Format,
     several: bool = True,
+    begun: str = "",
 ) -> Held:
     """Compile what a reply must keep to. Takes its time, so not in the event loop.
 
@@ -73,6 +74,8 @@ def hold(
     compiler: None: the package that it needs is not installed
     form: in which the model writes calls
     several: whether more than one tool may be called
+    begun: the message that the reply goes on with: where that is a beginning of the form, the
+        message is held to it as a whole; else the reply is, alone
     raises: InvalidError, which names the parameter and what is wrong with it
     """
     if compiler is None:
@@ -83,9 +86,13 @@ def hold(
             code="unsupported_parameter",
         )
     offered = [_tool(each) for each in tools or [] if each["function"]["name"] in constraint.calls]
+    if (crowded := _crowded(constraint, offered)) is not None:
+        raise InvalidError(
+            f"{constraint.param}: {crowded}", param=constraint.param, code="invalid_value"
+        )
     source = _source(constraint, offered, compiler=compiler, form=form, several=several)
     try:
-        grammar = compiler.compile(source)
+        grammar = _compiled(source, begun if constraint.text is not None else "", compiler)
     except GrammarError as cause:
         raise InvalidError(
             f"{constraint.param}: {_fault(constraint, offered, compiler, cause)}",
@@ -94,6 +101,19 @@ def hold(
         ) from cause
     kind = "tool_call" if constraint.text is None else constraint.text.kind
     return Held(grammar, _told(kind, source))
+
+
+def _compiled(source: Source, begun: str, compiler: Compiler) -> Grammar:
+    """Compile a source, and go on from where what is begun has come in it, if it has.
+
+    raises: GrammarError
+    """
+    if begun:
+        with suppress(GrammarError):
+            grammar = compiler.compile(source, begun=begun)
+            if not grammar.start().ended:
+                return grammar
+    return compiler.compile(source)
 
 
 def _tool(offered: Json) -> Tool:
@@ -146,6 +166,17 @@ def _term(text: TextForm) -> str:
         case TextForm("json_schema", dict(schema), loose):
             return json_of(schema, loose=loose)
     return json_of({"type": "object"})
+
+
+def _crowded(constraint: Constraint, tools: Sequence[Tool]) -> str | None:
+    """Where more properties may be left out than can be followed."""
+    text = constraint.text
+    schemas = [("", text.body)] if text is not None and isinstance(text.body, dict) else []
+    schemas += [(f"the parameters of {each.name!r}: ", of_arguments(each.schema)) for each in tools]
+    for whose, schema in schemas:
+        if (found := crowded_part(schema)) is not None:
+            return f"{whose}{found.path}: {found.why}"
+    return None
 
 
 def _fault(

@@ -5,7 +5,7 @@ Knows nothing of how schemas are kept to.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from streams.records import Json
 
@@ -14,6 +14,8 @@ _SCHEMA: Final = ("items", "additionalProperties", "not", "contains", "propertyN
                   "then", "else")  # fmt: skip
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _NAMED: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+# Ways on behind each property of such an object: at the most, masks take tenths of a second.
+MAX_OPTIONAL: Final = 2000
 # What a reference of a part may point to, which is so kept beside it.
 _SHARED: Final = ("$defs", "definitions")
 # What decides by itself which properties an object has.
@@ -63,6 +65,60 @@ def faulty_part(schema: Json, fails: Callable[[Json], str | None]) -> Faulty | N
         if fails({**shared, **part}) == why:
             path, inner = f"{path}.{name}", iter(_parts(part))
     return Faulty(path, why)
+
+
+def crowded_part(schema: Json) -> Faulty | None:
+    """Find a part in which more properties in a row may be left out than can be followed.
+
+    Any of them may come next then, which shows in the midst of a reply, and not before.
+    """
+    waiting, known = [("schema", schema)], dict[str, int]()
+    while waiting:
+        path, part = waiting.pop()
+        try:
+            number = _optional(part, schema, known)
+        except RecursionError:
+            return Faulty(path, "its references go on from one to the next too often")
+        if number > MAX_OPTIONAL:
+            why = f"{number} properties in a row may be left out: name some of them as required"
+            return Faulty(path, f"{why}, or have at most {MAX_OPTIONAL}")
+        waiting += [(f"{path}.{name}", inner) for name, inner in _parts(part)]
+    return None
+
+
+def _optional(part: Json, whole: Json, known: dict[str, int]) -> int:
+    """How many properties in a row may be left out of an object, those of its choices together.
+
+    known: the same of what references point to, as far as it has been counted
+    """
+    properties, required = part.get("properties"), part.get("required")
+    needed = {name for name in required if isinstance(name, str)} if _lists(required) else ()
+    number = row = 0
+    for name in properties if isinstance(properties, dict) else ():
+        row = 0 if name in needed else row + 1
+        number = max(number, row)
+    for choices in (part.get("anyOf"), part.get("oneOf"), part.get("allOf")):
+        for each in choices if _lists(choices) else ():
+            number += _optional(each, whole, known) if isinstance(each, dict) else 0
+    target = part.get("$ref")
+    if isinstance(target, str) and target not in known:
+        known[target] = 0  # for what refers to itself
+        referred = _referred(target, whole)
+        known[target] = _optional(referred, whole, known) if isinstance(referred, dict) else 0
+    return number + (known[target] if isinstance(target, str) else 0)
+
+
+def _lists(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _referred(target: str, whole: Json) -> Any:
+    """What a reference within a schema points to; None: nothing that is there."""
+    value: Any = whole
+    for name in target.removeprefix("#").strip("/").split("/"):
+        if name:
+            value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:

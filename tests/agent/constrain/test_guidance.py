@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
@@ -27,6 +28,7 @@ from agent.constrain.source import (
     rules,
 )
 from agent.errors import GrammarError
+from agent.turn.held.schema import MAX_OPTIONAL
 from tests.tiny import tiny_pieces_tokenizer, tiny_tokenizer
 
 CITY: dict[str, Any] = {
@@ -155,11 +157,40 @@ def test_thousands_of_ways_on_can_be_kept_to(name: str) -> None:
 
 def test_more_ways_on_than_can_be_followed_are_refused_before_a_reply_begins() -> None:
     """They show behind the first token: a reply that ended there would be a failure of ours."""
-    named = {f"k{n}": {"type": "integer"} for n in range(5000)}
+    with pytest.raises(GrammarError, match="too complex"):
+        MODELS["bytes"][0].compile(wide(30_000)["rules"])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [({"type": "integer"}, "1"), ({}, "[2]"),
+     ({"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}, '"x"')],
+)  # fmt: skip
+def test_as_many_properties_as_may_be_left_out_are_followed_to_the_end(
+    value: dict[str, Any], said: str
+) -> None:
+    """Whatever their values are: how many steps a mask takes shows behind the first of them."""
+    named = {f"k{n}": value for n in range(MAX_OPTIONAL)}
     schema = {"type": "object", "properties": named, "additionalProperties": False}
-    for source in (wide(30_000)["rules"], rules(start=json_of(schema))):
-        with pytest.raises(GrammarError, match="too complex"):
-            MODELS["bytes"][0].compile(source)
+    known, tokenizer = MODELS["bytes"]
+    matcher = known.compile(rules(start=json_of(schema))).start()
+    for token in tokenizer.encode(f'{{"k3": {said}, "k5": {said}, "k{MAX_OPTIONAL - 1}": {said}}}'):
+        assert matcher.mask()[token]
+        matcher.take(token)
+    assert matcher.ended
+
+
+def test_the_first_mask_is_computed_once() -> None:
+    """When a grammar is compiled; every reply begins with it, and none changes it."""
+    known, _ = MODELS["bytes"]
+    grammar = known.compile(rules(start="/[ab]{3}/"))
+    first, second = grammar.start(), grammar.start()
+    mask = first.mask()
+    assert mask is second.mask()
+    before = mask.clone()
+    first.take(int(mask.to(torch.uint8).argmax()))
+    first.mask()
+    assert torch.equal(second.mask(), before)
 
 
 def test_a_loose_schema_passes_over_what_it_cannot_keep_to() -> None:
@@ -196,8 +227,8 @@ def test_a_slow_mask_sends_the_next_ones_into_threads(
 
     monkeypatch.setattr(np, "unpackbits", noted)
     assert walk(kind, source, 1, made) == at_once
-    assert aside[0] is False
-    assert all(aside[1:])
+    assert aside[:2] == [False, False]  # by which the grammar is proved
+    assert all(aside[2:])
     assert len(aside) > 5
 
 
