@@ -100,13 +100,13 @@ async def read_body(request: web.Request) -> bytes:
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", *ENCODINGS):
         raise undecodable(encoding)
+    if _is_too_large(request):  # it is told before it has come
+        raise _too_large(request)
     try:
         async with asyncio.timeout(BODY_S):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as cause:
-        raise TooLargeError(
-            f"the body is larger than {request.client_max_size} bytes: shorten it"
-        ) from cause
+        raise _too_large(request) from cause
     except TimeoutError:
         raise InvalidError(f"the body did not come within {BODY_S:.0f} seconds") from None
     except (web.RequestPayloadError, ValueError) as cause:
@@ -135,7 +135,7 @@ async def expect(request: web.Request) -> None:
     refuse it in a text of its own, which is no API's.
     """
     waits = request.headers.get("Expect", "").strip().lower() == "100-continue"
-    if waits and request.version == HttpVersion11:
+    if waits and request.version == HttpVersion11 and not _is_too_large(request):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
 
@@ -154,6 +154,14 @@ def error_response(
     """
     body = shape(error, name_of(request) if request is not None else "")
     return web.json_response(body, status=status or error.status, headers=error.headers)
+
+
+def _is_too_large(request: web.Request) -> bool:
+    return (request.content_length or 0) > request.client_max_size
+
+
+def _too_large(request: web.Request) -> TooLargeError:
+    return TooLargeError(f"the body is larger than {request.client_max_size} bytes: shorten it")
 
 
 def _options(refused: web.HTTPMethodNotAllowed) -> web.Response:

@@ -6,13 +6,15 @@ A wrong type is never guessed at. Knows nothing of HTTP, nor of what any form me
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from agent.errors import InvalidError
 from agent.http.body import read_json
+
+_OF_TYPE: Final = "its type must be"
 
 
 class Form(BaseModel):
@@ -56,6 +58,16 @@ def kind_of(value: Any) -> str:
     return f"<{value.get('type', '')}>" if isinstance(value, dict) else "<>"
 
 
+def named_type(value: Any) -> str:
+    """What a part that is refused calls itself, for the end of a sentence; empty: nothing.
+
+    >>> named_type({"type": "image"}), named_type("image")
+    (" (it is 'image')", '')
+    """
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f" (it is {kind[:40]!r})" if isinstance(kind, str) else ""
+
+
 def read_form(form: type[Body], body: bytes) -> Body:
     """Check the bytes of a body. Raises: InvalidError, which names the parameter."""
     try:
@@ -89,7 +101,7 @@ def read_query(form: type[Body], query: Mapping[str, str]) -> Body:
 
 
 def _invalid(cause: ValidationError) -> InvalidError:
-    error = cause.errors(include_url=False, include_context=False, include_input=False)[0]
+    error = cause.errors(include_url=False, include_context=False)[0]
     path, message = _located(error)
     if error["type"] == "missing":
         return InvalidError(f"{path} is required", param=path, code="missing_required_parameter")
@@ -100,6 +112,8 @@ def _invalid(cause: ValidationError) -> InvalidError:
 def _located(error: ErrorDetails) -> tuple[str, str]:
     """Return the parameter as the client spells it, and the message without it."""
     message = "Must be an object" if error["type"] == "model_type" else error["msg"]
+    if message.startswith(_OF_TYPE):
+        message += named_type(error["input"])
     path = ""
     for part in error["loc"]:
         if isinstance(part, str) and part.startswith("<"):

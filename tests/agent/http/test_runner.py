@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from agent.http.edge import answer_errors, read_body
+from agent.http.edge import answer_errors, expect, read_body
 from agent.http.runner import Runner
 
 
@@ -23,7 +23,7 @@ async def read(request: web.Request) -> web.Response:
 async def port() -> AsyncIterator[int]:
     """The port of a small application."""
     app = web.Application(middlewares=[answer_errors()])
-    app.add_routes([web.get("/", hello), web.post("/", read)])
+    app.add_routes([web.get("/", hello), web.post("/", read, expect_handler=expect)])
     runner = Runner(app, handler_cancellation=True, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -119,3 +119,18 @@ async def test_an_encoding_that_is_not_read_is_named(port: int, encoding: str) -
     assert error["code"] == "unsupported_encoding"
     assert repr(encoding) in error["message"]
     assert "gzip or deflate" in error["message"]
+
+
+@pytest.mark.parametrize("more", [b"", b"Expect: 100-continue\r\n"])
+async def test_a_body_that_says_to_be_too_large_is_refused_before_it_comes(
+    port: int, more: bytes
+) -> None:
+    """Whoever sends it, or asks whether to, need not send it in vain."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n" + more + b"\r\n")
+    async with asyncio.timeout(5):
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readuntil(b"}}")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 413")
+    assert json.loads(body)["error"]["code"] == "request_too_large"
