@@ -132,12 +132,36 @@ def read_format(value: Any) -> Any:
     if kind == "json_object":
         return TextForm("json_object")
     if isinstance(value, dict) and kind == "json_schema":
-        described = value.get("json_schema", value)
-        schema = described.get("schema") if isinstance(described, dict) else None
-        if isinstance(schema, dict):
-            return TextForm("json_schema", schema, loose=described.get("strict") is False)
-        refuse("json_schema needs a schema, which is an object")
+        return _schema_form(value.get("json_schema", value))
     refuse("its type must be text, json_object or json_schema")
+
+
+def _schema_form(described: Any) -> TextForm:
+    schema = described.get("schema") if isinstance(described, dict) else None
+    if not isinstance(schema, dict):
+        refuse("json_schema needs a schema, which is an object")
+    strict = described.get("strict")
+    if strict is not None and not isinstance(strict, bool):
+        refuse("strict must be true or false")
+    named = {name: described.get(name) for name in ("name", "description")}
+    for name, said in named.items():
+        if said is not None and not isinstance(said, str):
+            refuse("{name} must be a text", name=name)
+    return TextForm("json_schema", schema, loose=strict is False, named=named | {"strict": strict})
+
+
+def told_format(form: TextForm | None) -> Json:
+    """What a response says of the form that its request asked for, as Responses spells it.
+
+    >>> told_format(None), told_format(TextForm("json_object"))
+    ({'type': 'text'}, {'type': 'json_object'})
+    """
+    if form is None:
+        return {"type": "text"}
+    if form.kind != "json_schema":
+        return {"type": form.kind}
+    named = form.named or {}
+    return {"type": form.kind, **named, "name": named.get("name") or "", "schema": form.body}
 
 
 def read_structured(value: Any) -> Any:

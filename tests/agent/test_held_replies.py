@@ -19,6 +19,7 @@ BAD: dict[str, Any] = {
     "type": "object",
     "properties": {"city": {"type": "object", "properties": {"zip": {"type": "strin"}}}},
 }
+WIDE: dict[str, Any] = {"type": "object", "properties": {f"p{n}": {} for n in range(3000)}}
 CITY: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -53,6 +54,11 @@ def schema(body: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"structured_outputs": {"regex": "("}}, "structured_outputs", "unclosed group"),
         ({"structured_outputs": {"grammar": "start: x"}}, "structured_outputs", "unknown name"),
         ({"structured_outputs": {"json": BAD}}, "structured_outputs", "properties.zip"),
+        ({"response_format": schema({"properties": {"a": WIDE}})}, "response_format",
+         "response_format: schema.properties.a: 3000 properties in a row may be left out"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": WIDE}}],
+          "tool_choice": "required"}, "tool_choice",
+         "the parameters of 'f': schema: 3000 properties in a row may be left out"),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": BAD}}],
           "tool_choice": "required"}, "tool_choice",
          "the parameters of 'f': schema.properties.city.properties.zip: Invalid type: strin"),
@@ -362,16 +368,93 @@ def test_arguments_come_while_they_are_sampled(real: Live, path: str) -> None:
     assert len(calls) - len(made) in (0, 1)  # the last one may be cut, and is then none
 
 
+def kinds(response: Any) -> list[tuple[str, str]]:
+    """What each item of a response is, and whether it is whole."""
+    return [(item["type"], item["status"]) for item in response["output"]]
+
+
 @pytest.mark.parametrize("path", ASKED)
 def test_a_call_that_the_limit_cuts_is_told_and_is_none(real: Live, path: str) -> None:
     """The stream ends as one that was cut does; a whole reply has no half of a call."""
     limit = "max_output_tokens" if path == "responses" else "max_tokens"
     for tokens in (20, 30, 40):
         asked = ASKED[path] | {"temperature": 1, "seed": 5, limit: tokens}
-        told = json.dumps(frames(real, path, **asked))
+        events = frames(real, path, **asked)
+        told = json.dumps(events)
         assert '"length"' in told or '"max_tokens"' in told or '"max_output_tokens"' in told
-        whole = json.dumps(post(real, path, **asked))
-        assert "function_call" not in whole or path == "responses"
+        whole = post(real, path, **asked)
+        if path == "responses":
+            assert kinds(events[-1]["response"]) == kinds(whole)
+            assert all(status == "completed" for kind, status in kinds(whole) if kind != "message")
+        else:
+            assert "function_call" not in json.dumps(whole)
+
+
+@pytest.mark.parametrize("begun", ['{"city": "Os', "{", "Here it is:"])
+def test_a_message_that_is_gone_on_with_is_held_as_a_whole(real: Live, begun: str) -> None:
+    """Where it begins as its form does; else what comes after it is held alone."""
+    talk = [*HI, {"role": "assistant", "content": begun}]
+    chat = post(real, "chat/completions", messages=talk, continue_final_message=True,
+                response_format=schema(CITY), temperature=1, seed=3)  # fmt: skip
+    config = {"format": {"type": "json_schema", "schema": CITY}}
+    block = post(real, "messages", messages=talk, max_tokens=300, output_config=config)
+    for told in (chat["choices"][0]["message"]["content"], block["content"][0]["text"]):
+        proved(begun + told if begun.startswith("{") else told)
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "messages"])
+def test_a_stop_string_cuts_no_call_and_no_json(real: Live, path: str) -> None:
+    """What begins there would be neither a call nor JSON: agents send stop strings with all."""
+    stop = ["{", "city", '"', "Oslo", "Rome", "}", "<tool_call>", "</tool_call>"]
+    name = "stop" if path == "chat/completions" else "stop_sequences"
+    asked = ASKED[path] | {"temperature": 1, "seed": 5, "max_tokens": 500, name: stop}
+    calls = grown(path, frames(real, path, **asked))
+    whole = post(real, path, **asked)
+    assert calls
+    for _, pieces in calls:
+        proved("".join(pieces))
+    if path == "messages":
+        assert whole["stop_reason"] == "tool_use"
+        form: Any = {"output_config": {"format": {"type": "json_schema", "schema": CITY}}}
+        said = post(real, path, messages=HI, max_tokens=300, stop_sequences=stop, **form)
+        assert said["stop_reason"] == "end_turn"
+        proved(said["content"][0]["text"])
+        return
+    assert whole["choices"][0]["finish_reason"] == "tool_calls"
+    said = post(real, path, messages=HI, stop=stop, response_format=schema(CITY))["choices"][0]
+    assert said["finish_reason"] == "stop"
+    proved(said["message"]["content"])
+    for form, allowed in (
+        ({"choice": ["stop", "halt"]}, {"stop", "halt"}),
+        ({"regex": "xab"}, {"x"}),
+    ):
+        told = post(real, path, messages=HI, stop=["o", "al", "ab"], structured_outputs=form)
+        assert told["choices"][0]["message"]["content"] in allowed
+
+
+@pytest.mark.parametrize(
+    ("asked", "cuts"),
+    [
+        ({}, True),
+        ({"response_format": {"type": "json_object"}}, False),
+        ({"structured_outputs": {"choice": ["a"]}}, False),
+        ({"structured_outputs": {"regex": "a"}}, True),
+        ({"tools": [TOOL]}, True),
+        ({"tools": [TOOL], "tool_choice": "required"}, False),
+        ({"tools": [TOOL], "response_format": {"type": "json_object"}}, False),
+        ({"tools": [TOOL], "structured_outputs": {"regex": "a"}}, True),
+    ],
+)
+async def test_what_a_stop_string_cuts(
+    start_api: StartApi, compiler: Compiler, asked: dict[str, Any], cuts: bool
+) -> None:
+    """Texts, and beside them no calls; forms that may leave it to a stop string where they end."""
+    api: Api = await start_api(compiler=compiler)
+    assert (await api.chat(stop=["a"], **asked)).status == 200
+    request = api.engine.streams[0].request
+    assert request.sampling.stop == (["a"] if cuts else [])
+    assert (request.spared is not None) == ("tools" in asked)
+    assert api.turns()[0].sampling.stop == ["a"]  # as it was asked
 
 
 def test_every_api_holds_to_a_schema(real: Live) -> None:

@@ -24,7 +24,7 @@ from agent.api.foreign import ReplyForm
 from agent.api.openai import StreamOptions
 from agent.api.sampling import Stops
 from agent.engine.sampler import MAX_TOP
-from agent.http.form import Form, read_form, refuse
+from agent.http.form import Form, named_type, read_form, refuse
 from agent.turn.ask import Truncation
 from agent.turn.held.constraint import Constraint
 from streams.records import Json, Message
@@ -50,7 +50,8 @@ def _text(content: Any) -> Any:
         kind = part.get("type") if isinstance(part, dict) else None
         text = part.get(kind) if kind in ("text", "refusal") else None
         if not isinstance(text, str):
-            refuse("part {number} is not text: this model reads text only", number=number)
+            refuse("part {number} is not text{kind}: this model reads text only", number=number,
+                   kind=named_type(part))  # fmt: skip
         texts.append(text)
     return "\n".join(texts)
 
@@ -78,6 +79,7 @@ class ChatMessage(Form):
         str | None,
         BeforeValidator(_text, json_schema_input_type=str | list[ChatTextPart] | None),
     ] = None
+    refusal: str | None = Field(None, description="what a reply said in the place of its content")
     name: str | None = None
     tool_calls: list[SentToolCall] | None = None
     tool_call_id: str | None = None
@@ -97,7 +99,7 @@ class ChatMessage(Form):
         calls = [call.model_dump(mode="json") for call in self.tool_calls or []]
         return Message(
             role=self.role,
-            content=self.content,
+            content=self.refusal if self.content is None else self.content,
             name=self.name,
             tool_calls=calls or None,
             tool_call_id=self.tool_call_id,

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from agent.api.responses.own import McpApprovalResponse, OwnItemInput
 from agent.errors import InvalidError
-from agent.http.form import Form, refuse
+from agent.http.form import Form, named_type, refuse
 from streams.records import Json, Message
 
 _TEXT_ONLY: Final = "this model reads text only"
@@ -38,7 +38,8 @@ def _text(content: Any) -> Any:
         kind = part.get("type") if isinstance(part, dict) else None
         said = part.get("refusal" if kind == "refusal" else "text") if kind in _PARTS else None
         if not isinstance(said, str):
-            refuse("part {number} is not text: {why}", number=number, why=_TEXT_ONLY)
+            refuse("part {number} is not text{kind}: {why}", number=number, why=_TEXT_ONLY,
+                   kind=named_type(part))  # fmt: skip
         if kind == "output_text":
             joint = ""
         texts.append(said)

@@ -123,6 +123,9 @@ def test_null_means_not_given() -> None:
         ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
           "tools": [WEATHER]}, "tool_choice"),
         ({"response_format": "text"}, "response_format"),
+        ({"response_format": {"type": "json_schema", "schema": {}, "strict": "no"}},
+         "response_format"),
+        ({"response_format": {"type": "json_schema", "schema": {}, "name": 5}}, "response_format"),
         ({"user": 3}, "user"),
         ({"metadata": "x"}, "metadata"),
         ({"store": "no"}, "store"),
@@ -196,6 +199,27 @@ def test_a_client_may_send_its_history_back_as_it_came() -> None:
 def choose(*names: str, mode: str = "auto") -> dict[str, Any]:
     tools = [{"type": "function", "function": {"name": name}} for name in names]
     return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+def test_a_refusal_that_is_sent_back_is_what_the_assistant_said() -> None:
+    """OpenAI's clients hold it beside a content of null; its words would else be lost."""
+    said: Any = {"role": "assistant", "content": None, "refusal": "I cannot."}
+    assert read_chat(body(messages=[said])).messages[0].record().content == "I cannot."
+    said["content"] = "Yes."
+    assert read_chat(body(messages=[said])).messages[0].record().content == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("extra", "kind"),
+    [
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
+        ({"response_format": {"type": "grammar"}}, "grammar"),
+    ],
+)
+def test_a_part_that_is_refused_is_called_by_its_type(extra: Any, kind: str) -> None:
+    """A client that sends many kinds learns which of them cannot be had."""
+    with pytest.raises(InvalidError, match=f"it is '{kind}'"):
+        read_chat(body(**extra))
 
 
 def test_tool_choice_decides_what_the_model_is_shown() -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from agent.api.responses.request import read_response
 from agent.api.responses.surface import ask_of
+from agent.constrain.open import open_compiler
 from agent.errors import InvalidError
 from agent.turn.held.constraint import Constraint, TextForm
+from streams.model.open import BaseModel
 from streams.records import Deletion, Message
 from tests.agent.api.asking import caller
 from tests.agent.conftest import Api, StartApi, events_of
@@ -92,6 +94,26 @@ async def test_a_whole_response(api: Api) -> None:
     assert [m.role for m in turn.messages] == ["system", "user"]
     rated = await api.client.put(f"/v1/feedback/{told['id']}", json={"score": 1})
     assert rated.status == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (None, {"type": "text"}),
+        ({"type": "json_object"}, {"type": "json_object"}),
+        ({"type": "json_schema", "name": "x", "schema": {"type": "object"}, "strict": True},
+         {"type": "json_schema", "name": "x", "description": None, "strict": True,
+          "schema": {"type": "object"}}),
+    ],
+)  # fmt: skip
+async def test_a_response_says_which_form_was_asked_for(
+    start_api: StartApi, tiny_base: BaseModel, asked: Any, told: Any
+) -> None:
+    """As the client spelt it, with what it left out; and so it does when it is asked for again."""
+    api = await start_api(compiler=open_compiler(tiny_base))
+    made = await created(api, text={"format": asked})
+    assert made["text"] == {"format": told, "verbosity": "medium"}
+    assert (await shown(api, made["id"]))["text"] == made["text"]
 
 
 async def test_a_streamed_response(api: Api) -> None:
