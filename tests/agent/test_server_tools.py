@@ -79,6 +79,23 @@ async def test_a_loop_ends_with_an_answer(start_api: StartApi) -> None:
     assert len(api.turns()) == 3
 
 
+async def test_a_request_bounds_the_calls(start_api: StartApi) -> None:
+    """By max_tool_calls: the model is told of what goes beyond, and ends with an answer."""
+    box = Box({"weather": RAIN})
+    two = calling(city="Oslo") + calling(city="Rome")
+    api = await start(start_api, box, [two], ["Rain in Oslo."])
+    asked = {"model": "quickset", "input": "Weather?", "max_tool_calls": 1}
+    told = await (await api.post("/v1/responses", asked)).json()
+    assert box.called == [("weather", {"city": "Oslo"})]
+    kinds = [(item["type"], item.get("output")) for item in told["output"]]
+    assert kinds[0] == ("mcp_call", RAIN.text)
+    assert told["output"][-1]["content"][0]["text"] == "Rain in Oslo."
+    assert api.turns()[-1].tools is None or api.turns()[-1].tools == []
+    said = api.turns()[-1].messages[-1].content
+    assert said is not None
+    assert "allows no more calls" in said
+
+
 async def test_time_that_is_used_up_ends_it_too(start_api: StartApi) -> None:
     """A request whose calls took as long as they may is answered without more of them."""
     box = Box({"weather": RAIN}, seconds=1e-9)

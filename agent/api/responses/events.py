@@ -58,7 +58,10 @@ class ResponseReply:
                 yield self._framed(shaped)
 
     def end(self) -> Iterator[bytes]:
-        """The whole response, as the mark of a stream that is whole."""
+        """The whole response, as the mark of a stream that is whole; no call that was cut."""
+        cut = ("function_call", "incomplete")
+        whole = [item for item in self._output if (item["type"], item.get("status")) != cut]
+        self._output = whole or [self._made.message(0, "", "incomplete")]
         response = self._ended()
         yield self._framed(_event(f"response.{response['status']}", response=response))
 

@@ -96,7 +96,9 @@ class ResponsesRequest(ReplyForm):
     stream: bool | None = None
     stream_options: ResponsesStreamOptions | None = None
     max_output_tokens: int | None = Field(None, ge=1, description="the context may hold less")
-    max_tool_calls: int | None = Field(None, ge=1, description="of built-in tools; there are none")
+    max_tool_calls: int | None = Field(
+        None, ge=1, description="of tools that the agent calls itself"
+    )
     tools: Annotated[
         list[Annotated[FunctionTool, BeforeValidator(_tool)]] | None, Field(max_length=MAX_TOOLS)
     ] = None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.api.fields import told_format
 from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
 from agent.api.parts import told_parts
@@ -119,7 +120,7 @@ class Made:
         alone = tokens if len(parts) == 1 and parts[0][0].is_text else ()
         items = [self.item(part, text, "completed", alone) for part, text in parts]
         last = items[-1]
-        if last["type"] == "message" or last["type"] == "function_call":
+        if last["type"] == "message":  # a call that was cut is none, so that any other is whole
             last["status"] = ended
         return items
 
@@ -145,6 +146,7 @@ def output_text(text: str, tokens: Sequence[Token] = ()) -> OutputText:
 
 def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
     """What a response says of its request; defaults as they are in force."""
+    form = call.text.format if call.text else None
     return {
         "model": call.model,
         "previous_response_id": call.previous_response_id,
@@ -153,7 +155,7 @@ def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
         "tool_choice": call.tool_choice.said if call.tool_choice else "auto",
         "truncation": ask.truncation,
         "parallel_tool_calls": ask.parallel_calls,
-        "text": {"format": {"type": "text"}, "verbosity": "medium"},
+        "text": {"format": told_format(form), "verbosity": "medium"},
         "top_p": sampling.top_p,
         "temperature": sampling.temperature,
         "presence_penalty": sampling.presence_penalty,

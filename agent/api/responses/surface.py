@@ -95,6 +95,7 @@ def ask_of(
         follows=before.id if before else None,
         constraint=call.constraint(),
         serves=may_serve(call.tool_choice),
+        most_calls=call.max_tool_calls,
         can_ask=call.store is not False,
         approvals=approvals,
     )

@@ -1,9 +1,10 @@
 """An answer in steps: tools that are the agent's own are called here, and the model is asked again.
 
-A bounded loop: at most so many steps, so many seconds for all calls; then the model is asked a last
-time without these tools, so that it ends with an answer. Each step is a turn of its own, recorded
-as sampled, the results in the messages of the next one. The last step has the id of the response,
-so that what is said of the response is said of its answer.
+A bounded loop: at most so many steps, so many seconds for all calls, and as many calls as the
+request allows; then the model is asked a last time without these tools, so that it ends with an
+answer. Each step is a turn of its own, recorded as sampled, the results in the messages of the next
+one. The last step has the id of the response, so that what is said of the response is said of its
+answer.
 
 A reply that calls the client's tools ends the loop: they are the client's to call. Of what needs
 somebody's approval nothing is called: where the API can ask for it, the reply ends with asking;
@@ -13,6 +14,7 @@ Knows nothing of HTTP, or of where tools are.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +34,7 @@ UNAPPROVED: Final = (
     "without it, and say that it was not called."
 )
 BESIDE: Final = "{name} was not called: the client's own tools were called in the same reply"
+OVER: Final = "{name} was not called: the request allows no more calls. Answer without it."
 SPENT: Final = "{name} was not called: the time for calls of tools is used up"
 CUT: Final = "{name} was not called: the reply was cut"
 NO_ROOM: Final = "the result is left out: it does not fit into the context, or cannot be read"
@@ -67,6 +70,8 @@ class Loop:
         self._reply = LoopReply(first.ask)
         self._before = Usage(0, 0)  # of the steps that have ended
         self._ask, self._left_s = first.ask, parts.toolbox.seconds
+        most = first.ask.most_calls
+        self._left_calls = math.inf if most is None else most - len(first.ask.made)
 
     def __enter__(self) -> Self:
         """Ask the engine for the first step. Raises: BusyError, UnavailableError."""
@@ -136,7 +141,10 @@ class Loop:
     ) -> AsyncGenerator[list[ReplyEvent]]:
         """Make all calls at once, and tell of each in order. results: filled with theirs"""
         began_s = self._parts.clock()
-        making = [asyncio.ensure_future(self._result(call)) for call in calls]
+        making = [
+            asyncio.ensure_future(self._result(call, over=number >= self._left_calls))
+            for number, call in enumerate(calls)
+        ]
         try:
             for call, made in zip(calls, making, strict=True):
                 yield [self._reply.begin_call(call)]
@@ -146,10 +154,13 @@ class Loop:
             for each in making:
                 each.cancel()
         self._left_s -= self._parts.clock() - began_s
+        self._left_calls -= len(calls)
 
-    async def _result(self, call: Made) -> Result:
+    async def _result(self, call: Made, *, over: bool) -> Result:
         if self._offered[call.name].approval:
             return Result(UNAPPROVED.format(name=call.name), "unapproved")
+        if over:
+            return Result(OVER.format(name=call.name), "left")
         if self._left_s <= 0:
             return Result(SPENT.format(name=call.name), "left")
         toolbox = self._parts.toolbox
@@ -165,7 +176,7 @@ class Loop:
         self._before = _added(self._before, answer.usage)
         answer.__exit__(None, None, None)
         ask = _next_ask(self._ask, reply, calls, results)
-        if last or self._left_s <= 0:
+        if last or self._left_s <= 0 or self._left_calls <= 0:
             ask = _without_served(ask)
         try:
             following = await self._parts.again(ask)
