@@ -56,7 +56,10 @@ async def test_what_asks_for_nothing_passes(api: Api, path: str) -> None:
     ("path", "name", "own"),
     [("responses", "max_tokens", "max_output_tokens"), ("messages", "stop", "stop_sequences"),
      ("chat/completions", "stop_sequences", "stop"), ("messages", "instructions", "system"),
-     ("responses", "system", "instructions"), ("completions", "messages", "prompt")],
+     ("responses", "system", "instructions"), ("completions", "messages", "prompt"),
+     ("chat/completions", "repeat_penalty", "repetition_penalty"),
+     ("messages", "random_seed", "seed"), ("completions", "grammar", "structured_outputs"),
+     ("chat/completions", "extra_body", "what it holds")],
 )  # fmt: skip
 async def test_the_own_name_is_told(api: Api, path: str, name: str, own: str) -> None:
     """A client that means the same learns what it is called here."""
