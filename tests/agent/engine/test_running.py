@@ -3,13 +3,16 @@
 from collections.abc import Collection
 from typing import Any
 
+import pytest
 from tokenizers import AddedToken
 
 from agent.engine.contract import Finish, Request, Scored, Token
 from agent.engine.running import Running
 from agent.engine.sampler import Choice
 from agent.engine.spelling import Spelling, Spellings, spelt
+from agent.engine.text import Spared
 from agent.swap.residents import Resident
+from agent.tools.families import FORMATS
 from streams.line.variant import Variant
 from streams.records import Sampling
 from tests.agent.engine.test_spelling import ids_of
@@ -19,13 +22,14 @@ END = 2  # <|im_end|> and </s>
 
 
 def running(tokenizer: Any, *, before: str = "", stop: list[str] | None = None,
-            shown: frozenset[str] = frozenset()) -> Running:  # fmt: skip
+            shown: frozenset[str] = frozenset(),
+            spared: Spared | None = None) -> Running:  # fmt: skip
     """A reply that has read its prompt, on no weights at all."""
     nothing: Any = None
     sampling = Sampling(temperature=1, top_p=1, max_tokens=99, seed=0, stop=stop or [])
     prompt = tokenizer.encode(before, add_special_tokens=False) if before else [1]
     return Running.begun(
-        Request(prompt, sampling, shown=shown, continues=bool(before)),
+        Request(prompt, sampling, shown=shown, continues=bool(before), spared=spared),
         nothing,
         Resident(Variant("main", "1f2e"), nothing, nothing),
         0,
@@ -64,6 +68,29 @@ def test_tokens_are_named_as_they_are_while_text_is_held_back() -> None:
     assert names == [token.spelling.name for token in free][: len(held)]
     assert "".join(names).startswith("the weather to")
     assert [token.text for token in held] != names
+
+
+CALLS = {
+    "hermes": 'I see. <tool_call>{"name": "f", "arguments": {"x": "a b"}}</tool_call>',
+    "llama": '{"name": "f", "parameters": {"x": "a b"}}',
+    "mistral": 'I see. [TOOL_CALLS][{"name": "f", "arguments": {"x": "a b"}}]',
+    "mistral_named": '[TOOL_CALLS]f[ARGS]{"x": "a b (c)"}',
+    "pythonic": '[f(x="a b", y="</tool_call>")]',
+}
+
+
+@pytest.mark.parametrize("stop", ['"', "a b", "{", "(", "f"])
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+def test_a_stop_string_in_a_call_ends_nothing(form: Any, stop: str) -> None:
+    """In every form of calls, whatever tokens its text is cut into."""
+    tokenizer, said = tiny_tokenizer(), CALLS[form.name]
+    ids = ids_of(tokenizer, said)
+    tokens, finish = told(
+        running(tokenizer, stop=[stop], spared=Spared(form.opens, form.closes, form.bare)), ids
+    )
+    assert (text_of(tokens), finish) == (said, None)
+    _, finish = told(running(tokenizer, stop=[stop]), ids)
+    assert finish == (Finish("stop", stop) if stop in said else None)
 
 
 def test_a_token_that_splits_a_character_has_its_bytes() -> None:
