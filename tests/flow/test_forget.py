@@ -217,9 +217,7 @@ def test_what_cannot_be_built_or_promoted_is_said(tmp_path: Path, common: Common
     [
         ([[ANN, BOB]], {}),
         pytest.param([[ANN, BOB, BOB, ANN, CID]], {"turns_per_generation": 3}, marks=LONG),
-        pytest.param(
-            [[BOB, CID], [ANN, CID, BOB], [BOB]], {"turns_per_generation": 2}, marks=LONG
-        ),
+        pytest.param([[BOB, CID], [ANN, CID, BOB], [BOB]], {"turns_per_generation": 2}, marks=LONG),
         pytest.param(
             [[ANN], [BOB], [ANN], [CID, BOB]], {"turns_per_generation": 1, "uses": 1}, marks=LONG
         ),

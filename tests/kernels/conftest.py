@@ -11,7 +11,6 @@ from kernels.contract import Backend, BackendName
 from kernels.open import open_backend
 from tests.kernels.placed import Placed
 
-
 # What takes Triton's interpreter seconds, and is told of its kernels by shorter tests, too.
 LONG = (
     "test_updates_larger",
