@@ -151,7 +151,8 @@ def _rewrites(
         }
         if "suffix" in placed:
             any_wish = _asked(turns[id], ANY_WISH, "suffix", teacher)
-            hinted.append(Hinted(id, lesson.prompt, lesson.reply, placed, any_wish))
+            said = tuple((each.role, each.content) for each in turns[id].messages)
+            hinted.append(Hinted(id, lesson.prompt, lesson.reply, placed, any_wish, said))
     targets = rewrite(hinted, wished, teacher) if hinted else {}
     for id, target in targets.items():
         if not target["token_ids"]:
