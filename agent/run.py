@@ -74,6 +74,7 @@ def run(
         what to do; EngineStoppedError when the engine died, so that whoever supervises starts a new
         process
     """
+    load_secret(settings.response_secret, streams.home.expanduser())  # fails before what is slow
     base = load_base(model)
     backend = open_backend(model.backend, base.decoder.device)
     tracer = open_tracer(otel, service="quickset-agent")
@@ -171,9 +172,7 @@ def _assemble(
         projection=Projection(
             streams.home.expanduser() / "responses.db", keep_days=streams.retention_days
         ),
-        secret=load_secret(
-            settings.response_secret or streams.home.expanduser() / "response.secret"
-        ),
+        secret=load_secret(settings.response_secret, streams.home.expanduser()),
         compiler=open_compiler(base),
         open_tools=lambda events, metrics: open_servers(
             settings.tools,

@@ -8,6 +8,7 @@ import typer
 
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
+from deploy.operate.history import existing_log
 from deploy.settings.load import InForce
 from streams.errors import ProofError
 
@@ -54,6 +55,8 @@ def _reset(in_force: InForce, reason: str, *, keep_learning: bool) -> dict[str, 
     try:
         now, changed = reset_agent(settings.agent, reason=reason, keep_learning=keep_learning)
     except NotRunningError:
+        with existing_log(settings.streams):
+            pass  # refuses where no service has run, before the model is read
         files = read_files(settings.model)
         who = getpass.getuser()
         made = append_reset(

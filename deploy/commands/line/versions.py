@@ -103,7 +103,7 @@ def show(
 @with_settings("home")
 def promote(
     in_force: InForce,
-    version: Annotated[str, typer.Argument(help="Name of the version, or how it begins.")],
+    version: Annotated[str, typer.Argument(help="Name of the version, how it begins, or number.")],
     reason: Annotated[str, typer.Option("--reason", help="Kept in the audit.")] = "operator's wish",
 ) -> None:
     """Serve a version that the gate has let through, such as one built without somebody.
