@@ -74,7 +74,6 @@ def run(
         what to do; EngineStoppedError when the engine died, so that whoever supervises starts a new
         process
     """
-    load_secret(settings.response_secret, streams.home.expanduser())  # fails before what is slow
     base = load_base(model)
     backend = open_backend(model.backend, base.decoder.device)
     tracer = open_tracer(otel, service="quickset-agent")

@@ -21,6 +21,7 @@ from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
 
 CHANGES = 1000  # of some versions that are looked at: some ten a version
+SHOWN_CHARS = 64  # of a text that names no version
 NAMED = 5  # of the versions that a text may mean, in a refusal
 NUMBER_DIGITS = 5  # at most; more digits are how a name begins, which may have no letters
 
@@ -154,15 +155,15 @@ def find_version(session: Session, start: str, *, line: str) -> Version:
 def _not_one(rows: Sequence[RecipeRow], start: str, by: str, line: str) -> str:
     if rows:
         names = [row.version for row in rows[:NAMED]] + ["…"] * (len(rows) > NAMED)
-        return f"more than one version {by} {start}: {', '.join(names)}: say which by its name"
+        return f"more than one version {by} {start}: {', '.join(names)}: say which, by its name"
     if start == "0":
         return (
             "0 is the base, which has no recipe and is no version of the ledger: `quickset reset` "
             "lets it serve"
         )
     return (
-        f"no version begins with {start!r}, and none of the line {line} is of that number: "
-        "`quickset versions list` names them"
+        f"no version begins with {start[:SHOWN_CHARS]!r}, and none of the line {line} is of that "
+        "number: `quickset versions list` names them"
     )
 
 

@@ -1,8 +1,13 @@
-"""The home: whether log, store and spool can be written there, said before anything slow begins."""
+"""The home: whether log, store and spool can be written there, and the secret of responses read.
+
+Said before anything slow begins.
+"""
 
 import tempfile
 
+from agent.turn.response_ids import load_secret
 from deploy.errors import HomeError
+from deploy.settings.load import Settings
 from streams.settings import StreamsSettings
 
 BYTES = 2**16  # more than any file of an empty home begins with
@@ -25,3 +30,8 @@ def require_home(settings: StreamsSettings) -> None:
         raise HomeError(
             f"the home {home} cannot be written: {cause.strerror}; name another with --home"
         ) from cause
+
+
+def require_secret(settings: Settings) -> None:
+    """Read the secret that signs responses, or make the home's own. Raises: StartError."""
+    load_secret(settings.agent.response_secret, settings.streams.home.expanduser())

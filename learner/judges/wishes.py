@@ -104,9 +104,9 @@ def _refused(words: str, text: str) -> Reason | None:
 
 def _is_absurd(found: Sequence[str]) -> bool:
     """Mashed keys, or one word said again and again."""
-    letters = [token for token in found if token[0].isalpha() and not is_cjk(token)]
-    mashed = sum(1 for token in letters if _MASHED.search(token))
-    if letters and mashed * 2 > len(letters):
+    words = [token for token in found if token[0].isalpha() and not is_cjk(token)]
+    mashed = [token for token in words if _MASHED.search(token)]
+    if len(mashed) * 2 > len(words) or 2 * len("".join(mashed)) > len("".join(words)):
         return True
     return _repeats(found)
 
