@@ -171,9 +171,7 @@ def _assemble(
         projection=Projection(
             streams.home.expanduser() / "responses.db", keep_days=streams.retention_days
         ),
-        secret=load_secret(
-            settings.response_secret or streams.home.expanduser() / "response.secret"
-        ),
+        secret=load_secret(settings.response_secret, streams.home.expanduser()),
         compiler=open_compiler(base),
         open_tools=lambda events, metrics: open_servers(
             settings.tools,

@@ -196,8 +196,8 @@ class AgentSettings(Section):
     response_secret: Path | None = Field(
         None,
         description=(
-            "file with the secret that signs response ids, one for all replicas; none: "
-            "made in streams.home"
+            "file with the secret that signs response ids, one for all replicas (openssl rand -hex "
+            "32 makes one; a file that is named must be there); none: made in streams.home"
         ),
     )
 

@@ -3,6 +3,7 @@
 DeployError               one sentence on stderr and exit code 2, never a trace
 ├── SettingsError         an unknown, unreadable or contradictory setting; names it
 ├── PortInUseError        somebody else listens where we would
+├── HomeError             the home cannot be written; names it
 ├── ChildFailedError      the agent does not stay up
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
@@ -22,6 +23,10 @@ class SettingsError(DeployError):
 
 class PortInUseError(DeployError):
     """Somebody else listens on the port."""
+
+
+class HomeError(DeployError):
+    """The home cannot be written."""
 
 
 class ChildFailedError(DeployError):

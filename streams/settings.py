@@ -6,11 +6,28 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+MOST_WHOLE: Final = 2**53  # what every database, and every reader of JSON, takes as a whole number
+MOST: Final = 1e9  # of others; as seconds some thirty years, and threads wait for no longer
+
 
 class Section(BaseModel):
-    """A part of the settings: immutable, and an unknown name in it is an error."""
+    """A part of the settings: immutable, an unknown name is an error, and numbers are usable ones.
+
+    Not a number, infinity and 1e308 pass most limits, and end a process hours later: where it waits
+    so many seconds, or writes them into a table.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _usable(cls, value: object) -> object:
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, int | float) and not isinstance(each, bool):
+                most = MOST_WHOLE if isinstance(each, int) else MOST
+                if not -most <= each <= most:
+                    raise ValueError(f"the number should be between {-most:.0f} and {most:.0f}")
+        return value
 
 
 class ModelSettings(Section):

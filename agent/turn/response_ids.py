@@ -24,6 +24,7 @@ _NONCE_BYTES = 8  # drawn once a response; with the session beside it, collision
 _TAG_DIGITS = 16  # 64 bits: guessing one costs more requests than a server answers in a lifetime
 PREFIXES = ("chatcmpl-", "cmpl-", "msg_", "resp_")
 MAX_CHOICES = 255  # two hex digits
+_MAKE = "`openssl rand -hex 32` makes one, the same for all replicas"
 _ID = re.compile(
     rf"(?P<prefix>{'|'.join(PREFIXES)})(?P<nonce>[0-9a-f]{{16}})(?P<session>[0-9a-f]{{32}})"
     r"(?P<choices>[0-9a-f]{2})?(?P<tag>[0-9a-f]{16})(-(?P<choice>[1-9][0-9]{0,2}))?"
@@ -80,16 +81,23 @@ class ResponseIds:
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()[:_TAG_DIGITS]
 
 
-def load_secret(file: Path) -> bytes:
-    """Read the secret, or make it when there is none; only its owner may read the file.
+def load_secret(named: Path | None, home: Path) -> bytes:
+    """Read the secret of the file that is named, or else the home's, which is made where it lacks.
 
-    raises: StartError when the file is not such a secret
+    One that is named is never made: agents that share it would each sign with their own, and take
+    no id of the others. Only its owner may read what is made.
+
+    raises: StartError when the file is not there or not such a secret, saying how to make one
     """
+    file = named or home / "response.secret"
     if not file.exists():
+        if named is not None:
+            raise StartError(f"agent.response_secret: there is no file {named}: {_MAKE}")
         _make_secret(file)
-    text = file.read_text().strip()
+    text = file.read_text(errors="replace").strip()
     if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise StartError(f"{file} holds no secret of ours: remove it, and a new one is made")
+        what = _MAKE if named else "remove it, and a new one is made"
+        raise StartError(f"{file} holds no secret of ours, {2 * SECRET_BYTES} hex digits: {what}")
     return bytes.fromhex(text)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.settings import Role
+from agent.settings import UNSTATED_ROLE, Role
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce
@@ -29,8 +29,11 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a bare key of TOML
 def new(
     name: Annotated[str, typer.Argument(help="Whose key it is; stands in the audit.")],
     role: Annotated[
-        Role, typer.Option("--role", help="viewer looks, operator steers, admin also resets.")
-    ] = "operator",
+        Role | None,
+        typer.Option(
+            "--role", help="viewer looks, operator (the default) steers, admin also resets."
+        ),
+    ] = None,
     client: Annotated[
         bool, typer.Option("--client", help="A key of the API (agent.keys), for chatting.")
     ] = False,
@@ -42,6 +45,9 @@ def new(
     """
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{name!r} is no name: give up to 64 letters, digits, _ and -")
+    if client and role is not None:
+        raise SettingsError("--client draws a key of the API, which has no role: leave out --role")
+    role = role or UNSTATED_ROLE
     key = f"qs-{'client' if client else role}-{secrets.token_urlsafe(KEY_BYTES)}"
     digest = hashlib.sha256(key.encode()).hexdigest()
     if as_json:

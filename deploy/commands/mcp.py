@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.commands.options import with_settings
-from deploy.errors import MissingExtraError
+from deploy.errors import MissingExtraError, SettingsError
 from deploy.settings.load import InForce
 from deploy.up.ports import url as url_of
 
@@ -20,7 +20,7 @@ Console = Annotated[
 Operator = Annotated[
     bool,
     typer.Option(
-        "--operator", help="Offer pause, promote and rollback at a console that asks for no key."
+        "--operator", help="Offer the operators' verbs at a console that asks for no key."
     ),
 ]
 
@@ -40,6 +40,9 @@ def mcp(
     Over stdio the keys are QUICKSET_API_KEY and QUICKSET_OPERATOR_KEY; over HTTP each request
     brings its own. docs/MCP.md has what to paste into hosts.
     """
+    for flag, given in (("--url", url), ("--console-url", console_url)):
+        if given is not None and not given.startswith(("http://", "https://")):
+            raise SettingsError(f"{flag} {given}: give an address that begins with http(s)://")
     try:
         from deploy.mcp.serve import serve_http, serve_stdio
     except ModuleNotFoundError as cause:

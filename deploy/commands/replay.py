@@ -35,7 +35,10 @@ if TYPE_CHECKING:  # torch takes seconds to import
 def replay(
     in_force: InForce,
     version: Annotated[
-        str | None, typer.Argument(help="Which version; without it the serving one.")
+        str | None,
+        typer.Argument(
+            help="Its number, name, or how that begins; without it the one that serves."
+        ),
     ] = None,
     without: Annotated[
         list[str] | None,
@@ -169,7 +172,7 @@ def _served(agent: AgentSettings, version: str) -> str | None:
 def _named(streams: StreamsSettings, line: str, version: str | None) -> str:
     if version is not None:
         with store_session(streams) as session:
-            return find_version(session, version).recipe.version
+            return find_version(session, version, line=line).recipe.version
     now = serving(streams, line)
     if now is None or now.previous is None:
         raise ProofError(f"the line {line} is at its base: there is nothing to rebuild")

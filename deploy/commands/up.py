@@ -10,6 +10,7 @@ import typer
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce
+from deploy.up.home import require_home, require_secret
 from deploy.up.model import ensure
 from deploy.up.ports import claim, url
 from deploy.up.ready import until_ready
@@ -33,6 +34,8 @@ def up(in_force: InForce) -> None:
             "together they need the same line"
         )
     agent = claim(settings.agent)
+    require_home(settings.streams)
+    require_secret(settings)
     ensure(in_force)
     ports = ("--port", str(agent.port), "--console-port", str(agent.console_port))
     children = (

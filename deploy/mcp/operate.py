@@ -22,7 +22,8 @@ VERBS: Final = (
         "promote",
         "promote-full",
         "Promote the candidate",
-        "Let the candidate on trial serve everybody now.",
+        "Let the candidate that is on trial serve everybody now; without a trial there is none: a "
+        "version of before is taken into service by `quickset versions promote VERSION`.",
         True,
     ),
     ("abort", "abort", "Abort the trial", "End the trial; what serves, serves everybody.", True),

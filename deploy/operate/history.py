@@ -21,6 +21,8 @@ from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
 
 CHANGES = 1000  # of some versions that are looked at: some ten a version
+SHOWN_CHARS = 64  # of a text that names no version
+NAMED = 5  # of the versions that a text may mean, in a refusal
 NUMBER_DIGITS = 5  # at most; more digits are how a name begins, which may have no letters
 
 
@@ -42,8 +44,8 @@ def existing_store(settings: StreamsSettings) -> Iterator[Store]:
     """
     if not has_store(settings):
         raise DeployError(
-            f"nothing has been learned in {settings.home.expanduser()} yet: start `quickset up`, "
-            "or name the folder with --home"
+            f"nothing has been learned in {settings.home.expanduser().absolute()} yet: start "
+            "`quickset up`, or name the folder with --home"
         )
     store = open_store(settings)
     try:
@@ -125,28 +127,44 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     return [Version(r, by_child.get(r.version), ended(r.version, changes)) for r in rows]
 
 
-def find_version(session: Session, start: str, *, line: str | None = None) -> Version:
-    """Return the version whose name begins like this, or of a line the one with this number.
+def find_version(session: Session, start: str, *, line: str) -> Version:
+    """Return the version of a line with this number, or else the one whose name begins like this.
 
-    line: whose numbers are meant; None: numbers name nothing
-    raises: DeployError when there is none, or more than one
+    A number is never taken for how a name begins where the line has a version of that number; a
+    name may be another line's.
+
+    raises: DeployError when there is none, or more than one; it names these
     """
     rows: Sequence[RecipeRow] = ()
-    if line is not None and is_number(start):
+    by = "are number"
+    if is_number(start):
         numbered = and_(RecipeRow.line == line, RecipeRow.number == int(start))
-        rows = session.exec(select(RecipeRow).where(numbered).limit(2)).all()
-    if not rows:
+        rows = session.exec(select(RecipeRow).where(numbered).limit(NAMED + 1)).all()
+    if start and not rows:
+        by = "begin with"
         begins = col(RecipeRow.version).startswith(start, autoescape=True)
-        rows = session.exec(select(RecipeRow).where(begins).limit(2)).all()
+        rows = session.exec(select(RecipeRow).where(begins).limit(NAMED + 1)).all()
     if len(rows) != 1:
-        raise DeployError(
-            f"{'no version begins' if not rows else 'more than one version begins'} with {start}: "
-            "`quickset versions list` names them, and the base, which has no recipe, is none"
-        )
+        raise DeployError(_not_one(rows, start, by, line))
     made = select(GenerationRow).where(GenerationRow.child == rows[0].version)
     name = rows[0].version
     changes = changes_of(session, rows[0].line, [name], CHANGES)
     return Version(rows[0], session.exec(made).first(), ended(name, changes))
+
+
+def _not_one(rows: Sequence[RecipeRow], start: str, by: str, line: str) -> str:
+    if rows:
+        names = [row.version for row in rows[:NAMED]] + ["…"] * (len(rows) > NAMED)
+        return f"more than one version {by} {start}: {', '.join(names)}: say which, by its name"
+    if start == "0":
+        return (
+            "0 is the base, which has no recipe and is no version of the ledger: `quickset reset` "
+            "lets it serve"
+        )
+    return (
+        f"no version begins with {start[:SHOWN_CHARS]!r}, and none of the line {line} is of that "
+        "number: `quickset versions list` names them"
+    )
 
 
 def moved_by(session: Session, made: GenerationRow) -> list[tuple[str, float]]:

@@ -50,4 +50,6 @@ def _reason(told: Any, status: int, address: str) -> str:
     error = told.get("error") if isinstance(told, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     hint = f"; put the operator key into {KEY_VARIABLE}" if status == 401 else ""
+    if status == 404 and str(message).startswith("there is nothing at"):
+        hint = ": is it the console's port? --console-port names that"
     return f"the agent at {address} refused ({status}): {message or told}{hint}"

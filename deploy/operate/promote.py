@@ -35,13 +35,13 @@ def append_promotion(
 ) -> Rollout:
     """Append what makes a version serve, and return its rollout.
 
-    start: how the version's name begins
+    start: its number, or how its name begins
     settings: whether the policy leaves it to one person
     raises: DeployError when the gate did not let it through; ConflictError when somebody changed
         the line meanwhile; VerbRefusedError when it serves already; NotAllowedError;
         LogUnavailableError
     """
-    found = find_version(session, start)
+    found = find_version(session, start, line=line)
     version, made = found.recipe.version, found.generation
     if made is None or made.state not in PROMOTABLE:
         why = f"{made.state}: {made.reason}" if made else "no generation of it is known"

@@ -17,8 +17,6 @@ from streams.line import verbs
 from streams.line.line import Line
 from streams.line.offer import decided, offer
 from streams.line.verbs import Audit
-from streams.model.open import load_base
-from streams.model.weights import weights_digest
 from streams.records import Rollout
 from streams.settings import ModelSettings, StreamsSettings
 
@@ -33,6 +31,9 @@ class Files:
 
 def read_files(model: ModelSettings) -> Files:
     """Read the base model anew. Raises: ModelFilesError, DeviceMissingError."""
+    from streams.model.open import load_base  # torch takes seconds to import
+    from streams.model.weights import weights_digest
+
     base = load_base(model)
     return Files(base.name, weights_digest(base.decoder.model))
 

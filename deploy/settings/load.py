@@ -152,6 +152,9 @@ def _parse(name: str, text: str, origin: str) -> Any:
     known = Settings.model_fields.get(section)
     if known is None or not field:
         raise SettingsError(_unknown(name, origin))
+    kind = type(known.default).model_fields.get(field)
+    if text == "null" and kind is not None and kind.default is None:  # as `quickset config` says it
+        return None
     source = EnvSettingsSource(Settings)
     source.env_vars = {f"{PREFIX}{section}__{field.replace('.', '__')}".lower(): text}
     try:

@@ -1,4 +1,4 @@
 """Agent and learner as processes of one machine, watched and started again.
 
-For others: logs, model, parent, ports, process, progress, ready, supervisor.
+For others: home, logs, model, parent, ports, process, progress, ready, supervisor.
 """

@@ -19,7 +19,7 @@ from learner.batch.lesson import Lesson
 from learner.batch.plan import PlannedTurn
 from learner.batch.rewriting.candidates import Hinted, Tokens
 from learner.batch.rewriting.placements import ANY_WISH, PLACEMENTS, Placement
-from learner.batch.rewriting.rewriting import rewrite
+from learner.batch.rewriting.rewriting import refused, rewrite
 from learner.batch.rewriting.teacher import Target, Teacher
 from learner.batch.standing import arrived
 from learner.population.members import Passage
@@ -52,7 +52,8 @@ def prepare(
     }
     made: dict[str, Target] = {}
     if teacher.settings.hint_target == "tokens":
-        lessons |= _by_tokens(lessons, turns, hinted, teacher)
+        taken = {id: hint for id, hint in hinted.items() if not refused(hint, _said(turns[id]))}
+        lessons |= _by_tokens(lessons, turns, taken, teacher)
     else:
         kept = {
             id: target
@@ -135,6 +136,11 @@ def _asked(turn: Turn, hint: str, place: Placement, teacher: Teacher) -> Tokens:
     return hints.cut_left(ids, teacher.settings.max_prompt_tokens)
 
 
+def _said(turn: Turn) -> tuple[tuple[str, str | None], ...]:
+    """Return role and text of a request's messages."""
+    return tuple((each.role, each.content) for each in turn.messages)
+
+
 def _rewrites(
     lessons: Mapping[str, Lesson],
     turns: Mapping[str, Turn],
@@ -151,7 +157,8 @@ def _rewrites(
         }
         if "suffix" in placed:
             any_wish = _asked(turns[id], ANY_WISH, "suffix", teacher)
-            hinted.append(Hinted(id, lesson.prompt, lesson.reply, placed, any_wish))
+            said = _said(turns[id])
+            hinted.append(Hinted(id, lesson.prompt, lesson.reply, placed, any_wish, said))
     targets = rewrite(hinted, wished, teacher) if hinted else {}
     for id, target in targets.items():
         if not target["token_ids"]:

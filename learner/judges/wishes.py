@@ -9,17 +9,20 @@ Knows nothing of verdicts: whether the words are about the reply is decided else
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
+from learner.judges.acts.hostile import hostile_in
 from learner.judges.acts.lexicon import PHRASES
+from learner.judges.reading.disguise import is_coded
 from learner.judges.reading.text import READ_CHARS, is_cjk, tokens
 
 Reason = Literal[
     "empty", "absurd", "too long", "contradicts itself", "reveals the prompt",
-    "sets instructions aside",
+    "sets instructions aside", "poses as the operator", "is disguised",
 ]  # fmt: skip
 
 # A hint longer than this would drown the question that it is added to.
@@ -28,8 +31,11 @@ HINT_CHARS: Final = 400
 LEAST_VARIED: Final = 0.35
 # A text this short may repeat itself: "no no no".
 FEW_TOKENS: Final = 8
-# A word has vowels, and no five consonants on end (German has "Angstschweiß", and few more).
-_MASHED: Final = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|(?:asdf|qwer|sdfg|hjkl|jkjk|xyz){1}")
+# A word has vowels, no five consonants on end (German has "Angstschweiß", and few more), and no
+# letter eight times.
+_MASHED: Final = re.compile(
+    r"[bcdfghjklmnpqrstvwxz]{6,}|(?:asdf|qwer|sdfg|hjkl|jkjk|xyz){1}|([a-z])\1{7}"
+)
 # A no so shortly before a wish denies it: "less formal", "I don't want it longer".
 DENIED_WITHIN: Final = 4
 _DENIES: Final = frozenset(
@@ -71,22 +77,22 @@ def hint_of(words: str, *, within: str = "") -> Hint:
     'sets instructions aside'
     """
     text = " ".join(words.split())
-    refused = _refused(text)
+    refused = _refused(words, text)
     whole = " ".join(within[:READ_CHARS].split())
     if refused is None and whole and _contradicts(whole, tokens(whole)):
         refused = "contradicts itself"
     return Hint(None, refused) if refused else Hint(text)
 
 
-def _refused(text: str) -> Reason | None:
-    if not _LETTER.search(text):
+def _refused(words: str, text: str) -> Reason | None:
+    """words: as typed, where gaps may tell where words end; text: with single spaces"""
+    if not _LETTER.search(unicodedata.normalize("NFKC", text)):
         return "empty"
     found = tokens(text[: 4 * HINT_CHARS])
-    # what is hostile is told so, however long it is
-    if _has(found, "reveals"):
-        return "reveals the prompt"
-    if _has(found, "voids"):
-        return "sets instructions aside"
+    if (hostile := hostile_in(words[: 4 * HINT_CHARS])) is not None:  # told so, however long it is
+        return hostile
+    if not _repeats(found) and is_coded(text[: 4 * HINT_CHARS]):
+        return "is disguised"
     if len(text) > HINT_CHARS:
         return "too long"
     if _is_absurd(found):
@@ -98,10 +104,14 @@ def _refused(text: str) -> Reason | None:
 
 def _is_absurd(found: Sequence[str]) -> bool:
     """Mashed keys, or one word said again and again."""
-    letters = [token for token in found if token[0].isalpha() and not is_cjk(token)]
-    mashed = sum(1 for token in letters if _MASHED.search(token))
-    if letters and mashed * 2 > len(letters):
+    words = [token for token in found if token[0].isalpha() and not is_cjk(token)]
+    mashed = [token for token in words if _MASHED.search(token)]
+    if len(mashed) * 2 > len(words) or 2 * len("".join(mashed)) > len("".join(words)):
         return True
+    return _repeats(found)
+
+
+def _repeats(found: Sequence[str]) -> bool:
     return len(found) >= FEW_TOKENS and len(set(found)) / len(found) < LEAST_VARIED
 
 
@@ -119,10 +129,6 @@ def _contradicts(text: str, found: Sequence[str]) -> bool:
     return least is not None and most is not None and least > most
 
 
-def _has(found: Sequence[str], name: Literal["reveals", "voids"]) -> bool:
-    return _contains(found, _phrases(name))
-
-
 _Phrases = frozenset[tuple[str, ...]]
 
 
@@ -136,10 +142,6 @@ def _stands_alone(found: Sequence[str], phrases: _Phrases, opposite: _Phrases) -
     )
 
 
-def _contains(found: Sequence[str], phrases: _Phrases) -> bool:
-    return any(True for _ in _spans(found, phrases))
-
-
 def _spans(found: Sequence[str], phrases: _Phrases) -> Iterator[tuple[int, int]]:
     """Yield where phrases stand: first token, and the one behind."""
     longest = max(map(len, phrases))
@@ -151,12 +153,7 @@ def _spans(found: Sequence[str], phrases: _Phrases) -> Iterator[tuple[int, int]]
 
 @cache
 def _listed() -> dict[str, str]:
-    return tomllib.loads((PHRASES / "refused.toml").read_text(encoding="utf-8"))
-
-
-@cache
-def _phrases(name: str) -> frozenset[tuple[str, ...]]:
-    return _split(_listed()[name])
+    return tomllib.loads((PHRASES / "opposites.toml").read_text(encoding="utf-8"))
 
 
 @cache

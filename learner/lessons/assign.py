@@ -3,7 +3,8 @@
 Equal wishes of one principal and line are one lesson: what a program can check of them is the same,
 or their words are, or, where an embedder is installed, what they mean. A complaint without a wish
 belongs to a lesson of its own, so that learning from it can be seen to help as well. Words that are
-no instruction make a row that says why, and the complaint counts without them.
+no instruction, or are against the operator's, make a row that says why, and the complaint counts
+without them.
 
 The words stay where they were said: in the turn.
 """
@@ -15,6 +16,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, select, update
 
 from learner.form.directions import directions_of
+from learner.form.operator import AGAINST, against_operator
 from learner.judges.judge import Verdict
 from learner.judges.reading.text import tokens
 from learner.judges.wishes import HINT_CHARS, hint_of
@@ -24,6 +26,8 @@ from streams.store.tables import TurnRow
 
 # So many wishes of one person are looked at for one that is the same, the newest first.
 LOOKED_AT: Final = 64
+# Of an operator's sentence that a wish is against, so much is told.
+QUOTED_CHARS: Final = 80
 # Two wishes that are as close have nearly the same words: a wish and its opposite ("more formal",
 # "less formal") come to 0.97 (EXPERIMENTS, "One wish in other words").
 ALIKE: Final = 0.98
@@ -55,6 +59,9 @@ def _lesson(
     if hint is not None and hint.refused:
         _refused(session, row, said, hint.refused)
     wish = hint.text or "" if hint is not None else ""
+    if wish and (ordered := _ordered(row, wish)):
+        _refused(session, row, said, AGAINST, f'{AGAINST}, "{ordered[:QUOTED_CHARS]}"')
+        wish = ""
     if not wish and verdict.score >= 0:
         return None
     known = _known(session, row)
@@ -66,13 +73,22 @@ def _lesson(
     return same
 
 
-def _refused(session: Session, row: TurnRow, said: str, why: str) -> None:
-    """Keep that somebody's words are no instruction; the words stand in the turn's judgement."""
+def _ordered(row: TurnRow, wish: str) -> str:
+    """Return what the operator orders in the turn's prompt against a wish; empty: nothing."""
+    messages = row.record.get("messages", [])
+    return against_operator(((each["role"], each.get("content")) for each in messages), wish)
+
+
+def _refused(session: Session, row: TurnRow, said: str, why: str, told: str = "") -> None:
+    """Keep that somebody's words are no instruction; the words stand in the turn's judgement.
+
+    told: why, for people; empty: as it is
+    """
     refused = _new(row, said[:HINT_CHARS])
     if session.get(LessonRow, refused.id) is None:
         refused.instruction, refused.wished = "", []
         refused.refused, refused.state, refused.changed = why, SET_ASIDE, False
-        refused.reason = f"no instruction: {why}"
+        refused.reason = f"no instruction: {told or why}"
         session.add(refused)
         session.flush()
 

@@ -31,6 +31,8 @@ from streams.wire import id_of
 _OWN_WORDS: Final = ("explicit", "lexical")
 # Quotes, code, links, markup: words of somebody else, or more than words.
 _FOREIGN: Final = re.compile(r"[\"“”„«»`<>{}\[\]|\\]|https?:|www\.|\n")
+# A note is no longer than so many characters a word: some languages put no space between words.
+CHARS_A_WORD: Final = 10
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _LANGUAGES: Final = {
     "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
@@ -135,7 +137,7 @@ def why_none(
         return None, refused
     if _FOREIGN.search(text):
         return None, "it quotes, or is more than words"
-    if len(text.split()) > rules.words:
+    if len(text.split()) > rules.words or len(text) > CHARS_A_WORD * rules.words:
         return None, f"it has more than {rules.words} words"
     return text, ""
 

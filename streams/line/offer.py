@@ -24,7 +24,7 @@ _Make = Callable[[Line, RolloutSettings, Audit], Rollout]
 OPERATORS: Final[Mapping[Verb, _Make]] = MappingProxyType(
     {
         "start": lambda line, settings, audit: verbs.start(
-            line, line.trial.version if line.trial else "", audit, share=settings.shares[0]
+            line, verbs.on_trial(line, "start").version, audit, share=settings.shares[0]
         ),
         "pause": lambda line, _, audit: verbs.pause(line, audit),
         "resume": lambda line, _, audit: verbs.resume(line, audit),
@@ -66,6 +66,12 @@ def operate(
         LogUnavailableError
     """
     prove_seen(line, expected_seq)
+    if verb in OPERATORS and line.trial is None:
+        # the line allows a start, of a candidate that a learner names; an operator names none
+        raise VerbRefusedError(
+            f"cannot {verb}: no candidate is on trial on the line {line.name}",
+            valid=tuple(each for each in verbs.valid(line) if each not in OPERATORS),
+        )
     if verb not in _MAKERS or verb not in verbs.valid(line):
         verbs.refuse(line, verb)
     prove_allowed(line, verb, audit.who, settings)

@@ -73,6 +73,13 @@ def valid(line: Line) -> tuple[Verb, ...]:
     return tuple(v for v in verbs if state in _VALID_IN[v] and not _is_idle(line, v))
 
 
+_IDLE: Final[Mapping[Verb, str]] = {
+    "rollback": "has no earlier version to go back to",
+    "reset": "is at its base already, and nothing is learned",
+    "learn": "learns already",
+}
+
+
 def _is_idle(line: Line, verb: Verb) -> bool:
     """Whether a verb would change nothing of what serves, or of whether it is learned."""
     match verb:
@@ -160,7 +167,7 @@ def resume(line: Line, audit: Audit) -> Rollout:
 
 def abort(line: Line, audit: Audit) -> Rollout:
     """End a trial: what serves, serves everybody again. raises: VerbRefusedError."""
-    trial = _require_trial(line, "abort")
+    trial = on_trial(line, "abort")
     return _change(
         line, audit, "abort", "aborted", candidate=trial.version, step=trial.step, share=0.0
     )
@@ -168,7 +175,7 @@ def abort(line: Line, audit: Audit) -> Rollout:
 
 def promote_full(line: Line, audit: Audit) -> Rollout:
     """Let the candidate on trial serve everybody now. raises: VerbRefusedError."""
-    return _complete(line, "promote-full", _require_trial(line, "promote-full"), audit)
+    return _complete(line, "promote-full", on_trial(line, "promote-full"), audit)
 
 
 def reset(line: Line, base: str, audit: Audit) -> Rollout:
@@ -193,11 +200,11 @@ def learn(line: Line, audit: Audit) -> Rollout:
 
 def refuse(line: Line, verb: Verb) -> NoReturn:
     """Refuse a verb that is not valid for a line now. Raises: VerbRefusedError, always."""
-    raise _refused(line, verb, _told(line))
+    raise _refused(line, verb, _told(line, verb))
 
 
 def _step(line: Line, verb: Verb, shares: Sequence[float], audit: Audit) -> Rollout:
-    trial = _require_trial(line, verb)
+    trial = on_trial(line, verb)
     place = trial.step + 1
     if place >= len(shares):
         return _complete(line, verb, trial, audit)
@@ -219,7 +226,7 @@ def _complete(line: Line, verb: Verb, trial: Trial, audit: Audit) -> Rollout:
 
 
 def _same_share(line: Line, verb: Verb, state: State, audit: Audit) -> Rollout:
-    trial = _require_trial(line, verb)
+    trial = on_trial(line, verb)
     return _change(
         line, audit, verb, state, candidate=trial.version, step=trial.step, share=trial.share
     )
@@ -227,16 +234,19 @@ def _same_share(line: Line, verb: Verb, state: State, audit: Audit) -> Rollout:
 
 def _require(line: Line, verb: Verb) -> None:
     if verb not in valid(line):
-        raise _refused(line, verb, _told(line))
+        raise _refused(line, verb, _told(line, verb))
 
 
-def _require_trial(line: Line, verb: Verb) -> Trial:
+def on_trial(line: Line, verb: Verb) -> Trial:
+    """Return a line's trial, of which a verb is meant. Raises: VerbRefusedError without one."""
     if line.trial is None or verb not in valid(line):
-        raise _refused(line, verb, _told(line))
+        raise _refused(line, verb, _told(line, verb))
     return line.trial
 
 
-def _told(line: Line) -> str:
+def _told(line: Line, verb: Verb) -> str:
+    if _is_idle(line, verb):
+        return f"the line {line.name} {_IDLE[verb]}"
     trial = line.trial
     now = f"{trial.version} is on trial ({trial.state})" if trial else "no candidate is on trial"
     return f"{now} on the line {line.name}"

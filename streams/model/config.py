@@ -18,13 +18,9 @@ from kernels.errors import UnsupportedModelError
 from kernels.model.forward import require_supported
 from kernels.model.model import EMBEDDING, HEAD, NORM, Sizes
 from streams.errors import ModelFilesError
+from streams.model.files import require_config
 from streams.model.quiet import quiet_transformers
 from streams.records import Json
-
-WANTED: Final = (
-    "give the directory of a Hugging Face causal language model: config.json, *.safetensors and "
-    "tokenizer.json"
-)
 
 # What no model can do without.
 _AT_LEAST_ONE: Final = ("max_position_embeddings", "num_hidden_layers", "num_attention_heads")
@@ -43,10 +39,7 @@ def read_content(directory: Path) -> Json:
     """
     from transformers import AutoConfig
 
-    if not directory.is_dir():
-        raise ModelFilesError(f"there is no model directory {directory}: {WANTED}")
-    if not (directory / "config.json").is_file():
-        raise ModelFilesError(f"{directory} has no config.json: {WANTED}")
+    require_config(directory)
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(directory, local_files_only=True)

@@ -17,11 +17,12 @@ from kernels.model.forward import Decoder
 from kernels.model.model import EMBEDDING, Model
 from kernels.open import open_device
 from streams.errors import ModelFilesError, TemplateRefusedError
-from streams.model.config import WANTED, kept_content, read_content
+from streams.model.config import kept_content, read_content
 from streams.model.convert import Progress, Write, converted, read_manifest, write_bundled
+from streams.model.files import require_tokenizer, require_weights
 from streams.model.prompt import Prompt, whole_characters
 from streams.model.quiet import quiet_transformers
-from streams.model.weights import read_model, require_weights
+from streams.model.weights import read_model
 from streams.records import Json, Message, canonical_json
 from streams.settings import ModelSettings
 
@@ -169,8 +170,7 @@ def open_base(
 
 
 def _load_tokenizer(directory: Path) -> Any:
-    if not (directory / "tokenizer.json").is_file():
-        raise ModelFilesError(f"{directory} has no tokenizer.json: {WANTED}")
+    require_tokenizer(directory)
     try:
         with quiet_transformers():
             tokenizer = _tokenizer_class(directory).from_pretrained(

@@ -8,7 +8,6 @@
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -25,10 +24,10 @@ from kernels.model.model import EMBEDDING, HEAD, Model, Sizes
 from kernels.model.packed import in_full
 from streams.errors import ModelFilesError
 from streams.model.blocks import read_blocks
-from streams.model.config import WANTED, shapes_of, sizes_of
+from streams.model.config import shapes_of, sizes_of
+from streams.model.files import WEIGHTS, weights_index
 from streams.records import Json
 
-_INDEX: Final = "model.safetensors.index.json"
 # A model that was saved without its head names its parameters without this.
 _PREFIX: Final = "model."
 
@@ -122,26 +121,15 @@ def assemble(
     return Model(sizes, layers, vectors)
 
 
-def require_weights(directory: Path) -> None:
-    """Refuse a directory that lacks a file of weights, before anything heavy is done.
-
-    raises: ModelFilesError
-    """
-    names = set(_index(directory).values()) or {"model.safetensors"}
-    missing = sorted(name for name in names if not (directory / name).is_file())
-    if missing:
-        raise ModelFilesError(f"{directory} lacks {', '.join(missing)}: {WANTED}")
-
-
 def _tensors(
     directory: Path, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, Tensor]]:
     """Read each parameter, to be used before the next is asked for."""
-    index = _index(directory)
+    index = weights_index(directory)
     small = [math.prod(shape) for name, shape in shapes.items() if name not in (EMBEDDING, HEAD)]
     common = torch.empty(max(small, default=0))
     for name, shape in shapes.items():
-        file = directory / index.get(name, "model.safetensors")
+        file = directory / index.get(name, WEIGHTS)
         try:
             # opened anew for each, so that what was read is not mapped on
             with safe_open(file, framework="pt") as opened:
@@ -162,15 +150,3 @@ def _tensors(
                 "or does not fit its config.json: copy the model again"
             ) from cause
         yield name, tensor
-
-
-def _index(directory: Path) -> dict[str, str]:
-    """Map parameters to files where a model is in several; else nothing."""
-    index = directory / _INDEX
-    if not index.is_file():
-        return {}
-    try:
-        files: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return dict(files.items())
-    except (ValueError, KeyError, TypeError, AttributeError) as cause:
-        raise ModelFilesError(f"{index} is half-written: copy the model again") from cause

@@ -141,9 +141,11 @@ class School:
         words: str = "too long",
         version: str | None = None,
         principal: str = "alice",
+        orders: str = "",
     ) -> None:
-        """Let a user correct a reply, now."""
+        """Let a user correct a reply, now. orders: the operator's, in a system prompt"""
         asked, now_ms = said(f"question {name}"), int(self.clock() * 1000)
+        asked = [*([Message(role="system", content=orders)] if orders else []), *asked]
         served = version or self.base.name
         tokens = self.base.tokenizer.encode("a long reply", add_special_tokens=False)
         prompt = self.base.render(asked)

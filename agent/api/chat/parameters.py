@@ -72,8 +72,8 @@ IGNORED: Final = {
 REFUSED: Final = {
     # OpenAI's
     "audio": Refused(_TEXT_ONLY),
-    "function_call": Refused("it was replaced by tool_choice: send that", ("none", "auto")),
-    "functions": Refused("it was replaced by tools: send those", ([],)),
+    "function_call": Refused("tool_choice replaced it", ("none", "auto")),
+    "functions": Refused("tools replaced it", ([],)),
     "moderation": Refused("no reply is moderated here"),
     "modalities": Refused(_TEXT_ONLY, (["text"],)),
     "reasoning_effort": Refused("this model does not reason before it answers", ("none",)),
@@ -118,4 +118,4 @@ def prove_possible(body: Json) -> None:
     for name in body.keys() & REFUSED.keys():
         refused, value = REFUSED[name], body[name]
         if value is not None and value not in refused.harmless:
-            refuse("{name}: {why}: leave it out", name=name, why=refused.why)
+            refuse("{name}: leave it out: {why}", name=name, why=refused.why)

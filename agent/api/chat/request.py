@@ -83,7 +83,7 @@ class ChatMessage(Form):
     name: str | None = None
     tool_calls: list[SentToolCall] | None = None
     tool_call_id: str | None = None
-    function_call: Annotated[Any, Refused("it was replaced by tool_calls: send those")] = None
+    function_call: Annotated[Any, Refused("tool_calls replaced it: send those")] = None
     audio: Annotated[Any, Refused("this model reads and writes text only: leave it out")] = None
 
     @model_validator(mode="after")

@@ -114,7 +114,7 @@ def _weights(serving: Json) -> Json:
 
 def _learner(ask: Ask, learner: Json | None) -> Json:
     if learner is None:
-        return _part("Learner", "warn", "not known: the learner's store cannot be read")
+        return _part("Learner", "warn", "not known: the learner's store was not read")
     if not ask.serving.get("learning", True):
         return _part("Learner", "warn", "stopped by a reset: nothing is learned until told")
     if _is_away(ask, learner):

@@ -101,7 +101,7 @@ def _why(trial: Json, body: Json, change: Json | None, *, stored: bool) -> str:
     return (
         "the learner has not looked at it yet"
         if stored
-        else "not known: the learner's store cannot be read"
+        else "not known: the learner's store was not read"
     )
 
 

@@ -1,6 +1,12 @@
-"""Cells of the tables that commands print: times and figures."""
+"""Cells of the tables that commands print: times, figures and names."""
 
 from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+
+NARROW: Final = 100  # columns of a terminal; below, a table's reasons need the room of its figures
+SHORT_NAME: Final = 8  # digits that name a version wherever one is asked for
 
 
 def moment(unix_ms: int) -> str:
@@ -11,3 +17,13 @@ def moment(unix_ms: int) -> str:
 def signed(value: object) -> str:
     """Return a figure with its sign, or a dash where there is none."""
     return f"{value:+.3g}" if isinstance(value, float) else "–"
+
+
+def is_narrow() -> bool:
+    """Return whether the terminal has no room for every figure beside a reason."""
+    return Console().width < NARROW
+
+
+def name(version: str | None) -> str:
+    """Return a version's name as it fits the terminal: commands take how it begins."""
+    return (version or "–")[: SHORT_NAME if is_narrow() else None]

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import moment, signed
+from deploy.commands.line.cells import is_narrow, moment, name, signed
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import frozen_units, store_session
@@ -45,14 +45,16 @@ def _generations(rows: Sequence[dict[str, Any]]) -> RenderableType:
     if not rows:
         return "no generation yet"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("no.", "state", "version", "turns", "reward", "gain", "KL", "took", "why"):
-        table.add_column(name, no_wrap=name != "why")
+    figures = ("reward",) if is_narrow() else ("reward", "gain", "kl")
+    told = (each if each != "kl" else "KL" for each in figures)
+    for title in ("no.", "state", "version", "turns", *told, "took", "why"):
+        table.add_column(title, no_wrap=title != "why")
     for row in rows:
-        figures = [signed(row[name]) for name in ("reward", "gain", "kl")]
         took_s = (row["done_ms"] - row["planned_ms"]) / 1000 if row["done_ms"] else None
         took = f"{took_s:.0f} s" if took_s is not None else moment(row["planned_ms"])
-        cells = [str(row["number"]), row["state"], (row["child"] or "–")[:16], str(row["turns"])]
-        table.add_row(*cells, *figures, took, Text(row["reason"] or ""))
+        cells = [str(row["number"]), row["state"], name(row["child"]), str(row["turns"])]
+        measured = (signed(row[each]) for each in figures)
+        table.add_row(*cells, *measured, took, Text(row["reason"] or ""))
     return table
 
 
@@ -61,12 +63,12 @@ def _units(rows: Sequence[dict[str, Any]]) -> RenderableType:
         return "nothing measured yet: the learner does it before its first generation"
     table = Table("artefact", "kind", "layer", "neurons", "groups", box=None, pad_edge=False)
     for row in rows:
-        name, kind = f"{row['digest'][:12]}…", row["kind"]
+        digest, kind = f"{row['digest'][:12]}…", row["kind"]
         for layer in row["layers"]:
             table.add_row(
-                name, kind, str(layer["layer"]), str(layer["neurons"]), str(layer["groups"])
+                digest, kind, str(layer["layer"]), str(layer["neurons"]), str(layer["groups"])
             )
-            name = kind = ""
+            digest = kind = ""
         told = "all together", str(row["neurons"]), str(row["groups"])
-        table.add_row(name, kind, *told, style="bold")
+        table.add_row(digest, kind, *told, style="bold")
     return table

@@ -8,6 +8,8 @@ import typer
 
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
+from deploy.operate.history import existing_log
+from deploy.operate.reset import append_reset, read_files, reset_agent
 from deploy.settings.load import InForce
 from streams.errors import ProofError
 
@@ -48,12 +50,12 @@ def reset(
 
 
 def _reset(in_force: InForce, reason: str, *, keep_learning: bool) -> dict[str, Any]:
-    from deploy.operate.reset import append_reset, read_files, reset_agent  # torch takes seconds
-
     settings = in_force.settings
     try:
         now, changed = reset_agent(settings.agent, reason=reason, keep_learning=keep_learning)
     except NotRunningError:
+        with existing_log(settings.streams):
+            pass  # refuses where no service has run, before the model is read
         files = read_files(settings.model)
         who = getpass.getuser()
         made = append_reset(

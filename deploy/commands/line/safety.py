@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -38,7 +38,8 @@ def map_(
 
     Forward passes only, once a base and home. The artefact is written into the home, under its
     digest, and, where a store is, into that, so that the console's page Safety draws it. A line
-    that has versions keeps the frozen units that it began with.
+    that has versions keeps the frozen units that it began with. `--set learner.freeze=…` shows what
+    another policy would freeze; it sets nothing for a learner.
     """
     if picture is not None:
         unit_picture.prove_drawable()
@@ -50,7 +51,7 @@ def map_(
     if as_json:
         typer.echo(json.dumps({"digest": drawn.digest} | drawn.body, ensure_ascii=False))
         return
-    _tell(drawn, picture, in_force.settings.learner.line)
+    _tell(drawn, picture, in_force.settings.learner.line, in_force.origin("learner.freeze"))
 
 
 def _measured(settings: Settings) -> "Drawn":
@@ -65,8 +66,35 @@ def _measured(settings: Settings) -> "Drawn":
         return map_units(settings.streams, settings.model, learner, progress)
 
 
-def _tell(drawn: "Drawn", picture: Path | None, line: str) -> None:
+def _tell(drawn: "Drawn", picture: Path | None, line: str, origin: str) -> None:
     body, console = drawn.body, Console()
+    console.print(
+        f"policy    {body['policy']} (from {origin})", f"mask      {body['mask']}", sep="\n"
+    )
+    console.print(f"in force  {_in_force(drawn, line)}", "", sep="\n", soft_wrap=True)
+    console.print(_classes(body))
+    console.print("agree: mean Jaccard index of the class by one set, or one seed, alone")
+    console.print(f"artefact  {drawn.digest}", f"          {drawn.file}", sep="\n", soft_wrap=True)
+    console.print(
+        f"picture   {picture or 'none: it needs matplotlib, the extra dev'}", soft_wrap=True
+    )
+
+
+def _in_force(drawn: "Drawn", line: str) -> str:
+    """Say what follows from the policy: the command itself measures, and sets nothing."""
+    if not drawn.kept:
+        return "not yet: the home has no store, and the learner writes the map into it at its start"
+    if drawn.in_force is None:
+        return f"as soon as a learner of the line {line} that has this policy makes a version"
+    if drawn.in_force == drawn.body["mask"]:
+        return f"yes: the line {line} began with this mask, and keeps it"
+    return (
+        f"no: the line {line} keeps the mask that it began with, {drawn.in_force[:16]}…; this one "
+        "is for new lines"
+    )
+
+
+def _classes(body: dict[str, Any]) -> Table:
     agreed = body["stability"]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("class", "parameters", "share", "sets agree", "seeds agree"):
@@ -75,17 +103,4 @@ def _tell(drawn: "Drawn", picture: Path | None, line: str) -> None:
         indices = [agreed.get(over, {}).get(name) for over in ("sets", "seeds")]
         told = ("–" if index is None else f"{index:.2f}" for index in indices)
         table.add_row(name, f"{count:,}", f"{body['shares'][name]:.1%}", *told)
-    console.print(table)
-    console.print("agree: mean Jaccard index of the class by one set, or one seed, alone")
-    console.print(f"policy    {body['policy']}", f"mask      {body['mask']}", sep="\n")
-    console.print(f"artefact  {drawn.digest}", f"          {drawn.file}", sep="\n", soft_wrap=True)
-    console.print(
-        f"picture   {picture or 'none: it needs matplotlib, the extra dev'}", soft_wrap=True
-    )
-    if not drawn.kept:
-        console.print("the home has no store yet: the learner writes the map into it at its start")
-    elif drawn.in_force and drawn.in_force != body["mask"]:
-        console.print(
-            f"the line {line} keeps the mask that it began with, {drawn.in_force[:16]}…:"
-            " this one is for new lines"
-        )
+    return table

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import moment, signed
+from deploy.commands.line.cells import SHORT_NAME, moment, signed
 from deploy.commands.line.change import change
 from deploy.commands.line.diff import diff
 from deploy.commands.line.generations import generations, safety
@@ -44,6 +44,7 @@ versions.command("diff")(diff)
 versions.command("generations")(generations)
 versions.command("safety")(safety)
 
+WIDTH = 80  # columns that the whole list takes
 SHOWN = 6  # versions of a lineage, and principals that moved one, that are named
 _MEASURED = ("reward", "fitness_mean", "fitness_spread", "gain", "kl")
 
@@ -103,7 +104,7 @@ def show(
 @with_settings("home")
 def promote(
     in_force: InForce,
-    version: Annotated[str, typer.Argument(help="Name of the version, or how it begins.")],
+    version: Annotated[str, typer.Argument(help="Name of the version, how it begins, or number.")],
     reason: Annotated[str, typer.Option("--reason", help="Kept in the audit.")] = "operator's wish",
 ) -> None:
     """Serve a version that the gate has let through, such as one built without somebody.
@@ -159,13 +160,18 @@ class Listed:
 def _table(found: Listed) -> RenderableType:
     if not found.rows:
         return f"the line {found.line} is at its base; no version yet"
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
-    for name in ("", "no.", "version", "parent", "state", "reward", "gain", "KL", "made"):
-        table.add_column(name, no_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    slim = Console().width < WIDTH
+    figures = ("reward",) if slim else ("reward", "gain", "kl")
+    told = (each if each != "kl" else "KL" for each in figures)
+    for title in ("", "no.", "version", "parent", "state", *told, "made"):
+        table.add_column(title, no_wrap=True)
     for row in found.rows:
-        measured = [signed(row[name]) for name in ("reward", "gain", "kl")]
-        cells = ["▶" if row["serving"] else "", str(row["number"]), row["version"]]
-        table.add_row(*cells, row["parent"][:8], row["state"], *measured, moment(row["created_ms"]))
+        measured = [signed(row[name]) for name in figures]
+        version = row["version"][: SHORT_NAME if slim else None]
+        cells = ["▶" if row["serving"] else "", str(row["number"]), version]
+        cells += [row["parent"][:SHORT_NAME], row["state"]]
+        table.add_row(*cells, *measured, moment(row["created_ms"]))
     return Group(table, f"▶ the base {found.base} serves") if found.base else table
 
 

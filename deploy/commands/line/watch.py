@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
+MOST: Final = 1_000_000  # rows; more than fits a memory is a slip of the key
 WATCH_S: Final = 2.0  # a person looks; what decides anything reads the log itself
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with everything that is known.")]
 Watch = Annotated[
     bool, typer.Option("--watch", "-w", help="Print again whenever it changes, until Ctrl-C.")
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="How many.")]
 
 Found = TypeVar("Found")
 

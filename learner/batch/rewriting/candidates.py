@@ -47,6 +47,7 @@ class Hinted:
     any_wish: (
         Tokens  # the prompt with a wish that says nothing (learner.batch.rewriting.placements)
     )
+    messages: tuple[tuple[str, str | None], ...] = ()  # role and text of the request's
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ async def test_a_broker_that_does_not_answer_costs_no_figure_of_the_store(tmp_pa
         assert found["store"]["ok"]
         assert found["learner"]["lag"] == {"learner/main": {}}
         log.go.set()
-        while not found["learner"]["lag"]["learner/main"]:
+        while "learner" not in found or not found["learner"]["lag"]["learner/main"]:
             found = await stored.of_store()
         assert found["learner"]["lag"]["learner/main"]["turns"] == 4
     finally:

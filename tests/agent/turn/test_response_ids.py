@@ -74,16 +74,30 @@ def test_any_other_text_is_not_found(name: str) -> None:
 
 
 def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
-    """The first start makes the secret, later ones read it, nobody else may."""
-    file = tmp_path / "home" / "secret"
-    assert load_secret(file) == load_secret(file)
+    """The first start makes the home's secret, later ones read it, nobody else may."""
+    home = tmp_path / "home"
+    assert load_secret(None, home) == load_secret(None, home)
+    file = home / "response.secret"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [each.name for each in file.parent.iterdir()] == ["secret"]
+    assert [each.name for each in home.iterdir()] == ["response.secret"]
 
 
-def test_a_file_that_is_no_secret_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_named_is_read_and_never_made(tmp_path: Path) -> None:
+    """Replicas that share a secret each made their own, in silence, where its name had a typo."""
+    named = tmp_path / "shared.secret"
+    with pytest.raises(StartError, match=r"agent\.response_secret: there is no file .*openssl"):
+        load_secret(named, tmp_path / "home")
+    assert not named.exists()
+    named.write_text("ab" * 32 + "\n")
+    assert load_secret(named, tmp_path / "home") == b"\xab" * 32
+
+
+@pytest.mark.parametrize("text", [b"hello", b"", b"\xff\xfe\x00", b"ab" * 31])
+def test_a_file_that_is_no_secret_is_refused(tmp_path: Path, text: bytes) -> None:
     """A damaged secret is not replaced silently: the ids given out so far depend on it."""
-    file = tmp_path / "secret"
-    file.write_text("hello")
+    file = tmp_path / "response.secret"
+    file.write_bytes(text)
     with pytest.raises(StartError, match="remove it"):
-        load_secret(file)
+        load_secret(None, tmp_path)
+    with pytest.raises(StartError, match="openssl"):
+        load_secret(file, tmp_path)

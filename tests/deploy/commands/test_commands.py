@@ -145,9 +145,53 @@ def test_version_is_shown_by_how_its_name_begins(
     code, out, _ = run("versions", "show", SECOND[:6], *home, "--json", capsys=capsys)
     assert code == 0
     assert json.loads(out)["recipe"]["parent"] == FIRST
-    code, _, err = run("versions", "show", "zz", *home, capsys=capsys)
+    code, out, _ = run("versions", "show", "2", *home, "--json", capsys=capsys)
+    assert json.loads(out)["version"] == SECOND
+    for text, words in (
+        ("zz", "no version begins with 'zz'"),
+        ("", "no version begins with ''"),
+        ("9", "none of the line main is of that number"),
+        ("0", "0 is the base"),
+    ):
+        code, _, err = run("versions", "show", text, *home, capsys=capsys)
+        assert (code, words in err) == (2, True), err
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("keys new ann --client --role admin", "leave out --role"),
+        ("mcp --url here", "--url here: give an address"),
+        ("mcp --console-url ftp://x", "--console-url ftp://x: give an address"),
+        ("demo --minutes 0 --picture /nowhere/at/all.png", "there is no folder to write"),
+        ("demo --minutes 0 --figures /nowhere/at/all.json", "there is no folder to write"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_begins(
+    command: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence and exit code 2."""
+    code, out, err = run(*command.split(), capsys=capsys)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+def test_a_limit_beyond_all_rows_is_refused(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It failed unexpectedly: no database counts so far."""
+    code, _, err = run("turns", "-n", "9" * 23, "--home", str(taught.home), capsys=capsys)
     assert code == 2
-    assert "no version begins with zz" in err
+    assert "1000000" in err
+
+
+def test_a_number_means_the_same_version_to_every_command(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`versions promote 1` took 1 for how a name begins, and `versions show 1` for a number."""
+    code, _, err = run("versions", "promote", "1", "--home", str(taught.home), capsys=capsys)
+    assert code == 2
+    assert err.startswith(f"quickset: {FIRST} "), err
 
 
 def test_turns_show_what_was_judged(

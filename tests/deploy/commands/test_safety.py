@@ -24,6 +24,9 @@ def test_the_map_is_written_drawn_and_kept(
     assert code == 0
     for word in ("exclusive safety", "exclusive utility", "complex", "redundant", "frozen"):
         assert word in out
+    first, _, rest = out.partition("\n")
+    assert first == "policy    top-complex (from default)"
+    assert rest.index("in force  as soon as a learner of the line main") < rest.index("class")
     (file,) = (tmp_path / "artefacts").glob("unit-map-*.json")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert file.stem == f"unit-map-{digest[:16]}"

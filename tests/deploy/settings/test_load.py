@@ -252,3 +252,29 @@ def test_every_example_is_good(example: Path) -> None:
     """Every settings file that we ship is read without a fault."""
     in_force = load(config=example, environ={}, flags={})
     assert any(origin == str(example) for _, _, origin in in_force.rows())
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("agent.drain_s", "1e308"),
+        ("agent.drain_s", "nan"),
+        ("learner.kl_budget", "inf"),
+        ("learner.turns_per_generation", "9" * 23),
+    ],
+)
+def test_a_number_that_nothing_can_use_is_refused(name: str, number: str) -> None:
+    """It passed, and ended a process where that waited so long, or wrote it down."""
+    with pytest.raises(SettingsError, match=name.replace(".", r"\.")):
+        load(config=None, environ={}, flags={name: (number, "--set")})
+
+
+def test_null_is_what_config_prints_it_for(tmp_path: Path) -> None:
+    """`--set model.path=null` is the bundled model, and no folder of that name."""
+    file = tmp_path / "quickset.toml"
+    file.write_text('[model]\npath = "/models/one"\n')
+    flags = {"model.path": ("null", "--set model.path")}
+    found = load(config=file, environ={"QUICKSET_STREAMS__STORE": "null"}, flags=flags)
+    assert (found.settings.model.path, found.settings.streams.store) == (None, None)
+    again = {"model.path": (found.arguments[-1].partition("=")[2], "--set")}
+    assert load(config=file, environ={}, flags=again).settings.model.path is None

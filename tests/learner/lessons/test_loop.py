@@ -155,6 +155,25 @@ def test_words_that_are_no_instruction_are_a_row_with_a_reason(school: School) -
     assert ("rejected", "refused") in counted_rows
 
 
+def test_a_wish_against_the_operators_words_is_no_lesson(school: School) -> None:
+    """The row quotes the order, no rewrite follows the wish, and the complaint counts."""
+    orders = "You sell shoes. Always answer at length, in more detail."
+    school.corrected("a", words="Shorter, please.", orders=orders)
+    school.clock.now_s += 60
+    until_idle(school)
+    rows = {row.refused: row for row in school.rows(LessonRow)}
+    refused = rows["against the operator's words"]
+    assert (refused.state, refused.instruction) == ("set aside", "")
+    assert '"Always answer at length, in more detail"' in refused.reason
+    assert (rows[None].instruction, rows[None].num_complaints) == ("", 1)
+    (turn,) = (row for row in school.rows(TurnRow) if row.id == "a")
+    assert turn.lesson == rows[None].id
+    assert not (turn.target or {}).get("token_ids")
+    school.corrected("b", words="Shorter, please.")
+    until_idle(school)
+    assert {row.state for row in school.rows(LessonRow) if row.instruction} == {"active"}
+
+
 def test_contradictory_wishes_are_not_learned_in_turn(school: School) -> None:
     """Alice wishes less and Bob more: neither is learned, both rows say so, versions end."""
     complain(school, "a", "Shorter, please.")

@@ -7,7 +7,7 @@ import pytest
 from streams.errors import ConflictError, NotAllowedError, VerbRefusedError
 from streams.line import verbs
 from streams.line.line import Line
-from streams.line.offer import decided, offer, operable, operate
+from streams.line.offer import OPERATORS, decided, offer, operable, operate
 from streams.line.verbs import Audit
 from streams.log.sqlite import SqliteLog
 from streams.records import Verb
@@ -74,3 +74,20 @@ def test_two_persons_are_two(log: SqliteLog, verb: Verb) -> None:
     assert operate(log, now(log), verb, by("bob"), TWO).candidate == "new"
     if now(log).trial is not None:
         operate(log, now(log), "abort", by("ann"), TWO)
+
+
+@pytest.mark.parametrize("verb", sorted(OPERATORS))
+def test_without_a_trial_an_operator_starts_and_steers_nothing(log: SqliteLog, verb: Verb) -> None:
+    """`rollouts start` put a candidate without a name on trial, which `promote` then completed."""
+    operate(log, now(log), "abort", by("ann"), STAGED)
+    seen = now(log)
+    with pytest.raises(VerbRefusedError, match="no candidate is on trial on the line main") as told:
+        operate(log, seen, verb, by("ann"), STAGED)
+    assert "start" not in str(told.value).partition("valid now")[2]
+    assert now(log) == seen
+
+
+def test_learning_that_goes_on_is_told_so(log: SqliteLog) -> None:
+    """Not that no candidate is on trial."""
+    with pytest.raises(VerbRefusedError, match="cannot learn: the line main learns already"):
+        operate(log, now(log), "learn", by("ann"), STAGED)

@@ -1,0 +1,46 @@
+"""Tells by rules whether a wish is against what the operator orders in the system prompt.
+
+The operator's words stand: a version that learns "in English, please" of a service that is told to
+answer in German would break them in every conversation. Orders that hold sometimes ("if somebody
+asks for a list, use one") forbid nothing.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from learner.form.directions import directions_of, opposes
+
+AGAINST: Final = "against the operator's words"
+_ROLES: Final = ("system", "developer")
+READ_CHARS: Final = 8000  # of a system prompt
+_SENTENCE: Final = re.compile(r"[^.!?。！？\n]+")
+_SOMETIMES: Final = re.compile(
+    r"\b(?:if|when|whenever|unless|may|might|can|could|where|wenn|falls|sofern|kannst|darfst|"
+    r"si|quand|lorsque|peux|pouvez|cuando|puedes|puede|se|quando|puoi|può|podes|pode)\b"
+    r"|如果|当|可以|もし|場合|なら",
+    re.IGNORECASE,
+)
+
+
+def against_operator(messages: Iterable[tuple[str, str | None]], wish: str) -> str:
+    """Return the operator's sentence that no reply can meet together with a wish; empty: none.
+
+    messages: role and text of a request's messages
+
+    >>> against_operator([("system", "You help. Always answer in German.")], "In English, please")
+    'Always answer in German'
+    >>> against_operator([("system", "If asked, answer in German.")], "In English, please")
+    ''
+    """
+    wished = directions_of(wish)
+    if not wished:
+        return ""
+    for role, text in messages:
+        if role not in _ROLES:
+            continue
+        for found in _SENTENCE.finditer((text or "")[:READ_CHARS]):
+            sentence = found[0].strip()
+            if not _SOMETIMES.search(sentence) and opposes(directions_of(sentence), wished):
+                return sentence
+    return ""
