@@ -33,9 +33,8 @@ from typing import Final, Literal
 
 from learner.link.alike import comes_from, holds
 from learner.link.anew import asked_anew
-from learner.link.calls import is_same_call
 from learner.link.normal import normal, spoken
-from learner.link.pieces import Echo
+from learner.link.pieces import Echo, is_same_call
 
 Layer = Literal["named", "chain", "talk", "session", "pair", "wrapped", "cut", "alone", "normal"]
 
