@@ -16,7 +16,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from sqlmodel import Session, col, func, select, update
+from sqlmodel import Session, col, exists, func, select, update
 
 from learner.forget import store as forget
 from learner.judges.judge import SURE
@@ -32,8 +32,10 @@ from learner.verdicts import (
     judge,
     judge_early_feedback,
     judge_unseen,
+    says_something,
     take_feedback,
     turn_of,
+    would_say,
 )
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
@@ -68,7 +70,7 @@ from streams.store.states import (
     OPEN,
     UNTRAINED,
 )
-from streams.store.tables import TurnRow
+from streams.store.tables import JudgementRow, TurnRow
 
 TOPICS: Final[tuple[Topic, ...]] = (
     "turns", "feedback", "rollouts", "recipes", "forgotten", "notes",
@@ -160,9 +162,9 @@ def _is_of_another_line(entry: Entry, line: str) -> bool:
 
 def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
-    if session.get(TurnRow, turn.id) is not None:
+    latest, known, rated = _before(session, turn.id)
+    if known:
         return
-    latest = session.exec(select(func.max(TurnRow.sequence))).one()
     row = rows.row_of(turn, sequence=(latest or 0) + 1, taken_ms=taken_ms)
     session.add(row)
     if turn.beside is not None:
@@ -175,9 +177,19 @@ def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> 
     _link(session, turn, row, rules)
     for later in rows.later(session, turn, row.reply_key):
         _link(session, turn_of(later), later, rules, again=True)
-    judge_early_feedback(session, row, turn, rules)
+    if rated:
+        judge_early_feedback(session, row, turn, rules)
     if row.state != UNTRAINED:
         judge(session, row, turn, rules)
+
+
+def _before(session: Session, id: str) -> tuple[int | None, bool, bool]:
+    """Return what is there before a turn: the newest's sequence, the turn itself, words on it."""
+    newest = select(func.max(TurnRow.sequence)).scalar_subquery()
+    itself = exists().where(col(TurnRow.id) == id)
+    words = exists().where(col(JudgementRow.turn_id) == id)
+    latest, known, rated = session.execute(select(newest, itself, words)).one()
+    return latest, known, rated
 
 
 def _tell_chores(session: Session, turn: Turn, row: TurnRow) -> None:
@@ -210,8 +222,9 @@ def _follow(session: Session, link: Link, request: Turn, rules: Rules) -> None:
     row = session.get_one(TurnRow, link.turn_id)
     if row.state != UNTRAINED and not conversation.speaks(request):
         return  # a chore, or what must not be learned from, says nothing of what may be
-    if not conversation.outweighs(link, _following(row)):
+    if not _counts(session, row, link, request, rules):
         return
+    followed_before = row.next_kind is not None
     row.next_state = [message.model_dump(mode="json") for message in link.messages]
     row.next_kind, row.next_ms, row.next_turn = link.kind, link.created_ms, link.request_id
     row.next_layer, row.next_confidence = link.layer, link.confidence
@@ -222,9 +235,24 @@ def _follow(session: Session, link: Link, request: Turn, rules: Rules) -> None:
         row.state, row.reason = (CLOSED, ASKED_AGAIN) if retried else (LINKED, None)
     session.add(row)
     if row.state != UNTRAINED:
-        drop_verdicts(session, row, rules)
+        if followed_before:
+            drop_verdicts(session, row, rules)
         if link.kind != "retry":  # that a reply did not arrive says nothing of its worth
             judge(session, row, link, rules)
+
+
+def _counts(session: Session, row: TurnRow, link: Link, request: Turn, rules: Rules) -> bool:
+    """Return whether a link replaces what a turn has: of two that are alike the one that judges.
+
+    A client's order that is not known as a chore, or a question that was put otherwise then, says
+    nothing of the reply that it goes on from; what somebody says to the same reply next, does.
+    """
+    old = _following(row)
+    if not conversation.contests(link, old, by=row.next_turn, said=request.messages[-1:]):
+        return conversation.outweighs(link, old)
+    if says_something(session, row, rules):
+        return conversation.outweighs(link, old) and would_say(row, link, rules)
+    return conversation.outweighs(link, old) or would_say(row, link, rules)
 
 
 def _unlink(session: Session, row: TurnRow, rules: Rules) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, delete, select
 
 from learner.batch import standing
-from learner.judges.judge import Comparer, Evidence, Judge
-from learner.judges.rows import judgements_of
+from learner.judges.judge import Comparer, Evidence, Judge, Verdict, combine
+from learner.judges.rows import judgements_of, keep
 from learner.judges.slow.later import Answer, Later, link_of, waiting_row
 from learner.lessons import notes
-from learner.lessons.assign import assign
+from learner.lessons.assign import assign, drop_refused, let_go
 from learner.lessons.notes import NoteRules
 from learner.link.conversation import Link
 from streams.log import dead_letters
@@ -48,11 +48,11 @@ def judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> N
     for slow in rules.slow:
         if isinstance(evidence, slow.reads):
             session.merge(waiting_row(row, slow, evidence))
-    for each in rules.judges:
-        if isinstance(evidence, each.reads):
-            judgement = each.judge(turn_of(row), evidence)
-            if judgement is not None:
-                _note(session, row, judgement, rules)
+    turn = turn_of(row)
+    asked = [each for each in rules.judges if isinstance(evidence, each.reads)]
+    given = [judgement for each in asked if (judgement := each.judge(turn, evidence)) is not None]
+    if given:
+        _note(session, row, given, rules)
 
 
 def judge_unseen(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:
@@ -66,6 +66,24 @@ def judge_unseen(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> No
             session.merge(waiting_row(row, slow, turn))
 
 
+def says_something(session: Session, row: TurnRow, rules: Rules) -> bool:
+    """Return whether what follows a turn has been judged as praise or complaint."""
+    sources = {judge.source for judge in rules.judges if judge.reads is Link}
+    given = judgements_of(session, [row])[row.id]
+    return _is_signed(combine([each for each in given if each.source in sources]))
+
+
+def would_say(row: TurnRow, link: Link, rules: Rules) -> bool:
+    """Return whether what another request says would be; only the judges that answer at once are
+    asked."""
+    asked = [each.judge(turn_of(row), link) for each in rules.judges if each.reads is Link]
+    return _is_signed(combine([each for each in asked if each is not None]))
+
+
+def _is_signed(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.score != 0
+
+
 def drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
     """Take away what was judged by another next state: it is no verdict any more."""
     sources = [judge.source for judge in (*rules.judges, *rules.slow) if judge.reads is Link]
@@ -76,10 +94,17 @@ def drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
         _settle(session, row, rules)
 
 
-def _settle(session: Session, row: TurnRow, rules: Rules) -> None:
-    """Let a turn be what all its judgements come to, its lesson and the lesson's note included."""
+def _settle(
+    session: Session, row: TurnRow, rules: Rules, *, given: Sequence[Judgement] | None = None
+) -> None:
+    """Let a turn be what all its judgements come to, its lesson and the lesson's note included.
+
+    given: all of them, where they have been read already
+    """
     before = row.lesson
-    verdict = standing.settle(session, row)
+    if given is None:
+        given = judgements_of(session, [row])[row.id]
+    verdict = standing.settle(session, row, given=given)
     if row.state == UNTRAINED:
         return
     if not row.strength:
@@ -87,9 +112,11 @@ def _settle(session: Session, row: TurnRow, rules: Rules) -> None:
     lesson = assign(session, row, verdict, embedder=rules.embedder)
     session.flush()
     if lesson is not None and lesson.id != before and rules.notes is not None:
-        notes.consider(session, row, lesson, judgements_of(session, [row])[row.id], rules.notes)
+        notes.consider(session, row, lesson, given, rules.notes)
     if before is not None and before != row.lesson:
         notes.taken_away(session, before, turn_id=row.id)
+        if let_go(session, row, before):
+            notes.let_go(session, before)
 
 
 def take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
@@ -135,7 +162,8 @@ def _drop_feedback(session: Session, feedback: Feedback) -> None:
         col(JudgementRow.source) == "explicit",
         col(JudgementRow.principal) == feedback.principal,
     )
-    session.exec(said)
+    if session.exec(said).rowcount:
+        drop_refused(session, feedback.turn_id)
 
 
 def _withdraw(session: Session, row: TurnRow, feedback: Feedback, rules: Rules) -> None:
@@ -169,13 +197,12 @@ def judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rule
         judge(session, row, feedback, rules)
 
 
-def _note(session: Session, row: TurnRow, judgement: Judgement, rules: Rules) -> None:
-    """Keep a judgement, and publish it."""
-    body = judgement.model_dump(exclude={"line", "version"})
-    session.merge(JudgementRow(**body))
-    session.flush()
-    _settle(session, row, rules)
-    outbox.put(session, "judgements", row.session, judgement, line=row.line)
+def _note(session: Session, row: TurnRow, judgements: Sequence[Judgement], rules: Rules) -> None:
+    """Keep judgements, let the turn be what all of them come to, and publish them."""
+    given = keep(session, row, judgements)
+    _settle(session, row, rules, given=given)
+    for judgement in judgements:
+        outbox.put(session, "judgements", row.session, judgement, line=row.line)
 
 
 def use_answers(later: Later, store: Store, writing: Writing, rules: Rules) -> None:
@@ -208,7 +235,7 @@ def take_answers(session: Session, answers: Sequence[Answer], rules: Rules) -> N
         session.delete(waiting)
         session.flush()
         if answer.judgement is not None:
-            _note(session, row, answer.judgement, rules)
+            _note(session, row, [answer.judgement], rules)
         elif answer.given_up is not None:
             _give_up(session, row, waiting, answer.given_up, rules)
 

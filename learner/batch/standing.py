@@ -6,6 +6,7 @@ they say, in whatever order they came.
 Knows nothing of generations.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlmodel import Session, col, select
@@ -14,6 +15,7 @@ from learner.judges.judge import Verdict, combine
 from learner.judges.rows import judgements_of
 from learner.judges.slow.later import WAITING
 from learner.trust.agreed import wish_key
+from streams.records import Judgement
 from streams.store.states import (
     JUDGED,
     LINKED,
@@ -31,12 +33,17 @@ _BATCH: Final = 200
 _FINAL: Final = (USED_UP, STALE)
 
 
-def settle(session: Session, row: TurnRow) -> Verdict | None:
+def settle(
+    session: Session, row: TurnRow, *, given: Sequence[Judgement] | None = None
+) -> Verdict | None:
     """Set a turn's state, score, strength and reason to what its judgements come to, and return it.
 
-    None where nobody has judged it.
+    given: all of them, where they have been read already
+    returns: None where nobody has judged it
     """
-    given = [each for each in judgements_of(session, [row])[row.id] if each.evidence != WAITING]
+    if given is None:
+        given = judgements_of(session, [row])[row.id]
+    given = [each for each in given if each.evidence != WAITING]
     verdict = combine(given)
     row.judged_ms = max((judgement.created_ms for judgement in given), default=None)
     row.strength = row.score = row.wish = None

@@ -1,6 +1,6 @@
-"""Reads judgements out of the store."""
+"""Keeps judgements in the store, and reads them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlmodel import Session, col, select
 
@@ -16,6 +16,24 @@ def judgements_of(session: Session, turns: Iterable[TurnRow]) -> dict[str, list[
     for row in session.exec(rows):
         found[row.turn_id].append(_judgement(row, known[row.turn_id]))
     return found
+
+
+def keep(session: Session, turn: TurnRow, judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Keep judgements on a turn, and return all that it has then; the caller commits.
+
+    What is written of the turn meanwhile waits for the next flush: one statement instead of two.
+    """
+    query = select(JudgementRow).where(JudgementRow.turn_id == turn.id)
+    with session.no_autoflush:
+        known = {row.id: row for row in session.exec(query)}
+    for judgement in judgements:
+        row = JudgementRow(**judgement.model_dump(exclude={"line", "version"}))
+        if row.id in known:
+            row = session.merge(row)
+        else:
+            session.add(row)
+        known[row.id] = row
+    return [_judgement(row, turn) for row in known.values()]
 
 
 def _judgement(row: JudgementRow, turn: TurnRow) -> Judgement:

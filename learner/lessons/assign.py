@@ -13,15 +13,16 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, delete, select, update
 
+from learner.batch.plan import unfinished
 from learner.form.directions import directions_of
 from learner.form.operator import AGAINST, against_operator
 from learner.judges.judge import Verdict
 from learner.judges.reading.text import tokens
 from learner.judges.wishes import HINT_CHARS, hint_of
 from streams.model.embedding.embed import Embedder
-from streams.store.lesson_tables import SET_ASIDE, LessonRow
+from streams.store.lesson_tables import FORGOTTEN, SET_ASIDE, LessonRow
 from streams.store.tables import TurnRow
 
 # So many wishes of one person are looked at for one that is the same, the newest first.
@@ -42,13 +43,47 @@ def assign(
     verdict: None: nobody has judged it
     returns: None where nothing is complained of
     """
-    _touch(session, row)
     found = None
-    if verdict is not None and verdict.asks:
-        found = _lesson(session, row, verdict, embedder)
-    row.lesson = found.id if found is not None else None
+    with session.no_autoflush:  # the turn is written once, with its lesson
+        if verdict is not None and verdict.asks:
+            found = _lesson(session, row, verdict, embedder)
+        else:
+            _touch(session, row)
+        row.lesson = found.id if found is not None else None
     session.add(row)
     return found
+
+
+def let_go(session: Session, row: TurnRow, before: str) -> bool:
+    """Delete the lesson that a turn had, if nobody else has it and nothing came of it.
+
+    Feedback may be replaced as often as somebody likes, and only its last word is kept. What has
+    been in a generation, or is in one now, is kept: it tells what a version learned.
+    """
+    lesson = session.get(LessonRow, before)
+    if lesson is None or lesson.state == FORGOTTEN or _has_history(lesson) or row.uses:
+        return False
+    others = select(TurnRow.id).where(TurnRow.lesson == before, TurnRow.id != row.id).limit(1)
+    if session.exec(others).first() is not None:
+        return False
+    planned = unfinished(session, row.line)
+    if planned is not None and any(item.get("lesson") == before for item in planned.batch):
+        return False
+    session.delete(lesson)
+    session.flush()
+    return True
+
+
+def drop_refused(session: Session, turn_id: str) -> None:
+    """Delete what was noted of a turn's words that were no instruction: they were replaced."""
+    gone = delete(LessonRow).where(
+        col(LessonRow.turn_id) == turn_id, col(LessonRow.refused).is_not(None)
+    )
+    session.execute(gone)
+
+
+def _has_history(lesson: LessonRow) -> bool:
+    return bool(lesson.versions or lesson.set_aside or lesson.source or lesson.rejected)
 
 
 def _lesson(
@@ -63,13 +98,15 @@ def _lesson(
         _refused(session, row, said, AGAINST, f'{AGAINST}, "{ordered[:QUOTED_CHARS]}"')
         wish = ""
     if not wish and verdict.score >= 0:
+        _touch(session, row)
         return None
     known = _known(session, row)
+    for each in known:
+        each.changed = True  # as _touch does
     same = _same(wish, known, embedder)
     if same is None:
         same = _new(row, wish)
         session.add(same)
-        session.flush()
     return same
 
 
@@ -153,6 +190,6 @@ def _theirs(row: TurnRow) -> tuple[Any, ...]:
     return (
         LessonRow.line == row.line,
         LessonRow.principal == row.principal,
-        LessonRow.state != "forgotten",
+        LessonRow.state != FORGOTTEN,
         col(LessonRow.refused).is_(None),
     )

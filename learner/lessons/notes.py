@@ -179,6 +179,13 @@ def taken_away(session: Session, lesson: str, *, turn_id: str) -> None:
         _change(session, note, "removed", turn_id)
 
 
+def let_go(session: Session, lesson: str) -> None:
+    """Delete the note of a lesson that is gone; agents have been told that it acts no more."""
+    note = session.get(NoteRow, note_id(lesson))
+    if note is not None:
+        session.delete(note)
+
+
 def removed(session: Session, record: Note) -> None:
     """Take note that somebody has taken a note of theirs away."""
     row = session.get(NoteRow, record.note)

@@ -6,7 +6,7 @@ to be seen, with how much it is.
 
 from typing import Final
 
-from sqlmodel import Session, func, select
+from sqlmodel import Session, case, col, func, select, update
 
 from streams.records import Turn
 from streams.store.tables import ClientRow
@@ -18,19 +18,37 @@ OTHERS: Final = "(others)"
 
 def count(session: Session, turn: Turn) -> None:
     """Count a turn that is new to the store."""
-    row = session.get(ClientRow, (turn.line, turn.client or ""))
-    if row is None:
-        row = _new(session, turn)
-    row.num_turns += 1
-    row.num_opted_out += not turn.learn
-    row.newest_ms = max(row.newest_ms, turn.created_ms)
-    session.add(row)
-
-
-def _new(session: Session, turn: Turn) -> ClientRow:
-    known = session.exec(select(func.count()).where(ClientRow.line == turn.line)).one()
     name = turn.client or ""
+    if _add(session, turn, name):
+        return
+    known = session.exec(select(func.count()).where(ClientRow.line == turn.line)).one()
     if known >= MOST:
         name = OTHERS
-    others = session.get(ClientRow, (turn.line, name))
-    return others or ClientRow(line=turn.line, client=name)
+        if _add(session, turn, name):
+            return
+    session.add(
+        ClientRow(
+            line=turn.line,
+            client=name,
+            num_turns=1,
+            num_opted_out=int(not turn.learn),
+            newest_ms=turn.created_ms,
+        )
+    )
+    session.flush()
+
+
+def _add(session: Session, turn: Turn, name: str) -> bool:
+    """Count a turn to a name that is known; False when it is not."""
+    newest = col(ClientRow.newest_ms)
+    counted = (
+        update(ClientRow)
+        .where(col(ClientRow.line) == turn.line, col(ClientRow.client) == name)
+        .values(
+            num_turns=ClientRow.num_turns + 1,
+            num_opted_out=ClientRow.num_opted_out + int(not turn.learn),
+            newest_ms=case((newest < turn.created_ms, turn.created_ms), else_=newest),
+        )
+        .execution_options(synchronize_session=False)  # nothing of them is read after this
+    )
+    return bool(session.exec(counted).rowcount)

@@ -6,11 +6,13 @@ the same request again because the reply had not arrived whole; it says nothing 
 worth, and a request that merely repeats another is none.
 
 What a link says does not depend on the order in which turns arrive: a reply outweighs a branch, a
-branch a retry, sure evidence outweighs weak, and among equals the earliest request counts.
+branch a retry, sure evidence outweighs weak, and among equals the earliest request counts; of two
+that go on from the same reply, the earliest that says something of it (learner.intake).
 
 Knows nothing of scores or tables.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -72,6 +74,18 @@ def outweighs(new: Link, old: Following) -> bool:
     sure_before = old.confidence is None or old.confidence >= SURE_LINK
     before = _RANK[old.kind], sure_before, -old.created_ms
     return (_RANK[new.kind], new.confidence >= SURE_LINK, -new.created_ms) > before
+
+
+def contests(link: Link, old: Following, *, by: str | None, said: Sequence[Message]) -> bool:
+    """Return whether a link is as good as the one that a turn has by another request's words.
+
+    by: the request of the old link
+    said: the last message of the new link's request: what stands before it was said earlier
+    """
+    if not link.kind == old.kind == "reply" or by in (None, link.request_id):
+        return False
+    sure_before = old.confidence is None or old.confidence >= SURE_LINK
+    return sure_before == (link.confidence >= SURE_LINK) and link.messages[-1:] == tuple(said)
 
 
 def retries(request: Turn, tried: Tried) -> bool:

@@ -7,7 +7,8 @@ From the surest to the weakest, each with the confidence that a link by it has:
     talk     0.98  every message but those of system and developer
     session  0.95  the reply, in a session that the client has named
     pair     0.90  what the user said last, and the reply to it
-    wrapped  0.80  the reply, and one question holds the other: a retriever wrapped it
+    wrapped  0.80  the reply, and one question holds the other, or both end with one: a retriever
+                   wrapped it
     cut      0.75  what the user said last, and parts of the reply, or the reply in other signs: it
                    was cut, trimmed, rendered, or has something around it
     alone    0.60  the reply alone, which is long
@@ -31,8 +32,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from learner.link.alike import comes_from, holds
+from learner.link.anew import asked_anew
 from learner.link.normal import normal, spoken
-from learner.link.pieces import Echo
+from learner.link.pieces import Echo, is_same_call
 
 Layer = Literal["named", "chain", "talk", "session", "pair", "wrapped", "cut", "alone", "normal"]
 
@@ -121,7 +123,7 @@ def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) ->
         return None
     same_question = echo.asked_key is not None and echo.asked_key == turn.asked_key
     if echo.reply_key == turn.reply_key:
-        if _may_be(echo, turn, asking) and holds(echo.asked, texts.asked):
+        if _may_be(echo, turn, asking) and _asks_the_same(echo, texts):
             return "wrapped"
         return "alone" if _is_long(echo) else None
     same_session = asking.named and turn.session == asking.session
@@ -130,11 +132,19 @@ def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) ->
     return "cut" if _is_made_of(echo, turn, texts) else None
 
 
+def _asks_the_same(echo: Echo, texts: Texts) -> bool:
+    """Return whether one question holds the other, or both hold a third in other surroundings."""
+    said = len(normal(spoken(echo.reply)))
+    return holds(echo.asked, texts.asked) or asked_anew(echo.asked, texts.asked, said_chars=said)
+
+
 def _is_made_of(echo: Echo, turn: Candidate, texts: Texts) -> bool:
     """Return whether an echo is what a client has made of a reply: less of it, or more."""
     if echo.calls:
         said = not echo.reply.strip() or comes_from(echo.reply, texts.reply, cut=turn.cut)
-        return said and set(echo.calls) <= set(texts.calls)
+        return said and all(
+            any(is_same_call(shown, made) for made in texts.calls) for shown in set(echo.calls)
+        )
     whole = normal(spoken(texts.reply))
     if len(echo.parts) > 1 and whole and whole in map(normal, map(spoken, echo.parts)):
         return True

@@ -25,7 +25,7 @@ _UNREAD: Final = tuple(
         r"(?<=\])\([^()\s]{1,400}(?:\s\"[^\"\n]{0,200}\")?\)",
         r"^[ \t]{0,3}\[[^\]\n]{1,40}\]:[ \t]\S{1,400}.{0,200}$",
         r"https?://[^\s|<>()\"']{1,400}",
-        r"\[\^\w{1,20}\]|(?<=[\s.,;:!?)\]])\[\d{1,3}\]|【[^】\n]{1,40}】",
+        r"\[\^\w{1,20}\^?\]|(?<=[\s.,;:!?)\]])\[\d{1,3}\]|【[^】\n]{1,40}】",
         r"^[ \t]{0,8}(?:`{3,8}|~{3,8})[ \t]?[\w+#.-]{1,30}[ \t]*$",
         r"</?(?:a|b|blockquote|br|code|del|div|em|h[1-6]|hr|i|img|li|ol|p|pre|s|span|strong|su[bp]"
         r"|table|tbody|td|th|thead|tr|u|ul|assistant|(?:final_)?answer|output|reply|response)(?:\s[^<>=]{0,200}=[^<>]{0,400})?\s?/?>",
@@ -33,6 +33,8 @@ _UNREAD: Final = tuple(
         r":(?:[a-z][a-z0-9_+-]{0,40}|[+-]1):",
     )
 )
+# Tags that begin a line.
+_LINES: Final = re.compile(r"</?(?:br|div|h[1-6]|li|p|pre|tr)\s?/?>", re.IGNORECASE)
 # A list is counted anew, or not at all; one number alone may be a date.
 _NUMBER: Final = re.compile(r"^[ \t]{0,8}\d{1,3}[.)][ \t]", re.MULTILINE)
 
@@ -46,7 +48,7 @@ def read(text: str) -> str:
     for _ in range(_ESCAPED):
         if "&" in text:
             text = html.unescape(text)
-    text = spoken(text)
+    text = _LINES.sub("\n", spoken(text))
     for unread in _UNREAD:
         text = unread.sub(" ", text)
     return _NUMBER.sub("", text) if len(_NUMBER.findall(text)) > 1 else text

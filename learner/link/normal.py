@@ -17,11 +17,14 @@ from typing import Final
 _NAMES: Final = r"(?:seed:|ant)?(?:think|thinking|thought|reasoning)"
 _OPEN: Final = re.compile(
     rf"<({_NAMES})(?:\s[^<>]{{0,100}})?>|<\|begin_of_thought\|>|<details type=\"reasoning\""
+    r"|<\|channel\|>analysis<\|message\|>"
     r"|\[THINK\]|◁think▷",
     re.IGNORECASE,
 )
 _CLOSE: Final = {
-    "<details": "</details>", "[": "[/THINK]", "◁": "◁/think▷", "<|": "<|end_of_thought|>",
+    "<|channel": "<|channel|>final<|message|>",
+    "<details": "</details>", "[": "[/THINK]", "◁": "◁/think▷",
+    "<|": "<|end_of_thought|>",
 }  # fmt: skip
 # Some templates open the thought in the prompt, so that the reply only closes it.
 _CLOSED: Final = re.compile(

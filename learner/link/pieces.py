@@ -10,6 +10,7 @@ Knows nothing of tables, times or principals.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +25,9 @@ _SYSTEM: Final = ("system", "developer")
 _ROOT: Final = hashlib.sha256(b"quickset talk").digest()
 # Hex digits of a hash: 128 bits.
 DIGITS: Final = 32
+# What stands between the parts of a tool's name, and arguments that say nothing.
+_PARTS: Final = re.compile(r"[./:]|__")
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,34 @@ def calls_of(messages: Iterable[Message]) -> tuple[str, ...]:
     """
     calls = (call for message in messages for call in message.tool_calls or [])
     return tuple(canonical_json(_call(call)).decode("utf-8", "surrogatepass") for call in calls)
+
+
+def is_same_call(shown: str, made: str) -> bool:
+    """Return whether a call that a request shows is one that was made; both as `calls_of` has them.
+
+    Frameworks put a server's or a module's name before the tool's, leave empty arguments out, and
+    add the defaults of those that were not given.
+
+    >>> is_same_call('["functions.look",{"at":"sky","deep":false}]', '["look",{"at":"sky"}]')
+    True
+    >>> is_same_call('["look",{"at":"sea"}]', '["look",{"at":"sky"}]')
+    False
+    """
+    if shown == made:
+        return True
+    (name, told), (own, given) = json.loads(shown), json.loads(made)
+    if not _is_named_alike(str(name), str(own)):
+        return False
+    if not isinstance(told, dict) or not isinstance(given, dict):
+        return bool(told == given)
+    kept = {key: value for key, value in given.items() if value not in _EMPTY}
+    return all(key in told and told[key] == value for key, value in kept.items())
+
+
+def _is_named_alike(one: str, other: str) -> bool:
+    """Return whether two names are one, or one is the other behind names of where it is."""
+    short, long = sorted((_PARTS.split(one), _PARTS.split(other)), key=len)
+    return short == long[-len(short) :]
 
 
 def last_asked(messages: Sequence[Message]) -> str:

@@ -18,6 +18,7 @@ LessonState = Literal["active", "satisfied", "set aside", "forgotten"]
 ACTIVE: Final = "active"
 SATISFIED: Final = "satisfied"
 SET_ASIDE: Final = "set aside"
+FORGOTTEN: Final = "forgotten"
 
 
 class LessonRow(Row, table=True):

@@ -8,7 +8,7 @@ reader whose partition was given to another one gets ConflictError and commits n
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, select, update
 
 from streams.errors import ConflictError, SchemaError
 from streams.log.contract import Entry, Log, Partition, Topic
@@ -68,6 +68,8 @@ def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:
         last[entry.partition] = entry
     # In one order everywhere, so that two transactions cannot wait for each other.
     for partition in sorted(first, key=lambda p: (p.topic, p.number)):
+        if _moved(session, group, partition, first[partition], last[partition]):
+            continue
         row = _locked(session, group, partition)
         if row.next_offset > first[partition]:
             raise ConflictError(
@@ -76,6 +78,22 @@ def advance(session: Session, group: str, entries: Iterable[Entry]) -> None:
             )
         row.next_offset, row.last_id = last[partition].offset + 1, last[partition].id
         session.add(row)
+
+
+def _moved(session: Session, group: str, partition: Partition, first: int, last: Entry) -> bool:
+    """Move a group that stands before an offset past an entry; False when it stands elsewhere."""
+    place = (
+        update(OffsetRow)
+        .where(
+            col(OffsetRow.group) == group,
+            col(OffsetRow.topic) == partition.topic,
+            col(OffsetRow.partition) == partition.number,
+            col(OffsetRow.next_offset) <= first,
+        )
+        .values(next_offset=last.offset + 1, last_id=last.id)
+        .execution_options(synchronize_session=False)  # rows are read anew where they are needed
+    )
+    return bool(session.exec(place).rowcount)
 
 
 def first_time(session: Session, group: str, entry: Entry) -> bool:

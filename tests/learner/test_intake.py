@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 from sqlmodel import select
 
 from learner.intake import OF_ONE_LINE, take
@@ -351,6 +352,27 @@ def test_what_a_turn_costs_does_not_grow_with_the_store(feed: Feed) -> None:
     few = max(steps(number) for number in range(10, 20))
     feed(*(turn(said(f"q {n}"), "x", id=f"q{n}", created_ms=n) for n in range(400)))
     assert max(steps(number) for number in range(20, 30)) < 2 * few
+
+
+def test_a_turn_that_judges_another_takes_few_statements(feed: Feed, store: Store) -> None:
+    """Each is a round trip to PostgreSQL: 19 for a turn that is linked, judged and a lesson."""
+    opening = said("Why is the sky blue?")
+    first = turn(opening, "It scatters light.", id="first", created_ms=1_000)
+    asked = [*opening, first.reply, Message(role="user", content="Too long, shorter please.")]
+    feed(first)
+    statements: list[str] = []
+
+    def note(*given: Any) -> None:
+        statements.append(given[2])
+
+    with store.reading() as session:
+        engine = session.get_bind()
+    event.listen(engine, "before_cursor_execute", note)
+    feed(turn(asked, "Light.", id="second", created_ms=2_000))
+    event.remove(engine, "before_cursor_execute", note)
+    with store.reading() as session:
+        assert session.get_one(TurnRow, "first").lesson is not None
+    assert len([each for each in statements if not each.startswith("BEGIN")]) <= 19
 
 
 def conversations() -> list[Record]:

@@ -177,7 +177,44 @@ def test_feedback_that_is_taken_back_takes_the_note_with_it(home: Home) -> None:
         withdrawn=True, created_ms=3_000,
     )  # fmt: skip
     home.take(back, topic="feedback")
-    assert home.notes() == {"Do not use lists.": "removed"}
+    assert home.notes() == {}
+    assert [record.state for record in home.sent()] == ["active", "removed"]
+
+
+def test_feedback_that_is_replaced_leaves_nothing(home: Home) -> None:
+    """Only the last word is kept: one lesson, one note, and no row of what was no instruction."""
+    home.hints("No lists, please.")
+    for n, hint in enumerate(["No emojis, please.", "Be brief. " * 400, "In German, please."]):
+        given = Feedback(
+            id=f"again{n}", turn_id="a", line="main", principal="alice", session="s", score=-1,
+            hint=hint, created_ms=3_000 + n,
+        )  # fmt: skip
+        home.take(given, topic="feedback")
+    with home.store.reading() as session:
+        (lesson,) = session.exec(select(LessonRow)).all()
+    assert lesson.instruction == "In German, please."
+    assert home.notes() == {"Answer in German.": "active"}
+
+
+def test_a_lesson_that_others_have_or_a_version_learned_is_kept(home: Home) -> None:
+    """What its turn says now does not undo what was made of it."""
+    home.hints("No lists, please.", "a")
+    home.hints("No lists, please.", "b")
+    home.hints("In German, please.", "c")
+    with home.store.transaction() as session:
+        learned = session.exec(
+            select(LessonRow).where(LessonRow.instruction == "In German, please.")
+        )
+        learned.one().versions = [["v1", 0]]
+    for turn_id in ("a", "c"):
+        given = Feedback(
+            id=f"again-{turn_id}", turn_id=turn_id, line="main", principal="alice", session="s",
+            score=1, created_ms=9_000,
+        )  # fmt: skip
+        home.take(given, topic="feedback")
+    with home.store.reading() as session:
+        kept = {row.instruction for row in session.exec(select(LessonRow))}
+    assert kept == {"No lists, please.", "In German, please."}
 
 
 def test_who_is_forgotten_leaves_neither_lesson_nor_note(home: Home) -> None:

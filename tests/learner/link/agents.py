@@ -18,15 +18,17 @@ CALL = '{"city": "Rome", "days": 2, "units": ["c", "f"]}'
 REFORMATTED = '{"units":["c","f"],"days":2.0,"city":"Rome"}'
 
 
-def tools(*, id: str = "call_1", arguments: str = CALL, sent: bool = True) -> list[Step]:
+def tools(
+    *, id: str = "call_1", arguments: str = CALL, sent: bool = True, name: str = "weather"
+) -> list[Step]:
     """The agent that sends a tool's result back.
 
-    id, arguments: of the call as the client sends it back
+    id, arguments, name: of the call as the client sends it back
     sent: the call's content is "", where it was none
     """
     asked = user("What is the weather in Rome?")
     told = call("weather", CALL)
-    back = call("weather", arguments, id, content="" if sent else None)
+    back = call(name, arguments, id, content="" if sent else None)
     answer = "Rain today, sun tomorrow: take an umbrella and leave it there."
     return [
         ask(asked, says=told),

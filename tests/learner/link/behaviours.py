@@ -279,6 +279,43 @@ def stamped_anew() -> list[Step]:
     ]
 
 
+def surrounded(before: bool) -> list[Step]:
+    """The client puts other pages around each question every time, old ones too, without a label.
+
+    before: the pages come first
+    """
+    said = {BREAD: "Knead it.", SHORT: "Bake it.", RYE: "Take less."}
+    pages = ["Wheat has gluten.", "An oven is hot.", "Rye is a grain. It is dark."]
+
+    def put(place: int, message: Message) -> Message:
+        text, page = message.content or "", pages[place]
+        if message.role != "user":
+            return reply(said[text])
+        return user(f"{page}\n\n{text}" if before else f"{text}\n\n{page}")
+
+    return [
+        Step([put(place, m) for m in step.messages], put(place, step.reply), step.follows)
+        for place, step in enumerate(asking())
+    ]
+
+
+def asking() -> list[Step]:
+    """The client that changes nothing, and always asks."""
+    one = [user("How do I bake bread in a pan?")]
+    two = [*one, reply(BREAD), user("Could you say that in a shorter way?")]
+    three = [*two, reply(SHORT), user("And how is that with rye?")]
+    return [
+        ask(*one, says=BREAD),
+        ask(*two, says=SHORT, follows=0),
+        ask(*three, says=RYE, follows=1),
+    ]
+
+
+def in_paragraphs(text: str) -> str:
+    """A reply as HTML."""
+    return "".join(f"<p>{line}</p>" for line in text.split("\n"))
+
+
 def every() -> list[Behaviour]:
     """All behaviours."""
 
@@ -312,6 +349,10 @@ def every() -> list[Behaviour]:
         ("sends NFD for NFC (macOS)", replies_changed(nfd, given="Crème brûlée: {}".format)),
         ("escapes for HTML", replies_changed(html.escape, given="Salt & <flour>: {}".format)),
         ("sends a tool's result back (Agents SDK)", tools()),
+        ("puts other pages before every question, without a label", surrounded(True)),
+        ("puts other pages behind every question, without a label", surrounded(False)),
+        ("sends HTML lines", replies_changed(in_paragraphs, given="```py\nx()\n```\n{}".format)),
+        ("puts where a tool is before its name", tools(name="mcp__sky__weather")),
         ("renames tool call ids (LangChain, LiteLLM)", tools(id="chatcmpl-tool-9")),
         ("re-formats tool arguments (AI SDK)", tools(arguments=REFORMATTED)),
         ("re-orders parallel results under other ids", parallel_tools()),

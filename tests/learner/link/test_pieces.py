@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.link.pieces import echoes_of, pieces_of
+from learner.link.pieces import echoes_of, is_same_call, pieces_of
 from streams.records import Message
 from tests.learner.turns import said, turn
 
@@ -94,3 +94,26 @@ def test_every_message_up_to_the_next_reply_follows() -> None:
     results = [Message(role="tool", content=x, tool_call_id=x) for x in "ab"]
     (echo,) = echoes_of([*said("weather?"), called({}), *results])
     assert echo.after == tuple(results)
+
+
+MADE = '["look",{"at":"sky","for":null}]'
+
+
+@pytest.mark.parametrize(
+    ("shown", "same"),
+    [
+        (MADE, True),
+        ('["functions.look",{"at":"sky","for":null}]', True),
+        ('["mcp__eyes__look",{"at":"sky","for":null}]', True),
+        ('["look",{"at":"sky"}]', True),
+        ('["look",{"at":"sky","for":null,"deep":false}]', True),
+        ('["look",{"at":"sea","for":null}]', False),
+        ('["look",{}]', False),
+        ('["overlook",{"at":"sky"}]', False),
+        ('["look","at the sky"]', False),
+        ("[null,{}]", False),
+    ],
+)
+def test_what_frameworks_make_of_a_call(shown: str, same: bool) -> None:
+    """Another tool, or another argument, is another call."""
+    assert is_same_call(shown, MADE) is same

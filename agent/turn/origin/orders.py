@@ -1,0 +1,160 @@
+r"""Tells an order that a program gives about a conversation: name it, sum it up, ask what is next.
+
+Clients word such orders each in their own way, and anew with every release, but all of them name
+what they want (a title, a summary, tags, questions that may follow, queries, facts, a mood), name
+a conversation or what somebody said in it as what it is made of, and bind the answer's form
+("only", "nothing else", "in 5 words or less", JSON), since a program reads it. Whatever but a title
+is wanted of the conversation, the order also speaks to a machine ("You are an …", "Your task is",
+"## Role"). A person says of their own chat that it is "our conversation", and asks for a summary
+without a form.
+
+Linear in the text's length: only its opening is read.
+"""
+
+import re
+from typing import Final
+
+# An order stands at the beginning of its message; what follows is the conversation.
+OPENING_CHARS: Final = 600
+# What is wanted and what it is made of stand in one clause: so far apart at most.
+_CLAUSE: Final = r"[^.!?。？！]{0,100}"
+
+# What was said, as a thing. A person says "our" or "my" of it.
+_WHOLE: Final = (
+    r"(?<!our )(?<!my )(?:\b(?:conversations?|chats?|chatbot|dialogs?|dialogues?|threads?|messages|"
+    r"transcripts?|sessions?|gespräch\w*|unterhaltung|chatverlauf|conversación|conversazione|"
+    r"conversa|разговор\w*|диалог\w*|чат\w*)\b"
+    r"(?! (?:apps?|bots?|rooms?|programs?|servers?|groups?))"
+    r"|对话|會話|会话|聊天|会話|대화)"
+)
+_SAID: Final = (
+    r"\b(?:user(?:['’]?s?)?|human|first|last|latest|preceding|previous|following)\s"
+    r"(?:[\w'’]+\s){0,3}?(?:message|question|query|requests?|prompt|input|utterance)\b"
+)
+# What is wanted of it: a name;
+_TITLE: Final = (
+    r"(?:\b(?:titles?|titling|titel|überschrift|titre|título|titolo|заголовок|название|"
+    r"(?:name|topic|subject|label)\b(?= (?:of|for|to)\b))\b|标题|標題|主题|タイトル|제목)"
+)
+# less of it, or what is kept of it;
+_LESS: Final = (
+    r"(?:\b(?:summary|summaries|summari[sz]\w+|condens\w+|compact\w*|compress\w*|handoff|tag\w*|"
+    r"keywords?|categor\w+|memor(?:y|ies)|facts?|preferences|entit(?:y|ies)|nouns|emojis?|mood|"
+    r"sentiment|satisf\w+|intent\w*|classif\w+|zusammenfass\w+|résum\w+|resum\w+|riassum\w+)\b|"
+    r"总结|摘要|概括|关键词|要約)"
+)
+# what may be asked next, or looked up for it.
+_MORE: Final = (
+    r"(?:\b(?:follow[- ]?ups?|suggestions?|standalone|(?:search )?quer(?:y|ies)|"
+    r"(?:re-?phras|rewrit|rewrite|reformulat)\w*\b[^.!?]{0,60}\bquestion|"
+    r"(?:different|alternative) versions|(?:web )?search|(?:speak|act|go) next)\b|检索词)"
+)
+_NEXT: Final = re.compile(
+    r"\b(?:user|human)\b[^.!?\n]{0,40}\b(?:ask|say|send|type|want|reply)\b[^.!?\n]{0,30}\bnext\b",
+    re.IGNORECASE,
+)
+_FORM: Final = re.compile(
+    r"\b(?:only|nothing else|just the|json|xml|do not|don['’]t|must not|avoid|exactly|without|"
+    r"one per line|comma[- ]separated|separated by|enclose|format|output|exceed|"
+    r"no (?:other|additional|extra|more|quotes?|quotation|punctuation|explanation|preamble)|"
+    r"(?:words?|characters|sentences?) (?:or (?:less|fewer)|max\w*|at most|long)|"
+    r"(?:max(?:imum)?|at most|less than|fewer than|up to|under|within|no more than|than)\W{1,2}"
+    r"(?:of )?(?:\d+|two|three|four|five|six|eight|ten|twenty|fifty)|"
+    r"(?:\d+|two|three|four|five|six|ten)\W{0,3}(?:to|or)?\W{0,3}\w{0,4}[- ]words?|"
+    r"nur|höchstens|uniquement|seulement|solo|solamente|únicamente|apenas|somente|только)\b|"
+    r"[只仅]|不要|のみ|だけ|以内|以下で",
+    re.IGNORECASE,
+)
+_MACHINE: Final = re.compile(
+    r"(?:\A|[\n.:*#>]\s{0,4})\W{0,6}(?:you are (?:an?|the|maintaining|performing|given)\b|"
+    r"you (?:will|need to|have been provided)\b|your (?:\w+ )?(?:task|job|role|goal|purpose)\b|"
+    r"#{1,4} ?(?:role|task|instructions?)\b|<(?:role|task|instructions?)>|ignore previous\b|role:|"
+    r"analy[sz]e (?:if|the|this|\*)|based on the (?:chat|conv|messages)|"
+    r"given (?:a|an|the|this)\b|"
+    r"(?:generate|provide|suggest|create|write|produce)\b.{0,40}\bthe user\b)|"
+    r"\b(?:next|another) (?:agent|llm|model)\b|\A(?:你是|你的任务|作为|#{1,4} ?你的任务|あなたは)",
+    re.IGNORECASE,
+)
+_SPEAKER: Final = re.compile(
+    r"^\W{0,6}(?:user|human|assistant|ai|bot|utilisateur|nutzer|usuario|utente|用户|助手)"
+    r"(?: \([^)\n]{0,30}\))?\W{0,3}\s?[:：]|[\"']role[\"']\s?:\s?[\"']",
+    re.IGNORECASE | re.MULTILINE,
+)
+# A message's first sentence, and how far behind it the order itself may end.
+_FIRST: Final = re.compile(r".{1,250}?(?:[.!?。：:](?=\s)|\n|\Z)", re.DOTALL)
+_REST_CHARS: Final = 160
+# A product's own conversation with people.
+_PRODUCT: Final = re.compile(
+    r"\b(?:answers?|answering|chat with|talk to|converse|helpful|help|greet|refuse)\b",
+    re.IGNORECASE,
+)
+# What is not ordered, but allowed, or told of: "you may summarise the chat if somebody asks".
+_ALLOWED: Final = re.compile(
+    r"\b(?:may|can|could|if|when|whenever|able to|asked to|help\w*|change|never|don['’]t|do not|"
+    r"every)\b[^.!?\n]{0,40}\Z",
+    re.IGNORECASE,
+)
+
+
+def _of(what: str, talk: str) -> str:
+    before = r"\b(?:based on|given|from|analy[sz]e|below is|here is|reading)\b[^.!?]{0,40}"
+    behind = rf"(?:{before}{talk}|\A.{{0,12}}{talk}){_CLAUSE}{what}"
+    return f"{what}{_CLAUSE}{talk}|{behind}|{talk} {what}"
+
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+_TALK: Final = f"(?:{_WHOLE}|{_SAID})"
+_TITLE_OF: Final = _any(_of(_TITLE, _TALK), rf"\b(?:name|title|label) (?:this|the) {_WHOLE}",
+                        rf"(?:this|the) {_WHOLE} a (?:\w+ )?(?:name|title)")  # fmt: skip
+_MADE_OF: Final = _any(_of(_LESS, _WHOLE), _of(_MORE, _TALK))
+_WANTED: Final = _any(_TITLE, _LESS, _MORE, r"\b(?:topic|subject)\b")
+_TALK_AT_ALL: Final = _any(_WHOLE)
+
+
+def is_order(text: str) -> bool:
+    """Return whether a message orders something to be made of a conversation.
+
+    >>> is_order("Give this chat a name in 4 words or less. Reply only with the name.")
+    True
+    >>> is_order("Give my essay a title in 4 words or less.")
+    False
+    """
+    opening = text[:OPENING_CHARS]
+    shown = _SPEAKER.search(text[: 8 * OPENING_CHARS]) is not None
+    spoken_to = shown or _MACHINE.search(opening) is not None
+    formed = _FORM.search(opening) is not None
+    if (formed or spoken_to) and _ordered(_TITLE_OF, opening):
+        return True
+    if not formed:
+        return False
+    if shown and _TALK_AT_ALL.search(opening) and _WANTED.search(opening):
+        return True
+    return _NEXT.search(opening) is not None or (spoken_to and _ordered(_MADE_OF, opening))
+
+
+def is_role(text: str) -> bool:
+    """Return whether a system's message has nothing else in view than such an order.
+
+    Its first words say so: what a product does beside answering stands behind them.
+
+    >>> is_role("You are a chat title generator. Reply only with the title.")
+    True
+    >>> is_role("You are a helpful assistant. Summarise the user's question before you answer.")
+    False
+    """
+    opening = text[:OPENING_CHARS]
+    first = _FIRST.match(opening)
+    if first is None or _PRODUCT.search(opening) is not None:
+        return False
+    formed = _FORM.search(opening) is not None
+    near = opening[: first.end() + _REST_CHARS]
+    if formed and (_ordered(_TITLE_OF, near) or _ordered(_MADE_OF, near)):
+        return True
+    return _ordered(_MADE_OF, first[0]) or _ordered(_TITLE_OF, first[0])
+
+
+def _ordered(wanted: re.Pattern[str], opening: str) -> bool:
+    return any(_ALLOWED.search(opening[: x.start()]) is None for x in wanted.finditer(opening))

@@ -1,0 +1,35 @@
+"""What clients order of a conversation is a chore, in whatever words; what people ask is not.
+
+orders.jsonl has a request a line: what chat programs, coding agents, memories and retrievers order
+(as they ship it, or in other words), and what people ask or products are told that is like it.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.turn.origin.chores import is_chore
+from agent.turn.origin.orders import is_order, is_role
+from streams.records import Message
+
+LINES = Path(__file__).with_name("orders.jsonl").read_text(encoding="utf-8").splitlines()
+REQUESTS: list[dict[str, Any]] = [json.loads(line) for line in LINES]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: each["name"])
+def test_an_order_is_told_from_a_question(request_: dict[str, Any]) -> None:
+    """Essays need titles, too, and a product may be told to tag, to rewrite or to sum up."""
+    messages = [Message(role=role, content=text) for role, text in request_["messages"]]
+    assert is_chore(messages) is request_["chore"]
+
+
+@pytest.mark.parametrize("hostile", ["the user ", "chat ", "a name for ", "based on title "])
+def test_hostile_texts_take_no_longer(hostile: str) -> None:
+    """A megabyte of half an order costs well under a second of processor."""
+    began = time.thread_time()
+    is_order(hostile * 10**5)
+    is_role(hostile * 10**5)
+    assert time.thread_time() - began < 1.0

@@ -1,0 +1,57 @@
+"""A question that is put into other surroundings each time is the same one; another is not."""
+
+import time
+
+import pytest
+
+from learner.link.anew import asked_anew
+
+WOOL = "Wool is a protein fibre. It felts when it is rubbed hot."
+WINE = "Red wine holds tannins. White wine does not help against them."
+ASKED = "How do I get red wine out of wool?"
+LONG, SHORT = 40, 3
+
+SAME = {
+    "pages in front": (f"{WOOL}\n\n{ASKED}", f"{WINE}\n\n{ASKED}", SHORT),
+    "in front, on one line": (f"{WOOL} {ASKED}", f"{WINE} {ASKED}", SHORT),
+    "pages behind": (f"{ASKED}\n\n{WOOL}", f"{ASKED}\n\n{WINE}", SHORT),
+    "on both sides": (f"{WOOL}\n{ASKED}\n{WINE}", f"{WINE}\n{ASKED}\n{WOOL}", SHORT),
+    "in a template": (
+        f"Use the notes.\n{WOOL}\n{ASKED}\nSay it in one line.",
+        f"Use the notes.\n{WINE}\n{ASKED}\nSay it in one line.",
+        SHORT,
+    ),
+    "a page asks something, too": (f"Is wool warm?\n{ASKED}", f"Is wine red?\n{ASKED}", SHORT),
+    "an order": (f"{WOOL}\n\nTell me how to clean it", f"{WINE}\n\nTell me how to clean it", LONG),
+    "a short question, a long reply": (f"{WOOL}\n\nWhy?", f"{WINE}\n\nWhy?", LONG),
+    "Chinese": ("羊毛是纤维。红酒渍怎么洗掉呢？", "单宁会结合。红酒渍怎么洗掉呢？", SHORT),
+}
+OTHER = {
+    "another question": (f"{WOOL}\n\nIs wool warm enough?", f"{WOOL}\n\nIs wool a fibre?", LONG),
+    "one template": ("Use my notes.\nIs it?\nBe kind.", "Use my notes.\nAnd now?\nBe kind.", LONG),
+    "an order, a short reply": (f"{WOOL}\n\nTell me all of it", f"{WINE}\n\nTell me all of it", 3),
+    "a short question, a short reply": (f"{WOOL}\n\nWhy?", f"{WINE}\n\nWhy?", SHORT),
+    "a short question inside a line": (f"{WOOL} Why?", f"{WINE} Why?", LONG),
+    "nothing": ("", "", LONG),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other", "said"), SAME.values(), ids=list(SAME))
+def test_the_same_question_in_other_surroundings(one: str, other: str, said: int) -> None:
+    """Wherever the pages stand; neither tags nor labels are needed."""
+    assert asked_anew(one, other, said_chars=said)
+    assert asked_anew(other, one, said_chars=said)
+
+
+@pytest.mark.parametrize(("one", "other", "said"), OTHER.values(), ids=list(OTHER))
+def test_what_is_no_evidence(one: str, other: str, said: int) -> None:
+    """The less a reply says, the more of the question is to be shared; a template's is none."""
+    assert not asked_anew(one, other, said_chars=said)
+
+
+@pytest.mark.parametrize("hostile", ["?", "a? ", ". ", "？", "\n"])
+def test_hostile_text_takes_linear_time(hostile: str) -> None:
+    """A megabyte is read at its beginning and at its end."""
+    text, begun = hostile * 2**20, time.process_time()
+    asked_anew(text, "b" + text, said_chars=LONG)
+    assert time.process_time() - begun < 2
