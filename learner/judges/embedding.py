@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from learner.judges.acts.clauses import heard_parts, says_nothing_else
+from learner.judges.acts.clauses import heard_parts, says_nothing_else, tells_of_others
 from learner.judges.acts.message import Heard, hear
 from learner.judges.acts.part import SHAPES
 from learner.judges.acts.wording import OWN_WORDING
@@ -135,6 +135,8 @@ class EmbeddingJudge:
         chances = self._chances(text)
         decided = decide(chances, heard, speaks=_speaks_from(reading, chances), plain=plain)
         if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
+            return None
+        if decided is not None and decided.score < 0 == heard.score and tells_of_others(reading):
             return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 
