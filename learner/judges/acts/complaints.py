@@ -28,7 +28,7 @@ def mocks(part: Part) -> Found:
 
 def denies_a_fault(part: Part) -> Found:
     """ "Not too long", "nothing wrong": a fault, and a no before it or in one word with it."""
-    if any({"too", "not"} <= word.classes for word in part.words):
+    if part.has("denying") or any({"too", "not"} <= word.classes for word in part.words):
         return "denied", "denies a fault"
     if (
         part.has("scold", "lost", "want", "quit")

@@ -23,6 +23,8 @@ def praises(part: Part) -> Found:
         return None
     if "do" in part.opens and not part.opens & {"good", "filler"}:
         return None  # "explain better"
+    if "want" in part.opens and part.has("do"):
+        return None  # "can you format it better"
     if part.has("good") and part.topic == 0:
         return "praise", "praises it"
     if part.has("love") and part.has("reply") and part.topic == 0:
