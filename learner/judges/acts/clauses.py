@@ -113,3 +113,13 @@ def says_nothing_else(reading: Reading) -> bool:
     """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
     plain = ("complaint", "wish", "praise", "thanks", "deny", "empty")
     return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))
+
+
+def thanks_and_goes_on(reading: Reading) -> bool:
+    """Tell whether a message is courtesy, and at most a task behind it: "Thanks. Now Rome." """
+    courtesy = ("praise", "thanks", "empty")
+    found = heard_parts(reading)
+    return all(
+        (told.kind in courtesy and not told.part.topic) or (told.kind == "task" and place > 0)
+        for place, told in enumerate(found)
+    )
