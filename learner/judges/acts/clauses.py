@@ -103,9 +103,11 @@ def tells_of_others(reading: Reading) -> bool:
         return False
     part = found[0].part
     words = [word for word in part.words if word.classes - {"filler"} or not word.known]
-    if not words or part.has("me"):
+    if len(words) < 2:
         return False
-    somebody = not words[0].known or bool(words[0].classes & {"others", "mine"})
+    somebody = "others" in words[0].classes or (not words[0].known and not part.has("me"))
+    if "mine" in words[0].classes:  # "my wife", and not "a mí me gusta"
+        somebody = somebody or "others" in words[1].classes or not words[1].known
     return somebody and any("theirs" in word.classes for word in words[1:OPENING])
 
 

@@ -27,8 +27,8 @@ CLASSES: Final = frozenset(
         "too", "long", "short", "hard", "stiff", "loose", "grade", "fault", "able", "slip",
         "heed", "told", "lost", "scold", "mock", "thanks", "good", "love", "want", "do", "stop",
         "form", "tone", "comp", "lang", "brief", "more", "plain", "number", "ask", "task",
-        "aside", "doubt", "sorry", "naming", "as", "quit", "dense", "only", "mild", "closing", "theirs",
-        "denying",
+        "aside", "doubt", "sorry", "naming", "as", "quit", "dense", "only", "mild", "closing",
+        "theirs", "denying",
     }
 )  # fmt: skip
 # Phrases of these classes leave the words in them what they are.

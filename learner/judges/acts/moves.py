@@ -21,8 +21,8 @@ def praises(part: Part) -> Found:
     """ "Great", "I love this answer", and nothing of another topic."""
     if part.asks or part.has("others", "mine", "not") or "task" in part.opens:
         return None
-    if "do" in part.opens and not part.opens & {"good", "filler"}:
-        return None  # "explain better"
+    if part.opens & {"do", "deny"} and not part.opens & {"good", "filler", "yes"}:
+        return None  # "explain better", "not quite what I had in mind"
     if "want" in part.opens and part.has("do"):
         return None  # "can you format it better"
     if part.has("good") and part.topic == 0:

@@ -7,6 +7,7 @@ from typing import Final
 
 from learner.judges.acts.kinds import Found
 from learner.judges.acts.part import SHAPES, Part
+from learner.judges.reading.text import COVER
 
 # So many words has a name ("Ada Mary Weber"), and a shape that stands by itself.
 MOST_OF_A_NAME: Final = 3
@@ -72,6 +73,9 @@ def wishes_no_more(part: Part) -> Found:
 
 def forbids_a_manner(part: Part) -> Found:
     """ "Stop saying 'hereby'", "no uses tantas palabras": a way of speaking that should end."""
+    quotes = any(word.text == COVER for word in part.words)
+    if quotes and "stop" in part.opens and part.topic == 0 and not part.asks:
+        return "wish", "forbids a manner"  # 'drop the "Dear Sir"'
     places = part.places("quit")
     if not places or part.asks or part.foreign or part.topic > 1:
         return None
