@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from learner.judges.acts.clauses import heard_parts, says_nothing_else
+from learner.judges.acts.clauses import (
+    heard_parts,
+    says_nothing_else,
+    tells_of_others,
+    thanks_and_goes_on,
+)
 from learner.judges.acts.message import Heard, hear
 from learner.judges.acts.part import SHAPES
 from learner.judges.acts.wording import OWN_WORDING
@@ -128,13 +133,16 @@ class EmbeddingJudge:
         heard = hear(reading)
         if heard.rule in SETTLED or (heard.score == 0 and _is_asked_again(reading)):
             return None
-        plain = heard.score < 0 and says_nothing_else(reading)
-        if plain and heard.rule in OWN_WORDING:
+        says_only = says_nothing_else if heard.score < 0 else thanks_and_goes_on
+        plain = says_only(reading)
+        if plain and heard.score < 0 and heard.rule in OWN_WORDING:
             return None  # "Too long. One sentence only." is as plain as words can be
         text = seen(Said(reading.asked, reading.reply, reading.said))
         chances = self._chances(text)
         decided = decide(chances, heard, speaks=_speaks_from(reading, chances), plain=plain)
         if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
+            return None
+        if decided is not None and decided.score < 0 == heard.score and tells_of_others(reading):
             return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 

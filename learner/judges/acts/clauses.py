@@ -20,8 +20,11 @@ from learner.judges.reading.reading import Reading
 
 # People react first and go on afterwards; what stands later in a long message is a topic.
 MOST_PARTS: Final = 8
+# Who likes something, and that they do, stands among so many of a sentence's first words.
+OPENING: Final = 5
 # The first that applies decides.
 _RULES: Final[tuple[Rule, ...]] = (
+    wishing.wishes_an_ending,
     moves.aside,
     complaints.mocks,
     moves.doubts,
@@ -30,11 +33,13 @@ _RULES: Final[tuple[Rule, ...]] = (
     complaints.puzzled,
     complaints.hard_to_follow,
     complaints.exceeds,
+    complaints.leans,
     complaints.slips,
     complaints.lacks,
     complaints.insists,
     complaints.faults,
     complaints.corrects,
+    wishing.wishes_no_more,
     wishing.wishes_a_name,
     wishing.forbids_a_manner,
     wishing.wishes_a_shape,
@@ -91,7 +96,32 @@ def heard_parts(reading: Reading) -> tuple[Told, ...]:
     return tuple(found)
 
 
+def tells_of_others(reading: Reading) -> bool:
+    """Tell whether it says what somebody else likes or thinks: "my wife prefers it shorter"."""
+    found = heard_parts(reading)
+    if not found or any(told.part.has("you") for told in found):
+        return False
+    part = found[0].part
+    words = [word for word in part.words if word.classes - {"filler"} or not word.known]
+    if len(words) < 2:
+        return False
+    somebody = "others" in words[0].classes or (not words[0].known and not part.has("me"))
+    if "mine" in words[0].classes:  # "my wife", and not "a mí me gusta"
+        somebody = somebody or "others" in words[1].classes or not words[1].known
+    return somebody and any("theirs" in word.classes for word in words[1:OPENING])
+
+
 def says_nothing_else(reading: Reading) -> bool:
     """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
     plain = ("complaint", "wish", "praise", "thanks", "deny", "empty")
     return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))
+
+
+def thanks_and_goes_on(reading: Reading) -> bool:
+    """Tell whether a message is courtesy, and at most a task behind it: "Thanks. Now Rome." """
+    courtesy = ("praise", "thanks", "empty")
+    found = heard_parts(reading)
+    return all(
+        (told.kind in courtesy and not told.part.topic) or (told.kind == "task" and place > 0)
+        for place, told in enumerate(found)
+    )

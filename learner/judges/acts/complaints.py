@@ -28,7 +28,7 @@ def mocks(part: Part) -> Found:
 
 def denies_a_fault(part: Part) -> Found:
     """ "Not too long", "nothing wrong": a fault, and a no before it or in one word with it."""
-    if any({"too", "not"} <= word.classes for word in part.words):
+    if part.has("denying") or any({"too", "not"} <= word.classes for word in part.words):
         return "denied", "denies a fault"
     if (
         part.has("scold", "lost", "want", "quit")
@@ -77,6 +77,10 @@ def exceeds(part: Part) -> Found:
     """ "Too long", "way too formal": too much of what can be graded."""
     if part.asks or part.foreign or not part.has("too"):
         return None
+    for word in part.words:
+        grade = next((each for each in _GRADES if {"too", each} <= word.classes), None)
+        if grade is not None and part.topic == 0 and not part.has("do", "want", "stop", "comp"):
+            return "complaint", _TOO[grade]
     for place in part.places("too"):
         # Japanese says it behind the word
         for word in (*part.words[place + 1 : place + 3], *part.words[max(0, place - 1) : place]):
@@ -91,6 +95,21 @@ def exceeds(part: Part) -> Found:
     return None
 
 
+def leans(part: Part) -> Found:
+    """ "A bit long", "etwas steif": somewhat more than it should be, and nothing else."""
+    if part.asks or part.foreign or part.has("do", "want", "stop", "not", "you", "comp"):
+        return None
+    if part.topic or part.shared or (part.has("me") and not part.has("reply")):
+        return None
+    if any("good" in word.classes and "mild" not in word.classes for word in part.words):
+        return None
+    for place in part.places("mild"):
+        for grade in _GRADES[:-1]:
+            if any(grade in word.classes for word in part.words[place + 1 : place + 2]):
+                return "complaint", _TOO[grade]
+    return None
+
+
 def slips(part: Part) -> Found:
     """ "You forgot …", "you didn't read …"."""
     if part.asks or part.has("want"):
@@ -98,6 +117,9 @@ def slips(part: Part) -> Found:
     # "you missed what I said", but not "you know what I said, I forgot it"
     if part.before("you", "slip", within=1) and part.topic <= 5 and not part.has("others"):
         return "complaint", "faults the agent"
+    # "esqueceste-te do sal" has the person in its verb
+    if any({"you", "slip"} <= word.classes for word in part.words) and not part.foreign:
+        return ("complaint", "faults the agent") if part.topic <= 5 else None
     if part.has("told") and not part.leads_to("you", "not"):
         return None
     if part.before("you", "slip") and part.topic <= 5:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from learner.judges.acts.traditional import traditional
 from learner.judges.reading.text import COVER, is_cjk, tokens
 
 PHRASES: Final = Path(__file__).parent / "phrases"
@@ -26,7 +27,8 @@ CLASSES: Final = frozenset(
         "too", "long", "short", "hard", "stiff", "loose", "grade", "fault", "able", "slip",
         "heed", "told", "lost", "scold", "mock", "thanks", "good", "love", "want", "do", "stop",
         "form", "tone", "comp", "lang", "brief", "more", "plain", "number", "ask", "task",
-        "aside", "doubt", "sorry", "naming", "as", "quit", "dense",
+        "aside", "doubt", "sorry", "naming", "as", "quit", "dense", "only", "mild", "closing",
+        "theirs", "denying",
     }
 )  # fmt: skip
 # Phrases of these classes leave the words in them what they are.
@@ -170,7 +172,8 @@ def lexicon(name: str) -> Lexicon:
             if entry.strip().endswith("*"):
                 stems.setdefault(phrase[0], set()).add(kind)
                 continue
-            for written in {phrase, _without_apostrophes(phrase)}:
+            other = traditional(phrase) if name == "zh" else _without_apostrophes(phrase)
+            for written in {phrase, other}:
                 phrases.setdefault(written, set()).add(kind)
     lengths: dict[str, set[int]] = {}
     for phrase in phrases:

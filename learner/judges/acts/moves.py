@@ -21,6 +21,10 @@ def praises(part: Part) -> Found:
     """ "Great", "I love this answer", and nothing of another topic."""
     if part.asks or part.has("others", "mine", "not") or "task" in part.opens:
         return None
+    if part.opens & {"do", "deny"} and not part.opens & {"good", "filler", "yes"}:
+        return None  # "explain better", "not quite what I had in mind"
+    if "want" in part.opens and part.has("do"):
+        return None  # "can you format it better"
     if part.has("good") and part.topic == 0:
         return "praise", "praises it"
     if part.has("love") and part.has("reply") and part.topic == 0:
@@ -32,6 +36,8 @@ def thanks(part: Part) -> Found:
     """Thanks, which may name what they are for: "thanks for the recipe"."""
     if not part.has("thanks") or part.asks or part.has("others"):
         return None
+    if part.eastern and part.topic and part.has("ask"):
+        return None  # "谢谢惠顾是什么意思" asks at its end
     if part.topic == 0 or (part.topic <= 3 and part.places("thanks")[0] <= 1):
         return "thanks", "thanks"
     return None
@@ -41,6 +47,8 @@ def says_nothing(part: Part) -> Found:
     """A bare no, or nothing but filler: "well", "yes, ok"."""
     if part.has("thanks", "good", "fault", "up", "down"):
         return None
+    if part.has("task") and part.clause.announces:
+        return None  # "next: …"
     if all(word.classes & {"filler", "yes", "deny"} or not word.text[0].isalnum()
            for word in part.words):  # fmt: skip
         denies = any("deny" in word.classes for word in part.words)
@@ -54,7 +62,7 @@ def goes_on(part: Part) -> Found:
     """A question, or what opens as a task or an order: the conversation goes on."""
     if part.asks:
         return "question", ""
-    begins = next((w for w in part.words if w.classes != {"filler"}), None)
+    begins = next((w for w in part.words if w.classes - {"filler", "mild"} or not w.known), None)
     if begins is not None and "task" in begins.classes:
         return "task", ""
     if begins is not None and "do" in begins.classes:

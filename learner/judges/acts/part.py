@@ -96,7 +96,9 @@ class Part:
     @cached_property
     def asks(self) -> bool:
         """True when it is a question, and no request in the form of one."""
-        begins = next((w for w in self.words if w.classes - {"filler", "yes", "reply"}), None)
+        begins = next(
+            (w for w in self.words if w.classes - {"filler", "yes", "reply", "mild"}), None
+        )
         if begins is None:
             return self.clause.question
         if "want" in begins.classes:
@@ -106,9 +108,13 @@ class Part:
     @property
     def begins(self) -> bool:
         """True when it orders something and does not say what: "could you," "hör auf,"."""
-        return self.has("do", "stop", "want") and all(
-            word.classes & {"do", "stop", "want", "filler"} and not word.classes & set(SHAPES)
-            for word in self.words
+        return (
+            self.has("do", "stop", "want")
+            and "only" not in self.opens
+            and all(
+                word.classes & {"do", "stop", "want", "filler"} and not word.classes & set(SHAPES)
+                for word in self.words
+            )
         )
 
     def joined(self, other: "Part") -> "Part":
@@ -142,5 +148,6 @@ def parts(clause: Clause, lexicon: Lexicon, reading: Reading) -> Iterator[Part]:
             held, contrast = [], True
         else:
             held.append(word)
+            contrast = contrast or ("only" in word.classes and len(held) == 1)
     if held or contrast:
         yield Part(tuple(held), clause, contrast, reading)

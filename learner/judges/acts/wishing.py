@@ -7,10 +7,17 @@ from typing import Final
 
 from learner.judges.acts.kinds import Found
 from learner.judges.acts.part import SHAPES, Part
+from learner.judges.reading.text import COVER
 
 # So many words has a name ("Ada Mary Weber"), and a shape that stands by itself.
 MOST_OF_A_NAME: Final = 3
 MOST_OF_A_SHAPE: Final = 5
+MOST_OF_AN_ENDING: Final = 2
+# With one of these, "only the …" is the beginning of something that is said of it.
+_SAYS_MORE: Final = (
+    "not", "fault", "able", "good", "slip", "told", "you", "ask", "task", "too", "scold", "lost",
+    "love", "thanks", "doubt",
+)  # fmt: skip
 # Wishes with a wording of their own, and the others by what they are about.
 _USUAL: Final = {
     "brief": "asks for shorter",
@@ -40,8 +47,35 @@ def wishes_a_name(part: Part) -> Found:
     return None
 
 
+def wishes_an_ending(part: Part) -> Found:
+    """ "Please end with a riddle": whatever it is that replies should end with."""
+    places = part.places("closing")
+    if not places or part.asks or part.foreign or part.topic > MOST_OF_AN_ENDING:
+        return None
+    before = part.words[: places[0]]
+    if all(word.classes & {"filler", "want", "yes", "you"} for word in before):
+        return "wish", "wishes an ending"
+    return None
+
+
+def wishes_no_more(part: Part) -> Found:
+    """ "Just the number, please", "grams, not cups": one thing that is there, and nothing else."""
+    if part.asks or part.foreign or part.topic or len(part.words) > MOST_OF_A_SHAPE:
+        return None
+    forms = part.places("form")
+    if any(i + 1 in part.places("not") and i + 2 in forms for i in forms):
+        return "wish", "wishes a form"
+    named = part.shared or part.has("form", "reply")
+    if "only" in part.opens and named and not part.has(*_SAYS_MORE):
+        return "wish", "wishes a form"
+    return None
+
+
 def forbids_a_manner(part: Part) -> Found:
     """ "Stop saying 'hereby'", "no uses tantas palabras": a way of speaking that should end."""
+    quotes = any(word.text == COVER for word in part.words)
+    if quotes and "stop" in part.opens and part.topic == 0 and not part.asks:
+        return "wish", "forbids a manner"  # 'drop the "Dear Sir"'
     places = part.places("quit")
     if not places or part.asks or part.foreign or part.topic > 1:
         return None
@@ -65,6 +99,8 @@ def wishes_a_shape(part: Part) -> Found:
         return None
     if part.has("mine", "others", "ask") and not part.has("want"):
         return None
+    if part.foreign and part.has("theirs") and not part.has("you"):
+        return None  # "夫は長いほうがいいと言っています"
     if part.has("task") and not part.has("comp"):
         return None
     shapes = [word for word in part.words if not word.classes.isdisjoint(SHAPES)]
@@ -75,7 +111,7 @@ def wishes_a_shape(part: Part) -> Found:
     most = 1 if part.has("want", "stop", "me") else 0
     early = bool(begins) and begins[0] <= 2 and part.topic <= most
     # "funny" alone is praise, "make it funny" is not
-    if part.has("good") and not ("do" in part.opens and part.has("tone") and part.has("reply")):
+    if part.has("good") and not ("do" in part.opens and part.has("tone")):
         early = False
     if part.before("stop", "form", "tone", "do", within=5) and part.topic <= 1:
         return "wish", "forbids a manner"

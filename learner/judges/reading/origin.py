@@ -54,6 +54,11 @@ _SIGNS: Final = re.compile(
     r"|^(?:Thought|Action|Action Input|Final Answer|Tool|Function)\s?:|^diff --git|^@@ -\d"
     r"|\bno[- ]?reply\b|do not reply to this|automatic(?:ally generated)? (?:reply|message|"
     r"response)"
+    r"|\bautomatisch (?:erstellt|erzeugt|generiert|versendet)|\bgénéré\w* automatiquement"
+    r"|\bgenerad[oa] automáticamente|\bgenerat[oa] automaticamente|\bgerad[oa] automaticamente"
+    r"|自动生成的|自動生成|自動送信|\bthis is an automat\w+ "
+    r"|^Your (?:last|previous) (?:response|output|reply|message|answer|command|action) "
+    r"(?:could not|couldn't|failed|did not contain|(?:was|is) (?:not valid|invalid))"
     r"|automatische (?:antwort|nachricht)|réponse automatique|respuesta automática|"
     r"risposta automatica"
     r"|resposta automática|自动回复|自動返信|自動応答|^\w{1,20}=\S{1,80}(?:\s+\w{1,20}=\S)",

@@ -15,7 +15,7 @@ from typing import Final
 
 from learner.judges.reading import origin
 from learner.judges.reading.asking import Asks, asks, invites
-from learner.judges.reading.text import Clause, clauses, is_cjk, tokens
+from learner.judges.reading.text import Clause, clauses, is_cjk, tokens, without_quotes
 from learner.judges.reading.wrapping import unwrapped
 from learner.link.conversation import Link
 from streams.records import Message, Turn
@@ -78,6 +78,8 @@ def read_text(asked: str, reply: str, said: str) -> Reading:
 def _origin(asked: str, reply: str, said: str) -> origin.Origin:
     """Whose text it is; what the reply asked for is handed over, whatever it looks like."""
     found = origin.origin(said)
+    if found == "pasted" and "\n" not in said:
+        found = origin.origin(without_quotes(said, reply))  # 'drop the "Dear Sir"'
     return "pasted" if found == "person" and invites(asked, reply) else found
 
 

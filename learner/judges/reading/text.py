@@ -99,6 +99,21 @@ def cover(text: str) -> str:
     return _QUOTED.sub(lambda found: re.sub(r"[^\n]", COVER, found[0]), text)
 
 
+def without_quotes(text: str, source: str) -> str:
+    """Return a text without what it quotes of another: that is named, and not pasted.
+
+    >>> without_quotes('Drop the "Dear Sir", "dear"', "Dear Sir, hello")
+    'Drop the , '
+    """
+    within = source.casefold()
+
+    def kept(found: re.Match[str]) -> str:
+        words = found[0].strip("`\"“”„«»「」『』《》'‘’ .,。、").casefold()
+        return "" if words and words in within else found[0]
+
+    return _QUOTED.sub(kept, text)
+
+
 def clauses(text: str) -> tuple[Clause, ...]:
     """Return the clauses of a text's opening; quoted text stays in `raw` alone.
 
