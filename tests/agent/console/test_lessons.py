@@ -34,7 +34,7 @@ async def test_a_refused_wish_is_told_with_its_reason(tmp_path: Path) -> None:
                 changed=False, created_ms=1,
             )
         )  # fmt: skip
-    app = build_console(FakeService(version="ab" * 8, previous=None), store, wait_s=30)
+    app = build_console(FakeService(version="ab" * 8), store, wait_s=30)
     async with TestClient(TestServer(app)) as client:
         rows = (await (await client.get("/api/lessons")).json())["lessons"]
         html = await (await client.get("/lessons")).text()
@@ -51,7 +51,7 @@ async def test_without_the_store_no_line_that_was_changed_is_said_to_be_at_its_b
     seq: int,
 ) -> None:
     """Who changed what is in the store; whether anybody did, the agent knows itself."""
-    service = FakeService(version="ab" * 8, previous="cd" * 8 if seq else None)
+    service = FakeService(version="ab" * 8, previous="cd" * 8 if seq else "")
     service.state["seq"] = seq
     async with TestClient(TestServer(build_console(service, None))) as client:
         html = await (await client.get("/")).text()
