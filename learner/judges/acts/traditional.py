@@ -1,8 +1,9 @@
 """Writes Chinese phrases as Taiwan and Hong Kong do, so that one list serves both scripts.
 
 The lists are in simplified characters. Of a character that stands for several traditional ones the
-one that people use in reactions is taken; a phrase that has none of the characters is the same. OpenCC would do it for any text: for the
-few hundred characters of one list it is no dependency that everybody should carry.
+one that people use in reactions is taken; a phrase that has none of the characters is the same.
+OpenCC would do it for any text: for the few hundred characters of one list it is no dependency that
+everybody should carry.
 
 Knows nothing of Japanese, whose kanji are another set.
 """
