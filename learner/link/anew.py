@@ -33,9 +33,9 @@ def asked_anew(one: str, other: str, *, said_chars: int) -> bool:
 
     said_chars: normal characters of the reply that both had
 
-    >>> asked_anew("Wool felts. What may I wash hot?", "Tea set. What may I wash hot?", said_chars=9)
+    >>> asked_anew("Wool felt. What may I wash hot?", "Tea set. What may I wash hot?", said_chars=9)
     True
-    >>> asked_anew("Wool felts. What may I wash hot?", "Wool felts. What may I dry?", said_chars=9)
+    >>> asked_anew("Wool felt. What may I wash hot?", "Wool felt. What may I dry?", said_chars=9)
     False
     """
     texts = [_sentences(text) for text in (one, other)]
