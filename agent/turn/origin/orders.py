@@ -106,6 +106,12 @@ def _any(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
+# Every order has one of these in it; most messages have none, and are told from one in no time.
+_TALKS: Final = (
+    "conversa", "chat", "dialog", "thread", "messages", "transcript", "session", "gespräch",
+    "unterhaltung", "разговор", "диалог", "чат", "对话", "會話", "会话", "会話", "聊天", "대화",
+)  # fmt: skip
+_SAYS: Final = re.compile(_SAID, re.IGNORECASE)
 _TALK: Final = f"(?:{_WHOLE}|{_SAID})"
 _TITLE_OF: Final = _any(_of(_TITLE, _TALK), rf"\b(?:name|title|label) (?:this|the) {_WHOLE}",
                         rf"(?:this|the) {_WHOLE} a (?:\w+ )?(?:name|title)")  # fmt: skip
@@ -123,6 +129,8 @@ def is_order(text: str) -> bool:
     False
     """
     opening = text[:OPENING_CHARS]
+    if not _may_be_one(opening):
+        return False
     shown = _SPEAKER.search(text[: 8 * OPENING_CHARS]) is not None
     spoken_to = shown or _MACHINE.search(opening) is not None
     formed = _FORM.search(opening) is not None
@@ -146,6 +154,8 @@ def is_role(text: str) -> bool:
     False
     """
     opening = text[:OPENING_CHARS]
+    if not _may_be_one(opening):
+        return False
     first = _FIRST.match(opening)
     if first is None or _PRODUCT.search(opening) is not None:
         return False
@@ -154,6 +164,14 @@ def is_role(text: str) -> bool:
     if formed and (_ordered(_TITLE_OF, near) or _ordered(_MADE_OF, near)):
         return True
     return _ordered(_MADE_OF, first[0]) or _ordered(_TITLE_OF, first[0])
+
+
+def _may_be_one(opening: str) -> bool:
+    """Return whether anything is named that was said, or may be said next."""
+    lower = opening.lower()
+    if any(talk in lower for talk in _TALKS) or ("next" in lower and _NEXT.search(opening)):
+        return True
+    return _SAYS.search(opening) is not None
 
 
 def _ordered(wanted: re.Pattern[str], opening: str) -> bool:
