@@ -134,8 +134,10 @@ def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) ->
 
 def _asks_the_same(echo: Echo, texts: Texts) -> bool:
     """Return whether one question holds the other, or both hold a third in other surroundings."""
-    said = len(normal(spoken(echo.reply)))
-    return holds(echo.asked, texts.asked) or asked_anew(echo.asked, texts.asked, said_chars=said)
+    if holds(echo.asked, texts.asked):
+        return True
+    said_chars = len(normal(spoken(echo.reply)))
+    return asked_anew(echo.asked, texts.asked, said_chars=said_chars)
 
 
 def _is_made_of(echo: Echo, turn: Candidate, texts: Texts) -> bool:

@@ -14,8 +14,8 @@ Linear in the text's length: only its opening is read.
 import re
 from typing import Final
 
-# An order stands at the beginning of its message; what follows is the conversation.
-OPENING_CHARS: Final = 600
+from agent.turn.origin.templates import OPENING_CHARS
+
 # What is wanted and what it is made of stand in one clause: so far apart at most.
 _CLAUSE: Final = r"[^.!?。？！]{0,100}"
 

@@ -12,8 +12,7 @@ from typing import Final
 # anything may be quoted.
 OPENING_CHARS: Final = 600
 
-# (client, what its instruction says). Each names the client's own template so closely that a
-# person who asks for a title of their essay is not taken for it.
+# (client, what its instruction says)
 _CHORES: Final = (
     ("Open WebUI title", r"^### Task:\s+Generate a concise, [\d-]+ word title"),
     ("Open WebUI tags", r"^### Task:\s+Generate [\d-]+ broad tags categorizing the main themes"),
