@@ -40,6 +40,14 @@ _QUOTED: Final = re.compile(
     r"|(?<![\w'’])['‘][^'’\n]{2,}['’](?![\w'’])",
     re.DOTALL | re.MULTILINE,
 )
+# A work's or a person's name where something says that it is one: "a song called Too Long". Words in
+# lower case are none: "a function called sort is wrong".
+_NAMED: Final = re.compile(
+    r"(?<!\w)(?:called|named|(?:en)?titled|namens|genannt|appelée?s?|nommée?s?|intitulée?s?"
+    r"|llamad[oa]s?|titulad[oa]s?|chiamat[aeio]|intitolat[aeio]|chamad[oa]s?|intitulad[oa]s?"
+    r"|songs?|films?|movies?|books?|novels?|bands?|albums?|poems?|series|podcasts?|play)\s+"
+    r"(?P<name>[A-ZÀ-Þ][\w'’]*(?:\s+(?:(?:an?|and|for|in|of|or|the|to)\s+){0,2}[A-ZÀ-Þ][\w'’]*){1,9})"
+)
 # What ends a sentence, what parts clauses. A full stop, colon or comma inside of a number, a name
 # or an address ends nothing, and neither does that of tl;dr.
 _BREAK: Final = re.compile(
@@ -91,12 +99,17 @@ def is_cjk(token: str) -> bool:
 
 
 def cover(text: str) -> str:
-    """Cover what is quoted or code, keeping every place and line where it is.
+    """Cover what is quoted, named or code, keeping every place and line where it is.
 
-    >>> cover('He said "that is wrong" to me')
-    'He said §§§§§§§§§§§§§§§ to me'
+    >>> cover('He said "that is wrong" to me'), cover("the film called Too Long, please")
+    ('He said §§§§§§§§§§§§§§§ to me', 'the film called §§§§§§§§, please')
     """
-    return _QUOTED.sub(lambda found: re.sub(r"[^\n]", COVER, found[0]), text)
+    covered = _QUOTED.sub(lambda found: _covered(found[0]), text)
+    return _NAMED.sub(lambda found: found[0][: -len(found["name"])] + _covered(found["name"]), covered)
+
+
+def _covered(words: str) -> str:
+    return re.sub(r"[^\n]", COVER, words)
 
 
 def without_quotes(text: str, source: str) -> str:

@@ -35,6 +35,9 @@ UNHAPPY = {
         "ho chiesto altro", "perguntei outra coisa", "没说到点子上", "思ってたのと違う",
         "not quite what I had in mind",
     ),
+    "beside a name": (
+        "You called it New South Wales. That's wrong.", "a function called sort is wrong",
+    ),
     "typos": ("dosnt work", "thats wrng", "demaciado largo"),
 }  # fmt: skip
 
@@ -51,6 +54,10 @@ def test_the_neighbours_count_against_the_reply(words: str) -> None:
         "谢谢惠顾是什么意思",
         "My name is Anna.",
         "just a question",
+        "Lyrics for a song called Too Long please",
+        "play Too Short",
+        "do you know the film The Wrong Answer",
+        "una canción llamada Demasiado Larga, por favor",
         "Only the second one.",
         "I'm a bit short on time",
         "End the subscription with Netflix",
