@@ -32,7 +32,7 @@ from tests.tiny import tiny_model_dir
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 # Each run draws other examples, so that few soon come to many; `make test-slow` draws more at once.
-for profile, number in (("any machine", 40), ("thorough", 200)):
+for profile, number in (("any machine", 20), ("thorough", 200)):
     examples.register_profile(
         profile,
         deadline=None,

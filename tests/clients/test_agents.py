@@ -29,7 +29,13 @@ class City(BaseModel):
 
 
 @pytest.mark.client("pydantic-ai-slim", "agents: output by tool, natively and by prompt")
-@pytest.mark.parametrize("mode", ["ToolOutput", "NativeOutput", "PromptedOutput"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "NativeOutput",
+        *(pytest.param(m, marks=pytest.mark.slow) for m in ("ToolOutput", "PromptedOutput")),
+    ],
+)
 async def test_pydantic_ai(real: Live, mode: str) -> None:
     """All three modes of output."""
     pydantic_ai: Any = pytest.importorskip("pydantic_ai")

@@ -164,6 +164,7 @@ async def test_pydantic_ai(kitchen: Kitchen) -> None:
     assert kitchen.links() == CHAIN
 
 
+@pytest.mark.slow
 @pytest.mark.client("litellm", "histories: messages that its own types hold link")
 def test_litellm(kitchen: Kitchen) -> None:
     """The message of a reply is sent back as the object it came as."""

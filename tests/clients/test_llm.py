@@ -49,6 +49,7 @@ def run(api: Live, home: Path, *arguments: str) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @tried("a prompt: streamed, whole, continued, and a text completion")
 def test_prompts(api: Live, tmp_path: Path) -> None:
     """What a person types, and what they type next."""

@@ -87,7 +87,7 @@ CHECKS = (
     "response_schema_conformance", "response_headers_conformance",
 )  # fmt: skip
 # In `make test` a few of each endpoint, which are others every day; in `make test-slow` many.
-FEW, MANY = 5, 60
+FEW, MANY = 3, 60
 BUSY_S = 30  # for one example of every endpoint, where other processes want the cores, too
 
 

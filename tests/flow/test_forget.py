@@ -300,6 +300,7 @@ def test_exact_is_that_run_on_any_days(
         assert exact(met, ANN).version == expected
 
 
+@pytest.mark.slow
 def test_exact_scores_from_the_first_generation_that_they_touched(
     tmp_path: Path, common: Common
 ) -> None:
@@ -381,6 +382,7 @@ def states(learner: LearnerHome) -> list[str]:
         return [row.state for row in rows]
 
 
+@pytest.mark.slow
 def test_exact_repeats_an_operators_rollback_at_its_place(stack: Stack, common: Common) -> None:
     """What was taken back in the first run is taken back in the one without them, too."""
     changes = {"turns_per_generation": 1, "uses": 1}

@@ -84,6 +84,7 @@ def test_children_end_with_a_killed_supervisor(tiny_dir: Path, tmp_path: Path) -
         assert gone(service.api)
 
 
+@pytest.mark.slow
 def test_agent_that_cannot_start_ends_everything(tmp_path: Path) -> None:
     """A model directory that is no model is said in a sentence, and `up` ends with 2."""
     (tmp_path / "model").mkdir()

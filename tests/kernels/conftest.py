@@ -19,6 +19,9 @@ LONG = (
     "test_decay_comes_before_the_step",
     "test_advancing_is_applying_and_weighing_in_one",
     "test_the_step_is_that_of_the_master",
+    "test_token_logprobs_over_many_blocks",
+    "test_frozen_units_are_counted",
+    "test_deviates_are_normal",
 )
 
 

@@ -46,6 +46,7 @@ def test_nobody_is_pleased_by_a_reply_that_goes_round_in_circles(bench: Bench) -
     assert bench.pleased(anybody, once)
 
 
+@pytest.mark.slow
 def test_a_screened_rival_moves_and_is_measured_beside_the_base(bench: Bench) -> None:
     """After two rounds of complaints it is another version, and its row has every column."""
     settings = LearnerSettings(pairs=4)

@@ -40,6 +40,7 @@ def test_people_without_keys_are_not_taken_for_each_other(tmp_path: Path) -> Non
     assert share(found) >= 0.85
 
 
+@pytest.mark.slow
 def test_turns_that_come_late_are_linked_all_the_same(found: list[Outcome], tmp_path: Path) -> None:
     """In whatever order a behaviour's turns arrive, each ends with what it would have had."""
     store = open_store(StreamsSettings(home=tmp_path))

@@ -300,6 +300,7 @@ def hold_lock_and_die(cache: Path, ready: "multiprocessing.synchronize.Event") -
     converted(cache, write, lambda _stage, _fraction: None)
 
 
+@pytest.mark.slow
 def test_a_crashed_converter_does_not_block_the_next(tmp_path: Path) -> None:
     """The lock of a process that died is free, and what it left is swept away."""
     context = multiprocessing.get_context("spawn")
