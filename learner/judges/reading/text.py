@@ -40,8 +40,8 @@ _QUOTED: Final = re.compile(
     r"|(?<![\w'’])['‘][^'’\n]{2,}['’](?![\w'’])",
     re.DOTALL | re.MULTILINE,
 )
-# A work's or a person's name where something says that it is one: "a song called Too Long". Words in
-# lower case are none: "a function called sort is wrong".
+# A name where something says that it is one: "a song called Too Long". Words in lower case are none:
+# "a function called sort is wrong".
 _NAMED: Final = re.compile(
     r"(?<!\w)(?:called|named|(?:en)?titled|namens|genannt|appelée?s?|nommée?s?|intitulée?s?"
     r"|llamad[oa]s?|titulad[oa]s?|chiamat[aeio]|intitolat[aeio]|chamad[oa]s?|intitulad[oa]s?"
@@ -105,7 +105,12 @@ def cover(text: str) -> str:
     ('He said §§§§§§§§§§§§§§§ to me', 'the film called §§§§§§§§, please')
     """
     covered = _QUOTED.sub(lambda found: _covered(found[0]), text)
-    return _NAMED.sub(lambda found: found[0][: -len(found["name"])] + _covered(found["name"]), covered)
+    return _NAMED.sub(_named, covered)
+
+
+def _named(found: re.Match[str]) -> str:
+    name = found["name"]
+    return found[0].removesuffix(name) + _covered(name)
 
 
 def _covered(words: str) -> str:
