@@ -40,7 +40,7 @@ _QUOTED: Final = re.compile(
     r"|(?<![\w'’])['‘][^'’\n]{2,}['’](?![\w'’])",
     re.DOTALL | re.MULTILINE,
 )
-# A name where something says that it is one, "a song called Too Long"; words in lower case are none,
+# A name where a word says that it is one, "a song called Too Long". Words in lower case are none:
 # "a function called sort is wrong".
 _NAMED: Final = re.compile(
     r"(?<!\w)(?:called|named|(?:en)?titled|namens|genannt|appelée?s?|nommée?s?|intitulée?s?"
