@@ -27,9 +27,10 @@ _WHOLE: Final = (
     r"(?! (?:apps?|bots?|rooms?|programs?|servers?|groups?))"
     r"|对话|會話|会话|聊天|会話|대화)"
 )
+_SAYINGS: Final = ("message", "question", "query", "request", "prompt", "input", "utterance")
 _SAID: Final = (
     r"\b(?:user(?:['’]?s?)?|human|first|last|latest|preceding|previous|following)\s"
-    r"(?:[\w'’]+\s){0,3}?(?:message|question|query|requests?|prompt|input|utterance)\b"
+    rf"(?:[\w'’]+\s){{0,3}}?(?:{'|'.join(_SAYINGS)}|requests)\b"
 )
 # What is wanted of it: a name;
 _TITLE: Final = (
@@ -171,7 +172,7 @@ def _may_be_one(opening: str) -> bool:
     lower = opening.lower()
     if any(talk in lower for talk in _TALKS) or ("next" in lower and _NEXT.search(opening)):
         return True
-    return _SAYS.search(opening) is not None
+    return any(saying in lower for saying in _SAYINGS) and _SAYS.search(opening) is not None
 
 
 def _ordered(wanted: re.Pattern[str], opening: str) -> bool:

@@ -112,6 +112,8 @@ def _any(patterns: Iterable[str]) -> re.Pattern[str]:
 # Most can only stand at the beginning: tried there alone, they cost a long message nothing.
 _AT_FIRST: Final = _any(each for _, each in _CHORES if each.startswith("^"))
 _ANYWHERE: Final = _any(each for _, each in _CHORES if not each.startswith("^"))
+# Each of the others has one of these in it; most messages have none, and are told by that.
+_WORDS: Final = ("concise", "short title", "tool requests", "likely questions", "user question")
 
 # Open WebUI puts its tools, which may be many, before the instruction.
 _TOOLS: Final = ("Available Tools:", "Your task is to choose and return the correct tool")
@@ -120,7 +122,10 @@ _TOOLS: Final = ("Available Tools:", "Your task is to choose and return the corr
 def instructs(text: str) -> bool:
     """Return whether a message, stripped at its beginning, is a client's own instruction."""
     opening = text[:OPENING_CHARS]
-    if _AT_FIRST.match(opening) or _ANYWHERE.search(opening):
+    lower = opening.lower()
+    if _AT_FIRST.match(opening) or (
+        any(word in lower for word in _WORDS) and _ANYWHERE.search(opening)
+    ):
         return True
     begins, goes_on = _TOOLS
     return text.startswith(begins) and goes_on in text

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from agent.turn.origin import templates
 from agent.turn.origin.chores import is_chore
 from agent.turn.origin.sessions import purpose_of
 from streams.records import Message
@@ -113,6 +114,13 @@ def test_a_chore_may_have_its_reply_begun() -> None:
     begun = Message(role="assistant", content="{")
     assert is_chore([Message(role="user", content=CHORES[0]), begun])
     assert not is_chore([*ASK, begun])
+
+
+def test_what_tells_most_messages_passes_no_instruction_over() -> None:
+    """Each instruction that may stand anywhere has one of the words that are looked for first."""
+    for _, instruction in templates._CHORES:
+        if not instruction.startswith("^"):
+            assert any(word in instruction.lower() for word in templates._WORDS), instruction
 
 
 def test_a_quoted_chore_in_the_history_is_no_chore() -> None:
