@@ -92,7 +92,7 @@ class Stream:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.together = 1  # tokens that a reader is woken for; fewer wait for more, or for the end
-        self.came_s = 0.0  # when what was read last had come, by time.perf_counter
+        self.came_s: list[float] = []  # when the tokens of the last group came, time.perf_counter
         self._events: deque[tuple[float, StreamEvent]] = deque()
         self._reader: asyncio.Future[None] | None = None  # done when there is something to read
         self.reused_tokens = 0  # of the prompt, found in the cache; known with the first token
@@ -126,12 +126,36 @@ class Stream:
             if not self._events:
                 self._reader = self.loop.create_future()
                 await self._reader
-            self.came_s, event = self._events.popleft()
+            _, event = self._events.popleft()
             if isinstance(event, Exception):
                 raise event
             yield event
             if isinstance(event, Finish):
                 return
+
+    async def groups(self) -> AsyncIterator[list[Token] | Finish]:
+        """Yield the tokens that have come, at most `together` at once, then the Finish.
+
+        raises: as the tokens one by one
+        """
+        while True:
+            if not self._events:
+                self._reader = self.loop.create_future()
+                await self._reader
+            tokens, self.came_s = list[Token](), []
+            while self._events and len(tokens) < self.together:
+                came_s, event = self._events.popleft()
+                if isinstance(event, Token):
+                    tokens.append(event)
+                    self.came_s.append(came_s)
+                    continue
+                if tokens:
+                    yield tokens
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                return
+            yield tokens
 
 
 @dataclass(slots=True)

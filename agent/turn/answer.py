@@ -10,12 +10,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from statistics import median
 from typing import Self
 
-from prometheus_client import Histogram
-
-from agent.engine.contract import Engine, Finish, Request, Stream, Token, serving
+from agent.engine.contract import Engine, Finish, Request, Stream, serving
 from agent.engine.text import Spared
 from agent.errors import (
     BrokenError,
@@ -86,7 +85,6 @@ class Answer:
         self._streams: list[Stream] = []
         self._first_streams: list[Stream] = []  # without those of second tries
         self._last_s: dict[int, float] = {}  # when each choice's last token came
-        self._gaps: dict[int, Histogram] = {}  # where its gaps are counted
         self._waits_s: dict[int, list[float]] = {}  # from token to token, of each choice
 
     def __enter__(self) -> Self:
@@ -197,17 +195,17 @@ class Answer:
             yield Step(choice, reply.finish(Finish("stop")))
 
     async def _told(self, choice: int) -> AsyncIterator[list[ReplyEvent]]:
-        """Yield what each event of the engine makes certain of a choice."""
+        """Yield what each group of tokens makes certain of a choice, and then its end."""
         reply = self.replies[choice]
         try:
-            async for event in self._streams[choice]:
-                if isinstance(event, Token):
-                    self._measure(choice, event.variant)
-                    yield reply.add(event)
-                elif event.reason == "cancelled":
+            async for group in self._streams[choice].groups():
+                if isinstance(group, list):
+                    self._measure(choice, group[0].variant)
+                    yield reply.add(*group)
+                elif group.reason == "cancelled":
                     raise UnavailableError("the server stops: ask again")
                 else:
-                    yield reply.finish(event)
+                    yield reply.finish(group)
         except UnknownVersionError:  # what made the first part is not in memory any more
             if reply.retried is None:
                 raise
@@ -263,15 +261,16 @@ class Answer:
         return True
 
     def _measure(self, choice: int, variant: Variant) -> None:
-        now_s = self._streams[choice].came_s
-        if choice in self._gaps:
-            self._gaps[choice].observe(now_s - self._last_s[choice])
-            self._waits_s.setdefault(choice, []).append(now_s - self._last_s[choice])
+        """Take the times at which the tokens of a group came."""
+        labels, came_s = labels_of(variant), self._streams[choice].came_s
+        if choice in self._last_s:
+            came_s = [self._last_s[choice], *came_s]
         else:
-            labels = labels_of(variant)
-            self._metrics.first_token_s.labels(*labels).observe(now_s - self._began_s)
-            self._gaps[choice] = self._metrics.token_gap_s.labels(*labels)
-        self._last_s[choice] = now_s
+            self._metrics.first_token_s.labels(*labels).observe(came_s[0] - self._began_s)
+        waits_s = [later - earlier for earlier, later in pairwise(came_s)]
+        self._metrics.token_gap_s.observe(labels, waits_s)
+        self._waits_s.setdefault(choice, []).extend(waits_s)
+        self._last_s[choice] = came_s[-1]
 
     def _cancel(self) -> None:
         for stream in self._streams:

@@ -155,16 +155,28 @@ class Reply:
         """The parts so far, each with what it says; but for a call that was cut, which is none."""
         return [(part, "".join(pieces)) for part, pieces in self._parts if part != self._cut]
 
-    def add(self, token: Token) -> list[ReplyEvent]:
-        """Take a token, and return what became certain by it.
+    def add(self, *tokens: Token) -> list[ReplyEvent]:
+        """Take tokens, and return what became certain by them.
 
+        What follows what is broken is not taken. Where no calls are looked for, the text of all
+        tokens is one piece.
+
+        tokens: at least one
         raises: BrokenError when a call that was told in part breaks off where nothing can go on
         """
-        events: list[ReplyEvent] = [] if self._began else [Began(token.variant)]
+        events: list[ReplyEvent] = [] if self._began else [Began(tokens[0].variant)]
         self._began = True
-        self.tokens.append(token)
-        self._untold.append(token)
-        self._tell(self._finder.feed(token.text) if self._finder else [token.text], events)
+        if self._finder is None:
+            self.tokens += tokens
+            self._untold += tokens
+            self._tell(["".join([token.text for token in tokens])], events)
+            return events
+        for token in tokens:
+            if self.kept is not None:
+                break
+            self.tokens.append(token)
+            self._untold.append(token)
+            self._tell(self._finder.feed(token.text), events)
         return events
 
     def finish(self, finish: Finish) -> list[ReplyEvent]:

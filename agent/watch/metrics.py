@@ -22,12 +22,11 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
+from agent.watch.gaps import Gaps
 from streams.line.variant import Variant
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-# Seconds. From one decode step of a small model to a cold prompt on a busy machine.
-GAP_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0)
 REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 Sample = tuple[str, str, float]  # name, what it is, value
@@ -142,9 +141,10 @@ class Metrics:
         self.first_token_s = time(
             "time_to_first_token", "Request in to first token out", REPLY_BUCKETS, *VARIANT
         )
-        self.token_gap_s = time(
-            "inter_token", "Gap between two tokens of a reply", GAP_BUCKETS, *VARIANT
+        self.token_gap_s = Gaps(
+            "quickset_inter_token_seconds", "Gap between two tokens of a reply.", VARIANT
         )
+        self.registry.register(self.token_gap_s)
         self.swap_s = time("swap", "Rebuilding and proving a version, aside", REPLY_BUCKETS)
 
     def read(self, status: Callable[[], Readable]) -> None:

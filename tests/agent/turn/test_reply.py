@@ -74,6 +74,32 @@ def test_text_and_calls_are_parts_in_order() -> None:
     ]  # fmt: skip
 
 
+@given(
+    texts=st.lists(PIECES, min_size=1, max_size=12),
+    sizes=st.lists(st.integers(1, 5), min_size=12, max_size=12),
+    tools=st.booleans(),
+)
+def test_tokens_that_come_together_say_the_same(
+    texts: list[str], sizes: list[int], tools: bool
+) -> None:
+    """A reply that is read in groups says what it says token by token, and keeps the same."""
+    singly, together = (Reply(ask([TOOL] if tools else None), can_retry=True) for _ in range(2))
+    left, came = tokens(*texts), list[ReplyEvent]()
+    for token in left:
+        if singly.kept is None:
+            singly.add(token)
+    for size in sizes:
+        group, left = left[:size], left[size:]
+        if group and together.kept is None:
+            came += together.add(*group)
+    assert (together.kept, together.tokens) == (singly.kept, singly.tokens)
+    for reply in (singly, together):
+        ended = reply.finish(Finish("stop"))
+    assert [text for _, text in together.parts] == [text for _, text in singly.parts]
+    carried = [token for event in (*came, *ended) for token in getattr(event, "tokens", ())]
+    assert together.kept is not None or carried == together.tokens
+
+
 def test_held_back_tokens_come_with_what_is_told_next() -> None:
     """Text that may become a call waits, and its tokens with it; the last ones end the reply."""
     reply = Reply(ask([TOOL]))
