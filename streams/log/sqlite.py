@@ -9,8 +9,9 @@ group holds nothing (`assigned()` is empty, `poll` waits) until the first one cl
 ends, however it ends; then it has the topic at its next poll. Nothing is ever taken from a reader
 that lives, so `on_revoked` is never called.
 
-Waiting readers look at a counter in shared memory (SQLite's data_version), some dozens of times a
-second, and are woken at once by appends of their own process; they read only when something came.
+Waiting readers look for appends of other processes at a counter in shared memory (SQLite's
+data_version), some dozens of times a second, and are woken at once by those of their own that are
+for them; they read only when something came.
 """
 
 import fcntl
@@ -65,6 +66,7 @@ class SqliteLog:
         self._clock = clock or steady()
         self._lock = threading.Lock()
         self._listeners: dict[threading.Event, frozenset[Topic]] = {}
+        self._elsewhere = 0  # what `elsewhere` found last
         path.parent.mkdir(parents=True, exist_ok=True)
         look_first(path)
         self._connection = connect(path, busy_s=0)
@@ -164,6 +166,20 @@ class SqliteLog:
         """Set the event no more; twice is once."""
         self._listeners.pop(appended, None)
 
+    def elsewhere(self) -> int:
+        """Return a number that changes with what others append, and never with our own appends.
+
+        While an append of ours is under way it stays what it was: nobody waits for that here.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                with translated(self.path):
+                    found = insist(self._connection, "PRAGMA data_version").fetchone()
+                self._elsewhere = found[0]
+            finally:
+                self._lock.release()
+        return self._elsewhere
+
     @contextmanager
     def _transaction(self, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.path):
@@ -210,7 +226,7 @@ class SqliteSubscription:
             with translated(self._log.path):
                 self._take_partitions()
                 self._appended.clear()  # before the reading, so that no append is slept over
-                seen = self._data_version()
+                seen = self._log.elsewhere()
                 entries = self._read(max_records)
             left_s = deadline - time.monotonic()
             if entries or left_s <= 0:
@@ -287,11 +303,8 @@ class SqliteSubscription:
             self._next[partition] = entries[-1].offset + 1
         return entries
 
-    def _data_version(self) -> int:
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-
     def _wait(self, seen: int, deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
-            self._appended.wait(min(WAKE_S, left_s))
-            if self._wanted or self._data_version() != seen:
+            came = self._appended.wait(min(WAKE_S, left_s))
+            if came or self._wanted or self._log.elsewhere() != seen:
                 return

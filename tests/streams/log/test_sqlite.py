@@ -6,7 +6,9 @@ import random
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -108,18 +110,44 @@ def test_a_group_goes_on_at_once_when_its_reader_is_killed(tmp_path: Path) -> No
     log.close()
 
 
+def append_some(log: SqliteLog) -> None:
+    for number in range(20):
+        log.append([made(number)])
+        time.sleep(0.03)
+
+
 def test_a_waiting_reader_looks_at_a_counter_and_reads_nothing(tmp_path: Path) -> None:
-    """Some dozens of times a second, however much is in the log."""
-    log, asked = SqliteLog(tmp_path / "log.db"), list[str]()
-    subscription = log.subscribe(["turns", "feedback"], group="g", positions=lambda _: {})
+    """Some dozens of times a second, however much is in the log, or comes into other topics."""
+    log, looked, read = SqliteLog(tmp_path / "log.db"), list[str](), list[str]()
+    subscription = log.subscribe(["feedback", "notes"], group="g", positions=lambda _: {})
     assert subscription.poll(wait_s=0) == []
-    subscription._connection.set_trace_callback(asked.append)
-    assert subscription.poll(wait_s=1.0) == []
-    counted = asked.count("PRAGMA data_version")
-    assert 1 < counted <= 1.0 / WAKE_S + 2
-    assert len(asked) - counted == 2  # at the beginning and at the end: how far the topics go
-    subscription._connection.set_trace_callback(None)
+    subscription._connection.set_trace_callback(read.append)
+    log._connection.set_trace_callback(looked.append)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(append_some, log)
+        assert subscription.poll(wait_s=1.0) == []
+    assert 1 < looked.count("PRAGMA data_version") <= 1.0 / WAKE_S + 2
+    assert len(read) == 2  # at the beginning and at the end: how far the topics go
+    log._connection.set_trace_callback(None)
     subscription.close()
+    log.close()
+
+
+def test_a_waiting_reader_is_woken_by_another_process_amid_our_own_appends(tmp_path: Path) -> None:
+    """What comes from elsewhere is told from what we append ourselves to other topics."""
+    log, elsewhere = SqliteLog(tmp_path / "log.db"), SqliteLog(tmp_path / "log.db")
+    subscription = log.subscribe(["notes"], group=None, positions=lambda _: {})
+    with ThreadPoolExecutor(1) as others:
+        for number in range(20):
+            waiting = others.submit(subscription.poll, wait_s=60)
+            for place in range(number % 4):
+                log.append([made(place)])
+            note = Outgoing(topic="notes", key="a", id=f"n{number}", value=b"x")
+            elsewhere.append([note])
+            log.append([made(number)])
+            assert [entry.id for entry in waiting.result(timeout=60)] == [note.id]
+    subscription.close()
+    elsewhere.close()
     log.close()
 
 
