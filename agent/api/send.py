@@ -23,8 +23,7 @@ from agent.turn.own.told import Told
 
 STALLED_S = 60.0
 # Tokens that are read at once where all are sent as one: a handler that wakes for each costs more.
-# A call that is none is seen so much later, too.
-TOGETHER = 16
+TOGETHER = 64
 VERSION_HEADER = "X-Quickset-Version"
 CUT_HEADER = "X-Quickset-Truncated"
 

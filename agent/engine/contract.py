@@ -133,6 +133,12 @@ class Stream:
             if isinstance(event, Finish):
                 return
 
+    def unread(self) -> list[Token]:
+        """Take the tokens that have come and that nobody has read, for who will not read on."""
+        left = [event for _, event in self._events if isinstance(event, Token)]
+        self._events.clear()
+        return left
+
     async def groups(self) -> AsyncIterator[list[Token] | Finish]:
         """Yield the tokens that have come, at most `together` at once, then the Finish.
 

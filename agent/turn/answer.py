@@ -6,8 +6,10 @@ Whatever happens meanwhile (the client goes, the server stops, something breaks)
 Knows nothing of HTTP.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -40,6 +42,9 @@ from streams.line.variant import Variant
 from streams.records import Json
 
 RETRY_S = 1  # a place in the queue comes free with every reply that ends
+# Where calls are looked for, tokens that may wait for each other: a call that is none is seen so
+# much later.
+CALLS_TOGETHER = 16
 
 
 # What a call is held to at a second try of an ask, or the rest of one that was begun; None: it
@@ -180,6 +185,8 @@ class Answer:
     async def _made(self, choice: int, together: int) -> AsyncGenerator[Step]:
         """Yield what becomes certain of one choice; a call that is none is tried again, once."""
         reply, going = self.replies[choice], True
+        if self._choices[choice][0].tools is not None:
+            together = min(together, CALLS_TOGETHER)
         while going:
             going = False
             self._streams[choice].together = together
@@ -196,9 +203,9 @@ class Answer:
 
     async def _told(self, choice: int) -> AsyncIterator[list[ReplyEvent]]:
         """Yield what each group of tokens makes certain of a choice, and then its end."""
-        reply = self.replies[choice]
+        reply, stream = self.replies[choice], self._streams[choice]
         try:
-            async for group in self._streams[choice].groups():
+            async for group in stream.groups():
                 if isinstance(group, list):
                     self._measure(choice, group[0].variant)
                     yield reply.add(*group)
@@ -206,12 +213,17 @@ class Answer:
                     raise UnavailableError("the server stops: ask again")
                 else:
                     yield reply.finish(group)
+        except asyncio.CancelledError:  # recorded as far as it came, though no group came whole
+            if left := stream.unread():
+                with suppress(BrokenError):
+                    reply.add(*left)
+            raise
         except UnknownVersionError:  # what made the first part is not in memory any more
             if reply.retried is None:
                 raise
         except ReplyFailedError:
             if not self._fall_back(choice):
-                reply.fail(self._streams[choice].variant)
+                reply.fail(stream.variant)
                 raise
             async for events in self._told(choice):
                 yield events

@@ -356,6 +356,23 @@ async def test_a_client_that_goes_while_it_waits_frees_its_place(start_api: Star
     assert api.turns() == []
 
 
+@pytest.mark.parametrize("extra", [{}, {"n": 2}, {"tools": [TOOL]}])
+async def test_a_whole_reply_whose_client_goes_is_recorded(
+    start_api: StartApi, extra: dict[str, Any]
+) -> None:
+    """As far as it was sampled, though its tokens are read in groups and none was full."""
+    api: Api = await start_api(script=["a", "b", "⏸", "c"])
+    asking = asyncio.create_task(api.chat(**extra))
+    while api.engine.counts.sampled_tokens < 2 * extra.get("n", 1):
+        await asyncio.sleep(0)
+    asking.cancel()
+    while len(api.turns()) < extra.get("n", 1):
+        await asyncio.sleep(0)
+    for turn in api.turns():
+        assert (turn.finish_reason, turn.delivered) == ("cancelled", False)
+        assert (turn.reply.content, len(turn.token_ids)) == ("ab", 2)
+
+
 async def test_a_full_queue_says_when_to_come_back(api: Api) -> None:
     """429 with Retry-After; of several choices none stays behind."""
     refusals = iter([None, QueueFullError("full")])
