@@ -27,7 +27,7 @@ from agent.status import Status
 from agent.steering import Steering
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
-from agent.swap.follow import Follower, Following
+from agent.swap.follow import Follower
 from agent.swap.swapper import SupportsPromote
 from agent.tools.families import format_of
 from agent.tools.served import Toolbox
@@ -40,6 +40,7 @@ from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
+from streams.line.line import Line
 from streams.log.contract import Log, Outgoing
 from streams.model.embedding.embed import Embedder, Vectors
 from streams.records import Feedback, Forgotten, Recipe
@@ -283,9 +284,10 @@ class AgentService:
         """The name of the base model."""
         return self._base.name
 
-    def following(self) -> Following:
-        """How far this agent has come, and what serves its line."""
-        return self._follower.following()
+    @property
+    def line(self) -> Line:
+        """The line as it is decided now."""
+        return self._follower.decisions.line()
 
     def knows(self, version: str) -> bool:
         """Whether a version's whole chain is known, so that it could be served."""

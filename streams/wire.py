@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Json = dict[str, Any]
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 
 class Record(BaseModel):
     """Root of the wire records; `kind` and `v` open every encoded one.
@@ -48,12 +52,9 @@ class Part(BaseModel):
 
 def canonical_json(value: Any) -> bytes:
     """The one JSON of a value: sorted keys, no spaces, UTF-8, no NaN."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
     # JSON can escape half a surrogate pair, and a client's tool call may hold one; json.loads reads
     # it back.
-    return text.encode(errors="surrogatepass")
+    return _CANONICAL.encode(value).encode(errors="surrogatepass")
 
 
 def id_of(*names: object) -> str:

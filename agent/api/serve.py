@@ -82,7 +82,7 @@ def models_of(service: AgentService) -> Models:
     """What can be asked for now."""
     settings = service.settings
     return Models(
-        line=service.following().line,
+        line=service.line,
         base=service.base,
         aliases=settings.aliases,
         knows=service.knows,

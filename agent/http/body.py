@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from agent.errors import InvalidError
 from streams.records import Json
@@ -33,8 +33,7 @@ def read_json(body: bytes) -> Json:
     """
     try:
         text = body.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite,
-                           object_pairs_hook=_once)  # fmt: skip
+        value = _DECODER.decode(text)
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -70,6 +69,11 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{digits} is too large a number")
     return number
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_once
+)
 
 
 def _deep(value: Any) -> bool:

@@ -10,7 +10,6 @@ Knows nothing of what the response said.
 """
 
 import contextlib
-import hashlib
 import hmac
 import os
 import re
@@ -36,7 +35,7 @@ class ResponseIds:
 
     def __init__(self, secret: bytes) -> None:
         """Take the secret that all replicas of this service share."""
-        self._secret = secret
+        self._hmac = hmac.new(secret, digestmod="sha256")
 
     def new(
         self, *, principal: str, session: str, choices: int = 1, prefix: str = "chatcmpl-"
@@ -78,7 +77,9 @@ class ResponseIds:
         signed = "" if prefix == "chatcmpl-" else prefix
         number = f"{choices}/" if choices else ""
         text = f"{signed}{nonce}{session}{number}{principal}".encode()
-        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()[:_TAG_DIGITS]
+        signed_with = self._hmac.copy()
+        signed_with.update(text)
+        return signed_with.hexdigest()[:_TAG_DIGITS]
 
 
 def load_secret(named: Path | None, home: Path) -> bytes:
