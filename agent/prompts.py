@@ -70,7 +70,8 @@ class Prompts:
         Tools of the agent's own are offered where they fit; calls that wait for somebody's approval
         are made, or not, as was said.
         """
-        ask = replace(ask, writes=self._writes)
+        if ask.writes is not self._writes:
+            ask = replace(ask, writes=self._writes)
         if ask.approvals and self._tools is not None:
             ask = await settle(ask, self._tools)
         offered = offer(ask, self.own_tools())

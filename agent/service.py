@@ -327,8 +327,9 @@ class AgentService:
         if not answered:
             return ask
         for what, some in (("spent", ask.notes), ("saved", needless)):
-            tokens = sum(len(self._base.encode(f"\n\n{note.text}")) for note in some)
-            self.metrics.note_tokens.labels(what).inc(tokens)
+            if some:
+                tokens = sum(len(self._base.encode(f"\n\n{note.text}")) for note in some)
+                self.metrics.note_tokens.labels(what).inc(tokens)
         return ask
 
     def _forget(self, record: Forgotten) -> None:

@@ -100,5 +100,7 @@ class Notes:
         if not (self._acts and ask.wants_notes and plain) or ask.purpose != "main":
             return ask, ()
         known = self.of(ask.principal)
+        if not known:
+            return ask, ()
         active = tuple(note for note in known if note.state == "active")
         return replace(ask, notes=active), [note for note in known if note.state == "retired"]

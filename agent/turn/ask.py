@@ -139,7 +139,8 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
         )
     # A reply that is cut at the end of the context says so itself: finish_reason "length".
     samplings = tuple(
-        each.model_copy(update={"max_tokens": min(each.max_tokens, room)}) for each in ask.samplings
+        each if each.max_tokens <= room else each.model_copy(update={"max_tokens": room})
+        for each in ask.samplings
     )
     return replace(ask, prompt_token_ids=prompt_token_ids, samplings=samplings, cut=cut)
 

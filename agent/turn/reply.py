@@ -143,6 +143,7 @@ class Reply:
             self._finder = HeldCalls(ask.writes) if alone else CallFinder(ask.writes, grows)
         self._parts: list[tuple[Part, list[str]]] = []
         self._open = False  # whether the last part may grow
+        self._whole: Message | None = None  # the reply as a message, once it has ended
         self._untold: list[Token] = []
 
     @property
@@ -218,6 +219,8 @@ class Reply:
 
     def message(self) -> Message:
         """The reply as a message of the wire records."""
+        if self._whole is not None:
+            return self._whole
         text = "".join(said for part, said in self.parts if part.call is None)
         calls: list[Json] = [
             {
@@ -229,7 +232,10 @@ class Reply:
             if part.call is not None
         ]
         content = None if calls and not text.strip() else text
-        return Message(role="assistant", content=content, tool_calls=calls or None)
+        message = Message(role="assistant", content=content, tool_calls=calls or None)
+        if self.finish_reason is not None:
+            self._whole = message
+        return message
 
     def _tell(self, found: Sequence[Growing], events: list[ReplyEvent]) -> None:
         """Add the events of what was found in the text; nothing of what follows what is broken."""

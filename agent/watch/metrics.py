@@ -106,6 +106,8 @@ class Metrics:
         self.note_tokens = count(
             "note_tokens", "Prompt tokens of notes: spent, and saved by retired ones", "what"
         )
+        for what in ("spent", "saved"):  # there from the start, at nought
+            self.note_tokens.labels(what)
         self.served_calls = count(
             "server_tool_calls", "Calls of tools of agent.tools", "server", "outcome"
         )
