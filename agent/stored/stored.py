@@ -28,7 +28,9 @@ from streams.records import Feedback, Forgotten, Turn
 REMEMBERED: Final = 1000  # replies, and feedback, that the log has not given back yet
 POLL_S: Final = 0.25
 BATCH: Final = 256
-GATHER_S: Final = 0.1  # what is recorded so soon after each other is read together
+# What is recorded so soon after each other is read together, unless somebody asks for it: a reading
+# takes the interpreter from the replies some dozens of times.
+GATHER_S: Final = 0.5
 WAIT_S: Final = 2.0  # how long a question waits for what the log may still hold
 RETRY_S: Final = (0.2, 5.0)  # between two tries while the log is away, growing
 

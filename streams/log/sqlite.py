@@ -40,8 +40,10 @@ from streams.log.file import (
     translated,
 )
 
-# Longest time until a waiting reader sees an append of another process.
+# Longest time until a waiting reader sees an append of another process: one of a group, on which
+# judgements wait; and any other, such as an agent's, whose looks take the interpreter from replies.
 WAKE_S = 0.02
+WAKE_ALONE_S = 0.05
 MAX_RECORD_BYTES = 4 * 2**20
 
 
@@ -208,6 +210,7 @@ class SqliteSubscription:
         self._log = log
         self._positions = positions
         self._group = group
+        self._wake_s = WAKE_ALONE_S if group is None else WAKE_S
         self._locks: dict[Topic, int] = {}
         self._wanted = list(dict.fromkeys(topics))
         self._next: dict[Partition, int] = {}
@@ -305,6 +308,6 @@ class SqliteSubscription:
 
     def _wait(self, seen: int, deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
-            came = self._appended.wait(min(WAKE_S, left_s))
+            came = self._appended.wait(min(self._wake_s, left_s))
             if came or self._wanted or self._log.elsewhere() != seen:
                 return
