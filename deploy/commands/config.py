@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.commands.options import with_settings
+from deploy.errors import DeployError
 from deploy.settings.load import InForce
 from deploy.settings.reference import markdown, shown
 
@@ -21,6 +22,8 @@ def config(
     ] = False,
 ) -> None:
     """Print every setting in force and where its value came from."""
+    if as_json and as_markdown:
+        raise DeployError("--json prints what is in force, --markdown explains it: give one of them")
     if as_markdown:
         typer.echo(markdown(), nl=False)
         return

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agent.api.fields import Refused
+from agent.api.responses.request import LOGPROBS
 from agent.api.responses.schema import ItemField, ItemList
 from agent.errors import InvalidError
 from agent.http.form import Query, read_query
@@ -26,6 +27,7 @@ class Page(Query):
     limit: int = Field(20, ge=1, le=100, description="items at most")
     order: Literal["asc", "desc"] = Field("desc", description="desc: the newest first")
     after: str | None = Field(None, description="id of the item after which the page begins")
+    before: Annotated[Any, Refused("send after, with the other order")] = None
 
     def of(self, items: Sequence[ItemField]) -> ItemList:
         """The page of these items, which come oldest first. Raises: InvalidError for `after`."""
@@ -51,9 +53,22 @@ class Page(Query):
 
 def read_shown(query: Mapping[str, str]) -> ShownQuery:
     """Check the query of a response. Raises: InvalidError, which names the parameter."""
+    _prove_included(query)
     return read_query(ShownQuery, query)
 
 
 def read_page(query: Mapping[str, str]) -> Page:
     """Check the query of a list. Raises: InvalidError, which names the parameter."""
+    _prove_included(query)
     return read_query(Page, query)
+
+
+def _prove_included(query: Mapping[str, str]) -> None:
+    """Refuse what is not kept with a response; clients name a list as include or include[]."""
+    for name, said in query.items():
+        if name.partition("[")[0] == "include" and said == LOGPROBS:
+            raise InvalidError(
+                f"include: {LOGPROBS} is told with the reply, and not kept: leave it out",
+                param="include",
+                code="invalid_value",
+            )

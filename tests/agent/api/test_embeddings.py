@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.api.embeddings.request import MAX_TEXTS, read_embedding
+from agent.api.embeddings.request import CHANGES, MAX_TEXTS, read_embedding
 from agent.errors import InvalidError
 from streams.model.embedding.embed import Vectors, embedder_when_asked
 from tests.agent.conftest import Api
@@ -83,3 +83,19 @@ def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: s
     with pytest.raises(InvalidError) as caught:
         read_embedding(json.dumps(body() | extra).encode())
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_would_change_a_vector_is_refused_by_name(name: str) -> None:
+    """Whatever another server takes, but for the values that ask for what is done anyway."""
+    for value in ("zork", 7, [7], {"a": 7}, *(1 for each in CHANGES[name] if each is True)):
+        with pytest.raises(InvalidError) as caught:
+            read_embedding(json.dumps(body(**{name: value})).encode())
+        assert caught.value.param == name
+    for value in (None, *CHANGES[name]):
+        assert read_embedding(json.dumps(body(**{name: value})).encode()).input == ["Hi there"]
+
+
+def test_who_asks_and_names_of_no_server_pass() -> None:
+    """OpenAI's user is taken, as elsewhere; so is what means nothing to anybody."""
+    assert read_embedding(json.dumps(body(user="ann", zork=5)).encode()).user == "ann"

@@ -218,10 +218,23 @@ async def test_input_items_come_in_pages(api: Api) -> None:
             break
         after = f"&after={page['last_id']}"
     assert seen == ["4", "3", "2", "1", "0"]
-    for wrong in ("limit=0", "limit=x", "order=up", "after=msg_1"):
+    for wrong in ("limit=0", "limit=x", "order=up", "after=msg_1", "before=msg_1"):
         path = f"{PATH}/{response['id']}/input_items?{wrong}"
         error = await error_of(await api.client.get(path), 400)
         assert error["param"] == wrong.partition("=")[0]
+
+
+async def test_what_is_not_kept_is_not_shown_in_silence(api: Api) -> None:
+    """Log-probabilities are told with the reply alone, however a client names a list."""
+    logprobs = "message.output_text.logprobs"
+    id = (await created(api, include=[logprobs]))["id"]
+    for path in (id, f"{id}/input_items"):
+        for names in ("include", "include[]", "include[0]"):
+            query = f"{names}=reasoning.encrypted_content&{names}="
+            told = await api.client.get(f"{PATH}/{path}?{query}{logprobs}")
+            assert (await error_of(told, 400))["param"] == "include"
+            told = await api.client.get(f"{PATH}/{path}?{query}code_interpreter_call.outputs")
+            assert told.status == 200
 
 
 async def test_what_is_not_stored_is_not_found(api: Api) -> None:

@@ -86,6 +86,13 @@ def test_config_tells_where_each_value_came_from(capsys: pytest.CaptureFixture[s
     assert values["streams.store"]["value"] == "postgresql://u:***@h/d"
 
 
+def test_config_prints_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two forms that exclude each other none is chosen in silence."""
+    code, out, err = run("config", "--json", "--markdown", capsys=capsys)
+    assert (code, out) == (2, "")
+    assert "one of them" in err
+
+
 @pytest.mark.parametrize(
     "command",
     [
