@@ -12,7 +12,7 @@ from sqlmodel import Session, col, func, select
 from agent.watch.metrics import Family
 from streams.records import Json
 from streams.store.lesson_tables import ACTIVE, LessonCountRow, LessonRow, NoteRow
-from streams.store.tables import GenerationRow, PlannerRow, RecipeRow
+from streams.store.tables import GenerationRow, JudgementRow, PlannerRow, RecipeRow
 
 LIMIT: Final = 200
 # Generations that are searched for who learned from a turn: some days of a busy line.
@@ -20,6 +20,10 @@ SEARCHED: Final = 400
 _STATES: Final = ("active", "satisfied", "set aside", "forgotten")
 _NOTES: Final = ("active", "retired", "removed")
 _HIDDEN: Final = {"changed", "due", "wished"}
+# As the judge that reads words writes it into its evidence (learner.judges.acts.message).
+_REFUSED: Final = "hint refused: "
+# A judgement whose wish is no instruction.
+REFUSES: Final = col(JudgementRow.evidence).contains(_REFUSED, autoescape=True)
 
 
 def lessons(session: Session, lines: Collection[str], *, limit: int = LIMIT) -> list[Json]:
@@ -36,6 +40,19 @@ def lessons(session: Session, lines: Collection[str], *, limit: int = LIMIT) -> 
 def courses(session: Session, ids: Collection[str]) -> dict[str, Json]:
     """Read lessons by their ids: what became of each, by id."""
     return _shown(session, session.exec(select(LessonRow).where(col(LessonRow.id).in_(ids))).all())
+
+
+def refusals(session: Session, turn_ids: Collection[str]) -> dict[str, str]:
+    """Read why what was wished of some turns is no lesson, by turn."""
+    judged = select(JudgementRow.turn_id, JudgementRow.evidence).where(
+        col(JudgementRow.turn_id).in_(turn_ids), REFUSES
+    )
+    evidence = session.exec(judged.order_by(col(JudgementRow.created_ms))).all()
+    noted = select(LessonRow.turn_id, LessonRow.reason).where(
+        col(LessonRow.turn_id).in_(turn_ids), col(LessonRow.refused).is_not(None)
+    )
+    told = {id: f"no instruction: {said.partition(_REFUSED)[2]}" for id, said in evidence}
+    return told | dict(session.exec(noted).all())
 
 
 def learners(session: Session, line: str, turn_ids: Collection[str]) -> dict[str, list[Json]]:

@@ -23,7 +23,9 @@ def config(
 ) -> None:
     """Print every setting in force and where its value came from."""
     if as_json and as_markdown:
-        raise DeployError("--json prints what is in force, --markdown explains it: give one of them")
+        raise DeployError(
+            "--json prints what is in force, --markdown explains it: give one of them"
+        )
     if as_markdown:
         typer.echo(markdown(), nl=False)
         return

@@ -1,25 +1,28 @@
 """What complaints became: a hint, the rewrite that is learned or why none, who learned it, and what
-came of the wish.
+came of the wish; or why the wish was refused.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
-from agent.watch.lessons import courses, learners
+from agent.watch.lessons import REFUSES, courses, learners, refusals
 from deploy.errors import DeployError
+from streams.store.given import given
+from streams.store.lesson_tables import LessonRow
 from streams.store.tables import JudgementRow, TurnRow
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What one turn teaches.
+    """What one turn teaches, or why what was wished of it teaches nothing.
 
     turn: its id; hint: what the reply should have done, in the complaint's words
     text: the rewrite that is learned; empty: there is none
     made: in what way; reason: why there is none
+    refused: why what was wished is no instruction; None: it is one, or nothing was wished
     proof: what was measured of it, nats a token; None: nothing was
     versions: those whose generation learned from the turn, oldest first
     course: what became of the wish, and of its note (agent.watch.lessons); None: it is not kept
@@ -35,6 +38,7 @@ class Lesson:
     text: str
     made: str
     reason: str
+    refused: str | None
     proof: dict[str, Any] | None
     uses: int
     versions: tuple[str, ...]
@@ -43,13 +47,18 @@ class Lesson:
 
 def lessons(session: Session, line: str, limit: int, *, start: str = "") -> list[Lesson]:
     """Return the newest lessons of a line, newest first. start: how the turn's id begins."""
-    query = select(TurnRow).where(TurnRow.line == line, col(TurnRow.target).is_not(None))
+    taught = or_(
+        given(TurnRow.target),
+        col(TurnRow.id).in_(select(JudgementRow.turn_id).where(REFUSES)),
+        col(TurnRow.id).in_(select(LessonRow.turn_id).where(col(LessonRow.refused).is_not(None))),
+    )
+    query = select(TurnRow).where(TurnRow.line == line, taught)
     if start:
         query = query.where(col(TurnRow.id).startswith(start, autoescape=True))
     rows = session.exec(query.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
-    rows = [row for row in rows if row.target]  # JSON's null is not SQL's
-    verdicts = _verdicts(session, [row.id for row in rows])
-    learned = learners(session, line, [row.id for row in rows])
+    ids = [row.id for row in rows]
+    verdicts, refused = _verdicts(session, ids), refusals(session, ids)
+    learned = learners(session, line, ids)
     became = courses(session, [row.lesson for row in rows if row.lesson])
     return [
         _lesson(
@@ -57,6 +66,7 @@ def lessons(session: Session, line: str, limit: int, *, start: str = "") -> list
             verdicts.get(row.id),
             [each["version"] for each in learned.get(row.id, ())],
             became.get(row.lesson or ""),
+            refused.get(row.id),
         )
         for row in rows
     ]
@@ -79,6 +89,7 @@ def _lesson(
     verdict: JudgementRow | None,
     versions: Sequence[str],
     course: dict[str, Any] | None,
+    refused: str | None,
 ) -> Lesson:
     target, messages = row.target or {}, row.record.get("messages", [])
     said = [each.get("content") for each in messages if each.get("role") == "user"]
@@ -93,6 +104,7 @@ def _lesson(
         text=target.get("text") or "",
         made=target.get("made") or "",
         reason=target.get("reason") or "",
+        refused=refused,
         proof=target.get("proof"),
         uses=row.uses,
         versions=tuple(versions),

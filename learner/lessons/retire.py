@@ -9,6 +9,7 @@ Forward passes; writes nothing.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from sqlmodel import Session, col, select
@@ -22,12 +23,15 @@ from learner.settings import LearnerSettings
 from streams.errors import TemplateRefusedError
 from streams.notes import with_notes
 from streams.records import Turn
+from streams.store.given import given
 from streams.store.lesson_tables import NoteRow
 from streams.store.tables import TurnRow
 
 # Rewrites that a note is measured on, and notes that one version is measured for, the oldest first.
 REWRITES: Final = 4
 NOTES: Final = 32
+# Turns of a lesson that are looked at for them: not every rewrite is accepted.
+LOOKED_AT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +52,12 @@ def to_measure(
     for note in session.exec(active.order_by(col(NoteRow.created_ms), NoteRow.id).limit(NOTES)):
         newest = (
             select(TurnRow)
-            .where(TurnRow.lesson == note.lesson, col(TurnRow.target).is_not(None))
+            .where(TurnRow.lesson == note.lesson, given(TurnRow.target))
             .order_by(col(TurnRow.created_ms).desc(), TurnRow.id)
-            .limit(REWRITES)
+            .limit(LOOKED_AT)
         )
-        pairs = [
-            pair
-            for row in session.exec(newest)
-            if (pair := _passages(row, note.text, serving, settings)) is not None
-        ]
+        passages = (_passages(row, note.text, serving, settings) for row in session.exec(newest))
+        pairs = list(islice((pair for pair in passages if pair is not None), REWRITES))
         if pairs:
             plain, noted = zip(*pairs, strict=True)
             found.append(Measured(note.id, plain, noted))

@@ -7,17 +7,11 @@ from sqlmodel import Session, and_, col, or_, select
 
 from agent.console.read.turns import judgements_of, turn_of
 from agent.console.views.view import Ask, View, cursor_of
-from agent.watch.lessons import courses, learners
+from agent.watch.lessons import REFUSES, courses, learners, refusals
 from streams.records import Json
-from streams.store.lesson_tables import LessonRow
 from streams.store.tables import JudgementRow, TurnRow
 
-# As the judge that reads words writes it into its evidence (learner.judges.acts.message).
-REFUSED = "hint refused: "
-_WISHES = or_(
-    col(JudgementRow.hint).is_not(None),
-    col(JudgementRow.evidence).contains(REFUSED, autoescape=True),
-)
+_WISHES = or_(col(JudgementRow.hint).is_not(None), REFUSES)
 
 
 def read(session: Session, ask: Ask) -> Json:
@@ -66,13 +60,13 @@ def _lessons(session: Session, ask: Ask, turns: Sequence[TurnRow]) -> Iterable[J
     ids = [turn.id for turn in turns]
     judged, learned = judgements_of(session, ids), learners(session, ask.line, ids)
     became = courses(session, [turn.lesson for turn in turns if turn.lesson])
-    refused = _refused(session, ids)
+    refused = refusals(session, ids)
     for turn in turns:
         verdicts, target = judged.get(turn.id, []), turn.target or {}
         yield {
             "turn": turn_of(turn) | {"judgements": verdicts},
             "hint": next((v["hint"] for v in reversed(verdicts) if v["hint"]), None),
-            "refused": refused.get(turn.id) or _refusal_in(verdicts),
+            "refused": refused.get(turn.id),
             "instruction": target.get("instruction") or target.get("hint"),
             "rewrite": target.get("text"),
             "made": target.get("made"),
@@ -81,16 +75,3 @@ def _lessons(session: Session, ask: Ask, turns: Sequence[TurnRow]) -> Iterable[J
             "learned_by": learned.get(turn.id, []),
             "course": became.get(turn.lesson or ""),
         }
-
-
-def _refused(session: Session, ids: Sequence[str]) -> dict[str, str]:
-    """Read why the wishes of some turns are no lesson, by turn."""
-    rows = select(LessonRow).where(
-        col(LessonRow.turn_id).in_(ids), col(LessonRow.refused).is_not(None)
-    )
-    return {row.turn_id: row.reason for row in session.exec(rows)}
-
-
-def _refusal_in(verdicts: Sequence[Json]) -> str | None:
-    told = [v["evidence"].partition(REFUSED)[2] for v in verdicts if REFUSED in v["evidence"]]
-    return f"no instruction: {told[-1]}" if told else None

@@ -26,7 +26,7 @@ lessons = typer.Typer(no_args_is_help=True, help="What complaints became: list t
 def list_lessons(
     in_force: InForce, limit: Limit = 20, as_json: Json = False, watch: Watch = False
 ) -> None:
-    """Print the newest lessons: the wish, the rewrite that is learned, or why there is none."""
+    """Print the newest lessons: the wish, the rewrite that is learned, or why none, or no wish."""
     settings = in_force.settings
 
     def read() -> list[Lesson]:
@@ -68,7 +68,7 @@ def _table(found: Sequence[Lesson]) -> RenderableType:
         # what is long gives way, so that an id can be read, and is cut, too
         table.add_column(name, no_wrap=name not in ("wish", "learned"))
     for each in found:
-        learned = each.text or f"– {each.reason}"
+        learned = each.text or f"– {each.reason or each.refused}"
         state = each.course["state"] if each.course else "–"
         cells = (each.turn[:16], each.hint or "", learned, str(len(each.versions)), state)
         # Text, not markup: what people and models write is shown as it is, each on one line
@@ -83,6 +83,8 @@ def _told(found: Lesson) -> Iterator[tuple[str, str]]:
     yield "answered", found.answered
     yield "judged", f"{found.score:+d}"
     yield "wish", found.hint or "–"
+    if found.refused:
+        yield "refused", found.refused
     yield "learned", found.text or f"nothing of a rewrite: {found.reason or 'there is none'}"
     if found.made:
         yield "made", found.made

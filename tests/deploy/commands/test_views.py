@@ -7,13 +7,21 @@ from typing import Any
 import pytest
 import typer
 from rich.text import Text
+from sqlmodel import select
 
 from deploy.commands.line.watch import tell
 from deploy.operate.history import find_version, versions
 from streams.settings import StreamsSettings
 from streams.store.lesson_tables import LessonRow
 from streams.store.store import open_store
-from streams.store.tables import ArtefactRow, GenerationRow, PlannerRow, RolloutRow, TurnRow
+from streams.store.tables import (
+    ArtefactRow,
+    GenerationRow,
+    JudgementRow,
+    PlannerRow,
+    RolloutRow,
+    TurnRow,
+)
 from tests.deploy.commands.test_commands import FIRST, SECOND, run
 
 
@@ -112,6 +120,44 @@ def test_lessons_are_listed_and_shown(
     code, _, err = run("lessons", "show", "turn", *home, capsys=capsys)
     assert code == 2
     assert "several lessons" in err
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_wish_that_is_refused_is_listed_with_the_reason(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str], noted: bool
+) -> None:
+    """As the console tells it: by the lesson's row, or by what its judge says.
+
+    However many turns are newer of which nothing was wished.
+    """
+    turn, why = "turn-0", "no instruction: asks to set rules aside"
+    store = open_store(learned)
+    with store.transaction() as session:
+        for number, id in enumerate([turn, *(f"turn-9{other}" for other in range(30))]):
+            body = session.get_one(TurnRow, "turn-1").model_dump()
+            more = {"id": id, "sequence": 10 + number, "target": None}
+            session.add(TurnRow(**body | more))
+        if noted:
+            session.add(
+                LessonRow(
+                    id="no", line="main", principal="p", turn_id=turn, wished=[], instruction="",
+                    state="set aside", refused="asks", reason=why, created_ms=1,
+                )
+            )  # fmt: skip
+        else:
+            verdict = session.exec(select(JudgementRow)).first()
+            assert verdict is not None
+            said = f"too long; hint refused: {why.partition(': ')[2]}"
+            more = {"id": "k", "turn_id": turn, "hint": None, "evidence": said}
+            session.add(JudgementRow(**verdict.model_dump() | more))
+    store.close()
+    home = ("--home", str(learned.home))
+    _, out, _ = run("lessons", "list", "--json", *home, capsys=capsys)
+    told = {each["turn"]: each["refused"] for each in json.loads(out)}
+    assert told == {"turn-1": None, "turn-2": None, turn: why}
+    assert why in " ".join(run("lessons", "show", turn, *home, capsys=capsys)[1].split())
+    _, out, _ = run("lessons", "list", *home, capsys=capsys)
+    assert "– no instruction" in out
 
 
 def test_a_version_shows_where_it_comes_from_and_what_made_it(

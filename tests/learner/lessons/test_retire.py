@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kernels.contract import Backend
 from kernels.model.decode import greedy
-from learner.lessons.retire import needless, to_measure
+from learner.lessons.retire import REWRITES, needless, to_measure
 from learner.link.rows import row_of
 from learner.serving import Serving
 from learner.settings import LearnerSettings
@@ -40,6 +40,12 @@ def test_a_note_is_measured_on_the_rewrites_of_its_lesson(
                 created_ms=number,
             )  # fmt: skip
             session.add_all([row, note])
+            for newer in range(REWRITES + 1):  # no rewrite yet, or one that was not accepted
+                row = row_of(
+                    turn(asked, "x", id=f"{name} {newer}", created_ms=9), sequence=9, taken_ms=9
+                )
+                row.lesson, row.target = name, {"token_ids": []} if newer % 2 else None
+                session.add(row)
     with store.reading() as session:
         measured = to_measure(session, "main", serving, settings)
     store.close()
