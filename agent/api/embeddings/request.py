@@ -6,8 +6,8 @@ passes, and so does a name that is known of no server.
 
 Knows nothing of HTTP, nor of what embeds.
 
-Sources: OpenAI's reference, "Create embeddings"; vLLM's vllm/entrypoints/pooling; what TEI, NVIDIA's
-NIM, Cohere, Voyage, Jina, Mistral, Gemini, llama.cpp and Ollama take beside.
+Sources: OpenAI's reference, "Create embeddings"; vLLM's vllm/entrypoints/pooling; what TEI, NIM,
+Cohere, Voyage, Jina, Mistral, Gemini, llama.cpp and Ollama take beside.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -23,8 +23,8 @@ CHANGES: Final[dict[str, tuple[Any, ...]]] = {
     "input_type": ("query",), "prompt_type": ("query",), "task": (), "task_type": (),
     "prompt_name": (), "prompt": (), "prompt_template": (), "instruction": (), "title": (),
     # what is embedded, where it is no list of texts
-    "texts": (), "inputs": (), "content": (), "messages": (), "images": ([],), "modality": ("text",),
-    "prompts": (), "late_chunking": (False,),
+    "texts": (), "inputs": (), "content": (), "messages": (), "images": ([],), "prompts": (),
+    "modality": ("text",), "late_chunking": (False,),
     # how much of a text is read: its first tokens, as many as the embedder reads
     "truncate": (True, "END", "end"), "truncation": (True,), "truncation_direction": ("Right",),
     "truncate_prompt_tokens": (-1,), "add_special_tokens": (True,), "options": ({},),

@@ -1,8 +1,8 @@
 r"""Tells a chore that a client asks for itself (a title, tags, a summary) from a person's request.
 
-By the instruction that clients ship with it (templates), or by what it orders (orders): either
-stands at the beginning of the last message or of the system's; or by its form: one message that
-carries a transcript between tags and orders JSON.
+By the instruction that clients ship with it (templates), by what it orders (orders) or wants to be
+decided (needs): each stands at the beginning of the last message or of the system's; or by its
+form: one message that carries a transcript between tags and orders JSON.
 Chores that only the conversation beside them gives away are told by the learner. A client that is
 misjudged says `X-Turn-Type: main`; and a reply that somebody rates, or whose conversation goes on,
 is learned from all the same.
@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from agent.turn.origin.needs import asks_for_search
 from agent.turn.origin.orders import is_order, is_role
 from agent.turn.origin.templates import instructs
 from streams.records import Message
@@ -44,10 +45,10 @@ def is_chore(messages: Sequence[Message]) -> bool:
     openings = [(text or "").lstrip() for text in texts]
     if any(map(instructs, openings)) or _is_form(messages):
         return True
-    if any(map(is_order, openings[:1])):
+    if any(is_order(text) or asks_for_search(text) for text in openings[:1]):
         return True
     begins = len(asked) == len(messages)  # behind replies the system's message is a product's
-    return begins and any(map(is_role, openings[1:]))
+    return begins and any(is_role(text) or asks_for_search(text) for text in openings[1:])
 
 
 def _is_form(messages: Sequence[Message]) -> bool:

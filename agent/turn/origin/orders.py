@@ -48,6 +48,8 @@ _LESS: Final = (
 _MORE: Final = (
     r"(?:\b(?:follow[- ]?ups?|suggestions?|standalone|(?:search )?quer(?:y|ies)|"
     r"(?:re-?phras|rewrit|rewrite|reformulat)\w*\b[^.!?]{0,60}\bquestion|"
+    r"(?:detect|identify|recogni[sz]e|determine) (?:the |which |what )?languages?\b"
+    r"(?![^\n]{0,200}\bin (?:it|that|this|the same)\b)|"
     r"(?:different|alternative) versions|(?:web )?search|(?:speak|act|go) next)\b|检索词)"
 )
 _NEXT: Final = re.compile(

@@ -1,7 +1,8 @@
 """What clients order of a conversation is a chore, in whatever words; what people ask is not.
 
 orders.jsonl has a request a line: what chat programs, coding agents, memories and retrievers order
-(as they ship it, or in other words), and what people ask or products are told that is like it.
+or want decided (as they ship it, or in other words), and what people ask or products are told that
+is like it.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from agent.turn.origin.chores import is_chore
+from agent.turn.origin.needs import asks_for_search
 from agent.turn.origin.orders import is_order, is_role
 from streams.records import Message
 
@@ -26,10 +28,15 @@ def test_an_order_is_told_from_a_question(request_: dict[str, Any]) -> None:
     assert is_chore(messages) is request_["chore"]
 
 
-@pytest.mark.parametrize("hostile", ["the user ", "chat ", "a name for ", "based on title "])
+@pytest.mark.parametrize(
+    "hostile",
+    ["the user ", "chat ", "a name for ", "based on title ", "user, decide if ",
+     "does the user's ", "the user: reply with only the ", "user {\"a\": if search "],
+)  # fmt: skip
 def test_hostile_texts_take_no_longer(hostile: str) -> None:
     """A megabyte of half an order costs well under a second of processor."""
     began = time.thread_time()
     is_order(hostile * 10**5)
     is_role(hostile * 10**5)
+    asks_for_search(hostile * 10**5)
     assert time.thread_time() - began < 1.0
