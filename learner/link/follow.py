@@ -124,13 +124,20 @@ class _Search:
                 break
         if layers and not self._again:
             return known, layers
+        layers = self._by_texts(echo, known) | layers
+        if last and not layers:  # neither what was asked nor what was said came back as it was
+            near = {each.candidate.id: each for each in self._lookup.newest()}
+            if layers := self._by_texts(echo, near):
+                known |= near
+        return known, layers
+
+    def _by_texts(self, echo: Echo, known: dict[str, Known]) -> dict[str, Layer]:
         texts = self._lookup.texts(known)
-        by_texts = {
+        return {
             id: layer
             for id, each in known.items()
             if (layer := layer_by_texts(echo, each.candidate, texts[id], self._asking))
         }
-        return known, by_texts | layers
 
     def _readings(self, echo: Echo, *, last: bool) -> list[Callable[[], Sequence[Known]]]:
         lookup, named = self._lookup, self._request.follows if last else None

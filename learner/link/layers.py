@@ -9,8 +9,8 @@ From the surest to the weakest, each with the confidence that a link by it has:
     pair     0.90  what the user said last, and the reply to it
     wrapped  0.80  the reply, and one question holds the other, or both end with one: a retriever
                    wrapped it
-    cut      0.75  what the user said last, and parts of the reply, or the reply in other signs: it
-                   was cut, trimmed, rendered, or has something around it
+    cut      0.75  what the user said last, perhaps wrapped anew, and parts of the reply, or the
+                   reply in other signs: it was cut, trimmed, rendered, or has something around it
     alone    0.60  the reply alone, which is long
 
 Texts are compared as normal text (learner.link.normal) from `talk` on; where two replies agree as
@@ -126,10 +126,10 @@ def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) ->
         if _may_be(echo, turn, asking) and _asks_the_same(echo, texts):
             return "wrapped"
         return "alone" if _is_long(echo) else None
-    same_session = asking.named and turn.session == asking.session
-    if not (same_question or same_session) or not _may_be(echo, turn, asking):
+    if not _may_be(echo, turn, asking) or not _is_made_of(echo, turn, texts):
         return None
-    return "cut" if _is_made_of(echo, turn, texts) else None
+    same_session = asking.named and turn.session == asking.session
+    return "cut" if same_question or same_session or _asks_the_same(echo, texts) else None
 
 
 def _asks_the_same(echo: Echo, texts: Texts) -> bool:

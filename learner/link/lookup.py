@@ -87,6 +87,10 @@ class Lookup:
         """Read the turns of the last day in which the user said this last."""
         return self._read(TurnRow.asked_key == asked_key, *self._lately())
 
+    def newest(self) -> list[Known]:
+        """Read the newest turns of the last day before the request, whatever they say."""
+        return self._read(*self._lately(), most=NEIGHBOURS)
+
     def by_id(self, id: str) -> list[Known]:
         """Read the turn of this name."""
         return self._read(TurnRow.id == id, most=1)

@@ -1,5 +1,6 @@
 """Which reply a request follows: by every layer, and by none where two are as likely."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -336,3 +337,48 @@ def test_what_nothing_tells_apart_is_not_linked_in_any_order(taken: Taken, order
     taken(*(turns[name] for name in order))
     assert taken.link("a") == taken.link("x") == (None, None, None)
     assert scores(taken) == []
+
+
+PAGES = ("Wheat has gluten.", "An oven is hot. It burns.")
+WRAPPINGS: dict[str, Callable[[str, str], str]] = {
+    "pages in front": lambda asked, page: f"{page}\n\n{asked}",
+    "pages behind": lambda asked, page: f"{asked}\n\n{page}",
+    "tags": lambda asked, page: f"<context>{page}</context>\n{asked}",
+    "a label": lambda asked, page: f"Context: {page}\nQuestion: {asked}",
+}
+RESHAPED: dict[str, Callable[[str], str]] = {
+    "trimmed": lambda said: f"{said[:40]}…",
+    "its end": lambda said: f"… {said[-40:]}",
+    "rendered": lambda said: f"<p>{said.replace(', ', ',</p><p>')}</p>",
+    "sources behind": lambda said: f"{said}\n\nSources: [1] bread.example",
+    "stopped": lambda said: f"{said[:20]} [interrupted]",
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("reshaped", RESHAPED)
+def test_question_and_reply_may_both_come_back_changed(
+    taken: Taken, wrapping: str, reshaped: str
+) -> None:
+    """However a client wraps a question anew and whatever it keeps of the reply, they are known.
+
+    But not where it asked something else, or said something else, though all of it looks alike.
+    """
+    wrap, change = WRAPPINGS[wrapping], RESHAPED[reshaped]
+    asked, page, moved = "How do I bake bread in a pan?", *PAGES
+    reason = "cancelled" if reshaped == "stopped" else "stop"
+    taken(
+        turn([user(wrap(asked, page))], BREAD, id="first", finish_reason=reason),
+        turn([user(wrap("How do I dry apples in a pan?", page))], "Slowly.", id="other"),
+    )
+    for name, (question, whole) in {
+        "asks": ("How do I bake buns on a tray?", BREAD),
+        "says": (asked, BREAD[::-1]),
+    }.items():
+        shown = reply(change(whole))
+        taken(after(user(wrap(question, moved)), shown, TOO_LONG, id=name, at=2_000))
+    assert taken.link("first") == taken.link("other") == (None, None, None)
+    taken(after(user(wrap(asked, moved)), reply(change(BREAD)), TOO_LONG))
+    assert taken.link("first") == ("next", "reply", "cut")
+    assert taken.link("other") == (None, None, None)
+    assert scores(taken) == ([] if reason == "cancelled" else [("first", -1)])
