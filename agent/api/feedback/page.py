@@ -79,9 +79,13 @@ def _proved(request: web.Request) -> Link:
 async def _form(request: web.Request) -> Mapping[str, Any]:
     await edge.read_body(request)
     try:
-        return await request.post()
+        form = await request.post()
     except ValueError:
         raise InvalidError("the form cannot be read: send it once more") from None
+    for name in ("say", "hint"):
+        if len(form.getall(name, [])) > 1:
+            raise InvalidError(f"{name} is said twice: say it once", param=name)
+    return form
 
 
 def _rating(form: Mapping[str, Any]) -> Rating:

@@ -56,6 +56,7 @@ async def make_link(request: web.Request) -> web.Response:
     principal = admit(request)
     asked = read_link(await edge.read_body(request))
     service.ids.session(response_id, principal=principal)
+    await service.stored.prove_not_deleted(response_id)
     link = Link(response_id, principal, int(time.time()) + asked.expires_in_s)
     url = request.url.origin().with_path(PATH.format(link=service.links.sign(link)))
     return web.json_response(link_of(link, str(url)))

@@ -22,9 +22,17 @@ from agent.turn.recorder import Rating
 MAX_SCORES: Final = 500  # of one request; Langfuse's clients send 15 together unless told otherwise
 MAX_CHARS: Final = 4000
 _WORDS: Final[dict[str, Literal[-1, 1]]] = {
-    "up": 1, "positive": 1, "good": 1, "like": 1, "correct": 1, "true": 1, "👍": 1,
-    "down": -1, "negative": -1, "bad": -1, "dislike": -1, "incorrect": -1, "false": -1, "👎": -1,
+    "up": 1, "positive": 1, "good": 1, "like": 1, "correct": 1, "true": 1, "yes": 1, "👍": 1,
+    "down": -1, "negative": -1, "bad": -1, "dislike": -1, "incorrect": -1, "false": -1, "no": -1,
+    "👎": -1,
 }  # fmt: skip
+# The same as others say it, without what spellings differ in.
+_ALSO: Final[dict[str, Literal[-1, 1]]] = {
+    "thumbsup": 1, "thumbup": 1, "liked": 1, "helpful": 1, "right": 1,
+    "thumbsdown": -1, "thumbdown": -1, "disliked": -1, "unhelpful": -1, "nothelpful": -1,
+    "wrong": -1,
+}  # fmt: skip
+_NUMBERS: Final[dict[str, Literal[-1, 1]]] = {"1": 1, "+1": 1, "0": -1, "-1": -1}
 
 
 class Score(Form):
@@ -159,7 +167,9 @@ def _text(score: Score) -> str:
 def _sign(score: Score) -> Literal[-1, 1]:
     found: Literal[-1, 1] | None = None
     if isinstance(score.value, str):
-        found = _WORDS.get(score.value.strip().lower())
+        said = score.value.strip().lower()
+        joined = re.sub(r"[\s_-]+", "", said)
+        found = _NUMBERS.get(said) or _WORDS.get(said) or _ALSO.get(joined)
     elif score.value in (-1, 0, 1):
         found = 1 if score.value == 1 else -1
     if found is None:

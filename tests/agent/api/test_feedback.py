@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 
 from agent.api.feedback.request import read_feedback
 from agent.errors import InvalidError
@@ -87,8 +88,12 @@ async def test_feedback_on_a_deleted_response_is_not_taken(api: Api) -> None:
     """Whoever rates what they have deleted is told that nothing is learned from it."""
     made = await (await api.post("/v1/responses", {"model": "quickset", "input": "Hi"})).json()
     await api.client.delete(f"/v1/responses/{made['id']}")
-    answer = await api.client.put(f"/v1/feedback/{made['id']}", json={"thumb": "up"})
-    assert (await error_of(answer, 404))["code"] == "response_deleted"
+    rated = f"/v1/feedback/{made['id']}"
+    for answer in (
+        await api.client.put(rated, json={"thumb": "up"}),
+        await api.client.post(f"{rated}/link", json={}),
+    ):
+        assert (await error_of(answer, 404))["code"] == "response_deleted"
 
 
 async def test_a_link_rates_without_a_key(start_api: StartApi) -> None:
@@ -141,6 +146,16 @@ async def test_what_a_link_cannot_keep_is_told_and_comes_back(start_api: StartAp
         assert answer.status == status
         assert said in text
         assert f">&lt;b&gt;{form['hint'][3:]}</textarea>" in text
+    assert api.feedback() == []
+
+
+async def test_a_form_says_each_thing_once(api: Api) -> None:
+    """Of two verdicts or two hints one would be lost."""
+    made = await (await api.client.post(f"{await rated(api)}/link", data=b"")).json()
+    path = made["url"].removeprefix(str(api.client.make_url("")).rstrip("/"))
+    for said in ([("say", "up"), ("say", "down")], [("say", "up"), ("hint", "a"), ("hint", "b")]):
+        answer = await api.client.post(path, data=FormData(said))
+        assert (answer.status, "is said twice" in await answer.text()) == (400, True)
     assert api.feedback() == []
 
 

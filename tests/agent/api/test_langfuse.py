@@ -61,6 +61,24 @@ async def test_what_is_no_plain_verdict_is_refused(
     assert api.feedback() == []
 
 
+@pytest.mark.parametrize("written", [str, str.upper, " {}\n".format])
+async def test_a_verdict_may_be_spelt_in_many_ways(api: Api, written: Any) -> None:
+    """As a number's text, in capitals, in one word or two; nothing is read into a longer text."""
+    response_id = await replied(api)
+    score = {"name": "user-feedback", "traceId": response_id, "dataType": "CATEGORICAL"}
+    words = (
+        (1, ("1", "+1", "yes", "true", "thumbs up", "thumbs_up", "liked", "helpful", "👍")),
+        (-1, ("0", "-1", "no", "false", "thumbs-down", "disliked", "not helpful", "wrong")),
+    )
+    for verdict, said in words:
+        for word in said:
+            assert (await api.post(SCORES, score | {"value": written(word)})).status == 200, word
+            assert api.feedback()[-1].score == verdict
+            for longer in (f"{word} and {word}", f"{word}?"):
+                refused = await api.post(SCORES, score | {"value": written(longer)})
+                assert (await error_of(refused, 400))["param"] == "value"
+
+
 async def test_a_score_of_no_response_of_ours_is_not_found(api: Api) -> None:
     """A trace of another service is none of ours."""
     score = {"name": "feedback", "value": 1}

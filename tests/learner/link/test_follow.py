@@ -366,9 +366,9 @@ def test_question_and_reply_may_both_come_back_changed(
     """
     wrap, change = WRAPPINGS[wrapping], RESHAPED[reshaped]
     asked, page, moved = "How do I bake bread in a pan?", *PAGES
-    reason = "cancelled" if reshaped == "stopped" else "stop"
+    cut: dict[str, Any] = {"finish_reason": "cancelled"} if reshaped == "stopped" else {}
     taken(
-        turn([user(wrap(asked, page))], BREAD, id="first", finish_reason=reason),
+        turn([user(wrap(asked, page))], BREAD, id="first", **cut),
         turn([user(wrap("How do I dry apples in a pan?", page))], "Slowly.", id="other"),
     )
     for name, (question, whole) in {
@@ -381,4 +381,4 @@ def test_question_and_reply_may_both_come_back_changed(
     taken(after(user(wrap(asked, moved)), reply(change(BREAD)), TOO_LONG))
     assert taken.link("first") == ("next", "reply", "cut")
     assert taken.link("other") == (None, None, None)
-    assert scores(taken) == ([] if reason == "cancelled" else [("first", -1)])
+    assert scores(taken) == ([] if cut else [("first", -1)])
