@@ -1,9 +1,11 @@
 """Takes off what clients put around a person's words: rules behind them, sources, quotation marks.
 
-A coding agent repeats its rules of form behind every message, a chat page puts what it found around
-the question, a command line puts its arguments in quotation marks. What stands behind both the
-question and what came after the reply is the client's, whatever it says; a question between a
-retriever's tags is the person's.
+A coding agent repeats its rules of form behind every message and tells the model beside it what the
+editor shows, a chat page puts what it found around the question, a command line puts its arguments
+in quotation marks. What stands behind both the question and what came after the reply is the
+client's, whatever it says, and so is what stands in tags that say so (<system-reminder>); what
+stands in tags that name it the user's (<user_query>, <feedback>) is the person's. A tool's tags
+are neither: what is in them is a program's.
 
 Knows nothing of verdicts.
 """
@@ -18,7 +20,23 @@ LEAST_RULES_CHARS: Final = 60
 _PARAGRAPH: Final = "\n\n"
 _RETRIEVER: Final = re.compile(r"\s*### Task:\s+Respond to the user query using the provided cont")
 _CONTEXT_END: Final = "</context>"
-_QUERY: Final = re.compile(r"\A\s*<user_query>(.*)</user_query>\s*\Z", re.DOTALL)
+# What an agent's client tells the model beside the words: where it is, what is open, what it knows.
+_OPENING: Final = re.compile(
+    r"<((?:[\w-]{0,30}[_-])?(?:reminders?|environment|env|context|attachments?|memory|memories|"
+    r"workspace)|(?:environment|attached|ide|open|opened)[_-][\w-]{1,30}|"
+    r"(?!tool|exit|result|response|output|function|error|command|test|build)[\w-]{1,30}[_-]"
+    r"(?:rules|instructions|info|details|metadata|status|layout|data|time|date|selection|files)|"
+    r"[a-z]{1,20}(?:Context|Instructions|Info))(?:\s[^<>]{0,200})?>"
+)
+# A client's blocks in one message are few; more are a document.
+_MOST_BLOCKS: Final = 32
+# What a client calls the words of the person, and says before them.
+_QUERY: Final = re.compile(
+    r"\A([^<>]{0,300}?)\s*<(user[_-]?(?:query|request|message|prompt|input|question)|userRequest|"
+    r"feedback|task|query)>(.*)</\2>\s*\Z",
+    re.DOTALL,
+)
+_OF_USER: Final = re.compile(r"\A\s*\Z|\bthe user\b", re.IGNORECASE)
 _WHOLE: Final = re.compile(r'\A\s*"([^"]+)"\s*\Z')
 
 
@@ -40,12 +58,33 @@ def unwrapped(asked: str, said: str) -> tuple[str, str]:
 
 
 def _question(text: str) -> str:
-    """The question that stands behind what a retriever found."""
-    if not _RETRIEVER.match(text) or _CONTEXT_END not in text:
+    """What the person said, beside what a client tells and behind what a retriever found."""
+    if "<" not in text:
         return text
-    behind = text.rpartition(_CONTEXT_END)[2]
-    tagged = _QUERY.match(behind)
-    return (tagged[1] if tagged else behind).strip() or text
+    rest = text
+    if _RETRIEVER.match(text) and _CONTEXT_END in text:
+        rest = text.rpartition(_CONTEXT_END)[2]
+    rest = _without_blocks(rest)
+    tagged = _QUERY.match(rest)
+    if tagged and _OF_USER.search(tagged[1]):
+        rest = tagged[3]
+    return rest.strip() or text
+
+
+def _without_blocks(text: str) -> str:
+    """The text without what stands in a client's own tags."""
+    kept, place = [], 0
+    for _ in range(_MOST_BLOCKS):
+        opening = _OPENING.search(text, place)
+        if opening is None:
+            break
+        closing = f"</{opening[1]}>"
+        end = text.find(closing, opening.end())
+        if end < 0:
+            break
+        kept.append(text[place : opening.start()])
+        place = end + len(closing)
+    return "\n".join([*kept, text[place:]]) if kept else text
 
 
 def _without_rules(asked: str, said: str) -> tuple[str, str]:

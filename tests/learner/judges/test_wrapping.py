@@ -1,5 +1,8 @@
 """What clients put around a person's words is taken off, and nothing else is."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,3 +70,46 @@ def test_a_megabyte_costs_little() -> None:
     """What is compared is bounded."""
     long = "a\n\n" * 400_000
     assert 0 <= len(long) - len(unwrapped(long, long)[1]) <= MOST_RULES_CHARS + 2
+
+
+TOLD = "# Open tabs\na.py: this is wrong. Thank you.\n<cwd>/home/ann</cwd>"
+TAGS = (
+    "system-reminder", "environment_details", "environment_context", "user_info", "attached_files",
+    "additional_data", "workspace_info", "editorContext", "reminderInstructions", "context",
+    "ide_opened_file", "ide_selection", "memory", "current_time", "cursor_rules", "git_status",
+)  # fmt: skip
+NAMED = ("user_query", "userRequest", "feedback", "task", "user_message")
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [("Too long. Shorter please.", -1), ("Great, thanks!", 1), ("And rye?", 0)],
+)
+def test_what_a_client_tells_beside_the_words_is_not_theirs(
+    tag: str, words: str, verdict: int
+) -> None:
+    """Coding agents put what the editor shows around each message; the person is heard as ever."""
+    block = f"<{tag}>\n{TOLD}\n</{tag}>"
+    asked = "How do I bake bread?"
+    shown = [f"{block}\n{words}", f"{words}\n\n{block}", f"{block}\n{words}\n{block}"]
+    shown += [f"{block}\n<{name}>\n{words}\n</{name}>" for name in NAMED]
+    for each in shown:
+        assert score(asked, each) == score(f"{block}\n{asked}", each) == verdict
+    assert not score(asked, block)
+
+
+@pytest.mark.parametrize("tag", ["tool_response", "result", "observation", "error", "exit_status"])
+def test_what_a_tool_says_stays_a_programs(tag: str) -> None:
+    """Its tags are no client's, whatever stands beside them."""
+    for text in (f"<{tag}>\n{TOLD}\n</{tag}>", f"<{tag}>{TOLD}</{tag}>\nToo long."):
+        assert unwrapped("Fix it", text) == ("Fix it", text)
+        assert not score("Fix it", text)
+
+
+@pytest.mark.parametrize("hostile", ["<context>", "<context ", "<a_info>x</a_info>", "</context>"])
+def test_hostile_tags_take_linear_time(hostile: str) -> None:
+    """A megabyte of them."""
+    text, begun = hostile * (2**20 // len(hostile)), time.process_time()
+    unwrapped(text, f"{text}y")
+    assert time.process_time() - begun < 5
