@@ -15,6 +15,7 @@ from typing import Final
 
 from learner.judges.reading import origin
 from learner.judges.reading.asking import Asks, asks, invites
+from learner.judges.reading.quoting import without_reply
 from learner.judges.reading.text import Clause, clauses, is_cjk, tokens, without_quotes
 from learner.judges.reading.wrapping import unwrapped
 from learner.link.conversation import Link
@@ -57,7 +58,8 @@ def read(turn: Turn, link: Link) -> Reading | None:
         return None
     last = next((m for m in reversed(turn.messages) if m.role == "user"), None)
     asked, said = unwrapped(words_of([last] if last else []), said)
-    return read_text(asked, turn.reply.content or "", said)
+    reply = turn.reply.content or ""
+    return read_text(asked, reply, without_reply(said, reply))
 
 
 @lru_cache(maxsize=256)

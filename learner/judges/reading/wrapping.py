@@ -2,10 +2,10 @@
 
 A coding agent repeats its rules of form behind every message and tells the model beside it what the
 editor shows, a chat page puts what it found around the question, a command line puts its arguments
-in quotation marks. What stands behind both the question and what came after the reply is the
-client's, whatever it says, and so is what stands in tags that say so (<system-reminder>); what
-stands in tags that name it the user's (<user_query>, <feedback>) is the person's. A tool's tags
-are neither: what is in them is a program's.
+in quotation marks, a messenger's bridge puts time and name in front. What stands behind both the
+question and what came after the reply is the client's, whatever it says, and so is what stands in
+tags that say so (<system-reminder>); what stands in tags that name it the user's (<user_query>,
+<feedback>) is the person's. A tool's tags are neither: what is in them is a program's.
 
 Knows nothing of verdicts.
 """
@@ -13,6 +13,8 @@ Knows nothing of verdicts.
 import re
 from itertools import takewhile
 from typing import Final
+
+from learner.judges.reading.origin import origin
 
 # No client's rules are longer, and people end two messages with the same few words.
 MOST_RULES_CHARS: Final = 40_000
@@ -37,7 +39,20 @@ _QUERY: Final = re.compile(
     re.DOTALL,
 )
 _OF_USER: Final = re.compile(r"\A\s*\Z|\bthe user\b", re.IGNORECASE)
-_WHOLE: Final = re.compile(r'\A\s*"([^"]+)"\s*\Z')
+_WHOLE: Final = re.compile(r'\A\s*(?:"([^"]+)"|“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»)\s*\Z')
+# Who said it when: "[12:03] ann:", "@ann:matrix.org:". A name alone may be an order: "Translate:".
+_FRONT: Final = re.compile(
+    r"\A\s*(?:\[[^\[\]\n]{0,100}\d{1,2}:\d\d[^\[\]\n]{0,40}\]\s{0,3}|@)"
+    r"([*_]{0,2}[^\W\d][\w .'@:-]{0,60}?[*_]{0,2})\s?[:：]\s+(?=\S)"
+)
+
+
+# Who reports, and is nobody, beside what learner.judges.reading.origin knows.
+_REPORTER: Final = re.compile(
+    r"\W*(?:monitor\w*|alert\w*|daemon|services?|agent|bot|server|sensor\w*|worker|process|node|host|"
+    r"kernel|watch\w*|heartbeat|sshd|crond|httpd|systemd)\b",
+    re.IGNORECASE,
+)
 
 
 def unwrapped(asked: str, said: str) -> tuple[str, str]:
@@ -51,9 +66,10 @@ def unwrapped(asked: str, said: str) -> tuple[str, str]:
     """
     asked, said = _question(asked), _question(said)
     asked, said = _without_rules(asked, said)
+    asked, said = _without_fronts(asked, said)
     quoted = _WHOLE.match(asked), _WHOLE.match(said)
     if quoted[0] and quoted[1]:
-        return quoted[0][1], quoted[1][1]
+        return quoted[0][quoted[0].lastindex or 0], quoted[1][quoted[1].lastindex or 0]
     return asked, said
 
 
@@ -85,6 +101,17 @@ def _without_blocks(text: str) -> str:
         kept.append(text[place : opening.start()])
         place = end + len(closing)
     return "\n".join([*kept, text[place:]]) if kept else text
+
+
+def _without_fronts(asked: str, said: str) -> tuple[str, str]:
+    """Both without time and name, where one and the same person stands in front of both."""
+    fronts = _FRONT.match(asked), _FRONT.match(said)
+    if fronts[0] and fronts[1] and fronts[0][1] == fronts[1][1]:
+        name = fronts[0][1].strip("*_")
+        if _REPORTER.match(name) or origin(f"{name}: it") == "program":
+            return asked, said
+        return asked[fronts[0].end() :], said[fronts[1].end() :]
+    return asked, said
 
 
 def _without_rules(asked: str, said: str) -> tuple[str, str]:

@@ -113,3 +113,47 @@ def test_hostile_tags_take_linear_time(hostile: str) -> None:
     text, begun = hostile * (2**20 // len(hostile)), time.process_time()
     unwrapped(text, f"{text}y")
     assert time.process_time() - begun < 5
+
+
+BRIDGES = (
+    "[12:0{} PM] {}: ", "[2026-11-27 12:0{}] {}: ", "[27/11/2026, 12:0{}:11] **{}**: ",
+    "[Discord Guild #bread id:1 2026-11-27 12:0{} UTC] {}: ",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("bridge", [*BRIDGES, "@{1}:home{0}: "])
+def test_time_and_name_in_front_of_both_are_the_bridges(bridge: str) -> None:
+    """The same person before and after the reply; no other's words, and no program's reports."""
+    ann = bridge.format(1, "ann")
+    later = ann if bridge.startswith("@") else bridge.format(9, "ann")
+    asked = f"{ann}How do I bake bread?"
+    assert score(asked, f"{later}Too long. Shorter please.") == -1
+    assert score(asked, f"{later}And with rye?") == 0
+    assert not score(asked, f"{bridge.format(9, 'bob')}Too long. Shorter please.")
+    assert not score("How do I bake bread?", f"{later}Too long. Shorter please.")
+    if not bridge.startswith("@"):
+        for name in ("cron", "error", "build", "monitor", "node 7"):
+            front = bridge.format(1, name)
+            assert not score(f"{front}disk is full", f"{front}That's wrong.")
+
+
+@pytest.mark.parametrize("order", ["Translate", "Say it politely", "Rewrite this", "Read aloud"])
+def test_an_order_in_front_of_both_is_no_name(order: str) -> None:
+    """The text behind it is to be worked on."""
+    assert not score(f"{order}: Good morning", f"{order}: That's wrong.")
+
+
+REPLIED = "Mix flour and water, and let it rise for a night."
+
+
+@pytest.mark.parametrize(("words", "verdict"), [("That's wrong.", -1), ("Thanks!", 1), ("Why?", 0)])
+@pytest.mark.parametrize("quoted", [REPLIED, "let it rise for a night", "Mix flour\nand water"])
+def test_a_quote_of_the_reply_says_what_is_meant(quoted: str, words: str, verdict: int) -> None:
+    """Mails and messengers quote it before or behind; what else is quoted is pasted."""
+    lines = "\n".join(f"> {line}" for line in quoted.split("\n"))
+    wrote = "On Fri, Nov 27, 2026 Quickset <b@x.example> wrote:"
+    for text in (f"{lines}\n{words}", f"{words}\n\n{lines}", f"{words}\n\n{wrote}\n{lines}"):
+        assert score("How do I bake bread?", text) == verdict
+    assert not score("How do I bake bread?", lines)
+    if verdict < 0:
+        assert not score("How do I bake bread?", f"> They told me to {quoted}\n{words}")
