@@ -1,4 +1,4 @@
 """2 link: what followed each reply.
 
-For others: chores, clients, conversation, follow, layers, rows.
+For others: chores, clients, conversation, follow, layers, letters, rows.
 """
