@@ -106,6 +106,12 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description="directed noise: by how much a move is dearer along a direction that plain"
         " prose uses as much as the mean of all; 0: prose makes nothing dearer",
     )
+    spare_orders: float = Field(
+        30.0,
+        ge=0,
+        description='the same of the base\'s replies to orders of form, as "in one word" or "as'
+        ' JSON", that nobody teaches',
+    )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
     max_staleness: int = Field(

@@ -1,6 +1,6 @@
 """What a learner does while nothing is due, a little at a step, and gives up when something is.
 
-First the prose is read that generations leave alone, and the base is measured for the gate's
+First the texts are read that generations leave alone, and the base is measured for the gate's
 probes, one after the other (kept for every home of the machine: learner.safety.kept); then a
 version that came to serve meanwhile is asked the probes that were left out; then what serves is
 measured for ever (learner.idle.watching).
@@ -76,7 +76,7 @@ class Idle:
         is_due: whether something comes before; asked between pieces of work
         """
         with self._pause.until(is_due):
-            if self._read_prose(parts):
+            if self._read_untaught(parts):
                 return
             if self._gate.measure_base():
                 return
@@ -84,14 +84,12 @@ class Idle:
                 return
             self._watching.step(parts, writing, now_ms=now_ms)
 
-    def _read_prose(self, parts: SupportsIdle) -> bool:
+    def _read_untaught(self, parts: SupportsIdle) -> bool:
         """Read what a generation would have to read first; False where there is nothing."""
         settings, anchors = parts.settings, parts.anchors
-        if anchors is None or settings.noise != "directed" or not settings.spare:
+        if anchors is None or settings.noise != "directed" or anchors.untaught.is_read(settings):
             return False
-        if anchors.prose.is_read(settings.spare):
-            return False
-        anchors.prose.spared(settings.spare, pause=self._pause)
+        anchors.untaught.spared(settings, pause=self._pause)
         return True
 
     def listening(self, hear: Callable[[], object]) -> AbstractContextManager[None]:

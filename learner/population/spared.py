@@ -1,11 +1,11 @@
-"""What a move of a layer's weights is to leave alone: what plain prose makes of the layer.
+"""What a move of a layer's weights is to leave alone: what texts that nobody teaches make of it.
 
-A move ΔW changes a log-probability of prose by δᵀ ΔW x, x what comes into the layer and δ the
-slope in what it gives. Squared, its mean over prose is near tr(ΔWᵀ G ΔW C), with the second moments
-G of δ and C of x (Kronecker's approximation of the curvature, Martens & Grosse 2015, arXiv
-1503.05671, sec. 3). So directions that prose has in common are dear, on either side, and of moves
-that gain as much those are cheapest that lie along L⁻¹ S R⁻¹ (the natural gradient, Amari 1998),
-with R = 1 + spare · C / (mean eigenvalue of C), and L likewise of G.
+A move ΔW changes a log-probability of such a text by δᵀ ΔW x, x what comes into the layer and δ
+the slope in what it gives. Squared, its mean over a text is near tr(ΔWᵀ G ΔW C), with the second
+moments G of δ and C of x (Kronecker's approximation of the curvature, Martens & Grosse 2015, arXiv
+1503.05671, sec. 3). So directions that the texts have in common are dear, on either side, and of
+moves that gain as much those are cheapest that lie along L⁻¹ S R⁻¹ (the natural gradient, Amari
+1998), with R = 1 + Σ spare · C / (mean eigenvalue of C) over the kinds of texts; L likewise of G.
 
 Knows nothing of what is taught, and of no text but vectors.
 """
@@ -28,16 +28,19 @@ class Side:
     root: Tensor
 
     @classmethod
-    def of(cls, vectors: Sequence[Tensor], spare: float) -> Self:
-        """Return what some vectors make dear.
+    def of(cls, *kinds: tuple[Sequence[Tensor], float]) -> Self:
+        """Return what some kinds of vectors make dear.
 
-        vectors: (positions, units) each; spare: above 0, by how much a direction is dearer that is
-            used as the mean of all is
+        kinds: of each its vectors, (positions, units) in pieces, and its spare, above 0: by how
+            much a direction is dearer that is used as the mean of all is
         """
-        shared = sum(wide.T @ wide for wide in (each.to("cpu", torch.float64) for each in vectors))
-        assert isinstance(shared, Tensor)
-        mean = shared.diagonal().mean().clamp(min=torch.finfo(torch.float32).tiny)
-        dear = shared.mul_(spare / mean).add_(torch.eye(len(shared), dtype=torch.float64))
+        dear = torch.eye(kinds[0][0][0].shape[1], dtype=torch.float64)
+        for vectors, spare in kinds:
+            wide = (each.to("cpu", torch.float64) for each in vectors)
+            shared = sum(each.T @ each for each in wide)
+            assert isinstance(shared, Tensor)
+            mean = shared.diagonal().mean().clamp(min=torch.finfo(torch.float32).tiny)
+            dear += shared.mul_(spare / mean)
         return cls(torch.linalg.cholesky(dear).float())
 
     def whitened(self, columns: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from learner.population.anchor import Anchor, anchored
 from learner.population.members import Passage
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, load_set
-from learner.safety.prose import Prose
+from learner.safety.untaught import Untaught
 from streams.model.open import BaseModel
 from streams.records import Message
 
@@ -34,7 +34,7 @@ REPLY_TOKENS: Final = 16
 class Anchors:
     """The groups of the bank, as one base replies to them.
 
-    prose: plain prose, which directed noise leaves alone
+    untaught: plain prose and orders of form, which directed noise leaves alone
     """
 
     def __init__(self, base: BaseModel, *, backend: Backend, moving: int) -> None:
@@ -42,7 +42,7 @@ class Anchors:
 
         moving: number of last layers that move
         """
-        self.prose = Prose(base, backend=backend)
+        self.untaught = Untaught(base, backend=backend)
         self._base, self._backend, self._moving = base, backend, moving
         self._known: dict[int, Anchor] = {}
 

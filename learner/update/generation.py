@@ -156,9 +156,7 @@ def _searched(
     parent, pulls = reference.parent.decoder, reference.pulls(pause=pause)
     if settings.noise == "screened":
         return screen(parent, pulls, perturbation, pause=pause)
-    spared = None
-    if anchors is not None and settings.spare:
-        spared = anchors.prose.spared(settings.spare, pause=pause)
+    spared = None if anchors is None else anchors.untaught.spared(settings, pause=pause)
     return direct(parent, pulls, perturbation, pause=pause, spared=spared)
 
 

@@ -39,7 +39,7 @@ from learner.population.members import Passage
 from learner.population.noise import Where
 from learner.population.scoring import logprobs
 from learner.population.screen import screen
-from learner.safety.prose import Prose
+from learner.safety.untaught import Untaught
 from learner.serving import Serving
 from learner.settings import LearnerSettings
 from learner.update import strategies
@@ -75,7 +75,7 @@ class Course:
     training: Sequence[Lesson]
     held_out: Sequence[Lesson]
     text: Passage
-    prose: Prose
+    untaught: Untaught
 
     @staticmethod
     def of(base: BaseModel, backend: Backend, wish: str, args: argparse.Namespace) -> "Course":
@@ -108,9 +108,9 @@ class Course:
         ]  # fmt: skip
         ids = tuple(base.tokenizer(TEXT.read_text()[:6000])["input_ids"][: args.text])
         text = Passage(ids[:1], (ids[1:],))
-        prose = Prose(base, backend=backend)
+        untaught = Untaught(base, backend=backend)
         return Course(
-            base, backend, lessons[: args.training], lessons[args.training :], text, prose
+            base, backend, lessons[: args.training], lessons[args.training :], text, untaught
         )
 
     def measure(self, decoder: Decoder) -> tuple[float, float]:
@@ -171,7 +171,7 @@ def _generation(
     if settings.noise == "screened":
         where = screen(serving.decoder, pulls, perturbation, pause=nothing)
     elif settings.noise == "directed":
-        spared = course.prose.spared(settings.spare, pause=nothing)
+        spared = course.untaught.spared(settings, pause=nothing)
         where = direct(serving.decoder, pulls, perturbation, pause=nothing, spared=spared)
     table = LocalEvaluator(backend, settings).evaluate(
         reference, key, range(settings.pairs), pause=nothing, where=where

@@ -234,6 +234,7 @@ class Banks(Versioned):
 
     benign: list[Prompt]
     refusal: list[Prompt]
+    orders: list[Prompt]  # of the form of an answer
 
 
 SetT = TypeVar("SetT", bound=Versioned)

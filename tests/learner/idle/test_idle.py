@@ -93,7 +93,9 @@ def test_the_base_is_measured_a_part_at_a_step(school: School) -> None:
     assert told == [f"measuring the base: {n} of 3" for n in (0, 1, 2)] + ["", ""]
 
 
-def test_prose_is_read_before_a_generation_needs_it(school: School, backend: Backend) -> None:
+def test_what_is_left_alone_is_read_before_a_generation_needs_it(
+    school: School, backend: Backend
+) -> None:
     """Once, in an idle moment; what interrupts it does not wait, and it is read afterwards."""
     base = idling(school)
     anchors = Anchors(school.base, backend=backend, moving=2)
@@ -102,9 +104,9 @@ def test_prose_is_read_before_a_generation_needs_it(school: School, backend: Bac
     idle, line, writing = parts.idle, school.learner._line, school.learner._writing
     assert idle is not None
     idle.step(parts, line, writing, is_due=lambda: True, now_ms=1)
-    assert not anchors.prose.is_read(7.0)
+    assert not anchors.untaught.is_read(settings)
     idle.step(parts, line, writing, is_due=lambda: False, now_ms=1)
-    assert anchors.prose.is_read(7.0)
+    assert anchors.untaught.is_read(settings)
     assert base.done == 0
 
 

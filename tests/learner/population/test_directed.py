@@ -97,12 +97,16 @@ def test_more_pairs_than_directions_are_there_all_the_same(
     assert len(set(zip(where.tensors, where.left, strict=True))) < 400
 
 
-def test_what_prose_uses_is_left_alone(
-    serving: Serving, reference: Reference, perturbation: Perturbation, backend: Backend
+@pytest.mark.parametrize("of", ["spare", "spare_orders"])
+def test_what_nobody_teaches_is_left_alone(
+    serving: Serving, reference: Reference, perturbation: Perturbation, backend: Backend, of: str
 ) -> None:
-    """Along the first directions of prose a sparing move is shorter, in what it reads and gives."""
+    """Along its first directions a sparing move is shorter, in what it reads and gives."""
     anchors = Anchors(serving.base, backend=backend, moving=len(serving.layers))
-    spared = anchors.prose.spared(100.0, pause=go_on)
+    neither = LearnerSettings(spare=0.0, spare_orders=0.0)
+    assert anchors.untaught.spared(neither, pause=go_on) is None
+    spared = anchors.untaught.spared(neither.model_copy(update={of: 100.0}), pause=go_on)
+    assert spared is not None
     pulls = reference.pulls(pause=go_on)
     sparing = direct(reference.parent.decoder, pulls, perturbation, pause=go_on, spared=spared)
     assert sparing != found(reference, perturbation)

@@ -29,7 +29,7 @@ def dearness(vectors: Tensor, spare: float) -> Tensor:
 def test_dearness_is_what_is_written(units: int, pieces: int) -> None:
     """The two halves are M⁻¹, in however many pieces the vectors come, few or many as they are."""
     given = vectors(units, 3)
-    side = Side.of(given.chunk(pieces), 10.0)
+    side = Side.of((given.chunk(pieces), 10.0))
     columns = torch.randn(units, 7, generator=torch.Generator().manual_seed(4))
     twice = side.cheapened(side.whitened(columns))
     wanted = torch.linalg.solve(dearness(given, 10.0), columns.double())
@@ -39,7 +39,7 @@ def test_dearness_is_what_is_written(units: int, pieces: int) -> None:
 def test_vectors_of_zeros_make_nothing_dear() -> None:
     """A layer that prose does not use at all is free to move."""
     columns = torch.eye(5, dtype=torch.float64)
-    assert torch.equal(Side.of([torch.zeros(9, 5)], 10.0).cheapened(columns), columns)
+    assert torch.equal(Side.of(([torch.zeros(9, 5)], 10.0)).cheapened(columns), columns)
 
 
 def test_leading_moves_gain_most_for_what_they_change(backend: Backend) -> None:
@@ -49,7 +49,7 @@ def test_leading_moves_gain_most_for_what_they_change(backend: Backend) -> None:
     draw = torch.Generator().manual_seed(8)
     own = [torch.randn(len(side), generator=draw).double() for side in common]
     total = torch.outer(common[0] + own[0], common[1] + own[1]).float()
-    spared = Spared(Side.of([given], 10.0), Side.of([taken], 10.0))
+    spared = Spared(Side.of(([given], 10.0)), Side.of(([taken], 10.0)))
     plain, sparing = (
         leading(total, backend, Address(1, 2), each, most=2) for each in (None, spared)
     )

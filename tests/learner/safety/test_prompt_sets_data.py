@@ -84,7 +84,8 @@ def test_sets_have_their_size() -> None:
     languages = Counter(each.language for each in load("plain_text", Passages).items)
     assert languages.pop("en") >= 24
     assert len(languages) == 8
-    assert len(load("banks", Banks).benign) == len(load("banks", Banks).refusal) == 40
+    banks = load("banks", Banks)
+    assert len(banks.benign) == len(banks.refusal) == len(banks.orders) == 40
 
 
 def test_people_have_their_number() -> None:
@@ -113,7 +114,7 @@ def test_no_prompt_stands_twice() -> None:
         path = FILES[name][0] if name in FILES else PROMPTS / f"{name}.json"
         content = json.loads(path.read_text(encoding="utf-8"))
         if name == "banks":  # whose keys hold items, not prompts
-            content = content["benign"] + content["refusal"]
+            content = content["benign"] + content["refusal"] + content["orders"]
         seen.update(plainly(text) for key in keys for text in strings(content, key))
     assert [prompt for prompt, count in seen.items() if count > 1] == []
 

@@ -306,13 +306,17 @@ def test_a_key_draws_the_same_group_whatever_was_drawn_before(
     assert torch.equal(found[0].trunk.hidden, found[1].trunk.hidden)
 
 
-def test_directed_pairs_learn_and_spare_prose(serving: Serving, backend: Backend) -> None:
+@pytest.mark.parametrize("of", ["spare", "spare_orders"])
+def test_directed_pairs_learn_and_spare_what_nobody_teaches(
+    serving: Serving, backend: Backend, of: str
+) -> None:
     """The lessons gain by them, the recipe holds them, and another process finds the same."""
-    settings = SETTINGS.model_copy(update={"noise": "directed", "spare": 10.0, "pairs": 5})
+    directed = {"noise": "directed", "pairs": 5, "spare": 0.0, "spare_orders": 0.0}
+    settings = SETTINGS.model_copy(update=directed)
     key = generation_key(0, "main", 1, serving.name)
     first, second, unsparing = (
         run_generation(
-            key, LESSONS, serving, settings.model_copy(update={"spare": spare}), backend=backend,
+            key, LESSONS, serving, settings.model_copy(update={of: spare}), backend=backend,
             pause=lambda: None,
             anchors=Anchors(serving.base, backend=backend, moving=len(serving.layers)),
         )

@@ -1,0 +1,105 @@
+"""What texts that no lesson is about make of the last block's MLP: plain prose, and orders of form.
+
+Turns the passages of prompts/prose.json, and the base's own replies to the orders of
+prompts/banks.json ("in one word", "as JSON"), into what comes into its layers under the base, and
+how the texts' log-probabilities rise with what they give, once; the layers under it are the base's
+in every version where noise is searched. Nothing is measured on these texts; what is
+(safety.text, tasks.json) are others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from kernels.contract import Backend
+from kernels.model.decode import greedy
+from learner.population.members import Passage, final_states, lay_out, run_trunk
+from learner.population.shortlist import Shortlist
+from learner.population.slopes import Pull, slopes_of_layers
+from learner.population.spared import Side, Spared
+from learner.safety.prompts.sets import Banks, Passages, load_set
+from learner.settings import LearnerSettings
+from streams.model.open import BaseModel
+from streams.records import Message
+
+ORDER_TOKENS: Final = 16  # of the reply to an order: what form it has shows in its first words
+_AT_ONCE: Final = 8  # passages in one pass
+
+_Slopes = dict[str, tuple[Tensor, Tensor]]
+
+
+class Untaught:
+    """Texts that nobody teaches, under one base. Read when they are first asked for, and kept."""
+
+    def __init__(self, base: BaseModel, *, backend: Backend) -> None:
+        """Keep the base; nothing is computed yet."""
+        self._base, self._backend = base, backend
+        self._known: dict[tuple[float, float], dict[str, Spared]] = {}
+
+    def is_read(self, settings: LearnerSettings) -> bool:
+        """Whether `spared` returns at once."""
+        prose, orders = _spares(settings)
+        return (prose, orders) in self._known or not (prose or orders)
+
+    def spared(
+        self, settings: LearnerSettings, *, pause: Callable[[], None]
+    ) -> Mapping[str, Spared] | None:
+        """Return what is dear to move in each tensor of the last block's MLP, by its name.
+
+        settings: spare and spare_orders of them; where both are 0, None is returned
+        pause: called between pieces of work
+        """
+        if not any(spares := _spares(settings)):
+            return None
+        if spares not in self._known:
+            kinds = [
+                (list(self._slopes(read(pause), pause)), spare)
+                for read, spare in zip((self._prose, self._orders), spares, strict=True)
+                if spare
+            ]
+            mlp = f"model.layers.{self._base.decoder.num_layers - 1}.mlp"
+            known = {}
+            for module in kinds[0][0][0]:
+                rows, columns = (
+                    Side.of(*(([each[module][side] for each in some], by) for some, by in kinds))
+                    for side in (0, 1)
+                )
+                known[f"{mlp}.{module}.weight"] = Spared(rows, columns)
+                pause()
+            self._known[spares] = known
+        return self._known[spares]
+
+    def _prose(self, _pause: Callable[[], None]) -> list[Passage]:
+        encode = self._base.tokenizer.encode
+        items = load_set("prose", Passages).items
+        texts = [tuple(encode(item.text, add_special_tokens=False)) for item in items]
+        return [Passage(ids[:1], (ids[1:],)) for ids in texts]
+
+    def _orders(self, pause: Callable[[], None]) -> list[Passage]:
+        """The orders as prompts, with the base's own replies."""
+        base = self._base
+        orders = load_set("banks", Banks).orders
+        prompts = [base.render([Message(role="user", content=each.prompt)]) for each in orders]
+        replies = greedy(
+            base.decoder, prompts, max_tokens=ORDER_TOKENS, stop_ids=base.stop_ids, pause=pause
+        )
+        return [Passage(tuple(p), (tuple(r),)) for p, r in zip(prompts, replies, strict=True)]
+
+    @torch.inference_mode()
+    def _slopes(self, passages: Sequence[Passage], pause: Callable[[], None]) -> Iterator[_Slopes]:
+        """Yield what some passages at a time make of the layers; see slopes_of_layers."""
+        base = self._base.decoder
+        for first in range(0, len(passages), _AT_ONCE):
+            scored = lay_out(passages[first : first + _AT_ONCE], base.device)
+            trunk = run_trunk(base, scored, moving=1, pause=pause)
+            states = final_states(base, trunk, pause=pause)[0]
+            shortlist = Shortlist(self._backend, states, base.head, scored.targets)
+            each = torch.ones(len(scored.targets), device=base.device)
+            yield slopes_of_layers(base, Pull(trunk, shortlist.pull(each)))
+            pause()
+
+
+def _spares(settings: LearnerSettings) -> tuple[float, float]:
+    return settings.spare, settings.spare_orders
