@@ -17,7 +17,7 @@ from learner.link.conversation import Following, Tried
 from learner.link.layers import WITHIN_MS, Candidate, Texts
 from learner.link.pieces import calls_of, last_asked
 from streams.records import Message, Turn
-from streams.store.states import CUT, OPEN, SPEAKING
+from streams.store.states import CUT, OPEN, SPEAKING, UNSEEN
 from streams.store.tables import TurnRow
 
 # More turns than these that are equally likely would be ambiguous anyway.
@@ -89,7 +89,7 @@ class Lookup:
 
     def newest(self) -> list[Known]:
         """Read the newest turns of the last day before the request, whatever they say."""
-        return self._read(*self._lately(), most=NEIGHBOURS)
+        return self._read(_was_seen(), *self._lately(), most=NEIGHBOURS)
 
     def by_id(self, id: str) -> list[Known]:
         """Read the turn of this name."""
@@ -114,6 +114,7 @@ class Lookup:
     def neighbours(self, *, within_ms: int, alone: bool = False) -> list[Known]:
         """Read the newest turns around the request's time; alone: those without a reply in them."""
         return self._read(
+            _was_seen(),
             col(TurnRow.created_ms) >= self._request.created_ms - within_ms,
             col(TurnRow.created_ms) <= self._request.created_ms + within_ms,
             *([col(TurnRow.echo_key).is_(None), TurnRow.state == OPEN] if alone else []),
@@ -174,6 +175,11 @@ class Lookup:
     def _read(self, *conditions: Any, most: int = LOOKED_AT) -> list[Known]:
         query: Any = _NEWEST.where(*self._ours, *conditions).limit(most)
         return [_known(row) for row in self._session.execute(query)]
+
+
+def _was_seen() -> ColumnElement[bool]:
+    """Leave out what nobody was shown, which no chain, reply or question leads to either."""
+    return or_(col(TurnRow.reason).is_(None), col(TurnRow.reason) != UNSEEN)
 
 
 def _known(row: Any) -> Known:
