@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from learner.link.letters import bare, letters, read
+from learner.link.letters import bare, letters, read, without_blocks
 from learner.link.normal import normal, spoken
 
 # So many letters of a whole text must be left when a client has trimmed it: less stands anywhere.
@@ -37,8 +37,6 @@ _MARK: Final = re.compile(r"\s*(?:[\[(（【<*_]{1,3}[^\n]{0,60}[\])）】>*_]{1
 # Where a note may stand, from the end.
 _NOTE_CHARS: Final = 60
 _OPENING: Final = re.compile(r"<([a-z][\w-]{0,40})(?:\s[^<>]{0,200})?>", re.IGNORECASE)
-# More tagged blocks than these are a document, and not what a client puts around a question.
-_MOST_BLOCKS: Final = 32
 # What may stand between a short question and the edge of its line: "ann: hi", "[12:03] hi".
 _BEFORE: Final = tuple(":]>)：】")
 _BEHIND: Final = tuple("<[(")
@@ -99,7 +97,7 @@ def holds(one: str, other: str) -> bool:
     asked = normal(short)
     if asked and asked in normal(long) and (_size(asked) >= LEFT_CHARS or _on_a_line(asked, long)):
         return True
-    rests = bare(_without_blocks(one)), bare(_without_blocks(other))
+    rests = bare(without_blocks(one, _OPENING)), bare(without_blocks(other, _OPENING))
     if rests[0] and rests[0] == rests[1]:
         return True
     return _differ_in_moments(one, other) or _made_of_one(one, other)
@@ -171,17 +169,3 @@ def _made_of_one(one: str, other: str) -> bool:
         normal(found[-1]) if (found := _QUESTION.findall(text)) else "" for text in (one, other)
     ]
     return asked[0] != "" and asked[0] == asked[1]
-
-
-def _without_blocks(text: str) -> str:
-    """Return a text without what stands in tags."""
-    kept, place = [], 0
-    for _ in range(_MOST_BLOCKS):
-        opening = _OPENING.search(text, place)
-        if opening is None:
-            break
-        closing = f"</{opening[1]}>"
-        end = text.find(closing, opening.end())
-        kept.append(text[place : opening.start()])
-        place = opening.end() if end < 0 else end + len(closing)
-    return "".join([*kept, text[place:]])

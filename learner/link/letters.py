@@ -3,7 +3,7 @@
 Clients render Markdown, or keep it; they lose addresses, sources, the language of code, the
 numbers of lists, and write signs by their names. Two texts that differ in nothing else have the
 same letters. They are for comparing, and never for hashes that are kept: what is left out here may
-change from build to build.
+change from build to build. What clients put beside them in tags can be taken out first.
 
 Linear in the text's length, whatever it holds.
 """
@@ -37,6 +37,8 @@ _UNREAD: Final = tuple(
 _LINES: Final = re.compile(r"</?(?:br|div|h[1-6]|li|p|pre|tr)\s?/?>", re.IGNORECASE)
 # A list is counted anew, or not at all; one number alone may be a date.
 _NUMBER: Final = re.compile(r"^[ \t]{0,8}\d{1,3}[.)][ \t]", re.MULTILINE)
+# More tagged blocks than these are a document, and not what a client puts around a question.
+_MOST_BLOCKS: Final = 32
 
 
 def read(text: str) -> str:
@@ -70,3 +72,23 @@ def bare(text: str) -> str:
     True
     """
     return letters(read(text))
+
+
+def without_blocks(text: str, opening: re.Pattern[str]) -> str:
+    r"""Return a text without what stands in some tags; of one left open the tag alone goes.
+
+    opening: finds an opening tag; its first group is the name
+
+    >>> without_blocks("<env>Linux</env>Too <b>long.", re.compile("<(env|b)>"))
+    '\nToo \nlong.'
+    """
+    kept, place = [], 0
+    for _ in range(_MOST_BLOCKS):
+        found = opening.search(text, place)
+        if found is None:
+            break
+        closing = f"</{found[1]}>"
+        end = text.find(closing, found.end())
+        kept.append(text[place : found.start()])
+        place = found.end() if end < 0 else end + len(closing)
+    return "\n".join([*kept, text[place:]])

@@ -15,6 +15,7 @@ from itertools import takewhile
 from typing import Final
 
 from learner.judges.reading.origin import origin
+from learner.link.letters import without_blocks
 
 # No client's rules are longer, and people end two messages with the same few words.
 MOST_RULES_CHARS: Final = 40_000
@@ -30,8 +31,6 @@ _OPENING: Final = re.compile(
     r"(?:rules|instructions|info|details|metadata|status|layout|data|time|date|selection|files)|"
     r"[a-z]{1,20}(?:Context|Instructions|Info))(?:\s[^<>]{0,200})?>"
 )
-# A client's blocks in one message are few; more are a document.
-_MOST_BLOCKS: Final = 32
 # What a client calls the words of the person, and says before them.
 _QUERY: Final = re.compile(
     r"\A([^<>]{0,300}?)\s*<(user[_-]?(?:query|request|message|prompt|input|question)|userRequest|"
@@ -45,8 +44,6 @@ _FRONT: Final = re.compile(
     r"\A\s*(?:\[[^\[\]\n]{0,100}\d{1,2}:\d\d[^\[\]\n]{0,40}\]\s{0,3}|@)"
     r"([*_]{0,2}[^\W\d][\w .'@:-]{0,60}?[*_]{0,2})\s?[:：]\s+(?=\S)"
 )
-
-
 # Who reports, and is nobody, beside what learner.judges.reading.origin knows.
 _REPORTER: Final = re.compile(
     r"\W*(?:monitor\w*|alert\w*|daemon|services?|agent|bot|server|sensor\w*|worker|process|node|host|"
@@ -80,27 +77,11 @@ def _question(text: str) -> str:
     rest = text
     if _RETRIEVER.match(text) and _CONTEXT_END in text:
         rest = text.rpartition(_CONTEXT_END)[2]
-    rest = _without_blocks(rest)
+    rest = without_blocks(rest, _OPENING)
     tagged = _QUERY.match(rest)
     if tagged and _OF_USER.search(tagged[1]):
         rest = tagged[3]
     return rest.strip() or text
-
-
-def _without_blocks(text: str) -> str:
-    """The text without what stands in a client's own tags."""
-    kept, place = [], 0
-    for _ in range(_MOST_BLOCKS):
-        opening = _OPENING.search(text, place)
-        if opening is None:
-            break
-        closing = f"</{opening[1]}>"
-        end = text.find(closing, opening.end())
-        if end < 0:
-            break
-        kept.append(text[place : opening.start()])
-        place = end + len(closing)
-    return "\n".join([*kept, text[place:]]) if kept else text
 
 
 def _without_fronts(asked: str, said: str) -> tuple[str, str]:
