@@ -3,7 +3,7 @@
 One principal, as everybody is where no keys are set, with 10,000 turns that nothing has followed
 yet. The baseline is the same request in a store of ten turns: what is read must not grow with what
 a principal has. Written to a real log and read from it; the judgement counts when it is committed
-and published. Judges are those of the settings' default.
+and published. Judges and threads are those of the settings' default.
 """
 
 import statistics
@@ -18,6 +18,7 @@ from sqlmodel import col, select
 from learner.intake import TOPICS, take
 from learner.judges.open import open_judges
 from learner.link.rows import row_of
+from learner.run import take_threads
 from learner.settings import LearnerSettings, group_of
 from learner.verdicts import Rules
 from streams.log.contract import Partition, outgoing
@@ -172,6 +173,7 @@ def flood(folder: Path) -> float:
 def main() -> int:
     """Print the table; 1 when a median is over the target."""
     medians = []
+    take_threads(LearnerSettings())
     with TemporaryDirectory() as folder:
         homes = [
             Path(folder, name) for name in ("few", "many", "read", "twins", "branches", "flood")

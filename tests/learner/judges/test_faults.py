@@ -81,6 +81,8 @@ def test_the_context_decides(question: str, words: str, reply: str) -> None:
         "that was of no help whatsoever", "That was no help at all.", "this didn't help me at all",
         "Das war überhaupt keine Hilfe.", "ça ne m'aide pas du tout", "eso no me ayuda en nada",
         "isso não me ajudou em nada", "完全没有帮助", "全然役に立ちませんでした",
+        "Das ist keine große Hilfe", "Ce n'était d'aucune aide.", "No fue de ninguna ayuda.",
+        "Não foi de grande ajuda.", "Non è stato di nessun aiuto.",
     ],
 )  # fmt: skip
 def test_a_short_fact_can_be_of_no_help(words: str) -> None:
