@@ -83,13 +83,19 @@ def _norm(x: Array, weight: Array, epsilon: np.float32, out: Array, rows: tuple[
             out[row, j] = weight[j] * (x[row, j] * scale)
 
 
-@vectorised("void(float32[:,::1], float32[:,::1], int64, int64)")
+@vectorised("void(float32[::1], float32[::1])")
+def _gate(gate: Array, up: Array) -> None:
+    """Replace gate by silu(gate) · up; in one dimension, or it isn't vector code."""
+    for j in range(len(gate)):
+        e = power_of_two(-gate[j] * LOG2_E)
+        gate[j] = gate[j] / (np.float32(1.0) + e) * up[j]
+
+
+@compiled
 def _gated(gate: Array, up: Array, first: int, last: int) -> None:
-    """Replace gate by silu(gate) · up, for some outputs of every row."""
+    """Gate some outputs of every row."""
     for row in range(gate.shape[0]):
-        for j in range(first, last):
-            e = power_of_two(-gate[row, j] * LOG2_E)
-            gate[row, j] = gate[row, j] / (np.float32(1.0) + e) * up[row, j]
+        _gate(gate[row, first:last], up[row, first:last])
 
 
 @vectorised("void(float32[::1], float32[::1], float32[::1])")
