@@ -4,8 +4,10 @@ Four ways, in turns, so that all see the same machine: `generate` in float32; th
 anybody would write next (KV cache in place, torch's products, no `generate` around it); llama.cpp
 on the 4-bit file, one stream, greedy (extra `peers`; left out by name where it is not installed);
 and the engine as a request sees it: sampling at temperature 0.7 within a nucleus of 0.95,
-log-probabilities, text, streams. Prompts are read before the clock starts. Then how long a reply's
-first token takes when all of a batch ask at once.
+log-probabilities, text, streams. Prompts are read before the clock starts. The engine is timed
+while all of a batch run, when the first have replied for a while: the others' prompts are as much
+longer as it has tokens in sight then. Then how long a reply's first token takes when all of a batch
+ask at once.
 """
 
 import argparse
@@ -49,6 +51,11 @@ def prompts(batch: int) -> list[list[int]]:
     return torch.randint(500, 20000, shape, generator=generator).tolist()
 
 
+def lengthened(ids: list[list[int]], more: int) -> list[list[int]]:
+    """Repeat the beginning of each prompt behind it, so that whoever reads it sees as much."""
+    return [[*prompt, *(prompt * (1 + more // len(prompt)))[:more]] for prompt in ids]
+
+
 def time_generate(model: Any, ids: list[list[int]]) -> float:
     """Return seconds for TOKENS more tokens of each prompt, past the first one."""
 
@@ -56,7 +63,7 @@ def time_generate(model: Any, ids: list[list[int]]) -> float:
         began_s = time.perf_counter()
         model.generate(
             torch.tensor(ids),
-            attention_mask=torch.ones(len(ids), PROMPT_TOKENS, dtype=torch.int64),
+            attention_mask=torch.ones(len(ids), len(ids[0]), dtype=torch.int64),
             min_new_tokens=tokens,
             max_new_tokens=tokens,
             do_sample=False,
@@ -68,7 +75,7 @@ def time_generate(model: Any, ids: list[list[int]]) -> float:
 
 def time_loop(decoder: Decoder, ids: list[list[int]]) -> float:
     """Return seconds for the same with our walk but torch's own products."""
-    capacity = PROMPT_TOKENS + TOKENS
+    capacity = len(ids[0]) + TOKENS
     cache = KvCache(decoder, capacity=capacity, tokens=len(ids) * capacity)
     slots = [cache.open() for _ in ids]
     with torch.inference_mode():
@@ -81,8 +88,11 @@ def time_loop(decoder: Decoder, ids: list[list[int]]) -> float:
     return time.perf_counter() - began_s
 
 
-async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
-    """Return the tokens a second while all replies run: after the last one's first token."""
+async def engine_rate(engine: Engine, ids: list[list[int]]) -> tuple[float, float]:
+    """Return the tokens a second while all replies run, and how many of its own each saw.
+
+    They all run after the last one's first token, when the first have some already.
+    """
 
     async def read(number: int, prompt: list[int]) -> list[float]:
         tokens = TOKENS + 2 * len(ids)  # the first replies run while the last prompts are read
@@ -92,8 +102,8 @@ async def engine_rate(engine: Engine, ids: list[list[int]]) -> float:
 
     times = await asyncio.gather(*(read(*each) for each in enumerate(ids)))
     began_s, ended_s = max(each[0] for each in times), min(each[-1] for each in times)
-    counted = sum(began_s < at <= ended_s for each in times for at in each)
-    return counted / (ended_s - began_s)
+    seen = [n for each in times for n, at in enumerate(each) if began_s < at <= ended_s]
+    return len(seen) / (ended_s - began_s), float(np.mean(seen))
 
 
 async def first_tokens(engine: Engine, ids: list[list[int]]) -> list[float]:
@@ -133,11 +143,13 @@ async def measure(base: BaseModel, batches: Sequence[int], rounds: int) -> None:
         ids, found = prompts(batch), []
         for _ in range(rounds):
             made = batch * TOKENS
-            slow, loop = time_generate(published, ids), time_loop(plain, ids)
+            ours, own = await engine_rate(engine, ids)
+            alike = lengthened(ids, max(0, round(own) - TOKENS // 2))
+            slow, loop = time_generate(published, alike), time_loop(plain, alike)
             peer = np.nan
             if batch == 1 and llama is not None:
                 peer = llama_cpp_rate(llama, ids[0], TOKENS)
-            found.append((made / slow, made / loop, peer, await engine_rate(engine, ids)))
+            found.append((made / slow, made / loop, peer, ours))
         theirs, bare, peer, ours = np.median(found, axis=0)
         print(
             f"{f'batch {batch}':<10}{theirs:>10.1f}{bare:>11.1f}{peer:>11.1f}{ours:>9.1f}"
