@@ -107,10 +107,10 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         " prose uses as much as the mean of all; 0: prose makes nothing dearer",
     )
     spare_orders: float = Field(
-        0.0,
+        8.0,
         ge=0,
         description='the same of the base\'s replies to orders of form ("in one word", "as JSON")'
-        " that nobody teaches; 8 keeps small tasks where they are, and slows wishes of form",
+        " that nobody teaches: keeps small tasks where they are; 0: they make nothing dearer",
     )
     turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
     uses: int = Field(8, ge=1, description="generations that one judged turn may score")
