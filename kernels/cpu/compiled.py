@@ -45,9 +45,9 @@ def vectorised(signature: str) -> Callable[[Function], Function]:
     def compile_now(function: Function) -> Function:
         function.__qualname__ += f"_{digest(KERNELS)}"
         flags = {"reassoc", "contract", "arcp", "nsz"}
-        made = numba.njit(
-            signature, cache=True, nogil=True, fastmath=flags, error_model="numpy"
-        )(function)
+        made = numba.njit(signature, cache=True, nogil=True, fastmath=flags, error_model="numpy")(
+            function
+        )
         return cast(Function, made)
 
     return compile_now
