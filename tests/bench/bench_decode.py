@@ -28,7 +28,7 @@ from agent.run import SWITCH_S
 from agent.settings import AgentSettings
 from agent.swap.residents import Residents
 from kernels.model.forward import Decoder
-from kernels.model.kv import KvCache
+from kernels.model.kv import PAGE_TOKENS, KvCache
 from kernels.model.read import next_logits, read_chunk
 from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
@@ -75,7 +75,7 @@ def time_generate(model: Any, ids: list[list[int]]) -> float:
 
 def time_loop(decoder: Decoder, ids: list[list[int]]) -> float:
     """Return seconds for the same with our walk but torch's own products."""
-    capacity = len(ids[0]) + TOKENS
+    capacity = -(-(len(ids[0]) + TOKENS) // PAGE_TOKENS) * PAGE_TOKENS
     cache = KvCache(decoder, capacity=capacity, tokens=len(ids) * capacity)
     slots = [cache.open() for _ in ids]
     with torch.inference_mode():

@@ -31,7 +31,7 @@ from tests.bench.bench_decode import PROMPT_TOKENS, prompts
 
 BATCHES = (1, 8)
 TOKENS = 24
-ROUNDS = 5
+ROUNDS = 15
 CITY = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
