@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agent.constrain.contract import Grammar
 from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
 from agent.run import SWITCH_S
@@ -88,7 +89,9 @@ def time_loop(decoder: Decoder, ids: list[list[int]]) -> float:
     return time.perf_counter() - began_s
 
 
-async def engine_rate(engine: Engine, ids: list[list[int]]) -> tuple[float, float]:
+async def engine_rate(
+    engine: Engine, ids: list[list[int]], grammar: Grammar | None = None
+) -> tuple[float, float]:
     """Return the tokens a second while all replies run, and how many of its own each saw.
 
     They all run after the last one's first token, when the first have some already.
@@ -97,7 +100,7 @@ async def engine_rate(engine: Engine, ids: list[list[int]]) -> tuple[float, floa
     async def read(number: int, prompt: list[int]) -> list[float]:
         tokens = TOKENS + 2 * len(ids)  # the first replies run while the last prompts are read
         sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=tokens, seed=number)
-        stream = engine.submit(Request(prompt, sampling))
+        stream = engine.submit(Request(prompt, sampling, grammar=grammar))
         return [time.perf_counter() async for event in stream if not isinstance(event, Finish)]
 
     times = await asyncio.gather(*(read(*each) for each in enumerate(ids)))

@@ -17,7 +17,6 @@ import torch
 from agent.constrain.contract import Grammar
 from agent.constrain.open import open_compiler
 from agent.constrain.source import json_of, rules
-from agent.engine.contract import Engine, Finish, Request
 from agent.engine.engine import BatchingEngine
 from agent.run import SWITCH_S
 from agent.settings import AgentSettings
@@ -25,12 +24,10 @@ from agent.swap.residents import Residents
 from kernels.model.kv import PAGE_TOKENS
 from kernels.open import open_backend
 from streams.model.open import BaseModel, load_base
-from streams.records import Sampling
 from streams.settings import ModelSettings
-from tests.bench.bench_decode import PROMPT_TOKENS, prompts
+from tests.bench.bench_decode import PROMPT_TOKENS, TOKENS, engine_rate, prompts
 
 BATCHES = (1, 8)
-TOKENS = 24
 ROUNDS = 15
 CITY = {
     "type": "object",
@@ -39,20 +36,6 @@ CITY = {
     "additionalProperties": False,
 }
 ENDLESS = {"type": "array", "items": CITY, "minItems": 1000}
-
-
-async def rate(engine: Engine, ids: list[list[int]], grammar: Grammar | None) -> float:
-    """The tokens a second while all replies run: after the last one's first token."""
-
-    async def read(number: int, prompt: list[int]) -> list[float]:
-        tokens = TOKENS + 2 * len(ids)  # the first replies run while the last prompts are read
-        sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=tokens, seed=number)
-        stream = engine.submit(Request(prompt, sampling, grammar=grammar))
-        return [time.perf_counter() async for event in stream if not isinstance(event, Finish)]
-
-    times = await asyncio.gather(*(read(*each) for each in enumerate(ids)))
-    began_s, ended_s = max(each[0] for each in times), min(each[-1] for each in times)
-    return sum(began_s < at <= ended_s for each in times for at in each) / (ended_s - began_s)
 
 
 async def measure(base: BaseModel, grammar: Grammar) -> None:
@@ -65,10 +48,12 @@ async def measure(base: BaseModel, grammar: Grammar) -> None:
     print(f"{'tokens/s':<10}{'free':>8}{'held':>8}{'cost':>8}   (of medians)")
     for batch in BATCHES:
         ids = prompts(batch)
-        await rate(engine, ids, grammar)  # whatever is made at its first use
-        pairs = [(await rate(engine, ids, None), await rate(engine, ids, grammar))
-                 for _ in range(ROUNDS)]  # fmt: skip
-        free, held = np.median(pairs, axis=0)
+        await engine_rate(engine, ids, grammar)  # whatever is made at its first use
+        rates = [
+            [(await engine_rate(engine, ids, each))[0] for each in (None, grammar)]
+            for _ in range(ROUNDS)
+        ]
+        free, held = np.median(rates, axis=0)
         print(f"{f'batch {batch}':<10}{free:>8.1f}{held:>8.1f}{1 - held / free:>8.1%}", flush=True)
     await asyncio.to_thread(engine.drain, 0)
 

@@ -54,6 +54,7 @@ class EightBitLayer:
             raise ValueError(f"{weight.shape[1]} inputs are more than {MOST_INPUTS}")
         if of_bytes is None:
             of_bytes = multiplies_bytes(torch.cpu.get_capabilities())
+        of_bytes &= weight.shape[1] > 1  # torch 2.13 multiplies bytes wrongly where there is one
         largest = weight.abs().amax(1).clamp_min(_LEAST)
         rounded = torch.round(weight * (STEPS / largest)[:, None])
         self._weight = rounded.to(torch.int8 if of_bytes else torch.float32).t()

@@ -14,7 +14,7 @@ from learner.judges.tuned.eights import (
 )
 
 
-@given(st.integers(0, 2**32), st.integers(1, 40), st.sampled_from([2, 31, 384, MOST_INPUTS]))
+@given(st.integers(0, 2**32), st.integers(1, 40), st.sampled_from([1, 2, 31, 384, MOST_INPUTS]))
 @pytest.mark.skipif(
     not multiplies_bytes(torch.cpu.get_capabilities()), reason="bytes are not multiplied here"
 )

