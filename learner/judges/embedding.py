@@ -62,7 +62,13 @@ SUPPORTS_OF: Final = {
 SUPPORTS_PLAIN: Final = 0.1
 # What says itself that it is no verdict, whatever it sounds like.
 SETTLED: Final = frozenset(
-    {"a wish for what comes next", "doubts it", "denies a fault", "takes back their own words"}
+    {
+        "a wish for what comes next",
+        "doubts it",
+        "denies a fault",
+        "declines help",
+        "takes back their own words",
+    }
 )
 # With this share of words in common a message is the question again: a program's poll, or a retry.
 SAME_QUESTION: Final = 0.8

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from learner.judges.acts import complaints, moves, wishing
+from learner.judges.acts import complaints, declining, moves, wishing
 from learner.judges.acts.kinds import Kind, Rule
 from learner.judges.acts.language import language_of
 from learner.judges.acts.part import Part, parts
@@ -26,6 +26,7 @@ OPENING: Final = 5
 _RULES: Final[tuple[Rule, ...]] = (
     wishing.wishes_an_ending,
     moves.aside,
+    declining.declines,
     complaints.mocks,
     moves.doubts,
     complaints.denies_a_fault,
@@ -113,7 +114,7 @@ def tells_of_others(reading: Reading) -> bool:
 
 def says_nothing_else(reading: Reading) -> bool:
     """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
-    plain = ("complaint", "wish", "praise", "thanks", "deny", "empty")
+    plain = ("complaint", "wish", "praise", "thanks", "declined", "deny", "empty")
     return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))
 
 

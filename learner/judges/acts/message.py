@@ -136,7 +136,7 @@ def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) ->
         return any(COVER in clause.tokens for clause in reading.clauses)
     if told.rule == "says it is wrong" and len(told.part.words) > 2 and not about_reply:
         return any(later.kind == "question" for later in found[place + 1 :])
-    before = found[place - 1].part if place else None
+    before = found[place - 1].part if place and found[place - 1].kind != "declined" else None
     reports = told.part.words[0].text in ("that", "dass", "que", "qu", "che")
     return reports and before is not None and before.has("told") and not before.has("you")
 
@@ -220,6 +220,14 @@ def _doubts(_: Reading, found: tuple[Told, ...]) -> Heard | None:
     return None
 
 
+def _declines(_: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """ "I need no more help": over, whatever the reply was like; thanks before it stay thanks."""
+    place = next((i for i, told in enumerate(found) if told.kind == "declined"), None)
+    if place is None or any(told.kind in ("praise", "thanks") for told in found[:place]):
+        return None
+    return Heard(0, "declined", "declines help")
+
+
 def _approves(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
     """Praise or thanks, with nothing against it and nothing behind it that is not understood."""
     topic = next((i for i, told in enumerate(found) if told.is_topic), len(found))
@@ -270,8 +278,8 @@ def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _approves,
-    _denied,
+    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _declines,
+    _approves, _denied,
 )  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 
 A coding agent repeats its rules of form behind every message and tells the model beside it what the
 editor shows, a chat page puts what it found around the question, a command line puts its arguments
-in quotation marks, a messenger's bridge puts time and name in front. What stands behind both the
-question and what came after the reply is the client's, whatever it says, and so is what stands in
-tags that say so (<system-reminder>); what stands in tags that name it the user's (<user_query>,
-<feedback>) is the person's. A tool's tags are neither: what is in them is a program's.
+in quotation marks, a messenger's bridge puts time and name in front, an office's chat writes HTML.
+What stands behind both the question and what came after the reply is the client's, whatever it
+says, and so is what stands in tags that say so (<system-reminder>); what stands in tags that name
+it the user's (<user_query>, <feedback>) is the person's. A tool's tags are neither: what is in them
+is a program's.
 
 Knows nothing of verdicts.
 """
@@ -14,6 +15,7 @@ import re
 from itertools import takewhile
 from typing import Final
 
+from learner.judges.reading.markup import words_in_markup
 from learner.judges.reading.origin import origin
 from learner.link.letters import without_blocks
 
@@ -61,6 +63,9 @@ def unwrapped(asked: str, said: str) -> tuple[str, str]:
     >>> unwrapped('"Fix it"', '"Too long."'), unwrapped("Fix it", '"Too long."')
     (('Fix it', 'Too long.'), ('Fix it', '"Too long."'))
     """
+    bodies = words_in_markup(asked), words_in_markup(said)
+    if bodies[0] and bodies[1]:  # whoever asks so answers so; a page alone was pasted
+        asked, said = bodies[0], bodies[1]
     asked, said = _question(asked), _question(said)
     asked, said = _without_rules(asked, said)
     asked, said = _without_fronts(asked, said)

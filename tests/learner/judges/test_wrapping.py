@@ -157,3 +157,32 @@ def test_a_quote_of_the_reply_says_what_is_meant(quoted: str, words: str, verdic
     assert not score("How do I bake bread?", lines)
     if verdict < 0:
         assert not score("How do I bake bread?", f"> They told me to {quoted}\n{words}")
+
+
+BODIES = (
+    "<p>{}</p>", '<div dir="ltr">{}<br></div>', "<html><body><div>{}</div>\n</body></html>",
+    '<p>{}</p><div class="gmail_quote">On Friday the bot wrote:<br><p>Thank you.</p></div>',
+    "<div><div>{}</div><blockquote><p>That's wrong.</p><br></blockquote></div>",
+    "<!DOCTYPE html><html><head><style>p {{}}</style></head><body><p>{}</p></body></html>",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [("That&#39;s <b>wrong</b>.", -1), ("Great, thanks!", 1), ("And&nbsp;rye?", 0)],
+)
+def test_an_office_chat_writes_markup(body: str, words: str, verdict: int) -> None:
+    """Where both are bodies in HTML the person typed no tag; what they quote is not theirs."""
+    asked = BODIES[0].format("How do I bake bread?")
+    assert score(asked, body.format(words)) == verdict
+    assert not score("How do I bake bread?", body.format(words))
+
+
+@pytest.mark.parametrize("hostile", ["<p>", "<p ", "</p>", "<blockquote>", "&lt;", "<!--", "<p a="])
+def test_hostile_markup_takes_linear_time(hostile: str) -> None:
+    """A megabyte of it, and as much as is read."""
+    for size in (2**20, 16_000):
+        text, begun = f"<p>{hostile * (size // len(hostile))}</p>", time.process_time()
+        unwrapped(text, f"{text}</p>")
+        assert time.process_time() - begun < 5
