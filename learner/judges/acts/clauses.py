@@ -25,8 +25,8 @@ OPENING: Final = 5
 # The first that applies decides.
 _RULES: Final[tuple[Rule, ...]] = (
     wishing.wishes_an_ending,
-    moves.aside,
     declining.declines,
+    moves.aside,
     complaints.mocks,
     moves.doubts,
     complaints.denies_a_fault,
