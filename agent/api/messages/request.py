@@ -3,9 +3,10 @@
 Knows nothing of HTTP, tokens or the engine.
 """
 
+import json
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from agent.api.fields import (
     ArgumentsSchema,
@@ -24,6 +25,7 @@ from agent.turn.held.constraint import Constraint
 from streams.records import Json, Message
 
 MAX_TOOLS: Final = 128
+MAX_EXAMPLES: Final = 20
 # Anthropic's own default is high: to ask for it is to ask for nothing.
 _ONE_EFFORT = "this model spends one effort on every reply: leave it out"
 _NO_THINKING = "this model does not think before it answers: leave it out"
@@ -37,12 +39,25 @@ class MessagesTool(Form):
     description: str | None = None
     input_schema: ArgumentsSchema
     strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
+    input_examples: list[dict[str, Any]] = Field(
+        [], max_length=MAX_EXAMPLES, description="shown to the model behind the description"
+    )
+    allowed_callers: list[str] | None = Field(None, description="the model itself: direct")
+
+    @field_validator("allowed_callers")
+    @classmethod
+    def _called_directly(cls, callers: list[str] | None) -> list[str] | None:
+        if callers is not None and "direct" not in callers:
+            refuse("no code is run here that could call it: name direct, too, or leave it out")
+        return callers
 
     def record(self) -> Json:
         """The tool as the chat template and the wire records have it."""
         function: Json = {"name": self.name}
-        if self.description is not None:
-            function["description"] = self.description
+        examples = [json.dumps(each, ensure_ascii=False) for each in self.input_examples]
+        told = [self.description, *(f"Example: {each}" for each in examples)]
+        if any(part is not None for part in told):
+            function["description"] = "\n".join(part for part in told if part is not None)
         return {"type": "function", "function": function | {"parameters": self.input_schema}}
 
 

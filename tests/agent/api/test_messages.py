@@ -251,6 +251,17 @@ def test_tools_and_their_choice(
     assert made.constraint == constraint
 
 
+def test_examples_of_input_are_shown_to_the_model() -> None:
+    """Behind the description, where any model's template puts them; callers beside it may be."""
+    callers = {"allowed_callers": ["direct", "code_execution_20250825"], "defer_loading": True}
+    for described in (WEATHER, {k: v for k, v in WEATHER.items() if k != "description"}):
+        tool = described | callers | {"input_examples": [{"city": "Köln"}]}
+        made = ask_of(read_message(json.dumps(body(tools=[tool])).encode()), caller())
+        assert made.tools is not None
+        shown = made.tools[0]["function"]["description"]
+        assert shown == "Now.\n" * ("description" in described) + 'Example: {"city": "Köln"}'
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"messages": []}, "messages"),
     ({"messages": "Hi"}, "messages"),
@@ -283,6 +294,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"thinking": {"type": "adaptive"}}, "thinking"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
     ({"tools": [{"name": "x"}]}, "tools[0].input_schema"),
+    *(({"tools": [WEATHER | {"allowed_callers": callers}]}, "tools[0].allowed_callers")
+      for callers in (["code_execution_20250825"], [], "direct")),
+    ({"tools": [WEATHER | {"input_examples": ["Rome"]}]}, "tools[0].input_examples[0]"),
     ({"tools": [WEATHER], "tool_choice": {"type": "tool"}}, "tool_choice.name"),
     ({"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "x"}}, "tool_choice"),
     ({"tool_choice": {"type": "any"}}, "tool_choice"),
