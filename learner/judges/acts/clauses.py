@@ -29,6 +29,8 @@ _RULES: Final[tuple[Rule, ...]] = (
     moves.aside,
     complaints.mocks,
     moves.doubts,
+    complaints.falls_short,
+    complaints.suffices,
     complaints.denies_a_fault,
     complaints.scolds,
     complaints.puzzled,

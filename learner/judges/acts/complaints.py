@@ -19,11 +19,45 @@ _TOO: Final = {
     "loose": "too loose",
     "grade": "too much of something",
 }
+# What there is too much of where there is too little of the other.
+_TOO_LITTLE: Final = {
+    "plain": "too complicated",
+    "long": "too short",
+    "short": "too long",
+    "stiff": "too loose",
+    "loose": "too stiff",
+    "grade": "too little of something",
+    "tone": "too little of something",
+}
 
 
 def mocks(part: Part) -> Found:
     """ "Thanks for nothing": praise that means the opposite."""
     return ("complaint", "mocks it") if part.has("mock") and part.topic <= 4 else None
+
+
+def falls_short(part: Part) -> Found:
+    """ "Not short enough", "pas assez formel": too little of what can be graded."""
+    if part.asks or part.foreign or part.topic or part.has("me"):
+        return None
+    for place in part.places("enough"):
+        near = part.words[max(0, place - 1) : place + 2]
+        if any(denied < place for denied in part.places("not")):
+            for grade, rule in _TOO_LITTLE.items():
+                if any(grade in word.classes for word in near):
+                    return "complaint", rule
+    return None
+
+
+def suffices(part: Part) -> Found:
+    """ "Short enough": as it should be; only behind the grade, "assez court" may blame."""
+    asking = {"not", "do", "want", "stop", "too"}
+    for place in part.places("enough"):
+        beside = (*part.words[: max(0, place - 1)], *part.words[place + 1 :])
+        graded = place and not part.words[place - 1].classes.isdisjoint(_TOO_LITTLE)
+        if graded and all(asking.isdisjoint(word.classes) for word in beside):
+            return "denied", "denies a fault"
+    return None
 
 
 def denies_a_fault(part: Part) -> Found:

@@ -28,7 +28,7 @@ CLASSES: Final = frozenset(
         "heed", "told", "lost", "scold", "mock", "thanks", "good", "love", "want", "do", "stop",
         "form", "tone", "comp", "lang", "brief", "more", "plain", "number", "ask", "task",
         "aside", "doubt", "sorry", "naming", "as", "quit", "dense", "only", "mild", "closing",
-        "theirs", "denying",
+        "theirs", "denying", "enough",
     }
 )  # fmt: skip
 # Phrases of these classes leave the words in them what they are.

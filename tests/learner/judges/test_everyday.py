@@ -139,3 +139,41 @@ def test_what_only_sounds_alike_is_no_complaint(words: str) -> None:
 def test_praise_and_thanks_are_heard(words: str) -> None:
     """A short question alone may be about what the reply left out; behind a "now" it is new."""
     assert hear(read_text(QUESTION, REPLY, words)).score == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("not short enough", "Answer in one short sentence only."),
+        ("nicht kurz genug", "Answer in one short sentence only."),
+        ("ce n'est pas assez court", "Answer in one short sentence only."),
+        ("no es lo suficientemente corto", "Answer in one short sentence only."),
+        ("nicht ausführlich genug", "Answer in more detail."),
+        ("not formal enough", "Use a more formal tone."),
+        ("non abbastanza formale", "Use a more formal tone."),
+        ("não é formal o suficiente", "Use a more formal tone."),
+        ("还不够简单", "Explain it in simple words."),
+        ("not detailed enough", "Answer in more detail."),
+        ("that made it worse", None),
+        ("difícil de ler", "Explain it in simple words."),
+        ("hab ich alles schon probiert", None),
+    ],
+)
+def test_too_little_is_a_complaint(words: str, hint: str | None) -> None:
+    """It has the words of a fault that is denied: "not too short"."""
+    told = hear(read_text(QUESTION, REPLY, words))
+    assert (told.score, told.hint) == (-1, hint)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "short enough", "kurz genug", "it's formal enough for my boss", "I'm not tall enough",
+        "the rope is not long enough", "is it short enough?", "my skirt isn't short enough",
+        "I was not formal enough in the mail", "we did not sleep long enough",
+        "the dryer ruined my shirt", "mon fils dit que c'est difficile à lire",
+    ],
+)  # fmt: skip
+def test_enough_is_enough(words: str) -> None:
+    """And what is not enough of their own is no complaint."""
+    assert hear(read_text(QUESTION, REPLY, words)).score == 0
