@@ -31,6 +31,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     moves.doubts,
     complaints.falls_short,
     complaints.suffices,
+    complaints.is_not,
     complaints.denies_a_fault,
     complaints.scolds,
     complaints.puzzled,

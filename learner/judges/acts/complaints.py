@@ -49,6 +49,22 @@ def falls_short(part: Part) -> Found:
     return None
 
 
+def is_not(part: Part) -> Found:
+    """ "That's not short", "alles andere als kurz": not as replies should be, or as was asked."""
+    if part.asks or part.foreign or part.topic or part.has("me", "too"):
+        return None
+    for place in part.places("not"):
+        for at, word in enumerate(part.words[place + 1 : place + 5], place + 1):
+            grade = next((each for each in _TOO_LITTLE if each in word.classes), None)
+            asked = {"brief", "short"} <= word.classes or part.reading.asked_about(word.text)
+            beside = (*part.words[:place], *part.words[at + 1 :])
+            if grade and asked and not any({"do", "want", "stop"} & w.classes for w in beside):
+                return "complaint", "too long" if "brief" in word.classes else _TOO_LITTLE[grade]
+            if word.classes.isdisjoint({"filler", "mild", "reply"}):
+                break
+    return None
+
+
 def suffices(part: Part) -> Found:
     """ "Short enough": as it should be; only behind the grade, "assez court" may blame."""
     asking = {"not", "do", "want", "stop", "too"}

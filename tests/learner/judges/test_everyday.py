@@ -154,6 +154,14 @@ def test_praise_and_thanks_are_heard(words: str) -> None:
         ("não é formal o suficiente", "Use a more formal tone."),
         ("还不够简单", "Explain it in simple words."),
         ("not detailed enough", "Answer in more detail."),
+        ("that's not short", "Answer in one short sentence only."),
+        ("not exactly concise", "Answer in one short sentence only."),
+        ("das ist nicht kurz", "Answer in one short sentence only."),
+        ("das ist alles andere als kurz", "Answer in one short sentence only."),
+        ("c'est pas court", "Answer in one short sentence only."),
+        ("eso no es corto", "Answer in one short sentence only."),
+        ("non è breve", "Answer in one short sentence only."),
+        ("isso não é curto", "Answer in one short sentence only."),
         ("that made it worse", None),
         ("difícil de ler", "Explain it in simple words."),
         ("hab ich alles schon probiert", None),
@@ -171,9 +179,22 @@ def test_too_little_is_a_complaint(words: str, hint: str | None) -> None:
         "short enough", "kurz genug", "it's formal enough for my boss", "I'm not tall enough",
         "the rope is not long enough", "is it short enough?", "my skirt isn't short enough",
         "I was not formal enough in the mail", "we did not sleep long enough",
+        "it's not a short walk", "my hair is not short", "what do you call that in French?",
+        "not too long", "dieser Film ist nicht kurz", "das ist etwas anderes als Rotwein",
         "the dryer ruined my shirt", "mon fils dit que c'est difficile à lire",
     ],
 )  # fmt: skip
 def test_enough_is_enough(words: str) -> None:
     """And what is not enough of their own is no complaint."""
     assert hear(read_text(QUESTION, REPLY, words)).score == 0
+
+
+def test_what_was_asked_for_and_is_not_there_is_a_complaint() -> None:
+    """Of what replies may be or not, only what the question names."""
+    for quality, hint in (
+        ("formal", "Use a more formal tone."),
+        ("detailed", "Answer in more detail."),
+    ):
+        words = f"that's not {quality}"
+        assert hear(read_text(f"Write a {quality} note.", REPLY, words)).hint == hint
+        assert hear(read_text(QUESTION, REPLY, words)).score == 0
