@@ -16,8 +16,8 @@ from functools import cache
 from learner.judges.acts.kinds import Found
 from learner.judges.acts.lexicon import CJK, LATIN, PHRASES
 from learner.judges.acts.part import Part
-from learner.judges.acts.traditional import traditional
 from learner.judges.reading.text import tokens
+from learner.judges.reading.traditional import traditional
 
 
 def declines(part: Part) -> Found:

@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from learner.judges.acts.traditional import traditional
 from learner.judges.reading.text import COVER, is_cjk, tokens
+from learner.judges.reading.traditional import traditional
 
 PHRASES: Final = Path(__file__).parent / "phrases"
 LATIN: Final = ("en", "de", "fr", "es", "it", "pt")
