@@ -23,7 +23,7 @@ from kernels.loops.step import BLOCK, IN, KIND, LAYERS, OUT, WEIGHTS
 from kernels.loops.strips import scratch
 from kernels.model.kv import KvCache
 from kernels.model.step import Rows, Step, step_logits
-from streams.model.open import load_base
+from streams.model.open import BaseModel, load_base
 from streams.settings import ModelSettings
 
 ROWS = (1, 8, 32)
@@ -78,9 +78,8 @@ def attention_ms(step: Step, read: Rows) -> float:
     return least_ms(attend)
 
 
-def measure(rows: int) -> None:
+def measure(base: BaseModel, rows: int) -> None:
     """Print the parts of a step of so many rows."""
-    base = load_base(ModelSettings())
     step = base.decoder.step
     assert step is not None, "the bundled model has a plan"
     cache = KvCache(base.decoder, capacity=2 * TOKENS, tokens=2 * TOKENS * rows)
@@ -116,8 +115,9 @@ def main() -> None:
     """Measure each number of rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", type=int, default=ROWS)
-    for rows in parser.parse_args().rows:
-        measure(rows)
+    chosen, base = parser.parse_args(), load_base(ModelSettings())
+    for rows in chosen.rows:
+        measure(base, rows)
     floats = torch.randn(2**26).numpy()
     print(f"a plain sum reads {floats.nbytes / least_ms(floats.sum) / 1e6:.1f} GB/s")
 

@@ -39,8 +39,8 @@ class MessagesTool(Form):
     description: str | None = None
     input_schema: ArgumentsSchema
     strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
-    input_examples: list[dict[str, Any]] = Field(
-        [], max_length=MAX_EXAMPLES, description="shown to the model behind the description"
+    input_examples: list[dict[str, Any]] | None = Field(
+        None, max_length=MAX_EXAMPLES, description="shown to the model behind the description"
     )
     allowed_callers: list[str] | None = Field(None, description="the model itself: direct")
 
@@ -54,10 +54,11 @@ class MessagesTool(Form):
     def record(self) -> Json:
         """The tool as the chat template and the wire records have it."""
         function: Json = {"name": self.name}
-        examples = [json.dumps(each, ensure_ascii=False) for each in self.input_examples]
-        told = [self.description, *(f"Example: {each}" for each in examples)]
-        if any(part is not None for part in told):
-            function["description"] = "\n".join(part for part in told if part is not None)
+        told = [] if self.description is None else [self.description]
+        for each in self.input_examples or ():
+            told.append(f"Example: {json.dumps(each, ensure_ascii=False)}")
+        if told:
+            function["description"] = "\n".join(told)
         return {"type": "function", "function": function | {"parameters": self.input_schema}}
 
 

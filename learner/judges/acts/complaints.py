@@ -42,10 +42,9 @@ def falls_short(part: Part) -> Found:
         return None
     for place in part.places("enough"):
         near = part.words[max(0, place - 1) : place + 2]
-        if any(denied < place for denied in part.places("not")):
-            for grade, rule in _TOO_LITTLE.items():
-                if any(grade in word.classes for word in near):
-                    return "complaint", rule
+        rule = _too_little(frozenset().union(*(word.classes for word in near)))
+        if rule and any(denied < place for denied in part.places("not")):
+            return "complaint", rule
     return None
 
 
@@ -55,14 +54,19 @@ def is_not(part: Part) -> Found:
         return None
     for place in part.places("not"):
         for at, word in enumerate(part.words[place + 1 : place + 5], place + 1):
-            grade = next((each for each in _TOO_LITTLE if each in word.classes), None)
+            rule = _too_little(word.classes)
             asked = {"brief", "short"} <= word.classes or part.reading.asked_about(word.text)
             beside = (*part.words[:place], *part.words[at + 1 :])
-            if grade and asked and not any({"do", "want", "stop"} & w.classes for w in beside):
-                return "complaint", "too long" if "brief" in word.classes else _TOO_LITTLE[grade]
+            if rule and asked and not any({"do", "want", "stop"} & w.classes for w in beside):
+                return "complaint", rule
             if word.classes.isdisjoint({"filler", "mild", "reply"}):
                 break
     return None
+
+
+def _too_little(classes: frozenset[str]) -> str | None:
+    """The rule for too little of what a word grades; None where it grades nothing."""
+    return next((rule for grade, rule in _TOO_LITTLE.items() if grade in classes), None)
 
 
 def suffices(part: Part) -> Found:
@@ -70,7 +74,7 @@ def suffices(part: Part) -> Found:
     asking = {"not", "do", "want", "stop", "too"}
     for place in part.places("enough"):
         beside = (*part.words[: max(0, place - 1)], *part.words[place + 1 :])
-        graded = place and not part.words[place - 1].classes.isdisjoint(_TOO_LITTLE)
+        graded = place > 0 and _too_little(part.words[place - 1].classes)
         if graded and all(asking.isdisjoint(word.classes) for word in beside):
             return "denied", "denies a fault"
     return None

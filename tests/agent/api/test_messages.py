@@ -227,6 +227,7 @@ def test_a_conversation_becomes_messages() -> None:
     [
         ({}, True, False, None),
         ({"tools": [WEATHER]}, True, True, None),
+        ({"tools": [WEATHER | {"input_examples": None}]}, True, True, None),
         ({"tools": [WEATHER], "tool_choice": {"type": "none"}}, True, False, None),
         ({"tools": [WEATHER], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
          False, True, None),
@@ -297,6 +298,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     *(({"tools": [WEATHER | {"allowed_callers": callers}]}, "tools[0].allowed_callers")
       for callers in (["code_execution_20250825"], [], "direct")),
     ({"tools": [WEATHER | {"input_examples": ["Rome"]}]}, "tools[0].input_examples[0]"),
+    ({"tools": [WEATHER | {"input_examples": [{}] * 21}]}, "tools[0].input_examples"),
     ({"tools": [WEATHER], "tool_choice": {"type": "tool"}}, "tool_choice.name"),
     ({"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "x"}}, "tool_choice"),
     ({"tool_choice": {"type": "any"}}, "tool_choice"),
