@@ -55,6 +55,9 @@ def is_not(part: Part) -> Found:
     for place in part.places("not"):
         for at, word in enumerate(part.words[place + 1 : place + 5], place + 1):
             rule = _too_little(word.classes)
+            # "not the short one" chooses between two
+            if any("number" in after.classes for after in part.words[at + 1 : at + 2]):
+                break
             asked = {"brief", "short"} <= word.classes or part.reading.asked_about(word.text)
             beside = (*part.words[:place], *part.words[at + 1 :])
             if rule and asked and not any({"do", "want", "stop"} & w.classes for w in beside):
@@ -70,10 +73,16 @@ def _too_little(classes: frozenset[str]) -> str | None:
 
 
 def suffices(part: Part) -> Found:
-    """ "Short enough": as it should be; only behind the grade, "assez court" may blame."""
+    """ "Short enough": as it should be; only behind the grade, "assez court" may blame.
+
+    "That's enough detail" says it of the reply; "enough detail" may forbid.
+    """
     asking = {"not", "do", "want", "stop", "too"}
     for place in part.places("enough"):
         beside = (*part.words[: max(0, place - 1)], *part.words[place + 1 :])
+        named = part.words[place + 1 : place + 2]
+        if part.opens & {"reply"} and any("form" in word.classes for word in named):
+            return "denied", "denies a fault"
         graded = place > 0 and _too_little(part.words[place - 1].classes)
         if graded and all(asking.isdisjoint(word.classes) for word in beside):
             return "denied", "denies a fault"
@@ -122,6 +131,9 @@ def hard_to_follow(part: Part) -> Found:
         return None
     for place in part.places("dense"):
         said = part.words[place].text
+        # "hard to read in the dark"
+        if any("grade" in word.classes for word in part.words[place + 1 :]):
+            continue
         if not part.reading.shared(said.split()[0] if not is_cjk(said[0]) else "难"):
             return "complaint", "too complicated"
     return None

@@ -182,6 +182,9 @@ def test_too_little_is_a_complaint(words: str, hint: str | None) -> None:
         "it's not a short walk", "my hair is not short", "what do you call that in French?",
         "not too long", "dieser Film ist nicht kurz", "das ist etwas anderes als Rotwein",
         "the dryer ruined my shirt", "mon fils dit que c'est difficile à lire",
+        "not the short one, the long one", "pas la courte, la longue", "that is enough detail",
+        "das sind genug Details", "it's difficult to read in the dark",
+        "é difícil de ler no escuro",
     ],
 )  # fmt: skip
 def test_enough_is_enough(words: str) -> None:
