@@ -28,7 +28,7 @@ _LABEL: Final = re.compile(
     r"result|"
     r"return(?:ed)?|exit|traceback|error|exception|warning|warn|info|debug|fatal|notice|system|"
     r"log|logs|"
-    r"status|request|command|terminal|console|shell|compiler|build|test|tests|job|task|cron|"
+    r"status|request|command|terminal|console|shell|compiler|build|test|tests|job|task|cron\b|"
     r"scheduler|webhook|event|trigger|payload|search results?|retrieved|context|document|"
     r"environment|"
     r"beobachtung|werkzeug|fehler|ergebnis|ausgabe|warnung|meldung|protokoll|hinweis|rückgabe\w*|"
@@ -50,7 +50,7 @@ _SIGNS: Final = re.compile(
     r"|^FAILED |^PASSED |command not found|[Nn]o such file|[Pp]ermission denied|segmentation fault"
     r"|<\/?(?:tool_response|tool_result|result|output|observation|system-reminder|"
     r"environment_details|"
-    r"function_results|response|error|stdout|html|body|div|xml)\b|\bnull\b.{0,40}[,}\]]"
+    r"function_results|response|error|stdout|html|body|div|xml)\b|[:,\[]\s?null\s?[,}\]]"
     r"|^(?:Thought|Action|Action Input|Final Answer|Tool|Function)\s?:|^diff --git|^@@ -\d"
     r"|\bno[- ]?reply\b|do not reply to this|automatic(?:ally generated)? (?:reply|message|"
     r"response)"
@@ -61,8 +61,25 @@ _SIGNS: Final = re.compile(
     r"(?:could not|couldn't|failed|did not contain|(?:was|is) (?:not valid|invalid))"
     r"|automatische (?:antwort|nachricht)|réponse automatique|respuesta automática|"
     r"risposta automatica"
-    r"|resposta automática|自动回复|自動返信|自動応答|^\w{1,20}=\S{1,80}(?:\s+\w{1,20}=\S)",
+    r"|resposta automática|自动回复|自動返信|自動応答|^\w{1,20}=\S{1,80}(?:\s+\w{1,20}=\S)"
+    # what compilers, git, package managers and databases print in one line
+    r"|^[a-z][\w.+\-]{1,20}: (?:(?:fatal )?error|fatal|warning|cannot|could not|can't|unable to|"
+    r"unknown|invalid|illegal|missing|not found|\(\d{1,3}\) |\w{1,30}\(\):)"
+    r"|\b(?:error )?(?:TS|CS|CA|LNK|ORA-|SQLSTATE\[?|E|C)\d{4,5}\]?: "
+    r"|^HEAD is now at [0-9a-f]{7}|^[ \t]*! \[(?:remote )?rejected\]|^CONFLICT \(\w{3,20}\):"
+    r"|^Query OK, \d|^\(\d+ rows?\)|^(?:ALTER|CREATE|DROP) (?:TABLE|INDEX|ROLE|DATABASE)\s*\Z"
+    r"|^(?:INSERT \d|UPDATE|DELETE) \d+\s*\Z|^(?:La|pdf)TeX Warning|^Requirement already satisfied"
+    r"|^Successfully (?:installed|built) \S|^(?:Build|Compilation) \w{4,10} in \d|^#(?:REF|N/A)\b",
     re.MULTILINE,
+)
+# Somebody tells what a program printed: "tried that, now I get KeyError: 'x' instead".
+_TELLS: Final = re.compile(
+    r"\bI(?:'m| am)? (?:still |now |just )?(?:get|got|getting|see)\b|\b(?:gives?|gave) me\b"
+    r"|\b(?:bekomme?|krieg(?:e|'|)|seh(?:e|'|)) ich\b|\bich (?:bekomme?|krieg(?:e|')?|sehe?)\b"
+    r"|\bkommt (?:bei mir|jetzt|immer)\b|\bme (?:da|sale|aparece|dá|donne|sort|met)\b|\bj'obtiens\b"
+    r"|\bj'ai (?:toujours |encore |maintenant )?(?:une?|droit)\b|\bmi (?:dà|da|esce|dice|appare)\b"
+    r"|\b(?:dá|deu)-me\b|\botten(?:go|uto)\b|我(?:还是|现在|这边)?(?:得到|收到|看到)|报错|報錯|と出(?:ます|る|た)",
+    re.IGNORECASE,
 )
 _KEY_VALUE: Final = re.compile(r"^[ \t]*[\"']?[\w.\-]{1,40}[\"']?\s?[:=]\s?\S", re.MULTILINE)
 # The whole message in brackets, or a tag in brackets before it.
@@ -100,6 +117,8 @@ def origin(text: str) -> Origin:
 
     >>> origin("Observation:\\nExecution logs:\\nFalse"), origin("false")
     ('program', 'person')
+    >>> origin("fatal: not a git repository"), origin("tried it, now I get KeyError: 'x'")
+    ('program', 'person')
     >>> origin("Dear Ms Kim,\\nyou forgot the invoice.\\nRegards"), origin('{"ok": false}')
     ('pasted', 'program')
     """
@@ -113,8 +132,10 @@ def _is_program(seen: str) -> bool:
     bare = seen.strip()
     if not bare:
         return False
-    if _LABEL.match(bare) or _SIGNS.search(bare) or _BRACKETED.match(bare):
+    if _LABEL.match(bare) or _BRACKETED.match(bare):
         return True
+    if _SIGNS.search(bare):
+        return "\n" in bare or not _TELLS.search(bare)
     if bare[0] in "[{" and _is_json(bare):
         return True
     lines = [line for line in bare.splitlines() if line.strip()]
