@@ -230,10 +230,12 @@ async def test_the_next_call_is_at_hand(chat_page: Page, agent: FakeAgent) -> No
     calls = [{"id": f"call_{n}", "name": "weather", "arguments": "{}"} for n in range(2)]
     agent.scripts += [Script(calls=calls), Script(["It rains."])]
     await say(chat_page, "Weather?")
+    await chat_page.locator("#result-call_1").fill("su")
     await chat_page.locator("#result-call_0").fill("rain")
     await chat_page.keyboard.press("Control+Enter")
     await expect(chat_page.locator("#result-call_1")).to_be_focused()
-    await chat_page.keyboard.type("sun")
+    await chat_page.keyboard.press("End")
+    await chat_page.keyboard.type("n")  # what was typed there before is there
     await chat_page.keyboard.press("Control+Enter")
     await expect(chat_page.get_by_label("Message", exact=True)).to_be_focused()
     await expect(chat_page.locator(".assistant .text").last).to_have_text("It rains.")

@@ -257,6 +257,27 @@ async def test_keys_of_the_composer(chat_page: Page, agent: FakeAgent) -> None:
     assert [r["messages"][0]["content"] for r in agent.requests] == ["one\ntwo"]
 
 
+async def test_a_word_that_is_being_composed_keeps_its_keys(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Enter takes the word, and Escape leaves it, as browsers tell it: Safari by the code alone."""
+    agent.scripts.append(Script(["ok"]))
+    press = """([of, key, told]) => document.querySelector(of).dispatchEvent(
+        new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true, ...told}))"""
+    await chat_page.get_by_label("Message", exact=True).fill("にほん")
+    for told in ({"keyCode": 229}, {"isComposing": True}):
+        await chat_page.evaluate(press, ["#prompt", "Enter", told])
+    assert agent.requests == []
+    await chat_page.keyboard.press("Enter")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("ok")
+    await chat_page.get_by_role("button", name="Bad reply").click()
+    hint = chat_page.locator("textarea.hint")
+    await hint.fill("短く")
+    await chat_page.evaluate(press, ["textarea.hint", "Escape", {"isComposing": True, "keyCode": 229}])
+    await expect(hint).to_have_value("短く")
+    await expect(hint).to_be_visible()
+
+
 async def test_a_reload_keeps_the_conversation_and_new_chat_ends_it(
     chat_page: Page, agent: FakeAgent
 ) -> None:

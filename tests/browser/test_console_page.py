@@ -91,6 +91,36 @@ async def test_now_is_renewed_without_a_reload_and_what_is_open_stays_open(
     await expect(samples).to_contain_text("I'm sorry, but I cannot tell that.")
 
 
+async def test_a_page_that_nobody_sees_holds_no_connection(
+    page: Page, serve: Serve, store: Store
+) -> None:
+    """A browser has six for all tabs; when somebody looks again the page catches up."""
+    await page.add_init_script(
+        """const open = new Set();
+        window.EventSource = class extends EventSource {
+            constructor(url) { super(url); open.add(this); }
+            close() { super.close(); open.delete(this); }
+        };
+        window.sources = () => open.size;
+        window.seen = (hidden) => {
+            Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+            document.dispatchEvent(new Event("visibilitychange"));
+        };"""
+    )
+    service = a_day(store, trial=True)
+    await open_console(page, serve, service, store)
+    await expect(page.locator("#live")).to_have_text("live")
+    await page.evaluate("seen(true)")
+    assert await page.evaluate("sources()") == 0
+    with store.transaction() as session:
+        generation = session.get_one(GenerationRow, "g25")
+        generation.state, generation.reward, generation.done_ms = "released", 0.9, 1
+        session.add(planned(26, "x", 1))
+    await page.evaluate("seen(false)")
+    await expect(card(page, "Health")).to_contain_text("generation 26 is in work")
+    assert await page.evaluate("sources()") == 1
+
+
 async def test_a_list_offers_what_is_new_and_does_not_move_by_itself(
     page: Page, serve: Serve, store: Store
 ) -> None:

@@ -109,13 +109,55 @@ async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) 
     agent.scripts += [Script(["x", "y"], pause=pause), Script(["z"])]
     await say(chat_page, "At the same time")
     await expect(chat_page.locator(".assistant .text").last).to_have_text("x")
+    await expect(other.locator(".assistant .waiting").last).to_have_text(
+        "Being written in another tab."
+    )
+    await expect(other.locator(".problem:visible")).to_have_count(0)
     await said(other, "At once", "z")
     pause.set()
-    await expect(chat_page.locator(".assistant .text").last).to_have_text("xy")
+    await expect(chat_page.locator(".assistant .text")).to_have_text(["one", "two", "xy", "z"])
     await reload(chat_page)
     kept = await chat_page.evaluate(KEPT_SOMEWHERE)
     assert set(kept) >= {"At the same time", "xy", "At once", "z"}
     await other.close()
+
+
+async def test_what_is_deleted_in_mid_reply_stays_deleted(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Neither the reply that still came, nor another tab that is writing, brings it back."""
+    pause = asyncio.Event()
+    agent.scripts += [Script(["x", "y"], pause=pause), Script(["x", "y"], pause=pause)]
+    for deletes in (chat_page, await chat_page.context.new_page()):
+        if deletes is not chat_page:
+            await deletes.goto(chat_page.url)
+            await ready(deletes)
+        await say(chat_page, "Soon gone")
+        await expect(chat_page.locator(".assistant .text").last).to_have_text("x")
+        await deletes.locator(".menu summary").click()
+        await deletes.get_by_role("button", name="Delete…").click()
+        await deletes.get_by_role("button", name="Delete", exact=True).click()
+        await expect(deletes.locator(".conversation")).to_have_count(0)
+        pause.set()
+        await chat_page.get_by_role("button", name="Send", exact=True).wait_for()
+        await reload(chat_page)
+        await expect(chat_page.locator("#no-conversation")).to_be_visible()
+        assert "Soon gone" not in await chat_page.evaluate(KEPT_SOMEWHERE)
+        pause.clear()
+
+
+async def test_to_choose_the_chat_that_is_open_cuts_no_reply(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """It is there already."""
+    pause = asyncio.Event()
+    agent.scripts.append(Script(["x", "y"], pause=pause))
+    await say(chat_page, "Go on")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("x")
+    await chat_page.locator(".conversation .open").click()
+    pause.set()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("xy")
+    await expect(chat_page.locator(".problem:visible")).to_have_count(0)
 
 
 async def test_a_full_disk_is_told_and_loses_nothing_typed(

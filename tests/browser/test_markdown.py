@@ -17,6 +17,11 @@ MARKDOWN = [
     ("1. a\n\n2. b", "<ol><li>a</li><li>b</li></ol>"),
     ("> said\n> so", "<blockquote><p>said<br>so</p></blockquote>"),
     ("```py\nx < 1\n```", '<pre tabindex="0" data-language="py"><code>x &lt; 1</code></pre>'),
+    ("````\n```\nx\n```\n````\ny",
+     '<pre tabindex="0"><code>```\nx\n```</code></pre><p>y</p>'),
+    ("```\na\n``` and so\nb\n```", '<pre tabindex="0"><code>a\n``` and so\nb</code></pre>'),
+    ("Run:\n```pip install x``` and go\n\nThen.",
+     "<p>Run:<br><code>pip install x</code> and go</p><p>Then.</p>"),
     ("```\nopen", '<pre tabindex="0"><code>open</code></pre>'),
     ("a | b\n:- | -:\n`x|y` | *2*\n1\n\nz",
      '<div class="table" tabindex="0" role="group" aria-label="Table"><table><thead><tr>'

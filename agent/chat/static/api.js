@@ -1,7 +1,7 @@
 // The requests that this page makes of the agent's API.
 // Knows nothing of the page; throws ApiError with a sentence for the reader.
 
-import { eventData } from "./sse.js";
+import { eventData, inTime } from "./sse.js";
 
 const NETWORK = "The server cannot be reached. Is quickset still running?";
 const CUT = "The connection broke before the reply was finished.";
@@ -130,10 +130,13 @@ async function json(url, options) {
 }
 
 async function request(url, options) {
+  const dead = new AbortController();
+  const signal = AbortSignal.any([dead.signal, ...(options.signal ? [options.signal] : [])]);
   let response;
   try {
-    response = await fetch(url, { ...options, credentials: "omit", cache: "no-store" });
+    response = await inTime(fetch(url, { ...options, signal, credentials: "omit", cache: "no-store" }));
   } catch (cause) {
+    dead.abort();
     throw cause.name === "AbortError" ? cause : new ApiError(NETWORK);
   }
   if (!response.ok) throw await refusal(response);

@@ -10,11 +10,12 @@ import { listen } from "./keys.js";
 import { Notes } from "./notes.js";
 import { Options } from "./options.js";
 import { Follow } from "./scroll.js";
+import { remember, remembered } from "./session.js";
 import { Shelf } from "./shelf.js";
 import { Sidebar } from "./sidebar.js";
 import { Speech } from "./speech.js";
 import { Talk } from "./talk.js";
-import { Thread } from "./thread.js";
+import { ALIVE_MS, Thread } from "./thread.js";
 import { Versions } from "./versions.js";
 
 const OPEN_PLACE = "quickset.open"; // the conversation that this tab shows
@@ -27,6 +28,8 @@ class Page {
   model = null; // what is asked for: {id, context_length}; null: not known yet
   #trouble = ""; // why nothing can be asked now, as the last look found it
   conversation = null;
+  #missed = false; // whether another tab said something while this one was busy
+  #elsewhere = 0; // the timer until a reply that another tab writes is looked at again
 
   constructor(shelf) {
     this.shelf = shelf;
@@ -52,11 +55,16 @@ class Page {
 
   /** Show a conversation, by default a new one. */
   async open(id = newId()) {
+    if (id === this.conversation?.id) {
+      this.sidebar.leave();
+      this.composer.field.focus();
+      return; // it is there, and may be replying
+    }
     this.talk.stop();
     this.conversation = this.shelf.get(id)
       ? await Conversation.open(this.shelf, id)
       : Conversation.begin(this.shelf, id);
-    sessionStorage.setItem(OPEN_PLACE, id);
+    remember(OPEN_PLACE, id);
     this.redraw();
     this.composer.turnTo(id);
     this.sidebar.shown(id);
@@ -70,10 +78,13 @@ class Page {
     this.composer.write(text);
   }
 
-  redraw() {
+  redraw({ remote = false } = {}) {
     this.thread.draw(this.conversation);
     this.versions.before = this.conversation.path().findLast((one) => one.version)?.version ?? null;
-    this.follow.toEnd();
+    if (remote) this.follow.grown(); // what another tab says moves no reader
+    else this.follow.toEnd();
+    clearTimeout(this.#elsewhere);
+    if (this.thread.elsewhere) this.#elsewhere = setTimeout(() => this.#lookElsewhere(), ALIVE_MS);
     this.#note();
     this.#name();
   }
@@ -94,6 +105,7 @@ class Page {
 
   ended(conversation) {
     if (this.talk.running) return; // of another conversation, which has begun meanwhile
+    if (this.#missed) this.#catchUp();
     this.composer.busy(false);
     if (conversation === this.conversation) this.follow.grown();
     this.#note();
@@ -188,11 +200,21 @@ class Page {
     if (id !== this.conversation?.id || !this.shelf.get(id)) return;
     this.conversation.adopt();
     this.#name();
-    if (!remote || this.talk.running) return;
-    if (document.querySelector("#messages form:not([hidden])")) return; // somebody writes there
+    if (remote) await this.#catchUp();
+  }
+
+  /** Show what another tab said, unless something is being said or written here. */
+  async #catchUp() {
     const { conversation } = this;
+    this.#missed = this.talk.running;
+    if (this.#missed || document.querySelector("#messages form:not([hidden])")) return;
     await conversation.refresh();
-    if (conversation === this.conversation && !this.talk.running) this.redraw();
+    if (conversation === this.conversation && !this.talk.running) this.redraw({ remote: true });
+  }
+
+  /** A reply that another tab was writing and has left says so. */
+  #lookElsewhere() {
+    if (!this.talk.running && this.thread.elsewhere) this.redraw({ remote: true });
   }
 
   /** What the reader taught in this conversation until another version answered. */
@@ -244,7 +266,7 @@ byId("starters").addEventListener("click", ({ target }) => {
 });
 listen(page.acts());
 byId("send").disabled = false;
-await page.open(sessionStorage.getItem(OPEN_PLACE) ?? undefined);
+await page.open(remembered(OPEN_PLACE) ?? undefined);
 page.look();
 page.notes.look();
 setInterval(() => page.look(), LOOK_MS);

@@ -1,6 +1,6 @@
 // Where a message is written: grows with its text, keeps it as a draft at every key, sends it.
 
-import { byId } from "./dom.js";
+import { byId, composing } from "./dom.js";
 import { draftOf, keepDraft } from "./drafts.js";
 
 const TOUCH = matchMedia("(pointer: coarse)"); // where focus would open a keyboard on the screen
@@ -17,8 +17,9 @@ export class Composer {
       this.submit();
     });
     this.field.addEventListener("keydown", (event) => {
+      if (composing(event)) return;
       if (event.key === "ArrowUp" && !this.field.value) return this.on.editLast();
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key !== "Enter" || event.shiftKey) return;
       event.preventDefault();
       this.submit();
     });

@@ -2,7 +2,8 @@
 // reply is a branch beside the first, and nothing that was said is lost.
 //
 // A message is {id, conversation, parent, at, role, content}; of a reply also {response, version,
-// finish, failed, score, hint, comment, dropped, calls, served, pair, voted}; of a tool's result also {call}.
+// finish, failed, score, hint, comment, dropped, calls, served, pair, voted, writer: {tab, at}}; of a tool's result
+// also {call}.
 // Knows nothing of the page or of the network.
 
 import { newId } from "./ids.js";

@@ -23,6 +23,11 @@ export function element(name, { className = "", ...properties } = {}, ...childre
   return node;
 }
 
+/** Whether a key belongs to a word that is being composed; Safari says so by the code alone. */
+export function composing(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
 /** Put a text into the clipboard; whether the browser let us. */
 export async function toClipboard(text) {
   try {

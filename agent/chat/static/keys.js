@@ -1,6 +1,6 @@
 // Shortcuts: the one list of them, which the help shows and the page obeys.
 
-import { byId, element } from "./dom.js";
+import { byId, composing, element } from "./dom.js";
 
 const SHORTCUTS = [
   ["Enter", "send the message; Shift+Enter starts a new line"],
@@ -18,6 +18,10 @@ const SHORTCUTS = [
   ["/", "write a message", "Slash", "write"],
   ["?", "this list; from within a message Ctrl+/"],
 ];
+
+// There Alt with a letter types one ("ñ", "©"), so within a text it takes Ctrl, too.
+const APPLE = /Mac|iPhone|iPad/.test(navigator.platform);
+if (APPLE) SHORTCUTS.push(["Ctrl+Alt", "for Alt within a message"]);
 
 /** Obey the keyboard; acts: what each name above does, and `stop`, `help`. */
 export function listen(acts) {
@@ -37,11 +41,14 @@ export function listen(acts) {
 
 function wanted(event) {
   const { key, code, altKey, ctrlKey, metaKey, target } = event;
-  const command = ctrlKey || metaKey;
+  if (composing(event)) return null;
+  const writes = target.closest("textarea, input, select");
+  const command = (ctrlKey && !(APPLE && altKey)) || metaKey;
   if (document.querySelector("dialog[open]")) return null; // a dialog has the keyboard to itself
   if (key === "Escape") return "stop";
   if (command && code === "Slash") return "help";
+  if (altKey && APPLE && writes && !ctrlKey) return null;
   if (altKey && !command) return SHORTCUTS.find(([keys, , own]) => own === code && keys.startsWith("Alt"))?.[3];
-  if (command || altKey || target.closest("textarea, input, select")) return null;
+  if (command || altKey || writes) return null;
   return { "?": "help", "/": "write" }[key] ?? null;
 }

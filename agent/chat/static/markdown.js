@@ -24,7 +24,7 @@ const BULLET = /^(\s*)[-*+]\s+(.*)$/;
 const NUMBER = /^(\s*)(\d{1,9})[.)]\s+(.*)$/;
 const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
 const RULE = /^\s*([-*_])\s*(?:\1\s*){2,}$/;
-const FENCE = /^\s*(```|~~~)\s*([\w+#.-]{0,20})/;
+const FENCE = /^\s*(`{3,}(?=[^`]*$)|~{3,})\s*([\w+#.-]{0,20})/; // backticks later in the line: code in a sentence
 const QUOTE = /^\s*>\s?(.*)$/;
 
 /** Turn Markdown into nodes. */
@@ -52,12 +52,17 @@ function blocks(lines, depth) {
 function fence(lines, start, out) {
   const [, mark, language] = FENCE.exec(lines[start]);
   let end = start + 1;
-  while (end < lines.length && !lines[end].trimStart().startsWith(mark)) end += 1;
+  while (end < lines.length && !closes(lines[end].trim(), mark)) end += 1;
   const code = element("code", document.createTextNode(lines.slice(start + 1, end).join("\n")));
   const pre = element("pre", code);
   pre.tabIndex = 0; // so that the keyboard can scroll it
   if (language) pre.dataset.language = language;
   return append(out, pre, end + 1);
+}
+
+/** Whether a line ends a fence: at least as many of its signs, and nothing else. */
+function closes(line, mark) {
+  return line.startsWith(mark) && line === mark[0].repeat(line.length);
 }
 
 function heading(line, at, out) {

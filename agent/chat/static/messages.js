@@ -1,7 +1,7 @@
 // Messages as they stand on the page. Text of people and models enters as text nodes only.
 
 import { callView, servedView } from "./calls.js";
-import { copy, element, part, toClipboard } from "./dom.js";
+import { composing, copy, element, part, toClipboard } from "./dom.js";
 import { render } from "./markdown.js";
 import { Rating } from "./rating.js";
 
@@ -12,6 +12,7 @@ const STATES = {
 };
 const COPIED_MS = 2000; // as long as a button says that it has copied
 const SLOW_MS = 4000; // without a word; from then on the page says why that may be
+const ELSEWHERE = "Being written in another tab.";
 const SLOW = "No word yet: others are answered first, or a long conversation is being read.";
 
 /** Show that another version answers from here on; known: it is no new one; tell() opens what has changed. */
@@ -71,7 +72,7 @@ export class UserView {
   }
 
   #key(event) {
-    if (event.isComposing) return;
+    if (composing(event)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.form.requestSubmit();
@@ -182,6 +183,11 @@ export class ReplyView {
     shown.append(...fresh.slice(same));
   }
 
+  /** Say that another tab is writing this reply, or no more. */
+  elsewhere(writing) {
+    if (writing) part(this.node, ".waiting").textContent = ELSEWHERE;
+  }
+
   #waited() {
     clearTimeout(this.#slow);
     part(this.node, ".waiting").textContent = "";
@@ -193,6 +199,11 @@ export class ReplyView {
       const result = results.get(call.id) ?? null;
       return callView(call, result, this.on.answer && ((text) => this.on.answer(call, text)));
     });
+    const written = new Map([...this.node.querySelectorAll(".call textarea")].map(({ id, value }) => [id, value]));
+    for (const node of nodes) {
+      const field = part(node, "textarea");
+      field.value = written.get(field.id) ?? "";
+    }
     part(this.node, ".calls").replaceChildren(...(this.message.served ?? []).map(servedView), ...nodes);
   }
 }

@@ -2,6 +2,7 @@
 // are kept in this tab until it is closed, the key only when its reader wants it.
 
 import { byId, part } from "./dom.js";
+import { remember, remembered } from "./session.js";
 
 const KEY = "quickset.key";
 const KEEP_KEY = "quickset.keep-key";
@@ -12,7 +13,7 @@ const TOOLS = "quickset.tools";
 
 /** The choices, and the dialog in which they are made; changed() follows each closing. */
 export class Options {
-  #key = stored(KEY) ?? "";
+  #key = remembered(KEY) ?? "";
 
   constructor(changed) {
     this.dialog = byId("options");
@@ -28,21 +29,21 @@ export class Options {
   }
 
   get learn() {
-    return stored(LEARN) !== "off";
+    return remembered(LEARN) !== "off";
   }
 
   get notes() {
-    return stored(NOTES) !== "off";
+    return remembered(NOTES) !== "off";
   }
 
   get dropping() {
-    return stored(DROPPING) === "on";
+    return remembered(DROPPING) === "on";
   }
 
   /** The functions that replies may call, as the API takes them. */
   get tools() {
     try {
-      return toolsOf(stored(TOOLS) ?? "");
+      return toolsOf(remembered(TOOLS) ?? "");
     } catch {
       return [];
     }
@@ -51,11 +52,11 @@ export class Options {
   /** Open the dialog; why: what the server said, when it asked for a key. */
   open(why = "") {
     byId("api-key").value = this.#key;
-    byId("keep-key").checked = stored(KEEP_KEY) !== "off";
+    byId("keep-key").checked = remembered(KEEP_KEY) !== "off";
     byId("learn").checked = this.learn;
     byId("use-notes").checked = this.notes;
     byId("dropping").checked = this.dropping;
-    byId("tools").value = stored(TOOLS) ?? "";
+    byId("tools").value = remembered(TOOLS) ?? "";
     byId("key-wanted").textContent = why;
     this.#tell("");
     if (!this.dialog.open) this.dialog.showModal();
@@ -75,12 +76,12 @@ export class Options {
   #keep() {
     this.#key = byId("api-key").value.trim();
     const kept = byId("keep-key").checked;
-    keep(KEEP_KEY, kept ? "" : "off");
-    keep(KEY, kept ? this.#key : "");
-    keep(LEARN, byId("learn").checked ? "" : "off");
-    keep(NOTES, byId("use-notes").checked ? "" : "off");
-    keep(DROPPING, byId("dropping").checked ? "on" : "");
-    keep(TOOLS, byId("tools").value.trim());
+    remember(KEEP_KEY, kept ? "" : "off");
+    remember(KEY, kept ? this.#key : "");
+    remember(LEARN, byId("learn").checked ? "" : "off");
+    remember(NOTES, byId("use-notes").checked ? "" : "off");
+    remember(DROPPING, byId("dropping").checked ? "on" : "");
+    remember(TOOLS, byId("tools").value.trim());
   }
 
   #tell(text) {
@@ -103,13 +104,4 @@ function toolsOf(text) {
     if (typeof called?.name !== "string") throw new Error("Every tool needs a name.");
     return { type: "function", function: called };
   });
-}
-
-function stored(place) {
-  return sessionStorage.getItem(place);
-}
-
-function keep(place, value) {
-  if (value) sessionStorage.setItem(place, value);
-  else sessionStorage.removeItem(place);
 }

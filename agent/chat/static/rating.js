@@ -1,7 +1,7 @@
 // Thumbs of a reply, and what its reader adds: what it should have done (a hint, which is taught),
 // and a remark for people. Ctrl+Enter sends it, Esc closes it.
 
-import { part } from "./dom.js";
+import { composing, part } from "./dom.js";
 
 const SAID = { 1: "Noted as good.", 0: "Taken back.", "-1": "Noted as bad." };
 
@@ -84,6 +84,7 @@ export class Rating {
   }
 
   #key(event) {
+    if (composing(event)) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.form.requestSubmit();

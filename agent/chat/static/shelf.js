@@ -12,13 +12,14 @@ export class Shelf extends EventTarget {
   #database;
   #records = new Map();
   #unkept = new Map(); // id → [store, value]
+  #removed = new Set(); // ids of conversations: a reply that still streams brings none of them back
   #channel = new BroadcastChannel(CHANNEL);
 
   static async open() {
     const shelf = new Shelf();
     shelf.#database = await openDatabase();
     await shelf.#read();
-    shelf.#channel.onmessage = ({ data }) => shelf.#heard(data.id);
+    shelf.#channel.onmessage = ({ data }) => shelf.#heard(data);
     return shelf;
   }
 
@@ -52,16 +53,19 @@ export class Shelf extends EventTarget {
 
   /** Keep a conversation's own record: title, place, choices. */
   async save(record) {
+    if (this.#removed.has(record.id)) return;
     this.#records.set(record.id, record);
     await this.#put("conversations", record);
     this.#tell(record.id);
   }
 
   async saveMessage(message) {
+    if (this.#removed.has(message.conversation)) return;
     await this.#put("messages", message);
   }
 
   async remove(id) {
+    this.#removed.add(id);
     this.#records.delete(id);
     for (const [key, [, value]] of this.#unkept) {
       if (key === id || value.conversation === id) this.#unkept.delete(key);
@@ -111,13 +115,14 @@ export class Shelf extends EventTarget {
     }
   }
 
-  async #heard(id) {
+  async #heard({ id, removed }) {
+    if (removed) this.#removed.add(id);
     await this.#read();
     this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: true } }));
   }
 
   #tell(id) {
-    this.#channel.postMessage({ id });
+    this.#channel.postMessage({ id, removed: this.#removed.has(id) });
     this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: false } }));
   }
 }

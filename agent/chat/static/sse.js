@@ -31,7 +31,8 @@ export async function* eventData(body) {
   }
 }
 
-function inTime(reading) {
+/** What a promise comes to, unless the line is dead. */
+export function inTime(reading) {
   let timer = 0;
   const dead = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error("nothing comes any more")), DEAD_MS);

@@ -7,11 +7,18 @@
 import { ApiError, feedback, reply } from "./api.js";
 import { growCalls } from "./calls.js";
 import { newId } from "./ids.js";
+import { TAB } from "./session.js";
+import { ALIVE_MS } from "./thread.js";
 
 const KEEP_MS = 700; // between two savings of a reply that streams
 const DISK_MS = 1000; // a disk that takes longer holds up no question; its text is in the composer until then
 const TOO_LONG = "context_length_exceeded";
 const NO_WORD = "Stopped before the first word.";
+
+/** Which tab writes a reply, and when it last said so: others tell by it that nobody has left. */
+function writer() {
+  return { tab: TAB, at: Date.now() };
+}
 
 /** The verbs of one page; `page` is what they show themselves on (chat.js). */
 export class Talk {
@@ -117,7 +124,7 @@ export class Talk {
   async #ask(parent) {
     const { conversation, thread } = this.page;
     const messages = conversation.messages(parent);
-    const message = conversation.add({ role: "assistant", content: "", finish: null }, parent);
+    const message = conversation.add({ role: "assistant", content: "", finish: null, writer: writer() }, parent);
     const view = thread.append(message, { streaming: true });
     await this.#run([[message, view, { messages }]]);
   }
@@ -129,7 +136,7 @@ export class Talk {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0]; // one: versions differ, chance does not
     const chosen = Math.random() < 0.5 ? names : names.toReversed(); // nobody votes for a side
     const replies = chosen.map(() =>
-      conversation.add({ role: "assistant", content: "", finish: null, pair }, question.id),
+      conversation.add({ role: "assistant", content: "", finish: null, pair, writer: writer() }, question.id),
     );
     const shown = thread.appendPair(...replies, { streaming: true });
     const runs = replies.map((message, at) => [
@@ -162,6 +169,10 @@ export class Talk {
     const offset = message.content.length;
     speech?.begin();
     let kept = performance.now();
+    const alive = setInterval(() => {
+      message.writer = writer();
+      conversation.keep(message);
+    }, ALIVE_MS / 3); // without a word, too
     try {
       for await (const event of this.#arriving(conversation, signal, body)) {
         this.#take(event, message, view);
@@ -174,6 +185,7 @@ export class Talk {
     } catch (error) {
       this.#failed(error, message, conversation);
     }
+    clearInterval(alive);
     speech?.end(message.content.slice(offset), message.failed ?? "");
     conversation.keep(message); // the page does not wait for a slow disk
     view.finish(conversation.resultsOf(message));

@@ -4,12 +4,15 @@
 import { CompareView } from "./compare.js";
 import { byId } from "./dom.js";
 import { ReplyView, UserView, versionChange } from "./messages.js";
+import { TAB } from "./session.js";
 
 const LEFT = "The page was left before the reply was finished.";
+export const ALIVE_MS = 10_000; // a reply of which another tab has kept nothing for so long was left
 
 /** Draws a conversation; `on` is what its parts may ask for (the verbs of talk.js, and show, explain). */
 export class Thread {
   #views = new Map();
+  elsewhere = false; // whether another tab is writing a reply that is shown
 
   constructor(on) {
     this.on = on;
@@ -20,6 +23,7 @@ export class Thread {
   draw(conversation) {
     this.conversation = conversation;
     this.#views.clear();
+    this.elsewhere = false;
     this.node.replaceChildren();
     const path = conversation.path();
     const pair = pairOf(conversation, path.at(-1));
@@ -89,7 +93,12 @@ export class Thread {
     });
     if (streaming) return view;
     view.finish(this.conversation.resultsOf(message));
-    const failed = message.failed ?? (message.finish ? null : LEFT);
+    const open = !message.finish && !message.failed;
+    const { tab = TAB, at = 0 } = message.writer ?? {};
+    const elsewhere = open && tab !== TAB && Date.now() - at < ALIVE_MS;
+    this.elsewhere ||= elsewhere;
+    view.elsewhere(elsewhere);
+    const failed = message.failed ?? (open && !elsewhere ? LEFT : null);
     if (failed) view.fail(failed, this.on.remedies(message));
     view.branches(this.places(message));
     return view;

@@ -3,26 +3,46 @@
 
 const chip = document.getElementById("live");
 const newer = document.getElementById("newer");
+const AGAIN_MS = 5000; // until the next try, where the agent refused to tell
 const shown = new Map(); // id of a part → its HTML as it last came
 
-/** Follow the agent's changes for as long as the page is open. */
+/**
+ * Follow the agent's changes while the page is seen: a browser has six connections for all tabs of a
+ * server, so a tab that nobody looks at holds none, and catches up when somebody does.
+ */
 export function follow() {
-  const source = new EventSource("/live");
-  let known = false;
-  let lost = false;
-  source.addEventListener("changed", ({ data }) => {
-    if (known || lost) tell(JSON.parse(data));
-    known = true;
-    say("live", ""); // not before: what changes until now is not told
-  });
-  source.addEventListener("open", () => {
-    known &&= !lost;
-  });
-  source.addEventListener("error", () => {
+  let source = null;
+  let lost = false; // something may have changed that was not told
+  let again = 0; // the timer until the next try
+  const close = () => {
+    clearTimeout(again);
+    source?.close();
+    source = null;
     lost = true;
-    say("connecting again…", "lost");
-    if (source.readyState === EventSource.CLOSED) leaveIfLoggedOut();
-  });
+  };
+  const open = () => {
+    if (source || document.hidden) return;
+    source = new EventSource("/live");
+    let known = false;
+    source.addEventListener("changed", ({ data }) => {
+      if (known || lost) tell(JSON.parse(data));
+      known = true;
+      lost = false;
+      say("live", ""); // not before: what changes until now is not told
+    });
+    source.addEventListener("error", ({ target }) => {
+      if (target !== source) return;
+      lost = true;
+      say("connecting again…", "lost");
+      if (target.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+      close();
+      again = setTimeout(open, AGAIN_MS);
+      leaveIfLoggedOut();
+    });
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  lost = document.hidden;
+  open();
   keep();
 }
 

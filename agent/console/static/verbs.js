@@ -20,6 +20,7 @@ const SERVES = { rollback: "Taken back: ", "promote-full": "Promoted: ", reset: 
 const DONE = { start: "Started", pause: "Paused", resume: "Resumed", "skip-step": "The step is taken", learn: "It learns again", redrive: "Sent again", drop: "Given up" };
 const REASONS = ["Answers got worse", "Unsafe", "Tool calls break", "Drill"];
 const WITHOUT_REASON = ["redrive", "drop"];
+const ANSWER_MS = 30_000; // for the agent to take or refuse a change
 const WAIT_MS = 30_000; // for a version to serve after it was decided
 const LOOK_MS = 40;
 const REPLY_WAIT_MS = 10_000; // for somebody to be answered by it
@@ -64,12 +65,13 @@ async function change() {
   part("error").hidden = true;
   const began = performance.now();
   try {
-    const response = await fetch(asked.path, { method: "POST", headers: await headers(), body: body() });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const response = await fetch(asked.path, { method: "POST", headers: await headers(signal), body: body(), signal });
     const answer = await response.json();
     if (answer.error?.code === "step_up") part("again").hidden = false; // a step that came to be the last
     if (!response.ok) return refuse(answer.error?.message ?? "It was refused");
     dialog.close();
-    await done(answer, began);
+    done(answer, began).catch(() => say(["It is decided, but the agent cannot be reached now: Health tells when it holds."]));
   } catch {
     refuse("The agent cannot be reached; nothing was changed that this page knows of");
   } finally {
@@ -78,8 +80,8 @@ async function change() {
 }
 
 /** The token is new after every restart of the agent, so it is asked for when it is needed. */
-async function headers() {
-  const session = await (await fetch("/operator/session")).json();
+async function headers(signal) {
+  const session = await (await fetch("/operator/session", { signal })).json();
   const found = { "Content-Type": "application/json", "X-CSRF-Token": session.csrf ?? document.body.dataset.csrf };
   if (part("key").value) found["X-Step-Up"] = part("key").value;
   return found;
