@@ -110,20 +110,13 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     known = session.get(ForgottenRow, (record.id, line))
     if known is not None:
         return known
-    # By the agent's clock or the log's (forgotten.covers): one that ran ahead keeps nothing back.
-    said = or_(
-        col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
-    )
-    query = select(TurnRow.id).where(
-        TurnRow.line == line,
-        TurnRow.principal == record.principal,
-        said,
-        TurnRow.state != FORGOTTEN,
-    )
-    turn_ids = list(session.exec(query))
+    said = select(TurnRow.id).where(*_covered(record, line), TurnRow.state != FORGOTTEN)
+    turn_ids = list(session.exec(said))
+    lessons = _lessons(session, record, line)
     num_judgements = _remove_judgements(session, record, line, turn_ids)
-    _clean_outbox(session, record, line, set(turn_ids))
-    _forget_lessons(session, record, line)
+    _clean_outbox(session, record, line, set(turn_ids), {row.id for row in lessons})
+    for lesson in lessons:
+        _empty_lesson(session, lesson)
     _clean_generations(
         session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
     )
@@ -143,6 +136,17 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     session.add(row)
     session.flush()
     return row
+
+
+def _covered(record: Forgotten, line: str) -> tuple[Any, ...]:
+    """Say which turns are forgotten; by the agent's clock or the log's (forgotten.covers).
+
+    One that ran ahead keeps nothing back.
+    """
+    said = or_(
+        col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
+    )
+    return TurnRow.line == line, TurnRow.principal == record.principal, said
 
 
 def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
@@ -224,8 +228,15 @@ def _remove_judgements(
     return int(num)
 
 
-def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[str]) -> None:
-    """Remove what waits to be published and quotes the principal."""
+def _clean_outbox(
+    session: Session, record: Forgotten, line: str, turn_ids: set[str], lessons: set[str]
+) -> None:
+    """Remove what waits to be published and quotes the principal.
+
+    lessons: that are forgotten
+    """
+    theirs = select(NoteRow).where(NoteRow.line == line, NoteRow.principal == record.principal)
+    notes = {note.id for note in session.exec(theirs) if note.lesson in lessons}
     waiting = select(OutboxRow).where(
         OutboxRow.line == line, col(OutboxRow.topic).in_(("judgements", "dead-letters", "notes"))
     )
@@ -241,9 +252,10 @@ def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[
                     said_ms is not None and said_ms <= record.created_ms
                 )
             case Note():
-                concerned = (sent.principal, True) == (
-                    record.principal, sent.created_ms <= record.created_ms
-                )  # fmt: skip
+                # one without text says that a note is gone, to agents that may know it still
+                concerned = (sent.principal, sent.text != "") == (record.principal, True) and (
+                    sent.created_ms <= record.created_ms or sent.note in notes
+                )
             case DeadLetter():
                 concerned = forgotten.letter_of(sent, record.principal)
             case _:
@@ -252,15 +264,15 @@ def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[
             session.delete(row)
 
 
-def _forget_lessons(session: Session, record: Forgotten, line: str) -> None:
-    """Empty the principal's lessons and notes; agents are told that the notes are gone."""
+def _lessons(session: Session, record: Forgotten, line: str) -> Sequence[LessonRow]:
+    """Return the principal's lessons that are forgotten: as old as the turn with their words."""
+    words = select(TurnRow.id).where(*_covered(record, line))
     theirs = select(LessonRow).where(
         LessonRow.line == line,
         LessonRow.principal == record.principal,
-        LessonRow.created_ms <= record.created_ms,
+        or_(col(LessonRow.created_ms) <= record.created_ms, col(LessonRow.turn_id).in_(words)),
     )
-    for row in session.exec(theirs).all():
-        _empty_lesson(session, row)
+    return session.exec(theirs).all()
 
 
 def _forget_lessons_of(session: Session, turn: TurnRow) -> None:

@@ -50,9 +50,9 @@ class Home:
         with self.store.transaction() as session:
             intake.take(session, entries, RULES)
 
-    def complains(self, words: str, name: str = "a", **more: Any) -> None:
-        """Let somebody say this after a reply."""
-        asked, at_ms = said(f"question {name}"), self.now_ms
+    def complains(self, words: str, name: str = "a", *, ahead_ms: int = 0, **more: Any) -> None:
+        """Let somebody say this after a reply. ahead_ms: of the agent's clock"""
+        asked, at_ms = said(f"question {name}"), self.now_ms + ahead_ms
         first = turn(asked, "a long reply", id=name, created_ms=at_ms, **more)
         goes_on = [*asked, first.reply, Message(role="user", content=words)]
         self.take(first, turn(goes_on, "ok", id=f"{name}2", created_ms=at_ms + 5, **more))
@@ -260,6 +260,27 @@ def test_who_is_forgotten_leaves_neither_lesson_nor_note(home: Home) -> None:
     assert (note.state, note.text) == ("removed", "")
     assert [(record.text, record.state) for record in home.sent()] == [("", "removed")]
     home.complains("Talk like a pirate, please", "late")
+    assert home.notes()["Talk like a pirate, please"] == "active"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_agents_clock_that_ran_ahead_keeps_no_wish_back(home: Home, together: bool) -> None:
+    """Forgotten by when the log took it, published already or not; what is said afterwards acts."""
+    home.complains("Talk like a pirate, please", ahead_ms=10**9)
+    if not together:
+        home.published()
+    for id in ("f", "again"):
+        forgotten = Forgotten(
+            id=id, principal="alice", reason="asked", who="op", created_ms=home.now_ms + 5
+        )
+        home.take(forgotten, topic="forgotten")
+    with home.store.reading() as session:
+        (lesson,) = session.exec(select(LessonRow)).all()
+        (note,) = session.exec(select(NoteRow)).all()
+    assert (lesson.state, lesson.instruction, lesson.wished) == ("forgotten", "", [])
+    assert (note.state, note.text) == ("removed", "")
+    assert [(record.text, record.state) for record in home.sent()] == [("", "removed")]
+    home.complains("Talk like a pirate, please", "late", ahead_ms=10**9)
     assert home.notes()["Talk like a pirate, please"] == "active"
 
 
