@@ -19,7 +19,7 @@ from sqlmodel import Session, col, func, select
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
-from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, decode
+from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, Turn, decode
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.states import FORGOTTEN, PLANNED, VOID
@@ -31,6 +31,7 @@ from streams.store.tables import (
     OutboxRow,
     TurnRow,
 )
+from streams.turn import beside_id
 from streams.wire import id_of
 
 # Rows of one statement; SQLite takes 32,766 values in one.
@@ -150,13 +151,15 @@ def _covered(record: Forgotten, line: str) -> tuple[Any, ...]:
 
 
 def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
-    """Empty one turn of its principal's; one that has not come yet is empty when it comes.
+    """Empty one turn of its principal's, and what nobody saw beside it.
+
+    One that has not come yet is empty when it comes, and what was said of it meanwhile goes.
 
     taken_ms: when the log took the record
     """
-    row = session.get(TurnRow, record.turn_id)
-    if row is None:
-        row = TurnRow(
+    if session.get(TurnRow, record.turn_id) is None:
+        session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == record.turn_id))
+        tombstone = TurnRow(
             id=record.turn_id,
             line=record.line,
             version="",
@@ -166,11 +169,21 @@ def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
             taken_ms=taken_ms,
             **_TOMBSTONE,
         )
-        session.add(row)
+        session.add(tombstone)
         session.flush()
-        return
-    if row.principal != record.principal or row.state == FORGOTTEN:
-        return
+    for id in (record.turn_id, beside_id(record.turn_id)):
+        row = session.get(TurnRow, id)
+        if row is not None and row.principal == record.principal and row.state != FORGOTTEN:
+            _empty_turn(session, row)
+
+
+def goes_with(session: Session, turn: Turn) -> bool:
+    """Return whether a reply that nobody saw was made beside a turn that is empty."""
+    shown = session.get(TurnRow, turn.beside) if turn.beside is not None else None
+    return shown is not None and shown.state == FORGOTTEN
+
+
+def _empty_turn(session: Session, row: TurnRow) -> None:
     session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == row.id))
     waiting = select(OutboxRow).where(OutboxRow.line == row.line, OutboxRow.topic == "judgements")
     for sent in session.exec(waiting):
