@@ -163,7 +163,7 @@ def _is_of_another_line(entry: Entry, line: str) -> bool:
 def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> None:
     """Store a turn, and link it both ways: what it follows, and what already follows it."""
     latest, known, rated = _before(session, turn.id)
-    if known:
+    if known or forget.goes_with(session, turn):
         return
     row = rows.row_of(turn, sequence=(latest or 0) + 1, taken_ms=taken_ms)
     session.add(row)

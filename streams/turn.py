@@ -70,6 +70,15 @@ _SAMPLING_OF_V3 = (
 )  # fmt: skip
 
 
+def beside_id(turn_id: str) -> str:
+    """Return the id of the reply that nobody sees beside a turn's, as it is recorded.
+
+    >>> beside_id("resp_1")
+    'resp_1-beside'
+    """
+    return f"{turn_id}-beside"
+
+
 class Turn(Record):
     """One reply to one request, exactly as it was sampled."""
 

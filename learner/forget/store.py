@@ -19,7 +19,7 @@ from sqlmodel import Session, col, func, select
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
-from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, decode
+from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, Turn, decode
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.states import FORGOTTEN, PLANNED, VOID
@@ -31,6 +31,7 @@ from streams.store.tables import (
     OutboxRow,
     TurnRow,
 )
+from streams.turn import beside_id
 from streams.wire import id_of
 
 # Rows of one statement; SQLite takes 32,766 values in one.
@@ -110,20 +111,13 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     known = session.get(ForgottenRow, (record.id, line))
     if known is not None:
         return known
-    # By the agent's clock or the log's (forgotten.covers): one that ran ahead keeps nothing back.
-    said = or_(
-        col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
-    )
-    query = select(TurnRow.id).where(
-        TurnRow.line == line,
-        TurnRow.principal == record.principal,
-        said,
-        TurnRow.state != FORGOTTEN,
-    )
-    turn_ids = list(session.exec(query))
+    said = select(TurnRow.id).where(*_covered(record, line), TurnRow.state != FORGOTTEN)
+    turn_ids = list(session.exec(said))
+    lessons = _lessons(session, record, line)
     num_judgements = _remove_judgements(session, record, line, turn_ids)
-    _clean_outbox(session, record, line, set(turn_ids))
-    _forget_lessons(session, record, line)
+    _clean_outbox(session, record, line, set(turn_ids), {row.id for row in lessons})
+    for lesson in lessons:
+        _empty_lesson(session, lesson)
     _clean_generations(
         session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
     )
@@ -145,14 +139,27 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     return row
 
 
+def _covered(record: Forgotten, line: str) -> tuple[Any, ...]:
+    """Say which turns are forgotten; by the agent's clock or the log's (forgotten.covers).
+
+    One that ran ahead keeps nothing back.
+    """
+    said = or_(
+        col(TurnRow.created_ms) <= record.created_ms, col(TurnRow.taken_ms) <= record.created_ms
+    )
+    return TurnRow.line == line, TurnRow.principal == record.principal, said
+
+
 def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
-    """Empty one turn of its principal's; one that has not come yet is empty when it comes.
+    """Empty one turn of its principal's, and what nobody saw beside it.
+
+    One that has not come yet is empty when it comes, and what was said of it meanwhile goes.
 
     taken_ms: when the log took the record
     """
-    row = session.get(TurnRow, record.turn_id)
-    if row is None:
-        row = TurnRow(
+    if session.get(TurnRow, record.turn_id) is None:
+        session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == record.turn_id))
+        tombstone = TurnRow(
             id=record.turn_id,
             line=record.line,
             version="",
@@ -162,11 +169,21 @@ def delete_turn(session: Session, record: Deletion, *, taken_ms: int) -> None:
             taken_ms=taken_ms,
             **_TOMBSTONE,
         )
-        session.add(row)
+        session.add(tombstone)
         session.flush()
-        return
-    if row.principal != record.principal or row.state == FORGOTTEN:
-        return
+    for id in (record.turn_id, beside_id(record.turn_id)):
+        row = session.get(TurnRow, id)
+        if row is not None and row.principal == record.principal and row.state != FORGOTTEN:
+            _empty_turn(session, row)
+
+
+def goes_with(session: Session, turn: Turn) -> bool:
+    """Return whether a reply that nobody saw was made beside a turn that is empty."""
+    shown = session.get(TurnRow, turn.beside) if turn.beside is not None else None
+    return shown is not None and shown.state == FORGOTTEN
+
+
+def _empty_turn(session: Session, row: TurnRow) -> None:
     session.execute(delete(JudgementRow).where(col(JudgementRow.turn_id) == row.id))
     waiting = select(OutboxRow).where(OutboxRow.line == row.line, OutboxRow.topic == "judgements")
     for sent in session.exec(waiting):
@@ -224,8 +241,15 @@ def _remove_judgements(
     return int(num)
 
 
-def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[str]) -> None:
-    """Remove what waits to be published and quotes the principal."""
+def _clean_outbox(
+    session: Session, record: Forgotten, line: str, turn_ids: set[str], lessons: set[str]
+) -> None:
+    """Remove what waits to be published and quotes the principal.
+
+    lessons: that are forgotten
+    """
+    theirs = select(NoteRow).where(NoteRow.line == line, NoteRow.principal == record.principal)
+    notes = {note.id for note in session.exec(theirs) if note.lesson in lessons}
     waiting = select(OutboxRow).where(
         OutboxRow.line == line, col(OutboxRow.topic).in_(("judgements", "dead-letters", "notes"))
     )
@@ -241,9 +265,10 @@ def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[
                     said_ms is not None and said_ms <= record.created_ms
                 )
             case Note():
-                concerned = (sent.principal, True) == (
-                    record.principal, sent.created_ms <= record.created_ms
-                )  # fmt: skip
+                # one without text says that a note is gone, to agents that may know it still
+                concerned = (sent.principal, sent.text != "") == (record.principal, True) and (
+                    sent.created_ms <= record.created_ms or sent.note in notes
+                )
             case DeadLetter():
                 concerned = forgotten.letter_of(sent, record.principal)
             case _:
@@ -252,15 +277,15 @@ def _clean_outbox(session: Session, record: Forgotten, line: str, turn_ids: set[
             session.delete(row)
 
 
-def _forget_lessons(session: Session, record: Forgotten, line: str) -> None:
-    """Empty the principal's lessons and notes; agents are told that the notes are gone."""
+def _lessons(session: Session, record: Forgotten, line: str) -> Sequence[LessonRow]:
+    """Return the principal's lessons that are forgotten: as old as the turn with their words."""
+    words = select(TurnRow.id).where(*_covered(record, line))
     theirs = select(LessonRow).where(
         LessonRow.line == line,
         LessonRow.principal == record.principal,
-        LessonRow.created_ms <= record.created_ms,
+        or_(col(LessonRow.created_ms) <= record.created_ms, col(LessonRow.turn_id).in_(words)),
     )
-    for row in session.exec(theirs).all():
-        _empty_lesson(session, row)
+    return session.exec(theirs).all()
 
 
 def _forget_lessons_of(session: Session, turn: TurnRow) -> None:

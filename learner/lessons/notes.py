@@ -21,8 +21,9 @@ from sqlmodel import Session, col, select
 from learner.form.directions import Direction, Kind, opposes
 from learner.judges.acts.wording import OWN_WORDING, TELLING
 from learner.judges.wishes import hint_of
+from learner.settings import group_of
 from streams.records import Judgement, Note, NoteState
-from streams.store import outbox
+from streams.store import offsets, outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.tables import TurnRow
 from streams.wire import id_of
@@ -231,7 +232,12 @@ def _change(session: Session, row: NoteRow, state: NoteState, moment: str) -> No
 
 
 def publish(session: Session, row: NoteRow, moment: str) -> None:
-    """Tell agents what has become of a note. moment: names this change among others of it."""
+    """Tell agents what has become of a note; a line's learner is told by agents alone.
+
+    Its own word comes back later, and would be older than what it has decided since.
+
+    moment: names this change among others of it
+    """
     record = Note(
         id=id_of(row.id, row.state, moment),
         note=row.id,
@@ -243,3 +249,4 @@ def publish(session: Session, row: NoteRow, moment: str) -> None:
         created_ms=row.created_ms,
     )
     outbox.put(session, "notes", row.id, record, line=row.line)
+    offsets.pass_over(session, group_of(row.line), "notes", record.id)

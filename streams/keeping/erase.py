@@ -81,17 +81,25 @@ def _places(
             continue
         low = numbers[topic] << OFFSET_BITS
         high = low + (1 << OFFSET_BITS)
-        query = "SELECT place, value FROM entries WHERE place >= ? AND place < ? ORDER BY place"
+        query = (
+            "SELECT place, value, time_ms FROM entries"
+            " WHERE place >= ? AND place < ? ORDER BY place"
+        )
         rows = connection.execute(query, (low, high))
         while piece := rows.fetchmany(_ROWS):
-            found += [(topic, at) for at, value in piece if _concerns(record, value, known)]
+            found += [
+                (topic, at)
+                for at, value, taken_ms in piece
+                if _concerns(record, value, taken_ms, known)
+            ]
     return found
 
 
-def _concerns(record: Forgotten, value: bytes, turn_ids: frozenset[str]) -> bool:
+def _concerns(record: Forgotten, value: bytes, taken_ms: int, turn_ids: frozenset[str]) -> bool:
     said_ms = forgotten.said_by(value, record.principal)
     if said_ms is not None:
-        return said_ms <= record.created_ms
+        moments = {record.principal: record.created_ms}
+        return forgotten.covers(moments, record.principal, said_ms, taken_ms)
     try:
         decoded = decode(value)
     except RecordError:

@@ -8,7 +8,7 @@ reader whose partition was given to another one gets ConflictError and commits n
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, func, select, update
 
 from streams.errors import ConflictError, SchemaError
 from streams.log.contract import Entry, Log, Partition, Topic
@@ -100,6 +100,15 @@ def first_time(session: Session, group: str, entry: Entry) -> bool:
     """Note that the group uses an entry's record; False when it has used it before."""
     name = _name(entry.partition.topic, entry.id)
     return insert_new(session, SeenRow(group=group, id=name, time_ms=entry.time_ms))
+
+
+def pass_over(session: Session, group: str, topic: Topic, record_id: str) -> None:
+    """Let a group pass over a record that it sends itself: what that says is in the store already.
+
+    The id is remembered for as long as that of the newest record that was used.
+    """
+    time_ms = session.exec(select(func.max(SeenRow.time_ms))).one() or 0
+    insert_new(session, SeenRow(group=group, id=_name(topic, record_id), time_ms=time_ms))
 
 
 def has_used(session: Session, group: str, topic: Topic, record_id: str) -> bool:

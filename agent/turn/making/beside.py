@@ -28,6 +28,7 @@ from agent.watch.metrics import Metrics
 from streams.line import share
 from streams.line.line import Trial
 from streams.line.variant import Variant
+from streams.turn import beside_id
 
 # A reply that found no idle time for so long would be compared with another hour's.
 LIMIT_S: Final = 120.0
@@ -84,7 +85,8 @@ class Beside:
         outcome = await self._made(reply, ask, candidate)
         self._metrics.unseen.labels(outcome).inc()
         if outcome in ("made", "failed"):
-            self._recorder.turn(f"{turn_id}-beside", ask, choice=0, reply=reply, beside=turn_id)
+            id = beside_id(turn_id)
+            self._recorder.turn(id, ask, choice=0, reply=reply, beside=turn_id)
 
     async def _made(self, reply: Reply, ask: Ask, candidate: Variant) -> Outcome:
         request = replace(request_of(ask, 0), assign=lambda _: candidate, unseen=True)

@@ -270,3 +270,44 @@ def test_a_strangers_deletion_changes_nothing(store: Store) -> None:
     read(store, [first, second, deletion(first, principal="bob")])
     with store.reading() as session:
         assert session.get_one(TurnRow, first.id).state == "judged"
+
+
+def unseen(beside: Turn) -> Turn:
+    """Return what a candidate answered to the same request, seen by nobody."""
+    told = {"id": f"{beside.id}-beside", "version": "new", "beside": beside.id}
+    return beside.model_copy(update=told | {"created_ms": beside.created_ms + 1})
+
+
+@pytest.mark.parametrize("when", ["deleted last", "beside last", "deleted first"])
+def test_a_deleted_turn_takes_what_nobody_saw_beside_it_along(store: Store, when: str) -> None:
+    """The same words of the same person stand there; it has no name by which to delete it."""
+    first, other = talk("ann", 1, "Thanks, perfect!")[0], talk("ann", 2, "Thanks, perfect!")[0]
+    records: dict[str, list[Record]] = {
+        "deleted last": [first, unseen(first), deletion(first)],
+        "beside last": [first, deletion(first), unseen(first)],
+        "deleted first": [deletion(first), first, unseen(first)],
+    }
+    read(store, [other, unseen(other), *records[when]])
+    with store.transaction() as session:
+        rows = {row.id: row for row in session.exec(select(TurnRow))}
+        speaking = {id for id, row in rows.items() if row.record or row.state != "forgotten"}
+        assert speaking == {other.id, unseen(other).id}
+        assert [row for row in rows.values() if "Question 1" in repr(row.model_dump())] == []
+
+
+def test_a_stranger_deletes_nothing_that_nobody_saw(store: Store) -> None:
+    """Beside a turn, too, only whoever asked may have it deleted."""
+    first = talk("ann", 1, "Thanks, perfect!")[0]
+    read(store, [first, unseen(first), deletion(first, principal="bob")])
+    with store.reading() as session:
+        assert session.get_one(TurnRow, unseen(first).id).record["id"] == unseen(first).id
+
+
+def test_a_hint_on_a_turn_that_is_deleted_before_it_comes_goes_with_it(store: Store) -> None:
+    """It waits for a turn that never comes; words on others wait on."""
+    first, second = talk("ann", 1, "Shorter, please.")
+    read(store, [feedback(first, -1), feedback(second, -1), deletion(first), first])
+    with store.reading() as session:
+        waiting = session.exec(select(JudgementRow.turn_id)).all()
+        assert session.get_one(TurnRow, first.id).record == {}
+    assert waiting == [second.id]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import delete, select
 
 from learner import intake
 from learner.judges.open import open_judges
@@ -50,9 +50,9 @@ class Home:
         with self.store.transaction() as session:
             intake.take(session, entries, RULES)
 
-    def complains(self, words: str, name: str = "a", **more: Any) -> None:
-        """Let somebody say this after a reply."""
-        asked, at_ms = said(f"question {name}"), self.now_ms
+    def complains(self, words: str, name: str = "a", *, ahead_ms: int = 0, **more: Any) -> None:
+        """Let somebody say this after a reply. ahead_ms: of the agent's clock"""
+        asked, at_ms = said(f"question {name}"), self.now_ms + ahead_ms
         first = turn(asked, "a long reply", id=name, created_ms=at_ms, **more)
         goes_on = [*asked, first.reply, Message(role="user", content=words)]
         self.take(first, turn(goes_on, "ok", id=f"{name}2", created_ms=at_ms + 5, **more))
@@ -60,9 +60,13 @@ class Home:
     def hints(self, hint: str, name: str = "a", principal: str = "alice") -> None:
         """Let somebody give a hint as feedback."""
         self.complains("And now?", name)
+        self.rates(f"f{name}", name, hint, principal=principal)
+
+    def rates(self, id: str, name: str, hint: str | None, *, principal: str = "alice") -> None:
+        """Let somebody give a hint on a reply; None: take back what they said."""
         given = Feedback(
-            id=f"f{name}", turn_id=name, line="main", principal=principal, session="s", score=-1,
-            hint=hint, created_ms=2_000,
+            id=id, turn_id=name, line="main", principal=principal, session="s",
+            score=-1 if hint else 0, hint=hint, withdrawn=hint is None, created_ms=2_000,
         )  # fmt: skip
         self.take(given, topic="feedback")
 
@@ -75,6 +79,13 @@ class Home:
             rows = session.exec(select(OutboxRow).order_by(OutboxRow.number)).all()  # type: ignore[arg-type]
         found = [decode(row.value) for row in rows if row.topic == "notes"]
         return [record for record in found if isinstance(record, Note)]
+
+    def published(self) -> list[Note]:
+        """Take out of the outbox what agents are told, as if the log had it."""
+        sent = self.sent()
+        with self.store.transaction() as session:
+            session.exec(delete(OutboxRow))
+        return sent
 
 
 @pytest.fixture
@@ -181,6 +192,24 @@ def test_feedback_that_is_taken_back_takes_the_note_with_it(home: Home) -> None:
     assert [record.state for record in home.sent()] == ["active", "removed"]
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_the_learner_is_not_overruled_by_what_it_told_before(home: Home, twice: bool) -> None:
+    """A wish taken back and said again acts: its own older word is read back after that.
+
+    Nor is it by the same words in the log once more, as a crash after publishing leaves them.
+    """
+    home.hints("No lists, please.")
+    home.rates("back", "a", None)
+    home.rates("again", "a", "No lists, please.")
+    told = home.published()
+    assert [record.state for record in told] == ["active", "removed", "active"]
+    home.take(*told, *(told if twice else ()), topic="notes")
+    assert home.notes() == {"Do not use lists.": "active"}
+    home.rates("back again", "a", None)
+    assert [record.state for record in home.published()] == ["removed"]
+    assert home.notes() == {}
+
+
 def test_feedback_that_is_replaced_leaves_nothing(home: Home) -> None:
     """Only the last word is kept: one lesson, one note, and no row of what was no instruction."""
     home.hints("No lists, please.")
@@ -231,6 +260,27 @@ def test_who_is_forgotten_leaves_neither_lesson_nor_note(home: Home) -> None:
     assert (note.state, note.text) == ("removed", "")
     assert [(record.text, record.state) for record in home.sent()] == [("", "removed")]
     home.complains("Talk like a pirate, please", "late")
+    assert home.notes()["Talk like a pirate, please"] == "active"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_agents_clock_that_ran_ahead_keeps_no_wish_back(home: Home, together: bool) -> None:
+    """Forgotten by when the log took it, published already or not; what is said afterwards acts."""
+    home.complains("Talk like a pirate, please", ahead_ms=10**9)
+    if not together:
+        home.published()
+    for id in ("f", "again"):
+        forgotten = Forgotten(
+            id=id, principal="alice", reason="asked", who="op", created_ms=home.now_ms + 5
+        )
+        home.take(forgotten, topic="forgotten")
+    with home.store.reading() as session:
+        (lesson,) = session.exec(select(LessonRow)).all()
+        (note,) = session.exec(select(NoteRow)).all()
+    assert (lesson.state, lesson.instruction, lesson.wished) == ("forgotten", "", [])
+    assert (note.state, note.text) == ("removed", "")
+    assert [(record.text, record.state) for record in home.sent()] == [("", "removed")]
+    home.complains("Talk like a pirate, please", "late", ahead_ms=10**9)
     assert home.notes()["Talk like a pirate, please"] == "active"
 
 

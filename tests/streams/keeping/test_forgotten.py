@@ -12,6 +12,7 @@ from streams.errors import LogUnavailableError
 from streams.keeping import erase, forgotten
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing, Topic, entries_now, outgoing
+from streams.log.sqlite import SqliteLog
 from streams.open import open_log
 from streams.records import Feedback, Forgotten, canonical_json
 from streams.settings import StreamsSettings
@@ -53,6 +54,19 @@ def test_the_embedded_log_gives_back_what_they_said_to_the_byte(tmp_path: Path) 
     assert SECRET.encode() not in on_disk(tmp_path)
     log.append([word("4", "bob")])
     assert ids(log)[-1] == "4"
+    log.close()
+
+
+def test_an_agents_clock_that_ran_ahead_keeps_nothing_in_the_log(tmp_path: Path) -> None:
+    """What the log took up to the moment goes, whenever the agent says that it was."""
+    now = [0.009]
+    log = SqliteLog(tmp_path / "log.db", clock=lambda: now[0])
+    log.append([word("1", "ann", 10**12), word("2", "bob", 10**12, "kept")])
+    now[0] = 0.011
+    log.append([word("3", "ann", 10**12, "later")])
+    assert erase.count(tmp_path / "log.db", record(), []) == {"feedback": 1}
+    assert erase.erase(tmp_path / "log.db", record(), []) == {"feedback": 1}
+    assert ids(log) == ["2", "3"]
     log.close()
 
 

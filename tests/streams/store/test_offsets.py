@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,17 @@ from sqlmodel import Session, SQLModel
 from streams.errors import ConflictError, SchemaError
 from streams.log.contract import Entry, Outgoing, Partition, entries_now
 from streams.log.sqlite import SqliteLog
-from streams.store.offsets import advance, first_time, has_used, marks, positions, prove_held
+from streams.store.offsets import (
+    advance,
+    first_time,
+    has_used,
+    marks,
+    pass_over,
+    positions,
+    prove_held,
+)
 from streams.store.store import Store
-from streams.store.tables import OffsetRow
+from streams.store.tables import OffsetRow, SeenRow
 
 OpenLog = Callable[[str], SqliteLog]
 ZERO, ONE = Partition("turns", 0), Partition("turns", 1)
@@ -174,6 +183,17 @@ def test_an_id_is_new_once_for_each_group(store: Store) -> None:
     with store.transaction() as session:
         assert not first_time(session, "g", entry(1))
         assert first_time(session, "h", entry(1))
+
+
+def test_a_group_passes_over_what_it_sends_itself(store: Store) -> None:
+    """As often as it sends it, and for as long as what it has used last is remembered."""
+    with store.transaction() as session:
+        assert first_time(session, "g", replace(entry(1), time_ms=7))
+        for _ in range(2):
+            pass_over(session, "g", "turns", "id-2")
+        assert not first_time(session, "g", entry(2))
+        assert first_time(session, "h", entry(2))
+        assert session.get_one(SeenRow, ("g", "turns/id-2")).time_ms == 7
 
 
 def test_what_a_group_has_used_can_be_asked(store: Store) -> None:
