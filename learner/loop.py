@@ -117,12 +117,17 @@ class Learner:
             if not self._trials.due(line):
                 return
             self._trials.read(session, line)
+        with self._parts.store.reading() as session:
+            found = self._trials.look(session, line, now_ms=self._now_ms())
+        if found is None:
+            return
         with self._writing() as session:
-            change = self._trials.look(session, line, now_ms=self._now_ms())
-            if change is not None:
-                outbox.put(session, "rollouts", line.name, change, line=line.name)
-        if change is not None:
-            _LOG.info("%s of %s: %s", change.verb, change.candidate, change.reason)
+            session.merge(found.row)
+            if found.change is not None:
+                outbox.put(session, "rollouts", line.name, found.change, line=line.name)
+        if found.change is not None:
+            self._trials.offered(found.change)
+            _LOG.info("%s of %s: %s", found.change.verb, found.row.candidate, found.change.reason)
         self._writer.publish()
 
     def _review(self) -> bool:

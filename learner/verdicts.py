@@ -14,7 +14,7 @@ from sqlmodel import Session, col, delete, select
 from learner.batch import standing
 from learner.judges.judge import Comparer, Evidence, Judge, Verdict, combine
 from learner.judges.rows import judgements_of, keep
-from learner.judges.slow.later import Answer, Later, link_of, waiting_row
+from learner.judges.slow.later import GONE, Answer, Later, link_of, waiting_row
 from learner.lessons import notes
 from learner.lessons.assign import assign, drop_refused, let_go
 from learner.lessons.notes import NoteRules
@@ -215,7 +215,20 @@ def use_answers(later: Later, store: Store, writing: Writing, rules: Rules) -> N
         with writing() as session:
             take_answers(session, answers, rules)
     with store.reading() as session:
-        later.ask(session)
+        gone = later.ask(session)
+    if gone:
+        with writing() as session:
+            give_up_gone(session, gone, rules)
+
+
+def give_up_gone(session: Session, ids: Sequence[str], rules: Rules) -> None:
+    """Let questions wait no longer of which nothing is left that could be asked about."""
+    for id in ids:
+        waiting = session.get(JudgementRow, id)
+        row = session.get(TurnRow, waiting.turn_id) if waiting is not None else None
+        if waiting is not None and row is not None:
+            session.delete(waiting)
+            _give_up(session, row, waiting, GONE, rules)
 
 
 def take_answers(session: Session, answers: Sequence[Answer], rules: Rules) -> None:
@@ -227,7 +240,7 @@ def take_answers(session: Session, answers: Sequence[Answer], rules: Rules) -> N
     for answer in answers:
         waiting = session.get(JudgementRow, answer.question.id)
         row = session.get(TurnRow, answer.question.turn.id)
-        if waiting is None or row is None:
+        if waiting is None or row is None or row.state not in SPEAKING:
             continue
         linked = answer.question.evidence
         if isinstance(linked, Link) and link_of(row) != linked:

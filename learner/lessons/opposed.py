@@ -9,9 +9,10 @@ Pure. Knows contradictions that rules can see (learner.form.directions), no othe
 what their people say of the versions (learner.lessons.course).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final
 
 from learner.form.directions import Direction, opposes
@@ -31,48 +32,121 @@ class Wish:
     wished: tuple[Direction, ...]
 
 
-def against(wish: Wish, others: Sequence[Wish]) -> list[Wish]:
-    """Return the wishes that cannot be met together with one."""
-    if not wish.wished:
-        return []  # rules see nothing in it
-    return [
-        each
-        for each in others
-        if each.wished and each.id != wish.id and opposes(wish.wished, each.wished)
-    ]
+@dataclass(slots=True)
+class _Thing:
+    """What is wished, and by whom.
 
-
-def outvoted(wish: Wish, others: Sequence[Wish]) -> str:
-    """Return why a line does not learn a wish, for what other people wish; empty: it may.
-
-    others: of the line
+    wishes: with their places among all
+    people: as bits
+    opposed: the numbers of what it contradicts, as bits; None: it was not compared yet
     """
-    rivals = [each for each in against(wish, others) if each.principal != wish.principal]
-    if not rivals:
-        return ""
-    theirs = {each.principal for each in rivals}
-    ours = {wish.principal} | {
-        each.principal for each in others if any(opposes(each.wished, r.wished) for r in rivals)
-    }
-    ours -= theirs - {wish.principal}
-    if len(ours) > len(theirs):
-        return ""
-    wished = ", ".join(str(each) for each in rivals[0].wished)
-    if len(ours) == len(theirs):
-        return f"as many people wish the opposite of this line ({wished}): neither is learned"
-    return f"more people wish the opposite of this line ({wished}): that is learned"
+
+    wished: tuple[Direction, ...]
+    wishes: list[tuple[int, Wish]] = field(default_factory=list)
+    people: int = 0
+    opposed: int | None = None
 
 
-def overtaken(wish: Wish, others: Sequence[Wish], complained: Sequence[str]) -> str:
-    """Return why a wish is not learned, for what its own person wishes besides; empty: it may be.
+class Wishes:
+    """Wishes of a line, held against each other.
 
-    complained: the lessons of the person's complaints, oldest first
+    Many people wish the same, so that each two things that are wished are compared once; what is
+    wished and who wishes it are then bits of numbers.
     """
-    own = {each.id for each in against(wish, others) if each.principal == wish.principal}
-    said = [id for id in complained if id == wish.id or id in own]
-    if not own.intersection(said):
-        return ""
-    swings = sum((one == wish.id) != (other == wish.id) for one, other in pairwise(said))
-    if swings >= SWINGS:
-        return f"{SAME_PERSON} wishes this and its opposite in turn: neither is learned"
-    return "" if said[-1] == wish.id else f"{SAME_PERSON} wishes the opposite since"
+
+    def __init__(self, wishes: Iterable[Wish]) -> None:
+        """Take the wishes, in the order in which they are named."""
+        self._things: list[_Thing] = []
+        self._numbers: dict[tuple[Direction, ...], int] = {}  # of what is wished
+        self._people: dict[str, int] = {}  # the bit of each
+        self._own: dict[str, list[tuple[int, Wish]]] = {}  # what each wishes, with its number
+        for place, each in enumerate(wishes):
+            if each.wished:  # rules see nothing in the others
+                self._take(place, each)
+
+    def _take(self, place: int, wish: Wish) -> None:
+        number = self._numbers.setdefault(wish.wished, len(self._things))
+        if number == len(self._things):
+            self._things.append(_Thing(wish.wished))
+        self._things[number].wishes.append((place, wish))
+        self._things[number].people |= self._bit(wish.principal)
+        self._own.setdefault(wish.principal, []).append((number, wish))
+
+    def against(self, wish: Wish) -> list[Wish]:
+        """Return the wishes that cannot be met together with one."""
+        opposed = self._opposed(wish.wished)
+        found = [
+            placed
+            for number, thing in enumerate(self._things)
+            if opposed >> number & 1
+            for placed in thing.wishes
+        ]
+        return [each for _, each in sorted(found, key=itemgetter(0)) if each.id != wish.id]
+
+    def outvoted(self, wish: Wish) -> str:
+        """Return why a line does not learn a wish, for what other people wish; empty: it may."""
+        me, opposed = self._bit(wish.principal), self._opposed(wish.wished)
+        rivals = theirs = 0
+        for number, thing in enumerate(self._things):
+            if opposed >> number & 1 and thing.people & ~me:
+                rivals |= 1 << number
+                theirs |= thing.people & ~me
+        if not rivals:
+            return ""
+        ours = me
+        for thing in self._things:
+            if self._opposed(thing.wished) & rivals:
+                ours |= thing.people
+        num_ours, num_theirs = (ours & ~theirs).bit_count(), theirs.bit_count()
+        if num_ours > num_theirs:
+            return ""
+        wished = ", ".join(str(each) for each in self._first(rivals, wish.principal).wished)
+        if num_ours == num_theirs:
+            return f"as many people wish the opposite of this line ({wished}): neither is learned"
+        return f"more people wish the opposite of this line ({wished}): that is learned"
+
+    def overtaken(self, wish: Wish, complained: Sequence[str]) -> str:
+        """Return why a wish is not learned, for what its own person wishes besides; empty: it may.
+
+        complained: the lessons of the person's complaints, oldest first
+        """
+        opposed, theirs = self._opposed(wish.wished), self._own.get(wish.principal, ())
+        own = {each.id for number, each in theirs if opposed >> number & 1} - {wish.id}
+        said = [id for id in complained if id == wish.id or id in own]
+        if not own.intersection(said):
+            return ""
+        swings = sum((one == wish.id) != (other == wish.id) for one, other in pairwise(said))
+        if swings >= SWINGS:
+            return f"{SAME_PERSON} wishes this and its opposite in turn: neither is learned"
+        return "" if said[-1] == wish.id else f"{SAME_PERSON} wishes the opposite since"
+
+    def _bit(self, principal: str) -> int:
+        return 1 << self._people.setdefault(principal, len(self._people))
+
+    def _first(self, rivals: int, principal: str) -> Wish:
+        """Return the first rival that somebody else wishes."""
+        firsts = (
+            next(placed for placed in thing.wishes if placed[1].principal != principal)
+            for number, thing in enumerate(self._things)
+            if rivals >> number & 1
+        )
+        return min(firsts, key=itemgetter(0))[1]
+
+    def _opposed(self, wished: tuple[Direction, ...]) -> int:
+        """Return, as bits, which things no reply can meet together with what is wished."""
+        number = self._numbers.get(wished)
+        if number is None:
+            return sum(
+                1 << n for n, each in enumerate(self._things) if opposes(wished, each.wished)
+            )
+        known = self._things[number].opposed
+        if known is None:
+            known = sum(1 << n for n in range(len(self._things)) if self._contradict(number, n))
+            self._things[number].opposed = known
+        return known
+
+    def _contradict(self, one: int, other: int) -> bool:
+        known = self._things[other].opposed  # what contradicts is contradicted
+        if known is not None:
+            return bool(known >> one & 1)
+        return opposes(self._things[one].wished, self._things[other].wished)

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from learner.form.directions import Direction
 from learner.lessons.course import Course, Heard, Kind, Terms, course
 from learner.lessons.notes import note_id
-from learner.lessons.opposed import SAME_PERSON, Wish, against, outvoted, overtaken
+from learner.lessons.opposed import SAME_PERSON, Wish, Wishes
 from learner.settings import LearnerSettings
 from streams.store.lesson_tables import ACTIVE, SET_ASIDE, LessonRow
 from streams.store.states import FORGOTTEN, UNTRAINED
@@ -51,23 +51,22 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
 
     serving: the version that serves
     """
-    known, rows = _concerned(session, line)
+    known, wishes, rows = _concerned(session, line)
+    meant = Wishes(wish_of(row) for row in known if not row.reason.startswith(SAME_PERSON))
     parents = _parents(session, rows)
     said = {name: _said(session, line, name) for name in {row.principal for row in rows}}
     unsaid = {row.principal: row.id for row in known if not row.instruction}
-    wishes = [wish_of(row) for row in known]
-    meant = [wish_of(row) for row in known if not row.reason.startswith(SAME_PERSON)]
     for row in rows:
         turns, wish = said[row.principal], wish_of(row)
         found = _course(row, turns, parents, serving, settings, unsaid.get(row.principal))
         complained = [turn.lesson for turn in turns if turn.lesson]
-        why = overtaken(wish, wishes, complained) or outvoted(wish, meant)
+        why = wishes.overtaken(wish, complained) or meant.outvoted(wish)
         _write(row, turns, found, why)
         session.add(row)
     session.flush()
 
 
-def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], list[LessonRow]]:
+def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], Wishes, list[LessonRow]]:
     """Read the newest wishes of a line; and those that changed, with what contradicts them."""
     usable = (
         LessonRow.line == line,
@@ -78,11 +77,11 @@ def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], list[L
     query = select(LessonRow).where(*usable).order_by(*newest)
     known = session.exec(query.limit(HELD_AGAINST)).all()
     rows = {row.id: row for row in session.exec(query.where(col(LessonRow.changed)))}
-    wishes, by_id = [wish_of(row) for row in known], {row.id: row for row in known}
+    wishes, by_id = Wishes(wish_of(row) for row in known), {row.id: row for row in known}
     for row in list(rows.values()):
-        for rival in against(wish_of(row), wishes):
+        for rival in wishes.against(wish_of(row)):
             rows.setdefault(rival.id, by_id[rival.id])
-    return known, list(rows.values())
+    return known, wishes, list(rows.values())
 
 
 def wish_of(row: LessonRow) -> Wish:

@@ -10,6 +10,7 @@ is, is counted from when this process first saw it so.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from sqlmodel import Session, col, select
@@ -32,6 +33,14 @@ from streams.wire import id_of
 LOOK_S: Final = 2.0
 # What the learner's models read, and nothing else can.
 READ: Final = ("aboutness", "liked")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a trial came to: the row to be kept of it, and the change that is due."""
+
+    row: TrialRow
+    change: Rollout | None
 
 
 class SupportsReadings(Protocol):
@@ -82,9 +91,10 @@ class Trials:
         if self._reader is not None:
             self._reader.step(session, line)
 
-    def look(self, session: Session, line: Line, *, now_ms: int) -> Rollout | None:
-        """Look at the trial of a line, and return the change that is due, if one is.
+    def look(self, session: Session, line: Line, *, now_ms: int) -> Look | None:
+        """Look at the trial of a line, and say which change is due; None where none is on.
 
+        session: for reading: a look takes a while where much was said
         now_ms: Unix milliseconds, of the audit, and for voices that have waited long enough
         """
         self._looked_s = self._clock()
@@ -93,16 +103,17 @@ class Trials:
             return None
         progress = self._progress(session, line, history, now_ms)
         decision = decide(trial, progress, self._settings)
-        row = session.get(TrialRow, line.name) or TrialRow(
-            line=line.name, seq=0, candidate="", body={}, updated_ms=0
-        )
-        row.seq, row.candidate, row.updated_ms = line.seq, trial.version, now_ms
-        row.body = told(progress, decision)
-        session.add(row)
+        row = TrialRow(
+            line=line.name, seq=line.seq, candidate=trial.version, body=told(progress, decision),
+            updated_ms=now_ms,
+        )  # fmt: skip
         if decision.verb is None:
-            return None
-        self._offered = line.seq + 1
-        return _change(line, decision, self._settings, now_ms)
+            return Look(row, None)
+        return Look(row, _change(line, decision, self._settings, now_ms))
+
+    def offered(self, change: Rollout) -> None:
+        """Note that a change is on its way to the log: until one counts none is decided on."""
+        self._offered = change.seq
 
     def _progress(
         self, session: Session, line: Line, history: Sequence[RolloutRow], now_ms: int

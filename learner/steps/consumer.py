@@ -31,7 +31,7 @@ class Consumer:
         self._parts, self._writer, self._orders = parts, writer, orders
         self._line, self._group = parts.settings.line, group_of(parts.settings.line)
         self._reader: Subscription | None = None
-        self._later = Later(parts.rules.slow) if parts.rules.slow else None
+        self._later = Later(parts.rules.slow, self._line) if parts.rules.slow else None
         self._polled_s = parts.clock()
 
     @property
@@ -64,7 +64,7 @@ class Consumer:
         """Leave the group; the next poll joins it again from the stored offsets."""
         if self._later is not None:
             self._later.close()
-            self._later = Later(self._parts.rules.slow)
+            self._later = Later(self._parts.rules.slow, self._line)
         if self._reader is not None:
             self._reader.close()
             self._reader = None

@@ -9,9 +9,8 @@ Times of the day are this process's local ones.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, func, select
 
 from learner.settings import LearnerSettings, minutes
 from streams.errors import RecordError
@@ -19,9 +18,6 @@ from streams.log.contract import Entry, Log, records_now
 from streams.records import LearnOrder, Record, decode
 from streams.store.states import UNSEEN
 from streams.store.tables import GenerationRow, TurnRow
-
-# Generations that are looked through for the one that fulfilled an order.
-_LOOKED_AT: Final = 20
 
 
 class Orders:
@@ -31,6 +27,8 @@ class Orders:
         """Know none."""
         self._line = line
         self._newest: LearnOrder | None = None
+        self._fulfilled: set[str] = set()  # by the generations up to this one
+        self._looked_at = 0
 
     def read_all(self, log: Log) -> None:
         """Read what the log has. Raises: LogUnavailableError."""
@@ -41,17 +39,17 @@ class Orders:
         self._take(_decoded(each for each in entries if each.partition.topic == "rollouts"))
 
     def open(self, session: Session) -> LearnOrder | None:
-        """Return the newest order, unless a generation has fulfilled it."""
-        if self._newest is None:
+        """Return the newest order, unless a generation, however old, has fulfilled it."""
+        if self._newest is None or self._newest.id in self._fulfilled:
             return None
-        last = (
-            select(GenerationRow.horizon)
-            .where(GenerationRow.line == self._line)
-            .order_by(col(GenerationRow.number).desc())
-            .limit(_LOOKED_AT)
+        since = select(GenerationRow.number, GenerationRow.horizon).where(
+            GenerationRow.line == self._line, GenerationRow.number > self._looked_at
         )
-        fulfilled = {horizon.get("order") for horizon in session.exec(last)}
-        return None if self._newest.id in fulfilled else self._newest
+        for number, horizon in session.exec(since):
+            self._looked_at = max(self._looked_at, number)
+            if "order" in horizon:
+                self._fulfilled.add(horizon["order"])
+        return None if self._newest.id in self._fulfilled else self._newest
 
     def _take(self, records: Iterable[Record]) -> None:
         for record in records:

@@ -9,12 +9,13 @@ While a candidate is unseen, pairs are read instead: its reply to a prompt, and 
 shown. What people say follows the shown one alone, and is no verdict on either of a pair; programs
 that verify, and a model that compares the two, are.
 
-What was read of a turn's text is remembered, as a few numbers, until the trial ends.
+What was read of a turn is remembered, as a few numbers, until the trial ends: a look reads each
+text once, and of what is said whether it has changed.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,7 +26,6 @@ from learner.judges.judge import VERIFYING, Verdict, combine
 from learner.rollout.evidence.replies import Reply, measures, reply_of
 from learner.rollout.evidence.voices import Remark
 from streams.line import share
-from streams.records import Judgement
 from streams.store.states import CUT, EXPIRED, FORGOTTEN, UNSEEN, UNTRAINED
 from streams.store.tables import JudgementRow, RolloutRow, TurnRow
 
@@ -43,6 +43,7 @@ SAMPLES: Final = 5
 Remarks = dict[str, tuple[list[Remark], list[Remark]]]
 # What the learner's models have read of replies (evidence.reading): by turn, by metric.
 Readings = Mapping[str, Mapping[str, float]]
+_NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ class Observed:
 class _Verdict:
     """What is said of one turn: by all judges, by those that verify; when it was first judged."""
 
-    whole: Verdict
-    verified: Verdict | None
+    reward: float
+    complains: bool
+    verified: float
     at_ms: int
 
 
@@ -84,18 +86,15 @@ class _Seen:
         default_factory=lambda: defaultdict(list)
     )
 
-    def hear(
-        self, turn: Any, said: Iterable[tuple[str, float, int]], *, is_candidate: bool
-    ) -> None:
-        """Take what is said of a turn: metric, value, when."""
-        for name, value, at_ms in said:
-            remark = Remark(turn.principal, value, at_ms)
+    def hear(self, id: str, said: Iterable[tuple[str, Remark]], *, is_candidate: bool) -> None:
+        """Take what is said of a turn, by metric."""
+        for name, remark in said:
             self.remarks[name][is_candidate].append(remark)
-            bad = -value if name in _LOW_IS_BAD else value
+            bad = -remark.value if name in _LOW_IS_BAD else remark.value
             if is_candidate and (bad > 0 or name in PAIRED):
-                self.worst[name].append((bad, at_ms, turn.id))
+                self.worst[name].append((bad, remark.at_ms, id))
             if name in PAIRED:  # what serves is compared with itself
-                self.remarks[name][0][-1] = Remark(turn.principal, 0.0, at_ms)
+                self.remarks[name][0][-1] = replace(remark, value=0.0)
                 self.remarks[name][1].append(remark)
 
 
@@ -108,6 +107,9 @@ class Observer:
         history: the changes of the line since the trial began, oldest first
         """
         self._replies: dict[str, Reply] = {}
+        # By turn, what came of it and of what: the verdict, and what that and the reply say.
+        self._judged: dict[str, tuple[list[tuple[Any, ...]], _Verdict | None]] = {}
+        self._heard: dict[str, tuple[tuple[Any, ...], Sequence[tuple[str, Remark]]]] = {}
         self._line, self._stable = history[0].line, history[0].version
         self._candidate = history[0].candidate or ""
 
@@ -119,6 +121,8 @@ class Observer:
     ) -> Observed:
         """Read what is known now. history: as above, up to the last change."""
         turns = self._turns(session, history[0].created_ms)
+        for id in self._heard.keys() - {turn.id for turn in turns}:
+            del self._heard[id]  # forgotten, maybe
         self._read_replies(session, [turn.id for turn in turns if turn.state != EXPIRED])
         verdicts = self._verdicts(session, history[0].created_ms)
         seen = self._gather(turns, history, verdicts, readings)
@@ -157,9 +161,22 @@ class Observer:
                 seen.firsts.setdefault(turn.session, is_candidate)
             due = share.belongs(turn.session, self._candidate, _share_at(history, turn.taken_ms))
             if due == is_candidate:
-                said = _said(turn, verdicts.get(turn.id), reply, readings.get(turn.id, {}))
-                seen.hear(turn, said, is_candidate=is_candidate)
+                read = readings.get(turn.id, _NOTHING)
+                said = self._said_of(turn, verdicts.get(turn.id), reply, read)
+                seen.hear(turn.id, said, is_candidate=is_candidate)
         return seen
+
+    def _said_of(
+        self, turn: Any, verdict: _Verdict | None, reply: Reply | None, read: Mapping[str, float]
+    ) -> Sequence[tuple[str, Remark]]:
+        """Return what one turn that was shown says, made anew where something of it changed."""
+        made_of = turn.principal, turn.reason, turn.taken_ms, verdict, reply, (*read.items(),)
+        known = self._heard.get(turn.id)
+        if known is None or known[0] != made_of:
+            said = _said(turn, verdict, reply, read)
+            remarks = [(name, Remark(turn.principal, value, at_ms)) for name, value, at_ms in said]
+            known = self._heard[turn.id] = made_of, remarks
+        return known[1]
 
     def _of_pairs(
         self,
@@ -175,8 +192,8 @@ class Observer:
             if found is not None:
                 at_ms = max(at_ms, found.at_ms)
                 other = verdicts.get(shown.id)
-                both[0]["reward"] = _reward(other.verified if other else None)
-                both[1]["reward"] = _reward(found.whole)
+                both[0]["reward"] = other.verified if other else 0.0
+                both[1]["reward"] = found.reward
             if "liked" in both[0]:
                 both[0]["liked"], both[1]["liked"] = 0.0, both[0]["liked"]
             for name in both[0].keys() & both[1].keys():
@@ -223,23 +240,45 @@ class Observer:
 
     def _verdicts(self, session: Session, since_ms: int) -> dict[str, _Verdict]:
         """Return what is said of each turn that was judged."""
+        columns = (
+            JudgementRow.turn_id, JudgementRow.id, JudgementRow.source, JudgementRow.score,
+            JudgementRow.confidence, JudgementRow.hint, JudgementRow.created_ms,
+        )  # fmt: skip
         query = (
-            select(JudgementRow)
+            select(*columns)  # type: ignore[call-overload]
             .join(TurnRow, col(TurnRow.id) == col(JudgementRow.turn_id))
             .where(*self._ours(since_ms))
         )
-        by_turn: dict[str, list[Judgement]] = defaultdict(list)
+        by_turn: dict[str, list[Any]] = defaultdict(list)
         for row in session.exec(query):
-            body = row.model_dump() | {"line": self._line, "version": self._stable}
-            by_turn[row.turn_id].append(Judgement.model_validate(body))
+            by_turn[row.turn_id].append(row)
         found = {}
-        for turn_id, judgements in by_turn.items():
-            whole = combine(judgements)
-            if whole is not None:
-                verified = combine(each for each in judgements if each.source in VERIFYING)
-                at_ms = min(given.created_ms for given in judgements)
-                found[turn_id] = _Verdict(whole, verified, at_ms)
+        for turn_id, given in by_turn.items():
+            verdict = self._verdict_of(turn_id, given)
+            if verdict is not None:
+                found[turn_id] = verdict
         return found
+
+    def _verdict_of(self, turn_id: str, given: Sequence[Any]) -> _Verdict | None:
+        """Return what judgements come to, worked out anew where they have changed."""
+        # Whether there is a hint may decide what counts; its words are not remembered.
+        made_of = [
+            (row.id, row.source, row.score, row.confidence, bool(row.hint), row.created_ms)
+            for row in given
+        ]
+        known = self._judged.get(turn_id)
+        if known is None or known[0] != made_of:
+            known = self._judged[turn_id] = made_of, _verdict(given)
+        return known[1]
+
+
+def _verdict(given: Sequence[Any]) -> _Verdict | None:
+    whole = combine(given)
+    if whole is None:
+        return None
+    verified = combine(each for each in given if each.source in VERIFYING)
+    at_ms = min(each.created_ms for each in given)
+    return _Verdict(_reward(whole), whole.score < 0, _reward(verified), at_ms)
 
 
 def _first(said: list[tuple[float, int, str]]) -> list[str]:
@@ -256,8 +295,8 @@ def _said(
 ) -> Iterable[tuple[str, float, int]]:
     """Yield what one turn that was shown says: metric, value, and when."""
     if verdict is not None and turn.reason != CUT:
-        yield "reward", _reward(verdict.whole), verdict.at_ms
-        yield "complaints", float(verdict.whole.score < 0), verdict.at_ms
+        yield "reward", verdict.reward, verdict.at_ms
+        yield "complaints", float(verdict.complains), verdict.at_ms
     if reply is not None:
         for name, value in measures(reply):
             yield name, value, turn.taken_ms

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ from learner.errors import NoVerdictError
 from learner.intake import take
 from learner.judges.judge import Evidence, KindOfEvidence, Source, judgement_id
 from learner.judges.lexical import open_judge
-from learner.judges.slow.later import RETRY_S, TRIES, Later
+from learner.judges.slow.later import HELD, RETRY_S, TRIES, WAITING, Later
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
-from learner.verdicts import Rules, take_answers
+from learner.verdicts import Rules, take_answers, use_answers
 from streams.log.contract import Entry, Partition
 from streams.records import DeadLetter, Judgement, Message, Turn, decode, encode
 from streams.settings import StreamsSettings
@@ -66,22 +67,35 @@ class Bench:
 
     def opened(self) -> Later:
         """As a process opens it at its start."""
-        return Later(self.rules.slow, clock=lambda: self.now_s)
+        return Later(self.rules.slow, self.rules.line, clock=lambda: self.now_s)
 
-    def feed(self, *turns: Turn) -> None:
-        """Read turns from the log."""
+    def feed(self, *turns: Turn, rules: Rules | None = None) -> None:
+        """Read turns from the log. rules: of another line."""
         entries = []
         for each in turns:
             at = Partition("turns", 0)
             entries.append(Entry(at, self._offset, "k", each.id, encode(each), 5_000))
             self._offset += 1
         with self.store.transaction() as session:
-            take(session, entries, self.rules)
+            take(session, entries, rules or self.rules)
 
     def ask(self) -> None:
-        """Ask what waits."""
+        """Use what was answered, and ask what waits."""
+        use_answers(self.later, self.store, self.store.transaction, self.rules)
+
+    def waiting(self) -> list[str]:
+        """The turns that wait for a judge."""
         with self.store.reading() as session:
-            self.later.ask(session)
+            rows = session.exec(select(JudgementRow).where(JudgementRow.evidence == WAITING))
+            return sorted(row.turn_id for row in rows)
+
+    def let_expire(self, *ids: str) -> None:
+        """Let turns become too old to be kept, as retention empties them."""
+        with self.store.transaction() as session:
+            for id in ids:
+                row = session.get_one(TurnRow, id)
+                row.state, row.record, row.next_state = "expired", {}, None
+                session.add(row)
 
     def answered(self) -> int:
         """Wait for all that is being asked, and use it. Returns: how many answers."""
@@ -185,3 +199,92 @@ def test_an_answer_to_another_question_is_dropped(bench: Bench) -> None:
     bench.ask()
     assert bench.answered() == 2  # the branch is asked about, too
     assert bench.verdicts()["model"] == (-1, 0.8)
+
+
+def test_each_line_asks_its_own_judges(bench: Bench) -> None:
+    """What was said to one is shown to no judge of another, whose answers would be its own."""
+    other = Slow()
+    theirs = replace(bench.rules, line="other", slow=(other,))
+    later = Later(theirs.slow, "other", clock=lambda: bench.now_s)
+    bench.feed(FIRST, SECOND)
+    use_answers(later, bench.store, bench.store.transaction, theirs)
+    assert later._asked == {}
+    said_there = [each.model_copy(update={"line": "other", "id": f"{each.id}-there"})
+                  for each in (FIRST, SECOND)]  # fmt: skip
+    bench.feed(*said_there, rules=theirs)
+    use_answers(later, bench.store, bench.store.transaction, theirs)
+    assert other.asked.acquire(timeout=30)
+    assert [question.turn.line for question, _ in later._asked.values()] == ["other"]
+    assert bench.slow.num_asked == 0
+    other.free.set()
+    later.close()
+
+
+class Comparing(Slow):
+    """A judge that compares, too."""
+
+    def compare(self, _unseen: Turn, _shown: Turn) -> Judgement | None:
+        """Find neither better."""
+        return None
+
+
+def unseen(number: int, beside: str) -> Turn:
+    """A candidate's reply that nobody has seen."""
+    made = turn(said(f"hi {number}"), "Hello.", id=f"unseen-{number}", created_ms=number)
+    return made.model_copy(update={"beside": beside, "version": "new"})
+
+
+@pytest.mark.parametrize("came", [True, False])
+def test_what_cannot_be_asked_stops_nothing(bench: Bench, came: bool) -> None:
+    """What it is compared with is gone, or never came: the next real question is asked."""
+    bench.slow = Comparing()
+    bench.rules = replace(bench.rules, slow=(bench.slow,))
+    bench.later.close()
+    bench.later = bench.opened()
+    lost = 2 * HELD + 3
+    for number in range(lost):
+        if came:
+            bench.feed(turn(said(f"hi {number}"), "Hi.", id=f"shown-{number}", created_ms=number))
+        bench.feed(unseen(number, f"shown-{number}"))
+    if came:
+        bench.let_expire(*(f"shown-{number}" for number in range(lost)))
+    bench.feed(FIRST, SECOND)
+    for _ in range(4):
+        bench.ask()
+    assert bench.slow.asked.acquire(timeout=30)
+    bench.slow.free.set()
+    assert bench.answered() == 1
+    assert len(bench.waiting()) == (0 if came else lost)
+    letters = bench.letters()
+    assert len(letters) == (lost if came else 0)
+    assert all("is gone" in letter.cause for letter in letters)
+    assert "first" not in bench.waiting()
+
+
+def test_a_question_leaves_with_its_turn(bench: Bench) -> None:
+    """Also where it was asked already: an answer to words that are gone brings nothing back."""
+    bench.feed(FIRST, SECOND)
+    bench.ask()
+    assert bench.slow.asked.acquire(timeout=30)
+    bench.let_expire("first")
+    bench.slow.free.set()
+    bench.answered()
+    bench.ask()
+    assert (bench.waiting(), bench.state()) == ([], "expired")
+    (letter,) = bench.letters()
+    assert "is gone" in letter.cause
+
+
+def test_what_came_late_is_asked_in_the_end(bench: Bench) -> None:
+    """A reply that was shown may come after the unseen one that is compared with it."""
+    bench.slow = Comparing()
+    bench.rules = replace(bench.rules, slow=(bench.slow,))
+    bench.later.close()
+    bench.later = bench.opened()
+    bench.feed(unseen(1, "first"))
+    bench.ask()
+    assert bench.waiting() == ["unseen-1"]
+    bench.feed(FIRST)
+    bench.ask()
+    assert bench.answered() == 1
+    assert bench.waiting() == []

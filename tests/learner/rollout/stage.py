@@ -69,12 +69,22 @@ class Stage:
         share = None if pending else self.rollout.shares[0]
         self.append(verbs.start(self.line, candidate, self.audit(LEARNER), share=share))
 
-    def look(self) -> Rollout | None:
-        """Let the learner look, if it is time; what it offers is not in the log yet."""
+    def look(self, *, kept: bool = True) -> Rollout | None:
+        """Let the learner look, if it is time; what it offers is not in the log yet.
+
+        kept: False: the store takes nothing just then
+        """
         if not self.trials.due(self.line):
             return None
+        with self.store.reading() as session:
+            found = self.trials.look(session, self.line, now_ms=self.now_ms)
+        if found is None or not kept:
+            return None
         with self.store.transaction() as session:
-            return self.trials.look(session, self.line, now_ms=self.now_ms)
+            session.merge(found.row)
+        if found.change is not None:
+            self.trials.offered(found.change)
+        return found.change
 
     def steer(self, *, wait_s: float = LOOK_S) -> str | None:
         """Let time pass, look, and let the log take what is offered; return the verb."""

@@ -170,6 +170,14 @@ def test_an_operator_who_comes_first_wins(stage: Stage) -> None:
     assert stage.steer() == "abort"  # certain harm is no matter of a pause
 
 
+def test_what_could_not_be_kept_is_decided_again(stage: Stage) -> None:
+    """A store that is away for a moment costs a look, and not the trial's end."""
+    stage.judged(150, candidate=-1, stable=1)
+    stage.clock.now_s += LOOK_S
+    assert stage.look(kept=False) is None
+    assert stage.steer() == "abort"
+
+
 def test_replies_are_measured_by_what_the_guardrails_ask() -> None:
     """Length, broken off, declined, and a call of a tool that nobody offered."""
     tools = [{"type": "function", "function": {"name": "look_up"}}]

@@ -6,12 +6,16 @@ import pytest
 from pydantic import ValidationError
 
 from kernels.contract import Backend
+from learner.batch.when.mode import Orders
 from learner.settings import LearnerSettings
 from streams.line.offer import order_learning
 from streams.line.verbs import Audit
 from streams.model.open import BaseModel
+from streams.open import open_log
 from streams.records import Mask
-from streams.store.tables import PlannerRow, TurnRow
+from streams.settings import StreamsSettings
+from streams.store.store import open_store
+from streams.store.tables import GenerationRow, PlannerRow, TurnRow
 from tests.learner.test_loop import SETTINGS, School, open_school
 
 
@@ -68,6 +72,43 @@ def test_a_manual_learner_makes_one_generation_an_order(place: Place) -> None:
     order(again, "two")
     assert again.step()
     assert [row.horizon.get("order") for row in again.generations()] == ["one", "two"]
+
+
+def test_an_order_stays_fulfilled_however_many_generations_follow(tmp_path: Path) -> None:
+    """Nor does it come back with a restart, or when the log brings it once more; a new one does."""
+    streams = StreamsSettings(home=tmp_path)
+    store, log = open_store(streams), open_log(streams)
+    running = Orders("main")
+    order_learning(log, "main", Audit("ann", "now", 1, "one"))
+    running.read_all(log)
+    for number in range(1, 31):
+        with store.transaction() as session:
+            session.add(generation(number, {"order": "one"} if number == 2 else {}))
+        with store.reading() as session:
+            opened = running.open(session)
+        assert (opened is not None) == (number < 2)
+    again = Orders("main")
+    for orders in (running, again):
+        orders.read_all(log)
+        with store.reading() as session:
+            assert orders.open(session) is None
+    order_learning(log, "main", Audit("ann", "now", 1, "two"))
+    for orders in (running, again):
+        orders.read_all(log)
+        with store.reading() as session:
+            opened = orders.open(session)
+        assert opened is not None
+        assert opened.id == "two"
+    store.close()
+    log.close()
+
+
+def generation(number: int, horizon: dict[str, str]) -> GenerationRow:
+    """A generation of the line, as far as orders are concerned."""
+    return GenerationRow(
+        id=f"generation-{number}", line="main", number=number, parent="base", key="0" * 16,
+        state="released", turn_ids=[], horizon=horizon, planned_ms=number,
+    )  # fmt: skip
 
 
 def test_an_order_waits_until_something_is_judged(place: Place) -> None:
