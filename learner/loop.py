@@ -30,6 +30,7 @@ from learner.steps.writer import Writer
 from streams.errors import LogUnavailableError
 from streams.line import ledger
 from streams.line.line import Line
+from streams.records import Rollout
 from streams.store import outbox
 
 _LOG = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Learner:
         )
         reader = Reader(parts.serving, parts.rollout, backend=parts.backend, pause=parts.pause)
         self._trials = Trials(parts.rollout, clock=parts.clock, reader=reader)
+        self._entered = 0  # the seq of the last entry that was offered
         self._closer = Closer()
         self._guard = Guard(parts.settings, parts.rollout)
         self._lessons = Lessons(parts.settings, parts.rollout)
@@ -114,9 +116,14 @@ class Learner:
         """Look at the candidate that is on trial, if one is, and offer the change that is due."""
         with self._parts.store.reading() as session:
             line = claims.line_now(session, self._line)
-            if not self._trials.due(line):
+            entry = claims.due(session, line, self._parts.rollout)
+            if entry is None and not self._trials.due(line):
                 return
-            self._trials.read(session, line)
+            if entry is None:
+                self._trials.read(session, line)
+        if entry is not None:
+            self._enter(entry)
+            return
         with self._parts.store.reading() as session:
             found = self._trials.look(session, line, now_ms=self._now_ms())
         if found is None:
@@ -128,6 +135,16 @@ class Learner:
         if found.change is not None:
             self._trials.offered(found.change)
             _LOG.info("%s of %s: %s", found.change.verb, found.row.candidate, found.change.reason)
+        self._writer.publish()
+
+    def _enter(self, entry: Rollout) -> None:
+        """Offer the entry of a candidate that has ended the trial before it, once."""
+        if entry.seq == self._entered:
+            return  # it has yet to come back from the log
+        with self._writing() as session:
+            outbox.put(session, "rollouts", entry.line, entry, line=entry.line)
+        self._entered = entry.seq
+        _LOG.info("%s of %s: %s", entry.verb, entry.candidate or entry.version, entry.reason)
         self._writer.publish()
 
     def _review(self) -> bool:

@@ -84,7 +84,7 @@ def calls_of(values: Iterable[Any]) -> list[Call] | None:
         if isinstance(value, dict) and isinstance(value.get("function"), dict):
             value = value["function"]  # as OpenAI's API has a call
         name = value.get("name") if isinstance(value, dict) else None
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or not is_writable(name):
             return None
         arguments = value.get("arguments", value.get("parameters"))
         if isinstance(arguments, str):  # some write the object as a text of JSON
@@ -96,6 +96,15 @@ def calls_of(values: Iterable[Any]) -> list[Call] | None:
             return None
         calls.append(Call(name, written))
     return calls
+
+
+def is_writable(text: str) -> bool:
+    """Whether a text is of whole characters: JSON can escape half of one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def written_object(value: Any) -> str | None:

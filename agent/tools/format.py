@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.tools.calls import Call
+from agent.tools.calls import Call, plain_json
 from streams.records import Json
 
 
@@ -71,9 +71,9 @@ class Format:
     others: frozenset[str] = frozenset()  # further tags, between calls
 
     def name_in(self, head: re.Match[str]) -> str:
-        """The name of the tool that a call's head calls."""
+        """The name of the tool that a call's head calls; empty where it is no JSON after all."""
         name = head[1]
-        return str(json.loads(name)) if name.startswith('"') else name
+        return str(plain_json(name) or "") if name.startswith('"') else name
 
     @property
     def tags(self) -> frozenset[str]:

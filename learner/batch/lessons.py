@@ -105,7 +105,7 @@ def _plain(turn: Turn, teacher: Teacher) -> Tokens:
     base = teacher.serving.base
     try:
         return tuple(base.render(turn.messages, turn.tools, continues=turn.continues))
-    except TemplateRefusedError:
+    except (TemplateRefusedError, RecursionError):  # arguments of a call may be nested deep
         return tuple(turn.prompt_token_ids)
 
 
@@ -131,7 +131,7 @@ def _asked(turn: Turn, hint: str, place: Placement, teacher: Teacher) -> Tokens:
         ids = teacher.serving.base.render(
             PLACEMENTS[place](turn.messages, hint), turn.tools, continues=turn.continues
         )
-    except TemplateRefusedError:
+    except (TemplateRefusedError, RecursionError):
         return ()  # the template of another model may have taken what ours does not
     return hints.cut_left(ids, teacher.settings.max_prompt_tokens)
 

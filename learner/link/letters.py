@@ -8,12 +8,11 @@ change from build to build. What clients put beside them in tags can be taken ou
 Linear in the text's length, whatever it holds.
 """
 
-import html
 import re
 import unicodedata
 from typing import Final
 
-from learner.link.normal import normal, spoken
+from learner.link.normal import normal, spoken, unescaped
 
 # Escaped by a page, a database and a client, each once more.
 _ESCAPED: Final = 3
@@ -47,10 +46,7 @@ def read(text: str) -> str:
     >>> read("1. See [this](https://x.example).\\n2. <b>Go</b>").split()
     ['See', '[this]', '.', 'Go']
     """
-    for _ in range(_ESCAPED):
-        if "&" in text:
-            text = html.unescape(text)
-    text = _LINES.sub("\n", spoken(text))
+    text = _LINES.sub("\n", spoken(unescaped(text, times=_ESCAPED)))
     for unread in _UNREAD:
         text = unread.sub(" ", text)
     return _NUMBER.sub("", text) if len(_NUMBER.findall(text)) > 1 else text

@@ -10,6 +10,7 @@ Linear in the text's length, whatever it holds.
 
 import html
 import re
+import sys
 import unicodedata
 from typing import Final
 
@@ -39,6 +40,9 @@ _UNSEEN: Final = dict.fromkeys(
 )
 # What was escaped twice by mistake is unescaped twice.
 _ESCAPED: Final = 2
+# int() refuses more digits, and html.unescape with it: no character has such a number.
+_DIGITS: Final = sys.int_info.default_max_str_digits
+_LONG: Final = re.compile(rf"&(?=#[0-9]{{{_DIGITS + 1}}})")
 
 
 def normal(text: str | None) -> str:
@@ -49,13 +53,24 @@ def normal(text: str | None) -> str:
     """
     if not text:
         return ""
-    for _ in range(_ESCAPED):
-        if "&" in text:
-            text = html.unescape(text)
-    joined = "".join(text.split())
+    joined = "".join(unescaped(text, times=_ESCAPED).split())
     if joined.isascii():
         return joined
     return unicodedata.normalize("NFC", joined.translate(_UNSEEN))
+
+
+def unescaped(text: str, *, times: int) -> str:
+    """Return a text that was escaped for HTML as it was; a number too long for anybody stays.
+
+    times: how often it may have been escaped
+
+    >>> unescaped("&amp;amp; &#65;", times=2)
+    '& A'
+    """
+    for _ in range(times):
+        if "&" in text:
+            text = html.unescape(_LONG.sub("&amp;", text))
+    return text
 
 
 def spoken(text: str | None) -> str:

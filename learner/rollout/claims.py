@@ -39,36 +39,65 @@ def entry(
     generation: str,
     reason: str,
     created_ms: int,
-) -> list[Rollout]:
-    """Make the records by which a generation's child enters service, as the policy says.
+) -> Rollout:
+    """Make the record by which a generation's child enters service, as the policy says.
 
-    generation: its id; the records' own follow from it, so that a repeated one is the same record
-    returns: a promotion, or the start of a trial; before it the end of one that is to be replaced
+    One record claims one place: a start beside the end of the trial that it replaces would count
+    also where somebody's change came before that end, and undo it. So the end goes first, and the
+    start is due when it has come back from the log (`due`).
+
+    generation: its id; the record's own follows from it, so that a repeated one is the same record
+    returns: a promotion, the start of a trial, or the end of the one that is to be replaced
     raises: VerbRefusedError while a candidate is on trial that is not to be replaced
     """
 
-    def audit(now: Line, why: str) -> Audit:
-        return Audit(LEARNER, why, created_ms, id_of("promotion", generation, now.seq + 1))
+    def audit(why: str) -> Audit:
+        return Audit(LEARNER, why, created_ms, _id_of(generation, line.seq + 1))
 
     if settings.policy == "direct":
-        return [verbs.promote(line, version, audit(line, reason))]
-    made: list[Rollout] = []
+        return verbs.promote(line, version, audit(reason))
     if line.trial is not None and settings.replaces:
-        replaced = audit(line, f"{version} is newer and takes its place (rollout.pile_up)")
-        made.append(verbs.abort(line, replaced))
-        line = line.take(made[0])
+        why = f"{version} is newer and takes its place (rollout.pile_up)"
+        return verbs.abort(line, audit(why))
     share = settings.shares[0] if settings.policy in ("staged", "shadow") else None
-    return [*made, verbs.start(line, version, audit(line, reason), share=share)]
+    return verbs.start(line, version, audit(reason), share=share)
+
+
+def due(session: Session, line: Line, settings: RolloutSettings) -> Rollout | None:
+    """Return the entry of a child that has just ended the trial before it, if one has.
+
+    Made of what is stored alone, so that a restart makes the same record again.
+    """
+    if line.verb != "abort":
+        return None
+    claiming = select(GenerationRow).where(
+        GenerationRow.line == line.name,
+        GenerationRow.seq == line.seq + 1,
+        GenerationRow.state == RELEASED,
+    )
+    for row in session.exec(claiming):
+        if row.child is not None and line.change == _id_of(row.id, line.seq):
+            return entry(
+                line, row.child, settings,
+                generation=row.id, reason=row.reason, created_ms=line.since_ms,
+            )  # fmt: skip
+    return None
+
+
+def _id_of(generation: str, seq: int) -> str:
+    """Name the record by which a generation claims a place in its line."""
+    return id_of("promotion", generation, seq)
 
 
 def claimed(session: Session, line: Line, parent: str, settings: RolloutSettings) -> Line:
     """Return the line whose next place a generation claims: as it was when it was planned.
 
     Where a trial that is to be replaced went on meanwhile, that has taken this place; then it is
-    the line of now, as long as the parent still serves.
+    the line of now, as long as the parent still serves, and nobody has stopped learning.
     """
     now = line_now(session, line)
-    return now if settings.replaces and now.version == parent else line
+    went_on = settings.replaces and now.version == parent and now.learning
+    return now if went_on else line
 
 
 def project(session: Session, rollout: Rollout) -> bool:
@@ -113,6 +142,7 @@ def awaited(session: Session, line: str) -> int:
 
 
 def _mark_beaten(session: Session, winner: Rollout) -> None:
+    """Hold the generation that claimed this place; one that has ended a trial claims the next."""
     rivals = select(GenerationRow).where(
         GenerationRow.line == winner.line,
         GenerationRow.seq == winner.seq,
@@ -120,7 +150,10 @@ def _mark_beaten(session: Session, winner: Rollout) -> None:
         col(GenerationRow.child).not_in((winner.version, winner.candidate or winner.version)),
     )
     for row in session.exec(rivals):
-        _hold(row, winner)
+        if winner.id == _id_of(row.id, winner.seq):
+            row.seq = winner.seq + 1
+        else:
+            _hold(row, winner)
         session.add(row)
 
 

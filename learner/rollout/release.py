@@ -87,13 +87,12 @@ def commit(
     if outcome.child is not None and report is not None:
         recipe = outcome.child.recipe
         ledger.append(session, recipe, created_ms=now_ms)
-        changes: list[Rollout] = []
+        change = None
         if report.passed:
-            changes = _entry(session, row, recipe, line, settings, now_ms=now_ms)
-        if changes:
+            change = _entry(session, row, recipe, line, settings, now_ms=now_ms)
+        if change is not None:
             outbox.put(session, "recipes", line.name, recipe, line=line.name)
-            for change in changes:
-                outbox.put(session, "rollouts", line.name, change, line=line.name)
+            outbox.put(session, "rollouts", line.name, change, line=line.name)
         else:
             announce(session, row, None)
     session.add(row)
@@ -109,9 +108,9 @@ def _entry(
     settings: RolloutSettings,
     *,
     now_ms: int,
-) -> list[Rollout]:
-    """Claim the places in the line by which a child comes to serve; none where it is too late."""
-    changes = claims.entry(
+) -> Rollout | None:
+    """Claim the place in the line by which a child comes to serve; None where it is too late."""
+    change = claims.entry(
         claims.claimed(session, line, row.parent, settings),
         recipe.version,
         settings,
@@ -119,8 +118,8 @@ def _entry(
         reason=row.reason,
         created_ms=now_ms,
     )
-    row.seq = changes[-1].seq
-    return [] if claims.hold_if_late(session, row) else changes
+    row.seq = change.seq
+    return None if claims.hold_if_late(session, row) else change
 
 
 def announce(session: Session, generation: GenerationRow, recipe: Recipe | None) -> None:

@@ -11,9 +11,11 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from learner.rollout.closer import Closer
 from streams.errors import StoreUnavailableError
+from streams.line import verbs
 from streams.line.line import Line
-from streams.line.offer import counted, decided
+from streams.line.offer import counted, decided, offer
 from streams.line.share import belongs
+from streams.line.verbs import Audit
 from streams.model.open import BaseModel
 from streams.records import Feedback, Mask, Rollout
 from streams.settings import RolloutSettings
@@ -180,3 +182,65 @@ def test_a_candidate_is_asked_the_rest_while_it_is_tried(
     assert service.told()[-1].reason.startswith("the gate: as told")
     (candidate,) = {name for _, name in school.gate.asked}
     assert school.gate.asked == [(tiny_base.name, candidate)] * 2
+
+
+REPLACE = STAGED.model_copy(update={"pile_up": "replace"})
+
+
+def piled_up(service: Service, tiny_mask: Mask, backend: Backend, *, start: int = 2) -> Service:
+    """The same home, where a newer candidate takes the place of the one on trial."""
+    school = service.school
+    school.learner.close()
+    home, settings = school.streams.home, SETTINGS.model_copy(update={"wish_quorum": False})
+    school = open_school(
+        home, school.base, tiny_mask, backend, start=start, rollout=REPLACE, settings=settings
+    )
+    return Service(school, service.people)
+
+
+def test_a_newer_candidate_takes_the_place_of_the_one_on_trial(
+    service: Service, tiny_mask: Mask, backend: Backend
+) -> None:
+    """The end comes back from the log first, and then its start, whoever runs by then."""
+    older = service.line.trial
+    now = piled_up(service, tiny_mask, backend)
+    now.school.corrected("c")
+    now.school.corrected("d")
+    assert now.school.step()
+    assert [each.verb for each in now.told()] == ["start", "abort"]
+    again = piled_up(now, tiny_mask, backend, start=3)
+    again.step()
+    newer = again.school.generations()[1]
+    assert [(each.verb, each.candidate) for each in again.told()][:3] == [
+        ("start", older and older.version), ("abort", older and older.version),
+        ("start", newer.child),
+    ]  # fmt: skip
+    assert (newer.state, newer.seq) == ("released", 3)
+
+
+@pytest.mark.parametrize("verb", ["reset", "promote-full", "abort"])
+def test_what_an_operator_did_at_the_last_moment_stays(
+    service: Service, tiny_mask: Mask, backend: Backend, verb: str
+) -> None:
+    """The learner has not read it when it offers a newer candidate, which is held, then."""
+    now = piled_up(service, tiny_mask, backend)
+    audit, line, log = Audit.new("ann", "now", 1), now.line, now.school.log
+    made = {
+        "reset": lambda: verbs.reset(line, now.school.base.name, audit),
+        "promote-full": lambda: verbs.promote_full(line, audit),
+        "abort": lambda: verbs.abort(line, audit),
+    }[verb]()
+    now.school.gate.while_asked = lambda: offer(log, made)
+    now.school.corrected("c")
+    now.school.corrected("d")
+    assert now.school.step()
+    after = now.line
+    assert after.verb == verb
+    now.school.gate.while_asked = lambda: None
+    now.school.learner.catch_up()
+    newest = now.school.generations()[-1]
+    assert (newest.state, newest.reason) == ("held", f"{verb} by ann came first: now")
+    for _ in range(3):
+        now.step()
+    assert now.line.version == after.version
+    assert newest.child not in {each.candidate for each in now.told()}

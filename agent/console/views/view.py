@@ -79,9 +79,10 @@ class Ask:
         text = self.query.get(name, "")
         if not text:
             return default
-        if not text.isascii() or not text.isdigit() or int(text[:17]) > most:
+        digits = text.lstrip("0")[:17] or "0"
+        if not text.isascii() or not text.isdigit() or int(digits) > most:
             raise InvalidError(f"{name} must be a whole number from 0 to {most}", param=name)
-        return int(text)
+        return int(digits)
 
     @property
     def cursor(self) -> tuple[int, str] | None:

@@ -47,7 +47,7 @@ class VerifierJudge:
         return judgement_of(
             turn,
             self.source,
-            said_by(turn) + told.encode(),
+            said_by(turn) + told.encode("utf-8", "surrogatepass"),
             score=score,
             confidence=confidence,
             evidence=told,

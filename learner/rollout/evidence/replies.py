@@ -66,7 +66,7 @@ def _calls_wrongly(record: Mapping[str, Any], tools: Iterable[dict[str, Any]]) -
         function = call.get("function", {})
         try:
             arguments = json.loads(function.get("arguments") or "{}")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return True
         if function.get("name") not in offered or not isinstance(arguments, dict):
             return True

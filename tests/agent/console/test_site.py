@@ -434,6 +434,12 @@ async def test_a_query_that_makes_no_sense_is_named(client: Client, query: str) 
     assert (await client.get(f"/versions?{query}")).status == 400
 
 
+async def test_a_number_of_a_query_may_begin_with_any_number_of_zeros(client: Client) -> None:
+    """It is the number, however many digits that makes."""
+    assert (await client.get(f"/api/versions?limit={'0' * 5_000}5")).status == 200
+    assert (await client.get(f"/api/versions?limit={'0' * 5_000}99999")).status == 400
+
+
 async def test_what_was_just_changed_is_told_before_the_learner_has_written_it_down(
     day: tuple[Store, FakeService],
 ) -> None:

@@ -131,6 +131,13 @@ def test_what_is_no_call_is_told_as_broken(inside: str) -> None:
     assert found(f"a {raw} b") == ["a ", Broken(raw), " b"]
 
 
+@pytest.mark.parametrize("name", ['"\\x"', '"a\nb"', '"\\ud800"'], ids=ascii)
+def test_a_name_that_cannot_be_read_or_written_is_told_as_broken(name: str) -> None:
+    """A bad escape, a raw line end, half a character; also where calls are told as they grow."""
+    raw = f'<tool_call>{{"name": {name}, "arguments": {{}}}}</tool_call>'
+    assert found(raw) == grown(raw) == [Broken(raw)]
+
+
 def test_a_reply_that_ends_in_a_call_needs_no_closing_tag() -> None:
     """Small models forget the closing tag; a whole call without it counts."""
     assert found('<tool_call>{"name": "f", "arguments": {}}') == [Call("f", "{}")]

@@ -11,7 +11,7 @@ from learner.batch.plan import PlannedTurn
 from learner.batch.rewriting.teacher import Teacher
 from learner.serving import Serving
 from learner.settings import LearnerSettings
-from streams.records import Constraint, Turn
+from streams.records import Constraint, Message, Turn
 from streams.store.tables import TurnRow
 from tests.learner.turns import said, turn
 
@@ -85,6 +85,20 @@ def test_a_judged_turn_without_a_hint_has_no_target(teacher: Teacher) -> None:
     one = asked(teacher)
     (lesson,), made = prepare([planned(one.id, hint=None)], {one.id: row(one)}, teacher)
     assert (lesson.target, lesson.advantages, lesson.score, made) == ((), (), -1, {})
+
+
+def test_a_call_that_is_nested_too_deep_for_the_template_is_taught_without_a_rewrite(
+    teacher: Teacher,
+) -> None:
+    """The turn has its prompt, and scores; nothing of it stops the batch."""
+    deep = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "[" * 100_000}}
+    one = asked(teacher)
+    called = Message(role="assistant", tool_calls=[deep])
+    messages = [*said("Look."), called, Message(role="tool", content="x", tool_call_id="c")]
+    one = one.model_copy(update={"messages": [*messages, *said("Why?")], "notes": ["n"]})
+    (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, teacher)
+    assert (lesson.target, lesson.score, made) == ((), -1, {})
+    assert lesson.prompt == tuple(one.prompt_token_ids)[-SETTINGS.max_prompt_tokens :]
 
 
 def test_token_advantages_come_from_the_hinted_teacher(teacher: Teacher) -> None:

@@ -62,6 +62,13 @@ def test_a_call_that_cannot_be_right_is_a_fault(call: tuple[str, str], told: str
         assert verdict(calling(*calls)) == (-1, told)
 
 
+def test_half_a_character_in_a_reply_is_told_as_any_other_fault() -> None:
+    """JSON can escape it, and what is not known may be named so."""
+    known = Verifier(name="form", asked="weather", json_schema=CITY)
+    about = turn(said("Weather in Oslo?"), '{"city": "Oslo", "\\ud800": 1}')
+    assert verdict(about, known) == (-1, "form: \ud800 is not known")
+
+
 def test_a_good_call_is_no_praise() -> None:
     """Nor is a reply without calls, or a call whose tool has no schema."""
     assert verdict(calling(GOOD, GOOD)) is None

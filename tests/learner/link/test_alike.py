@@ -166,6 +166,8 @@ def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other
         "[...",
         "(",
         "&amp;",
+        "&#",
+        "&#9",
         "<think>",
         "**x",
         "\n:",

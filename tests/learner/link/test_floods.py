@@ -3,6 +3,7 @@
 from sqlmodel import col, func, select, update
 
 from learner.lessons.assign import LOOKED_AT
+from learner.link import rows
 from streams.records import Feedback, Forgotten, Message
 from streams.store.lesson_tables import LessonRow
 from streams.store.tables import ClientRow, JudgementRow, TurnRow
@@ -40,6 +41,24 @@ def test_a_next_state_of_a_megabyte_is_kept_and_judged(taken: Taken) -> None:
     assert (row.next_turn, row.state) == ("next", "judged")
     assert row.next_state is not None
     assert len(row.next_state[0]["content"]) == len(long)
+
+
+def test_a_number_that_no_character_has_stops_no_conversation(taken: Taken) -> None:
+    """One long reference in a message or a reply: its turns are linked and judged."""
+    huge = f"What is &#{'9' * 5_000};?"
+    taken(turn(said(huge), f"It is {huge}", id="first"))
+    taken(
+        turn(said(huge, f"It is {huge}", "Wrong!"), "Oh.", id="next", created_ms=2_000),
+        turn(said(huge, f"It is {huge}", "Wrong!", "Oh.", "Yes."), "x", created_ms=3_000),
+    )
+    assert taken.link("first") == ("next", "reply", "chain")
+    assert [taken.row(id).state for id in ("first", "next")] == ["judged", "judged"]
+    with taken.store.transaction() as session:
+        for row in session.exec(select(TurnRow)):
+            row.talk_key = row.before_key = None
+            session.add(row)
+    with taken.store.transaction() as session:
+        assert rows.complete(session, "main") == 3
 
 
 def test_a_client_that_opts_everything_out_is_counted(taken: Taken) -> None:

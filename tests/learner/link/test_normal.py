@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learner.link.letters import bare
 from learner.link.normal import normal, spoken
 
 WORDS = st.text(alphabet=st.characters(exclude_characters="&", exclude_categories=["Cs"]))
@@ -37,6 +38,15 @@ def test_entities_are_the_characters_that_they_stand_for(text: str) -> None:
 def test_normal_text_is_its_own(text: str) -> None:
     """Nothing changes the second time."""
     assert normal(normal(text)) == normal(text)
+
+
+@pytest.mark.parametrize("digits", [4_300, 4_301, 100_000])
+def test_a_number_of_any_length_stays_a_text(digits: int) -> None:
+    """What no character has for its number raises nothing, and what stands around it is read."""
+    assert normal(f"Caf&eacute; &#{'9' * digits}; bar") != normal("Café bar")
+    assert normal(f"Caf&eacute; &#{'9' * digits}; bar").startswith("Café")
+    assert bare(f"Caf&amp;eacute; &amp;#{'9' * digits};").startswith("Café")
+    assert normal(f"&#{'0' * 4_298}65;") == "A"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +89,9 @@ def test_what_was_thought_is_not_said(reply: str, aloud: str) -> None:
         "<analysis> </analysis> " * 40_000,
         "<analysis>" * 100_000,
         "&amp" * 200_000,
+        "&#" * 500_000,
+        "&#" + "9" * 1_000_000,
+        f"&#{'9' * 4_301};" * 250,
         "e\u0301" * 300_000,
     ],
     ids=lambda text: text[:12],

@@ -14,13 +14,17 @@ from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import GenerationRow
+from streams.store.tables import GenerationRow, RolloutRow
 
 LINE = Line("main", ("base",))
 OPERATOR = Audit("ann", "because", 5, "r")
+SERVED = verbs.promote(LINE, "served", Audit("ann", "good", 5, "p"))
+OLDER = verbs.start(LINE.take(SERVED), "older", Audit("ann", "try", 5, "s"), share=0.5)
+TRIED = LINE.take(SERVED).take(OLDER)  # what served, and a candidate beside it
+REPLACE = RolloutSettings(policy="staged", pile_up="replace")
 
 
-def entered(line: Line, settings: RolloutSettings = RolloutSettings()) -> list[Rollout]:  # noqa: B008
+def entered(line: Line, settings: RolloutSettings = RolloutSettings()) -> Rollout:  # noqa: B008
     """Let the generation's child enter service."""
     return claims.entry(line, "child", settings, generation="g", reason="good", created_ms=5)
 
@@ -39,6 +43,18 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
+@pytest.fixture
+def replacing(store: Store) -> Store:
+    """A store in which a generation's child has offered to end the trial that is on."""
+    with store.transaction() as session:
+        generation = session.get_one(GenerationRow, "g")
+        generation.parent, generation.seq, generation.reason = "served", 3, "good"
+        session.add(generation)
+        for change in (SERVED, OLDER):
+            assert claims.project(session, change)
+    return store
+
+
 def state_after(store: Store, rollout: Rollout) -> str:
     """Project a rollout, and return what became of the generation."""
     with store.transaction() as session:
@@ -52,12 +68,12 @@ def test_a_promotion_says_the_same_when_it_is_made_again() -> None:
     """A crash between commit and publication repeats the record, and no second one."""
     one, two = (entered(LINE) for _ in range(2))
     assert one == two
-    assert [record.who for record in one] == [LEARNER]
+    assert one.who == LEARNER
 
 
 def test_a_generation_that_won_stays_released(store: Store) -> None:
     """Its own promotion came first."""
-    assert state_after(store, *entered(LINE)) == "released"
+    assert state_after(store, entered(LINE)) == "released"
 
 
 @pytest.mark.parametrize(
@@ -71,21 +87,79 @@ def test_a_generation_that_won_stays_released(store: Store) -> None:
 )
 def test_the_policy_says_how_a_child_enters_service(policy: Any, state: str, share: float) -> None:
     """Only `direct` promotes at once; where a person must start it, it answers nobody yet."""
-    (record,) = entered(LINE, RolloutSettings(policy=policy))
+    record = entered(LINE, RolloutSettings(policy=policy))
     assert (record.verb, record.candidate, record.version) == ("start", "child", "base")
     assert (record.state, record.share) == (state, share)
 
 
 def test_a_newer_candidate_waits_or_replaces_as_the_settings_say() -> None:
     """With `replace` the trial that is on ends first; with `wait` there is no way in."""
-    line = LINE.take(verbs.start(LINE, "older", OPERATOR, share=0.5))
     with pytest.raises(VerbRefusedError, match="older is on trial"):
-        entered(line, RolloutSettings(policy="staged"))
-    records = entered(line, RolloutSettings(policy="staged", pile_up="replace"))
-    assert [(r.seq, r.verb, r.candidate) for r in records] == [
-        (2, "abort", "older"), (3, "start", "child"),
-    ]  # fmt: skip
-    assert len({record.id for record in records}) == 2
+        entered(TRIED, RolloutSettings(policy="staged"))
+    record = entered(TRIED, REPLACE)
+    assert (record.seq, record.verb, record.candidate) == (3, "abort", "older")
+
+
+def test_a_newer_candidate_starts_once_the_end_of_the_older_has_counted(replacing: Store) -> None:
+    """It claims the next place, also after a restart, and until its start has come back."""
+    end = entered(TRIED, REPLACE)
+    assert state_after(replacing, end) == "released"
+    with replacing.reading() as session:
+        line = claims.line_now(session, LINE)
+        start, again = (claims.due(session, line, REPLACE) for _ in range(2))
+        assert claims.awaited(session, "main") == 4
+        assert claims.due(session, TRIED, REPLACE) is None
+    assert start is not None
+    assert (start, start.id == end.id) == (again, False)
+    assert (start.seq, start.verb, start.candidate) == (4, "start", "child")
+    assert (start.version, start.share, start.reason) == ("served", 0.05, "good")
+    assert state_after(replacing, start) == "released"
+    with replacing.reading() as session:
+        assert claims.due(session, claims.line_now(session, LINE), REPLACE) is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "ended"),
+    [
+        ("reset", False), ("rollback", False), ("promote_full", False), ("pause", False),
+        ("abort", False), ("reset", True), ("rollback", True), ("promote", True),
+    ],
+)  # fmt: skip
+def test_what_an_operator_does_to_the_trial_that_is_replaced_stays(
+    replacing: Store, verb: str, ended: bool
+) -> None:
+    """Before its end, and before the next start: the newer candidate is held, and not served."""
+    line = TRIED
+    if ended:
+        end = entered(TRIED, REPLACE)
+        state_after(replacing, end)
+        line = line.take(end)
+    named = {"reset": ["base"], "promote": ["other"]}.get(verb, [])
+    change = getattr(verbs, verb)(line, *named, OPERATOR)
+    assert state_after(replacing, change) == "held"
+    assert line.take(change).take(entered(TRIED, REPLACE)) == line.take(change)
+    with replacing.reading() as session:
+        now = claims.line_now(session, LINE)
+        assert claims.due(session, now, REPLACE) is None
+        assert claims.awaited(session, "main") == 0
+    assert now == line.take(change)
+
+
+@pytest.mark.parametrize(("verb", "goes_on"), [("pause", True), ("reset", False)])
+def test_a_trial_that_went_on_meanwhile_is_replaced_and_a_reset_is_not(
+    store: Store, verb: str, goes_on: bool
+) -> None:
+    """The same version serves as at planning in both cases; a reset stops what was under way."""
+    started = verbs.start(LINE, "older", Audit("ann", "try", 5, "s"), share=0.5)
+    tried = LINE.take(started)
+    named = ["base"] if verb == "reset" else []
+    change = getattr(verbs, verb)(tried, *named, OPERATOR)
+    with store.transaction() as session:
+        for made in (started, change):
+            session.add(RolloutRow(**made.model_dump()))
+    with store.reading() as session:
+        found = claims.claimed(session, tried, "base", REPLACE)
+    assert found.seq == (2 if goes_on else 1)
 
 
 def test_a_generation_whose_child_is_put_on_trial_is_not_beaten(store: Store) -> None:

@@ -193,6 +193,7 @@ def test_replies_are_measured_by_what_the_guardrails_ask() -> None:
         False, True, True,
     ]  # fmt: skip
     assert called("delete", "{}") is True
+    assert called("look_up", "[" * 100_000) is True
     plain = reply_of(turn(said("hi"), "Hello.", tokens=(1, 2, 3)).model_dump(mode="json"))
     assert (plain.tokens, plain.broke_off, plain.refuses, plain.invalid_call) == (
         3, False, False, None,
