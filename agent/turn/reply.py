@@ -128,10 +128,10 @@ class Reply:
         self.retried: Held | None = None  # what the second try is held to
         self.finish_reason: FinishReason | None = None
         self.stopped_by: str | None = None  # the stop string that ended it
+        self.cut: Part | None = None  # a call that was told in part, and cut
         self._prompt_tokens, self._parallel = len(ask.prompt_token_ids), ask.parallel_calls
         self._ask, self._can_retry, self._began = ask, can_retry, False
         self._offered = {tool["function"]["name"] for tool in ask.tools or []}
-        self._cut: Part | None = None  # a call that was told in part, and cut
         self._skips = False  # a call that grows and does not count
         self._finder: CallFinder | HeldCalls | None = None
         if ask.tools is not None:
@@ -154,7 +154,7 @@ class Reply:
     @property
     def parts(self) -> list[tuple[Part, str]]:
         """The parts so far, each with what it says; but for a call that was cut, which is none."""
-        return [(part, "".join(pieces)) for part, pieces in self._parts if part != self._cut]
+        return [(part, "".join(pieces)) for part, pieces in self._parts if part != self.cut]
 
     def add(self, *tokens: Token) -> list[ReplyEvent]:
         """Take tokens, and return what became certain by them.
@@ -288,7 +288,7 @@ class Reply:
         """End a call that grew, if one did: it was told so far, and is no call of the reply."""
         if not self._open or self._parts[-1][0].call is None:
             return False
-        self._cut = self._parts[-1][0]
+        self.cut = self._parts[-1][0]
         self.calls.pop()
         self._end(events)
         return True

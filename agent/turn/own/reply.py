@@ -36,6 +36,7 @@ class LoopReply:
         """Begin with nothing told, but for the calls that were made before the first token."""
         self.finish_reason: FinishReason | None = None
         self.stopped_by: str | None = None
+        self.cut: Part | None = None  # a call that was told in part, and cut
         self.tokens: list[Token] = []
         self._served, self._first = ask.served, ask.made
         self._parts: list[tuple[Part, list[str]]] = []
@@ -49,8 +50,8 @@ class LoopReply:
 
     @property
     def parts(self) -> list[tuple[Part, str]]:
-        """The parts so far, each with what it says."""
-        return [(part, "".join(pieces)) for part, pieces in self._parts]
+        """The parts so far, each with what it says; but for a call that was cut, which is none."""
+        return [(part, "".join(pieces)) for part, pieces in self._parts if part != self.cut]
 
     @property
     def text(self) -> str:
@@ -91,10 +92,12 @@ class LoopReply:
                     part, pieces = self._parts[-1]
                     pieces.append(text)
                     told.append(Piece(part, text, tokens))
-                case PartEnded() if self._now is not None:
+                case PartEnded(ended) if self._now is not None:
                     part, pieces = self._parts[-1]
                     told.append(PartEnded(part, "".join(pieces)))
                     self._now = None
+                    if ended == reply.cut:
+                        self.cut, self._calls = part, self._calls - 1
                 case _:
                     pass
         return told
