@@ -23,7 +23,7 @@ from agent.api.responses.schema import (
 )
 from agent.errors import NotFoundError
 from agent.turn.own.told import ToldReply
-from agent.turn.reply import Part, ToolCall, Usage
+from agent.turn.reply import Part, Piece, ToolCall, Usage
 from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
@@ -64,7 +64,8 @@ def response_of(turn: Turn) -> Response:
     cached, cut = body.get("cached_tokens", 0), turn.cut_tokens
     read, sampled = body.get("tokens") or (len(turn.prompt_token_ids), len(turn.token_ids))
     usage = Usage(read, sampled, cached, cut)
-    output = made.output(_parts(turn), status)
+    pieces = [Piece(part, text, ()) for part, text in _parts(turn)]
+    output = made.output(pieces, status)
     # of one that was kept before it was: when its turn was recorded, a moment later
     completed_s = body.get("completed_s", turn.created_ms // 1000)
     return made.response(status, output, usage=usage, completed_s=completed_s)

@@ -357,6 +357,18 @@ async def test_logprobs_are_included_when_asked_for(api: Api, stream: bool) -> N
     assert {token["logprob"] for token in content["logprobs"]} == {-0.5}
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_logprobs_are_told_beside_calls(start_api: StartApi, stream: bool) -> None:
+    """Each text has those of its own tokens, whole and streamed alike."""
+    api: Api = await start_api(script=[*CALL[:6], "Do", "ne."])
+    asked = body(tools=[WEATHER], include=["message.output_text.logprobs"], stream=stream)
+    answer = await api.post(PATH, asked)
+    told = (await events_of(answer))[-1][1]["response"] if stream else await answer.json()
+    texts = [item["content"][0] for item in told["output"] if item["type"] == "message"]
+    tokens = [[token["token"] for token in text["logprobs"]] for text in texts]
+    assert tokens == [["Let me", " see.\n"], ["Do", "ne."]]
+
+
 def test_items_become_messages() -> None:
     """A reply's items are one message again; results stand alone; reasoning is left out."""
     items = [
