@@ -313,6 +313,25 @@ async def test_a_response_that_is_cut_says_so(api: Api, stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_whose_end_alone_is_cut_stands(start_api: StartApi, stream: bool) -> None:
+    """Its arguments are whole: it is there and complete, and so is the text before it."""
+    script = [CALL[0], "".join(CALL[2:6]), "".join(CALL[2:5]), CALL[5]]
+    api: Api = await start_api(script=script)
+    answer = await api.post(PATH, body(tools=[WEATHER], max_output_tokens=3, stream=stream))
+    if stream:
+        events = await events_of(answer)
+        told = events[-1][1]["response"]
+        ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
+        assert ended == told["output"]
+    else:
+        told = await answer.json()
+    assert told["status"] == "incomplete"
+    kinds = [(item["type"], item["status"]) for item in told["output"]]
+    assert kinds == [("message", "completed"), *[("function_call", "completed")] * 2]
+    assert await shown(api, told["id"]) == told
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_reply_that_says_nothing_is_an_empty_message(
     start_api: StartApi, stream: bool
 ) -> None:
