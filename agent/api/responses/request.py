@@ -89,7 +89,7 @@ class ResponsesRequest(ReplyForm):
     """The body of POST /v1/responses."""
 
     model: str
-    input: Items
+    input: Items = Field([], description="needed, but for previous_response_id")
     instructions: str | None = Field(None, description="for this response alone")
     previous_response_id: str | None = Field(None, description="the response that it goes on from")
     store: bool | None = Field(None, description="false: not to be asked for again, nor learned")

@@ -188,6 +188,18 @@ async def test_a_conversation_goes_on_from_its_id(start_api: StartApi) -> None:
     assert items[-1]["content"] == [{"type": "input_text", "text": "Thanks"}]
 
 
+@pytest.mark.parametrize("nothing", [{}, {"input": None}, {"input": []}])
+async def test_nothing_new_goes_on_from_a_response(api: Api, nothing: dict[str, Any]) -> None:
+    """As OpenAI has it, input may be left out where there is something to go on from."""
+    first = await created(api)
+    asked = {"model": "quickset", "previous_response_id": first["id"]} | nothing
+    assert (await api.post(PATH, asked)).status == 200
+    before, turn = api.turns()
+    assert turn.messages == [*before.messages, before.reply]
+    error = await error_of(await api.post(PATH, {"model": "quickset"} | nothing), 400)
+    assert (error["param"], error["message"]) == ("input", "input: there is nothing to answer")
+
+
 async def test_items_are_referred_to_by_id(start_api: StartApi) -> None:
     """A client may send a reply back as references, and what it sent itself, too."""
     api: Api = await start_api(script=CALL)
