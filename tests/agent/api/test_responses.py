@@ -256,7 +256,7 @@ async def test_what_is_not_stored_is_not_found(api: Api) -> None:
     for path in ("", "/input_items"):
         await error_of(await api.client.get(f"{PATH}/{response['id']}{path}"), 404)
     answer = await api.post(PATH, body(previous_response_id=response["id"]))
-    error = await error_of(answer, 404)
+    error = await error_of(answer, 400)
     assert (error["param"], error["code"]) == (
         "previous_response_id", "previous_response_not_found",
     )  # fmt: skip
@@ -276,7 +276,7 @@ async def test_a_response_is_its_principals_own(start_api: StartApi) -> None:
         await error_of(await api.client.request(method, path + more, headers=bob), 404)
         await error_of(await api.client.request(method, path + more), 401)
     api.headers = bob
-    await error_of(await api.post(PATH, body(previous_response_id=response["id"])), 404)
+    await error_of(await api.post(PATH, body(previous_response_id=response["id"])), 400)
     await error_of(await api.post(PATH, body([{"id": response["output"][0]["id"]}])), 404)
     api.headers = {"Authorization": "Bearer ann"}
     assert (await shown(api, response["id"]))["id"] == response["id"]
