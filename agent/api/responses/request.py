@@ -113,7 +113,7 @@ class ResponsesRequest(ReplyForm):
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
-    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
+    service_tier: str | None = Field(None, description="ignored: there is one")
     reasoning: Reasoning | None = None
     background: Annotated[Any, Refused("nothing runs in the background here", False)] = None
     conversation: Annotated[Any, Refused("send previous_response_id instead")] = None
