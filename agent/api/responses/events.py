@@ -66,7 +66,10 @@ class ResponseReply:
         if not self._began:
             for shaped in self._begun():
                 yield self._framed(shaped)
-        failed = self._made.response("failed", self._output, usage=self._answer.usage, error=error)
+        usage, why = self._answer.usage, error.message
+        if self._answer.response is not None:
+            self._answer.response |= stored.kept_of_failure(usage, why)
+        failed = self._made.response("failed", self._output, usage=usage, error=why)
         yield self._framed(_event("response.failed", response=failed))
 
     def _ended(self) -> Response:

@@ -28,7 +28,6 @@ from agent.api.responses.schema import (
     Status,
 )
 from agent.engine.contract import Token
-from agent.errors import ApiError
 from agent.turn.ask import Ask
 from agent.turn.own.told import Told, ToldReply
 from agent.turn.reply import FinishReason, Part, Piece, Usage
@@ -59,9 +58,13 @@ class Made:
         *,
         usage: Usage | None = None,
         completed_s: int | None = None,
-        error: ApiError | None = None,
+        error: str | None = None,
     ) -> Response:
-        """The response as it is now. completed_s: Unix time, of one that is complete."""
+        """The response as it is now.
+
+        completed_s: Unix time, of one that is complete
+        error: why it failed, of one that did
+        """
         reason: Any = {"reason": "max_output_tokens"} if status == "incomplete" else None
         return {
             **self.echo,
@@ -70,7 +73,7 @@ class Made:
             "created_at": self.created_s,
             "completed_at": completed_s if status == "completed" else None,
             "status": status,
-            "error": {"code": "server_error", "message": error.message} if error else None,
+            "error": {"code": "server_error", "message": error} if error else None,
             "incomplete_details": reason,
             "output": list(output),
             "usage": _usage(usage) if usage else None,

@@ -364,7 +364,7 @@ async def test_a_reply_that_says_nothing_is_an_empty_message(
 async def test_a_failure_in_mid_stream_is_a_failed_response(
     start_api: StartApi, script: list[Any]
 ) -> None:
-    """The reader is told which response failed, however early; what was said is recorded."""
+    """The reader is told which response failed, however early; what was said is kept as failed."""
     api: Api = await start_api(script=script, keep_alive_s=0.01)
     answer = await api.post(PATH, body(stream=True))
     if script[0] == "⏸":
@@ -377,6 +377,11 @@ async def test_a_failure_in_mid_stream_is_a_failed_response(
     assert told[-1]["type"] == "response.failed"
     assert told[-1]["response"]["error"]["code"] == "server_error"
     assert told[-1]["response"]["status"] == "failed"
+    if script[0] != "⏸":  # of which no token was sampled, nothing is kept
+        kept = await shown(api, told[-1]["response"]["id"])
+        same = ("status", "error", "usage", "completed_at", "incomplete_details")
+        assert [kept[name] for name in same] == [told[-1]["response"][name] for name in same]
+        assert [item["content"][0]["text"] for item in kept["output"]] == ["a"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
