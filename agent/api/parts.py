@@ -10,7 +10,7 @@ Knows no API's JSON.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from agent.turn.reply import Part, PartBegun, PartEnded, Piece, ReplyEvent
+from agent.turn.reply import Part, PartBegun, PartEnded, Piece, ReplyEvent, joined
 
 
 def told_parts(parts: Iterable[tuple[Part, str]]) -> list[tuple[Part, str]]:
@@ -19,15 +19,25 @@ def told_parts(parts: Iterable[tuple[Part, str]]) -> list[tuple[Part, str]]:
     >>> [(part.number, text) for part, text in told_parts([(Part(0), "\n"), (Part(1), "a")])]
     [(0, '\na')]
     """
-    told: list[tuple[Part, str]] = []
-    blank = ""
-    for part, text in parts:
-        if part.is_text and not text.strip():
-            blank += text
+    pieces = told_pieces(Piece(part, text, ()) for part, text in parts)
+    return [(piece.part, piece.text) for piece in pieces]
+
+
+def told_pieces(pieces: Iterable[Piece]) -> list[Piece]:
+    """The same of parts that are each one piece, with the tokens of what it says.
+
+    pieces: agent.turn.own.told.ToldReply.pieces
+    """
+    told: list[Piece] = []
+    blank: list[Piece] = []
+    for piece in pieces:
+        part, before = replace(piece.part, number=len(told)), list[Piece]()
+        if part.is_text and not piece.text.strip():
+            blank.append(piece)
             continue
         if part.is_text:
-            text, blank = blank + text, ""
-        told.append((replace(part, number=len(told)), text))
+            before, blank = blank, []
+        told.append(joined(part, [*before, piece]))
     return told
 
 

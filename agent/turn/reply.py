@@ -128,10 +128,10 @@ class Reply:
         self.retried: Held | None = None  # what the second try is held to
         self.finish_reason: FinishReason | None = None
         self.stopped_by: str | None = None  # the stop string that ended it
+        self.cut: Part | None = None  # a call that was told in part, and cut
         self._prompt_tokens, self._parallel = len(ask.prompt_token_ids), ask.parallel_calls
         self._ask, self._can_retry, self._began = ask, can_retry, False
         self._offered = {tool["function"]["name"] for tool in ask.tools or []}
-        self._cut: Part | None = None  # a call that was told in part, and cut
         self._skips = False  # a call that grows and does not count
         self._finder: CallFinder | HeldCalls | None = None
         if ask.tools is not None:
@@ -141,7 +141,7 @@ class Reply:
             free = can_retry and ask.held is None and not any(s.stop for s in ask.samplings)
             grows = self._offered if free else frozenset[str]()
             self._finder = HeldCalls(ask.writes) if alone else CallFinder(ask.writes, grows)
-        self._parts: list[tuple[Part, list[str]]] = []
+        self._parts: list[tuple[Part, list[Piece]]] = []
         self._open = False  # whether the last part may grow
         self._whole: Message | None = None  # the reply as a message, once it has ended
         self._untold: list[Token] = []
@@ -154,7 +154,12 @@ class Reply:
     @property
     def parts(self) -> list[tuple[Part, str]]:
         """The parts so far, each with what it says; but for a call that was cut, which is none."""
-        return [(part, "".join(pieces)) for part, pieces in self._parts if part != self._cut]
+        return [(piece.part, piece.text) for piece in self.pieces]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The same, each part as the one piece that its pieces are together."""
+        return [joined(part, pieces) for part, pieces in self._parts if part != self.cut]
 
     def add(self, *tokens: Token) -> list[ReplyEvent]:
         """Take tokens, and return what became certain by them.
@@ -279,7 +284,7 @@ class Reply:
         """Want the call that grows to be gone on with, from the end of what was told of it."""
         part, pieces = self._parts[-1]
         assert part.call is not None
-        self.rest = Rest(part.call.name, "".join(pieces), halt.listed)
+        self.rest = Rest(part.call.name, joined(part, pieces).text, halt.listed)
         self.kept = self._place("".join(token.text for token in self.tokens)[: halt.at])
         if self.kept is None:
             raise BrokenError("a call of a tool broke off in the midst of a token: ask again")
@@ -288,7 +293,7 @@ class Reply:
         """End a call that grew, if one did: it was told so far, and is no call of the reply."""
         if not self._open or self._parts[-1][0].call is None:
             return False
-        self._cut = self._parts[-1][0]
+        self.cut = self._parts[-1][0]
         self.calls.pop()
         self._end(events)
         return True
@@ -331,15 +336,21 @@ class Reply:
 
     def _grow(self, text: str, events: list[ReplyEvent]) -> None:
         part, pieces = self._parts[-1]
-        pieces.append(text)
-        events.append(Piece(part, text, self._carry()))
+        pieces.append(Piece(part, text, self._carry()))
+        events.append(pieces[-1])
 
     def _end(self, events: list[ReplyEvent]) -> None:
         if self._open:
             self._open = False
             part, pieces = self._parts[-1]
-            events.append(PartEnded(part, "".join(pieces)))
+            events.append(PartEnded(part, joined(part, pieces).text))
 
     def _carry(self) -> tuple[Token, ...]:
         tokens, self._untold = tuple(self._untold), []
         return tokens
+
+
+def joined(part: Part, pieces: Sequence[Piece]) -> Piece:
+    """The pieces of a part as one, which is empty where there are none."""
+    text = "".join([piece.text for piece in pieces])
+    return Piece(part, text, tuple(token for piece in pieces for token in piece.tokens))

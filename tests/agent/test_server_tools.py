@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
+from agent.constrain.open import open_compiler
 from agent.tools.served import Result
 from streams import chain
+from streams.model.open import BaseModel
 from streams.records import Message
 from tests.agent.conftest import Api, StartApi, events_of
 from tests.agent.turn.box import Box, tool
@@ -115,6 +120,53 @@ async def test_the_clients_own_tools_stay_its_own(start_api: StartApi) -> None:
         (left,) = message["server_tool_calls"]
     assert left["outcome"] == "left"
     assert box.called == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/v1/chat/completions", "max_tokens"),
+        ("/v1/messages", "max_tokens"),
+        ("/v1/responses", "max_output_tokens"),
+    ],
+)
+async def test_a_call_of_the_clients_that_is_cut_is_none(
+    start_api: StartApi, tiny_base: BaseModel, path: str, limit: str, stream: bool
+) -> None:
+    """Beside the agent's own tools as without them, in every API; what is kept can be read."""
+    script = ["Hm. ", '<tool_call>{"name": "find", "arguments": {"city": "Os', 'lo"}}</tool_call>']
+    told = []
+    for box in (None, Box({"weather": RAIN})):
+        given: dict[str, Any] = {"compiler": open_compiler(tiny_base), "context_tokens": 64}
+        api: Api = await start_api(tools=box, script=script, **given)
+        answer = await api.post(path, asked_of(path) | {limit: 2, "stream": stream})
+        assert answer.status == 200
+        told.append(named_alike(await events_of(answer) if stream else await answer.json()))
+        if path == "/v1/responses":
+            kept = await api.client.get(f"{path}/{api.turns()[-1].id}")
+            assert [item["type"] for item in (await kept.json())["output"]] == ["message"]
+    assert told[0] == told[1]
+    assert "length" in told[1] or '"max_tokens"' in told[1] or '"incomplete"' in told[1]
+
+
+def asked_of(path: str) -> dict[str, Any]:
+    """A request of each API that offers a tool of the client's."""
+    find = tool("find")["function"]
+    if path == "/v1/responses":
+        tools = [{"type": "function", **find}]
+        return {"model": "quickset", "input": "Weather?", "tools": tools}
+    if path == "/v1/messages":
+        tools = [{"name": "find", "input_schema": find["parameters"]}]
+        return {"model": "quickset", "messages": ASK, "tools": tools}
+    return {"model": "quickset", "messages": ASK, "tools": [tool("find")]}
+
+
+def named_alike(told: Any) -> str:
+    """What was told, without names made for it, times and the size of the prompt."""
+    text = json.dumps(told)
+    text = re.sub(r"[a-z]+[_-][0-9a-f]{24,}", "id", text)
+    return re.sub(r'"(created|created_at|prompt_tokens|input_tokens|total_tokens)": \d+', "", text)
 
 
 async def test_a_request_may_do_without(start_api: StartApi) -> None:

@@ -77,6 +77,15 @@ def _clears_nothing(value: Any) -> Any:
     return value
 
 
+def _asks_for_a_reply(value: Any) -> Any:
+    if value == 0:
+        refuse(
+            "0 asks to read the prompt into the cache without a reply, which is not done here: "
+            "every prompt that is answered is found there again; send 1 or more"
+        )
+    return value
+
+
 class MessagesToolChoice(Form):
     """Which tools may be called, and whether one must be."""
 
@@ -152,7 +161,9 @@ class OutputConfig(Form):
 class MessagesRequest(CountRequest, ReplyForm):
     """The body of POST /v1/messages."""
 
-    max_tokens: int = Field(ge=1, description="the context may hold less")
+    max_tokens: Annotated[int, BeforeValidator(_asks_for_a_reply)] = Field(
+        ge=1, description="the context may hold less"
+    )
     temperature: float | None = Field(None, ge=0, le=1, description="0: the likeliest token")
     stop_sequences: StopList | None = None
     stream: bool | None = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
-from agent.api.parts import Parts
+from agent.api.parts import Parts, told_parts
 from agent.api.responses import own, stored
 from agent.api.responses.request import ResponsesRequest
 from agent.api.responses.response import (
@@ -39,7 +39,7 @@ class ResponseReply:
         self._parts, self._numbers = Parts(), itertools.count()
         self._output: list[OutputItem] = []
         self._tokens: list[Token] = []  # of the text that grows
-        self._began = self._cut = False
+        self._began = False
         if call.store is not False:
             answer.response = stored.kept(self._made, instructed=bool(call.instructions))
 
@@ -52,17 +52,13 @@ class ResponseReply:
 
     def step(self, step: Step) -> Iterator[bytes]:
         """The events of what became certain."""
-        self._cut = any(isinstance(e, Finished) and e.reason == "length" for e in step.events)
         for event in self._parts.told(step.events):
             for shaped in self._shaped(event):
                 yield self._framed(shaped)
 
     def end(self) -> Iterator[bytes]:
         """The whole response, as the mark of a stream that is whole; no call that was cut."""
-        cut = ("function_call", "incomplete")
-        whole = [item for item in self._output if (item["type"], item.get("status")) != cut]
-        self._output = whole or [self._made.message(0, "", "incomplete")]
-        response = self._ended()
+        response = self.whole()
         yield self._framed(_event(f"response.{response['status']}", response=response))
 
     def failure(self, error: ApiError) -> Iterator[bytes]:
@@ -70,7 +66,10 @@ class ResponseReply:
         if not self._began:
             for shaped in self._begun():
                 yield self._framed(shaped)
-        failed = self._made.response("failed", self._output, usage=self._answer.usage, error=error)
+        usage, why = self._answer.usage, error.message
+        if self._answer.response is not None:
+            self._answer.response |= stored.kept_of_failure(usage, why)
+        failed = self._made.response("failed", self._output, usage=usage, error=why)
         yield self._framed(_event("response.failed", response=failed))
 
     def _ended(self) -> Response:
@@ -127,8 +126,7 @@ class ResponseReply:
         return self._within(part, "response.output_text.delta", delta=text, logprobs=logprobs)
 
     def _item_ended(self, part: Part, text: str) -> Iterator[ResponseEvent]:
-        status: ItemStatus = "incomplete" if self._cut else "completed"
-        item = self._made.item(part, text, status, self._tokens)
+        item = self._made.item(part, text, self._status(part), self._tokens)
         self._output.append(item)
         if item["type"] == "mcp_call" or item["type"] == "mcp_approval_request":
             for kind, fields in own.ended(item):
@@ -143,6 +141,16 @@ class ResponseReply:
             yield self._within(part, "response.output_text.done", text=text, logprobs=logprobs)
             yield self._within(part, "response.content_part.done", part=whole)
         yield _event("response.output_item.done", output_index=part.number, item=item)
+
+    def _status(self, part: Part) -> ItemStatus:
+        """Of an item at its end: the limit cuts a call, or the text that is the last of all."""
+        (reply,) = self._answer.replies
+        if part.call is not None:
+            is_cut = reply.cut is not None and reply.cut.call == part.call
+        else:
+            behind = told_parts(reply.parts)[part.number + 1 :]
+            is_cut = reply.finish_reason == "length" and not behind
+        return "incomplete" if is_cut else "completed"
 
     def _within(self, of: Part, kind: str, **fields: Any) -> ResponseEvent:
         """An event inside an item."""

@@ -125,11 +125,15 @@ Item = Annotated[
 
 
 def _items(value: Any) -> Any:
-    """A text alone is a user's message."""
+    """A text alone is a user's message; null is nothing."""
+    if value is None:
+        return []
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-Items = Annotated[list[Item], BeforeValidator(_items, json_schema_input_type=str | list[Item])]
+Items = Annotated[
+    list[Item], BeforeValidator(_items, json_schema_input_type=str | list[Item] | None)
+]
 
 
 def messages_of(items: Iterable[Item]) -> list[Message]:

@@ -89,7 +89,7 @@ class ResponsesRequest(ReplyForm):
     """The body of POST /v1/responses."""
 
     model: str
-    input: Items
+    input: Items = Field([], description="needed, but for previous_response_id")
     instructions: str | None = Field(None, description="for this response alone")
     previous_response_id: str | None = Field(None, description="the response that it goes on from")
     store: bool | None = Field(None, description="false: not to be asked for again, nor learned")
@@ -113,7 +113,7 @@ class ResponsesRequest(ReplyForm):
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
-    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
+    service_tier: str | None = Field(None, description="ignored: there is one")
     reasoning: Reasoning | None = None
     background: Annotated[Any, Refused("nothing runs in the background here", False)] = None
     conversation: Annotated[Any, Refused("send previous_response_id instead")] = None

@@ -13,7 +13,7 @@ from typing import Any
 from agent.api.fields import told_format
 from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
-from agent.api.parts import told_parts
+from agent.api.parts import told_pieces
 from agent.api.responses.own import item_of
 from agent.api.responses.request import ResponsesRequest
 from agent.api.responses.schema import (
@@ -28,10 +28,9 @@ from agent.api.responses.schema import (
     Status,
 )
 from agent.engine.contract import Token
-from agent.errors import ApiError
 from agent.turn.ask import Ask
 from agent.turn.own.told import Told, ToldReply
-from agent.turn.reply import FinishReason, Part, Usage
+from agent.turn.reply import FinishReason, Part, Piece, Usage
 from streams.turn import Sampling
 
 PREFIX = "resp_"
@@ -59,9 +58,13 @@ class Made:
         *,
         usage: Usage | None = None,
         completed_s: int | None = None,
-        error: ApiError | None = None,
+        error: str | None = None,
     ) -> Response:
-        """The response as it is now. completed_s: Unix time, of one that is complete."""
+        """The response as it is now.
+
+        completed_s: Unix time, of one that is complete
+        error: why it failed, of one that did
+        """
         reason: Any = {"reason": "max_output_tokens"} if status == "incomplete" else None
         return {
             **self.echo,
@@ -70,7 +73,7 @@ class Made:
             "created_at": self.created_s,
             "completed_at": completed_s if status == "completed" else None,
             "status": status,
-            "error": {"code": "server_error", "message": error.message} if error else None,
+            "error": {"code": "server_error", "message": error} if error else None,
             "incomplete_details": reason,
             "output": list(output),
             "usage": _usage(usage) if usage else None,
@@ -108,17 +111,20 @@ class Made:
         return call
 
     def output(
-        self, parts: Sequence[tuple[Part, str]], status: Status, tokens: Sequence[Token] = ()
+        self, pieces: Sequence[Piece], status: Status, *, logprobs: bool = False
     ) -> list[OutputItem]:
         """All items of a reply that has ended; one that says nothing is an empty message.
 
-        tokens: of a reply that is one message, to tell their log-probabilities
+        pieces: one for each part that says something
+        logprobs: whether those of each text's tokens are told
         """
         ended: ItemStatus = "completed" if status == "completed" else "incomplete"
-        if not parts:
+        if not pieces:
             return [self.message(0, "", ended)]
-        alone = tokens if len(parts) == 1 and parts[0][0].is_text else ()
-        items = [self.item(part, text, "completed", alone) for part, text in parts]
+        items = [
+            self.item(each.part, each.text, "completed", each.tokens if logprobs else ())
+            for each in pieces
+        ]
         last = items[-1]
         if last["type"] == "message":  # a call that was cut is none, so that any other is whole
             last["status"] = ended
@@ -135,7 +141,7 @@ def made(answer: Told, call: ResponsesRequest, created_s: int) -> Made:
 def whole_output(made: Made, reply: ToldReply, *, logprobs: bool) -> list[OutputItem]:
     """The output of a reply that has ended."""
     status = STATUSES[reply.finish_reason or "cancelled"]
-    return made.output(told_parts(reply.parts), status, reply.tokens if logprobs else ())
+    return made.output(told_pieces(reply.pieces), status, logprobs=logprobs)
 
 
 def output_text(text: str, tokens: Sequence[Token] = ()) -> OutputText:

@@ -20,10 +20,11 @@ from agent.api.responses.schema import (
     ItemField,
     MessageItem,
     Response,
+    Status,
 )
 from agent.errors import NotFoundError
 from agent.turn.own.told import ToldReply
-from agent.turn.reply import Part, ToolCall, Usage
+from agent.turn.reply import Part, Piece, ToolCall, Usage
 from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
@@ -57,17 +58,27 @@ def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     }
 
 
+def kept_of_failure(usage: Usage, why: str) -> Json:
+    """What is kept of a response whose reader was told that it failed, though its turn broke off.
+
+    why: as it was told
+    """
+    return {"cached_tokens": usage.cached_tokens, "error": why}
+
+
 def response_of(turn: Turn) -> Response:
     """The response that a turn was."""
     body, made = _kept(turn), _made(turn)
-    status = STATUSES[turn.finish_reason]
+    error = body.get("error")
+    status: Status = STATUSES[turn.finish_reason] if error is None else "failed"
     cached, cut = body.get("cached_tokens", 0), turn.cut_tokens
     read, sampled = body.get("tokens") or (len(turn.prompt_token_ids), len(turn.token_ids))
     usage = Usage(read, sampled, cached, cut)
-    output = made.output(_parts(turn), status)
+    pieces = [Piece(part, text, ()) for part, text in _parts(turn)]
+    output = made.output(pieces, status)
     # of one that was kept before it was: when its turn was recorded, a moment later
     completed_s = body.get("completed_s", turn.created_ms // 1000)
-    return made.response(status, output, usage=usage, completed_s=completed_s)
+    return made.response(status, output, usage=usage, completed_s=completed_s, error=error)
 
 
 def context_of(turn: Turn) -> list[Message]:

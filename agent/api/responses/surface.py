@@ -44,10 +44,11 @@ class Responses:
 
 
 async def _before(response_id: str, caller: Caller) -> Turn:
+    """What is gone on from. Raises: InvalidError, and no 404, which stands for the path alone."""
     try:
         return await caller.find(response_id)
     except NotFoundError as cause:
-        raise NotFoundError(
+        raise InvalidError(
             f"previous_response_id: {cause.message}",
             param="previous_response_id",
             code="previous_response_not_found",

@@ -107,22 +107,27 @@ class Loop:
             answer = self._answer
             assert answer is not None
             reply, before = answer.replies[0], len(self._reply.tokens)
+            ending: list[ReplyEvent] = []  # told together with the end, as without a loop
             async for step in answer.steps(together=together):
-                if events := self._reply.take(step.events, reply, before):
+                events = self._reply.take(step.events, reply, before)
+                if reply.finish_reason is not None:
+                    ending = events
+                elif events:
                     yield Step(0, events)
             calls = self._ours(reply)
             goes_on = bool(calls) and len(calls) == len(reply.calls)
             goes_on = goes_on and reply.finish_reason == "tool_calls" and left > 0
             asked = goes_on and self._ask.can_ask and self._needs_approval(calls)
             if goes_on and not asked:
+                if ending:
+                    yield Step(0, ending)
                 results: list[Result] = []
                 async for events in self._called(calls, results):
                     yield Step(0, events)
                 await self._go_on(reply, calls, results, last=left == 1)
                 continue
-            yield Step(
-                0, [*self._not_called(reply, calls, asked), self._reply.finish(reply, self.usage)]
-            )
+            ending += self._not_called(reply, calls, asked)
+            yield Step(0, [*ending, self._reply.finish(reply, self.usage)])
             return
 
     def _ours(self, reply: Reply) -> list[Made]:

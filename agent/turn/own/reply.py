@@ -24,6 +24,7 @@ from agent.turn.reply import (
     ReplyEvent,
     ToolCall,
     Usage,
+    joined,
 )
 from streams.line.variant import Variant
 from streams.records import Json, Message
@@ -36,9 +37,10 @@ class LoopReply:
         """Begin with nothing told, but for the calls that were made before the first token."""
         self.finish_reason: FinishReason | None = None
         self.stopped_by: str | None = None
+        self.cut: Part | None = None  # a call that was told in part, and cut
         self.tokens: list[Token] = []
         self._served, self._first = ask.served, ask.made
-        self._parts: list[tuple[Part, list[str]]] = []
+        self._parts: list[tuple[Part, list[Piece]]] = []
         self._now: Part | None = None  # the part that grows, as it is told
         self._began, self._calls = False, 0
 
@@ -49,8 +51,13 @@ class LoopReply:
 
     @property
     def parts(self) -> list[tuple[Part, str]]:
-        """The parts so far, each with what it says."""
-        return [(part, "".join(pieces)) for part, pieces in self._parts]
+        """The parts so far, each with what it says; but for a call that was cut, which is none."""
+        return [(piece.part, piece.text) for piece in self.pieces]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The same, each part as the one piece that its pieces are together."""
+        return [joined(part, pieces) for part, pieces in self._parts if part != self.cut]
 
     @property
     def text(self) -> str:
@@ -89,12 +96,14 @@ class LoopReply:
                     told.append(PartBegun(self._begin(part.call)))
                 case Piece(_, text, tokens) if self._now is not None:
                     part, pieces = self._parts[-1]
-                    pieces.append(text)
-                    told.append(Piece(part, text, tokens))
-                case PartEnded() if self._now is not None:
+                    pieces.append(Piece(part, text, tokens))
+                    told.append(pieces[-1])
+                case PartEnded(ended) if self._now is not None:
                     part, pieces = self._parts[-1]
-                    told.append(PartEnded(part, "".join(pieces)))
+                    told.append(PartEnded(part, joined(part, pieces).text))
                     self._now = None
+                    if ended == reply.cut:
+                        self.cut, self._calls = part, self._calls - 1
                 case _:
                     pass
         return told

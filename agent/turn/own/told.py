@@ -6,7 +6,7 @@ from typing import Protocol
 from agent.engine.contract import Token
 from agent.turn.ask import Ask
 from agent.turn.making.merged import Step
-from agent.turn.reply import FinishReason, Part, Usage
+from agent.turn.reply import FinishReason, Part, Piece, Usage
 from streams.line.variant import Variant
 from streams.records import Json, Message
 
@@ -22,6 +22,12 @@ class ToldReply(Protocol):
 
     @property
     def parts(self) -> list[tuple[Part, str]]: ...
+
+    @property
+    def pieces(self) -> list[Piece]: ...
+
+    @property
+    def cut(self) -> Part | None: ...
 
     @property
     def finish_reason(self) -> FinishReason | None: ...

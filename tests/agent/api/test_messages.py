@@ -324,6 +324,12 @@ def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: s
     assert "{" not in caught.value.message.replace(repr(extra), "")
 
 
+def test_to_fill_the_cache_alone_is_refused_in_words() -> None:
+    """Anthropic reads a prompt without answering it where max_tokens is 0; this server does not."""
+    with pytest.raises(InvalidError, match="max_tokens: 0 asks to read the prompt into the cache"):
+        read_message(json.dumps(body(max_tokens=0)).encode())
+
+
 async def test_errors_have_this_apis_shape(start_api: StartApi) -> None:
     """Of every kind, also where no route or method is, and for clients that only say so."""
     key = hashlib.sha256(b"ann").hexdigest()

@@ -188,6 +188,18 @@ async def test_a_conversation_goes_on_from_its_id(start_api: StartApi) -> None:
     assert items[-1]["content"] == [{"type": "input_text", "text": "Thanks"}]
 
 
+@pytest.mark.parametrize("nothing", [{}, {"input": None}, {"input": []}])
+async def test_nothing_new_goes_on_from_a_response(api: Api, nothing: dict[str, Any]) -> None:
+    """As OpenAI has it, input may be left out where there is something to go on from."""
+    first = await created(api)
+    asked = {"model": "quickset", "previous_response_id": first["id"]} | nothing
+    assert (await api.post(PATH, asked)).status == 200
+    before, turn = api.turns()
+    assert turn.messages == [*before.messages, before.reply]
+    error = await error_of(await api.post(PATH, {"model": "quickset"} | nothing), 400)
+    assert (error["param"], error["message"]) == ("input", "input: there is nothing to answer")
+
+
 async def test_items_are_referred_to_by_id(start_api: StartApi) -> None:
     """A client may send a reply back as references, and what it sent itself, too."""
     api: Api = await start_api(script=CALL)
@@ -244,7 +256,7 @@ async def test_what_is_not_stored_is_not_found(api: Api) -> None:
     for path in ("", "/input_items"):
         await error_of(await api.client.get(f"{PATH}/{response['id']}{path}"), 404)
     answer = await api.post(PATH, body(previous_response_id=response["id"]))
-    error = await error_of(answer, 404)
+    error = await error_of(answer, 400)
     assert (error["param"], error["code"]) == (
         "previous_response_id", "previous_response_not_found",
     )  # fmt: skip
@@ -264,7 +276,7 @@ async def test_a_response_is_its_principals_own(start_api: StartApi) -> None:
         await error_of(await api.client.request(method, path + more, headers=bob), 404)
         await error_of(await api.client.request(method, path + more), 401)
     api.headers = bob
-    await error_of(await api.post(PATH, body(previous_response_id=response["id"])), 404)
+    await error_of(await api.post(PATH, body(previous_response_id=response["id"])), 400)
     await error_of(await api.post(PATH, body([{"id": response["output"][0]["id"]}])), 404)
     api.headers = {"Authorization": "Bearer ann"}
     assert (await shown(api, response["id"]))["id"] == response["id"]
@@ -287,6 +299,12 @@ async def test_a_deletion_that_cannot_be_kept_is_not_made(api: Api) -> None:
     api.spool.keeps = False
     await error_of(await api.client.delete(f"{PATH}/{response['id']}"), 503)
     assert (await shown(api, response["id"]))["status"] == "completed"
+
+
+@pytest.mark.parametrize("tier", ["auto", "scale", "fast", "ultrafast", "one to come"])
+async def test_every_tier_is_the_one_that_there_is(api: Api, tier: str) -> None:
+    """Clients are set up for OpenAI's, of which there will be more."""
+    assert (await created(api, service_tier=tier))["service_tier"] == "default"
 
 
 async def test_nothing_runs_in_the_background(api: Api) -> None:
@@ -313,6 +331,25 @@ async def test_a_response_that_is_cut_says_so(api: Api, stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_whose_end_alone_is_cut_stands(start_api: StartApi, stream: bool) -> None:
+    """Its arguments are whole: it is there and complete, and so is the text before it."""
+    script = [CALL[0], "".join(CALL[2:6]), "".join(CALL[2:5]), CALL[5]]
+    api: Api = await start_api(script=script)
+    answer = await api.post(PATH, body(tools=[WEATHER], max_output_tokens=3, stream=stream))
+    if stream:
+        events = await events_of(answer)
+        told = events[-1][1]["response"]
+        ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
+        assert ended == told["output"]
+    else:
+        told = await answer.json()
+    assert told["status"] == "incomplete"
+    kinds = [(item["type"], item["status"]) for item in told["output"]]
+    assert kinds == [("message", "completed"), *[("function_call", "completed")] * 2]
+    assert await shown(api, told["id"]) == told
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_reply_that_says_nothing_is_an_empty_message(
     start_api: StartApi, stream: bool
 ) -> None:
@@ -327,7 +364,7 @@ async def test_a_reply_that_says_nothing_is_an_empty_message(
 async def test_a_failure_in_mid_stream_is_a_failed_response(
     start_api: StartApi, script: list[Any]
 ) -> None:
-    """The reader is told which response failed, however early; what was said is recorded."""
+    """The reader is told which response failed, however early; what was said is kept as failed."""
     api: Api = await start_api(script=script, keep_alive_s=0.01)
     answer = await api.post(PATH, body(stream=True))
     if script[0] == "⏸":
@@ -340,6 +377,11 @@ async def test_a_failure_in_mid_stream_is_a_failed_response(
     assert told[-1]["type"] == "response.failed"
     assert told[-1]["response"]["error"]["code"] == "server_error"
     assert told[-1]["response"]["status"] == "failed"
+    if script[0] != "⏸":  # of which no token was sampled, nothing is kept
+        kept = await shown(api, told[-1]["response"]["id"])
+        same = ("status", "error", "usage", "completed_at", "incomplete_details")
+        assert [kept[name] for name in same] == [told[-1]["response"][name] for name in same]
+        assert [item["content"][0]["text"] for item in kept["output"]] == ["a"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -355,6 +397,18 @@ async def test_logprobs_are_included_when_asked_for(api: Api, stream: bool) -> N
         content = (await answer.json())["output"][0]["content"][0]
     assert [token["token"] for token in content["logprobs"]] == list(api.engine.script)
     assert {token["logprob"] for token in content["logprobs"]} == {-0.5}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_logprobs_are_told_beside_calls(start_api: StartApi, stream: bool) -> None:
+    """Each text has those of its own tokens, whole and streamed alike."""
+    api: Api = await start_api(script=[*CALL[:6], "Do", "ne."])
+    asked = body(tools=[WEATHER], include=["message.output_text.logprobs"], stream=stream)
+    answer = await api.post(PATH, asked)
+    told = (await events_of(answer))[-1][1]["response"] if stream else await answer.json()
+    texts = [item["content"][0] for item in told["output"] if item["type"] == "message"]
+    tokens = [[token["token"] for token in text["logprobs"]] for text in texts]
+    assert tokens == [["Let me", " see.\n"], ["Do", "ne."]]
 
 
 def test_items_become_messages() -> None:
@@ -452,7 +506,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"conversation": "conv_1"}, "conversation"),
     ({"prompt": {"id": "p"}}, "prompt"),
     ({"previous_response_id": 3}, "previous_response_id"),
-    ({"service_tier": "first"}, "service_tier"),
+    ({"service_tier": 3}, "service_tier"),
 ]  # fmt: skip
 
 
