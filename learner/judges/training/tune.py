@@ -7,7 +7,7 @@ Deterministic by its seed on one machine and number of threads.
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,12 +20,13 @@ from streams.model.embedding.e5_file import E5File
 Tokens = Sequence[int]
 Said = Callable[[int, float, float], None]
 
-RANK: Final = 8
+RANK: Final = 16
 DROPOUT: Final = 0.1
 BATCH: Final = 32
 # Batches are taken out of so many sorted by length, so that little is filled up.
 BUCKET: Final = 16
 RATE: Final = 1e-3
+LEAST_RATE: Final = 0.02  # of the highest
 WARM_UP: Final = 0.1
 SMOOTHING: Final = 0.03
 LARGEST_GRADIENT: Final = 1.0
@@ -51,7 +52,10 @@ class Batch:
 class Tuning(torch.nn.Module):
     """The encoder while it is tuned; its parameters are what the file will hold."""
 
-    def __init__(self, file: E5File, *, seed: int) -> None:
+    def __init__(
+        self, file: E5File, *, seed: int, start: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """Begin with no additions, or go on from what was tuned before."""
         super().__init__()
         self._shape = file.shape
         hidden, inner = self._shape.hidden, self._shape.inner
@@ -78,6 +82,11 @@ class Tuning(torch.nn.Module):
                     self.p[f"l{layer}_{name}{part}"] = _parameter(file, f"l{layer}.{name}.{part}")
         torch.manual_seed(seed)
         self.head = torch.nn.Linear(hidden, len(LABELS))
+        for name, value in (start or {}).items():
+            if name.startswith("head."):
+                getattr(self.head, name.removeprefix("head.")).data = value.clone()
+            else:
+                self.p[name] = torch.nn.Parameter(value.clone())
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return the logits of the labels: (texts, 5)."""
@@ -135,17 +144,20 @@ def tune(
     padding: int,
     seed: int,
     said: Said,
+    rate: float = RATE,
+    ends: float = LEAST_RATE,
 ) -> None:
     """Tune it on some texts.
 
-    labels: numbers of LABELS; said: told each epoch's number, mean loss and seconds
+    labels: numbers of LABELS; said: told each epoch's number, mean loss and seconds; rate: at its
+    highest; ends: the share of it at the end, to which it falls in a line
     """
     chance = random.Random(seed)
     torch.manual_seed(seed)
-    optimiser = torch.optim.AdamW(tuning.parameters(), lr=RATE, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(tuning.parameters(), lr=rate, weight_decay=0.01)
     steps = epochs * math.ceil(len(texts) / BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / (WARM_UP * steps), max(0.02, 1 - step / steps))
+        optimiser, lambda step: min((step + 1) / (WARM_UP * steps), 1 - (1 - ends) * step / steps)
     )
     for epoch in range(epochs):
         tuning.train()
