@@ -273,7 +273,8 @@ async def test_a_word_that_is_being_composed_keeps_its_keys(
     await chat_page.get_by_role("button", name="Bad reply").click()
     hint = chat_page.locator("textarea.hint")
     await hint.fill("短く")
-    await chat_page.evaluate(press, ["textarea.hint", "Escape", {"isComposing": True, "keyCode": 229}])
+    leaves = {"isComposing": True, "keyCode": 229}
+    await chat_page.evaluate(press, ["textarea.hint", "Escape", leaves])
     await expect(hint).to_have_value("短く")
     await expect(hint).to_be_visible()
 
