@@ -57,8 +57,7 @@ SUPPORTS_OF: Final = {
     "says what was asked": 0.9,
     "wanted something else": 0.9,
 }
-# The same where a message is courtesy, complaint and wish alone. In development and aside 14 of the
-# 15 between this and the above were right, 10 of the 15 below.
+# The same where a message is courtesy, complaint and wish alone.
 SUPPORTS_PLAIN: Final = 0.1
 # What says itself that it is no verdict, whatever it sounds like.
 SETTLED: Final = frozenset(

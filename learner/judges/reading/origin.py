@@ -48,20 +48,7 @@ _SIGNS: Final = re.compile(
     r"|\bstatus(?:_| )?code\b|^[ \t]*(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL|CRITICAL)\b"
     r"|^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|^\d\d:\d\d:\d\d\b|^[ \t]*\$ \w|\b\d+ (?:passed|failed)\b"
     r"|^FAILED |^PASSED |command not found|[Nn]o such file|[Pp]ermission denied|segmentation fault"
-    r"|<\/?(?:tool_response|tool_result|result|output|observation|system-reminder|"
-    r"environment_details|"
-    r"function_results|response|error|stdout|html|body|div|xml)\b|[:,\[]\s?null\s?[,}\]]"
-    r"|^(?:Thought|Action|Action Input|Final Answer|Tool|Function)\s?:|^diff --git|^@@ -\d"
-    r"|\bno[- ]?reply\b|do not reply to this|automatic(?:ally generated)? (?:reply|message|"
-    r"response)"
-    r"|\bautomatisch (?:erstellt|erzeugt|generiert|versendet)|\bgénéré\w* automatiquement"
-    r"|\bgenerad[oa] automáticamente|\bgenerat[oa] automaticamente|\bgerad[oa] automaticamente"
-    r"|自动生成的|自動生成|自動送信|\bthis is an automat\w+ "
-    r"|^Your (?:last|previous) (?:response|output|reply|message|answer|command|action) "
-    r"(?:could not|couldn't|failed|did not contain|(?:was|is) (?:not valid|invalid))"
-    r"|automatische (?:antwort|nachricht)|réponse automatique|respuesta automática|"
-    r"risposta automatica"
-    r"|resposta automática|自动回复|自動返信|自動応答|^\w{1,20}=\S{1,80}(?:\s+\w{1,20}=\S)"
+    r"|[:,\[]\s?null\s?[,}\]]"
     # what compilers, git, package managers and databases print in one line
     r"|^[a-z][\w.+\-]{1,20}: (?:(?:fatal )?error|fatal|warning|cannot|could not|can't|unable to|"
     r"unknown|invalid|illegal|missing|not found|\(\d{1,3}\) |\w{1,30}\(\):)"
@@ -70,6 +57,24 @@ _SIGNS: Final = re.compile(
     r"|^Query OK, \d|^\(\d+ rows?\)|^(?:ALTER|CREATE|DROP) (?:TABLE|INDEX|ROLE|DATABASE)\s*\Z"
     r"|^(?:INSERT \d|UPDATE|DELETE) \d+\s*\Z|^(?:La|pdf)TeX Warning|^Requirement already satisfied"
     r"|^Successfully (?:installed|built) \S|^(?:Build|Compilation) \w{4,10} in \d|^#(?:REF|N/A)\b",
+    re.MULTILINE,
+)
+# What is no person's whatever it tells: a tag of a tool, an agent's protocol, an automatic reply.
+_SENT: Final = re.compile(
+    r"<\/?(?:tool_response|tool_result|result|output|observation|system-reminder|"
+    r"environment_details|"
+    r"function_results|response|error|stdout|html|body|div|xml)\b"
+    r"|^(?:Thought|Action|Action Input|Final Answer|Tool|Function)\s?:|^diff --git|^@@ -\d"
+    r"|\bno[- ]?reply\b|do not reply to this|automatic(?:ally generated)? (?:reply|message|"
+    r"response)"
+    r"|\bautomatisch (?:erstellt|erzeugt|generiert|versendet)|\bgénéré\w* automatiquement"
+    r"|\bgenerad[oa] automáticamente|\bgenerat[oa] automaticamente|\bgerad[oa] automaticamente"
+    r"|自动生成的|自動生成|自動送信|\bthis is an automat\w+ "
+    r"|^Your (?:last|previous) (?:response|output|reply|message|answer|command|action) "
+    r"(?:could not|couldn't|failed|did not contain|(?:was|is) (?:not valid|invalid))"
+    r"|(?i:automatische (?:antwort|nachricht)|réponse automatique|respuesta automática|"
+    r"risposta automatica|resposta automática)|自动回复|自動返信|自動応答"
+    r"|^\w{1,20}=\S{1,80}(?:\s+\w{1,20}=\S)",
     re.MULTILINE,
 )
 # Somebody tells what a program printed: "tried that, now I get KeyError: 'x' instead".
@@ -132,10 +137,10 @@ def _is_program(seen: str) -> bool:
     bare = seen.strip()
     if not bare:
         return False
-    if _LABEL.match(bare) or _BRACKETED.match(bare):
+    if _LABEL.match(bare) or _SENT.search(bare) or _BRACKETED.match(bare):
         return True
-    if _SIGNS.search(bare):
-        return "\n" in bare or not _TELLS.search(bare)
+    if _SIGNS.search(bare) and ("\n" in bare or not _TELLS.search(bare)):
+        return True
     if bare[0] in "[{" and _is_json(bare):
         return True
     lines = [line for line in bare.splitlines() if line.strip()]

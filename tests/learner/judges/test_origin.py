@@ -22,6 +22,9 @@ from learner.judges.reading.origin import origin
         '{"ok": null}',
         "KeyError: 'x'",
         "Output: I got nothing",
+        '{"code": "KeyError: x", "told": "I get nothing"}',
+        "<observation>I see a door",
+        "Automatische Antwort: jetzt bekomme ich keine Post, exit code 1",
     ],
 )  # fmt: skip
 def test_what_programs_print_is_a_programs(text: str) -> None:

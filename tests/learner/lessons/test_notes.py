@@ -246,27 +246,13 @@ def test_a_lesson_that_others_have_or_a_version_learned_is_kept(home: Home) -> N
     assert kept == {"No lists, please.", "In German, please."}
 
 
-def test_who_is_forgotten_leaves_neither_lesson_nor_note(home: Home) -> None:
-    """No words are left in the store, and agents are told that the note is empty."""
-    home.complains("Talk like a pirate, please")
-    forgotten = Forgotten(
-        id="f", principal="alice", reason="asked", who="op", created_ms=home.now_ms + 5
-    )
-    home.take(forgotten, topic="forgotten")
-    with home.store.reading() as session:
-        (lesson,) = session.exec(select(LessonRow)).all()
-        (note,) = session.exec(select(NoteRow)).all()
-    assert (lesson.state, lesson.instruction, lesson.wished) == ("forgotten", "", [])
-    assert (note.state, note.text) == ("removed", "")
-    assert [(record.text, record.state) for record in home.sent()] == [("", "removed")]
-    home.complains("Talk like a pirate, please", "late")
-    assert home.notes()["Talk like a pirate, please"] == "active"
-
-
 @pytest.mark.parametrize("together", [False, True])
-def test_an_agents_clock_that_ran_ahead_keeps_no_wish_back(home: Home, together: bool) -> None:
-    """Forgotten by when the log took it, published already or not; what is said afterwards acts."""
-    home.complains("Talk like a pirate, please", ahead_ms=10**9)
+@pytest.mark.parametrize("ahead_ms", [0, 10**9])
+def test_who_is_forgotten_leaves_neither_lesson_nor_note(
+    home: Home, ahead_ms: int, together: bool
+) -> None:
+    """No words stay, and agents are told so, whatever their clock says; what comes later acts."""
+    home.complains("Talk like a pirate, please", ahead_ms=ahead_ms)
     if not together:
         home.published()
     for id in ("f", "again"):
@@ -280,7 +266,7 @@ def test_an_agents_clock_that_ran_ahead_keeps_no_wish_back(home: Home, together:
     assert (lesson.state, lesson.instruction, lesson.wished) == ("forgotten", "", [])
     assert (note.state, note.text) == ("removed", "")
     assert [(record.text, record.state) for record in home.sent()] == [("", "removed")]
-    home.complains("Talk like a pirate, please", "late", ahead_ms=10**9)
+    home.complains("Talk like a pirate, please", "late", ahead_ms=ahead_ms)
     assert home.notes()["Talk like a pirate, please"] == "active"
 
 
