@@ -20,6 +20,7 @@ MAX_STOP_CHARS = 256  # a stop string is held back while it may still come, so i
 MAX_BIASED = 1024  # tokens; each is in the record of the turn, of every choice
 MAX_BIAS: Final = 100.0
 MAX_PENALTY: Final = 2.0
+MAX_TOP_K: Final = 2**31 - 1  # more than any vocabulary has
 # Beyond these a penalty decides alone what is said; they keep scores far from what floats can hold.
 LEAST_REPETITION, MOST_REPETITION = 0.01, 100.0
 
@@ -68,7 +69,9 @@ class SamplingForm(Form):
 
     temperature: float | None = Field(None, ge=0, le=2, description="0: the likeliest token")
     top_p: float | None = Field(None, gt=0, le=1, description="nucleus that is sampled from")
-    top_k: int | None = Field(None, ge=-1, description="the likeliest tokens; 0 and -1: all")
+    top_k: int | None = Field(
+        None, ge=-1, le=MAX_TOP_K, description="the likeliest tokens; 0 and -1: all"
+    )
     min_p: float | None = Field(None, ge=0, le=1, description="share of the likeliest token's")
     presence_penalty: Penalty | None = Field(None, description="of tokens that the reply has")
     frequency_penalty: Penalty | None = Field(None, description="each time that the reply has it")

@@ -27,7 +27,7 @@ from agent.engine.contract import (
 )
 from agent.engine.passes import read_next, warm
 from agent.engine.running import Running
-from agent.engine.sampler import Choice, choose
+from agent.engine.sampler import Choice, choose_each
 from agent.engine.scheduler import Scheduler
 from agent.errors import EngineStoppedError, ReplyFailedError
 from agent.settings import AgentSettings
@@ -127,7 +127,7 @@ class BatchingEngine:
             elif told := self._scheduler.count_read(replies):
                 chosen = [replies[row] for row in told]
                 logits = found if len(told) == len(replies) else found[told]
-                deliver(self._take(chosen, choose([each.sampler for each in chosen], logits)))
+                deliver(self._take(chosen, choose_each([each.sampler for each in chosen], logits)))
 
     def _share_cores(self, going: list[Running]) -> None:
         """Decode on a thread less while a version is built: a step waits for its slowest.
@@ -157,7 +157,7 @@ class BatchingEngine:
             self._scheduler.slots.forget()
 
     def _take(
-        self, replies: list[Running], choices: list[Choice | ReplyFailedError]
+        self, replies: list[Running], choices: list[Choice | Exception]
     ) -> list[tuple[Stream, StreamEvent]]:
         """Add a token to each reply, end those whose last it was, and return the events of it."""
         events: list[tuple[Stream, StreamEvent]] = []

@@ -69,7 +69,7 @@ def draw(
     highest, scales = scores.max(axis=1), LOG2_E / np.array(temperatures, np.float32)
     given = (
         scales,
-        np.array([each.top_k for each in limits]),
+        np.array([min(each.top_k, scores.shape[1]) for each in limits], np.int64),
         np.array([each.min_p for each in limits], np.float32),
         np.array([each.top_p for each in limits], np.float64),
         np.array(points, np.float64),

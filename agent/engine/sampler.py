@@ -78,6 +78,7 @@ class Sampler:
         self.top_logprobs, self.matcher = top_logprobs, matcher
         # Philox takes all 64 bits of a seed; torch's generator would take 32 of them
         self._random = np.random.Generator(np.random.Philox(key=sampling.seed % 2**64))
+        self._point: float | None = None  # of the next token, once it has been asked for
 
     @property
     def is_greedy(self) -> bool:
@@ -85,8 +86,10 @@ class Sampler:
         return self.temperature < _LEAST_TEMPERATURE
 
     def draw(self) -> float:
-        """The next number of [0, 1)."""
-        return self._random.random()
+        """The number of [0, 1) that decides the next token, until that is added."""
+        if self._point is None:
+            self._point = self._random.random()
+        return self._point
 
     @property
     def ended(self) -> bool:
@@ -95,6 +98,7 @@ class Sampler:
 
     def add(self, token: int) -> None:
         """Count a token that was chosen. Raises: LostMaskError when it was not allowed."""
+        self._point = None
         if self.penalties is not None:
             self.penalties.add(token)
         if self.matcher is not None:
@@ -125,6 +129,20 @@ def choose(samplers: Sequence[Sampler], logits: Tensor) -> list[Choice | ReplyFa
     return choices
 
 
+def choose_each(samplers: Sequence[Sampler], logits: Tensor) -> list[Choice | Exception]:
+    """Choose as `choose` does; where that fails, row by row, so that no fault reaches another's.
+
+    returns: in order; an error in the place of a reply that cannot go on
+    """
+    try:
+        return [*choose(samplers, logits)]
+    except Exception as cause:  # no token is counted yet: all can be chosen again
+        if len(samplers) == 1:
+            return [cause]
+        rows = enumerate(samplers)
+        return [each for row, one in rows for each in choose_each([one], logits[row : row + 1])]
+
+
 def _counted(sampler: Sampler, choice: Choice) -> Choice | ReplyFailedError:
     """Count a choice where it belongs, or say why there is none."""
     if not math.isfinite(choice.logprob + choice.sampling_logprob):
@@ -133,6 +151,10 @@ def _counted(sampler: Sampler, choice: Choice) -> Choice | ReplyFailedError:
         sampler.add(choice.id)
     except LostMaskError as cause:
         return cause
+    except Exception as cause:  # the others' tokens are counted, so that none may be chosen again
+        failed = ReplyFailedError(f"the next token could not be counted: {cause}")
+        failed.__cause__ = cause
+        return failed
     return choice
 
 

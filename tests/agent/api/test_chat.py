@@ -91,6 +91,7 @@ def test_null_means_not_given() -> None:
         ({"top_logprobs": 5}, "top_logprobs"),
         ({"top_logprobs": 21, "logprobs": True}, "top_logprobs"),
         ({"top_k": -2}, "top_k"),
+        ({"top_k": 2**31}, "top_k"),
         ({"min_p": 1.1}, "min_p"),
         ({"presence_penalty": -2.1}, "presence_penalty"),
         ({"frequency_penalty": "2"}, "frequency_penalty"),

@@ -177,6 +177,18 @@ async def test_a_fault_of_one_reply_ends_that_reply(tmp_path: Path) -> None:
     await asyncio.to_thread(engine.drain, 0)
 
 
+async def test_no_number_of_a_request_ends_the_engine(engine: Engine) -> None:
+    """Beside one that asks for an absurd number of tokens, a reply is what it always is."""
+    warm = sampling(temperature=1.0, top_p=0.9)
+    alone, _ = await read(engine, Request(PROMPTS[0], warm))
+    absurd = [sampling(temperature=1.0, top_k=2**number) for number in (31, 63, 70)]
+    beside = asyncio.create_task(read(engine, Request(PROMPTS[0], warm)))
+    replies = await asyncio.gather(*(read(engine, Request([7], each)) for each in absurd))
+    assert all(tokens == replies[0][0] for tokens, _ in replies)
+    assert (await beside)[0] == alone
+    assert (engine.alive, engine.counts.failed_replies) == (True, 0)
+
+
 async def test_a_dead_engine_tells_every_reader(tiny_base: BaseModel) -> None:
     """A fault of the engine itself ends all replies with an error, and is shown."""
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from agent.engine.sampler import MAX_TOP, Choice, Sampler, choose
+from agent.constrain.contract import Matcher
+from agent.engine.sampler import MAX_TOP, Choice, Sampler, choose, choose_each
 from agent.errors import BrokenLogitsError
 from streams.records import Sampling
 
@@ -259,6 +260,44 @@ def test_the_likeliest_tokens_are_of_the_model() -> None:
     assert [told for _, told in choice.top] == pytest.approx(expected[:2].tolist())
     assert len(one(sampler(top_logprobs=20), LOGITS).top) == 5
     assert one(sampler(), LOGITS).top == ()
+
+
+@pytest.mark.parametrize("top_k", [5, 2**31, 2**63 - 1, 2**63, 2**70])
+def test_more_tokens_than_there_are_are_all_of_them(top_k: int) -> None:
+    """A top_k beyond the vocabulary leaves everything, however large the number is."""
+    everything = [one(sampler(seed=seed), LOGITS) for seed in range(20)]
+    cut = choose([sampler(seed=seed, top_k=top_k) for seed in range(20)], LOGITS.repeat(20, 1))
+    assert [each.id for each in everything] == [each.id for each in cut if isinstance(each, Choice)]
+
+
+class Unmaskable:
+    """A matcher that fails as none should (agent.constrain.contract.Matcher)."""
+
+    ended = False
+
+    def mask(self) -> Tensor:
+        raise RuntimeError("no mask of any kind")
+
+    def take(self, token: int) -> None:
+        raise RuntimeError(f"no {token} of any kind")
+
+
+class Uncountable(Unmaskable):
+    """One that fails once its token is drawn."""
+
+    def mask(self) -> Tensor:
+        return torch.ones(len(LOGITS), dtype=torch.bool)
+
+
+@pytest.mark.parametrize("matcher", [Unmaskable(), Uncountable()])
+def test_what_cannot_be_chosen_concerns_its_own_reply(matcher: Matcher) -> None:
+    """The others get the tokens that they get alone, this one and the ones after it."""
+    alone, beside = [sampler(seed=seed) for seed in (3, 4)], [sampler(seed=seed) for seed in (3, 4)]
+    broken = Sampler(Sampling(temperature=1, top_p=1, max_tokens=1, seed=5), matcher=matcher)
+    first, fault, last = choose_each([beside[0], broken, beside[1]], LOGITS.repeat(3, 1))
+    assert isinstance(fault, Exception)
+    assert [first, last] == [one(each, LOGITS) for each in alone]
+    assert [one(each, LOGITS) for each in beside] == [one(each, LOGITS) for each in alone]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
