@@ -115,8 +115,11 @@ class Connection:
         if client is None or self._broken.is_set() or name not in self.tools:
             why = self._why or self.standing.why or "it does not offer this tool now"
             return Result(f"{name} cannot be called now: {why}", "away")
+        try:
+            params = types.CallToolRequestParams(name=name, arguments=json.loads(arguments))
+        except (ValueError, RecursionError):  # such as a number of thousands of digits
+            return Result(f"{name} was not called: its arguments cannot be read", "failed")
         within_s = min(within_s, self.settings.timeout_s)
-        params = types.CallToolRequestParams(name=name, arguments=json.loads(arguments))
         try:
             async with asyncio.timeout(within_s):
                 # Without the SDK's check of output schemas: theirs, with patterns that may not end.

@@ -156,6 +156,16 @@ async def test_what_a_failure_says_is_bounded_in_bytes() -> None:
         assert box.status()["wicked"]["state"] == "up"  # the code of a lost connection is its own
 
 
+@pytest.mark.parametrize("arguments", ['{"x": ' + "1" * 5000 + "}", "[1]", "{"])
+async def test_arguments_that_cannot_be_read_are_no_call(arguments: str) -> None:
+    """Such as a number of thousands of digits: the model is told, and the server is not asked."""
+    with opened(wicked=program("wicked", "crash", allow=("act",))) as box:
+        await until(box.offered)
+        told = await box.call("act", arguments, within_s=30)
+        assert (told.outcome, "arguments" in told.text) == ("failed", True)
+        assert box.status()["wicked"]["state"] == "up"
+
+
 async def test_what_cannot_start_is_said() -> None:
     """A program that is not there, an address where nobody is: away, with the reason."""
     nobody = ToolServer(url="http://127.0.0.1:1/mcp", allow=("b",))
