@@ -17,7 +17,7 @@ from aiohttp import web
 from agent.api.models.models import fingerprint
 from agent.api.surface import Shape
 from agent.errors import ApiError, BrokenError
-from agent.http import sse
+from agent.http import edge, sse
 from agent.turn.making.merged import Step
 from agent.turn.own.told import Told
 
@@ -30,16 +30,23 @@ CUT_HEADER = "X-Quickset-Truncated"
 _LOG = logging.getLogger(__name__)
 
 
-async def send_whole(request: web.Request, answer: Told, shape: Shape) -> web.StreamResponse:
-    """Gather the answer, and send it as one JSON object."""
+async def send_whole(
+    request: web.Request, answer: Told, shape: Shape, *, stalled_s: float = STALLED_S
+) -> web.StreamResponse:
+    """Gather the answer, and send it as one JSON object.
+
+    stalled_s: a reader that takes no byte for this long is gone
+    """
     async for _ in answer.steps(together=TOGETHER):
         pass
     response = web.json_response(shape.whole(), headers=_version(answer) | _cut(answer))
     answer.delivered = False
-    with suppress(ConnectionError):  # the client went: the reply is recorded all the same
+    with suppress(
+        ConnectionError, TimeoutError
+    ):  # the client went: the reply is recorded all the same
         # Sent here and not by the caller, so that recording comes after the last byte.
         await response.prepare(request)
-        await response.write_eof()
+        await edge.until_taken(request, response.write_eof(), stalled_s=stalled_s)
         answer.delivered = _is_there(request)
     return response
 

@@ -6,7 +6,7 @@ Knows nothing of what the routes do.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -116,6 +116,41 @@ async def read_body(request: web.Request) -> bytes:
             "the body cannot be decoded: check its Content-Encoding",
             headers={"Connection": "close"},
         ) from cause
+
+
+async def until_taken(
+    request: web.Request, writing: Coroutine[Any, Any, None], *, stalled_s: float
+) -> None:
+    """Wait until what is written has gone to the reader, who may be slow, but must read on.
+
+    raises: TimeoutError when no byte is taken for as long as that; its connection is cut then
+    """
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.sleep(0)  # it hands over all that it has before it waits itself
+        left = _unsent(request)
+        while not (await asyncio.wait([task], timeout=stalled_s))[0]:
+            before, left = left, _unsent(request)
+            if left >= before:
+                cut(request)
+                raise TimeoutError(f"the reader has taken nothing for {stalled_s:g} s")
+        task.result()
+    finally:
+        task.cancel()
+
+
+def cut(request: web.Request) -> None:
+    """Cut a request's connection: whatever would still write to it waits no more."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _unsent(request: web.Request) -> int:
+    """How many bytes wait for the reader."""
+    transport = request.transport
+    if transport is None:
+        return 0
+    return transport.get_write_buffer_size()
 
 
 def undecodable(encoding: str) -> InvalidError:

@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from agent.http.edge import cut, until_taken
+
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
@@ -75,8 +77,12 @@ class Writer:
     async def write(self, frames: Iterable[bytes]) -> None:
         """Send events."""
         if data := b"".join(frames):
-            async with asyncio.timeout(self._stalled_s):
-                await self.response.write(data)
+            try:
+                async with asyncio.timeout(self._stalled_s):
+                    await self.response.write(data)
+            except TimeoutError:
+                cut(self._request)  # or else whatever ends the response waits for it again
+                raise
             self._spoke_s = self._loop.time()
             if self._keeping_alive is None:
                 self._keeping_alive = self._loop.create_task(self._keep_alive())
@@ -84,7 +90,8 @@ class Writer:
     async def end(self) -> None:
         """Send what is left; nothing comes after it."""
         await self.close()
-        await self.response.write_eof()
+        writing = self.response.write_eof()
+        await until_taken(self._request, writing, stalled_s=self._stalled_s)
 
     async def close(self) -> None:
         """Stop keeping it alive; closing again changes nothing."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -10,7 +11,7 @@ from agent.api.caller import Caller
 from agent.api.chat.reply import Completion
 from agent.api.chat.request import read_chat
 from agent.api.chat.surface import ask_of
-from agent.api.send import send_stream
+from agent.api.send import send_stream, send_whole
 from agent.http.sse import STILL_HERE
 from tests.agent.api.asking import models
 from tests.agent.conftest import Api, StartApi
@@ -72,10 +73,12 @@ LONG = 2000
 MEGABYTES = ["x" * 4000] * LONG
 
 
-async def unread_stream(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Ask for a stream of some megabytes, and read nothing of it."""
+async def unread(
+    port: int, *, stream: bool = True
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Ask for some megabytes, and read nothing of them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-    body = json.dumps(CHAT | {"stream": True, "max_tokens": LONG}).encode()
+    body = json.dumps(CHAT | {"stream": stream, "max_tokens": LONG}).encode()
     writer.write(
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -88,7 +91,7 @@ async def test_a_slow_reader_holds_nobody_up(start_api: StartApi) -> None:
     """While one client reads nothing, others are answered."""
     base = FakeBase(context_tokens=4096)
     api: Api = await start_api(script=MEGABYTES, base=base, context_tokens=4096)
-    _, writer = await unread_stream(api.client.port or 0)
+    _, writer = await unread(api.client.port or 0)
     while not api.engine.streams:
         await asyncio.sleep(0)
     for _ in range(3):
@@ -98,11 +101,12 @@ async def test_a_slow_reader_holds_nobody_up(start_api: StartApi) -> None:
     writer.close()
 
 
-async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi) -> None:
-    """A stalled reader's request is cancelled, and recorded as far as it came."""
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi, stream: bool) -> None:
+    """A stalled reader's request ends, cut off, and is recorded as far as it came."""
     base = FakeBase(context_tokens=4096)
     api: Api = await start_api(script=MEGABYTES, base=base, context_tokens=4096)
-    call = read_chat(json.dumps(CHAT | {"stream": True, "max_tokens": LONG}).encode())
+    call = read_chat(json.dumps(CHAT | {"stream": stream, "max_tokens": LONG}).encode())
 
     async def impatient(request: web.Request) -> web.StreamResponse:
         service = api.service
@@ -110,16 +114,24 @@ async def test_a_reader_that_stopped_reading_is_let_go(start_api: StartApi) -> N
         ask = await service.render(ask_of(call, caller))
         with service.answer([ask], prefix="chatcmpl-", began_s=0.0) as answer:
             shape = Completion(answer, call)
+            if not stream:
+                return await send_whole(request, answer, shape, stalled_s=0.05)
             return await send_stream(request, answer, shape, keep_alive_s=60, stalled_s=0.05)
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", impatient)
     async with TestServer(app) as server:
-        _, writer = await unread_stream(server.port or 0)
+        reader, writer = await unread(server.port or 0, stream=stream)
         while not api.turns():
             await asyncio.sleep(0.01)
+        num_bytes = 0
+        while read := await reader.read(2**20):
+            num_bytes += len(read)
+        assert num_bytes < LONG * len(MEGABYTES[0])
         writer.close()
     (turn,) = api.turns()
-    assert turn.finish_reason == "cancelled"
-    assert 0 < len(turn.token_ids) < LONG
+    assert turn.delivered is False
+    if stream:
+        assert turn.finish_reason == "cancelled"
+        assert 0 < len(turn.token_ids) < LONG
     assert api.engine.streams[0].cancelled

@@ -1,9 +1,13 @@
 """Every response has its request's name and its key's standing, every path the same methods."""
 
+import asyncio
 import hashlib
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from agent.http.edge import until_taken
 from tests.agent.conftest import Api, StartApi
 
 
@@ -73,3 +77,30 @@ async def test_what_a_client_expects_is_met_or_passed_over(api: Api, expected: s
     """No word of it ends in a text that is no API's."""
     response = await api.client.get("/v1/models", headers={"Expect": expected})
     assert (response.status, response.content_type) == (200, "application/json")
+
+
+@pytest.mark.parametrize(("unsent", "reads_on"), [([9, 7, 4, 1], True), ([9, 7, 7], False)])
+async def test_a_slow_reader_is_waited_for_and_a_stalled_one_cut(
+    unsent: list[int], reads_on: bool
+) -> None:
+    """As long as it takes something all is well; whoever takes nothing is cut off."""
+    left, taken, cut = iter(unsent), asyncio.Event(), asyncio.Event()
+
+    def waiting() -> int:
+        size = next(left, 0)
+        if not size:
+            taken.set()
+        return size
+
+    transport = SimpleNamespace(get_write_buffer_size=waiting, abort=cut.set)
+    request: Any = SimpleNamespace(transport=transport)
+
+    async def writing() -> None:
+        await taken.wait()
+
+    if reads_on:
+        await until_taken(request, writing(), stalled_s=0.001)
+    else:
+        with pytest.raises(TimeoutError):
+            await until_taken(request, writing(), stalled_s=0.001)
+    assert (taken.is_set(), cut.is_set()) == (reads_on, not reads_on)
