@@ -127,7 +127,8 @@ class Connection:
                     types.CallToolRequest(params=params), types.CallToolResult
                 )
         except TimeoutError:
-            self._note_timeout()
+            if within_s == self.settings.timeout_s:  # less is no time that it was promised
+                self._note_timeout()
             return Result(f"{name} did not answer within {within_s:g} seconds", "timeout")
         except MCPError as cause:
             return self._refused(name, cause)

@@ -279,6 +279,16 @@ async def test_responses_tell_the_call_as_an_item(start_api: StartApi) -> None:
     assert [item["type"] for item in items["data"]] == ["message"]
 
 
+def allowing(asked: dict[str, Any]) -> dict[str, Any]:
+    """What allows all that a response asks for."""
+    said = [
+        {"type": "mcp_approval_response", "approval_request_id": item["id"], "approve": True}
+        for item in asked["output"]
+        if item["type"] == "mcp_approval_request"
+    ]
+    return {"previous_response_id": asked["id"], "input": said}
+
+
 async def test_responses_ask_for_approval(start_api: StartApi) -> None:
     """Nothing is called before somebody allows it; then it is, and the answer follows."""
     box = Box({"weather": RAIN}, approval=("weather",))
@@ -304,6 +314,19 @@ async def test_responses_ask_for_approval(start_api: StartApi) -> None:
     assert [turn.messages[place].role for place in turn.inner] == ["assistant", "tool"]
     wrong = {"input": [allowed], "previous_response_id": answered["id"]}
     assert (await api.post("/v1/responses", body | wrong)).status == 400
+
+
+async def test_allowed_calls_share_the_time_of_a_request(start_api: StartApi) -> None:
+    """What has no time left is not called, and that is said."""
+    box = Box({"weather": RAIN}, approval=("weather",), seconds=1e-9)
+    two = ["", calling(city="Oslo"), calling(city="Rome")]
+    api = await start(start_api, box, two, ["It rains in Oslo."])
+    body = {"model": "quickset", "input": "Weather?"}
+    asked = await (await api.post("/v1/responses", body)).json()
+    told = await (await api.post("/v1/responses", body | allowing(asked))).json()
+    assert len(box.called) <= 1
+    assert told["output"][-2]["type"] == "mcp_call"
+    assert "time for calls of tools is used up" in str(told["output"][-2]["error"])
 
 
 async def test_what_is_not_approved_is_not_called(start_api: StartApi) -> None:

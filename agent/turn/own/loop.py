@@ -25,6 +25,7 @@ from agent.tools.served import Made, Result, Served, Toolbox
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask
 from agent.turn.making.merged import Step
+from agent.turn.own.offer import SPENT
 from agent.turn.own.reply import LoopReply
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from streams.records import Json, Message
@@ -35,7 +36,6 @@ UNAPPROVED: Final = (
 )
 BESIDE: Final = "{name} was not called: the client's own tools were called in the same reply"
 OVER: Final = "{name} was not called: the request allows no more calls. Answer without it."
-SPENT: Final = "{name} was not called: the time for calls of tools is used up"
 CUT: Final = "{name} was not called: the reply was cut"
 NO_ROOM: Final = "the result is left out: it does not fit into the context, or cannot be read"
 

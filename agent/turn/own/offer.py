@@ -14,6 +14,7 @@ from agent.turn.ask import Approval, Ask
 from streams.records import Json, Message
 
 DENIED: Final = "{name} was not called: whoever was asked did not allow it"
+SPENT: Final = "{name} was not called: the time for calls of tools is used up"
 
 
 def offer(ask: Ask, tools: dict[str, Served]) -> Ask:
@@ -66,8 +67,9 @@ async def _results(
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         approval = said[call["id"]]
         if approval.approve:
-            within_s = max(0.0, ends_s - clock())
-            result = await toolbox.call(name, arguments, within_s=within_s)
+            result = Result(SPENT.format(name=name), "left")
+            if (within_s := ends_s - clock()) > 0:
+                result = await toolbox.call(name, arguments, within_s=within_s)
             server = tools[name].server if name in tools else ""
             told.append(Made(call["id"], server, name, arguments, result))
         else:

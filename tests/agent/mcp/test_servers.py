@@ -166,6 +166,15 @@ async def test_arguments_that_cannot_be_read_are_no_call(arguments: str) -> None
         assert box.status()["wicked"]["state"] == "up"
 
 
+async def test_a_call_without_its_time_is_no_sign_of_a_server_that_hangs() -> None:
+    """What a request has left may be too little: others are answered on the same connection."""
+    with opened(weather=program("weather", allow=ALLOWED)) as box:
+        await until(box.offered)
+        for _ in range(3):
+            assert (await call(box, "slow", 0.001)).outcome == "timeout"
+        assert (await call(box, "weather", city="Oslo")).outcome == "ok"
+
+
 async def test_what_cannot_start_is_said() -> None:
     """A program that is not there, an address where nobody is: away, with the reason."""
     nobody = ToolServer(url="http://127.0.0.1:1/mcp", allow=("b",))
