@@ -74,7 +74,7 @@ class Prompts:
             ask = replace(ask, writes=self._writes)
         if ask.approvals and self._tools is not None:
             ask = await settle(ask, self._tools)
-        offered = offer(ask, self.own_tools())
+        offered = offer(ask, self._own_tools())
         try:
             return await self.again(offered)
         except InvalidError:  # too long with them, or a description that no template takes
@@ -92,7 +92,7 @@ class Prompts:
     async def count(self, ask: Ask) -> int:
         """Count the tokens of an ask's prompt. Raises: as `first`."""
         loop = asyncio.get_running_loop()
-        ask = offer(ask, self.own_tools())
+        ask = offer(ask, self._own_tools())
         return await loop.run_in_executor(self.rendering, self._count, ask)
 
     async def count_texts(self, texts: Sequence[str]) -> int:
@@ -130,6 +130,6 @@ class Prompts:
     def _count(self, ask: Ask) -> int:
         return count(self._noted(ask, answered=False), self._base)
 
-    def own_tools(self) -> dict[str, Served]:
+    def _own_tools(self) -> dict[str, Served]:
         """The tools that the agent can call itself now, by name."""
         return dict(self._tools.offered()) if self._tools is not None else {}

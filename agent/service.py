@@ -241,7 +241,7 @@ class AgentService:
             ask = asks[0]
             return self.ids.new(principal=ask.principal, session=ask.session, prefix=prefix)
 
-        return Loop(first, self._prompts.own_tools(), Parts(self.tools, again, new_id))
+        return Loop(first, Parts(self.tools, again, new_id))
 
     def _answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer:
         first = asks[0]

@@ -96,7 +96,7 @@ class Notes:
         Both are none where notes do not act on what is asked, or the request does not want them.
         """
         names = {tool["function"]["name"] for tool in ask.tools or []}
-        plain = ask.raw is None and names <= ask.served and ask.constraint is None
+        plain = ask.raw is None and names <= ask.served.keys() and ask.constraint is None
         if not (self._acts and ask.wants_notes and plain) or ask.purpose != "main":
             return ask, ()
         known = self.of(ask.principal)

@@ -8,7 +8,7 @@ Knows nothing of HTTP or of the engine.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
@@ -16,7 +16,7 @@ from agent.constrain.contract import Compiler
 from agent.errors import InvalidError
 from agent.tools.format import Format
 from agent.tools.hermes import HERMES
-from agent.tools.served import Made
+from agent.tools.served import Made, Served
 from agent.turn.held.constraint import Constraint
 from agent.turn.held.held import Held, hold
 from agent.turn.origin.origin import UNKNOWN, Origin
@@ -106,7 +106,7 @@ class Ask:
     wants_notes: bool = True  # False: the client wants none in this prompt
     notes: tuple[Note, ...] = ()  # standing wishes that are in the prompt (agent.notes.notes)
     serves: bool = False  # whether tools that the agent calls itself may be offered
-    served: frozenset[str] = frozenset()  # names of those that are, among `tools`
+    served: Mapping[str, Served] = field(default_factory=dict)  # those that are, among `tools`
     most_calls: int | None = None  # of such tools; None: as many as the settings let be made
     can_ask: bool = False  # whether the API can ask for somebody's approval of a call
     approvals: tuple[Approval, ...] = ()  # what was said of calls that the last reply wants made

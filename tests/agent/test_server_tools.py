@@ -84,6 +84,17 @@ async def test_a_loop_ends_with_an_answer(start_api: StartApi) -> None:
     assert len(api.turns()) == 3
 
 
+async def test_a_server_that_goes_in_mid_reply_costs_its_call_only(start_api: StartApi) -> None:
+    """What the model was shown is known to the end, whether it is still there or not."""
+    box = Box({"weather": Result("weather cannot be called now", "away")})
+    box.goes_after = 1
+    api = await start(start_api, box, [calling()], ["No idea."])
+    async with message_of(api) as message:
+        assert message["content"] == "No idea."
+        (made,) = message["server_tool_calls"]
+    assert (made["server"], made["outcome"]) == ("test", "away")
+
+
 async def test_a_request_bounds_the_calls(start_api: StartApi) -> None:
     """By max_tool_calls: the model is told of what goes beyond, and ends with an answer."""
     box = Box({"weather": RAIN})

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from agent.errors import InvalidError
-from agent.tools.served import Made, Result, Served, Toolbox
+from agent.tools.served import Made, Result, Toolbox
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask
 from agent.turn.making.merged import Step
@@ -56,17 +56,16 @@ class Parts:
 class Loop:
     """A response in several steps (agent.turn.own.told.Told). Use it as a context manager."""
 
-    def __init__(self, first: Answer, offered: dict[str, Served], parts: Parts) -> None:
+    def __init__(self, first: Answer, parts: Parts) -> None:
         """Prepare; nothing is asked of the engine before `with`.
 
         first: the answer of the first step, which has the response's id
-        offered: the tools that the model was shown, by name
         """
         self.id, self.asks = first.id, first.asks
         self.delivered: bool | None = None
         self.response: Json | None = None
         self._answer: Answer | None = first
-        self._parts, self._offered = parts, offered
+        self._parts = parts
         self._reply = LoopReply(first.ask)
         self._before = Usage(0, 0)  # of the steps that have ended
         self._ask, self._left_s = first.ask, parts.toolbox.seconds
@@ -133,13 +132,13 @@ class Loop:
     def _ours(self, reply: Reply) -> list[Made]:
         """The calls of a step that are the agent's to make."""
         return [
-            Made(part.call.id, self._offered[part.call.name].server, part.call.name, arguments)
+            Made(part.call.id, served.server, part.call.name, arguments)
             for part, arguments in reply.parts
-            if part.call is not None and part.call.name in self._ask.served
+            if part.call is not None and (served := self._ask.served.get(part.call.name))
         ]
 
     def _needs_approval(self, calls: Sequence[Made]) -> bool:
-        return any(self._offered[call.name].approval for call in calls)
+        return any(self._ask.served[call.name].approval for call in calls)
 
     async def _called(
         self, calls: Sequence[Made], results: list[Result]
@@ -162,7 +161,7 @@ class Loop:
         self._left_calls -= len(calls)
 
     async def _result(self, call: Made, *, over: bool) -> Result:
-        if self._offered[call.name].approval:
+        if self._ask.served[call.name].approval:
             return Result(UNAPPROVED.format(name=call.name), "unapproved")
         if over:
             return Result(OVER.format(name=call.name), "left")
@@ -240,7 +239,7 @@ def _with_results(
 def _without_served(ask: Ask) -> Ask:
     """The same without the agent's own tools; what still calls one is told as no call."""
     tools = [each for each in ask.tools or [] if each["function"]["name"] not in ask.served]
-    return replace(ask, tools=tools, served=frozenset())
+    return replace(ask, tools=tools, served={})
 
 
 def _added(a: Usage, b: Usage) -> Usage:

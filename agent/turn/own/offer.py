@@ -26,10 +26,11 @@ def offer(ask: Ask, tools: dict[str, Served]) -> Ask:
     if not ask.serves or ask.constraint is not None or not alone:
         return ask
     theirs = {tool["function"]["name"] for tool in ask.tools or []}
-    ours = {name: each.tool for name, each in tools.items() if name not in theirs}
+    ours = {name: each for name, each in tools.items() if name not in theirs}
     if not ours:
         return ask
-    return replace(ask, tools=[*(ask.tools or []), *ours.values()], served=frozenset(ours))
+    shown = [each.tool for each in ours.values()]
+    return replace(ask, tools=[*(ask.tools or []), *shown], served=ours)
 
 
 async def settle(ask: Ask, toolbox: Toolbox, clock: Callable[[], float] = time.monotonic) -> Ask:

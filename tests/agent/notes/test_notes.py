@@ -7,6 +7,7 @@ import pytest
 
 from agent.notes.notes import Notes, notes_act
 from agent.settings import AgentSettings
+from agent.tools.served import Served
 from agent.turn.ask import Ask
 from streams.records import Forgotten, Message, Note, NoteState
 from tests.agent.conftest import Api, StartApi
@@ -72,7 +73,7 @@ async def test_tools_of_the_agents_own_disturb_no_note(keyed: Api) -> None:
     ask = Ask(
         principal=of("ann"), session="s", line="main", model="quickset", purpose="main",
         learn=True, messages=[Message(role="user", content="Hi")], tools=[tool],
-        parallel_calls=True, samplings=(), served=frozenset({"look"}),
+        parallel_calls=True, samplings=(), served={"look": Served("test", tool)},
     )  # fmt: skip
     assert len(notes.acting(ask)[0].notes) == 1
     assert notes.acting(replace(ask, tools=[tool, theirs]))[0].notes == ()

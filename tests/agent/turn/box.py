@@ -30,6 +30,8 @@ class Box:
         self.steps, self.seconds = steps, seconds
         self.called: list[tuple[str, Json]] = []
         self.gate: asyncio.Event | None = None
+        self.shown = 0  # how often its tools were asked for
+        self.goes_after: int | None = None  # being shown so often, it has none any more
         self.cancelled = 0
         self._answers, self._approval = answers, approval
 
@@ -41,6 +43,9 @@ class Box:
         return {"test": {"state": "up", "why": None, "tools": sorted(self._answers)}}
 
     def offered(self) -> Mapping[str, Served]:
+        self.shown += 1
+        if self.goes_after is not None and self.shown > self.goes_after:
+            return {}
         return {n: Served("test", tool(n), n in self._approval) for n in self._answers}
 
     async def call(self, name: str, arguments: str, *, within_s: float) -> Result:
