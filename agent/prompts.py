@@ -20,7 +20,8 @@ from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
 from agent.turn.held.constraint import Constraint
 from agent.turn.held.held import Held, Rest, hold_rest
-from agent.turn.own.offer import offer, settle
+from agent.turn.own.allowed import Allowed
+from agent.turn.own.offer import offer, settle, shortened, unread
 from agent.watch.events import Events
 
 
@@ -55,6 +56,7 @@ class Prompts:
         self._base, self._writes, self._context_tokens = base, writes, context_tokens
         self._compiler, self._tools, self._events = compiler, tools, events
         self._noted = noted
+        self.allowed = Allowed()  # calls that somebody allowed, with what came of them
         # the tokenizer's thread, for whoever else renders
         self.rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
         self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
@@ -72,8 +74,17 @@ class Prompts:
         """
         if ask.writes is not self._writes:
             ask = replace(ask, writes=self._writes)
-        if ask.approvals and self._tools is not None:
-            ask = await settle(ask, self._tools)
+        if not ask.approvals or self._tools is None:
+            return await self._offered(ask)
+        await self._offered(unread(ask))  # nothing is called for what cannot be answered
+        settled = await settle(ask, self._tools, self.allowed)
+        try:
+            return await self._offered(settled)
+        except InvalidError:  # the results are too long
+            return await self._offered(shortened(settled))
+
+    async def _offered(self, ask: Ask) -> Ask:
+        """Render an ask, with tools of the agent's own where they fit."""
         offered = offer(ask, self._own_tools())
         try:
             return await self.again(offered)

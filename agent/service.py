@@ -31,7 +31,7 @@ from agent.swap.follow import Follower
 from agent.swap.swapper import SupportsPromote
 from agent.tools.families import format_of
 from agent.tools.served import Toolbox
-from agent.turn.answer import Answer
+from agent.turn.answer import Answer, crowded
 from agent.turn.ask import Ask, Renderer
 from agent.turn.making.beside import Beside
 from agent.turn.named import NamedReplies
@@ -209,7 +209,13 @@ class AgentService:
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
     async def render(self, ask: Ask) -> Ask:
-        """Render the prompt of an ask. Raises: InvalidError, naming the parameter."""
+        """Render the prompt of an ask, calling first what somebody allowed.
+
+        raises: InvalidError, naming the parameter; BusyError where there is no place for it, before
+            anything is called
+        """
+        if ask.approvals and self._engine.queued >= self.settings.max_queue:
+            raise crowded()
         return await self._prompts.first(ask)
 
     async def count(self, ask: Ask) -> int:
@@ -337,6 +343,7 @@ class AgentService:
         self._spool.forget(record.principal, record.created_ms)
         self.stored.forget(record)
         self.named.forget(record.principal)
+        self._prompts.allowed.forget(record.principal)
         self.notes.forget(record)
         self._engine.forget()
 

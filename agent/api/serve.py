@@ -4,6 +4,7 @@ Knows no API.
 """
 
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -33,11 +34,14 @@ def replies_of(surface: Surface[Any]) -> Handler:
         call = surface.read(body)
         service.prove_serving()
         caller = caller_of(request, principal, body)
-        asks = [await service.render(ask) for ask in await surface.asks(call, caller)]
-        with (
-            service.limits.hold_replies(principal, sum(len(ask.samplings) for ask in asks)),
-            service.answer(asks, prefix=surface.id_prefix, began_s=began_s) as answer,
-        ):
+        asked = await surface.asks(call, caller)
+        with ExitStack() as held:
+            # its places first: to render it may call what somebody allowed
+            places = sum(len(ask.samplings) for ask in asked)
+            held.enter_context(service.limits.hold_replies(principal, places))
+            asks = [await service.render(ask) for ask in asked]
+            answer = service.answer(asks, prefix=surface.id_prefix, began_s=began_s)
+            held.enter_context(answer)
             if asks[0].purpose == "main":
                 service.named.note(request.headers, principal, answer.id)
             shape = surface.shape(answer, call)

@@ -102,10 +102,7 @@ class Answer:
                 self._streams.append(self._engine.submit(request_of(ask, number)))
         except QueueFullError as cause:
             self._cancel()
-            raise BusyError(
-                "more requests wait than this server keeps: try again",
-                headers={"Retry-After": str(RETRY_S)},
-            ) from cause
+            raise crowded() from cause
         except EngineStoppedError as cause:
             self._cancel()
             raise UnavailableError(f"the engine has stopped: {cause}") from cause
@@ -295,6 +292,14 @@ class Answer:
         self._metrics.tool_calls.labels(*labels).inc(len(reply.calls))
         for each in reply.broken:
             self._metrics.tool_parse_failures.labels(each.fault, *labels).inc()
+
+
+def crowded() -> BusyError:
+    """What is told where no more requests may wait."""
+    return BusyError(
+        "more requests wait than this server keeps: try again",
+        headers={"Retry-After": str(RETRY_S)},
+    )
 
 
 def median_ms(waits_s: Sequence[float]) -> float | None:

@@ -1,6 +1,7 @@
 """Tools that the agent calls itself, through every API: the loop, its bounds, and what is kept."""
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent.constrain.open import open_compiler
+from agent.errors import QueueFullError
 from agent.tools.served import Result
 from streams import chain
 from streams.model.open import BaseModel
@@ -325,6 +327,74 @@ async def test_responses_ask_for_approval(start_api: StartApi) -> None:
     assert [turn.messages[place].role for place in turn.inner] == ["assistant", "tool"]
     wrong = {"input": [allowed], "previous_response_id": answered["id"]}
     assert (await api.post("/v1/responses", body | wrong)).status == 400
+
+
+async def waiting_for_approval(
+    start_api: StartApi, *scripts: list[str], result: Result = RAIN, **given: Any
+) -> tuple[Api, Box, dict[str, Any]]:
+    """An API that has asked whether it may call, its tools, and the request that allows it."""
+    box = Box({"weather": result}, approval=("weather",))
+    api = await start(start_api, box, ["", calling(city="Oslo")], *scripts, **given)
+    api.headers = {"Authorization": "Bearer ann"}
+    body = {"model": "quickset", "input": "Weather?"}
+    asked = await (await api.post("/v1/responses", body)).json()
+    return api, box, body | allowing(asked)
+
+
+async def test_nothing_is_called_for_a_request_without_a_place(start_api: StartApi) -> None:
+    """One that is refused because its key has replies enough comes again: it is called once."""
+    key = {"ann": hashlib.sha256(b"ann").hexdigest()}
+    api, box, allowed = await waiting_for_approval(
+        start_api, ["⏸", "Hello."], ["It rains."], keys=key, replies_per_key=1
+    )
+    beside = asyncio.create_task(api.chat("Hi"))
+    while len(api.engine.streams) < 2:
+        await asyncio.sleep(0.01)
+    assert (await api.post("/v1/responses", allowed)).status == 429
+    assert box.called == []
+    api.engine.streams[1].gate.set()
+    assert (await beside).status == 200
+    assert (await api.post("/v1/responses", allowed)).status == 200
+    assert len(box.called) == 1
+
+
+async def test_nothing_is_called_for_a_request_that_cannot_wait(start_api: StartApi) -> None:
+    """Where as many wait as may, it is refused before anything is called."""
+    api, box, allowed = await waiting_for_approval(
+        start_api, ["⏸", "a"], ["b"], ["It rains."], max_batch=1, max_queue=1
+    )
+    beside = [asyncio.create_task(api.chat("Hi")) for _ in range(2)]
+    while len(api.engine.streams) < 3:
+        await asyncio.sleep(0.01)
+    assert (await api.post("/v1/responses", allowed)).status == 429
+    assert box.called == []
+    api.engine.streams[1].gate.set()
+    assert [each.status for each in await asyncio.gather(*beside)] == [200, 200]
+
+
+async def test_what_is_allowed_once_is_called_once(start_api: StartApi) -> None:
+    """A request that came to nothing after its call gets the same result when it comes again."""
+    api, box, allowed = await waiting_for_approval(start_api, ["It rains."])
+    refuse, refusal = api.engine.refuse, QueueFullError("enough requests wait already")
+    api.engine.refuse = lambda: refusal
+    assert (await api.post("/v1/responses", allowed)).status == 429
+    api.engine.refuse = refuse
+    told = await (await api.post("/v1/responses", allowed)).json()
+    assert told["output"][0]["output"] == RAIN.text
+    assert len(box.called) == 1
+
+
+async def test_an_allowed_result_that_does_not_fit_is_left_out(start_api: StartApi) -> None:
+    """The answer comes all the same; what fits in no case is refused before anything is called."""
+    long = Result("word " * 100, "ok")
+    api, box, allowed = await waiting_for_approval(start_api, ["Too much."], result=long)
+    more = {"role": "user", "content": "word " * 70}
+    refused = await api.post("/v1/responses", allowed | {"input": [*allowed["input"], more]})
+    assert (refused.status, box.called) == (400, [])
+    told = await (await api.post("/v1/responses", allowed)).json()
+    assert told["output"][-1]["content"][0]["text"] == "Too much."
+    said = [each.content for each in api.turns()[-1].messages if each.role == "tool"]
+    assert "does not fit" in (said[-1] or "")
 
 
 async def test_allowed_calls_share_the_time_of_a_request(start_api: StartApi) -> None:

@@ -25,7 +25,7 @@ from agent.tools.served import Made, Result, Toolbox
 from agent.turn.answer import Answer
 from agent.turn.ask import Ask
 from agent.turn.making.merged import Step
-from agent.turn.own.offer import SPENT
+from agent.turn.own.offer import NO_ROOM, SPENT
 from agent.turn.own.reply import LoopReply
 from agent.turn.reply import Reply, ReplyEvent, Usage
 from streams.records import Json, Message
@@ -37,7 +37,6 @@ UNAPPROVED: Final = (
 BESIDE: Final = "{name} was not called: the client's own tools were called in the same reply"
 OVER: Final = "{name} was not called: the request allows no more calls. Answer without it."
 CUT: Final = "{name} was not called: the reply was cut"
-NO_ROOM: Final = "the result is left out: it does not fit into the context, or cannot be read"
 
 
 @dataclass(frozen=True, slots=True)

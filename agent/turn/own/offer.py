@@ -11,9 +11,11 @@ from typing import Final
 from agent.errors import InvalidError
 from agent.tools.served import Made, Result, Served, Toolbox
 from agent.turn.ask import Approval, Ask
+from agent.turn.own.allowed import Allowed
 from streams.records import Json, Message
 
 DENIED: Final = "{name} was not called: whoever was asked did not allow it"
+NO_ROOM: Final = "the result is left out: it does not fit into the context, or cannot be read"
 SPENT: Final = "{name} was not called: the time for calls of tools is used up"
 
 
@@ -33,44 +35,87 @@ def offer(ask: Ask, tools: dict[str, Served]) -> Ask:
     return replace(ask, tools=[*(ask.tools or []), *shown], served=ours)
 
 
-async def settle(ask: Ask, toolbox: Toolbox, clock: Callable[[], float] = time.monotonic) -> Ask:
+def unread(ask: Ask) -> Ask:
+    """Return the ask as `settle` does, without a call, as if no result could be read.
+
+    What cannot be answered so cannot be answered at all: nothing needs to be called for it.
+    raises: as `settle`
+    """
+    place, calls = _asked(ask)
+    said = [Message(role="tool", content=NO_ROOM, tool_call_id=call["id"]) for call in calls]
+    return _settled(ask, place, said, ())
+
+
+async def settle(
+    ask: Ask,
+    toolbox: Toolbox,
+    allowed: Allowed,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Ask:
     """Return the ask with the results of the calls that somebody allowed, or did not.
 
+    allowed: what came of calls before; of those that it knows none is made again
     raises: InvalidError where a call was asked for and nothing is said of it
     """
+    place, calls = _asked(ask)
+    results, made = await _results(ask, calls, toolbox, allowed, clock)
+    return _settled(ask, place, results, made)
+
+
+def shortened(ask: Ask) -> Ask:
+    """Return a settled ask with a word in the place of each result that was called for."""
+    ids = {each.id for each in ask.made}
+    messages = [
+        each.model_copy(update={"content": NO_ROOM}) if each.tool_call_id in ids else each
+        for each in ask.messages
+    ]
+    return replace(ask, messages=messages)
+
+
+def _asked(ask: Ask) -> tuple[int, list[Json]]:
+    """The calls that wait for somebody's approval, and the place of the message that has them."""
     place = max((n for n, each in enumerate(ask.messages) if each.tool_calls), default=-1)
     calls = (ask.messages[place].tool_calls or []) if place >= 0 else []
-    said = {each.call_id: each for each in ask.approvals}
-    if place < 0 or {call["id"] for call in calls} != set(said):
+    said = {each.call_id for each in ask.approvals}
+    if place < 0 or {call["id"] for call in calls} != said:
         raise InvalidError(
             "input: each call that was asked for needs one mcp_approval_response, right after the "
             "response that asked",
             param="input",
             code="invalid_value",
         )
-    results, made = await _results(calls, said, toolbox, clock)
+    return place, calls
+
+
+def _settled(ask: Ask, place: int, results: Sequence[Message], made: Sequence[Made]) -> Ask:
     messages = [*ask.messages[: place + 1], *results, *ask.messages[place + 1 :]]
     inner = (*ask.inner, *range(place, place + 1 + len(results)))
     return replace(ask, messages=messages, inner=inner, made=tuple(made), approvals=())
 
 
 async def _results(
+    ask: Ask,
     calls: Sequence[Json],
-    said: dict[str, Approval],
     toolbox: Toolbox,
+    allowed: Allowed,
     clock: Callable[[], float],
 ) -> tuple[list[Message], list[Made]]:
     """Make the calls that are allowed, one after another, in the order in which they were made."""
     tools, ends_s = toolbox.offered(), clock() + toolbox.seconds
+    said: dict[str, Approval] = {each.call_id: each for each in ask.approvals}
     messages: list[Message] = []
     told: list[Made] = []
     for call in calls:
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         approval = said[call["id"]]
         if approval.approve:
-            result = Result(SPENT.format(name=name), "left")
-            if (within_s := ends_s - clock()) > 0:
-                result = await toolbox.call(name, arguments, within_s=within_s)
+            result = allowed.find(ask.principal, call["id"])
+            if result is None:
+                result = Result(SPENT.format(name=name), "left")
+                if (within_s := ends_s - clock()) > 0:
+                    result = await toolbox.call(name, arguments, within_s=within_s)
+                allowed.note(ask.principal, call["id"], result)
             server = tools[name].server if name in tools else ""
             told.append(Made(call["id"], server, name, arguments, result))
         else:
