@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from agent.constrain.contract import Compiler
-from agent.errors import InvalidError
+from agent.errors import InvalidError, UnavailableError
 from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
@@ -60,9 +60,11 @@ class Prompts:
         # the tokenizer's thread, for whoever else renders
         self.rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
         self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
+        self._closed = False
 
     def close(self) -> None:
-        """Begin no further prompt."""
+        """Begin no further prompt: who asks for one is told that the server stops."""
+        self._closed = True
         self.rendering.shutdown(wait=False)
         self._holding.shutdown(wait=False)
 
@@ -95,14 +97,14 @@ class Prompts:
 
     async def again(self, ask: Ask) -> Ask:
         """Render an ask as it stands. Raises: InvalidError, naming the parameter."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop()
         if ask.constraint is not None:
             ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
         return await loop.run_in_executor(self.rendering, self._render, ask)
 
     async def count(self, ask: Ask) -> int:
         """Count the tokens of an ask's prompt. Raises: as `first`."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop()
         ask = offer(ask, self._own_tools())
         return await loop.run_in_executor(self.rendering, self._count, ask)
 
@@ -112,14 +114,14 @@ class Prompts:
         def counted() -> int:
             return sum(len(self._base.encode(text)) for text in texts)
 
-        return await asyncio.get_running_loop().run_in_executor(self.rendering, counted)
+        return await self._loop().run_in_executor(self.rendering, counted)
 
     async def hold_to_call(self, ask: Ask, rest: Rest | None = None) -> Held | None:
         """What a second try of an ask's tool call is held to; None: its tools cannot be.
 
         rest: the call that is gone on with; None: the reply begins another
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop()
         if rest is not None:
             hold = partial(hold_rest, compiler=self._compiler, form=ask.writes)
             return await loop.run_in_executor(self._holding, hold, rest, ask.tools)
@@ -132,6 +134,12 @@ class Prompts:
             self._events.add("broken-call", f"it cannot be tried again: {cause.message}")
             return None
         return held.held
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, to wait for a thread in. Raises: UnavailableError when they have ended."""
+        if self._closed:
+            raise UnavailableError("the server stops: ask again")
+        return asyncio.get_running_loop()
 
     def _render(self, ask: Ask) -> Ask:
         return render(

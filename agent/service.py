@@ -9,8 +9,9 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from agent.compare import Comparisons, SupportsLend
@@ -157,6 +158,7 @@ class AgentService:
         )
         self.steering = Steering(log, self._follower, self.events, base=base.name, rollout=rollout)
         self._draining = self._noted_failure = False
+        self._taken, self._none_taken = 0, asyncio.Event()
         self.comparisons = Comparisons(
             engine,
             residents,
@@ -185,7 +187,9 @@ class AgentService:
             self._draining = True
             self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
         self._beside.stop()
-        await asyncio.to_thread(self._engine.drain, self.settings.drain_s)
+        # Not the engine alone: it has nothing to do while a tool is called for a reply.
+        left_s = await self._let_end(self.settings.drain_s)
+        await asyncio.to_thread(self._engine.drain, left_s)
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self.stored.stop)
         if self.tools is not None:
@@ -207,6 +211,29 @@ class AgentService:
             )
         if not self._engine_alive():
             raise UnavailableError("the engine has stopped: this process needs a restart")
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Take a request, which a stop lets end within the grace. Raises: UnavailableError."""
+        self.prove_serving()
+        self._taken += 1
+        self._none_taken.clear()
+        try:
+            yield
+        finally:
+            self._taken -= 1
+            if not self._taken:
+                self._none_taken.set()
+
+    async def _let_end(self, grace_s: float) -> float:
+        """Wait for the requests that were taken. Returns: what is left of the grace, seconds."""
+        if not self._taken:
+            return grace_s
+        began_s = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._none_taken.wait()
+        return max(0.0, grace_s - (time.monotonic() - began_s))
 
     async def render(self, ask: Ask) -> Ask:
         """Render the prompt of an ask, calling first what somebody allowed.

@@ -32,10 +32,10 @@ def replies_of(surface: Surface[Any]) -> Handler:
         principal = admit(request)
         body = await edge.read_body(request)
         call = surface.read(body)
-        service.prove_serving()
-        caller = caller_of(request, principal, body)
-        asked = await surface.asks(call, caller)
         with ExitStack() as held:
+            held.enter_context(service.taken())
+            caller = caller_of(request, principal, body)
+            asked = await surface.asks(call, caller)
             # its places first: to render it may call what somebody allowed
             places = sum(len(ask.samplings) for ask in asked)
             held.enter_context(service.limits.hold_replies(principal, places))

@@ -432,6 +432,41 @@ async def test_what_is_not_approved_is_not_called(start_api: StartApi) -> None:
     assert box.called == []
 
 
+async def test_a_stop_lets_a_reply_end_that_calls_a_tool(start_api: StartApi) -> None:
+    """It is given whole within the grace, its last step too; a new request is refused meanwhile."""
+    box = Box({"weather": RAIN})
+    box.gate = asyncio.Event()
+    api = await start(start_api, box, ["Hm. ", calling()], ["It rains."])
+    asking = asyncio.create_task(api.chat("Weather?"))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(api.service.stop())
+    while (await api.chat("Hi")).status != 503:
+        pass
+    box.gate.set()
+    answered = await asking
+    assert answered.status == 200
+    assert (await answered.json())["choices"][0]["message"]["content"] == "Hm. It rains."
+    await stopping
+    assert 0 < (api.engine.drained_s or 0) < 20
+    assert len(api.turns()) == 2
+
+
+async def test_a_stop_waits_no_longer_than_the_grace(start_api: StartApi) -> None:
+    """A call that takes longer is cut off, and the step that made it is kept."""
+    box = Box({"weather": RAIN})
+    box.gate = asyncio.Event()
+    api = await start(start_api, box, ["Hm. ", calling()], ["never"], drain_s=0.05)
+    asking = asyncio.create_task(api.chat("Weather?"))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        await api.service.stop()
+    assert api.engine.drained_s == 0
+    box.gate.set()
+    assert (await asking).status == 503
+
+
 async def test_a_client_that_goes_ends_the_call(start_api: StartApi) -> None:
     """The call is cancelled, and the step that made it is kept."""
     box = Box({"weather": RAIN})

@@ -58,6 +58,7 @@ class Beside:
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._trial, self._share, self._limit_s = trial, share, limit_s
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     def begin(self, turn_id: str, ask: Ask, variant: Variant) -> None:
         """Ask the candidate, too, if it is its turn.
@@ -65,7 +66,7 @@ class Beside:
         turn_id, variant: of the reply that was shown
         """
         trial = self._trial()
-        if trial is None or not trial.unseen or variant.version == trial.version:
+        if self._stopped or trial is None or not trial.unseen or variant.version == trial.version:
             return
         if ask.wanted or not ask.learn or ask.purpose != "main":
             return
@@ -76,7 +77,8 @@ class Beside:
             task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
-        """Give up what is not made yet."""
+        """Give up what is not made yet, and begin nothing more."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
 
