@@ -163,6 +163,24 @@ async def test_a_call_of_the_clients_that_is_cut_is_none(
     assert "length" in told[1] or '"max_tokens"' in told[1] or '"incomplete"' in told[1]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", ["find", "weather"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_arguments_that_cannot_be_read_fail_no_reply(
+    start_api: StartApi, tiny_base: BaseModel, path: str, name: str, stream: bool
+) -> None:
+    """Such as a number of thousands of digits, in a call of the client's tools or our own."""
+    box, digits = Box({"weather": Result("weather was not called", "failed")}), "1" * 5000
+    call = f'<tool_call>{{"name": "{name}", "arguments": {{"city": {digits}}}}}</tool_call>'
+    scripts, compiler = (["Hm. ", call], ["Well."]), open_compiler(tiny_base)
+    api = await start(start_api, box, *scripts, compiler=compiler)
+    limit = "max_output_tokens" if path == "/v1/responses" else "max_tokens"
+    answer = await api.post(path, asked_of(path) | {limit: 30, "stream": stream})
+    text = await answer.text()
+    assert (answer.status, "server_error" in text) == (200, False), text[-500:]
+    assert digits in text
+
+
 def asked_of(path: str) -> dict[str, Any]:
     """A request of each API that offers a tool of the client's."""
     find = tool("find")["function"]

@@ -4,6 +4,7 @@ Knows nothing of who made the call.
 """
 
 import json
+from typing import Any
 
 from agent.api.messages.schema import McpToolResult, McpToolUse
 from agent.tools.served import Made
@@ -16,8 +17,21 @@ def own_use(made: Made) -> McpToolUse:
         "id": made.id,
         "name": made.name,
         "server_name": made.server,
-        "input": json.loads(made.arguments),
+        "input": input_of(made.arguments),
     }
+
+
+def input_of(arguments: str) -> dict[str, Any]:
+    """A call's arguments, which this API wants to be an object.
+
+    >>> input_of('{"a": 1}'), input_of("[1]"), input_of('{"a": ')
+    ({'a': 1}, {'arguments': [1]}, {'arguments': '{"a": '})
+    """
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):  # such as a number of thousands of digits
+        value = arguments
+    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def own_result(made: Made) -> McpToolResult:

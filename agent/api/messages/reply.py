@@ -3,12 +3,10 @@
 Knows the API's JSON; nothing of sockets.
 """
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 from agent.api.messages.errors import anthropic_error
-from agent.api.messages.own import own_result, own_use
+from agent.api.messages.own import input_of, own_result, own_use
 from agent.api.messages.schema import (
     BlockDelta,
     BlockStart,
@@ -187,15 +185,9 @@ def _content(part: Part, text: str) -> Content:
         "type": "tool_use",
         "id": part.call.id,
         "name": part.call.name,
-        "input": _object(text) if text else {},
+        "input": input_of(text) if text else {},
         "caller": {"type": "direct"},
     }
-
-
-def _object(arguments: str) -> dict[str, Any]:
-    """A call's arguments, which this API wants to be an object."""
-    value = json.loads(arguments)
-    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def _reason(reason: FinishReason | None, stopped_by: str | None) -> StopReason | None:
