@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
 
@@ -123,10 +123,17 @@ def signature(secret: bytes, body: bytes) -> str:
     return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect an answer like any other: a POST that follows one has no body any more."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+
+
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     """POST a body; any answer but 2xx is a failure. Raises: OSError."""
     request = urllib.request.Request(url, body, dict(headers), method="POST")
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S):
+    with urllib.request.build_opener(_Staying).open(request, timeout=TIMEOUT_S):
         pass
 
 

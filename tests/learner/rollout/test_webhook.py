@@ -38,7 +38,13 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.told.append((dict(self.headers), body))
-            self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+            answer = receiver.answers.pop(0) if receiver.answers else 200
+            self.send_response(answer)
+            self.send_header("Location", receiver.url)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -108,6 +114,20 @@ def test_a_receiver_that_fails_is_told_again_more_and_more_seldom(
     assert waits == [RETRY_S[0], 2 * RETRY_S[0], 4 * RETRY_S[0], LOOK_S]
     events = [json.loads(body)["event"] for _, body in receiver.told]
     assert events == ["rollout.held"] * 4 + ["rollout.aborted"]
+
+
+@pytest.mark.parametrize("answer", [301, 302, 303, 307, 308])
+def test_what_is_redirected_is_told_again(
+    receiver: Receiver, store: Store, answer: int
+) -> None:
+    """Followed, a POST would be a GET without its body."""
+    webhook = Webhook(store, line="main", url=receiver.url, secret=SECRET)
+    webhook.step()
+    change(store, change(store, Line("main", ("base",)), "start"), "abort")
+    receiver.answers = [answer, answer]
+    assert [webhook.step() for _ in range(3)] == [RETRY_S[0], 2 * RETRY_S[0], LOOK_S]
+    bodies = [json.loads(body)["event"] for _, body in receiver.told]
+    assert bodies == ["rollout.aborted"] * 3
 
 
 def test_a_receiver_that_is_gone_for_ever_is_given_up(store: Store) -> None:
