@@ -54,14 +54,16 @@ class Swapper:
         """Take what is driven. spans, events, metrics: told what was taken, and what failed."""
         self._residents = residents
         self._spans, self._events, self._metrics = spans, events, metrics
-        self._failed: tuple[int, str] | None = None  # the line's seq, and the reason
+        # The change that could not be taken, and the reason: another of the same seq may take its
+        # place, as where a rollback passes a version over.
+        self._failed: tuple[str, str] | None = None
         self._lacking: str | None = None  # why the candidate on trial answers nobody here
         self._failed_trial = ("", "")  # the candidate that failed a check, and the reason
 
     def failed(self, line: Line) -> str | None:
         """Return the version that should serve and failed a check, with the reason; or None."""
         failed = self._failed
-        return failed[1] if failed and failed[0] == line.seq else None
+        return failed[1] if failed and failed[0] == line.change else None
 
     def lacking(self, line: Line) -> str | None:
         """Return why the candidate on trial answers nobody here, if it should."""
@@ -83,7 +85,7 @@ class Swapper:
             # Whatever went wrong while building aside, the version that served serves on.
             self.count_failure(line.version, cause)
             self._spans.swap(line, time.monotonic() - began_s, failed=str(cause))
-            self._failed = (line.seq, f"{line.version}: {cause!r}")
+            self._failed = (line.change, f"{line.version}: {cause!r}")
             return
         took_s = time.monotonic() - began_s
         self._spans.swap(line, took_s)

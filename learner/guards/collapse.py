@@ -201,12 +201,14 @@ class Guard:
             if unfinished(session, line.name) or claims.awaited(session, line.name) > line.seq:
                 return None
             found = guard(session, line, self._settings, self._rollout, now_ms=now_ms)
-        self._looked = line.version
         if found is None:
+            self._looked = line.version
             return None
         row, change = found
         with writing() as session:
             session.add(row)
             if change is not None:
                 outbox.put(session, "rollouts", line.name, change, line=line.name)
-            return row.reason
+            reason = row.reason
+        self._looked = line.version  # not before it is written: what fails is done again
+        return reason

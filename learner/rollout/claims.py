@@ -2,12 +2,13 @@
 
 The topic `rollouts` decides: of several records that claim the same place in the line (seq), the
 first in the log wins, for everybody. The table `rollouts` is its projection; so a promotion that
-lost against an operator's rollback never enters it, and its generation is marked as held.
+lost against an operator's rollback never enters it, and its generation is marked as held. So is
+one that was interrupted, and finds a place free only because what came first took the one before.
 """
 
 from collections.abc import Sequence
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, or_, select
 
 from streams.line import ledger, verbs
 from streams.line.line import Line
@@ -122,15 +123,33 @@ def project(session: Session, rollout: Rollout) -> bool:
 
 
 def hold_if_late(session: Session, generation: GenerationRow) -> bool:
-    """Hold a generation whose place in the line somebody took while it was under way."""
+    """Hold a generation whose place or parent somebody took while it was under way."""
     taken = select(RolloutRow).where(
         RolloutRow.line == generation.line, RolloutRow.seq == generation.seq
     )
-    winner = session.exec(taken).first()
+    winner = session.exec(taken).first() or _broke_off(session, generation)
     if winner is None or generation.child in (winner.version, winner.candidate):
         return False
     _hold(generation, winner)
     return True
+
+
+def _broke_off(session: Session, generation: GenerationRow) -> RolloutRow | None:
+    """Return the first change since a generation was planned that it cannot follow; None: none.
+
+    A reset stops what is under way, also where its parent is the base, and where somebody lets the
+    line learn again before it ends. Where its parent did not serve all the while, its turns may
+    have been learned from, and taken back. What happens to a trial beside the parent is no matter.
+    """
+    planned = generation.horizon.get("seq")
+    if planned is None:  # an older build's: nobody knows what it knew
+        return None
+    later = select(RolloutRow).where(
+        RolloutRow.line == generation.line,
+        RolloutRow.seq > planned,
+        or_(RolloutRow.verb == "reset", RolloutRow.version != generation.parent),
+    )
+    return session.exec(later.order_by(col(RolloutRow.seq))).first()
 
 
 def awaited(session: Session, line: str) -> int:

@@ -29,8 +29,10 @@ from streams.settings import RolloutSettings
 from streams.store.tables import GenerationRow, RolloutRow, TrialRow
 from streams.wire import id_of
 
-# How often the store is looked at for a trial: verdicts come with people's next messages.
+# How long after a look the store is looked at again: verdicts come with people's next messages.
 LOOK_S: Final = 2.0
+# A look reads the whole trial, and generations wait for it: the pause is this often as long.
+_PAUSES: Final = 20
 # What the learner's models read, and nothing else can.
 READ: Final = ("aboutness", "liked")
 
@@ -70,7 +72,7 @@ class Trials:
         self._settings, self._clock = settings, clock
         self._reader = reader
         self._seen: tuple[int, float] = (-1, 0.0)  # the line's seq, and since when it is that
-        self._looked_s = -LOOK_S
+        self._rests_until_s = 0.0
         self._offered = 0  # the seq that the last decision claims
         self._observer: tuple[str, Observer] | None = None  # of the trial that began with this id
         # by metric: the voices that were last compared, and what came of it
@@ -80,11 +82,11 @@ class Trials:
         """Return whether it is time to look at a line's trial."""
         if line.seq != self._seen[0]:
             self._seen = (line.seq, self._clock())
-            self._looked_s = self._clock() - LOOK_S
+            self._rests_until_s = self._clock()
         if line.trial is None:
             self._observer = None
             return False
-        return line.seq >= self._offered and self._clock() - self._looked_s >= LOOK_S
+        return line.seq >= self._offered and self._clock() >= self._rests_until_s
 
     def read(self, session: Session, line: Line) -> None:
         """Read some of what only models can tell, outside of any transaction that writes."""
@@ -97,7 +99,18 @@ class Trials:
         session: for reading: a look takes a while where much was said
         now_ms: Unix milliseconds, of the audit, and for voices that have waited long enough
         """
-        self._looked_s = self._clock()
+        began_s = self._clock()
+        try:
+            return self._look(session, line, now_ms)
+        finally:
+            now_s = self._clock()
+            self._rests_until_s = now_s + max(LOOK_S, _PAUSES * (now_s - began_s))
+
+    def offered(self, change: Rollout) -> None:
+        """Note that a change is on its way to the log: until one counts none is decided on."""
+        self._offered = change.seq
+
+    def _look(self, session: Session, line: Line, now_ms: int) -> Look | None:
         trial, history = line.trial, _history(session, line)
         if trial is None or not history:
             return None
@@ -110,10 +123,6 @@ class Trials:
         if decision.verb is None:
             return Look(row, None)
         return Look(row, _change(line, decision, self._settings, now_ms))
-
-    def offered(self, change: Rollout) -> None:
-        """Note that a change is on its way to the log: until one counts none is decided on."""
-        self._offered = change.seq
 
     def _progress(
         self, session: Session, line: Line, history: Sequence[RolloutRow], now_ms: int

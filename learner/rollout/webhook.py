@@ -18,7 +18,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from http.client import HTTPException
+from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
 
@@ -47,7 +48,10 @@ class Webhook:
     def __init__(
         self, store: Store, *, line: str, url: str, secret: bytes, send: Send | None = None
     ) -> None:
-        """Tell nothing yet. send: POSTs a body with headers, and raises OSError when it fails."""
+        """Tell nothing yet.
+
+        send: POSTs a body with headers, and raises OSError or HTTPException when it fails
+        """
         self._store, self._line, self._url, self._secret = store, line, url, secret
         self._send = send or post
         self._failed = 0
@@ -89,10 +93,10 @@ class Webhook:
         }
         try:
             self._send(self._url, body, headers)
-        except OSError as cause:
+        except (OSError, HTTPException) as cause:
             self._failed += 1
             if self._failed < TRIES:
-                _LOG.warning("%s could not be told of %s: %s", self._url, change.state, cause)
+                _LOG.warning("%s could not be told of %s: %r", self._url, change.state, cause)
                 return False
             _LOG.error("%s was not told that %s is %s", self._url, change.candidate, change.state)
         self._failed = 0
@@ -123,10 +127,20 @@ def signature(secret: bytes, body: bytes) -> str:
     return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect an answer like any other: a POST that follows one has no body any more."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+
+
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """POST a body; any answer but 2xx is a failure. Raises: OSError."""
+    """POST a body; any answer but 2xx is a failure.
+
+    raises: OSError; HTTPException when the answer is not HTTP
+    """
     request = urllib.request.Request(url, body, dict(headers), method="POST")
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S):
+    with urllib.request.build_opener(_Staying).open(request, timeout=TIMEOUT_S):
         pass
 
 

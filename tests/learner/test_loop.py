@@ -486,6 +486,38 @@ def test_a_plan_whose_parent_was_taken_back_is_void(
     assert child in again.generations()[1].reason
 
 
+@pytest.mark.parametrize("learns_again", [False, True])
+def test_what_a_crash_interrupted_is_held_after_a_reset(
+    school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask, learns_again: bool
+) -> None:
+    """Its parent, the base, serves on, and its child serves nobody, also once it is learned again.
+
+    As it is held where nothing was interrupted.
+    """
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    school.corrected("a")
+    school.corrected("b")
+    school.pauses.append(crash)
+    with pytest.raises(KeyboardInterrupt):
+        school.step()
+    school.learner.close()
+    line = Line("main", (school.base.name,))
+    reset = verbs.reset(line, school.base.name, Audit.new("ann", "off", 1))
+    learn = verbs.learn(line.take(reset), Audit.new("ann", "on", 2))
+    school.say(*[reset, learn][: 1 + learns_again], topic="rollouts")
+    again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
+    assert again.step()
+    (row,) = again.generations()
+    assert (row.state, row.reason) == ("held", "reset by ann came first: off")
+    assert len(again.published("rollouts")) == 1 + learns_again
+    withdrawn = again.published("recipes")[-1]
+    assert isinstance(withdrawn, Candidate)
+    assert not withdrawn.recipe
+
+
 def test_a_lost_store_is_rebuilt_from_the_log(
     school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
 ) -> None:

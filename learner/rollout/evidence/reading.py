@@ -14,11 +14,10 @@ a restart it is read again.
 Knows nothing of what is decided.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, or_, select
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
@@ -36,8 +35,6 @@ from streams.store.tables import RolloutRow, TurnRow
 
 # Turns in one go: some seconds of a small model on one slow core.
 AT_ONCE: Final = 4
-# Turns of a version that are looked through for more to read.
-LOOKED_AT: Final = 2000
 # The end of a prompt says what a reply is about, and its beginning is about it, or never is.
 PROMPT_TOKENS: Final = 256
 REPLY_TOKENS: Final = 48
@@ -113,32 +110,34 @@ class Reader:
 
     def _due(self, session: Session, line: Line, since_ms: int) -> list[TurnRow]:
         """Return the next turns to read: the first of each principal on each version."""
+        due: list[str] = []
+        for id, state in session.exec(self._first(line, since_ms)):
+            again = state == JUDGED and id not in self._judged
+            if id not in self._found or again:
+                due.append(id)
+        found = [session.get(TurnRow, id) for id in due[:AT_ONCE]]
+        return [row for row in found if row is not None and row.record]
+
+    def _first(self, line: Line, since_ms: int) -> Any:
+        """Select the turns that make a voice: no principal's many turns stand before another's."""
         versions = (line.version, line.trial.version if line.trial else "")
-        columns = (TurnRow.id, TurnRow.version, TurnRow.principal, TurnRow.state, TurnRow.reason)
-        query = (
-            select(*columns)  # type: ignore[call-overload]
+        each = (TurnRow.principal, TurnRow.version)
+        place = func.row_number().over(partition_by=each, order_by=col(TurnRow.sequence))
+        turns = (
+            select(TurnRow.id, TurnRow.state, TurnRow.sequence, place.label("place"))
             .where(
                 TurnRow.line == line.name,
                 col(TurnRow.version).in_(versions),
                 col(TurnRow.member).is_(None),
                 TurnRow.taken_ms >= since_ms,
                 col(TurnRow.state).in_(SPEAKING),
+                or_(col(TurnRow.reason).is_(None), TurnRow.reason != CUT),
+                or_(TurnRow.state != UNTRAINED, TurnRow.reason == UNSEEN),
             )
-            .order_by(col(TurnRow.sequence))
-            .limit(LOOKED_AT)
+            .subquery()
         )
-        heard: Counter[tuple[str, str]] = Counter()
-        due: list[str] = []
-        for turn in session.exec(query).all():
-            if turn.reason == CUT or (turn.state == UNTRAINED and turn.reason != UNSEEN):
-                continue
-            heard[turn.principal, turn.version] += 1
-            first = heard[turn.principal, turn.version] <= self._settings.voice_turns
-            again = turn.state == JUDGED and turn.id not in self._judged
-            if first and (turn.id not in self._found or again):
-                due.append(turn.id)
-        found = [session.get(TurnRow, id) for id in due[:AT_ONCE]]
-        return [row for row in found if row is not None and row.record]
+        first = select(turns.c.id, turns.c.state).where(turns.c.place <= self._settings.voice_turns)
+        return first.order_by(turns.c.sequence)
 
     def _read(self, session: Session, row: TurnRow, stable: str) -> Mapping[str, float]:
         prompt = tuple(row.record["prompt_token_ids"])[-PROMPT_TOKENS:]

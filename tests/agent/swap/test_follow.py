@@ -268,6 +268,26 @@ def test_a_rollback_serves_at_once_and_is_written_down(bench: Bench) -> None:
     assert bench.sample("swaps", verb="rollback") == 1
 
 
+def test_what_a_rollback_passed_over_is_no_failure_of_what_serves(bench: Bench) -> None:
+    """The follower's thread may have tried the version, too, as a change of the same place."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    bench.versions.failing[A.version] = MemoryError("no room")
+
+    def until_both_failed(version: str) -> None:
+        if version == A.version and threading.current_thread() is threading.main_thread():
+            bench.wait(lambda: bench.follower.following().failed is not None)
+
+    bench.versions.during = until_both_failed
+    back = bench.follower.rollback("ann", "it was rude")
+    assert (back.seq, back.version, bench.versions.serving) == (3, "base", "base")
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert bench.follower.following().line.version == "base"
+    assert bench.follower.following().failed is None
+
+
 def test_a_rollback_needs_no_log(bench: Bench) -> None:
     """With the log away the previous version serves all the same, and nothing undoes it."""
     bench.publish(MASK, A, rollout(1, A.version))

@@ -1,17 +1,19 @@
 """The guard against collapse: a model's rewards up while something else falls, no less."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
-from learner.guards.collapse import Seen, collapsing, guard, stopped
+from learner.guards.collapse import Guard, Seen, collapsing, guard, stopped
 from learner.settings import LearnerSettings
+from streams.errors import StoreUnavailableError
 from streams.line.line import Line
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import GenerationRow, JudgementRow
+from streams.store.tables import GenerationRow, JudgementRow, OutboxRow
 
 GOOD = {"canaries": 5.0, "aboutness": 1.5, "variety": 0.9, "length": 30.0, "entropy": 4.0}
 
@@ -86,6 +88,26 @@ def test_the_line_goes_back_and_waits_for_an_operator(store: Store) -> None:
         why = stopped(session, "main")
     assert why is not None
     assert "quickset learn" in why
+
+
+def test_a_store_that_fails_hides_no_collapse(store: Store) -> None:
+    """What could not be written is found and written again, and once."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    with store.transaction() as session:
+        write(session, "model")
+
+    def broken() -> AbstractContextManager[Session]:
+        raise StoreUnavailableError("away")
+
+    looks = Guard(LearnerSettings(), RolloutSettings())
+    with pytest.raises(StoreUnavailableError):
+        looks.look(store, broken, line, now_ms=9)
+    why = looks.look(store, store.transaction, line, now_ms=9)
+    assert why is not None
+    assert "rewards rose" in why
+    assert looks.look(store, store.transaction, line, now_ms=9) is None
+    with store.reading() as session:
+        assert len(session.exec(select(OutboxRow)).all()) == 1
 
 
 def test_rewards_of_people_may_rise(store: Store) -> None:

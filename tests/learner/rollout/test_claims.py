@@ -162,6 +162,30 @@ def test_a_trial_that_went_on_meanwhile_is_replaced_and_a_reset_is_not(
     assert found.seq == (2 if goes_on else 1)
 
 
+@pytest.mark.parametrize("ends", [("reset", "learn"), ("promote_full", "rollback"), ("pause",)])
+def test_only_a_trial_beside_the_parent_is_replaced_while_a_generation_runs(
+    store: Store, ends: tuple[str, ...]
+) -> None:
+    """That the parent serves again, and is learned on again, makes no reset or rollback undone."""
+    line = LINE
+    with store.transaction() as session:
+        generation = session.get_one(GenerationRow, "g")
+        generation.horizon, generation.state = {"seq": 0}, "planned"
+        for verb in ("start", *ends):
+            named = {"reset": ["base"], "start": ["older"]}.get(verb, [])
+            rest = {"share": 0.5} if verb == "start" else {}
+            change = getattr(verbs, verb)(line, *named, OPERATOR, **rest)
+            session.add(RolloutRow(**change.model_dump() | {"id": verb}))
+            line = line.take(change)
+        found = claims.claimed(session, LINE, "base", REPLACE)
+        generation.seq = found.seq + 1
+        assert (line.version, line.learning, found) == ("base", True, line)
+        assert claims.hold_if_late(session, generation) == (ends != ("pause",))
+        if ends != ("pause",):
+            first = ends[0].replace("_", "-")
+            assert generation.reason == f"{first} by ann came first: because"
+
+
 def test_a_generation_whose_child_is_put_on_trial_is_not_beaten(store: Store) -> None:
     """A trial of the same child in its place is no rival."""
     assert state_after(store, verbs.start(LINE, "child", OPERATOR, share=0.1)) == "released"

@@ -1,6 +1,7 @@
 """What the learner's models read of a trial's replies: first turns, once; of liked ones, more."""
 
 import pytest
+from sqlalchemy import insert
 from sqlmodel import select
 
 from kernels.contract import Backend
@@ -52,6 +53,28 @@ def test_first_turns_are_read_a_few_at_a_look_and_once(
         assert "aboutness" in found
         assert ("liked" in found) == (versions[id] == tiny_base.name)
     assert any(abs(found.get("liked", 0.0)) > 0 for found in reader.found.values())
+
+
+def test_however_much_one_principal_says_first_others_are_read(
+    stage: Stage, tiny_base: BaseModel, backend: Backend
+) -> None:
+    """A batch job that fills the beginning of a trial keeps nobody else unread."""
+    reader = reader_of(tiny_base, backend)
+    stage.judged(1, candidate=1, stable=1, principal="batch job", all_by="stable")
+    (one,) = rows(stage)
+    stage.judged(2, candidate=1, stable=1, all_by="candidate")
+    # as many of one key as were once looked through at all, and more, before anybody else's
+    many = [
+        one.model_dump() | {"id": f"{one.id}-{number}", "sequence": -number}
+        for number in range(1, 2500)
+    ]
+    with stage.store.transaction() as session:
+        session.execute(insert(TurnRow), many)
+    with stage.store.reading() as session:
+        read = [reader.step(session, stage.line) for _ in range(2)]
+    assert read == [3, 0]
+    spoken = {row.id: row.principal for row in rows(stage)}
+    assert len({spoken[id] for id in reader.found}) == 3
 
 
 def test_what_is_liked_later_is_read_again(

@@ -178,6 +178,37 @@ def test_what_could_not_be_kept_is_decided_again(stage: Stage) -> None:
     assert stage.steer() == "abort"
 
 
+@dataclass
+class Slow:
+    """A reader with whom each look takes a while."""
+
+    clock: Clock
+    took_s: float
+
+    @property
+    def found(self) -> dict[str, dict[str, float]]:
+        self.clock.now_s += self.took_s
+        return {}
+
+    def step(self, *_: object) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(("took_s", "rests_s"), [(0.001, LOOK_S), (1.0, 20.0), (5.0, 100.0)])
+def test_looks_that_take_long_come_seldom(stage: Stage, took_s: float, rests_s: float) -> None:
+    """A twentieth of the learner's time at most goes into them; what an operator does is seen."""
+    stage.trials = Trials(stage.rollout, clock=stage.clock, reader=Slow(stage.clock, took_s))
+    assert stage.trials.due(stage.line)
+    stage.look()
+    stage.clock.now_s += rests_s * 0.99
+    assert not stage.trials.due(stage.line)
+    stage.clock.now_s += rests_s * 0.02
+    assert stage.trials.due(stage.line)
+    stage.look()
+    stage.append(verbs.pause(stage.line, stage.audit()))
+    assert stage.trials.due(stage.line)
+
+
 def test_replies_are_measured_by_what_the_guardrails_ask() -> None:
     """Length, broken off, declined, and a call of a tool that nobody offered."""
     tools = [{"type": "function", "function": {"name": "look_up"}}]

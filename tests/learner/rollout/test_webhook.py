@@ -24,7 +24,7 @@ SECRET = b"between us"
 class Receiver:
     """A server that keeps what it was told, and answers as it is told."""
 
-    answers: list[int] = field(default_factory=list)  # 200 when there are none left
+    answers: list[int] = field(default_factory=list)  # 200 when there are none left; 0: not HTTP
     told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
 
@@ -38,7 +38,16 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.told.append((dict(self.headers), body))
-            self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+            answer = receiver.answers.pop(0) if receiver.answers else 200
+            if answer:
+                self.send_response(answer)
+                self.send_header("Location", receiver.url)
+                self.end_headers()
+            else:
+                self.wfile.write(b"\x15\x03\x01\x00\x02\x02\x16")  # what TLS says to a plain POST
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -108,6 +117,20 @@ def test_a_receiver_that_fails_is_told_again_more_and_more_seldom(
     assert waits == [RETRY_S[0], 2 * RETRY_S[0], 4 * RETRY_S[0], LOOK_S]
     events = [json.loads(body)["event"] for _, body in receiver.told]
     assert events == ["rollout.held"] * 4 + ["rollout.aborted"]
+
+
+@pytest.mark.parametrize("answer", [301, 302, 303, 307, 308, 0])
+def test_what_is_redirected_or_not_answered_in_http_is_told_again(
+    receiver: Receiver, store: Store, answer: int
+) -> None:
+    """Followed, a POST would be a GET without its body; a port of TLS answers in no HTTP."""
+    webhook = Webhook(store, line="main", url=receiver.url, secret=SECRET)
+    webhook.step()
+    change(store, change(store, Line("main", ("base",)), "start"), "abort")
+    receiver.answers = [answer, answer]
+    assert [webhook.step() for _ in range(3)] == [RETRY_S[0], 2 * RETRY_S[0], LOOK_S]
+    bodies = [json.loads(body)["event"] for _, body in receiver.told]
+    assert bodies == ["rollout.aborted"] * 3
 
 
 def test_a_receiver_that_is_gone_for_ever_is_given_up(store: Store) -> None:
