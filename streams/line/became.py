@@ -31,12 +31,15 @@ def concerns(change: Json, names: Sequence[str]) -> bool:
     )
 
 
-def ended(version: str, changes: Iterable[Json]) -> Json | None:
+def ended(version: str | None, changes: Iterable[Json]) -> Json | None:
     """Return the change that decided last on a version, with what the version became by it.
 
+    version: None where a generation made none; most changes have no candidate, and mean none either
     changes: of its line, newest first
     returns: None for one on trial, or that was never tried
     """
+    if version is None:
+        return None
     found = next((row for row in changes if _decides(row, version)), None)
     return found and found | {"became": _became(found)}
 
