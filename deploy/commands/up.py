@@ -56,21 +56,21 @@ def _child(name: str, in_force: InForce, *extra: str, grace_s: float) -> Child:
 async def _run(children: tuple[Child, ...], agent: str, console: str) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    _say("quickset", "starting; the first time on a machine this takes a minute or two")
     supervisor = Supervisor(children, say=_say)
+    supervisor.say("quickset", "starting; the first time on a machine this takes a minute or two")
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stop)
 
     async def announce() -> None:
         await until_ready(agent)
         took = timedelta(seconds=round(loop.time() - started))
-        _say("quickset", f"ready after {took.seconds} s; Ctrl-C stops all")
-        _say("quickset", f"chat     {agent}/")
-        _say("quickset", f"API      {agent}/v1")
-        _say("quickset", f"console  {console}/")
+        supervisor.say("quickset", f"ready after {took.seconds} s; Ctrl-C stops all")
+        supervisor.say("quickset", f"chat     {agent}/")
+        supervisor.say("quickset", f"API      {agent}/v1")
+        supervisor.say("quickset", f"console  {console}/")
 
     await supervisor.run(announce())
-    _say("quickset", "stopped")
+    supervisor.say("quickset", "stopped")
 
 
 def _say(name: str, line: str) -> None:
