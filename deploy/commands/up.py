@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import typer
 
+from deploy.commands.line.cells import plain
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce
@@ -76,4 +77,4 @@ async def _run(children: tuple[Child, ...], agent: str, console: str) -> None:
 def _say(name: str, line: str) -> None:
     colour = {"agent": typer.colors.CYAN, "learner": typer.colors.GREEN}.get(name)
     prefix = typer.style(f"{name:>8} │", fg=colour, bold=colour is None)
-    typer.echo(f"{prefix} {line}", color=sys.stdout.isatty())
+    typer.echo(f"{prefix} {plain(line)}", color=sys.stdout.isatty())
