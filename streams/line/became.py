@@ -9,6 +9,10 @@ from streams.records import Json
 from streams.store.tables import RolloutRow
 
 ENDS: Final = ("completed", "aborted")  # the states that a trial ends in
+PIECE: Final = 50  # versions whose changes are read at once
+EACH: Final = (
+    20  # changes of a version that are looked at, on average of a piece: a trial has some ten
+)
 
 
 def changes_of(session: Session, line: str, names: Collection[str], limit: int) -> list[Json]:
@@ -21,6 +25,21 @@ def changes_of(session: Session, line: str, names: Collection[str], limit: int) 
     query = select(RolloutRow).where(RolloutRow.line == line, or_(candidate, moves))
     newest = session.exec(query.order_by(col(RolloutRow.seq).desc()).limit(limit))
     return [row.model_dump() for row in newest]
+
+
+def ends_of(
+    session: Session, line: str, names: Sequence[str], ahead: Sequence[Json] = ()
+) -> dict[str, Json | None]:
+    """Read how each of some versions ended (`ended`), however many are asked for.
+
+    ahead: changes that are not in the store yet, newest first
+    """
+    found: dict[str, Json | None] = {}
+    for first in range(0, len(names), PIECE):
+        some = names[first : first + PIECE]
+        changes = [*ahead, *changes_of(session, line, some, EACH * PIECE)]
+        found |= {name: ended(name, changes) for name in some}
+    return found
 
 
 def concerns(change: Json, names: Sequence[str]) -> bool:

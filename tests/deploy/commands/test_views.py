@@ -16,6 +16,7 @@ from deploy.operate.history import find_version, versions
 from streams.log import dead_letters
 from streams.log.contract import Outgoing
 from streams.open import open_log
+from streams.records import Verb
 from streams.settings import StreamsSettings
 from streams.store.lesson_tables import LessonRow
 from streams.store.store import open_store
@@ -24,10 +25,12 @@ from streams.store.tables import (
     GenerationRow,
     JudgementRow,
     PlannerRow,
+    RecipeRow,
     RolloutRow,
     TurnRow,
 )
 from tests.deploy.commands.test_commands import FIRST, SECOND, run
+from tests.deploy.conftest import BASE
 
 
 @pytest.fixture
@@ -290,3 +293,31 @@ def test_a_version_whose_trial_was_aborted_is_not_called_released(
         found = find_version(session, SECOND, line="main")
     store.close()
     assert told[SECOND] == (found.state, found.reason) == ("aborted", "more complaints")
+
+
+def test_what_became_of_old_versions_is_told_however_many_are_listed(
+    streams: StreamsSettings,
+) -> None:
+    """Each by its own changes: those of newer ones crowd none out."""
+    verbs: tuple[Verb, ...] = ("start", "step", "step", "abort")
+    store = open_store(streams)
+    with store.transaction() as session:
+        for number in range(1, 301):
+            session.add(
+                RecipeRow(
+                    version=f"v{number}", parent=BASE, line="main", number=number, record={},
+                    created_ms=number,
+                )
+            )  # fmt: skip
+            for step, verb in enumerate(verbs, start=4 * number):
+                session.add(
+                    RolloutRow(
+                        id=f"r{step}", line="main", seq=step, version=BASE, previous=BASE,
+                        candidate=f"v{number}", state="aborted" if verb == "abort" else "running",
+                        share=0.1, verb=verb, reason="worse", who="learner", created_ms=step,
+                    )
+                )  # fmt: skip
+    with store.reading() as session:
+        told = [each.state for each in versions(session, "main", 300)]
+    store.close()
+    assert told == ["aborted"] * 300
