@@ -74,6 +74,10 @@ def diff(
 def _compared(
     in_force: InForce, a: int | str, b: int | str, prompts: Sequence[str], max_tokens: int
 ) -> dict[str, Any]:
+    """Ask a piece at a time, every piece of the versions that answered the first.
+
+    What is stable, a candidate or of a number may be another version a release later.
+    """
     told: dict[str, Any] = {}
     for first in range(0, len(prompts), AT_ONCE):
         body = {"a": a, "b": b, "prompts": prompts[first : first + AT_ONCE]}
@@ -83,6 +87,7 @@ def _compared(
             "/api/versions/compare",
             body | {"max_tokens": max_tokens},
         )
+        a, b = part["a"], part["b"]
         told = part | {"answers": [*told.get("answers", ()), *part["answers"]]}
     return told
 
