@@ -11,6 +11,10 @@ from aiohttp.test_utils import unused_port
 
 from agent.compare import Comparison
 from agent.console import build_console
+from agent.settings import AgentSettings
+from deploy.errors import RefusedError
+from deploy.operate.reset import reset_agent
+from streams.errors import LogUnavailableError, VerbRefusedError
 from streams.settings import StreamsSettings
 from tests.agent.console.rows import FakeComparisons, FakeService
 from tests.agent.console.test_site import FakeInsight
@@ -99,3 +103,43 @@ def test_all_prompts_are_answered_by_the_versions_that_answered_the_first(
     assert {each["b"]["text"] for each in told["answers"]} == {"release-1"}
     assert len(told["answers"]) == 17
     assert service.comparisons.asked == [(0, "stable"), *[("base-name", "release-1")] * 2]
+
+
+NOT_YET = [
+    VerbRefusedError("cannot learn: it learns already", valid=()),
+    LogUnavailableError("the log is away"),
+]
+
+
+@pytest.mark.parametrize("refusal", NOT_YET)
+def test_learning_goes_on_as_soon_as_the_log_has_the_reset(
+    port: int, service: FakeService, refusal: Exception
+) -> None:
+    """The agent resets first and writes then: until it has, the log has nothing to learn after."""
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            service.refusal = None
+
+    service.refusal = refusal
+    agent = AgentSettings(console_port=port)
+    now, changed = reset_agent(agent, reason="off", keep_learning=True, wait=wait)
+    assert (changed, now["learning"], len(waited)) == (True, True, 3)
+    assert [verb for verb, _, _ in service.operated] == ["learn"]
+
+
+def test_a_reset_after_which_nothing_is_learned_says_so(port: int, service: FakeService) -> None:
+    """What holds is told, and what to do; where nothing was reset, no time is lost on it."""
+    waited: list[float] = []
+    service.refusal = NOT_YET[0]
+    agent = AgentSettings(console_port=port)
+    told = "the base serves; learning is off, until `quickset rollouts learn`: .* learns already"
+    with pytest.raises(RefusedError, match=told):
+        reset_agent(agent, reason="off", keep_learning=True, wait=waited.append)
+    assert 5 < sum(waited) < 20
+    waited.clear()
+    with pytest.raises(RefusedError, match=r"refused \(409\)"):
+        reset_agent(agent, reason="off", keep_learning=True, wait=waited.append)
+    assert waited == []
