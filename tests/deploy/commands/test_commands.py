@@ -87,6 +87,16 @@ def test_config_tells_where_each_value_came_from(capsys: pytest.CaptureFixture[s
     assert values["streams.store"]["value"] == "postgresql://u:***@h/d"
 
 
+def test_config_prints_values_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path or an address with brackets is no markup, and no fault."""
+    bus = "kafka://[fe80::1]:9092"
+    flags = ("--home", "/tmp/a[/b]c:bomb:", "--set", f"streams.log={bus}")
+    code, out, err = run("config", *flags, capsys=capsys)
+    assert (code, err) == (0, "")
+    assert f'"{bus}"' in out
+    assert '"/tmp/a[/b]c:bomb:"' in out
+
+
 def test_config_prints_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
     """Of two forms that exclude each other none is chosen in silence."""
     code, out, err = run("config", "--json", "--markdown", capsys=capsys)
@@ -182,6 +192,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_begins(
     code, out, err = run(*command.split(), capsys=capsys)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_port_that_there_is_none_of_is_refused(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It failed unexpectedly, once the server was made."""
+    code, out, err = run("mcp", "--http", "--mcp-port", port, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert "--mcp-port" in err
+    assert "Traceback" not in err
 
 
 def test_a_limit_beyond_all_rows_is_refused(
