@@ -27,6 +27,7 @@ from streams.store.tables import ClientRow, PlannerRow, TurnRow
 _LOG = logging.getLogger(__name__)
 
 WAIT_S: Final = 0.5  # a scrape that takes longer than Prometheus waits loses every other figure
+KEEP_S: Final = 90.0  # a slow store is told a scrape late, which is a minute; figures quote nobody
 CLIENTS: Final = 10  # that opt the most turns out
 TEXT_CHARS: Final = 300  # of an example
 _UNLINKED: Final = ("ambiguous", "unknown")
@@ -105,7 +106,7 @@ class Heard:
     def __init__(self, store: Store, line: str) -> None:
         """Read nothing yet."""
         self._store, self._line, self._units = store, line, Shares()
-        self._reading = Reading[list[Sample | Family]]("metrics-store")
+        self._reading = Reading[list[Sample | Family]]("metrics-store", keep_s=KEEP_S)
 
     async def samples(self) -> Sequence[Sample | Family] | None:
         """Read the figures; None when the store does not answer in time, or cannot be read."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
@@ -37,5 +38,7 @@ def config(
     table = Table("setting", "value", "from", box=None, pad_edge=False)
     for name, value, origin in rows:
         style = "dim" if origin == "default" else "bold"
-        table.add_row(name, json.dumps(value, ensure_ascii=False), origin, style=style)
+        # Text, not markup: a path and an address may hold brackets
+        cells = (name, json.dumps(value, ensure_ascii=False), origin)
+        table.add_row(*map(Text, cells), style=style)
     Console().print(table)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.line.cells import plain
 from deploy.commands.options import with_settings
 from deploy.operate import forget as forgetting
 from deploy.operate.forget import Report
@@ -57,7 +58,7 @@ def forget(
         typer.echo(json.dumps(report.as_json() | {"serving_stands_on": standing}, indent=2))
         return
     for sentence in _told(report, settings):
-        typer.echo(sentence)
+        typer.echo(plain(sentence))
     _show(report, standing)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agent.settings import UNSTATED_ROLE, Role
 from deploy.commands.options import with_settings
@@ -77,7 +78,7 @@ def list_keys(in_force: InForce, as_json: Json = False) -> None:
         return
     table = Table("name", "role", "hash", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(row["name"], row["role"], f"{row['hash'][:12]}…")
+        table.add_row(Text(row["name"]), row["role"], f"{row['hash'][:12]}…")
     Console().print(
         table if rows else "no keys: everybody may chat, and the console is this machine's alone"
     )

@@ -12,7 +12,10 @@ from deploy.up.ports import url as url_of
 
 Http = Annotated[bool, typer.Option("--http", help="Streamable HTTP in place of stdio.")]
 Host = Annotated[str, typer.Option("--host", help="Address to serve at, with --http.")]
-McpPort = Annotated[int, typer.Option("--mcp-port", help="Port, with --http; 0 takes a free one.")]
+McpPort = Annotated[
+    int,
+    typer.Option("--mcp-port", min=0, max=65535, help="Port, with --http; 0 takes a free one."),
+]
 Url = Annotated[str | None, typer.Option("--url", help="The agent's address; else of settings.")]
 Console = Annotated[
     str | None, typer.Option("--console-url", help="The console's address; else of the settings.")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agent.settings import AgentSettings
+from deploy.commands.line.cells import plain
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError, RefusedError
 from deploy.operate.forget import principal_named
@@ -146,8 +147,8 @@ def _tell_built(built: "Rebuilt") -> None:
             f" {change.version}, now {change.instead or 'nothing'}"
         )
     for note in built.notes:
-        typer.echo(note)
-    typer.echo(f"{built.version} instead of {built.instead_of}: {built.reason}")
+        typer.echo(plain(note))
+    typer.echo(f"{built.version} instead of {built.instead_of}: {plain(built.reason)}")
     typer.echo(f"integers {built.digest}")
     typer.echo(
         f"to serve it: quickset versions promote {built.version}"

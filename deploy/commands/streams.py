@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import plain
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
 from deploy.operate.history import existing_log, existing_store
@@ -69,7 +70,7 @@ def status(in_force: InForce, as_json: Json = False) -> None:
         table.add_row(*cells)
     Console().print(table)
     for lease in found.leases:
-        typer.echo(f"lease {lease.name}: {_held(lease)}")
+        typer.echo(f"lease {lease.name}: {plain(_held(lease))}")
     for each in found.spools:
         typer.echo(f"spool {each.folder}: {each.records} records wait, {each.dropped} were dropped")
     typer.echo(f"outbox: {found.outbox} records wait; dead letters: {found.dead_letters} open")
@@ -93,7 +94,7 @@ def list_letters(in_force: InForce, as_json: Json = False) -> None:
     for each in found:
         table.add_row(
             each.letter.id, _place(each), str(each.letter.payload_bytes),
-            Text(each.letter.cause), each.closed.verb if each.closed else "open",
+            Text(plain(each.letter.cause)), each.closed.verb if each.closed else "open",
         )  # fmt: skip
     Console().print(table if found else "no dead letters")
 
@@ -104,8 +105,8 @@ def show(in_force: InForce, name: Name) -> None:
     """Print one dead letter and the record as it came."""
     with _log(in_force.settings.streams) as log:
         each = dead_letters.find(log, name)
-    typer.echo(f"{each.letter.id} from {_place(each)}: {each.letter.cause}")
-    typer.echo(dead_letters.payload(each.letter).decode(errors="backslashreplace"))
+    typer.echo(plain(f"{each.letter.id} from {_place(each)}: {each.letter.cause}"))
+    typer.echo(plain(dead_letters.payload(each.letter).decode(errors="backslashreplace")))
 
 
 @letters.command()

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import moment
+from deploy.commands.line.cells import moment, plain
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -39,7 +39,7 @@ def _table(found: Sequence[dict[str, Any]]) -> RenderableType:
     for row in found:
         for name, words in _told(row):
             # Text, not markup: what people and models write is shown as it is, each on one line.
-            table.add_row(name, Text(" ".join(words.split())))
+            table.add_row(name, Text(plain(" ".join(words.split()))))
     return table
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import typer
 
+from deploy.commands.line.cells import plain
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce
@@ -56,24 +57,24 @@ def _child(name: str, in_force: InForce, *extra: str, grace_s: float) -> Child:
 async def _run(children: tuple[Child, ...], agent: str, console: str) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    _say("quickset", "starting; the first time on a machine this takes a minute or two")
     supervisor = Supervisor(children, say=_say)
+    supervisor.say("quickset", "starting; the first time on a machine this takes a minute or two")
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stop)
 
     async def announce() -> None:
         await until_ready(agent)
         took = timedelta(seconds=round(loop.time() - started))
-        _say("quickset", f"ready after {took.seconds} s; Ctrl-C stops all")
-        _say("quickset", f"chat     {agent}/")
-        _say("quickset", f"API      {agent}/v1")
-        _say("quickset", f"console  {console}/")
+        supervisor.say("quickset", f"ready after {took.seconds} s; Ctrl-C stops all")
+        supervisor.say("quickset", f"chat     {agent}/")
+        supervisor.say("quickset", f"API      {agent}/v1")
+        supervisor.say("quickset", f"console  {console}/")
 
     await supervisor.run(announce())
-    _say("quickset", "stopped")
+    supervisor.say("quickset", "stopped")
 
 
 def _say(name: str, line: str) -> None:
     colour = {"agent": typer.colors.CYAN, "learner": typer.colors.GREEN}.get(name)
     prefix = typer.style(f"{name:>8} │", fg=colour, bold=colour is None)
-    typer.echo(f"{prefix} {line}", color=sys.stdout.isatty())
+    typer.echo(f"{prefix} {plain(line)}", color=sys.stdout.isatty())

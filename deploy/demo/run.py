@@ -50,7 +50,7 @@ def run(
     if picture is not None:
         prove_drawable()
     ensure(in_force)
-    console = Console()
+    console = Console(markup=False, emoji=False)  # paths and reasons stay what they are
     with tempfile.TemporaryDirectory(prefix="quickset-demo-") as temporary:
         home = (folder or Path(temporary)).resolve()
         lessons = asyncio.run(_teach(home, in_force, minutes, console))
@@ -63,7 +63,7 @@ def run(
         f"{len(lessons.held)} generations held by the gate"
     )
     for reason in sorted(set(lessons.held)):
-        console.print(f"  held: {reason}", markup=False)
+        console.print(f"  held: {reason}")
     if figures is not None:
         figures.write_text(json.dumps(asdict(lessons), indent=1) + "\n", encoding="utf-8")
     if picture is not None:

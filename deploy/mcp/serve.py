@@ -136,7 +136,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as cause:
         listening.close()
         raise PortInUseError(
-            f"cannot listen on {host}:{port} ({cause.strerror}): choose another with --port"
+            f"cannot listen on {host}:{port} ({cause.strerror}): choose another with --mcp-port"
         ) from cause
     return listening
 

@@ -30,6 +30,7 @@ from streams.open import KAFKA_SCHEME
 from streams.records import Forgotten
 from streams.settings import StreamsSettings
 from streams.spool.folder import forget_left
+from streams.status import spooled
 from streams.store.lease import Lease
 from streams.store.store import Store
 from streams.store.tables import ForgottenRow, TurnRow
@@ -136,7 +137,7 @@ def forget(
         (do it again: what was done stays done)
     """
     found = survey(store, log, settings, principal, clock=clock)
-    if not found.turns and not found.judgements and not found.log and found.before is not None:
+    if found.before is not None and _is_all(found, settings):
         record = Forgotten.model_validate(found.before)  # nothing new since: no second record
     else:
         record = _record(principal, who=who, reason=reason, clock=clock)
@@ -157,6 +158,17 @@ def forget(
         before=found.before,
         influenced=found.influenced,
     )
+
+
+def _is_all(found: Report, settings: StreamsSettings) -> bool:
+    """Whether a survey shows that nothing was said since the last time, wherever it might lie.
+
+    What Kafka holds is not counted, and whose the records in spools are is not looked at.
+    """
+    if settings.log.startswith(KAFKA_SCHEME):
+        return False
+    spools = spooled(settings.home.expanduser() / "spool")
+    return not (found.turns or found.judgements or found.log or any(s.records for s in spools))
 
 
 def _record(principal: str, *, who: str, reason: str, clock: Callable[[], float]) -> Forgotten:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, and_, col, select
 
 from deploy.errors import DeployError
-from streams.line.became import changes_of, ended
+from streams.line.became import changes_of, ended, ends_of
 from streams.line.line import Line
 from streams.line.offer import decided
 from streams.log.contract import Log
@@ -20,7 +20,7 @@ from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
 
-CHANGES = 1000  # of some versions that are looked at: some ten a version
+CHANGES = 1000  # of one version that are looked at: a trial has some ten
 SHOWN_CHARS = 64  # of a text that names no version
 NAMED = 5  # of the versions that a text may mean, in a refusal
 NUMBER_DIGITS = 5  # at most; more digits are how a name begins, which may have no letters
@@ -123,8 +123,8 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     names = [row.version for row in rows]
     made = session.exec(select(GenerationRow).where(col(GenerationRow.child).in_(names))).all()
     by_child = {row.child: row for row in made}
-    changes = changes_of(session, line, names, CHANGES)
-    return [Version(r, by_child.get(r.version), ended(r.version, changes)) for r in rows]
+    ends = ends_of(session, line, names)
+    return [Version(r, by_child.get(r.version), ends[r.version]) for r in rows]
 
 
 def find_version(session: Session, start: str, *, line: str) -> Version:

@@ -5,8 +5,9 @@ process have the same SHA-256, taken over every tensor's name, type, shape and b
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from agent.settings import AgentSettings
@@ -19,6 +20,12 @@ from streams.line.offer import decided, offer
 from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import ModelSettings, StreamsSettings
+
+# The agent resets before it writes, and learning is switched on by what is written: its spool takes
+# a moment to reach the log, longer where that is away.
+WRITTEN_S: Final = 10.0
+LOOK_S: Final = 0.2
+NOT_YET: Final = (409, 503)  # learns already, as far as the log goes; the log is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +46,18 @@ def read_files(model: ModelSettings) -> Files:
 
 
 def reset_agent(
-    agent: AgentSettings, *, reason: str, keep_learning: bool
+    agent: AgentSettings,
+    *,
+    reason: str,
+    keep_learning: bool,
+    wait: Callable[[float], None] = time.sleep,
 ) -> tuple[dict[str, Any], bool]:
     """Let the running agent go back to the base.
 
+    wait: between two tries to learn on, in seconds
     returns: what serves the line now, with `sha256` of the tensors in memory, and whether this
         changed anything: False where the line was reset before
-    raises: NotRunningError; RefusedError
+    raises: NotRunningError; RefusedError, also where the base serves but learning stays off
     """
     line = f"/operator/lines/{quote(agent.line, safe='')}"
     try:
@@ -56,10 +68,38 @@ def reset_agent(
             raise
         changed = False
     if keep_learning:
-        call(agent, "POST", f"{line}/learn", {"reason": reason})
+        _learn_on(agent, f"{line}/learn", reason, wait, patience_s=WRITTEN_S if changed else 0.0)
     now = call(agent, "GET", "/operator/state")["serving"][agent.line]
+    now["learning"] = now["learning"] or keep_learning  # the agent follows in a moment
     digest = call(agent, "GET", f"/operator/versions/{quote(now['version'])}/digest")
     return {**now, "sha256": digest["sha256"]}, changed
+
+
+def _learn_on(
+    agent: AgentSettings,
+    path: str,
+    reason: str,
+    wait: Callable[[float], None],
+    *,
+    patience_s: float,
+) -> None:
+    """Learn again, as soon as the log has the reset before it; patience_s: 0 where it has."""
+    left_s = patience_s
+    while True:
+        try:
+            call(agent, "POST", path, {"reason": reason})
+        except RefusedError as refused:
+            if not patience_s or refused.status not in NOT_YET:
+                raise
+            if left_s <= 0:
+                raise RefusedError(
+                    f"the base serves; learning is off, until `quickset rollouts learn`: {refused}",
+                    status=refused.status,
+                ) from refused
+        else:
+            return
+        wait(LOOK_S)
+        left_s -= LOOK_S
 
 
 def append_reset(

@@ -125,14 +125,15 @@ def _from_file(file: Path) -> dict[str, tuple[Any, str]]:
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     given: dict[str, tuple[Any, str]] = {}
-    for variable, text in environ.items():
+    # A whole table first, whatever order they come in: one entry of it is added to that.
+    for variable, text in sorted(environ.items(), key=lambda each: each[0].count("__")):
         if not variable.upper().startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
         parts = variable[len(PREFIX) :].lower().split("__")
         name = ".".join(parts[:2])
         value = _parse(".".join(parts), text, variable)
         if len(parts) > 2 and name in given:  # QUICKSET_AGENT__KEYS__ANN beside …__BOB
-            value = given[name][0] | value
+            value = _merged(given[name][0], value)
         given[name] = (value, variable)
     url = environ.get("DATABASE_URL")
     if url:
@@ -141,6 +142,13 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
             raise SettingsError(f"DATABASE_URL and {origin} name different stores: set one of them")
         given["streams.store"] = (url, "DATABASE_URL")
     return given
+
+
+def _merged(table: Any, more: Any) -> Any:
+    """Add entries to a table, of tables within it, too; what is no table is replaced."""
+    if not (isinstance(table, dict) and isinstance(more, dict)):
+        return more
+    return table | {name: _merged(table.get(name), value) for name, value in more.items()}
 
 
 def _parse(name: str, text: str, origin: str) -> Any:

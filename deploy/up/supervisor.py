@@ -55,9 +55,9 @@ class Supervisor:
         say: Callable[[str, str], None],
         wait_s: Callable[[int], float] = backoff,
     ) -> None:
-        """children: in the order in which they are stopped; say: told (child's name, line)."""
+        """children: in the order in which they are stopped; say: writes (child's name, line)."""
         self._children = children
-        self._say = say
+        self._write = say
         self._wait_s = wait_s
         self._running: dict[str, Process] = {}
         self._stopping = asyncio.Event()
@@ -89,6 +89,14 @@ class Supervisor:
         """Ask for the end; a second time: at once."""
         (self._hurry if self._stopping.is_set() else self._stopping).set()
 
+    def say(self, name: str, line: str) -> None:
+        """Tell a line; one that cannot be written is lost.
+
+        A full disk under the output, or a reader that went, is no reason to serve nobody.
+        """
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the output is closed
+            self._write(name, line)
+
     async def _keep(self, child: Child) -> None:
         now = asyncio.get_running_loop().time
         failures = 0
@@ -101,7 +109,7 @@ class Supervisor:
             if child.restarts is not None and (failures > child.restarts or code == CANNOT_START):
                 raise ChildFailedError(f"the {child.name} {_ended(code)} and does not stay up")
             wait_s = self._wait_s(failures)
-            self._say(child.name, f"{_ended(code)}; it starts again in {wait_s:.0f} s")
+            self.say(child.name, f"{_ended(code)}; it starts again in {wait_s:.0f} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
 
@@ -131,9 +139,9 @@ class Supervisor:
             if len(rest) > LINE_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._say(child.name, line.decode(errors="replace").rstrip())
+                self.say(child.name, line.decode(errors="replace").rstrip())
         if rest:
-            self._say(child.name, rest.decode(errors="replace").rstrip())
+            self.say(child.name, rest.decode(errors="replace").rstrip())
 
     async def _stop(self, child: Child) -> None:
         process = self._running.get(child.name)
@@ -146,7 +154,7 @@ class Supervisor:
             [ended, hurry], timeout=child.grace_s, return_when=asyncio.FIRST_COMPLETED
         )
         if not ended.done():
-            self._say(child.name, "did not stop in time and was killed")
+            self.say(child.name, "did not stop in time and was killed")
             _signal(process, signal.SIGKILL)
             await ended
         await _cancelled(hurry)

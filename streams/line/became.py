@@ -9,6 +9,10 @@ from streams.records import Json
 from streams.store.tables import RolloutRow
 
 ENDS: Final = ("completed", "aborted")  # the states that a trial ends in
+PIECE: Final = 50  # versions whose changes are read at once
+EACH: Final = (
+    20  # changes of a version that are looked at, on average of a piece: a trial has some ten
+)
 
 
 def changes_of(session: Session, line: str, names: Collection[str], limit: int) -> list[Json]:
@@ -23,6 +27,21 @@ def changes_of(session: Session, line: str, names: Collection[str], limit: int) 
     return [row.model_dump() for row in newest]
 
 
+def ends_of(
+    session: Session, line: str, names: Sequence[str], ahead: Sequence[Json] = ()
+) -> dict[str, Json | None]:
+    """Read how each of some versions ended (`ended`), however many are asked for.
+
+    ahead: changes that are not in the store yet, newest first
+    """
+    found: dict[str, Json | None] = {}
+    for first in range(0, len(names), PIECE):
+        some = names[first : first + PIECE]
+        changes = [*ahead, *changes_of(session, line, some, EACH * PIECE)]
+        found |= {name: ended(name, changes) for name in some}
+    return found
+
+
 def concerns(change: Json, names: Sequence[str]) -> bool:
     """Tell whether a change is one that `changes_of` reads."""
     moves = change["version"] != change["previous"]
@@ -31,12 +50,15 @@ def concerns(change: Json, names: Sequence[str]) -> bool:
     )
 
 
-def ended(version: str, changes: Iterable[Json]) -> Json | None:
+def ended(version: str | None, changes: Iterable[Json]) -> Json | None:
     """Return the change that decided last on a version, with what the version became by it.
 
+    version: None where a generation made none; most changes have no candidate, and mean none either
     changes: of its line, newest first
     returns: None for one on trial, or that was never tried
     """
+    if version is None:
+        return None
     found = next((row for row in changes if _decides(row, version)), None)
     return found and found | {"became": _became(found)}
 

@@ -9,12 +9,11 @@ from collections.abc import Collection
 from sqlmodel import Session, col, func, select
 
 from agent.console.read.view import View
-from streams.line.became import changes_of, ended
+from streams.line.became import ends_of
 from streams.records import Json, Recipe, encode
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow
 
 LIMIT = 60
-CHANGES = 1000  # of these versions that are looked at: some ten a version
 
 
 class VersionRows:
@@ -56,8 +55,8 @@ class VersionRows:
         seq = session.exec(newest).one()
         known_seq, known = self._became.get(line, (None, {}))
         if known_seq != seq or known.keys() != set(names):
-            changes = changes_of(session, line, names, CHANGES)
-            known = {name: _told(ended(name, changes)) for name in names}
+            ends = ends_of(session, line, list(names))
+            known = {name: _told(change) for name, change in ends.items()}
             self._became[line] = seq, known
         return known
 

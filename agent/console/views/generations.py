@@ -21,7 +21,7 @@ _NAMES = (
 
 def read(session: Session, ask: Ask) -> Json:
     """Read a page of generations, newest first."""
-    wanted = ask.number("limit", ROWS, most=500)
+    wanted = ask.number("limit", ROWS, least=1, most=500)
     query = select(*(getattr(GenerationRow, name) for name in _NAMES)).where(
         GenerationRow.line == ask.line
     )

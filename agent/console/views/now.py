@@ -55,7 +55,7 @@ def _idle(ask: Ask) -> Json:
     generations = ask.of_line("generations")
     last = next((row for row in generations if row["state"] != "planned"), None)
     work = next((row for row in generations if row["state"] == "planned"), None)
-    became = last and ended(last["child"], ask.changes)
+    became = ended(last["child"], ask.changes) if last else None
     planner = _planner(ask)
     if not ask.serving.get("learning", True):
         why = "learning was stopped by a reset: on the page Safety it can be resumed"

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from agent.console.views.changes import of_versions
+from agent.console.views.changes import not_stored
 from agent.console.views.view import Ask, View
-from streams.line.became import ended
+from streams.line.became import ends_of
 from streams.records import Json
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow
 
 _NAMES = ("number", "parent", "child", "state", "reason", "reward", "gain", "kl", "planned_ms",
           "done_ms")  # fmt: skip
-CHANGES = 1000  # of a page's versions that are looked at: some ten a version
 
 
 def read(session: Session, ask: Ask) -> Json:
@@ -26,9 +25,10 @@ def read(session: Session, ask: Ask) -> Json:
     found = [dict(row._mapping) for row in rows]
     shown = found[: ask.rows]
     _number(session, shown)
-    changes = of_versions(session, ask, [row["child"] for row in shown], CHANGES)
+    names = [row["child"] for row in shown]
+    ends = ends_of(session, ask.line, names, not_stored(session, ask))
     for row in shown:
-        row["ended"] = ended(row["child"], changes)
+        row["ended"] = ends[row["child"]]
     first = select(RolloutRow.previous).where(RolloutRow.line == ask.line, RolloutRow.seq == 1)
     return {
         "versions": shown,

@@ -72,16 +72,16 @@ class Ask:
     @property
     def rows(self) -> int:
         """How many entries of a list are wanted. Raises: InvalidError."""
-        return self.number("limit", ROWS, most=MAX_ROWS)
+        return self.number("limit", ROWS, least=1, most=MAX_ROWS)
 
-    def number(self, name: str, default: int, *, most: int = 2**53) -> int:
-        """Read a whole number of the query, from 0 on. Raises: InvalidError."""
+    def number(self, name: str, default: int, *, least: int = 0, most: int = 2**53) -> int:
+        """Read a whole number of the query. Raises: InvalidError."""
         text = self.query.get(name, "")
         if not text:
             return default
         digits = text.lstrip("0")[:17] or "0"
-        if not text.isascii() or not text.isdigit() or int(digits) > most:
-            raise InvalidError(f"{name} must be a whole number from 0 to {most}", param=name)
+        if not text.isascii() or not text.isdigit() or not least <= int(digits) <= most:
+            raise InvalidError(f"{name} must be a whole number from {least} to {most}", param=name)
         return int(digits)
 
     @property

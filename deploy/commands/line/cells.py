@@ -1,5 +1,6 @@
-"""Cells of the tables that commands print: times, figures and names."""
+"""Cells of the tables that commands print: times, figures, names and what people say."""
 
+import re
 from datetime import datetime
 from typing import Final
 
@@ -7,6 +8,18 @@ from rich.console import Console
 
 NARROW: Final = 100  # columns of a terminal; below, a table's reasons need the room of its figures
 SHORT_NAME: Final = 8  # digits that name a version wherever one is asked for
+# What a terminal obeys in place of showing it (C0 without tab and line feed, C1), what makes a line
+# read backwards, and halves of characters, which no terminal's encoding has.
+_ORDERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    r"""Return a text of somebody else's that only shows: whoever chats must not steer a terminal.
+
+    >>> plain("a \x1b[2J b").encode("ascii", "backslashreplace")
+    b'a \\ufffd[2J b'
+    """
+    return _ORDERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
 def moment(unix_ms: int) -> str:

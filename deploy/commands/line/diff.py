@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import plain
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
 from deploy.operate.history import is_number
@@ -56,14 +57,16 @@ def diff(
     console, same = Console(), 0
     for pair in told["answers"]:
         same += pair["a"]["text"] == pair["b"]["text"]
-        table = Table(title=Text(pair["prompt"], style="bold"), title_justify="left", expand=True)
+        table = Table(
+            title=Text(plain(pair["prompt"]), style="bold"), title_justify="left", expand=True
+        )
         for side in ("a", "b"):
             reply = pair[side]
             table.add_column(
-                Text(f"{told[side]}, {reply['tokens']} tokens, {reply['finish']}"), ratio=1
+                Text(plain(f"{told[side]}, {reply['tokens']} tokens, {reply['finish']}")), ratio=1
             )
         # Text, not markup: what models write is shown as it is
-        table.add_row(*(Text(pair[side]["text"].strip()) for side in ("a", "b")))
+        table.add_row(*(Text(plain(pair[side]["text"].strip())) for side in ("a", "b")))
         console.print(table)
     console.print(f"{same} of {len(told['answers'])} answers are the same")
 
@@ -71,6 +74,10 @@ def diff(
 def _compared(
     in_force: InForce, a: int | str, b: int | str, prompts: Sequence[str], max_tokens: int
 ) -> dict[str, Any]:
+    """Ask a piece at a time, every piece of the versions that answered the first.
+
+    What is stable, a candidate or of a number may be another version a release later.
+    """
     told: dict[str, Any] = {}
     for first in range(0, len(prompts), AT_ONCE):
         body = {"a": a, "b": b, "prompts": prompts[first : first + AT_ONCE]}
@@ -80,6 +87,7 @@ def _compared(
             "/api/versions/compare",
             body | {"max_tokens": max_tokens},
         )
+        a, b = part["a"], part["b"]
         told = part | {"answers": [*told.get("answers", ()), *part["answers"]]}
     return told
 

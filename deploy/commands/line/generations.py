@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import is_narrow, moment, name, signed
+from deploy.commands.line.cells import is_narrow, moment, name, plain, signed
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import frozen_units, store_session
@@ -54,7 +54,7 @@ def _generations(rows: Sequence[dict[str, Any]]) -> RenderableType:
         took = f"{took_s:.0f} s" if took_s is not None else moment(row["planned_ms"])
         cells = [str(row["number"]), row["state"], name(row["child"]), str(row["turns"])]
         measured = (signed(row[each]) for each in figures)
-        table.add_row(*cells, *measured, took, Text(row["reason"] or ""))
+        table.add_row(*cells, *measured, took, Text(plain(row["reason"] or "")))
     return table
 
 

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import moment
+from deploy.commands.line.cells import moment, plain
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -52,7 +52,7 @@ def show(
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _told(found):
-        table.add_row(name, Text(value))
+        table.add_row(name, Text(plain(value)))
     Console().print(table)
 
 
@@ -72,7 +72,9 @@ def _table(found: Sequence[Lesson]) -> RenderableType:
         state = each.course["state"] if each.course else "–"
         cells = (each.turn[:16], each.hint or "", learned, str(len(each.versions)), state)
         # Text, not markup: what people and models write is shown as it is, each on one line
-        told = (Text(" ".join(cell.split()), no_wrap=True, overflow="ellipsis") for cell in cells)
+        told = (
+            Text(plain(" ".join(cell.split())), no_wrap=True, overflow="ellipsis") for cell in cells
+        )
         table.add_row(moment(each.created_ms), *told)
     return table
 

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import moment
+from deploy.commands.line.cells import moment, plain
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -113,7 +113,7 @@ def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json
 def _card(found: Look, mode: str) -> RenderableType:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in (*_told(found), *_learning(found, mode)):
-        table.add_row(name, Text(value))
+        table.add_row(name, Text(plain(value)))
     return table
 
 
@@ -128,7 +128,9 @@ def _changes(rows: Sequence[dict[str, Any]]) -> RenderableType:
         version = (row["version"] if back else row["candidate"] or row["version"])[:16]
         what = did(row["verb"], row["state"], row["share"]) + (", to" if back else "")
         cells = (row["who"], what, version, row["reason"])
-        table.add_row(str(row["seq"]), moment(row["created_ms"]), *map(Text, cells))
+        table.add_row(
+            str(row["seq"]), moment(row["created_ms"]), *(Text(plain(cell)) for cell in cells)
+        )
     return table
 
 

@@ -67,7 +67,7 @@ def _measured(settings: Settings) -> "Drawn":
 
 
 def _tell(drawn: "Drawn", picture: Path | None, line: str, origin: str) -> None:
-    body, console = drawn.body, Console()
+    body, console = drawn.body, Console(markup=False, emoji=False)  # paths stay what they are
     console.print(
         f"policy    {body['policy']} (from {origin})", f"mask      {body['mask']}", sep="\n"
     )

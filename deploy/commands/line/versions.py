@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import SHORT_NAME, moment, signed
+from deploy.commands.line.cells import SHORT_NAME, moment, plain, signed
 from deploy.commands.line.change import change
 from deploy.commands.line.diff import diff
 from deploy.commands.line.generations import generations, safety
@@ -96,7 +96,7 @@ def show(
     table = Table(show_header=False, box=None, pad_edge=False)
     told = [*_told(found, recipe, way), *_moved(movers), *_effective(found), *_gate(found)]
     for name, value in told:
-        table.add_row(name, Text(value))
+        table.add_row(name, Text(plain(value)))
     Console().print(table)
 
 

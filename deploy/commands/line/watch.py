@@ -34,7 +34,7 @@ def tell(
     draw: a table of it; as_body: the JSON of it, a line a state where it is watched
     pause: waits some seconds; may raise KeyboardInterrupt, which ends the watching
     """
-    console, told = Console(), ""
+    console, told = Console(markup=False, emoji=False), ""  # names stay what they are
     while True:
         found = read()
         body = json.dumps(as_body(found), ensure_ascii=False, indent=None if watch else 2)

@@ -53,6 +53,31 @@ async def test_what_became_of_the_last_candidate_is_told_and_not_that_the_gate_l
     assert f"</span> {word}</span>" in html
 
 
+@pytest.mark.parametrize("verb", ["promote", "rollback"])
+async def test_of_a_generation_without_a_version_no_other_ones_end_is_told(
+    tmp_path: Path, verb: Verb
+) -> None:
+    """A promotion of the policy direct names no candidate, as a void generation has no child."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        versions = fill(session, now_ms=1_790_000_000_000, num_generations=3)
+        service = FakeService(version=versions[-1], previous=versions[-2])
+        void = session.get_one(GenerationRow, "g4")
+        void.state, void.child, void.reason = "void", None, "no direction gained anything"
+        session.add(
+            RolloutRow(
+                id="end", line="main", seq=99, version=versions[-1], previous=versions[-2],
+                candidate=None, state="completed" if verb == "promote" else "aborted", verb=verb,
+                who="learner", reason="the gate let it through", created_ms=1_790_000_000_001,
+            )
+        )  # fmt: skip
+    app = build_console(service, store, wait_s=30)
+    async with TestClient(TestServer(app)) as client:
+        told = (await (await client.get("/api/now")).json())["idle"]
+    store.close()
+    assert (told["last"]["state"], told["ended"]) == ("void", None)
+
+
 async def test_what_took_a_version_into_service_is_told_and_no_other_change(
     tmp_path: Path,
 ) -> None:

@@ -434,6 +434,16 @@ async def test_a_query_that_makes_no_sense_is_named(client: Client, query: str) 
     assert (await client.get(f"/versions?{query}")).status == 400
 
 
+@pytest.mark.parametrize(
+    "view", ["versions", "generations", "safety", "audit", "conversations", "lessons", "rollout"]
+)
+async def test_a_page_of_no_entries_is_refused(client: Client, view: str) -> None:
+    """It has no end to go on from; the store was said to hold a row that cannot be shown."""
+    answer = await client.get(f"/api/{view}?limit=0")
+    assert answer.status == 400
+    assert "limit must be a whole number from 1 to" in (await answer.json())["error"]["message"]
+
+
 async def test_a_number_of_a_query_may_begin_with_any_number_of_zeros(client: Client) -> None:
     """It is the number, however many digits that makes."""
     assert (await client.get(f"/api/versions?limit={'0' * 5_000}5")).status == 200

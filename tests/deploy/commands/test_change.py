@@ -1,26 +1,37 @@
-"""What a version changed, asked of a console that runs."""
+"""What is asked of a console that runs: a version's change, two compared, the way to the base."""
 
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
+from agent.compare import Comparison
 from agent.console import build_console
+from agent.settings import AgentSettings
+from deploy.errors import RefusedError
+from deploy.operate.reset import reset_agent
+from streams.errors import LogUnavailableError, VerbRefusedError
 from streams.settings import StreamsSettings
-from tests.agent.console.rows import FakeService
+from tests.agent.console.rows import FakeComparisons, FakeService
 from tests.agent.console.test_site import FakeInsight
 from tests.deploy.commands.test_commands import SECOND, run
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def service() -> FakeService:
+    """The agent whose console it is."""
+    return FakeService()
+
+
+@pytest.fixture
+def port(service: FakeService) -> Iterator[int]:
     """The port of a console, served by a thread of its own."""
     loop, where = asyncio.new_event_loop(), unused_port()
-    runner = web.AppRunner(build_console(FakeService(), None, insight=FakeInsight()))
+    runner = web.AppRunner(build_console(service, None, insight=FakeInsight()))
 
     async def start() -> None:
         await runner.setup()
@@ -59,3 +70,76 @@ def test_a_version_is_meant_by_its_number_or_how_its_name_begins(
     for given in ("2", SECOND[:8]):
         _, out, _ = run("versions", "change", given, *where, capsys=capsys)
         assert json.loads(out)["version"] == SECOND
+
+
+class Releasing(FakeComparisons):
+    """Two versions, of which the stable one is another each time that it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int | str, int | str]] = []
+
+    async def compare(
+        self, a: int | str, b: int | str, prompts: Sequence[str], *, max_tokens: int
+    ) -> Comparison:
+        """Answer by the names of the versions."""
+        self.asked.append((a, b))
+        names = {0: "base-name", "stable": f"release-{len(self.asked)}"}
+        return await super().compare(
+            names.get(a, a), names.get(b, b), prompts, max_tokens=max_tokens
+        )
+
+
+def test_all_prompts_are_answered_by_the_versions_that_answered_the_first(
+    port: int, service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release between two requests changes no version under way."""
+    service.comparisons = Releasing()
+    prompts = [word for number in range(17) for word in ("-p", f"question {number}")]
+    where = ("--console-port", str(port), "--json")
+    _, out, _ = run("versions", "diff", "0", "stable", *prompts, *where, capsys=capsys)
+    told = json.loads(out)
+    assert (told["a"], told["b"]) == ("base-name", "release-1")
+    assert {each["b"]["text"] for each in told["answers"]} == {"release-1"}
+    assert len(told["answers"]) == 17
+    assert service.comparisons.asked == [(0, "stable"), *[("base-name", "release-1")] * 2]
+
+
+NOT_YET = [
+    VerbRefusedError("cannot learn: it learns already", valid=()),
+    LogUnavailableError("the log is away"),
+]
+
+
+@pytest.mark.parametrize("refusal", NOT_YET)
+def test_learning_goes_on_as_soon_as_the_log_has_the_reset(
+    port: int, service: FakeService, refusal: Exception
+) -> None:
+    """The agent resets first and writes then: until it has, the log has nothing to learn after."""
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            service.refusal = None
+
+    service.refusal = refusal
+    agent = AgentSettings(console_port=port)
+    now, changed = reset_agent(agent, reason="off", keep_learning=True, wait=wait)
+    assert (changed, now["learning"], len(waited)) == (True, True, 3)
+    assert [verb for verb, _, _ in service.operated] == ["learn"]
+
+
+def test_a_reset_after_which_nothing_is_learned_says_so(port: int, service: FakeService) -> None:
+    """What holds is told, and what to do; where nothing was reset, no time is lost on it."""
+    waited: list[float] = []
+    service.refusal = NOT_YET[0]
+    agent = AgentSettings(console_port=port)
+    told = "the base serves; learning is off, until `quickset rollouts learn`: .* learns already"
+    with pytest.raises(RefusedError, match=told):
+        reset_agent(agent, reason="off", keep_learning=True, wait=waited.append)
+    assert 5 < sum(waited) < 20
+    waited.clear()
+    with pytest.raises(RefusedError, match=r"refused \(409\)"):
+        reset_agent(agent, reason="off", keep_learning=True, wait=waited.append)
+    assert waited == []

@@ -17,18 +17,19 @@ from deploy.operate.reset import append_reset
 from deploy.operate.rollback import append_rollback
 from learner.forget.store import apply
 from streams.errors import SchemaError
-from streams.keeping.forgotten import read_all
+from streams.keeping.forgotten import covers, read_all
 from streams.line import verbs
 from streams.line.offer import decided, offer
 from streams.line.verbs import Audit
 from streams.log import dead_letters
-from streams.log.contract import Outgoing
+from streams.log.contract import Outgoing, outgoing
 from streams.open import open_log
 from streams.settings import StreamsSettings
+from streams.spool.file import open_free
 from streams.store.lease import Lease
 from streams.store.store import open_store
 from streams.store.tables import ForgottenRow, TrialRow, TurnRow
-from tests.deploy.conftest import BASE, recipe
+from tests.deploy.conftest import BASE, recipe, turn
 
 FIRST = recipe(1, BASE).version
 SECOND = recipe(2, FIRST).version
@@ -84,6 +85,16 @@ def test_config_tells_where_each_value_came_from(capsys: pytest.CaptureFixture[s
     assert values["agent.port"] == {"value": 9000, "from": "--port"}
     assert values["agent.host"] == {"value": "127.0.0.1", "from": "default"}
     assert values["streams.store"]["value"] == "postgresql://u:***@h/d"
+
+
+def test_config_prints_values_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path or an address with brackets is no markup, and no fault."""
+    bus = "kafka://[fe80::1]:9092"
+    flags = ("--home", "/tmp/a[/b]c:bomb:", "--set", f"streams.log={bus}")
+    code, out, err = run("config", *flags, capsys=capsys)
+    assert (code, err) == (0, "")
+    assert f'"{bus}"' in out
+    assert '"/tmp/a[/b]c:bomb:"' in out
 
 
 def test_config_prints_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +192,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_begins(
     code, out, err = run(*command.split(), capsys=capsys)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_port_that_there_is_none_of_is_refused(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It failed unexpectedly, once the server was made."""
+    code, out, err = run("mcp", "--http", "--mcp-port", port, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert "--mcp-port" in err
+    assert "Traceback" not in err
 
 
 def test_a_limit_beyond_all_rows_is_refused(
@@ -506,5 +528,38 @@ def test_every_line_is_forgotten_whatever_line_is_set(taught: StreamsSettings) -
     report = forget(store, log, taught, "anonymous", **asked)  # type: ignore[arg-type]
     assert report.taken
     assert states() == {("main", "forgotten"), ("other", "forgotten")}
+    store.close()
+    log.close()
+
+
+@pytest.mark.parametrize("where", ["kafka", "spool"])
+def test_a_second_forgetting_takes_what_was_said_since_and_nobody_has_counted(
+    taught: StreamsSettings, where: str
+) -> None:
+    """Kafka is not searched, nor a spool that a process left: a new record covers what they hold.
+
+    After the first time all that the store has are tombstones.
+    """
+    store, log = open_store(taught), open_log(taught)
+    settings = taught
+    if where == "kafka":
+        settings = taught.model_copy(update={"log": "kafka://nowhere:1"})
+    asked: dict[str, Any] = {"line": "main", "who": "ann", "reason": "", "wait": lambda _: None}
+    forget(store, log, settings, "anonymous", clock=lambda: 1.0, **asked)
+    since = turn(3, "my secret").model_copy(update={"created_ms": 2000})
+    if where == "kafka":
+        log.append([outgoing("turns", "k", since)])
+    else:
+        left = open_free(taught.home / "spool" / "0", max_bytes=2**20, drop_oldest=False)
+        assert left is not None
+        assert left.append([outgoing("turns", "k", since)]) == [True]
+        left.close()
+    report = forget(store, log, settings, "anonymous", clock=lambda: 3.0, **asked)
+    moments = {record.principal: record.created_ms for record in read_all(log)}
+    assert covers(moments, "anonymous", since.created_ms)
+    assert report.taken
+    assert report.spools == (where == "spool")
+    forget(store, log, taught, "anonymous", clock=lambda: 4.0, **asked)
+    assert len(read_all(log)) == (3 if where == "kafka" else 2)
     store.close()
     log.close()

@@ -1,6 +1,8 @@
 """Views from a shell: lessons, generations, units, one version, and what --watch does."""
 
 import json
+import re
+import string
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,10 @@ from sqlmodel import select
 
 from deploy.commands.line.watch import tell
 from deploy.operate.history import find_version, versions
+from streams.log import dead_letters
+from streams.log.contract import Outgoing
+from streams.open import open_log
+from streams.records import Verb
 from streams.settings import StreamsSettings
 from streams.store.lesson_tables import LessonRow
 from streams.store.store import open_store
@@ -19,10 +25,12 @@ from streams.store.tables import (
     GenerationRow,
     JudgementRow,
     PlannerRow,
+    RecipeRow,
     RolloutRow,
     TurnRow,
 )
 from tests.deploy.commands.test_commands import FIRST, SECOND, run
+from tests.deploy.conftest import BASE
 
 
 @pytest.fixture
@@ -76,6 +84,45 @@ def test_long_lessons_leave_ids_whole(
     assert head.split() == ["when", "turn", "wish", "learned", "versions", "is"]
     assert " turn-2 " in newest
     assert newest.split()[-2:] == ["set", "aside"]
+
+
+ORDERS = "\x1b]52;c;cHduZWQ=\x07 \x1b[2J \x9b31m \u202egnp.exe \x7f\ud800"
+
+
+@pytest.mark.parametrize(
+    "command", ["turns", "lessons list", "lessons show turn-2", "versions generations",
+                "versions show 2", "streams dead-letters list"],
+)  # fmt: skip
+def test_what_people_say_steers_no_terminal(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Escape sequences, in one character or two, and what turns the direction of reading."""
+    store, log = open_store(learned), open_log(learned)
+    said = {"role": "user", "content": f"asked {ORDERS}"}
+    with store.transaction() as session:
+        turn = session.get_one(TurnRow, "turn-2")
+        turn.record = turn.record | {"messages": [said], "reply": said | {"role": "assistant"}}
+        turn.target = {"hint": ORDERS, "text": f"Short {ORDERS}", "made": "", "reason": ""}
+        session.get_one(LessonRow, "brief").reason = f"it {ORDERS}"
+        session.get_one(GenerationRow, "g").reason = f"asked {ORDERS}"
+    sent = Outgoing(
+        topic="turns",
+        key="k",
+        id="poison",
+        value=f"asked {ORDERS}".encode("utf-8", "surrogatepass"),
+    )
+    log.append([dead_letters.of_outgoing(sent, f"asked {ORDERS[:-1]}", max_bytes=999, now_ms=1)])
+    log.close()
+    store.close()
+    code, out, err = run(*command.split(), "--home", str(learned.home), capsys=capsys)
+    assert (code, err) == (0, "")
+    if "dead-letters" in command:
+        name = re.search(r"^([0-9a-f]\S+)", out, re.MULTILINE)
+        assert name is not None
+        home = ("--home", str(learned.home))
+        out += run("streams", "dead-letters", "show", name[1], *home, capsys=capsys)[1]
+    assert "\ufffd" in out
+    assert not set(out) & (set(ORDERS) - set(string.printable))
 
 
 def test_a_lesson_that_is_alone_says_so(
@@ -246,3 +293,31 @@ def test_a_version_whose_trial_was_aborted_is_not_called_released(
         found = find_version(session, SECOND, line="main")
     store.close()
     assert told[SECOND] == (found.state, found.reason) == ("aborted", "more complaints")
+
+
+def test_what_became_of_old_versions_is_told_however_many_are_listed(
+    streams: StreamsSettings,
+) -> None:
+    """Each by its own changes: those of newer ones crowd none out."""
+    verbs: tuple[Verb, ...] = ("start", "step", "step", "abort")
+    store = open_store(streams)
+    with store.transaction() as session:
+        for number in range(1, 301):
+            session.add(
+                RecipeRow(
+                    version=f"v{number}", parent=BASE, line="main", number=number, record={},
+                    created_ms=number,
+                )
+            )  # fmt: skip
+            for step, verb in enumerate(verbs, start=4 * number):
+                session.add(
+                    RolloutRow(
+                        id=f"r{step}", line="main", seq=step, version=BASE, previous=BASE,
+                        candidate=f"v{number}", state="aborted" if verb == "abort" else "running",
+                        share=0.1, verb=verb, reason="worse", who="learner", created_ms=step,
+                    )
+                )  # fmt: skip
+    with store.reading() as session:
+        told = [each.state for each in versions(session, "main", 300)]
+    store.close()
+    assert told == ["aborted"] * 300

@@ -11,7 +11,8 @@ from mcp.client.streamable_http import streamable_http_client
 
 from agent.errors import BindError
 from agent.settings import AgentSettings
-from deploy.mcp.serve import prove_bind
+from deploy.errors import PortInUseError
+from deploy.mcp.serve import listen, prove_bind
 from tests.deploy.mcp.conftest import API_KEY, OPERATOR_KEY, ROOT, Behind, over_http
 from tests.deploy.mcp.test_server import CHANGES, text_of
 
@@ -85,6 +86,14 @@ def test_no_address_is_opened_to_others_without_keys() -> None:
     prove_bind(AgentSettings(keys={"app": hash_of(API_KEY)}), "0.0.0.0")
     with pytest.raises(BindError, match=r"set agent\.keys first"):
         prove_bind(AgentSettings(), "0.0.0.0")
+
+
+def test_a_port_that_is_taken_is_told_with_the_flag_that_chooses_another() -> None:
+    """--port is the agent's."""
+    with listen("127.0.0.1", 0) as taken:
+        taken.listen()
+        with pytest.raises(PortInUseError, match="choose another with --mcp-port"):
+            listen("127.0.0.1", taken.getsockname()[1])
 
 
 def test_without_the_extra_it_is_named() -> None:

@@ -65,6 +65,27 @@ def test_lists_and_tables_are_json_in_variables_and_flags(tmp_path: Path) -> Non
     assert settings.agent.operator_keys == {"bob": OperatorKey(hash=HASH)}
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_entry_of_a_table_is_added_to_it_in_whatever_order_they_come(
+    tmp_path: Path, turned: bool
+) -> None:
+    """A key by its own variable beside a table of them, and parts of one entry: none is lost."""
+    given = {
+        "QUICKSET_AGENT__KEYS__BOB": HASH,
+        "QUICKSET_AGENT__KEYS": f'{{"ann": "{HASH}"}}',
+        "QUICKSET_AGENT__OPERATOR_KEYS__EVE__ROLE": "admin",
+        "QUICKSET_AGENT__OPERATOR_KEYS__EVE__HASH": HASH,
+        "QUICKSET_AGENT__OPERATOR_KEYS": f'{{"dan": "{HASH}"}}',
+    }
+    environ = dict(reversed(given.items())) if turned else given
+    agent = read(tmp_path, "", environ).settings.agent
+    assert set(agent.keys) == {"ann", "bob"}
+    assert agent.operator_keys == {
+        "dan": OperatorKey(hash=HASH),
+        "eve": OperatorKey(hash=HASH, role="admin"),
+    }
+
+
 def test_a_guardrail_is_off_by_a_word_as_toml_has_no_null(tmp_path: Path) -> None:
     """In a file and by a flag alike."""
     written = '[rollout]\nmax_liked_nats = "null"'

@@ -82,6 +82,28 @@ async def test_restarts_a_child_that_ends_and_says_so() -> None:
     assert ("learner", "ended with exit code 7; it starts again in 0 s") in ear.lines
 
 
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), ValueError("closed")])
+async def test_lines_that_cannot_be_written_stop_nothing(fault: Exception) -> None:
+    """A full disk under the output, a reader that went: the lines are lost, children run on."""
+    ear, broken = Ear(), 2
+
+    def say(name: str, line: str) -> None:
+        nonlocal broken
+        broken -= 1
+        if broken >= 0:
+            raise fault
+        ear(name, line)
+
+    code = "print('up', flush=True); exit(7)"
+    supervisor = Supervisor([child("learner", code)], say=say, wait_s=at_once)
+    running = asyncio.create_task(supervisor.run(forever()))
+    heard = asyncio.create_task(ear.until(lambda lines: ("learner", "up") in lines))
+    await asyncio.wait([running, heard], return_when=asyncio.FIRST_COMPLETED)
+    assert not running.done()
+    supervisor.stop()
+    await running
+
+
 async def test_gives_up_a_child_that_does_not_stay_up() -> None:
     """A child over its limit of restarts ends everything, and the others are stopped."""
     ear = Ear()
