@@ -280,13 +280,14 @@ class SqliteSubscription:
 
     def _read(self, max_records: int) -> list[Entry]:
         entries: list[Entry] = []
+        moved: dict[Partition, int] = {}
         # one row: each that is fetched takes the interpreter from the replies
         (found,) = self._connection.execute(
             "SELECT json_group_object(name, next_offset) FROM topics"
         ).fetchone()
         ends = json.loads(found)
         # The partition that was read longest ago comes first, so that none starves.
-        for partition, start in list(self._next.items()):
+        for partition, start in self._next.items():
             room = max_records - len(entries)
             if room <= 0:
                 break
@@ -299,11 +300,14 @@ class SqliteSubscription:
                 (low + start, low + (1 << OFFSET_BITS), room),
             ).fetchall()
             if not found:  # nothing up to the end, that is, which may stand behind a hole
-                self._next[partition] = max(start, ends[partition.topic])
+                moved[partition] = max(start, ends[partition.topic])
                 continue
             entries += [Entry(partition, place - low, *rest) for place, *rest in found]
+            moved[partition] = entries[-1].offset + 1
+        # Behind the last statement: where one fails, what the others gave is read again.
+        for partition, place in moved.items():
             del self._next[partition]
-            self._next[partition] = entries[-1].offset + 1
+            self._next[partition] = place
         return entries
 
     def _wait(self, seen: int, deadline: float) -> None:

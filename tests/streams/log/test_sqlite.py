@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from streams.errors import LogUnavailableError, SchemaError
 from streams.log.contract import Entry, Log, Outgoing
 from streams.log.file import SCHEMA_VERSION
-from streams.log.sqlite import WAKE_S, SqliteLog
+from streams.log.sqlite import WAKE_S, SqliteLog, SqliteSubscription
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from tests.files import digest
@@ -130,6 +130,36 @@ def test_a_waiting_reader_looks_at_a_counter_and_reads_nothing(tmp_path: Path) -
     assert len(read) == 2  # at the beginning and at the end: how far the topics go
     log._connection.set_trace_callback(None)
     subscription.close()
+    log.close()
+
+
+def test_a_poll_that_fails_half_way_loses_nothing(tmp_path: Path) -> None:
+    """Wherever it stops, the next one gives all that the failed one had read."""
+    log = SqliteLog(tmp_path / "log.db")
+    log.append([Outgoing("turns", "k", "t", b"{}"), Outgoing("feedback", "k", "f", b"{}")])
+    left, failed = 0, 0
+
+    def stops() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    whole = False
+    while not whole:
+        reader = log.subscribe(["turns", "feedback"], group=None, positions=lambda _: {})
+        assert isinstance(reader, SqliteSubscription)
+        left = failed
+        reader._connection.set_progress_handler(stops, 1)
+        try:
+            found = reader.poll(wait_s=0)
+            whole = True
+        except LogUnavailableError:
+            failed += 1
+            reader._connection.set_progress_handler(None, 1)
+            found = reader.poll(wait_s=0)
+        assert sorted(entry.id for entry in found) == ["f", "t"]
+        reader.close()
+    assert failed > 10
     log.close()
 
 
