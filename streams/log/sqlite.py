@@ -258,14 +258,14 @@ class SqliteSubscription:
         taken = [topic for topic in self._wanted if self._lock(topic)]
         if not taken:
             return
-        self._wanted = [topic for topic in self._wanted if topic not in taken]
         partitions = frozenset(Partition(topic, 0) for topic in taken)
-        stored = self._positions(partitions)
+        stored = self._positions(partitions)  # may raise: asked again at the next poll
+        self._wanted = [topic for topic in self._wanted if topic not in taken]
         self._next |= {partition: stored.get(partition, 0) for partition in partitions}
 
     def _lock(self, topic: Topic) -> bool:
         """Try to become the group's reader of a topic; the kernel lets go when the process ends."""
-        if self._group is None:
+        if self._group is None or topic in self._locks:  # held, and its place is not known yet
             return True
         folder = self._log.path.with_name(self._log.path.name + ".readers")
         folder.mkdir(exist_ok=True)

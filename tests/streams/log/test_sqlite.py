@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.errors import LogUnavailableError, SchemaError
-from streams.log.contract import Entry, Log, Outgoing
+from streams.errors import LogUnavailableError, SchemaError, StoreUnavailableError
+from streams.log.contract import Entry, Log, Outgoing, Partition
 from streams.log.file import SCHEMA_VERSION
 from streams.log.sqlite import WAKE_S, SqliteLog, SqliteSubscription
 from streams.settings import StreamsSettings
@@ -160,6 +160,32 @@ def test_a_poll_that_fails_half_way_loses_nothing(tmp_path: Path) -> None:
         assert sorted(entry.id for entry in found) == ["f", "t"]
         reader.close()
     assert failed > 10
+    log.close()
+
+
+def test_a_waiting_reader_that_could_not_ask_for_its_place_asks_again(tmp_path: Path) -> None:
+    """It holds the topic from then on, and does not shut itself out."""
+    log = SqliteLog(tmp_path / "log.db")
+    away = [False]
+
+    def positions(_: frozenset[Partition]) -> dict[Partition, int]:
+        if away[0]:
+            raise StoreUnavailableError("busy")
+        return {}
+
+    first, second = (log.subscribe(["turns"], group="g", positions=positions) for _ in range(2))
+    log.append([Outgoing("turns", "k", "t", b"{}")])
+    assert second.poll(wait_s=0) == []
+    first.close()
+    away[0] = True
+    with pytest.raises(StoreUnavailableError):
+        second.poll(wait_s=0)
+    away[0] = False
+    assert [entry.id for entry in second.poll(wait_s=0)] == ["t"]
+    third = log.subscribe(["turns"], group="g", positions=positions)
+    assert third.assigned() == frozenset()
+    third.close()
+    second.close()
     log.close()
 
 
