@@ -28,6 +28,7 @@ from streams.errors import LogUnavailableError, RecordTooLargeError
 from streams.keeping import forgotten
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
+from streams.records import speaker
 from streams.settings import StreamsSettings
 from streams.spool.folder import open_files
 
@@ -272,7 +273,7 @@ class Spool:
         _log.info("%d records of somebody who is forgotten were taken out of the spool", gone)
 
     def _is_forgotten(self, record: Outgoing) -> bool:
-        spoken = forgotten.speaker(record.value)
+        spoken = speaker(record.value)
         return spoken is not None and forgotten.covers(self._forgotten, *spoken)
 
     def _append(self, records: Sequence[Outgoing], append: Append) -> str | None:
