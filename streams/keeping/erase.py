@@ -41,7 +41,6 @@ def erase(path: Path, record: Forgotten, turn_ids: Collection[str]) -> Counter[T
     connection = connect(path)
     try:
         with translated(path):
-            connection.execute("PRAGMA secure_delete = ON")
             # Looked for before the transaction: no append must wait for a long search, and a place
             # never gets another record.
             found = _places(connection, record, turn_ids)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from streams.errors import LogUnavailableError, SchemaError, StoreUnavailableError
 from streams.log.contract import Entry, Log, Outgoing, Partition
-from streams.log.file import SCHEMA_VERSION
+from streams.log.file import SCHEMA_VERSION, connect
 from streams.log.sqlite import WAKE_S, SqliteLog, SqliteSubscription
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from tests.files import digest
+from tests.files import digest, on_disk
 from tests.sqlite_disk import Disk
 
 
@@ -114,6 +114,18 @@ def append_some(log: SqliteLog) -> None:
     for number in range(20):
         log.append([made(number)])
         time.sleep(0.03)
+
+
+def test_what_is_pruned_is_in_no_gap_of_the_file(tmp_path: Path) -> None:
+    """However SQLite was built: every connection overwrites what it deletes."""
+    log = SqliteLog(tmp_path / "log.db")
+    said = Outgoing("turns", "k", "old", b"the-blue-heron " * 500)
+    log.append([said, *(made(number) for number in range(9))])
+    assert log.prune(Partition("turns", 0), before_ms=2**62, below=1, most=9) == 1
+    log.close()
+    assert b"the-blue-heron" not in on_disk(tmp_path)
+    with closing(connect(tmp_path / "log.db")) as connection:
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
 
 
 def test_a_waiting_reader_looks_at_a_counter_and_reads_nothing(tmp_path: Path) -> None:
