@@ -57,6 +57,7 @@ from streams.records import (
     Rollout,
     Turn,
     decode,
+    speaker,
 )
 from streams.store import offsets, outbox
 from streams.store.states import (
@@ -145,7 +146,7 @@ def _is_forgotten(entry: Entry, moments: Moments) -> bool:
     """Return whether a forgotten principal said this before the moment."""
     if not moments or entry.partition.topic not in forgotten.SAID:
         return False
-    spoken = forgotten.speaker(entry.value)
+    spoken = speaker(entry.value)
     return spoken is not None and forgotten.covers(moments, *spoken, entry.time_ms)
 
 

@@ -45,6 +45,7 @@ __all__ = [
     "decode",
     "encode",
     "record_id",
+    "speaker",
 ]
 
 
@@ -212,9 +213,15 @@ class Forgotten(Record):
 
 
 class DeadLetter(Record):
-    """A record that could not be used, as it came, with the cause."""
+    """A record that could not be used, as it came, with the cause.
+
+    Version 2 is written where the payload is cut and the whole record said whose it was: what is
+    left of the payload may have the words without the name.
+    """
 
     KIND: ClassVar[str] = "dead-letter"
+    VERSION: ClassVar[int] = 2
+    ADDED: ClassVar[dict[str, int]] = {"speaker": 2, "said_ms": 2}
 
     id: str = Field(description="hash of where the record stood, so that it has one letter")
     topic: str
@@ -225,7 +232,14 @@ class DeadLetter(Record):
     cause: str
     payload_base64: str = Field(description="the record's bytes, cut when they are too many")
     payload_bytes: int = Field(ge=0, description="how many they were")
+    speaker: str | None = Field(default=None, description="principal of a record that was cut")
+    said_ms: int | None = Field(default=None, description="when they said it")
     created_ms: int
+
+    @property
+    def made_in(self) -> int:
+        """The oldest version that says as much, so that older builds read most letters."""
+        return 1 if self.speaker is None else 2
 
 
 class DeadLetterClosed(Record):
@@ -287,3 +301,21 @@ def decode(value: bytes) -> Record:
         where = ".".join(map(str, cause.errors()[0]["loc"])) or "as a whole"
         what = cause.errors()[0]["msg"]
         raise UnreadableRecordError(f"not a {record_type.KIND}: {where}: {what}") from cause
+
+
+def speaker(value: bytes) -> tuple[str, int] | None:
+    """Return whose a record is and when they said it; None where it does not say.
+
+    Reads records that this build cannot decode, too: whose they are must not depend on it.
+
+    >>> speaker(b'{"kind":"feedback","v":99,"principal":"ann","created_ms":5}')
+    ('ann', 5)
+    """
+    try:
+        body = json.loads(value)
+        principal, said_ms = body["principal"], body["created_ms"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not (isinstance(principal, str) and isinstance(said_ms, int)):
+        return None
+    return principal, said_ms

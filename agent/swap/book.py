@@ -20,7 +20,7 @@ class Book:
         self._base = base
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
-        self._announced: Recipe | None = None  # what may be decided for next
+        self._announced: dict[str, Recipe] = {}  # line → what may be decided for next
         self._whole = {base}  # versions whose chain is known to be complete
         self._lock = threading.Lock()
 
@@ -40,15 +40,18 @@ class Book:
             self._recipes[recipe.version] = recipe
 
     def announce(self, candidate: Candidate) -> None:
-        """Know what may be decided for next, or that nothing may. raises: RecordError."""
+        """Know what may be decided for next on a line, or that nothing may. raises: RecordError."""
         recipe = decode(canonical_json(candidate.recipe)) if candidate.recipe else None
-        self._announced = recipe if isinstance(recipe, Recipe) else None
+        if isinstance(recipe, Recipe):
+            self._announced[candidate.line] = recipe
+        else:
+            self._announced.pop(candidate.line, None)
 
     def decide(self, rollout: Rollout) -> None:
         """Take it that what was announced has been decided on, if this is what a change says."""
-        announced = self._announced
+        announced = self._announced.get(rollout.line)
         if announced is not None and announced.version in (rollout.version, rollout.candidate):
-            self._announced = None
+            del self._announced[rollout.line]
 
     def ahead(self, line: Line) -> Recipe | None:
         """Return what may be decided for next on a line.
@@ -57,7 +60,7 @@ class Book:
         what serves; None: there is none, or it cannot be built here yet.
         """
         if line.trial is None:
-            recipe = self._announced
+            recipe = self._announced.get(line.name)
         else:
             recipe = self.recipe(line.trial.version) if line.trial.state == "pending" else None
         if recipe is None or recipe.line != line.name or recipe.parent != line.version:

@@ -126,7 +126,7 @@ class Follower:
         while True:
             rollout = self.decisions.intend(who, reason, expected_seq=expected_seq, without=failed)
             try:
-                self._residents.promote(rollout.version)
+                self._residents.promote(rollout.version, back=True)
                 break
             except Exception as cause:
                 self.decisions.withdraw(rollout)
@@ -145,7 +145,7 @@ class Follower:
         raises: ConflictError when the line has changed since; VerbRefusedError when it is done
         """
         rollout = self.decisions.intend_reset(who, reason, expected_seq=expected_seq)
-        self._residents.promote(rollout.version)
+        self._residents.promote(rollout.version, back=True)
         self._metrics.swaps.labels("reset").inc()
         self.spans.change(rollout)
         self._events.add("reset", f"{who} went back to the base {rollout.version}: {reason}")

@@ -146,20 +146,21 @@ class Residents:
             resident.users -= 1
             self._prune()
 
-    def promote(self, version: str) -> None:
+    def promote(self, version: str, *, back: bool = False) -> None:
         """Build a version aside if it is not resident, prove it, then flip to it.
 
+        back: it is gone back to: what served after it is none to go back to any more
         raises: UnknownVersionError while a recipe or mask of its chain is missing, SwapError when
             a check fails; the version that served before serves on
         """
         with self._lock:
             if version in self._residents:
-                self._flip(version)
+                self._flip(version, back=back)
                 return
         resident = self._made(version)
         with self._lock:
             self._residents[version] = resident
-            self._flip(version)
+            self._flip(version, back=back)
         # Behind the flip: nobody waits for the disk.
         self._builder.submit(self._keep)
 
@@ -201,7 +202,7 @@ class Residents:
             previous = self._line.previous
             if previous is None:
                 raise NoPreviousError("no version has served before this one")
-        self.promote(previous)
+        self.promote(previous, back=True)
         return previous
 
     def digest_of(self, version: str) -> str:
@@ -215,14 +216,14 @@ class Residents:
             raise UnknownVersionError(f"version {version} is not in memory here")
         return weights_digest(resident.decoder.model)
 
-    def _flip(self, version: str) -> None:
+    def _flip(self, version: str, *, back: bool) -> None:
         if version == self.serving:
             return
         # Going back takes the later version out of the history, so that a second step goes
-        # further back instead of forward again.
+        # further back instead of forward again; as the line has it (streams.line.line).
         served = self._line.served
-        if version in served:
-            served = served[: served.index(version) + 1]
+        if back and version in served:
+            served = served[: len(served) - served[::-1].index(version)]
         else:
             served = (*served, version)
         # a change of what serves ends the trial, at the same moment

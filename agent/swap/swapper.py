@@ -9,7 +9,7 @@ Knows nothing of the log.
 
 import logging
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 from agent.swap.ahead import Told
 from agent.swap.book import Book
@@ -17,7 +17,10 @@ from agent.swap.spans import Spans
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.line.line import Line, Trial
-from streams.records import Recipe
+from streams.records import Recipe, Verb
+
+# The verbs that go back along the versions that served.
+_BACK: Final[frozenset[Verb]] = frozenset({"rollback", "reset"})
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,8 +38,11 @@ class SupportsPromote(Protocol):
     def book(self) -> Book:
         """What versions are made of."""
 
-    def promote(self, version: str) -> None:
-        """Build a version aside if it is not resident, prove it, flip. Raises: any failed check."""
+    def promote(self, version: str, *, back: bool = False) -> None:
+        """Build a version aside if it is not resident, prove it, flip. Raises: any failed check.
+
+        back: it is gone back to, and not promoted again
+        """
 
     def try_out(self, trial: Trial | None) -> None:
         """Let a candidate answer its share, built and proved likewise; None: none does."""
@@ -80,7 +86,7 @@ class Swapper:
         before, began_s = self._residents.serving, time.monotonic()
         try:
             self._keep_previous(line, before)
-            self._residents.promote(line.version)
+            self._residents.promote(line.version, back=line.verb in _BACK)
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
             self.count_failure(line.version, cause)
@@ -140,7 +146,7 @@ class Swapper:
 
         It is there already, unless this agent leaps: at its start, or after it was away.
         """
-        if line.verb in ("rollback", "reset") or line.previous in (None, before):
+        if line.verb in _BACK or line.previous in (None, before):
             return
         try:
             self._residents.promote(line.previous)

@@ -263,8 +263,10 @@ class Recorder:
         return done
 
     async def _kept(self, done: Future[bool]) -> bool:
+        # Shielded: what is on its way to the disk stays so, whether or not anybody waits for it.
+        waiting = asyncio.shield(asyncio.wrap_future(done))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(done), DISK_S)
+            return await asyncio.wait_for(waiting, DISK_S)
         except TimeoutError:
             return False
 

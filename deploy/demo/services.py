@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from agent.settings import AgentSettings
 from deploy.errors import DemoError
@@ -89,7 +90,7 @@ def _child(
     own = {
         "streams.home": str(home),
         "streams.log": "sqlite",
-        "streams.store": f"sqlite:///{home / 'store.db'}",
+        "streams.store": f"sqlite:///{quote(str(home / 'store.db'))}",
         "agent.keys": "{}",
         "agent.operator_keys": "{}",
         "agent.line": "main",

@@ -249,7 +249,7 @@ def _count(
 
 def _erase(store: Store, log: Log, settings: StreamsSettings, record: Forgotten) -> Counter[str]:
     if settings.log.startswith(KAFKA_SCHEME):
-        closed = erase.close_letters(log, record.principal, who=record.who)
+        closed = erase.close_letters(log, record)
         return Counter({"dead-letters": closed} if closed else {})
     path = settings.home.expanduser() / "log.db"
     return Counter[str](erase.erase(path, record, _turn_ids(store, record.principal)))

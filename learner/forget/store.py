@@ -270,7 +270,7 @@ def _clean_outbox(
                     sent.created_ms <= record.created_ms or sent.note in notes
                 )
             case DeadLetter():
-                concerned = forgotten.letter_of(sent, record.principal)
+                concerned = forgotten.covers_letter(record, sent)
             case _:
                 concerned = False
         if concerned:

@@ -22,7 +22,7 @@ from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.line.policy import LEARNER
 from streams.log.contract import Entry, Log, entries_now
-from streams.records import Mask, Recipe
+from streams.records import Mask, Recipe, speaker
 from streams.store.rest_tables import RestRow
 from streams.store.states import FORGOTTEN
 from streams.store.tables import GenerationRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
@@ -132,7 +132,7 @@ def _said(session: Session, log: Log, line: str, left_out: Collection[str]) -> l
 
 
 def _out(entry: Entry, moments: Moments, left_out: Collection[str]) -> bool:
-    spoken = forgotten.speaker(entry.value)
+    spoken = speaker(entry.value)
     if spoken is None:
         return False
     return spoken[0] in left_out or forgotten.covers(moments, *spoken, entry.time_ms)

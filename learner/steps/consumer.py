@@ -4,7 +4,7 @@ Before the first poll the log is proved to be the one that the store was made fr
 forgotten is taken note of: nothing of it is read again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlmodel import select
 
@@ -18,7 +18,7 @@ from learner.settings import group_of
 from learner.steps.writer import Writer
 from learner.verdicts import use_answers
 from streams.keeping import forgotten
-from streams.log.contract import Partition, Subscription
+from streams.log.contract import Entry, Partition, Subscription
 from streams.store import offsets
 from streams.store.tables import ForgottenRow
 
@@ -43,8 +43,9 @@ class Consumer:
         """Link and judge all that came, in one transaction, and publish it; how much it was.
 
         wait_s: how long to wait for the first entry
-        raises: LogUnavailableError, StoreUnavailableError, ConflictError (try again);
-            LeaseLostError; SchemaError when the log is not the one that the store was made from
+        raises: LogUnavailableError, StoreUnavailableError, ConflictError (try again: what was not
+            used is read again); LeaseLostError; SchemaError when the log is not the one that the
+            store was made from
         """
         self._polled_s = self._parts.clock()
         self._writer.renew()
@@ -52,9 +53,7 @@ class Consumer:
             self._reader = self._subscribed()
         entries = self._reader.poll(wait_s=wait_s)
         if entries:
-            with self._writer.writing() as session:
-                take(session, entries, self._parts.rules)
-            self._orders.see(entries)
+            self._use(entries)
         if self._later is not None:
             use_answers(self._later, self._parts.store, self._writer.writing, self._parts.rules)
         self._writer.publish()
@@ -65,6 +64,18 @@ class Consumer:
         if self._later is not None:
             self._later.close()
             self._later = Later(self._parts.rules.slow, self._line)
+        self._leave()
+
+    def _use(self, entries: Sequence[Entry]) -> None:
+        try:
+            with self._writer.writing() as session:
+                take(session, entries, self._parts.rules)
+        except BaseException:
+            self._leave()  # it stands behind entries that were not used: read from the stored place
+            raise
+        self._orders.see(entries)
+
+    def _leave(self) -> None:
         if self._reader is not None:
             self._reader.close()
             self._reader = None

@@ -41,7 +41,6 @@ def erase(path: Path, record: Forgotten, turn_ids: Collection[str]) -> Counter[T
     connection = connect(path)
     try:
         with translated(path):
-            connection.execute("PRAGMA secure_delete = ON")
             # Looked for before the transaction: no append must wait for a long search, and a place
             # never gets another record.
             found = _places(connection, record, turn_ids)
@@ -57,15 +56,15 @@ def erase(path: Path, record: Forgotten, turn_ids: Collection[str]) -> Counter[T
         connection.close()
 
 
-def close_letters(log: Log, principal: str, *, who: str) -> int:
-    """Close every open dead letter of a principal, so that a compacted topic lets go of it."""
+def close_letters(log: Log, record: Forgotten) -> int:
+    """Close the open dead letters that a Forgotten record concerns: compaction lets go of them."""
     theirs = [
         each.letter.id
         for each in dead_letters.read_all(log)
-        if each.closed is None and forgotten.letter_of(each.letter, principal)
+        if each.closed is None and forgotten.covers_letter(record, each.letter)
     ]
     for name in theirs:
-        dead_letters.drop(log, name, who=who)
+        dead_letters.drop(log, name, who=record.who)
     return len(theirs)
 
 
@@ -108,5 +107,5 @@ def _concerns(record: Forgotten, value: bytes, taken_ms: int, turn_ids: frozense
         case Judgement():
             return decoded.turn_id in turn_ids
         case DeadLetter():
-            return forgotten.letter_of(decoded, record.principal)
+            return forgotten.covers_letter(record, decoded, taken_ms)
     return False

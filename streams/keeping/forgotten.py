@@ -12,11 +12,13 @@ import re
 from collections.abc import Mapping
 
 from streams.log.contract import Log, Topic, records_now
-from streams.records import DeadLetter, Forgotten
+from streams.records import DeadLetter, Forgotten, speaker
 
 TOPIC: Topic = "forgotten"
 # Where a principal's words may lie in the log.
 SAID: tuple[Topic, ...] = ("turns", "feedback", "judgements", "notes")
+
+_CREATED = re.compile(rb'"created_ms"\s*:\s*(\d{1,18})\b')
 
 Moments = Mapping[str, int]  # principal → the moment, Unix milliseconds
 
@@ -41,24 +43,6 @@ def covers(moments: Moments, principal: str, *times_ms: int) -> bool:
     return principal in moments and min(times_ms) <= moments[principal]
 
 
-def speaker(value: bytes) -> tuple[str, int] | None:
-    """Return whose a record is and when they said it; None where it does not say.
-
-    Reads records that this build cannot decode, too: whose they are must not depend on it.
-
-    >>> speaker(b'{"kind":"feedback","v":99,"principal":"ann","created_ms":5}')
-    ('ann', 5)
-    """
-    try:
-        body = json.loads(value)
-        principal, said_ms = body["principal"], body["created_ms"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if not (isinstance(principal, str) and isinstance(said_ms, int)):
-        return None
-    return principal, said_ms
-
-
 def said_by(value: bytes, principal: str) -> int | None:
     """Return when a record's principal said it, if it is this one; None for everybody else's."""
     if json.dumps(principal, ensure_ascii=False).encode() not in value:
@@ -67,9 +51,32 @@ def said_by(value: bytes, principal: str) -> int | None:
     return spoken[1] if spoken is not None and spoken[0] == principal else None
 
 
-def letter_of(letter: DeadLetter, principal: str) -> bool:
-    """Tell whether a dead letter holds a record of the principal, as far as it can be read."""
-    return quotes(base64.b64decode(letter.payload_base64), principal)
+def covers_letter(record: Forgotten, letter: DeadLetter, *times_ms: int) -> bool:
+    """Tell whether what a dead letter holds is forgotten, as far as it can be read.
+
+    times_ms: when the letter was written down, beside its own moment
+    """
+    said_ms = _said_in(letter, record.principal)
+    moments = {record.principal: record.created_ms}
+    return said_ms is not None and covers(
+        moments, record.principal, said_ms, letter.created_ms, *times_ms
+    )
+
+
+def _said_in(letter: DeadLetter, principal: str) -> int | None:
+    """Return when a principal said what a letter holds; None where it is not known as theirs.
+
+    Where the letter does not say when, it is 0: too much is forgotten rather than too little.
+    """
+    if letter.speaker is not None:
+        return (letter.said_ms or 0) if letter.speaker == principal else None
+    payload = base64.b64decode(letter.payload_base64)
+    if not quotes(payload, principal):
+        return None
+    if (spoken := speaker(payload)) is not None:
+        return spoken[1] if spoken[0] == principal else None
+    found = _CREATED.search(payload)
+    return int(found[1]) if found else 0
 
 
 def quotes(payload: bytes, principal: str) -> bool:

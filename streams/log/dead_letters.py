@@ -10,15 +10,17 @@ import base64
 import hashlib
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from streams.errors import ConflictError
 from streams.log.contract import Entry, Log, Outgoing, Topic, outgoing, records_now
-from streams.records import DeadLetter, DeadLetterClosed
+from streams.records import DeadLetter, DeadLetterClosed, speaker
 
 TOPIC: Topic = "dead-letters"
 # What a letter needs beside the payload: names, cause, JSON.
 ENVELOPE_BYTES = 4096
 MAX_CAUSE_CHARS = 500
+MAX_PRINCIPAL_CHARS = 64  # four times one of ours: a longer name would not fit in beside the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,8 @@ def of_entry(entry: Entry, cause: str, *, max_bytes: int, now_ms: int) -> DeadLe
         key=entry.key,
         record_id=entry.id,
         cause=cause[:MAX_CAUSE_CHARS],
-        payload_base64=_cut(entry.value, max_bytes),
-        payload_bytes=len(entry.value),
         created_ms=now_ms,
+        **_held(entry.value, max_bytes),
     )
 
 
@@ -65,9 +66,8 @@ def letter_of(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> D
         key=record.key,
         record_id=record.id,
         cause=cause[:MAX_CAUSE_CHARS],
-        payload_base64=_cut(record.value, max_bytes),
-        payload_bytes=len(record.value),
         created_ms=now_ms,
+        **_held(record.value, max_bytes),
     )
 
 
@@ -158,6 +158,15 @@ def _name(place: str) -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
-def _cut(value: bytes, max_bytes: int) -> str:
+def _held(value: bytes, max_bytes: int) -> dict[str, Any]:
+    """What a letter holds of a record: its bytes, as far as they fit, and whose a cut one is."""
     room = max(0, (max_bytes - ENVELOPE_BYTES) * 3 // 4)  # base64 makes 4 bytes of 3
-    return base64.b64encode(value[:room]).decode()
+    held: dict[str, Any] = {
+        "payload_base64": base64.b64encode(value[:room]).decode(),
+        "payload_bytes": len(value),
+    }
+    # What is cut off may be the name: whoever is forgotten must be found in it all the same.
+    spoken = speaker(value) if len(value) > room else None
+    if spoken is not None and len(spoken[0]) <= MAX_PRINCIPAL_CHARS:
+        held["speaker"], held["said_ms"] = spoken
+    return held

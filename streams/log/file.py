@@ -61,6 +61,8 @@ def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
         use_wal(connection)
         # FULL: an appended record survives a power cut.
         connection.execute("PRAGMA synchronous = FULL")
+        # What is pruned or erased is overwritten: whose words they were is not in the file's gaps.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
         return connection
 

@@ -258,14 +258,14 @@ class SqliteSubscription:
         taken = [topic for topic in self._wanted if self._lock(topic)]
         if not taken:
             return
-        self._wanted = [topic for topic in self._wanted if topic not in taken]
         partitions = frozenset(Partition(topic, 0) for topic in taken)
-        stored = self._positions(partitions)
+        stored = self._positions(partitions)  # may raise: asked again at the next poll
+        self._wanted = [topic for topic in self._wanted if topic not in taken]
         self._next |= {partition: stored.get(partition, 0) for partition in partitions}
 
     def _lock(self, topic: Topic) -> bool:
         """Try to become the group's reader of a topic; the kernel lets go when the process ends."""
-        if self._group is None:
+        if self._group is None or topic in self._locks:  # held, and its place is not known yet
             return True
         folder = self._log.path.with_name(self._log.path.name + ".readers")
         folder.mkdir(exist_ok=True)
@@ -280,13 +280,14 @@ class SqliteSubscription:
 
     def _read(self, max_records: int) -> list[Entry]:
         entries: list[Entry] = []
+        moved: dict[Partition, int] = {}
         # one row: each that is fetched takes the interpreter from the replies
         (found,) = self._connection.execute(
             "SELECT json_group_object(name, next_offset) FROM topics"
         ).fetchone()
         ends = json.loads(found)
         # The partition that was read longest ago comes first, so that none starves.
-        for partition, start in list(self._next.items()):
+        for partition, start in self._next.items():
             room = max_records - len(entries)
             if room <= 0:
                 break
@@ -299,11 +300,14 @@ class SqliteSubscription:
                 (low + start, low + (1 << OFFSET_BITS), room),
             ).fetchall()
             if not found:  # nothing up to the end, that is, which may stand behind a hole
-                self._next[partition] = max(start, ends[partition.topic])
+                moved[partition] = max(start, ends[partition.topic])
                 continue
             entries += [Entry(partition, place - low, *rest) for place, *rest in found]
+            moved[partition] = entries[-1].offset + 1
+        # Behind the last statement: where one fails, what the others gave is read again.
+        for partition, place in moved.items():
             del self._next[partition]
-            self._next[partition] = entries[-1].offset + 1
+            self._next[partition] = place
         return entries
 
     def _wait(self, seen: int, deadline: float) -> None:

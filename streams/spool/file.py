@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.log.contract import Outgoing
+from streams.log.contract import Outgoing, Topic
 from streams.spool import segments, table
 from streams.spool.table import ERRORS, PAGE_BYTES
 
@@ -29,6 +29,8 @@ DROPPED = struct.Struct(">Q")
 WAL_BYTES = 4 * 2**20
 # An emptied file that has grown beyond this is removed, so that the disk has its room again.
 SMALL_BYTES = 2**20
+# Small, and somebody was told that it is kept: an operator's change, a deletion, a rating.
+ANSWERED: tuple[Topic, ...] = ("rollouts", "feedback", "notes")
 # Dropping goes by this part of the records, so that not every append to a full spool pays for it.
 LUMPS = 16
 
@@ -46,7 +48,7 @@ def open_free(folder: Path, *, max_bytes: int, drop_oldest: bool) -> "SpoolFile 
     """Open the file in a folder, or make both; None while another process holds the folder.
 
     max_bytes: disk that the file may use, its write-ahead log included
-    drop_oldest: what gives way when that is used up; else it is the record that comes
+    drop_oldest: when that is used up the oldest turns give way; else it is the record that comes
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder / "held", os.O_RDWR | os.O_CREAT, 0o600)
@@ -231,11 +233,18 @@ class SpoolFile:
             gone = 0
             if self._drop_oldest and need < self._max_pages:
                 lump = max(1, (self.num_records - dropped) // LUMPS)
-                gone = table.delete_oldest(connection, lump, behind=self._in_flight)
+                gone = self._drop(connection, lump, for_one_of=record.topic)
             if not gone:
                 return False, dropped
             dropped += gone
         return True, dropped
+
+    def _drop(self, connection: sqlite3.Connection, count: int, *, for_one_of: Topic) -> int:
+        """Drop the oldest turns; what somebody was told is kept, only for another of its kind."""
+        gone = table.delete_oldest(connection, count, behind=self._in_flight, spared=ANSWERED)
+        if not gone and for_one_of in ANSWERED:
+            gone = table.delete_oldest(connection, count, behind=self._in_flight)
+        return gone
 
     def _begin_anew(self) -> None:
         """Remove the file, of which nothing is needed any more, and begin another."""

@@ -18,7 +18,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from streams.errors import LogUnavailableError, RecordTooLargeError
 from streams.keeping import forgotten
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
+from streams.records import speaker
 from streams.settings import StreamsSettings
 from streams.spool.folder import open_files
 
@@ -101,11 +103,14 @@ class Spool:
         """Hand records over; returns at once.
 
         returns: a future that says, once it is known, whether all of them are safe on disk (False:
-            some were dropped and counted)
+            some were dropped and counted); whoever waits for it cannot cancel it
         """
         given = _Put(list(records), Future())
+        # Under way from now on: a waiter that goes away must not settle what the writer settles.
+        given.done.set_running_or_notify_cancel()
         with self._calls:
-            refused = self._closed or self._waiting + len(given.records) > QUEUE_RECORDS
+            ended = self._closed or not self._writer.is_alive()
+            refused = ended or self._waiting + len(given.records) > QUEUE_RECORDS
             if refused:
                 self._refused += len(given.records)
             else:
@@ -190,7 +195,8 @@ class Spool:
             self._settled.notify_all()
         start = 0
         for given in taken:
-            given.done.set_result(all(kept[start : start + len(given.records)]))
+            with suppress(InvalidStateError):  # one whose caller settled it is told already
+                given.done.set_result(all(kept[start : start + len(given.records)]))
             start += len(given.records)
 
     def _append_directly(self, records: Sequence[Outgoing]) -> list[bool] | None:
@@ -267,7 +273,7 @@ class Spool:
         _log.info("%d records of somebody who is forgotten were taken out of the spool", gone)
 
     def _is_forgotten(self, record: Outgoing) -> bool:
-        spoken = forgotten.speaker(record.value)
+        spoken = speaker(record.value)
         return spoken is not None and forgotten.covers(self._forgotten, *spoken)
 
     def _append(self, records: Sequence[Outgoing], append: Append) -> str | None:

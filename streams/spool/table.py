@@ -6,12 +6,12 @@ a topic, and no bound: this is a table of its own.
 
 import sqlite3
 import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from streams.log.contract import Outgoing
+from streams.log.contract import Outgoing, Topic
 from streams.log.file import use_wal
 
 PAGE_BYTES = 4096
@@ -101,12 +101,21 @@ def delete_up_to(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("DELETE FROM waiting WHERE number <= ?", (number,))
 
 
-def delete_oldest(connection: sqlite3.Connection, count: int, *, behind: int) -> int:
-    """Delete so many of the oldest records behind a number; return how many there were."""
-    oldest = "SELECT number FROM waiting WHERE number > ? ORDER BY number LIMIT ?"
+def delete_oldest(
+    connection: sqlite3.Connection, count: int, *, behind: int, spared: Collection[Topic] = ()
+) -> int:
+    """Delete so many of the oldest records behind a number; return how many there were.
+
+    spared: topics whose records stay
+    """
+    topics = ", ".join("?" * len(spared))
+    oldest = (
+        f"SELECT number FROM waiting WHERE number > ? AND topic NOT IN ({topics})"  # noqa: S608
+        " ORDER BY number LIMIT ?"
+    )
     deleted = connection.execute(
         f"DELETE FROM waiting WHERE number IN ({oldest})",  # noqa: S608 - our own words
-        (behind, count),
+        (behind, *(topic.encode() for topic in spared), count),
     )
     return deleted.rowcount
 

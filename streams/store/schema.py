@@ -6,12 +6,13 @@ is refused before a byte of it is changed.
 """
 
 from pathlib import Path
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import SQLModel
 
@@ -58,7 +59,9 @@ def _look_first(engine: Engine, scripts: ScriptDirectory) -> None:
     path = engine.url.database if engine.dialect.name == "sqlite" else None
     if not path or not Path(path).exists() or Path(path).stat().st_size == 0:
         return
-    look = create_engine(f"sqlite:///file:{Path(path).resolve()}?mode=ro&uri=true")
+    file = f"file:{quote(str(Path(path).resolve()))}"
+    read_only = {"mode": "ro", "uri": "true"}
+    look = create_engine(URL.create("sqlite", database=file, query=read_only))
     try:
         with look.connect() as connection:
             _revision(connection, scripts)

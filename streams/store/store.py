@@ -39,7 +39,7 @@ WAL_LIMIT_BYTES = 64 * 2**20
 class Store:
     """A database of ours. Safe to share between threads; a session is not."""
 
-    def __init__(self, url: str, *, busy_s: float = BUSY_S) -> None:
+    def __init__(self, url: str | URL, *, busy_s: float = BUSY_S) -> None:
         """Name the database; nothing is opened before the first transaction.
 
         url: sqlite:///path, or postgresql://…, postgres://… (read as postgresql+psycopg://)
@@ -109,10 +109,11 @@ def reach_store(settings: StreamsSettings) -> Store:
     """
     if settings.store is None:
         settings.home.expanduser().mkdir(parents=True, exist_ok=True)
-    return Store(settings.store or f"sqlite:///{settings.home.expanduser() / 'store.db'}")
+    own = URL.create("sqlite", database=str(settings.home.expanduser() / "store.db"))
+    return Store(settings.store or own)
 
 
-def store_url(url: str) -> URL:
+def store_url(url: str | URL) -> URL:
     """Read a database URL, with the driver that we use.
 
     raises: ValueError, which never has the password in it; a database in memory is refused, as no

@@ -67,7 +67,7 @@ class FakeResidents:
     def try_out(self, trial: Trial | None) -> None:
         self.line = replace(self.line, trial=trial)
 
-    def promote(self, version: str) -> None:
+    def promote(self, version: str, *, back: bool = False) -> None:  # noqa: ARG002
         self.book.chain(version)
         if version != self.serving:
             self.line = replace(self.line, served=(*self.line.served, version), trial=None)

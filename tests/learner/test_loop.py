@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 from sqlmodel import select
 
 from kernels.contract import Backend
@@ -16,7 +17,7 @@ from learner.parts import Parts
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
 from learner.verdicts import Rules
-from streams.errors import LeaseLostError, SchemaError
+from streams.errors import LeaseLostError, SchemaError, StoreUnavailableError
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.offer import offer
@@ -275,6 +276,28 @@ def test_a_log_that_was_made_anew_beneath_the_store_is_told(
         second.corrected(f"of the new log {number}")
     with pytest.raises(SchemaError, match="another log than the store was made from"):
         second.step()
+
+
+def test_what_the_store_did_not_take_is_read_again(school: School) -> None:
+    """A store that is away for a moment loses no turn, no order and no change of the line."""
+    assert not school.step()
+    away = [True]
+
+    def fail(connection: Connection) -> None:
+        if away[0] and "begin" not in connection.get_execution_options():  # to write
+            raise StoreUnavailableError("busy")
+
+    event.listen(school.store.engine, "begin", fail, insert=True)
+    school.corrected("a")
+    line = Line("main", (school.base.name,))
+    school.say(verbs.reset(line, school.base.name, Audit.new("ann", "off", 1)), topic="rollouts")
+    with pytest.raises(StoreUnavailableError):
+        school.step()
+    away[0] = False
+    school.corrected("b")
+    assert not school.step()
+    assert {row.id for row in school.rows(TurnRow)} == {"a", "a-next", "b", "b-next"}
+    assert [row.verb for row in school.rows(RolloutRow)] == ["reset"]
 
 
 def test_the_next_generation_waits_for_the_release_to_come_back(school: School) -> None:

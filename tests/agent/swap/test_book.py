@@ -71,6 +71,22 @@ def test_what_was_announced_may_be_decided_for_until_it_is_or_is_withdrawn(
     assert book.ahead(at_base.take(promoted)) == second
 
 
+def test_another_lines_candidate_leaves_this_lines_as_it_is(tiny_base: BaseModel) -> None:
+    """Whether the other is announced, decided for or withdrawn."""
+    lineage, book = Lineage(tiny_base), Book(tiny_base.name)
+    book.add_mask(lineage.mask)
+    first = lineage.next()
+    theirs = first.model_copy(update={"line": "other"})
+    at_base = Line("main", (tiny_base.name,))
+    book.announce(announced(first))
+    book.announce(announced(theirs, line="other"))
+    assert book.ahead(at_base) == first
+    book.decide(promotion(1, theirs.version, tiny_base.name).model_copy(update={"line": "other"}))
+    assert book.ahead(replace(at_base, name="other")) is None
+    book.announce(announced(None, line="other"))
+    assert book.ahead(at_base) == first
+
+
 def test_a_candidate_that_waits_for_an_operator_may_be_decided_for(tiny_base: BaseModel) -> None:
     """One that runs is in memory by its trial, and needs nothing ahead."""
     lineage, book = Lineage(tiny_base), Book(tiny_base.name)

@@ -59,13 +59,13 @@ class Versions(FakeResidents):
         self.changed = threading.Condition()
         self.during: Callable[[str], None] = lambda _: None
 
-    def promote(self, version: str) -> None:
+    def promote(self, version: str, *, back: bool = False) -> None:
         self.during(version)
         with self.changed:
             self.changed.notify_all()
             if version in self.failing:
                 raise self.failing[version]
-            super().promote(version)
+            super().promote(version, back=back)
             self.promoted.append(version)
 
     def try_out(self, trial: Trial | None) -> None:

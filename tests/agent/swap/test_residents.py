@@ -186,6 +186,17 @@ def test_going_back_is_one_step_each_time(
         residents.rollback()
 
 
+def test_an_earlier_version_that_is_promoted_again_has_the_one_before_it_in_memory(
+    residents: Residents, lineage: Lineage
+) -> None:
+    """It is no step back: the version that it took the place of is the one to go back to."""
+    first, second = names(lineage)[:2]
+    for version in (first, second, first):
+        residents.promote(version)
+    assert second in residents.resident
+    assert [residents.rollback() for _ in range(2)] == [second, first]
+
+
 def test_the_previous_version_is_flipped_to_without_building(
     residents: Residents, lineage: Lineage
 ) -> None:

@@ -1,5 +1,7 @@
 """A turn says what answered, how it was asked for, and what became of it."""
 
+import asyncio
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -7,12 +9,13 @@ import pytest
 from agent.engine.contract import Finish, Token
 from agent.turn.ask import Ask, Cut
 from agent.turn.origin.origin import Origin
-from agent.turn.recorder import Recorder
+from agent.turn.recorder import Rating, Recorder
 from agent.turn.reply import Reply
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams import chain
 from streams.line.variant import Variant
+from streams.log.contract import Outgoing
 from streams.records import Message, Turn, decode
 from tests.agent.fakes import FakeSpool
 from tests.agent.turn.test_reply import ask
@@ -63,3 +66,21 @@ def test_a_reply_that_continues_a_message_is_one_message_with_it() -> None:
     assert turn.reply.content == "Hi"
     assert turn.prefix_key == chain.keys([hello])[-1]
     assert turn.key == chain.keys([hello, Message(role="assistant", content="Well: Hi")])[-1]
+
+
+async def test_whoever_gives_feedback_and_goes_leaves_it_on_its_way() -> None:
+    """The future that the spool will settle is not cancelled with the request."""
+    done: Future[bool] = Future()
+
+    def put(_: list[Outgoing]) -> Future[bool]:
+        return done
+
+    recorder = Recorder(put, line="main", events=Events(), metrics=Metrics())
+    rating = recorder.feedback("t1", Rating(score=1), principal="ann", session="s")
+    request = asyncio.create_task(rating)
+    await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert not done.cancelled()
+    done.set_result(True)

@@ -84,12 +84,52 @@ def test_dead_letters_of_theirs_go(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_letter_that_is_cut_goes_with_whoever_said_it(tmp_path: Path) -> None:
+    """Their words stand before their name, which is cut off, and the letter keeps it."""
+    log = open_log(StreamsSettings(home=tmp_path))
+    said = {"kind": "turn", "created_ms": 1, "messages": [SECRET * 9_000], "v": 99}
+    for name in ("ann", "bob"):
+        whole = Outgoing("turns", "k", name, canonical_json({**said, "principal": name}))
+        log.append([dead_letters.of_outgoing(whole, "too large", max_bytes=2**16, now_ms=1)])
+    assert erase.erase(tmp_path / "log.db", record(), []) == {"dead-letters": 1}
+    assert [each.letter.record_id for each in dead_letters.read_all(log)] == ["bob"]
+    log.close()
+
+
+def test_a_letter_is_written_in_the_oldest_version_that_says_as_much() -> None:
+    """Builds that do not know who spoke read all letters whose payload still says it."""
+    small, large = word("a", "ann"), word("b", "ann", text="x" * 2**16)
+    made = [
+        dead_letters.letter_of(each, "why", max_bytes=2**16, now_ms=1) for each in (small, large)
+    ]
+    assert [(each.v, each.speaker, each.said_ms) for each in made] == [
+        (1, None, None),
+        (2, "ann", 1),
+    ]
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_letters_of_what_they_said_later_stay(tmp_path: Path, cut: bool) -> None:
+    """Whether it was said before counts, or written down before, by whichever clock."""
+    now = [0.011]  # seconds, past the moment
+    log = SqliteLog(tmp_path / "log.db", clock=lambda: now[0])
+    text = "x" * (2**16 if cut else 1)
+    for name, said_ms, letter_ms in (("1", 5, 20), ("2", 20, 5), ("3", 20, 20), ("4", 11, 11)):
+        letter = dead_letters.of_outgoing(
+            word(name, "ann", said_ms, text), "why", max_bytes=2**16, now_ms=letter_ms
+        )
+        log.append([letter])
+    assert erase.erase(tmp_path / "log.db", record(), []) == {"dead-letters": 2}
+    assert [each.letter.record_id for each in dead_letters.read_all(log)] == ["3", "4"]
+    log.close()
+
+
 def test_their_letters_are_closed_where_the_log_compacts(log: Log) -> None:
     """On every log a principal's open letters can be closed, which compaction needs."""
     letters = [word("a", "ann"), word("b", "bob")]
     log.append(dead_letters.of_outgoing(each, "why", max_bytes=2**20, now_ms=1) for each in letters)
-    assert erase.close_letters(log, "ann", who="op") == 1
-    assert erase.close_letters(log, "ann", who="op") == 0
+    assert erase.close_letters(log, record()) == 1
+    assert erase.close_letters(log, record()) == 0
     found = {each.letter.record_id: each.closed for each in dead_letters.read_all(log)}
     assert found["b"] is None
     assert found["a"] is not None

@@ -9,20 +9,20 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.errors import LogUnavailableError, SchemaError
-from streams.log.contract import Entry, Log, Outgoing
-from streams.log.file import SCHEMA_VERSION
-from streams.log.sqlite import WAKE_S, SqliteLog
+from streams.errors import LogUnavailableError, SchemaError, StoreUnavailableError
+from streams.log.contract import Entry, Log, Outgoing, Partition
+from streams.log.file import SCHEMA_VERSION, connect
+from streams.log.sqlite import WAKE_S, SqliteLog, SqliteSubscription
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from tests.files import digest
+from tests.files import digest, on_disk
 from tests.sqlite_disk import Disk
 
 
@@ -116,6 +116,18 @@ def append_some(log: SqliteLog) -> None:
         time.sleep(0.03)
 
 
+def test_what_is_pruned_is_in_no_gap_of_the_file(tmp_path: Path) -> None:
+    """However SQLite was built: every connection overwrites what it deletes."""
+    log = SqliteLog(tmp_path / "log.db")
+    said = Outgoing("turns", "k", "old", b"the-blue-heron " * 500)
+    log.append([said, *(made(number) for number in range(9))])
+    assert log.prune(Partition("turns", 0), before_ms=2**62, below=1, most=9) == 1
+    log.close()
+    assert b"the-blue-heron" not in on_disk(tmp_path)
+    with closing(connect(tmp_path / "log.db")) as connection:
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
+
+
 def test_a_waiting_reader_looks_at_a_counter_and_reads_nothing(tmp_path: Path) -> None:
     """Some dozens of times a second, however much is in the log, or comes into other topics."""
     log, looked, read = SqliteLog(tmp_path / "log.db"), list[str](), list[str]()
@@ -130,6 +142,62 @@ def test_a_waiting_reader_looks_at_a_counter_and_reads_nothing(tmp_path: Path) -
     assert len(read) == 2  # at the beginning and at the end: how far the topics go
     log._connection.set_trace_callback(None)
     subscription.close()
+    log.close()
+
+
+def test_a_poll_that_fails_half_way_loses_nothing(tmp_path: Path) -> None:
+    """Wherever it stops, the next one gives all that the failed one had read."""
+    log = SqliteLog(tmp_path / "log.db")
+    log.append([Outgoing("turns", "k", "t", b"{}"), Outgoing("feedback", "k", "f", b"{}")])
+    left, failed = 0, 0
+
+    def stops() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    whole = False
+    while not whole:
+        reader = log.subscribe(["turns", "feedback"], group=None, positions=lambda _: {})
+        assert isinstance(reader, SqliteSubscription)
+        left = failed
+        reader._connection.set_progress_handler(stops, 1)
+        try:
+            found = reader.poll(wait_s=0)
+            whole = True
+        except LogUnavailableError:
+            failed += 1
+            reader._connection.set_progress_handler(None, 1)
+            found = reader.poll(wait_s=0)
+        assert sorted(entry.id for entry in found) == ["f", "t"]
+        reader.close()
+    assert failed > 10
+    log.close()
+
+
+def test_a_waiting_reader_that_could_not_ask_for_its_place_asks_again(tmp_path: Path) -> None:
+    """It holds the topic from then on, and does not shut itself out."""
+    log = SqliteLog(tmp_path / "log.db")
+    away = [False]
+
+    def positions(_: frozenset[Partition]) -> dict[Partition, int]:
+        if away[0]:
+            raise StoreUnavailableError("busy")
+        return {}
+
+    first, second = (log.subscribe(["turns"], group="g", positions=positions) for _ in range(2))
+    log.append([Outgoing("turns", "k", "t", b"{}")])
+    assert second.poll(wait_s=0) == []
+    first.close()
+    away[0] = True
+    with pytest.raises(StoreUnavailableError):
+        second.poll(wait_s=0)
+    away[0] = False
+    assert [entry.id for entry in second.poll(wait_s=0)] == ["t"]
+    third = log.subscribe(["turns"], group="g", positions=positions)
+    assert third.assigned() == frozenset()
+    third.close()
+    second.close()
     log.close()
 
 

@@ -116,6 +116,41 @@ def test_what_is_on_its_way_to_the_log_is_not_dropped(tmp_path: Path) -> None:
     file.close()
 
 
+@pytest.mark.parametrize("topic", ["rollouts", "feedback", "notes"])
+def test_what_somebody_was_told_is_kept_does_not_give_way_to_turns(
+    tmp_path: Path, topic: str
+) -> None:
+    """A rollback or a deletion stays before a thousand turns, and the oldest turns go."""
+    file = opened(tmp_path, max_bytes=2**16, drop_oldest=True)
+    assert file.append([made(0, topic=topic)]) == [True]
+    for number in range(1, 100):
+        assert file.append([made(number, 3_000)]) == [True]
+    left = [record.id for record in drained(file)]
+    assert left[0] == "id-0"
+    assert left[1:] == [f"id-{number}" for number in range(101 - len(left), 100)]
+    assert len(left) + file.dropped == 100
+    file.close()
+
+
+def test_a_spool_full_of_what_was_answered_takes_no_turn_and_drops_its_oldest_for_more(
+    tmp_path: Path,
+) -> None:
+    """It keeps to its bound all the same, and counts what goes."""
+    file = opened(tmp_path, max_bytes=2**16, drop_oldest=True)
+    number = 0
+    while not file.dropped:
+        assert file.append([made(number, 3_000, "feedback")]) == [True]
+        number += 1
+    while file.append([made(number, 1)]) == [True]:
+        number += 1
+    assert file.append([made(number + 1, 9_000, "rollouts")]) == [True]
+    left = [record.id for record in drained(file)]
+    assert "id-0" not in left
+    assert left[-1] == f"id-{number + 1}"
+    assert len(left) + file.dropped == number + 2
+    file.close()
+
+
 def test_the_largest_record_fits_the_smallest_spool_that_settings_allow(tmp_path: Path) -> None:
     """Twice the record (deploy.settings.conflicts), with the write-ahead log's part taken off."""
     for size in (2**15, 2**20, 2**22):

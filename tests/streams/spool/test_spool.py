@@ -93,6 +93,62 @@ def test_a_record_is_safe_while_the_log_is_away(tmp_path: Path, direct: bool) ->
 
 
 @both_ways
+def test_a_caller_that_gives_up_stops_nothing(tmp_path: Path, direct: bool) -> None:
+    """What it handed over is kept, and so is what others hand over after it."""
+    log = GatedLog()
+    spool = opened(tmp_path, log, direct=direct)
+    left = spool.put([made(0)])
+    assert not left.cancel()
+    assert left.result(30)
+    assert spool.put([made(1)]).result(30)
+    log.here.set()
+    assert spool.wait_drained(30)
+    assert log.ids() == ["id-0", "id-1"]
+    spool.close()
+
+
+def test_a_caller_that_settles_its_future_itself_stops_nothing(tmp_path: Path) -> None:
+    """The next records are kept, and what shared its way to the disk, too."""
+    log, writing, go_on = GatedLog(), threading.Event(), threading.Event()
+    log.here.set()
+
+    def slowly(records: Iterable[Outgoing]) -> None:
+        writing.set()
+        assert go_on.wait(30)
+        log.append(records)
+
+    spool = Spool(tmp_path, log, settings(), direct=slowly)  # type: ignore[arg-type]
+    first = spool.put([made(0)])
+    assert writing.wait(30)
+    first.set_result(False)
+    others = [spool.put([made(number)]) for number in (1, 2)]
+    go_on.set()
+    assert all(each.result(30) for each in others)
+    assert log.ids() == ["id-0", "id-1", "id-2"]
+    spool.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_spool_whose_writer_has_died_refuses_and_counts(tmp_path: Path) -> None:
+    """Nobody waits for what will never be kept, and the depth says that it was dropped."""
+
+    class Died(BaseException):
+        pass
+
+    def die(_: Iterable[Outgoing]) -> None:
+        raise Died
+
+    spool = Spool(tmp_path, GatedLog(), settings(), direct=die)  # type: ignore[arg-type]
+    spool.put([made(0)])
+    for thread in threading.enumerate():
+        if thread.name == "spool-write":
+            thread.join(30)
+    assert spool.put([made(1), made(2)]).result(30) is False
+    assert spool.depth().dropped == 2
+    spool.close(drain_s=0)
+
+
+@both_ways
 def test_what_is_spooled_survives_a_restart(tmp_path: Path, direct: bool) -> None:
     """A second process drains what the first could not, before what comes new."""
     away = GatedLog()

@@ -19,6 +19,20 @@ def artefact(digest: str) -> ArtefactRow:
     return ArtefactRow(digest=digest, kind="test", body={"ß": [1, 2.5, None]}, created_ms=2**40)
 
 
+@pytest.mark.parametrize("name", ["50%25", "100%", "a?b", "C#", "a b", "ü&uri=true"])
+def test_a_home_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """The store lies in it, and nowhere else, and is found again."""
+    home = tmp_path / name
+    for digest in ("a", "b"):
+        store = open_store(StreamsSettings(home=home))
+        with store.transaction() as session:
+            session.add(artefact(digest))
+        assert digests(store) == ["a", "b"][: "ab".index(digest) + 1]
+        store.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (home / "store.db").stat().st_size > 0
+
+
 def digests(store: Store) -> list[str]:
     with store.reading() as session:
         return sorted(session.exec(select(ArtefactRow.digest)).all())
