@@ -33,6 +33,12 @@ _PASSING = (
 )  # fmt: skip
 
 
+class DamagedError(sqlite3.DatabaseError):
+    """A page of the file makes no sense."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 def open_table(path: Path, *, wal_pages: int) -> sqlite3.Connection:
     """Open the file, or make it.
 
@@ -45,10 +51,18 @@ def open_table(path: Path, *, wal_pages: int) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {wal_pages}")
         connection.execute(f"PRAGMA journal_size_limit = {wal_pages * PAGE_BYTES}")
         connection.execute(_TABLE)
+        _look_through(connection)
         return connection
     except BaseException:
         connection.close()
         raise
+
+
+def _look_through(connection: sqlite3.Connection) -> None:
+    """Look whether every page makes sense: rows of one that does not are left out unsaid."""
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise DamagedError(found)
 
 
 def open_to_look(path: Path) -> sqlite3.Connection:

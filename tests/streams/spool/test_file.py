@@ -195,6 +195,7 @@ def test_a_folder_is_one_process_at_a_time(tmp_path: Path) -> None:
 
 @given(place=st.integers(0, 8 * 4096 - 1), length=st.integers(1, 4096))
 @example(place=0, length=100)
+@example(place=8202, length=2564)  # a leaf's list of rows: SQLite reads on, with two fewer
 @examples(max_examples=60, deadline=None)
 def test_a_damaged_file_does_not_stop_the_spool(
     tmp_path_factory: pytest.TempPathFactory, place: int, length: int
