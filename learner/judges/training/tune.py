@@ -110,9 +110,7 @@ class Tuning(torch.nn.Module):
             self._linear(x, key + name).view(texts, tokens, self._shape.heads, -1).transpose(1, 2)
             for name in "qkv"
         )
-        mixed = nn.scaled_dot_product_attention(
-            q, k, v, attn_mask=real[:, None, None, :], dropout_p=DROPOUT if self.training else 0.0
-        )
+        mixed = nn.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None, :])
         mixed = mixed.transpose(1, 2).reshape(texts, tokens, hidden)
         x = self._norm(x + self._drop(self._linear(mixed, f"{key}ao").float()), f"{key}aln")
         inner = nn.gelu(self._linear(x, f"{key}fi"))
