@@ -288,5 +288,14 @@ class Change:
         return replace(self, step=-self.step)
 
 
+def most_weight(noise: Noise) -> int:
+    """Return how large Σ|c_p| of a change may be.
+
+    >>> most_weight("rank1"), most_weight("normal")
+    (16777215, 136400)
+    """
+    return (EXACT_FLOAT32 - 1) // _LARGEST.get(noise, 1)
+
+
 def _fraction_log2(noise: Noise) -> int:
     return _FRACTIONS_LOG2.get(noise, 0)
