@@ -203,7 +203,7 @@ def _within_budget(
         moved = math.inf
         try:
             child = reference.parent.child(described.model_copy(update={"step": step}))
-        except KernelError as cause:
+        except (KernelError, ValueError) as cause:  # ValueError: no such change could be exact
             reason = str(cause)
         else:
             pause()
