@@ -22,6 +22,7 @@ from kernels.errors import ExplodedError
 @pytest.mark.parametrize(
     ("coefficients", "step", "message"),
     [
+        ((), 1, "at least one"),
         ((256,), 1, "255"),
         ((255,) * 65794, 1, "2²⁴"),
         ((1,), 2**31, "int32"),
