@@ -258,7 +258,8 @@ class Change:
             raise ValueError(f"{what} reaches 2²⁴: a float32 product would round; use fewer pairs")
         if abs(self.step) > INT32_MAX:
             raise ValueError(f"step {self.step} leaves int32")
-        largest = (abs(self.step) * self.reach) >> self.fraction_log2
+        half = (1 << self.fraction_log2) >> 1
+        largest = (abs(self.step) * self.reach + half) >> self.fraction_log2
         if self.fraction_log2 and largest > INT32_MAX:
             raise ExplodedError(OVERFLOW)
 
