@@ -225,7 +225,8 @@ class Change:
     step of 2⁻⁶: their sum times the step is rounded to an integer, halves away from zero, so that
     −step is still exactly the opposite.
 
-    coefficients: one a pair, |c_p| ≤ 255; step: signed, negative takes the generation out again
+    coefficients: one a pair, at least one, |c_p| ≤ 255; step: signed, negative takes the generation
+        out again
     chosen: of screened noise the signs of each pair; factors: of directed noise; else None
     raises: ValueError for coefficients or a step of which a sum could round, or for signs or
         factors that are not told where they must be; ExplodedError for a change of units that
@@ -248,6 +249,8 @@ class Change:
         pairs = len(self.factors.rows) if self.factors else None
         if pairs != (len(self.coefficients) if self.noise == "directed" else None):
             raise ValueError("directed noise, and no other, has factors: as many as pairs")
+        if not self.coefficients:
+            raise ValueError("a change has at least one coefficient; 0 is one that moves nothing")
         if any(abs(c) > MAX_COEFFICIENT for c in self.coefficients):
             raise ValueError(f"a coefficient leaves ±{MAX_COEFFICIENT}")
         if self.reach >= EXACT_FLOAT32:
@@ -255,7 +258,8 @@ class Change:
             raise ValueError(f"{what} reaches 2²⁴: a float32 product would round; use fewer pairs")
         if abs(self.step) > INT32_MAX:
             raise ValueError(f"step {self.step} leaves int32")
-        largest = (abs(self.step) * self.reach) >> self.fraction_log2
+        half = (1 << self.fraction_log2) >> 1
+        largest = (abs(self.step) * self.reach + half) >> self.fraction_log2
         if self.fraction_log2 and largest > INT32_MAX:
             raise ExplodedError(OVERFLOW)
 
@@ -286,6 +290,15 @@ class Change:
     def taken_out(self) -> "Change":
         """Return what brings the integers back: sums wrap, so it does even after an overflow."""
         return replace(self, step=-self.step)
+
+
+def most_weight(noise: Noise) -> int:
+    """Return how large Σ|c_p| of a change may be.
+
+    >>> most_weight("rank1"), most_weight("normal")
+    (16777215, 136400)
+    """
+    return (EXACT_FLOAT32 - 1) // _LARGEST.get(noise, 1)
 
 
 def _fraction_log2(noise: Noise) -> int:

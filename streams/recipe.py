@@ -59,7 +59,7 @@ class Recipe(Record):
     strategy: Literal["es", "randopt"]
     noise: Noise
     key: str = Field(pattern="^[0-9a-f]{16}$", description="the generation's 64-bit key")
-    coefficients: list[int] = Field(description="one a pair, |c| ≤ 255")
+    coefficients: list[int] = Field(min_length=1, description="one a pair, |c| ≤ 255")
     step: int = Field(ge=1, description="u of K += u · Σ c a bᵀ; directed: in units of 2⁻⁶")
     sigma_log2: int = Field(description="members were probed at 2^(scale + sigma_log2)")
     layers: list[int]

@@ -100,13 +100,14 @@ def _rank1_sums(
     words: (groups,) uint32, the row's noise
     """
     count = stop - start
+    short[:count] = 0
     for group in range(words.size):
         w, t = words[group], tables[8 * group : 8 * group + 8]
         t0, t1 = t[0, w & 15, start:stop], t[1, (w >> uint32(4)) & 15, start:stop]
         t2, t3 = t[2, (w >> uint32(8)) & 15, start:stop], t[3, (w >> uint32(12)) & 15, start:stop]
         t4, t5 = t[4, (w >> uint32(16)) & 15, start:stop], t[5, (w >> uint32(20)) & 15, start:stop]
         t6, t7 = t[6, (w >> uint32(24)) & 15, start:stop], t[7, w >> uint32(28), start:stop]
-        if group % EXACT_GROUPS == 0:
+        if group and group % EXACT_GROUPS == 0:
             short[:count] = 0
         for e in range(count):
             left, right = t0[e] + t1[e] + t2[e] + t3[e], t4[e] + t5[e] + t6[e] + t7[e]

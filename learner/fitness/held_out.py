@@ -28,6 +28,9 @@ def lessons_of(
 ) -> list[Lesson]:
     """Return the turns that were set aside, as lessons by their scores alone.
 
+    As in any lesson, tokens that a mask chose count for nothing, and nor does the score of a reply
+    that was cut at its length (learner.batch.lessons).
+
     items: turn, score and confidence, as they were planned; rows: by id, those that are left
     """
     found: list[Lesson] = []
@@ -36,10 +39,14 @@ def lessons_of(
         if row is None or not row.record:
             continue
         turn = Turn.model_validate(row.record)
+        if turn.finish_reason == "length":
+            continue
         reply = tuple(turn.token_ids[: settings.max_reply_tokens])
         prompt = tuple(turn.prompt_token_ids)[-settings.max_prompt_tokens :]
         if reply and prompt:
-            found.append(Lesson(turn.id, 1.0, item["score"], item["confidence"], prompt, reply, ()))
+            forced = frozenset(place for place in turn.forced if place < len(reply))
+            score, confidence = item["score"], item["confidence"]
+            found.append(Lesson(turn.id, 1.0, score, confidence, prompt, reply, (), forced))
     return [replace(lesson, weight=1 / len(found)) for lesson in found]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels.change import most_weight
 from kernels.version.master import QUANTUM_LOG2
 from learner.settings import SEARCHED
 from learner.update import strategies
@@ -80,16 +81,18 @@ def _coefficients(
     if recipe.strategy == "randopt":
         if "top_k" not in row.settings:
             raise _too_old(row, "its settings")
-        return strategies.randopt(
+        update = strategies.randopt(
             members,
             top_k=row.settings["top_k"],
             sigma_log2=recipe.sigma_log2,
             quantum_log2=QUANTUM_LOG2,
-        ).coefficients
+        )
+    else:
+        update = strategies.es(
+            members, step=1.0, sigma_log2=recipe.sigma_log2, quantum_log2=QUANTUM_LOG2
+        )
     # the step that this gives is not used: see the module
-    return strategies.es(
-        members, step=1.0, sigma_log2=recipe.sigma_log2, quantum_log2=QUANTUM_LOG2
-    ).coefficients
+    return strategies.fitted(update, most_weight(recipe.noise)).coefficients
 
 
 def _scored_ids(row: GenerationRow, *, strict: bool) -> list[str]:

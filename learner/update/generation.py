@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from kernels.change import most_weight
 from kernels.contract import Backend
 from kernels.errors import DigestMismatchError, KernelError
 from kernels.version.master import step_log2
@@ -163,15 +164,17 @@ def _searched(
 def _update(
     members: Floats, settings: LearnerSettings, reference: Reference, table: Floats
 ) -> Update:
+    most = most_weight(settings.noise)
     if settings.strategy == "randopt":
-        return strategies.randopt(
+        folded = strategies.randopt(
             members,
             top_k=settings.top_k,
             sigma_log2=settings.sigma_log2,
             quantum_log2=step_log2(settings.noise),
         )
+        return strategies.fitted(folded, most)
     agreement = fitness.agreement(reference.lessons, table)
-    return strategies.es(
+    update = strategies.es(
         members,
         step=settings.step * min(1.0, max(LEAST_AGREEMENT, agreement)),
         goal=settings.gain_share * reference.left,
@@ -179,6 +182,7 @@ def _update(
         sigma_log2=settings.sigma_log2,
         quantum_log2=step_log2(settings.noise),
     )
+    return strategies.fitted(update, most)
 
 
 def _within_budget(
@@ -199,7 +203,7 @@ def _within_budget(
         moved = math.inf
         try:
             child = reference.parent.child(described.model_copy(update={"step": step}))
-        except KernelError as cause:
+        except (KernelError, ValueError) as cause:  # ValueError: no such change could be exact
             reason = str(cause)
         else:
             pause()

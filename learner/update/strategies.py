@@ -119,6 +119,21 @@ def integers(values: Floats) -> tuple[int, ...]:
     return tuple(scaled.astype(np.int64).tolist())
 
 
+def fitted(update: Update, most: int) -> Update:
+    """Make an update's coefficients so much smaller, and its step longer, that their sum is exact.
+
+    most: how large Σ|c| may be (kernels.change.most_weight); an update within it stays as it is
+
+    >>> fitted(Update((64, -64, 0), 10), 64)
+    Update(coefficients=(32, -32, 0), step=20)
+    """
+    whole = sum(map(abs, update.coefficients))
+    if whole <= most:
+        return update
+    small = tuple((abs(c) * most // whole) * (1 if c > 0 else -1) for c in update.coefficients)
+    return Update(small, round(update.step * whole / max(1, sum(map(abs, small)))))
+
+
 def shrunk(step: int, moved: float, budget: float) -> int:
     """Return the next smaller step to try, after one that moved too far; 0: there is none.
 

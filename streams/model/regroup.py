@@ -3,6 +3,7 @@
 Knows nothing of tokens, nor of which template takes what.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from streams.records import Json
@@ -23,25 +24,35 @@ def one_call_each(messages: Sequence[Json]) -> list[Json]:
     [[{'id': 'a'}], '1', [{'id': 'b'}], '2']
     """
     told: list[Json] = []
-    rest = list(messages)
+    rest = deque(messages)
     while rest:
-        message = rest.pop(0)
+        message = rest.popleft()
         calls = message.get("tool_calls") or []
         if len(calls) < 2:
             told.append(message)
             continue
         results: list[Json] = []
         while rest and rest[0]["role"] == "tool":
-            results.append(rest.pop(0))
-        for place, call in enumerate(calls):
-            told.append({**message, "content": "" if place else message["content"]})
-            told[-1]["tool_calls"] = [call]
-            own = next((r for r in results if r.get("tool_call_id") == call.get("id")), None)
-            if own is not None:
-                results.remove(own)
-                told.append(own)
-        told += results
+            results.append(rest.popleft())
+        told += _each_with_its_result(message, calls, results)
     return told
+
+
+def _each_with_its_result(
+    message: Json, calls: Sequence[Json], results: Sequence[Json]
+) -> list[Json]:
+    told: list[Json] = []
+    places: dict[str, deque[int]] = {}  # of the results that are left, by their call's id
+    for place, result in enumerate(results):
+        places.setdefault(result.get("tool_call_id", ""), deque()).append(place)
+    for number, call in enumerate(calls):
+        told.append({**message, "content": "" if number else message["content"]})
+        told[-1]["tool_calls"] = [call]
+        id = call.get("id")
+        if own := places.get(id) if isinstance(id, str) else None:
+            told.append(results[own.popleft()])
+    left = sorted(place for some in places.values() for place in some)
+    return [*told, *(results[place] for place in left)]
 
 
 def text_apart(messages: Sequence[Json]) -> list[Json]:
@@ -65,15 +76,17 @@ def joined(messages: Sequence[Json]) -> list[Json]:
     >>> joined([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}])
     [{'role': 'user', 'content': 'a\n\nb'}]
     """
-    told: list[Json] = []
+    runs: list[list[Json]] = []
     for message in messages:
-        last = told[-1] if told else None
+        last = runs[-1][-1] if runs else None
         if last is None or message["role"] != last["role"] or not _is_text(message, last):
-            told.append(message)
-            continue
-        text = "\n\n".join(filter(None, [last["content"], message["content"]]))
-        told[-1] = {**last, "content": text}
-    return told
+            runs.append([])
+        runs[-1].append(message)
+    return [_one_of(run) for run in runs]
+
+
+def _one_of(run: Sequence[Json]) -> Json:
+    return {**run[0], "content": "\n\n".join(filter(None, (each["content"] for each in run)))}
 
 
 def _is_text(*messages: Json) -> bool:

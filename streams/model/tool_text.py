@@ -5,6 +5,7 @@ The form is the `<tool_call>` convention of Hermes. Knows nothing of tokens.
 
 import json
 from collections.abc import Sequence
+from itertools import groupby
 
 from streams.records import Json
 
@@ -33,19 +34,13 @@ def fold_tools(messages: Sequence[Json], tools: Sequence[Json] | None) -> list[J
      '<tool_response>\\n4\\n</tool_response>\\n<tool_response>\\n5\\n</tool_response>'}
     """
     folded: list[Json] = []
-    previous = ""
-    for message in messages:
-        role, content = message["role"], message["content"]
-        if role == "tool":
-            result = f"<tool_response>\n{content}\n</tool_response>"
-            if previous == "tool":
-                folded[-1]["content"] += "\n" + result
-            else:
-                folded.append({"role": "user", "content": result})
+    # a run at once: to add to a text again and again copies it each time
+    for are_results, run in groupby(messages, key=lambda message: message["role"] == "tool"):
+        if are_results:
+            results = (f"<tool_response>\n{each['content']}\n</tool_response>" for each in run)
+            folded.append({"role": "user", "content": "\n".join(results)})
         else:
-            calls = [_folded_call(call) for call in message.get("tool_calls", [])]
-            folded.append({"role": role, "content": "\n".join(filter(None, [content, *calls]))})
-        previous = role
+            folded += map(_folded, run)
     if tools:
         offer = _TOOLS.format(tools="\n".join(json.dumps(t, ensure_ascii=False) for t in tools))
         if folded and folded[0]["role"] == "system":
@@ -74,6 +69,12 @@ def fold_system(messages: Sequence[Json]) -> list[Json]:
     if said:  # nothing of the user's follows
         folded.append({"role": "user", "content": "\n\n".join(said)})
     return folded
+
+
+def _folded(message: Json) -> Json:
+    calls = map(_folded_call, message.get("tool_calls", []))
+    content = "\n".join(filter(None, [message["content"], *calls]))
+    return {"role": message["role"], "content": content}
 
 
 def _folded_call(call: Json) -> str:

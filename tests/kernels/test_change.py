@@ -5,13 +5,28 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from kernels.change import Address, Change, Chosen, Factors, FullNoise, MemberNoise, Noise, Span
+from kernels.change import (
+    Address,
+    Change,
+    Chosen,
+    Factors,
+    FullNoise,
+    MemberNoise,
+    Noise,
+    Span,
+    most_weight,
+)
 from kernels.errors import ExplodedError
 
 
 @pytest.mark.parametrize(
     ("coefficients", "step", "message"),
-    [((256,), 1, "255"), ((255,) * 65794, 1, "2²⁴"), ((1,), 2**31, "int32")],
+    [
+        ((), 1, "at least one"),
+        ((256,), 1, "255"),
+        ((255,) * 65794, 1, "2²⁴"),
+        ((1,), 2**31, "int32"),
+    ],
 )
 def test_a_change_that_could_round_is_refused(
     coefficients: tuple[int, ...], step: int, message: str
@@ -63,6 +78,32 @@ def test_factors_that_could_round_are_refused() -> None:
     few = Factors(good, good)
     with pytest.raises(ExplodedError, match="int32"):
         Change(Address(0, 0), (255,), 2**27, "directed", factors=few)
+
+
+def test_a_product_that_rounds_up_out_of_int32_is_refused() -> None:
+    """A step that is half a unit short of 2³¹ at the largest sum is told from one that is less."""
+    one = torch.full((1, 1), 31, dtype=torch.int8)
+    factors, unit = Factors(one, one), 2**12
+    found = []
+    for weight in range(1, 256):
+        step = -(-(2**31 * unit - unit // 2) // (961 * weight))
+        if step < 2**31 and step * 961 * weight < 2**31 * unit:
+            found.append((weight, step))
+    assert found
+    for weight, step in found:
+        Change(Address(0, 0), (weight,), step - 1, "directed", factors=factors)
+        with pytest.raises(ExplodedError, match="int32"):
+            Change(Address(0, 0), (weight,), step, "directed", factors=factors)
+
+
+@pytest.mark.parametrize("noise", ["rank1", "full", "normal"])
+def test_the_largest_weight_of_a_change_is_told(noise: Noise) -> None:
+    """Coefficients of so much are taken, and of one more are not."""
+    whole = (255,) * (most_weight(noise) // 255)
+    rest = most_weight(noise) - sum(whole)
+    Change(Address(0, 0), (*whole, rest), 1, noise)
+    with pytest.raises(ValueError, match="2²⁴"):
+        Change(Address(0, 0), (*whole, rest, 1), 1, noise)
 
 
 def test_signs_outside_the_pool_cannot_be_chosen() -> None:

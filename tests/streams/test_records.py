@@ -62,6 +62,13 @@ def test_a_recipe_is_of_the_version_that_its_noise_needs() -> None:
             decode(canonical_json({"kind": "recipe", **wrong}))
 
 
+def test_a_recipe_has_a_coefficient() -> None:
+    """One of no pairs moves nothing, and nobody makes it."""
+    good = decode((Path(__file__).parent.parent / "golden/recipe.v1.json").read_bytes())
+    with pytest.raises(UnreadableRecordError, match="coefficients"):
+        decode(canonical_json({"kind": "recipe", **good.model_dump(), "coefficients": []}))
+
+
 def test_a_screened_recipe_names_the_signs_of_every_pair() -> None:
     """What names too few signs, others' tensors, or signs outside the pool is no recipe."""
     good = decode((Path(__file__).parent.parent / "golden/recipe.v3.json").read_bytes())

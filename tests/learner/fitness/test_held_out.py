@@ -11,7 +11,7 @@ from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
 from kernels.version.layout import parameter_name
 from learner.batch.plan import HELD_OUT
-from learner.fitness.held_out import heard, row_of
+from learner.fitness.held_out import heard, lessons_of, row_of
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
 from learner.serving import Serving
@@ -104,3 +104,14 @@ def test_a_small_fall_is_no_fault() -> None:
     """Only what falls by more than the limit is held."""
     assert row_of(-0.01, 2, 0.05)["outcome"] == "pass"
     assert row_of(-0.06, 1, 0.05)["outcome"] == "fail"
+
+
+def test_tokens_that_a_mask_chose_and_replies_that_were_cut_say_nothing() -> None:
+    """As in the lessons of a generation: they are no choice of the model's, or no whole reply."""
+    made, rows = generation(1)
+    items, record = made.horizon[HELD_OUT], rows["t"].record
+    rows["t"].record = record | {"forced": [1, 5]}
+    (lesson,) = lessons_of(items, rows, SETTINGS)
+    assert lesson.forced == {1}
+    rows["t"].record = record | {"finish_reason": "length"}
+    assert lessons_of(items, rows, SETTINGS) == []

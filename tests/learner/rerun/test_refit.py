@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernels.change import most_weight
 from kernels.version.master import QUANTUM_LOG2
 from learner.rerun import refit as quick
 from learner.update import strategies
@@ -142,3 +143,11 @@ def test_nobody_is_left_out_of_a_search_by_sums(noise: str, found: dict[str, Any
     with pytest.raises(LedgerError, match=r"searched .*--exact"):
         quick.kept(row, screened, {"0"})
     assert quick.kept(row, screened, {"7"}).coefficients == tuple(screened.coefficients)
+
+
+def test_what_is_left_of_many_normal_pairs_fits_a_sum() -> None:
+    """Left over by somebody, thousands of pairs are no more than can be added exactly."""
+    table = np.random.default_rng(0).normal(size=(2, 2 * 4096))
+    whole = recipe(coefficients=(1,) * 4096).model_copy(update={"noise": "normal"})
+    rest = quick.kept(generation(table, [0.5, 0.5]), whole, {"0"})
+    assert sum(map(abs, rest.coefficients)) <= most_weight("normal")

@@ -12,7 +12,7 @@ from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
 from learner.fitness.reference import Reference
 from learner.safety.anchors import Anchors
-from learner.serving import Serving
+from learner.serving import Child, Serving
 from learner.settings import SEARCHED, LearnerSettings
 from learner.update.generation import Outcome, run_generation
 from streams.model.open import BaseModel
@@ -132,6 +132,33 @@ def test_a_budget_that_nothing_meets_voids_the_generation(
     outcome = generate(serving, backend, settings=settings)
     assert outcome.child is None
     assert "over the budget" in outcome.reason
+
+
+def test_a_step_that_no_change_can_have_is_shortened(serving: Serving, backend: Backend) -> None:
+    """One that leaves int32 is refused by the arithmetic, and ends no process."""
+    far = SETTINGS.model_copy(update={"step": 1e12, "gain_share": 1e15})
+    outcome = generate(serving, backend, settings=far)
+    assert outcome.child is not None
+    assert outcome.child.recipe.step < 2**31
+
+
+class Refusing(Serving):
+    """A version of which no child can be made."""
+
+    def child(self, draft: Recipe) -> Child:  # noqa: ARG002
+        """Refuse as kernels.change.Change does."""
+        raise ValueError("a float32 product would round")
+
+
+def test_a_change_that_cannot_be_voids_the_generation(
+    tiny_base: BaseModel, backend: Backend, tiny_mask: Mask
+) -> None:
+    """It says why; were it to raise, the learner would plan and compute it again at each start."""
+    layers, modules = SETTINGS.moving(tiny_base.decoder.num_layers)
+    serving = Refusing(tiny_base, backend, tiny_mask, layers=layers, modules=modules)
+    outcome = generate(serving, backend)
+    assert outcome.child is None
+    assert "a float32 product would round" in outcome.reason
 
 
 def test_no_lessons_make_no_child(serving: Serving, backend: Backend) -> None:

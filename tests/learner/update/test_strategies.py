@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from learner.update.strategies import LARGEST, UNIT, centred_ranks, es, randopt, shrunk
+from kernels.change import Address, Change, most_weight
+from learner.update.strategies import (
+    LARGEST,
+    UNIT,
+    Update,
+    centred_ranks,
+    es,
+    fitted,
+    randopt,
+    shrunk,
+)
 
 FITNESS = st.integers(1, 24).flatmap(
     lambda pairs: arrays(np.float64, 2 * pairs, elements=st.floats(-1e6, 1e6, width=32))
@@ -105,3 +115,28 @@ def test_a_step_is_no_longer_than_its_goal_asks_for() -> None:
 def test_nothing_to_gain_is_no_step() -> None:
     """What ranks alone never do: the step shrinks to nothing."""
     assert es(np.arange(16.0), step=1.5, goal=0.0, sigma_log2=-4, quantum_log2=-18).step == 0
+
+
+@pytest.mark.parametrize("pairs", [2000, 2700, 4096])
+def test_many_pairs_of_normal_noise_fit_a_sum(pairs: int) -> None:
+    """Coefficients shrink as far as sums stay exact, and the step grows; fewer stay."""
+    fitness = np.random.default_rng(0).normal(size=2 * pairs)
+    update = es(fitness, step=6.0 * pairs, sigma_log2=-4, quantum_log2=-18)
+    fit = fitted(update, most_weight("normal"))
+    Change(Address(0, 0), fit.coefficients, fit.step, "normal")
+    if pairs == 2000:
+        assert fit == update
+        return
+    ours, theirs = (each.step * np.asarray(each.coefficients) for each in (fit, update))
+    assert np.abs(ours - theirs).max() < 2 * fit.step  # they are rounded, and so is the step
+    assert sum(map(abs, fit.coefficients)) > 0.95 * most_weight("normal")
+
+
+@given(st.lists(st.integers(-255, 255), min_size=1), st.integers(0, 2**20), st.integers(1, 2000))
+def test_what_is_fitted_keeps_its_signs_and_its_bound(
+    coefficients: list[int], step: int, most: int
+) -> None:
+    """No coefficient changes its side, and they weigh no more than they may."""
+    fit = fitted(Update(tuple(coefficients), step), most)
+    assert sum(map(abs, fit.coefficients)) <= most
+    assert all(a * b >= 0 for a, b in zip(fit.coefficients, coefficients, strict=True))

@@ -1,12 +1,15 @@
 """Whatever a template can render is found out when it is opened; what it cannot is rewritten."""
 
+import time
 from typing import Any
 
 import pytest
 
 from streams.errors import TemplateRefusedError
 from streams.model.prompt import Prompt
+from streams.model.regroup import joined, one_call_each
 from streams.model.template import Template
+from streams.model.tool_text import fold_tools
 from streams.records import Json, Message
 from tests.templates import FAMILIES, KNOWS_SYSTEM, KNOWS_TOOLS, SMOLLM2
 from tests.tiny import tiny_tokenizer
@@ -192,3 +195,30 @@ def test_a_tokenizer_that_loses_words_is_refused() -> None:
     tokenizer.backend_tokenizer.normalizer = normalizers.Replace("juniper", "")
     with pytest.raises(TemplateRefusedError, match="juniper"):
         Prompt(tokenizer)
+
+
+def test_calls_of_one_id_and_results_of_none_keep_their_order() -> None:
+    """Each call has the first result of its id that is left; the rest stand behind all."""
+    calls = [_call("a", "walnut"), _call("a", "birch"), _call("c", "poplar")]
+    told = one_call_each(
+        [{"role": "assistant", "content": "", "tool_calls": calls}]
+        + [{"role": "tool", "content": word, "tool_call_id": id} for id, word in
+           (("x", "aspen"), ("a", "cedar"), ("", "alder"), ("a", "linden"), ("a", "hazel"))]
+    )  # fmt: skip
+    said = [each["content"] for each in told if each["role"] == "tool"]
+    assert said == ["cedar", "linden", "aspen", "alder", "hazel"]
+
+
+def test_many_small_messages_take_linear_time() -> None:
+    """A megabyte of them, whatever is made of it: one thread renders for everybody."""
+    number = 30_000
+    results: list[Json] = [
+        {"role": "tool", "content": "", "tool_call_id": str(at)} for at in range(number)
+    ]
+    calls = [_call(str(at), "") for at in reversed(range(number))]
+    begun = time.process_time()
+    assert len(fold_tools(results, None)) == 1
+    assert len(joined([{"role": "user", "content": "x" * 30}] * number)) == 1
+    calling: Json = {"role": "assistant", "content": "", "tool_calls": calls}
+    assert len(one_call_each([calling, *results])) == 2 * number
+    assert time.process_time() - begun < 5
