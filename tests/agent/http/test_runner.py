@@ -146,7 +146,7 @@ async def test_the_end_waits_for_what_it_cancels() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            for _ in range(20):  # as tasks within tasks take, each of which is cancelled
+            for _round in range(20):  # as tasks within tasks take, each of which is cancelled
                 with suppress(asyncio.CancelledError):
                     await asyncio.sleep(0)
             told.append("recorded")
