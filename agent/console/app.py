@@ -53,6 +53,7 @@ _HEADERS = pages.HEADERS | {
     )
 }
 
+STALLED_S = 60.0  # a page that takes nothing for so long is gone, as a reader of a reply is
 MAX_PAGES = 32  # open at once; each costs one comparison of strings an interval
 
 
@@ -65,6 +66,7 @@ def build_console(
     interval_s: float = live.INTERVAL_S,
     wait_s: float = WAIT_S,
     clock: Callable[[], float] = time.monotonic,
+    stalled_s: float = STALLED_S,
 ) -> web.Application:
     """Assemble the console of an agent.
 
@@ -73,6 +75,7 @@ def build_console(
     insight: what can be told of the model; None: nothing
     interval_s: how often an open page looks for changes
     wait_s: how long a page waits for store and log, in seconds
+    stalled_s: an open page that takes no byte for this long is gone
     raises: BindError when other machines could reach it and no operator key is set
     """
     access = Access(service, clock=clock)
@@ -82,7 +85,7 @@ def build_console(
     site = Site(
         service, access, shared, asking, insight=insight or NoInsight(), log=log, of_log=of_log
     )
-    read = Read(service, access, shared, clock=clock)
+    read = Read(service, access, shared, clock=clock, stalled_s=stalled_s)
     routes = [
         *for_role(None, pages.files("/console", _STATIC)),
         *for_role(None, pages.shared_files()),
@@ -124,9 +127,10 @@ class Read:
         shared: live.Shared,
         *,
         clock: Callable[[], float],
+        stalled_s: float,
     ) -> None:
         self._service, self._access, self._shared = service, access, shared
-        self._clock = clock
+        self._clock, self._stalled_s = clock, stalled_s
         self._num_pages = 0
         self.closing = asyncio.Event()
 
@@ -184,9 +188,13 @@ class Read:
                 clock=self._clock,
                 say=say,
             ):
-                await response.write(part)
+                async with asyncio.timeout(self._stalled_s):
+                    await response.write(part)
         except ConnectionError:
             pass  # the page was closed; there is nobody to tell
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()  # or else the end of the response waits for it again
         finally:
             self._num_pages -= 1
         return response

@@ -4,7 +4,9 @@ A request line, header or chunk that cannot be read never reaches the applicatio
 middlewares; aiohttp answers it by a text of its own.
 """
 
+import asyncio
 import re
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
@@ -16,7 +18,16 @@ _ENCODING = re.compile(r"\((\w+)\)")  # as aiohttp names the one that it misses 
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner over connections that speak JSON from their first byte."""
+    """aiohttp's runner over connections that speak JSON from their first byte.
+
+    Its cleanup waits for what it cancels, so that nothing is recorded after it.
+    """
+
+    async def cleanup(self) -> None:
+        server = self.server
+        await super().cleanup()
+        if isinstance(server, _Server) and server.running:
+            await asyncio.wait(server.running, timeout=self._shutdown_timeout)
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
@@ -30,12 +41,27 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.running: set[asyncio.Task[Any]] = set()  # of every connection that answers or waits
+
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Connection(web.RequestHandler):
     __slots__ = ()
+
+    async def start(self) -> None:
+        server, task = self._manager, asyncio.current_task()
+        assert isinstance(server, _Server)  # which made it
+        assert task is not None
+        running = server.running  # kept: a connection that is lost forgets its server
+        running.add(task)
+        try:
+            await super().start()
+        finally:
+            running.discard(task)
 
     def handle_error(
         self,

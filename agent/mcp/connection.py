@@ -91,7 +91,7 @@ class Connection:
         """Stay connected until cancelled, when `stopping` is set."""
         wait_s = FIRST_WAIT_S
         loop = asyncio.get_running_loop()
-        while True:
+        while not self.stopping:
             began_s = loop.time()
             try:
                 await self._connected()
@@ -103,6 +103,8 @@ class Connection:
                 self._why = self._why or _told(cause)
             finally:
                 self._client, self.tools = None, {}
+            if self.stopping:
+                return
             if loop.time() - began_s >= STEADY_S:
                 wait_s = FIRST_WAIT_S
             self._stand("away", self._why or "it ended")

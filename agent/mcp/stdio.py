@@ -58,11 +58,12 @@ async def stdio_transport(
     finally:
         for task in (reading, writing):
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(_end(process))
-        for stream in (told, read, write, said):
-            stream.close()
-        await asyncio.gather(reading, writing, return_exceptions=True)
+        try:
+            await _to_its_end(asyncio.create_task(_end(process)))
+        finally:
+            for stream in (told, read, write, said):
+                stream.close()
+            await asyncio.gather(reading, writing, return_exceptions=True)
 
 
 async def _read(
@@ -120,6 +121,19 @@ async def _write(process: asyncio.subprocess.Process, said: Any) -> None:
             text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
             process.stdin.write(text.encode() + b"\n")
             await process.stdin.drain()
+
+
+async def _to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait until a task has ended, also when cancelled meanwhile; raise that then."""
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):  # the SDK's scopes would cancel the wait again and again
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError as cause:
+                cancelled = cause
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

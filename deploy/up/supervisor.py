@@ -39,10 +39,10 @@ class Child:
 def backoff(failures: int) -> float:
     """Return the seconds to wait before the next start: 1, 2, 4 … 60.
 
-    >>> [backoff(failures) for failures in (1, 2, 3, 10)]
-    [1.0, 2.0, 4.0, 60.0]
+    >>> [backoff(failures) for failures in (1, 2, 3, 10, 10_000)]
+    [1.0, 2.0, 4.0, 60.0, 60.0]
     """
-    return min(LONGEST_WAIT_S, 2.0 ** (failures - 1))
+    return min(LONGEST_WAIT_S, 2.0 ** min(failures - 1, 6))  # 2**6 is over the longest already
 
 
 class Supervisor:
@@ -60,6 +60,7 @@ class Supervisor:
         self._write = say
         self._wait_s = wait_s
         self._running: dict[str, Process] = {}
+        self._unheard: list[asyncio.Task[None]] = []  # read what children write whom nobody keeps
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -127,9 +128,12 @@ class Supervisor:
             _signal(process, signal.SIGKILL)
         try:
             await self._tell_lines(child, process)
-            return await process.wait()
-        finally:
-            del self._running[child.name]
+        except BaseException:  # it still runs: `_stop` gives it its grace, in which it may write
+            self._unheard.append(asyncio.create_task(_pass_over(process)))
+            raise
+        code = await process.wait()
+        del self._running[child.name]
+        return code
 
     async def _tell_lines(self, child: Child, process: Process) -> None:
         assert process.stdout is not None  # asked for above
@@ -163,6 +167,13 @@ class Supervisor:
 def _signal(process: Process, which: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
         os.killpg(process.pid, which)
+
+
+async def _pass_over(process: Process) -> None:
+    """Read what a child writes, and tell nobody: it could not end with its pipe full."""
+    assert process.stdout is not None  # asked for where it began
+    while await process.stdout.read(2**16):
+        pass
 
 
 async def _cancelled(*tasks: "asyncio.Future[Any]") -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from agent.console import build_console
+from agent.console import build_console, live
+from agent.console.access.admit import OPERATOR
+from agent.console.app import Read
 from agent.console.read.sections import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.watch.events import Event
 from streams.errors import LogUnavailableError, NotAllowedError, VerbRefusedError
@@ -516,3 +520,41 @@ async def test_too_many_pages_are_refused(client: Client) -> None:
     assert (await client.get("/operator/events")).status == 429
     for page in pages:
         page.close()
+
+
+class Everybody:
+    """Lets everybody look for ever."""
+
+    def lasts(self, _: object) -> bool:
+        return True
+
+
+async def test_a_page_that_takes_nothing_gives_its_place_back() -> None:
+    """Its connection is cut after a while, however often something changes."""
+    number = 0
+    anybody: Any = object()
+
+    async def read() -> dict[str, str]:
+        nonlocal number
+        number += 1
+        return {"turns": json.dumps("x" * 2**20 + str(number))}
+
+    nobody: Any = None
+    everybody: Any = Everybody()
+    shared = live.Shared(read, interval_s=0.01)
+    pages = Read(nobody, everybody, shared, clock=time.monotonic, stalled_s=0.3)
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        request[OPERATOR] = anybody
+        return await pages._events(live.event, request)
+
+    app = web.Application()
+    app.add_routes([web.get("/", events)])
+    async with TestServer(app) as server:
+        with socket.create_connection((server.host, server.port)) as stalled:
+            stalled.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            async with asyncio.timeout(20):
+                while not pages._num_pages:
+                    await asyncio.sleep(0.01)
+                while pages._num_pages:
+                    await asyncio.sleep(0.01)

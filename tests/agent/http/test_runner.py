@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -134,3 +135,31 @@ async def test_a_body_that_says_to_be_too_large_is_refused_before_it_comes(
     writer.close()
     assert head.startswith(b"HTTP/1.1 413")
     assert json.loads(body)["error"]["code"] == "request_too_large"
+
+
+async def test_the_end_waits_for_what_it_cancels() -> None:
+    """A handler that still writes down what it has made has done so when the server has ended."""
+    begun, told = asyncio.Event(), list[str]()
+
+    async def long(_: web.Request) -> web.Response:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _round in range(20):  # as tasks within tasks take, each of which is cancelled
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+            told.append("recorded")
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.get("/", long)])
+    runner = Runner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _, writer = await asyncio.open_connection(*runner.addresses[0])
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await begun.wait()
+    await runner.cleanup()
+    assert told == ["recorded"]
+    writer.close()

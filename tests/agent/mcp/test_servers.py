@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,8 +17,9 @@ from pydantic import ValidationError
 pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
 
 from agent.mcp.connection import Connection
-from agent.mcp.servers import Servers
+from agent.mcp.servers import STOP_S, Servers
 from agent.mcp.settings import ToolServer
+from agent.mcp.stdio import stdio_transport
 from agent.settings import AgentSettings
 from agent.tools.served import Result
 from agent.watch.events import Events
@@ -48,6 +50,15 @@ async def until(ready: Any) -> None:
     """Wait until something holds; the test's own time-out is the limit."""
     while not ready():
         await asyncio.sleep(0.02)
+
+
+def runs(number: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 async def call(box: Servers, name: str, within_s: float = 30.0, /, **arguments: Any) -> Result:
@@ -173,6 +184,39 @@ async def test_a_call_without_its_time_is_no_sign_of_a_server_that_hangs() -> No
         for _ in range(3):
             assert (await call(box, "slow", 0.001)).outcome == "timeout"
         assert (await call(box, "weather", city="Oslo")).outcome == "ok"
+
+
+async def test_a_stop_ends_what_is_being_ended(tmp_path: Path) -> None:
+    """A program that broke off and stays is killed, not begun anew, and the stop waits for that."""
+    started = tmp_path / "started"
+    with opened(wicked=program("wicked", "deaf", str(started), allow=("act",))) as box:
+        await until(box.offered)
+        assert (await call(box, "act")).outcome == "broken"
+        began_s = time.monotonic()
+        await asyncio.to_thread(box.stop)
+        assert time.monotonic() - began_s < STOP_S
+    (number,) = started.read_text().split()
+    assert not runs(int(number))
+
+
+async def test_a_program_is_ended_however_often_its_user_is_cancelled(tmp_path: Path) -> None:
+    """As after a connection that took too long, when the agent stops."""
+    started = tmp_path / "started"
+    args = ["-c", f"import os, time; open({str(started)!r}, 'w').write(str(os.getpid()));"
+            "time.sleep(3600)"]  # fmt: skip
+
+    async def use() -> None:
+        async with stdio_transport(sys.executable, args, {}, most_bytes=1000, ended=lambda _: None):
+            await asyncio.Event().wait()
+
+    using = asyncio.create_task(use())
+    await until(lambda: started.exists() and started.read_text())
+    for _ in range(3):
+        using.cancel()
+        await asyncio.sleep(0.05)
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    assert not runs(int(started.read_text()))
 
 
 async def test_what_cannot_start_is_said() -> None:

@@ -1,8 +1,10 @@
 """A server without the SDK that does one thing wrong, named by its argument, when it is called."""
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -19,6 +21,9 @@ def called(kind: str, number: Any) -> None:
             time.sleep(3600)
         case "crash":
             sys.exit(3)
+        case "deaf":
+            os.close(1)
+            time.sleep(3600)
         case "huge":
             say("x" * 2**24)
         case "garbage":
@@ -51,7 +56,11 @@ def called(kind: str, number: Any) -> None:
             say({"id": number, "result": {"content": [{"type": "text", "text": text}]}})
 
 
-def main(kind: str) -> None:
+def main(kind: str, started: str | None = None) -> None:
+    """Serve. started: a file that gets the number of this process"""
+    if started is not None:
+        with Path(started).open("a") as file:
+            print(os.getpid(), file=file)
     for line in sys.stdin:
         asked = json.loads(line)
         number, method = asked.get("id"), asked.get("method")
@@ -71,4 +80,4 @@ def main(kind: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from deploy.errors import ChildFailedError
-from deploy.up.supervisor import Child, Supervisor
+from deploy.up.supervisor import Child, Supervisor, backoff
 
 POLITE = """
 import signal, sys, threading
@@ -168,3 +169,22 @@ async def test_long_and_unfinished_lines_pass_whole() -> None:
     with pytest.raises(ChildFailedError):
         await Supervisor([child("agent", code, restarts=0)], say=ear).run(forever())
     assert [len(line) for _, line in ear.lines] == [300000, 3]
+
+
+async def test_a_child_whose_lines_cannot_be_told_has_its_grace(tmp_path: Path) -> None:
+    """Whatever ended its keeper, a child is asked to end, and may write more than a pipe holds."""
+    mark = tmp_path / "ended"
+    told = f"print('x' * 2**23, flush=True); open({str(mark)!r}, 'w').close()"
+
+    def say(_: str, line: str) -> None:
+        raise RuntimeError(f"nobody takes {line!r}")
+
+    supervisor = Supervisor([child("agent", POLITE + told)], say=say)
+    with pytest.raises(RuntimeError, match="nobody takes 'up'"):
+        await supervisor.run(forever())
+    assert mark.exists()
+
+
+def test_a_child_that_fails_for_a_day_waits_as_long_as_ever() -> None:
+    """The wait grows no more, however many failures there were."""
+    assert {backoff(failures) for failures in range(7, 5000)} == {60.0}
