@@ -16,6 +16,7 @@ from typing import Protocol
 
 from agent.compare import Comparisons, SupportsLend
 from agent.constrain.contract import Compiler
+from agent.embedding import Embedding
 from agent.engine.contract import Engine
 from agent.errors import UnavailableError
 from agent.http.auth import Keys
@@ -110,7 +111,8 @@ class AgentService:
         """
         context_tokens = settings.context_of(base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
-        self.residents, self.embedder, self.rollout = residents, embedder, rollout
+        self.residents, self.rollout = residents, rollout
+        self.embedding = Embedding(embedder) if embedder is not None else None
         self.events, self.metrics = Events(), Metrics()
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.links, self.named = FeedbackLinks(secret), NamedReplies()
@@ -195,6 +197,8 @@ class AgentService:
         if self.tools is not None:
             await asyncio.to_thread(self.tools.stop)
         self._prompts.close()
+        if self.embedding is not None:
+            self.embedding.close()
         self.steering.close()
 
     @property
@@ -250,10 +254,13 @@ class AgentService:
         return await self._prompts.count(ask)
 
     async def embed(self, texts: Sequence[str]) -> tuple[Vectors, int]:
-        """Embed texts, in a thread. Returns: the vectors, and how many tokens the texts have."""
-        if self.embedder is None:
+        """Embed texts. Returns: the vectors, and how many tokens the texts have.
+
+        raises: UnavailableError, BusyError
+        """
+        if self.embedding is None:
             raise UnavailableError("this agent has no embedder")
-        vectors = await asyncio.to_thread(self.embedder.embed, texts)
+        vectors = await self.embedding.vectors(texts)
         return vectors, await self._prompts.count_texts(texts)
 
     def answer(self, asks: Sequence[Ask], *, prefix: str, began_s: float) -> Answer | Loop:

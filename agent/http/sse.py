@@ -97,8 +97,7 @@ class Writer:
         """Stop keeping it alive; closing again changes nothing."""
         if self._keeping_alive is not None:
             self._keeping_alive.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeping_alive
+            await asyncio.wait([self._keeping_alive])
 
     async def _keep_alive(self) -> None:
         with suppress(ConnectionError, TimeoutError):  # the next event will find it out

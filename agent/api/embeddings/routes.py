@@ -15,13 +15,13 @@ async def embed(request: web.Request) -> web.Response:
     """Embed texts, where the agent has what embeds."""
     service, _ = request.app[SERVICE], admit(request)
     call = read_embedding(await edge.read_body(request))
-    if service.embedder is None:
+    if service.embedding is None:
         raise InvalidError(
             "model: this server embeds nothing: it needs the extra embedder",
             param="model",
             code="embedder_missing",
         )
-    if call.model != service.embedder.name:
+    if call.model != service.embedding.name:
         models_of(service).choose(call.model)
     vectors, num_tokens = await service.embed(call.input)
     if call.dimensions not in (None, len(vectors[0])):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from agent.turn.reply import ReplyEvent
@@ -46,6 +46,4 @@ async def merged(makers: Sequence[AsyncGenerator[Step]]) -> AsyncIterator[Step]:
     finally:
         for task in pumps:
             task.cancel()
-        for task in pumps:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        await asyncio.gather(*pumps, return_exceptions=True)

@@ -1,15 +1,18 @@
 """Embeddings: refused by name where nothing embeds, in OpenAI's shape where something does."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from agent.api.embeddings.request import CHANGES, MAX_TEXTS, read_embedding
-from agent.errors import InvalidError
+from agent.embedding import MOST_WAITING, Embedding
+from agent.errors import BusyError, InvalidError, UnavailableError
 from streams.model.embedding.embed import Vectors, embedder_when_asked
 from tests.agent.conftest import Api
 from tests.agent.test_server import error_of
@@ -40,7 +43,7 @@ async def test_without_an_embedder_it_is_refused_by_name(api: Api) -> None:
 
 async def test_texts_become_vectors_in_order(api: Api) -> None:
     """One vector a text, as numbers or as bytes of float32; tokens are counted."""
-    api.service.embedder = Lengths()
+    api.service.embedding = Embedding(Lengths())
     told = await (await api.post(PATH, body(["a", "bcd e"], dimensions=2))).json()
     assert [each["embedding"] for each in told["data"]] == [[1.0, 0.5], [5.0, 0.5]]
     assert [each["index"] for each in told["data"]] == [0, 1]
@@ -50,12 +53,63 @@ async def test_texts_become_vectors_in_order(api: Api) -> None:
     assert np.frombuffer(sent, "<f4").tolist() == [8.0, 0.5]
 
 
+async def until(true: Callable[[], object]) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+class Slow(Lengths):
+    """An embedder that goes on when it is let."""
+
+    def __init__(self) -> None:
+        self.let, self.seen = threading.Event(), list[str]()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.seen += texts
+        self.let.wait(30)
+        return super().embed(texts)
+
+
+async def test_whoever_goes_away_ends_what_is_left() -> None:
+    """Nothing but the text in hand is embedded for them, and whoever waits has their turn."""
+    slow = Slow()
+    embedding = Embedding(slow)
+    gone = asyncio.create_task(embedding.vectors(["one", "two", "three"]))
+    await until(lambda: slow.seen)
+    gone.cancel()
+    other = asyncio.create_task(embedding.vectors(["other"]))
+    await asyncio.sleep(0)
+    slow.let.set()
+    assert (await other).tolist() == [[5.0, 0.5]]
+    assert slow.seen == ["one", "other"]
+
+
+async def test_only_so_many_wait_and_a_stop_ends_them() -> None:
+    """One more is told to come again; whatever else the process does in threads goes on."""
+    slow = Slow()
+    embedding = Embedding(slow)
+    waiting = [asyncio.create_task(embedding.vectors(["a", "b"])) for _ in range(MOST_WAITING)]
+    await until(lambda: slow.seen)
+    with pytest.raises(BusyError):
+        await embedding.vectors(["one more"])
+    assert await asyncio.to_thread(lambda: "free") == "free"
+    embedding.close()
+    slow.let.set()
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert slow.seen == ["a"]
+    assert {type(each) for each in ended} == {UnavailableError}
+    with pytest.raises(UnavailableError):
+        await embedding.vectors(["late"])
+
+
 @pytest.mark.embedder
 async def test_what_means_alike_lies_close(api: Api) -> None:
     """The embedder that the agent opens when it is first asked, whatever characters a text has."""
     if (embedder := embedder_when_asked()) is None:
         pytest.skip("needs the extra embedder")
-    api.service.embedder = embedder
+    api.service.embedding = Embedding(embedder)
     said = ["The cat sleeps.", "Die Katze schläft.", "Interest rates rose again.", "\0"]
     told = await (await api.post(PATH, body(said, model="quickset"))).json()
     vectors = np.asarray([each["embedding"] for each in told["data"]])
@@ -65,7 +119,7 @@ async def test_what_means_alike_lies_close(api: Api) -> None:
 
 async def test_what_the_embedder_has_not_is_refused(api: Api) -> None:
     """Another model, and vectors of another length."""
-    api.service.embedder = Lengths()
+    api.service.embedding = Embedding(Lengths())
     assert (await error_of(await api.post(PATH, body(model="ada")), 404))["param"] == "model"
     error = await error_of(await api.post(PATH, body(dimensions=256)), 400)
     assert error["param"] == "dimensions"
