@@ -95,7 +95,7 @@ class Writer:
 
     async def close(self) -> None:
         """Stop keeping it alive; closing again changes nothing."""
-        if self._keeping_alive is not None:
+        if self._keeping_alive is not None and not self._keeping_alive.done():
             self._keeping_alive.cancel()
             await asyncio.wait([self._keeping_alive])
 
