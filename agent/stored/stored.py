@@ -82,7 +82,7 @@ class Stored:
         self._projection.close()
 
     def add(self, record: Turn | Feedback) -> None:
-        """Remember what has just been recorded."""
+        """Remember what is about to be recorded, until the log has given it back."""
         if isinstance(record, Feedback):
             self._rated[record.turn_id] = record
             self._rated.move_to_end(record.turn_id)
@@ -91,9 +91,15 @@ class Stored:
         elif record.response is not None:
             self._remember(record.id, record)
 
+    def lose(self, record: Feedback) -> None:
+        """Let go of feedback that could not be recorded."""
+        if self._rated.get(record.turn_id) == record:
+            self._rated.pop(record.turn_id, None)
+
     def drop(self, turn_id: str) -> None:
-        """Forget a turn whose deletion has just been recorded."""
+        """Forget a turn whose deletion has just been recorded, and the feedback on it."""
         self._remember(turn_id, None)
+        self._rated.pop(turn_id, None)
 
     def forget(self, record: Forgotten) -> None:
         """Let go of what a principal said. Any thread may ask."""

@@ -13,7 +13,7 @@ from agent.turn.response_ids import ResponseIds
 from streams.errors import LogUnavailableError
 from streams.log.contract import Partition, Topic
 from streams.log.sqlite import SqliteLog
-from tests.agent.stored.records import deletion, forgotten, sent, stored
+from tests.agent.stored.records import deletion, feedback, forgotten, sent, stored
 
 IDS = ResponseIds(b"secret")
 SESSION = "0" * 32
@@ -91,6 +91,24 @@ async def test_a_deleted_reply_is_gone_everywhere(open_stored: Open, log: Sqlite
         await replica.find(marker.id, "ann")
         with pytest.raises(NotFoundError):
             await replica.find(turn.id, "ann")
+
+
+async def test_feedback_goes_with_the_deleted_reply(open_stored: Open, log: SqliteLog) -> None:
+    """At once, and what could not be recorded is not there either."""
+    here, lost, dropped = open_stored("one"), feedback(new_id(), 1), feedback(new_id(), 1)
+    for each in (lost, dropped):
+        here.add(each)
+        assert await here.feedback(each.turn_id, "ann") == each
+    here.lose(lost)
+    here.drop(dropped.turn_id)
+    log.append([sent(dropped), sent(deletion(dropped.turn_id))])
+    for each in (lost, dropped):
+        with pytest.raises(NotFoundError):
+            await here.feedback(each.turn_id, "ann")
+    later = lost.model_copy(update={"id": "later", "score": -1})
+    here.add(later)
+    here.lose(lost)  # another came meanwhile
+    assert await here.feedback(lost.turn_id, "ann") == later
 
 
 async def test_what_a_principal_said_is_forgotten(open_stored: Open, log: SqliteLog) -> None:
