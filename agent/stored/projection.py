@@ -5,9 +5,9 @@ may be deleted at any time, and is made again; so it is when it is damaged, of a
 another log. Several processes of a machine may share it: whatever one of them has read, all have.
 
 Invariants: what a forgotten principal said before the moment is not in it, whichever of the two is
-read first; a deleted turn stays deleted, also when it is read after its deletion; of the feedback
-on a turn the last in the log's order is kept, whoever of several processes reads it when; what is
-older than the log keeps is not in it.
+read first; a deleted turn stays deleted, also when it is read after its deletion, and so does its
+principal's feedback on it; of the feedback on a turn the last in the log's order is kept, whoever
+of several processes reads it when; what is older than the log keeps is not in it.
 
 Knows nothing of HTTP, nor of how the log is read.
 """
@@ -239,7 +239,9 @@ def _delete(connection: sqlite3.Connection, record: Deletion, entry: Entry) -> N
 
 def _keep_feedback(connection: sqlite3.Connection, record: Feedback, entry: Entry) -> None:
     connection.execute(
-        "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (turn_id) DO UPDATE"
+        "INSERT INTO feedback SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS"
+        " (SELECT 1 FROM turns WHERE id = ?1 AND principal = ?2 AND value IS NULL)"  # deleted
+        " ON CONFLICT (turn_id) DO UPDATE"
         " SET principal = excluded.principal, created_ms = excluded.created_ms,"
         " taken_ms = excluded.taken_ms, at = excluded.at, value = excluded.value"
         " WHERE at <= excluded.at",

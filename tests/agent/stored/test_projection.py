@@ -157,6 +157,21 @@ def test_the_last_feedback_in_the_logs_order_is_kept(projection: Projection) -> 
     assert projection.feedback("a") is None
 
 
+def test_feedback_on_a_deleted_turn_stays_away(projection: Projection, path: Path) -> None:
+    """Read late by another process, or given after the deletion; a stranger's deletes nothing."""
+    early, late = feedback("a", -1), feedback("a", 1, at_ms=3_000)
+    projection.take([entry(early, 1), entry(deletion("a"), 2)])
+    other = Projection(path, keep_days=DAYS)
+    other.take([entry(early, 1)])
+    other.close()
+    assert projection.feedback("a") is None
+    projection.take([entry(late, 3)])
+    assert projection.feedback("a") is None
+    theirs = feedback("b", 1)
+    projection.take([entry(deletion("b", principal="cid"), 4), entry(theirs, 5)])
+    assert projection.feedback("b") == theirs
+
+
 def test_a_forgotten_principals_feedback_is_gone(projection: Projection) -> None:
     """Whichever of the two is read first."""
     projection.take([entry(feedback("a", 1), 1), entry(forgotten(), 0)])
