@@ -13,7 +13,7 @@ from agent.turn.response_ids import ResponseIds
 from streams.errors import LogUnavailableError
 from streams.log.contract import Partition, Topic
 from streams.log.sqlite import SqliteLog
-from tests.agent.stored.records import deletion, feedback, forgotten, sent, stored
+from tests.agent.stored.records import deletion, feedback, forgotten, sent, spoil, stored
 
 IDS = ResponseIds(b"secret")
 SESSION = "0" * 32
@@ -162,6 +162,28 @@ async def test_another_log_is_read_from_its_beginning(
         await again.find(turn.id, "ann")
     await asyncio.to_thread(again.stop)
     other.close()
+
+
+async def test_a_damaged_file_is_read_anew_from_the_log(
+    open_stored: Open, log: SqliteLog, tmp_path: Path
+) -> None:
+    """Whoever asks meanwhile is told to ask again, and nobody that a reply is not stored."""
+    turns = [stored(new_id()) for _ in range(300)]
+    log.append([sent(turn) for turn in turns])
+    here = open_stored("one")
+    assert await here.find(turns[-1].id, "ann") == turns[-1]
+    await asyncio.to_thread(here.stop)
+    spoil(tmp_path / "one" / "responses.db")
+    again, met = open_stored("one"), 0
+    for turn in turns:
+        while True:
+            try:
+                assert await again.find(turn.id, "ann") == turn
+                break
+            except UnavailableError:
+                met += 1
+                await asyncio.sleep(0.01)
+    assert met > 0
 
 
 class AwayLog(SqliteLog):
