@@ -20,6 +20,7 @@ AgentError
 ├── SwapError           a version could not be taken into service; the old one serves on
 │   ├── UnknownVersionError   its chain of recipes is not known (yet)
 │   └── NoPreviousError       there is no earlier version to go back to
+├── DamagedError        a file that is made from the log cannot be read; it is made anew
 └── StartError          the agent cannot start; the message says what to do
         └── BindError           an address cannot be served: in use, not ours, not safe to open
 """
@@ -63,6 +64,10 @@ class UnknownVersionError(SwapError):
 
 class NoPreviousError(SwapError):
     """There is no earlier version to go back to."""
+
+
+class DamagedError(AgentError):
+    """A file that is made from the log alone cannot be read; it is made anew."""
 
 
 class StartError(AgentError):

@@ -127,6 +127,7 @@ class AgentService:
             events=self.events,
             metrics=self.metrics,
             told=self.stored.add,
+            lost=self.stored.lose,
             tracer=tracer,
         )
         self.notes = Notes(settings, self.recorder.removal)

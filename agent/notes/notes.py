@@ -19,7 +19,7 @@ from agent.settings import AgentSettings, is_loopback
 from agent.turn.ask import Ask
 from streams.records import Forgotten, Note
 
-# A principal's notes that are told, the newest first.
+# A principal's notes that are told: all that act, and of the others the newest.
 LISTED: Final = 100
 
 
@@ -68,23 +68,22 @@ class Notes:
             }
 
     def of(self, principal: str) -> list[Note]:
-        """Return what is known of a principal's notes, the oldest first.
+        """Return a principal's notes that act and the newest others, the oldest first.
 
         raises: NotFoundError where notes do not act
         """
-        if not self._acts:
-            raise NotFoundError("notes do not act here (agent.notes)", param="notes")
-        with self._lock:
-            known = list(self._notes.get(principal, {}).values())
-        ordered = sorted(known, key=lambda note: (note.created_ms, note.note))
-        return [note for note in ordered if note.line == self._line][-LISTED:]
+        known = self._known(principal)
+        others = [note.note for note in known if note.state != "active"]
+        room = max(0, LISTED - (len(known) - len(others)))
+        hidden = set(others[: max(0, len(others) - room)])
+        return [note for note in known if note.note not in hidden]
 
     async def remove(self, id: str, principal: str) -> None:
         """Let a note of a principal's own act no more; one that acts no more stays so.
 
         raises: NotFoundError for one that it does not have; UnavailableError
         """
-        note = next((note for note in self.of(principal) if note.note == id), None)
+        note = next((note for note in self._known(principal) if note.note == id), None)
         if note is None:
             raise NotFoundError(f"there is no note {id[:100]!r} of yours", param="id")
         if note.state != "removed":
@@ -104,3 +103,11 @@ class Notes:
             return ask, ()
         active = tuple(note for note in known if note.state == "active")
         return replace(ask, notes=active), [note for note in known if note.state == "retired"]
+
+    def _known(self, principal: str) -> list[Note]:
+        if not self._acts:
+            raise NotFoundError("notes do not act here (agent.notes)", param="notes")
+        with self._lock:
+            known = list(self._notes.get(principal, {}).values())
+        ordered = sorted(known, key=lambda note: (note.created_ms, note.note))
+        return [note for note in ordered if note.line == self._line]

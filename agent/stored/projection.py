@@ -3,11 +3,13 @@
 It is made from the log alone. Only turns that carry a response are kept, so that it is small. It
 may be deleted at any time, and is made again; so it is when it is damaged, of another build, or of
 another log. Several processes of a machine may share it: whatever one of them has read, all have.
+Damage that only shows later is told to whoever meets it, as DamagedError, and to all after them;
+whoever reads the log makes the file anew then, and begins at the log's beginning.
 
 Invariants: what a forgotten principal said before the moment is not in it, whichever of the two is
-read first; a deleted turn stays deleted, also when it is read after its deletion; of the feedback
-on a turn the last in the log's order is kept, whoever of several processes reads it when; what is
-older than the log keeps is not in it.
+read first; a deleted turn stays deleted, also when it is read after its deletion, and so does its
+principal's feedback on it; of the feedback on a turn the last in the log's order is kept, whoever
+of several processes reads it when; what is older than the log keeps is not in it.
 
 Knows nothing of HTTP, nor of how the log is read.
 """
@@ -21,7 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from streams.errors import RecordError
+from agent.errors import DamagedError
+from streams.errors import RecordError, UnreadableRecordError
 from streams.keeping import forgotten
 from streams.log.contract import Entry, Partition, Topic
 from streams.log.file import use_wal
@@ -61,20 +64,37 @@ _LOG = logging.getLogger(__name__)
 
 
 class Projection:
-    """The file. Any thread may call every method."""
+    """The file. Any thread may call every method; all but `mend` and `close` raise DamagedError."""
 
     def __init__(self, path: Path, *, keep_days: int) -> None:
         """Open the file, or make it. keep_days: as the log keeps turns."""
         self._path, self._keep_ms = path, keep_days * DAY_MS
         self._lock = threading.Lock()
         self._closed = False
+        self._damage: str | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._connection = _open(path)
-        except sqlite3.DatabaseError as cause:
-            _LOG.warning("%s cannot be used and is made anew: %s", path, cause)
-            _remove(path)
-            self._connection = _open(path)
+        self._connection = _open_or_make(path)
+        self._file = _which(path)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether somebody met damage that has not been mended."""
+        return self._damage is not None
+
+    def mend(self) -> None:
+        """Make the file anew where it is damaged: nothing has been read then.
+
+        Another process that shares it may have done so already: then that file is used.
+        """
+        with self._lock:
+            if self._damage is None or self._closed:
+                return
+            self._connection.close()
+            if _which(self._path) == self._file:
+                _LOG.warning("%s is damaged and is made anew: %s", self._path, self._damage)
+                _remove(self._path)
+            self._connection = _open_or_make(self._path)
+            self._file, self._damage = _which(self._path), None
 
     def positions(self) -> dict[Partition, int]:
         """The next offset to read of each partition that was read before."""
@@ -82,10 +102,8 @@ class Projection:
 
     def marks(self) -> dict[Partition, Mark]:
         """How far each partition was read, and what was read of it last."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT topic, number, next, last_id FROM offsets"
-            ).fetchall()
+        with self._using() as connection:
+            rows = connection.execute("SELECT topic, number, next, last_id FROM offsets").fetchall()
         return {Partition(topic, number): Mark(*mark) for topic, number, *mark in rows}
 
     def take(self, entries: Sequence[Entry]) -> list[tuple[str, bool]]:
@@ -113,22 +131,18 @@ class Projection:
 
     def find(self, turn_id: str) -> tuple[bool, Turn | None]:
         """Look for a turn. returns: whether it is known, and the turn; None: it was deleted."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT value FROM turns WHERE id = ?", (turn_id,)
-            ).fetchone()
-        if row is None:
-            return False, None
-        found = decode(row[0]) if row[0] is not None else None
-        return True, found if isinstance(found, Turn) else None
+        with self._using() as connection:
+            row = connection.execute("SELECT value FROM turns WHERE id = ?", (turn_id,)).fetchone()
+            found = decode(row[0]) if row is not None and row[0] is not None else None
+        return row is not None, found if isinstance(found, Turn) else None
 
     def feedback(self, turn_id: str) -> Feedback | None:
         """Return the last feedback on a turn, also one that takes back all before it."""
-        with self._lock:
-            row = self._connection.execute(
+        with self._using() as connection:
+            row = connection.execute(
                 "SELECT value FROM feedback WHERE turn_id = ?", (turn_id,)
             ).fetchone()
-        found = decode(row[0]) if row is not None else None
+            found = decode(row[0]) if row is not None else None
         return found if isinstance(found, Feedback) else None
 
     def clear(self) -> None:
@@ -147,13 +161,26 @@ class Projection:
 
     def _settle(self) -> None:
         """Empty the write-ahead log, which still quotes what was taken out, if nobody reads it."""
-        with self._lock, contextlib.suppress(sqlite3.OperationalError):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._using() as connection, contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """Use the connection, one thread at a time, and tell damage from all other trouble."""
+        with self._lock:
+            if self._damage is not None:
+                raise DamagedError(f"{self._path} is damaged: {self._damage}")
+            try:
+                yield self._connection
+            except (sqlite3.DatabaseError, UnreadableRecordError) as cause:
+                if not _is_damage(cause):
+                    raise
+                self._damage = str(cause)
+                raise DamagedError(f"{self._path} is damaged: {cause}") from cause
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            connection = self._connection
+        with self._using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -162,6 +189,30 @@ class Projection:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+
+def _is_damage(cause: Exception) -> bool:
+    if isinstance(cause, UnreadableRecordError):
+        return True  # only what could be read is kept
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _open_or_make(path: Path) -> sqlite3.Connection:
+    try:
+        return _open(path)
+    except sqlite3.DatabaseError as cause:
+        _LOG.warning("%s cannot be used and is made anew: %s", path, cause)
+        _remove(path)
+        return _open(path)
+
+
+def _which(path: Path) -> tuple[int, int] | None:
+    """Which file lies there now; None: none."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -239,7 +290,9 @@ def _delete(connection: sqlite3.Connection, record: Deletion, entry: Entry) -> N
 
 def _keep_feedback(connection: sqlite3.Connection, record: Feedback, entry: Entry) -> None:
     connection.execute(
-        "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (turn_id) DO UPDATE"
+        "INSERT INTO feedback SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS"
+        " (SELECT 1 FROM turns WHERE id = ?1 AND principal = ?2 AND value IS NULL)"  # deleted
+        " ON CONFLICT (turn_id) DO UPDATE"
         " SET principal = excluded.principal, created_ms = excluded.created_ms,"
         " taken_ms = excluded.taken_ms, at = excluded.at, value = excluded.value"
         " WHERE at <= excluded.at",

@@ -11,11 +11,11 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import Final
+from typing import Final, TypeVar
 
-from agent.errors import NotFoundError, UnavailableError
+from agent.errors import DamagedError, NotFoundError, UnavailableError
 from agent.stored.projection import TOPICS, Projection
 from agent.turn.response_ids import ResponseIds
 from streams.backoff import Backoff
@@ -35,6 +35,8 @@ WAIT_S: Final = 2.0  # how long a question waits for what the log may still hold
 RETRY_S: Final = (0.2, 5.0)  # between two tries while the log is away, growing
 
 _LOG = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 class Stored:
@@ -82,7 +84,7 @@ class Stored:
         self._projection.close()
 
     def add(self, record: Turn | Feedback) -> None:
-        """Remember what has just been recorded."""
+        """Remember what is about to be recorded, until the log has given it back."""
         if isinstance(record, Feedback):
             self._rated[record.turn_id] = record
             self._rated.move_to_end(record.turn_id)
@@ -91,9 +93,15 @@ class Stored:
         elif record.response is not None:
             self._remember(record.id, record)
 
+    def lose(self, record: Feedback) -> None:
+        """Let go of feedback that could not be recorded."""
+        if self._rated.get(record.turn_id) == record:
+            self._rated.pop(record.turn_id, None)
+
     def drop(self, turn_id: str) -> None:
-        """Forget a turn whose deletion has just been recorded."""
+        """Forget a turn whose deletion has just been recorded, and the feedback on it."""
         self._remember(turn_id, None)
+        self._rated.pop(turn_id, None)
 
     def forget(self, record: Forgotten) -> None:
         """Let go of what a principal said. Any thread may ask."""
@@ -115,7 +123,7 @@ class Stored:
         self._ids.session(response_id, principal=principal)
         turn = self._recent.get(response_id)
         if response_id not in self._recent:
-            turn = await asyncio.to_thread(self._look, response_id)
+            turn = await asyncio.to_thread(self._ask, self._look, response_id)
         if turn is None or turn.principal != principal:
             raise NotFoundError(
                 f"no response {response_id[:100]!r} is stored: it was not to be, or was deleted, "
@@ -134,7 +142,7 @@ class Stored:
         self._ids.session(response_id, principal=principal)
         rated = self._rated.get(response_id)
         if rated is None:
-            rated = await asyncio.to_thread(self._look_for_feedback, response_id)
+            rated = await asyncio.to_thread(self._ask, self._look_for_feedback, response_id)
         if rated is None or rated.withdrawn or rated.principal != principal:
             raise NotFoundError(
                 f"no feedback on {response_id[:100]!r} is kept: none was given, or it was taken"
@@ -145,17 +153,27 @@ class Stored:
         return rated
 
     async def prove_not_deleted(self, response_id: str) -> None:
-        """Prove that no deletion of a response is known here. Raises: NotFoundError."""
+        """Prove that no deletion of a response is known here.
+
+        raises: NotFoundError where one is; UnavailableError while the file is made anew
+        """
         turn = self._recent.get(response_id)
         known = response_id in self._recent
         if not known:
-            known, turn = await asyncio.to_thread(self._projection.find, response_id)
+            known, turn = await asyncio.to_thread(self._ask, self._projection.find, response_id)
         if known and turn is None:
             raise NotFoundError(
                 f"the response {response_id[:100]!r} was deleted: nothing is learned from it",
                 param="response_id",
                 code="response_deleted",
             )
+
+    def _ask(self, question: Callable[[str], Answer], turn_id: str) -> Answer:
+        """Ask the file; one that is damaged is read anew from the log, which takes a while."""
+        try:
+            return question(turn_id)
+        except DamagedError:
+            raise self._unread() from None
 
     def _look(self, turn_id: str) -> Turn | None:
         known, turn = self._projection.find(turn_id)
@@ -170,10 +188,13 @@ class Stored:
 
     def _prove_read(self) -> None:
         if not self._read_to_end():
-            raise UnavailableError(
-                "stored responses are still being read from the log: try again",
-                headers={"Retry-After": str(int(self._wait_s))},
-            )
+            raise self._unread()
+
+    def _unread(self) -> UnavailableError:
+        return UnavailableError(
+            "stored responses are still being read from the log: try again",
+            headers={"Retry-After": str(int(self._wait_s))},
+        )
 
     def _read_to_end(self) -> bool:
         """Wait until all that the log holds now has been read. Returns: whether it has."""
@@ -199,23 +220,26 @@ class Stored:
         backoff = Backoff(*RETRY_S)
         while not self._stop.is_set():
             try:
-                self._prove_log()
+                self._begin()
                 self._projection.forget(forgotten.read_all(self._log))
                 subscription = self._log.subscribe(
                     TOPICS, group=None, positions=lambda _: self._projection.positions()
                 )
                 with closing(subscription):
-                    while not self._stop.is_set():
+                    while not self._stop.is_set() and not self._projection.is_damaged:
                         self._read(subscription)
                         backoff.succeeded()
-            except LogUnavailableError:
-                pass  # the follower tells of it
+            except (LogUnavailableError, DamagedError):
+                pass  # the follower tells of the one, and `mend` of the other
             except Exception:
                 _LOG.exception("reading stored responses failed and begins again")
             backoff.wait(self._stop)
 
-    def _prove_log(self) -> None:
-        """Begin anew where the log is another one than was read."""
+    def _begin(self) -> None:
+        """Begin anew where the file is damaged, or the log is another one than was read."""
+        with self._moved:
+            self._reached = {}  # before the file is empty: nobody shall take it for all there is
+        self._projection.mend()
         if (difference := other_log(self._log, self._projection.marks())) is not None:
             _LOG.warning("stored responses are read anew from another log: %s", difference)
             self._projection.clear()

@@ -84,16 +84,19 @@ class Recorder:
         events: Events,
         metrics: Metrics,
         told: Callable[[Turn | Feedback], None] = lambda _: None,
+        lost: Callable[[Feedback], None] = lambda _: None,
         tracer: Tracer = NO_TRACER,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where records go.
 
         put: streams.spool.spool.Spool.put, or another that returns at once
-        told: takes each turn and each feedback as it is recorded
+        told: takes each turn and each feedback before it is on its way to the log
+        lost: takes feedback that was told and could not be kept
         clock: Unix seconds
         """
-        self._put, self._line, self._told, self._tracer = put, line, told, tracer
+        self._put, self._line, self._tracer = put, line, tracer
+        self._told, self._lost = told, lost
         self._events, self._metrics, self._clock = events, metrics, clock
         self._dropping = False
 
@@ -117,8 +120,9 @@ class Recorder:
             return
         try:
             record = self._turn(turn_id, ask, choice, reply, reply.variant, told)
-            done = self._hand_over([outgoing("turns", f"{record.line}/{record.session}", record)])
+            sent = outgoing("turns", f"{record.line}/{record.session}", record)
             self._told(record)
+            done = self._hand_over([sent])
             if self._tracer.on:
                 self._trace(record, done, took_s, caller=ask.origin.span)
         except ValueError as cause:  # the reply is sent; its record must not fail the connection
@@ -145,12 +149,19 @@ class Recorder:
             created_ms=self._now_ms(),
             **asdict(rating),
         )
-        done = self._hand_over([outgoing("feedback", f"{record.line}/{session}", record)])
-        if not await self._kept(done):
+        sent = outgoing("feedback", f"{record.line}/{session}", record)
+        # Told first: the log may give it back before the disk's answer is heard here.
+        self._told(record)
+        kept = False
+        try:
+            kept = await self._kept(self._hand_over([sent]))
+        finally:
+            if not kept:
+                self._lost(record)
+        if not kept:
             raise UnavailableError("the feedback could not be kept: give it again later")
         score = "withdrawn" if record.withdrawn else str(record.score)
         self._metrics.feedback.labels(score, way).inc()
-        self._told(record)
         return record
 
     async def deletion(self, turn_id: str, *, principal: str, session: str) -> Deletion:

@@ -187,10 +187,10 @@ class Gate:
         return measured
 
     def _remembered(self, name: str | None) -> dict[str, Measurement]:
-        """Return what a version answered so far; of the versions but the base the newest stay."""
+        """Return what a version answered so far; beside the base those last asked for stay."""
         if name is None:
             return {}
-        measured = self._known.setdefault(name, {})
+        measured = self._known[name] = self._known.pop(name, {})
         others = [each for each in self._known if each not in (name, self._base.name)]
         for old in others[: max(0, len(others) + 1 - _REMEMBERED)]:
             del self._known[old]

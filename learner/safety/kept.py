@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,5 +129,6 @@ def _metadata(digest: str, tensors: Tensors) -> dict[str, str]:
 
 def _clear(folder: Path) -> None:
     for left in folder.glob(f"*{_PART}"):
-        if time.time() - left.stat().st_mtime > _LEFT_S:
-            left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process has named it, or taken it away
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                left.unlink()

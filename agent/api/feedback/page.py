@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -35,6 +36,8 @@ _TITLES: Final = {
     "back": "Taken back",
     "ended": "This link does not work any more",
 }
+_FORM: Final = "application/x-www-form-urlencoded"
+_MAX_FIELDS: Final = 100  # the page's form has two
 _SAID: Final = {"up": Rating(1), "down": Rating(-1), "back": Rating(withdrawn=True)}
 
 
@@ -60,8 +63,7 @@ async def _take(request: web.Request) -> web.StreamResponse:
     try:
         link, service = _proved(request), request.app[SERVICE]
         form = await _form(request)
-        typed = form.get("hint")
-        hint = typed if isinstance(typed, str) else ""
+        hint = form.get("hint", "")
         service.limits.count_request(link.principal)
         rating = _rating(form)
         await service.rate(link.response_id, rating, principal=link.principal, way="link")
@@ -76,25 +78,34 @@ def _proved(request: web.Request) -> Link:
     return request.app[SERVICE].links.read(request.match_info["link"], now_s=time.time())
 
 
-async def _form(request: web.Request) -> Mapping[str, Any]:
-    await edge.read_body(request)
+async def _form(request: web.Request) -> Mapping[str, str]:
+    """What the page's form says; a browser sends it in the page's own encoding, which is UTF-8."""
+    body = await edge.read_body(request)
+    charset = request.charset or "utf-8"
+    if request.content_type != _FORM or charset.lower() not in ("utf-8", "utf8"):
+        raise InvalidError(f"the form cannot be read: send it as {_FORM}, in UTF-8")
     try:
-        form = await request.post()
+        said = parse_qsl(
+            body.decode().rstrip(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
     except ValueError:
         raise InvalidError("the form cannot be read: send it once more") from None
     for name in ("say", "hint"):
-        if len(form.getall(name, [])) > 1:
+        if sum(name == each for each, _ in said) > 1:
             raise InvalidError(f"{name} is said twice: say it once", param=name)
-    return form
+    return dict(said)
 
 
-def _rating(form: Mapping[str, Any]) -> Rating:
-    said, hint = form.get("say"), form.get("hint")
-    if not isinstance(said, str) or said not in _SAID:
+def _rating(form: Mapping[str, str]) -> Rating:
+    said = form.get("say")
+    if said not in _SAID:
         raise InvalidError("choose one of the buttons", param="say")
     rating = _SAID[said]
     # Browsers count a line break as one character, and send two.
-    wish = words(hint.replace("\r\n", "\n")) if isinstance(hint, str) else None
+    wish = words(form.get("hint", "").replace("\r\n", "\n"))
     if rating.withdrawn or wish is None:
         return rating
     if len(wish) > MAX_CHARS:

@@ -159,6 +159,30 @@ async def test_a_form_says_each_thing_once(api: Api) -> None:
     assert api.feedback() == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=foo", b"say=down"),
+        ("application/x-www-form-urlencoded; charset=utf-7", b"say=down&hint=+2AA-"),
+        ("application/x-www-form-urlencoded; charset=unicode_escape", b"say=x&hint=\\ud800"),
+        ("application/x-www-form-urlencoded", b"say=down&hint=%ED%A0%80"),
+        ("application/x-www-form-urlencoded", b"say=down&hint=\xff"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=say\r\n"
+         b"Content-Transfer-Encoding: foo\r\n\r\ndown\r\n--x--\r\n"),
+    ],
+)  # fmt: skip
+async def test_a_form_that_is_no_text_is_refused(api: Api, kind: str, body: bytes) -> None:
+    """The page says so, and nothing is kept."""
+    made = await (await api.client.post(f"{await rated(api)}/link", data=b"")).json()
+    path = made["url"].removeprefix(str(api.client.make_url("")).rstrip("/"))
+    answer = await api.client.post(path, data=body, headers={"Content-Type": kind})
+    assert (answer.status, "cannot be read" in await answer.text()) == (400, True)
+    assert api.feedback() == []
+    kind = 'application/x-www-form-urlencoded; charset="UTF-8"'
+    sent = await api.client.post(path, data=b"say=up&hint=%C3%A9", headers={"Content-Type": kind})
+    assert (sent.status, api.feedback()[-1].hint) == (200, "\u00e9")
+
+
 async def test_a_link_that_ended_or_was_changed_is_refused(api: Api) -> None:
     """In words for people, and nothing is kept."""
     response_id = (await rated(api)).rpartition("/")[2]

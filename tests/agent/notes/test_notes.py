@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.notes.notes import Notes, notes_act
+from agent.notes.notes import LISTED, Notes, notes_act
 from agent.settings import AgentSettings
 from agent.tools.served import Served
 from agent.turn.ask import Ask
@@ -147,13 +147,33 @@ def test_where_notes_act() -> None:
     assert not notes_act(AgentSettings(notes="off"))
 
 
+async def as_it_is(record: Note) -> Note:
+    """Write a removal down nowhere."""
+    return record.model_copy(update={"state": "removed"})
+
+
+async def test_many_notes_that_act_no_more_hide_none_that_does() -> None:
+    """Of the others the newest are told; one that is told no more can be taken away even so."""
+    notes = Notes(AgentSettings(), as_it_is)
+    notes.take(note("ann"))
+    others = range(2, LISTED + 10)
+    for number in others:
+        notes.take(note("ann", state="removed" if number % 2 else "retired", number=number))
+    told = notes.of("ann")
+    assert [each.created_ms for each in told] == [
+        1_000, *(number * 1_000 for number in others[1 - LISTED :])
+    ]  # fmt: skip
+    await notes.remove(f"note_{2:024x}", "ann")
+    await notes.remove(told[0].note, "ann")
+    assert "active" not in {each.state for each in notes.of("ann")}
+    for number in range(1_000, 1_000 + LISTED + 5):
+        notes.take(note("ann", number=number))
+    assert [each.state for each in notes.of("ann")] == ["active"] * (LISTED + 5)
+
+
 def test_what_is_forgotten_never_acts_again() -> None:
     """Whichever of the two topics is read first; what is wished afterwards counts."""
-
-    async def nobody(record: Note) -> Note:
-        return record
-
-    notes = Notes(AgentSettings(), nobody)
+    notes = Notes(AgentSettings(), as_it_is)
     forgotten = Forgotten(id="f", principal="ann", reason="", who="op", created_ms=1_500)
     notes.take(note("ann"))
     notes.forget(forgotten)

@@ -1,11 +1,13 @@
 """Turns that may be asked for again, and what else of interest stands in a log."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from streams.log.contract import Entry, Outgoing, Partition, Topic, outgoing
 from streams.records import Deletion, Feedback, Forgotten, Record, Turn, encode, record_id
 from tests.learner.turns import said, turn
 
+PAGE: Final = 4096  # bytes; SQLite's own
 TOPICS: dict[str, Topic] = {
     "turn": "turns", "feedback": "feedback", "deletion": "feedback", "forgotten": "forgotten",
 }  # fmt: skip
@@ -48,3 +50,12 @@ def entry(record: Record, offset: int, *, taken_ms: int = 6_000) -> Entry:
 def sent(record: Record) -> Outgoing:
     """A record on its way into a log."""
     return outgoing(TOPICS[record.KIND], "k", record)
+
+
+def spoil(path: Path) -> None:
+    """Overwrite pages in the midst of a file of replies, which opens as before."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // PAGE * PAGE
+    assert middle > 8 * PAGE
+    content[middle:] = b"\xff" * (len(content) - middle)
+    path.write_bytes(content)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent.errors import DamagedError
 from agent.stored.projection import DAY_MS, Projection
 from streams.log.contract import Partition
 from streams.records import Record
-from tests.agent.stored.records import deletion, entry, feedback, forgotten, stored
+from tests.agent.stored.records import deletion, entry, feedback, forgotten, spoil, stored
 
 DAYS = 30
 
@@ -138,6 +139,31 @@ def test_a_file_that_cannot_be_used_is_made_anew(path: Path, damage: str) -> Non
     again.close()
 
 
+def test_damage_that_shows_later_is_told_and_mended(path: Path) -> None:
+    """By whoever meets it, and to all, until the file is made anew; the others' new one stays."""
+    made = Projection(path, keep_days=DAYS)
+    made.take([entry(stored(f"t{number}"), number) for number in range(300)])
+    made.close()
+    spoil(path)
+    here, there = Projection(path, keep_days=DAYS), Projection(path, keep_days=DAYS)
+    for each in (here, there):
+        with pytest.raises(DamagedError):
+            holds(each, *(f"t{number}" for number in range(300)))
+        assert each.is_damaged
+        with pytest.raises(DamagedError):
+            each.take([entry(stored("b"), 300)])
+    here.mend()
+    assert (here.is_damaged, here.positions()) == (False, {})
+    here.take([entry(stored("a"), 0)])
+    there.mend()
+    here.mend()
+    assert there.positions() == {Partition("turns", 0): 1}
+    there.take([entry(stored("b"), 1)])
+    assert holds(here, "a", "b") == [True, True]
+    for each in (here, there):
+        each.close()
+
+
 def test_what_cannot_be_read_is_passed_over(projection: Projection) -> None:
     """A record of a later build stops nothing."""
     newer = entry(stored("a"), 0)
@@ -155,6 +181,21 @@ def test_the_last_feedback_in_the_logs_order_is_kept(projection: Projection) -> 
     assert projection.feedback("a") == late
     projection.take([entry(deletion("a"), 3)])
     assert projection.feedback("a") is None
+
+
+def test_feedback_on_a_deleted_turn_stays_away(projection: Projection, path: Path) -> None:
+    """Read late by another process, or given after the deletion; a stranger's deletes nothing."""
+    early, late = feedback("a", -1), feedback("a", 1, at_ms=3_000)
+    projection.take([entry(early, 1), entry(deletion("a"), 2)])
+    other = Projection(path, keep_days=DAYS)
+    other.take([entry(early, 1)])
+    other.close()
+    assert projection.feedback("a") is None
+    projection.take([entry(late, 3)])
+    assert projection.feedback("a") is None
+    theirs = feedback("b", 1)
+    projection.take([entry(deletion("b", principal="cid"), 4), entry(theirs, 5)])
+    assert projection.feedback("b") == theirs
 
 
 def test_a_forgotten_principals_feedback_is_gone(projection: Projection) -> None:

@@ -13,7 +13,7 @@ from agent.turn.response_ids import ResponseIds
 from streams.errors import LogUnavailableError
 from streams.log.contract import Partition, Topic
 from streams.log.sqlite import SqliteLog
-from tests.agent.stored.records import deletion, forgotten, sent, stored
+from tests.agent.stored.records import deletion, feedback, forgotten, sent, spoil, stored
 
 IDS = ResponseIds(b"secret")
 SESSION = "0" * 32
@@ -93,6 +93,24 @@ async def test_a_deleted_reply_is_gone_everywhere(open_stored: Open, log: Sqlite
             await replica.find(turn.id, "ann")
 
 
+async def test_feedback_goes_with_the_deleted_reply(open_stored: Open, log: SqliteLog) -> None:
+    """At once, and what could not be recorded is not there either."""
+    here, lost, dropped = open_stored("one"), feedback(new_id(), 1), feedback(new_id(), 1)
+    for each in (lost, dropped):
+        here.add(each)
+        assert await here.feedback(each.turn_id, "ann") == each
+    here.lose(lost)
+    here.drop(dropped.turn_id)
+    log.append([sent(dropped), sent(deletion(dropped.turn_id))])
+    for each in (lost, dropped):
+        with pytest.raises(NotFoundError):
+            await here.feedback(each.turn_id, "ann")
+    later = lost.model_copy(update={"id": "later", "score": -1})
+    here.add(later)
+    here.lose(lost)  # another came meanwhile
+    assert await here.feedback(lost.turn_id, "ann") == later
+
+
 async def test_what_a_principal_said_is_forgotten(open_stored: Open, log: SqliteLog) -> None:
     """In memory and in the file, up to the moment; what others said stays."""
     early, late = stored(new_id(), at_ms=1_000), stored(new_id(), at_ms=2**42)
@@ -144,6 +162,28 @@ async def test_another_log_is_read_from_its_beginning(
         await again.find(turn.id, "ann")
     await asyncio.to_thread(again.stop)
     other.close()
+
+
+async def test_a_damaged_file_is_read_anew_from_the_log(
+    open_stored: Open, log: SqliteLog, tmp_path: Path
+) -> None:
+    """Whoever asks meanwhile is told to ask again, and nobody that a reply is not stored."""
+    turns = [stored(new_id()) for _ in range(300)]
+    log.append([sent(turn) for turn in turns])
+    here = open_stored("one")
+    assert await here.find(turns[-1].id, "ann") == turns[-1]
+    await asyncio.to_thread(here.stop)
+    spoil(tmp_path / "one" / "responses.db")
+    again, met = open_stored("one"), 0
+    for turn in turns:
+        while True:
+            try:
+                assert await again.find(turn.id, "ann") == turn
+                break
+            except UnavailableError:
+                met += 1
+                await asyncio.sleep(0.01)
+    assert met > 0
 
 
 class AwayLog(SqliteLog):

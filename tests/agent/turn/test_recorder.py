@@ -2,11 +2,13 @@
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from agent.engine.contract import Finish, Token
+from agent.errors import UnavailableError
 from agent.turn.ask import Ask, Cut
 from agent.turn.origin.origin import Origin
 from agent.turn.recorder import Rating, Recorder
@@ -84,3 +86,22 @@ async def test_whoever_gives_feedback_and_goes_leaves_it_on_its_way() -> None:
         await request
     assert not done.cancelled()
     done.set_result(True)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_feedback_is_told_before_the_log_can_have_it(keeps: bool) -> None:
+    """What the disk does not take is taken back; else whoever reads the log would miss it."""
+    spool, order = FakeSpool(), list[str]()
+    spool.keeps = keeps
+
+    def put(records: list[Outgoing]) -> Future[bool]:
+        order.append("put")
+        return spool.put(records)
+
+    recorder = Recorder(
+        put, line="main", events=Events(), metrics=Metrics(),
+        told=lambda _: order.append("told"), lost=lambda _: order.append("lost"),
+    )  # fmt: skip
+    with nullcontext() if keeps else pytest.raises(UnavailableError):
+        await recorder.feedback("t1", Rating(1), principal="ann", session="s")
+    assert order == (["told", "put"] if keeps else ["told", "put", "lost"])

@@ -205,6 +205,17 @@ def test_versions_are_asked_once(tiny_base: BaseModel, backend: Backend) -> None
     assert asked == [two, base, three]
 
 
+def test_a_version_that_serves_on_is_not_asked_again(
+    tiny_base: BaseModel, backend: Backend
+) -> None:
+    """However many candidates fail beside it."""
+    asked, serving = list[Decoder](), twin(tiny_base)
+    gate = Gate(Measuring(tiny_base, backend, nothing), QUICK, probes=[polite(asked)])
+    for number in range(7):
+        gate.examine(twin(tiny_base), serving, "serving", candidate_name=str(number))
+    assert asked.count(serving) == 1
+
+
 def test_the_quick_probes_come_first_and_are_not_asked_again(
     tiny_base: BaseModel, backend: Backend
 ) -> None:

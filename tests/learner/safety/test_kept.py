@@ -142,6 +142,18 @@ def test_what_a_crash_left_is_no_measurement(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.*"))
 
 
+def test_what_another_process_takes_away_meanwhile_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is half-written when the folder is listed has its name when it is looked at."""
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "another.part").symlink_to("named by now")  # listed, and not there
+    kept = KeptBase(tmp_path, "base")
+    kept.value("k", 1, lambda: "measured")
+    assert kept.value("k", 1, unmeasured) == "measured"
+    assert caplog.text == ""
+
+
 def asked(
     questions: Questions, decoder: Decoder, settings: LearnerSettings = ALL
 ) -> dict[str, Measurement]:
