@@ -38,7 +38,7 @@ COOLED = 0.2
 COOLED_RATE = 3e-4
 COOLED_SEED = 100
 STARTED_RATE = 5e-4  # of runs that go on from an encoder
-RANK_KEPT = 24  # of the additions in the file
+RANK_KEPT = 48  # of the additions in the file
 LEAST_RIGHT = (0.99, 0.98, 0.95, 0.9)
 SIGNS = {"complaint": -1, "wish": -1, "praise": 1, "thanks": 1, "neutral": 0}
 
