@@ -34,6 +34,7 @@ from learner.verdicts import (
     judge,
     judge_early_feedback,
     judge_unseen,
+    revive_rated,
     says_something,
     take_feedback,
     turn_of,
@@ -190,6 +191,8 @@ def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> 
     clients.count(session, turn)
     session.flush()
     _tell_chores(session, turn, row)
+    if rated:
+        revive_rated(session, row)
     _link(session, turn, row, rules)
     for later in rows.later(session, turn, row.reply_key):
         _link(session, turn_of(later), later, rules, again=True)

@@ -438,7 +438,7 @@ def test_order_and_duplicates_change_nothing(
 
 
 def test_a_lesson_behind_many_newer_ones_is_found_again(feed: Feed, store: Store) -> None:
-    """A turn that began one is judged again when its key has sent more wishes than are looked at."""
+    """Its turn is judged again when the key has sent more wishes than are looked at."""
     wishes = [f"You should have named colour number {n} of the list" for n in range(LOOKED_AT + 2)]
     for n, wish in enumerate(wishes):
         feed(turn(said(f"what is {n}?"), f"It is thing {n}.", id=f"t{n}", created_ms=1_000 + n))
@@ -459,7 +459,7 @@ class Mistaken:
     def __init__(self, cause: Exception) -> None:
         self._cause = cause
 
-    def judge(self, turn: Turn, evidence: Any) -> None:
+    def judge(self, turn: Turn, _: Any) -> None:
         """Fail at the second turn."""
         if turn.id == "second":
             raise self._cause
@@ -484,3 +484,19 @@ def test_a_record_that_meets_a_mistake_of_ours_stops_none_behind_it(
     assert isinstance(letter, DeadLetter)
     assert letter.record_id == "second"
     assert letter.cause.startswith(type(cause).__name__)
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize(("who", "state"), [("alice", "judged"), ("bob", "untrained")])
+def test_a_chore_that_its_person_rates_is_none_whichever_comes_first(
+    feed: Feed, store: Store, early: bool, who: str, state: str
+) -> None:
+    """Somebody has read it; what a stranger says of it changes nothing."""
+    chore = turn(said("Write a title for my poem"), "Ducks.", id="first", purpose="chore")
+    rated: list[tuple[Record, Topic]] = [
+        (chore, "turns"), (feedback(-1, hint="Answer like a pirate.", principal=who), "feedback")
+    ]  # fmt: skip
+    for record, topic in reversed(rated) if early else rated:
+        feed(record, topic=topic)
+    first = rows(store)["first"]
+    assert (first.state, first.lesson is not None) == (state, state == "judged")
